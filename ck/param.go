@@ -1,0 +1,112 @@
+package ck
+
+import "encoding/binary"
+
+// ulongSize is the size of a CK_ULONG and of a pointer, in bytes.
+const ulongSize = 8
+
+// A Param reads the parameter of a mechanism, a C structure of CK_ULONGs, pointers and byte arrays, in the order in
+// which its fields are declared. The first bad read is kept and reported by Done, in the manner of cryptobyte.String.
+// What it returns lies in the caller's memory and is valid during the call only.
+type Param struct {
+	data   []byte
+	off    int
+	bad    bool
+	follow func(address uint64, n uint) []byte
+}
+
+// NewParam makes a Param over the bytes of a structure. follow returns the n bytes at an address of the caller's
+// memory; it may be nil for a structure without pointers.
+func NewParam(data []byte, follow func(address uint64, n uint) []byte) Param {
+	return Param{data: data, follow: follow}
+}
+
+// Present reports whether the mechanism has a parameter at all.
+func (p *Param) Present() bool { return len(p.data) != 0 }
+
+// Len returns the length of the whole parameter in bytes.
+func (p *Param) Len() int { return len(p.data) }
+
+// Rest returns all that has not been read, for parameters that are plain bytes, an IV say.
+func (p *Param) Rest() []byte {
+	b := p.data[p.off:]
+	p.off = len(p.data)
+	return b
+}
+
+// Fixed reads n bytes that stand in the structure itself, a CK_BYTE iv[16] say.
+func (p *Param) Fixed(n int) []byte {
+	if p.bad || n < 0 || len(p.data)-p.off < n {
+		p.bad = true
+		return nil
+	}
+	b := p.data[p.off : p.off+n : p.off+n]
+	p.off += n
+	return b
+}
+
+// Align skips the padding that a C compiler puts before a field with the alignment of a CK_ULONG.
+func (p *Param) Align() {
+	if r := p.off % ulongSize; r != 0 {
+		p.Fixed(ulongSize - r)
+	}
+}
+
+// Ulong reads a CK_ULONG.
+func (p *Param) Ulong() uint {
+	b := p.Fixed(ulongSize)
+	if b == nil {
+		return 0
+	}
+	return uint(binary.NativeEndian.Uint64(b))
+}
+
+// Bool reads a CK_BBOOL.
+func (p *Param) Bool() bool {
+	b := p.Fixed(1)
+	return b != nil && b[0] != 0
+}
+
+// Bytes reads a pointer and the length that follows it. NULL with a length other than 0 is a bad read.
+func (p *Param) Bytes() []byte {
+	addr := uint64(p.Ulong())
+	n := p.Ulong()
+	return p.at(addr, n)
+}
+
+// BytesAfter reads a length and the pointer that follows it.
+func (p *Param) BytesAfter() []byte {
+	n := p.Ulong()
+	addr := uint64(p.Ulong())
+	return p.at(addr, n)
+}
+
+// BytesOf reads a pointer to n bytes, n being known otherwise.
+func (p *Param) BytesOf(n uint) []byte { return p.at(uint64(p.Ulong()), n) }
+
+func (p *Param) at(addr uint64, n uint) []byte {
+	if p.bad || n == 0 {
+		return nil
+	}
+	if addr == 0 || p.follow == nil || n > 1<<40 {
+		p.bad = true
+		return nil
+	}
+	return p.follow(addr, n)
+}
+
+// Done returns nil if every read was good and the whole parameter was read, and CKR_MECHANISM_PARAM_INVALID otherwise.
+func (p *Param) Done() error {
+	if p.bad || p.off != len(p.data) {
+		return CKR_MECHANISM_PARAM_INVALID
+	}
+	return nil
+}
+
+// None returns nil if the mechanism has no parameter, and CKR_MECHANISM_PARAM_INVALID otherwise.
+func (p *Param) None() error {
+	if len(p.data) != 0 {
+		return CKR_MECHANISM_PARAM_INVALID
+	}
+	return nil
+}

@@ -1,0 +1,3 @@
+module github.com/softcsp/softcsp
+
+go 1.26

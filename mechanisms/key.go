@@ -1,0 +1,60 @@
+package mechanisms
+
+import (
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A Key is what a mechanism sees of a key object. Its bytes lie in memory of package token's and are valid while a
+// function of a row runs, not after: what an operation needs later it takes from a prepared form.
+type Key struct {
+	Class ck.ObjectClass
+	Type  ck.KeyType
+	// Value is the value of a secret key.
+	Value []byte
+	// Salt and EffectiveBits are CKA_SOFTCSP_SALT and CKA_SOFTCSP_EFFECTIVE_BITS of a key that CryptDeriveKey made, nil and 0
+	// otherwise.
+	Salt          []byte
+	EffectiveBits uint
+	// Attr reads any other attribute, nil where the key does not have it.
+	Attr func(ck.AttributeType) []byte
+
+	prepared atomic.Pointer[prepared]
+}
+
+// A prepared is a form of a key that is costly to make, an expanded AES key say, in a list.
+type prepared struct {
+	id   ck.MechanismType
+	form any
+	next *prepared
+}
+
+// Prepared returns the form of k that is known as id, and makes it the first time. A mechanism names its forms by one of
+// its types; mechanisms of a family share a form by sharing the name. Two callers at once may both make a form; one of
+// the two is kept. Forms are used by many operations at once and must not change.
+func (k *Key) Prepared(id ck.MechanismType, make func(*Key) (any, error)) (any, error) {
+	for p := k.prepared.Load(); p != nil; p = p.next {
+		if p.id == id {
+			return p.form, nil
+		}
+	}
+	form, err := make(k)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		head := k.prepared.Load()
+		for p := head; p != nil; p = p.next {
+			if p.id == id {
+				return p.form, nil
+			}
+		}
+		if k.prepared.CompareAndSwap(head, &prepared{id, form, head}) {
+			return form, nil
+		}
+	}
+}
+
+// Forget drops the prepared forms.
+func (k *Key) Forget() { k.prepared.Store(nil) }

@@ -1,0 +1,42 @@
+// Package mechanisms is the mathematics of the token: a table of rows, one for each mechanism, whose columns are
+// functions. A nil column is an operation that the mechanism does not have.
+//
+// A mechanism receives key material and returns key material. It knows nothing of sessions, of objects or of who may use
+// a key: package token applies those rules before and after. Facts that follow from a row, the flags of
+// C_GetMechanismInfo say, are computed from it.
+package mechanisms
+
+import (
+	"hash"
+	"io"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A Mechanism is a row of the table.
+type Mechanism struct {
+	Type     ck.MechanismType
+	Keys     []ck.KeyType // the types of keys that it takes
+	Min, Max uint         // key sizes as C_GetMechanismInfo tells them, in the unit that the standard names for it
+
+	// Hash is the hash that a digest mechanism computes.
+	Hash *Hash
+	// Digest begins a message digest.
+	Digest func(p *ck.Param) (hash.Hash, error)
+	// Encrypt and Decrypt begin an encryption and a decryption.
+	Encrypt func(k *Key, p *ck.Param) (Cipher, error)
+	Decrypt func(k *Key, p *ck.Param) (Cipher, error)
+	// Sign and Verify begin a signature or MAC.
+	Sign   func(k *Key, p *ck.Param) (Signer, error)
+	Verify func(k *Key, p *ck.Param) (Verifier, error)
+	// Wrap encrypts the value of another key, Unwrap decrypts it. What Unwrap returns is the caller's to wipe.
+	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
+	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
+	// Derive makes key material from other key material.
+	Derive func(b *Base, p *ck.Param, d *Derived) error
+	// Makes is the type of the key that Generate makes a value for. size is the template's CKA_VALUE_LEN in bytes, 0
+	// where it has none; a size that the key type does not allow is CKR_KEY_SIZE_RANGE, a missing one that it needs is
+	// CKR_TEMPLATE_INCOMPLETE.
+	Makes    ck.KeyType
+	Generate func(rand io.Reader, p *ck.Param, size uint) ([]byte, error)
+}

@@ -1,0 +1,77 @@
+package mechanisms
+
+import "github.com/softcsp/softcsp/ck"
+
+// A Cipher is an encryption or a decryption in progress. dst and src may be the same memory or overlap in any way.
+type Cipher interface {
+	// WholeLen returns how many bytes Whole writes for n bytes of input: exactly, or at most where that depends on the
+	// data (padding).
+	WholeLen(n int) int
+	// Whole does the whole operation in one call and returns how many bytes it wrote to dst, which has WholeLen(len(src))
+	// bytes at least. Where WholeLen is not exact Whole can be called again: it leaves the Cipher as it was.
+	Whole(dst, src []byte) (int, error)
+	// UpdateLen returns exactly how many bytes Update writes for n more bytes of input.
+	UpdateLen(n int) int
+	// Update processes the next part.
+	Update(dst, src []byte) (int, error)
+	// FinalLen returns how many bytes Final writes, exactly or at most.
+	FinalLen() int
+	// Final processes what is left.
+	Final(dst []byte) (int, error)
+}
+
+// A Signer is a signature or MAC in progress.
+type Signer interface {
+	// Size returns the length of the signature in bytes.
+	Size() int
+	// Update adds data.
+	Update(data []byte) error
+	// Sign writes the signature to dst, which has Size bytes at least, and returns its length.
+	Sign(dst []byte) (int, error)
+}
+
+// A Verifier is a verification in progress.
+type Verifier interface {
+	// Update adds data.
+	Update(data []byte) error
+	// Verify returns nil, CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID. It compares in constant time.
+	Verify(signature []byte) error
+}
+
+// A Base is what a derivation starts from.
+type Base struct {
+	// Key is the key at hBaseKey, nil where the handle is 0.
+	Key *Key
+	// Hash and Digest are the hash and the value of the session's digest operation, nil without one.
+	Hash   *Hash
+	Digest []byte
+	// Target is the existing key that the caller's key handle names, for a derivation that changes a key; nil otherwise.
+	Target *Key
+	// Template is what the caller asks for.
+	Template []ck.Attribute
+}
+
+// A Derived is what a derivation makes. The caller owns it, reuses it, and wipes it.
+type Derived struct {
+	// Type is the type of the new key.
+	Type ck.KeyType
+	// Value is the new key's value. It lies in buf where it fits.
+	Value []byte
+	// Attributes are what the derivation decides beside type and value. A template that says otherwise is
+	// CKR_TEMPLATE_INCONSISTENT.
+	Attributes []ck.Attribute
+	// Replaces says that Base.Target takes the new value, and that no new object is made.
+	Replaces bool
+	// UsesDigest says that the session's digest was used and is finished thereby.
+	UsesDigest bool
+
+	buf [512]byte
+}
+
+// Wipe overwrites what the derivation left, and makes d ready for the next.
+func (d *Derived) Wipe() {
+	clear(d.Value)
+	clear(d.buf[:])
+	d.Type, d.Value, d.Replaces, d.UsesDigest = 0, nil, false, false
+	d.Attributes = d.Attributes[:0]
+}
