@@ -1,12 +1,21 @@
 // Package config finds out what is in force: the token directory, the store, the log, and from which source each setting
 // comes.
+//
+// There is one configuration: the first of the text at pReserved, the file that $SOFTCSP_CONF names, the user's file and
+// the system's file that exists. A setting that it leaves out comes from the environment, else from the defaults.
 package config
+
+import (
+	"log/slog"
+	"strconv"
+)
 
 // A Config is what is in force. The zero Config is not valid; Load makes one.
 type Config struct {
 	// File is the configuration file that was read, "" where there is none.
 	File string
-	// TokenDir is the directory of the token files, always absolute.
+	// TokenDir is the directory of the token files, always absolute. It is "" where the store is "memory" and no directory
+	// was named.
 	TokenDir string
 	// Store is "bolt" or "memory".
 	Store string
@@ -22,7 +31,71 @@ type Config struct {
 	Log, LogFile string
 	// Why says for each setting, by its name in the file, where its value comes from.
 	Why map[string]string
+
+	out *output
 }
 
-// Load reads the settings in force. reserved is the text at pReserved of C_Initialize, "" for none.
-func Load(reserved string) (*Config, error) { return &Config{}, nil }
+// A setting is one key of the configuration. Its variable in the environment is SOFTCSP_ and its name in capitals.
+type setting struct {
+	name     string
+	fallback string   // "" where the default is found otherwise or is none
+	words    []string // the values that it can have, nil for any
+	path     bool     // its value is a path: ~/ and relative ones are made absolute
+	least    uint64   // the least number
+	field    func(*Config) any
+}
+
+var onOff = []string{"", "error", "info", "debug"}
+
+// settings are the keys of the configuration, in the order in which they are shown.
+var settings = []setting{
+	{name: "tokendir", path: true, field: func(c *Config) any { return &c.TokenDir }},
+	{name: "store", fallback: "bolt", words: []string{"bolt", "memory"}, field: func(c *Config) any { return &c.Store }},
+	{name: "durability", fallback: "full", words: []string{"full", "relaxed"}, field: func(c *Config) any { return &c.Durability }},
+	{name: "kdf", fallback: "interactive", words: []string{"interactive", "sensitive", "test"}, field: func(c *Config) any { return &c.KDF }},
+	{name: "max_sessions", fallback: "0", field: func(c *Config) any { return &c.MaxSessions }},
+	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries }},
+	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }},
+	{name: "log_file", path: true, field: func(c *Config) any { return &c.LogFile }},
+}
+
+// Names returns the names of the settings, in the order in which they are shown.
+func Names() []string {
+	names := make([]string, len(settings))
+	for i, s := range settings {
+		names[i] = s.name
+	}
+	return names
+}
+
+// Value returns a setting in force as text, "" for a name that is none.
+func (c *Config) Value(name string) string {
+	for _, s := range settings {
+		if s.name != name {
+			continue
+		}
+		switch f := s.field(c).(type) {
+		case *string:
+			return *f
+		case *uint:
+			return strconv.FormatUint(uint64(*f), 10)
+		}
+	}
+	return ""
+}
+
+// Logger returns the log of the configuration, one that discards where logging is off. It is never nil.
+func (c *Config) Logger() *slog.Logger {
+	if c == nil || c.out == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return c.out.logger
+}
+
+// Close closes the log file, if there is one. The log is discarded from then on.
+func (c *Config) Close() error {
+	if c == nil || c.out == nil {
+		return nil
+	}
+	return c.out.close()
+}

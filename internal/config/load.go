@@ -1,0 +1,250 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// SystemFile is the last place where a configuration is looked for.
+const SystemFile = "/etc/softcsp/softcsp.toml"
+
+// rootDir is where root keeps tokens, unless something else is said.
+const rootDir = "/var/lib/softcsp/tokens"
+
+// A world is what Load looks at, so that tests can make their own.
+type world struct {
+	getenv     func(string) string
+	uid        int
+	home       func() (string, error)
+	systemFile string
+}
+
+// Load reads the settings in force. reserved is the text at pReserved of C_Initialize, "" for none. An error wraps
+// CKR_ARGUMENTS_BAD and names what is wrong and where.
+func Load(reserved string) (*Config, error) {
+	w := world{getenv: os.Getenv, uid: os.Geteuid(), home: home, systemFile: SystemFile}
+	if os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
+		// A program that was given rights by its file must not follow the environment of whoever started it.
+		w.getenv = func(string) string { return "" }
+		w.home = passwdHome
+	}
+	return w.load(reserved)
+}
+
+// home returns the user's home directory, which a daemon may have in no variable.
+func home() (string, error) {
+	if h := os.Getenv("HOME"); filepath.IsAbs(h) {
+		return h, nil
+	}
+	return passwdHome()
+}
+
+func passwdHome() (string, error) {
+	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
+	if err != nil {
+		return "", err
+	}
+	if !filepath.IsAbs(u.HomeDir) {
+		return "", errors.New("the user has no home directory")
+	}
+	return u.HomeDir, nil
+}
+
+func (w *world) load(reserved string) (*Config, error) {
+	c := &Config{Why: make(map[string]string, len(settings))}
+	said, err := w.configuration(c, reserved)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ck.CKR_ARGUMENTS_BAD, err)
+	}
+	for _, s := range settings {
+		v, ok := said[s.name]
+		if !ok {
+			v = w.otherwise(s)
+		}
+		if err := w.set(c, s, v); err != nil {
+			return nil, fmt.Errorf("%w: %w", ck.CKR_ARGUMENTS_BAD, err)
+		}
+	}
+	if err := w.defaultDir(c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ck.CKR_ARGUMENTS_BAD, err)
+	}
+	c.out = newOutput(c.Log, c.LogFile)
+	return c, nil
+}
+
+// A value is what one source says of a setting.
+type value struct {
+	text  string
+	where string // "line 3 of /etc/softcsp/softcsp.toml", for people
+	dir   string // what a relative path is relative to
+}
+
+// configuration finds the one configuration and reads it.
+func (w *world) configuration(c *Config, reserved string) (map[string]value, error) {
+	if strings.TrimSpace(reserved) != "" {
+		said, err := parseReserved(reserved)
+		if err != nil {
+			return nil, err
+		}
+		conf, ok := said["conf"]
+		if !ok {
+			return said, nil
+		}
+		delete(said, "conf")
+		file, err := w.absolute(conf)
+		if err != nil {
+			return nil, err
+		}
+		below, err := w.readNamed(c, file, conf.where)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(below, said)
+		return below, nil
+	}
+	if f := w.getenv("SOFTCSP_CONF"); f != "" {
+		file, err := w.absolute(value{text: f, where: "$SOFTCSP_CONF"})
+		if err != nil {
+			return nil, err
+		}
+		return w.readNamed(c, file, "$SOFTCSP_CONF")
+	}
+	for _, file := range w.files() {
+		said, err := readFile(file)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		c.File = file
+		return said, nil
+	}
+	return nil, nil
+}
+
+// readNamed reads a file that somebody named, which must therefore be there.
+func (w *world) readNamed(c *Config, file, by string) (map[string]value, error) {
+	said, err := readFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("configuration named by %s: %w", by, err)
+	}
+	c.File = file
+	return said, nil
+}
+
+// files returns the places of a configuration that nobody named, first the first to look at.
+func (w *world) files() []string {
+	var files []string
+	if d := w.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(d) {
+		files = append(files, filepath.Join(d, "softcsp", "softcsp.toml"))
+	} else if h, err := w.home(); err == nil {
+		files = append(files, filepath.Join(h, ".config", "softcsp", "softcsp.toml"))
+	}
+	return append(files, w.systemFile)
+}
+
+// otherwise returns what the environment or the default says of a setting that the configuration leaves out.
+func (w *world) otherwise(s setting) value {
+	name := "SOFTCSP_" + strings.ToUpper(s.name)
+	if v := w.getenv(name); v != "" {
+		return value{text: v, where: "$" + name}
+	}
+	return value{text: s.fallback, where: "default"}
+}
+
+// set checks a value and puts it into c.
+func (w *world) set(c *Config, s setting, v value) error {
+	if s.words != nil && !slices.Contains(s.words, v.text) {
+		return fmt.Errorf("%s: %s is %q, but can be %s", v.where, s.name, v.text, oneOf(s.words))
+	}
+	if s.path && v.text != "" {
+		p, err := w.absolute(v)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", v.where, s.name, err)
+		}
+		v.text = p
+	}
+	c.Why[s.name] = v.where
+	switch f := s.field(c).(type) {
+	case *string:
+		*f = v.text
+	case *uint:
+		n, err := strconv.ParseUint(v.text, 10, 32)
+		if err != nil || n < s.least {
+			return fmt.Errorf("%s: %s is %q, but must be a whole number from %d to %d", v.where, s.name, v.text, s.least, uint32(1<<32-1))
+		}
+		*f = uint(n)
+	}
+	return nil
+}
+
+func oneOf(words []string) string {
+	var b strings.Builder
+	for i, w := range words {
+		switch {
+		case i == 0:
+		case i == len(words)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(strconv.Quote(w))
+	}
+	return b.String()
+}
+
+// absolute makes a path absolute: "~/" is the user's home directory, and a relative path starts at the directory of the
+// file that says it, or at the working directory.
+func (w *world) absolute(v value) (string, error) {
+	if scheme, _, ok := strings.Cut(v.text, "://"); ok {
+		return "", fmt.Errorf("this build of softcsp keeps tokens in a directory, and has no %q", scheme+"://")
+	}
+	if strings.ContainsRune(v.text, 0) {
+		return "", errors.New("a path cannot hold a NUL")
+	}
+	if v.text == "~" || strings.HasPrefix(v.text, "~/") {
+		h, err := w.home()
+		if err != nil {
+			return "", fmt.Errorf("%q needs a home directory: %w", v.text, err)
+		}
+		return filepath.Join(h, v.text[1:]), nil
+	}
+	if v.dir != "" && !filepath.IsAbs(v.text) {
+		return filepath.Join(v.dir, v.text), nil
+	}
+	return filepath.Abs(v.text)
+}
+
+// defaultDir finds the token directory that nobody named.
+func (w *world) defaultDir(c *Config) error {
+	if c.TokenDir != "" {
+		return nil
+	}
+	if d := w.getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
+		c.TokenDir, c.Why["tokendir"] = filepath.Join(d, "softcsp", "tokens"), "$XDG_DATA_HOME"
+		return nil
+	}
+	if w.uid == 0 {
+		c.TokenDir, c.Why["tokendir"] = rootDir, "default for root"
+		return nil
+	}
+	h, err := w.home()
+	switch {
+	case err == nil:
+		c.TokenDir = filepath.Join(h, ".local", "share", "softcsp", "tokens")
+	case c.Store != "memory":
+		return fmt.Errorf("no token directory: set SOFTCSP_TOKENDIR or HOME: %w", err)
+	}
+	return nil
+}
