@@ -1,0 +1,90 @@
+# `make demo` and `make test` set up all that they need: see tools/setup.sh.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BINDIR   = $(PREFIX)/bin
+LIBDIR   = $(PREFIX)/lib
+INCDIR   = $(PREFIX)/include/softcsp
+DATADIR  = $(PREFIX)/share
+FUZZTIME ?= 10s
+
+# The one place of the version is the first heading of the changelog.
+VERSION := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
+
+# Temporary storage of secrets is erased: see internal/secret.
+export GOEXPERIMENT = runtimesecret
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+SOURCES   := $(shell find ck csp internal mechanisms p11shim store token cmd include -name '*.go' -o -name '*.[ch]' -o -name '*.map') go.mod go.sum Makefile CHANGELOG.md
+GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c include/softcsp/cryptoki.h docs/support.md)
+# What needs no C: everything but the boundary, and what drives the built library.
+PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
+
+.PHONY: build demo gen test check lint race pure conformance bench fuzz install clean setup setup-test
+
+build: build/libsoftcsp.so build/softcsp
+
+# Built aside and moved, so that nobody loads half a library.
+build/libsoftcsp.so: $(SOURCES)
+	@tools/setup.sh build
+	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
+	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags '-s -w -extldflags=-Wl,--version-script=$(CURDIR)/p11shim/exports.map' -o $$d/libsoftcsp.so ./p11shim && \
+	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
+
+build/softcsp: $(SOURCES)
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/softcsp
+
+demo: build
+	go run ./conformance/demo -module $(CURDIR)/build/libsoftcsp.so -cli $(CURDIR)/build/softcsp
+
+gen:
+	go run ./internal/gen
+
+test: setup-test build
+	go test ./...
+
+check: setup-test lint build pure race conformance test
+
+lint:
+	@mkdir -p build && sha256sum $(GENERATED) > build/generated.sum && go run ./internal/gen && sha256sum --check --quiet build/generated.sum || { echo 'lint: generated files were not up to date; commit them'; exit 1; }
+	@test -z "$$(gofmt -l .)" || { echo 'lint: gofmt:'; gofmt -l .; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+
+pure:
+	CGO_ENABLED=0 go build $(PURE)
+
+race:
+	CGO_ENABLED=1 go test -race $(PURE)
+
+conformance: setup-test build
+	go test ./conformance/...
+
+bench: setup-test build
+	./bench/run.sh
+
+fuzz:
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	echo "$$p $$f" && go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+install: build
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(DATADIR)/p11-kit/modules $(DATADIR)/man/man1 \
+	  $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d)
+	install -m 755 build/softcsp $(DESTDIR)$(BINDIR)/softcsp
+	install -m 644 build/libsoftcsp.so $(DESTDIR)$(LIBDIR)/libsoftcsp.so
+	install -m 644 include/softcsp/*.h $(DESTDIR)$(INCDIR)
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc
+	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/softcsp.module.in > $(DESTDIR)$(DATADIR)/p11-kit/modules/softcsp.module
+	build/softcsp man $(DESTDIR)$(DATADIR)/man/man1
+	build/softcsp completion bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/softcsp
+	build/softcsp completion zsh > $(DESTDIR)$(DATADIR)/zsh/site-functions/_softcsp
+	build/softcsp completion fish > $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/softcsp.fish
+
+clean:
+	rm -rf build
+
+setup:
+	@tools/setup.sh build
+
+setup-test:
+	@tools/setup.sh test

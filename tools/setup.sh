@@ -1,0 +1,40 @@
+#!/bin/sh
+# Sees that what `make` needs is there: `setup.sh build` or `setup.sh test`. On Debian, as root, it installs exactly what
+# is missing. Otherwise it says what is missing, and fails.
+set -eu
+
+missing=
+need() { # need PACKAGE TEST...: the package is missing unless the test succeeds
+	package=$1
+	shift
+	"$@" >/dev/null 2>&1 || missing="$missing $package"
+}
+
+need gcc command -v gcc
+need libc6-dev test -e /usr/include/stdio.h
+if [ "${1:-build}" = test ]; then
+	need binutils command -v nm
+	need git command -v git
+	need opensc command -v pkcs11-tool
+	need pkg-config command -v pkg-config
+	need python3 command -v python3
+	need softhsm2 test -e /usr/lib/softhsm/libsofthsm2.so
+fi
+
+if ! command -v go >/dev/null; then
+	echo "setup: there is no go command. Install Go 1.26 or later: https://go.dev/doc/install" >&2
+	exit 1
+fi
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	echo "setup: missing:$missing" >&2
+	echo "setup: install them as root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "setup: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # a list of words
+apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
+	apt-get update >/dev/null
+	apt-get install -y --no-install-recommends $missing >/dev/null
+}
