@@ -1,0 +1,133 @@
+package internal
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/softcsp/softcsp/"
+
+// rules says for each package what it may import beside the standard library. Its packages stand without the module's
+// path. DO NOT CHANGE THIS TABLE TO MEND A BUILD: it is the picture in docs/design.md, and arrows point one way.
+var rules = map[string][]string{
+	"ck":               {},
+	"internal":         {},
+	"internal/locked":  {"golang.org/x/sys"},
+	"internal/secret":  {},
+	"internal/config":  {"ck", "github.com/BurntSushi/toml"},
+	"internal/gen":     {},
+	"internal/vectors": {"ck"},
+	"mechanisms":       {"ck", "internal/secret", "golang.org/x/crypto"},
+	"store":            {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys"},
+	"token":            {"ck", "mechanisms", "store", "internal/config", "internal/locked", "internal/secret"},
+	"p11shim":          {"ck", "token", "internal/config"},
+	"cmd/softcsp":      {"ck", "token", "store", "internal/config", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"},
+	"conformance":      {"ck", "internal/vectors", "github.com/miekg/pkcs11"},
+	"conformance/demo": {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
+}
+
+// owners are imports that few packages may have, their tests included.
+var owners = map[string][]string{
+	"C":                       {"p11shim"},
+	"unsafe":                  {"p11shim"},
+	"go.etcd.io/bbolt":        {"store"},
+	"github.com/miekg/pkcs11": {"conformance", "conformance/demo"},
+}
+
+// A pkg is what go list tells of a package.
+type pkg struct {
+	ImportPath                         string
+	Imports, TestImports, XTestImports []string
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", module+"...")
+	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		err := d.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			return list
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+// standard reports whether a path is of the standard library, whose paths begin without a domain.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// among reports whether path is one of allowed or below one that is a module of others.
+func among(path string, allowed []string) bool {
+	return slices.ContainsFunc(allowed, func(a string) bool {
+		return path == module+a || path == a || !standard(a) && strings.HasPrefix(path, a+"/")
+	})
+}
+
+func TestImports(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, p := range packages(t) {
+		name := strings.TrimPrefix(p.ImportPath, module)
+		seen[name] = true
+		allowed, ok := rules[name]
+		if !ok {
+			t.Errorf("package %s has no rule", name)
+		}
+		for _, path := range p.Imports {
+			if !standard(path) && !among(path, allowed) {
+				t.Errorf("%s imports %s", name, path)
+			}
+		}
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if o, owned := owners[path]; owned && !slices.Contains(o, name) {
+				t.Errorf("%s imports %s, which only %v may", name, path, o)
+			}
+		}
+	}
+	for name := range rules {
+		if !seen[name] {
+			t.Errorf("there is no package %s", name)
+		}
+	}
+}
+
+// TestRules sees that the table itself points one way.
+func TestRules(t *testing.T) {
+	state := make(map[string]int)
+	var visit func(name string)
+	visit = func(name string) {
+		switch state[name] {
+		case 1:
+			t.Errorf("%s imports itself", name)
+		case 0:
+			state[name] = 1
+			for _, next := range rules[name] {
+				if _, ours := rules[next]; ours {
+					visit(next)
+				}
+			}
+			state[name] = 2
+		}
+	}
+	for name := range rules {
+		visit(name)
+	}
+}
