@@ -1,0 +1,140 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+//go:embed constants.txt
+var constantsText string
+
+//go:embed functions.txt
+var functionsText string
+
+//go:embed types.txt
+var typesText string
+
+// A constant is a name and its number.
+type constant struct {
+	name   string
+	number uint64
+}
+
+// A section is the constants of one type.
+type section struct {
+	goType string // of package ck, or uint
+	of     string // for flags, what they are flags of
+	cType  string
+	vendor bool
+	rows   []constant
+}
+
+// An argument of a function, in C.
+type argument struct{ typ, name string }
+
+// A function of Cryptoki.
+type function struct {
+	version string // the first that has it
+	name    string // with C_
+	args    []argument
+}
+
+// A cType is a type of cryptoki.h: a structure, or another name for a type.
+type cType struct {
+	name   string
+	alias  string // the type that it names, or "" for a structure
+	fields []argument
+}
+
+// A table is all that the generator knows.
+type table struct {
+	sections  []section
+	functions []function
+	types     []cType
+}
+
+// load reads the three texts.
+func load() (*table, error) {
+	t := &table{}
+	for _, p := range []struct {
+		name, text string
+		row        func(string) error
+	}{
+		{"constants.txt", constantsText, t.constantRow()},
+		{"functions.txt", functionsText, t.functionRow},
+		{"types.txt", typesText, t.typeRow},
+	} {
+		for i, line := range strings.Split(p.text, "\n") {
+			if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+			if err := p.row(line); err != nil {
+				return nil, fmt.Errorf("%s:%d: %w", p.name, i+1, err)
+			}
+		}
+	}
+	return t, nil
+}
+
+func (t *table) constantRow() func(string) error {
+	vendor := false
+	return func(line string) error {
+		line, comment, _ := strings.Cut(line, " # ")
+		f := strings.Fields(line)
+		switch {
+		case f[0] == "vendor":
+			vendor = true
+		case f[0] == "type" && len(f) <= 3:
+			s := section{goType: f[1], cType: comment, vendor: vendor}
+			if len(f) == 3 {
+				s.of = f[2]
+			}
+			t.sections = append(t.sections, s)
+		case len(f) == 2 && len(t.sections) > 0:
+			n, err := strconv.ParseUint(f[1], 0, 32)
+			if err != nil {
+				return err
+			}
+			s := &t.sections[len(t.sections)-1]
+			s.rows = append(s.rows, constant{f[0], n})
+		default:
+			return fmt.Errorf("not a row: %s", line)
+		}
+		return nil
+	}
+}
+
+func (t *table) functionRow(line string) error {
+	f := strings.Fields(line)
+	if len(f) != 2 {
+		return fmt.Errorf("not a row: %s", line)
+	}
+	if !strings.HasPrefix(line, " ") {
+		t.functions = append(t.functions, function{version: f[0], name: f[1]})
+		return nil
+	}
+	if len(t.functions) == 0 {
+		return fmt.Errorf("argument before the first function: %s", line)
+	}
+	last := &t.functions[len(t.functions)-1]
+	last.args = append(last.args, argument{f[0], f[1]})
+	return nil
+}
+
+func (t *table) typeRow(line string) error {
+	f := strings.Fields(line)
+	switch {
+	case strings.HasPrefix(line, " ") && len(f) >= 2 && len(t.types) > 0:
+		last := &t.types[len(t.types)-1]
+		last.fields = append(last.fields, argument{strings.Join(f[:len(f)-1], " "), f[len(f)-1]})
+	case f[0] == "type" && len(f) >= 3:
+		t.types = append(t.types, cType{name: f[1], alias: strings.Join(f[2:], " ")})
+	case f[0] == "struct" && len(f) == 2:
+		t.types = append(t.types, cType{name: f[1]})
+	default:
+		return fmt.Errorf("not a row: %s", line)
+	}
+	return nil
+}
