@@ -32,6 +32,10 @@ type Mechanism struct {
 	// Wrap encrypts the value of another key, Unwrap decrypts it. What Unwrap returns is the caller's to wipe.
 	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
 	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
+	// Truncates says that Unwrap returns whole blocks, and that the template's CKA_VALUE_LEN cuts off what fills the last.
+	Truncates bool
+	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.
+	FromDigest bool
 	// Derive makes key material from other key material.
 	Derive func(b *Base, p *ck.Param, d *Derived) error
 	// Makes is the type of the key that Generate makes a value for. size is the template's CKA_VALUE_LEN in bytes, 0

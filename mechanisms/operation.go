@@ -55,23 +55,35 @@ type Base struct {
 type Derived struct {
 	// Type is the type of the new key.
 	Type ck.KeyType
-	// Value is the new key's value. It lies in buf where it fits.
+	// Value is the new key's value. It lies in the Derived itself where it fits.
 	Value []byte
 	// Attributes are what the derivation decides beside type and value. A template that says otherwise is
 	// CKR_TEMPLATE_INCONSISTENT.
 	Attributes []ck.Attribute
-	// Replaces says that Base.Target takes the new value, and that no new object is made.
+	// Defaults are values for attributes that the template may decide and does not mention. They come before the
+	// defaults of the attribute tables. They are shared: nobody changes them.
+	Defaults []ck.Attribute
+	// Replaces says that an existing key takes the new value and Attributes, and that no new object is made: Base.Target,
+	// or Base.Key where UsesDigest is set and Base.Key is not nil. What Attributes does not name stays as it is.
 	Replaces bool
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
 
-	buf [512]byte
+	session SessionKey // what CryptDeriveKey works in
+	buf     [512]byte
 }
 
 // Wipe overwrites what the derivation left, and makes d ready for the next.
 func (d *Derived) Wipe() {
 	clear(d.Value)
 	clear(d.buf[:])
-	d.Type, d.Value, d.Replaces, d.UsesDigest = 0, nil, false, false
+	d.session.Wipe()
+	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
 	d.Attributes = d.Attributes[:0]
+}
+
+// An Inexact cipher is one whose WholeLen is a bound: what it writes may be shorter.
+type Inexact interface {
+	Cipher
+	Inexact()
 }

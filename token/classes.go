@@ -1,0 +1,152 @@
+package token
+
+import "github.com/softcsp/softcsp/ck"
+
+// The attribute tables of section 4, a variable for each table of the standard. testdata/attributes.golden prints them in
+// its notation.
+//
+// Where the standard leaves a default to the token (footnote 9), or the tables here say something else, it is said here
+// why:
+//
+//   - A key is sensitive and not extractable unless its template says otherwise. Applications that were written for
+//     SoftHSM2 count on that, and who forgets to say loses nothing.
+//   - The purposes of a key (CKA_ENCRYPT and so on) are permitted unless its template says otherwise, except CKA_DERIVE, for
+//     which the standard has a default. This too is what SoftHSM2 and NSS do.
+//   - A key is private where somebody is logged in who may have it; other objects are public.
+//   - The list of allowed mechanisms and the three kinds of templates cannot be changed, since they have no footnote 8. Nor
+//     can CKA_APPLICATION, CKA_OBJECT_ID and CKA_VALUE of data objects.
+//   - CKA_COPYABLE has footnote 12, which says what the text says of it.
+//   - Secret keys have CKA_ALWAYS_AUTHENTICATE as private keys do: it is how CRYPT_USER_PROTECTED is kept.
+//   - CKA_OBJECT_VALIDATION_FLAGS cannot be set, and is 0: the token has no validations.
+
+// storage is sections 4.2 and 4.4, "Common attributes" and "Storage objects".
+var storage = part{"storage", []attribute{
+	{ck.CKA_CLASS, classOf, mustCreate, 0},
+	{ck.CKA_UNIQUE_ID, uniqueID, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_TOKEN, boolean, copying, 0},
+	{ck.CKA_PRIVATE, boolean, defaulted | copying, 0},
+	{ck.CKA_MODIFIABLE, boolean, copying, 1},
+	{ck.CKA_LABEL, octets, modifiable, 0},
+	{ck.CKA_COPYABLE, boolean, staysFalse, 1},
+	{ck.CKA_DESTROYABLE, boolean, copying, 1},
+}}
+
+// dataObject is section 4.5.
+var dataObject = part{"data", []attribute{
+	{ck.CKA_APPLICATION, octets, 0, 0},
+	{ck.CKA_OBJECT_ID, octets, 0, 0},
+	{ck.CKA_VALUE, octets, 0, 0},
+}}
+
+// certificate is section 4.6.2.
+var certificate = part{"certificate", []attribute{
+	{ck.CKA_CERTIFICATE_TYPE, subtypeOf, mustCreate, 0},
+	{ck.CKA_TRUSTED, boolean, soOnly, 0},
+	{ck.CKA_CERTIFICATE_CATEGORY, ulong, 0, uint(ck.CK_CERTIFICATE_CATEGORY_UNSPECIFIED)},
+	{ck.CKA_CHECK_VALUE, checkOf, 0, 0},
+	{ck.CKA_START_DATE, date, 0, 0},
+	{ck.CKA_END_DATE, date, 0, 0},
+	{ck.CKA_PUBLIC_KEY_INFO, octets, 0, 0},
+}}
+
+// x509 is section 4.6.3. The attributes that its text lets be modified have footnote 8.
+var x509 = part{"X.509 certificate", []attribute{
+	{ck.CKA_SUBJECT, octets, mustCreate, 0},
+	{ck.CKA_ID, octets, modifiable, 0},
+	{ck.CKA_ISSUER, octets, modifiable, 0},
+	{ck.CKA_SERIAL_NUMBER, octets, modifiable, 0},
+	{ck.CKA_VALUE, octets, mustCreate | valueOrURL, 0},
+	{ck.CKA_URL, octets, urlOrValue, 0},
+	{ck.CKA_HASH_OF_SUBJECT_PUBLIC_KEY, octets, withURL, 0},
+	{ck.CKA_HASH_OF_ISSUER_PUBLIC_KEY, octets, withURL, 0},
+	{ck.CKA_JAVA_MIDP_SECURITY_DOMAIN, ulong, 0, uint(ck.CK_SECURITY_DOMAIN_UNSPECIFIED)},
+	{ck.CKA_NAME_HASH_ALGORITHM, ulong, 0, uint(ck.CKM_SHA_1)},
+}}
+
+// wtls is section 4.6.4.
+var wtls = part{"WTLS certificate", []attribute{
+	{ck.CKA_SUBJECT, octets, mustCreate | withValue, 0},
+	{ck.CKA_ISSUER, octets, modifiable, 0},
+	{ck.CKA_VALUE, octets, mustCreate | valueOrURL, 0},
+	{ck.CKA_URL, octets, urlOrValue, 0},
+	{ck.CKA_HASH_OF_SUBJECT_PUBLIC_KEY, octets, withURL, 0},
+	{ck.CKA_HASH_OF_ISSUER_PUBLIC_KEY, octets, withURL, 0},
+	{ck.CKA_NAME_HASH_ALGORITHM, ulong, 0, uint(ck.CKM_SHA_1)},
+}}
+
+// attributeCertificate is section 4.6.5.
+var attributeCertificate = part{"X.509 attribute certificate", []attribute{
+	{ck.CKA_OWNER, octets, mustCreate, 0},
+	{ck.CKA_AC_ISSUER, octets, modifiable, 0},
+	{ck.CKA_SERIAL_NUMBER, octets, modifiable, 0},
+	{ck.CKA_ATTR_TYPES, octets, modifiable, 0},
+	{ck.CKA_VALUE, octets, mustCreate | valueOrURL, 0},
+}}
+
+// key is section 4.8.
+var key = part{"key", []attribute{
+	{ck.CKA_KEY_TYPE, subtypeOf, mustCreate | mustUnwrap, 0},
+	{ck.CKA_ID, octets, modifiable, 0},
+	{ck.CKA_START_DATE, date, modifiable, 0},
+	{ck.CKA_END_DATE, date, modifiable, 0},
+	{ck.CKA_DERIVE, boolean, modifiable, 0},
+	{ck.CKA_LOCAL, boolean, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_KEY_GEN_MECHANISM, generator, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_ALLOWED_MECHANISMS, mechanismA, 0, 0},
+	{ck.CKA_OBJECT_VALIDATION_FLAGS, ulong, notCreate | notGenerate | notUnwrap | defaulted | staysFalse, 0},
+}}
+
+// publicKey is section 4.9.
+var publicKey = part{"public key", []attribute{
+	{ck.CKA_SUBJECT, octets, modifiable, 0},
+	{ck.CKA_ENCRYPT, boolean, modifiable | defaulted, 1},
+	{ck.CKA_VERIFY, boolean, modifiable | defaulted, 1},
+	{ck.CKA_VERIFY_RECOVER, boolean, modifiable | defaulted, 1},
+	{ck.CKA_WRAP, boolean, modifiable | defaulted, 1},
+	{ck.CKA_ENCAPSULATE, boolean, modifiable | defaulted, 1},
+	{ck.CKA_TRUSTED, boolean, soOnly, 0},
+	{ck.CKA_WRAP_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_ENCAPSULATE_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_PUBLIC_KEY_INFO, octets, 0, 0},
+}}
+
+// privateKey is section 4.10.
+var privateKey = part{"private key", []attribute{
+	{ck.CKA_SUBJECT, octets, modifiable, 0},
+	{ck.CKA_SENSITIVE, boolean, modifiable | defaulted | staysTrue, 1},
+	{ck.CKA_DECRYPT, boolean, modifiable | defaulted, 1},
+	{ck.CKA_SIGN, boolean, modifiable | defaulted, 1},
+	{ck.CKA_SIGN_RECOVER, boolean, modifiable | defaulted, 1},
+	{ck.CKA_UNWRAP, boolean, modifiable | defaulted, 1},
+	{ck.CKA_DECAPSULATE, boolean, modifiable | defaulted, 1},
+	{ck.CKA_EXTRACTABLE, boolean, modifiable | defaulted | staysFalse, 0},
+	{ck.CKA_ALWAYS_SENSITIVE, boolean, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_NEVER_EXTRACTABLE, boolean, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_WRAP_WITH_TRUSTED, boolean, staysTrue, 0},
+	{ck.CKA_UNWRAP_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_DECAPSULATE_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_DERIVE_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
+	{ck.CKA_PUBLIC_KEY_INFO, octets, modifiable, 0},
+}}
+
+// secretKey is section 4.11.
+var secretKey = part{"secret key", []attribute{
+	{ck.CKA_SENSITIVE, boolean, modifiable | defaulted | staysTrue, 1},
+	{ck.CKA_ENCRYPT, boolean, modifiable | defaulted, 1},
+	{ck.CKA_DECRYPT, boolean, modifiable | defaulted, 1},
+	{ck.CKA_SIGN, boolean, modifiable | defaulted, 1},
+	{ck.CKA_VERIFY, boolean, modifiable | defaulted, 1},
+	{ck.CKA_WRAP, boolean, modifiable | defaulted, 1},
+	{ck.CKA_UNWRAP, boolean, modifiable | defaulted, 1},
+	{ck.CKA_EXTRACTABLE, boolean, modifiable | defaulted | staysFalse, 0},
+	{ck.CKA_ALWAYS_SENSITIVE, boolean, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_NEVER_EXTRACTABLE, boolean, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_CHECK_VALUE, checkOf, 0, 0},
+	{ck.CKA_WRAP_WITH_TRUSTED, boolean, staysTrue, 0},
+	{ck.CKA_TRUSTED, boolean, soOnly, 0},
+	{ck.CKA_WRAP_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_UNWRAP_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_DERIVE_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
+}}

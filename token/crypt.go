@@ -1,0 +1,192 @@
+package token
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// EncryptInit implements C_EncryptInit, section 5.8.1.
+func (m *Module) EncryptInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.cryptInit(h, encrypting, mech, key)
+}
+
+// DecryptInit implements C_DecryptInit, section 5.10.1.
+func (m *Module) DecryptInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.cryptInit(h, decrypting, mech, key)
+}
+
+func (m *Module) cryptInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	return s.begin(kind, mech, key, starters[kind])
+}
+
+// starters make what an operation of a kind works with.
+var starters = [operations]func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error{
+	encrypting: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.cipher, err = row.Encrypt(k, p)
+		return err
+	},
+	decrypting: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.cipher, err = row.Decrypt(k, p)
+		return err
+	},
+	signing: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.signer, err = row.Sign(k, p)
+		return err
+	},
+	verifying: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.checker, err = row.Verify(k, p)
+		return err
+	},
+}
+
+// Encrypt implements C_Encrypt, section 5.8.2.
+func (m *Module) Encrypt(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
+	return m.whole(h, encrypting, data, out)
+}
+
+// Decrypt implements C_Decrypt, section 5.10.2.
+func (m *Module) Decrypt(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
+	return m.whole(h, decrypting, data, out)
+}
+
+// whole does an operation in one call.
+func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	op, err := s.current(kind)
+	if err != nil {
+		return err
+	}
+	if op.parts {
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	need := op.cipher.WholeLen(len(data))
+	if !out.Has {
+		out.N = uint(need)
+		return nil
+	}
+	if len(out.Data) >= need {
+		n, err := op.cipher.Whole(out.Data, data)
+		out.N = uint(n)
+		op.end()
+		return err
+	}
+	return op.wholeShort(need, data, out)
+}
+
+// wholeShort does an operation whose output is at most need bytes, and may be no longer than a buffer that is shorter.
+func (op *operation) wholeShort(need int, data []byte, out *ck.Buffer) error {
+	if _, ok := op.cipher.(mechanisms.Inexact); !ok {
+		out.N = uint(need)
+		return ck.CKR_BUFFER_TOO_SMALL
+	}
+	scratch := make([]byte, need)
+	defer clear(scratch)
+	n, err := op.cipher.Whole(scratch, data)
+	if err == nil {
+		err = out.Copy(scratch[:n])
+	}
+	return op.settle(err)
+}
+
+// EncryptUpdate implements C_EncryptUpdate, section 5.8.3.
+func (m *Module) EncryptUpdate(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
+	return m.part(h, encrypting, data, out)
+}
+
+// DecryptUpdate implements C_DecryptUpdate, section 5.10.3.
+func (m *Module) DecryptUpdate(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
+	return m.part(h, decrypting, data, out)
+}
+
+// part processes the next part of the data.
+func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	op, err := s.current(kind)
+	if err != nil {
+		return err
+	}
+	if op.done {
+		return ck.CKR_OPERATION_NOT_INITIALIZED // C_EncryptFinal has been called, and waits for its buffer
+	}
+	err = out.Fill(op.cipher.UpdateLen(len(data)), func(dst []byte) (int, error) {
+		op.parts = true
+		return op.cipher.Update(dst, data)
+	})
+	if err != nil {
+		return op.settle(err)
+	}
+	return nil
+}
+
+// EncryptFinal implements C_EncryptFinal, section 5.8.4.
+func (m *Module) EncryptFinal(h ck.SessionHandle, out *ck.Buffer) error {
+	return m.final(h, encrypting, out)
+}
+
+// DecryptFinal implements C_DecryptFinal, section 5.10.4.
+func (m *Module) DecryptFinal(h ck.SessionHandle, out *ck.Buffer) error {
+	return m.final(h, decrypting, out)
+}
+
+// final ends an operation in parts.
+func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	op, err := s.current(kind)
+	if err != nil {
+		return err
+	}
+	need := op.cipher.FinalLen()
+	if !op.done && !out.Has {
+		out.N = uint(need)
+		return nil
+	}
+	if !op.done && len(out.Data) >= need {
+		n, err := op.cipher.Final(out.Data)
+		out.N = uint(n)
+		op.end()
+		return err
+	}
+	return op.finalShort(need, out)
+}
+
+// finalShort ends an operation whose last output is at most need bytes, and may be no longer than a buffer that is shorter.
+// What was computed is kept for the next call.
+func (op *operation) finalShort(need int, out *ck.Buffer) error {
+	if !op.done {
+		last := make([]byte, need)
+		n, err := op.cipher.Final(last)
+		op.last = last[:n]
+		if err != nil {
+			return op.settle(err)
+		}
+		op.done = true
+	}
+	if !out.Has {
+		out.N = uint(len(op.last))
+		return nil
+	}
+	return op.settle(out.Copy(op.last))
+}

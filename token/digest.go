@@ -1,0 +1,168 @@
+package token
+
+import (
+	"hash"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A digestOperation is a message digest in progress. CryptDeriveKey takes it as its hash object, and finishes it: from then
+// on it takes no more data, but can be derived from again and tells its value.
+type digestOperation struct {
+	active   bool
+	parts    bool
+	finished bool
+	row      *mechanisms.Hash
+	hash     hash.Hash
+}
+
+// end ends a digest. What the hash has seen, a password perhaps, is overwritten.
+func (d *digestOperation) end() {
+	if d.hash != nil {
+		d.hash.Reset()
+	}
+	*d = digestOperation{}
+}
+
+// nteBadHashState is NTE_BAD_HASH_STATE, "hash not valid for use in specified state".
+const nteBadHashState = 0x8009000c
+
+// open returns the digest if it takes more data.
+func (s *session) openDigest() (*digestOperation, error) {
+	d := &s.digest
+	switch {
+	case !d.active:
+		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	case d.finished:
+		s.device = nteBadHashState
+		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	return d, nil
+}
+
+// digesting finds a session and locks it. The caller calls done.
+func (m *Module) digesting(h ck.SessionHandle) (s *session, done func(), err error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.mu.Lock()
+	return s, func() { s.mu.Unlock(); c.leave() }, nil
+}
+
+// DigestInit implements C_DigestInit, section 5.12.1.
+func (m *Module) DigestInit(h ck.SessionHandle, mech *ck.Mechanism) error {
+	s, done, err := m.digesting(h)
+	if err != nil {
+		return err
+	}
+	defer done()
+	d := &s.digest
+	switch {
+	case mech == nil && d.active:
+		d.end()
+		return nil
+	case mech == nil:
+		return ck.CKR_ARGUMENTS_BAD
+	case d.active:
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	row := mechanisms.Lookup(mech.Type)
+	if row == nil || row.Digest == nil {
+		return ck.CKR_MECHANISM_INVALID
+	}
+	state, err := row.Digest(&mech.Param)
+	if err != nil {
+		return err
+	}
+	*d = digestOperation{active: true, row: row.Hash, hash: state}
+	return nil
+}
+
+// Digest implements C_Digest, section 5.12.2.
+func (m *Module) Digest(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
+	s, done, err := m.digesting(h)
+	if err != nil {
+		return err
+	}
+	defer done()
+	d, err := s.openDigest()
+	if err != nil {
+		return err
+	}
+	if d.parts {
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	return d.sum(data, out)
+}
+
+// sum adds data and writes the hash value, if there is a buffer that can hold it, which ends the digest.
+func (d *digestOperation) sum(data []byte, out *ck.Buffer) error {
+	size := d.hash.Size()
+	if out.Query(size) {
+		return out.Fill(size, nil)
+	}
+	d.hash.Write(data)
+	d.hash.Sum(out.Data[:0])
+	out.N = uint(size)
+	d.end()
+	return nil
+}
+
+// DigestUpdate implements C_DigestUpdate, section 5.12.3.
+func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
+	s, done, err := m.digesting(h)
+	if err != nil {
+		return err
+	}
+	defer done()
+	d, err := s.openDigest()
+	if err != nil {
+		return err
+	}
+	d.parts = true
+	d.hash.Write(data)
+	return nil
+}
+
+// DigestKey implements C_DigestKey, section 5.12.4: the value of a secret key.
+func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
+	s, done, err := m.digesting(h)
+	if err != nil {
+		return err
+	}
+	defer done()
+	d, err := s.openDigest()
+	if err != nil {
+		return err
+	}
+	i, o, err := s.object(key)
+	if err != nil {
+		return keyHandle(err)
+	}
+	defer o.release()
+	if o.class() != ck.CKO_SECRET_KEY {
+		return ck.CKR_KEY_INDIGESTIBLE
+	}
+	if i.owner == nil && s.sealed(o) {
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	d.parts = true
+	secret.Do(func() { d.hash.Write(o.key().Value) })
+	return nil
+}
+
+// DigestFinal implements C_DigestFinal, section 5.12.5.
+func (m *Module) DigestFinal(h ck.SessionHandle, out *ck.Buffer) error {
+	s, done, err := m.digesting(h)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if !s.digest.active {
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	return s.digest.sum(nil, out)
+}

@@ -1,0 +1,255 @@
+package token
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// A findOperation is a search in progress: the handles that it has yet to tell.
+type findOperation struct {
+	active  bool
+	handles []ck.ObjectHandle
+	next    int
+}
+
+// FindObjectsInit implements C_FindObjectsInit, section 5.7.7. The search is done at once: what is made or destroyed before
+// C_FindObjectsFinal does not change its result.
+func (m *Module) FindObjectsInit(h ck.SessionHandle, template []ck.Attribute) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.find.active {
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	user, keys := s.slot.login()
+	q := query{table: &s.slot.objects, template: template, user: user, keys: keys, found: s.find.handles[:0]}
+	if err := q.run(); err != nil {
+		return err
+	}
+	s.find = findOperation{active: true, handles: q.found}
+	return nil
+}
+
+// FindObjects implements C_FindObjects, section 5.7.8. It returns how many handles it wrote to out.
+func (m *Module) FindObjects(h ck.SessionHandle, out []ck.ObjectHandle) (int, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.find.active {
+		return 0, ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	n := copy(out, s.find.handles[s.find.next:])
+	s.find.next += n
+	return n, nil
+}
+
+// FindObjectsFinal implements C_FindObjectsFinal, section 5.7.9.
+func (m *Module) FindObjectsFinal(h ck.SessionHandle) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.find.active {
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	s.find.end()
+	return nil
+}
+
+// keptHandles is how many handles of a search are kept as room for the next.
+const keptHandles = 64
+
+func (f *findOperation) end() {
+	f.active, f.next = false, 0
+	if cap(f.handles) > keptHandles {
+		f.handles = nil
+	}
+}
+
+// A query is a search.
+type query struct {
+	table    *objectTable
+	template []ck.Attribute
+	user     userState
+	keys     *store.Keys
+	found    []ck.ObjectHandle
+}
+
+func (q *query) run() error {
+	where, err := q.where()
+	if err != nil {
+		return err
+	}
+	if where != inToken {
+		q.inSession()
+	}
+	if where == inSession {
+		return nil
+	}
+	if err := q.table.sync(); err != nil {
+		return err
+	}
+	for _, a := range q.template {
+		if term, ok := term(a); ok {
+			return q.byTerm(term)
+		}
+	}
+	return q.all()
+}
+
+// The places of objects: a template with CKA_TOKEN asks for one of them.
+const (
+	anywhere = iota
+	inSession
+	inToken
+)
+
+func (q *query) where() (int, error) {
+	for _, a := range q.template {
+		if a.Type != ck.CKA_TOKEN {
+			continue
+		}
+		token, err := ck.Bool(a.Value)
+		if err != nil {
+			return 0, err
+		}
+		if token {
+			return inToken, nil
+		}
+		return inSession, nil
+	}
+	return anywhere, nil
+}
+
+// inSession looks at the session objects. Two hashes in each item keep it from looking at most of them closely.
+func (q *query) inSession() {
+	t := q.table
+	var label, name uint64
+	for _, a := range q.template {
+		switch a.Type {
+		case ck.CKA_LABEL:
+			label = t.hash(a.Value)
+		case ck.CKA_ID:
+			name = t.hash(a.Value)
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, i := range t.session {
+		if label != 0 && i.label != label || name != 0 && i.name != name {
+			continue
+		}
+		if o := i.object.Load(); o != nil && o.matches(q.template) {
+			q.found = append(q.found, i.handle)
+		}
+	}
+}
+
+// byTerm looks at the token objects that have a term.
+func (q *query) byTerm(term []byte) error {
+	token, err := q.table.slot.store()
+	if err != nil {
+		return err
+	}
+	ids, err := token.Find(q.keys, term)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := q.look(token, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look adds the token object id if it matches. One that another process has destroyed meanwhile is not there.
+func (q *query) look(token *store.Token, id store.ID) error {
+	if i := q.table.known(id); i != nil {
+		o, err := i.get()
+		if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		defer o.release()
+		if q.shows(o) {
+			q.found = append(q.found, i.handle)
+		}
+		return nil
+	}
+	epoch := q.table.now()
+	r, err := token.Get(q.keys, id)
+	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return q.take(r, epoch)
+}
+
+// take adds the object of a record, which it owns, if it matches.
+func (q *query) take(r store.Record, epoch uint64) error {
+	o, err := opened(r)
+	if err != nil {
+		return err
+	}
+	if !q.shows(o) {
+		o.release()
+		return nil
+	}
+	i, err := q.table.itemOf(o)
+	if err != nil {
+		o.release()
+		return nil // logged out meanwhile
+	}
+	q.table.keep(i, o, epoch)
+	q.found = append(q.found, i.handle)
+	return nil
+}
+
+// shows reports whether a token object matches and may be seen.
+func (q *query) shows(o *Object) bool {
+	return (q.user == theUser || !o.isPrivate()) && o.matches(q.template)
+}
+
+// all looks at every token object. Those that are known as they are now are not read again.
+func (q *query) all() error {
+	token, err := q.table.slot.store()
+	if err != nil {
+		return err
+	}
+	epoch := q.table.now()
+	known := func(id store.ID, rev uint64) bool {
+		i := q.table.known(id)
+		if i == nil {
+			return false
+		}
+		o := i.object.Load()
+		if o == nil || !o.acquire() {
+			return false
+		}
+		defer o.release()
+		if o.rev != rev {
+			return false
+		}
+		if q.shows(o) {
+			q.found = append(q.found, i.handle)
+		}
+		return true
+	}
+	return token.All(q.keys, known, func(r store.Record) error { return q.take(r, epoch) })
+}

@@ -1,0 +1,307 @@
+package token
+
+import (
+	"encoding/hex"
+	"errors"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// An item is what an object handle stands for. The Object behind it never changes: a change of attributes puts another in
+// its place. That of a token object is read when it is first needed, and again after another process has changed it.
+type item struct {
+	handle  ck.ObjectHandle
+	table   *objectTable
+	private bool
+	object  atomic.Pointer[Object]
+
+	id store.ID // of a token object
+
+	owner *session // of a session object, nil for a token object
+	owned int      // its place in owner.owned
+	at    int      // its place in table.session
+	label uint64   // hashes of CKA_LABEL and CKA_ID, by which it is found
+	name  uint64
+}
+
+func (i *item) self() ck.ObjectHandle    { return i.handle }
+func (i *item) called(h ck.ObjectHandle) { i.handle = h }
+
+// An objectTable is the objects of a slot that this process knows: all session objects, and the token objects that it has
+// given a handle.
+type objectTable struct {
+	slot *slot
+	seed maphash.Seed
+
+	mu         sync.Mutex
+	session    []*item
+	token      map[store.ID]*item
+	epoch      uint64 // counts what makes objects that are being read now invalid
+	generation atomic.Uint64
+}
+
+func (t *objectTable) init(s *slot) {
+	t.slot, t.seed, t.token = s, maphash.MakeSeed(), make(map[store.ID]*item)
+}
+
+// object finds the object with the handle h among those of the session's token. The caller releases it.
+func (s *session) object(h ck.ObjectHandle) (*item, *Object, error) {
+	i, err := s.slot.core.objects.get(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	if i.table != &s.slot.objects {
+		return nil, nil, ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	o, err := i.get()
+	return i, o, err
+}
+
+// get returns the Object behind an item as it is now.
+func (i *item) get() (*Object, error) {
+	if i.owner == nil {
+		if err := i.table.sync(); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		o := i.object.Load()
+		if o == nil {
+			if i.owner != nil {
+				return nil, ck.CKR_OBJECT_HANDLE_INVALID
+			}
+			if err := i.read(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if o.acquire() {
+			return o, nil
+		}
+	}
+}
+
+// read reads a token object from the store.
+func (i *item) read() error {
+	t := i.table
+	t.mu.Lock()
+	epoch := t.epoch
+	t.mu.Unlock()
+	token, err := t.slot.store()
+	if err != nil {
+		return err
+	}
+	_, keys := t.slot.login()
+	r, err := token.Get(keys, i.id)
+	if err != nil {
+		if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
+			t.drop(i)
+		}
+		return err
+	}
+	o, err := opened(r)
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.epoch != epoch || !i.object.CompareAndSwap(nil, o) {
+		o.release()
+	}
+	return nil
+}
+
+// opened makes an Object of a record.
+func opened(r store.Record) (*Object, error) {
+	o, err := decode(r.Public, r.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	o.id, o.rev, o.unique = r.ID, r.Rev, hex.EncodeToString(r.ID[:])
+	return o, nil
+}
+
+// sync drops what other processes have changed since the table was last looked at.
+func (t *objectTable) sync() error {
+	token, err := t.slot.store()
+	if err != nil {
+		return err
+	}
+	if token.Generation() == t.generation.Load() {
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ids, now, complete := token.Changed(t.generation.Load())
+	t.epoch++
+	if complete {
+		for _, id := range ids {
+			if i := t.token[id]; i != nil {
+				i.swap(nil)
+			}
+		}
+	} else {
+		for _, i := range t.token {
+			i.swap(nil)
+		}
+	}
+	t.generation.Store(now)
+	return nil
+}
+
+// swap puts another Object in the place of an item's.
+func (i *item) swap(o *Object) {
+	if old := i.object.Swap(o); old != nil {
+		old.release()
+	}
+}
+
+// addSession makes o, whose only reference it takes, an object of the session s.
+func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error) {
+	i := &item{table: t, private: o.isPrivate(), owner: s}
+	i.label, i.name = t.hash(o.bytes(ck.CKA_LABEL)), t.hash(o.bytes(ck.CKA_ID))
+	i.object.Store(o)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.admits(s, i.private); err != nil {
+		o.release()
+		return 0, err
+	}
+	i.at, i.owned = len(t.session), len(s.owned)
+	t.session, s.owned = append(t.session, i), append(s.owned, i)
+	h := t.slot.core.objects.add(i)
+	return h, nil
+}
+
+// admits tells whether a session, or nil for any, may still get an object. The table is locked.
+func (t *objectTable) admits(s *session, private bool) error {
+	if s != nil && s.gone {
+		return ck.CKR_SESSION_HANDLE_INVALID
+	}
+	if private {
+		if user, _ := t.slot.login(); user != theUser {
+			return ck.CKR_USER_NOT_LOGGED_IN
+		}
+	}
+	return nil
+}
+
+// hash is the hash by which session objects are found. It is keyed anew in each process.
+func (t *objectTable) hash(value []byte) uint64 {
+	if len(value) == 0 {
+		return 0
+	}
+	return maphash.Bytes(t.seed, value)
+}
+
+// itemOf returns the item of a token object, and gives it a handle if it has none. o may be nil: then it is known to be
+// in the table already or is read when it is needed.
+func (t *objectTable) itemOf(o *Object) (*item, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if i := t.token[o.id]; i != nil {
+		return i, nil
+	}
+	if err := t.admits(nil, o.isPrivate()); err != nil {
+		return nil, err
+	}
+	i := &item{table: t, private: o.isPrivate(), id: o.id}
+	t.token[o.id] = i
+	t.slot.core.objects.add(i)
+	return i, nil
+}
+
+// known returns the item of a token object if it has one.
+func (t *objectTable) known(id store.ID) *item {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.token[id]
+}
+
+// keep gives an item the Object o, whose reference it takes, unless it has one or the table has changed since epoch.
+func (t *objectTable) keep(i *item, o *Object, epoch uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.epoch != epoch || !i.object.CompareAndSwap(nil, o) {
+		o.release()
+	}
+}
+
+func (t *objectTable) now() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.epoch
+}
+
+// drop takes the handle of an item away and lets go of its Object.
+func (t *objectTable) drop(i *item) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dropLocked(i)
+}
+
+func (t *objectTable) dropLocked(i *item) {
+	if !t.slot.core.objects.remove(i.handle) {
+		return
+	}
+	if i.owner == nil {
+		delete(t.token, i.id)
+	} else {
+		last := t.session[len(t.session)-1]
+		t.session[i.at], last.at = last, i.at
+		t.session = shrunk(t.session)
+		own := i.owner.owned
+		last = own[len(own)-1]
+		own[i.owned], last.owned = last, i.owned
+		i.owner.owned = shrunk(own)
+	}
+	i.swap(nil)
+}
+
+// shrunk cuts the last element off.
+func shrunk(list []*item) []*item {
+	n := len(list) - 1
+	list[n] = nil
+	return list[:n]
+}
+
+// dropOwned destroys the objects of a session that is being closed.
+func (t *objectTable) dropOwned(s *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.gone = true
+	for len(s.owned) > 0 {
+		t.dropLocked(s.owned[len(s.owned)-1])
+	}
+}
+
+// forget drops the items that which chooses.
+func (t *objectTable) forget(which func(*item) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.epoch++
+	for _, i := range t.token {
+		if which(i) {
+			t.dropLocked(i)
+		}
+	}
+	for n := len(t.session) - 1; n >= 0; n-- {
+		if n < len(t.session) && which(t.session[n]) {
+			t.dropLocked(t.session[n])
+		}
+	}
+}
+
+// unload lets go of what was read of token objects. Their handles stay.
+func (t *objectTable) unload() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.epoch++
+	for _, i := range t.token {
+		i.swap(nil)
+	}
+}

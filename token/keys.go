@@ -1,0 +1,347 @@
+package token
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// unique returns a new CKA_UNIQUE_ID for a session object.
+func (c *core) unique() string {
+	return fmt.Sprintf("%016x", c.lastUnique.Add(1))
+}
+
+// keyHandle makes an unknown object handle an unknown key handle.
+func keyHandle(err error) error {
+	if err == ck.CKR_OBJECT_HANDLE_INVALID {
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	return err
+}
+
+// GenerateKey implements C_GenerateKey, section 5.18.1.
+func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []ck.Attribute) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_GENERATE)
+	if err != nil {
+		return 0, err
+	}
+	size, err := valueLen(template)
+	if err != nil {
+		return 0, err
+	}
+	var value []byte
+	secret.Do(func() { value, err = row.Generate(rand.Reader, &mech.Param, size) })
+	if err != nil {
+		return 0, err
+	}
+	defer clear(value)
+	class, keyType := ck.UlongValue(uint(ck.CKO_SECRET_KEY)), ck.UlongValue(uint(row.Makes))
+	return s.make(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: []ck.Attribute{
+		{Type: ck.CKA_CLASS, Value: class}, {Type: ck.CKA_KEY_TYPE, Value: keyType}, {Type: ck.CKA_VALUE, Value: value},
+	}})
+}
+
+// rowFor finds the row of a mechanism that can do what the flag says.
+func rowFor(mech *ck.Mechanism, can ck.Flags) (*mechanisms.Mechanism, error) {
+	if mech == nil {
+		return nil, ck.CKR_ARGUMENTS_BAD
+	}
+	row := mechanisms.Lookup(mech.Type)
+	if row == nil || !row.Has(can) {
+		return nil, ck.CKR_MECHANISM_INVALID
+	}
+	return row, nil
+}
+
+// valueLen returns the CKA_VALUE_LEN of a template, 0 without one.
+func valueLen(template []ck.Attribute) (uint, error) {
+	for _, a := range template {
+		if a.Type == ck.CKA_VALUE_LEN {
+			n, err := ck.Ulong(a.Value)
+			if err == nil && n == 0 {
+				err = ck.CKR_KEY_SIZE_RANGE
+			}
+			return n, err
+		}
+	}
+	return 0, nil
+}
+
+// WrapKey implements C_WrapKey, section 5.18.3.
+func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key ck.ObjectHandle, out *ck.Buffer) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_WRAP)
+	if err != nil {
+		return err
+	}
+	w, err := s.key(wrapping, row, ck.CKA_WRAP)
+	if err != nil {
+		return as(err, map[ck.RV]ck.RV{
+			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+		})
+	}
+	defer w.release()
+	i, target, err := s.object(key)
+	if err != nil {
+		return keyHandle(err)
+	}
+	defer target.release()
+	switch {
+	case target.class() != ck.CKO_SECRET_KEY:
+		return ck.CKR_KEY_NOT_WRAPPABLE
+	case i.owner == nil && s.sealed(target):
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	if err := w.allowsWrapping(target); err != nil {
+		return err
+	}
+	wrapped, err := row.Wrap(w.key(), &mech.Param, target.key().Value)
+	if err != nil {
+		return err
+	}
+	return out.Copy(wrapped)
+}
+
+// as gives an error that is one of the table's keys the value for it.
+func as(err error, table map[ck.RV]ck.RV) error {
+	if rv, ok := table[ck.Code(err)]; ok {
+		return rv
+	}
+	return err
+}
+
+// UnwrapKey implements C_UnwrapKey, section 5.18.4.
+func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_UNWRAP)
+	if err != nil {
+		return 0, err
+	}
+	u, err := s.key(unwrapping, row, ck.CKA_UNWRAP)
+	if err != nil {
+		return 0, as(err, map[ck.RV]ck.RV{
+			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
+		})
+	}
+	defer u.release()
+	size, err := valueLen(template)
+	if err != nil {
+		return 0, err
+	}
+	var value []byte
+	secret.Do(func() { value, err = row.Unwrap(u.key(), &mech.Param, wrapped) })
+	if err != nil {
+		return 0, as(err, map[ck.RV]ck.RV{
+			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
+		})
+	}
+	defer clear(value)
+	if size != 0 && size < uint(len(value)) && row.Truncates {
+		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
+		clear(value[size:])
+		value = value[:size]
+	}
+	return s.make(&request{how: byUnwrap, template: template, base: u, fixed: []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}})
+}
+
+// A derivation is what a session keeps from one C_DeriveKey to the next, so that none has to be allocated.
+type derivation struct {
+	base   mechanisms.Base
+	out    mechanisms.Derived
+	digest [64]byte
+	fixed  []ck.Attribute
+	kind   []byte
+
+	request request
+}
+
+func (d *derivation) wipe() {
+	d.out.Wipe()
+	clear(d.digest[:])
+	d.base = mechanisms.Base{}
+	clear(d.fixed)
+	d.fixed = d.fixed[:0]
+	clear(d.request.defaults)
+	d.request = request{defaults: d.request.defaults[:0]}
+}
+
+// DeriveKey implements C_DeriveKey, section 5.18.5. key holds on entry the handle that the caller's variable holds, which a
+// derivation that changes a key (CRYPT_UPDATE_KEY) takes for that key.
+func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_DERIVE)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.derived.wipe()
+	err = s.derive(row, &mech.Param, base, template, key)
+	s.device = deviceCode(err)
+	return err
+}
+
+// deviceCode returns the Win32 or NTE code of an error: 0 where there is none.
+func deviceCode(err error) uint32 {
+	if err == nil {
+		return 0
+	}
+	var device *ck.DeviceError
+	if errors.As(err, &device) {
+		return device.Code
+	}
+	return 0
+}
+
+// derive does a derivation with what the session keeps for it.
+func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
+	d := &s.derived
+	d.base.Template = template
+	var from, target object
+	var err error
+	if base != ck.InvalidHandle || !row.FromDigest {
+		if from, err = s.baseKey(base, row); err != nil {
+			return err
+		}
+		defer from.release()
+		d.base.Key = from.key()
+	}
+	if row.FromDigest {
+		if s.digest.active {
+			d.base.Hash, d.base.Digest = s.digest.row, s.digest.hash.Sum(d.digest[:0])
+		}
+		// What the caller's variable holds is a key only if the derivation says so: no key there is no error here.
+		if target, err = s.target(*key); err == nil {
+			defer target.release()
+			d.base.Target = target.key()
+		}
+	}
+	if err := row.Derive(&d.base, p, &d.out); err != nil {
+		return err
+	}
+	switch {
+	case !d.out.Replaces:
+		*key, err = s.makeDerived(template, from.Object, d)
+	case d.out.UsesDigest && from.Object != nil:
+		err = s.rederive(from, d)
+		*key = base
+	default:
+		err = s.rederive(target, d)
+	}
+	if err == nil && d.out.UsesDigest {
+		s.digest.finished = true
+	}
+	return err
+}
+
+// An object is an Object and the item it was reached by.
+type object struct {
+	*Object
+	item *item
+}
+
+// baseKey finds the key that is derived from.
+func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object, error) {
+	i, o, err := s.object(h)
+	if err != nil {
+		if keyHandle(err) == ck.CKR_KEY_HANDLE_INVALID {
+			err = mechanisms.ERROR_INVALID_HANDLE
+		}
+		return object{}, err
+	}
+	if err := s.usable(i, o, row, ck.CKA_DERIVE); err != nil {
+		o.release()
+		return object{}, err
+	}
+	return object{o, i}, nil
+}
+
+// target finds the key that a derivation may change.
+func (s *session) target(h ck.ObjectHandle) (object, error) {
+	i, o, err := s.object(h)
+	if err != nil {
+		return object{}, err
+	}
+	if o.class() != ck.CKO_SECRET_KEY || i.owner == nil && s.sealed(o) {
+		o.release()
+		return object{}, ck.CKR_KEY_HANDLE_INVALID
+	}
+	return object{o, i}, nil
+}
+
+// secretKeyClass is CKO_SECRET_KEY as an attribute's value.
+var secretKeyClass = ck.UlongValue(uint(ck.CKO_SECRET_KEY))
+
+// fix gathers what a derivation has decided.
+func (d *derivation) fix() []ck.Attribute {
+	d.kind = ck.AppendUlong(d.kind[:0], uint(d.out.Type))
+	d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: secretKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.kind},
+		ck.Attribute{Type: ck.CKA_VALUE, Value: d.out.Value})
+	d.fixed = append(d.fixed, d.out.Attributes...)
+	return d.fixed
+}
+
+// makeDerived makes the object of a derived key.
+func (s *session) makeDerived(template []ck.Attribute, from *Object, d *derivation) (ck.ObjectHandle, error) {
+	d.request = request{how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...), base: from}
+	if err := s.mayAsk(&d.out); err != nil {
+		return 0, err
+	}
+	return s.make(&d.request)
+}
+
+// mayAsk refuses to protect a key by a PIN that cannot be asked for, because none is set.
+func (s *session) mayAsk(d *mechanisms.Derived) error {
+	for _, a := range d.Attributes {
+		if protected, _ := ck.Bool(a.Value); a.Type != ck.CKA_ALWAYS_AUTHENTICATE || !protected {
+			continue
+		}
+		token, err := s.slot.store()
+		if err != nil {
+			return err
+		}
+		info, err := token.Info()
+		if err == nil && !info.UserPIN {
+			err = mechanisms.NTE_SILENT_CONTEXT
+		}
+		return err
+	}
+	return nil
+}
+
+// rederive gives an existing key the value that a derivation made of it.
+func (s *session) rederive(o object, d *derivation) error {
+	user, keys := s.slot.login()
+	if err := s.mayHave(o.Object, user); err != nil {
+		return err
+	}
+	if !o.flag(ck.CKA_MODIFIABLE) {
+		return ck.CKR_ACTION_PROHIBITED
+	}
+	changed, err := o.rederived(d.fix())
+	if err != nil {
+		return err
+	}
+	return s.replace(o.item, o.Object, changed, keys)
+}

@@ -1,0 +1,85 @@
+package token
+
+import "github.com/softcsp/softcsp/ck"
+
+// The attribute tables of the key types, from section 6 and from "PKCS #11 Historical Mechanisms".
+
+// variableKey is the table of the key types whose length is the application's to choose. Of CKA_VALUE_LEN the versions of
+// the standard say 2,3 or 2,3,6; as C_UnwrapKey has mechanisms that need it (the raw cipher modes, whose result can be longer
+// than the key), it is the former here.
+var variableKey = part{"secret key of variable length", []attribute{
+	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | secret, 0},
+	{ck.CKA_VALUE_LEN, lengthOf, notCreate | mustGenerate, 0},
+}}
+
+// fixedKey is the table of the key types with one length, DES, DES2 and DES3. They have no CKA_VALUE_LEN, but a template of
+// C_DeriveKey may give both type and length if they agree: "Miscellaneous simple key derivation mechanisms".
+var fixedKey = part{"secret key of fixed length", []attribute{
+	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | secret, 0},
+	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | deriveOnly, 0},
+}}
+
+// cryptoAPI is what CryptDeriveKey leaves in a key. CKA_SOFTCSP_BASE_HASH is the base data's hash, as secret as the value, from
+// which CRYPT_UPDATE_KEY goes on.
+var cryptoAPI = part{"key of CryptDeriveKey", []attribute{
+	{ck.CKA_SOFTCSP_ALGID, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
+	{ck.CKA_SOFTCSP_SALT, octets, notCreate | notGenerate | notUnwrap | optional, 0},
+	{ck.CKA_SOFTCSP_EFFECTIVE_BITS, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
+	{ck.CKA_SOFTCSP_PERMISSIONS, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
+	{ck.CKA_SOFTCSP_PROVIDER, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
+	{ckaSoftcspBaseHash, octets, notCreate | notGenerate | notUnwrap | secret | optional | internal, 0},
+}}
+
+// ckaSoftcspBaseHash is the type of an attribute that no application sees.
+const ckaSoftcspBaseHash ck.AttributeType = 0xC3530180
+
+var (
+	variableTypes = []ck.KeyType{
+		ck.CKK_GENERIC_SECRET, ck.CKK_RC2, ck.CKK_RC4, ck.CKK_RC5, ck.CKK_AES,
+		ck.CKK_MD5_HMAC, ck.CKK_SHA_1_HMAC, ck.CKK_RIPEMD128_HMAC, ck.CKK_RIPEMD160_HMAC,
+		ck.CKK_SHA224_HMAC, ck.CKK_SHA256_HMAC, ck.CKK_SHA384_HMAC, ck.CKK_SHA512_HMAC,
+		ck.CKK_SHA512_224_HMAC, ck.CKK_SHA512_256_HMAC, ck.CKK_SHA512_T_HMAC,
+		ck.CKK_SHA3_224_HMAC, ck.CKK_SHA3_256_HMAC, ck.CKK_SHA3_384_HMAC, ck.CKK_SHA3_512_HMAC,
+	}
+	fixedTypes = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3}
+)
+
+// A class and a key or certificate type choose a table.
+type tableName struct {
+	class   ck.ObjectClass
+	subtype uint
+}
+
+// tables are the objects there can be.
+var tables = allTables()
+
+func allTables() map[tableName]*table {
+	list := []*table{
+		newTable(ck.CKO_DATA, 0, storage, dataObject),
+		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509), storage, certificate, x509),
+		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509_ATTR_CERT), storage, certificate, attributeCertificate),
+		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_WTLS), storage, certificate, wtls),
+	}
+	for _, t := range variableTypes {
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, variableKey, cryptoAPI))
+	}
+	for _, t := range fixedTypes {
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, fixedKey, cryptoAPI))
+	}
+	m := make(map[tableName]*table, len(list))
+	for _, t := range list {
+		m[tableName{t.class, t.subtype}] = t
+	}
+	return m
+}
+
+// subtypeName returns the attribute that tells the type within a class, and whether the class has one.
+func subtypeName(class ck.ObjectClass) (ck.AttributeType, bool) {
+	switch class {
+	case ck.CKO_CERTIFICATE:
+		return ck.CKA_CERTIFICATE_TYPE, true
+	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY:
+		return ck.CKA_KEY_TYPE, true
+	}
+	return 0, false
+}

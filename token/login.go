@@ -1,0 +1,200 @@
+package token
+
+import (
+	"runtime"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// Login implements C_Login, section 5.6.9.
+func (m *Module) Login(h ck.SessionHandle, as ck.UserType, pin []byte) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	switch as {
+	case ck.CKU_USER:
+		return s.slot.enter(theUser, store.User, pin)
+	case ck.CKU_SO:
+		return s.slot.enter(theSO, store.SO, pin)
+	case ck.CKU_CONTEXT_SPECIFIC:
+		return s.confirm(pin)
+	}
+	return ck.CKR_USER_TYPE_INVALID
+}
+
+// enter logs in to a token.
+func (s *slot) enter(as userState, way store.Way, pin []byte) error {
+	if pin == nil {
+		return ck.CKR_ARGUMENTS_BAD
+	}
+	s.mu.Lock()
+	err := s.mayEnter(as)
+	token := s.token
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	keys, err := token.Unlock(way, pin)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	// Another thread may have logged in, or opened a session that forbids it, while the key was derived.
+	if err = s.mayEnter(as); err == nil && len(s.sessions) == 0 {
+		err = ck.CKR_SESSION_HANDLE_INVALID
+	}
+	if err != nil {
+		s.mu.Unlock()
+		keys.Wipe()
+		return err
+	}
+	s.user, s.keys = as, keys
+	s.mu.Unlock()
+	// What was read of public objects was read without the keys: neither authenticated nor complete.
+	s.objects.unload()
+	return nil
+}
+
+// mayEnter tells whether the login is possible as things are. The slot is locked.
+func (s *slot) mayEnter(as userState) error {
+	switch {
+	case s.user == as:
+		return ck.CKR_USER_ALREADY_LOGGED_IN
+	case s.user != nobody:
+		return ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN
+	case as == theSO && s.writable < len(s.sessions):
+		return ck.CKR_SESSION_READ_ONLY_EXISTS
+	}
+	return nil
+}
+
+// confirm is C_Login with CKU_CONTEXT_SPECIFIC: it lets the operation begin that was begun with a key that has
+// CKA_ALWAYS_AUTHENTICATE.
+func (s *session) confirm(pin []byte) error {
+	if pin == nil {
+		return ck.CKR_ARGUMENTS_BAD
+	}
+	s.mu.Lock()
+	waiting := s.waiting()
+	s.mu.Unlock()
+	if waiting == nil {
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	user, _ := s.slot.login()
+	if user == nobody {
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	way := store.User
+	if user == theSO {
+		way = store.SO
+	}
+	token, err := s.slot.store()
+	if err != nil {
+		return err
+	}
+	keys, err := token.Unlock(way, pin)
+	if err != nil {
+		return err
+	}
+	keys.Wipe()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if op := s.waiting(); op != nil {
+		op.confirm = false
+	}
+	return nil
+}
+
+// Logout implements C_Logout, section 5.6.10.
+func (m *Module) Logout(h ck.SessionHandle) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	if !s.slot.logout(false) {
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	return nil
+}
+
+// logout ends a login: the handles of private objects become invalid, private session objects are destroyed, operations
+// are cancelled and keys are wiped. With empty it does so only if no session is open. It reports whether anybody was logged
+// in.
+func (s *slot) logout(empty bool) bool {
+	s.mu.Lock()
+	if s.user == nobody || empty && len(s.sessions) > 0 {
+		s.mu.Unlock()
+		return false
+	}
+	keys := s.keys
+	s.user, s.keys = nobody, nil
+	s.mu.Unlock()
+	for _, ses := range s.open() {
+		ses.mu.Lock()
+		ses.cancel(allOperations)
+		ses.derived.wipe()
+		ses.mu.Unlock()
+	}
+	s.objects.forget(func(i *item) bool { return i.private })
+	s.objects.unload()
+	keys.Wipe()
+	runtime.GC() // erases the prepared forms of keys, which nothing refers to any more
+	return true
+}
+
+// InitPIN implements C_InitPIN, section 5.5.8.
+func (m *Module) InitPIN(h ck.SessionHandle, pin []byte) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	user, keys := s.slot.login()
+	if user != theSO {
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	if err := checkPIN(pin); err != nil {
+		return err
+	}
+	token, err := s.slot.store()
+	if err != nil {
+		return err
+	}
+	return token.SetPIN(keys, store.User, pin)
+}
+
+// SetPIN implements C_SetPIN, section 5.5.9: the SO's PIN in an SO session, the user's in any other.
+func (m *Module) SetPIN(h ck.SessionHandle, old, pin []byte) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	if !s.writable {
+		return ck.CKR_SESSION_READ_ONLY
+	}
+	if old == nil {
+		return ck.CKR_ARGUMENTS_BAD
+	}
+	if err := checkPIN(pin); err != nil {
+		return err
+	}
+	token, err := s.slot.store()
+	if err != nil {
+		return err
+	}
+	way := store.User
+	if user, _ := s.slot.login(); user == theSO {
+		way = store.SO
+	}
+	keys, err := token.Unlock(way, old)
+	if err != nil {
+		return err
+	}
+	defer keys.Wipe()
+	return token.SetPIN(keys, way, pin)
+}

@@ -1,0 +1,172 @@
+// Package token is the token: slots, sessions, objects, logins and the rules of who may do what with which key.
+//
+// It implements [ck.Cryptoki] and is all of softcsp but the C boundary above it, the mathematics (package mechanisms)
+// and the bytes on the disk (package store). A [Module] is a value: a program may make as many as it likes.
+//
+// Locks are taken in this order: a session's, a slot's, the handle tables'. No lock that two sessions share is held
+// across cryptography, a PIN's key derivation or a transaction of the store.
+package token
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/store"
+)
+
+// The version of softcsp, as C_GetInfo tells it.
+const (
+	VersionMajor = 0
+	VersionMinor = 1
+)
+
+// A Module is a PKCS#11 module. The zero value is not initialised.
+type Module struct {
+	ck.Unsupported
+
+	core atomic.Pointer[core]
+
+	mu     sync.Mutex // serialises C_Initialize and C_Finalize
+	memory *store.Place
+}
+
+var _ ck.Cryptoki = (*Module)(nil)
+
+// New returns a module that is not initialised.
+func New() *Module { return &Module{} }
+
+// A core is what a module has between C_Initialize and C_Finalize.
+type core struct {
+	config *config.Config
+	place  *store.Place
+	log    *slog.Logger
+
+	slots    slots
+	sessions handles[ck.SessionHandle, session, *session]
+	objects  handles[ck.ObjectHandle, item, *item]
+
+	lastUnique atomic.Uint64
+
+	inside  atomic.Int64 // calls in progress
+	closing atomic.Bool
+}
+
+// enter begins a call: CKR_CRYPTOKI_NOT_INITIALIZED before C_Initialize and after C_Finalize. Every call that enters leaves,
+// and C_Finalize waits for those inside.
+func (m *Module) enter() (*core, error) {
+	c := m.core.Load()
+	if c == nil {
+		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	c.inside.Add(1)
+	if c.closing.Load() {
+		c.inside.Add(-1)
+		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	return c, nil
+}
+
+func (c *core) leave() { c.inside.Add(-1) }
+
+// Initialize implements C_Initialize, section 5.4.1 of PKCS#11 3.1. Locks are the operating system's: an application that
+// insists on its own mutex functions is refused.
+func (m *Module) Initialize(args ck.InitArgs) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.core.Load() != nil {
+		return ck.CKR_CRYPTOKI_ALREADY_INITIALIZED
+	}
+	if args.Callbacks && args.Flags&ck.CKF_OS_LOCKING_OK == 0 {
+		return ck.CKR_CANT_LOCK
+	}
+	cfg, err := config.Load(args.Reserved)
+	if err != nil {
+		return err
+	}
+	place, err := m.open(cfg)
+	if err != nil {
+		cfg.Close()
+		return err
+	}
+	c := &core{config: cfg, place: place, log: cfg.Logger()}
+	c.sessions.unknown = ck.CKR_SESSION_HANDLE_INVALID
+	c.objects.unknown = ck.CKR_OBJECT_HANDLE_INVALID
+	m.core.Store(c)
+	return nil
+}
+
+// open opens the place of the tokens. Tokens in memory live as long as the process, through any number of C_Finalize.
+func (m *Module) open(cfg *config.Config) (*store.Place, error) {
+	if cfg.Store == "memory" && m.memory != nil {
+		return m.memory, nil
+	}
+	place, err := store.OpenPlace(cfg)
+	if err == nil && cfg.Store == "memory" {
+		m.memory = place
+	}
+	return place, err
+}
+
+// Finalize implements C_Finalize, section 5.4.2. Calls in progress end first; those that begin meanwhile are refused.
+func (m *Module) Finalize() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := m.core.Load()
+	if c == nil {
+		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	c.closing.Store(true)
+	for wait := time.Microsecond; c.inside.Load() != 0; wait = min(2*wait, time.Millisecond) {
+		time.Sleep(wait)
+	}
+	for _, s := range c.slots.all() {
+		c.closeSessions(s)
+	}
+	m.core.Store(nil)
+	err := error(nil)
+	if c.place != m.memory {
+		err = c.place.Close()
+	}
+	locked.Drain()
+	c.config.Close()
+	return err
+}
+
+// Log returns where a module that is initialised writes its log, or nil.
+func (m *Module) Log() *slog.Logger {
+	if c := m.core.Load(); c != nil {
+		return c.log
+	}
+	return nil
+}
+
+// Config returns the settings in force, nil before C_Initialize.
+func (m *Module) Config() *config.Config {
+	if c := m.core.Load(); c != nil {
+		return c.config
+	}
+	return nil
+}
+
+// GetInfo implements C_GetInfo, section 5.4.3.
+func (m *Module) GetInfo() (ck.Info, error) {
+	c, err := m.enter()
+	if err != nil {
+		return ck.Info{}, err
+	}
+	defer c.leave()
+	return ck.Info{
+		CryptokiVersion:    ck.Version{Major: 3, Minor: 2},
+		ManufacturerID:     manufacturer,
+		LibraryDescription: "softcsp software HSM",
+		LibraryVersion:     ck.Version{Major: VersionMajor, Minor: VersionMinor},
+	}, nil
+}
+
+// manufacturer is the manufacturerID of everything.
+const manufacturer = "softcsp"

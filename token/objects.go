@@ -1,0 +1,248 @@
+package token
+
+import (
+	"encoding/hex"
+	"errors"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// CreateObject implements C_CreateObject, section 5.7.1.
+func (m *Module) CreateObject(h ck.SessionHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	return s.make(&request{how: byCreate, template: template})
+}
+
+// CopyObject implements C_CopyObject, section 5.7.2.
+func (m *Module) CopyObject(h ck.SessionHandle, from ck.ObjectHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	_, o, err := s.object(from)
+	if err != nil {
+		return 0, err
+	}
+	defer o.release()
+	return s.make(&request{how: byCopy, template: template, base: o})
+}
+
+// make builds an object and adds it where it belongs.
+func (s *session) make(r *request) (ck.ObjectHandle, error) {
+	user, keys := s.slot.login()
+	r.so = user == theSO
+	if r.how != byCopy {
+		// What a template does not say to be public is private as soon as the user is logged in.
+		if user != theUser {
+			r.defaults = append(r.defaults, publicDefault)
+		}
+	}
+	o, err := build(r)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.mayHave(o, user); err != nil {
+		o.release()
+		return 0, err
+	}
+	if !o.isToken() {
+		o.unique = s.slot.core.unique()
+		return s.slot.objects.addSession(s, o)
+	}
+	return s.slot.keep(o, keys)
+}
+
+// mayHave tells whether the session may make or change the object o.
+func (s *session) mayHave(o *Object, user userState) error {
+	switch {
+	case o.isToken() && !s.writable:
+		return ck.CKR_SESSION_READ_ONLY
+	case o.isPrivate() && user != theUser:
+		return ck.CKR_USER_NOT_LOGGED_IN
+	case o.isToken() && user == nobody:
+		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to authenticate it with
+	}
+	return nil
+}
+
+// keep stores a new token object durably. It takes the reference.
+func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
+	token, err := s.store()
+	if err != nil {
+		o.release()
+		return 0, err
+	}
+	epoch := s.objects.now()
+	r := record(o)
+	if err := token.Create(keys, r); err != nil {
+		o.release()
+		return 0, err
+	}
+	o.id, o.rev, o.unique = r.ID, r.Rev, hex.EncodeToString(r.ID[:])
+	i, err := s.objects.itemOf(o)
+	if err != nil {
+		o.release()
+		return 0, err
+	}
+	s.objects.keep(i, o, epoch)
+	return i.handle, nil
+}
+
+// publicDefault makes public what a template does not say to be private, for a session whose user is not logged in.
+var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}
+
+// record makes a record of an Object for the store.
+func record(o *Object) *store.Record {
+	public, sealed := o.encode()
+	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Terms: o.terms()}
+}
+
+// DestroyObject implements C_DestroyObject, section 5.7.3.
+func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	i, o, err := s.object(oh)
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	user, keys := s.slot.login()
+	if err := s.mayHave(o, user); err != nil {
+		return err
+	}
+	if !o.flag(ck.CKA_DESTROYABLE) {
+		return ck.CKR_ACTION_PROHIBITED
+	}
+	if i.owner == nil {
+		token, err := s.slot.store()
+		if err != nil {
+			return err
+		}
+		if err := token.Delete(keys, i.id); err != nil {
+			return err
+		}
+	}
+	s.slot.objects.drop(i)
+	return nil
+}
+
+// GetObjectSize implements C_GetObjectSize, section 5.7.4.
+func (m *Module) GetObjectSize(h ck.SessionHandle, oh ck.ObjectHandle) (uint, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	_, o, err := s.object(oh)
+	if err != nil {
+		return 0, err
+	}
+	defer o.release()
+	return o.size(), nil
+}
+
+// GetAttributeValue implements C_GetAttributeValue, section 5.7.5. Every row is answered; the error is that of one of the
+// rows that could not be.
+func (m *Module) GetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, rows []ck.AttributeBuffer) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	i, o, err := s.object(oh)
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	sealed := i.owner == nil && s.sealed(o)
+	var first error
+	for n := range rows {
+		err := o.read(&rows[n])
+		if err != nil && sealed && ck.Code(err) == ck.CKR_ATTRIBUTE_TYPE_INVALID {
+			err = ck.CKR_ATTRIBUTE_SENSITIVE // a value that is there, and is sealed while nobody is logged in
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// sealed reports whether secret values of a token object are out of reach because nobody is logged in.
+func (s *session) sealed(o *Object) bool {
+	if c := o.class(); c != ck.CKO_SECRET_KEY && c != ck.CKO_PRIVATE_KEY {
+		return false
+	}
+	user, _ := s.slot.login()
+	return user == nobody
+}
+
+// SetAttributeValue implements C_SetAttributeValue, section 5.7.6: all of the template or nothing.
+func (m *Module) SetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, template []ck.Attribute) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	for {
+		err := s.change(oh, template)
+		if !errors.Is(err, store.ErrStale) {
+			return err
+		}
+	}
+}
+
+// change does one attempt at a change of attributes, which another process may have overtaken: store.ErrStale.
+func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
+	i, o, err := s.object(oh)
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	user, keys := s.slot.login()
+	if err := s.mayHave(o, user); err != nil {
+		return err
+	}
+	changed, err := o.changed(template, user == theSO)
+	if err != nil {
+		return err
+	}
+	return s.replace(i, o, changed, keys)
+}
+
+// replace puts an Object in the place of o, behind the same handle. It takes the reference of changed.
+func (s *session) replace(i *item, o, changed *Object, keys *store.Keys) error {
+	changed.id, changed.rev, changed.unique = o.id, o.rev, o.unique
+	if i.owner != nil {
+		t := &s.slot.objects
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if !i.object.CompareAndSwap(o, changed) {
+			changed.release()
+			return store.ErrStale
+		}
+		o.release()
+		i.label, i.name = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
+		return nil
+	}
+	token, err := s.slot.store()
+	if err != nil {
+		changed.release()
+		return err
+	}
+	err = token.Update(keys, record(changed))
+	changed.release() // it is read again when it is needed
+	if err == nil || errors.Is(err, store.ErrStale) {
+		i.swap(nil)
+	}
+	return err
+}

@@ -1,0 +1,154 @@
+package token
+
+import (
+	"time"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// The operations that a session has beside digesting and searching, one of each kind at a time.
+const (
+	encrypting = iota
+	decrypting
+	signing
+	verifying
+	operations
+)
+
+// allOperations are the flags of C_SessionCancel for every operation.
+const allOperations = ^ck.Flags(0)
+
+// cancelFlags are the flags by which C_SessionCancel names the operations.
+var cancelFlags = [operations]ck.Flags{ck.CKF_ENCRYPT, ck.CKF_DECRYPT, ck.CKF_SIGN, ck.CKF_VERIFY}
+
+// usage is the attribute that a key needs for an operation.
+var usage = [operations]ck.AttributeType{ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY}
+
+// An operation is a cryptographic operation in progress.
+type operation struct {
+	active  bool
+	parts   bool // data has been processed in parts: the operation ends with its Final
+	confirm bool // C_Login with CKU_CONTEXT_SPECIFIC is due
+	cipher  mechanisms.Cipher
+	signer  mechanisms.Signer
+	checker mechanisms.Verifier
+	last    []byte // the output of Final, computed and waiting for a buffer that can hold it
+	done    bool   // last holds the output
+}
+
+// end ends an operation.
+func (op *operation) end() {
+	clear(op.last)
+	*op = operation{}
+}
+
+// cancel ends the operations that the flags name. The session is locked.
+func (s *session) cancel(flags ck.Flags) {
+	for kind := range s.ops {
+		if flags&cancelFlags[kind] != 0 {
+			s.ops[kind].end()
+		}
+	}
+	if flags&ck.CKF_DIGEST != 0 {
+		s.digest.end()
+	}
+	if flags&ck.CKF_FIND_OBJECTS != 0 {
+		s.find.end()
+	}
+}
+
+// waiting returns the operation that waits for C_Login with CKU_CONTEXT_SPECIFIC, nil if there is none.
+func (s *session) waiting() *operation {
+	for kind := range s.ops {
+		if op := &s.ops[kind]; op.active && op.confirm {
+			return op
+		}
+	}
+	return nil
+}
+
+// begin begins an operation of a kind: it checks the mechanism and the key, and has start make what the operation works
+// with. A NULL mechanism ends an operation that is active (PKCS#11 3.0, section 5.8.1).
+func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	op := &s.ops[kind]
+	if mech == nil {
+		if !op.active {
+			return ck.CKR_ARGUMENTS_BAD
+		}
+		op.end()
+		return nil
+	}
+	if op.active {
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	row := mechanisms.Lookup(mech.Type)
+	if row == nil || !row.Has(cancelFlags[kind]) {
+		return ck.CKR_MECHANISM_INVALID
+	}
+	o, err := s.key(key, row, usage[kind])
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	if err := start(op, row, o.key(), &mech.Param); err != nil {
+		*op = operation{}
+		return err
+	}
+	op.active, op.confirm = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE)
+	return nil
+}
+
+// key finds a key for a mechanism and a use. The caller releases it.
+func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (*Object, error) {
+	i, o, err := s.object(h)
+	if err != nil {
+		if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+			err = ck.CKR_KEY_HANDLE_INVALID
+		}
+		return nil, err
+	}
+	if err := s.usable(i, o, row, use); err != nil {
+		o.release()
+		return nil, err
+	}
+	return o, nil
+}
+
+// usable tells whether an object may be used as a key.
+func (s *session) usable(i *item, o *Object, row *mechanisms.Mechanism, use ck.AttributeType) error {
+	switch o.class() {
+	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY:
+	default:
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	if i.owner == nil && s.sealed(o) {
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	if !row.Takes(o.class(), o.keyType()) {
+		return ck.CKR_KEY_TYPE_INCONSISTENT
+	}
+	return o.permits(use, row.Type, time.Now)
+}
+
+// current returns the operation of a kind that is active and may go on.
+func (s *session) current(kind int) (*operation, error) {
+	op := &s.ops[kind]
+	switch {
+	case !op.active:
+		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	case op.confirm:
+		return nil, ck.CKR_USER_NOT_LOGGED_IN
+	}
+	return op, nil
+}
+
+// settle ends an operation unless err says that the caller's buffer is too small.
+func (op *operation) settle(err error) error {
+	if err != ck.CKR_BUFFER_TOO_SMALL {
+		op.end()
+	}
+	return err
+}

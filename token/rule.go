@@ -1,0 +1,255 @@
+package token
+
+import (
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A rule is what the standard says of an attribute beside its type: the common footnotes of its attribute tables, one bit
+// for each, and, with names in place of numbers, what it says in its text or in footnotes that a table has for itself. Ask
+// for one bit at a time, with has.
+type rule uint32
+
+const (
+	mustCreate   rule = 1 << iota // 1 MUST be specified with C_CreateObject
+	notCreate                     // 2 MUST not be
+	mustGenerate                  // 3 MUST be specified with C_GenerateKey
+	notGenerate                   // 4 MUST not be
+	mustUnwrap                    // 5 MUST be specified with C_UnwrapKey
+	notUnwrap                     // 6 MUST not be; nor with C_DeriveKey, of which the footnotes do not speak
+	secret                        // 7 not revealed if the object is sensitive or not extractable
+	modifiable                    // 8 may be modified by C_SetAttributeValue and C_CopyObject
+	defaulted                     // 9 the default is ours
+	soOnly                        // 10 only the SO may set it to true
+	staysTrue                     // 11 cannot be changed once true
+	staysFalse                    // 12 cannot be changed once false
+
+	copying    // may be changed by C_CopyObject alone: section 4.1.3
+	valueOrURL // of certificates: must be specified, non-empty where CKA_URL is empty
+	urlOrValue // of certificates: must be non-empty where CKA_VALUE is empty
+	withURL    // of certificates: can only be empty where CKA_URL is empty
+	withValue  // of certificates: can only be empty where CKA_VALUE is empty
+	optional   // an object without a value does not have the attribute at all
+	deriveOnly // may stand in a template of C_DeriveKey, where it must be true of the new key; no object has it
+	internal   // the token's own: unknown to applications
+)
+
+var ruleNames = []string{"copying", "value or URL", "URL or value", "with URL", "with value", "optional", "derive only", "internal"}
+
+// has reports whether bit is among the rules.
+func (r rule) has(bit rule) bool { return r&bit != 0 }
+
+// String returns the rules in the notation of the standard, "1,4,6,7" say.
+func (r rule) String() string {
+	var s []string
+	for ; r != 0; r &= r - 1 {
+		if n := bits.TrailingZeros32(uint32(r)); n < 12 {
+			s = append(s, fmt.Sprint(n+1))
+		} else {
+			s = append(s, ruleNames[n-12])
+		}
+	}
+	return strings.Join(s, ",")
+}
+
+// A kind is the type of an attribute's values, and where an Object keeps them.
+type kind uint8
+
+const (
+	octets     kind = iota // bytes, big integers and strings: anything goes
+	boolean                // CK_BBOOL, a bit in the Object
+	ulong                  // CK_ULONG
+	date                   // CK_DATE, or empty
+	mechanismA             // an array of CK_MECHANISM_TYPE
+	templateA              // an array of CK_ATTRIBUTE, in the encoding of ck.AppendTemplate
+
+	classOf   // CKA_CLASS: the Object's table knows it
+	subtypeOf // CKA_KEY_TYPE or CKA_CERTIFICATE_TYPE: so with it
+	generator // CKA_KEY_GEN_MECHANISM: a field of the Object
+	lengthOf  // CKA_VALUE_LEN: computed
+	checkOf   // CKA_CHECK_VALUE: computed
+	uniqueID  // CKA_UNIQUE_ID: a field of the Object
+)
+
+var kindNames = [...]string{"bytes", "bool", "ulong", "date", "mechanism array", "attribute array", "class", "type", "mechanism", "ulong", "bytes", "string"}
+
+func (k kind) String() string { return kindNames[k] }
+
+// stored reports whether values of this kind lie in the Object's memory as they are.
+func (k kind) stored() bool { return k <= templateA && k != boolean }
+
+// templateDepth is how deep attribute arrays may be nested in each other.
+const templateDepth = 3
+
+// valid tells whether v is a value of the kind: nil or CKR_ATTRIBUTE_VALUE_INVALID.
+func (k kind) valid(v []byte) error {
+	switch k {
+	case boolean:
+		if len(v) != 1 || v[0] > 1 {
+			return ck.CKR_ATTRIBUTE_VALUE_INVALID
+		}
+	case ulong, classOf, subtypeOf, generator, lengthOf:
+		if len(v) != ulongSize {
+			return ck.CKR_ATTRIBUTE_VALUE_INVALID
+		}
+	case date:
+		_, err := ck.Date(v)
+		return err
+	case mechanismA:
+		if len(v)%ulongSize != 0 {
+			return ck.CKR_ATTRIBUTE_VALUE_INVALID
+		}
+	case templateA:
+		return validTemplate(v, templateDepth)
+	}
+	return nil
+}
+
+// ulongSize is the size of a CK_ULONG in bytes.
+const ulongSize = 8
+
+// validTemplate checks the value of an attribute array: well encoded, no type twice, not nested too deep.
+func validTemplate(v []byte, depth int) error {
+	if depth == 0 {
+		return ck.CKR_ATTRIBUTE_VALUE_INVALID
+	}
+	rows, err := ck.ParseTemplate(nil, v)
+	if err != nil {
+		return err
+	}
+	if len(rows) > maxRows {
+		return ck.CKR_ATTRIBUTE_VALUE_INVALID
+	}
+	for i, a := range rows {
+		for _, b := range rows[:i] {
+			if a.Type == b.Type {
+				return ck.CKR_ATTRIBUTE_VALUE_INVALID
+			}
+		}
+		if ck.IsTemplate(a.Type) {
+			if err := validTemplate(a.Value, depth-1); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// An attribute is a row of a table.
+type attribute struct {
+	Type ck.AttributeType
+	kind kind
+	rule rule
+	def  uint // the default of a boolean (1 is true) or a number; other kinds are empty
+}
+
+// A part is a table as it stands in the standard, which objects of several types have in common.
+type part struct {
+	name string
+	rows []attribute
+}
+
+// maxRows is how many rows a table can have: sets of rows are words.
+const maxRows = 64
+
+// A table is the attributes of all objects of one class and type: the parts one after another. A set of its rows is a
+// word, with a bit for each row.
+type table struct {
+	class   ck.ObjectClass
+	subtype uint // the key or certificate type
+	parts   []part
+	rows    []attribute
+
+	index       [256]uint8  // from a hash of the type to 1 + the row, by open addressing
+	with        [32]uint64  // the rows with each rule
+	defaults    uint64      // the booleans that are true by default
+	restricting uint64      // the rows that restrict the use of a key if they have a value
+	forbidden   [6]uint64   // the rows that a template may not have, for each origin
+	required    [6]uint64   // the rows that must be decided
+	value       int         // the row of CKA_VALUE, -1 if there is none
+}
+
+// The rows of these are the same in all tables.
+const (
+	rowClass = iota
+	rowUniqueID
+	rowToken
+	rowPrivate
+	rowModifiable
+	rowLabel
+	rowCopyable
+	rowDestroyable
+)
+
+// newTable composes a table. It panics where the parts have too many rows or a type twice.
+func newTable(class ck.ObjectClass, subtype uint, parts ...part) *table {
+	t := &table{class: class, subtype: subtype, parts: parts, value: -1}
+	for _, p := range parts {
+		t.rows = append(t.rows, p.rows...)
+	}
+	if len(t.rows) > maxRows {
+		panic("token: attribute table too long")
+	}
+	for i, a := range t.rows {
+		if t.find(a.Type) >= 0 {
+			panic("token: attribute twice in a table: " + a.Type.String())
+		}
+		h := hashType(a.Type)
+		for t.index[h] != 0 {
+			h++
+		}
+		t.index[h] = uint8(i + 1)
+		bit := uint64(1) << i
+		for r := a.rule; r != 0; r &= r - 1 {
+			t.with[bits.TrailingZeros32(uint32(r))] |= bit
+		}
+		if a.kind == boolean && a.def != 0 {
+			t.defaults |= bit
+		}
+		switch a.Type {
+		case ck.CKA_ALLOWED_MECHANISMS, ck.CKA_START_DATE, ck.CKA_END_DATE:
+			t.restricting |= bit
+		case ck.CKA_VALUE:
+			t.value = i
+		}
+	}
+	t.forbidden = [6]uint64{byCreate: t.having(notCreate), byGenerate: t.having(notGenerate), byUnwrap: t.having(notUnwrap), byDerive: t.having(notUnwrap)}
+	t.required = [6]uint64{byCreate: t.having(mustCreate), byGenerate: t.having(mustGenerate), byUnwrap: t.having(mustUnwrap)}
+	return t
+}
+
+// having returns the rows that have the rule.
+func (t *table) having(bit rule) uint64 { return t.with[bits.TrailingZeros32(uint32(bit))] }
+
+// hashType spreads the types over a table's index.
+func hashType(t ck.AttributeType) uint8 { return uint8(t ^ t>>5 ^ t>>16) }
+
+// find returns the row of a type, -1 if there is none.
+func (t *table) find(a ck.AttributeType) int {
+	for h := hashType(a); ; h++ {
+		i := t.index[h]
+		if i == 0 {
+			return -1
+		}
+		if t.rows[i-1].Type == a {
+			return int(i - 1)
+		}
+	}
+}
+
+// known returns the row of a type that applications know of, -1 if there is none.
+func (t *table) known(a ck.AttributeType) int {
+	i := t.find(a)
+	if i >= 0 && t.rows[i].rule.has(internal) {
+		return -1
+	}
+	return i
+}
+
+// isKey reports whether the objects of the table are keys.
+func (t *table) isKey() bool {
+	return t.class == ck.CKO_SECRET_KEY || t.class == ck.CKO_PRIVATE_KEY || t.class == ck.CKO_PUBLIC_KEY
+}

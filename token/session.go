@@ -1,0 +1,224 @@
+package token
+
+import (
+	"sync"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// A session is a session of an application with a token. Its own lock serialises what the application does with it.
+type session struct {
+	handle   ck.SessionHandle
+	slot     *slot
+	writable bool
+
+	mu      sync.Mutex
+	closed  bool
+	ops     [operations]operation
+	digest  digestOperation
+	find    findOperation
+	device  uint32 // ulDeviceError
+	derived derivation
+
+	// Guarded by the slot's object table:
+	owned []*item // its session objects
+	gone  bool    // no more objects may be added
+}
+
+func (s *session) self() ck.SessionHandle    { return s.handle }
+func (s *session) called(h ck.SessionHandle) { s.handle = h }
+
+// states is the state of a session by who is logged in and whether it is read-write, section 4.2 of the usage guide.
+var states = [...][2]ck.State{
+	nobody:  {ck.CKS_RO_PUBLIC_SESSION, ck.CKS_RW_PUBLIC_SESSION},
+	theUser: {ck.CKS_RO_USER_FUNCTIONS, ck.CKS_RW_USER_FUNCTIONS},
+	theSO:   {ck.CKS_RW_SO_FUNCTIONS, ck.CKS_RW_SO_FUNCTIONS},
+}
+
+func (s *session) state(u userState) ck.State {
+	if s.writable {
+		return states[u][1]
+	}
+	return states[u][0]
+}
+
+// session finds a session that is open. The caller leaves c when it is done.
+func (m *Module) session(h ck.SessionHandle) (*core, *session, error) {
+	c, err := m.enter()
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := c.sessions.get(h)
+	if err != nil {
+		c.leave()
+		return nil, nil, err
+	}
+	return c, s, nil
+}
+
+// OpenSession implements C_OpenSession, section 5.6.1.
+func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
+	c, err := m.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	s, err := c.slot(id)
+	if err != nil {
+		return 0, err
+	}
+	if flags&ck.CKF_SERIAL_SESSION == 0 {
+		return 0, ck.CKR_SESSION_PARALLEL_NOT_SUPPORTED
+	}
+	if flags&ck.CKF_ASYNC_SESSION != 0 {
+		return 0, ck.CKR_SESSION_ASYNC_NOT_SUPPORTED
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	writable := flags&ck.CKF_RW_SESSION != 0
+	switch limit := c.config.MaxSessions; {
+	case s.token == nil:
+		return 0, ck.CKR_TOKEN_NOT_RECOGNIZED
+	case !writable && s.user == theSO:
+		return 0, ck.CKR_SESSION_READ_WRITE_SO_EXISTS
+	case limit != 0 && uint(len(s.sessions)) >= limit:
+		return 0, ck.CKR_SESSION_COUNT
+	}
+	ses := &session{slot: s, writable: writable}
+	h := c.sessions.add(ses)
+	s.sessions[h] = ses
+	if writable {
+		s.writable++
+	}
+	return h, nil
+}
+
+// CloseSession implements C_CloseSession, section 5.6.2. The last session to be closed logs out.
+func (m *Module) CloseSession(h ck.SessionHandle) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	if !c.sessions.remove(h) {
+		return ck.CKR_SESSION_HANDLE_INVALID
+	}
+	s.end()
+	return nil
+}
+
+// end takes a session whose handle is gone apart.
+func (s *session) end() {
+	slot := s.slot
+	s.mu.Lock()
+	s.closed = true
+	s.cancel(allOperations)
+	s.derived.wipe()
+	s.mu.Unlock()
+	slot.objects.dropOwned(s)
+	slot.mu.Lock()
+	delete(slot.sessions, s.handle)
+	if s.writable {
+		slot.writable--
+	}
+	last := len(slot.sessions) == 0
+	slot.mu.Unlock()
+	if last {
+		slot.logout(true)
+	}
+}
+
+// CloseAllSessions implements C_CloseAllSessions, section 5.6.3.
+func (m *Module) CloseAllSessions(id ck.SlotID) error {
+	c, err := m.enter()
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s, err := c.slot(id)
+	if err != nil {
+		return err
+	}
+	c.closeSessions(s)
+	return nil
+}
+
+func (c *core) closeSessions(s *slot) {
+	for _, ses := range s.open() {
+		if c.sessions.remove(ses.handle) {
+			ses.end()
+		}
+	}
+}
+
+// open returns the sessions that are open.
+func (s *slot) open() []*session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*session, 0, len(s.sessions))
+	for _, ses := range s.sessions {
+		list = append(list, ses)
+	}
+	return list
+}
+
+// GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError is the Win32 or NTE code of the session's last
+// failed derivation, 0 after one that succeeded.
+func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return ck.SessionInfo{}, err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	device := s.device
+	s.mu.Unlock()
+	info := ck.SessionInfo{SlotID: s.slot.id, Flags: ck.CKF_SERIAL_SESSION, DeviceError: uint(device)}
+	if s.writable {
+		info.Flags |= ck.CKF_RW_SESSION
+	}
+	user, _ := s.slot.login()
+	info.State = s.state(user)
+	return info, nil
+}
+
+// login returns who is logged in, and the keys that this opens.
+func (s *slot) login() (userState, *store.Keys) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user, s.keys
+}
+
+// SessionCancel implements C_SessionCancel, section 5.6.8.
+func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancel(flags)
+	return nil
+}
+
+// GenerateRandom implements C_GenerateRandom, section 5.21.2.
+func (m *Module) GenerateRandom(h ck.SessionHandle, out []byte) error {
+	c, _, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	return random(out)
+}
+
+// SeedRandom implements C_SeedRandom, section 5.21.1. The operating system's generator needs no help.
+func (m *Module) SeedRandom(h ck.SessionHandle, seed []byte) error {
+	c, _, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	return ck.CKR_RANDOM_SEED_NOT_SUPPORTED
+}

@@ -1,0 +1,120 @@
+package token
+
+import "github.com/softcsp/softcsp/ck"
+
+// SignInit implements C_SignInit, section 5.13.1.
+func (m *Module) SignInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.cryptInit(h, signing, mech, key)
+}
+
+// VerifyInit implements C_VerifyInit, section 5.15.1.
+func (m *Module) VerifyInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.cryptInit(h, verifying, mech, key)
+}
+
+// operation finds the operation of a kind that may go on, and locks its session. The caller calls done.
+func (m *Module) operation(h ck.SessionHandle, kind int) (op *operation, done func(), err error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	s.mu.Lock()
+	if op, err = s.current(kind); err != nil {
+		s.mu.Unlock()
+		c.leave()
+		return nil, nil, err
+	}
+	return op, func() { s.mu.Unlock(); c.leave() }, nil
+}
+
+// Sign implements C_Sign, section 5.13.2.
+func (m *Module) Sign(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
+	op, done, err := m.operation(h, signing)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if op.parts {
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	return op.sign(data, out)
+}
+
+// SignUpdate implements C_SignUpdate, section 5.13.3.
+func (m *Module) SignUpdate(h ck.SessionHandle, data []byte) error {
+	op, done, err := m.operation(h, signing)
+	if err != nil {
+		return err
+	}
+	defer done()
+	op.parts = true
+	if err := op.signer.Update(data); err != nil {
+		return op.settle(err)
+	}
+	return nil
+}
+
+// SignFinal implements C_SignFinal, section 5.13.4.
+func (m *Module) SignFinal(h ck.SessionHandle, out *ck.Buffer) error {
+	op, done, err := m.operation(h, signing)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return op.sign(nil, out)
+}
+
+// sign adds data and writes the signature, if there is a buffer that can hold it.
+func (op *operation) sign(data []byte, out *ck.Buffer) error {
+	size := op.signer.Size()
+	if !out.Has {
+		out.N = uint(size)
+		return nil
+	}
+	return op.settle(out.Fill(size, func(dst []byte) (int, error) {
+		if err := op.signer.Update(data); err != nil {
+			return 0, err
+		}
+		return op.signer.Sign(dst)
+	}))
+}
+
+// Verify implements C_Verify, section 5.15.2.
+func (m *Module) Verify(h ck.SessionHandle, data, signature []byte) error {
+	op, done, err := m.operation(h, verifying)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if op.parts {
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	if err := op.checker.Update(data); err != nil {
+		return op.settle(err)
+	}
+	return op.settle(op.checker.Verify(signature))
+}
+
+// VerifyUpdate implements C_VerifyUpdate, section 5.15.3.
+func (m *Module) VerifyUpdate(h ck.SessionHandle, data []byte) error {
+	op, done, err := m.operation(h, verifying)
+	if err != nil {
+		return err
+	}
+	defer done()
+	op.parts = true
+	if err := op.checker.Update(data); err != nil {
+		return op.settle(err)
+	}
+	return nil
+}
+
+// VerifyFinal implements C_VerifyFinal, section 5.15.4.
+func (m *Module) VerifyFinal(h ck.SessionHandle, signature []byte) error {
+	op, done, err := m.operation(h, verifying)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return op.settle(op.checker.Verify(signature))
+}

@@ -1,0 +1,357 @@
+package token
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/store"
+)
+
+// PIN lengths in bytes, as C_GetTokenInfo tells them.
+const (
+	minPIN = 4
+	maxPIN = 255
+)
+
+// A slot is a slot and the token in it: what this process has open of it.
+type slot struct {
+	core   *core
+	id     ck.SlotID
+	uuid   string
+	serial string
+
+	mu       sync.Mutex
+	token    *store.Token // nil while the token is not initialised
+	opening  sync.Mutex   // serialises C_InitToken
+	sessions map[ck.SessionHandle]*session
+	writable int // how many sessions are read-write
+	user     userState
+	keys     *store.Keys // of the user or of the SO, nil while nobody is logged in
+
+	objects objectTable
+}
+
+// A userState is who is logged in to a token. Being logged in is common to all sessions of a process.
+type userState uint8
+
+const (
+	nobody userState = iota
+	theUser
+	theSO
+)
+
+// slots are the slots of a module: one for each token, in the order of their UUIDs, and a last one with a token that is not
+// initialised.
+type slots struct {
+	mu    sync.Mutex
+	stamp uint64
+	list  []*slot
+	byID  map[ck.SlotID]*slot
+}
+
+// all returns the slots as they were last seen.
+func (t *slots) all() []*slot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.list)
+}
+
+// refresh brings the slots up to date with the place where the tokens live.
+func (c *core) refresh() error {
+	t := &c.slots
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	stamp := c.place.Stamp()
+	if t.list != nil && stamp == t.stamp {
+		return nil
+	}
+	tokens, next, err := c.place.List()
+	if err != nil {
+		return err
+	}
+	known := make(map[string]*slot, len(t.list))
+	for _, s := range t.list {
+		known[s.uuid] = s
+	}
+	list, byID := make([]*slot, 0, len(tokens)+1), make(map[ck.SlotID]*slot, len(tokens)+1)
+	for i, uuid := range append(tokens, next) {
+		s := known[uuid]
+		if s == nil {
+			s = newSlot(c, uuid)
+			for byID[s.id] != nil {
+				s.id = (s.id + 1) & slotMask
+			}
+		}
+		if i < len(tokens) {
+			s.initialised()
+		}
+		list, byID[s.id] = append(list, s), s
+	}
+	t.list, t.byID, t.stamp = list, byID, stamp
+	return nil
+}
+
+// slotMask keeps slot numbers in 31 bits, so that a tool that holds them in an int can.
+const slotMask = 1<<31 - 1
+
+func newSlot(c *core, uuid string) *slot {
+	serial := strings.ReplaceAll(uuid, "-", "")[:16]
+	n, _ := strconv.ParseUint(serial, 16, 64)
+	s := &slot{core: c, id: ck.SlotID(n & slotMask), uuid: uuid, serial: serial, sessions: make(map[ck.SessionHandle]*session)}
+	s.objects.init(s)
+	return s
+}
+
+// initialised opens the token that another process, or this one, has made in the slot. A token that cannot be opened stays
+// visible; using it tells why.
+func (s *slot) initialised() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token != nil {
+		return
+	}
+	tok, err := s.core.place.Token(s.uuid)
+	if err != nil {
+		s.core.log.Error("token cannot be opened", "uuid", s.uuid, "error", err)
+		return
+	}
+	s.token = tok
+}
+
+// slot returns the slot with the number id, whether or not C_GetSlotList was called before.
+func (c *core) slot(id ck.SlotID) (*slot, error) {
+	if s := c.slots.find(id); s != nil {
+		return s, nil
+	}
+	if err := c.refresh(); err != nil {
+		return nil, err
+	}
+	if s := c.slots.find(id); s != nil {
+		return s, nil
+	}
+	return nil, ck.CKR_SLOT_ID_INVALID
+}
+
+func (t *slots) find(id ck.SlotID) *slot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byID[id]
+}
+
+// store returns the slot's token: CKR_TOKEN_NOT_RECOGNIZED while it is not initialised.
+func (s *slot) store() (*store.Token, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.token == nil {
+		return nil, fmt.Errorf("%w: the token is not initialised", ck.CKR_TOKEN_NOT_RECOGNIZED)
+	}
+	return s.token, nil
+}
+
+// GetSlotList implements C_GetSlotList, section 5.5.1. There is a token in every slot.
+func (m *Module) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
+	c, err := m.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer c.leave()
+	if err := c.refresh(); err != nil {
+		return nil, err
+	}
+	list := c.slots.all()
+	ids := make([]ck.SlotID, len(list))
+	for i, s := range list {
+		ids[i] = s.id
+	}
+	return ids, nil
+}
+
+// GetSlotInfo implements C_GetSlotInfo, section 5.5.2.
+func (m *Module) GetSlotInfo(id ck.SlotID) (ck.SlotInfo, error) {
+	c, err := m.enter()
+	if err != nil {
+		return ck.SlotInfo{}, err
+	}
+	defer c.leave()
+	s, err := c.slot(id)
+	if err != nil {
+		return ck.SlotInfo{}, err
+	}
+	return ck.SlotInfo{
+		SlotDescription: "softcsp slot " + s.serial,
+		ManufacturerID:  manufacturer,
+		Flags:           ck.CKF_TOKEN_PRESENT,
+		HardwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
+		FirmwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
+	}, nil
+}
+
+// GetTokenInfo implements C_GetTokenInfo, section 5.5.3.
+func (m *Module) GetTokenInfo(id ck.SlotID) (ck.TokenInfo, error) {
+	c, err := m.enter()
+	if err != nil {
+		return ck.TokenInfo{}, err
+	}
+	defer c.leave()
+	s, err := c.slot(id)
+	if err != nil {
+		return ck.TokenInfo{}, err
+	}
+	return s.info()
+}
+
+func (s *slot) info() (ck.TokenInfo, error) {
+	s.mu.Lock()
+	token, sessions, writable := s.token, len(s.sessions), s.writable
+	s.mu.Unlock()
+	limit := s.core.config.MaxSessions
+	info := ck.TokenInfo{
+		ManufacturerID: manufacturer, Model: "softcsp", SerialNumber: s.serial,
+		Flags:           ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED,
+		MaxSessionCount: limit, MaxRwSessionCount: limit, // 0 is CK_EFFECTIVELY_INFINITE
+		SessionCount: uint(sessions), RwSessionCount: uint(writable),
+		MinPinLen: minPIN, MaxPinLen: maxPIN,
+		TotalPublicMemory: ck.UnavailableInformation, FreePublicMemory: ck.UnavailableInformation,
+		TotalPrivateMemory: ck.UnavailableInformation, FreePrivateMemory: ck.UnavailableInformation,
+		HardwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
+		FirmwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
+		UTCTime:         time.Now().UTC().Format("20060102150405") + "00",
+	}
+	if token == nil {
+		return info, nil
+	}
+	about, err := token.Info()
+	if err != nil {
+		return ck.TokenInfo{}, err
+	}
+	info.Label = about.Label
+	info.Flags |= tokenFlags(about)
+	return info, nil
+}
+
+// The flags of a token that is for laboratories only, in a part of the flags that the standard leaves alone.
+const (
+	// FlagWeakKDF says that the PINs' key derivation costs next to nothing (--kdf test).
+	FlagWeakKDF ck.Flags = 1 << 32
+	// FlagRelaxed says that a commit does not wait for the disk (durability = "relaxed").
+	FlagRelaxed ck.Flags = 1 << 33
+)
+
+// tokenFlags returns the flags that follow from a token's state.
+func tokenFlags(i store.Info) ck.Flags {
+	flags := ck.CKF_TOKEN_INITIALIZED
+	if i.UserPIN {
+		flags |= ck.CKF_USER_PIN_INITIALIZED
+		flags |= triesFlags(i.UserTries, i.MaxTries, ck.CKF_USER_PIN_COUNT_LOW, ck.CKF_USER_PIN_FINAL_TRY, ck.CKF_USER_PIN_LOCKED)
+	}
+	flags |= triesFlags(i.SOTries, i.MaxTries, ck.CKF_SO_PIN_COUNT_LOW, ck.CKF_SO_PIN_FINAL_TRY, ck.CKF_SO_PIN_LOCKED)
+	if i.KDF == "test" {
+		flags |= FlagWeakKDF
+	}
+	if i.Relaxed {
+		flags |= FlagRelaxed
+	}
+	return flags
+}
+
+// triesFlags tells how many tries are left, in the three flags that a PIN has for it.
+func triesFlags(left, limit uint, low, final, locked ck.Flags) ck.Flags {
+	switch {
+	case left == 0:
+		return locked
+	case left == 1:
+		return final | low
+	case left < limit:
+		return low
+	}
+	return 0
+}
+
+// GetMechanismList implements C_GetMechanismList, section 5.5.5.
+func (m *Module) GetMechanismList(id ck.SlotID) ([]ck.MechanismType, error) {
+	c, err := m.enter()
+	if err != nil {
+		return nil, err
+	}
+	defer c.leave()
+	if _, err := c.slot(id); err != nil {
+		return nil, err
+	}
+	return mechanisms.Types(), nil
+}
+
+// GetMechanismInfo implements C_GetMechanismInfo, section 5.5.6.
+func (m *Module) GetMechanismInfo(id ck.SlotID, t ck.MechanismType) (ck.MechanismInfo, error) {
+	c, err := m.enter()
+	if err != nil {
+		return ck.MechanismInfo{}, err
+	}
+	defer c.leave()
+	if _, err := c.slot(id); err != nil {
+		return ck.MechanismInfo{}, err
+	}
+	row := mechanisms.Lookup(t)
+	if row == nil {
+		return ck.MechanismInfo{}, ck.CKR_MECHANISM_INVALID
+	}
+	return row.Info(), nil
+}
+
+// InitToken implements C_InitToken, section 5.5.7. The slot keeps its number and the token its serial number. label is
+// padded with blanks.
+func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
+	c, err := m.enter()
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	s, err := c.slot(id)
+	if err != nil {
+		return err
+	}
+	if err := checkPIN(pin); err != nil {
+		return err
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	s.mu.Lock()
+	token, sessions := s.token, len(s.sessions)
+	s.mu.Unlock()
+	if sessions > 0 {
+		return ck.CKR_SESSION_EXISTS
+	}
+	f := store.Format{
+		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, KDF: c.config.KDF, MaxTries: c.config.MaxTries,
+		Relaxed: c.config.Durability == "relaxed",
+	}
+	if token != nil {
+		if err := token.Reformat(f); err != nil {
+			return err
+		}
+		s.objects.forget(func(*item) bool { return true })
+		return nil
+	}
+	if _, err = c.place.Format(s.uuid, f); err != nil {
+		return err
+	}
+	s.initialised()
+	return c.refresh()
+}
+
+// checkPIN checks the length of a PIN that is to be set. nil is a NULL pointer, which asks for a protected
+// authentication path; there is none.
+func checkPIN(pin []byte) error {
+	switch {
+	case pin == nil:
+		return ck.CKR_ARGUMENTS_BAD
+	case len(pin) < minPIN || len(pin) > maxPIN:
+		return ck.CKR_PIN_LEN_RANGE
+	}
+	return nil
+}
