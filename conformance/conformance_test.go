@@ -1,0 +1,144 @@
+package conformance
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A target is a module that the tests load.
+type target struct {
+	name string // "softcsp", "softhsm", or the file's name
+	path string
+}
+
+var (
+	// module is the one to test: $MODULE, or the library that make build builds.
+	module target
+	// softhsm is the one to compare with; its path is "" where it is not installed.
+	softhsm target
+	// driver is the path of the C host, include that of the headers it was built with.
+	driver, include string
+	// tool is the path of the softcsp command.
+	tool string
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	path := os.Getenv("MODULE")
+	if path == "" {
+		path = "../build/libsoftcsp.so"
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return 0, fmt.Errorf("no module to test: run make build, or set MODULE: %w", err)
+	}
+	module = target{nameOf(path), path}
+	softhsm = target{"softhsm", firstFile("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib/pkcs11/libsofthsm2.so")}
+	tool, _ = filepath.Abs("../build/softcsp")
+	include, _ = filepath.Abs("../include/softcsp")
+	if d := os.Getenv("P11INC"); d != "" {
+		include = d
+	}
+	work, err := os.MkdirTemp("", "conformance")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(work)
+	if driver, err = buildDriver(include, work); err != nil {
+		return 0, err
+	}
+	return m.Run(), nil
+}
+
+func nameOf(path string) string {
+	base := filepath.Base(path)
+	switch {
+	case strings.Contains(base, "softcsp"):
+		return "softcsp"
+	case strings.Contains(base, "softhsm"):
+		return "softhsm"
+	}
+	return base
+}
+
+func firstFile(paths ...string) string {
+	for _, p := range paths {
+		if _, err := os.Stat(p); err == nil {
+			return p
+		}
+	}
+	return ""
+}
+
+// need returns the path of a program that a test needs. Without it the test fails, and says what to install: a test that is
+// skipped in silence is taken for one that passed.
+func need(t *testing.T, program, install string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatalf("this test needs %s: %s", program, install)
+	}
+	return path
+}
+
+// place is an empty place for the module's tokens below dir, as environment variables.
+func (m target) place(dir string) ([]string, error) {
+	tokens := filepath.Join(dir, "tokens")
+	if err := os.MkdirAll(tokens, 0o700); err != nil {
+		return nil, err
+	}
+	conf, text := filepath.Join(dir, m.name+".conf"), ""
+	switch m.name {
+	case "softhsm":
+		text = "directories.tokendir = " + tokens + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
+	default:
+		text = "tokendir = '" + tokens + "'\nkdf = 'test'\n"
+	}
+	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return []string{"SOFTHSM2_CONF=" + conf, "SOFTCSP_CONF=" + conf, "SOFTCSP_LOG=error"}, nil
+}
+
+// script makes a Script for a module, whose hosts share one place for tokens. It is closed when the test ends.
+func (m target) script(t *testing.T) *Script {
+	t.Helper()
+	env, err := m.place(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := NewScript(func(string) (*Host, error) { return StartHost(driver, m.path, env...) })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// do carries out lines; the first that fails ends the test.
+func do(t *testing.T, s *Script, lines ...string) {
+	t.Helper()
+	for _, l := range lines {
+		if err := s.Line(l); err != nil {
+			t.Fatalf("%s: %v", l, err)
+		}
+	}
+}

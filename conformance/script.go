@@ -1,0 +1,507 @@
+package conformance
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Script is what the lines of one script share: the hosts, by name, and the variables.
+type Script struct {
+	Vars  Vars
+	start func(name string) (*Host, error)
+	hosts map[string]*Host
+	host  *Host // the one that the line at hand is for
+	queue []*call
+	top   int // where the next queued call's memory begins
+}
+
+// NewScript makes a Script. start starts a host; the one without a name is the main one.
+func NewScript(start func(name string) (*Host, error)) *Script {
+	return &Script{Vars: Vars{}, start: start, hosts: map[string]*Host{}}
+}
+
+// verb is what carries out a line that is no plain call, nil where there is no such verb.
+func verb(name string) func(*Script, []string) error {
+	return map[string]func(*Script, []string) error{
+		"let":    (*Script).let,
+		"expect": (*Script).expect,
+		"get":    (*Script).get,
+		"find":   (*Script).find,
+		"token":  (*Script).token,
+		"login":  (*Script).login,
+		"queue":  (*Script).enqueue,
+		"run":    (*Script).run,
+		"list":   (*Script).list,
+		"peek":   (*Script).peek,
+		"repeat": (*Script).repeat,
+		"kill":   (*Script).kill,
+		"close":  (*Script).closeHost,
+	}[name]
+}
+
+// Do carries out one line: a call with what it must return, CKR_OK where nothing is said, or one of the verbs. A first word
+// that ends with a colon names the host.
+//
+//	C_Login s CKU_USER str:0000 -> CKR_PIN_INCORRECT
+//	b: C_Initialize NULL -> CKR_OK|CKR_CRYPTOKI_ALREADY_INITIALIZED
+func (s *Script) Do(words ...string) error {
+	if len(words) == 0 {
+		return errors.New("no words")
+	}
+	name := ""
+	if n, ok := strings.CutSuffix(words[0], ":"); ok {
+		name, words = n, words[1:]
+	}
+	if s.hosts[name] == nil {
+		h, err := s.start(name)
+		if err != nil {
+			return err
+		}
+		s.hosts[name] = h
+	}
+	s.host = s.hosts[name]
+	return s.perform(words)
+}
+
+func (s *Script) perform(words []string) error {
+	if f := verb(words[0]); f != nil {
+		return f(s, words[1:])
+	}
+	return s.call(words)
+}
+
+// Line is Do for a line of words that have no blanks in them.
+func (s *Script) Line(line string) error { return s.Do(strings.Fields(line)...) }
+
+// Close ends all hosts. A host that does not end well is an error.
+func (s *Script) Close() error {
+	var all error
+	for name, h := range s.hosts {
+		if err := h.Close(); err != nil {
+			all = errors.Join(all, fmt.Errorf("host %q at its end: %w", name, err))
+		}
+	}
+	s.hosts = map[string]*Host{}
+	return all
+}
+
+// want cuts "-> CKR_A|CKR_B" off a line.
+func want(words []string) ([]string, []string) {
+	if i := slices.Index(words, "->"); i >= 0 && i+2 == len(words) {
+		return words[:i], strings.Split(words[i+1], "|")
+	}
+	return words, []string{"CKR_OK"}
+}
+
+func (s *Script) call(words []string) error {
+	words, codes := want(words)
+	rv, err := s.host.Call(s.Vars, words[0], words[1:]...)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(codes, rv) {
+		return fmt.Errorf("%s returned %s, not %s", words[0], rv, strings.Join(codes, " or "))
+	}
+	return nil
+}
+
+// all calls lines one after the other, each of which must succeed.
+func (s *Script) all(lines ...string) error {
+	for _, l := range lines {
+		if err := s.call(strings.Fields(l)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// let NAME WORD gives words, bytes or a number a name.
+func (s *Script) let(w []string) error {
+	if len(w) != 2 {
+		return errors.New("let NAME WORD")
+	}
+	if isBytes(s.Vars, w[1]) {
+		b, err := s.host.tables.content(s.Vars, w[1])
+		s.Vars.setBytes(w[0], b)
+		return err
+	}
+	if n, err := s.host.tables.number(s.Vars, w[1]); err == nil {
+		s.Vars.setNumber(w[0], n)
+		return nil
+	}
+	s.Vars[w[0]] = value{text: w[1], kind: 't'}
+	return nil
+}
+
+// expect compares: A = B, A != B, A has FLAGS, A lacks FLAGS, A >= N, A <= N.
+func (s *Script) expect(w []string) error {
+	if len(w) != 3 {
+		return errors.New("expect A = B")
+	}
+	t := s.host.tables
+	if isBytes(s.Vars, w[0]) {
+		a, err := t.content(s.Vars, w[0])
+		b, err2 := t.content(s.Vars, w[2])
+		if err = errors.Join(err, err2); err != nil {
+			return err
+		}
+		if bytes.Equal(a, b) != (w[1] == "=") {
+			return fmt.Errorf("%s is %x; expected %s %x", w[0], a, w[1], b)
+		}
+		return nil
+	}
+	a, err := t.number(s.Vars, w[0])
+	b, err2 := t.number(s.Vars, w[2])
+	if err = errors.Join(err, err2); err != nil {
+		return err
+	}
+	test, ok := map[string]bool{"=": a == b, "!=": a != b, "has": a&b == b, "lacks": a&b == 0, ">=": a >= b, "<=": a <= b}[w[1]]
+	if !ok {
+		return fmt.Errorf("%q is no comparison", w[1])
+	}
+	if !test {
+		return fmt.Errorf("%s is %#x; expected %s %s (%#x)", w[0], a, w[1], w[2], b)
+	}
+	return nil
+}
+
+// get SESSION OBJECT ATTRIBUTE = VALUE, or get SESSION OBJECT ATTRIBUTE -> CODE. It asks for the length first, and once
+// more with room for exactly that.
+func (s *Script) get(w []string) error {
+	w, codes := want(w)
+	if len(w) != 3 && (len(w) != 5 || w[3] != "=") {
+		return errors.New("get SESSION OBJECT ATTRIBUTE [= VALUE]")
+	}
+	ask := func(room string) (string, error) {
+		return s.host.Call(s.Vars, "C_GetAttributeValue", w[0], w[1], "{"+w[2]+"=?"+room+"}")
+	}
+	rv, err := ask("")
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(codes, rv) {
+		return fmt.Errorf("C_GetAttributeValue %s returned %s, not %s", w[2], rv, strings.Join(codes, " or "))
+	}
+	n := s.Vars.Number("a." + w[2] + ".len")
+	if rv != "CKR_OK" {
+		if n != ^uint64(0) {
+			return fmt.Errorf("%s: %s with a length of %d, not CK_UNAVAILABLE_INFORMATION", w[2], rv, n)
+		}
+		return nil
+	}
+	if rv, err = ask(strconv.FormatUint(n, 10)); err != nil || rv != "CKR_OK" {
+		return fmt.Errorf("%s: %s when asked with the length that was answered: %w", w[2], rv, err)
+	}
+	if len(w) == 3 {
+		return nil
+	}
+	expected, err := s.attributeValue(w[4])
+	if err != nil {
+		return err
+	}
+	if got := s.Vars.Bytes("a." + w[2]); !bytes.Equal(got, expected) {
+		return fmt.Errorf("%s is %x (%q), not %x", w[2], got, got, expected)
+	}
+	return nil
+}
+
+// attributeValue is the value that a word in a template stands for.
+func (s *Script) attributeValue(w string) ([]byte, error) {
+	switch {
+	case w == "true":
+		return []byte{1}, nil
+	case w == "false":
+		return []byte{0}, nil
+	case w == "NULL":
+		return nil, nil
+	case strings.HasPrefix(w, "["):
+		var all []byte
+		for _, p := range split(strings.Trim(w, "[]")) {
+			b, err := s.host.tables.content(s.Vars, "ulong:"+p)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, b...)
+		}
+		return all, nil
+	case isBytes(s.Vars, w):
+		return s.host.tables.content(s.Vars, w)
+	}
+	return s.host.tables.content(s.Vars, "ulong:"+w)
+}
+
+// find SESSION TEMPLATE = OBJECT... finds objects, in batches of 2, and compares them with those named, in any order.
+// The first is kept as found, their number as found.n.
+func (s *Script) find(w []string) error {
+	if len(w) < 2 || len(w) > 2 && w[2] != "=" {
+		return errors.New("find SESSION TEMPLATE [= OBJECT...]")
+	}
+	init := []string{"C_FindObjectsInit", w[0]}
+	if w[1] == "NULL" {
+		init = append(init, "NULL", "0")
+	} else {
+		init = append(init, w[1])
+	}
+	if err := s.call(init); err != nil {
+		return err
+	}
+	var got []uint64
+	for {
+		if err := s.all("C_FindObjects " + w[0] + " &find[2] 2 &find.n"); err != nil {
+			return err
+		}
+		n := s.Vars.Number("find.n")
+		for i := range n {
+			got = append(got, s.Vars.Number(fmt.Sprintf("find[%d]", i)))
+		}
+		if n == 0 {
+			break
+		}
+	}
+	if err := s.all("C_FindObjectsFinal " + w[0]); err != nil {
+		return err
+	}
+	s.Vars.setNumber("found.n", uint64(len(got)))
+	if len(got) > 0 {
+		s.Vars.setNumber("found", got[0])
+	}
+	if len(w) == 2 {
+		return nil
+	}
+	var expected []uint64
+	for _, o := range w[3:] {
+		n, err := s.host.tables.number(s.Vars, o)
+		if err != nil {
+			return err
+		}
+		expected = append(expected, n)
+	}
+	slices.Sort(got)
+	slices.Sort(expected)
+	if !slices.Equal(got, expected) {
+		return fmt.Errorf("found %v, not %v", got, expected)
+	}
+	return nil
+}
+
+// The PINs that token sets.
+const (
+	soPIN   = "so-87654321"
+	userPIN = "user-12345678"
+)
+
+// token LABEL initialises a token with a user PIN, and keeps its slot as slot. The library must be initialised.
+func (s *Script) token(w []string) error {
+	if len(w) != 1 {
+		return errors.New("token LABEL")
+	}
+	if err := s.freeSlot(); err != nil {
+		return err
+	}
+	if err := s.call([]string{"C_InitToken", "slot", "str:" + soPIN, "@pad:32:" + w[0]}); err != nil {
+		return err
+	}
+	if err := s.slotOf(w[0]); err != nil {
+		return err
+	}
+	return s.all(
+		"C_OpenSession slot CKF_SERIAL_SESSION|CKF_RW_SESSION NULL NULL &token.s",
+		"C_Login token.s CKU_SO str:"+soPIN,
+		"C_InitPIN token.s str:"+userPIN,
+		"C_Logout token.s",
+		"C_CloseSession token.s")
+}
+
+// slots calls f with each slot, as variables slot and slot.info, until it says that it has found one.
+func (s *Script) slots(f func() bool) error {
+	if err := s.all("C_GetSlotList true &slots[64] &slots.n=64"); err != nil {
+		return err
+	}
+	for i := range s.Vars.Number("slots.n") {
+		s.Vars.setNumber("slot", s.Vars.Number(fmt.Sprintf("slots[%d]", i)))
+		if err := s.all("C_GetTokenInfo slot &slot.info"); err != nil {
+			return err
+		}
+		if f() {
+			return nil
+		}
+	}
+	return errors.New("no such slot")
+}
+
+// freeSlot finds a slot with a token that is not initialised.
+func (s *Script) freeSlot() error {
+	flag := s.host.tables.consts["CKF_TOKEN_INITIALIZED"]
+	return s.slots(func() bool { return s.Vars.Number("slot.info.flags")&flag == 0 })
+}
+
+// slotOf finds a token by its label.
+func (s *Script) slotOf(label string) error {
+	return s.slots(func() bool {
+		return strings.TrimRight(string(s.Vars.Bytes("slot.info.label")), " ") == label
+	})
+}
+
+// login [LABEL] is C_Initialize, and a session s with the user logged in, on a token that is initialised or made now.
+func (s *Script) login(w []string) error {
+	label := "conformance"
+	if len(w) == 1 {
+		label = w[0]
+	}
+	if err := s.call([]string{"C_Initialize", "NULL"}); err != nil {
+		return err
+	}
+	if s.slotOf(label) != nil {
+		if err := s.token([]string{label}); err != nil {
+			return err
+		}
+	}
+	return s.all("C_OpenSession slot CKF_SERIAL_SESSION|CKF_RW_SESSION NULL NULL &s", "C_Login s CKU_USER str:"+userPIN)
+}
+
+// queue THREAD FUNCTION WORDS... queues a call for a thread.
+func (s *Script) enqueue(w []string) error {
+	if len(w) < 2 {
+		return errors.New("queue THREAD FUNCTION WORDS...")
+	}
+	c, err := s.host.prepare(s.Vars, s.top, w[1], w[2:])
+	if err != nil {
+		return err
+	}
+	c.f.store(s.host)
+	s.host.send("q " + w[0] + " " + w[1] + c.numbers())
+	s.queue = append(s.queue, c)
+	s.top += (len(c.f.mem) + 63) &^ 63
+	return nil
+}
+
+// run TIMES [-> CODES] runs what the threads have queued; every call must return one of the codes. The number of the
+// threads whose calls all returned CKR_OK is kept as run.ok.
+func (s *Script) run(w []string) error {
+	w, codes := want(w)
+	if len(w) != 1 {
+		return errors.New("run TIMES")
+	}
+	s.host.send("run " + w[0])
+	ok, bad := uint64(0), error(nil)
+	for {
+		line, err := s.host.line()
+		if err != nil {
+			return err
+		}
+		if line == "end" {
+			break
+		}
+		f := strings.Fields(line)
+		rv, err := strconv.ParseUint(f[3], 10, 64)
+		if err != nil {
+			return err
+		}
+		name := s.host.tables.name("CKR_", rv)
+		if rv == 0 {
+			ok++
+		}
+		if !slices.Contains(codes, name) {
+			bad = fmt.Errorf("thread %s: call %s of its queue returned %s", f[1], f[4], name)
+		}
+	}
+	for _, c := range s.queue {
+		if err := c.f.fetch(s.host); err != nil {
+			return err
+		}
+		for _, k := range c.keep {
+			k(0)
+		}
+	}
+	s.queue, s.top = nil, 0
+	s.Vars.setNumber("run.ok", ok)
+	return bad
+}
+
+// list ADDRESS goes on through another function list; 0 is that of C_GetFunctionList, 1 the exported symbols.
+func (s *Script) list(w []string) error {
+	if len(w) != 1 {
+		return errors.New("list ADDRESS")
+	}
+	n, err := s.host.tables.number(s.Vars, w[0])
+	if err != nil {
+		return err
+	}
+	_, err = s.host.ask(fmt.Sprintf("list %d", n))
+	return err
+}
+
+// peek ADDRESS TYPE NAME reads a structure of the module's, or TYPE bytes.
+func (s *Script) peek(w []string) error {
+	if len(w) != 3 {
+		return errors.New("peek ADDRESS TYPE NAME")
+	}
+	n, err := s.host.tables.number(s.Vars, w[0])
+	if err != nil {
+		return err
+	}
+	size, known := s.host.tables.sizes[w[1]]
+	if !known {
+		if size, err = strconv.Atoi(w[1]); err != nil {
+			return err
+		}
+	}
+	b, err := s.host.askBytes(fmt.Sprintf("peek %d %d", n, size))
+	if err != nil {
+		return err
+	}
+	if known {
+		s.host.tables.decode(s.Vars, w[2], w[1], b)
+	} else {
+		s.Vars.setBytes(w[2], b)
+	}
+	return nil
+}
+
+// repeat N LINE repeats a line.
+func (s *Script) repeat(w []string) error {
+	n, err := strconv.Atoi(w[0])
+	for i := 0; err == nil && i < n; i++ {
+		if err = s.perform(w[1:]); err != nil {
+			err = fmt.Errorf("time %d of %d: %w", i+1, n, err)
+		}
+	}
+	return err
+}
+
+// kill ends the host as kill -9 does; close ends it at the end of its main. The next line for it starts another.
+func (s *Script) kill([]string) error {
+	s.forget()
+	return s.host.Kill()
+}
+
+func (s *Script) closeHost([]string) error {
+	s.forget()
+	return s.host.Close()
+}
+
+func (s *Script) forget() {
+	for name, h := range s.hosts {
+		if h == s.host {
+			delete(s.hosts, name)
+		}
+	}
+}
+
+// Show says what a variable holds.
+func (v Vars) Show(name string) string {
+	switch x := v[name]; x.kind {
+	case 'n':
+		return fmt.Sprintf("%#x", x.num)
+	case 'b':
+		return hex.EncodeToString(x.bytes)
+	case 't':
+		return x.text
+	}
+	return "nothing"
+}
