@@ -3,7 +3,6 @@ package mechanisms
 import (
 	"crypto/subtle"
 	"encoding/binary"
-	"math/bits"
 
 	"github.com/softcsp/softcsp/internal/secret"
 )
@@ -217,13 +216,6 @@ func (k *SessionKey) setSalt(h []byte, flags uint32) {
 		k.Salt = k.salt[:zeroSaltBytes]
 	default:
 		k.Salt = k.salt[:0]
-	}
-}
-
-// setOddParity sets the least bit of each byte so that the byte has an odd number of ones.
-func setOddParity(key []byte) {
-	for i, b := range key {
-		key[i] = b&^1 | byte(^bits.OnesCount8(b>>1)&1)
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
-
-	"golang.org/x/crypto/md4" //nolint:staticcheck // MD4 is a hash that CryptDeriveKey is defined with
 )
 
 // maxHashSize is the length in bytes of the longest hash value that keys are derived from.
@@ -23,22 +21,12 @@ func HashByALGID(id uint32) *Hash {
 	if id == 0 {
 		return nil
 	}
-	for _, h := range capiHashes {
+	for _, h := range hashes {
 		if h.ALGID == id {
 			return h
 		}
 	}
 	return nil
-}
-
-// capiHashes are the hashes that CryptoAPI has a number for.
-var capiHashes = []*Hash{
-	{Name: "MD4", ALGID: CALG_MD4, New: md4.New, Size: md4.Size, Block: md4.BlockSize},
-	{Name: "MD5", ALGID: CALG_MD5, New: md5.New, Size: md5.Size, Block: md5.BlockSize},
-	{Name: "SHA-1", ALGID: CALG_SHA1, New: sha1.New, Size: sha1.Size, Block: sha1.BlockSize},
-	{Name: "SHA-256", ALGID: CALG_SHA_256, New: sha256.New, Size: sha256.Size, Block: sha256.BlockSize},
-	{Name: "SHA-384", ALGID: CALG_SHA_384, New: sha512.New384, Size: sha512.Size384, Block: sha512.BlockSize},
-	{Name: "SHA-512", ALGID: CALG_SHA_512, New: sha512.New, Size: sha512.Size, Block: sha512.BlockSize},
 }
 
 // sum writes the hash of data to dst, which has h.Size bytes. The hashes of every day need no memory; the others allocate

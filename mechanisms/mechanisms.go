@@ -7,8 +7,10 @@
 package mechanisms
 
 import (
+	"cmp"
 	"hash"
 	"io"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -43,4 +45,47 @@ type Mechanism struct {
 	// CKR_TEMPLATE_INCOMPLETE.
 	Makes    ck.KeyType
 	Generate func(rand io.Reader, p *ck.Param, size uint) ([]byte, error)
+}
+
+// table is every mechanism, by type. A family is in it by being named here.
+var table = index(digests, hmacs, hashDerivations, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, capi)
+
+// types are the types of table, in the same order.
+var types = typesOf(table)
+
+// index puts the rows of the families in order. Two rows for one mechanism are a mistake of ours and panic.
+func index(families ...[]Mechanism) []Mechanism {
+	rows := slices.Concat(families...)
+	slices.SortFunc(rows, func(a, b Mechanism) int { return cmp.Compare(a.Type, b.Type) })
+	for i := range rows[1:] {
+		if rows[i].Type == rows[i+1].Type {
+			panic("mechanisms: two rows for " + rows[i].Type.String())
+		}
+	}
+	return rows
+}
+
+func typesOf(rows []Mechanism) []ck.MechanismType {
+	t := make([]ck.MechanismType, len(rows))
+	for i := range rows {
+		t[i] = rows[i].Type
+	}
+	return t
+}
+
+// Lookup finds the row of a mechanism, nil if there is none.
+func Lookup(t ck.MechanismType) *Mechanism {
+	i, found := slices.BinarySearch(types, t)
+	if !found {
+		return nil
+	}
+	return &table[i]
+}
+
+// Types returns the types of all mechanisms in ascending order. The caller may keep and change the slice.
+func Types() []ck.MechanismType { return slices.Clone(types) }
+
+// Info is what C_GetMechanismInfo tells of the mechanism.
+func (m *Mechanism) Info() ck.MechanismInfo {
+	return ck.MechanismInfo{MinKeySize: m.Min, MaxKeySize: m.Max, Flags: m.flags()}
 }

@@ -1,0 +1,117 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"crypto/subtle"
+	"hash"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// cmacRows are CMAC (SP 800-38B) with AES, whole and cut to a length that the parameter tells.
+var cmacRows = []Mechanism{
+	macRow(ck.CKM_AES_CMAC, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES,
+		func(p *ck.Param) (int, error) { return aesBlock, p.None() })),
+	macRow(ck.CKM_AES_CMAC_GENERAL, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES,
+		func(p *ck.Param) (int, error) { return macLength(p, aesBlock) })),
+}
+
+// beginCMAC begins a CMAC. form is the name of the prepared form.
+func beginCMAC(form ck.MechanismType, newCipher func([]byte) (cipher.Block, error), size func(*ck.Param) (int, error)) func(*Key, *ck.Param) (*mac, error) {
+	prepare := func(k *Key) (any, error) {
+		return newMACKey(func() (hash.Hash, error) {
+			b, err := newCipher(k.Value)
+			if err != nil {
+				return nil, err
+			}
+			return newCMAC(b), nil
+		})
+	}
+	return func(k *Key, p *ck.Param) (*mac, error) {
+		n, err := size(p)
+		if err != nil {
+			return nil, err
+		}
+		key, err := k.Prepared(form, prepare)
+		if err != nil {
+			return nil, err
+		}
+		return newMAC(key.(*macKey), n)
+	}
+}
+
+// A cmac is a CMAC as a hash.Hash.
+type cmac struct {
+	block  cipher.Block
+	size   int
+	k1, k2 [maxBlock]byte
+	x      [maxBlock]byte // the chaining value
+	buf    [maxBlock]byte // the last block so far, which is not chained before another follows
+	n      int
+}
+
+var _ hash.Cloner = (*cmac)(nil)
+
+func newCMAC(b cipher.Block) *cmac {
+	c := &cmac{block: b, size: b.BlockSize()}
+	b.Encrypt(c.k1[:c.size], c.k1[:c.size])
+	double(c.k1[:c.size])
+	c.k2 = c.k1
+	double(c.k2[:c.size])
+	return c
+}
+
+// double multiplies by x in GF(2^128) or GF(2^64): SP 800-38B, 6.1.
+func double(b []byte) {
+	r := byte(0x87)
+	if len(b) == 8 {
+		r = 0x1b
+	}
+	carry := b[0] >> 7
+	for i := range b[:len(b)-1] {
+		b[i] = b[i]<<1 | b[i+1]>>7
+	}
+	b[len(b)-1] = b[len(b)-1]<<1 ^ r&-carry
+}
+
+func (c *cmac) Size() int      { return c.size }
+func (c *cmac) BlockSize() int { return c.size }
+
+func (c *cmac) Reset() {
+	clear(c.x[:])
+	clear(c.buf[:])
+	c.n = 0
+}
+
+func (c *cmac) Clone() (hash.Cloner, error) {
+	d := *c
+	return &d, nil
+}
+
+func (c *cmac) Write(p []byte) (int, error) {
+	total := len(p)
+	for len(p) > 0 {
+		if c.n == c.size {
+			subtle.XORBytes(c.x[:], c.x[:], c.buf[:c.size])
+			c.block.Encrypt(c.x[:c.size], c.x[:c.size])
+			c.n = 0
+		}
+		n := copy(c.buf[c.n:c.size], p)
+		c.n += n
+		p = p[n:]
+	}
+	return total, nil
+}
+
+func (c *cmac) Sum(b []byte) []byte {
+	key, last := &c.k1, c.buf
+	if c.n < c.size {
+		key = &c.k2
+		last[c.n] = 0x80
+		clear(last[c.n+1:])
+	}
+	subtle.XORBytes(last[:c.size], last[:c.size], key[:c.size])
+	subtle.XORBytes(last[:c.size], last[:c.size], c.x[:c.size])
+	c.block.Encrypt(last[:c.size], last[:c.size])
+	return append(b, last[:c.size]...)
+}

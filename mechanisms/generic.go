@@ -1,0 +1,76 @@
+package mechanisms
+
+import (
+	"crypto/subtle"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// genericRows are generic secrets and the simple derivations of PKCS #11, "Miscellaneous simple key derivation mechanisms".
+var genericRows = []Mechanism{
+	inBits(keyGen(ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET)),
+	{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Keys: secretKeys, Derive: combine(func(buf, key, data []byte) []byte {
+		return append(append(buf, key...), data...)
+	})},
+	{Type: ck.CKM_CONCATENATE_DATA_AND_BASE, Keys: secretKeys, Derive: combine(func(buf, key, data []byte) []byte {
+		return append(append(buf, data...), key...)
+	})},
+	{Type: ck.CKM_XOR_BASE_AND_DATA, Keys: secretKeys, Derive: combine(func(buf, key, data []byte) []byte {
+		buf = append(buf, key[:min(len(key), len(data))]...)
+		subtle.XORBytes(buf, buf, data)
+		return buf
+	})},
+	{Type: ck.CKM_EXTRACT_KEY_FROM_KEY, Keys: secretKeys, Derive: extractKey},
+}
+
+// combine derives from the key and the data of a CK_KEY_DERIVATION_STRING_DATA.
+func combine(f func(buf, key, data []byte) []byte) func(*Base, *ck.Param, *Derived) error {
+	return func(b *Base, p *ck.Param, d *Derived) (err error) {
+		data := p.Bytes()
+		if err := p.Done(); err != nil {
+			return err
+		}
+		if b.Key == nil {
+			return ck.CKR_KEY_HANDLE_INVALID
+		}
+		if len(data) > maxSecret {
+			return ck.CKR_MECHANISM_PARAM_INVALID
+		}
+		secret.Do(func() { err = d.take(b, f(d.buf[:0], b.Key.Value, data)) })
+		return err
+	}
+}
+
+// extractKey takes the bits of the key from the one on that CK_EXTRACT_PARAMS names, and goes on at the first bit when it
+// has come to the last.
+func extractKey(b *Base, p *ck.Param, d *Derived) (err error) {
+	first := p.Ulong()
+	if err := p.Done(); err != nil {
+		return err
+	}
+	if b.Key == nil {
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	value := b.Key.Value
+	if first >= 8*uint(len(value)) {
+		return ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	_, n, err := wanted(b.Template)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return ck.CKR_TEMPLATE_INCOMPLETE
+	}
+	secret.Do(func() {
+		out, shift := d.buf[:0], first%8
+		for i := range value {
+			at := int(first/8) + i
+			hi, lo := value[at%len(value)], value[(at+1)%len(value)]
+			out = append(out, byte((uint(hi)<<8|uint(lo))>>(8-shift)))
+		}
+		err = d.take(b, out)
+	})
+	return err
+}

@@ -1,0 +1,177 @@
+package mechanisms
+
+import (
+	"crypto/hmac"
+	"crypto/subtle"
+	"hash"
+	"sync"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// hmacs are HMAC (RFC 2104) with each hash, HMAC cut to a length that the parameter tells, and the generation of keys.
+var hmacs = perHash(func(h *Hash) []Mechanism {
+	if h.HMAC == 0 {
+		return nil
+	}
+	keys := []ck.KeyType{ck.CKK_GENERIC_SECRET}
+	if h.Key != 0 {
+		keys = append(keys, h.Key)
+	}
+	row := func(t ck.MechanismType, size func(p *ck.Param) (int, error)) Mechanism {
+		begin := func(k *Key, p *ck.Param) (*mac, error) { return beginHMAC(h, k, p, size) }
+		return macRow(t, keys, 1, maxSecret, begin)
+	}
+	rows := []Mechanism{
+		row(h.HMAC, func(p *ck.Param) (int, error) { return h.Size, p.None() }),
+		row(h.HMACGeneral, func(p *ck.Param) (int, error) { return macLength(p, h.Size) }),
+	}
+	if h.KeyGen != 0 {
+		rows = append(rows, keyGen(h.KeyGen, h.Key))
+	}
+	return rows
+})
+
+// macRow makes the row of a MAC from a function that begins it.
+func macRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, begin func(*Key, *ck.Param) (*mac, error)) Mechanism {
+	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest,
+		Sign: func(k *Key, p *ck.Param) (Signer, error) {
+			m, err := begin(k, p)
+			if err != nil {
+				return nil, err
+			}
+			return m, nil
+		},
+		Verify: func(k *Key, p *ck.Param) (Verifier, error) {
+			m, err := begin(k, p)
+			if err != nil {
+				return nil, err
+			}
+			return m, nil
+		}}
+}
+
+// macLength reads a CK_MAC_GENERAL_PARAMS: how many bytes of a MAC of full bytes are wanted.
+func macLength(p *ck.Param, full int) (int, error) {
+	n := p.Ulong()
+	if err := p.Done(); err != nil {
+		return 0, err
+	}
+	if n == 0 || n > uint(full) {
+		return 0, ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	return int(n), nil
+}
+
+// A macKey is the prepared form of a MAC's key: a state that has taken the key in, from which the states of operations
+// are copied. Those come back to the pool when their operation has ended, and go with the key when the key goes.
+type macKey struct {
+	fresh hash.Cloner
+	pool  sync.Pool
+}
+
+// newMACKey prepares the MAC that start makes.
+func newMACKey(start func() (hash.Hash, error)) (form any, err error) {
+	secret.Do(func() {
+		var h hash.Hash
+		if h, err = start(); err != nil {
+			return
+		}
+		h.Reset() // the HMAC of Go keeps the states after the pads from the first Reset on
+		form = &macKey{fresh: h.(hash.Cloner)}
+	})
+	return form, err
+}
+
+// get returns a state of its own, ready for data.
+func (k *macKey) get() (*macState, error) {
+	if s, ok := k.pool.Get().(*macState); ok {
+		return s, nil
+	}
+	s := new(macState)
+	var err error
+	secret.Do(func() { s.Hash, err = k.fresh.Clone() })
+	return s, err
+}
+
+// A macState is the state of a MAC and room for its result.
+type macState struct {
+	hash.Hash
+	sum [maxHashSize]byte
+}
+
+// A mac is a MAC in progress. It ends with Sign or Verify, which give the state back.
+type mac struct {
+	key   *macKey
+	state *macState
+	size  int
+}
+
+var (
+	_ Signer   = (*mac)(nil)
+	_ Verifier = (*mac)(nil)
+)
+
+func beginHMAC(h *Hash, k *Key, p *ck.Param, size func(*ck.Param) (int, error)) (*mac, error) {
+	n, err := size(p)
+	if err != nil {
+		return nil, err
+	}
+	form, err := k.Prepared(h.HMAC, func(k *Key) (any, error) {
+		return newMACKey(func() (hash.Hash, error) { return hmac.New(h.New, k.Value), nil })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newMAC(form.(*macKey), n)
+}
+
+func newMAC(key *macKey, size int) (*mac, error) {
+	state, err := key.get()
+	if err != nil {
+		return nil, err
+	}
+	return &mac{key, state, size}, nil
+}
+
+func (m *mac) Size() int { return m.size }
+
+func (m *mac) Update(data []byte) error {
+	if m.state == nil {
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	_, err := m.state.Write(data)
+	return err
+}
+
+func (m *mac) Sign(dst []byte) (int, error) {
+	if m.state == nil {
+		return 0, ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	n := copy(dst, m.state.Sum(m.state.sum[:0])[:m.size])
+	m.end()
+	return n, nil
+}
+
+func (m *mac) Verify(signature []byte) error {
+	if m.state == nil {
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	defer m.end()
+	if len(signature) != m.size {
+		return ck.CKR_SIGNATURE_LEN_RANGE
+	}
+	if subtle.ConstantTimeCompare(m.state.Sum(m.state.sum[:0])[:m.size], signature) != 1 {
+		return ck.CKR_SIGNATURE_INVALID
+	}
+	return nil
+}
+
+// end makes the state ready for another operation.
+func (m *mac) end() {
+	clear(m.state.sum[:])
+	m.state.Reset()
+	m.key.pool.Put(m.state)
+	m.state = nil
+}

@@ -1,0 +1,291 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"crypto/subtle"
+	"reflect"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// maxBlock is the largest block of any cipher here, in bytes.
+const maxBlock = 16
+
+// A begin starts an encryption or a decryption: the type of the columns Encrypt and Decrypt.
+type begin = func(k *Key, p *ck.Param) (Cipher, error)
+
+// A pair makes the two directions of a mode.
+type pair = func(decrypt bool) begin
+
+// An opener reads what a parameter says of the cipher itself, before the IV, and returns the cipher keyed with k.
+type opener func(k *Key, p *ck.Param) (cipher.Block, error)
+
+// An ivReader reads the IV for blocks of size bytes.
+type ivReader func(p *ck.Param, size int) []byte
+
+// ivField reads an IV that stands in the parameter itself.
+func ivField(p *ck.Param, size int) []byte { return p.Fixed(size) }
+
+// ivPointer reads an IV that the parameter points to. One of another length than a block is nil.
+func ivPointer(p *ck.Param, size int) []byte {
+	iv := p.Bytes()
+	if len(iv) != size {
+		return nil
+	}
+	return iv
+}
+
+// start reads the parameter of a mode with an IV.
+func start(k *Key, p *ck.Param, open opener, readIV ivReader) (cipher.Block, []byte, error) {
+	b, err := open(k, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	iv := readIV(p, b.BlockSize())
+	if err := p.Done(); err != nil {
+		return nil, nil, err
+	}
+	if iv == nil {
+		return nil, nil, ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	return b, iv, nil
+}
+
+// ecb is the electronic codebook mode of SP 800-38A, 6.1.
+func ecb(open opener) pair {
+	return func(decrypt bool) begin {
+		return func(k *Key, p *ck.Param) (Cipher, error) {
+			b, err := open(k, p)
+			if err != nil {
+				return nil, err
+			}
+			if err := p.Done(); err != nil {
+				return nil, err
+			}
+			return &blockCipher{mode: ecbMode{b, decrypt}, size: b.BlockSize(), decrypt: decrypt}, nil
+		}
+	}
+}
+
+// cbc is the cipher block chaining mode of SP 800-38A, 6.2, with the padding of PKCS #7 or without.
+func cbc(open opener, readIV ivReader, pad bool) pair {
+	return func(decrypt bool) begin {
+		return func(k *Key, p *ck.Param) (Cipher, error) {
+			b, iv, err := start(k, p, open, readIV)
+			if err != nil {
+				return nil, err
+			}
+			c := &blockCipher{size: b.BlockSize(), pad: pad, decrypt: decrypt}
+			copy(c.iv[:], iv)
+			c.mode = newCBC(b, c.iv[:c.size], decrypt)
+			return c, nil
+		}
+	}
+}
+
+// newCBC makes the chaining. That of AES holds a copy of the expanded key.
+func newCBC(b cipher.Block, iv []byte, decrypt bool) (mode cipher.BlockMode) {
+	secret.Do(func() {
+		if decrypt {
+			mode = cipher.NewCBCDecrypter(b, iv)
+		} else {
+			mode = cipher.NewCBCEncrypter(b, iv)
+		}
+	})
+	return mode
+}
+
+// An ecbMode is a cipher.BlockMode without chaining.
+type ecbMode struct {
+	block   cipher.Block
+	decrypt bool
+}
+
+func (m ecbMode) BlockSize() int { return m.block.BlockSize() }
+
+func (m ecbMode) CryptBlocks(dst, src []byte) {
+	n := m.block.BlockSize()
+	for ; len(src) > 0; dst, src = dst[n:], src[n:] {
+		if m.decrypt {
+			m.block.Decrypt(dst[:n], src[:n])
+		} else {
+			m.block.Encrypt(dst[:n], src[:n])
+		}
+	}
+}
+
+// A blockCipher is a Cipher that works in whole blocks: ECB, and CBC with padding or without.
+type blockCipher struct {
+	mode         cipher.BlockMode
+	size         int
+	pad, decrypt bool
+	iv           [maxBlock]byte
+	// buf holds the n bytes that wait for the rest of their block. A padded decryption keeps a whole block back, since
+	// it may be the last.
+	buf [maxBlock]byte
+	n   int
+	// last is the last block of a padded decryption once Final has decrypted it.
+	last     [maxBlock]byte
+	finished bool
+}
+
+// lenRange is the error for input of a length that the mode cannot take.
+func (c *blockCipher) lenRange() error {
+	if c.decrypt {
+		return ck.CKR_ENCRYPTED_DATA_LEN_RANGE
+	}
+	return ck.CKR_DATA_LEN_RANGE
+}
+
+func (c *blockCipher) WholeLen(n int) int {
+	if c.pad && !c.decrypt {
+		return n - n%c.size + c.size
+	}
+	return n
+}
+
+func (c *blockCipher) Whole(dst, src []byte) (int, error) {
+	switch {
+	case c.pad && !c.decrypt:
+		full := len(src) - len(src)%c.size
+		var tail [maxBlock]byte
+		defer clear(tail[:])
+		last := padded(&tail, src[full:], c.size)
+		c.crypt(dst[:full], src[:full])
+		c.mode.CryptBlocks(dst[full:full+c.size], last)
+		return full + c.size, nil
+	case len(src)%c.size != 0, c.pad && len(src) == 0:
+		return 0, c.lenRange()
+	}
+	dst = dst[:len(src)]
+	c.crypt(dst, src)
+	if !c.pad {
+		return len(dst), nil
+	}
+	c.mode.(interface{ SetIV([]byte) }).SetIV(c.iv[:c.size]) // Whole may be called again
+	n, err := unpadded(dst[len(dst)-c.size:])
+	if err != nil {
+		clear(dst)
+		return 0, err
+	}
+	n += len(dst) - c.size
+	clear(dst[n:])
+	return n, nil
+}
+
+func (c *blockCipher) UpdateLen(n int) int {
+	n += c.n
+	if c.pad && c.decrypt && n > 0 {
+		n--
+	}
+	return n - n%c.size
+}
+
+func (c *blockCipher) Update(dst, src []byte) (int, error) {
+	out := c.UpdateLen(len(src))
+	if out == 0 {
+		c.n += copy(c.buf[c.n:], src)
+		return 0, nil
+	}
+	dst = dst[:out]
+	if any, exact := overlap(dst, src); any && (c.n > 0 || !exact) {
+		src = append([]byte(nil), src...)
+		defer clear(src)
+	}
+	head := 0
+	if c.n > 0 {
+		head = copy(c.buf[c.n:c.size], src)
+	}
+	body, tail := src[head:], 0
+	if c.n > 0 {
+		body = body[:out-c.size]
+		tail = head + len(body)
+		c.mode.CryptBlocks(dst[:c.size], c.buf[:c.size])
+		dst = dst[c.size:]
+	} else {
+		body = body[:out]
+		tail = out
+	}
+	c.n = copy(c.buf[:], src[tail:])
+	if len(body) > 0 {
+		c.mode.CryptBlocks(dst, body)
+	}
+	return out, nil
+}
+
+func (c *blockCipher) FinalLen() int {
+	if c.pad {
+		return c.size
+	}
+	return 0
+}
+
+func (c *blockCipher) Final(dst []byte) (int, error) {
+	switch {
+	case !c.pad && c.n == 0:
+		return 0, nil
+	case !c.pad, c.decrypt && c.n != c.size:
+		return 0, c.lenRange()
+	case !c.decrypt:
+		last := padded(&c.last, c.buf[:c.n], c.size)
+		c.mode.CryptBlocks(dst[:c.size], last)
+		clear(c.last[:])
+		clear(c.buf[:])
+		return c.size, nil
+	case !c.finished:
+		c.mode.CryptBlocks(c.last[:c.size], c.buf[:c.size])
+		c.finished = true
+	}
+	n, err := unpadded(c.last[:c.size])
+	if err != nil {
+		return 0, err
+	}
+	return copy(dst, c.last[:n]), nil
+}
+
+// crypt processes whole blocks.
+func (c *blockCipher) crypt(dst, src []byte) {
+	if len(src) == 0 {
+		return
+	}
+	if any, exact := overlap(dst, src); any && !exact {
+		src = append([]byte(nil), src...)
+		defer clear(src)
+	}
+	c.mode.CryptBlocks(dst, src)
+}
+
+// padded returns rest, less than a block, with the padding of PKCS #7 (RFC 5652, 6.3), in buf.
+func padded(buf *[maxBlock]byte, rest []byte, size int) []byte {
+	n := copy(buf[:size], rest)
+	for i := n; i < size; i++ {
+		buf[i] = byte(size - n)
+	}
+	return buf[:size]
+}
+
+// unpadded returns how many bytes of the last block stand before the padding. Its time tells nothing of a bad padding.
+func unpadded(block []byte) (int, error) {
+	size := len(block)
+	pad := int(block[size-1])
+	good := subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, size)
+	for i := 1; i <= size; i++ {
+		within := subtle.ConstantTimeLessOrEq(i, pad)
+		same := subtle.ConstantTimeByteEq(block[size-i], byte(pad))
+		good &= same | (within ^ 1)
+	}
+	if good != 1 {
+		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
+	}
+	return size - pad, nil
+}
+
+// overlap reports whether dst and src share memory, and whether they start at the same byte.
+func overlap(dst, src []byte) (any, exact bool) {
+	if len(dst) == 0 || len(src) == 0 {
+		return false, false
+	}
+	d, s := reflect.ValueOf(&dst[0]).Pointer(), reflect.ValueOf(&src[0]).Pointer()
+	return d < s+uintptr(len(src)) && s < d+uintptr(len(dst)), d == s
+}

@@ -1,0 +1,105 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"crypto/rc4"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+var (
+	rc2Keys = []ck.KeyType{ck.CKK_RC2}
+	rc4Keys = []ck.KeyType{ck.CKK_RC4}
+	rc5Keys = []ck.KeyType{ck.CKK_RC5}
+)
+
+// rc2Rows are RC2 (RFC 2268). Its sizes are in bits: of keys, and effective ones.
+var rc2Rows = []Mechanism{
+	inBits(keyGen(ck.CKM_RC2_KEY_GEN, ck.CKK_RC2)),
+	blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2MaxBits, ecb(openRC2)),
+	blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, false)),
+	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, true)),
+	blockRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2MaxBits, cfb(openRC2, ivField, 1)),
+}
+
+// rc4Rows are RC4. Its sizes are in bits.
+var rc4Rows = []Mechanism{
+	inBits(keyGen(ck.CKM_RC4_KEY_GEN, ck.CKK_RC4)),
+	{Type: ck.CKM_RC4, Keys: rc4Keys, Min: 8, Max: 2048, Encrypt: beginRC4, Decrypt: beginRC4},
+}
+
+// rc5Rows are RC5 (RFC 2040). Its sizes are in bytes.
+var rc5Rows = []Mechanism{
+	keyGen(ck.CKM_RC5_KEY_GEN, ck.CKK_RC5),
+	blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5MaxKey, ecb(openRC5)),
+	blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, false)),
+	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, true)),
+}
+
+// openRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
+// that has its own.
+func openRC2(k *Key, p *ck.Param) (b cipher.Block, err error) {
+	bits := p.Ulong()
+	if bits == 0 {
+		bits = k.EffectiveBits
+	}
+	if bits == 0 || bits > rc2MaxBits {
+		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	secret.Do(func() { b, err = newRC2(salted(k), bits) })
+	return b, err
+}
+
+// rc2Default makes RC2 with all bits of the key effective.
+func rc2Default(value []byte) (cipher.Block, error) { return newRC2(value, 8*uint(len(value))) }
+
+// saltedKeyLen is the length in bytes of what the Microsoft providers key RC2 and RC4 with where there is a salt.
+const saltedKeyLen = 16
+
+// salted returns what the cipher is keyed with: the value, and the salt of a key that has one.
+func salted(k *Key) []byte {
+	if len(k.Salt) == 0 {
+		return k.Value
+	}
+	key := append(make([]byte, 0, len(k.Value)+len(k.Salt)), k.Value...)
+	key = append(key, k.Salt...)
+	return key[:min(len(key), saltedKeyLen)]
+}
+
+func beginRC4(k *Key, p *ck.Param) (Cipher, error) {
+	if err := p.None(); err != nil {
+		return nil, err
+	}
+	form, err := k.Prepared(ck.CKM_RC4, prepareRC4)
+	if err != nil {
+		return nil, err
+	}
+	c := newStream(nil)
+	secret.Do(func() {
+		state := *form.(*rc4.Cipher)
+		c.stream = &state
+	})
+	return c, nil
+}
+
+func prepareRC4(k *Key) (form any, err error) {
+	secret.Do(func() { form, err = rc4.NewCipher(salted(k)) })
+	if err != nil {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	return form, nil
+}
+
+// openRC5 reads the word size in bytes and the number of rounds, with which CK_RC5_PARAMS and CK_RC5_CBC_PARAMS begin.
+func openRC5(k *Key, p *ck.Param) (b cipher.Block, err error) {
+	word, rounds := p.Ulong(), p.Ulong()
+	if rounds > rc5MaxRounds || word != 2 && word != 4 && word != 8 {
+		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	if len(k.Value) > rc5MaxKey {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	secret.Do(func() { b = newRC5(k.Value, word, rounds) })
+	return b, nil
+}

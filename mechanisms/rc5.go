@@ -1,0 +1,102 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+)
+
+const (
+	rc5MaxKey    = 255 // bytes
+	rc5MaxRounds = 255
+)
+
+// The constants of RC5 for words of 64 bits, from the binary expansions of e and of the golden ratio (RFC 2040, 5.1).
+// Those of shorter words are the leading bits, made odd.
+const (
+	rc5P uint64 = 0xb7e151628aed2a6b
+	rc5Q uint64 = 0x9e3779b97f4a7c15
+)
+
+// A rc5Cipher is RC5 (RFC 2040, 6) with words of 16, 32 or 64 bits.
+type rc5Cipher struct {
+	s    []uint64 // the expanded key
+	bits uint     // of a word
+	mask uint64
+}
+
+var _ cipher.Block = (*rc5Cipher)(nil)
+
+// newRC5 expands a key for words of so many bytes and so many rounds (RFC 2040, 5).
+func newRC5(key []byte, word, rounds uint) *rc5Cipher {
+	c := &rc5Cipher{s: make([]uint64, 2*(rounds+1)), bits: 8 * word, mask: ^uint64(0) >> (64 - 8*word)}
+	p, q := rc5P>>(64-c.bits)|1, rc5Q>>(64-c.bits)|1
+	c.s[0] = p
+	for i := 1; i < len(c.s); i++ {
+		c.s[i] = (c.s[i-1] + q) & c.mask
+	}
+	l := make([]uint64, max(1, (uint(len(key))+word-1)/word))
+	for i, b := range key {
+		l[uint(i)/word] |= uint64(b) << (8 * (uint(i) % word))
+	}
+	var a, b uint64
+	for n, i, j := 3*max(len(c.s), len(l)), 0, 0; n > 0; n-- {
+		a = c.rotate(c.s[i]+a+b, 3)
+		c.s[i] = a
+		b = c.rotate(l[j]+a+b, a+b)
+		l[j] = b
+		i, j = (i+1)%len(c.s), (j+1)%len(l)
+	}
+	return c
+}
+
+// rotate rotates the word x left by the low bits of n.
+func (c *rc5Cipher) rotate(x, n uint64) uint64 {
+	x &= c.mask
+	n &= uint64(c.bits - 1)
+	return (x<<n | x>>(uint64(c.bits)-n)) & c.mask
+}
+
+func (c *rc5Cipher) BlockSize() int { return int(c.bits / 4) }
+
+func (c *rc5Cipher) Encrypt(dst, src []byte) {
+	a, b := c.load(src)
+	a, b = a+c.s[0], b+c.s[1]
+	for i := 2; i < len(c.s); i += 2 {
+		a = c.rotate(a^b, b) + c.s[i]
+		b = c.rotate(b^a, a) + c.s[i+1]
+	}
+	c.store(dst, a, b)
+}
+
+func (c *rc5Cipher) Decrypt(dst, src []byte) {
+	a, b := c.load(src)
+	for i := len(c.s) - 2; i > 0; i -= 2 {
+		b = c.rotate(b-c.s[i+1], -a) ^ a
+		a = c.rotate(a-c.s[i], -b) ^ b
+	}
+	c.store(dst, a-c.s[0], b-c.s[1])
+}
+
+func (c *rc5Cipher) load(src []byte) (a, b uint64) {
+	switch c.bits {
+	case 16:
+		return uint64(binary.LittleEndian.Uint16(src)), uint64(binary.LittleEndian.Uint16(src[2:]))
+	case 32:
+		return uint64(binary.LittleEndian.Uint32(src)), uint64(binary.LittleEndian.Uint32(src[4:]))
+	}
+	return binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
+}
+
+func (c *rc5Cipher) store(dst []byte, a, b uint64) {
+	switch c.bits {
+	case 16:
+		binary.LittleEndian.PutUint16(dst, uint16(a))
+		binary.LittleEndian.PutUint16(dst[2:], uint16(b))
+	case 32:
+		binary.LittleEndian.PutUint32(dst, uint32(a))
+		binary.LittleEndian.PutUint32(dst[4:], uint32(b))
+	default:
+		binary.LittleEndian.PutUint64(dst, a)
+		binary.LittleEndian.PutUint64(dst[8:], b)
+	}
+}

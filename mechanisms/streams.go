@@ -1,0 +1,109 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"math"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A streamCipher is a Cipher whose output is as long as its input.
+type streamCipher struct {
+	stream cipher.Stream
+	left   uint64 // how many bytes may follow, math.MaxUint64 for any number
+}
+
+// newStream makes a streamCipher without an end.
+func newStream(s cipher.Stream) *streamCipher { return &streamCipher{s, math.MaxUint64} }
+
+func (c *streamCipher) WholeLen(n int) int                 { return n }
+func (c *streamCipher) UpdateLen(n int) int                { return n }
+func (c *streamCipher) FinalLen() int                      { return 0 }
+func (c *streamCipher) Final([]byte) (int, error)          { return 0, nil }
+func (c *streamCipher) Whole(dst, src []byte) (int, error) { return c.Update(dst, src) }
+func (c *streamCipher) Update(dst, src []byte) (int, error) {
+	if uint64(len(src)) > c.left {
+		return 0, ck.CKR_DATA_LEN_RANGE
+	}
+	if c.left != math.MaxUint64 {
+		c.left -= uint64(len(src))
+	}
+	dst = dst[:len(src)]
+	if any, exact := overlap(dst, src); any && !exact {
+		src = append([]byte(nil), src...)
+		defer clear(src)
+	}
+	c.stream.XORKeyStream(dst, src)
+	return len(src), nil
+}
+
+// cfb is the cipher feedback mode of SP 800-38A, 6.3, with segments of so many bytes. A last segment may be shorter.
+func cfb(open opener, readIV ivReader, segment int) pair {
+	return func(decrypt bool) begin {
+		return func(k *Key, p *ck.Param) (Cipher, error) {
+			b, iv, err := start(k, p, open, readIV)
+			if err != nil {
+				return nil, err
+			}
+			f := &feedback{block: b, size: b.BlockSize(), segment: segment, back: cipherText}
+			if decrypt {
+				f.back = input
+			}
+			copy(f.reg[:], iv)
+			return newStream(f), nil
+		}
+	}
+}
+
+// ofb is the output feedback mode of SP 800-38A, 6.4.
+func ofb(open opener, readIV ivReader) pair {
+	return func(bool) begin {
+		return func(k *Key, p *ck.Param) (Cipher, error) {
+			b, iv, err := start(k, p, open, readIV)
+			if err != nil {
+				return nil, err
+			}
+			f := &feedback{block: b, size: b.BlockSize(), segment: b.BlockSize(), back: keyStream}
+			copy(f.reg[:], iv)
+			return newStream(f), nil
+		}
+	}
+}
+
+// What a feedback mode feeds back into its register.
+const (
+	cipherText = iota // what it writes: CFB encryption
+	input             // what it reads: CFB decryption
+	keyStream         // what the cipher gave: OFB
+)
+
+// A feedback is a cipher in a feedback mode.
+type feedback struct {
+	block         cipher.Block
+	size, segment int // of the block and of what is fed back at a time
+	back          int
+	reg, out      [maxBlock]byte // the register, and the cipher of it
+	used          int            // bytes of the segment that are used up
+}
+
+func (f *feedback) XORKeyStream(dst, src []byte) {
+	for i, in := range src {
+		if f.used == 0 {
+			f.block.Encrypt(f.out[:f.size], f.reg[:f.size])
+			copy(f.reg[:f.size-f.segment], f.reg[f.segment:f.size])
+		}
+		key := f.out[f.used]
+		dst[i] = in ^ key
+		fed := dst[i]
+		switch f.back {
+		case input:
+			fed = in
+		case keyStream:
+			fed = key
+		}
+		f.reg[f.size-f.segment+f.used] = fed
+		if f.used++; f.used == f.segment {
+			f.used = 0
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package mechanisms
+
+import (
+	"errors"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// blockRow makes the row of a mode of a block cipher that wraps keys too.
+func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode pair) Mechanism {
+	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest,
+		Encrypt: mode(false), Decrypt: mode(true), Wrap: wrapWith(mode(false)), Unwrap: unwrapWith(mode(true))}
+}
+
+// wrapWith wraps by encryption. Where the mode does not pad, zeros fill the last block: PKCS #11 says so for ECB and CBC
+// of every cipher, and leaves it to the unwrapping template to cut them off.
+func wrapWith(encrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
+	return func(k *Key, p *ck.Param, value []byte) ([]byte, error) {
+		c, err := encrypt(k, p)
+		if err != nil {
+			return nil, err
+		}
+		if b, ok := c.(*blockCipher); ok && !b.pad && len(value)%b.size != 0 {
+			value = append(make([]byte, 0, len(value)+b.size), value...)
+			value = value[:len(value)+b.size-len(value)%b.size]
+			defer clear(value)
+		}
+		out := make([]byte, c.WholeLen(len(value)))
+		n, err := c.Whole(out, value)
+		return out[:n], err
+	}
+}
+
+// unwrapWith unwraps by decryption.
+func unwrapWith(decrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
+	return func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error) {
+		if len(wrapped) == 0 {
+			return nil, ck.CKR_WRAPPED_KEY_LEN_RANGE
+		}
+		c, err := decrypt(k, p)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]byte, c.WholeLen(len(wrapped)))
+		n, err := c.Whole(out, wrapped)
+		if err != nil {
+			clear(out)
+			return nil, wrappedKey(err)
+		}
+		return out[:n], nil
+	}
+}
+
+// wrappedKey turns an error about encrypted data into the one about a wrapped key.
+func wrappedKey(err error) error {
+	switch {
+	case errors.Is(err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE):
+		return ck.CKR_WRAPPED_KEY_LEN_RANGE
+	case errors.Is(err, ck.CKR_ENCRYPTED_DATA_INVALID):
+		return ck.CKR_WRAPPED_KEY_INVALID
+	}
+	return err
+}
+
+// A gather collects the parts of data that has to be there in full before it can be processed.
+type gather struct{ data []byte }
+
+// add appends part, and wipes the memory that it leaves when it grows.
+func (g *gather) add(part []byte) {
+	if len(g.data)+len(part) > cap(g.data) {
+		old := g.data
+		g.data = append(make([]byte, 0, 2*len(old)+len(part)), old...)
+		clear(old)
+	}
+	g.data = append(g.data, part...)
+}
+
+// wipe forgets the data.
+func (g *gather) wipe() {
+	clear(g.data)
+	g.data = nil
+}
+
+// A collector is a Cipher over a function that takes all of its input at once.
+type collector struct {
+	gather
+	size func(n int) int
+	run  func(dst, src []byte) (int, error)
+}
+
+func (c *collector) WholeLen(n int) int                 { return c.size(n) }
+func (c *collector) Whole(dst, src []byte) (int, error) { return c.run(dst, src) }
+func (c *collector) UpdateLen(int) int                  { return 0 }
+func (c *collector) Update(_, src []byte) (int, error)  { c.add(src); return 0, nil }
+func (c *collector) FinalLen() int                      { return c.size(len(c.data)) }
+func (c *collector) Final(dst []byte) (int, error)      { return c.run(dst, c.data) }
