@@ -109,7 +109,7 @@ const (
 var providers = [...]Provider{
 	{
 		Number: provSoftcsp, Name: "softcsp Cryptographic Provider", Type: PROV_RSA_AES, updates: true,
-		Algorithms: algorithms(rcLengths{8, 128, 1024}, rcLengths{8, 128, 2048}, triple, rc5, aesAll),
+		Algorithms: algorithms(rcLengths{8, 128, 1024}, rcLengths{8, 128, 2048}, tripleDES, onlyRC5, allAES),
 		createSalt: func(n, size int) int { return max(min(size, saltedBytes)-n, 0) },
 	}, {
 		Number: 1, Name: "Microsoft Base Cryptographic Provider v1.0", Type: PROV_RSA_FULL,
@@ -118,17 +118,17 @@ var providers = [...]Provider{
 		createSalt: func(int, int) int { return zeroSaltBytes },
 	}, {
 		Number: 2, Name: "Microsoft Strong Cryptographic Provider", Type: PROV_RSA_FULL,
-		Algorithms: algorithms(rcLengths{40, 128, 128}, rcLengths{40, 128, 128}, triple),
+		Algorithms: algorithms(rcLengths{40, 128, 128}, rcLengths{40, 128, 128}, tripleDES),
 		Hashes:     oldHashes,
 		createSalt: fillSalt,
 	}, {
 		Number: 3, Name: "Microsoft Enhanced Cryptographic Provider v1.0", Type: PROV_RSA_FULL,
-		Algorithms: algorithms(rcLengths{40, 128, 128}, rcLengths{40, 128, 128}, triple),
+		Algorithms: algorithms(rcLengths{40, 128, 128}, rcLengths{40, 128, 128}, tripleDES),
 		Hashes:     oldHashes,
 		createSalt: func(int, int) int { return 0 },
 	}, {
 		Number: 4, Name: "Microsoft Enhanced RSA and AES Cryptographic Provider", Type: PROV_RSA_AES,
-		Algorithms: algorithms(rcLengths{40, 128, 128}, rcLengths{40, 128, 128}, triple, aesAll),
+		Algorithms: algorithms(rcLengths{40, 128, 128}, rcLengths{40, 128, 128}, tripleDES, allAES),
 		Hashes:     append(oldHashes[:len(oldHashes):len(oldHashes)], CALG_SHA_256, CALG_SHA_384, CALG_SHA_512),
 		createSalt: fillSalt,
 	},
@@ -150,14 +150,14 @@ func fillSalt(n, _ int) int { return max(saltedBytes-n, 0) }
 type rcLengths struct{ min, def, max uint }
 
 var (
-	triple = []Algorithm{
+	tripleDES = []Algorithm{
 		{ALGID: CALG_3DES_112, Name: "3DES TWO KEY", Type: ck.CKK_DES2, Min: 128, Default: 128, Max: 128, BlockBits: 64, Mode: CRYPT_MODE_CBC, parity: true},
 		{ALGID: CALG_3DES, Name: "3DES", Type: ck.CKK_DES3, Min: 192, Default: 192, Max: 192, BlockBits: 64, Mode: CRYPT_MODE_CBC, parity: true},
 	}
-	rc5 = []Algorithm{
+	onlyRC5 = []Algorithm{
 		{ALGID: CALG_RC5, Name: "RC5", Type: ck.CKK_RC5, Min: 8, Default: 128, Max: 2040, BlockBits: 64, Mode: CRYPT_MODE_CBC},
 	}
-	aesAll = []Algorithm{
+	allAES = []Algorithm{
 		{ALGID: CALG_AES_128, Name: "AES 128", Type: ck.CKK_AES, Min: 128, Default: 128, Max: 128, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
 		{ALGID: CALG_AES_192, Name: "AES 192", Type: ck.CKK_AES, Min: 192, Default: 192, Max: 192, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
 		{ALGID: CALG_AES_256, Name: "AES 256", Type: ck.CKK_AES, Min: 256, Default: 256, Max: 256, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
