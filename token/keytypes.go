@@ -1,6 +1,9 @@
 package token
 
-import "github.com/softcsp/softcsp/ck"
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
 
 // The attribute tables of the key types, from section 6 and from "PKCS #11 Historical Mechanisms".
 
@@ -8,30 +11,27 @@ import "github.com/softcsp/softcsp/ck"
 // the standard say 2,3 or 2,3,6; as C_UnwrapKey has mechanisms that need it (the raw cipher modes, whose result can be longer
 // than the key), it is the former here.
 var variableKey = part{"secret key of variable length", []attribute{
-	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | secret, 0},
+	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | mustGenerate, 0},
 }}
 
 // fixedKey is the table of the key types with one length, DES, DES2 and DES3. They have no CKA_VALUE_LEN, but a template of
 // C_DeriveKey may give both type and length if they agree: "Miscellaneous simple key derivation mechanisms".
 var fixedKey = part{"secret key of fixed length", []attribute{
-	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | secret, 0},
+	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | deriveOnly, 0},
 }}
 
-// cryptoAPI is what CryptDeriveKey leaves in a key. CKA_SOFTCSP_BASE_HASH is the base data's hash, as secret as the value, from
-// which CRYPT_UPDATE_KEY goes on.
+// cryptoAPI is what CryptDeriveKey leaves in a key. No application sees CKA_SOFTCSP_BASE_HASH, from which CRYPT_UPDATE_KEY
+// goes on: it is as secret as the value.
 var cryptoAPI = part{"key of CryptDeriveKey", []attribute{
 	{ck.CKA_SOFTCSP_ALGID, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_SALT, octets, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_EFFECTIVE_BITS, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_PERMISSIONS, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_PROVIDER, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
-	{ckaSoftcspBaseHash, octets, notCreate | notGenerate | notUnwrap | secret | optional | internal, 0},
+	{mechanisms.CKA_SOFTCSP_BASE_HASH, octets, notCreate | notGenerate | notUnwrap | concealed | optional | internal, 0},
 }}
-
-// ckaSoftcspBaseHash is the type of an attribute that no application sees.
-const ckaSoftcspBaseHash ck.AttributeType = 0xC3530180
 
 var (
 	variableTypes = []ck.KeyType{

@@ -20,7 +20,7 @@ const (
 	notGenerate                   // 4 MUST not be
 	mustUnwrap                    // 5 MUST be specified with C_UnwrapKey
 	notUnwrap                     // 6 MUST not be; nor with C_DeriveKey, of which the footnotes do not speak
-	secret                        // 7 not revealed if the object is sensitive or not extractable
+	concealed                     // 7 not revealed if the object is sensitive or not extractable
 	modifiable                    // 8 may be modified by C_SetAttributeValue and C_CopyObject
 	defaulted                     // 9 the default is ours
 	soOnly                        // 10 only the SO may set it to true
@@ -163,13 +163,13 @@ type table struct {
 	parts   []part
 	rows    []attribute
 
-	index       [256]uint8  // from a hash of the type to 1 + the row, by open addressing
-	with        [32]uint64  // the rows with each rule
-	defaults    uint64      // the booleans that are true by default
-	restricting uint64      // the rows that restrict the use of a key if they have a value
-	forbidden   [6]uint64   // the rows that a template may not have, for each origin
-	required    [6]uint64   // the rows that must be decided
-	value       int         // the row of CKA_VALUE, -1 if there is none
+	index       [256]uint8 // from a hash of the type to 1 + the row, by open addressing
+	with        [32]uint64 // the rows with each rule
+	defaults    uint64     // the booleans that are true by default
+	restricting uint64     // the rows that restrict the use of a key if they have a value
+	forbidden   [6]uint64  // the rows that a template may not have, for each origin
+	required    [6]uint64  // the rows that must be decided
+	value       int        // the row of CKA_VALUE, -1 if there is none
 }
 
 // The rows of these are the same in all tables.

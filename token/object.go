@@ -1,0 +1,414 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/store"
+)
+
+// An Object is an object with all its attributes. It never changes, but for the fields that its maker fills in before
+// others see it; a change of attributes makes another Object. Its memory is wiped when the last reference is released.
+type Object struct {
+	// Filled in by the maker.
+	handle  ck.ObjectHandle
+	session ck.SessionHandle // the owner, 0 for a token object
+	id      store.ID
+	rev     uint64
+	unique  string // CKA_UNIQUE_ID
+
+	table   *table
+	bits    uint64           // the booleans that are true, by row
+	set     uint64           // the rows that have a value in blob
+	gen     ck.MechanismType // CKA_KEY_GEN_MECHANISM
+	length  uint             // CKA_VALUE_LEN
+	places  []place          // of the rows in set, in order
+	few     [8]place         // where places usually lies
+	blob    []byte           // the values
+	isOurs  bool             // blob is locked memory
+	missing bool             // the secret values of the key were not read
+	noCheck bool             // it has no CKA_CHECK_VALUE
+	refs    atomic.Int32
+	mech    mechanisms.Key
+}
+
+// A place is where a value lies in the blob.
+type place struct{ off, n uint32 }
+
+// errTooLarge is the error of an object whose values do not fit in 32 bits together.
+var errTooLarge = fmt.Errorf("%w: attributes too long", ck.CKR_DEVICE_MEMORY)
+
+// maxBlob is the most that the values of an object may have together, in bytes.
+const maxBlob = 1 << 30
+
+// frame makes the object of a draft without its values.
+func (d *draft) frame() *Object {
+	o := &Object{table: d.t, bits: d.bits, set: d.set, gen: d.gen, length: d.length, noCheck: d.noCheck}
+	o.places = o.few[:0]
+	if n := bits.OnesCount64(d.set); n > len(o.few) {
+		o.places = make([]place, 0, n)
+	}
+	o.refs.Store(1)
+	return o
+}
+
+// object makes the object of a draft and copies the values.
+func (d *draft) object() *Object {
+	o := d.frame()
+	n := 0
+	for s := d.set; s != 0; s &= s - 1 {
+		v := d.v[bits.TrailingZeros64(s)]
+		o.places = append(o.places, place{uint32(n), uint32(len(v))})
+		n += len(v)
+	}
+	if o.isOurs = o.isPrivate() || d.set&d.t.having(concealed) != 0; o.isOurs {
+		o.blob = locked.Alloc(n)
+	} else {
+		o.blob = make([]byte, n)
+	}
+	n = 0
+	for s := d.set; s != 0; s &= s - 1 {
+		n += copy(o.blob[n:], d.v[bits.TrailingZeros64(s)])
+	}
+	o.finish()
+	return o
+}
+
+// finish makes the key that mechanisms see.
+func (o *Object) finish() {
+	if !o.table.isKey() {
+		return
+	}
+	k := &o.mech
+	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
+	if o.table.class != ck.CKO_SECRET_KEY {
+		return
+	}
+	k.Value = o.at(o.table.value)
+	if o.missing = k.Value == nil; !o.missing {
+		o.length = uint(len(k.Value))
+	}
+	if o.set&o.table.having(optional) == 0 {
+		return
+	}
+	k.Salt = o.bytes(ck.CKA_SOFTCSP_SALT)
+	if v := o.bytes(ck.CKA_SOFTCSP_EFFECTIVE_BITS); v != nil {
+		k.EffectiveBits = number(v)
+	}
+}
+
+// at returns the value of a row that is in the blob, nil if it has none.
+func (o *Object) at(i int) []byte {
+	if i < 0 || o.set>>i&1 == 0 {
+		return nil
+	}
+	p := o.places[bits.OnesCount64(o.set&(1<<i-1))]
+	return o.blob[p.off : p.off+p.n : p.off+p.n]
+}
+
+// acquire takes a reference. It fails where the last one was released.
+func (o *Object) acquire() bool {
+	for {
+		n := o.refs.Load()
+		if n <= 0 {
+			return false
+		}
+		if o.refs.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// release gives a reference back. With the last one the values are wiped.
+func (o *Object) release() {
+	if o.refs.Add(-1) != 0 {
+		return
+	}
+	o.mech.Forget()
+	o.mech.Value, o.mech.Salt = nil, nil
+	o.set = 0
+	if o.isOurs {
+		locked.Free(o.blob)
+	}
+	o.blob = nil
+}
+
+// key returns what mechanisms see of a key. It is valid as long as the Object.
+func (o *Object) key() *mechanisms.Key { return &o.mech }
+
+// draft starts a draft from the object as it is.
+func (o *Object) draft(d *draft) {
+	d.t, d.bits, d.set, d.gen, d.noCheck = o.table, o.bits, o.set, o.gen, o.noCheck
+	for s := o.set; s != 0; s &= s - 1 {
+		i := bits.TrailingZeros64(s)
+		d.v[i] = o.at(i)
+	}
+}
+
+// copy makes a draft of C_CopyObject, section 4.1.3.
+func (d *draft) copy(r *request) error {
+	switch {
+	case !r.base.flag(ck.CKA_COPYABLE):
+		return ck.CKR_ACTION_PROHIBITED
+	case r.base.missing:
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	r.base.draft(d)
+	return d.alter(r)
+}
+
+// changed makes the object that C_SetAttributeValue with the template makes of o, section 4.1.2: the whole change or none.
+func (o *Object) changed(template []ck.Attribute, so bool) (*Object, error) {
+	switch {
+	case !o.flag(ck.CKA_MODIFIABLE):
+		return nil, ck.CKR_ACTION_PROHIBITED
+	case o.table.class == ck.CKO_CERTIFICATE && o.flag(ck.CKA_TRUSTED) && !so:
+		// "Trusted certificates cannot be modified."
+		return nil, ck.CKR_ATTRIBUTE_READ_ONLY
+	case o.missing:
+		return nil, ck.CKR_USER_NOT_LOGGED_IN
+	}
+	var d draft
+	o.draft(&d)
+	if err := d.alter(&request{how: bySet, template: template, so: so}); err != nil {
+		return nil, err
+	}
+	return d.object().as(o), nil
+}
+
+// rederived makes the object that o becomes when a derivation gives it another value: fixed is what the derivation
+// decides. It cannot make the key less protected.
+func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
+	var d draft
+	o.draft(&d)
+	old := d.set & d.t.having(optional)
+	d.set &^= old
+	for ; old != 0; old &= old - 1 {
+		d.v[bits.TrailingZeros64(old)] = nil
+	}
+	d.gen = ck.MechanismType(ck.UnavailableInformation)
+	if i := d.t.find(ck.CKA_LOCAL); i >= 0 {
+		d.bits &^= 1 << i
+	}
+	before := d.bits
+	if err := d.decide(fixed); err != nil {
+		return nil, err
+	}
+	if before&^d.bits&d.t.having(staysTrue) != 0 || d.bits&^before&d.t.having(staysFalse) != 0 {
+		return nil, fmt.Errorf("%w: the key would be less protected", ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	if err := d.consistent(&request{how: byDerive}); err != nil {
+		return nil, err
+	}
+	return d.object().as(o), nil
+}
+
+// as gives an object the identity of another.
+func (o *Object) as(p *Object) *Object {
+	o.handle, o.session, o.id, o.rev, o.unique = p.handle, p.session, p.id, p.rev, p.unique
+	return o
+}
+
+// alter applies the template of a copy or a change to a draft of the object that is there.
+func (d *draft) alter(r *request) error {
+	for _, a := range r.template {
+		i := d.t.known(a.Type)
+		if i < 0 || d.t.rows[i].rule.has(deriveOnly) {
+			return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
+		}
+		if d.seen>>i&1 != 0 {
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+		}
+		if d.t.rows[i].kind.valid(a.Value) != nil {
+			return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
+		}
+		if rv := d.mayAlter(r, i, a.Value); rv != ck.CKR_OK {
+			return wrong(rv, a.Type)
+		}
+		if err := d.put(i, a.Value); err != nil {
+			return err
+		}
+	}
+	return d.consistent(r)
+}
+
+// mayAlter tells whether a copy or a change may give row i the value v.
+func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
+	row := &d.t.rows[i]
+	if row.rule.has(concealed) || row.kind == uniqueID {
+		return ck.CKR_ATTRIBUTE_READ_ONLY // whether v is equal is not to be learned
+	}
+	if row.kind == checkOf {
+		return ck.CKR_OK // consistent compares it
+	}
+	// What the object contributes may be repeated in the template of a copy (section 4.1.1, number 6), and to set what is
+	// set already is no change.
+	same := d.is(i, v)
+	if same && r.how == byCopy {
+		return ck.CKR_OK
+	}
+	switch rule := row.rule; {
+	case rule.has(soOnly):
+		if r.so {
+			return ck.CKR_OK
+		}
+	case rule.has(staysTrue):
+		if same || v[0] == 1 {
+			return ck.CKR_OK
+		}
+	case rule.has(staysFalse) && row.kind == boolean:
+		if same || v[0] == 0 {
+			return ck.CKR_OK
+		}
+	case rule.has(modifiable):
+		return ck.CKR_OK
+	case rule.has(copying) && r.how == byCopy:
+		if i == rowPrivate && v[0] == 0 {
+			return ck.CKR_TEMPLATE_INCONSISTENT
+		}
+		return ck.CKR_OK
+	}
+	return ck.CKR_ATTRIBUTE_READ_ONLY
+}
+
+// encode returns the object as it lies in a token file, in the encoding of ck.AppendTemplate: of a private object all in
+// sealed; of a public one all but the secret values in public. Booleans that are false are left out. The results are the
+// caller's, and so is wiping sealed.
+func (o *Object) encode() (public, sealed []byte) {
+	var open, closed [maxRows]ck.Attribute
+	a, b := o.list(open[:0], closed[:0])
+	if o.isPrivate() {
+		return nil, ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(a)+ck.TemplateLen(b)), append(a, b...))
+	}
+	public = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(a)), a)
+	if len(b) != 0 {
+		sealed = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(b)), b)
+	}
+	return public, sealed
+}
+
+// list appends the attributes to be kept to open, and the secret ones to closed.
+func (o *Object) list(open, closed []ck.Attribute) (a, b []ck.Attribute) {
+	for i := range o.table.rows {
+		row := &o.table.rows[i]
+		at := ck.Attribute{Type: row.Type}
+		switch {
+		case row.kind == classOf, row.kind == subtypeOf:
+			at.Value = o.bytes(row.Type)
+		case row.kind == boolean && o.bits>>i&1 != 0:
+			at.Value = ck.BoolValue(true)
+		case row.kind == generator && uint(o.gen) != ck.UnavailableInformation:
+			at.Value = ck.UlongValue(uint(o.gen))
+		case row.kind == checkOf && o.noCheck:
+		case row.kind == lengthOf && !o.isPrivate():
+			at.Value = ck.UlongValue(o.length)
+		case o.set>>i&1 == 0:
+			continue
+		default:
+			at.Value = o.at(i)
+		}
+		if row.rule.has(concealed) {
+			closed = append(closed, at)
+		} else {
+			open = append(open, at)
+		}
+	}
+	return open, closed
+}
+
+// errDamaged is what decode finds wrong.
+var errDamaged = errors.New("not an encoded object")
+
+// decode reads what encode wrote. sealed is locked memory that decode takes over in any case, or nil: then the secret
+// values are absent. public is kept. What is no object is CKR_DEVICE_ERROR.
+func decode(public, sealed []byte) (*Object, error) {
+	o, kept, err := decoded(public, sealed)
+	if !kept {
+		locked.Free(sealed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ck.CKR_DEVICE_ERROR, err)
+	}
+	return o, nil
+}
+
+// decoded does the work of decode, and tells whether it kept sealed.
+func decoded(public, sealed []byte) (o *Object, kept bool, err error) {
+	var space [2 * maxRows]ck.Attribute
+	rows, err := ck.ParseTemplate(space[:0], public)
+	if err != nil {
+		return nil, false, err
+	}
+	n := len(rows)
+	if rows, err = ck.ParseTemplate(rows, sealed); err != nil {
+		return nil, false, err
+	}
+	if len(public)+len(sealed) > maxBlob {
+		return nil, false, errTooLarge
+	}
+	r := request{how: byCreate, fixed: rows}
+	var d draft
+	if d.t, err = r.table(nil); err != nil {
+		return nil, false, err
+	}
+	d.gen = ck.MechanismType(ck.UnavailableInformation)
+	for k, a := range rows {
+		if err := d.restore(a, k < n, len(public) != 0); err != nil {
+			return nil, false, err
+		}
+	}
+	if d.bits>>rowPrivate&1 != 0 == (len(public) != 0) {
+		return nil, false, errDamaged
+	}
+	if d.set&d.t.having(concealed) != 0 && len(public) != 0 {
+		return d.object(), false, nil
+	}
+	o = d.frame()
+	o.isOurs, o.blob = len(public) == 0, public
+	if o.isOurs {
+		o.blob = sealed
+	}
+	o.locate(rows)
+	return o, o.isOurs, nil
+}
+
+// locate finds the places of the values, which lie in the blob as they were encoded: the rows in order.
+func (o *Object) locate(rows []ck.Attribute) {
+	o.places = o.places[:bits.OnesCount64(o.set)]
+	off := 0
+	for _, a := range rows {
+		off += ck.TemplateLen([]ck.Attribute{{}})
+		i := o.table.find(a.Type)
+		if o.set>>i&1 != 0 {
+			o.places[bits.OnesCount64(o.set&(1<<i-1))] = place{uint32(off), uint32(len(a.Value))}
+		}
+		off += len(a.Value)
+	}
+	o.finish()
+}
+
+// restore puts a row that was kept back. open says that it was found in the public part, split that there is one.
+func (d *draft) restore(a ck.Attribute, open, split bool) error {
+	i := d.t.find(a.Type)
+	if i < 0 || d.seen>>i&1 != 0 || split && open == d.t.rows[i].rule.has(concealed) {
+		return errDamaged
+	}
+	row := &d.t.rows[i]
+	if err := row.kind.valid(a.Value); err != nil {
+		return err
+	}
+	if row.kind == lengthOf {
+		d.seen |= 1 << i
+		d.length = number(a.Value)
+		return nil
+	}
+	if row.kind == checkOf && len(a.Value) != 0 {
+		return errDamaged
+	}
+	return d.put(i, a.Value)
+}

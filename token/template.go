@@ -1,0 +1,373 @@
+package token
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// An origin is how an object comes to be, or to be changed.
+type origin int
+
+const (
+	byCreate origin = iota
+	byGenerate
+	byUnwrap
+	byDerive
+	byCopy
+	bySet
+)
+
+// A request is what an object is built from.
+type request struct {
+	how origin
+	// template is the caller's. Its values are valid during the call only and are not kept.
+	template []ck.Attribute
+	// fixed is what the operation itself decides. A template that says otherwise is CKR_TEMPLATE_INCONSISTENT. It may have
+	// attributes that the footnotes forbid to applications.
+	fixed []ck.Attribute
+	// defaults are used where the template is silent, before the tables' own.
+	defaults []ck.Attribute
+	// mechanism is the CKA_KEY_GEN_MECHANISM of a key that is generated.
+	mechanism ck.MechanismType
+	// base is the object that is copied, the base key of a derivation, or the unwrapping key; nil if there is none.
+	base *Object
+	// so says that the SO is logged in, who may set CKA_TRUSTED.
+	so bool
+	// inherits says that the key that is derived may not be less protected than its base, as of the mechanisms that hand
+	// on parts of the base key's value: section 6.43.
+	inherits bool
+}
+
+// A draft is an object that is being built: every value it will have, not yet copied.
+type draft struct {
+	t       *table
+	seen    uint64 // the rows that somebody decided
+	set     uint64 // the rows of stored kinds that have a value
+	bits    uint64 // the booleans that are true
+	gen     ck.MechanismType
+	noCheck bool // the check value was refused by an empty CKA_CHECK_VALUE
+	length  uint // CKA_VALUE_LEN of a value that is not here
+	v       [maxRows][]byte
+}
+
+// build makes the object of a request: create, generate, unwrap, derive and copy, sections 4.1.1 and 4.1.3. Nothing comes of a
+// request with an error in it.
+func build(r *request) (*Object, error) {
+	var d draft
+	var err error
+	if r.how == byCopy {
+		err = d.copy(r)
+	} else {
+		err = d.compose(r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.object(), nil
+}
+
+// wrong is the error of an attribute.
+func wrong(rv ck.RV, t ck.AttributeType) error { return fmt.Errorf("%w: %v", rv, t) }
+
+// compose decides every attribute of a new object.
+func (d *draft) compose(r *request) error {
+	var space [maxRows]ck.Attribute
+	imposed, err := r.imposed(space[:0])
+	if err != nil {
+		return err
+	}
+	if d.t, err = r.table(imposed); err != nil {
+		return err
+	}
+	d.bits, d.gen = d.t.defaults, ck.MechanismType(ck.UnavailableInformation)
+	if d.t.class == ck.CKO_SECRET_KEY || d.t.class == ck.CKO_PRIVATE_KEY {
+		d.bits |= 1 << rowPrivate
+	}
+	for _, a := range r.template {
+		if err := d.ask(r, a); err != nil {
+			return err
+		}
+	}
+	if err := d.decide(r.fixed); err != nil {
+		return err
+	}
+	for _, a := range imposed {
+		if err := d.impose(r, a); err != nil {
+			return err
+		}
+	}
+	if r.inherits {
+		if err := d.inherit(r.base); err != nil {
+			return err
+		}
+	}
+	if err := d.fall(r.defaults); err != nil {
+		return err
+	}
+	if missing := d.t.required[r.how] &^ d.seen; missing != 0 {
+		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, d.t.rows[bits.TrailingZeros64(missing)].Type)
+	}
+	d.history(r)
+	return d.consistent(r)
+}
+
+// imposed returns what the unwrapping key or the base key asks of the new key: CKA_UNWRAP_TEMPLATE and CKA_DERIVE_TEMPLATE.
+func (r *request) imposed(rows []ck.Attribute) ([]ck.Attribute, error) {
+	if r.base == nil {
+		return nil, nil
+	}
+	switch r.how {
+	case byUnwrap:
+		return ck.ParseTemplate(rows, r.base.bytes(ck.CKA_UNWRAP_TEMPLATE))
+	case byDerive:
+		return ck.ParseTemplate(rows, r.base.bytes(ck.CKA_DERIVE_TEMPLATE))
+	}
+	return nil, nil
+}
+
+// table finds out of which class and type the new object is.
+func (r *request) table(imposed []ck.Attribute) (*table, error) {
+	c, err := r.number(ck.CKA_CLASS, imposed)
+	if err != nil {
+		return nil, err
+	}
+	class, subtype := ck.ObjectClass(c), uint(0)
+	name, ok := subtypeName(class)
+	if ok {
+		if subtype, err = r.number(name, imposed); err != nil {
+			return nil, err
+		}
+	} else {
+		name = ck.CKA_CLASS
+	}
+	t := tables[tableName{class, subtype}]
+	switch {
+	case t == nil:
+		return nil, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
+	case r.how != byCreate && !t.isKey():
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+	}
+	return t, nil
+}
+
+// number returns a CK_ULONG from the first place that has it.
+func (r *request) number(t ck.AttributeType, imposed []ck.Attribute) (uint, error) {
+	for _, list := range [...][]ck.Attribute{r.fixed, r.template, imposed, r.defaults} {
+		for _, a := range list {
+			if a.Type == t {
+				if len(a.Value) != ulongSize {
+					return 0, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, t)
+				}
+				return number(a.Value), nil
+			}
+		}
+	}
+	return 0, wrong(ck.CKR_TEMPLATE_INCOMPLETE, t)
+}
+
+// number reads a CK_ULONG whose length is known to be right.
+func number(v []byte) uint { return uint(binary.NativeEndian.Uint64(v)) }
+
+// ask applies a row of the caller's template.
+func (d *draft) ask(r *request, a ck.Attribute) error {
+	i := d.t.known(a.Type)
+	if i < 0 || d.t.rows[i].rule.has(deriveOnly) && r.how != byDerive {
+		return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
+	}
+	row, bit := &d.t.rows[i], uint64(1)<<i
+	switch {
+	case d.seen&bit != 0:
+		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+	case d.t.forbidden[r.how]&bit != 0 && !row.rule.has(deriveOnly):
+		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
+	case row.kind.valid(a.Value) != nil:
+		return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
+	case row.rule.has(soOnly) && a.Value[0] == 1 && !r.so:
+		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
+	}
+	return d.put(i, a.Value)
+}
+
+// decide applies what the operation decides.
+func (d *draft) decide(fixed []ck.Attribute) error {
+	for _, a := range fixed {
+		i := d.t.find(a.Type)
+		if i < 0 || d.t.rows[i].kind.valid(a.Value) != nil {
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+		}
+		if d.seen>>i&1 != 0 && !d.is(i, a.Value) {
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+		}
+		if err := d.put(i, a.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// impose adds a row of CKA_UNWRAP_TEMPLATE or CKA_DERIVE_TEMPLATE. A conflict is CKR_TEMPLATE_INCONSISTENT, sections 5.18.4 and 5.18.5.
+func (d *draft) impose(r *request, a ck.Attribute) error {
+	if i := d.t.known(a.Type); i >= 0 && d.seen>>i&1 != 0 {
+		if d.is(i, a.Value) {
+			return nil
+		}
+		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+	}
+	if d.ask(r, a) != nil {
+		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+	}
+	return nil
+}
+
+// inherit makes the object no less protected than its base.
+func (d *draft) inherit(base *Object) error {
+	if base == nil {
+		return nil
+	}
+	for _, p := range [...]struct {
+		t    ck.AttributeType
+		hard bool
+	}{{ck.CKA_SENSITIVE, true}, {ck.CKA_EXTRACTABLE, false}} {
+		i := d.t.find(p.t)
+		if i < 0 || base.flag(p.t) != p.hard {
+			continue
+		}
+		v := ck.BoolValue(p.hard)
+		if d.seen>>i&1 != 0 && !d.is(i, v) {
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, p.t)
+		}
+		if err := d.put(i, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fall applies the defaults of the operation. Those that objects of this type do not have are left out.
+func (d *draft) fall(defaults []ck.Attribute) error {
+	for _, a := range defaults {
+		i := d.t.find(a.Type)
+		if i < 0 || d.seen>>i&1 != 0 {
+			continue
+		}
+		if d.t.rows[i].kind.valid(a.Value) != nil {
+			return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
+		}
+		if err := d.put(i, a.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// put gives a row a value that is valid for its kind.
+func (d *draft) put(i int, v []byte) error {
+	bit := uint64(1) << i
+	d.seen |= bit
+	switch d.t.rows[i].kind {
+	case boolean:
+		d.bits &^= bit
+		if v[0] == 1 {
+			d.bits |= bit
+		}
+	case classOf, subtypeOf:
+		if !d.is(i, v) {
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, d.t.rows[i].Type)
+		}
+	case generator:
+		d.gen = ck.MechanismType(number(v))
+	case uniqueID:
+		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKA_UNIQUE_ID)
+	case checkOf:
+		d.noCheck = len(v) == 0
+		d.v[i] = v
+	case lengthOf:
+		d.v[i] = v
+	default:
+		d.set &^= bit
+		if len(v) != 0 {
+			d.set |= bit
+		}
+		d.v[i] = v
+	}
+	return nil
+}
+
+// is reports whether a row has the value v.
+func (d *draft) is(i int, v []byte) bool {
+	switch row := &d.t.rows[i]; row.kind {
+	case boolean:
+		return len(v) == 1 && uint64(v[0]) == d.bits>>i&1
+	case classOf:
+		return len(v) == ulongSize && number(v) == uint(d.t.class)
+	case subtypeOf:
+		return len(v) == ulongSize && number(v) == d.t.subtype
+	case generator:
+		return len(v) == ulongSize && number(v) == uint(d.gen)
+	case templateA:
+		return sameTemplate(d.v[i], v)
+	case ulong:
+		if d.set>>i&1 == 0 && !row.rule.has(optional) {
+			return len(v) == ulongSize && number(v) == row.def
+		}
+	}
+	return bytes.Equal(d.v[i], v)
+}
+
+// flag returns a boolean.
+func (d *draft) flag(t ck.AttributeType) bool {
+	i := d.t.find(t)
+	return i >= 0 && d.bits>>i&1 != 0
+}
+
+// mark sets a boolean that the tables forbid to everybody else.
+func (d *draft) mark(t ck.AttributeType, on bool) {
+	if i := d.t.find(t); i >= 0 && on {
+		d.bits |= 1 << i
+	}
+}
+
+// history sets what the token says of where a key comes from: sections 4.8 and 4.11.
+func (d *draft) history(r *request) {
+	switch {
+	case !d.t.isKey():
+	case r.how == byGenerate:
+		d.gen = r.mechanism
+		d.mark(ck.CKA_LOCAL, true)
+		d.mark(ck.CKA_ALWAYS_SENSITIVE, d.flag(ck.CKA_SENSITIVE))
+		d.mark(ck.CKA_NEVER_EXTRACTABLE, !d.flag(ck.CKA_EXTRACTABLE))
+	case r.how == byDerive && r.base != nil:
+		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.base.flag(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
+		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.base.flag(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
+	}
+}
+
+// sameTemplate reports whether two attribute arrays have the same rows, in whatever order.
+func sameTemplate(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var left, right [maxRows]ck.Attribute
+	x, err1 := ck.ParseTemplate(left[:0], a)
+	y, err2 := ck.ParseTemplate(right[:0], b)
+	if err1 != nil || err2 != nil || len(x) != len(y) {
+		return false
+	}
+	for _, p := range x {
+		found := false
+		for _, q := range y {
+			found = found || p.Type == q.Type && (bytes.Equal(p.Value, q.Value) || ck.IsTemplate(p.Type) && sameTemplate(p.Value, q.Value))
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
