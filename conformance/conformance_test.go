@@ -53,9 +53,6 @@ func run(m *testing.M) (int, error) {
 	softhsm = target{"softhsm", firstFile("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib/pkcs11/libsofthsm2.so")}
 	tool, _ = filepath.Abs("../build/softcsp")
 	include, _ = filepath.Abs("../include/softcsp")
-	if d := os.Getenv("P11INC"); d != "" {
-		include = d
-	}
 	work, err := os.MkdirTemp("", "conformance")
 	if err != nil {
 		return 0, err

@@ -28,6 +28,7 @@ func runScripts(t *testing.T, m target) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
+		ContinueOnError:     true,
 		Cmds:                map[string]func(ts *testscript.TestScript, neg bool, args []string){"p11": p11},
 		Condition:           func(cond string) (bool, error) { return cond == m.name, nil },
 		Setup: func(env *testscript.Env) error {
