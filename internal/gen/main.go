@@ -23,6 +23,7 @@ var outputs = []struct {
 }{
 	{"ck/zconst.go", writeConstants},
 	{"ck/zcryptoki.go", writeInterface},
+	{"include/softcsp/cryptoki.h", writeHeader},
 }
 
 func main() {
