@@ -29,6 +29,7 @@ var rules = map[string][]string{
 	"p11shim":          {"ck", "token", "internal/config"},
 	"cmd/softcsp":      {"ck", "token", "store", "internal/config", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"},
 	"conformance":      {"ck", "internal/vectors", "github.com/miekg/pkcs11"},
+	"bench/compare":    {},
 	"conformance/demo": {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
 }
 

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Times softcsp beside SoftHSM2 and prints a table: `make bench`, or `bench/run.sh [--quick] [--json FILE]`. Flags may also
+# stand in BENCHFLAGS: `make bench BENCHFLAGS=--quick`.
+set -eu
+cd "$(dirname "$0")/.."
+
+peer=
+for f in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so /usr/lib64/pkcs11/libsofthsm2.so; do
+	if [ -e "$f" ]; then
+		peer=$f
+		break
+	fi
+done
+missing=
+[ -n "$peer" ] || missing="$missing softhsm2"
+command -v gcc >/dev/null || missing="$missing gcc"
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+if [ -n "$missing" ]; then
+	echo "bench: missing:$missing. Install with: apt-get install$missing" >&2
+	exit 1
+fi
+if [ ! -e build/libsoftcsp.so ]; then
+	echo "bench: there is no build/libsoftcsp.so. Run: make build" >&2
+	exit 1
+fi
+
+gcc -std=gnu11 -O2 -Wall -Wextra -Iinclude/softcsp -o build/stopwatch bench/*.c -lpthread -ldl
+# shellcheck disable=SC2086 # a list of words
+exec go run ./bench/compare --stopwatch build/stopwatch --softcsp build/libsoftcsp.so --softhsm "$peer" ${BENCHFLAGS:-} "$@"
