@@ -56,17 +56,11 @@ func (m *Module) Decrypt(h ck.SessionHandle, data []byte, out *ck.Buffer) error 
 
 // whole does an operation in one call.
 func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
-	c, s, err := m.session(h)
+	s, op, err := m.operation(h, kind)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	op, err := s.current(kind)
-	if err != nil {
-		return err
-	}
+	defer s.unlock()
 	if op.parts {
 		return ck.CKR_OPERATION_ACTIVE
 	}
@@ -111,17 +105,11 @@ func (m *Module) DecryptUpdate(h ck.SessionHandle, data []byte, out *ck.Buffer) 
 
 // part processes the next part of the data.
 func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
-	c, s, err := m.session(h)
+	s, op, err := m.operation(h, kind)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	op, err := s.current(kind)
-	if err != nil {
-		return err
-	}
+	defer s.unlock()
 	if op.done {
 		return ck.CKR_OPERATION_NOT_INITIALIZED // C_EncryptFinal has been called, and waits for its buffer
 	}
@@ -147,17 +135,11 @@ func (m *Module) DecryptFinal(h ck.SessionHandle, out *ck.Buffer) error {
 
 // final ends an operation in parts.
 func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
-	c, s, err := m.session(h)
+	s, op, err := m.operation(h, kind)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	op, err := s.current(kind)
-	if err != nil {
-		return err
-	}
+	defer s.unlock()
 	need := op.cipher.FinalLen()
 	if !op.done && !out.Has {
 		out.N = uint(need)

@@ -4,7 +4,7 @@ import (
 	"hash"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/secret"
+	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -29,7 +29,7 @@ func (d *digestOperation) end() {
 // nteBadHashState is NTE_BAD_HASH_STATE, "hash not valid for use in specified state".
 const nteBadHashState = 0x8009000c
 
-// open returns the digest if it takes more data.
+// openDigest returns the digest if it takes more data.
 func (s *session) openDigest() (*digestOperation, error) {
 	d := &s.digest
 	switch {
@@ -42,23 +42,13 @@ func (s *session) openDigest() (*digestOperation, error) {
 	return d, nil
 }
 
-// digesting finds a session and locks it. The caller calls done.
-func (m *Module) digesting(h ck.SessionHandle) (s *session, done func(), err error) {
-	c, s, err := m.session(h)
-	if err != nil {
-		return nil, nil, err
-	}
-	s.mu.Lock()
-	return s, func() { s.mu.Unlock(); c.leave() }, nil
-}
-
 // DigestInit implements C_DigestInit, section 5.12.1.
 func (m *Module) DigestInit(h ck.SessionHandle, mech *ck.Mechanism) error {
-	s, done, err := m.digesting(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	d := &s.digest
 	switch {
 	case mech == nil && d.active:
@@ -83,11 +73,11 @@ func (m *Module) DigestInit(h ck.SessionHandle, mech *ck.Mechanism) error {
 
 // Digest implements C_Digest, section 5.12.2.
 func (m *Module) Digest(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
-	s, done, err := m.digesting(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	d, err := s.openDigest()
 	if err != nil {
 		return err
@@ -113,11 +103,11 @@ func (d *digestOperation) sum(data []byte, out *ck.Buffer) error {
 
 // DigestUpdate implements C_DigestUpdate, section 5.12.3.
 func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
-	s, done, err := m.digesting(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	d, err := s.openDigest()
 	if err != nil {
 		return err
@@ -129,16 +119,16 @@ func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
 
 // DigestKey implements C_DigestKey, section 5.12.4: the value of a secret key.
 func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
-	s, done, err := m.digesting(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	d, err := s.openDigest()
 	if err != nil {
 		return err
 	}
-	i, o, err := s.object(key)
+	_, o, err := s.object(key)
 	if err != nil {
 		return keyHandle(err)
 	}
@@ -146,21 +136,21 @@ func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 	if o.class() != ck.CKO_SECRET_KEY {
 		return ck.CKR_KEY_INDIGESTIBLE
 	}
-	if i.owner == nil && s.sealed(o) {
+	if o.missing {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	d.parts = true
-	secret.Do(func() { d.hash.Write(o.key().Value) })
+	erasing.Do(func() { d.hash.Write(o.key().Value) })
 	return nil
 }
 
 // DigestFinal implements C_DigestFinal, section 5.12.5.
 func (m *Module) DigestFinal(h ck.SessionHandle, out *ck.Buffer) error {
-	s, done, err := m.digesting(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	if !s.digest.active {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}

@@ -15,13 +15,11 @@ type findOperation struct {
 // FindObjectsInit implements C_FindObjectsInit, section 5.7.7. The search is done at once: what is made or destroyed before
 // C_FindObjectsFinal does not change its result.
 func (m *Module) FindObjectsInit(h ck.SessionHandle, template []ck.Attribute) error {
-	c, s, err := m.session(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if s.find.active {
 		return ck.CKR_OPERATION_ACTIVE
 	}
@@ -36,13 +34,11 @@ func (m *Module) FindObjectsInit(h ck.SessionHandle, template []ck.Attribute) er
 
 // FindObjects implements C_FindObjects, section 5.7.8. It returns how many handles it wrote to out.
 func (m *Module) FindObjects(h ck.SessionHandle, out []ck.ObjectHandle) (int, error) {
-	c, s, err := m.session(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if !s.find.active {
 		return 0, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
@@ -53,13 +49,11 @@ func (m *Module) FindObjects(h ck.SessionHandle, out []ck.ObjectHandle) (int, er
 
 // FindObjectsFinal implements C_FindObjectsFinal, section 5.7.9.
 func (m *Module) FindObjectsFinal(h ck.SessionHandle) error {
-	c, s, err := m.session(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	if !s.find.active {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/secret"
+	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -39,7 +39,7 @@ func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []
 		return 0, err
 	}
 	var value []byte
-	secret.Do(func() { value, err = row.Generate(rand.Reader, &mech.Param, size) })
+	erasing.Do(func() { value, err = row.Generate(rand.Reader, &mech.Param, size) })
 	if err != nil {
 		return 0, err
 	}
@@ -94,7 +94,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key c
 		})
 	}
 	defer w.release()
-	i, target, err := s.object(key)
+	_, target, err := s.object(key)
 	if err != nil {
 		return keyHandle(err)
 	}
@@ -102,7 +102,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key c
 	switch {
 	case target.class() != ck.CKO_SECRET_KEY:
 		return ck.CKR_KEY_NOT_WRAPPABLE
-	case i.owner == nil && s.sealed(target):
+	case target.missing:
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	if err := w.allowsWrapping(target); err != nil {
@@ -146,7 +146,7 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrapping ck
 		return 0, err
 	}
 	var value []byte
-	secret.Do(func() { value, err = row.Unwrap(u.key(), &mech.Param, wrapped) })
+	erasing.Do(func() { value, err = row.Unwrap(u.key(), &mech.Param, wrapped) })
 	if err != nil {
 		return 0, as(err, map[ck.RV]ck.RV{
 			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
@@ -185,17 +185,15 @@ func (d *derivation) wipe() {
 // DeriveKey implements C_DeriveKey, section 5.18.5. key holds on entry the handle that the caller's variable holds, which a
 // derivation that changes a key (CRYPT_UPDATE_KEY) takes for that key.
 func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
-	c, s, err := m.session(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer s.unlock()
 	row, err := rowFor(mech, ck.CKF_DERIVE)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	defer s.derived.wipe()
 	err = s.derive(row, &mech.Param, base, template, key)
 	s.device = deviceCode(err)
@@ -270,7 +268,7 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		}
 		return object{}, err
 	}
-	if err := s.usable(i, o, row, ck.CKA_DERIVE); err != nil {
+	if err := o.usable(row, ck.CKA_DERIVE); err != nil {
 		o.release()
 		return object{}, err
 	}
@@ -283,7 +281,7 @@ func (s *session) target(h ck.ObjectHandle) (object, error) {
 	if err != nil {
 		return object{}, err
 	}
-	if o.class() != ck.CKO_SECRET_KEY || i.owner == nil && s.sealed(o) {
+	if o.class() != ck.CKO_SECRET_KEY || o.missing {
 		o.release()
 		return object{}, ck.CKR_KEY_HANDLE_INVALID
 	}
@@ -311,21 +309,15 @@ func (s *session) makeDerived(template []ck.Attribute, from *Object, d *derivati
 	return s.make(&d.request)
 }
 
-// mayAsk refuses to protect a key by a PIN that cannot be asked for, because none is set.
+// mayAsk refuses to protect a key by a PIN where nobody is logged in whose PIN it would be.
 func (s *session) mayAsk(d *mechanisms.Derived) error {
 	for _, a := range d.Attributes {
-		if protected, _ := ck.Bool(a.Value); a.Type != ck.CKA_ALWAYS_AUTHENTICATE || !protected {
+		if a.Type != ck.CKA_ALWAYS_AUTHENTICATE {
 			continue
 		}
-		token, err := s.slot.store()
-		if err != nil {
-			return err
+		if user, _ := s.slot.login(); user != theUser && a.Value[0] == 1 {
+			return mechanisms.NTE_SILENT_CONTEXT
 		}
-		info, err := token.Info()
-		if err == nil && !info.UserPIN {
-			err = mechanisms.NTE_SILENT_CONTEXT
-		}
-		return err
 	}
 	return nil
 }

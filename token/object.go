@@ -16,11 +16,9 @@ import (
 // others see it; a change of attributes makes another Object. Its memory is wiped when the last reference is released.
 type Object struct {
 	// Filled in by the maker.
-	handle  ck.ObjectHandle
-	session ck.SessionHandle // the owner, 0 for a token object
-	id      store.ID
-	rev     uint64
-	unique  string // CKA_UNIQUE_ID
+	id     store.ID
+	rev    uint64
+	unique string // CKA_UNIQUE_ID
 
 	table   *table
 	bits    uint64           // the booleans that are true, by row
@@ -210,7 +208,7 @@ func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
 
 // as gives an object the identity of another.
 func (o *Object) as(p *Object) *Object {
-	o.handle, o.session, o.id, o.rev, o.unique = p.handle, p.session, p.id, p.rev, p.unique
+	o.id, o.rev, o.unique = p.id, p.rev, p.unique
 	return o
 }
 

@@ -80,6 +80,7 @@ func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 	}
 	epoch := s.objects.now()
 	r := record(o)
+	defer clear(r.Sealed)
 	if err := token.Create(keys, r); err != nil {
 		o.release()
 		return 0, err
@@ -158,32 +159,18 @@ func (m *Module) GetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, rows 
 		return err
 	}
 	defer c.leave()
-	i, o, err := s.object(oh)
+	_, o, err := s.object(oh)
 	if err != nil {
 		return err
 	}
 	defer o.release()
-	sealed := i.owner == nil && s.sealed(o)
 	var first error
 	for n := range rows {
-		err := o.read(&rows[n])
-		if err != nil && sealed && ck.Code(err) == ck.CKR_ATTRIBUTE_TYPE_INVALID {
-			err = ck.CKR_ATTRIBUTE_SENSITIVE // a value that is there, and is sealed while nobody is logged in
-		}
-		if first == nil {
+		if err := o.read(&rows[n]); first == nil {
 			first = err
 		}
 	}
 	return first
-}
-
-// sealed reports whether secret values of a token object are out of reach because nobody is logged in.
-func (s *session) sealed(o *Object) bool {
-	if c := o.class(); c != ck.CKO_SECRET_KEY && c != ck.CKO_PRIVATE_KEY {
-		return false
-	}
-	user, _ := s.slot.login()
-	return user == nobody
 }
 
 // SetAttributeValue implements C_SetAttributeValue, section 5.7.6: all of the template or nothing.
@@ -221,7 +208,6 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 
 // replace puts an Object in the place of o, behind the same handle. It takes the reference of changed.
 func (s *session) replace(i *item, o, changed *Object, keys *store.Keys) error {
-	changed.id, changed.rev, changed.unique = o.id, o.rev, o.unique
 	if i.owner != nil {
 		t := &s.slot.objects
 		t.mu.Lock()
@@ -239,7 +225,9 @@ func (s *session) replace(i *item, o, changed *Object, keys *store.Keys) error {
 		changed.release()
 		return err
 	}
-	err = token.Update(keys, record(changed))
+	r := record(changed)
+	defer clear(r.Sealed)
+	err = token.Update(keys, r)
 	changed.release() // it is read again when it is needed
 	if err == nil || errors.Is(err, store.ErrStale) {
 		i.swap(nil)

@@ -103,14 +103,11 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 
 // key finds a key for a mechanism and a use. The caller releases it.
 func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (*Object, error) {
-	i, o, err := s.object(h)
+	_, o, err := s.object(h)
 	if err != nil {
-		if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
-			err = ck.CKR_KEY_HANDLE_INVALID
-		}
-		return nil, err
+		return nil, keyHandle(err)
 	}
-	if err := s.usable(i, o, row, use); err != nil {
+	if err := o.usable(row, use); err != nil {
 		o.release()
 		return nil, err
 	}
@@ -118,14 +115,11 @@ func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.Attri
 }
 
 // usable tells whether an object may be used as a key.
-func (s *session) usable(i *item, o *Object, row *mechanisms.Mechanism, use ck.AttributeType) error {
+func (o *Object) usable(row *mechanisms.Mechanism, use ck.AttributeType) error {
 	switch o.class() {
 	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY:
 	default:
 		return ck.CKR_KEY_HANDLE_INVALID
-	}
-	if i.owner == nil && s.sealed(o) {
-		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	if !row.Takes(o.class(), o.keyType()) {
 		return ck.CKR_KEY_TYPE_INCONSISTENT

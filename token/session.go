@@ -57,6 +57,26 @@ func (m *Module) session(h ck.SessionHandle) (*core, *session, error) {
 	return c, s, nil
 }
 
+// lock finds a session that is open and locks it. The caller calls unlock.
+func (m *Module) lock(h ck.SessionHandle) (*session, error) {
+	_, s, err := m.session(h)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	if s.closed {
+		s.unlock()
+		return nil, ck.CKR_SESSION_HANDLE_INVALID
+	}
+	return s, nil
+}
+
+// unlock ends a call that lock began.
+func (s *session) unlock() {
+	s.mu.Unlock()
+	s.slot.core.leave()
+}
+
 // OpenSession implements C_OpenSession, section 5.6.1.
 func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
 	c, err := m.enter()
@@ -192,13 +212,11 @@ func (s *slot) login() (userState, *store.Keys) {
 
 // SessionCancel implements C_SessionCancel, section 5.6.8.
 func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
-	c, s, err := m.session(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	defer s.unlock()
 	s.cancel(flags)
 	return nil
 }

@@ -12,28 +12,27 @@ func (m *Module) VerifyInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.Objec
 	return m.cryptInit(h, verifying, mech, key)
 }
 
-// operation finds the operation of a kind that may go on, and locks its session. The caller calls done.
-func (m *Module) operation(h ck.SessionHandle, kind int) (op *operation, done func(), err error) {
-	c, s, err := m.session(h)
+// operation finds the operation of a kind that may go on, and locks its session. The caller calls unlock.
+func (m *Module) operation(h ck.SessionHandle, kind int) (*session, *operation, error) {
+	s, err := m.lock(h)
 	if err != nil {
 		return nil, nil, err
 	}
-	s.mu.Lock()
-	if op, err = s.current(kind); err != nil {
-		s.mu.Unlock()
-		c.leave()
+	op, err := s.current(kind)
+	if err != nil {
+		s.unlock()
 		return nil, nil, err
 	}
-	return op, func() { s.mu.Unlock(); c.leave() }, nil
+	return s, op, nil
 }
 
 // Sign implements C_Sign, section 5.13.2.
 func (m *Module) Sign(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
-	op, done, err := m.operation(h, signing)
+	s, op, err := m.operation(h, signing)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	if op.parts {
 		return ck.CKR_OPERATION_ACTIVE
 	}
@@ -42,11 +41,11 @@ func (m *Module) Sign(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 
 // SignUpdate implements C_SignUpdate, section 5.13.3.
 func (m *Module) SignUpdate(h ck.SessionHandle, data []byte) error {
-	op, done, err := m.operation(h, signing)
+	s, op, err := m.operation(h, signing)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	op.parts = true
 	if err := op.signer.Update(data); err != nil {
 		return op.settle(err)
@@ -56,11 +55,11 @@ func (m *Module) SignUpdate(h ck.SessionHandle, data []byte) error {
 
 // SignFinal implements C_SignFinal, section 5.13.4.
 func (m *Module) SignFinal(h ck.SessionHandle, out *ck.Buffer) error {
-	op, done, err := m.operation(h, signing)
+	s, op, err := m.operation(h, signing)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	return op.sign(nil, out)
 }
 
@@ -81,11 +80,11 @@ func (op *operation) sign(data []byte, out *ck.Buffer) error {
 
 // Verify implements C_Verify, section 5.15.2.
 func (m *Module) Verify(h ck.SessionHandle, data, signature []byte) error {
-	op, done, err := m.operation(h, verifying)
+	s, op, err := m.operation(h, verifying)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	if op.parts {
 		return ck.CKR_OPERATION_ACTIVE
 	}
@@ -97,11 +96,11 @@ func (m *Module) Verify(h ck.SessionHandle, data, signature []byte) error {
 
 // VerifyUpdate implements C_VerifyUpdate, section 5.15.3.
 func (m *Module) VerifyUpdate(h ck.SessionHandle, data []byte) error {
-	op, done, err := m.operation(h, verifying)
+	s, op, err := m.operation(h, verifying)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	op.parts = true
 	if err := op.checker.Update(data); err != nil {
 		return op.settle(err)
@@ -111,10 +110,10 @@ func (m *Module) VerifyUpdate(h ck.SessionHandle, data []byte) error {
 
 // VerifyFinal implements C_VerifyFinal, section 5.15.4.
 func (m *Module) VerifyFinal(h ck.SessionHandle, signature []byte) error {
-	op, done, err := m.operation(h, verifying)
+	s, op, err := m.operation(h, verifying)
 	if err != nil {
 		return err
 	}
-	defer done()
+	defer s.unlock()
 	return op.settle(op.checker.Verify(signature))
 }
