@@ -57,16 +57,15 @@ func deriveCAPI(b *Base, p *ck.Param, d *Derived) error {
 	if r.Provider == nil {
 		return NTE_BAD_UID
 	}
-	var old OldKey
 	if r.Provider.updates && c.flags&CRYPT_UPDATE_KEY != 0 {
-		b = readOld(&r, b, c.hash, &old)
+		b = readOld(&r, b, c.hash)
 	}
 	return b.derive(&r, c.hash, d)
 }
 
 // readOld finds the key that CRYPT_UPDATE_KEY changes: the one that the caller's key handle names, or, where ulHashAlgId
 // is 0 and the session has a digest, the base key. It returns the base without it.
-func readOld(r *DeriveRequest, b *Base, hash uint32, old *OldKey) *Base {
+func readOld(r *DeriveRequest, b *Base, hash uint32) *Base {
 	target := b.Target
 	if hash == 0 && b.Key != nil && b.Digest != nil {
 		target = b.Key
@@ -77,7 +76,7 @@ func readOld(r *DeriveRequest, b *Base, hash uint32, old *OldKey) *Base {
 	if target == nil {
 		return b
 	}
-	old.Bits = uint(len(target.Value)) * 8
+	old := &OldKey{Bits: uint(len(target.Value)) * 8}
 	if target.Attr != nil {
 		old.BaseHash = target.Attr(CKA_SOFTCSP_BASE_HASH)
 		if id := target.Attr(ck.CKA_SOFTCSP_ALGID); len(id) == 8 {

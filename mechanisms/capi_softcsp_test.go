@@ -375,9 +375,10 @@ func BenchmarkDerive(b *testing.B) {
 	base := &Base{Key: &Key{Class: ck.CKO_SECRET_KEY, Value: []byte("apple-camshaft")}}
 	param := capiParam(3, CALG_MD5, CALG_RC2, 128<<16).Rest()
 	var d Derived
+	var p ck.Param
 	b.ReportAllocs()
 	for b.Loop() {
-		p := ck.NewParam(param, nil)
+		p = ck.NewParam(param, nil)
 		if err := row.Derive(base, &p, &d); err != nil {
 			b.Fatal(err)
 		}
