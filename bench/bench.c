@@ -2,7 +2,7 @@
  * bench: a stopwatch for a PKCS#11 module, one module in one process.
  *
  *   bench MODULE setup LABEL PIN                 make a token on the first slot that has none
- *   bench MODULE time LABEL PIN SECONDS          time each operation of the table in ops.c for so long
+ *   bench MODULE time LABEL PIN SECONDS [NAME]   time each operation of the table in ops.c for so long, or one
  *   bench MODULE fill LABEL PIN COUNT SECONDS    make keys until there are so many, or until the time is up
  *   bench MODULE cold LABEL PIN BY COUNT SECONDS from dlopen to the first result with a key found by id or label
  *
@@ -143,12 +143,13 @@ void worker_stop(struct worker *w)
 	free(w->out);
 }
 
-static void time_all(const char *label, const char *pin, double seconds)
+static void time_ops(const char *label, const char *pin, double seconds, const char *only)
 {
 	module_start(label, pin);
 	ops_setup();
 	for (size_t i = 0; i < ops_count; i++)
-		time_op(&ops[i], seconds);
+		if (!only || !strcmp(only, ops[i].name))
+			time_op(&ops[i], seconds);
 	ops_teardown();
 	must("C_Finalize", p11->C_Finalize(NULL));
 }
@@ -166,8 +167,8 @@ int main(int argc, char **argv)
 	module_load(path);
 	if (!strcmp(what, "setup") && argc == 5)
 		setup(label, pin);
-	else if (!strcmp(what, "time") && argc == 6)
-		time_all(label, pin, atof(argv[5]));
+	else if (!strcmp(what, "time") && (argc == 6 || argc == 7))
+		time_ops(label, pin, atof(argv[5]), argv[6]);
 	else if (!strcmp(what, "fill") && argc == 7)
 		fill(label, pin, atol(argv[5]), atof(argv[6]));
 	else
