@@ -6,6 +6,7 @@ BINDIR   = $(PREFIX)/bin
 LIBDIR   = $(PREFIX)/lib
 INCDIR   = $(PREFIX)/include/softcsp
 DATADIR  = $(PREFIX)/share
+P11KITDIR ?= $(DATADIR)/p11-kit/modules
 FUZZTIME ?= 10s
 
 # The one place of the version is the first heading of the changelog.
@@ -68,13 +69,13 @@ fuzz:
 	echo "$$p $$f" && go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 install: build
-	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(DATADIR)/p11-kit/modules $(DATADIR)/man/man1 \
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(P11KITDIR) $(DATADIR)/man/man1 \
 	  $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d)
 	install -m 755 build/softcsp $(DESTDIR)$(BINDIR)/softcsp
 	install -m 644 build/libsoftcsp.so $(DESTDIR)$(LIBDIR)/libsoftcsp.so
 	install -m 644 include/softcsp/*.h $(DESTDIR)$(INCDIR)
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc
-	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/softcsp.module.in > $(DESTDIR)$(DATADIR)/p11-kit/modules/softcsp.module
+	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/softcsp.module.in > $(DESTDIR)$(P11KITDIR)/softcsp.module
 	build/softcsp man $(DESTDIR)$(DATADIR)/man/man1
 	build/softcsp completion bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/softcsp
 	build/softcsp completion zsh > $(DESTDIR)$(DATADIR)/zsh/site-functions/_softcsp
