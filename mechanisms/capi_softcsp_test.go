@@ -7,7 +7,11 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"errors"
+	"os"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -383,5 +387,47 @@ func BenchmarkDerive(b *testing.B) {
 			b.Fatal(err)
 		}
 		d.Wipe()
+	}
+}
+
+// TestHeader holds the numbers of softcsp.h, which is written by hand, against those of the code.
+func TestHeader(t *testing.T) {
+	text, err := os.ReadFile("../include/softcsp/softcsp.h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]uint64{
+		"CALG_MD2": CALG_MD2, "CALG_MD4": CALG_MD4, "CALG_MD5": CALG_MD5, "CALG_SHA1": CALG_SHA1,
+		"CALG_SSL3_SHAMD5": CALG_SSL3_SHAMD5, "CALG_SHA_256": CALG_SHA_256, "CALG_SHA_384": CALG_SHA_384, "CALG_SHA_512": CALG_SHA_512,
+		"CALG_DES": CALG_DES, "CALG_RC2": CALG_RC2, "CALG_3DES": CALG_3DES, "CALG_3DES_112": CALG_3DES_112, "CALG_RC5": CALG_RC5,
+		"CALG_AES_128": CALG_AES_128, "CALG_AES_192": CALG_AES_192, "CALG_AES_256": CALG_AES_256, "CALG_RC4": CALG_RC4,
+		"CRYPT_EXPORTABLE": CRYPT_EXPORTABLE, "CRYPT_USER_PROTECTED": CRYPT_USER_PROTECTED, "CRYPT_CREATE_SALT": CRYPT_CREATE_SALT,
+		"CRYPT_UPDATE_KEY": CRYPT_UPDATE_KEY, "CRYPT_NO_SALT": CRYPT_NO_SALT, "CK_SOFTCSP_HASH_VALUE": CK_SOFTCSP_HASH_VALUE,
+		"CK_SOFTCSP_PROVIDER_SOFTCSP": 0, "CK_SOFTCSP_PROVIDER_MS_BASE": 1, "CK_SOFTCSP_PROVIDER_MS_STRONG": 2,
+		"CK_SOFTCSP_PROVIDER_MS_ENHANCED": 3, "CK_SOFTCSP_PROVIDER_MS_ENH_RSA_AES": 4,
+		"CKM_SOFTCSP_RC2_CFB8": uint64(ck.CKM_SOFTCSP_RC2_CFB8),
+	}
+	for i := range capi {
+		want[capi[i].Type.String()] = uint64(capi[i].Type)
+	}
+	for a := ck.CKA_SOFTCSP_ALGID; a <= ck.CKA_SOFTCSP_PROVIDER; a++ {
+		want[a.String()] = uint64(a)
+	}
+	for _, e := range []*ck.DeviceError{ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, NTE_BAD_UID, NTE_BAD_HASH, NTE_BAD_KEY,
+		NTE_BAD_DATA, NTE_BAD_ALGID, NTE_BAD_FLAGS, NTE_BAD_HASH_STATE, NTE_FAIL, NTE_SILENT_CONTEXT} {
+		want[e.Name] = uint64(e.Code)
+		if !regexp.MustCompile(`#define ` + e.Name + ` .*` + e.RV.Error()).Match(text) {
+			t.Errorf("softcsp.h does not say that %s is %v", e.Name, e.RV)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^#define (\w+) (\w+)`).FindAllStringSubmatch(string(text), -1) {
+		value, err := strconv.ParseUint(strings.TrimRight(m[2], "UL"), 0, 64)
+		if w, ok := want[m[1]]; err != nil || !ok || value != w {
+			t.Errorf("%s is %s in softcsp.h, want %#x", m[1], m[2], w)
+		}
+		delete(want, m[1])
+	}
+	if len(want) != 0 {
+		t.Errorf("not in softcsp.h: %v", want)
 	}
 }
