@@ -1,34 +1,27 @@
 // Package store keeps tokens: sealed bytes, versions, PIN-wrapped keys and counters, in one bbolt file per token or in
 // memory. It knows nothing of attributes: what is sealed and what is public arrives as bytes, and what can be searched
 // for arrives as terms.
+//
+// # What it promises
+//
+// A commit is on the disk before the call that made it returns, unless the token is relaxed. Whatever process dies at
+// whatever point, the next one finds all of a commit or nothing of it.
+//
+// An object that was changed, swapped, deleted or put back to an earlier state by anything but this package is found when
+// the token is unlocked or the object is read, and its bytes are never handed out. What cannot be found from inside is
+// that the whole file was put back to an earlier state, and that the counts of failed logins were: they must be counted
+// by processes that have no key yet, so no key protects them. [Token.Check] finds what the daily checks do not look for.
+//
+// schema.go describes the file, roster.go how the set of objects is held together, bolt.go and word.go how processes
+// share it.
 package store
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/config"
 )
-
-// A Place is where tokens live: a directory, or the memory of this process.
-type Place struct{}
-
-// OpenPlace opens the place that cfg names. It makes the directory where there is none (mode 0700).
-func OpenPlace(cfg *config.Config) (*Place, error) { panic("contract") }
-
-// Close lets go of every token. Everything in a memory place is gone then.
-func (p *Place) Close() error { panic("contract") }
-
-// List returns the UUIDs of the tokens there are, sorted, and of the token that the next Format will make, which is
-// the same in every process until then.
-func (p *Place) List() (tokens []string, next string, err error) { panic("contract") }
-
-// Stamp changes when a token is added to or removed from the place. It is cheap enough to ask in every C_GetSlotList.
-func (p *Place) Stamp() uint64 { panic("contract") }
-
-// Token opens a token by its UUID. The same *Token is returned each time.
-func (p *Place) Token(uuid string) (*Token, error) { panic("contract") }
-
-// Format makes a new token. uuid is the next one as List told it, or "" for a new one.
-func (p *Place) Format(uuid string, f Format) (*Token, error) { panic("contract") }
 
 // A Format says how a token is to be initialised.
 type Format struct {
@@ -51,6 +44,8 @@ const (
 	SO
 )
 
+const ways = 2
+
 // Info is what everyone may know of a token.
 type Info struct {
 	UUID, Serial string // Serial is the 16 hex digits that CK_TOKEN_INFO shows
@@ -62,14 +57,11 @@ type Info struct {
 	UserTries, SOTries, MaxTries uint
 }
 
-// Keys are the unlocked keys of a token. Wipe ends them; what is called with them later answers CKR_USER_NOT_LOGGED_IN.
-type Keys struct{}
-
-// Wipe overwrites the keys.
-func (k *Keys) Wipe() { panic("contract") }
-
 // An ID is the name of an object in its token.
 type ID [16]byte
+
+// String returns the ID in hexadecimal digits.
+func (id ID) String() string { return fmt.Sprintf("%x", id[:]) }
 
 // A Record is an object as the store sees it.
 type Record struct {
@@ -85,51 +77,27 @@ type Record struct {
 	Terms [][]byte
 }
 
-// A Token is one token.
-type Token struct{}
+// ErrStale is the answer of Update where another process has changed the object since it was read.
+var ErrStale = fmt.Errorf("%w: the object was changed by another process meanwhile", ck.CKR_FUNCTION_FAILED)
 
-// Info returns what everyone may know. It is kept in memory until the generation changes.
-func (t *Token) Info() (Info, error) { panic("contract") }
+// ErrExists is the answer of Place.Format where another process has made the token meanwhile.
+var ErrExists = fmt.Errorf("%w: the token was initialised by another process meanwhile", ck.CKR_FUNCTION_FAILED)
 
-// Generation changes with each commit of any process. Asking for it is no system call.
-func (t *Token) Generation() uint64 { panic("contract") }
+// tampered returns a CKR_DEVICE_ERROR that says what is wrong with the file.
+func tampered(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ck.CKR_DEVICE_ERROR, fmt.Sprintf(format, args...))
+}
 
-// Unlock counts a try, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or
-// CKR_USER_PIN_NOT_INITIALIZED. A success clears the count. It verifies the set of all objects, and answers
-// CKR_DEVICE_ERROR, with what is wrong in its text, where the file was tampered with.
-func (t *Token) Unlock(w Way, pin []byte) (*Keys, error) { panic("contract") }
+// unrecognized returns a CKR_TOKEN_NOT_RECOGNIZED that says why the file is not a token's.
+func unrecognized(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ck.CKR_TOKEN_NOT_RECOGNIZED, fmt.Sprintf(format, args...))
+}
 
-// SetPIN wraps the master key anew under pin, and clears that way's count of tries.
-func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error { panic("contract") }
-
-// Reformat checks the SO PIN, counting as Unlock does, destroys every object and the user PIN, and makes a new master
-// key: C_InitToken on a token that is initialised. UUID and serial stay.
-func (t *Token) Reformat(f Format) error { panic("contract") }
-
-// Get reads an object. k may be nil: then only the public part comes back, unauthenticated. CKR_OBJECT_HANDLE_INVALID where
-// it is gone; CKR_DEVICE_ERROR where it was tampered with.
-func (t *Token) Get(k *Keys, id ID) (Record, error) { panic("contract") }
-
-// Find returns the objects that have the term: public ones, and private ones where k is not nil. Results are kept in memory
-// until the generation changes, so that asking again is cheap.
-func (t *Token) Find(k *Keys, term []byte) ([]ID, error) { panic("contract") }
-
-// All calls f with every object that k opens, in one transaction; with the public ones where k is nil. f owns Sealed. f
-// may be handed records that it knows by ID and Rev already: skip says so before they are opened.
-func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) error { panic("contract") }
-
-// Create adds objects in one durable transaction and returns their IDs and revisions in the records.
-func (t *Token) Create(k *Keys, records ...*Record) error { panic("contract") }
-
-// Update replaces an object of that revision: CKR_OBJECT_HANDLE_INVALID where it is gone. The new revision is in r. Where
-// another process has changed it since it answers ErrStale and changes nothing.
-func (t *Token) Update(k *Keys, r *Record) error { panic("contract") }
-
-// Delete removes objects in one durable transaction.
-func (t *Token) Delete(k *Keys, ids ...ID) error { panic("contract") }
-
-// Changed returns the objects that were created, changed or deleted since a generation, and whether the answer is complete.
-// Where it is not, the caller must look at every object anew.
-func (t *Token) Changed(since uint64) (ids []ID, now uint64, complete bool) { panic("contract") }
-
-var _ = ck.CKR_OK
+// coded returns err with a return value in it: rv where it has none.
+func coded(rv ck.RV, err error) error {
+	var has ck.RV
+	if err == nil || errors.As(err, &has) {
+		return err
+	}
+	return fmt.Errorf("%w: %v", rv, err)
+}

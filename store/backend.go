@@ -1,0 +1,43 @@
+package store
+
+// A backend keeps the buckets of one token. Its transactions are serialisable: writers are alone, in every process.
+type backend interface {
+	// view runs f over a consistent state.
+	view(f func(tx) error) error
+	// update runs f and, where it returns nil and has written, commits under the next generation; done is called then,
+	// before anybody else sees the commit.
+	update(f func(tx) error, done func()) error
+	// replace puts what f writes in the place of everything there is, under the generation that f is told. Where check fails
+	// nothing changes.
+	replace(check func(tx) error, f func(tx) error) error
+	// generation returns the number of the last commit of any process.
+	generation() uint64
+}
+
+// A tx is a transaction of a backend. What get and each hand out is valid until it ends, and must not be changed.
+type tx interface {
+	// generation returns the number of the last commit before this transaction.
+	generation() uint64
+	get(b bucket, key []byte) []byte
+	put(b bucket, key, value []byte) error
+	del(b bucket, key []byte) error
+	// each calls f with every key that begins with prefix. f must not write.
+	each(b bucket, prefix []byte, f func(key, value []byte) error) error
+}
+
+// A bucket is one of the parts of a token: schema.go.
+type bucket uint8
+
+const (
+	bHeader bucket = iota
+	bObjects
+	bRoll
+	bIndex
+	bJournal
+	buckets
+)
+
+// String returns the bucket's name in the file.
+func (b bucket) String() string {
+	return [buckets]string{"header", "objects", "roll", "index", "journal"}[b]
+}

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// A change is a commit in the making: which entries it brings about.
+type change struct {
+	k     *Keys
+	x     tx
+	fresh map[ID]entry
+	gone  map[ID]bool
+}
+
+// change runs f over the token and commits what it did, with the state that this leads to. f runs inside use.
+func (t *Token) change(k *Keys, f func(*change) error) error {
+	var c change
+	var next roster
+	return t.update(func(x tx) (ids []ID, err error) {
+		err = k.use(func() error {
+			r := &k.set
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if err := k.follow(x); err != nil {
+				return err
+			}
+			c = change{k, x, map[ID]entry{}, map[ID]bool{}}
+			if err := f(&c); err != nil {
+				return err
+			}
+			ids = c.ids()
+			return c.finish(ids, &next)
+		})
+		return ids, err
+	}, func() { k.set.adopt(&next, &c) })
+}
+
+// finish writes the state, and notes in next what the roster will be. ids are the objects that the commit touches.
+func (c *change) finish(ids []ID, next *roster) error {
+	r := &c.k.set
+	h := c.k.mac(counting)
+	s := state{epoch: r.epoch + 1, count: uint64(len(r.entries)), sum: r.sum}
+	for _, id := range ids {
+		if old, had := r.entries[id]; had {
+			v := measure(h, id, old)
+			s.sum.sub(v)
+			s.sum.mark(id, v, ^uint64(0))
+			s.count--
+		}
+		if e, has := c.fresh[id]; has {
+			v := measure(h, id, e)
+			s.sum.add(v)
+			s.sum.mark(id, v, 1)
+			s.count++
+		}
+	}
+	if err := c.x.put(bHeader, keyState, c.k.sealState(c.x, &s)); err != nil {
+		return err
+	}
+	next.gen, next.epoch, next.sum, next.head = c.x.generation()+1, s.epoch, s.sum, headOf(c.x)
+	return nil
+}
+
+// ids returns the objects that the commit touches, in order.
+func (c *change) ids() []ID {
+	ids := slices.AppendSeq(make([]ID, 0, len(c.fresh)+len(c.gone)), maps.Keys(c.fresh))
+	return sortIDs(slices.AppendSeq(ids, maps.Keys(c.gone)))
+}
+
+// adopt makes the roster what a commit has made true.
+func (r *roster) adopt(next *roster, c *change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.entries == nil {
+		return // wiped meanwhile
+	}
+	r.gen, r.epoch, r.sum, r.head = next.gen, next.epoch, next.sum, next.head
+	for id, e := range c.fresh {
+		r.entries[id] = e
+	}
+	for id := range c.gone {
+		delete(r.entries, id)
+	}
+}
+
+// put writes a sealed object.
+func (c *change) put(id ID, sealed []byte) error {
+	o, ok := parseBlob(sealed)
+	if !ok {
+		return ck.CKR_GENERAL_ERROR
+	}
+	e := o.entry()
+	if err := c.x.put(bObjects, id[:], sealed); err != nil {
+		return err
+	}
+	if err := c.x.put(bRoll, id[:], e.encode()); err != nil {
+		return err
+	}
+	c.fresh[id] = e
+	return o.addTerms(c.x, id)
+}
+
+// revision returns the revision of an object: CKR_OBJECT_HANDLE_INVALID where it is gone.
+func (c *change) revision(id ID) (uint64, error) {
+	e, ok := c.k.set.entries[id]
+	if !ok || c.gone[id] {
+		return 0, ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	return e.rev, nil
+}
+
+// leave takes an object out of the index. Where its list of terms is not to be trusted the whole index is searched for it, so
+// that an object that was tampered with can be deleted.
+func (c *change) leave(id ID) error {
+	o, ok := parseBlob(c.x.get(bObjects, id[:]))
+	if ok && o.entry() == c.k.set.entries[id] {
+		plain, err := c.k.unseal(id, &o)
+		locked.Free(plain)
+		if err == nil {
+			return o.dropTerms(c.x, id)
+		}
+	}
+	var keys [][]byte
+	err := c.x.each(bIndex, nil, func(key, _ []byte) error {
+		if len(key) == termSize+len(id) && ID(key[termSize:]) == id {
+			keys = append(keys, slices.Clone(key))
+		}
+		return nil
+	})
+	for _, key := range keys {
+		if err == nil {
+			err = c.x.del(bIndex, key)
+		}
+	}
+	return err
+}
+
+// drop deletes an object: CKR_OBJECT_HANDLE_INVALID where it is gone.
+func (c *change) drop(id ID) error {
+	if _, err := c.revision(id); err != nil {
+		return err
+	}
+	if err := c.leave(id); err != nil {
+		return err
+	}
+	if err := c.x.del(bObjects, id[:]); err != nil {
+		return err
+	}
+	c.gone[id] = true
+	return c.x.del(bRoll, id[:])
+}

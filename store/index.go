@@ -1,0 +1,226 @@
+package store
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A term is what an object can be found by, hashed: under the index key for a private object, so that the file does not
+// tell what is searched for, without a key for a public one, so that it can be found without a PIN. 128 bits make
+// collisions of honest terms impossible to meet; who looks at the object anyway finds out.
+type term [termSize]byte
+
+const (
+	termSize = 16
+	maxTerms = 1<<16 - 1
+
+	privateTerm = "softcsp private term\x00"
+	publicTerm  = "softcsp public term\x00"
+)
+
+// hashPublic returns the term of a public object.
+func hashPublic(b []byte) term {
+	var buf [160]byte
+	if n := len(publicTerm) + len(b); n <= len(buf) {
+		copy(buf[:], publicTerm)
+		copy(buf[len(publicTerm):], b)
+		out := sha256.Sum256(buf[:n])
+		return term(out[:])
+	}
+	h := sha256.New()
+	h.Write([]byte(publicTerm))
+	h.Write(b)
+	return term(h.Sum(nil))
+}
+
+// hashPrivate returns the terms of a private object.
+func (k *Keys) hashPrivate(terms ...[]byte) (out []term, err error) {
+	out = make([]term, len(terms))
+	err = k.use(func() error {
+		h := k.mac(blinding)
+		var b [sha256.Size]byte
+		for i, v := range terms {
+			h.Reset()
+			h.Write([]byte(privateTerm))
+			h.Write(v)
+			out[i] = term(h.Sum(b[:0]))
+		}
+		return nil
+	})
+	return out, err
+}
+
+// termsOf returns what a record is to be found by, each once.
+func (k *Keys) termsOf(r *Record) (terms []term, err error) {
+	if len(r.Terms) > maxTerms {
+		return nil, fmt.Errorf("%w: an object with %d terms", ck.CKR_DEVICE_MEMORY, len(r.Terms))
+	}
+	if len(r.Public) > 0 {
+		for _, v := range r.Terms {
+			terms = append(terms, hashPublic(v))
+		}
+	} else if terms, err = k.hashPrivate(r.Terms...); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(terms, func(a, b term) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(terms), nil
+}
+
+// indexKey returns the key of the index for an object that is found by h.
+func indexKey(h term, id ID) []byte {
+	b := make([]byte, 0, termSize+len(id))
+	return append(append(b, h[:]...), id[:]...)
+}
+
+// addTerms enters an object in the index.
+func (o *blob) addTerms(x tx, id ID) error {
+	for i := range o.count() {
+		if err := x.put(bIndex, indexKey(o.term(i), id), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropTerms takes an object from the index.
+func (o *blob) dropTerms(x tx, id ID) error {
+	for i := range o.count() {
+		if err := x.del(bIndex, indexKey(o.term(i), id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Find returns the objects that have the term: public ones, and private ones where k is not nil. Results are kept in memory
+// until the generation changes, so that asking again is cheap. The caller must not change them.
+func (t *Token) Find(k *Keys, what []byte) ([]ID, error) {
+	known := &t.finds
+	if k != nil {
+		if err := k.alive(t); err != nil {
+			return nil, err
+		}
+		known = &k.finds
+	}
+	public := hashPublic(what)
+	if ids, ok := known.get(t.Generation(), public); ok {
+		return ids, nil
+	}
+	terms := []term{public}
+	if k != nil {
+		private, err := k.hashPrivate(what)
+		if err != nil {
+			return nil, err
+		}
+		terms = append(terms, private...)
+	}
+	var ids []ID
+	err := t.be.view(func(x tx) error {
+		var err error
+		if ids, err = t.find(x, k, terms); err == nil {
+			known.put(x.generation(), public, ids)
+		}
+		return err
+	})
+	return ids, err
+}
+
+// find reads the index.
+func (t *Token) find(x tx, k *Keys, terms []term) (ids []ID, err error) {
+	if _, err := t.readStatic(x); err != nil {
+		return nil, err
+	}
+	for _, h := range terms {
+		err := x.each(bIndex, h[:], func(key, _ []byte) error {
+			if len(key) != termSize+len(ID{}) {
+				return tampered("the index has a damaged entry at %x", key)
+			}
+			ids = append(ids, ID(key[termSize:]))
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if k != nil {
+		if err := k.known(x, ids); err != nil {
+			return nil, err
+		}
+	}
+	return sortIDs(ids), nil
+}
+
+// known tests that there is an object of every ID.
+func (k *Keys) known(x tx, ids []ID) error {
+	return k.use(func() error {
+		k.set.mu.Lock()
+		defer k.set.mu.Unlock()
+		if err := k.follow(x); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if _, ok := k.set.entries[id]; !ok {
+				return tampered("the index names object %s, which there is not", id)
+			}
+		}
+		return nil
+	})
+}
+
+// Finds are the results of searches in one generation.
+type finds struct{ now atomic.Pointer[found] }
+
+// A found is the results in one generation, by the public term of what was asked for: what was asked for may be secret
+// and is not kept. Results beyond the limit are not kept either.
+type found struct {
+	gen  uint64
+	mu   sync.RWMutex
+	ids  map[term][]ID
+	size int
+}
+
+// maxFound is about the number of bytes that results may take.
+const maxFound = 8 << 20
+
+// get returns a result.
+func (f *finds) get(gen uint64, what term) ([]ID, bool) {
+	now := f.now.Load()
+	if now == nil || now.gen != gen {
+		return nil, false
+	}
+	now.mu.RLock()
+	ids, ok := now.ids[what]
+	now.mu.RUnlock()
+	return ids, ok
+}
+
+// put keeps a result.
+func (f *finds) put(gen uint64, what term, ids []ID) {
+	now := f.now.Load()
+	if now == nil || now.gen != gen {
+		fresh := &found{gen: gen, ids: map[term][]ID{}}
+		if !f.now.CompareAndSwap(now, fresh) {
+			return
+		}
+		now = fresh
+	}
+	now.mu.Lock()
+	defer now.mu.Unlock()
+	size := 64 + len(what) + len(ids)*len(ID{})
+	if now.size+size > maxFound {
+		clear(now.ids)
+		now.size = 0
+	}
+	if size <= maxFound {
+		now.ids[what] = ids[:len(ids):len(ids)]
+		now.size += size
+	}
+}
+
+// forget drops all results.
+func (f *finds) forget() { f.now.Store(nil) }

@@ -1,0 +1,142 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/crypto/argon2"
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// A kdf is a cost of PINs by its name.
+type kdf byte
+
+const (
+	kdfInteractive kdf = iota
+	kdfSensitive
+	kdfTest
+	kdfs
+)
+
+// costs are Argon2id's parameters. Those of interactive are the second recommendation of OWASP's password storage cheat
+// sheet; sensitive takes RFC 9106's second recommended memory size.
+var costs = [kdfs]struct {
+	name           string
+	passes, memory uint32 // memory in KiB
+}{
+	kdfInteractive: {"interactive", 2, 19 << 10},
+	kdfSensitive:   {"sensitive", 3, 64 << 10},
+	kdfTest:        {"test", 1, 64},
+}
+
+// String returns the name.
+func (k kdf) String() string { return costs[k].name }
+
+// parseKDF finds a kdf by its name; "" is interactive.
+func parseKDF(name string) (kdf, error) {
+	if name == "" {
+		return kdfInteractive, nil
+	}
+	for k, c := range costs {
+		if c.name == name {
+			return kdf(k), nil
+		}
+	}
+	return 0, fmt.Errorf("%w: kdf %q is none of interactive, sensitive, test", ck.CKR_ARGUMENTS_BAD, name)
+}
+
+const (
+	masterSize = 32
+	saltSize   = 16
+	slotHead   = saltSize + 4 + 4 + 1
+	slotSize   = slotHead + chacha20poly1305.NonceSizeX + masterSize + chacha20poly1305.Overhead
+
+	// What a file may ask for. It is read before anything in it can be trusted, and must not cost the process its memory.
+	maxPasses, maxMemory, maxLanes = 16, 256 << 10, 8
+)
+
+// A slot is a way to the master key as it stands in the file: the master key under Argon2id of a PIN.
+type slot []byte
+
+// newSlot returns a slot without a master key: salt, cost and nonce.
+func newSlot(s *static) slot {
+	b := make(slot, slotHead+chacha20poly1305.NonceSizeX, slotSize)
+	random(b)
+	binary.BigEndian.PutUint32(b[saltSize:], costs[s.kdf].passes)
+	binary.BigEndian.PutUint32(b[saltSize+4:], costs[s.kdf].memory)
+	b[saltSize+8] = 1
+	return b
+}
+
+// derive makes the wrapping key of pin, in locked memory. It takes as long as the token's kdf says.
+func (b slot) derive(pin []byte) (kek []byte) {
+	kek = locked.Alloc(chacha20poly1305.KeySize)
+	passes, memory, lanes := b.costs()
+	secret.Do(func() {
+		copy(kek, argon2.IDKey(pin, b[:saltSize], passes, memory, lanes, chacha20poly1305.KeySize))
+	})
+	return kek
+}
+
+// wrap returns the new slot with master in it, under kek.
+func (b slot) wrap(s *static, w Way, kek, master []byte) (out slot, err error) {
+	secret.Do(func() {
+		aead, e := chacha20poly1305.NewX(kek)
+		if err = e; err == nil {
+			out = aead.Seal(b, b[slotHead:], master, b.context(s, w))
+		}
+	})
+	return out, err
+}
+
+// open unwraps the master key into locked memory: CKR_PIN_INCORRECT where pin is not the one.
+func (b slot) open(s *static, w Way, pin []byte) (master []byte, err error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	kek := b.derive(pin)
+	defer locked.Free(kek)
+	master = locked.Alloc(masterSize)
+	secret.Do(func() {
+		aead, e := chacha20poly1305.NewX(kek)
+		if err = e; err == nil {
+			nonce := b[slotHead : slotHead+chacha20poly1305.NonceSizeX]
+			_, err = aead.Open(master[:0], nonce, b[slotHead+len(nonce):], b.context(s, w))
+		}
+	})
+	if err != nil {
+		locked.Free(master)
+		return nil, ck.CKR_PIN_INCORRECT
+	}
+	return master, nil
+}
+
+// check tests that the slot has its length and asks for no more than it may.
+func (b slot) check() error {
+	if len(b) != slotSize {
+		return tampered("a key slot is damaged")
+	}
+	passes, memory, lanes := b.costs()
+	if passes < 1 || passes > maxPasses || memory > maxMemory || lanes < 1 || lanes > maxLanes {
+		return tampered("a key slot asks for Argon2id with %d passes, %d KiB, %d lanes", passes, memory, lanes)
+	}
+	return nil
+}
+
+// costs returns the parameters of Argon2id.
+func (b slot) costs() (passes, memory uint32, lanes uint8) {
+	return binary.BigEndian.Uint32(b[saltSize:]), binary.BigEndian.Uint32(b[saltSize+4:]), b[saltSize+8]
+}
+
+// context returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
+func (b slot) context(s *static, w Way) []byte {
+	ad := append([]byte("softcsp keyslot"), 0, version)
+	ad = append(ad, s.uuid[:]...)
+	ad = append(ad, s.era[:]...)
+	ad = append(ad, byte(w))
+	return append(ad, b[:slotHead]...)
+}

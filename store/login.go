@@ -1,0 +1,268 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// A try is the count of logins by one way. Each is counted, durably, before the PIN is looked at, and a success clears
+// what was counted up to itself. So a process that is killed gets no guess for nothing, and a success does not forgive the
+// guesses that others are making meanwhile.
+type try struct{ counted, cleared uint64 }
+
+// left returns how many tries are left of limit.
+func (c try) left(limit uint32) uint {
+	if c.cleared > c.counted || c.counted-c.cleared >= uint64(limit) {
+		return 0
+	}
+	return uint(uint64(limit) - (c.counted - c.cleared))
+}
+
+// tries are the counts of each way. Processes without a key change them, so no key authenticates them.
+type tries [ways]try
+
+const triesSize = ways * 16
+
+// readTries reads the counts. Counts that are damaged are those of a locked PIN.
+func readTries(x tx) (c tries) {
+	b := x.get(bHeader, keyTries)
+	if len(b) != triesSize {
+		return tries{{cleared: 1}, {cleared: 1}}
+	}
+	for w := range c {
+		c[w] = try{binary.BigEndian.Uint64(b[16*w:]), binary.BigEndian.Uint64(b[16*w+8:])}
+	}
+	return c
+}
+
+// write puts the counts into the header.
+func (c tries) write(x tx) error {
+	b := make([]byte, 0, triesSize)
+	for _, w := range c {
+		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, w.counted), w.cleared)
+	}
+	return x.put(bHeader, keyTries, b)
+}
+
+// An attempt is a login that has been counted.
+type attempt struct {
+	s      *static
+	slot   slot
+	way    Way
+	number uint64
+}
+
+// attempt counts a login.
+func (t *Token) attempt(w Way) (*attempt, error) {
+	a := &attempt{way: w}
+	err := t.update(func(x tx) (_ []ID, err error) {
+		if a.s, err = t.readStatic(x); err != nil {
+			return nil, err
+		}
+		a.slot = slices.Clone(x.get(bHeader, keySlots[w]))
+		if a.slot == nil && w == User {
+			return nil, ck.CKR_USER_PIN_NOT_INITIALIZED
+		}
+		if err := a.slot.check(); err != nil {
+			return nil, err
+		}
+		c := readTries(x)
+		if c[w].left(a.s.maxTries) == 0 {
+			return nil, ck.CKR_PIN_LOCKED
+		}
+		c[w].counted++
+		a.number = c[w].counted
+		return nil, c.write(x)
+	}, nil)
+	return a, err
+}
+
+// clear forgives the attempt, and those before it.
+func (t *Token) clear(a *attempt) error {
+	return t.update(func(x tx) ([]ID, error) {
+		s, err := t.readStatic(x)
+		if err != nil {
+			return nil, err
+		}
+		if s.era != a.s.era {
+			return nil, fmt.Errorf("%w: the token was initialised anew meanwhile", ck.CKR_PIN_INCORRECT)
+		}
+		c := readTries(x)
+		c[a.way].cleared = max(c[a.way].cleared, a.number)
+		return nil, c.write(x)
+	}, nil)
+}
+
+// enter counts a try, checks the PIN, and returns the master key. No lock is held while the PIN is checked.
+func (t *Token) enter(w Way, pin []byte) (*attempt, []byte, error) {
+	if w < 0 || w >= ways {
+		return nil, nil, ck.CKR_USER_TYPE_INVALID
+	}
+	a, err := t.attempt(w)
+	if err != nil {
+		return nil, nil, err
+	}
+	master, err := a.slot.open(a.s, w, pin)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.clear(a); err != nil {
+		locked.Free(master)
+		return nil, nil, err
+	}
+	return a, master, nil
+}
+
+// Unlock counts a try, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or
+// CKR_USER_PIN_NOT_INITIALIZED. A success clears the count. It verifies the set of all objects, and answers
+// CKR_DEVICE_ERROR, with what is wrong in its text, where the file was tampered with.
+func (t *Token) Unlock(w Way, pin []byte) (*Keys, error) {
+	a, master, err := t.enter(w, pin)
+	if err != nil {
+		return nil, err
+	}
+	k, err := newKeys(t, a.s, master)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.be.view(k.trust); err != nil {
+		k.Wipe()
+		return nil, err
+	}
+	return k, nil
+}
+
+// trust verifies the header and the set of all objects, or what has changed since that was done.
+func (k *Keys) trust(x tx) error {
+	return k.use(func() error {
+		k.set.mu.Lock()
+		defer k.set.mu.Unlock()
+		return k.follow(x)
+	})
+}
+
+// SetPIN wraps the master key anew under pin, and clears that way's count of tries.
+func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error {
+	if err := k.alive(t); err != nil {
+		return err
+	}
+	if w < 0 || w >= ways {
+		return ck.CKR_USER_TYPE_INVALID
+	}
+	var s *static
+	err := t.be.view(func(x tx) (err error) {
+		s, err = t.readStatic(x)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fresh := newSlot(s)
+	kek := fresh.derive(pin)
+	defer locked.Free(kek)
+	return t.change(k, func(c *change) error {
+		b, err := fresh.wrap(s, w, kek, k.master())
+		if err != nil {
+			return err
+		}
+		if err := c.x.put(bHeader, keySlots[w], b); err != nil {
+			return err
+		}
+		n := readTries(c.x)
+		if n[w].cleared > n[w].counted {
+			n[w] = try{}
+		}
+		n[w].cleared = n[w].counted
+		return n.write(c.x)
+	})
+}
+
+// Reformat checks the SO PIN, counting as Unlock does, destroys every object and the user PIN, and makes a new master
+// key: C_InitToken on a token that is initialised. UUID and serial stay.
+func (t *Token) Reformat(f Format) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	a, master, err := t.enter(SO, f.SOPIN)
+	if err != nil {
+		return err
+	}
+	locked.Free(master)
+	n, err := t.founding(f)
+	if err != nil {
+		return err
+	}
+	defer n.keys.Wipe()
+	return t.be.replace(func(x tx) error {
+		s, err := t.readStatic(x)
+		if err == nil && s.era != a.s.era {
+			return fmt.Errorf("%w: the token was initialised anew meanwhile", ck.CKR_FUNCTION_FAILED)
+		}
+		return err
+	}, n.write)
+}
+
+// A founding is a token in the making: a new master key under the SO PIN, and no object.
+type founding struct {
+	s    *static
+	so   slot
+	keys *Keys
+}
+
+// check tests what was asked for.
+func (f *Format) check() error {
+	if f.MaxTries > 1<<31 || len(f.Label) > 1<<10 {
+		return fmt.Errorf("%w: a limit of %d tries, a label of %d bytes", ck.CKR_ARGUMENTS_BAD, f.MaxTries, len(f.Label))
+	}
+	_, err := parseKDF(f.KDF)
+	return err
+}
+
+// defaultTries is the limit where none is asked for.
+const defaultTries = 10
+
+// founding makes the keys of a new token. The caller wipes them.
+func (t *Token) founding(f Format) (*founding, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	cost, _ := parseKDF(f.KDF)
+	s := &static{uuid: t.raw, kdf: cost, relaxed: f.Relaxed, maxTries: uint32(f.MaxTries), label: f.Label}
+	if s.maxTries == 0 {
+		s.maxTries = defaultTries
+	}
+	random(s.era[:])
+	master := locked.Alloc(masterSize)
+	random(master)
+	so := newSlot(s)
+	kek := so.derive(f.SOPIN)
+	defer locked.Free(kek)
+	so, err := so.wrap(s, SO, kek, master)
+	if err != nil {
+		locked.Free(master)
+		return nil, err
+	}
+	k, err := newKeys(t, s, master)
+	return &founding{s, so, k}, err
+}
+
+// write writes the header of the new token.
+func (n *founding) write(x tx) error {
+	for _, kv := range [][2][]byte{
+		{keyStatic, n.s.encode()},
+		{keySlots[SO], n.so},
+		{keyFloor, be64(x.generation())},
+	} {
+		if err := x.put(bHeader, kv[0], kv[1]); err != nil {
+			return err
+		}
+	}
+	if err := (tries{}).write(x); err != nil {
+		return err
+	}
+	return n.keys.use(func() error { return x.put(bHeader, keyState, n.keys.sealState(x, &state{})) })
+}

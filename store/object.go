@@ -1,0 +1,245 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// Get reads an object. k may be nil: then only the public part comes back, unauthenticated. CKR_OBJECT_HANDLE_INVALID where
+// it is gone; CKR_DEVICE_ERROR where it was tampered with.
+func (t *Token) Get(k *Keys, id ID) (Record, error) {
+	if k == nil {
+		return t.getPublic(id)
+	}
+	if err := k.alive(t); err != nil {
+		return Record{}, err
+	}
+	var raw []byte
+	var is entry
+	err := t.be.view(func(x tx) error {
+		entries, err := k.trusted(x)
+		if err != nil {
+			return err
+		}
+		var there bool
+		is, there = entries[id]
+		if raw = slices.Clone(x.get(bObjects, id[:])); !there && raw == nil {
+			return ck.CKR_OBJECT_HANDLE_INVALID
+		} else if !there {
+			return tampered("object %s was added by something else than softcsp", id)
+		}
+		return nil
+	})
+	if err != nil {
+		return Record{}, err
+	}
+	return k.record(id, is, raw)
+}
+
+// getPublic reads the public part of an object.
+func (t *Token) getPublic(id ID) (r Record, err error) {
+	err = t.be.view(func(x tx) error {
+		if _, err := t.readStatic(x); err != nil {
+			return err
+		}
+		raw := x.get(bObjects, id[:])
+		if raw == nil {
+			return ck.CKR_OBJECT_HANDLE_INVALID
+		}
+		o, ok := parseBlob(raw)
+		if !ok {
+			return tampered("object %s is damaged", id)
+		}
+		if len(o.public) == 0 {
+			return ck.CKR_OBJECT_HANDLE_INVALID // a private object
+		}
+		r = Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}
+		return nil
+	})
+	return r, err
+}
+
+// trusted returns what there is to be, in x. It does not change while x lasts.
+func (k *Keys) trusted(x tx) (map[ID]entry, error) {
+	if err := k.trust(x); err != nil {
+		return nil, err
+	}
+	k.set.mu.Lock()
+	defer k.set.mu.Unlock()
+	if k.set.entries == nil {
+		return nil, ck.CKR_USER_NOT_LOGGED_IN
+	}
+	return k.set.entries, nil
+}
+
+// record opens an object that is to be in the state is.
+func (k *Keys) record(id ID, is entry, raw []byte) (Record, error) {
+	if raw == nil {
+		return Record{}, tampered("object %s was deleted by something else than softcsp", id)
+	}
+	o, ok := parseBlob(raw)
+	if !ok {
+		return Record{}, tampered("object %s is damaged", id)
+	}
+	if o.entry() != is {
+		return Record{}, tampered("object %s is not in the state that softcsp left it in: revision %d, expected %d", id, o.rev, is.rev)
+	}
+	sealed, err := k.open(id, &o)
+	if err != nil {
+		return Record{}, err
+	}
+	r := Record{ID: id, Rev: o.rev, Sealed: sealed}
+	if len(o.public) > 0 {
+		r.Public = bytes.Clone(o.public)
+	}
+	return r, nil
+}
+
+// All calls f with every object that k opens, in one transaction; with the public ones where k is nil. f owns Sealed. f
+// may be handed records that it knows by ID and Rev already: skip says so before they are opened. Neither may call the
+// token.
+func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) error {
+	if skip == nil {
+		skip = func(ID, uint64) bool { return false }
+	}
+	if k == nil {
+		return t.allPublic(skip, f)
+	}
+	if err := k.alive(t); err != nil {
+		return err
+	}
+	return t.be.view(func(x tx) error {
+		entries, err := k.trusted(x)
+		if err != nil {
+			return err
+		}
+		seen := 0
+		err = x.each(bObjects, nil, func(key, raw []byte) error {
+			if len(key) != len(ID{}) {
+				return tampered("an object has the damaged name %x", key)
+			}
+			id := ID(key)
+			is, there := entries[id]
+			if !there {
+				return tampered("object %s was added by something else than softcsp", id)
+			}
+			seen++
+			if skip(id, is.rev) {
+				return nil
+			}
+			r, err := k.record(id, is, raw)
+			if err != nil {
+				return err
+			}
+			return f(r)
+		})
+		if err != nil || seen == len(entries) {
+			return err
+		}
+		for id := range entries {
+			if x.get(bObjects, id[:]) == nil {
+				return tampered("object %s was deleted by something else than softcsp", id)
+			}
+		}
+		return tampered("%d objects, expected %d", seen, len(entries))
+	})
+}
+
+// allPublic calls f with every public object.
+func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) error {
+	return t.be.view(func(x tx) error {
+		if _, err := t.readStatic(x); err != nil {
+			return err
+		}
+		return x.each(bObjects, nil, func(key, raw []byte) error {
+			o, ok := parseBlob(raw)
+			if !ok || len(key) != len(ID{}) {
+				return tampered("object %x is damaged", key)
+			}
+			id := ID(key)
+			if len(o.public) == 0 || skip(id, o.rev) {
+				return nil
+			}
+			return f(Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)})
+		})
+	})
+}
+
+// Create adds objects in one durable transaction and returns their IDs and revisions in the records. Where it fails the
+// records are as they were.
+func (t *Token) Create(k *Keys, records ...*Record) error {
+	if err := k.alive(t); err != nil || len(records) == 0 {
+		return err
+	}
+	ids := make([]ID, len(records))
+	sealed := make([][]byte, len(records))
+	for i, r := range records {
+		random(ids[i][:])
+		var err error
+		if sealed[i], err = k.seal(ids[i], 1, r); err != nil {
+			return err
+		}
+	}
+	err := t.change(k, func(c *change) error {
+		for i, id := range ids {
+			if err := c.put(id, sealed[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, r := range records {
+		r.ID, r.Rev = ids[i], 1
+	}
+	return nil
+}
+
+// Update replaces an object of that revision: CKR_OBJECT_HANDLE_INVALID where it is gone. The new revision is in r. Where
+// another process has changed it since it answers ErrStale and changes nothing.
+func (t *Token) Update(k *Keys, r *Record) error {
+	if err := k.alive(t); err != nil {
+		return err
+	}
+	sealed, err := k.seal(r.ID, r.Rev+1, r)
+	if err != nil {
+		return err
+	}
+	err = t.change(k, func(c *change) error {
+		rev, err := c.revision(r.ID)
+		if err != nil {
+			return err
+		}
+		if rev != r.Rev {
+			return ErrStale
+		}
+		if err := c.leave(r.ID); err != nil {
+			return err
+		}
+		return c.put(r.ID, sealed)
+	})
+	if err == nil {
+		r.Rev++
+	}
+	return err
+}
+
+// Delete removes objects in one durable transaction: all of them, or none where one is gone already, which is
+// CKR_OBJECT_HANDLE_INVALID.
+func (t *Token) Delete(k *Keys, ids ...ID) error {
+	if err := k.alive(t); err != nil || len(ids) == 0 {
+		return err
+	}
+	return t.change(k, func(c *change) error {
+		for _, id := range ids {
+			if err := c.drop(id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

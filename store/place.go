@@ -1,0 +1,247 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+)
+
+// suffix is how the name of a token file ends.
+const suffix = ".token"
+
+// A Place is where tokens live: a directory, or the memory of this process.
+//
+// In a directory stand, for each token, <uuid>.token, which is the token, and .<uuid>.lock, by which processes share it and
+// which any of them makes anew; further "next", the UUID of the token that the next Format makes, and ".place", whose
+// word is counted up when a token is added.
+type Place struct {
+	dir string // "" for memory
+
+	mu     sync.Mutex
+	tokens map[string]*Token
+	next   string // where the directory does not keep it
+	stamp  atomic.Uint64
+	word   atomic.Pointer[word]
+}
+
+// OpenPlace opens the place that cfg names. It makes the directory where there is none (mode 0700).
+func OpenPlace(cfg *config.Config) (*Place, error) {
+	p := &Place{tokens: map[string]*Token{}, next: formatUUID(newUUID())}
+	if cfg.Store == "memory" {
+		return p, nil
+	}
+	p.dir = cfg.TokenDir
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return nil, dirError(p.dir, err)
+	}
+	if _, err := os.ReadDir(p.dir); err != nil {
+		return nil, dirError(p.dir, err)
+	}
+	if l, err := takeLock(p.file(".place"), false, true); err == nil && l != nil {
+		if w, err := mapWord(l.fd, &l.st, l.readOnly); err == nil {
+			p.word.Store(w)
+		}
+		l.release()
+	}
+	return p, nil
+}
+
+// dirError says what is wrong with the directory and what to do about it.
+func dirError(dir string, err error) error {
+	return fmt.Errorf("%w: the token directory %s cannot be opened: %v: let this user (uid %d) read and write it, or name "+
+		"another one with SOFTCSP_TOKENDIR", ck.CKR_FUNCTION_FAILED, dir, errors.Unwrap(err), os.Getuid())
+}
+
+// Close lets go of every token. Everything in a memory place is gone then.
+func (p *Place) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokens = map[string]*Token{}
+	p.word.Store(nil)
+	return nil
+}
+
+// file returns the path of a file of the directory.
+func (p *Place) file(name string) string { return filepath.Join(p.dir, name) }
+
+// List returns the UUIDs of the tokens there are, sorted, and of the token that the next Format will make, which is
+// the same in every process until then. A file that is not called like a token's is passed over; one that is called so
+// and is none is listed, and its Info says what is wrong with it.
+func (p *Place) List() (tokens []string, next string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.dir == "" {
+		return slices.Sorted(maps.Keys(p.tokens)), p.next, nil
+	}
+	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		return nil, "", dirError(p.dir, err)
+	}
+	for _, e := range entries {
+		uuid, ok := strings.CutSuffix(e.Name(), suffix)
+		if _, err := parseUUID(uuid); ok && err == nil && !e.IsDir() {
+			tokens = append(tokens, uuid)
+		}
+	}
+	slices.Sort(tokens)
+	return tokens, p.reserved(), nil
+}
+
+// reserved returns the UUID that the directory keeps for the next token, and makes one where there is none. Where it
+// cannot be kept it is this process's own.
+func (p *Place) reserved() string {
+	if uuid, ok := p.readNext(); ok {
+		return uuid
+	}
+	l, err := takeLock(p.file(".place"), true, true)
+	if err != nil {
+		return p.next
+	}
+	defer l.release()
+	if uuid, ok := p.readNext(); ok {
+		return uuid
+	}
+	if uuid, err := p.renewNext(); err == nil {
+		return uuid
+	}
+	return p.next
+}
+
+// readNext reads the UUID of the next token, and tests that there is no such token yet.
+func (p *Place) readNext() (string, bool) {
+	b, err := os.ReadFile(p.file("next"))
+	if err != nil {
+		return "", false
+	}
+	uuid := strings.TrimSpace(string(b))
+	if _, err := parseUUID(uuid); err != nil {
+		return "", false
+	}
+	_, err = os.Lstat(p.file(uuid + suffix))
+	return uuid, errors.Is(err, fs.ErrNotExist)
+}
+
+// renewNext keeps a new UUID for the next token. The caller has the place's lock.
+func (p *Place) renewNext() (string, error) {
+	uuid := formatUUID(newUUID())
+	fresh := p.file(".next")
+	if err := os.WriteFile(fresh, []byte(uuid+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	return uuid, os.Rename(fresh, p.file("next"))
+}
+
+// Stamp changes when a token is added to or removed from the place. It is cheap enough to ask in every C_GetSlotList.
+func (p *Place) Stamp() uint64 {
+	if p.dir == "" {
+		return p.stamp.Load()
+	}
+	// The directory's time tells of files that were copied here or removed, in steps of some milliseconds; the word of
+	// tokens that were made.
+	var st unix.Stat_t
+	_ = unix.Stat(p.dir, &st)
+	stamp := uint64(st.Mtim.Nano())
+	if w := p.word.Load(); w != nil {
+		stamp += w.load() * 0x9e3779b97f4a7c15 // an odd number: no count of tokens hides a step of the clock
+	}
+	return stamp
+}
+
+// Token opens a token by its UUID. The same *Token is returned each time.
+func (p *Place) Token(uuid string) (*Token, error) {
+	raw, err := parseUUID(uuid)
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if t := p.tokens[uuid]; t != nil {
+		return t, nil
+	}
+	if p.dir == "" {
+		return nil, ck.CKR_TOKEN_NOT_PRESENT
+	}
+	if _, err := os.Stat(p.file(uuid + suffix)); err != nil {
+		return nil, fileError(p.file(uuid+suffix), err)
+	}
+	t := newToken(raw, newBoltFile(p.dir, uuid))
+	p.tokens[uuid] = t
+	return t, nil
+}
+
+// Format makes a new token. uuid is the next one as List told it, or "" for whichever is next. Where another process was
+// faster it answers ErrExists.
+func (p *Place) Format(uuid string, f Format) (*Token, error) {
+	if uuid == "" {
+		var err error
+		if _, uuid, err = p.List(); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := parseUUID(uuid)
+	if err != nil {
+		return nil, err
+	}
+	if p.dir == "" {
+		return p.formatMemory(raw, f)
+	}
+	be := newBoltFile(p.dir, uuid)
+	t := newToken(raw, be)
+	n, err := t.founding(f)
+	if err != nil {
+		return nil, err
+	}
+	defer n.keys.Wipe()
+	l, err := takeLock(p.file(".place"), true, true)
+	if err != nil {
+		return nil, err
+	}
+	defer l.release()
+	if err := be.create(n.write); err != nil {
+		return nil, err
+	}
+	_, _ = p.renewNext() // where that fails List does it
+	if w := p.word.Load(); w != nil {
+		w.add()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tokens[uuid] = t
+	return t, nil
+}
+
+// formatMemory is Format in memory.
+func (p *Place) formatMemory(raw [16]byte, f Format) (*Token, error) {
+	t := newToken(raw, nil)
+	n, err := t.founding(f)
+	if err != nil {
+		return nil, err
+	}
+	defer n.keys.Wipe()
+	m, err := newMemory(n.write)
+	if err != nil {
+		return nil, err
+	}
+	t.be = m
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tokens[t.uuid] != nil {
+		return nil, ErrExists
+	}
+	p.tokens[t.uuid] = t
+	p.next = formatUUID(newUUID())
+	p.stamp.Add(1)
+	return t, nil
+}

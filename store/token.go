@@ -1,0 +1,88 @@
+package store
+
+import (
+	"strings"
+	"sync/atomic"
+)
+
+// A Token is one token.
+type Token struct {
+	uuid string
+	raw  [16]byte
+	be   backend
+
+	info    atomic.Pointer[knownInfo]
+	finds   finds // what is found without keys
+	journal journal
+}
+
+// A knownInfo is what everyone may know, in one generation.
+type knownInfo struct {
+	gen uint64
+	Info
+}
+
+// newToken returns the token of that name.
+func newToken(raw [16]byte, be backend) *Token {
+	return &Token{uuid: formatUUID(raw), raw: raw, be: be}
+}
+
+// serial returns the 16 digits that stand for a token in CK_TOKEN_INFO.
+func serial(uuid string) string { return strings.ReplaceAll(uuid, "-", "")[:16] }
+
+// Generation changes with each commit of any process. Asking for it is no system call.
+func (t *Token) Generation() uint64 { return t.be.generation() }
+
+// Info returns what everyone may know. It is kept in memory until the generation changes. Where the file is not a token of
+// softcsp, or of a version that this one does not read, it answers CKR_TOKEN_NOT_RECOGNIZED; where it is damaged
+// CKR_DEVICE_ERROR; where it is gone CKR_TOKEN_NOT_PRESENT.
+func (t *Token) Info() (Info, error) {
+	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
+		return i.Info, nil
+	}
+	known := &knownInfo{}
+	err := t.be.view(func(x tx) error {
+		s, err := t.readStatic(x)
+		if err != nil {
+			return err
+		}
+		left := readTries(x)
+		known.gen = x.generation()
+		known.Info = Info{
+			UUID:      t.uuid,
+			Serial:    serial(t.uuid),
+			Label:     s.label,
+			KDF:       s.kdf.String(),
+			Relaxed:   s.relaxed,
+			UserPIN:   x.get(bHeader, keySlots[User]) != nil,
+			UserTries: left[User].left(s.maxTries),
+			SOTries:   left[SO].left(s.maxTries),
+			MaxTries:  uint(s.maxTries),
+		}
+		return nil
+	})
+	if err != nil {
+		return Info{}, err
+	}
+	t.info.Store(known)
+	return known.Info, nil
+}
+
+// update runs f and commits what it wrote. f returns the objects that it touched, for the journal; done is called when the
+// commit is made, before anybody else sees it.
+func (t *Token) update(f func(tx) ([]ID, error), done func()) error {
+	var gen uint64
+	var ids []ID
+	return t.be.update(func(x tx) (err error) {
+		if ids, err = f(x); err != nil {
+			return err
+		}
+		gen = x.generation() + 1
+		return writeJournal(x, gen, ids)
+	}, func() {
+		if done != nil {
+			done()
+		}
+		t.journal.push(gen, ids)
+	})
+}
