@@ -16,7 +16,7 @@ type Param struct {
 }
 
 // NewParam makes a Param over the bytes of a structure. follow returns the n bytes at an address of the caller's
-// memory; it may be nil for a structure without pointers.
+// memory, or nil where there can be none; follow itself may be nil for a structure without pointers.
 func NewParam(data []byte, follow func(address uint64, n uint) []byte) Param {
 	return Param{data: data, follow: follow}
 }
@@ -92,7 +92,9 @@ func (p *Param) at(addr uint64, n uint) []byte {
 		p.bad = true
 		return nil
 	}
-	return p.follow(addr, n)
+	b := p.follow(addr, n)
+	p.bad = b == nil
+	return b
 }
 
 // Done returns nil if every read was good and the whole parameter was read, and CKR_MECHANISM_PARAM_INVALID otherwise.

@@ -24,6 +24,8 @@ var outputs = []struct {
 	{"ck/zconst.go", writeConstants},
 	{"ck/zcryptoki.go", writeInterface},
 	{"include/softcsp/cryptoki.h", writeHeader},
+	{"p11shim/stubs.c", writeStubs},
+	{"p11shim/zentry.go", writeEntries},
 }
 
 func main() {

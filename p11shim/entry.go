@@ -1,0 +1,221 @@
+package main
+
+// #include "../include/softcsp/cryptoki.h"
+import "C"
+
+import (
+	"unsafe"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// The entry points whose arguments do not say what they mean. The others are in zentry.go.
+
+//export goC_Initialize
+func goC_Initialize(pInitArgs uintptr) uintptr {
+	return call("C_Initialize", func(*frame) error {
+		if pInitArgs == 0 {
+			return module.Initialize(ck.InitArgs{})
+		}
+		need(pInitArgs)
+		c := (*C.CK_C_INITIALIZE_ARGS)(pointer(pInitArgs))
+		given := 0
+		for _, callback := range []bool{c.CreateMutex != nil, c.DestroyMutex != nil, c.LockMutex != nil, c.UnlockMutex != nil} {
+			if callback {
+				given++
+			}
+		}
+		if given != 0 && given != 4 { // §5.4.1: all or none
+			return ck.CKR_ARGUMENTS_BAD
+		}
+		args := ck.InitArgs{Callbacks: given == 4, Flags: ck.Flags(c.flags)}
+		if at := address(&c.pReserved); at != 0 {
+			args.Reserved = inText(at)
+		}
+		return module.Initialize(args)
+	})
+}
+
+//export goC_Finalize
+func goC_Finalize(pReserved uintptr) uintptr {
+	return call("C_Finalize", func(*frame) error {
+		if pReserved != 0 {
+			return ck.CKR_ARGUMENTS_BAD
+		}
+		return module.Finalize()
+	})
+}
+
+//export goC_GetSlotList
+func goC_GetSlotList(tokenPresent, pSlotList, pulCount uintptr) uintptr {
+	return call("C_GetSlotList", func(*frame) error {
+		need(pulCount)
+		list, err := module.GetSlotList(byte(tokenPresent) != 0)
+		if err != nil {
+			return err
+		}
+		return putList(pSlotList, pulCount, list)
+	})
+}
+
+//export goC_GetMechanismList
+func goC_GetMechanismList(slotID, pMechanismList, pulCount uintptr) uintptr {
+	return call("C_GetMechanismList", func(*frame) error {
+		need(pulCount)
+		list, err := module.GetMechanismList(ck.SlotID(slotID))
+		if err != nil {
+			return err
+		}
+		return putList(pMechanismList, pulCount, list)
+	})
+}
+
+//export goC_InitToken
+func goC_InitToken(slotID, pPin, ulPinLen, pLabel uintptr) uintptr {
+	return call("C_InitToken", func(*frame) error {
+		const labelLength = 32
+		need(pLabel)
+		return module.InitToken(ck.SlotID(slotID), inBytes(pPin, ulPinLen), inBytes(pLabel, labelLength))
+	})
+}
+
+//export goC_OpenSession
+func goC_OpenSession(slotID, flags, pApplication, notify, phSession uintptr) uintptr {
+	return call("C_OpenSession", func(*frame) error {
+		need(phSession)
+		session, err := module.OpenSession(ck.SlotID(slotID), ck.Flags(flags))
+		if err == nil {
+			put(phSession, session)
+		}
+		return err
+	})
+}
+
+//export goC_GetAttributeValue
+func goC_GetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintptr {
+	return call("C_GetAttributeValue", func(f *frame) error {
+		all := rows(pTemplate, ulCount)
+		f.buffers = appendBuffers(f.buffers[:0], all, 0)
+		err := module.GetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.buffers)
+		switch ck.Code(err) {
+		case ck.CKR_OK, ck.CKR_ATTRIBUTE_SENSITIVE, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CKR_BUFFER_TOO_SMALL: // §5.7.5: every row is answered
+			putBuffers(all, f.buffers)
+		}
+		return err
+	})
+}
+
+// appendBuffers appends what the rows of a C_GetAttributeValue ask for. In an array of attributes the types are an answer,
+// and what they are before is the caller's business.
+func appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, depth int) []ck.AttributeBuffer {
+	for i := range all {
+		row := &all[i]
+		b := ck.AttributeBuffer{Type: ck.AttributeType(row._type)}
+		if at, length := address(&row.pValue), uintptr(row.ulValueLen); at != 0 {
+			b.Buffer = ck.Into(inBytes(at, length))
+			if ck.IsTemplate(b.Type) && depth < 2 {
+				b.Sub = appendBuffers(nil, rows(at, length/unsafe.Sizeof(*row)), depth+1)
+			}
+		}
+		b.N = uint(row.ulValueLen)
+		t = append(t, b)
+	}
+	return t
+}
+
+// putBuffers answers the rows.
+func putBuffers(all []C.CK_ATTRIBUTE, answers []ck.AttributeBuffer) {
+	for i := range answers {
+		a, row := &answers[i], &all[i]
+		row._type = C.CK_ATTRIBUTE_TYPE(a.Type)
+		row.ulValueLen = C.CK_ULONG(a.N)
+		if len(a.Sub) != 0 {
+			putBuffers(rows(address(&row.pValue), uintptr(len(a.Sub))), a.Sub)
+		}
+	}
+}
+
+//export goC_FindObjects
+func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintptr) uintptr {
+	return call("C_FindObjects", func(*frame) error {
+		need(pulObjectCount)
+		var out []ck.ObjectHandle
+		if ulMaxObjectCount != 0 {
+			need(phObject)
+			if ulMaxObjectCount > most/8 {
+				return ck.CKR_ARGUMENTS_BAD
+			}
+			out = unsafe.Slice((*ck.ObjectHandle)(pointer(phObject)), ulMaxObjectCount)
+		}
+		n, err := module.FindObjects(ck.SessionHandle(hSession), out)
+		if err == nil {
+			put(pulObjectCount, uint(n))
+		}
+		return err
+	})
+}
+
+//export goC_GenerateRandom
+func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
+	return call("C_GenerateRandom", func(*frame) error {
+		return module.GenerateRandom(ck.SessionHandle(hSession), inBytes(pRandomData, ulRandomLen))
+	})
+}
+
+//export goC_DeriveKey
+func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey uintptr) uintptr {
+	return call("C_DeriveKey", func(f *frame) error {
+		need(phKey)
+		f.handle = ck.ObjectHandle(get(phKey))
+		err := module.DeriveKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hBaseKey),
+			f.inTemplate(0, pTemplate, ulAttributeCount), &f.handle)
+		if err == nil {
+			put(phKey, f.handle)
+		}
+		return err
+	})
+}
+
+//export goC_WaitForSlotEvent
+func goC_WaitForSlotEvent(flags, pSlot, pReserved uintptr) uintptr {
+	return call("C_WaitForSlotEvent", func(*frame) error {
+		need(pSlot)
+		if pReserved != 0 {
+			return ck.CKR_ARGUMENTS_BAD
+		}
+		slot, err := module.WaitForSlotEvent(ck.Flags(flags))
+		if err == nil {
+			put(pSlot, slot)
+		}
+		return err
+	})
+}
+
+//export goC_SignMessageNext
+func goC_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
+	return call("C_SignMessageNext", func(f *frame) error {
+		session, parameter, data := ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen)
+		if pulSignatureLen == 0 { // §5.14.4: more of the message follows
+			return module.SignMessageNext(session, parameter, data, nil)
+		}
+		return f.putLength(module.SignMessageNext(session, parameter, data, f.outBuffer(pSignature, pulSignatureLen)))
+	})
+}
+
+//export goC_AsyncComplete
+func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
+	return call("C_AsyncComplete", func(*frame) error {
+		need(pResult)
+		c := (*C.CK_ASYNC_DATA)(pointer(pResult))
+		var data ck.AsyncData
+		if at := *(*uintptr)(unsafe.Pointer(&c.pValue)); at != 0 {
+			data.Value = ck.Into(inBytes(at, uintptr(c.ulValue)))
+		}
+		err := module.AsyncComplete(ck.SessionHandle(hSession), inText(pFunctionName), &data)
+		if err == nil || ck.Code(err) == ck.CKR_BUFFER_TOO_SMALL {
+			c.ulValue = C.CK_ULONG(data.Value.N)
+			c.hObject, c.hAdditionalObject = C.CK_OBJECT_HANDLE(data.Object), C.CK_OBJECT_HANDLE(data.AdditionalObject)
+		}
+		return err
+	})
+}

@@ -1,0 +1,276 @@
+// Command p11shim is the C boundary of libsoftcsp.so: it turns C memory into Go values, calls the token, and turns the
+// results back. It holds no policy and no cryptography, and is the one package that imports "C" and unsafe.
+//
+// What C passes arrives as numbers and becomes a pointer only after it was looked at. What the token sees of C memory is
+// valid during the call. No panic crosses the boundary. The symbols that applications see are C functions (stubs.c),
+// which call the functions named goC_ here, or, in a forked child, a fresh copy of the library (fork.c).
+package main
+
+// #include "../include/softcsp/cryptoki.h"
+import "C"
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"unsafe"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/token"
+)
+
+// module is the one global variable: a loaded library has one state.
+var module = token.New()
+
+func main() {}
+
+const (
+	least    = 4096    // no pointer is lower: the first page is never mapped
+	most     = 1 << 47 // no memory is longer than an address space
+	mostRows = 1 << 16 // of a template, generously
+)
+
+// A frame is what a call converts its arguments into. Frames are reused, so that a call allocates nothing.
+type frame struct {
+	out       ck.Buffer
+	outLength uintptr // where the length of out goes
+	mechanism ck.Mechanism
+	param     ck.Param
+	templates [2][]ck.Attribute
+	buffers   []ck.AttributeBuffer
+	handle    ck.ObjectHandle
+}
+
+var frames = sync.Pool{New: func() any { return new(frame) }}
+
+// call runs one entry point. It is the only place where an error becomes a number, and where one is logged. A fault in
+// memory that the caller named is a panic too, as long as it is Go that touches it.
+func call(name string, f func(*frame) error) (rv uintptr) {
+	debug.SetPanicOnFault(true)
+	defer func() {
+		if p := recover(); p != nil {
+			rv = uintptr(panicked(name, p))
+		}
+	}()
+	fr := frames.Get().(*frame)
+	err := f(fr)
+	frames.Put(fr)
+	if log := module.Log(); log != nil {
+		logCall(log, name, err)
+	}
+	return uintptr(ck.Code(err))
+}
+
+func logCall(log *slog.Logger, name string, err error) {
+	level := slog.LevelDebug
+	if err != nil && ck.Code(err) != ck.CKR_BUFFER_TOO_SMALL {
+		level = slog.LevelInfo
+	}
+	if !log.Enabled(context.Background(), level) {
+		return
+	}
+	if err == nil {
+		log.Log(context.Background(), level, name)
+		return
+	}
+	log.Log(context.Background(), level, name, "rv", ck.Code(err).String(), "error", err.Error())
+}
+
+// panicked is what a call returns that panicked: the code that a conversion panicked with; CKR_ARGUMENTS_BAD for a fault in
+// memory, which can only be the caller's; CKR_GENERAL_ERROR for anything else.
+func panicked(name string, p any) ck.RV {
+	if rv, ok := p.(ck.RV); ok {
+		if log := module.Log(); log != nil {
+			logCall(log, name, rv)
+		}
+		return rv
+	}
+	rv, what := ck.CKR_GENERAL_ERROR, "panic"
+	if fault, ok := p.(interface{ Addr() uintptr }); ok {
+		rv, what = ck.CKR_ARGUMENTS_BAD, fmt.Sprintf("fault at %#x", fault.Addr())
+	} else if err, ok := p.(runtime.Error); ok {
+		what = err.Error()
+	}
+	if log := module.Log(); log != nil {
+		log.Error(name, "rv", rv.String(), "error", what, "at", trace())
+	} else {
+		fmt.Fprintf(os.Stderr, "softcsp: %s: %v: %s at %s\n", name, rv, what, trace())
+	}
+	return rv
+}
+
+// trace tells where a panic came from: functions and lines, none of their arguments.
+func trace() string {
+	var pc [16]uintptr
+	var s strings.Builder
+	for frames := runtime.CallersFrames(pc[:runtime.Callers(4, pc[:])]); ; {
+		f, more := frames.Next()
+		fmt.Fprintf(&s, " %s:%d", f.Function, f.Line)
+		if !more {
+			return s.String()[1:]
+		}
+	}
+}
+
+// pointer makes an address a pointer. Nothing that is not at least least may become one: the collector takes small
+// numbers in pointers for corruption.
+func pointer(addr uintptr) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }
+
+// need panics unless addr can be a pointer to a result.
+func need(addr uintptr) {
+	if addr < least {
+		panic(ck.CKR_ARGUMENTS_BAD)
+	}
+}
+
+// put stores a result.
+func put[T ~uint](addr uintptr, v T) { *(*T)(pointer(addr)) = v }
+
+// get reads a number.
+func get(addr uintptr) uintptr { return *(*uintptr)(pointer(addr)) }
+
+var empty = []byte{}
+
+// inBytes is the n bytes at addr: nil for NULL, a view of the caller's memory otherwise.
+func inBytes(addr, n uintptr) []byte {
+	switch {
+	case n == 0 && addr == 0:
+		return nil
+	case n == 0:
+		return empty
+	case addr < least || n > most || addr > most-n:
+		panic(ck.CKR_ARGUMENTS_BAD)
+	}
+	return unsafe.Slice((*byte)(pointer(addr)), n)
+}
+
+// inText is the C string at addr.
+func inText(addr uintptr) string {
+	need(addr)
+	const longest = 1 << 16
+	for n := range uintptr(longest) {
+		if *(*byte)(pointer(addr + n)) == 0 {
+			return string(inBytes(addr, n))
+		}
+	}
+	panic(ck.CKR_ARGUMENTS_BAD)
+}
+
+// rows is the n rows of the template at addr.
+func rows(addr, n uintptr) []C.CK_ATTRIBUTE {
+	if n == 0 {
+		return nil
+	}
+	if addr < least || n > mostRows {
+		panic(ck.CKR_ARGUMENTS_BAD)
+	}
+	return unsafe.Slice((*C.CK_ATTRIBUTE)(pointer(addr)), n)
+}
+
+// address is the number in a field that C declares as a pointer; it need not be one.
+func address(p *C.CK_VOID_PTR) uintptr { return *(*uintptr)(unsafe.Pointer(p)) }
+
+// inTemplate is the n attributes at addr, in the k-th scratch of the frame.
+func (f *frame) inTemplate(k int, addr, n uintptr) []ck.Attribute {
+	if n == 0 {
+		return nil
+	}
+	f.templates[k] = appendAttributes(f.templates[k][:0], addr, n, 0)
+	return f.templates[k]
+}
+
+// appendAttributes appends n attributes at addr. Arrays of attributes become their encoding.
+func appendAttributes(t []ck.Attribute, addr, n uintptr, depth int) []ck.Attribute {
+	all := rows(addr, n)
+	for i := range all {
+		row := &all[i]
+		typ := ck.AttributeType(row._type)
+		at, length := address(&row.pValue), uintptr(row.ulValueLen)
+		if !ck.IsTemplate(typ) || at == 0 {
+			t = append(t, ck.Attribute{Type: typ, Value: inBytes(at, length)})
+			continue
+		}
+		if length%unsafe.Sizeof(*row) != 0 || depth > 2 {
+			panic(ck.CKR_ATTRIBUTE_VALUE_INVALID)
+		}
+		nested := appendAttributes(nil, at, length/unsafe.Sizeof(*row), depth+1)
+		t = append(t, ck.Attribute{Type: typ, Value: ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(nested)), nested)})
+	}
+	return t
+}
+
+// follow is how the parameter of a mechanism reaches what it points to.
+var follow = func(addr uint64, n uint) []byte {
+	if addr < least || n > most || addr > most-uint64(n) {
+		return nil
+	}
+	return unsafe.Slice((*byte)(pointer(uintptr(addr))), n)
+}
+
+// inMechanismOrNil is the mechanism at addr, nil for NULL.
+func (f *frame) inMechanismOrNil(addr uintptr) *ck.Mechanism {
+	if addr == 0 {
+		return nil
+	}
+	return f.inMechanism(addr)
+}
+
+// inMechanism is the mechanism at addr.
+func (f *frame) inMechanism(addr uintptr) *ck.Mechanism {
+	need(addr)
+	m := (*C.CK_MECHANISM)(pointer(addr))
+	at, length := address(&m.pParameter), uintptr(m.ulParameterLen)
+	if length != 0 && at == 0 {
+		panic(ck.CKR_MECHANISM_PARAM_INVALID)
+	}
+	f.mechanism = ck.Mechanism{Type: ck.MechanismType(m.mechanism), Param: ck.NewParam(inBytes(at, length), follow)}
+	return &f.mechanism
+}
+
+// inParameter is the parameter of a message.
+func (f *frame) inParameter(addr, n uintptr) *ck.Param {
+	f.param = ck.NewParam(inBytes(addr, n), follow)
+	return &f.param
+}
+
+// outBuffer is the caller's buffer: NULL is a length query.
+func (f *frame) outBuffer(addr, length uintptr) *ck.Buffer {
+	need(length)
+	f.outLength = length
+	f.out = ck.Buffer{}
+	if addr != 0 {
+		f.out = ck.Into(inBytes(addr, get(length)))
+	}
+	return &f.out
+}
+
+// putLength tells the caller how long the output is, or must be.
+func (f *frame) putLength(err error) error {
+	if err == nil || ck.Code(err) == ck.CKR_BUFFER_TOO_SMALL {
+		put(f.outLength, f.out.N)
+	}
+	return err
+}
+
+// putList is the two-call convention for arrays of numbers.
+func putList[T ~uint](addr, count uintptr, list []T) error {
+	n := uintptr(len(list))
+	room := get(count)
+	put(count, uint(n))
+	switch {
+	case addr == 0:
+		return nil
+	case room < n:
+		return ck.CKR_BUFFER_TOO_SMALL
+	case n == 0:
+		return nil
+	}
+	need(addr)
+	copy(unsafe.Slice((*T)(pointer(addr)), n), list)
+	return nil
+}
