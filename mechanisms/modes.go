@@ -1,6 +1,7 @@
 package mechanisms
 
 import (
+	"crypto/aes"
 	"crypto/cipher"
 	"crypto/subtle"
 	"reflect"
@@ -84,15 +85,26 @@ func cbc(open opener, readIV ivReader, pad bool) pair {
 	}
 }
 
-// newCBC makes the chaining. That of AES holds a copy of the expanded key.
+// aesType is the type of Go's AES. Its modes hold a copy of the expanded key, where those of other ciphers hold the cipher.
+var aesType = func() reflect.Type {
+	b, err := aes.NewCipher(make([]byte, 16))
+	if err != nil {
+		panic(err)
+	}
+	return reflect.TypeOf(b)
+}()
+
+// newCBC makes the chaining, erasably where it holds key bytes. Small objects stay out of secret.Do where they may: the
+// runtime keeps a list of what it erases for each span, and is slow where that is long.
 func newCBC(b cipher.Block, iv []byte, decrypt bool) (mode cipher.BlockMode) {
-	secret.Do(func() {
-		if decrypt {
-			mode = cipher.NewCBCDecrypter(b, iv)
-		} else {
-			mode = cipher.NewCBCEncrypter(b, iv)
-		}
-	})
+	start := cipher.NewCBCEncrypter
+	if decrypt {
+		start = cipher.NewCBCDecrypter
+	}
+	if reflect.TypeOf(b) != aesType {
+		return start(b, iv)
+	}
+	secret.Do(func() { mode = start(b, iv) })
 	return mode
 }
 
@@ -173,6 +185,9 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 	clear(dst[n:])
 	return n, nil
 }
+
+// Inexact reports whether padding decides how long the output is.
+func (c *blockCipher) Inexact() bool { return c.pad && c.decrypt }
 
 func (c *blockCipher) UpdateLen(n int) int {
 	n += c.n

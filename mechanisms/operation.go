@@ -82,8 +82,9 @@ func (d *Derived) Wipe() {
 	d.Attributes = d.Attributes[:0]
 }
 
-// An Inexact cipher is one whose WholeLen is a bound: what it writes may be shorter.
+// An Inexact cipher may be one whose WholeLen is a bound: what it writes may be shorter.
 type Inexact interface {
 	Cipher
-	Inexact()
+	// Inexact reports whether it is.
+	Inexact() bool
 }

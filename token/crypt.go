@@ -80,7 +80,7 @@ func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer
 
 // wholeShort does an operation whose output is at most need bytes, and may be no longer than a buffer that is shorter.
 func (op *operation) wholeShort(need int, data []byte, out *ck.Buffer) error {
-	if _, ok := op.cipher.(mechanisms.Inexact); !ok {
+	if c, ok := op.cipher.(mechanisms.Inexact); !ok || !c.Inexact() {
 		out.N = uint(need)
 		return ck.CKR_BUFFER_TOO_SMALL
 	}
