@@ -101,8 +101,8 @@ func attr(t ck.AttributeType, v any) ck.Attribute {
 	panic("no such value")
 }
 
-// aesKey is a template of an AES key that can do everything.
-func aesKey(token bool, label string, more ...ck.Attribute) []ck.Attribute {
+// aesTemplate is a template of an AES key that can do everything.
+func aesTemplate(token bool, label string, more ...ck.Attribute) []ck.Attribute {
 	return append([]ck.Attribute{
 		attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_AES), attr(ck.CKA_TOKEN, token), attr(ck.CKA_LABEL, label),
 		attr(ck.CKA_VALUE, bytes.Repeat([]byte{7}, 32)), attr(ck.CKA_ENCRYPT, true), attr(ck.CKA_DECRYPT, true),
@@ -215,16 +215,16 @@ func TestLockout(t *testing.T) {
 func TestObjects(t *testing.T) {
 	m, slot := newToken(t)
 	public := open(t, m, slot, true)
-	_, err := m.CreateObject(public, aesKey(true, "k"))
+	_, err := m.CreateObject(public, aesTemplate(true, "k"))
 	want(t, "token key without login", err, ck.CKR_USER_NOT_LOGGED_IN)
-	_, err = m.CreateObject(public, aesKey(false, "k", attr(ck.CKA_PRIVATE, true)))
+	_, err = m.CreateObject(public, aesTemplate(false, "k", attr(ck.CKA_PRIVATE, true)))
 	want(t, "private key without login", err, ck.CKR_USER_NOT_LOGGED_IN)
 	must(t, m.Login(public, ck.CKU_USER, []byte(userPIN)))
-	session, err := m.CreateObject(public, aesKey(false, "session"))
+	session, err := m.CreateObject(public, aesTemplate(false, "session"))
 	must(t, err)
-	stored, err := m.CreateObject(public, aesKey(true, "stored"))
+	stored, err := m.CreateObject(public, aesTemplate(true, "stored"))
 	must(t, err)
-	open, err := m.CreateObject(public, aesKey(true, "open", attr(ck.CKA_PRIVATE, false)))
+	open, err := m.CreateObject(public, aesTemplate(true, "open", attr(ck.CKA_PRIVATE, false)))
 	must(t, err)
 	for label, h := range map[string]ck.ObjectHandle{"session": session, "stored": stored, "open": open} {
 		if got := find(t, m, public, attr(ck.CKA_LABEL, label)); len(got) != 1 || got[0] != h {
@@ -266,7 +266,7 @@ func TestEncrypt(t *testing.T) {
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
 	for _, token := range []bool{false, true} {
-		k, err := m.CreateObject(s, aesKey(token, "k"))
+		k, err := m.CreateObject(s, aesTemplate(token, "k"))
 		must(t, err)
 		iv := bytes.Repeat([]byte{1}, 16)
 		mech := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_CBC_PAD, Param: ck.NewParam(iv, nil)} }

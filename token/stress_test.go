@@ -60,7 +60,7 @@ func stressRound(m *Module, slot ck.SlotID, n int, check func(string, error) boo
 		check("Login", m.Login(s, ck.CKU_USER, []byte(userPIN)))
 		return
 	}
-	k, err := m.CreateObject(s, aesKey(n == 1, "stress"))
+	k, err := m.CreateObject(s, aesTemplate(n == 1, "stress"))
 	if !check("CreateObject", err) {
 		return
 	}
