@@ -12,14 +12,14 @@ import (
 
 // capi are the rows. They take any secret key as base data, hence no Keys. The sizes are those of the keys made, in bits.
 var capi = []Mechanism{
-	{Type: ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY, Min: 8, Max: 1024, Derive: deriveCAPI},
-	{Type: ck.CKM_SOFTCSP_MD2_CRYPT_DERIVE_KEY, Min: 8, Max: 256, Derive: deriveNamed(CALG_MD2)},
-	{Type: ck.CKM_SOFTCSP_MD4_CRYPT_DERIVE_KEY, Min: 8, Max: 256, Derive: deriveNamed(CALG_MD4)},
-	{Type: ck.CKM_SOFTCSP_MD5_CRYPT_DERIVE_KEY, Min: 8, Max: 256, Derive: deriveNamed(CALG_MD5)},
-	{Type: ck.CKM_SOFTCSP_SHA1_CRYPT_DERIVE_KEY, Min: 8, Max: 320, Derive: deriveNamed(CALG_SHA1)},
-	{Type: ck.CKM_SOFTCSP_SHA256_CRYPT_DERIVE_KEY, Min: 8, Max: 512, Derive: deriveNamed(CALG_SHA_256)},
-	{Type: ck.CKM_SOFTCSP_SHA384_CRYPT_DERIVE_KEY, Min: 8, Max: 768, Derive: deriveNamed(CALG_SHA_384)},
-	{Type: ck.CKM_SOFTCSP_SHA512_CRYPT_DERIVE_KEY, Min: 8, Max: 1024, Derive: deriveNamed(CALG_SHA_512)},
+	{Type: ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY, Min: 8, Max: 1024, FromDigest: true, Derive: deriveCAPI},
+	{Type: ck.CKM_SOFTCSP_MD2_CRYPT_DERIVE_KEY, Min: 8, Max: 256, FromDigest: true, Derive: deriveNamed(CALG_MD2)},
+	{Type: ck.CKM_SOFTCSP_MD4_CRYPT_DERIVE_KEY, Min: 8, Max: 256, FromDigest: true, Derive: deriveNamed(CALG_MD4)},
+	{Type: ck.CKM_SOFTCSP_MD5_CRYPT_DERIVE_KEY, Min: 8, Max: 256, FromDigest: true, Derive: deriveNamed(CALG_MD5)},
+	{Type: ck.CKM_SOFTCSP_SHA1_CRYPT_DERIVE_KEY, Min: 8, Max: 320, FromDigest: true, Derive: deriveNamed(CALG_SHA1)},
+	{Type: ck.CKM_SOFTCSP_SHA256_CRYPT_DERIVE_KEY, Min: 8, Max: 512, FromDigest: true, Derive: deriveNamed(CALG_SHA_256)},
+	{Type: ck.CKM_SOFTCSP_SHA384_CRYPT_DERIVE_KEY, Min: 8, Max: 768, FromDigest: true, Derive: deriveNamed(CALG_SHA_384)},
+	{Type: ck.CKM_SOFTCSP_SHA512_CRYPT_DERIVE_KEY, Min: 8, Max: 1024, FromDigest: true, Derive: deriveNamed(CALG_SHA_512)},
 }
 
 // CKA_SOFTCSP_BASE_HASH is the base hash value of a key that provider 0 made, as SessionKey.AppendBaseHash writes it. It
