@@ -80,7 +80,7 @@ var attributeCertificate = part{"X.509 attribute certificate", []attribute{
 	{ck.CKA_AC_ISSUER, octets, modifiable, 0},
 	{ck.CKA_SERIAL_NUMBER, octets, modifiable, 0},
 	{ck.CKA_ATTR_TYPES, octets, modifiable, 0},
-	{ck.CKA_VALUE, octets, mustCreate | valueOrURL, 0},
+	{ck.CKA_VALUE, octets, mustCreate, 0},
 }}
 
 // key is section 4.8.

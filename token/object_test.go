@@ -52,6 +52,9 @@ func same(t testing.TB, a, b *Object) {
 	}
 	for i := range a.table.rows {
 		var x, y [ulongSize]byte
+		if a.table.rows[i].kind == uniqueID {
+			continue // the maker's, not encoded
+		}
 		if !bytes.Equal(a.value(i, &x), b.value(i, &y)) {
 			t.Fatalf("%v differs", a.table.rows[i].Type)
 		}
@@ -115,15 +118,15 @@ func TestDecodeWithoutLogin(t *testing.T) {
 	}
 	for _, a := range []ck.AttributeType{ck.CKA_VALUE, ck.CKA_CHECK_VALUE} {
 		row := ck.AttributeBuffer{Type: a}
-		refused(t, a.String(), p.read(&row), ck.CKR_ATTRIBUTE_SENSITIVE)
+		want(t, a.String(), p.read(&row), ck.CKR_ATTRIBUTE_SENSITIVE)
 		if p.matches(rows(a, "")) {
 			t.Errorf("%v matches nothing", a)
 		}
 	}
 	_, err = p.changed(rows(ck.CKA_LABEL, "other"), false)
-	refused(t, "change", err, ck.CKR_USER_NOT_LOGGED_IN)
+	want(t, "change", err, ck.CKR_USER_NOT_LOGGED_IN)
 	_, err = build(copyOf(p))
-	refused(t, "copy", err, ck.CKR_USER_NOT_LOGGED_IN)
+	want(t, "copy", err, ck.CKR_USER_NOT_LOGGED_IN)
 }
 
 func TestDecodeDamaged(t *testing.T) {
@@ -154,7 +157,7 @@ func TestDecodeDamaged(t *testing.T) {
 	} {
 		before := locked.Usage().Live
 		_, err := decode(c.public, lockedCopy(c.sealed))
-		refused(t, c.what, err, ck.CKR_DEVICE_ERROR)
+		want(t, c.what, err, ck.CKR_DEVICE_ERROR)
 		if live := locked.Usage().Live; live != before {
 			t.Errorf("%s: %d locked blocks more", c.what, live-before)
 		}
@@ -182,32 +185,32 @@ func TestRead(t *testing.T) {
 		{closed, mechanisms.CKA_SOFTCSP_BASE_HASH, ck.CKR_ATTRIBUTE_TYPE_INVALID}, {closed, ck.CKA_MODULUS, ck.CKR_ATTRIBUTE_TYPE_INVALID},
 		{des, ck.CKA_VALUE_LEN, ck.CKR_ATTRIBUTE_TYPE_INVALID}, {cert, ck.CKA_SENSITIVE, ck.CKR_ATTRIBUTE_TYPE_INVALID},
 		{cert, ck.CKA_VALUE, "certificate"}, {cert, ck.CKA_NAME_HASH_ALGORITHM, ck.CKM_SHA_1}, {cert, ck.CKA_CERTIFICATE_CATEGORY, 0},
-		{cert, ck.CKA_CHECK_VALUE, []byte{0xf9, 0x9d, 0x91}}, {cert, ck.CKA_CERTIFICATE_TYPE, ck.CKC_X_509}, {cert, ck.CKA_ISSUER, ""},
+		{cert, ck.CKA_CHECK_VALUE, []byte{0x73, 0x5a, 0xd5}}, {cert, ck.CKA_CERTIFICATE_TYPE, ck.CKC_X_509}, {cert, ck.CKA_ISSUER, ""},
 	} {
 		what := fmt.Sprint(c.o.class(), " ", c.t)
 		query := ck.AttributeBuffer{Type: c.t}
 		err := c.o.read(&query)
 		if rv, ok := c.want.(ck.RV); ok {
-			refused(t, what, err, rv)
+			want(t, what, err, rv)
 			if query.N != ck.UnavailableInformation {
 				t.Errorf("%s: length %d", what, query.N)
 			}
 			continue
 		}
-		want := rows(c.t, c.want)[0].Value
-		if err != nil || query.N != uint(len(want)) {
+		exact := rows(c.t, c.want)[0].Value
+		if err != nil || query.N != uint(len(exact)) {
 			t.Errorf("%s: query: %v, length %d", what, err, query.N)
 		}
-		data := bytes.Repeat([]byte{0xaa}, len(want)+1)
+		data := bytes.Repeat([]byte{0xaa}, len(exact)+1)
 		row := ck.AttributeBuffer{Type: c.t, Buffer: ck.Into(data)}
-		if err := c.o.read(&row); err != nil || !bytes.Equal(data[:row.N], want) || data[len(want)] != 0xaa {
-			t.Errorf("%s: %v, %x, want %x", what, err, data, want)
+		if err := c.o.read(&row); err != nil || !bytes.Equal(data[:row.N], exact) || data[len(exact)] != 0xaa {
+			t.Errorf("%s: %v, %x, want %x", what, err, data, exact)
 		}
-		if len(want) == 0 {
+		if len(exact) == 0 {
 			continue
 		}
-		row = ck.AttributeBuffer{Type: c.t, Buffer: ck.Into(data[:len(want)-1])}
-		refused(t, what, c.o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
+		row = ck.AttributeBuffer{Type: c.t, Buffer: ck.Into(data[:len(exact)-1])}
+		want(t, what, c.o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
 		if row.N != ck.UnavailableInformation {
 			t.Errorf("%s: length %d in a short buffer", what, row.N)
 		}
@@ -221,7 +224,7 @@ func TestReadTemplate(t *testing.T) {
 		t.Fatalf("%v, %d bytes", err, row.N)
 	}
 	row.Has, row.Sub = true, make([]ck.AttributeBuffer, 1)
-	refused(t, "one element", o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
+	want(t, "one element", o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
 	row.Sub = make([]ck.AttributeBuffer, 2)
 	if err := o.read(&row); err != nil || row.Sub[0].Type != ck.CKA_ID || row.Sub[0].N != 2 || row.Sub[1].N != attributeSize {
 		t.Fatalf("%v, %+v", err, row.Sub)
@@ -229,7 +232,7 @@ func TestReadTemplate(t *testing.T) {
 	id, label := make([]byte, 1), make([]byte, 5)
 	row.Sub[0].Buffer = ck.Into(id)
 	row.Sub[1].Has, row.Sub[1].Sub = true, []ck.AttributeBuffer{{Buffer: ck.Into(label)}}
-	refused(t, "short element", o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
+	want(t, "short element", o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
 	if row.Sub[0].N != ck.UnavailableInformation || string(label) != "inner" || row.Sub[1].Sub[0].Type != ck.CKA_LABEL {
 		t.Errorf("%+v, %q", row.Sub, label)
 	}
@@ -329,23 +332,23 @@ func TestChanged(t *testing.T) {
 		{"issuer", cert, rows(ck.CKA_ISSUER, "x"), false, ck.CKR_OK},
 		{"subject", cert, rows(ck.CKA_SUBJECT, "x"), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 	} {
-		c.o.handle, c.o.unique, c.o.rev = 7, "unique", 3
+		c.o.unique, c.o.rev = "unique", 3
 		before, _ := encoded(c.o)
 		o, err := c.o.changed(c.template, c.so)
-		refused(t, c.what, err, c.want)
+		want(t, c.what, err, c.want)
 		if after, _ := encoded(c.o); !bytes.Equal(before, after) {
 			t.Errorf("%s: the object itself has changed", c.what)
 		}
 		if err != nil {
 			continue
 		}
-		if !o.matches(c.template) || o.handle != 7 || o.unique != "unique" || o.rev != 3 {
+		if !o.matches(c.template) || o.unique != "unique" || o.rev != 3 {
 			t.Errorf("%s: not as asked", c.what)
 		}
 		if len(c.template) > 0 {
 			// All or nothing: the good change with a bad one behind it.
-			_, err := c.o.changed(with(c.template, ck.CKA_LOCAL, true), c.so)
-			refused(t, c.what+" and more", err, ck.CKR_ATTRIBUTE_READ_ONLY)
+			_, err := c.o.changed(with(c.template, ck.CKA_UNIQUE_ID, "x"), c.so)
+			want(t, c.what+" and more", err, ck.CKR_ATTRIBUTE_READ_ONLY)
 		}
 		same(t, o, reread(t, o))
 		o.release()
@@ -387,7 +390,7 @@ func TestCopied(t *testing.T) {
 		{"unknown", copyOf(closed, ck.CKA_MODULUS, ""), ck.CKR_ATTRIBUTE_TYPE_INVALID},
 	} {
 		o, err := build(c.r)
-		refused(t, c.what, err, c.want)
+		want(t, c.what, err, c.want)
 		if err != nil {
 			continue
 		}
@@ -416,9 +419,9 @@ func TestRederived(t *testing.T) {
 		t.Error("the old key has changed")
 	}
 	_, err = o.rederived(with(fixed, ck.CKA_EXTRACTABLE, true))
-	refused(t, "extractable", err, ck.CKR_TEMPLATE_INCONSISTENT)
+	want(t, "extractable", err, ck.CKR_TEMPLATE_INCONSISTENT)
 	_, err = o.rederived(desKey)
-	refused(t, "another type", err, ck.CKR_TEMPLATE_INCONSISTENT)
+	want(t, "another type", err, ck.CKR_TEMPLATE_INCONSISTENT)
 	_, err = o.rederived(with(typed, ck.CKA_VALUE, "short"))
 	if err == nil {
 		t.Error("a value of a wrong length was taken")

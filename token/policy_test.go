@@ -62,7 +62,7 @@ func TestPermits(t *testing.T) {
 		{"no start", until, ck.CKA_ENCRYPT, ck.CKM_AES_ECB, day("1999-01-01T00:00:00Z"), ck.CKR_OK},
 		{"no start, after", until, ck.CKA_ENCRYPT, ck.CKM_AES_ECB, day("2099-01-01T00:00:00Z"), ck.CKR_KEY_FUNCTION_NOT_PERMITTED},
 	} {
-		refused(t, c.what, c.o.permits(c.use, c.m, c.now), c.want)
+		want(t, c.what, c.o.permits(c.use, c.m, c.now), c.want)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestAllowsWrapping(t *testing.T) {
 		{"not as the template says", choosy, extractable(ck.CKA_LABEL, "no"), ck.CKR_KEY_HANDLE_INVALID},
 		{"a template that asks for the value", reader, extractable(), ck.CKR_KEY_HANDLE_INVALID},
 	} {
-		refused(t, c.what, c.with.allowsWrapping(c.target), c.want)
+		want(t, c.what, c.with.allowsWrapping(c.target), c.want)
 	}
 }
 
@@ -113,7 +113,7 @@ func TestCertificates(t *testing.T) {
 		{"empty value without URL", x(ck.CKA_SUBJECT, "s", ck.CKA_VALUE, ""), ck.CKR_TEMPLATE_INCOMPLETE},
 		{"empty value with URL", x(append(hashes, ck.CKA_SUBJECT, "s", ck.CKA_VALUE, "", ck.CKA_URL, "u")...), ck.CKR_OK},
 		{"URL without hashes", x(ck.CKA_SUBJECT, "s", ck.CKA_VALUE, "", ck.CKA_URL, "u"), ck.CKR_TEMPLATE_INCOMPLETE},
-		{"check value", x(ck.CKA_SUBJECT, "s", ck.CKA_VALUE, "certificate", ck.CKA_CHECK_VALUE, []byte{0xf9, 0x9d, 0x91}), ck.CKR_OK},
+		{"check value", x(ck.CKA_SUBJECT, "s", ck.CKA_VALUE, "certificate", ck.CKA_CHECK_VALUE, []byte{0x73, 0x5a, 0xd5}), ck.CKR_OK},
 		{"wrong check value", x(ck.CKA_SUBJECT, "s", ck.CKA_VALUE, "certificate", ck.CKA_CHECK_VALUE, "abc"), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"trusted", x(ck.CKA_SUBJECT, "s", ck.CKA_VALUE, "v", ck.CKA_TRUSTED, true), ck.CKR_ATTRIBUTE_READ_ONLY},
 		{"category 3", x(ck.CKA_SUBJECT, "s", ck.CKA_VALUE, "v", ck.CKA_CERTIFICATE_CATEGORY, 3), ck.CKR_OK},
@@ -126,10 +126,10 @@ func TestCertificates(t *testing.T) {
 		{"WTLS, empty subject with URL", w(append(hashes, ck.CKA_SUBJECT, "", ck.CKA_VALUE, "", ck.CKA_URL, "u")...), ck.CKR_OK},
 		{"attribute certificate", a(ck.CKA_OWNER, "o", ck.CKA_VALUE, "v"), ck.CKR_OK},
 		{"attribute certificate without owner", a(ck.CKA_VALUE, "v"), ck.CKR_TEMPLATE_INCOMPLETE},
-		{"attribute certificate without value", a(ck.CKA_OWNER, "o", ck.CKA_VALUE, ""), ck.CKR_TEMPLATE_INCOMPLETE},
+		{"attribute certificate without value", a(ck.CKA_OWNER, "o"), ck.CKR_TEMPLATE_INCOMPLETE},
 	} {
 		o, err := build(creating(c.template))
-		refused(t, c.what, err, c.want)
+		want(t, c.what, err, c.want)
 		if err == nil {
 			o.release()
 		}
