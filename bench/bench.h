@@ -39,6 +39,7 @@ struct op {
 
 /* clock.c */
 uint64_t now(void);
+uint64_t median(uint64_t *v, size_t n); /* sorts v */
 void clock_calibrate(void);
 void time_op(const struct op *o, double seconds);
 void time_call(const char *name, CK_RV (*call)(struct worker *, const struct op *), struct worker *w, const struct op *o, double seconds);

@@ -23,6 +23,12 @@ static int ascending(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+uint64_t median(uint64_t *v, size_t n)
+{
+	qsort(v, n, sizeof *v, ascending);
+	return v[n / 2];
+}
+
 /* What two readings of the clock in a row show is the clock's own cost. It is taken off each measurement. */
 void clock_calibrate(void)
 {
@@ -32,8 +38,7 @@ void clock_calibrate(void)
 		uint64_t t = now();
 		d[i] = now() - t;
 	}
-	qsort(d, n, sizeof d[0], ascending);
-	clock_cost = d[n / 2];
+	clock_cost = median(d, n);
 }
 
 /* Prints "time NAME LEAST MEDIAN COUNT", in nanoseconds. A tenth of the time, and at least one call, is spent first on
@@ -54,8 +59,8 @@ void time_call(const char *name, CK_RV (*call)(struct worker *, const struct op 
 		must(name, rv);
 		samples[n] = after - before > clock_cost ? after - before - clock_cost : 0;
 	}
-	qsort(samples, n, sizeof samples[0], ascending);
-	printf("time %s %llu %llu %zu\n", name, (unsigned long long)samples[0], (unsigned long long)samples[n / 2], n);
+	uint64_t middle = median(samples, n);
+	printf("time %s %llu %llu %zu\n", name, (unsigned long long)samples[0], (unsigned long long)middle, n);
 }
 
 struct runner {
