@@ -373,7 +373,8 @@ func (s *Script) login(w []string) error {
 	if len(w) == 1 {
 		label = w[0]
 	}
-	if err := s.call([]string{"C_Initialize", "NULL"}); err != nil {
+	initialize := "C_Initialize CK_C_INITIALIZE_ARGS{flags=CKF_OS_LOCKING_OK} -> CKR_OK|CKR_CRYPTOKI_ALREADY_INITIALIZED"
+	if err := s.all(initialize); err != nil {
 		return err
 	}
 	if s.slotOf(label) != nil {
