@@ -11,34 +11,11 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
 )
 
-// A windowsFact is a line of windows-facts.jsonl.
-type windowsFact struct {
-	ID           string `json:"fact_id"`
-	Kind         string
-	Providers    []string
-	Provider     string
-	Hash         string
-	HashID       hexNumber `json:"hash_algid"`
-	Base         hexBytes  `json:"base_data_hex"`
-	Cipher       string
-	CipherID     hexNumber `json:"cipher_algid"`
-	Bits         uint32    `json:"key_length_bits_requested"`
-	Flags        hexNumber `json:"flags_low16"`
-	Mode         string
-	Plaintext    hexBytes `json:"plaintext_hex"`
-	Ciphertext   hexBytes `json:"expected_ciphertext_hex"`
-	Exported     hexBytes `json:"expected_exported_key_hex"`
-	Salt         hexBytes `json:"expected_salt_hex"`
-	Error        string   `json:"expected_error_name"`
-	SetEffective uint     `json:"set_effective_keylen_bits"`
-	SaltLen      int      `json:"expected_salt_length_bytes"`
-	SaltContents string   `json:"expected_salt"`
-	KeyLen       int      `json:"key_length_bytes"`
-	Key          hexBytes `json:"expected_key_hex"`
-	Expected     hexBytes `json:"expected_hex"`
-}
+// A windowsFact is a fact about Windows, with the checks that go with it.
+type windowsFact struct{ *vectors.WindowsFact }
 
 // derive derives a key from the value of a base key.
 func derive(t *testing.T, provider uint, hash uint, base []byte, algid, flags uint32) (*Derived, error) {
@@ -50,7 +27,8 @@ func derive(t *testing.T, provider uint, hash uint, base []byte, algid, flags ui
 
 func TestWindowsFacts(t *testing.T) {
 	kinds := map[string]int{}
-	for _, f := range readLines[windowsFact](t, "cryptderivekey/windows-facts.jsonl") {
+	for _, line := range readLines[vectors.WindowsFact](t, "cryptderivekey/windows-facts.jsonl") {
+		f := windowsFact{&line}
 		t.Run(f.ID, func(t *testing.T) {
 			switch f.Kind {
 			case "derive_known_answer", "derive_error":
@@ -78,7 +56,7 @@ func TestWindowsFacts(t *testing.T) {
 }
 
 func (f *windowsFact) checkDerivation(t *testing.T, provider string) {
-	d, err := derive(t, providerNumbers[provider], uint(f.HashID), f.Base, uint32(f.CipherID), f.Bits<<16|uint32(f.Flags))
+	d, err := derive(t, vectors.CAPIProvider[provider], uint(f.Hash), f.Base, uint32(f.Cipher), uint32(f.DWFlags()))
 	if f.Error != "" {
 		if err == nil || f.Error != "any failure" && deviceName(err) != f.Error {
 			t.Errorf("%s: error %v, want %s", provider, err, f.Error)
@@ -104,14 +82,7 @@ func (f *windowsFact) checkDerivation(t *testing.T, provider string) {
 	if f.Ciphertext != nil {
 		checked = true
 		k := d.key(t)
-		effective := k.EffectiveBits
-		switch {
-		case f.SetEffective != 0 && provider == "base":
-			effective = 40 // the Base provider refuses to change it, and uses 40
-		case f.SetEffective != 0:
-			effective = f.SetEffective
-		}
-		got, ok := crypt(t, k, f.Mode, effective, false, f.Plaintext)
+		got, ok := crypt(t, k, f.Mode, f.EffectiveBits(provider, k.EffectiveBits), false, f.Plaintext)
 		if !ok || !bytes.HasPrefix(got, f.Ciphertext) {
 			t.Errorf("%s: ciphertext %x, want %x", provider, got, f.Ciphertext)
 		}
@@ -122,7 +93,7 @@ func (f *windowsFact) checkDerivation(t *testing.T, provider string) {
 }
 
 func (f *windowsFact) checkSaltLength(t *testing.T) {
-	d, err := derive(t, providerNumbers[f.Provider], CALG_SHA1, []byte("x"), CALG_RC4, f.Bits<<16|uint32(f.Flags))
+	d, err := derive(t, vectors.CAPIProvider[f.Provider], CALG_SHA1, []byte("x"), CALG_RC4, uint32(f.DWFlags()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +119,7 @@ func (f *windowsFact) checkBCrypt(t *testing.T) {
 }
 
 func (f *windowsFact) checkUse(t *testing.T) {
-	d, err := derive(t, 3, CALG_MD2, f.Base, CALG_RC2, f.Bits<<16|uint32(f.Flags))
+	d, err := derive(t, 3, CALG_MD2, f.Base, CALG_RC2, uint32(f.DWFlags()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,32 +142,16 @@ func (f *windowsFact) checkUse(t *testing.T) {
 	}
 }
 
-// A dpapiFact is a line of dpapi-facts.jsonl.
-type dpapiFact struct {
-	Source     string
-	Hash       hexNumber `json:"hash_algid"`
-	Cipher     hexNumber `json:"cipher_algid"`
-	HashValue  hexBytes  `json:"hash_value_hex"`
-	Key        hexBytes  `json:"expected_key_hex"`
-	OddParity  hexBytes  `json:"expected_key_odd_parity_hex"`
-	Ciphertext hexBytes  `json:"ciphertext_hex"`
-	SHA256     string    `json:"plaintext_sha256"`
-}
-
 // TestDPAPI derives the keys of real DPAPI blobs from finished hash values and opens the blobs.
 func TestDPAPI(t *testing.T) {
-	facts := readLines[dpapiFact](t, "cryptderivekey/dpapi-facts.jsonl")
+	facts := readLines[vectors.DPAPIFact](t, "cryptderivekey/dpapi-facts.jsonl")
 	for _, f := range facts {
 		d, err := derive(t, 4, uint(f.Hash)|CK_SOFTCSP_HASH_VALUE, f.HashValue, uint32(f.Cipher), CRYPT_EXPORTABLE)
 		if err != nil {
 			t.Fatalf("%s: %v", f.Source, err)
 		}
-		want := f.Key
-		if f.OddParity != nil {
-			want = f.OddParity
-		}
-		if !bytes.Equal(d.Value, want) {
-			t.Errorf("%s: key %x, want %x", f.Source, d.Value, want)
+		if !bytes.Equal(d.Value, f.Key()) {
+			t.Errorf("%s: key %x, want %x", f.Source, d.Value, f.Key())
 		}
 		plain, _ := crypt(t, d.key(t), "CBC", 0, true, f.Ciphertext)
 		if sum := sha256.Sum256(plain); hex.EncodeToString(sum[:]) != f.SHA256 {
@@ -208,29 +163,13 @@ func TestDPAPI(t *testing.T) {
 	}
 }
 
-// An officeFact is a line of office-facts.jsonl.
-type officeFact struct {
-	File         string
-	AlgID        hexNumber `json:"header_alg_id"`
-	Hash         hexNumber `json:"header_alg_id_hash"`
-	Base         hexBytes  `json:"base_data_hex"`
-	Bits         uint32    `json:"key_length_bits_requested"`
-	Provider     string
-	Key          hexBytes   `json:"expected_key_hex"`
-	BlockKeys    []hexBytes `json:"block_keys_hex"`
-	Verifier     hexBytes   `json:"expected_verifier_hex"`
-	VerifierHash hexBytes   `json:"expected_verifier_hash_hex"`
-	EncVerifier  hexBytes   `json:"encrypted_verifier_hex"`
-	EncHash      hexBytes   `json:"encrypted_verifier_hash_hex"`
-}
-
 // TestOfficeKeys derives the keys of real Office files, and for RC4 those of the blocks that follow, and opens the
 // verifier with them.
 func TestOfficeKeys(t *testing.T) {
-	facts := readLines[officeFact](t, "office/office-facts.jsonl")
+	facts := readLines[vectors.OfficeFact](t, "office/office-facts.jsonl")
 	blocks := 0
 	for _, f := range facts {
-		d, err := derive(t, providerNumbers[f.Provider], uint(f.Hash), f.Base, uint32(f.AlgID), f.Bits<<16|CRYPT_EXPORTABLE)
+		d, err := derive(t, vectors.CAPIProvider[f.Provider], uint(f.Hash), f.Base, uint32(f.Cipher), uint32(f.Bits)<<16|CRYPT_EXPORTABLE)
 		if err != nil {
 			t.Fatalf("%s: %v", f.File, err)
 		}
@@ -244,7 +183,7 @@ func TestOfficeKeys(t *testing.T) {
 		}
 		for i, want := range f.BlockKeys {
 			base := slices.Concat(f.Base[:len(f.Base)-4], []byte{byte(i), 0, 0, 0})
-			d, err := derive(t, providerNumbers[f.Provider], uint(f.Hash), base, uint32(f.AlgID), f.Bits<<16)
+			d, err := derive(t, vectors.CAPIProvider[f.Provider], uint(f.Hash), base, uint32(f.Cipher), uint32(f.Bits)<<16)
 			if err != nil || !bytes.Equal(d.Value, want) {
 				t.Errorf("%s: key of block %d %x, %v, want %x", f.File, i, d.Value, err, want)
 			}

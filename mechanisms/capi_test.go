@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // How the scenarios of the vectors are tried here. What is not named has no equivalent: its error is about a handle of
@@ -47,28 +48,32 @@ func deviceName(err error) string {
 
 func TestWineVectors(t *testing.T) {
 	var derived, refused, ciphertexts, ownCiphertexts, none int
-	for _, v := range readLines[wineVector](t, "cryptderivekey/wine-vectors.jsonl.gz") {
+	all, err := vectors.WineVectors(knownAnswers, "cryptderivekey/wine-vectors.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range all {
+		v := wineVector{&all[i]}
 		how := scenarios[v.Request.Scenario]
 		r := &v.Request
 		switch {
 		case withoutEquivalent[r.Scenario]:
 			none++
 			continue
-		case v.Result.CreateHashName == "NTE_BAD_KEY": // CALG_MAC with a key that CryptCreateHash refuses
+		case v.Error() == "NTE_BAD_KEY": // CALG_MAC with a key that CryptCreateHash refuses
 			none++
 			continue
 		case how == "":
 			t.Fatalf("%s: unknown scenario %s", v.ID, r.Scenario)
 		}
-		sameAsWine := v.asWindows(t)
 		for name, base := range v.bases(t, how) {
-			provider := providerNumbers[r.Provider]
+			provider := vectors.CAPIProvider[r.Provider]
 			if how == "no provider" {
 				provider = uint(len(providers))
 			}
 			var d Derived
 			err := capiRow(t).Derive(&base.Base, capiParam(provider, base.hash, uint(r.Cipher), uint(r.Flags)), &d)
-			if want := v.wantError(); want != "" || err != nil {
+			if want := v.Error(); want != "" || err != nil {
 				if err == nil || deviceName(err) != want {
 					t.Errorf("%s, %s: error %v, want %s", v.ID, name, err, want)
 				}
@@ -84,7 +89,7 @@ func TestWineVectors(t *testing.T) {
 			if v.Result.Key == nil {
 				continue
 			}
-			if sameAsWine {
+			if !v.OnWindows {
 				ciphertexts += v.checkCiphertexts(t, name, &d)
 			} else {
 				ownCiphertexts += v.checkUnsalted(t, name, &d)
@@ -98,6 +103,9 @@ func TestWineVectors(t *testing.T) {
 	}
 }
 
+// A wineVector is a vector, with the checks that go with it.
+type wineVector struct{ *vectors.Wine }
+
 // A vectorBase is one way to give a mechanism the base data of a vector, with the ulHashAlgId that goes with it.
 type vectorBase struct {
 	Base
@@ -110,7 +118,7 @@ func (v *wineVector) bases(t *testing.T, how string) map[string]vectorBase {
 	if how == "no hash" {
 		return map[string]vectorBase{"no hash": {}, "no hash, but named": {hash: uint(r.Hash)}}
 	}
-	h, value := v.hashObject(t)
+	h, value := hashObject(t, v.Wine)
 	if v.Result.HashValue != nil && !bytes.Equal(value, v.Result.HashValue) {
 		t.Errorf("%s: hash value %x, want %x", v.ID, value, v.Result.HashValue)
 	}
@@ -126,15 +134,6 @@ func (v *wineVector) bases(t *testing.T, how string) map[string]vectorBase {
 		all["key"] = vectorBase{Base: Base{Key: key}, hash: uint(h.ALGID)}
 	}
 	return all
-}
-
-// wantError returns the error that a vector asks for. The hash objects that Wine refuses to make are refused here when a
-// key is derived.
-func (v *wineVector) wantError() string {
-	if v.Result.CreateHashName != "" {
-		return v.Result.CreateHashName
-	}
-	return v.Result.DeriveName
 }
 
 // check compares the key and its parameters, and reports whether the vector knows them.
@@ -160,7 +159,7 @@ func (v *wineVector) check(t *testing.T, name string, d *Derived, digest bool) b
 		"KP_EFFECTIVE_KEYLEN": {d.attrUlong(t, ck.CKA_SOFTCSP_EFFECTIVE_BITS), want.Params.Effective},
 		"KP_PERMISSIONS":      {d.attrUlong(t, ck.CKA_SOFTCSP_PERMISSIONS), uint(want.Params.Permissions)},
 		"KP_ALGID":            {d.attrUlong(t, ck.CKA_SOFTCSP_ALGID), uint(v.Request.Cipher)},
-		"provider":            {d.attrUlong(t, ck.CKA_SOFTCSP_PROVIDER), providerNumbers[v.Request.Provider]},
+		"provider":            {d.attrUlong(t, ck.CKA_SOFTCSP_PROVIDER), vectors.CAPIProvider[v.Request.Provider]},
 		"KP_BLOCKLEN":         {a.BlockBits, want.Params.Block},
 		"KP_IV":               {d.session.IVLen(), want.Params.IVLen},
 		"KP_MODE":             {uint(a.Mode), uint(want.Params.Mode)},

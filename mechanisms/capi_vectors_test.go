@@ -1,162 +1,34 @@
 package mechanisms
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
 	"encoding/binary"
-	"encoding/hex"
-	"encoding/json"
-	"io"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
 )
 
-// A hexBytes is bytes written as hexadecimal digits; null is nil.
-type hexBytes []byte
+// knownAnswers is the folder of the known answers.
+var knownAnswers = os.DirFS("../testdata")
 
-func (h *hexBytes) UnmarshalJSON(b []byte) error {
-	var s *string
-	if err := json.Unmarshal(b, &s); err != nil || s == nil {
-		return err
-	}
-	v, err := hex.DecodeString(*s)
-	*h = append(make([]byte, 0, len(v)), v...)
-	return err
-}
-
-// A hexNumber is a number written as "0x00006602".
-type hexNumber uint32
-
-func (h *hexNumber) UnmarshalJSON(b []byte) error {
-	n, err := strconv.ParseUint(strings.Trim(string(b), `"`), 0, 32)
-	*h = hexNumber(n)
-	return err
-}
-
-// readLines reads a file of JSON objects, one a line.
-func readLines[T any](t *testing.T, name string) (all []T) {
+func readLines[T any](t *testing.T, name string) []T {
 	t.Helper()
-	f, err := os.Open("../testdata/" + name)
+	all, err := vectors.Lines[T](knownAnswers, name)
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var r io.Reader = f
-	if strings.HasSuffix(name, ".gz") {
-		if r, err = gzip.NewReader(f); err != nil {
-			t.Fatal(err)
-		}
-	}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var v T
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		all = append(all, v)
-	}
-	if err := lines.Err(); err != nil {
 		t.Fatal(err)
 	}
 	return all
 }
 
-// A wineVector is a line of wine-vectors.jsonl.gz.
-type wineVector struct {
-	ID        string   `json:"vector_id"`
-	Plaintext hexBytes `json:"plaintext_hex"`
-	Request   struct {
-		Scenario   string
-		Provider   string
-		Hash       hexNumber `json:"hash_algid"`
-		Base       hexBytes  `json:"base_data_hex"`
-		Chunk      int       `json:"feed_chunk_bytes"`
-		Cipher     hexNumber `json:"cipher_algid"`
-		Flags      hexNumber `json:"dwflags"`
-		HashValue  hexBytes  `json:"set_hash_value_hex"`
-		MACKey     hexBytes  `json:"mac_key_hex"`
-		MACCipher  hexNumber `json:"mac_key_algid"`
-		HMACInner  hexNumber `json:"hmac_inner_hash_algid"`
-		ProviderID int       `json:"-"`
-	}
-	Result struct {
-		CreateHashOK   *bool     `json:"create_hash_ok"`
-		CreateHashName string    `json:"create_hash_error_name"`
-		DeriveOK       *bool     `json:"derive_ok"`
-		DeriveError    hexNumber `json:"derive_error"`
-		DeriveName     string    `json:"derive_error_name"`
-		HashValue      hexBytes  `json:"hash_value_hex"`
-		Key            hexBytes  `json:"key_hex"`
-		Default        hexBytes  `json:"ct_default_hex"`
-		ECB            hexBytes  `json:"ct_ecb_hex"`
-		CBC            hexBytes  `json:"ct_cbc_hex"`
-		CFB            hexBytes  `json:"ct_cfb_hex"`
-		Params         struct {
-			KeyLen      uint      `json:"KP_KEYLEN_bits"`
-			Effective   uint      `json:"KP_EFFECTIVE_KEYLEN_bits"`
-			Block       uint      `json:"KP_BLOCKLEN_bits"`
-			Mode        uint32    `json:"KP_MODE"`
-			Permissions hexNumber `json:"KP_PERMISSIONS"`
-			IVLen       uint      `json:"KP_IV_len_bytes"`
-			Salt        hexBytes  `json:"KP_SALT_hex"`
-		} `json:"key_params"`
-	}
-	Windows []struct {
-		Field      string
-		Windows    any
-		Confidence string
-	} `json:"windows_differences"`
-}
-
-var providerNumbers = map[string]uint{"softcsp": 0, "base": 1, "strong": 2, "enhanced": 3, "aes": 4}
-
-// asWindows changes what Wine gave into what Windows gives, where a test on Windows shows that. It reports whether the
-// ciphertexts that Wine gave are still right: not where Wine put a salt into the key that Windows does not put there.
-func (v *wineVector) asWindows(t *testing.T) (ciphertexts bool) {
-	ciphertexts = true
-	for _, w := range v.Windows {
-		if !strings.HasPrefix(w.Confidence, "windows_test") {
-			continue
-		}
-		switch w.Field {
-		case "result.key_hex":
-			key, err := hex.DecodeString(w.Windows.(string))
-			if err != nil {
-				t.Fatal(err)
-			}
-			v.Result.Key = key
-		case "result.key_params.KP_SALT": // of AES keys: there, and empty
-			v.Result.Params.Salt = hexBytes{}
-		case "result.key_params.KP_SALT_len_bytes":
-			salt := make([]byte, int(w.Windows.(float64)))
-			if len(salt) == 0 {
-				ciphertexts = false
-			} else {
-				copy(salt, v.Result.HashValue[len(v.Result.Key):])
-				if !bytes.HasPrefix(salt, v.Result.Params.Salt) {
-					t.Errorf("%s: Wine's salt %x does not begin the salt %x", v.ID, v.Result.Params.Salt, salt)
-				}
-			}
-			v.Result.Params.Salt = salt
-		default:
-			t.Errorf("%s: unknown difference %s", v.ID, w.Field)
-		}
-	}
-	return ciphertexts
-}
-
 // cbcMAC computes the value of a CALG_MAC object: the last block of the padded data in CBC mode.
-func cbcMAC(t *testing.T, algid hexNumber, key, data []byte) []byte {
+func cbcMAC(t *testing.T, algid uint32, key, data []byte) []byte {
 	t.Helper()
 	var block cipher.Block
 	var err error
@@ -182,13 +54,13 @@ func pkcsPad(data []byte, block int) []byte {
 }
 
 // hashObject makes the hash object of a vector and finishes it.
-func (v *wineVector) hashObject(t *testing.T) (*Hash, []byte) {
+func hashObject(t *testing.T, v *vectors.Wine) (*Hash, []byte) {
 	t.Helper()
 	r := &v.Request
 	var h *Hash
 	switch r.Hash {
 	case CALG_MAC:
-		value := cbcMAC(t, r.MACCipher, r.MACKey, r.Base)
+		value := cbcMAC(t, uint32(r.MACCipher), r.MACKey, r.Base)
 		return &Hash{Name: "MAC", ALGID: CALG_MAC, Size: len(value)}, value
 	case CALG_HMAC:
 		h = HMACHash(HashByALGID(uint32(r.HMACInner)), r.MACKey)
@@ -202,13 +74,8 @@ func (v *wineVector) hashObject(t *testing.T) (*Hash, []byte) {
 		return h, r.HashValue
 	}
 	f := h.New()
-	for data := r.Base; len(data) > 0; {
-		n := len(data)
-		if r.Chunk != 0 {
-			n = min(n, r.Chunk)
-		}
-		f.Write(data[:n])
-		data = data[n:]
+	for chunk := range slices.Chunk(r.Base, cmp.Or(r.Chunk, max(1, len(r.Base)))) {
+		f.Write(chunk)
 	}
 	return h, f.Sum(nil)
 }
