@@ -96,6 +96,26 @@ func (d *draft) consistent(r *request) error {
 	if d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bits>>rowPrivate&1 == 0 {
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE) // section 4.10
 	}
+	if d.set&d.t.restricting != 0 {
+		if err := d.dates(); err != nil {
+			return err
+		}
+	}
+	var err error
+	switch {
+	case d.t.class == ck.CKO_SECRET_KEY && r.how < byCopy:
+		err = d.secretKey(r.how)
+	case d.t.class == ck.CKO_CERTIFICATE:
+		err = d.certificate()
+	}
+	if err != nil {
+		return err
+	}
+	return d.checked()
+}
+
+// dates checks that CKA_END_DATE does not come before CKA_START_DATE.
+func (d *draft) dates() error {
 	start, err := ck.Date(d.bytes(ck.CKA_START_DATE))
 	if err != nil {
 		return err
@@ -107,16 +127,7 @@ func (d *draft) consistent(r *request) error {
 	if !start.IsZero() && !end.IsZero() && end.Before(start) {
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_END_DATE)
 	}
-	switch {
-	case d.t.class == ck.CKO_SECRET_KEY && r.how < byCopy:
-		err = d.secretKey(r.how)
-	case d.t.class == ck.CKO_CERTIFICATE:
-		err = d.certificate()
-	}
-	if err != nil {
-		return err
-	}
-	return d.checked()
+	return nil
 }
 
 // bytes returns the value of a row that has one.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 func TestPermits(t *testing.T) {
@@ -132,30 +131,6 @@ func TestCertificates(t *testing.T) {
 		want(t, c.what, err, c.want)
 		if err == nil {
 			o.release()
-		}
-	}
-}
-
-// A check value that is not wanted is empty, and stays so.
-func TestCheckValue(t *testing.T) {
-	for _, c := range []struct {
-		t     ck.KeyType
-		value []byte
-	}{{ck.CKK_AES, value16}, {ck.CKK_DES, value16[:8]}, {ck.CKK_GENERIC_SECRET, []byte("x")}, {ck.CKK_SHA256_HMAC, value16}, {ck.CKK_RC4, value16}} {
-		template := rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, c.t, ck.CKA_VALUE, c.value)
-		want := mechanisms.CheckValue(c.t, c.value)
-		if len(want) != 3 {
-			t.Fatalf("%v: check value of %d bytes", c.t, len(want))
-		}
-		if o := built(t, creating(with(template, ck.CKA_CHECK_VALUE, want))); !o.matches(rows(ck.CKA_CHECK_VALUE, want)) {
-			t.Errorf("%v: another check value", c.t)
-		}
-		o := built(t, creating(with(template, ck.CKA_CHECK_VALUE, "")))
-		for _, p := range []*Object{o, reread(t, o), built(t, copyOf(o))} {
-			row := ck.AttributeBuffer{Type: ck.CKA_CHECK_VALUE}
-			if err := p.read(&row); err != nil || row.N != 0 {
-				t.Errorf("%v: %v, %d bytes", c.t, err, row.N)
-			}
 		}
 	}
 }

@@ -75,8 +75,7 @@ func wrong(rv ck.RV, t ck.AttributeType) error { return fmt.Errorf("%w: %v", rv,
 
 // compose decides every attribute of a new object.
 func (d *draft) compose(r *request) error {
-	var space [maxRows]ck.Attribute
-	imposed, err := r.imposed(space[:0])
+	imposed, err := r.imposed()
 	if err != nil {
 		return err
 	}
@@ -116,15 +115,15 @@ func (d *draft) compose(r *request) error {
 }
 
 // imposed returns what the unwrapping key or the base key asks of the new key: CKA_UNWRAP_TEMPLATE and CKA_DERIVE_TEMPLATE.
-func (r *request) imposed(rows []ck.Attribute) ([]ck.Attribute, error) {
+func (r *request) imposed() ([]ck.Attribute, error) {
 	if r.base == nil {
 		return nil, nil
 	}
 	switch r.how {
 	case byUnwrap:
-		return ck.ParseTemplate(rows, r.base.bytes(ck.CKA_UNWRAP_TEMPLATE))
+		return ck.ParseTemplate(nil, r.base.bytes(ck.CKA_UNWRAP_TEMPLATE))
 	case byDerive:
-		return ck.ParseTemplate(rows, r.base.bytes(ck.CKA_DERIVE_TEMPLATE))
+		return ck.ParseTemplate(nil, r.base.bytes(ck.CKA_DERIVE_TEMPLATE))
 	}
 	return nil, nil
 }
