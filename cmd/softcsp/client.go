@@ -1,0 +1,264 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/store"
+	"github.com/softcsp/softcsp/token"
+)
+
+// A client is an initialised module with the settings that it runs under. It knows the token through Cryptoki alone; the
+// store tells what Cryptoki has no words for, the tries that a PIN has left.
+type client struct {
+	ck.Cryptoki
+	cfg *config.Config
+	app *app
+}
+
+// reserved is the pReserved text for the flags of the program and the pairs given. It names the configuration file that is
+// in force without it, because a text at pReserved is a configuration of its own.
+func (a *app) reserved(pairs ...string) (string, error) {
+	if a.tokenDir != "" {
+		pairs = append(pairs, "tokendir", a.tokenDir)
+	}
+	file := a.conf
+	if file == "" && len(pairs) > 0 {
+		cfg, err := config.Load("")
+		if err != nil {
+			return "", err
+		}
+		file = cfg.File
+	}
+	if file != "" {
+		pairs = append(pairs, "conf", file)
+	}
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		quote := "'"
+		if strings.Contains(pairs[i+1], quote) {
+			quote = `"`
+		}
+		if strings.Contains(pairs[i+1], quote) {
+			return "", fmt.Errorf("%s: a path with both kinds of quotes cannot be passed on", pairs[i])
+		}
+		fmt.Fprintf(&b, "%s=%s%s%[2]s ", pairs[i], quote, pairs[i+1])
+	}
+	return b.String(), nil
+}
+
+// settings returns what is in force under the flags of the program.
+func (a *app) settings() (*config.Config, error) {
+	text, err := a.reserved()
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(text)
+}
+
+// open starts the module with the settings in force and the pairs given. The caller closes it.
+func (a *app) open(pairs ...string) (*client, error) {
+	text, err := a.reserved(pairs...)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load(text)
+	if err != nil {
+		return nil, explain("settings", err)
+	}
+	m := token.New()
+	if err := m.Initialize(ck.InitArgs{Reserved: text, Flags: ck.CKF_OS_LOCKING_OK}); err != nil {
+		return nil, explain("starting", err)
+	}
+	return &client{Cryptoki: m, cfg: cfg, app: a}, nil
+}
+
+// scratch starts a module of its own that leaves nothing behind, with a token without PINs worth the name.
+func (a *app) scratch() (*client, ck.SessionHandle, error) {
+	m := token.New()
+	if err := m.Initialize(ck.InitArgs{Reserved: "store='memory' kdf='test'"}); err != nil {
+		return nil, 0, explain("starting", err)
+	}
+	c := &client{Cryptoki: m, app: a}
+	h, err := c.blank()
+	if err != nil {
+		c.close()
+		return nil, 0, explain("making a token in memory", err)
+	}
+	return c, h, nil
+}
+
+func (c *client) blank() (ck.SessionHandle, error) {
+	slots, err := c.GetSlotList(true)
+	if err != nil {
+		return 0, err
+	}
+	id := slots[len(slots)-1]
+	if err := c.InitToken(id, []byte("scratch"), label("scratch")); err != nil {
+		return 0, err
+	}
+	return c.OpenSession(id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+}
+
+func (c *client) close() {
+	c.Finalize()
+	c.cfg.Close()
+}
+
+// label pads a token's label to the 32 bytes that C_InitToken takes.
+func label(s string) []byte {
+	return append([]byte(s), bytes.Repeat([]byte{' '}, max(0, labelLen-len(s)))...)
+}
+
+const labelLen = 32
+
+// A tok is a token that is initialised, and the slot that it is in.
+type tok struct {
+	slot ck.SlotID
+	info ck.TokenInfo
+}
+
+// tokens returns the tokens there are, and the slot of the one that can be initialised.
+func (c *client) tokens() (list []tok, free ck.SlotID, err error) {
+	slots, err := c.GetSlotList(true)
+	if err != nil {
+		return nil, 0, explain("listing slots", err)
+	}
+	for _, s := range slots {
+		info, err := c.GetTokenInfo(s)
+		switch {
+		case errors.Is(err, ck.CKR_SLOT_ID_INVALID), errors.Is(err, ck.CKR_TOKEN_NOT_PRESENT):
+			continue // gone since
+		case errors.Is(err, ck.CKR_TOKEN_NOT_RECOGNIZED), errors.Is(err, ck.CKR_DEVICE_ERROR):
+			c.app.note("the token in slot %d is passed over: %v; see: softcsp token check", s, err)
+			continue
+		case err != nil:
+			return nil, 0, explain("reading token", err)
+		case info.Flags&ck.CKF_TOKEN_INITIALIZED == 0:
+			free = s
+		default:
+			list = append(list, tok{s, info})
+		}
+	}
+	return list, free, nil
+}
+
+// A choice is the flag that says which token is meant.
+type choice struct{ name string }
+
+func (t *choice) add(f *pflag.FlagSet) {
+	f.StringVarP(&t.name, "token", "t", "", "`label` or serial number of the token, where there are several")
+}
+
+// pick returns the token that is meant.
+func (c *client) pick(t choice) (tok, error) {
+	list, _, err := c.tokens()
+	if err != nil {
+		return tok{}, err
+	}
+	if t.name != "" {
+		list = slices.DeleteFunc(list, func(x tok) bool { return x.info.Label != t.name && x.info.SerialNumber != t.name })
+	}
+	switch {
+	case len(list) == 1:
+		return list[0], nil
+	case len(list) > 1 && t.name != "":
+		return tok{}, notFound("several tokens have the label %q: choose one by its serial number, which softcsp token list shows", t.name)
+	case len(list) > 1:
+		return tok{}, notFound("there are several tokens: choose one with --token; softcsp token list shows them")
+	case t.name != "":
+		return tok{}, notFound("there is no token %q in %s\nsee which there are with: softcsp token list", t.name, c.where())
+	}
+	return tok{}, notFound("there is no token in %s\nmake one with: softcsp token init --label NAME", c.where())
+}
+
+// where names the place of the tokens, for people.
+func (c *client) where() string {
+	if c.cfg.Store == "memory" {
+		return "memory, where every process starts with none"
+	}
+	return c.cfg.TokenDir
+}
+
+// session opens a session with a token.
+func (c *client) session(t tok) (ck.SessionHandle, error) {
+	h, err := c.OpenSession(t.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	return h, explain("opening a session", err)
+}
+
+// login reads a PIN and logs in.
+func (c *client) login(h ck.SessionHandle, t tok, as ck.UserType, pin *secretSource) error {
+	b, err := pin.read(c.app)
+	if err != nil {
+		return err
+	}
+	defer clear(b)
+	return c.loginWith(h, t, as, b)
+}
+
+func (c *client) loginWith(h ck.SessionHandle, t tok, as ck.UserType, pin []byte) error {
+	err := c.Login(h, as, pin)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ck.CKR_PIN_INCORRECT):
+		return fmt.Errorf("%w: token %q has %s", err, t.info.Label, c.triesLeft(t, as))
+	case errors.Is(err, ck.CKR_PIN_LOCKED) && as == ck.CKU_SO:
+		return fmt.Errorf("%w: after too many wrong PINs token %q no longer lets its security officer in", err, t.info.Label)
+	}
+	return explain(fmt.Sprintf("logging in to token %q", t.info.Label), err)
+}
+
+// triesLeft says how often a PIN can still be tried.
+func (c *client) triesLeft(t tok, as ck.UserType) string {
+	infos, err := c.infos()
+	if err != nil {
+		return "counted the try"
+	}
+	n := infos[t.info.SerialNumber].UserTries
+	if as == ck.CKU_SO {
+		n = infos[t.info.SerialNumber].SOTries
+	}
+	switch n {
+	case 0:
+		return "no tries left and is locked; the security officer sets a new PIN with: softcsp token pin --so"
+	case 1:
+		return "1 try left before the PIN is locked"
+	}
+	return fmt.Sprintf("%d tries left before the PIN is locked", n)
+}
+
+// infos returns what the store tells of the tokens that can be read, by their serial numbers. Tokens in memory have none
+// here.
+func (c *client) infos() (map[string]store.Info, error) {
+	infos := make(map[string]store.Info)
+	if c.cfg.Store == "memory" {
+		return infos, nil
+	}
+	place, err := store.OpenPlace(c.cfg)
+	if err != nil {
+		return nil, err
+	}
+	defer place.Close()
+	list, _, err := place.List()
+	if err != nil {
+		return nil, err
+	}
+	for _, uuid := range list {
+		t, err := place.Token(uuid)
+		if err != nil {
+			return nil, err
+		}
+		if i, err := t.Info(); err == nil {
+			infos[i.Serial] = i
+		}
+	}
+	return infos, nil
+}

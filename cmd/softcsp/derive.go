@@ -1,0 +1,351 @@
+package main
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A named number is a word of the command line.
+type named struct {
+	name   string
+	number uint32
+}
+
+// hashNames are the hashes of base data.
+var hashNames = []named{
+	{"md2", mechanisms.CALG_MD2}, {"md4", mechanisms.CALG_MD4}, {"md5", mechanisms.CALG_MD5}, {"sha1", mechanisms.CALG_SHA1},
+	{"sha256", mechanisms.CALG_SHA_256}, {"sha384", mechanisms.CALG_SHA_384}, {"sha512", mechanisms.CALG_SHA_512},
+	{"ssl3-shamd5", mechanisms.CALG_SSL3_SHAMD5},
+}
+
+var algorithmNames = []named{
+	{"rc2", mechanisms.CALG_RC2}, {"rc4", mechanisms.CALG_RC4}, {"rc5", mechanisms.CALG_RC5}, {"des", mechanisms.CALG_DES},
+	{"3des-112", mechanisms.CALG_3DES_112}, {"3des", mechanisms.CALG_3DES}, {"aes-128", mechanisms.CALG_AES_128},
+	{"aes-192", mechanisms.CALG_AES_192}, {"aes-256", mechanisms.CALG_AES_256},
+}
+
+// providerNames stand in the order of the providers' numbers.
+var providerNames = []named{{"softcsp", 0}, {"base", 1}, {"strong", 2}, {"enhanced", 3}, {"aes", 4}}
+
+func choose(flag, name string, list []named) (uint32, error) {
+	for _, n := range list {
+		if n.name == name {
+			return n.number, nil
+		}
+	}
+	return 0, fmt.Errorf("--%s is %q, but can be %s", flag, name, spell(list))
+}
+
+func spell(list []named) string {
+	words := make([]string, len(list))
+	for i, n := range list {
+		words[i] = n.name
+	}
+	return strings.Join(words, ", ")
+}
+
+// A derivation is what key derive was asked for.
+type derivation struct {
+	hash, algorithm, provider, encoding string
+	bits                                uint
+	exportable, createSalt, noSalt      bool
+	userProtected, update, print        bool
+	dataFile                            string
+	password                            *secretSource
+	pin                                 *secretSource
+	key                                 keyChoice
+	token                               choice
+}
+
+const deriveHelp = `Derives a key as CryptDeriveKey does: the password is hashed, and the key is made from the hash value inside the token.
+
+With --label the key is kept in the token, sealed, and never leaves it unless it is made with --exportable. With
+--exportable and --print its bytes are printed, and no token and no PIN are needed: a key that is not kept is made in memory.
+
+The password is taken as it is, without its newline; --encoding utf16le turns UTF-8 into what a Windows program that uses
+wide characters hashes. --data-file takes a whole file, newlines and all.
+
+Providers: base, strong, enhanced and aes are Microsoft's Base, Strong, Enhanced, and Enhanced RSA and AES Cryptographic
+Providers. They differ in key lengths and salt. softcsp has all algorithms, and --update: derive a second time, from
+another password, into a key made before, which then depends on both.
+
+Say --provider and --bits as the other program does: the defaults of Windows have changed over time.`
+
+func keyDerive(a *app) *cobra.Command {
+	d := &derivation{
+		password: &secretSource{what: "password", flag: "password", confirm: true},
+		pin:      userPIN(),
+	}
+	c := &cobra.Command{
+		Use:   "derive --hash HASH --algorithm ALGORITHM",
+		Short: "Derive a key from a password, as CryptDeriveKey does",
+		Long:  deriveHelp,
+		Example: `  softcsp key derive --hash sha1 --algorithm aes-256 --label report --password-file p --pin-file user.pin
+  softcsp key derive --hash md5 --algorithm rc2 --provider enhanced --exportable --print --password-file p`,
+		Args: exactly(0, ""),
+	}
+	f := c.Flags()
+	f.StringVar(&d.hash, "hash", "", "`hash` of the password: "+spell(hashNames))
+	f.StringVarP(&d.algorithm, "algorithm", "a", "", "`algorithm` of the key: "+spell(algorithmNames))
+	f.StringVar(&d.provider, "provider", "aes", "`provider` whose rules apply: "+spell(providerNames))
+	f.UintVar(&d.bits, "bits", 0, "`length` of the key in bits (default: the provider's)")
+	f.BoolVar(&d.exportable, "exportable", false, "CRYPT_EXPORTABLE: the key may leave the token")
+	f.BoolVar(&d.createSalt, "create-salt", false, "CRYPT_CREATE_SALT: salt from the rest of the hash value")
+	f.BoolVar(&d.noSalt, "no-salt", false, "CRYPT_NO_SALT: no salt for a 40-bit key")
+	f.BoolVar(&d.userProtected, "user-protected", false, "CRYPT_USER_PROTECTED: each use needs the PIN again")
+	f.BoolVar(&d.update, "update", false, "CRYPT_UPDATE_KEY: derive into the key that --label or --id names")
+	f.BoolVar(&d.print, "print", false, "print the key, which must be --exportable")
+	f.StringVar(&d.encoding, "encoding", "utf8", "`encoding` that the password is hashed in: utf8 or utf16le")
+	f.StringVar(&d.dataFile, "data-file", "", "`file` whose bytes are hashed in place of a password")
+	d.password.add(f)
+	d.key.add(f)
+	d.token.add(f)
+	d.pin.add(f)
+	c.RunE = func(*cobra.Command, []string) error {
+		if err := d.check(); err != nil {
+			return usage(c, err)
+		}
+		return a.derive(d)
+	}
+	return lists(a, c)
+}
+
+// check finds what is wrong with the command line before anything is asked for.
+func (d *derivation) check() error {
+	switch {
+	case d.hash == "" || d.algorithm == "":
+		return errors.New("--hash and --algorithm must be given: the key is another one for each")
+	case d.encoding != "utf8" && d.encoding != "utf16le":
+		return fmt.Errorf("--encoding is %q, but can be utf8 or utf16le", d.encoding)
+	case d.bits > 0xffff:
+		return errors.New("--bits: the longest key that can be asked for has 65535 bits")
+	case d.print && !d.exportable:
+		return errors.New("--print needs --exportable: other keys do not leave the token")
+	case d.update && !d.key.given():
+		return errors.New("--update needs --label or --id: the key to derive into")
+	case d.update && d.provider != "softcsp":
+		return errors.New("--update needs --provider softcsp: Microsoft's providers ignore CRYPT_UPDATE_KEY")
+	case !d.key.given() && !d.print:
+		return errors.New("give --label to keep the key in the token, or --exportable --print to see it")
+	case d.userProtected && !d.key.given():
+		return errors.New("--user-protected needs --label: it protects a key that is kept")
+	}
+	_, err := d.param()
+	return err
+}
+
+// param is a CK_SOFTCSP_CRYPT_DERIVE_KEY_PARAMS.
+func (d *derivation) param() ([]byte, error) {
+	provider, err := choose("provider", d.provider, providerNames)
+	if err != nil {
+		return nil, err
+	}
+	algorithm, err := choose("algorithm", d.algorithm, algorithmNames)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := choose("hash", d.hash, hashNames)
+	if err != nil {
+		return nil, err
+	}
+	flags := uint32(d.bits) << 16
+	for _, f := range []struct {
+		set bool
+		bit uint32
+	}{
+		{d.exportable, mechanisms.CRYPT_EXPORTABLE}, {d.userProtected, mechanisms.CRYPT_USER_PROTECTED},
+		{d.createSalt, mechanisms.CRYPT_CREATE_SALT}, {d.noSalt, mechanisms.CRYPT_NO_SALT}, {d.update, mechanisms.CRYPT_UPDATE_KEY},
+	} {
+		if f.set {
+			flags |= f.bit
+		}
+	}
+	var b []byte
+	for _, v := range []uint32{provider, hash, algorithm, flags} {
+		b = ck.AppendUlong(b, uint(v))
+	}
+	return b, nil
+}
+
+// baseData returns what is hashed.
+func (d *derivation) baseData(a *app) ([]byte, error) {
+	if d.dataFile != "" {
+		return os.ReadFile(d.dataFile)
+	}
+	b, err := d.password.read(a)
+	if err != nil || d.encoding == "utf8" {
+		return b, err
+	}
+	defer clear(b)
+	if !utf8.Valid(b) {
+		return nil, errors.New("the password is not UTF-8, so it cannot be turned into utf16le")
+	}
+	wide := make([]byte, 0, 2*len(b))
+	for rest := b; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		rest = rest[n:]
+		if hi, lo := utf16.EncodeRune(r); hi != utf8.RuneError {
+			wide = binary.LittleEndian.AppendUint16(wide, uint16(hi))
+			r = lo
+		}
+		wide = binary.LittleEndian.AppendUint16(wide, uint16(r))
+	}
+	return wide, nil
+}
+
+func (a *app) derive(d *derivation) error {
+	if !d.key.given() {
+		c, h, err := a.scratch()
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		return a.deriveIn(c, h, d, false)
+	}
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	t, err := c.pick(d.token)
+	if err != nil {
+		return err
+	}
+	h, err := c.session(t)
+	if err != nil {
+		return err
+	}
+	if err := c.login(h, t, ck.CKU_USER, d.pin); err != nil {
+		return err
+	}
+	return a.deriveIn(c, h, d, true)
+}
+
+// deriveIn derives in a session: into a key of the token if keep is set.
+func (a *app) deriveIn(c *client, h ck.SessionHandle, d *derivation, keep bool) error {
+	var key ck.ObjectHandle
+	if keep {
+		old, err := c.matching(h, d.key)
+		switch {
+		case err != nil:
+			return err
+		case d.update && len(old) != 1:
+			return notFound("--update: there are %d keys %s", len(old), d.key)
+		case d.update:
+			key = old[0]
+		case len(old) > 0:
+			return fmt.Errorf("there is a key %s already: choose another --label or --id", d.key)
+		}
+	}
+	param, err := d.param()
+	if err != nil {
+		return err
+	}
+	base, err := d.base(a, c, h)
+	if err != nil {
+		return err
+	}
+	mech := &ck.Mechanism{Type: ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY, Param: ck.NewParam(param, nil)}
+	if err := c.DeriveKey(h, mech, base, d.template(keep), &key); err != nil {
+		return deriveError(err)
+	}
+	return a.showDerived(c, h, key, d)
+}
+
+// base makes the password a secret of the session, from which the key is derived: it is gone when the session is.
+func (d *derivation) base(a *app, c *client, h ck.SessionHandle) (ck.ObjectHandle, error) {
+	data, err := d.baseData(a)
+	if err != nil {
+		return 0, err
+	}
+	defer clear(data)
+	if len(data) == 0 {
+		return 0, errors.New("the password is empty")
+	}
+	base, err := c.CreateObject(h, []ck.Attribute{
+		{Type: ck.CKA_CLASS, Value: ck.UlongValue(uint(ck.CKO_SECRET_KEY))},
+		{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(ck.CKK_GENERIC_SECRET))},
+		{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)},
+		{Type: ck.CKA_DERIVE, Value: ck.BoolValue(true)},
+		{Type: ck.CKA_VALUE, Value: data},
+	})
+	return base, explain("taking the password", err)
+}
+
+func (d *derivation) template(keep bool) []ck.Attribute {
+	if d.update {
+		return nil
+	}
+	t := []ck.Attribute{
+		{Type: ck.CKA_TOKEN, Value: ck.BoolValue(keep)}, {Type: ck.CKA_PRIVATE, Value: ck.BoolValue(keep)},
+	}
+	return append(t, d.key.template()...)
+}
+
+// deriveError says what CryptDeriveKey answers, and what PKCS#11 makes of it.
+func deriveError(err error) error {
+	var e *ck.DeviceError
+	if errors.As(err, &e) {
+		err = fmt.Errorf("%w (0x%08x, %v)", err, e.Code, e.RV)
+	}
+	return explain("deriving", err)
+}
+
+// A derivedKey is what key derive shows.
+type derivedKey struct {
+	objectRow
+	Provider string `json:"provider"`
+	Salt     string `json:"salt,omitempty"`
+	Value    string `json:"value,omitempty"`
+}
+
+func (a *app) showDerived(c *client, h ck.SessionHandle, o ck.ObjectHandle, d *derivation) error {
+	row, err := c.object(h, o)
+	if err != nil {
+		return explain("reading the key", err)
+	}
+	k := derivedKey{objectRow: row, Provider: d.provider}
+	if b, err := c.attribute(h, o, ck.CKA_SOFTCSP_SALT); err == nil {
+		k.Salt = hex.EncodeToString(b)
+	}
+	if n, err := c.ulong(h, o, ck.CKA_SOFTCSP_PROVIDER); err == nil {
+		k.Provider = providerName(n)
+	}
+	text := [][]string{{"type", k.Type}, {"bits", fmt.Sprint(k.Bits)}, {"provider", k.Provider}, {"flags", strings.Join(k.Flags, " ")}}
+	if k.Label != "" {
+		text = slices.Insert(text, 0, []string{"label", k.Label})
+	}
+	if k.Salt != "" {
+		text = append(text, []string{"salt", k.Salt})
+	}
+	if d.print {
+		b, err := c.attribute(h, o, ck.CKA_VALUE)
+		if err != nil {
+			return explain("reading the key's value", err)
+		}
+		k.Value = hex.EncodeToString(b)
+		text = append(text, []string{"value", k.Value})
+	}
+	return a.show(k, nil, text)
+}
+
+func providerName(n uint) string {
+	for _, p := range providerNames {
+		if uint(p.number) == n {
+			return p.name
+		}
+	}
+	return fmt.Sprint(n)
+}

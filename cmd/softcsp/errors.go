@@ -1,0 +1,94 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/cobra"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// The exit codes, as the help of the program tells them.
+const (
+	exitFailed = 1 + iota
+	exitUsage
+	exitPIN
+	exitNotFound
+	exitDamaged
+)
+
+// A failure is an error with an exit code of its own.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// usage is an error of the command line.
+func usage(c *cobra.Command, err error) error {
+	return &failure{exitUsage, fmt.Errorf("%w\nTry: %s --help", err, c.CommandPath())}
+}
+
+// notFound is an error about something that is not there.
+func notFound(format string, args ...any) error {
+	return &failure{exitNotFound, fmt.Errorf(format, args...)}
+}
+
+func exitCode(err error) int {
+	var f *failure
+	if errors.As(err, &f) {
+		return f.code
+	}
+	switch ck.Code(err) {
+	case ck.CKR_PIN_INCORRECT, ck.CKR_PIN_LOCKED:
+		return exitPIN
+	case ck.CKR_DEVICE_ERROR:
+		return exitDamaged
+	}
+	return exitFailed
+}
+
+// hints say what to do about a return value that can reach a user.
+var hints = map[ck.RV]string{
+	ck.CKR_PIN_LEN_RANGE:              "a PIN has 4 to 255 bytes",
+	ck.CKR_USER_PIN_NOT_INITIALIZED:   "no user PIN is set; set one with: softcsp token pin --so",
+	ck.CKR_PIN_LOCKED:                 "the PIN is locked; the security officer sets a new one with: softcsp token pin --so",
+	ck.CKR_DEVICE_ERROR:               "the token file is damaged; see what is wrong with: softcsp token check",
+	ck.CKR_KEY_SIZE_RANGE:             "the cipher has no keys of that length; leave --bits out for the provider's default",
+	ck.CKR_KEY_TYPE_INCONSISTENT:      "that key is not for this",
+	ck.CKR_KEY_FUNCTION_NOT_PERMITTED: "the key's attributes forbid this use",
+	ck.CKR_ENCRYPTED_DATA_INVALID:     "wrong key, wrong --iv, or not a file that this key encrypted",
+	ck.CKR_ENCRYPTED_DATA_LEN_RANGE:   "the file was cut, or is not one that this key encrypted",
+	ck.CKR_TEMPLATE_INCONSISTENT:      "these options contradict each other",
+	ck.CKR_ATTRIBUTE_SENSITIVE:        "the key does not leave the token; derive it with --exportable where it must",
+	ck.CKR_DEVICE_MEMORY:              "the disk is full",
+	ck.CKR_TOKEN_WRITE_PROTECTED:      "the token file cannot be written by this user",
+	ck.CKR_MECHANISM_INVALID:          "see what there is with: softcsp mechanism list",
+	ck.CKR_TOKEN_NOT_RECOGNIZED:       "make a token with: softcsp token init",
+	ck.CKR_USER_NOT_LOGGED_IN:         "this needs the user PIN: --pin-file, --pin-fd or --pin-env",
+	ck.CKR_SESSION_COUNT:              "max_sessions of the configuration is reached",
+	ck.CKR_MECHANISM_PARAM_INVALID:    "the provider has no such algorithm or hash; see: softcsp key derive --help",
+	ck.CKR_DATA_LEN_RANGE:             "without padding the file must be whole blocks long",
+	ck.CKR_KEY_UNEXTRACTABLE:          "the key does not leave the token",
+	ck.CKR_PIN_INCORRECT:              "wrong PIN",
+	ck.CKR_ARGUMENTS_BAD:              "see which settings are in force with: softcsp where",
+}
+
+// explain says what was tried, what went wrong, and what to do about it.
+func explain(tried string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) && errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s: %w\nsee which directory is in force with: softcsp where", tried, err)
+	}
+	if hint := hints[ck.Code(err)]; hint != "" {
+		return fmt.Errorf("%s: %w\n%s", tried, err, hint)
+	}
+	return fmt.Errorf("%s: %w", tried, err)
+}

@@ -1,0 +1,121 @@
+// Command softcsp makes and looks after the tokens of softcsp, derives keys as CryptDeriveKey does, and uses them.
+//
+// Commands are a noun, then a verb. Each noun has its file, and each verb a row in the table below and a script in
+// testdata.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker to the newest version of the changelog.
+var version = "devel"
+
+// A noun is what a command is about, with its verbs.
+type noun struct {
+	name, short string
+	verbs       []func(*app) *cobra.Command
+}
+
+// nouns are all commands of two words.
+var nouns = []noun{
+	{"token", "Make, list and check tokens", []func(*app) *cobra.Command{tokenInit, tokenList, tokenCheck, tokenPIN}},
+	{"object", "Show what is in a token", []func(*app) *cobra.Command{objectList}},
+	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyDerive, keyEncrypt, keyDecrypt}},
+	{"mechanism", "Show what the library can do", []func(*app) *cobra.Command{mechanismList}},
+}
+
+// singles are the commands of one word.
+var singles = []func(*app) *cobra.Command{where, showVersion, man}
+
+// An app is one run of the program: where it reads and writes, and the flags that every command has.
+type app struct {
+	in       *os.File
+	out, err io.Writer
+
+	conf, tokenDir string
+	json           bool
+}
+
+const about = `softcsp looks after software tokens: sealed files that keep keys, which programs use through PKCS#11. Its
+C_DeriveKey, and "softcsp key derive" here, make a key from a password as CryptDeriveKey of Windows does.
+
+A PIN or password is never an argument. It is read from a file, a file descriptor or an environment variable, or asked
+for on the terminal. The newline at the end of a file is not part of it.
+
+Exit codes: 0 done; 1 it failed; 2 the command line is wrong; 3 the PIN is wrong or locked; 4 there is no such token or
+object; 5 a token file is damaged or was tampered with.`
+
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "softcsp",
+		Short:         "Look after software tokens, and derive keys as CryptDeriveKey does",
+		Long:          about,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noVerb,
+		RunE:          help,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	root.PersistentFlags().StringVar(&a.conf, "conf", "", "configuration `file`, instead of the one that is found")
+	root.PersistentFlags().StringVar(&a.tokenDir, "tokendir", "", "token `directory`, instead of the configured one")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	for _, n := range nouns {
+		c := &cobra.Command{Use: n.name, Short: n.short, Args: noVerb, RunE: help}
+		for _, v := range n.verbs {
+			c.AddCommand(v(a))
+		}
+		root.AddCommand(c)
+	}
+	for _, s := range singles {
+		root.AddCommand(s(a))
+	}
+	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	return root
+}
+
+func help(c *cobra.Command, _ []string) error { return c.Help() }
+
+// noVerb refuses a word after a noun that is none of its verbs.
+func noVerb(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(c, fmt.Errorf("%q is not a command of %q", args[0], c.CommandPath()))
+}
+
+// exactly returns a check that a command has n arguments, which names describes.
+func exactly(n int, names string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == n:
+			return nil
+		case n == 0:
+			return usage(c, fmt.Errorf("unexpected argument %q; a secret is never an argument", args[0]))
+		}
+		return usage(c, fmt.Errorf("%s: want %s", c.CommandPath(), names))
+	}
+}
+
+// run runs the program and returns its exit code.
+func (a *app) run(args []string) int {
+	root := newRoot(a)
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(a.err, "softcsp:", err)
+	return exitCode(err)
+}
+
+func main() {
+	a := &app{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	os.Exit(a.run(os.Args[1:]))
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A mechanismRow is a mechanism as mechanism list shows it.
+type mechanismRow struct {
+	Name  string   `json:"name"`
+	Type  uint     `json:"type"`
+	Min   uint     `json:"min_key_size"`
+	Max   uint     `json:"max_key_size"`
+	Flags []string `json:"flags"`
+}
+
+func mechanismList(a *app) *cobra.Command {
+	return lists(a, &cobra.Command{
+		Use:     "list",
+		Short:   "List the mechanisms of the library",
+		Long:    "Lists the mechanisms of the library with the key sizes and the uses that C_GetMechanismInfo tells.",
+		Example: "  softcsp mechanism list --json",
+		Args:    exactly(0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			c, h, err := a.scratch()
+			if err != nil {
+				return err
+			}
+			defer c.close()
+			return a.showMechanisms(c, h)
+		},
+	})
+}
+
+func (a *app) showMechanisms(c *client, h ck.SessionHandle) error {
+	session, err := c.GetSessionInfo(h)
+	if err != nil {
+		return explain("listing mechanisms", err)
+	}
+	types, err := c.GetMechanismList(session.SlotID)
+	if err != nil {
+		return explain("listing mechanisms", err)
+	}
+	rows := make([]mechanismRow, 0, len(types))
+	var text [][]string
+	for _, t := range types {
+		info, err := c.GetMechanismInfo(session.SlotID, t)
+		if err != nil {
+			return explain(t.String(), err)
+		}
+		r := mechanismRow{Name: t.String(), Type: uint(t), Min: info.MinKeySize, Max: info.MaxKeySize, Flags: []string{}}
+		for _, f := range ck.MechanismFlagNames(info.Flags) {
+			r.Flags = append(r.Flags, strings.ToLower(strings.TrimPrefix(f, "CKF_")))
+		}
+		rows = append(rows, r)
+		size := ""
+		if r.Max != 0 {
+			size = fmt.Sprintf("%d-%d", r.Min, r.Max)
+		}
+		text = append(text, []string{r.Name, size, strings.Join(r.Flags, " ")})
+	}
+	return a.show(rows, []string{"NAME", "KEY SIZE", "USES"}, text)
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+)
+
+// A secretSource is where a PIN or a password comes from: the flags of one secret.
+type secretSource struct {
+	what     string // "user PIN", for prompts and errors
+	flag     string // "pin"
+	fallback string // the environment variable that is read without being named, "" for none
+	confirm  bool   // a prompt asks twice
+
+	file, env string
+	fd        int
+}
+
+func (s *secretSource) add(f *pflag.FlagSet) {
+	f.StringVar(&s.file, s.flag+"-file", "", "`file` with the "+s.what+"; \"-\" is standard input")
+	f.IntVar(&s.fd, s.flag+"-fd", -1, "file descriptor `number` to read the "+s.what+" from")
+	env := "environment variable `name` that holds the " + s.what
+	if s.fallback != "" {
+		env += " (default " + s.fallback + ", if it is set)"
+	}
+	f.StringVar(&s.env, s.flag+"-env", "", env)
+}
+
+// given reports whether the secret can be had without asking.
+func (s *secretSource) given() bool {
+	return s.file != "" || s.fd >= 0 || s.env != "" || s.fallback != "" && os.Getenv(s.fallback) != ""
+}
+
+// read returns the secret, which the caller wipes.
+func (s *secretSource) read(a *app) ([]byte, error) {
+	n := 0
+	for _, given := range []bool{s.file != "", s.fd >= 0, s.env != ""} {
+		if given {
+			n++
+		}
+	}
+	switch {
+	case n > 1:
+		return nil, fmt.Errorf("the %s is given in more than one way", s.what)
+	case s.file == "-":
+		return line(a.in)
+	case s.file != "":
+		f, err := os.Open(s.file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.what, err)
+		}
+		defer f.Close()
+		return line(f)
+	case s.fd >= 0:
+		f := os.NewFile(uintptr(s.fd), s.what)
+		if f == nil {
+			return nil, fmt.Errorf("%s: there is no file descriptor %d", s.what, s.fd)
+		}
+		return line(f)
+	case s.env != "":
+		v, ok := os.LookupEnv(s.env)
+		if !ok {
+			return nil, fmt.Errorf("%s: the environment variable %s is not set", s.what, s.env)
+		}
+		return []byte(v), nil
+	}
+	if s.fallback != "" {
+		if v := os.Getenv(s.fallback); v != "" {
+			return []byte(v), nil
+		}
+	}
+	return s.ask(a)
+}
+
+// ask asks for the secret on the terminal, without echo.
+func (s *secretSource) ask(a *app) ([]byte, error) {
+	fd := int(a.in.Fd())
+	if !term.IsTerminal(fd) {
+		return nil, fmt.Errorf("the %s is needed and there is no terminal to ask on: use --%s-file, --%[2]s-fd or --%[2]s-env", s.what, s.flag)
+	}
+	first, err := a.prompt(fd, s.what)
+	if err != nil || !s.confirm {
+		return first, err
+	}
+	second, err := a.prompt(fd, s.what+", again")
+	if err != nil {
+		return nil, err
+	}
+	defer clear(second)
+	if !bytes.Equal(first, second) {
+		clear(first)
+		return nil, fmt.Errorf("the two are not the same")
+	}
+	return first, nil
+}
+
+func (a *app) prompt(fd int, what string) ([]byte, error) {
+	fmt.Fprintf(a.err, "%s%s: ", strings.ToUpper(what[:1]), what[1:])
+	b, err := term.ReadPassword(fd)
+	fmt.Fprintln(a.err)
+	return b, err
+}
+
+// maxSecret is more than any PIN or password needs, in bytes.
+const maxSecret = 1 << 16
+
+// line reads all there is, and takes one newline off its end.
+func line(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxSecret {
+		clear(b)
+		return nil, errors.New("that is too long for a PIN or password")
+	}
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	return bytes.TrimSuffix(b, []byte("\r")), nil
+}
+
+// userPIN and soPIN are the PINs of a token.
+func userPIN() *secretSource {
+	return &secretSource{what: "user PIN", flag: "pin", fallback: "SOFTCSP_PIN"}
+}
+
+func soPIN() *secretSource {
+	return &secretSource{what: "security officer PIN", flag: "so-pin", fallback: "SOFTCSP_SO_PIN"}
+}
