@@ -55,10 +55,13 @@ func (b *boltFile) read(l *lock, f func(tx) error) error {
 	return b.open(b.path, true, func(db *bbolt.DB) error {
 		btx, err := db.Begin(false)
 		if err != nil {
-			return err
+			return fileError(b.path, err)
 		}
 		defer func() { _ = btx.Rollback() }()
 		x := newBoltTx(btx)
+		if err := x.whole(); err != nil {
+			return err
+		}
 		b.mend(l, x.generation())
 		return f(x)
 	})
@@ -70,10 +73,13 @@ func (b *boltFile) update(f func(tx) error, done func()) error {
 		return b.open(b.path, false, func(db *bbolt.DB) error {
 			btx, err := db.Begin(true)
 			if err != nil {
-				return err
+				return fileError(b.path, err)
 			}
 			defer func() { _ = btx.Rollback() }() // does nothing after a commit
 			x := newBoltTx(btx)
+			if err := x.whole(); err != nil {
+				return err
+			}
 			gen := x.generation()
 			b.mend(l, gen)
 			if err := f(x); err != nil || !x.dirty {
@@ -142,7 +148,7 @@ func (b *boltFile) build(gen uint64, f func(tx) error) (string, error) {
 	}
 	_ = temp.Close()
 	err = b.open(path, false, func(db *bbolt.DB) error {
-		return db.Update(func(btx *bbolt.Tx) error {
+		return fileError(path, db.Update(func(btx *bbolt.Tx) error {
 			for n := range buckets {
 				if _, err := btx.CreateBucket([]byte(n.String())); err != nil {
 					return err
@@ -153,7 +159,7 @@ func (b *boltFile) build(gen uint64, f func(tx) error) (string, error) {
 				return err
 			}
 			return f(x)
-		})
+		}))
 	})
 	if err != nil {
 		_ = os.Remove(path)
@@ -182,7 +188,7 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 		w.store(gen<<1 | 1)
 	}
 	if err := commit(); err != nil {
-		return err
+		return fileError(b.path, err)
 	}
 	if done != nil {
 		done()
@@ -271,11 +277,11 @@ func (b *boltFile) open(path string, readOnly bool, f func(*bbolt.DB) error) (er
 	if err != nil {
 		return fileError(path, err)
 	}
-	if err := f(db); err != nil {
-		_ = closeBolt(db, file)
-		return fileError(path, err)
+	err = f(db)
+	if e := closeBolt(db, file); err == nil {
+		err = fileError(path, e)
 	}
-	return fileError(path, closeBolt(db, file))
+	return err
 }
 
 // closeBolt closes db. A child that was forked meanwhile has the descriptor too, so the lock is given back by name.
@@ -323,6 +329,26 @@ var _ tx = (*boltTx)(nil)
 
 func newBoltTx(btx *bbolt.Tx) *boltTx { return &boltTx{btx: btx} }
 
+// whole tests that the file is as long as it says: reading on behind its end is a fault.
+func (x *boltTx) whole() error {
+	st, err := os.Stat(x.btx.DB().Path())
+	if err != nil {
+		return fileError(x.btx.DB().Path(), err)
+	}
+	if st.Size() < x.btx.Size() {
+		return tampered("%s is cut short: %d bytes, expected %d", st.Name(), st.Size(), x.btx.Size())
+	}
+	return nil
+}
+
+// check makes bbolt's own tests.
+func (x *boltTx) check() (errs []error) {
+	for err := range x.btx.Check() {
+		errs = append(errs, err)
+	}
+	return errs
+}
+
 // bucket returns a bucket, nil where the file has none of that name.
 func (x *boltTx) bucket(b bucket) *bbolt.Bucket {
 	if x.b[b] == nil {
@@ -346,7 +372,7 @@ func (x *boltTx) get(b bucket, key []byte) []byte {
 func (x *boltTx) put(b bucket, key, value []byte) error {
 	x.dirty = true
 	if bb := x.bucket(b); bb != nil {
-		return bb.Put(key, value)
+		return fileError(x.btx.DB().Path(), bb.Put(key, value))
 	}
 	return unrecognized("the file has no bucket %q", b)
 }
@@ -355,7 +381,7 @@ func (x *boltTx) put(b bucket, key, value []byte) error {
 func (x *boltTx) del(b bucket, key []byte) error {
 	x.dirty = true
 	if bb := x.bucket(b); bb != nil {
-		return bb.Delete(key)
+		return fileError(x.btx.DB().Path(), bb.Delete(key))
 	}
 	return unrecognized("the file has no bucket %q", b)
 }

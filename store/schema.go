@@ -113,10 +113,13 @@ func (t *Token) readStatic(x tx) (*static, error) {
 // number reads an integer of the header, 0 where there is none.
 func number(x tx, key []byte) uint64 {
 	if b := x.get(bHeader, key); len(b) == 8 {
-		return binary.BigEndian.Uint64(b)
+		return be(b)
 	}
 	return 0
 }
+
+// be reads what be64 made.
+func be(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
 // be64 returns n as 8 bytes.
 func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

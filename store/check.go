@@ -1,0 +1,251 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// A Fault is one thing that is wrong with a token.
+type Fault struct {
+	// Object is the object that it is about, the zero ID where it is about none.
+	Object ID
+	What   string
+}
+
+// String says what is wrong.
+func (f Fault) String() string {
+	if f.Object == (ID{}) {
+		return f.What
+	}
+	return fmt.Sprintf("object %s: %s", f.Object, f.What)
+}
+
+// Check tests every invariant of the token and names each fault. Without keys it tests what can be tested without: the
+// structure of the file, and that objects, roll, index and journal agree. An error is that it could not look.
+func (t *Token) Check(k *Keys) ([]Fault, error) {
+	if k != nil {
+		if err := k.alive(t); err != nil {
+			return nil, err
+		}
+	}
+	var c checker
+	err := t.be.view(func(x tx) error {
+		c = checker{t: t, x: x, k: k}
+		c.run()
+		return nil
+	})
+	return c.faults, err
+}
+
+// CheckPIN is Check with the keys that a PIN unlocks. It counts a try as Unlock does, and unlike Unlock goes on where the
+// file was tampered with.
+func (t *Token) CheckPIN(w Way, pin []byte) ([]Fault, error) {
+	a, master, err := t.enter(w, pin)
+	if err != nil {
+		return nil, err
+	}
+	k, err := newKeys(t, a.s, master)
+	if err != nil {
+		return nil, err
+	}
+	defer k.Wipe()
+	return t.Check(k)
+}
+
+// A checker collects the faults of a token.
+type checker struct {
+	t      *Token
+	x      tx
+	k      *Keys
+	faults []Fault
+	roll   map[ID]entry
+}
+
+// fault notes one.
+func (c *checker) fault(id ID, format string, args ...any) {
+	c.faults = append(c.faults, Fault{id, fmt.Sprintf(format, args...)})
+}
+
+// run makes all tests.
+func (c *checker) run() {
+	if x, ok := c.x.(interface{ check() []error }); ok {
+		for _, err := range x.check() {
+			c.fault(ID{}, "structure of the file: %v", err)
+		}
+	}
+	s := c.header()
+	c.entries()
+	c.objects()
+	c.index()
+	c.journal()
+	if c.k != nil && s != nil {
+		c.sums(s)
+	}
+	slices.SortStableFunc(c.faults, func(a, b Fault) int { return slices.Compare(a.Object[:], b.Object[:]) })
+}
+
+// header tests what can be read without keys. It returns nil where the rest makes no sense.
+func (c *checker) header() *static {
+	s, err := c.t.readStatic(c.x)
+	if err != nil {
+		c.fault(ID{}, "%v", err)
+		return nil
+	}
+	for w, key := range keySlots {
+		b := slot(c.x.get(bHeader, key))
+		if b == nil && Way(w) == User {
+			continue
+		}
+		if err := b.check(); err != nil {
+			c.fault(ID{}, "%s: %v", key, err)
+		}
+	}
+	if n := len(c.x.get(bHeader, keyTries)); n != triesSize {
+		c.fault(ID{}, "the counts of failed logins take %d bytes, not %d", n, triesSize)
+	}
+	if n := len(c.x.get(bHeader, keyState)); n != stateSize {
+		c.fault(ID{}, "the state takes %d bytes, not %d", n, stateSize)
+	}
+	gen, floor := c.x.generation(), number(c.x, keyFloor)
+	if gen == 0 || floor == 0 || floor > gen {
+		c.fault(ID{}, "generation %d, journal since %d", gen, floor)
+	}
+	known := append(slices.Clone(keySlots[:]), keyStatic, keyState, keyTries, keyGeneration, keyFloor)
+	c.each(bHeader, func(key, _ []byte) {
+		if !slices.ContainsFunc(known, func(k []byte) bool { return string(k) == string(key) }) {
+			c.fault(ID{}, "the header has an unknown part %q", key)
+		}
+	})
+	return s
+}
+
+// each calls f with every entry of a bucket.
+func (c *checker) each(b bucket, f func(key, value []byte)) {
+	err := c.x.each(b, nil, func(key, value []byte) error {
+		f(key, value)
+		return nil
+	})
+	if err != nil {
+		c.fault(ID{}, "%v", err)
+	}
+}
+
+// entries tests the roll.
+func (c *checker) entries() {
+	c.roll = map[ID]entry{}
+	c.each(bRoll, func(key, value []byte) {
+		e, ok := parseEntry(value)
+		if !ok || len(key) != len(ID{}) {
+			c.fault(ID{}, "the roll has a damaged entry at %x", key)
+			return
+		}
+		c.roll[ID(key)] = e
+		if c.x.get(bObjects, key) == nil {
+			c.fault(ID(key), "is in the roll, and is not there")
+		}
+	})
+}
+
+// objects tests that every object has its form, is in the roll and the index, and opens.
+func (c *checker) objects() {
+	c.each(bObjects, func(key, value []byte) {
+		if len(key) != len(ID{}) {
+			c.fault(ID{}, "an object has the damaged name %x", key)
+			return
+		}
+		id := ID(key)
+		o, ok := parseBlob(value)
+		if !ok {
+			c.fault(id, "is damaged")
+			return
+		}
+		switch e, there := c.roll[id]; {
+		case !there:
+			c.fault(id, "is not in the roll")
+		case o.entry() != e:
+			c.fault(id, "is not in the state that the roll tells: revision %d, expected %d", o.rev, e.rev)
+		}
+		for i := range o.count() {
+			if c.x.get(bIndex, indexKey(o.term(i), id)) == nil {
+				c.fault(id, "is not in the index under %x", o.term(i))
+			}
+		}
+		if c.k == nil {
+			return
+		}
+		if sealed, err := c.k.open(id, &o); err != nil {
+			c.fault(id, "does not open: it was changed by something else than softcsp")
+		} else {
+			locked.Free(sealed)
+		}
+	})
+}
+
+// index tests that every entry is of an object that has the term.
+func (c *checker) index() {
+	c.each(bIndex, func(key, value []byte) {
+		if len(key) != termSize+len(ID{}) || len(value) != 0 {
+			c.fault(ID{}, "the index has a damaged entry at %x", key)
+			return
+		}
+		id := ID(key[termSize:])
+		o, ok := parseBlob(c.x.get(bObjects, id[:]))
+		if !ok {
+			c.fault(id, "is in the index, and is not there or is damaged")
+			return
+		}
+		for i := range o.count() {
+			if o.term(i) == term(key) {
+				return
+			}
+		}
+		c.fault(id, "is in the index under %x, which is none of its terms", key[:termSize])
+	})
+}
+
+// journal tests that every entry is of a commit that it is to remember.
+func (c *checker) journal() {
+	gen, floor := c.x.generation(), number(c.x, keyFloor)
+	c.each(bJournal, func(key, value []byte) {
+		at := uint64(0)
+		if len(key) == 8 {
+			at = be(key)
+		}
+		if at <= floor || at > gen || gen-at >= journalLength || len(value) == 0 || len(value)%len(ID{}) != 0 {
+			c.fault(ID{}, "the journal has a damaged entry at %x", key)
+		}
+	})
+}
+
+// sums tests the header and the set of objects against the state.
+func (c *checker) sums(s *static) {
+	err := c.k.use(func() error {
+		if s.era != c.k.era {
+			return fmt.Errorf("%w: the token was initialised anew", ck.CKR_USER_NOT_LOGGED_IN)
+		}
+		st, err := c.k.openState(c.x)
+		if err != nil {
+			return err
+		}
+		var now sum
+		h := c.k.mac(counting)
+		for id, e := range c.roll {
+			v := measure(h, id, e)
+			now.add(v)
+			now.mark(id, v, 1)
+		}
+		if now.all != st.sum.all || uint64(len(c.roll)) != st.count {
+			return c.k.accuse(c.roll, st)
+		}
+		if now.bits != st.sum.bits {
+			return tampered("the state does not agree with itself")
+		}
+		return nil
+	})
+	if err != nil {
+		c.fault(ID{}, "%v", err)
+	}
+}
