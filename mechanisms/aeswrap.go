@@ -92,8 +92,8 @@ func (w *keyWrap) wrappedLen(n int) int { return w.paddedLen(n) + semiblock }
 // encrypt wraps src, of any length that the form allows.
 func (w *keyWrap) encrypt(dst, src []byte) (int, error) {
 	n := w.paddedLen(len(src))
-	least := 2 * semiblock // RFC 3394, 2: n >= 2; SP 800-38F, 5.3.1
-	if w.own || w.pkcs {
+	least := 2 * semiblock // RFC 3394, 2; SP 800-38F, 5.3.1
+	if w.own {
 		least = semiblock
 	}
 	if len(src) == 0 || n < least || n < len(src) || uint64(len(src)) >= 1<<32 {
@@ -123,7 +123,7 @@ func (w *keyWrap) encrypt(dst, src []byte) (int, error) {
 // decrypt unwraps src, and writes nothing that lasts unless the integrity check holds.
 func (w *keyWrap) decrypt(dst, src []byte) (int, error) {
 	least := 3 * semiblock
-	if w.own || w.pkcs {
+	if w.own {
 		least = 2 * semiblock
 	}
 	if len(src) < least || len(src)%semiblock != 0 || uint64(len(src)) >= 1<<32 {

@@ -39,7 +39,7 @@ var rc5Rows = []Mechanism{
 
 // openRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
 // that has its own.
-func openRC2(k *Key, p *ck.Param) (b cipher.Block, err error) {
+func openRC2(k *Key, p *ck.Param) (cipher.Block, error) {
 	bits := p.Ulong()
 	if bits == 0 {
 		bits = k.EffectiveBits
@@ -47,8 +47,7 @@ func openRC2(k *Key, p *ck.Param) (b cipher.Block, err error) {
 	if bits == 0 || bits > rc2MaxBits {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	secret.Do(func() { b, err = newRC2(salted(k), bits) })
-	return b, err
+	return preparedFor(k, ck.CKM_RC2_ECB, setting{bits, 0}, func(k *Key) (cipher.Block, error) { return newRC2(salted(k), bits) })
 }
 
 // rc2Default makes RC2 with all bits of the key effective.
@@ -92,7 +91,7 @@ func prepareRC4(k *Key) (form any, err error) {
 }
 
 // openRC5 reads the word size in bytes and the number of rounds, with which CK_RC5_PARAMS and CK_RC5_CBC_PARAMS begin.
-func openRC5(k *Key, p *ck.Param) (b cipher.Block, err error) {
+func openRC5(k *Key, p *ck.Param) (cipher.Block, error) {
 	word, rounds := p.Ulong(), p.Ulong()
 	if rounds > rc5MaxRounds || word != 2 && word != 4 && word != 8 {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
@@ -100,6 +99,38 @@ func openRC5(k *Key, p *ck.Param) (b cipher.Block, err error) {
 	if len(k.Value) > rc5MaxKey {
 		return nil, ck.CKR_KEY_SIZE_RANGE
 	}
-	secret.Do(func() { b = newRC5(k.Value, word, rounds) })
-	return b, nil
+	return preparedFor(k, ck.CKM_RC5_ECB, setting{word, rounds}, func(k *Key) (cipher.Block, error) {
+		return newRC5(k.Value, word, rounds), nil
+	})
+}
+
+// A setting is what the parameter of an operation tells of how the key is expanded.
+type setting [2]uint
+
+// A setCipher is a key expanded for one setting.
+type setCipher struct {
+	setting
+	cipher.Block
+}
+
+// preparedFor returns the cipher of k for a setting: the prepared one where it is for the setting that the key was first
+// used with, as nearly all are, and one made anew elsewhere.
+func preparedFor(k *Key, id ck.MechanismType, s setting, open func(*Key) (cipher.Block, error)) (cipher.Block, error) {
+	expand := func(k *Key) (form any, err error) {
+		secret.Do(func() {
+			var b cipher.Block
+			if b, err = open(k); err == nil {
+				form = &setCipher{s, b}
+			}
+		})
+		return form, err
+	}
+	form, err := k.Prepared(id, expand)
+	if err == nil && form.(*setCipher).setting != s {
+		form, err = expand(k)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return form.(*setCipher).Block, nil
 }

@@ -64,53 +64,53 @@ func newRC2(key []byte, effective uint) (*rc2Cipher, error) {
 
 func (*rc2Cipher) BlockSize() int { return rc2Block }
 
-// The mashing rounds stand after the fifth and the eleventh mixing round (RFC 2268, 3.4).
-func mashes(round int) bool { return round == 4 || round == 10 }
-
+// Encrypt is RFC 2268, 3: sixteen mixing rounds, and a mashing round after the fifth and the eleventh.
 func (c *rc2Cipher) Encrypt(dst, src []byte) {
-	r := loadRC2(src)
-	for round := range 16 {
-		for i := range 4 {
-			x := r[i] + c.k[4*round+i] + r[(i+3)%4]&r[(i+2)%4] + ^r[(i+3)%4]&r[(i+1)%4]
-			r[i] = bits.RotateLeft16(x, rc2Shift[i])
-		}
-		if mashes(round) {
-			for i := range 4 {
-				r[i] += c.k[r[(i+3)%4]&63]
-			}
+	r0, r1, r2, r3 := loadRC2(src)
+	for i := 0; i < len(c.k); i += 4 {
+		k := c.k[i : i+4 : i+4]
+		r0 = bits.RotateLeft16(r0+k[0]+r3&r2+^r3&r1, 1)
+		r1 = bits.RotateLeft16(r1+k[1]+r0&r3+^r0&r2, 2)
+		r2 = bits.RotateLeft16(r2+k[2]+r1&r0+^r1&r3, 3)
+		r3 = bits.RotateLeft16(r3+k[3]+r2&r1+^r2&r0, 5)
+		if i == 4*4 || i == 4*10 {
+			r0 += c.k[r3&63]
+			r1 += c.k[r0&63]
+			r2 += c.k[r1&63]
+			r3 += c.k[r2&63]
 		}
 	}
-	storeRC2(dst, r)
+	storeRC2(dst, r0, r1, r2, r3)
 }
 
+// Decrypt is RFC 2268, 4.
 func (c *rc2Cipher) Decrypt(dst, src []byte) {
-	r := loadRC2(src)
-	for round := 15; round >= 0; round-- {
-		if mashes(round) {
-			for i := 3; i >= 0; i-- {
-				r[i] -= c.k[r[(i+3)%4]&63]
-			}
+	r0, r1, r2, r3 := loadRC2(src)
+	for i := len(c.k) - 4; i >= 0; i -= 4 {
+		if i == 4*4 || i == 4*10 {
+			r3 -= c.k[r2&63]
+			r2 -= c.k[r1&63]
+			r1 -= c.k[r0&63]
+			r0 -= c.k[r3&63]
 		}
-		for i := 3; i >= 0; i-- {
-			x := bits.RotateLeft16(r[i], -rc2Shift[i])
-			r[i] = x - c.k[4*round+i] - r[(i+3)%4]&r[(i+2)%4] - ^r[(i+3)%4]&r[(i+1)%4]
-		}
+		k := c.k[i : i+4 : i+4]
+		r3 = bits.RotateLeft16(r3, -5) - k[3] - r2&r1 - ^r2&r0
+		r2 = bits.RotateLeft16(r2, -3) - k[2] - r1&r0 - ^r1&r3
+		r1 = bits.RotateLeft16(r1, -2) - k[1] - r0&r3 - ^r0&r2
+		r0 = bits.RotateLeft16(r0, -1) - k[0] - r3&r2 - ^r3&r1
 	}
-	storeRC2(dst, r)
+	storeRC2(dst, r0, r1, r2, r3)
 }
 
-// rc2Shift is by how much each word is rotated in a mixing round (RFC 2268, 3.1).
-var rc2Shift = [4]int{1, 2, 3, 5}
-
-func loadRC2(src []byte) (r [4]uint16) {
-	for i := range r {
-		r[i] = binary.LittleEndian.Uint16(src[2*i:])
-	}
-	return r
+func loadRC2(src []byte) (r0, r1, r2, r3 uint16) {
+	le := binary.LittleEndian
+	return le.Uint16(src), le.Uint16(src[2:]), le.Uint16(src[4:]), le.Uint16(src[6:])
 }
 
-func storeRC2(dst []byte, r [4]uint16) {
-	for i := range r {
-		binary.LittleEndian.PutUint16(dst[2*i:], r[i])
-	}
+func storeRC2(dst []byte, r0, r1, r2, r3 uint16) {
+	le := binary.LittleEndian
+	le.PutUint16(dst, r0)
+	le.PutUint16(dst[2:], r1)
+	le.PutUint16(dst[4:], r2)
+	le.PutUint16(dst[6:], r3)
 }

@@ -1,0 +1,118 @@
+package mechanisms
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A sample is a row with a key and a parameter that it takes.
+type sample struct {
+	row   *Mechanism
+	name  string
+	key   *Key
+	param func() ck.Param
+}
+
+// goodParams are the parameters of the mechanisms that have some, in the notation of the vectors.
+var goodParams = map[ck.MechanismType]string{
+	ck.CKM_AES_CBC:                   "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CBC_PAD:               "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_OFB:                   "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CFB8:                  "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CFB64:                 "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CFB128:                "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CTR:                   "ulong 32, bytes 00010203040506070809000000000000",
+	ck.CKM_AES_GCM:                   "pointer 000102030405060708090a0b, ulong 96, pointer 00ff, ulong 128",
+	ck.CKM_AES_CMAC_GENERAL:          "ulong 7",
+	ck.CKM_AES_ECB_ENCRYPT_DATA:      "pointer 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CBC_ENCRYPT_DATA:      "bytes 000102030405060708090a0b0c0d0e0f, pointer 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_DES_CBC:                   "bytes 0001020304050607",
+	ck.CKM_DES_CBC_PAD:               "bytes 0001020304050607",
+	ck.CKM_DES3_CBC:                  "bytes 0001020304050607",
+	ck.CKM_DES3_CBC_PAD:              "bytes 0001020304050607",
+	ck.CKM_DES_CFB8:                  "bytes 0001020304050607",
+	ck.CKM_DES_CFB64:                 "bytes 0001020304050607",
+	ck.CKM_DES_OFB64:                 "bytes 0001020304050607",
+	ck.CKM_DES_ECB_ENCRYPT_DATA:      "pointer 0001020304050607",
+	ck.CKM_DES_CBC_ENCRYPT_DATA:      "bytes 0001020304050607, pointer 0001020304050607",
+	ck.CKM_DES3_ECB_ENCRYPT_DATA:     "pointer 0001020304050607",
+	ck.CKM_DES3_CBC_ENCRYPT_DATA:     "bytes 0001020304050607, pointer 0001020304050607",
+	ck.CKM_RC2_ECB:                   "ulong 128",
+	ck.CKM_RC2_CBC:                   "ulong 128, bytes 0001020304050607",
+	ck.CKM_RC2_CBC_PAD:               "ulong 128, bytes 0001020304050607",
+	ck.CKM_SOFTCSP_RC2_CFB8:          "ulong 128, bytes 0001020304050607",
+	ck.CKM_RC5_ECB:                   "ulong 4, ulong 12",
+	ck.CKM_RC5_CBC:                   "ulong 4, ulong 12, pointer 0001020304050607",
+	ck.CKM_RC5_CBC_PAD:               "ulong 8, ulong 20, pointer 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_CONCATENATE_BASE_AND_DATA: "pointer 00010203",
+	ck.CKM_CONCATENATE_DATA_AND_BASE: "pointer 00010203",
+	ck.CKM_XOR_BASE_AND_DATA:         "pointer 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_EXTRACT_KEY_FROM_KEY:      "ulong 13",
+}
+
+// samples makes a sample of each row and each type of key that it takes. CryptDeriveKey has tests of its own.
+func samples(t testing.TB) (all []sample) {
+	for i := range table {
+		m := &table[i]
+		if m.FromDigest {
+			continue
+		}
+		text, ok := goodParams[m.Type]
+		if !ok && isGeneral(m.Type) {
+			text = "ulong 9"
+		}
+		fields, err := paramFields(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		param := func() ck.Param { return params(fields...) }
+		if len(m.Keys) == 0 {
+			all = append(all, sample{m, m.Type.String(), nil, param})
+		}
+		for _, kt := range m.Keys {
+			n, fixed := Size(kt)
+			if !fixed {
+				n = 16
+			}
+			name := fmt.Sprintf("%v/%v", m.Type, kt)
+			all = append(all, sample{m, name, secretKey(kt, pattern(int(n))), param})
+		}
+	}
+	if len(all) < len(table) {
+		t.Fatalf("%d samples of %d rows", len(all), len(table))
+	}
+	return all
+}
+
+func isGeneral(m ck.MechanismType) bool {
+	for _, h := range hashes {
+		if h.HMACGeneral != 0 && h.HMACGeneral == m {
+			return true
+		}
+	}
+	return false
+}
+
+// begins are the columns that begin a Cipher.
+func (s *sample) begins() map[string]begin {
+	b := make(map[string]begin)
+	if s.row.Encrypt != nil {
+		b["encrypt"] = s.row.Encrypt
+	}
+	if s.row.Decrypt != nil {
+		b["decrypt"] = s.row.Decrypt
+	}
+	return b
+}
+
+func (s *sample) begin(t testing.TB, b begin) Cipher {
+	t.Helper()
+	p := s.param()
+	c, err := b(s.key, &p)
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	return c
+}

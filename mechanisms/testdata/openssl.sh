@@ -1,0 +1,21 @@
+#!/bin/sh
+# Writes openssl.txt: modes for which no publication has vectors, as OpenSSL's command line encrypts.
+set -e
+enc() { # mechanism, key type, cipher, key, iv, parameter, hexadecimal plaintext, more options
+	out=$(printf %s "$7" | xxd -r -p | openssl enc -provider legacy -provider default "-$3" -K "$4" -iv "$5" $8 | xxd -p | tr -d '\n')
+	printf '\nMechanism = %s\nKeyType = %s\nKey = %s\nParam = %s\nPlaintext = %s\nCiphertext = %s\n' "$1" "$2" "$4" "$6" "$7" "$out"
+}
+echo "# Made by openssl.sh with $(openssl version)."
+k8=0123456789abcdef k16=0123456789abcdef23456789abcdef01 k24=0123456789abcdef23456789abcdef01456789abcdef0123
+iv=1234567890abcdef text=4e6f77206973207468652074696d6520666f7220616c6c2e
+enc CKM_DES_CBC_PAD CKK_DES des-cbc $k8 $iv "bytes $iv" $text
+enc CKM_DES3_CBC CKK_DES3 des-ede3-cbc $k24 $iv "bytes $iv" $text -nopad
+enc CKM_DES3_CBC_PAD CKK_DES3 des-ede3-cbc $k24 $iv "bytes $iv" ${text%??}
+enc CKM_DES3_CBC CKK_DES2 des-ede-cbc $k16 $iv "bytes $iv" $text -nopad
+enc CKM_DES_CFB8 CKK_DES3 des-ede3-cfb8 $k24 $iv "bytes $iv" $text
+enc CKM_DES_CFB64 CKK_DES2 des-ede-cfb $k16 $iv "bytes $iv" $text
+enc CKM_DES_OFB64 CKK_DES3 des-ede3-ofb $k24 $iv "bytes $iv" $text
+enc CKM_RC2_CBC CKK_RC2 rc2-cbc $k16 $iv "ulong 128, bytes $iv" $text -nopad
+enc CKM_RC2_CBC_PAD CKK_RC2 rc2-cbc $k16 $iv "ulong 128, bytes $iv" ${text%??}
+enc CKM_RC2_CBC_PAD CKK_RC2 rc2-40-cbc 0123456789 $iv "ulong 40, bytes $iv" $text
+enc CKM_RC2_CBC_PAD CKK_RC2 rc2-64-cbc $k8 $iv "ulong 64, bytes $iv" $text

@@ -1,0 +1,291 @@
+package mechanisms
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
+)
+
+// withoutVectors are the rows that no vector tries, and why.
+var withoutVectors = map[ck.MechanismType]string{
+	ck.CKM_MD2_HMAC:                "nobody published any; MD2 and HMAC have theirs",
+	ck.CKM_MD2_HMAC_GENERAL:        "as CKM_MD2_HMAC",
+	ck.CKM_AES_CFB64:               "nobody published any; the same code is CFB128 and DES's CFB64, which have theirs",
+	ck.CKM_AES_KEY_WRAP_PKCS7:      "nobody published any; TestKeyWrapPKCS7 compares with CKM_AES_KEY_WRAP",
+	ck.CKM_DES3_CBC_ENCRYPT_DATA:   "TestEncryptDataDES3 compares with CKM_DES3_CBC",
+	ck.CKM_AES_CMAC_GENERAL:        "TestMACGeneral compares with CKM_AES_CMAC",
+}
+
+// tried are the mechanisms that the vectors of a run have reached.
+type tried map[ck.MechanismType]int
+
+// TestVectors runs every vector there is, and holds the rows against them: each has some, or a reason for none.
+func TestVectors(t *testing.T) {
+	seen := make(tried)
+	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
+	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
+	for i := range table {
+		m := &table[i]
+		reason, excused := withoutVectors[m.Type]
+		switch {
+		case m.Generate != nil, m.FromDigest:
+			// Generation is random: TestGenerate. CryptDeriveKey has vectors and tests of its own.
+		case excused && seen[m.Type] > 0:
+			t.Errorf("%v has vectors and stands among those without: %s", m.Type, reason)
+		case !excused && seen[m.Type] == 0:
+			t.Errorf("%v has no vectors", m.Type)
+		}
+	}
+	for m := range withoutVectors {
+		if Lookup(m) == nil {
+			t.Errorf("%v stands among those without vectors, and is no mechanism", m)
+		}
+	}
+}
+
+func runRecords(t *testing.T, seen tried) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) < 10 {
+		t.Fatalf("%d files of records, %v", len(files), err)
+	}
+	for _, f := range files {
+		records, err := vectors.Records(os.DirFS("testdata"), filepath.Base(f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range records {
+			if err := runRecord(&records[i], seen); err != nil {
+				t.Errorf("%s: %v", records[i].At, err)
+			}
+		}
+		t.Logf("%s: %d vectors", f, len(records))
+	}
+}
+
+// A vector is a record, read.
+type vector struct {
+	*vectors.Record
+	row   *Mechanism
+	key   *Key
+	param func() *ck.Param
+	err   error
+}
+
+// bytes reads a field, and keeps the first error.
+func (v *vector) bytes(name string) []byte {
+	b, err := v.Bytes(name)
+	if v.err == nil {
+		v.err = err
+	}
+	return b
+}
+
+func readVector(r *vectors.Record) (*vector, error) {
+	v := &vector{Record: r}
+	m, ok := ck.ParseMechanismType(r.Fields["Mechanism"])
+	if v.row = Lookup(m); !ok || v.row == nil {
+		return nil, fmt.Errorf("no mechanism %q", r.Fields["Mechanism"])
+	}
+	v.key = secretKey(0, v.bytes("Key"))
+	if len(v.row.Keys) > 0 {
+		v.key.Type = v.row.Keys[0]
+	}
+	if name := r.Fields["KeyType"]; name != "" {
+		if v.key.Type, ok = ck.ParseKeyType(name); !ok {
+			return nil, fmt.Errorf("no key type %q", name)
+		}
+	}
+	v.key.Salt = v.bytes("Salt")
+	if bits := r.Fields["EffectiveBits"]; bits != "" {
+		if _, err := fmt.Sscan(bits, &v.key.EffectiveBits); err != nil {
+			return nil, err
+		}
+	}
+	fields, err := paramFields(r.Fields["Param"])
+	v.param = func() *ck.Param { p := params(fields...); return &p }
+	return v, errors.Join(err, v.err)
+}
+
+// paramFields reads the notation of a parameter: "ulong 128, bytes 00ff, pointer 0011".
+func paramFields(s string) (fields []any, err error) {
+	for f := range strings.SplitSeq(s, ",") {
+		kind, value, _ := strings.Cut(strings.TrimSpace(f), " ")
+		var n int
+		var b []byte
+		switch kind {
+		case "":
+			continue
+		case "ulong":
+			_, err = fmt.Sscan(value, &n)
+			fields = append(fields, n)
+		case "bytes":
+			b, err = (&vectors.Record{Fields: map[string]string{"": value}}).Bytes("")
+			fields = append(fields, b)
+		case "pointer":
+			b, err = (&vectors.Record{Fields: map[string]string{"": value}}).Bytes("")
+			fields = append(fields, pointed(b))
+		default:
+			err = fmt.Errorf("no parameter field %q", kind)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return fields, nil
+}
+
+func runRecord(r *vectors.Record, seen tried) error {
+	if name := r.Fields["Hash"]; name != "" {
+		return runHash(r, name)
+	}
+	v, err := readVector(r)
+	if err != nil {
+		return err
+	}
+	seen[v.row.Type]++
+	switch {
+	case r.Has("Value"):
+		return errors.Join(v.err, v.derive())
+	case r.Has("MAC"):
+		return errors.Join(v.err, checkMAC(v.row, v.key, v.param, v.bytes("Data"), v.bytes("MAC")))
+	case r.Has("Digest"):
+		return errors.Join(v.err, v.digest())
+	case r.Has("Ciphertext"):
+		return errors.Join(v.err, checkCipher(v.row, v.key, v.param, v.bytes("Plaintext"), v.bytes("Ciphertext")))
+	}
+	return errors.New("nothing to compare with")
+}
+
+func runHash(r *vectors.Record, name string) error {
+	for _, h := range hashes {
+		if h.Name != name {
+			continue
+		}
+		data, err := r.Bytes("Data")
+		if err != nil {
+			return err
+		}
+		f := h.New()
+		f.Write(data)
+		want, err := r.Bytes("Digest")
+		return errors.Join(err, same("digest", f.Sum(nil), want))
+	}
+	return fmt.Errorf("no hash %q", name)
+}
+
+func same(what string, got, want []byte) error {
+	if !bytes.Equal(got, want) {
+		return fmt.Errorf("%s is %x, want %x", what, got, want)
+	}
+	return nil
+}
+
+func (v *vector) digest() error {
+	h, err := v.row.Digest(v.param())
+	if err != nil {
+		return err
+	}
+	h.Write(v.bytes("Data"))
+	return same("digest", h.Sum(nil), v.bytes("Digest"))
+}
+
+func (v *vector) derive() error {
+	b := &Base{Key: v.key}
+	want := ck.KeyType(ck.CKK_GENERIC_SECRET)
+	if name := v.Fields["NewType"]; name != "" {
+		var ok bool
+		if want, ok = ck.ParseKeyType(name); !ok {
+			return fmt.Errorf("no key type %q", name)
+		}
+		b.Template = append(b.Template, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(want))})
+	}
+	if length := v.Fields["Length"]; length != "" {
+		var n uint
+		if _, err := fmt.Sscan(length, &n); err != nil {
+			return err
+		}
+		b.Template = append(b.Template, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(n)})
+	}
+	var d Derived
+	defer d.Wipe()
+	if err := v.row.Derive(b, v.param(), &d); err != nil {
+		return err
+	}
+	if d.Type != want {
+		return fmt.Errorf("a key of type %v, want %v", d.Type, want)
+	}
+	return same("value", d.Value, v.bytes("Value"))
+}
+
+// checkCipher checks both directions, and wrapping where the row wraps.
+func checkCipher(m *Mechanism, k *Key, param func() *ck.Param, plain, cipher []byte) error {
+	got, err := whole(m.Encrypt, k, param(), plain)
+	if err := errors.Join(err, same("ciphertext", got, cipher)); err != nil {
+		return err
+	}
+	got, err = whole(m.Decrypt, k, param(), cipher)
+	if err := errors.Join(err, same("plaintext", got, plain)); err != nil {
+		return err
+	}
+	if m.Wrap == nil {
+		return nil
+	}
+	got, err = m.Wrap(k, param(), plain)
+	if err := errors.Join(err, same("wrapped key", got, cipher)); err != nil {
+		return err
+	}
+	got, err = m.Unwrap(k, param(), cipher)
+	return errors.Join(err, same("unwrapped key", got, plain))
+}
+
+// whole does an operation in one call.
+func whole(begin begin, k *Key, p *ck.Param, src []byte) ([]byte, error) {
+	c, err := begin(k, p)
+	if err != nil {
+		return nil, err
+	}
+	dst := make([]byte, c.WholeLen(len(src)))
+	n, err := c.Whole(dst, src)
+	return dst[:n], err
+}
+
+// checkMAC checks that a MAC is made so and taken, and that no other is.
+func checkMAC(m *Mechanism, k *Key, param func() *ck.Param, data, tag []byte) error {
+	s, err := m.Sign(k, param())
+	if err != nil {
+		return err
+	}
+	got := make([]byte, s.Size())
+	n, err := 0, s.Update(data)
+	if err == nil {
+		n, err = s.Sign(got)
+	}
+	if err := errors.Join(err, same("MAC", got[:n], tag)); err != nil {
+		return err
+	}
+	other := bytes.Clone(tag)
+	other[len(other)-1] ^= 1
+	for _, c := range []struct {
+		tag  []byte
+		want error
+	}{{tag, nil}, {other, ck.CKR_SIGNATURE_INVALID}, {tag[1:], ck.CKR_SIGNATURE_LEN_RANGE}, {nil, ck.CKR_SIGNATURE_LEN_RANGE}} {
+		v, err := m.Verify(k, param())
+		if err != nil {
+			return err
+		}
+		if err := v.Update(data); err != nil {
+			return err
+		}
+		if err := v.Verify(c.tag); err != c.want {
+			return fmt.Errorf("verifying %x: %v, want %v", c.tag, err, c.want)
+		}
+	}
+	return nil
+}
