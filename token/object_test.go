@@ -395,3 +395,30 @@ func BenchmarkBuild(b *testing.B) {
 		o.release()
 	}
 }
+
+// FuzzDecode reads any bytes as both parts of an encoded object. What is one keeps its attributes through the encoding.
+func FuzzDecode(f *testing.F) {
+	for _, o := range []*Object{built(f, creating(with(aesKey, ck.CKA_PRIVATE, false))), built(f, creating(certificateTemplate)),
+		built(f, generating(ck.CKA_VALUE_LEN, 16)), derivedKey(f), derivedKey(f, ck.CKA_PRIVATE, false)} {
+		public, sealed := o.encode()
+		f.Add(public, sealed)
+	}
+	f.Fuzz(func(t *testing.T, public, sealed []byte) {
+		o, err := decode(public, lockedCopy(sealed))
+		if err != nil {
+			if ck.Code(err) != ck.CKR_DEVICE_ERROR {
+				t.Fatal(err)
+			}
+			return
+		}
+		defer o.release()
+		for _, row := range o.table.rows {
+			_ = o.read(&ck.AttributeBuffer{Type: row.Type})
+			_ = o.bytes(row.Type)
+		}
+		o.terms()
+		if !o.missing {
+			same(t, o, reread(t, o))
+		}
+	})
+}
