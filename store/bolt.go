@@ -270,8 +270,14 @@ func (b *boltFile) open(path string, readOnly bool, f func(*bbolt.DB) error) (er
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
 		OpenFile: func(name string, flag int, _ os.FileMode) (*os.File, error) {
-			file, err = os.OpenFile(name, flag&^os.O_CREATE, 0)
-			return file, err
+			if file, err = os.OpenFile(name, flag&^os.O_CREATE, 0); err != nil || path != b.path {
+				return file, err
+			}
+			if st, err := file.Stat(); err == nil && st.Size() == 0 { // bbolt would make a database of it
+				_ = file.Close()
+				return nil, berrors.ErrInvalid
+			}
+			return file, nil
 		},
 	})
 	if err != nil {

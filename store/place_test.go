@@ -1,0 +1,356 @@
+package store
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+)
+
+func TestPlace(t *testing.T) {
+	eachBackend(t, func(t *testing.T, p *Place) {
+		tokens, next, err := p.List()
+		if err != nil || len(tokens) != 0 {
+			t.Fatalf("List of nothing: %v, %v", tokens, err)
+		}
+		if _, again, _ := p.List(); again != next {
+			t.Errorf("the next token is %s, then %s", next, again)
+		}
+		_, err = p.Token(next)
+		wants(t, err, ck.CKR_TOKEN_NOT_PRESENT)
+		_, err = p.Token("../" + next)
+		wants(t, err, ck.CKR_ARGUMENTS_BAD)
+
+		stamp := p.Stamp()
+		if p.Stamp() != stamp {
+			t.Error("the stamp changes by itself")
+		}
+		var made []string
+		for range 3 {
+			_, next, _ = p.List()
+			tok, err := p.Format(next, Format{SOPIN: soPIN, KDF: "test"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			made = append(made, next)
+			if again, err := p.Token(next); again != tok || err != nil {
+				t.Errorf("Token: %p, %v, want %p", again, err, tok)
+			}
+			if p.Stamp() == stamp {
+				t.Error("the stamp is that of before")
+			}
+			stamp = p.Stamp()
+			if _, err := p.Format(next, Format{SOPIN: soPIN, KDF: "test"}); !errors.Is(err, ErrExists) {
+				t.Errorf("Format twice answers %v", err)
+			}
+			i, err := tok.Info()
+			if err != nil || i.UUID != next || i.Serial != strings.ReplaceAll(next, "-", "")[:16] {
+				t.Errorf("Info: %+v, %v", i, err)
+			}
+			sound(t, tok)
+		}
+		slices.Sort(made)
+		tokens, after, err := p.List()
+		if err != nil || !slices.Equal(tokens, made) || slices.Contains(made, after) {
+			t.Errorf("List: %v %v %v, want %v", tokens, after, err, made)
+		}
+		wants(t, p.Close(), ck.CKR_OK)
+		if tokens, _, _ := p.List(); p.dir == "" && len(tokens) != 0 {
+			t.Errorf("after Close there are %v", tokens)
+		}
+	})
+}
+
+// TestNextIsShared holds that all processes, and all places of one process, know the same next token.
+func TestNextIsShared(t *testing.T) {
+	p := newPlace(t, "bolt")
+	var mu sync.Mutex
+	seen := map[string]int{}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, next, err := q.List()
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			seen[next]++
+		})
+	}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"=list "+p.dir)
+	out, err := cmd.Output()
+	wg.Wait()
+	seen[strings.TrimSpace(string(out))]++
+	if err != nil || len(seen) != 1 {
+		t.Errorf("the next token is %v, %v", seen, err)
+	}
+}
+
+// TestStrangers puts files into the directory that are no tokens: each is reported by itself, and no other suffers.
+func TestStrangers(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	create(t, tok, k, private("a"))
+	clean, err := os.ReadFile(p.file(tok.uuid + suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := &stage{path: p.file(formatUUID(newUUID()) + suffix)}
+	if err := os.WriteFile(newer.path, clean, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	newer.edit(t, func(put func(bucket, []byte, []byte), get func(bucket, []byte) []byte) {
+		b := get(bHeader, keyStatic)
+		b[len(magic)+1]++
+		put(bHeader, keyStatic, b)
+	})
+	version2, err := os.ReadFile(newer.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(newer.path); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		content []byte
+		want    ck.RV
+	}{
+		"empty":     {nil, ck.CKR_TOKEN_NOT_RECOGNIZED},
+		"text":      {[]byte(strings.Repeat("no token at all\n", 4096)), ck.CKR_TOKEN_NOT_RECOGNIZED},
+		"renamed":   {clean, ck.CKR_TOKEN_NOT_RECOGNIZED},
+		"version 2": {version2, ck.CKR_TOKEN_NOT_RECOGNIZED},
+		"cut":       {clean[:len(clean)/3], ck.CKR_DEVICE_ERROR},
+	} {
+		uuid := formatUUID(newUUID())
+		if err := os.WriteFile(p.file(uuid+suffix), c.content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		bad, err := p.Token(uuid)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if _, err = bad.Info(); ck.Code(err) != c.want {
+			t.Errorf("%s: Info answers %v, want %v", name, err, c.want)
+		}
+		_, err = bad.Unlock(User, userPIN)
+		if ck.Code(err) != c.want {
+			t.Errorf("%s: Unlock answers %v, want %v", name, err, c.want)
+		}
+		if tokens, _, err := p.List(); err != nil || !slices.Contains(tokens, tok.uuid) || !slices.Contains(tokens, uuid) {
+			t.Errorf("%s: List: %v, %v", name, tokens, err)
+		}
+	}
+	for _, name := range []string{"x.token", "README", strings.ToUpper(formatUUID(newUUID())) + suffix} {
+		if err := os.WriteFile(p.file(name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tokens, _, _ := p.List(); len(tokens) != 6 {
+		t.Errorf("List: %v", tokens)
+	}
+}
+
+// TestMove copies the token file alone to another directory: that moves the token.
+func TestMove(t *testing.T) {
+	p, q := newPlace(t, "bolt"), newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	a := private("a")
+	create(t, tok, k, a)
+	content, err := os.ReadFile(p.file(tok.uuid + suffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stamp := q.Stamp()
+	if err := os.WriteFile(q.file(tok.uuid+suffix), content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if q.Stamp() == stamp {
+		t.Error("the stamp does not tell of a token that was copied here")
+	}
+	there, err := q.Token(tok.uuid)
+	wants(t, err, ck.CKR_OK)
+	if there.Generation() != tok.Generation() {
+		t.Errorf("generation %d, want %d", there.Generation(), tok.Generation())
+	}
+	k2 := unlock(t, there, User, userPIN)
+	defer k2.Wipe()
+	got, err := there.Get(k2, a.ID)
+	wantRecord(t, got, err, a)
+	sound(t, there)
+}
+
+// TestWord holds that the word is mended: after a writer died between its two writes, after the machine did, and after the
+// sidecar was removed.
+func TestWord(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	b := tok.be.(*boltFile)
+	gen := tok.Generation()
+	for name, v := range map[string]uint64{
+		"a writer died before its commit":    gen<<1 | 1,
+		"a writer died after its commit":     (gen-1)<<1 | 1,
+		"the machine died":                   0,
+		"the machine died, an earlier state": 2,
+	} {
+		b.word.Load().store(v)
+		if v == 2 { // who asks for the first time looks into the file
+			b.word.Store(nil)
+		}
+		if got := tok.Generation(); got != gen {
+			t.Errorf("%s: generation %d, want %d", name, got, gen)
+		}
+		if got := b.word.Load().load(); got != gen<<1 {
+			t.Errorf("%s: the word is %#x, want %#x", name, got, gen<<1)
+		}
+	}
+	// While a writer is at work the generation is the one before, and nobody waits.
+	l, err := takeLock(b.sidecar, true, true)
+	wants(t, err, ck.CKR_OK)
+	b.word.Load().store(gen<<1 | 1)
+	if got := tok.Generation(); got != gen {
+		t.Errorf("a writer is at work: generation %d, want %d", got, gen)
+	}
+	l.release()
+
+	if err := os.Remove(b.sidecar); err != nil {
+		t.Fatal(err)
+	}
+	create(t, tok, k, private("a"))
+	other := newToken(tok.raw, newBoltFile(p.dir, tok.uuid))
+	if got := other.Generation(); got != gen+1 || tok.Generation() != got {
+		t.Errorf("the sidecar was removed: generations %d and %d, want %d", got, tok.Generation(), gen+1)
+	}
+	create(t, tok, k, private("b"))
+	if got := other.Generation(); got != gen+2 {
+		t.Errorf("another sees generation %d, want %d", got, gen+2)
+	}
+}
+
+// TestReadOnly reads a token that this process may not write. Root may write everything, so the directory is looked at by
+// another user.
+func TestReadOnly(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to become nobody")
+	}
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	b := public("b")
+	create(t, tok, k, b)
+	open := func(mode os.FileMode) {
+		for _, f := range []struct {
+			name string
+			mode os.FileMode
+		}{{p.dir, mode | mode>>2}, {tok.be.(*boltFile).path, mode &^ 0o111}, {p.file(".place"), mode &^ 0o111}} {
+			if err := os.Chmod(f.name, f.mode); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for dir := p.dir; dir != os.TempDir() && dir != "/"; dir = dir[:strings.LastIndexByte(dir, '/')] {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(0o755)
+	asNobody(t, func() {
+		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+		wants(t, err, ck.CKR_OK)
+		tokens, next, err := q.List()
+		if err != nil || len(tokens) != 1 || next == "" {
+			t.Errorf("List: %v %v %v", tokens, next, err)
+		}
+		_, err = q.Format("", Format{SOPIN: soPIN, KDF: "test"})
+		wants(t, err, ck.CKR_TOKEN_WRITE_PROTECTED)
+		r, err := q.Token(tok.uuid)
+		wants(t, err, ck.CKR_OK)
+		if got := r.Generation(); got != tok.Generation() {
+			t.Errorf("generation %d, want %d", got, tok.Generation())
+		}
+		ids, err := r.Find(nil, []byte("class"))
+		if err != nil || !slices.Equal(ids, []ID{b.ID}) {
+			t.Errorf("Find: %v, %v", ids, err)
+		}
+		_, err = r.Unlock(User, userPIN)
+		wants(t, err, ck.CKR_TOKEN_WRITE_PROTECTED)
+	})
+	if err := os.Chmod(p.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	asNobody(t, func() {
+		_, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+		wants(t, err, ck.CKR_FUNCTION_FAILED)
+		if err == nil || !strings.Contains(err.Error(), p.dir) {
+			t.Errorf("the error does not name the directory: %v", err)
+		}
+	})
+}
+
+// asNobody runs f with the file system rights of user 65534, on a thread of its own.
+func asNobody(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with its rights
+		if err := unix.Setfsuid(65534); err != nil {
+			t.Error(err)
+			return
+		}
+		f()
+	}()
+	<-done
+}
+
+// TestNoDescriptors holds that opening, using and closing a place leaves no descriptor.
+func TestNoDescriptors(t *testing.T) {
+	count := func() int {
+		entries, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	dir := t.TempDir()
+	cycle := func() {
+		p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: dir})
+		wants(t, err, ck.CKR_OK)
+		tokens, _, err := p.List()
+		wants(t, err, ck.CKR_OK)
+		if len(tokens) == 0 {
+			_, err := p.Format("", Format{SOPIN: soPIN, KDF: "test"})
+			wants(t, err, ck.CKR_OK)
+			return
+		}
+		tok, err := p.Token(tokens[0])
+		wants(t, err, ck.CKR_OK)
+		k := unlock(t, tok, SO, soPIN)
+		create(t, tok, k, private("a"))
+		k.Wipe()
+		wants(t, p.Close(), ck.CKR_OK)
+	}
+	cycle()
+	cycle()
+	before := count()
+	for range 5 {
+		cycle()
+	}
+	if after := count(); after != before {
+		t.Errorf("%d descriptors, were %d", after, before)
+	}
+}

@@ -1,0 +1,457 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// A stage is a token file with objects in it, open to tampering.
+type stage struct {
+	tok  *Token
+	path string
+	a, b *Record // a was updated twice
+	old  map[bucket]map[string][]byte
+}
+
+// newStage makes a token with five objects. old is a copy of everything before a's last update.
+func newStage(t testing.TB) *stage {
+	t.Helper()
+	p := newPlace(t, "bolt")
+	tok, err := p.Format("", Format{SOPIN: soPIN, KDF: "test", Relaxed: true, MaxTries: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := unlock(t, tok, SO, soPIN)
+	defer k.Wipe()
+	wants(t, tok.SetPIN(k, User, userPIN), ck.CKR_OK)
+	s := &stage{tok: tok, path: tok.be.(*boltFile).path, a: private("a"), b: public("b")}
+	create(t, tok, k, s.a, s.b, private("c"), public("d"), private("e"))
+	wants(t, tok.Update(k, s.a), ck.CKR_OK)
+	s.old = s.dump(t)
+	wants(t, tok.Update(k, s.a), ck.CKR_OK)
+	sound(t, tok)
+	return s
+}
+
+// edit changes the file behind the back of the package.
+func (s *stage) edit(t testing.TB, f func(put func(b bucket, key, value []byte), get func(b bucket, key []byte) []byte)) {
+	t.Helper()
+	db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(x *bbolt.Tx) error {
+		f(func(b bucket, key, value []byte) {
+			bb := x.Bucket([]byte(b.String()))
+			err := bb.Delete(key)
+			if value != nil {
+				err = bb.Put(key, value)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, func(b bucket, key []byte) []byte {
+			return bytes.Clone(x.Bucket([]byte(b.String())).Get(key))
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// dump returns everything in the file.
+func (s *stage) dump(t testing.TB) map[bucket]map[string][]byte {
+	t.Helper()
+	all := map[bucket]map[string][]byte{}
+	err := s.tok.be.view(func(x tx) error {
+		for b := range buckets {
+			all[b] = map[string][]byte{}
+			if err := x.each(b, nil, func(key, value []byte) error {
+				all[b][string(key)] = bytes.Clone(value)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// wantFound fails the test unless the tampering is found: by Unlock, or by reading the object, and by Check, which names
+// what it is about.
+func (s *stage) wantFound(t *testing.T, name string, about string) {
+	t.Helper()
+	found := ""
+	k, err := s.tok.Unlock(User, userPIN)
+	if err == nil {
+		err = s.tok.All(k, nil, func(r Record) error { locked.Free(r.Sealed); return nil })
+		if err == nil {
+			_, err = s.tok.Find(k, []byte("class"))
+		}
+		k.Wipe()
+	}
+	if err != nil {
+		found = err.Error()
+		if rv := ck.Code(err); rv != ck.CKR_DEVICE_ERROR {
+			t.Errorf("%s: answers %v", name, err)
+		}
+	}
+	faults, err := s.tok.CheckPIN(SO, soPIN)
+	if err != nil {
+		t.Errorf("%s: Check answers %v", name, err)
+	}
+	if len(faults) == 0 {
+		t.Errorf("%s: Check finds nothing", name)
+	}
+	if text := fmt.Sprint(faults, found); !strings.Contains(text, about) {
+		t.Errorf("%s: %s does not name %s", name, text, about)
+	}
+}
+
+func TestTamperedObjects(t *testing.T) {
+	s := newStage(t)
+	a, b := s.a.ID[:], s.b.ID[:]
+	clean, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type put = func(bucket, []byte, []byte)
+	type get = func(bucket, []byte) []byte
+	swap := func(put put, get get, bucket bucket) {
+		x, y := get(bucket, a), get(bucket, b)
+		put(bucket, a, y)
+		put(bucket, b, x)
+	}
+	copyOf := func(put put, get get, id []byte) {
+		put(bObjects, id, get(bObjects, a))
+		put(bRoll, id, get(bRoll, a))
+	}
+	for name, f := range map[string]func(put, get){
+		"deleted":              func(p put, _ get) { p(bObjects, a, nil); p(bRoll, a, nil) },
+		"deleted object":       func(p put, _ get) { p(bObjects, a, nil) },
+		"deleted from roll":    func(p put, _ get) { p(bRoll, a, nil) },
+		"put back":             func(p put, _ get) { p(bObjects, a, s.old[bObjects][string(a)]); p(bRoll, a, s.old[bRoll][string(a)]) },
+		"object put back":      func(p put, _ get) { p(bObjects, a, s.old[bObjects][string(a)]) },
+		"roll put back":        func(p put, _ get) { p(bRoll, a, s.old[bRoll][string(a)]) },
+		"swapped":              func(p put, g get) { swap(p, g, bObjects) },
+		"swapped with roll":    func(p put, g get) { swap(p, g, bObjects); swap(p, g, bRoll) },
+		"copied over":          func(p put, g get) { copyOf(p, g, b) },
+		"copied to a new name": func(p put, g get) { copyOf(p, g, bytes.Repeat([]byte{1}, 16)) },
+		"cut short":            func(p put, g get) { p(bObjects, a, g(bObjects, a)[:40]) },
+		"roll cut short":       func(p put, g get) { p(bRoll, a, g(bRoll, a)[:20]) },
+	} {
+		if err := os.WriteFile(s.path, clean, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.edit(t, f)
+		about := s.a.ID.String()
+		if strings.Contains(name, "new name") {
+			about = strings.Repeat("01", 16)
+		} else if name == "copied over" {
+			about = s.b.ID.String()
+		}
+		s.wantFound(t, name, about)
+	}
+	// The index is not looked at when a token is unlocked; Check does.
+	for name, f := range map[string]func(key []byte) ([]byte, []byte){
+		"index entry deleted": func(key []byte) ([]byte, []byte) { return key, nil },
+		"index entry added":   func(key []byte) ([]byte, []byte) { return append(bytes.Repeat([]byte{3}, 16), key[16:]...), []byte{} },
+		"index entry damaged": func(key []byte) ([]byte, []byte) { return key[:30], []byte{} },
+	} {
+		if err := os.WriteFile(s.path, clean, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var key []byte
+		for k := range s.dump(t)[bIndex] {
+			if ID([]byte(k)[16:]) == s.a.ID {
+				key = []byte(k)
+			}
+		}
+		s.edit(t, func(p put, _ get) { k, v := f(key); p(bIndex, k, v) })
+		s.wantFound(t, name, s.a.ID.String()[:28])
+	}
+}
+
+// TestTamperedHeader changes each part of the header, and puts parts of an earlier header in its place.
+func TestTamperedHeader(t *testing.T) {
+	s := newStage(t)
+	clean, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := s.dump(t)[bHeader]
+	try := func(name string, key, value []byte) {
+		t.Helper()
+		if err := os.WriteFile(s.path, clean, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.edit(t, func(put func(bucket, []byte, []byte), _ func(bucket, []byte) []byte) { put(bHeader, key, value) })
+		_, err := s.tok.Unlock(User, userPIN)
+		if err == nil {
+			t.Errorf("%s: unlocks", name)
+		}
+		if faults, err := s.tok.Check(nil); err == nil && len(faults) == 0 {
+			if faults, err = s.tok.CheckPIN(SO, soPIN); err == nil && len(faults) == 0 {
+				t.Errorf("%s: Check finds nothing", name)
+			}
+		}
+	}
+	for _, key := range [][]byte{keyStatic, keyState, keySlots[User]} {
+		for i := range now[string(key)] {
+			if testing.Short() && i%16 != 0 {
+				continue
+			}
+			b := bytes.Clone(now[string(key)])
+			b[i] ^= 1 << (i % 8)
+			try(fmt.Sprintf("byte %d of %s", i, key), key, b)
+		}
+		try(fmt.Sprintf("%s is gone", key), key, nil)
+		try(fmt.Sprintf("%s is cut", key), key, now[string(key)][:10])
+	}
+	try("state put back", keyState, s.old[bHeader][string(keyState)])
+	try("count cut", keyTries, make([]byte, 3))
+}
+
+// TestOldSlot puts a key slot of an earlier PIN back: the old PIN opens it, and the state tells.
+func TestOldSlot(t *testing.T) {
+	s := newStage(t)
+	k := unlock(t, s.tok, SO, soPIN)
+	defer k.Wipe()
+	wants(t, s.tok.SetPIN(k, User, []byte("new PIN")), ck.CKR_OK)
+	s.edit(t, func(put func(bucket, []byte, []byte), _ func(bucket, []byte) []byte) {
+		put(bHeader, keySlots[User], s.old[bHeader][string(keySlots[User])])
+	})
+	_, err := s.tok.Unlock(User, userPIN)
+	wants(t, err, ck.CKR_DEVICE_ERROR)
+}
+
+// TestTamperedWhileInUse holds that keys that were unlocked before the tampering find it too.
+func TestTamperedWhileInUse(t *testing.T) {
+	for name, f := range map[string]func(s *stage, put func(bucket, []byte, []byte)){
+		"object put back": func(s *stage, put func(bucket, []byte, []byte)) {
+			put(bObjects, s.a.ID[:], s.old[bObjects][string(s.a.ID[:])])
+		},
+		"object deleted": func(s *stage, put func(bucket, []byte, []byte)) { put(bObjects, s.a.ID[:], nil) },
+		"everything put back": func(s *stage, put func(bucket, []byte, []byte)) {
+			for b, all := range s.old {
+				for key, value := range all {
+					put(b, []byte(key), value)
+				}
+			}
+		},
+		"everything put back, later generation": func(s *stage, put func(bucket, []byte, []byte)) {
+			for b, all := range s.old {
+				for key, value := range all {
+					put(b, []byte(key), value)
+				}
+			}
+			put(bHeader, keyGeneration, be64(1000))
+		},
+	} {
+		s := newStage(t)
+		k := unlock(t, s.tok, User, userPIN)
+		s.edit(t, func(put func(bucket, []byte, []byte), _ func(bucket, []byte) []byte) { f(s, put) })
+		_, err := s.tok.Get(k, s.a.ID)
+		if ck.Code(err) != ck.CKR_DEVICE_ERROR {
+			t.Errorf("%s: Get answers %v", name, err)
+		}
+		k.Wipe()
+	}
+}
+
+// TestDeleteTampered holds that an object that was tampered with can be deleted, and nothing of it stays.
+func TestDeleteTampered(t *testing.T) {
+	s := newStage(t)
+	s.edit(t, func(put func(bucket, []byte, []byte), get func(bucket, []byte) []byte) {
+		b := get(bObjects, s.a.ID[:])
+		b[11] ^= 1 // a term
+		put(bObjects, s.a.ID[:], b)
+	})
+	k := unlock(t, s.tok, User, userPIN)
+	defer k.Wipe()
+	wants(t, s.tok.Delete(k, s.a.ID), ck.CKR_OK)
+	sound(t, s.tok)
+}
+
+// TestEveryByteOfAnObject flips a bit in each byte of a public and of a private object.
+func TestEveryByteOfAnObject(t *testing.T) {
+	eachBackend(t, func(t *testing.T, p *Place) {
+		tok, k := makeToken(t, p)
+		for _, r := range []*Record{private("a"), public("b")} {
+			create(t, tok, k, r)
+			var raw []byte
+			var is entry
+			wants(t, tok.be.view(func(x tx) error {
+				raw = bytes.Clone(x.get(bObjects, r.ID[:]))
+				is, _ = parseEntry(x.get(bRoll, r.ID[:]))
+				return nil
+			}), ck.CKR_OK)
+			for i := range raw {
+				raw[i] ^= 1 << (i % 8)
+				_, err := k.record(r.ID, is, raw)
+				wants(t, err, ck.CKR_DEVICE_ERROR)
+				raw[i] ^= 1 << (i % 8)
+			}
+			got, err := k.record(r.ID, is, raw)
+			wantRecord(t, got, err, r)
+		}
+	})
+}
+
+// TestDamagedFile flips bits and cuts the file anywhere, bbolt's own pages too: every call answers, nothing panics, and no
+// other bytes than the object's come back.
+func TestDamagedFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a second")
+	}
+	s := newStage(t)
+	clean, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range 300 {
+		b := bytes.Clone(clean)
+		if i%10 == 0 {
+			b = b[:r.IntN(len(b))]
+		}
+		for range 1 + r.IntN(4) {
+			if len(b) > 0 {
+				b[r.IntN(len(b))] ^= 1 << r.IntN(8)
+			}
+		}
+		if err := os.WriteFile(s.path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s.readEverything(t)
+	}
+}
+
+// readEverything calls what reads. Errors are expected.
+func (s *stage) readEverything(t *testing.T) {
+	t.Helper()
+	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.path[:strings.LastIndexByte(s.path, '/')]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	uuids, _, err := p.List()
+	if err != nil || !slices.Equal(uuids, []string{s.tok.uuid}) {
+		t.Fatalf("List: %v, %v", uuids, err)
+	}
+	tok, err := p.Token(s.tok.uuid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = tok.Info()
+	_, _ = tok.Find(nil, []byte("class"))
+	k, err := tok.Unlock(User, userPIN)
+	if err != nil {
+		return
+	}
+	defer k.Wipe()
+	for _, want := range []*Record{s.a, s.b} {
+		if got, err := tok.Get(k, want.ID); err == nil {
+			if !bytes.Equal(got.Sealed, want.Sealed) || !bytes.Equal(got.Public, want.Public) {
+				t.Errorf("got %+v, want %+v", got, *want)
+			}
+			locked.Free(got.Sealed)
+		}
+	}
+}
+
+// TestNothingToRead searches the files of a token for what is secret.
+func TestNothingToRead(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	a := private("a very private name")
+	b := public("known")
+	create(t, tok, k, a, b)
+	a.Sealed = []byte("second sealed value")
+	wants(t, tok.Update(k, a), ck.CKR_OK)
+	secrets := [][]byte{soPIN, userPIN, []byte("a very private name"), []byte("sealed value"), []byte("label known")}
+	wants(t, k.use(func() error {
+		for p := range purposes {
+			secrets = append(secrets, bytes.Clone(k.key(p)))
+		}
+		secrets = append(secrets, bytes.Clone(k.master()))
+		return nil
+	}), ck.CKR_OK)
+	entries, err := os.ReadDir(p.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		content, err := os.ReadFile(p.file(e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range secrets {
+			if bytes.Contains(content, s) {
+				t.Errorf("%s contains %q", e.Name(), s)
+			}
+		}
+		if strings.HasSuffix(e.Name(), suffix) && !bytes.Contains(content, b.Public) {
+			t.Error("the search does not find the public part either")
+		}
+		if info, err := e.Info(); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s has mode %v", e.Name(), info.Mode())
+		}
+	}
+}
+
+// FuzzOpen opens arbitrary bytes as a sealed object: only what was sealed opens.
+func FuzzOpen(f *testing.F) {
+	tok, err := newPlace(f, "memory").Format("", Format{SOPIN: soPIN, KDF: "test"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	k := unlock(f, tok, SO, soPIN)
+	id := ID{1}
+	var seeds [][]byte
+	for _, r := range []*Record{{}, private("a"), public("b"), {Public: make([]byte, 300)}} {
+		b, err := k.seal(id, 3, r)
+		if err != nil {
+			f.Fatal(err)
+		}
+		seeds = append(seeds, b)
+		f.Add(b)
+		f.Add(b[:len(b)-1])
+	}
+	if len(seeds) != 4 {
+		f.Fatalf("%d seeds", len(seeds))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		o, ok := parseBlob(b)
+		if !ok {
+			return
+		}
+		// What parses is put together to the same bytes again.
+		if again := slices.Concat(o.head, o.nonce, o.sealed); !bytes.Equal(again, b) {
+			t.Fatalf("%x is put together to %x", b, again)
+		}
+		plain, err := k.open(id, &o)
+		if isSeed := slices.ContainsFunc(seeds, func(s []byte) bool { return bytes.Equal(s, b) }); isSeed != (err == nil) {
+			t.Fatalf("opens with %v, was sealed: %v", err, isSeed)
+		}
+		locked.Free(plain)
+	})
+}
