@@ -1,0 +1,39 @@
+package conformance
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestLife runs life/life.c, in which the module's host behaves as hosts do: it exits and finalizes while threads are inside,
+// begins again, unloads. The busy ones depend on the moment, and are done several times.
+func TestLife(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	if module.name != "softcsp" {
+		t.Skip("no other module promises this")
+	}
+	prog := program(t, "life/life.c")
+	for _, mode := range []struct {
+		name  string
+		times int
+	}{
+		{"load-exit", 1}, {"no-finalize", 1}, {"dlclose", 1}, {"dlclose-initialized", 1}, {"reinit", 1},
+		{"exit-busy", 10}, {"finalize-in-exit-handler", 5}, {"finalize-busy", 10}, {"stress", 1},
+	} {
+		t.Run(mode.name, func(t *testing.T) {
+			env, err := module.place(t.TempDir())
+			if err != nil {
+				t.Fatal(err)
+			}
+			env = append(env, "SOFTCSP_TOKENDIR="+t.TempDir(), "SOFTCSP_CONF=", "SOFTCSP_KDF=test")
+			for range mode.times {
+				if out := mustRun(t, 60*time.Second, env, prog, module.path, mode.name); !strings.HasSuffix(out, "ok\n") {
+					t.Fatalf("said %q, not ok", out)
+				}
+			}
+		})
+	}
+}
