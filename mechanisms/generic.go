@@ -10,18 +10,18 @@ import (
 // genericRows are generic secrets and the simple derivations of PKCS #11, "Miscellaneous simple key derivation mechanisms".
 var genericRows = []Mechanism{
 	inBits(keyGen(ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET)),
-	{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Keys: secretKeys, Derive: combine(func(buf, key, data []byte) []byte {
+	{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Keys: secretKeys, Inherits: true, Derive: combine(func(buf, key, data []byte) []byte {
 		return append(append(buf, key...), data...)
 	})},
-	{Type: ck.CKM_CONCATENATE_DATA_AND_BASE, Keys: secretKeys, Derive: combine(func(buf, key, data []byte) []byte {
+	{Type: ck.CKM_CONCATENATE_DATA_AND_BASE, Keys: secretKeys, Inherits: true, Derive: combine(func(buf, key, data []byte) []byte {
 		return append(append(buf, data...), key...)
 	})},
-	{Type: ck.CKM_XOR_BASE_AND_DATA, Keys: secretKeys, Derive: combine(func(buf, key, data []byte) []byte {
+	{Type: ck.CKM_XOR_BASE_AND_DATA, Keys: secretKeys, Inherits: true, Derive: combine(func(buf, key, data []byte) []byte {
 		buf = append(buf, key[:min(len(key), len(data))]...)
 		subtle.XORBytes(buf, buf, data)
 		return buf
 	})},
-	{Type: ck.CKM_EXTRACT_KEY_FROM_KEY, Keys: secretKeys, Derive: extractKey},
+	{Type: ck.CKM_EXTRACT_KEY_FROM_KEY, Keys: secretKeys, Inherits: true, Derive: extractKey},
 }
 
 // combine derives from the key and the data of a CK_KEY_DERIVATION_STRING_DATA.

@@ -38,6 +38,8 @@ type Mechanism struct {
 	Truncates bool
 	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.
 	FromDigest bool
+	// Inherits says that Derive hands on parts of the base key's value: the new key is no less protected than the base.
+	Inherits bool
 	// Derive makes key material from other key material.
 	Derive func(b *Base, p *ck.Param, d *Derived) error
 	// Makes is the type of the key that Generate makes a value for. size is the template's CKA_VALUE_LEN in bytes, 0

@@ -240,7 +240,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	}
 	switch {
 	case !d.out.Replaces:
-		*key, err = s.makeDerived(template, from.Object, d)
+		*key, err = s.makeDerived(row, template, from.Object, d)
 	case d.out.UsesDigest && from.Object != nil:
 		err = s.rederive(from, d)
 		*key = base
@@ -301,8 +301,11 @@ func (d *derivation) fix() []ck.Attribute {
 }
 
 // makeDerived makes the object of a derived key.
-func (s *session) makeDerived(template []ck.Attribute, from *Object, d *derivation) (ck.ObjectHandle, error) {
-	d.request = request{how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...), base: from}
+func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation) (ck.ObjectHandle, error) {
+	d.request = request{
+		how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...), base: from,
+		inherits: row.Inherits,
+	}
 	if err := s.mayAsk(&d.out); err != nil {
 		return 0, err
 	}

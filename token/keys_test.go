@@ -217,3 +217,23 @@ func TestTwoModules(t *testing.T) {
 	_, err = read(a, sa, ka, ck.CKA_LABEL)
 	want(t, "destroyed by the other", err, ck.CKR_OBJECT_HANDLE_INVALID)
 }
+
+// TestInheritance derives from a sensitive key by a mechanism that hands on its bytes: section 6.43.
+func TestInheritance(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	base, err := m.CreateObject(s, baseKey("sensitive")) // and not extractable: the defaults
+	must(t, err)
+	data := []byte("0123456789")
+	mech := func() *ck.Mechanism {
+		b := ck.AppendUlong(ck.AppendUlong(nil, 1), uint(len(data)))
+		return &ck.Mechanism{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Param: ck.NewParam(b, func(uint64, uint) []byte { return data })}
+	}
+	var k ck.ObjectHandle
+	for _, a := range []ck.Attribute{attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)} {
+		want(t, a.Type.String(), m.DeriveKey(s, mech(), base, []ck.Attribute{a}, &k), ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	must(t, m.DeriveKey(s, mech(), base, nil, &k))
+	_, err = read(m, s, k, ck.CKA_VALUE)
+	want(t, "value", err, ck.CKR_ATTRIBUTE_SENSITIVE)
+}
