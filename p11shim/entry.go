@@ -1,5 +1,6 @@
 package main
 
+// #include <stdlib.h>
 // #include "../include/softcsp/cryptoki.h"
 import "C"
 
@@ -15,7 +16,7 @@ import (
 func goC_Initialize(pInitArgs uintptr) uintptr {
 	return call("C_Initialize", func(*frame) error {
 		if pInitArgs == 0 {
-			return module.Initialize(ck.InitArgs{})
+			return module.Initialize(ck.InitArgs{Getenv: getenv})
 		}
 		need(pInitArgs)
 		c := (*C.CK_C_INITIALIZE_ARGS)(pointer(pInitArgs))
@@ -28,12 +29,19 @@ func goC_Initialize(pInitArgs uintptr) uintptr {
 		if given != 0 && given != 4 { // §5.4.1: all or none
 			return ck.CKR_ARGUMENTS_BAD
 		}
-		args := ck.InitArgs{Callbacks: given == 4, Flags: ck.Flags(c.flags)}
+		args := ck.InitArgs{Callbacks: given == 4, Flags: ck.Flags(c.flags), Getenv: getenv}
 		if at := address(&c.pReserved); at != 0 {
 			args.Reserved = inText(at)
 		}
 		return module.Initialize(args)
 	})
+}
+
+// getenv reads the environment of the C library, which the program may have changed before it called.
+func getenv(name string) string {
+	s := C.CString(name)
+	defer C.free(unsafe.Pointer(s))
+	return C.GoString(C.getenv(s))
 }
 
 //export goC_Finalize

@@ -50,7 +50,7 @@ static struct file own = { -1, 0, 0 };  /* this image's file */
 static struct file copy = { -1, 0, 0 }; /* the memfd for children: empty, or filled and sealed */
 static char own_path[PATH_MAX];         /* where this image was loaded from, absolute */
 static int used;
-static int no_memfd; /* SOFTCSP_FORK_NO_MEMFD: temporary files instead, for tests and for systems that audit memfds */
+static const struct softcsp_image *successor; /* the copy that a child loaded, for the child's own children */
 static unsigned slashes = 1; /* see path_of */
 
 /* Says whether a descriptor is still what it was. */
@@ -107,8 +107,6 @@ static struct file empty_copy(void)
 {
 	int fd;
 
-	if (no_memfd)
-		return adopt_descriptor(-1);
 	fd = memfd_create("libsoftcsp", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
 	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
 		fd = memfd_create("libsoftcsp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -142,7 +140,6 @@ __attribute__((constructor)) static void loaded(void)
 	if (sysconf(_SC_PAGESIZE) == sizeof softcsp_process)
 		madvise(&softcsp_process, sizeof softcsp_process, MADV_WIPEONFORK);
 	softcsp_process.here = 1;
-	no_memfd = getenv("SOFTCSP_FORK_NO_MEMFD") != NULL;
 	pthread_atfork(prepare, NULL, child);
 	if (dladdr(&softcsp_process, &info) == 0 || info.dli_fname == NULL)
 		return;
@@ -272,8 +269,8 @@ static void *load_temporary(const char *dir)
 	return handle;
 }
 
-/* Finds the functions of a copy and tells it where it comes from. */
-static const CK_FUNCTION_LIST_3_2 *functions_of(void *handle)
+/* Meets a copy and tells it where it comes from. */
+static const struct softcsp_image *image_of(void *handle)
 {
 	CK_C_GetInterface get = (CK_C_GetInterface)dlsym(handle, "C_GetInterface");
 	CK_UTF8CHAR name[] = SOFTCSP_IMAGE;
@@ -284,7 +281,7 @@ static const CK_FUNCTION_LIST_3_2 *functions_of(void *handle)
 		return NULL;
 	image = interface->pFunctionList;
 	image->adopt(own_path);
-	return image->functions;
+	return image;
 }
 
 static void *load_copy(void)
@@ -297,34 +294,42 @@ static void *load_copy(void)
 	return handle;
 }
 
-const CK_FUNCTION_LIST_3_2 *softcsp_load(void)
+/* Finds the image for this process: in a grandchild that the child's copy loads, which is as dead there as this image. */
+static const struct softcsp_image *load_image(void)
 {
-	const CK_FUNCTION_LIST_3_2 *fresh;
+	const struct softcsp_image *image = NULL;
+	void *handle;
+	const char *why;
 
-	lock();
-	fresh = softcsp_process.fresh;
-	if (fresh == NULL) {
-		void *handle = load_copy();
-
-		if (handle != NULL)
-			fresh = functions_of(handle);
-		if (fresh != NULL) {
-			discard(&own);
-			softcsp_process.handle = handle;
-			__atomic_store_n(&softcsp_process.fresh, fresh, __ATOMIC_RELEASE);
-		} else {
-			const char *why = dlerror();
-
-			fprintf(stderr, "softcsp: cannot load a copy of %s in a forked process: %s\n", own_path, why ? why : strerror(errno));
-		}
+	if (successor != NULL)
+		return successor->load();
+	handle = load_copy();
+	if (handle != NULL)
+		image = image_of(handle);
+	if (image != NULL) {
+		successor = image;
+		discard(&own);
+		return image;
 	}
-	unlock();
-	return fresh;
+	why = dlerror();
+	fprintf(stderr, "softcsp: cannot load a copy of %s in a forked process: %s\n", own_path, why ? why : strerror(errno));
+	return NULL;
 }
 
-void *softcsp_fresh_symbol(const char *name)
+const struct softcsp_image *softcsp_load(void)
 {
-	return softcsp_fresh() ? dlsym(softcsp_process.handle, name) : NULL;
+	const struct softcsp_image *image;
+
+	if (!softcsp_forked())
+		return &softcsp_image;
+	lock();
+	image = softcsp_process.fresh;
+	if (image == NULL) {
+		image = load_image();
+		__atomic_store_n(&softcsp_process.fresh, image, __ATOMIC_RELEASE);
+	}
+	unlock();
+	return image;
 }
 
 /* The Go runtime has one thread-specific value, whose destructor enters Go when a thread ends that called Go. The

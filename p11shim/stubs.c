@@ -17,9 +17,9 @@ extern CK_RV goC_Initialize(CK_ULONG);
 static CK_RV stub_Initialize(CK_VOID_PTR pInitArgs)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_load();
+		const struct softcsp_image *fresh = softcsp_load();
 
-		return fresh ? fresh->C_Initialize(pInitArgs) : CKR_LIBRARY_LOAD_FAILED;
+		return fresh ? fresh->functions->C_Initialize(pInitArgs) : CKR_LIBRARY_LOAD_FAILED;
 	}
 	softcsp_used();
 	return goC_Initialize(NUMBER(pInitArgs));
@@ -30,9 +30,9 @@ extern CK_RV goC_Finalize(CK_ULONG);
 static CK_RV stub_Finalize(CK_VOID_PTR pReserved)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Finalize(pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Finalize(pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Finalize(NUMBER(pReserved));
 }
@@ -42,9 +42,9 @@ extern CK_RV goC_GetInfo(CK_ULONG);
 static CK_RV stub_GetInfo(CK_INFO_PTR pInfo)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetInfo(pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetInfo(pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetInfo(NUMBER(pInfo));
 }
@@ -56,9 +56,9 @@ extern CK_RV goC_GetSlotList(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GetSlotList(CK_BBOOL tokenPresent, CK_SLOT_ID_PTR pSlotList, CK_ULONG_PTR pulCount)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetSlotList(tokenPresent, pSlotList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetSlotList(tokenPresent, pSlotList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetSlotList(tokenPresent, NUMBER(pSlotList), NUMBER(pulCount));
 }
@@ -68,9 +68,9 @@ extern CK_RV goC_GetSlotInfo(CK_ULONG, CK_ULONG);
 static CK_RV stub_GetSlotInfo(CK_SLOT_ID slotID, CK_SLOT_INFO_PTR pInfo)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetSlotInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetSlotInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetSlotInfo(slotID, NUMBER(pInfo));
 }
@@ -80,9 +80,9 @@ extern CK_RV goC_GetTokenInfo(CK_ULONG, CK_ULONG);
 static CK_RV stub_GetTokenInfo(CK_SLOT_ID slotID, CK_TOKEN_INFO_PTR pInfo)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetTokenInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetTokenInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetTokenInfo(slotID, NUMBER(pInfo));
 }
@@ -92,9 +92,9 @@ extern CK_RV goC_GetMechanismList(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GetMechanismList(CK_SLOT_ID slotID, CK_MECHANISM_TYPE_PTR pMechanismList, CK_ULONG_PTR pulCount)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetMechanismList(slotID, pMechanismList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetMechanismList(slotID, pMechanismList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetMechanismList(slotID, NUMBER(pMechanismList), NUMBER(pulCount));
 }
@@ -104,9 +104,9 @@ extern CK_RV goC_GetMechanismInfo(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GetMechanismInfo(CK_SLOT_ID slotID, CK_MECHANISM_TYPE type, CK_MECHANISM_INFO_PTR pInfo)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetMechanismInfo(slotID, type, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetMechanismInfo(slotID, type, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetMechanismInfo(slotID, type, NUMBER(pInfo));
 }
@@ -116,9 +116,9 @@ extern CK_RV goC_InitToken(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_InitToken(CK_SLOT_ID slotID, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen, CK_UTF8CHAR_PTR pLabel)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_InitToken(slotID, pPin, ulPinLen, pLabel) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_InitToken(slotID, pPin, ulPinLen, pLabel) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_InitToken(slotID, NUMBER(pPin), ulPinLen, NUMBER(pLabel));
 }
@@ -128,9 +128,9 @@ extern CK_RV goC_InitPIN(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_InitPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_InitPIN(hSession, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_InitPIN(hSession, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_InitPIN(hSession, NUMBER(pPin), ulPinLen);
 }
@@ -140,9 +140,9 @@ extern CK_RV goC_SetPIN(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SetPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pOldPin, CK_ULONG ulOldLen, CK_UTF8CHAR_PTR pNewPin, CK_ULONG ulNewLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SetPIN(hSession, pOldPin, ulOldLen, pNewPin, ulNewLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SetPIN(hSession, pOldPin, ulOldLen, pNewPin, ulNewLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SetPIN(hSession, NUMBER(pOldPin), ulOldLen, NUMBER(pNewPin), ulNewLen);
 }
@@ -152,9 +152,9 @@ extern CK_RV goC_OpenSession(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_OpenSession(CK_SLOT_ID slotID, CK_FLAGS flags, CK_VOID_PTR pApplication, CK_NOTIFY Notify, CK_SESSION_HANDLE_PTR phSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_OpenSession(slotID, flags, pApplication, Notify, phSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_OpenSession(slotID, flags, pApplication, Notify, phSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_OpenSession(slotID, flags, NUMBER(pApplication), NUMBER(Notify), NUMBER(phSession));
 }
@@ -164,9 +164,9 @@ extern CK_RV goC_CloseSession(CK_ULONG);
 static CK_RV stub_CloseSession(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_CloseSession(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_CloseSession(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_CloseSession(hSession);
 }
@@ -176,9 +176,9 @@ extern CK_RV goC_CloseAllSessions(CK_ULONG);
 static CK_RV stub_CloseAllSessions(CK_SLOT_ID slotID)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_CloseAllSessions(slotID) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_CloseAllSessions(slotID) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_CloseAllSessions(slotID);
 }
@@ -188,9 +188,9 @@ extern CK_RV goC_GetSessionInfo(CK_ULONG, CK_ULONG);
 static CK_RV stub_GetSessionInfo(CK_SESSION_HANDLE hSession, CK_SESSION_INFO_PTR pInfo)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetSessionInfo(hSession, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetSessionInfo(hSession, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetSessionInfo(hSession, NUMBER(pInfo));
 }
@@ -200,9 +200,9 @@ extern CK_RV goC_GetOperationState(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GetOperationState(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pOperationState, CK_ULONG_PTR pulOperationStateLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetOperationState(hSession, pOperationState, pulOperationStateLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetOperationState(hSession, pOperationState, pulOperationStateLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetOperationState(hSession, NUMBER(pOperationState), NUMBER(pulOperationStateLen));
 }
@@ -212,9 +212,9 @@ extern CK_RV goC_SetOperationState(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_UL
 static CK_RV stub_SetOperationState(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pOperationState, CK_ULONG ulOperationStateLen, CK_OBJECT_HANDLE hEncryptionKey, CK_OBJECT_HANDLE hAuthenticationKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SetOperationState(hSession, pOperationState, ulOperationStateLen, hEncryptionKey, hAuthenticationKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SetOperationState(hSession, pOperationState, ulOperationStateLen, hEncryptionKey, hAuthenticationKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SetOperationState(hSession, NUMBER(pOperationState), ulOperationStateLen, hEncryptionKey, hAuthenticationKey);
 }
@@ -224,9 +224,9 @@ extern CK_RV goC_Login(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Login(hSession, userType, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Login(hSession, userType, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Login(hSession, userType, NUMBER(pPin), ulPinLen);
 }
@@ -236,9 +236,9 @@ extern CK_RV goC_Logout(CK_ULONG);
 static CK_RV stub_Logout(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Logout(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Logout(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Logout(hSession);
 }
@@ -248,9 +248,9 @@ extern CK_RV goC_CreateObject(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_CreateObject(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount, CK_OBJECT_HANDLE_PTR phObject)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_CreateObject(hSession, pTemplate, ulCount, phObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_CreateObject(hSession, pTemplate, ulCount, phObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_CreateObject(hSession, NUMBER(pTemplate), ulCount, NUMBER(phObject));
 }
@@ -260,9 +260,9 @@ extern CK_RV goC_CopyObject(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_CopyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount, CK_OBJECT_HANDLE_PTR phNewObject)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_CopyObject(hSession, hObject, NUMBER(pTemplate), ulCount, NUMBER(phNewObject));
 }
@@ -272,9 +272,9 @@ extern CK_RV goC_DestroyObject(CK_ULONG, CK_ULONG);
 static CK_RV stub_DestroyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DestroyObject(hSession, hObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DestroyObject(hSession, hObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DestroyObject(hSession, hObject);
 }
@@ -284,9 +284,9 @@ extern CK_RV goC_GetObjectSize(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GetObjectSize(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_ULONG_PTR pulSize)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetObjectSize(hSession, hObject, pulSize) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetObjectSize(hSession, hObject, pulSize) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetObjectSize(hSession, hObject, NUMBER(pulSize));
 }
@@ -296,9 +296,9 @@ extern CK_RV goC_GetAttributeValue(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount);
 }
@@ -308,9 +308,9 @@ extern CK_RV goC_SetAttributeValue(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObject, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount);
 }
@@ -320,9 +320,9 @@ extern CK_RV goC_FindObjectsInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_FindObjectsInit(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_FindObjectsInit(hSession, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_FindObjectsInit(hSession, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_FindObjectsInit(hSession, NUMBER(pTemplate), ulCount);
 }
@@ -332,9 +332,9 @@ extern CK_RV goC_FindObjects(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR phObject, CK_ULONG ulMaxObjectCount, CK_ULONG_PTR pulObjectCount)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_FindObjects(hSession, NUMBER(phObject), ulMaxObjectCount, NUMBER(pulObjectCount));
 }
@@ -344,9 +344,9 @@ extern CK_RV goC_FindObjectsFinal(CK_ULONG);
 static CK_RV stub_FindObjectsFinal(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_FindObjectsFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_FindObjectsFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_FindObjectsFinal(hSession);
 }
@@ -356,9 +356,9 @@ extern CK_RV goC_EncryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_EncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_EncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_EncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_EncryptInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -368,9 +368,9 @@ extern CK_RV goC_Encrypt(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_Encrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pEncryptedData, CK_ULONG_PTR pulEncryptedDataLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Encrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Encrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Encrypt(hSession, NUMBER(pData), ulDataLen, NUMBER(pEncryptedData), NUMBER(pulEncryptedDataLen));
 }
@@ -380,9 +380,9 @@ extern CK_RV goC_EncryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG)
 static CK_RV stub_EncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen, CK_BYTE_PTR pEncryptedPart, CK_ULONG_PTR pulEncryptedPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_EncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_EncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_EncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
 }
@@ -392,9 +392,9 @@ extern CK_RV goC_EncryptFinal(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_EncryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastEncryptedPart, CK_ULONG_PTR pulLastEncryptedPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_EncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_EncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_EncryptFinal(hSession, NUMBER(pLastEncryptedPart), NUMBER(pulLastEncryptedPartLen));
 }
@@ -404,9 +404,9 @@ extern CK_RV goC_DecryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_DecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -416,9 +416,9 @@ extern CK_RV goC_Decrypt(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_Decrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedData, CK_ULONG ulEncryptedDataLen, CK_BYTE_PTR pData, CK_ULONG_PTR pulDataLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Decrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Decrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Decrypt(hSession, NUMBER(pEncryptedData), ulEncryptedDataLen, NUMBER(pData), NUMBER(pulDataLen));
 }
@@ -428,9 +428,9 @@ extern CK_RV goC_DecryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG)
 static CK_RV stub_DecryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedPart, CK_ULONG ulEncryptedPartLen, CK_BYTE_PTR pPart, CK_ULONG_PTR pulPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
 }
@@ -440,9 +440,9 @@ extern CK_RV goC_DecryptFinal(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_DecryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastPart, CK_ULONG_PTR pulLastPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptFinal(hSession, pLastPart, pulLastPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptFinal(hSession, pLastPart, pulLastPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptFinal(hSession, NUMBER(pLastPart), NUMBER(pulLastPartLen));
 }
@@ -452,9 +452,9 @@ extern CK_RV goC_DigestInit(CK_ULONG, CK_ULONG);
 static CK_RV stub_DigestInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DigestInit(hSession, pMechanism) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DigestInit(hSession, pMechanism) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DigestInit(hSession, NUMBER(pMechanism));
 }
@@ -464,9 +464,9 @@ extern CK_RV goC_Digest(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_Digest(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pDigest, CK_ULONG_PTR pulDigestLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Digest(hSession, NUMBER(pData), ulDataLen, NUMBER(pDigest), NUMBER(pulDigestLen));
 }
@@ -476,9 +476,9 @@ extern CK_RV goC_DigestUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_DigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DigestUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DigestUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DigestUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
@@ -488,9 +488,9 @@ extern CK_RV goC_DigestKey(CK_ULONG, CK_ULONG);
 static CK_RV stub_DigestKey(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DigestKey(hSession, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DigestKey(hSession, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DigestKey(hSession, hKey);
 }
@@ -500,9 +500,9 @@ extern CK_RV goC_DigestFinal(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_DigestFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pDigest, CK_ULONG_PTR pulDigestLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DigestFinal(hSession, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DigestFinal(hSession, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DigestFinal(hSession, NUMBER(pDigest), NUMBER(pulDigestLen));
 }
@@ -512,9 +512,9 @@ extern CK_RV goC_SignInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -524,9 +524,9 @@ extern CK_RV goC_Sign(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_Sign(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Sign(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
@@ -536,9 +536,9 @@ extern CK_RV goC_SignUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SignUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
@@ -548,9 +548,9 @@ extern CK_RV goC_SignFinal(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SignFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignFinal(hSession, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignFinal(hSession, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignFinal(hSession, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
@@ -560,9 +560,9 @@ extern CK_RV goC_SignRecoverInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SignRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignRecoverInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -572,9 +572,9 @@ extern CK_RV goC_SignRecover(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SignRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignRecover(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
@@ -584,9 +584,9 @@ extern CK_RV goC_VerifyInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_VerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -596,9 +596,9 @@ extern CK_RV goC_Verify(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_Verify(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_Verify(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
 }
@@ -608,9 +608,9 @@ extern CK_RV goC_VerifyUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_VerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
@@ -620,9 +620,9 @@ extern CK_RV goC_VerifyFinal(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_VerifyFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyFinal(hSession, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyFinal(hSession, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyFinal(hSession, NUMBER(pSignature), ulSignatureLen);
 }
@@ -632,9 +632,9 @@ extern CK_RV goC_VerifyRecoverInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_VerifyRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyRecoverInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -644,9 +644,9 @@ extern CK_RV goC_VerifyRecover(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG)
 static CK_RV stub_VerifyRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen, CK_BYTE_PTR pData, CK_ULONG_PTR pulDataLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyRecover(hSession, NUMBER(pSignature), ulSignatureLen, NUMBER(pData), NUMBER(pulDataLen));
 }
@@ -656,9 +656,9 @@ extern CK_RV goC_DigestEncryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_DigestEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen, CK_BYTE_PTR pEncryptedPart, CK_ULONG_PTR pulEncryptedPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DigestEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
 }
@@ -668,9 +668,9 @@ extern CK_RV goC_DecryptDigestUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_DecryptDigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedPart, CK_ULONG ulEncryptedPartLen, CK_BYTE_PTR pPart, CK_ULONG_PTR pulPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptDigestUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
 }
@@ -680,9 +680,9 @@ extern CK_RV goC_SignEncryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_UL
 static CK_RV stub_SignEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen, CK_BYTE_PTR pEncryptedPart, CK_ULONG_PTR pulEncryptedPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
 }
@@ -692,9 +692,9 @@ extern CK_RV goC_DecryptVerifyUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_DecryptVerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedPart, CK_ULONG ulEncryptedPartLen, CK_BYTE_PTR pPart, CK_ULONG_PTR pulPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptVerifyUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
 }
@@ -704,9 +704,9 @@ extern CK_RV goC_GenerateKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GenerateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulCount, CK_OBJECT_HANDLE_PTR phKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GenerateKey(hSession, NUMBER(pMechanism), NUMBER(pTemplate), ulCount, NUMBER(phKey));
 }
@@ -716,9 +716,9 @@ extern CK_RV goC_GenerateKeyPair(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULON
 static CK_RV stub_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_ATTRIBUTE_PTR pPublicKeyTemplate, CK_ULONG ulPublicKeyAttributeCount, CK_ATTRIBUTE_PTR pPrivateKeyTemplate, CK_ULONG ulPrivateKeyAttributeCount, CK_OBJECT_HANDLE_PTR phPublicKey, CK_OBJECT_HANDLE_PTR phPrivateKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount, pPrivateKeyTemplate, ulPrivateKeyAttributeCount, phPublicKey, phPrivateKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount, pPrivateKeyTemplate, ulPrivateKeyAttributeCount, phPublicKey, phPrivateKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GenerateKeyPair(hSession, NUMBER(pMechanism), NUMBER(pPublicKeyTemplate), ulPublicKeyAttributeCount, NUMBER(pPrivateKeyTemplate), ulPrivateKeyAttributeCount, NUMBER(phPublicKey), NUMBER(phPrivateKey));
 }
@@ -728,9 +728,9 @@ extern CK_RV goC_WrapKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_UL
 static CK_RV stub_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_WrapKey(hSession, pMechanism, hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_WrapKey(hSession, pMechanism, hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_WrapKey(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen));
 }
@@ -740,9 +740,9 @@ extern CK_RV goC_UnwrapKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hUnwrappingKey, CK_BYTE_PTR pWrappedKey, CK_ULONG ulWrappedKeyLen, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_OBJECT_HANDLE_PTR phKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_UnwrapKey(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey));
 }
@@ -752,9 +752,9 @@ extern CK_RV goC_DeriveKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hBaseKey, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_OBJECT_HANDLE_PTR phKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DeriveKey(hSession, NUMBER(pMechanism), hBaseKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey));
 }
@@ -764,9 +764,9 @@ extern CK_RV goC_SeedRandom(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_ULONG ulSeedLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SeedRandom(hSession, pSeed, ulSeedLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SeedRandom(hSession, pSeed, ulSeedLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SeedRandom(hSession, NUMBER(pSeed), ulSeedLen);
 }
@@ -776,9 +776,9 @@ extern CK_RV goC_GenerateRandom(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomData, CK_ULONG ulRandomLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GenerateRandom(hSession, RandomData, ulRandomLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GenerateRandom(hSession, RandomData, ulRandomLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GenerateRandom(hSession, NUMBER(RandomData), ulRandomLen);
 }
@@ -788,9 +788,9 @@ extern CK_RV goC_GetFunctionStatus(CK_ULONG);
 static CK_RV stub_GetFunctionStatus(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetFunctionStatus(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetFunctionStatus(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetFunctionStatus(hSession);
 }
@@ -800,9 +800,9 @@ extern CK_RV goC_CancelFunction(CK_ULONG);
 static CK_RV stub_CancelFunction(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_CancelFunction(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_CancelFunction(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_CancelFunction(hSession);
 }
@@ -812,9 +812,9 @@ extern CK_RV goC_WaitForSlotEvent(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR pSlot, CK_VOID_PTR pReserved)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_WaitForSlotEvent(flags, pSlot, pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_WaitForSlotEvent(flags, pSlot, pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_WaitForSlotEvent(flags, NUMBER(pSlot), NUMBER(pReserved));
 }
@@ -828,9 +828,9 @@ extern CK_RV goC_LoginUser(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_LoginUser(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UTF8CHAR_PTR pPin, CK_ULONG ulPinLen, CK_UTF8CHAR_PTR pUsername, CK_ULONG ulUsernameLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_LoginUser(hSession, userType, pPin, ulPinLen, pUsername, ulUsernameLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_LoginUser(hSession, userType, pPin, ulPinLen, pUsername, ulUsernameLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_LoginUser(hSession, userType, NUMBER(pPin), ulPinLen, NUMBER(pUsername), ulUsernameLen);
 }
@@ -840,9 +840,9 @@ extern CK_RV goC_SessionCancel(CK_ULONG, CK_ULONG);
 static CK_RV stub_SessionCancel(CK_SESSION_HANDLE hSession, CK_FLAGS flags)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SessionCancel(hSession, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SessionCancel(hSession, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SessionCancel(hSession, flags);
 }
@@ -852,9 +852,9 @@ extern CK_RV goC_MessageEncryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_MessageEncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageEncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageEncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageEncryptInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -864,9 +864,9 @@ extern CK_RV goC_EncryptMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG
 static CK_RV stub_EncryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_BYTE_PTR pPlaintext, CK_ULONG ulPlaintextLen, CK_BYTE_PTR pCiphertext, CK_ULONG_PTR pulCiphertextLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_EncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_EncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_EncryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pPlaintext), ulPlaintextLen, NUMBER(pCiphertext), NUMBER(pulCiphertextLen));
 }
@@ -876,9 +876,9 @@ extern CK_RV goC_EncryptMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_EncryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_EncryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_EncryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_EncryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen);
 }
@@ -888,9 +888,9 @@ extern CK_RV goC_EncryptMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_U
 static CK_RV stub_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pPlaintextPart, CK_ULONG ulPlaintextPartLen, CK_BYTE_PTR pCiphertextPart, CK_ULONG_PTR pulCiphertextPartLen, CK_FLAGS flags)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_EncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_EncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_EncryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pPlaintextPart), ulPlaintextPartLen, NUMBER(pCiphertextPart), NUMBER(pulCiphertextPartLen), flags);
 }
@@ -900,9 +900,9 @@ extern CK_RV goC_MessageEncryptFinal(CK_ULONG);
 static CK_RV stub_MessageEncryptFinal(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageEncryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageEncryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageEncryptFinal(hSession);
 }
@@ -912,9 +912,9 @@ extern CK_RV goC_MessageDecryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_MessageDecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageDecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageDecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageDecryptInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -924,9 +924,9 @@ extern CK_RV goC_DecryptMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG
 static CK_RV stub_DecryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_BYTE_PTR pCiphertext, CK_ULONG ulCiphertextLen, CK_BYTE_PTR pPlaintext, CK_ULONG_PTR pulPlaintextLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(pPlaintext), NUMBER(pulPlaintextLen));
 }
@@ -936,9 +936,9 @@ extern CK_RV goC_DecryptMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_DecryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen);
 }
@@ -948,9 +948,9 @@ extern CK_RV goC_DecryptMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_U
 static CK_RV stub_DecryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pCiphertextPart, CK_ULONG ulCiphertextPartLen, CK_BYTE_PTR pPlaintextPart, CK_ULONG_PTR pulPlaintextPartLen, CK_FLAGS flags)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pCiphertextPart), ulCiphertextPartLen, NUMBER(pPlaintextPart), NUMBER(pulPlaintextPartLen), flags);
 }
@@ -960,9 +960,9 @@ extern CK_RV goC_MessageDecryptFinal(CK_ULONG);
 static CK_RV stub_MessageDecryptFinal(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageDecryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageDecryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageDecryptFinal(hSession);
 }
@@ -972,9 +972,9 @@ extern CK_RV goC_MessageSignInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_MessageSignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageSignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageSignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageSignInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -984,9 +984,9 @@ extern CK_RV goC_SignMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, C
 static CK_RV stub_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
@@ -996,9 +996,9 @@ extern CK_RV goC_SignMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_SignMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignMessageBegin(hSession, NUMBER(pParameter), ulParameterLen);
 }
@@ -1008,9 +1008,9 @@ extern CK_RV goC_SignMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULON
 static CK_RV stub_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG_PTR pulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_SignMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
@@ -1020,9 +1020,9 @@ extern CK_RV goC_MessageSignFinal(CK_ULONG);
 static CK_RV stub_MessageSignFinal(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageSignFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageSignFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageSignFinal(hSession);
 }
@@ -1032,9 +1032,9 @@ extern CK_RV goC_MessageVerifyInit(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_MessageVerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageVerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageVerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageVerifyInit(hSession, NUMBER(pMechanism), hKey);
 }
@@ -1044,9 +1044,9 @@ extern CK_RV goC_VerifyMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG,
 static CK_RV stub_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
 }
@@ -1056,9 +1056,9 @@ extern CK_RV goC_VerifyMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_VerifyMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyMessageBegin(hSession, NUMBER(pParameter), ulParameterLen);
 }
@@ -1068,9 +1068,9 @@ extern CK_RV goC_VerifyMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_UL
 static CK_RV stub_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter, CK_ULONG ulParameterLen, CK_BYTE_PTR pData, CK_ULONG ulDataLen, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifyMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
 }
@@ -1080,9 +1080,9 @@ extern CK_RV goC_MessageVerifyFinal(CK_ULONG);
 static CK_RV stub_MessageVerifyFinal(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_MessageVerifyFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_MessageVerifyFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_MessageVerifyFinal(hSession);
 }
@@ -1092,9 +1092,9 @@ extern CK_RV goC_EncapsulateKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG
 static CK_RV stub_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hPublicKey, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext, CK_ULONG_PTR pulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_EncapsulateKey(hSession, NUMBER(pMechanism), hPublicKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), NUMBER(pulCiphertextLen), NUMBER(phKey));
 }
@@ -1104,9 +1104,9 @@ extern CK_RV goC_DecapsulateKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG
 static CK_RV stub_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hPrivateKey, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pCiphertext, CK_ULONG ulCiphertextLen, CK_OBJECT_HANDLE_PTR phKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_DecapsulateKey(hSession, NUMBER(pMechanism), hPrivateKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(phKey));
 }
@@ -1116,9 +1116,9 @@ extern CK_RV goC_VerifySignatureInit(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_
 static CK_RV stub_VerifySignatureInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pSignature, CK_ULONG ulSignatureLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifySignatureInit(hSession, NUMBER(pMechanism), hKey, NUMBER(pSignature), ulSignatureLen);
 }
@@ -1128,9 +1128,9 @@ extern CK_RV goC_VerifySignature(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG ulDataLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifySignature(hSession, pData, ulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifySignature(hSession, pData, ulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifySignature(hSession, NUMBER(pData), ulDataLen);
 }
@@ -1140,9 +1140,9 @@ extern CK_RV goC_VerifySignatureUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_ULONG ulPartLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifySignatureUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifySignatureUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifySignatureUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
@@ -1152,9 +1152,9 @@ extern CK_RV goC_VerifySignatureFinal(CK_ULONG);
 static CK_RV stub_VerifySignatureFinal(CK_SESSION_HANDLE hSession)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_VerifySignatureFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_VerifySignatureFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_VerifySignatureFinal(hSession);
 }
@@ -1164,9 +1164,9 @@ extern CK_RV goC_GetSessionValidationFlags(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_GetSessionValidationFlags(CK_SESSION_HANDLE hSession, CK_SESSION_VALIDATION_FLAGS_TYPE type, CK_FLAGS_PTR pFlags)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_GetSessionValidationFlags(hSession, type, pFlags) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_GetSessionValidationFlags(hSession, type, pFlags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_GetSessionValidationFlags(hSession, type, NUMBER(pFlags));
 }
@@ -1176,9 +1176,9 @@ extern CK_RV goC_AsyncComplete(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_AsyncComplete(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName, CK_ASYNC_DATA_PTR pResult)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_AsyncComplete(hSession, pFunctionName, pResult) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_AsyncComplete(hSession, pFunctionName, pResult) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_AsyncComplete(hSession, NUMBER(pFunctionName), NUMBER(pResult));
 }
@@ -1188,9 +1188,9 @@ extern CK_RV goC_AsyncGetID(CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_AsyncGetID(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName, CK_ULONG_PTR pulID)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_AsyncGetID(hSession, pFunctionName, pulID) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_AsyncGetID(hSession, pFunctionName, pulID) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_AsyncGetID(hSession, NUMBER(pFunctionName), NUMBER(pulID));
 }
@@ -1200,9 +1200,9 @@ extern CK_RV goC_AsyncJoin(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
 static CK_RV stub_AsyncJoin(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctionName, CK_ULONG ulID, CK_BYTE_PTR pData, CK_ULONG ulData)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_AsyncJoin(hSession, pFunctionName, ulID, pData, ulData) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_AsyncJoin(hSession, pFunctionName, ulID, pData, ulData) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_AsyncJoin(hSession, NUMBER(pFunctionName), ulID, NUMBER(pData), ulData);
 }
@@ -1212,9 +1212,9 @@ extern CK_RV goC_WrapKeyAuthenticated(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK
 static CK_RV stub_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hWrappingKey, CK_OBJECT_HANDLE hKey, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_BYTE_PTR pWrappedKey, CK_ULONG_PTR pulWrappedKeyLen)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_WrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_WrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_WrapKeyAuthenticated(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen));
 }
@@ -1224,9 +1224,9 @@ extern CK_RV goC_UnwrapKeyAuthenticated(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, 
 static CK_RV stub_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanism, CK_OBJECT_HANDLE hUnwrappingKey, CK_BYTE_PTR pWrappedKey, CK_ULONG ulWrappedKeyLen, CK_ATTRIBUTE_PTR pTemplate, CK_ULONG ulAttributeCount, CK_BYTE_PTR pAssociatedData, CK_ULONG ulAssociatedDataLen, CK_OBJECT_HANDLE_PTR phKey)
 {
 	if (softcsp_forked()) {
-		const CK_FUNCTION_LIST_3_2 *fresh = softcsp_fresh();
+		const struct softcsp_image *fresh = softcsp_fresh();
 
-		return fresh ? fresh->C_UnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
+		return fresh ? fresh->functions->C_UnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
 	return goC_UnwrapKeyAuthenticated(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(phKey));
 }
@@ -1515,8 +1515,9 @@ static CK_INTERFACE interfaces[] = {
 
 #define INTERFACES (sizeof interfaces / sizeof *interfaces)
 
-static const struct softcsp_image image = { { 3, 2 }, &list_3_2, softcsp_adopt };
-static CK_INTERFACE image_interface = { (CK_UTF8CHAR_PTR)SOFTCSP_IMAGE, (CK_VOID_PTR)&image, 0 };
+const struct softcsp_image softcsp_image = { { 3, 2 }, &list_3_2, softcsp_adopt, softcsp_load };
+
+static CK_INTERFACE image_interface = { (CK_UTF8CHAR_PTR)SOFTCSP_IMAGE, (CK_VOID_PTR)&softcsp_image, 0 };
 
 static CK_RV stub_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR ppFunctionList)
 {

@@ -125,7 +125,7 @@ static CK_SESSION_HANDLE open_session(CK_SLOT_ID slot, CK_OBJECT_HANDLE *key)
 	CK_OBJECT_CLASS class = CKO_SECRET_KEY;
 	CK_KEY_TYPE type = CKK_GENERIC_SECRET;
 	CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-	CK_BYTE value[32] = "a secret that every process knows";
+	CK_BYTE value[32] = "a secret every process knows";
 	CK_ATTRIBUTE template[] = {
 		{ CKA_CLASS, &class, sizeof class }, { CKA_KEY_TYPE, &type, sizeof type }, { CKA_VALUE, value, sizeof value },
 		{ CKA_SIGN, &yes, sizeof yes }, { CKA_TOKEN, &no, sizeof no },

@@ -2,6 +2,8 @@
  * fork_exit MODULE */
 #include "common.h"
 
+static int inside;
+
 /* Signs until the library is gone. */
 static void *relentless(void *slot)
 {
@@ -10,6 +12,7 @@ static void *relentless(void *slot)
 	CK_OBJECT_HANDLE key;
 	CK_SESSION_HANDLE session = open_session((CK_SLOT_ID)slot, &key);
 
+	__atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		CK_ULONG n = sizeof signature;
 		CK_RV rv = p11->C_SignInit(session, &mechanism, key);
@@ -28,6 +31,8 @@ static void leave(CK_SLOT_ID slot, int finalize)
 
 	for (int i = 0; i < 4; i++)
 		start(&thread[i], relentless, (void *)slot);
+	while (__atomic_load_n(&inside, __ATOMIC_SEQ_CST) < 4)
+		usleep(1000);
 	usleep(20000);
 	if (finalize) {
 		MUST(C_Finalize(NULL));

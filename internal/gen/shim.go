@@ -37,8 +37,9 @@ static CK_INTERFACE interfaces[] = {
 
 #define INTERFACES (sizeof interfaces / sizeof *interfaces)
 
-static const struct softcsp_image image = { { 3, 2 }, &list_3_2, softcsp_adopt };
-static CK_INTERFACE image_interface = { (CK_UTF8CHAR_PTR)SOFTCSP_IMAGE, (CK_VOID_PTR)&image, 0 };
+const struct softcsp_image softcsp_image = { { 3, 2 }, &list_3_2, softcsp_adopt, softcsp_load };
+
+static CK_INTERFACE image_interface = { (CK_UTF8CHAR_PTR)SOFTCSP_IMAGE, (CK_VOID_PTR)&softcsp_image, 0 };
 
 static CK_RV stub_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR ppFunctionList)
 {
@@ -138,8 +139,8 @@ func writeStub(b *bytes.Buffer, f function) {
 	if f.name == "C_Initialize" {
 		fresh, failed = "softcsp_load", "CKR_LIBRARY_LOAD_FAILED"
 	}
-	fmt.Fprintf(b, "\tif (softcsp_forked()) {\n\t\tconst CK_FUNCTION_LIST_3_2 *fresh = %s();\n\n"+
-		"\t\treturn fresh ? fresh->%s(%s) : %s;\n\t}\n", fresh, f.name, strings.Join(names, ", "), failed)
+	fmt.Fprintf(b, "\tif (softcsp_forked()) {\n\t\tconst struct softcsp_image *fresh = %s();\n\n"+
+		"\t\treturn fresh ? fresh->functions->%s(%s) : %s;\n\t}\n", fresh, f.name, strings.Join(names, ", "), failed)
 	if f.name == "C_Initialize" {
 		b.WriteString("\tsoftcsp_used();\n")
 	}
