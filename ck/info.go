@@ -65,6 +65,9 @@ type InitArgs struct {
 	Flags     Flags
 	// Reserved is the text at pReserved, "" for NULL.
 	Reserved string
+	// Getenv reads the environment; nil is os.Getenv. The Go runtime of a shared library knows the environment that the
+	// process was started with, and not what the program has set since.
+	Getenv func(name string) string
 }
 
 // AsyncData is a CK_ASYNC_DATA.

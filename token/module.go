@@ -9,6 +9,7 @@ package token
 
 import (
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,7 +85,11 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 	if args.Callbacks && args.Flags&ck.CKF_OS_LOCKING_OK == 0 {
 		return ck.CKR_CANT_LOCK
 	}
-	cfg, err := config.Load(args.Reserved)
+	getenv := args.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	cfg, err := config.LoadFrom(args.Reserved, getenv)
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,7 @@ func (d *demo) makeToken() error {
 
 // tokenState is what token list tells of the token.
 type tokenState struct {
-	UserTries int    `json:"user_tries"`
-	File      string `json:"file"`
+	UserTries int `json:"user_tries"`
 }
 
 func (d *demo) state() (tokenState, error) {

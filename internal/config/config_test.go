@@ -258,8 +258,12 @@ func TestLoad(t *testing.T) {
 	if err != nil || c.TokenDir != dir {
 		t.Fatal(c, err)
 	}
-	if _, err := home(); err != nil {
-		t.Errorf("without HOME: %v", err)
+	if c, err = LoadFrom("", func(string) string { return "" }); err != nil || !filepath.IsAbs(c.TokenDir) {
+		t.Errorf("without an environment: %v", err)
+	}
+	home := func(name string) string { return map[string]string{"HOME": dir}[name] }
+	if c, err = LoadFrom("log_file='~/log'", home); err != nil || c.LogFile != filepath.Join(dir, "log") {
+		t.Errorf("with HOME alone: %v", err)
 	}
 }
 

@@ -31,24 +31,25 @@ type world struct {
 
 // Load reads the settings in force. reserved is the text at pReserved of C_Initialize, "" for none. An error wraps
 // CKR_ARGUMENTS_BAD and names what is wrong and where.
-func Load(reserved string) (*Config, error) {
-	w := world{getenv: os.Getenv, uid: os.Geteuid(), home: home, systemFile: SystemFile}
+func Load(reserved string) (*Config, error) { return LoadFrom(reserved, os.Getenv) }
+
+// LoadFrom is Load with an environment that getenv reads.
+func LoadFrom(reserved string, getenv func(string) string) (*Config, error) {
 	if os.Getuid() != os.Geteuid() || os.Getgid() != os.Getegid() {
 		// A program that was given rights by its file must not follow the environment of whoever started it.
-		w.getenv = func(string) string { return "" }
-		w.home = passwdHome
+		getenv = func(string) string { return "" }
 	}
+	home := func() (string, error) {
+		if h := getenv("HOME"); filepath.IsAbs(h) {
+			return h, nil
+		}
+		return passwdHome()
+	}
+	w := world{getenv: getenv, uid: os.Geteuid(), home: home, systemFile: SystemFile}
 	return w.load(reserved)
 }
 
-// home returns the user's home directory, which a daemon may have in no variable.
-func home() (string, error) {
-	if h := os.Getenv("HOME"); filepath.IsAbs(h) {
-		return h, nil
-	}
-	return passwdHome()
-}
-
+// passwdHome returns the home directory that the system knows for the user: a daemon may have it in no variable.
 func passwdHome() (string, error) {
 	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
 	if err != nil {
