@@ -29,9 +29,9 @@ var desRows = []Mechanism{
 	blockRow(ck.CKM_DES3_CBC, tdeKeys, 0, 0, cbc(openDES, ivField, false)),
 	blockRow(ck.CKM_DES3_CBC_PAD, tdeKeys, 0, 0, cbc(openDES, ivField, true)),
 	// PKCS #11 names the feedback modes after DES alone. They take the other two types as well, as CryptoAPI does.
-	blockRow(ck.CKM_DES_CFB8, anyDES, 0, 0, cfb(openDES, ivField, 1)),
-	blockRow(ck.CKM_DES_CFB64, anyDES, 0, 0, cfb(openDES, ivField, 8)),
-	blockRow(ck.CKM_DES_OFB64, anyDES, 0, 0, ofb(openDES, ivField)),
+	streamRow(ck.CKM_DES_CFB8, anyDES, 0, 0, cfb(openDES, ivField, 1)),
+	streamRow(ck.CKM_DES_CFB64, anyDES, 0, 0, cfb(openDES, ivField, 8)),
+	streamRow(ck.CKM_DES_OFB64, anyDES, 0, 0, ofb(openDES, ivField)),
 	{Type: ck.CKM_DES_ECB_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(openDES, false)},
 	{Type: ck.CKM_DES_CBC_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(openDES, true)},
 	{Type: ck.CKM_DES3_ECB_ENCRYPT_DATA, Keys: tdeKeys, Derive: encryptData(openDES, false)},

@@ -20,7 +20,7 @@ var rc2Rows = []Mechanism{
 	blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2MaxBits, ecb(openRC2)),
 	blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, false)),
 	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, true)),
-	blockRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2MaxBits, cfb(openRC2, ivField, 1)),
+	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2MaxBits, cfb(openRC2, ivField, 1)),
 }
 
 // rc4Rows are RC4. Its sizes are in bits.

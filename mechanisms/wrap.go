@@ -12,6 +12,11 @@ func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mod
 		Encrypt: mode(false), Decrypt: mode(true), Wrap: wrapWith(mode(false)), Unwrap: unwrapWith(mode(true))}
 }
 
+// streamRow makes the row of a mode that does not wrap keys.
+func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode pair) Mechanism {
+	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, Encrypt: mode(false), Decrypt: mode(true)}
+}
+
 // wrapWith wraps by encryption. Where the mode does not pad, zeros fill the last block: PKCS #11 says so for ECB and CBC
 // of every cipher, and leaves it to the unwrapping template to cut them off.
 func wrapWith(encrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {

@@ -1,0 +1,145 @@
+package mechanisms
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// optionalParam are mechanisms whose parameter may be left out, and how long it may be beside that.
+var optionalParam = map[ck.MechanismType]int{
+	ck.CKM_AES_KEY_WRAP: 8, ck.CKM_AES_KEY_WRAP_PAD: 4, ck.CKM_AES_KEY_WRAP_KWP: 4, ck.CKM_AES_KEY_WRAP_PKCS7: 8,
+}
+
+// calls runs each column of the row that reads a parameter, and returns what they answer.
+func (s *sample) calls(p ck.Param) map[string]error {
+	errs := make(map[string]error)
+	with := func(column string, has bool, f func(p *ck.Param) error) {
+		if has {
+			q := p
+			errs[column] = f(&q)
+		}
+	}
+	m := s.row
+	with("Digest", m.Digest != nil, func(p *ck.Param) error { _, err := m.Digest(p); return err })
+	with("Encrypt", m.Encrypt != nil, func(p *ck.Param) error { _, err := m.Encrypt(s.key, p); return err })
+	with("Decrypt", m.Decrypt != nil, func(p *ck.Param) error { _, err := m.Decrypt(s.key, p); return err })
+	with("Sign", m.Sign != nil, func(p *ck.Param) error { _, err := m.Sign(s.key, p); return err })
+	with("Verify", m.Verify != nil, func(p *ck.Param) error { _, err := m.Verify(s.key, p); return err })
+	with("Wrap", m.Wrap != nil, func(p *ck.Param) error { _, err := m.Wrap(s.key, p, pattern(16)); return err })
+	with("Unwrap", m.Unwrap != nil, func(p *ck.Param) error { _, err := m.Unwrap(s.key, p, pattern(32)); return err })
+	with("Derive", m.Derive != nil, func(p *ck.Param) error {
+		var d Derived
+		defer d.Wipe()
+		length := ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(4)}
+		return m.Derive(&Base{Key: s.key, Template: []ck.Attribute{length}}, p, &d)
+	})
+	return errs
+}
+
+// bytesOf returns the bytes of a parameter.
+func bytesOf(p ck.Param) []byte { return p.Rest() }
+
+// TestParamLength cuts the parameter of each mechanism at every length, and makes it longer.
+func TestParamLength(t *testing.T) {
+	cut := 0
+	for _, s := range samples(t) {
+		good := s.param()
+		whole := append(bytesOf(good), make([]byte, 9)...)
+		follow := func(_ uint64, n uint) []byte { return make([]byte, min(n, 1<<16)) }
+		for n := range whole {
+			if n == good.Len() || s.row.Generate != nil || n == optionalParam[s.row.Type] && n > 0 {
+				continue
+			}
+			if s.row.Type == ck.CKM_AES_GCM && n == 40 { // the form without ulIvBits
+				continue
+			}
+			cut++
+			for column, err := range s.calls(ck.NewParam(whole[:n], follow)) {
+				if !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
+					t.Errorf("%s: %s with %d bytes of %d of a parameter: %v", s.name, column, n, good.Len(), err)
+				}
+			}
+		}
+		for column, err := range s.calls(good) {
+			if column != "Unwrap" && err != nil {
+				t.Errorf("%s: %s: %v", s.name, column, err)
+			}
+		}
+	}
+	if cut < 1000 {
+		t.Errorf("%d cuts", cut)
+	}
+}
+
+// TestParamValues tries values that are out of range.
+func TestParamValues(t *testing.T) {
+	iv := pattern(16)
+	for _, c := range []struct {
+		m ck.MechanismType
+		p ck.Param
+	}{
+		{ck.CKM_AES_CTR, params(0, iv)},
+		{ck.CKM_AES_CTR, params(129, iv)},
+		{ck.CKM_AES_GCM, params(pointed(nil), 0, pointed(nil), 128)},
+		{ck.CKM_AES_GCM, params(pointed(iv), 128, pointed(nil), 0)},
+		{ck.CKM_AES_GCM, params(pointed(iv), 128, pointed(nil), 24)},
+		{ck.CKM_AES_GCM, params(pointed(iv), 128, pointed(nil), 33)},
+		{ck.CKM_AES_GCM, params(pointed(iv), 128, pointed(nil), 136)},
+		{ck.CKM_AES_GCM, params(0, 12, 96, pointed(nil), 128)}, // NULL with a length
+		{ck.CKM_AES_CMAC_GENERAL, params(0)},
+		{ck.CKM_AES_CMAC_GENERAL, params(17)},
+		{ck.CKM_SHA256_HMAC_GENERAL, params(0)},
+		{ck.CKM_SHA256_HMAC_GENERAL, params(33)},
+		{ck.CKM_SHA256_HMAC_GENERAL, params(-1)},
+		{ck.CKM_RC2_ECB, params(0)},
+		{ck.CKM_RC2_ECB, params(1025)},
+		{ck.CKM_RC2_CBC, params(-1, iv[:8])},
+		{ck.CKM_RC5_ECB, params(0, 12)},
+		{ck.CKM_RC5_ECB, params(3, 12)},
+		{ck.CKM_RC5_ECB, params(16, 12)},
+		{ck.CKM_RC5_ECB, params(4, 256)},
+		{ck.CKM_RC5_CBC, params(4, 12, pointed(iv))},
+		{ck.CKM_RC5_CBC, params(8, 12, pointed(iv[:8]))},
+		{ck.CKM_RC5_CBC, params(4, 12, pointed(nil))},
+		{ck.CKM_AES_ECB_ENCRYPT_DATA, params(pointed(nil))},
+		{ck.CKM_AES_ECB_ENCRYPT_DATA, params(pointed(iv[:15]))},
+		{ck.CKM_EXTRACT_KEY_FROM_KEY, params(192)},
+	} {
+		for _, s := range samples(t) {
+			if s.row.Type != c.m {
+				continue
+			}
+			for column, err := range s.calls(c.p) {
+				if !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
+					t.Errorf("%s: %s with %x: %v", s.name, column, bytesOf(c.p), err)
+				}
+			}
+		}
+	}
+}
+
+// FuzzParam gives any bytes to any mechanism as its parameter: nothing panics, and what is refused is refused with a
+// code of the standard.
+func FuzzParam(f *testing.F) {
+	all := samples(f)
+	for i := range all {
+		f.Add(uint16(i), bytesOf(all[i].param()))
+		f.Add(uint16(i), []byte{})
+	}
+	for _, p := range []ck.Param{params(1024, pattern(8)), params(8, 255, pointed(pattern(16))), params(-1, pattern(16)), params(64)} {
+		for i := range all {
+			f.Add(uint16(i), bytesOf(p))
+		}
+	}
+	f.Fuzz(func(t *testing.T, i uint16, data []byte) {
+		s := all[int(i)%len(all)]
+		follow := func(_ uint64, n uint) []byte { return make([]byte, min(n, 1<<12)) }
+		for column, err := range s.calls(ck.NewParam(data, follow)) {
+			if err != nil && ck.Code(err) == ck.CKR_GENERAL_ERROR {
+				t.Errorf("%s: %s: %v", s.name, column, err)
+			}
+		}
+	})
+}

@@ -1,0 +1,135 @@
+package mechanisms
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const golden = "testdata/mechanisms.golden"
+
+// TestTable compares what C_GetMechanismInfo answers with the golden file.
+func TestTable(t *testing.T) {
+	var b bytes.Buffer
+	for _, m := range Types() {
+		info := Lookup(m).Info()
+		fmt.Fprintf(&b, "%-36s %4d %6d  %s\n", m, info.MinKeySize, info.MaxKeySize, flagNames(info.Flags))
+	}
+	if *update {
+		if err := os.WriteFile(golden, b.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), want) {
+		t.Errorf("the table is not what %s says; -update writes it anew:\n%s", golden, b.Bytes())
+	}
+}
+
+func flagNames(f ck.Flags) string {
+	var names []string
+	for _, n := range []struct {
+		flag ck.Flags
+		name string
+	}{
+		{ck.CKF_ENCRYPT, "encrypt"}, {ck.CKF_DECRYPT, "decrypt"}, {ck.CKF_DIGEST, "digest"}, {ck.CKF_SIGN, "sign"},
+		{ck.CKF_VERIFY, "verify"}, {ck.CKF_GENERATE, "generate"}, {ck.CKF_WRAP, "wrap"}, {ck.CKF_UNWRAP, "unwrap"},
+		{ck.CKF_DERIVE, "derive"},
+	} {
+		if f&n.flag != 0 {
+			names = append(names, n.name)
+			f &^= n.flag
+		}
+	}
+	if f != 0 {
+		names = append(names, fmt.Sprintf("%#x", uint(f)))
+	}
+	return strings.Join(names, " ")
+}
+
+func TestOrder(t *testing.T) {
+	all := Types()
+	if len(all) != len(table) || !slices.IsSorted(all) || len(slices.Compact(slices.Clone(all))) != len(all) {
+		t.Errorf("%d types of %d rows, in order: %v", len(all), len(table), slices.IsSorted(all))
+	}
+	all[0] = 0
+	if Types()[0] == 0 {
+		t.Error("the list of types can be changed from outside")
+	}
+	if Lookup(ck.CKM_VENDOR_DEFINED) != nil {
+		t.Error("there is a row for CKM_VENDOR_DEFINED")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("two rows for one mechanism do not panic")
+		}
+	}()
+	index(aesRows, aesRows)
+}
+
+// TestRows holds each row against itself.
+func TestRows(t *testing.T) {
+	for i := range table {
+		m := &table[i]
+		bad := func(format string, args ...any) {
+			t.Errorf("%v: %s", m.Type, fmt.Sprintf(format, args...))
+		}
+		if strings.HasPrefix(m.Type.String(), "0x") {
+			bad("no name")
+		}
+		if Lookup(m.Type) != m {
+			bad("Lookup finds another row")
+		}
+		if m.Info().Flags == 0 {
+			bad("does nothing")
+		}
+		if m.Min > m.Max {
+			bad("from %d to %d", m.Min, m.Max)
+		}
+		if (m.Encrypt == nil) != (m.Decrypt == nil) || (m.Sign == nil) != (m.Verify == nil) || (m.Wrap == nil) != (m.Unwrap == nil) {
+			bad("goes one way only")
+		}
+		if (m.Digest == nil) != (m.Hash == nil) {
+			bad("has a digest without a hash, or the other way round")
+		}
+		if m.Generate != nil && findKeyType(m.Makes) == nil {
+			bad("makes keys of type %v", m.Makes)
+		}
+		for _, k := range m.Keys {
+			if findKeyType(k) == nil || !m.Takes(ck.CKO_SECRET_KEY, k) {
+				bad("takes keys of type %v", k)
+			}
+		}
+	}
+}
+
+func TestHashes(t *testing.T) {
+	for _, h := range hashes {
+		f := h.New()
+		if f.Size() != h.Size || f.BlockSize() != h.Block {
+			t.Errorf("%s: %d and %d bytes, and the list says %d and %d", h.Name, f.Size(), f.BlockSize(), h.Size, h.Block)
+		}
+		if h.ALGID != 0 && HashByALGID(h.ALGID) != h {
+			t.Errorf("%s is not found by its ALG_ID", h.Name)
+		}
+		for _, m := range []ck.MechanismType{h.Digest, h.HMAC, h.HMACGeneral, h.Derivation, h.KeyGen} {
+			if m != 0 && Lookup(m) == nil {
+				t.Errorf("%s: no row for %v", h.Name, m)
+			}
+		}
+		if h.Key != 0 && findKeyType(h.Key) == nil {
+			t.Errorf("%s: no key type %v", h.Name, h.Key)
+		}
+	}
+}
