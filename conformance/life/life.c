@@ -121,9 +121,11 @@ static void exit_busy(void)
 static void learn(void)
 {
 	CK_OBJECT_HANDLE key;
+	CK_SESSION_HANDLE session;
 
 	initialize();
-	sign(open_session(find_slot(), &key), key, 1);
+	session = open_session(find_slot(), &key);
+	sign(session, key, 1);
 	MUST(C_Finalize(NULL));
 }
 
