@@ -55,7 +55,9 @@ func TestWineVectors(t *testing.T) {
 		}
 	}
 	t.Logf("%+v", n)
-	if want := (wineCount{keys: 6545, refusals: 4262, values: 3283, salts: 3477, ciphertexts: 24501, none: 178}); n != want {
+	// Without equivalent: 156 about handles and pointers of CryptoAPI, 5 MAC objects that Wine refuses to make, and 19 MAC and
+	// HMAC objects that have no hash of their length or that the rule would hash with again.
+	if want := (wineCount{keys: 6244, refusals: 4061, values: 3089, salts: 810, ciphertexts: 23440, none: 180}); n != want {
 		t.Errorf("checked %+v, want %+v", n, want)
 	}
 }

@@ -47,6 +47,9 @@ func deviceName(err error) string {
 }
 
 func TestWineVectors(t *testing.T) {
+	if testing.Short() {
+		t.Skip("thousands of vectors, each in several ways")
+	}
 	var derived, refused, ciphertexts, ownCiphertexts, none int
 	all, err := vectors.WineVectors(knownAnswers, "cryptderivekey/wine-vectors.jsonl.gz")
 	if err != nil {
