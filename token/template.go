@@ -288,7 +288,7 @@ func (d *draft) put(i int, v []byte) error {
 		d.v[i] = v
 	default:
 		d.set &^= bit
-		if len(v) != 0 {
+		if len(v) != 0 || v != nil && d.t.rows[i].rule.has(optional) { // an empty CKA_SOFTCSP_SALT is there
 			d.set |= bit
 		}
 		d.v[i] = v
