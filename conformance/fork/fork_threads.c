@@ -47,7 +47,7 @@ static void race_child(void)
 	}
 }
 
-/* Forks from a thread that has been inside the library; the child's only thread returns from its function. */
+/* Forks, while others are inside, from a thread that has been inside the library; the child's only thread returns from its function. */
 static void *ending(void *unused)
 {
 	CK_SESSION_INFO info;
@@ -106,10 +106,15 @@ int main(int argc, char **argv)
 		_exit(0);
 	}
 	reap(pid);
-	for (int i = 0; i < 3; i++) {
-		start(&thread[0], ending, NULL);
-		pthread_join(thread[0], NULL);
+	for (int i = 0; i < 4; i++)
+		start(&thread[i], signer, (void *)find_slot());
+	for (int i = 0; i < 20; i++) {
+		start(&thread[4], ending, NULL);
+		pthread_join(thread[4], NULL);
 	}
+	stop = 1;
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
 	pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL); /* a fork that libc does not see */
 	if (pid == 0) {
 		expect_uninitialized(parents);
