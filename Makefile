@@ -74,7 +74,7 @@ install: build
 	install -m 755 build/softcsp $(DESTDIR)$(BINDIR)/softcsp
 	install -m 644 build/libsoftcsp.so $(DESTDIR)$(LIBDIR)/libsoftcsp.so
 	install -m 644 include/softcsp/*.h $(DESTDIR)$(INCDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCDIR@|$(INCDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc
 	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/softcsp.module.in > $(DESTDIR)$(P11KITDIR)/softcsp.module
 	build/softcsp man $(DESTDIR)$(DATADIR)/man/man1
 	build/softcsp completion bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/softcsp
