@@ -14,14 +14,16 @@ type backend interface {
 	generation() uint64
 }
 
-// A tx is a transaction of a backend. What get and each hand out is valid until it ends, and must not be changed.
+// A tx is a transaction of a backend. Values that get and each hand out are valid until it ends, or until the key is
+// written, and must not be changed.
 type tx interface {
 	// generation returns the number of the last commit before this transaction.
 	generation() uint64
 	get(b bucket, key []byte) []byte
 	put(b bucket, key, value []byte) error
 	del(b bucket, key []byte) error
-	// each calls f with every key that begins with prefix. f must not write.
+	// each calls f with every key that begins with prefix: none, or a term of the index. The key is valid until f returns. f
+	// must not write.
 	each(b bucket, prefix []byte, f func(key, value []byte) error) error
 }
 

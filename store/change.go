@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 
@@ -14,6 +15,7 @@ type change struct {
 	x     tx
 	fresh map[ID]entry
 	gone  map[ID]bool
+	terms [][]byte // what the index gets
 }
 
 // change runs f over the token and commits what it did, with the state that this leads to. f runs inside use.
@@ -28,7 +30,7 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 			if err := k.follow(x); err != nil {
 				return err
 			}
-			c = change{k, x, map[ID]entry{}, map[ID]bool{}}
+			c = change{k: k, x: x, fresh: map[ID]entry{}, gone: map[ID]bool{}}
 			if err := f(&c); err != nil {
 				return err
 			}
@@ -39,20 +41,20 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 	}, func() { k.set.adopt(&next, &c) })
 }
 
-// finish writes the state, and notes in next what the roster will be. ids are the objects that the commit touches.
+// finish writes the index and the state, and notes in next what the roster will be. ids are the objects that the commit touches.
 func (c *change) finish(ids []ID, next *roster) error {
 	r := &c.k.set
-	h := c.k.mac(counting)
+	m := c.k.meter()
 	s := state{epoch: r.epoch + 1, count: uint64(len(r.entries)), sum: r.sum}
 	for _, id := range ids {
 		if old, had := r.entries[id]; had {
-			v := measure(h, id, old)
+			v := m.measure(id, old)
 			s.sum.sub(v)
 			s.sum.mark(id, v, ^uint64(0))
 			s.count--
 		}
 		if e, has := c.fresh[id]; has {
-			v := measure(h, id, e)
+			v := m.measure(id, e)
 			s.sum.add(v)
 			s.sum.mark(id, v, 1)
 			s.count++
@@ -60,6 +62,12 @@ func (c *change) finish(ids []ID, next *roster) error {
 	}
 	if err := c.x.put(bHeader, keyState, c.k.sealState(c.x, &s)); err != nil {
 		return err
+	}
+	slices.SortFunc(c.terms, bytes.Compare) // in order, many at once cost no more than one by one
+	for _, key := range c.terms {
+		if err := c.x.put(bIndex, key, nil); err != nil {
+			return err
+		}
 	}
 	next.gen, next.epoch, next.sum, next.head = c.x.generation()+1, s.epoch, s.sum, headOf(c.x)
 	return nil
@@ -101,7 +109,10 @@ func (c *change) put(id ID, sealed []byte) error {
 		return err
 	}
 	c.fresh[id] = e
-	return o.addTerms(c.x, id)
+	for i := range o.count() {
+		c.terms = append(c.terms, indexKey(o.term(i), id))
+	}
+	return nil
 }
 
 // revision returns the revision of an object: CKR_OBJECT_HANDLE_INVALID where it is gone.

@@ -231,9 +231,9 @@ func (c *checker) sums(s *static) {
 			return err
 		}
 		var now sum
-		h := c.k.mac(counting)
+		m := c.k.meter()
 		for id, e := range c.roll {
-			v := measure(h, id, e)
+			v := m.measure(id, e)
 			now.add(v)
 			now.mark(id, v, 1)
 		}

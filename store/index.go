@@ -77,16 +77,6 @@ func indexKey(h term, id ID) []byte {
 	return append(append(b, h[:]...), id[:]...)
 }
 
-// addTerms enters an object in the index.
-func (o *blob) addTerms(x tx, id ID) error {
-	for i := range o.count() {
-		if err := x.put(bIndex, indexKey(o.term(i), id), nil); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // dropTerms takes an object from the index.
 func (o *blob) dropTerms(x tx, id ID) error {
 	for i := range o.count() {

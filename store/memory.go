@@ -1,9 +1,8 @@
 package store
 
 import (
-	"maps"
+	"bytes"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -12,15 +11,14 @@ import (
 type memory struct {
 	mu   sync.RWMutex
 	gen  atomic.Uint64
-	data [buckets]map[string]group
+	data contents
 }
 
-// A group is the values of the keys whose first bytes are the same: the objects of a term in the index, a single value
-// elsewhere. What follows the first bytes is the name within the group.
-type group map[string][]byte
-
-// groupSize is the number of the first bytes: the length of a term, and of an ID.
-const groupSize = 16
+// The contents of a memory: keys and values, and for the index the objects of each term.
+type contents struct {
+	flat  [buckets]map[string][]byte
+	index map[term]map[ID]struct{}
+}
 
 var _ backend = (*memory)(nil)
 
@@ -32,18 +30,18 @@ func newMemory(f func(tx) error) (*memory, error) {
 
 // fill puts what f writes in the place of everything.
 func (m *memory) fill(gen uint64, f func(tx) error) error {
-	fresh := &memory{}
-	for b := range fresh.data {
-		fresh.data[b] = map[string]group{}
+	fresh := contents{index: map[term]map[ID]struct{}{}}
+	for b := range fresh.flat {
+		fresh.flat[b] = map[string][]byte{}
 	}
-	x := &memoryTx{m: fresh}
+	x := &memoryTx{c: &fresh}
 	if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
 		return err
 	}
 	if err := f(x); err != nil {
 		return err
 	}
-	m.data = fresh.data
+	m.data = fresh
 	m.gen.Store(gen)
 	return nil
 }
@@ -52,14 +50,14 @@ func (m *memory) fill(gen uint64, f func(tx) error) error {
 func (m *memory) view(f func(tx) error) error {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return f(&memoryTx{m: m})
+	return f(&memoryTx{c: &m.data})
 }
 
 // update implements backend.
 func (m *memory) update(f func(tx) error, done func()) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	x := &memoryTx{m: m}
+	x := &memoryTx{c: &m.data}
 	err := f(x)
 	if err != nil {
 		for _, undo := range slices.Backward(x.undo) {
@@ -83,7 +81,7 @@ func (m *memory) update(f func(tx) error, done func()) error {
 func (m *memory) replace(check func(tx) error, f func(tx) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := check(&memoryTx{m: m}); err != nil {
+	if err := check(&memoryTx{c: &m.data}); err != nil {
 		return err
 	}
 	return m.fill(m.gen.Load()+1, f)
@@ -94,25 +92,24 @@ func (m *memory) generation() uint64 { return m.gen.Load() }
 
 // A memoryTx is a transaction of a memory, with what takes it back.
 type memoryTx struct {
-	m    *memory
+	c    *contents
 	undo []func()
 }
 
 var _ tx = (*memoryTx)(nil)
-
-// split returns the group of a key and its name there.
-func split(key []byte) (string, string) {
-	n := min(len(key), groupSize)
-	return string(key[:n]), string(key[n:])
-}
 
 // generation implements tx.
 func (x *memoryTx) generation() uint64 { return number(x, keyGeneration) }
 
 // get implements tx.
 func (x *memoryTx) get(b bucket, key []byte) []byte {
-	n := min(len(key), groupSize)
-	return x.m.data[b][string(key[:n])][string(key[n:])]
+	if b != bIndex {
+		return x.c.flat[b][string(key)]
+	}
+	if _, there := x.c.index[term(key)][ID(key[termSize:])]; there {
+		return []byte{}
+	}
+	return nil
 }
 
 // put implements tx.
@@ -129,43 +126,72 @@ func (x *memoryTx) del(b bucket, key []byte) error {
 
 // set puts value at key, or nothing where it is nil, and notes how to take that back.
 func (x *memoryTx) set(b bucket, key, value []byte) {
-	g, name := split(key)
-	old, had := x.m.data[b][g][name]
-	x.undo = append(x.undo, func() { x.m.place(b, g, name, old, had) })
-	x.m.place(b, g, name, value, value != nil)
+	old, name := x.get(b, key), string(key)
+	x.undo = append(x.undo, func() { x.c.set(b, name, old) })
+	x.c.set(b, name, value)
 }
 
-// place puts a value into its group, or takes it out.
-func (m *memory) place(b bucket, g, name string, value []byte, there bool) {
-	in := m.data[b][g]
+// set puts value at key, or nothing where it is nil.
+func (c *contents) set(b bucket, key string, value []byte) {
 	switch {
-	case there && in == nil:
-		m.data[b][g] = group{name: value}
-	case there:
-		in[name] = value
+	case b == bIndex:
+		c.link(term([]byte(key)), ID([]byte(key[termSize:])), value != nil)
+	case value == nil:
+		delete(c.flat[b], key)
 	default:
-		delete(in, name)
-		if len(in) == 0 {
-			delete(m.data[b], g)
-		}
+		c.flat[b][key] = value
 	}
 }
 
-// each implements tx. The order is that of the keys, as in a file.
-func (x *memoryTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
-	groups := []string{string(prefix)}
-	if len(prefix) < groupSize {
-		groups = slices.Sorted(maps.Keys(x.m.data[b]))
+// link says whether an object is found by a term.
+func (c *contents) link(h term, id ID, found bool) {
+	ids := c.index[h]
+	switch {
+	case !found:
+		if delete(ids, id); len(ids) == 0 {
+			delete(c.index, h)
+		}
+	case ids == nil:
+		c.index[h] = map[ID]struct{}{id: {}}
+	default:
+		ids[id] = struct{}{}
 	}
-	for _, g := range groups {
-		if !strings.HasPrefix(g, string(prefix)) {
+}
+
+// each implements tx.
+func (x *memoryTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
+	if b == bIndex {
+		return x.eachTerm(prefix, f)
+	}
+	var buf []byte
+	for key, value := range x.c.flat[b] {
+		buf = append(buf[:0], key...)
+		if !bytes.HasPrefix(buf, prefix) {
 			continue
 		}
-		in := x.m.data[b][g]
-		for _, name := range slices.Sorted(maps.Keys(in)) {
-			if err := f([]byte(g+name), in[name]); err != nil {
+		if err := f(buf, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// eachTerm is each for the index: the objects of one term, or everything.
+func (x *memoryTx) eachTerm(prefix []byte, f func(key, value []byte) error) error {
+	one := func(h term, ids map[ID]struct{}) error {
+		for id := range ids {
+			if err := f(indexKey(h, id), []byte{}); err != nil {
 				return err
 			}
+		}
+		return nil
+	}
+	if len(prefix) == termSize {
+		return one(term(prefix), x.c.index[term(prefix)])
+	}
+	for h, ids := range x.c.index {
+		if err := one(h, ids); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -175,8 +175,11 @@ func (t *Token) Create(k *Keys, records ...*Record) error {
 	}
 	ids := make([]ID, len(records))
 	sealed := make([][]byte, len(records))
-	for i, r := range records {
+	for i := range records {
 		random(ids[i][:])
+	}
+	sortIDs(ids)
+	for i, r := range records {
 		var err error
 		if sealed[i], err = k.seal(ids[i], 1, r); err != nil {
 			return err

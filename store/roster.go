@@ -58,19 +58,26 @@ const sumSize = 8 * (4 + 128)
 // An element is the value of one entry of one ID.
 type element [4]uint64
 
-// measure returns the element of an entry. h is the keyed hash.
-func measure(h hash.Hash, id ID, e entry) element {
-	var b [len(id) + entrySize]byte
-	copy(b[:], id[:])
-	binary.BigEndian.PutUint64(b[len(id):], e.rev)
-	copy(b[len(id)+8:], e.tag[:])
-	var out [sha256.Size]byte
-	h.Reset()
-	h.Write(b[:])
-	h.Sum(out[:0])
-	var v element
+// A meter makes elements. It is used inside use, by one goroutine.
+type meter struct {
+	h   hash.Hash
+	in  [len(ID{}) + entrySize]byte
+	out [sha256.Size]byte
+}
+
+// meter returns one under the key of the set-hash.
+func (k *Keys) meter() *meter { return &meter{h: k.mac(counting)} }
+
+// measure returns the element of an entry.
+func (m *meter) measure(id ID, e entry) (v element) {
+	copy(m.in[:], id[:])
+	binary.BigEndian.PutUint64(m.in[len(id):], e.rev)
+	copy(m.in[len(id)+8:], e.tag[:])
+	m.h.Reset()
+	m.h.Write(m.in[:])
+	m.h.Sum(m.out[:0])
 	for i := range v {
-		v[i] = binary.LittleEndian.Uint64(out[8*i:])
+		v[i] = binary.LittleEndian.Uint64(m.out[8*i:])
 	}
 	return v
 }
@@ -236,7 +243,7 @@ func (k *Keys) catchUp(x tx, s *state) bool {
 	if !ok {
 		return false
 	}
-	h := k.mac(counting)
+	m := k.meter()
 	now := r.sum
 	fresh := map[ID]entry{}
 	count := len(r.entries)
@@ -245,12 +252,12 @@ func (k *Keys) catchUp(x tx, s *state) bool {
 			continue
 		}
 		if old, had := r.entries[id]; had {
-			now.sub(measure(h, id, old))
+			now.sub(m.measure(id, old))
 			count--
 		}
 		e, has := parseEntry(x.get(bRoll, id[:]))
 		if fresh[id] = e; has {
-			now.add(measure(h, id, e))
+			now.add(m.measure(id, e))
 			count++
 		}
 	}
@@ -269,7 +276,7 @@ func (k *Keys) catchUp(x tx, s *state) bool {
 
 // takeStock reads the whole roll, and compares its sum with that of the state s.
 func (k *Keys) takeStock(x tx, s *state) error {
-	h := k.mac(counting)
+	m := k.meter()
 	var now sum
 	entries := make(map[ID]entry, min(s.count, 1<<20))
 	err := x.each(bRoll, nil, func(key, value []byte) error {
@@ -277,7 +284,7 @@ func (k *Keys) takeStock(x tx, s *state) error {
 		if !ok || len(key) != len(ID{}) {
 			return tampered("the roll has a damaged entry at %x", key)
 		}
-		now.add(measure(h, ID(key), e))
+		now.add(m.measure(ID(key), e))
 		entries[ID(key)] = e
 		return nil
 	})
@@ -293,10 +300,10 @@ func (k *Keys) takeStock(x tx, s *state) error {
 
 // accuse says what is wrong with a set of entries that does not sum to the state s.
 func (k *Keys) accuse(entries map[ID]entry, s *state) error {
-	h := k.mac(counting)
+	m := k.meter()
 	off := s.sum // less what is there: what is missing
 	for id, e := range entries {
-		v := measure(h, id, e)
+		v := m.measure(id, e)
 		off.sub(v)
 		off.mark(id, v, ^uint64(0))
 	}
