@@ -44,8 +44,8 @@ var deviceErrors = map[string]struct {
 	"NTE_FAIL":                {0x80090020, pkcs11.CKR_FUNCTION_FAILED},
 }
 
-// A host is a program with a session of a logged-in user.
-type host struct {
+// A capiSession is a program with a session of a logged-in user.
+type capiSession struct {
 	*pkcs11.Ctx
 	s pkcs11.SessionHandle
 }
@@ -53,8 +53,8 @@ type host struct {
 const capiPIN = "1133557799"
 
 // capiHost runs the test again in a process of its own with an empty place for tokens in memory, because the library reads
-// the environment that its process was started with. There it returns a host, here nil.
-func capiHost(t *testing.T) *host {
+// the environment that its process was started with. There it returns a session, here nil.
+func capiHost(t *testing.T) *capiSession {
 	t.Helper()
 	if module.name != "softcsp" {
 		t.Skipf("CryptDeriveKey is softcsp's own; the module is %s", module.name)
@@ -63,7 +63,7 @@ func capiHost(t *testing.T) *host {
 		t.Skip("thousands of calls in a process of their own")
 	}
 	if os.Getenv("CONFORMANCE_HOST") == t.Name() {
-		return newHost(t)
+		return newCAPISession(t)
 	}
 	env, err := module.place(t.TempDir())
 	if err != nil {
@@ -79,9 +79,9 @@ func capiHost(t *testing.T) *host {
 	return nil
 }
 
-func newHost(t *testing.T) *host {
+func newCAPISession(t *testing.T) *capiSession {
 	t.Helper()
-	h := &host{Ctx: pkcs11.New(module.path)}
+	h := &capiSession{Ctx: pkcs11.New(module.path)}
 	if h.Ctx == nil {
 		t.Fatalf("%s does not load", module.path)
 	}
@@ -102,20 +102,20 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-func (h *host) must(t *testing.T, err error) {
+func (h *capiSession) must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (h *host) destroy(t *testing.T, key pkcs11.ObjectHandle) {
+func (h *capiSession) destroy(t *testing.T, key pkcs11.ObjectHandle) {
 	t.Helper()
 	h.must(t, h.DestroyObject(h.s, key))
 }
 
 // secret makes a session key of bytes that are known.
-func (h *host) secret(t *testing.T, keyType uint, value []byte, more ...*pkcs11.Attribute) pkcs11.ObjectHandle {
+func (h *capiSession) secret(t *testing.T, keyType uint, value []byte, more ...*pkcs11.Attribute) pkcs11.ObjectHandle {
 	t.Helper()
 	key, err := h.CreateObject(h.s, append([]*pkcs11.Attribute{
 		pkcs11.NewAttribute(pkcs11.CKA_CLASS, pkcs11.CKO_SECRET_KEY), pkcs11.NewAttribute(pkcs11.CKA_KEY_TYPE, keyType),
@@ -126,7 +126,7 @@ func (h *host) secret(t *testing.T, keyType uint, value []byte, more ...*pkcs11.
 }
 
 // derive calls C_DeriveKey with CKM_SOFTCSP_CRYPT_DERIVE_KEY.
-func (h *host) derive(base pkcs11.ObjectHandle, provider, hash, algid, flags uint, template ...*pkcs11.Attribute) (pkcs11.ObjectHandle, error) {
+func (h *capiSession) derive(base pkcs11.ObjectHandle, provider, hash, algid, flags uint, template ...*pkcs11.Attribute) (pkcs11.ObjectHandle, error) {
 	var param []byte
 	for _, u := range []uint{provider, hash, algid, flags} {
 		param = ck.AppendUlong(param, u)
@@ -134,14 +134,14 @@ func (h *host) derive(base pkcs11.ObjectHandle, provider, hash, algid, flags uin
 	return h.DeriveKey(h.s, mechanism(uint(ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY), param), base, template)
 }
 
-func (h *host) deviceError(t *testing.T) uint {
+func (h *capiSession) deviceError(t *testing.T) uint {
 	t.Helper()
 	info, err := h.GetSessionInfo(h.s)
 	h.must(t, err)
 	return info.DeviceError
 }
 
-func (h *host) attr(key pkcs11.ObjectHandle, a uint) ([]byte, error) {
+func (h *capiSession) attr(key pkcs11.ObjectHandle, a uint) ([]byte, error) {
 	got, err := h.GetAttributeValue(h.s, key, []*pkcs11.Attribute{pkcs11.NewAttribute(a, nil)})
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func capiMode(algid uint, mode string, effective uint) (m []*pkcs11.Mechanism, b
 }
 
 // encrypt encrypts as a session key does: padded, in a mode, with a zero IV.
-func (h *host) encrypt(t *testing.T, key pkcs11.ObjectHandle, algid uint, mode string, effective uint, protected bool, data []byte) ([]byte, bool) {
+func (h *capiSession) encrypt(t *testing.T, key pkcs11.ObjectHandle, algid uint, mode string, effective uint, protected bool, data []byte) ([]byte, bool) {
 	t.Helper()
 	m, block, ok := capiMode(algid, mode, effective)
 	if !ok {
@@ -203,7 +203,7 @@ func (h *host) encrypt(t *testing.T, key pkcs11.ObjectHandle, algid uint, mode s
 }
 
 // decrypt is the other direction; what was padded stays padded, but for CBC.
-func (h *host) decrypt(t *testing.T, key pkcs11.ObjectHandle, algid uint, mode string, data []byte) []byte {
+func (h *capiSession) decrypt(t *testing.T, key pkcs11.ObjectHandle, algid uint, mode string, data []byte) []byte {
 	t.Helper()
 	m, _, ok := capiMode(algid, mode, 0)
 	if !ok {
@@ -216,7 +216,7 @@ func (h *host) decrypt(t *testing.T, key pkcs11.ObjectHandle, algid uint, mode s
 }
 
 // authenticate gives the PIN for one use of a key that is user protected.
-func (h *host) authenticate(t *testing.T, protected bool) {
+func (h *capiSession) authenticate(t *testing.T, protected bool) {
 	t.Helper()
 	if protected {
 		h.must(t, h.Login(h.s, pkcs11.CKU_CONTEXT_SPECIFIC, capiPIN))

@@ -65,7 +65,7 @@ func TestWineVectors(t *testing.T) {
 // A wineVector is a vector and where it is tried.
 type wineVector struct {
 	*vectors.Wine
-	*host
+	*capiSession
 	n *wineCount
 }
 

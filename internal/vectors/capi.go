@@ -246,5 +246,6 @@ type OfficeFact struct {
 	VerifierHash MaybeHex   `json:"expected_verifier_hash_hex"`
 	EncVerifier  MaybeHex   `json:"encrypted_verifier_hex"`
 	EncHash      MaybeHex   `json:"encrypted_verifier_hash_hex"`
-	Plain        string     `json:"published_plain_file"`
+	Package      string     `json:"decrypted_package_sha256"`
+	HasText      bool       `json:"decrypted_text_contains_this_is_a_test"`
 }
