@@ -25,7 +25,7 @@ var aesRows = []Mechanism{
 	aesRow(ck.CKM_AES_CFB8, cfb(openAES, ivField, 1)),
 	aesRow(ck.CKM_AES_CFB64, cfb(openAES, ivField, 8)),
 	aesRow(ck.CKM_AES_CFB128, cfb(openAES, ivField, 16)),
-	{Type: ck.CKM_AES_CTR, Keys: aesKeys, Min: 16, Max: 32, Encrypt: aesCTR, Decrypt: aesCTR},
+	aesRow(ck.CKM_AES_CTR, func(bool) begin { return aesCTR }),
 	{Type: ck.CKM_AES_ECB_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, false)},
 	{Type: ck.CKM_AES_CBC_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, true)},
 }

@@ -53,21 +53,7 @@ func TestCTREnd(t *testing.T) {
 			t.Errorf("%d bits from %x, %d blocks: %v", c.bits, c.block, n, err)
 			continue
 		}
-		block, err := goaes.NewCipher(aesKey().Value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last := make([]byte, 16)
-		counter := bytes.Clone(c.block)
-		for range n {
-			block.Encrypt(last, counter)
-			for i := 15; i >= 0; i-- {
-				if counter[i]++; counter[i] != 0 {
-					break
-				}
-			}
-		}
-		if !bytes.Equal(last, want[16*(n-1):]) {
+		if !bytes.Equal(lastBlock(t, c.block, n), want[16*(n-1):]) {
 			t.Errorf("%d bits from %x: the last block is wrong", c.bits, c.block)
 		}
 		if c.blocks < 0 {
@@ -88,6 +74,24 @@ func TestCTREnd(t *testing.T) {
 			t.Errorf("%d bits from %x in parts, a byte more: %v", c.bits, c.block, err)
 		}
 	}
+}
+
+// lastBlock is the last of n blocks of the key stream of aesKey, with a counter of all bits.
+func lastBlock(t *testing.T, first []byte, n int) []byte {
+	block, err := goaes.NewCipher(aesKey().Value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, counter := make([]byte, 16), bytes.Clone(first)
+	for range n {
+		block.Encrypt(last, counter)
+		for i := 15; i >= 0; i-- {
+			if counter[i]++; counter[i] != 0 {
+				break
+			}
+		}
+	}
+	return last
 }
 
 // TestGCMShortTags compares every length of tag and nonce with the whole tag, and those that Go offers with Go.
@@ -283,19 +287,19 @@ func TestMACGeneral(t *testing.T) {
 func TestSalt(t *testing.T) {
 	value, salt := pattern(5), bytes.Repeat([]byte{9}, 14)
 	salted := &Key{Type: ck.CKK_RC2, Value: value, Salt: salt, EffectiveBits: 40}
-	joined := secretKey(ck.CKK_RC2, append(bytes.Clone(value), salt[:11]...))
+	joined := func() *Key { return secretKey(ck.CKK_RC2, append(bytes.Clone(value), salt[:11]...)) }
 	rc2, rc4 := Lookup(ck.CKM_RC2_ECB), Lookup(ck.CKM_RC4)
 	src := pattern(16)
-	if got, want := mustWhole(t, rc2.Encrypt, salted, params(0), src), mustWhole(t, rc2.Encrypt, joined, params(40), src); !bytes.Equal(got, want) {
+	if got, want := mustWhole(t, rc2.Encrypt, salted, params(0), src), mustWhole(t, rc2.Encrypt, joined(), params(40), src); !bytes.Equal(got, want) {
 		t.Errorf("RC2: %x, want %x", got, want)
 	}
 	// A second setting of the same key, and the first again.
 	for _, bits := range []int{128, 40, 1024} {
-		if got, want := mustWhole(t, rc2.Encrypt, salted, params(bits), src), mustWhole(t, rc2.Encrypt, joined, params(bits), src); !bytes.Equal(got, want) {
+		if got, want := mustWhole(t, rc2.Encrypt, salted, params(bits), src), mustWhole(t, rc2.Encrypt, joined(), params(bits), src); !bytes.Equal(got, want) {
 			t.Errorf("RC2 with %d bits: %x, want %x", bits, got, want)
 		}
 	}
-	if got, want := mustWhole(t, rc4.Encrypt, salted, params(), src), mustWhole(t, rc4.Encrypt, joined, params(), src); !bytes.Equal(got, want) {
+	if got, want := mustWhole(t, rc4.Encrypt, salted, params(), src), mustWhole(t, rc4.Encrypt, joined(), params(), src); !bytes.Equal(got, want) {
 		t.Errorf("RC4: %x, want %x", got, want)
 	}
 	long := secretKey(ck.CKK_RC4, pattern(100)) // without a salt nothing is cut

@@ -186,6 +186,8 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 	return n, nil
 }
 
+var _ Inexact = (*blockCipher)(nil)
+
 // Inexact reports whether padding decides how long the output is.
 func (c *blockCipher) Inexact() bool { return c.pad && c.decrypt }
 

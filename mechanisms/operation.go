@@ -8,7 +8,8 @@ type Cipher interface {
 	// data (padding).
 	WholeLen(n int) int
 	// Whole does the whole operation in one call and returns how many bytes it wrote to dst, which has WholeLen(len(src))
-	// bytes at least. Where WholeLen is not exact Whole can be called again: it leaves the Cipher as it was.
+	// bytes at least. Where WholeLen is not exact Whole can be called again: it leaves the Cipher as it was. So does Final
+	// where FinalLen is not exact. Elsewhere they end the operation.
 	Whole(dst, src []byte) (int, error)
 	// UpdateLen returns exactly how many bytes Update writes for n more bytes of input.
 	UpdateLen(n int) int
@@ -26,7 +27,8 @@ type Signer interface {
 	Size() int
 	// Update adds data.
 	Update(data []byte) error
-	// Sign writes the signature to dst, which has Size bytes at least, and returns its length.
+	// Sign writes the signature to dst, which has Size bytes at least, and returns its length. The Signer ends with it: any
+	// further call is CKR_OPERATION_NOT_INITIALIZED.
 	Sign(dst []byte) (int, error)
 }
 
@@ -34,7 +36,8 @@ type Signer interface {
 type Verifier interface {
 	// Update adds data.
 	Update(data []byte) error
-	// Verify returns nil, CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID. It compares in constant time.
+	// Verify returns nil, CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID. It compares in constant time. The Verifier ends
+	// with it, as a Signer does with Sign.
 	Verify(signature []byte) error
 }
 

@@ -89,9 +89,14 @@ func (g *gather) wipe() {
 // A collector is a Cipher over a function that takes all of its input at once.
 type collector struct {
 	gather
-	size func(n int) int
-	run  func(dst, src []byte) (int, error)
+	size    func(n int) int
+	run     func(dst, src []byte) (int, error)
+	inexact bool // size is a bound
 }
+
+var _ Inexact = (*collector)(nil)
+
+func (c *collector) Inexact() bool { return c.inexact }
 
 func (c *collector) WholeLen(n int) int                 { return c.size(n) }
 func (c *collector) Whole(dst, src []byte) (int, error) { return c.run(dst, src) }
