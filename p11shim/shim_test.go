@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A row is a CK_ATTRIBUTE as C lays it out.
+type row struct{ typ, value, length uintptr }
+
+func addressOf[T any](v *T) uintptr { return uintptr(unsafe.Pointer(v)) }
+
+// unmapped is an address where nothing is: a page that was mapped and is no longer.
+func unmapped(t *testing.T) uintptr {
+	t.Helper()
+	page, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := uintptr(unsafe.Pointer(&page[0]))
+	if err := syscall.Munmap(page); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+func TestCall(t *testing.T) {
+	nowhere := unmapped(t)
+	var nothing *ck.Buffer
+	for name, test := range map[string]struct {
+		f    func(*frame) error
+		want ck.RV
+	}{
+		"success":         {func(*frame) error { return nil }, ck.CKR_OK},
+		"error":           {func(*frame) error { return ck.CKR_PIN_INCORRECT }, ck.CKR_PIN_INCORRECT},
+		"conversion":      {func(*frame) error { need(0); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"low pointer":     {func(*frame) error { need(least - 1); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"panic":           {func(*frame) error { panic("a bug") }, ck.CKR_GENERAL_ERROR},
+		"index":           {func(f *frame) error { f.buffers[:0:0][runtime.NumCPU()].N = 1; return nil }, ck.CKR_GENERAL_ERROR},
+		"nil":             {func(f *frame) error { return nothing.Copy(nil) }, ck.CKR_GENERAL_ERROR},
+		"fault, reading":  {func(*frame) error { return ck.RV(get(nowhere)) }, ck.CKR_ARGUMENTS_BAD},
+		"fault, writing":  {func(*frame) error { put(nowhere, uint(1)); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"fault, in text":  {func(*frame) error { _ = inText(nowhere); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"fault, template": {func(f *frame) error { f.inTemplate(0, nowhere, 3); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"fault, value":    {func(*frame) error { _ = bytes.Clone(inBytes(nowhere, 64)); return nil }, ck.CKR_ARGUMENTS_BAD},
+	} {
+		if got := ck.RV(call(name, test.f)); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+// caught runs f and returns the code that it panicked with.
+func caught(f func()) (rv ck.RV) {
+	defer func() {
+		if p := recover(); p != nil {
+			rv = p.(ck.RV)
+		}
+	}()
+	f()
+	return ck.CKR_OK
+}
+
+func TestInBytes(t *testing.T) {
+	data := []byte("data")
+	at := addressOf(&data[0])
+	if got := inBytes(at, 4); string(got) != "data" || &got[0] != &data[0] {
+		t.Errorf("%q", got)
+	}
+	if got := inBytes(0, 0); got != nil {
+		t.Error("NULL is not nil")
+	}
+	if got := inBytes(1, 0); got == nil || len(got) != 0 {
+		t.Error("an empty value is NULL")
+	}
+	for _, bad := range [][2]uintptr{{0, 1}, {1, 1}, {4095, 2}, {at, 1 << 63}, {at, ^uintptr(0)}, {at, most + 1}, {^uintptr(0), 1}, {most, 1}} {
+		if rv := caught(func() { inBytes(bad[0], bad[1]) }); rv != ck.CKR_ARGUMENTS_BAD {
+			t.Errorf("%#x: %v", bad, rv)
+		}
+	}
+}
+
+func TestInTemplate(t *testing.T) {
+	var f frame
+	yes, label := []byte{1}, []byte("label")
+	nested := []row{{uintptr(ck.CKA_ENCRYPT), addressOf(&yes[0]), 1}, {uintptr(ck.CKA_LABEL), 0, 0}}
+	// At an odd address: caller memory need not be aligned.
+	space := make([]byte, 3*24+1)
+	all := unsafe.Slice((*row)(unsafe.Pointer(&space[1])), 3)
+	copy(all, []row{
+		{uintptr(ck.CKA_LABEL), addressOf(&label[0]), 5},
+		{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&nested[0]), 48},
+		{uintptr(ck.CKA_UNWRAP_TEMPLATE), 0, 0},
+	})
+	got := f.inTemplate(0, addressOf(&space[1]), 3)
+	want := []ck.Attribute{
+		{Type: ck.CKA_LABEL, Value: label},
+		{Type: ck.CKA_WRAP_TEMPLATE, Value: ck.AppendTemplate(nil, []ck.Attribute{{Type: ck.CKA_ENCRYPT, Value: yes}, {Type: ck.CKA_LABEL}})},
+		{Type: ck.CKA_UNWRAP_TEMPLATE},
+	}
+	equal := func(a, b ck.Attribute) bool {
+		return a.Type == b.Type && bytes.Equal(a.Value, b.Value) && (a.Value == nil) == (b.Value == nil)
+	}
+	if !slices.EqualFunc(got, want, equal) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := f.inTemplate(0, 0, 0); got != nil {
+		t.Error("no template is not nil")
+	}
+	deep := []row{{uintptr(ck.CKA_WRAP_TEMPLATE), 0, 24}}
+	deep[0].value = addressOf(&deep[0]) // itself
+	for name, test := range map[string]struct {
+		addr, n uintptr
+		want    ck.RV
+	}{
+		"NULL":       {0, 1, ck.CKR_ARGUMENTS_BAD},
+		"many":       {addressOf(&all[0]), 1 << 60, ck.CKR_ARGUMENTS_BAD},
+		"overflow":   {addressOf(&all[0]), ^uintptr(0) / 24 * 2, ck.CKR_ARGUMENTS_BAD},
+		"NULL value": {addressOf(&[]row{{0, 0, 8}}[0]), 1, ck.CKR_ARGUMENTS_BAD},
+		"odd array":  {addressOf(&[]row{{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&nested[0]), 47}}[0]), 1, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		"endless":    {addressOf(&deep[0]), 1, ck.CKR_ATTRIBUTE_VALUE_INVALID},
+	} {
+		if rv := caught(func() { f.inTemplate(0, test.addr, test.n) }); rv != test.want {
+			t.Errorf("%s: %v, want %v", name, rv, test.want)
+		}
+	}
+	runtime.KeepAlive(label)
+}
+
+func TestMechanism(t *testing.T) {
+	var f frame
+	iv := make([]byte, 16)
+	m := []row{{uintptr(ck.CKM_AES_CBC), addressOf(&iv[0]), 16}}
+	if got := f.inMechanism(addressOf(&m[0])); got.Type != ck.CKM_AES_CBC || got.Param.Len() != 16 {
+		t.Errorf("%v, %d bytes", got.Type, got.Param.Len())
+	}
+	if f.inMechanismOrNil(0) != nil {
+		t.Error("NULL is a mechanism")
+	}
+	if rv := caught(func() { f.inMechanism(0) }); rv != ck.CKR_ARGUMENTS_BAD {
+		t.Error(rv)
+	}
+	m[0].value = 0
+	if rv := caught(func() { f.inMechanism(addressOf(&m[0])) }); rv != ck.CKR_MECHANISM_PARAM_INVALID {
+		t.Error(rv)
+	}
+	for _, bad := range [][2]uint64{{8, 8}, {1 << 63, 8}, {1 << 20, 1 << 62}} {
+		if follow(bad[0], uint(bad[1])) != nil {
+			t.Errorf("%#x was followed", bad)
+		}
+	}
+}
+
+func TestOutBuffer(t *testing.T) {
+	var f frame
+	space, length := make([]byte, 4), uintptr(4)
+	b := f.outBuffer(addressOf(&space[0]), addressOf(&length))
+	if err := f.putLength(b.Copy([]byte("toolong"))); err != ck.CKR_BUFFER_TOO_SMALL || length != 7 {
+		t.Errorf("%v, %d", err, length)
+	}
+	length = 4
+	if err := f.putLength(f.outBuffer(addressOf(&space[0]), addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 || string(space[:3]) != "abc" {
+		t.Errorf("%v, %d, %q", err, length, space)
+	}
+	length = ^uintptr(0) // what a length query finds there does not matter
+	if err := f.putLength(f.outBuffer(0, addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 {
+		t.Errorf("%v, %d", err, length)
+	}
+	f.outBuffer(addressOf(&space[0]), addressOf(&length))
+	if _ = f.putLength(ck.CKR_SESSION_HANDLE_INVALID); length != 3 {
+		t.Error("a failure changed the length")
+	}
+	length = ^uintptr(0)
+	if rv := caught(func() { f.outBuffer(addressOf(&space[0]), addressOf(&length)) }); rv != ck.CKR_ARGUMENTS_BAD {
+		t.Error(rv)
+	}
+}
+
+func TestPutList(t *testing.T) {
+	out, count := make([]uint, 2), uintptr(2)
+	if err := putList(addressOf(&out[0]), addressOf(&count), []ck.SlotID{7, 8, 9}); err != ck.CKR_BUFFER_TOO_SMALL || count != 3 || out[0] != 0 {
+		t.Error(err, count, out)
+	}
+	if err := putList(0, addressOf(&count), []ck.SlotID{7, 8}); err != nil || count != 2 {
+		t.Error(err, count)
+	}
+	if err := putList(addressOf(&out[0]), addressOf(&count), []ck.SlotID{7, 8}); err != nil || out[0] != 7 || out[1] != 8 {
+		t.Error(err, out)
+	}
+}
+
+func TestBuffers(t *testing.T) {
+	inner := make([]row, 2)
+	value := make([]byte, 8)
+	all := []row{{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&inner[0]), 48}, {uintptr(ck.CKA_LABEL), addressOf(&value[0]), 8}, {uintptr(ck.CKA_ID), 0, 99}}
+	got := appendBuffers(nil, rows(addressOf(&all[0]), 3), 0)
+	if len(got[0].Sub) != 2 || !got[0].Has || len(got[1].Data) != 8 || got[2].Has {
+		t.Fatalf("%+v", got)
+	}
+	got[0].Sub[1].Type, got[0].Sub[1].N, got[0].N, got[2].N = ck.CKA_SIGN, 1, 48, 5
+	putBuffers(rows(addressOf(&all[0]), 3), got)
+	if inner[1].typ != uintptr(ck.CKA_SIGN) || inner[1].length != 1 || all[0].length != 48 || all[1].length != 8 || all[2].length != 5 {
+		t.Errorf("%v %v", all, inner)
+	}
+}
+
+func TestPad(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                   "                ",
+		"abc":                "abc             ",
+		"exactly 16 bytes":   "exactly 16 bytes",
+		"more than 16 bytes": "more than 16 byt",
+		"fifteen and an é":   "fifteen and an  ",
+	} {
+		field := [16]byte{15: 'x'}
+		if pad(&field, in); string(field[:]) != want {
+			t.Errorf("%q: %q, want %q", in, field, want)
+		}
+	}
+}
+
+func TestTrace(t *testing.T) {
+	if s := trace(); !strings.Contains(s, "testing.tRunner") && !strings.Contains(s, "goexit") {
+		t.Error(s)
+	}
+}
+
+// TestCallAllocates holds the boundary to its promise: converting a call allocates nothing.
+func TestCallAllocates(t *testing.T) {
+	iv, label := make([]byte, 16), []byte("label")
+	mechanism := []row{{uintptr(ck.CKM_AES_CBC), addressOf(&iv[0]), 16}}
+	template := []row{{uintptr(ck.CKA_LABEL), addressOf(&label[0]), 5}}
+	out, length := make([]byte, 32), uintptr(32)
+	n := testing.AllocsPerRun(100, func() {
+		goC_SignInit(1, addressOf(&mechanism[0]), 1)
+		goC_Sign(1, addressOf(&label[0]), 5, addressOf(&out[0]), addressOf(&length))
+		goC_FindObjectsInit(1, addressOf(&template[0]), 1)
+		goC_GetAttributeValue(1, 1, addressOf(&template[0]), 1)
+	})
+	if n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
