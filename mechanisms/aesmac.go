@@ -2,22 +2,23 @@ package mechanisms
 
 import (
 	"crypto/cipher"
+	"crypto/des"
 	"crypto/subtle"
 	"hash"
 
 	"github.com/softcsp/softcsp/ck"
 )
 
-// cmacRows are CMAC (SP 800-38B) with AES, whole and cut to a length that the parameter tells.
+// cmacRows are CMAC (SP 800-38B) with AES and triple DES, whole and cut to a length that the parameter tells.
 var cmacRows = []Mechanism{
-	macRow(ck.CKM_AES_CMAC, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES,
-		func(p *ck.Param) (int, error) { return aesBlock, p.None() })),
-	macRow(ck.CKM_AES_CMAC_GENERAL, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES,
-		func(p *ck.Param) (int, error) { return macLength(p, aesBlock) })),
+	macRow(ck.CKM_AES_CMAC, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES, wholeMAC(aesBlock))),
+	macRow(ck.CKM_AES_CMAC_GENERAL, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES, cutMAC(aesBlock))),
+	macRow(ck.CKM_DES3_CMAC, tdeKeys, 0, 0, beginCMAC(ck.CKM_DES3_CMAC, newDES, wholeMAC(des.BlockSize))),
+	macRow(ck.CKM_DES3_CMAC_GENERAL, tdeKeys, 0, 0, beginCMAC(ck.CKM_DES3_CMAC, newDES, cutMAC(des.BlockSize))),
 }
 
 // beginCMAC begins a CMAC. form is the name of the prepared form.
-func beginCMAC(form ck.MechanismType, newCipher func([]byte) (cipher.Block, error), size func(*ck.Param) (int, error)) func(*Key, *ck.Param) (*mac, error) {
+func beginCMAC(form ck.MechanismType, newCipher func([]byte) (cipher.Block, error), size macSizer) func(*Key, *ck.Param) (*mac, error) {
 	prepare := func(k *Key) (any, error) {
 		return newMACKey(func() (hash.Hash, error) {
 			b, err := newCipher(k.Value)

@@ -51,9 +51,9 @@ func BenchmarkHMACSHA256(b *testing.B) {
 	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(32))
 	row := Lookup(ck.CKM_SHA256_HMAC)
 	data, out := pattern(32), make([]byte, 32)
+	var p ck.Param
 	b.ReportAllocs()
 	for b.Loop() {
-		var p ck.Param
 		s, err := row.Sign(k, &p)
 		if err != nil {
 			b.Fatal(err)
@@ -122,7 +122,7 @@ func benchCipher(b *testing.B, m ck.MechanismType, t ck.KeyType, size, n int, de
 	b.SetBytes(int64(n))
 	b.ReportAllocs()
 	for b.Loop() {
-		fresh := p
+		fresh = p
 		c, err := begin(k, &fresh)
 		if err != nil {
 			b.Fatal(err)

@@ -252,14 +252,19 @@ func TestKeyWrapPKCS7(t *testing.T) {
 
 // TestMACGeneral compares cut MACs with whole ones.
 func TestMACGeneral(t *testing.T) {
-	rows := map[ck.MechanismType]ck.MechanismType{ck.CKM_AES_CMAC: ck.CKM_AES_CMAC_GENERAL}
+	rows := map[ck.MechanismType]ck.MechanismType{ck.CKM_AES_CMAC: ck.CKM_AES_CMAC_GENERAL, ck.CKM_DES3_CMAC: ck.CKM_DES3_CMAC_GENERAL}
 	for _, h := range hashes {
 		if h.HMAC != 0 {
 			rows[h.HMAC] = h.HMACGeneral
 		}
 	}
 	for full, general := range rows {
-		k := secretKey(Lookup(full).Keys[0], pattern(32))
+		keyType := Lookup(full).Keys[0]
+		size, fixed := Size(keyType)
+		if !fixed {
+			size = 32
+		}
+		k := secretKey(keyType, pattern(int(size)))
 		sign := func(m ck.MechanismType, p ck.Param) []byte {
 			s, err := Lookup(m).Sign(k, &p)
 			if err != nil {

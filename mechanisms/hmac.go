@@ -19,13 +19,13 @@ var hmacs = perHash(func(h *Hash) []Mechanism {
 	if h.Key != 0 {
 		keys = append(keys, h.Key)
 	}
-	row := func(t ck.MechanismType, size func(p *ck.Param) (int, error)) Mechanism {
+	row := func(t ck.MechanismType, size macSizer) Mechanism {
 		begin := func(k *Key, p *ck.Param) (*mac, error) { return beginHMAC(h, k, p, size) }
 		return macRow(t, keys, 1, maxSecret, begin)
 	}
 	rows := []Mechanism{
-		row(h.HMAC, func(p *ck.Param) (int, error) { return h.Size, p.None() }),
-		row(h.HMACGeneral, func(p *ck.Param) (int, error) { return macLength(p, h.Size) }),
+		row(h.HMAC, wholeMAC(h.Size)),
+		row(h.HMACGeneral, cutMAC(h.Size)),
 	}
 	if h.KeyGen != 0 {
 		rows = append(rows, keyGen(h.KeyGen, h.Key))
@@ -52,16 +52,26 @@ func macRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, begin
 		}}
 }
 
-// macLength reads a CK_MAC_GENERAL_PARAMS: how many bytes of a MAC of full bytes are wanted.
-func macLength(p *ck.Param, full int) (int, error) {
-	n := p.Ulong()
-	if err := p.Done(); err != nil {
-		return 0, err
+// A macSizer reads the parameter of a MAC and tells how many bytes of it are wanted.
+type macSizer func(p *ck.Param) (int, error)
+
+// wholeMAC takes no parameter and wants all of the bytes.
+func wholeMAC(full int) macSizer {
+	return func(p *ck.Param) (int, error) { return full, p.None() }
+}
+
+// cutMAC reads a CK_MAC_GENERAL_PARAMS: how many of the bytes are wanted.
+func cutMAC(full int) macSizer {
+	return func(p *ck.Param) (int, error) {
+		n := p.Ulong()
+		if err := p.Done(); err != nil {
+			return 0, err
+		}
+		if n == 0 || n > uint(full) {
+			return 0, ck.CKR_MECHANISM_PARAM_INVALID
+		}
+		return int(n), nil
 	}
-	if n == 0 || n > uint(full) {
-		return 0, ck.CKR_MECHANISM_PARAM_INVALID
-	}
-	return int(n), nil
 }
 
 // A macKey is the prepared form of a MAC's key: a state that has taken the key in, from which the states of operations
@@ -113,7 +123,7 @@ var (
 	_ Verifier = (*mac)(nil)
 )
 
-func beginHMAC(h *Hash, k *Key, p *ck.Param, size func(*ck.Param) (int, error)) (*mac, error) {
+func beginHMAC(h *Hash, k *Key, p *ck.Param, size macSizer) (*mac, error) {
 	n, err := size(p)
 	if err != nil {
 		return nil, err

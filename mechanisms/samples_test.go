@@ -25,6 +25,7 @@ var goodParams = map[ck.MechanismType]string{
 	ck.CKM_AES_CFB128:                "bytes 000102030405060708090a0b0c0d0e0f",
 	ck.CKM_AES_CTR:                   "ulong 32, bytes 00010203040506070809000000000000",
 	ck.CKM_AES_GCM:                   "pointer 000102030405060708090a0b, ulong 96, pointer 00ff, ulong 128",
+	ck.CKM_DES3_CMAC_GENERAL:         "ulong 3",
 	ck.CKM_AES_CMAC_GENERAL:          "ulong 7",
 	ck.CKM_AES_ECB_ENCRYPT_DATA:      "pointer 000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f",
 	ck.CKM_AES_CBC_ENCRYPT_DATA:      "bytes 000102030405060708090a0b0c0d0e0f, pointer 000102030405060708090a0b0c0d0e0f",
@@ -93,18 +94,6 @@ func isGeneral(m ck.MechanismType) bool {
 		}
 	}
 	return false
-}
-
-// begins are the columns that begin a Cipher.
-func (s *sample) begins() map[string]begin {
-	b := make(map[string]begin)
-	if s.row.Encrypt != nil {
-		b["encrypt"] = s.row.Encrypt
-	}
-	if s.row.Decrypt != nil {
-		b["decrypt"] = s.row.Decrypt
-	}
-	return b
 }
 
 func (s *sample) begin(t testing.TB, b begin) Cipher {
