@@ -93,8 +93,9 @@ func (d *draft) consistent(r *request) error {
 			return errTooLarge
 		}
 	}
-	if d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bits>>rowPrivate&1 == 0 {
-		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE) // section 4.10
+	if r.how < byDerive && d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bits>>rowPrivate&1 == 0 {
+		// Section 4.10. A derivation decides for itself: CRYPT_USER_PROTECTED goes with any key.
+		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
 	}
 	if d.set&d.t.restricting != 0 {
 		if err := d.dates(); err != nil {
