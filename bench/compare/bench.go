@@ -48,36 +48,34 @@ type bench struct {
 func (b *bench) tokenDir(m *module, name string) string { return filepath.Join(b.dir, m.name+"-"+name) }
 
 // environment is the caller's, without what would lead softcsp elsewhere.
-func (b *bench) environment(m *module, name string, more []string) []string {
+func (b *bench) environment(m *module, name string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SOFTCSP_") })
 	dir := b.tokenDir(m, name)
-	env = append(env, "SOFTCSP_TOKENDIR="+dir, "SOFTCSP_CONF="+filepath.Join(dir, "softcsp.toml"), "SOFTHSM2_CONF="+filepath.Join(dir, "softhsm2.conf"))
-	return append(env, more...)
+	return append(env, "SOFTCSP_CONF="+filepath.Join(dir, "softcsp.toml"), "SOFTHSM2_CONF="+filepath.Join(dir, "softhsm2.conf"))
 }
 
-// setup makes a token for a module. The cost of softcsp's PINs is the usual one, or where a process' start is measured
-// the least.
-func (b *bench) setup(m *module, name, kdf string) error {
+// setup makes a token for a module. settings are softcsp's.
+func (b *bench) setup(m *module, name, settings string) error {
 	dir := b.tokenDir(m, name)
 	if err := os.MkdirAll(filepath.Join(dir, "tokens"), 0o700); err != nil {
 		return err
 	}
 	files := map[string]string{
 		"softhsm2.conf": "directories.tokendir = " + filepath.Join(dir, "tokens") + "\nobjectstore.backend = file\nlog.level = ERROR\n",
-		"softcsp.toml":  "tokendir = '" + filepath.Join(dir, "tokens") + "'\nkdf = '" + kdf + "'\n",
+		"softcsp.toml":  "tokendir = '" + filepath.Join(dir, "tokens") + "'\n" + settings,
 	}
 	for file, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
-	return b.call(m, name, 0, nil, "setup", label, pin)
+	return b.call(m, name, 0, "setup", label, pin)
 }
 
 // call runs the stopwatch once and files what it prints.
-func (b *bench) call(m *module, name string, keys int, env []string, command string, args ...string) error {
+func (b *bench) call(m *module, name string, keys int, command string, args ...string) error {
 	cmd := exec.Command(b.stopwatch, append([]string{m.path, command}, args...)...)
-	cmd.Env = b.environment(m, name, env)
+	cmd.Env = b.environment(m, name)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -146,13 +144,13 @@ func (b *bench) budget() string { return strconv.FormatFloat(b.seconds, 'f', -1,
 // operations times what does not depend on the number of keys.
 func (b *bench) operations(modules []*module) error {
 	for _, m := range modules {
-		if err := b.setup(m, "operations", "interactive"); err != nil {
+		if err := b.setup(m, "operations", ""); err != nil {
 			return err
 		}
 	}
 	for range b.rounds {
 		for _, m := range modules {
-			if err := b.call(m, "operations", 0, nil, "time", label, pin, b.budget()); err != nil {
+			if err := b.call(m, "operations", 0, "time", label, pin, b.budget()); err != nil {
 				return err
 			}
 		}
@@ -187,18 +185,18 @@ func (b *bench) scale(modules []*module) error {
 	return nil
 }
 
-// fill makes the keys of one token. softcsp fills without waiting for the disk, which is no matter for what is then
-// measured; SoftHSM2 never waits for it, but becomes slower with each key, and so gets fewer.
+// fill makes the keys of one token. Here softcsp does not wait for the disk, which is no matter for what is measured then,
+// and a PIN costs it the least. SoftHSM2 never waits for the disk; but it becomes slower with each key, and so gets fewer.
 func (b *bench) fill(m *module, keys int) error {
 	name := "keys-" + strconv.Itoa(keys)
-	if err := b.setup(m, name, "test"); err != nil {
+	if err := b.setup(m, name, "kdf = 'test'\ndurability = 'relaxed'\n"); err != nil {
 		return err
 	}
-	n, limit, env := keys, 600.0, []string{"SOFTCSP_DURABILITY=relaxed"}
+	n, limit := keys, 600.0
 	if m.name == peer {
-		n, limit, env = min(keys, b.peerKeys), b.peerFillLimit, nil
+		n, limit = min(keys, b.peerKeys), b.peerFillLimit
 	}
-	return b.call(m, name, keys, env, "fill", label, pin, strconv.Itoa(n), strconv.FormatFloat(limit, 'g', -1, 64))
+	return b.call(m, name, keys, "fill", label, pin, strconv.Itoa(n), strconv.FormatFloat(limit, 'g', -1, 64))
 }
 
 // cold runs one process from its first call to its first result. Its steps are filed under how the key was found.
@@ -209,7 +207,7 @@ func (b *bench) cold(m *module, keys int, how string) error {
 	}
 	before := b.results
 	b.results = make(results)
-	err := b.call(m, "keys-"+strconv.Itoa(keys), keys, nil, "cold", label, pin, how, strconv.Itoa(n), b.budget())
+	err := b.call(m, "keys-"+strconv.Itoa(keys), keys, "cold", label, pin, how, strconv.Itoa(n), b.budget())
 	for s, v := range b.results {
 		if strings.HasPrefix(s.op, "find") {
 			s.op += "-" + how

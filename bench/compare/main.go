@@ -24,8 +24,8 @@ type plan struct {
 }
 
 var (
-	whole = plan{rounds: 7, seconds: 0.08, keys: [2]int{100, 10000}, peerKeys: 1000, coldRounds: 7, peerFillLimit: 40}
-	quick = plan{rounds: 3, seconds: 0.03, keys: [2]int{100, 2000}, peerKeys: 300, coldRounds: 3, peerFillLimit: 10}
+	whole = plan{rounds: 15, seconds: 0.04, keys: [2]int{100, 10000}, peerKeys: 1000, coldRounds: 7, peerFillLimit: 40}
+	quick = plan{rounds: 4, seconds: 0.02, keys: [2]int{100, 2000}, peerKeys: 300, coldRounds: 3, peerFillLimit: 10}
 )
 
 func main() {
