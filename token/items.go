@@ -198,8 +198,7 @@ func (t *objectTable) hash(value []byte) uint64 {
 	return maphash.Bytes(t.seed, value)
 }
 
-// itemOf returns the item of a token object, and gives it a handle if it has none. o may be nil: then it is known to be
-// in the table already or is read when it is needed.
+// itemOf returns the item of a token object, and gives it a handle if it has none.
 func (t *objectTable) itemOf(o *Object) (*item, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
