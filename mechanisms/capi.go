@@ -1,8 +1,6 @@
 package mechanisms
 
 import (
-	"encoding/binary"
-
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -79,9 +77,10 @@ func readOld(r *DeriveRequest, b *Base, hash uint32) *Base {
 	old := &OldKey{Bits: uint(len(target.Value)) * 8}
 	if target.Attr != nil {
 		old.BaseHash = target.Attr(CKA_SOFTCSP_BASE_HASH)
-		if id := target.Attr(ck.CKA_SOFTCSP_ALGID); len(id) == 8 {
-			old.ALGID = uint32(binary.NativeEndian.Uint64(id))
-		}
+		// A key without these has no base hash either, and is refused for that.
+		algid, _ := ck.Ulong(target.Attr(ck.CKA_SOFTCSP_ALGID))
+		permissions, _ := ck.Ulong(target.Attr(ck.CKA_SOFTCSP_PERMISSIONS))
+		old.ALGID, old.Permissions = uint32(algid), uint32(permissions)
 	}
 	r.Old = old
 	return b
@@ -248,12 +247,12 @@ func (d *Derived) fill(template []ck.Attribute, flags uint32) error {
 		d.Attributes = append(d.Attributes, ck.Attribute{Type: CKA_SOFTCSP_BASE_HASH, Value: base})
 		buf = buf[:len(buf)+len(base)]
 	}
-	if k.Updated {
-		return nil
-	}
 	ulong(ck.CKA_SOFTCSP_ALGID, uint(k.Algorithm.ALGID))
 	ulong(ck.CKA_SOFTCSP_PERMISSIONS, uint(k.Permissions))
 	ulong(ck.CKA_SOFTCSP_PROVIDER, uint(k.Provider.Number))
+	if k.Updated {
+		return nil
+	}
 	if k.UserProtected {
 		d.Attributes = append(d.Attributes, ck.Attribute{Type: ck.CKA_ALWAYS_AUTHENTICATE, Value: ck.BoolValue(true)})
 	}

@@ -24,6 +24,8 @@ type DeriveRequest struct {
 type OldKey struct {
 	ALGID uint32
 	Bits  uint // the length of its value
+	// Permissions stay as they were: an update cannot make a sealed key exportable.
+	Permissions uint32
 	// BaseHash is what SessionKey.AppendBaseHash wrote when the key was made, nil if it was made otherwise.
 	BaseHash []byte
 }
@@ -177,7 +179,10 @@ func (k *SessionKey) finish(r *DeriveRequest, n int) {
 	}
 	k.setSalt(h, r.Flags)
 	k.Permissions = CRYPT_ENCRYPT | CRYPT_DECRYPT | CRYPT_READ | CRYPT_WRITE | CRYPT_MAC
-	if r.Flags&CRYPT_EXPORTABLE != 0 {
+	switch {
+	case k.Updated:
+		k.Permissions = r.Old.Permissions
+	case r.Flags&CRYPT_EXPORTABLE != 0:
 		k.Permissions |= CRYPT_EXPORT
 	}
 	k.UserProtected = r.Flags&CRYPT_USER_PROTECTED != 0

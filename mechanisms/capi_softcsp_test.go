@@ -134,7 +134,7 @@ func TestUpdateKey(t *testing.T) {
 		var d Derived
 		// Without a length the key keeps its own.
 		for _, f := range []uint{flags, CRYPT_EXPORTABLE} {
-			if err := capiRow(t).Derive(&c.base, capiParam(0, c.hash, CALG_RC2, f|CRYPT_UPDATE_KEY), &d); err != nil {
+			if err := capiRow(t).Derive(&c.base, capiParam(0, c.hash, CALG_RC2, f&^CRYPT_EXPORTABLE|CRYPT_UPDATE_KEY), &d); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if !bytes.Equal(d.Value, both[:]) || !d.Replaces || d.UsesDigest != (c.base.Digest != nil) {
@@ -143,7 +143,10 @@ func TestUpdateKey(t *testing.T) {
 			if kept, _ := d.attr(CKA_SOFTCSP_BASE_HASH); !bytes.Equal(kept, append([]byte{0x03, 0x80, 0, 0}, both[:]...)) {
 				t.Errorf("%s: base hash %x", name, kept)
 			}
-			for _, a := range []ck.AttributeType{ck.CKA_EXTRACTABLE, ck.CKA_SENSITIVE, ck.CKA_SOFTCSP_PERMISSIONS} {
+			if p := d.attrUlong(t, ck.CKA_SOFTCSP_PERMISSIONS); p != 0x3f {
+				t.Errorf("%s: permissions %#x, want those that the key had", name, p)
+			}
+			for _, a := range []ck.AttributeType{ck.CKA_EXTRACTABLE, ck.CKA_SENSITIVE} {
 				if _, has := d.attr(a); has || d.Defaults != nil {
 					t.Errorf("%s: an update decides %v", name, a)
 				}

@@ -67,7 +67,8 @@ type Derived struct {
 	// defaults of the attribute tables. They are shared: nobody changes them.
 	Defaults []ck.Attribute
 	// Replaces says that an existing key takes the new value and Attributes, and that no new object is made: Base.Target,
-	// or Base.Key where UsesDigest is set and Base.Key is not nil. What Attributes does not name stays as it is.
+	// or Base.Key where UsesDigest is set and Base.Key is not nil. What Attributes does not name stays as it is, but what an
+	// older CryptDeriveKey left goes.
 	Replaces bool
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
