@@ -71,8 +71,9 @@ func (b *bench) fails(args, says string) {
 const pinArgs = "--token-label here --login --pin user-1234 "
 
 // opensc makes a bench for OpenSC's pkcs11-tool with a token.
-func opensc(t *testing.T, m target) *bench {
+func opensc(t *testing.T, m target, env ...string) *bench {
 	b := newBench(t, m, "pkcs11-tool", openscPackage, "--module", m.path)
+	b.env = append(b.env, env...)
 	b.run("-L", "uninitialized")
 	b.run("--slot-index 0 --init-token --label here --so-pin so-12345", "Token successfully initialized")
 	b.run("--token-label here --login --login-type so --so-pin so-12345 --init-pin --pin user-1234", "User PIN successfully initialized")
@@ -120,10 +121,11 @@ func TestPKCS11Tool(t *testing.T) {
 
 // TestPKCS11ToolProcesses are the tests that pkcs11-tool brings for modules: a fork, and C_Initialize in threads.
 func TestPKCS11ToolProcesses(t *testing.T) {
-	b := opensc(t, module)
+	// Where a thread is not done when the tool is, the tool sleeps for half a minute. A slow login gives the threads time.
+	b := opensc(t, module, "SOFTCSP_CONF=", "SOFTCSP_KDF=sensitive", "SOFTCSP_TOKENDIR="+t.TempDir())
 	b.run("--test-fork", "Calling C_Initialize in forked child process")
-	b.run("--test-threads ILGISLT0", "ended with CKR_OK")
-	b.run("--test-threads ILGISLT0 --test-threads ILGISLT0 --test-threads ILGISLT0", "ended with CKR_OK")
+	threads := "--test-threads ILGISLT0 --test-threads ILGISLT0 --test-threads ILGISLT0 "
+	b.run(threads+pinArgs+"-O", "ended with CKR_OK")
 }
 
 // TestWrittenKey holds what pkcs11-tool does with a key of known bytes against SoftHSM2: same key, same ciphertext.
