@@ -12,6 +12,7 @@ import (
 	"go/format"
 	"log"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
@@ -45,6 +46,12 @@ func main() {
 		if err := update(filepath.Join(*root, o.path), text); err != nil {
 			log.Fatal(err)
 		}
+	}
+	// What the code says of itself, once it is generated: a command of its own, built of it.
+	support := exec.Command("go", "run", "./internal/gen/support")
+	support.Dir, support.Stdout, support.Stderr = *root, os.Stdout, os.Stderr
+	if err := support.Run(); err != nil {
+		log.Fatalf("support: %v", err)
 	}
 }
 
