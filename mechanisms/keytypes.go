@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"math/bits"
-	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -54,9 +53,6 @@ var secretKeys = func() (all []ck.KeyType) {
 	}
 	return all
 }()
-
-// SecretKeyTypes returns the types of secret keys that there are.
-func SecretKeyTypes() []ck.KeyType { return slices.Clone(secretKeys) }
 
 // findKeyType returns the row of a type, nil if there is none.
 func findKeyType(t ck.KeyType) *keyType {

@@ -68,7 +68,7 @@ func TestCheckValue(t *testing.T) {
 }
 
 func TestParity(t *testing.T) {
-	for _, kt := range SecretKeyTypes() {
+	for _, kt := range secretKeys {
 		value := pattern(256)
 		FixParity(kt, value)
 		switch kt {
