@@ -140,23 +140,24 @@ func writeMechanisms(b *bytes.Buffer) {
 	}
 }
 
-// writeAttributes writes the attribute tables, whose golden file a test of the token holds. A block is a title and its
-// rows; a title with a colon names the blocks that an object's attributes are made of.
+// writeAttributes writes the attribute tables, whose golden file a test of the token holds: titles, each with the rows
+// below it, and then what the attributes of each kind of object are made of, a line each.
 func writeAttributes(b *bytes.Buffer, golden string) {
 	b.WriteString("\n## Attributes\n\nNumbers are the footnotes of the standard's attribute tables; words are its rules that have no number.\n")
-	for _, block := range strings.Split(strings.TrimSpace(golden), "\n\n") {
-		title, rows, _ := strings.Cut(strings.TrimSpace(block), "\n")
-		if object, parts, made := strings.Cut(title, ": "); made {
-			fmt.Fprintf(b, "\n### %s\n\nMade of: %s.\n", object, parts)
-		} else {
-			fmt.Fprintf(b, "\n### %s\n", strings.ToUpper(title[:1])+title[1:])
-		}
-		if rows == "" {
-			continue
-		}
-		b.WriteString("\n| attribute | value |\n|---|---|\n")
-		for _, row := range strings.Split(rows, "\n") {
-			writeAttribute(b, row)
+	kinds := 0
+	for _, line := range strings.Split(golden, "\n") {
+		object, parts, made := strings.Cut(line, ": ")
+		switch {
+		case line == "":
+		case strings.HasPrefix(line, "|"):
+			writeAttribute(b, line)
+		case made:
+			if kinds++; kinds == 1 {
+				b.WriteString("\n### Objects, and the tables that they are made of\n\n")
+			}
+			fmt.Fprintf(b, "- `%s`: %s\n", strings.ReplaceAll(object, " ", "` `"), parts)
+		default:
+			fmt.Fprintf(b, "\n### %s\n\n| attribute | value |\n|---|---|\n", strings.ToUpper(line[:1])+line[1:])
 		}
 	}
 }
