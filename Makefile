@@ -14,6 +14,8 @@ VERSION := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md | head 
 
 # Temporary storage of secrets is erased: see internal/secret.
 export GOEXPERIMENT = runtimesecret
+# What is built does not depend on the state of the working tree.
+export GOFLAGS += -buildvcs=false
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SOURCES   := $(shell find ck $(wildcard csp) internal mechanisms p11shim store token cmd include -name '*.go' -o -name '*.[ch]' -o -name '*.map') go.mod go.sum Makefile CHANGELOG.md
@@ -22,6 +24,7 @@ GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c include/so
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 
 .PHONY: build demo gen test check lint race pure conformance bench fuzz install clean setup setup-test
+.NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
 
@@ -44,7 +47,7 @@ gen:
 test: setup-test build
 	go test ./...
 
-check: setup-test lint build pure race conformance test
+check: setup-test lint build pure race conformance demo test
 
 lint:
 	@mkdir -p build && sha256sum $(GENERATED) > build/generated.sum && go run ./internal/gen && sha256sum --check --quiet build/generated.sum || { echo 'lint: generated files were not up to date; commit them'; exit 1; }

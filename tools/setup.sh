@@ -14,6 +14,8 @@ need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdio.h
 if [ "${1:-build}" = test ]; then
 	need binutils command -v nm
+	need g++ command -v g++
+	need gnutls-bin command -v p11tool
 	need opensc command -v pkcs11-tool
 	need pkg-config command -v pkg-config
 	need python3 command -v python3

@@ -153,3 +153,29 @@ func checkFlags(t *testing.T, text string) {
 		}
 	})
 }
+
+// TestLinks sees that what the documents point to is there: links, and files of the repository.
+func TestLinks(t *testing.T) {
+	names, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^):#]+)[^)]*\)`)
+	file := regexp.MustCompile("`((?:ck|cmd|conformance|docs|include|internal|mechanisms|p11shim|store|token|tools)/[A-Za-z0-9_./-]+)`")
+	for _, name := range append(names, filepath.Join(root, "README.md")) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(name), m[1])); err != nil {
+				t.Errorf("%s: %v", filepath.Base(name), err)
+			}
+		}
+		for _, m := range file.FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Stat(filepath.Join(root, m[1])); err != nil {
+				t.Errorf("%s: %v", filepath.Base(name), err)
+			}
+		}
+	}
+}

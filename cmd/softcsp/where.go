@@ -3,7 +3,6 @@ package main
 import (
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -65,7 +64,6 @@ func dash(s string) string {
 // A versionInfo is what version shows.
 type versionInfo struct {
 	Version string `json:"version"`
-	Commit  string `json:"commit,omitempty"`
 	Go      string `json:"go"`
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
@@ -80,13 +78,6 @@ func showVersion(a *app) *cobra.Command {
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			v := versionInfo{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-			if b, ok := debug.ReadBuildInfo(); ok {
-				for _, s := range b.Settings {
-					if s.Key == "vcs.revision" {
-						v.Commit = s.Value
-					}
-				}
-			}
 			rows := [][]string{{"softcsp " + v.Version + " " + v.OS + "/" + v.Arch + " " + v.Go}}
 			return a.show(v, nil, rows)
 		},
