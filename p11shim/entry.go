@@ -166,7 +166,9 @@ func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintpt
 //export goC_GenerateRandom
 func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
 	return call("C_GenerateRandom", func(*frame) error {
-		return module.GenerateRandom(ck.SessionHandle(hSession), inBytes(pRandomData, ulRandomLen))
+		out := inBytes(pRandomData, ulRandomLen)
+		clear(out) // a fault is to happen here: the kernel's generator is code in which none can be recovered from
+		return module.GenerateRandom(ck.SessionHandle(hSession), out)
 	})
 }
 

@@ -78,7 +78,12 @@ func logCall(log *slog.Logger, name string, err error) {
 		log.Log(context.Background(), level, name)
 		return
 	}
-	log.Log(context.Background(), level, name, "rv", ck.Code(err).String(), "error", err.Error())
+	rv, text := ck.Code(err).String(), err.Error()
+	if rv == text {
+		log.Log(context.Background(), level, name, "rv", rv)
+		return
+	}
+	log.Log(context.Background(), level, name, "rv", rv, "error", text)
 }
 
 // panicked is what a call returns that panicked: the code that a conversion panicked with; CKR_ARGUMENTS_BAD for a fault in
