@@ -44,22 +44,17 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 // finish writes the index and the state, and notes in next what the roster will be. ids are the objects that the commit touches.
 func (c *change) finish(ids []ID, next *roster) error {
 	r := &c.k.set
-	m := c.k.meter()
-	s := state{epoch: r.epoch + 1, count: uint64(len(r.entries)), sum: r.sum}
+	var old, fresh []item
 	for _, id := range ids {
-		if old, had := r.entries[id]; had {
-			v := m.measure(id, old)
-			s.sum.sub(v)
-			s.sum.mark(id, v, ^uint64(0))
-			s.count--
+		if e, had := r.entries[id]; had {
+			old = append(old, item{id, e})
 		}
 		if e, has := c.fresh[id]; has {
-			v := m.measure(id, e)
-			s.sum.add(v)
-			s.sum.mark(id, v, 1)
-			s.count++
+			fresh = append(fresh, item{id, e})
 		}
 	}
+	s := state{epoch: r.epoch + 1, count: uint64(len(r.entries) - len(old) + len(fresh)), sum: r.sum}
+	c.k.tally(&s.sum, fresh, old, true)
 	if err := c.x.put(bHeader, keyState, c.k.sealState(c.x, &s)); err != nil {
 		return err
 	}

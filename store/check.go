@@ -230,15 +230,14 @@ func (c *checker) sums(s *static) {
 		if err != nil {
 			return err
 		}
-		var now sum
-		m := c.k.meter()
+		items := make([]item, 0, len(c.roll))
 		for id, e := range c.roll {
-			v := m.measure(id, e)
-			now.add(v)
-			now.mark(id, v, 1)
+			items = append(items, item{id, e})
 		}
-		if now.all != st.sum.all || uint64(len(c.roll)) != st.count {
-			return c.k.accuse(c.roll, st)
+		var now sum
+		c.k.tally(&now, items, nil, true)
+		if now.all != st.sum.all || uint64(len(items)) != st.count {
+			return c.k.accuse(items, st)
 		}
 		if now.bits != st.sum.bits {
 			return tampered("the state does not agree with itself")

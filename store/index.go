@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
 )
 
 // A term is what an object can be found by, hashed: under the index key for a private object, so that the file does not
@@ -42,14 +43,16 @@ func hashPublic(b []byte) term {
 func (k *Keys) hashPrivate(terms ...[]byte) (out []term, err error) {
 	out = make([]term, len(terms))
 	err = k.use(func() error {
-		h := k.mac(blinding)
-		var b [sha256.Size]byte
-		for i, v := range terms {
-			h.Reset()
-			h.Write([]byte(privateTerm))
-			h.Write(v)
-			out[i] = term(h.Sum(b[:0]))
-		}
+		secret.Do(func() {
+			h := k.mac(blinding)
+			var b [sha256.Size]byte
+			for i, v := range terms {
+				h.Reset()
+				h.Write([]byte(privateTerm))
+				h.Write(v)
+				out[i] = term(h.Sum(b[:0]))
+			}
+		})
 		return nil
 	})
 	return out, err

@@ -88,15 +88,15 @@ func (k *Keys) Wipe() {
 	k.set.forget()
 }
 
-// use runs f, which may use the keys, and erases what it leaves behind.
-func (k *Keys) use(f func() error) (err error) {
+// use runs f, which may use the keys. What handles key bytes runs inside secret.Do besides; not all of f does, because a
+// transaction's memory is not worth erasing.
+func (k *Keys) use(f func() error) error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
 	if k.secret == nil {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
-	secret.Do(func() { err = f() })
-	return err
+	return f()
 }
 
 // alive returns an error where the keys are wiped, or another token's.
@@ -112,5 +112,5 @@ func (k *Keys) alive(t *Token) error {
 	return nil
 }
 
-// mac returns HMAC-SHA-256 under the key of a purpose. The caller runs inside use.
+// mac returns HMAC-SHA-256 under the key of a purpose. The caller runs inside use and secret.Do.
 func (k *Keys) mac(p purpose) hash.Hash { return hmac.New(sha256.New, k.key(p)) }

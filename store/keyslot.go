@@ -3,6 +3,9 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/chacha20poly1305"
@@ -79,18 +82,30 @@ func (b slot) derive(pin []byte) (kek []byte) {
 	secret.Do(func() {
 		copy(kek, argon2.IDKey(pin, b[:saltSize], passes, memory, lanes, chacha20poly1305.KeySize))
 	})
+	if memory >= 1<<10 {
+		freeSoon()
+	}
 	return kek
 }
 
+var freeing atomic.Bool
+
+// freeSoon gives the memory that Argon2id worked in back to the system, which also erases it. Left to itself the collector
+// would keep some 40 MB for as long as the host makes no garbage. It is put off a little, so that logins in a row share
+// the memory and the cost of some milliseconds of another thread.
+func freeSoon() {
+	if freeing.CompareAndSwap(false, true) {
+		time.AfterFunc(100*time.Millisecond, func() {
+			freeing.Store(false)
+			debug.FreeOSMemory()
+		})
+	}
+}
+
 // wrap returns the new slot with master in it, under kek.
-func (b slot) wrap(s *static, w Way, kek, master []byte) (out slot, err error) {
-	secret.Do(func() {
-		aead, e := chacha20poly1305.NewX(kek)
-		if err = e; err == nil {
-			out = aead.Seal(b, b[slotHead:], master, b.context(s, w))
-		}
-	})
-	return out, err
+func (b slot) wrap(s *static, w Way, kek, master []byte) (out slot) {
+	secret.Do(func() { out = newAEAD(kek).Seal(b, b[slotHead:], master, b.context(s, w)) })
+	return out
 }
 
 // open unwraps the master key into locked memory: CKR_PIN_INCORRECT where pin is not the one.
@@ -101,12 +116,9 @@ func (b slot) open(s *static, w Way, pin []byte) (master []byte, err error) {
 	kek := b.derive(pin)
 	defer locked.Free(kek)
 	master = locked.Alloc(masterSize)
+	nonce := b[slotHead : slotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {
-		aead, e := chacha20poly1305.NewX(kek)
-		if err = e; err == nil {
-			nonce := b[slotHead : slotHead+chacha20poly1305.NonceSizeX]
-			_, err = aead.Open(master[:0], nonce, b[slotHead+len(nonce):], b.context(s, w))
-		}
+		_, err = newAEAD(kek).Open(master[:0], nonce, b[slotHead+len(nonce):], b.context(s, w))
 	})
 	if err != nil {
 		locked.Free(master)

@@ -52,18 +52,35 @@ func takeLock(path string, exclusive, wait bool) (*lock, error) {
 	}
 }
 
+// The two bytes of the sidecar that are locked. Who wants the lock passes the gate first, and a writer waits inside the
+// gate: without it, readers who come and go could keep a writer out for ever.
+const (
+	gate = 0
+	room = 1
+)
+
 // take asks the kernel for the lock.
 func (l *lock) take(exclusive, wait bool) error {
+	kind := int16(unix.F_RDLCK)
+	if exclusive {
+		kind = unix.F_WRLCK
+	}
+	if err := l.ask(gate, kind, wait); err != nil {
+		return err
+	}
+	err := l.ask(room, kind, wait)
+	_ = l.ask(gate, unix.F_UNLCK, false)
+	return err
+}
+
+// ask asks the kernel for the lock on one byte.
+func (l *lock) ask(at int64, kind int16, wait bool) error {
 	cmd := unix.F_OFD_SETLK
 	if wait {
 		cmd = unix.F_OFD_SETLKW
 	}
-	fl := unix.Flock_t{Type: unix.F_RDLCK}
-	if exclusive {
-		fl.Type = unix.F_WRLCK
-	}
 	for {
-		switch err := unix.FcntlFlock(uintptr(l.fd), cmd, &fl); {
+		switch err := unix.FcntlFlock(uintptr(l.fd), cmd, &unix.Flock_t{Type: kind, Start: at, Len: 1}); {
 		case err == nil:
 			return nil
 		case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
@@ -80,6 +97,6 @@ func (l *lock) release() {
 	if l == nil {
 		return
 	}
-	_ = unix.FcntlFlock(uintptr(l.fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK})
+	_ = l.ask(room, unix.F_UNLCK, false)
 	_ = unix.Close(l.fd)
 }

@@ -165,11 +165,7 @@ func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error {
 	kek := fresh.derive(pin)
 	defer locked.Free(kek)
 	return t.change(k, func(c *change) error {
-		b, err := fresh.wrap(s, w, kek, k.master())
-		if err != nil {
-			return err
-		}
-		if err := c.x.put(bHeader, keySlots[w], b); err != nil {
+		if err := c.x.put(bHeader, keySlots[w], fresh.wrap(s, w, kek, k.master())); err != nil {
 			return err
 		}
 		n := readTries(c.x)
@@ -241,11 +237,7 @@ func (t *Token) founding(f Format) (*founding, error) {
 	so := newSlot(s)
 	kek := so.derive(f.SOPIN)
 	defer locked.Free(kek)
-	so, err := so.wrap(s, SO, kek, master)
-	if err != nil {
-		locked.Free(master)
-		return nil, err
-	}
+	so = so.wrap(s, SO, kek, master)
 	k, err := newKeys(t, s, master)
 	return &founding{s, so, k}, err
 }

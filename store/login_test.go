@@ -159,12 +159,11 @@ func TestSlotCosts(t *testing.T) {
 		{0, 64, 1}, {maxPasses + 1, 64, 1}, {1, maxMemory + 1, 1}, {1, 1 << 31, 1}, {1, 64, 0}, {1, 64, maxLanes + 1},
 	} {
 		b := newSlot(s)
-		b, err := b.wrap(s, User, make([]byte, keySize), make([]byte, masterSize))
-		wants(t, err, ck.CKR_OK)
+		b = b.wrap(s, User, make([]byte, keySize), make([]byte, masterSize))
 		binary.BigEndian.PutUint32(b[saltSize:], c.passes)
 		binary.BigEndian.PutUint32(b[saltSize+4:], c.memory)
 		b[saltSize+8] = c.lanes
-		_, err = b.open(s, User, userPIN)
+		_, err := b.open(s, User, userPIN)
 		wants(t, err, ck.CKR_DEVICE_ERROR)
 	}
 	for n := range slotSize {
@@ -178,8 +177,7 @@ func TestSlotIsBound(t *testing.T) {
 	s := &static{uuid: newUUID(), kdf: kdfTest}
 	master := bytes.Repeat([]byte{7}, masterSize)
 	b := newSlot(s)
-	b, err := b.wrap(s, User, b.derive(userPIN), master)
-	wants(t, err, ck.CKR_OK)
+	b = b.wrap(s, User, b.derive(userPIN), master)
 	got, err := b.open(s, User, userPIN)
 	if err != nil || !bytes.Equal(got, master) {
 		t.Fatalf("opens to %x, %v", got, err)

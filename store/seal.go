@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/internal/secret"
 )
 
 // maxObject is the largest public or sealed part of an object.
@@ -89,12 +91,10 @@ func (k *Keys) seal(id ID, rev uint64, r *Record) ([]byte, error) {
 	b = b[:head+chacha20poly1305.NonceSizeX]
 	nonce := b[head:]
 	random(nonce)
+	ad := sealContext(k.token, id, b[:head])
 	err = k.use(func() error {
-		aead, err := chacha20poly1305.NewX(k.key(sealing))
-		if err == nil {
-			b = aead.Seal(b, nonce, r.Sealed, sealContext(k.token, id, b[:head]))
-		}
-		return err
+		secret.Do(func() { b = newAEAD(k.key(sealing)).Seal(b, nonce, r.Sealed, ad) })
+		return nil
 	})
 	return b, err
 }
@@ -110,14 +110,23 @@ func (k *Keys) open(id ID, o *blob) (sealed []byte, err error) {
 
 // unseal is open for a caller that runs inside use.
 func (k *Keys) unseal(id ID, o *blob) ([]byte, error) {
-	aead, err := chacha20poly1305.NewX(k.key(sealing))
-	if err != nil {
-		return nil, err
-	}
 	sealed := locked.Alloc(len(o.sealed) - tagSize)
-	if _, err := aead.Open(sealed[:0], o.nonce, o.sealed, sealContext(k.token, id, o.head)); err != nil {
+	ad := sealContext(k.token, id, o.head)
+	var err error
+	secret.Do(func() { _, err = newAEAD(k.key(sealing)).Open(sealed[:0], o.nonce, o.sealed, ad) })
+	if err != nil {
 		locked.Free(sealed)
 		return nil, tampered("object %s was changed by something else than softcsp", id)
 	}
 	return sealed, nil
+}
+
+// newAEAD returns XChaCha20-Poly1305 under a key of this package's, which has the right length. The caller runs inside
+// secret.Do.
+func newAEAD(key []byte) cipher.AEAD {
+	aead, err := chacha20poly1305.NewX(key)
+	if err != nil {
+		panic(err)
+	}
+	return aead
 }

@@ -362,6 +362,7 @@ func (s *stage) readEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = tok.Info()
+	_, _ = tok.Check(nil)
 	_, _ = tok.Find(nil, []byte("class"))
 	k, err := tok.Unlock(User, userPIN)
 	if err != nil {

@@ -1,0 +1,69 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// A state is the authenticated part of the header that changes.
+type state struct {
+	epoch, count uint64
+	sum          sum
+}
+
+const (
+	stateHead = 8 + 8
+	stateSize = stateHead + chacha20poly1305.NonceSizeX + sumSize + chacha20poly1305.Overhead
+)
+
+// stateContext returns the associated data of the state: everything of the header that nobody without the keys may change.
+func stateContext(x tx, head []byte) []byte {
+	ad := append([]byte("softcsp state"), 0, version)
+	for _, part := range [][]byte{x.get(bHeader, keyStatic), x.get(bHeader, keySlots[User]), x.get(bHeader, keySlots[SO])} {
+		ad = binary.BigEndian.AppendUint32(ad, uint32(len(part)))
+		ad = append(ad, part...)
+	}
+	return append(ad, head...)
+}
+
+// sealState returns the state as it stands in the file. The rest of the header is in x already. The caller runs inside use.
+func (k *Keys) sealState(x tx, s *state) []byte {
+	b := make([]byte, stateHead+chacha20poly1305.NonceSizeX, stateSize)
+	binary.BigEndian.PutUint64(b, s.epoch)
+	binary.BigEndian.PutUint64(b[8:], s.count)
+	random(b[stateHead:])
+	ad := stateContext(x, b[:stateHead])
+	secret.Do(func() { b = newAEAD(k.key(heading)).Seal(b, b[stateHead:], s.sum.encode(), ad) })
+	return b
+}
+
+// openState reads the state and verifies the header. The caller runs inside use.
+func (k *Keys) openState(x tx) (*state, error) {
+	b := x.get(bHeader, keyState)
+	if len(b) != stateSize {
+		return nil, tampered("the header's state is damaged")
+	}
+	s := &state{epoch: be(b), count: be(b[8:])}
+	nonce := b[stateHead : stateHead+chacha20poly1305.NonceSizeX]
+	ad := stateContext(x, b[:stateHead])
+	var err error
+	secret.Do(func() {
+		var plain []byte
+		if plain, err = newAEAD(k.key(heading)).Open(nil, nonce, b[stateHead+len(nonce):], ad); err == nil {
+			s.sum.decode(plain)
+		}
+	})
+	if err != nil {
+		return nil, tampered("the header was changed by something else than softcsp")
+	}
+	return s, nil
+}
+
+// headOf returns a digest of the whole header as the state sees it.
+func headOf(x tx) [sha256.Size]byte {
+	return sha256.Sum256(stateContext(x, x.get(bHeader, keyState)))
+}

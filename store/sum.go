@@ -1,0 +1,139 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/bits"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// The set of all objects is held together by a keyed multiset hash (MSet-Add-Hash of Clarke, Devadas, van Dijk, Gassend,
+// Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003): the sum modulo 2^256 of HMAC-SHA-256(id, revision, tag). It
+// costs the same to change whatever the number of objects. The sum must not be seen, or enough of them could be
+// combined to another's; it is sealed in the header's state, and the seal's tag authenticates the rest of the header.
+//
+// Beside the sum stands, for each bit of an ID, the sum modulo 2^64 of the elements that have the bit. Where one object was
+// deleted or put back, each of these is off by that object's element or by nothing, and so they spell its ID.
+
+// An entry is what makes one state of one object: its revision and the tag of its seal.
+type entry struct {
+	rev uint64
+	tag [tagSize]byte
+}
+
+const (
+	tagSize   = chacha20poly1305.Overhead
+	entrySize = 8 + tagSize
+)
+
+// encode returns the entry as it stands in the roll.
+func (e entry) encode() []byte {
+	return append(be64(e.rev), e.tag[:]...)
+}
+
+// parseEntry reads what encode made.
+func parseEntry(b []byte) (e entry, ok bool) {
+	if len(b) != entrySize {
+		return e, false
+	}
+	return entry{binary.BigEndian.Uint64(b), [tagSize]byte(b[8:])}, true
+}
+
+// A sum is the multiset hash, least significant word first, and its part for each bit of the IDs.
+type sum struct {
+	all  [4]uint64
+	bits [128]uint64
+}
+
+const sumSize = 8 * (4 + 128)
+
+// An element is the value of one entry of one ID.
+type element [4]uint64
+
+// An item is one object in one state.
+type item struct {
+	id ID
+	entry
+}
+
+// tally adds the elements of some items to s, and takes those of others away; with marks in the parts of the bits too. The
+// caller runs inside use.
+func (k *Keys) tally(s *sum, plus, minus []item, marks bool) {
+	secret.Do(func() {
+		h := k.mac(counting)
+		var in [len(ID{}) + entrySize]byte
+		var out [sha256.Size]byte
+		measure := func(i *item) (v element) {
+			copy(in[:], i.id[:])
+			binary.BigEndian.PutUint64(in[len(i.id):], i.rev)
+			copy(in[len(i.id)+8:], i.tag[:])
+			h.Reset()
+			h.Write(in[:])
+			h.Sum(out[:0])
+			for n := range v {
+				v[n] = binary.LittleEndian.Uint64(out[8*n:])
+			}
+			return v
+		}
+		for n := range plus {
+			v := measure(&plus[n])
+			if s.add(v); marks {
+				s.mark(plus[n].id, v, 1)
+			}
+		}
+		for n := range minus {
+			v := measure(&minus[n])
+			if s.sub(v); marks {
+				s.mark(minus[n].id, v, ^uint64(0))
+			}
+		}
+	})
+}
+
+// add adds an element to the total.
+func (s *sum) add(v element) {
+	var carry uint64
+	for i := range s.all {
+		s.all[i], carry = bits.Add64(s.all[i], v[i], carry)
+	}
+}
+
+// sub takes an element from the total.
+func (s *sum) sub(v element) {
+	var borrow uint64
+	for i := range s.all {
+		s.all[i], borrow = bits.Sub64(s.all[i], v[i], borrow)
+	}
+}
+
+// mark adds sign times an element to the parts of the bits of id.
+func (s *sum) mark(id ID, v element, sign uint64) {
+	for i := range s.bits {
+		s.bits[i] += sign * v[0] * uint64(id[i/8]>>(i%8)&1)
+	}
+}
+
+// encode returns the sum as it is sealed.
+func (s *sum) encode() []byte {
+	b := make([]byte, 0, sumSize)
+	for _, v := range s.all {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	for _, v := range s.bits {
+		b = binary.BigEndian.AppendUint64(b, v)
+	}
+	return b
+}
+
+// decode reads what encode made; b has the right length.
+func (s *sum) decode(b []byte) {
+	for i := range s.all {
+		s.all[i] = binary.BigEndian.Uint64(b[8*i:])
+	}
+	for i := range s.bits {
+		s.bits[i] = binary.BigEndian.Uint64(b[8*(len(s.all)+i):])
+	}
+}
