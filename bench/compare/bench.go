@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -38,6 +39,7 @@ type results map[series][]sample
 
 type bench struct {
 	plan
+	ctx            context.Context
 	stopwatch, dir string
 	results        results
 	gave           map[string]string // what operations gave, by name
@@ -74,7 +76,7 @@ func (b *bench) setup(m *module, name, settings string) error {
 
 // call runs the stopwatch once and files what it prints.
 func (b *bench) call(m *module, name string, keys int, command string, args ...string) error {
-	cmd := exec.Command(b.stopwatch, append([]string{m.path, command}, args...)...)
+	cmd := exec.CommandContext(b.ctx, b.stopwatch, append([]string{m.path, command}, args...)...)
 	cmd.Env = b.environment(m, name)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

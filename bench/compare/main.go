@@ -6,11 +6,14 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 )
 
 // A plan is how much is measured.
@@ -40,13 +43,16 @@ func main() {
 	if *short {
 		p = quick
 	}
-	if err := run(*stopwatch, *softcsp, *softhsm, *dir, *jsonFile, p); err != nil {
+	// Who interrupts the measurement is not left with its tokens.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *stopwatch, *softcsp, *softhsm, *dir, *jsonFile, p); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(stopwatch, softcsp, softhsm, parent, jsonFile string, p plan) error {
+func run(ctx context.Context, stopwatch, softcsp, softhsm, parent, jsonFile string, p plan) error {
 	dir, err := os.MkdirTemp(parent, "softcsp-bench-")
 	if err != nil {
 		return err
@@ -57,7 +63,7 @@ func run(stopwatch, softcsp, softhsm, parent, jsonFile string, p plan) error {
 			return err
 		}
 	}
-	b := &bench{stopwatch: stopwatch, dir: dir, results: make(results), plan: p}
+	b := &bench{ctx: ctx, stopwatch: stopwatch, dir: dir, results: make(results), plan: p}
 	modules := []*module{{name: ours, path: softcsp}, {name: peer, path: softhsm}}
 	if err := b.operations(modules); err != nil {
 		return err

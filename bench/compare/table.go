@@ -170,7 +170,7 @@ func printTable(w io.Writer, b *bench, lines []line) {
 		}
 		rel := "-"
 		if l.Ratio > 0 {
-			rel = fmt.Sprintf("%.3f", l.Ratio)
+			rel = fmt.Sprintf("%.2g", l.Ratio)
 		}
 		fmt.Fprintln(t, strings.Join([]string{title, number(l.Best), number(l.Median), number(l.PeerBest), number(l.PeerMedian), rel, l.Limit, met}, "\t"))
 	}
