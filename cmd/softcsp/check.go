@@ -53,7 +53,10 @@ func (a *app) checkTokens(name, file string, login bool, pin *secretSource) erro
 		return explain("settings", err)
 	}
 	var uuids []string
-	if file != "" {
+	switch {
+	case file == "" && cfg.Store == "memory":
+		return notFound(`the store is "memory", where every process starts with no token; check a file with --file`)
+	case file != "":
 		cfg = &config.Config{Store: "bolt", TokenDir: filepath.Dir(file)}
 		uuids = []string{strings.TrimSuffix(filepath.Base(file), ".token")}
 	}
@@ -91,7 +94,7 @@ func (a *app) checkTokens(name, file string, login bool, pin *secretSource) erro
 		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
-		return notFound("there is no token %s in %s", name, cfg.TokenDir)
+		return notFound("there is no token %sin %s", strings.TrimLeft(name+" ", " "), cfg.TokenDir)
 	}
 	return a.showChecks(rows)
 }

@@ -85,7 +85,7 @@ func options(b *bytes.Buffer, title string, f *pflag.FlagSet) {
 		if value != "" {
 			head += " " + value
 		}
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "-1" {
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
 			text += " (default " + f.DefValue + ")"
 		}
 		fmt.Fprintf(b, ".TP\n.B %s\n%s\n", roff(head), roff(text))

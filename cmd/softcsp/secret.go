@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -20,12 +21,39 @@ type secretSource struct {
 	confirm  bool   // a prompt asks twice
 
 	file, env string
-	fd        int
+	fd        descriptor
+}
+
+// A descriptor is the value of a flag that names a file descriptor.
+type descriptor struct {
+	number int
+	given  bool
+}
+
+// Set implements pflag.Value.
+func (d *descriptor) Set(s string) (err error) {
+	d.number, err = strconv.Atoi(s)
+	if err == nil && d.number < 0 {
+		err = errors.New("a file descriptor is not negative")
+	}
+	d.given = true
+	return err
+}
+
+// Type implements pflag.Value.
+func (d *descriptor) Type() string { return "number" }
+
+// String implements pflag.Value.
+func (d *descriptor) String() string {
+	if !d.given {
+		return ""
+	}
+	return strconv.Itoa(d.number)
 }
 
 func (s *secretSource) add(f *pflag.FlagSet) {
 	f.StringVar(&s.file, s.flag+"-file", "", "`file` with the "+s.what+"; \"-\" is standard input")
-	f.IntVar(&s.fd, s.flag+"-fd", -1, "file descriptor `number` to read the "+s.what+" from")
+	f.Var(&s.fd, s.flag+"-fd", "file descriptor `number` to read the "+s.what+" from")
 	env := "environment variable `name` that holds the " + s.what
 	if s.fallback != "" {
 		env += " (default " + s.fallback + ", if it is set)"
@@ -35,13 +63,13 @@ func (s *secretSource) add(f *pflag.FlagSet) {
 
 // given reports whether the secret can be had without asking.
 func (s *secretSource) given() bool {
-	return s.file != "" || s.fd >= 0 || s.env != "" || s.fallback != "" && os.Getenv(s.fallback) != ""
+	return s.file != "" || s.fd.given || s.env != "" || s.fallback != "" && os.Getenv(s.fallback) != ""
 }
 
 // read returns the secret, which the caller wipes.
 func (s *secretSource) read(a *app) ([]byte, error) {
 	n := 0
-	for _, given := range []bool{s.file != "", s.fd >= 0, s.env != ""} {
+	for _, given := range []bool{s.file != "", s.fd.given, s.env != ""} {
 		if given {
 			n++
 		}
@@ -58,12 +86,12 @@ func (s *secretSource) read(a *app) ([]byte, error) {
 		}
 		defer f.Close()
 		return line(f)
-	case s.fd >= 0:
-		f := os.NewFile(uintptr(s.fd), s.what)
-		if f == nil {
-			return nil, fmt.Errorf("%s: there is no file descriptor %d", s.what, s.fd)
+	case s.fd.given:
+		b, err := line(os.NewFile(uintptr(s.fd.number), "file descriptor "+s.fd.String()))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.what, err)
 		}
-		return line(f)
+		return b, nil
 	case s.env != "":
 		v, ok := os.LookupEnv(s.env)
 		if !ok {

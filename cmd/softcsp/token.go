@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -28,6 +30,9 @@ Argon2id, sensitive 64 MiB and 3, and test 64 KiB and 1, which protects nothing 
 			if name == "" || len(name) > labelLen {
 				return usage(c, fmt.Errorf("--label: a token needs a label of 1 to %d bytes", labelLen))
 			}
+			if !slices.Contains([]string{"", "interactive", "sensitive", "test"}, kdf) {
+				return usage(c, fmt.Errorf("--kdf is %q, but can be interactive, sensitive or test", kdf))
+			}
 			return a.initToken(name, kdf, so, user)
 		},
 	}
@@ -49,6 +54,9 @@ func (a *app) initToken(name, kdf string, so, user *secretSource) error {
 		return err
 	}
 	defer c.close()
+	if c.cfg.Store == "memory" {
+		return errors.New(`the store is "memory": a token made here would be gone with this command; a program that loads the library makes its own`)
+	}
 	list, free, err := c.tokens()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,9 @@ that load the library with a pReserved text of their own, or as another user, ma
 				rows[0].Why = "none of the places has one"
 			}
 			for _, name := range config.Names() {
-				rows = append(rows, settingRow{name, cfg.Value(name), cfg.Why[name]})
+				// What a flag says reaches the settings as a program's own text would.
+				why := strings.ReplaceAll(cfg.Why[name], "pReserved", "the command line")
+				rows = append(rows, settingRow{name, cfg.Value(name), why})
 			}
 			rows[1].Why += absent(cfg.TokenDir)
 			var text [][]string
