@@ -37,7 +37,7 @@ func goC_Initialize(pInitArgs uintptr) uintptr {
 	})
 }
 
-// getenv reads the environment of the C library, which the program may have changed before it called.
+// getenv reads the environment of the C library, which the program may have changed since the Go runtime read it.
 func getenv(name string) string {
 	s := C.CString(name)
 	defer C.free(unsafe.Pointer(s))

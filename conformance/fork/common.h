@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -59,6 +60,9 @@ static void expect(CK_RV rv, CK_RV want, const char *what)
 
 #define EXPECT(want, call) expect(p11->call, want, #call)
 
+static char directory[] = "/tmp/softcsp-fork.XXXXXX"; /* our own token directory */
+static int made;                                       /* and whether it was made */
+
 /* Loads the module. */
 static void load(const char *path)
 {
@@ -69,11 +73,10 @@ static void load(const char *path)
 	alarm(PATIENCE);
 	setenv("SOFTCSP_KDF", "test", 0);
 	if (getenv("SOFTCSP_TOKENDIR") == NULL && getenv("SOFTCSP_STORE") == NULL) {
-		static char dir[] = "/tmp/softcsp-fork.XXXXXX";
-
-		if (mkdtemp(dir) == NULL)
+		if (mkdtemp(directory) == NULL)
 			fault("mkdtemp: %s", strerror(errno));
-		setenv("SOFTCSP_TOKENDIR", dir, 1);
+		setenv("SOFTCSP_TOKENDIR", directory, 1);
+		made = 1;
 	}
 	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (handle == NULL)
@@ -246,8 +249,17 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec / 1e9;
 }
 
+static int unlinking(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+	(void)st, (void)type, (void)f;
+	return remove(path);
+}
+
+/* The end of a program that found nothing wrong. */
 static int done(void)
 {
+	if (made)
+		nftw(directory, unlinking, 16, FTW_DEPTH | FTW_PHYS);
 	printf("ok\n");
 	return 0;
 }

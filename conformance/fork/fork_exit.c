@@ -59,7 +59,8 @@ int main(int argc, char **argv)
 		}
 		reap(pid);
 	}
-	printf("ok\n");
-	fflush(stdout);
-	leave(find_slot(), 0);
+	CK_SLOT_ID slot = find_slot();
+
+	done();
+	leave(slot, 0); /* which may still fail */
 }
