@@ -18,8 +18,8 @@ var aesKeys = []ck.KeyType{ck.CKK_AES}
 // aesRows are AES in the modes of SP 800-38A, and the derivation of keys by encryption.
 var aesRows = []Mechanism{
 	keyGen(ck.CKM_AES_KEY_GEN, ck.CKK_AES),
-	aesRow(ck.CKM_AES_ECB, ecb(openAES)),
-	aesRow(ck.CKM_AES_CBC, cbc(openAES, ivField, false)),
+	zeroFilled(aesRow(ck.CKM_AES_ECB, ecb(openAES))),
+	zeroFilled(aesRow(ck.CKM_AES_CBC, cbc(openAES, ivField, false))),
 	aesRow(ck.CKM_AES_CBC_PAD, cbc(openAES, ivField, true)),
 	aesRow(ck.CKM_AES_OFB, ofb(openAES, ivField)),
 	aesRow(ck.CKM_AES_CFB8, cfb(openAES, ivField, 1)),

@@ -14,7 +14,7 @@ const semiblock = 8
 // keyWrapRows are AES key wrap (RFC 3394), with padding (RFC 5649), and with the padding of PKCS #7 before it.
 // CKM_AES_KEY_WRAP_PAD, which PKCS #11 3.0 gave up without ever having defined it, is RFC 5649 as in SoftHSM2.
 var keyWrapRows = []Mechanism{
-	keyWrapRow(ck.CKM_AES_KEY_WRAP, keyWrap{ivLen: 8}),
+	zeroFilled(keyWrapRow(ck.CKM_AES_KEY_WRAP, keyWrap{ivLen: 8})),
 	keyWrapRow(ck.CKM_AES_KEY_WRAP_PAD, keyWrap{ivLen: 4, own: true}),
 	keyWrapRow(ck.CKM_AES_KEY_WRAP_KWP, keyWrap{ivLen: 4, own: true}),
 	keyWrapRow(ck.CKM_AES_KEY_WRAP_PKCS7, keyWrap{ivLen: 8, pkcs: true}),

@@ -17,8 +17,8 @@ var (
 // rc2Rows are RC2 (RFC 2268). Its sizes are in bits: of keys, and effective ones.
 var rc2Rows = []Mechanism{
 	inBits(keyGen(ck.CKM_RC2_KEY_GEN, ck.CKK_RC2)),
-	blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2MaxBits, ecb(openRC2)),
-	blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, false)),
+	zeroFilled(blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2MaxBits, ecb(openRC2))),
+	zeroFilled(blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, false))),
 	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, true)),
 	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2MaxBits, cfb(openRC2, ivField, 1)),
 }
@@ -32,8 +32,8 @@ var rc4Rows = []Mechanism{
 // rc5Rows are RC5 (RFC 2040). Its sizes are in bytes.
 var rc5Rows = []Mechanism{
 	keyGen(ck.CKM_RC5_KEY_GEN, ck.CKK_RC5),
-	blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5MaxKey, ecb(openRC5)),
-	blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, false)),
+	zeroFilled(blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5MaxKey, ecb(openRC5))),
+	zeroFilled(blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, false))),
 	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, true)),
 }
 

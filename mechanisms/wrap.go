@@ -12,6 +12,12 @@ func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mod
 		Encrypt: mode(false), Decrypt: mode(true), Wrap: wrapWith(mode(false)), Unwrap: unwrapWith(mode(true))}
 }
 
+// zeroFilled marks a row that fills the last block of a key with zeros.
+func zeroFilled(m Mechanism) Mechanism {
+	m.Truncates = true
+	return m
+}
+
 // streamRow makes the row of a mode that does not wrap keys.
 func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode pair) Mechanism {
 	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, Encrypt: mode(false), Decrypt: mode(true)}

@@ -241,3 +241,26 @@ func TestInheritance(t *testing.T) {
 	_, err = read(m, s, k, ck.CKA_VALUE)
 	want(t, "value", err, ck.CKR_ATTRIBUTE_SENSITIVE)
 }
+
+// TestUnwrapTruncates wraps a key that is no whole number of blocks by a mechanism without padding.
+func TestUnwrapTruncates(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	kek, err := m.CreateObject(s, aesTemplate(false, "kek", attr(ck.CKA_WRAP, true), attr(ck.CKA_UNWRAP, true)))
+	must(t, err)
+	k, err := m.CreateObject(s, append(baseKey("odd bytes"), attr(ck.CKA_EXTRACTABLE, true)))
+	must(t, err)
+	ecb := &ck.Mechanism{Type: ck.CKM_AES_ECB}
+	out := ck.Into(make([]byte, 64))
+	must(t, m.WrapKey(s, ecb, kek, k, &out))
+	for n, want := range map[int]string{9: "odd bytes", 16: "odd bytes\x00\x00\x00\x00\x00\x00\x00"} {
+		u, err := m.UnwrapKey(s, ecb, kek, out.Data[:out.N], []ck.Attribute{
+			attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET), attr(ck.CKA_VALUE_LEN, n),
+			attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true),
+		})
+		must(t, err)
+		if v, err := read(m, s, u, ck.CKA_VALUE); err != nil || string(v) != want {
+			t.Errorf("%d bytes: %q, %v", n, v, err)
+		}
+	}
+}
