@@ -187,6 +187,24 @@ func (c *client) where() string {
 	return c.cfg.TokenDir
 }
 
+// with calls f with a session with the token that is meant.
+func (a *app) with(t choice, f func(*client, tok, ck.SessionHandle) error) error {
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	meant, err := c.pick(t)
+	if err != nil {
+		return err
+	}
+	h, err := c.session(meant)
+	if err != nil {
+		return err
+	}
+	return f(c, meant, h)
+}
+
 // session opens a session with a token.
 func (c *client) session(t tok) (ck.SessionHandle, error) {
 	h, err := c.OpenSession(t.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)

@@ -71,26 +71,14 @@ func (a *app) crypt(x *crypting) *cobra.Command {
 		if _, err := hex.DecodeString(x.iv); err != nil && x.iv != "zero" && x.iv != "random" {
 			return usage(c, fmt.Errorf("--iv is %q, but can be zero, random or an even number of hex digits", x.iv))
 		}
-		return a.runCrypt(x)
+		return a.with(x.token, x.run)
 	}
 	return c
 }
 
-func (a *app) runCrypt(x *crypting) error {
-	c, err := a.open()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	t, err := c.pick(x.token)
-	if err != nil {
-		return err
-	}
-	h, err := c.session(t)
-	if err != nil {
-		return err
-	}
-	if x.password, err = x.pin.read(a); err != nil {
+// run logs in, finds the key and the file, and does it.
+func (x *crypting) run(c *client, t tok, h ck.SessionHandle) (err error) {
+	if x.password, err = x.pin.read(c.app); err != nil {
 		return err
 	}
 	defer clear(x.password)
@@ -101,14 +89,14 @@ func (a *app) runCrypt(x *crypting) error {
 	if err != nil {
 		return err
 	}
-	in := a.in
+	in := c.app.in
 	if x.in != "-" {
 		if in, err = os.Open(x.in); err != nil {
 			return err
 		}
 		defer in.Close()
 	}
-	return a.write(x.out, func(w io.Writer) error { return c.stream(h, key, x, in, w) })
+	return c.app.write(x.out, func(w io.Writer) error { return c.stream(h, key, x, in, w) })
 }
 
 // write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output.

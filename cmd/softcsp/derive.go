@@ -214,23 +214,12 @@ func (a *app) derive(d *derivation) error {
 		defer c.close()
 		return a.deriveIn(c, h, d, false)
 	}
-	c, err := a.open()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	t, err := c.pick(d.token)
-	if err != nil {
-		return err
-	}
-	h, err := c.session(t)
-	if err != nil {
-		return err
-	}
-	if err := c.login(h, t, ck.CKU_USER, d.pin); err != nil {
-		return err
-	}
-	return a.deriveIn(c, h, d, true)
+	return a.with(d.token, func(c *client, t tok, h ck.SessionHandle) error {
+		if err := c.login(h, t, ck.CKU_USER, d.pin); err != nil {
+			return err
+		}
+		return a.deriveIn(c, h, d, true)
+	})
 }
 
 // deriveIn derives in a session: into a key of the token if keep is set.

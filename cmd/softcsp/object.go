@@ -23,27 +23,14 @@ asked for it.`,
 		Example: "  softcsp object list --pin-file user.pin",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			t, err := c.pick(t)
-			if err != nil {
-				return err
-			}
-			h, err := c.session(t)
-			if err != nil {
-				return err
-			}
-			if login || pin.given() {
-				if err := c.login(h, t, ck.CKU_USER, pin); err != nil {
+			return a.with(t, func(c *client, t tok, h ck.SessionHandle) error {
+				if !login && !pin.given() {
+					a.note("private objects are not shown without the PIN: see --pin-file and --login")
+				} else if err := c.login(h, t, ck.CKU_USER, pin); err != nil {
 					return err
 				}
-			} else {
-				a.note("private objects are not shown without the PIN: see --pin-file and --login")
-			}
-			return a.showObjects(c, h)
+				return a.showObjects(c, h)
+			})
 		},
 	}
 	c.Flags().BoolVar(&login, "login", false, "ask for the user PIN")

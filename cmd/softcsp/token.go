@@ -86,7 +86,11 @@ func (a *app) initToken(name, kdf string, so, user *secretSource) error {
 	}
 	t := tok{slot: free}
 	t.info.Label = name
-	if err := c.setPIN(t, sopin, pin); err != nil {
+	h, err := c.session(t)
+	if err != nil {
+		return err
+	}
+	if err := c.setPIN(h, t, ck.CKU_SO, sopin, pin); err != nil {
 		return err
 	}
 	if t.info, err = c.GetTokenInfo(free); err != nil {
@@ -95,17 +99,15 @@ func (a *app) initToken(name, kdf string, so, user *secretSource) error {
 	return a.showTokens(c, []tok{t})
 }
 
-// setPIN sets the user PIN as the security officer.
-func (c *client) setPIN(t tok, sopin, pin []byte) error {
-	h, err := c.session(t)
-	if err != nil {
+// setPIN logs in as the user or the security officer, and sets the user PIN.
+func (c *client) setPIN(h ck.SessionHandle, t tok, as ck.UserType, pin, next []byte) error {
+	if err := c.loginWith(h, t, as, pin); err != nil {
 		return err
 	}
-	defer c.CloseSession(h)
-	if err := c.loginWith(h, t, ck.CKU_SO, sopin); err != nil {
-		return err
+	if as == ck.CKU_SO {
+		return explain("setting the user PIN", c.InitPIN(h, next))
 	}
-	return explain("setting the user PIN", c.InitPIN(h, pin))
+	return explain("changing the user PIN", c.SetPIN(h, pin, next))
 }
 
 func tokenList(a *app) *cobra.Command {
@@ -203,33 +205,23 @@ after too many wrong ones.`,
 		Example: "  softcsp token pin --pin-file old.pin --new-pin-file new.pin\n  softcsp token pin --so --so-pin-file so.pin --new-pin-file new.pin",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			t, err := c.pick(t)
-			if err != nil {
-				return err
-			}
-			current := old
-			if bySO {
-				current = so
-			}
-			pin, err := current.read(a)
-			if err != nil {
-				return err
-			}
-			defer clear(pin)
-			next, err := fresh.read(a)
-			if err != nil {
-				return err
-			}
-			defer clear(next)
-			if bySO {
-				return c.setPIN(t, pin, next)
-			}
-			return c.changePIN(t, pin, next)
+			return a.with(t, func(c *client, t tok, h ck.SessionHandle) error {
+				as, current := ck.CKU_USER, old
+				if bySO {
+					as, current = ck.CKU_SO, so
+				}
+				pin, err := current.read(a)
+				if err != nil {
+					return err
+				}
+				defer clear(pin)
+				next, err := fresh.read(a)
+				if err != nil {
+					return err
+				}
+				defer clear(next)
+				return c.setPIN(h, t, as, pin, next)
+			})
 		},
 	}
 	c.Flags().BoolVar(&bySO, "so", false, "as the security officer")
@@ -238,16 +230,4 @@ after too many wrong ones.`,
 	so.add(c.Flags())
 	fresh.add(c.Flags())
 	return c
-}
-
-func (c *client) changePIN(t tok, pin, next []byte) error {
-	h, err := c.session(t)
-	if err != nil {
-		return err
-	}
-	defer c.CloseSession(h)
-	if err := c.loginWith(h, t, ck.CKU_USER, pin); err != nil {
-		return err
-	}
-	return explain("changing the user PIN", c.SetPIN(h, pin, next))
 }
