@@ -96,6 +96,7 @@ func (q *query) run() error {
 	}
 	for _, a := range q.template {
 		if term, ok := term(a); ok {
+			defer clear(term)
 			return q.byTerm(term)
 		}
 	}

@@ -80,7 +80,7 @@ func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 	}
 	epoch := s.objects.now()
 	r := record(o)
-	defer clear(r.Sealed)
+	defer wipe(r)
 	if err := token.Create(keys, r); err != nil {
 		o.release()
 		return 0, err
@@ -102,6 +102,14 @@ var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false
 func record(o *Object) *store.Record {
 	public, sealed := o.encode()
 	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Terms: o.terms()}
+}
+
+// wipe overwrites what a record has of an object's secrets, the label of a private object among them.
+func wipe(r *store.Record) {
+	clear(r.Sealed)
+	for _, term := range r.Terms {
+		clear(term)
+	}
 }
 
 // DestroyObject implements C_DestroyObject, section 5.7.3.
@@ -226,7 +234,7 @@ func (s *session) replace(i *item, o, changed *Object, keys *store.Keys) error {
 		return err
 	}
 	r := record(changed)
-	defer clear(r.Sealed)
+	defer wipe(r)
 	err = token.Update(keys, r)
 	changed.release() // it is read again when it is needed
 	if err == nil || errors.Is(err, store.ErrStale) {
