@@ -29,6 +29,15 @@ type boltFile struct {
 	mu   sync.RWMutex // transactions of this process, so that few threads wait in the kernel
 	word atomic.Pointer[word]
 	last atomic.Uint64 // the generation last seen, where there is no word
+	seen atomic.Pointer[sight]
+}
+
+// A sight is a file as this process last saw it, and found it sound.
+type sight struct {
+	ino  uint64
+	size int64
+	time unix.Timespec
+	gen  uint64
 }
 
 var _ backend = (*boltFile)(nil)
@@ -52,6 +61,9 @@ func (b *boltFile) view(f func(tx) error) error {
 
 // read runs f over the file. The caller has the lock, shared at least.
 func (b *boltFile) read(l *lock, f func(tx) error) error {
+	if err := b.inspect(); err != nil {
+		return err
+	}
 	return b.open(b.path, true, func(db *bbolt.DB) error {
 		btx, err := db.Begin(false)
 		if err != nil {
@@ -59,10 +71,8 @@ func (b *boltFile) read(l *lock, f func(tx) error) error {
 		}
 		defer func() { _ = btx.Rollback() }()
 		x := newBoltTx(btx)
-		if err := x.whole(); err != nil {
-			return err
-		}
 		b.mend(l, x.generation())
+		b.look(x.generation())
 		return f(x)
 	})
 }
@@ -70,6 +80,9 @@ func (b *boltFile) read(l *lock, f func(tx) error) error {
 // update implements backend.
 func (b *boltFile) update(f func(tx) error, done func()) error {
 	return b.exclusive(func(l *lock) error {
+		if err := b.inspect(); err != nil {
+			return err
+		}
 		return b.open(b.path, false, func(db *bbolt.DB) error {
 			btx, err := db.Begin(true)
 			if err != nil {
@@ -77,9 +90,6 @@ func (b *boltFile) update(f func(tx) error, done func()) error {
 			}
 			defer func() { _ = btx.Rollback() }() // does nothing after a commit
 			x := newBoltTx(btx)
-			if err := x.whole(); err != nil {
-				return err
-			}
 			gen := x.generation()
 			b.mend(l, gen)
 			if err := f(x); err != nil || !x.dirty {
@@ -194,6 +204,7 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 		done()
 	}
 	b.last.Store(gen + 1)
+	b.look(gen + 1)
 	if w != nil {
 		w.store((gen + 1) << 1)
 	}
@@ -220,6 +231,31 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 	}
 }
 
+// inspect walks the file where this process does not know it: at first, and where it changed and no commit explains that.
+// The caller has the lock.
+func (b *boltFile) inspect() (err error) {
+	var st unix.Stat_t
+	if err := unix.Stat(b.path, &st); err != nil {
+		return fileError(b.path, err)
+	}
+	gen := uint64(0)
+	if w := b.word.Load(); w != nil {
+		gen = w.load() >> 1
+	}
+	if s := b.seen.Load(); s != nil && s.ino == st.Ino && st.Size >= s.size && (s.time == st.Mtim || s.gen != gen) {
+		return nil
+	}
+	return guard(b.path, func() error { return walkFile(b.path, false) })
+}
+
+// look remembers the file as it is now, with what is known of it.
+func (b *boltFile) look(gen uint64) {
+	var st unix.Stat_t
+	if unix.Stat(b.path, &st) == nil {
+		b.seen.Store(&sight{st.Ino, st.Size, st.Mtim, gen})
+	}
+}
+
 // generation implements backend.
 func (b *boltFile) generation() uint64 {
 	if w := b.word.Load(); w != nil {
@@ -227,12 +263,12 @@ func (b *boltFile) generation() uint64 {
 			return v >> 1
 		}
 	}
-	return b.look()
+	return b.ask()
 }
 
-// look finds the generation where the word does not tell it. While a writer is at work that is the one before: nobody
+// ask finds the generation where the word does not tell it. While a writer is at work that is the one before: nobody
 // has been told of a later one yet.
-func (b *boltFile) look() uint64 {
+func (b *boltFile) ask() uint64 {
 	w := b.word.Load()
 	l, err := takeLock(b.sidecar, false, w == nil || w.load() == 0)
 	switch {
@@ -250,41 +286,50 @@ func (b *boltFile) look() uint64 {
 	return gen
 }
 
-// open opens the bbolt file at path for f, and closes it. Whatever a damaged file makes of bbolt, a panic or a fault in the
-// mapping, is an error.
-func (b *boltFile) open(path string, readOnly bool, f func(*bbolt.DB) error) (err error) {
-	var file *os.File
+// guard runs f. Whatever a damaged file makes of it, a panic or a fault in a mapping, is an error.
+func guard(path string, f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
 			err = tampered("%s is damaged: %v", path, r)
-			if file != nil {
-				_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
-				_ = file.Close()
-			}
 		}
 	}()
+	return f()
+}
+
+// open opens the bbolt file at path for f, and closes it.
+func (b *boltFile) open(path string, readOnly bool, f func(*bbolt.DB) error) error {
+	var file *os.File
+	closed := false
+	err := guard(path, func() error {
+		err := b.openBolt(path, readOnly, &file, f)
+		closed = true
+		return err
+	})
+	if !closed && file != nil { // bbolt panicked and holds its own locks for ever; the file's must go
+		_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
+		_ = file.Close()
+	}
+	return err
+}
+
+// openBolt is open for who deals with what bbolt makes of a damaged file.
+func (b *boltFile) openBolt(path string, readOnly bool, file **os.File, f func(*bbolt.DB) error) error {
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
 		ReadOnly:     readOnly,
 		Timeout:      10 * time.Second, // the lock of this package lets nobody in: who has bbolt's is another program
 		FreelistType: bbolt.FreelistMapType,
 		NoStatistics: true,
-		OpenFile: func(name string, flag int, _ os.FileMode) (*os.File, error) {
-			if file, err = os.OpenFile(name, flag&^os.O_CREATE, 0); err != nil || path != b.path {
-				return file, err
-			}
-			if st, err := file.Stat(); err == nil && st.Size() == 0 { // bbolt would make a database of it
-				_ = file.Close()
-				return nil, berrors.ErrInvalid
-			}
-			return file, nil
+		OpenFile: func(name string, flag int, _ os.FileMode) (_ *os.File, err error) {
+			*file, err = os.OpenFile(name, flag&^os.O_CREATE, 0)
+			return *file, err
 		},
 	})
 	if err != nil {
 		return fileError(path, err)
 	}
 	err = f(db)
-	if e := closeBolt(db, file); err == nil {
+	if e := closeBolt(db, *file); err == nil {
 		err = fileError(path, e)
 	}
 	return err
@@ -335,20 +380,11 @@ var _ tx = (*boltTx)(nil)
 
 func newBoltTx(btx *bbolt.Tx) *boltTx { return &boltTx{btx: btx} }
 
-// whole tests that the file is as long as it says: reading on behind its end is a fault.
-func (x *boltTx) whole() error {
-	st, err := os.Stat(x.btx.DB().Path())
-	if err != nil {
-		return fileError(x.btx.DB().Path(), err)
-	}
-	if st.Size() < x.btx.Size() {
-		return tampered("%s is cut short: %d bytes, expected %d", st.Name(), st.Size(), x.btx.Size())
-	}
-	return nil
-}
-
-// check makes bbolt's own tests.
+// check makes bbolt's own tests, which a file must be fit for.
 func (x *boltTx) check() (errs []error) {
+	if err := walkFile(x.btx.DB().Path(), true); err != nil {
+		return []error{err}
+	}
 	for err := range x.btx.Check() {
 		errs = append(errs, err)
 	}
