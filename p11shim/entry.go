@@ -5,6 +5,8 @@ package main
 import "C"
 
 import (
+	"fmt"
+	"os"
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
@@ -15,26 +17,33 @@ import (
 //export goC_Initialize
 func goC_Initialize(pInitArgs uintptr) uintptr {
 	return call("C_Initialize", func(*frame) error {
-		if pInitArgs == 0 {
-			return module.Initialize(ck.InitArgs{Getenv: getenv})
+		err := module.Initialize(inInitArgs(pInitArgs))
+		if err != nil && module.Log() == nil && getenv("SOFTCSP_LOG") != "" {
+			fmt.Fprintf(os.Stderr, "softcsp: C_Initialize: %v\n", err) // there is no log yet, and most likely why is in its configuration
 		}
-		need(pInitArgs)
-		c := (*C.CK_C_INITIALIZE_ARGS)(pointer(pInitArgs))
-		given := 0
-		for _, callback := range []bool{c.CreateMutex != nil, c.DestroyMutex != nil, c.LockMutex != nil, c.UnlockMutex != nil} {
-			if callback {
-				given++
-			}
-		}
-		if given != 0 && given != 4 { // §5.4.1: all or none
-			return ck.CKR_ARGUMENTS_BAD
-		}
-		args := ck.InitArgs{Callbacks: given == 4, Flags: ck.Flags(c.flags), Getenv: getenv}
-		if at := address(&c.pReserved); at != 0 {
-			args.Reserved = inText(at)
-		}
-		return module.Initialize(args)
+		return err
 	})
+}
+
+// inInitArgs is the CK_C_INITIALIZE_ARGS at addr, which may be NULL. Of the mutex functions all or none are given (§5.4.1).
+func inInitArgs(addr uintptr) ck.InitArgs {
+	args := ck.InitArgs{Getenv: getenv}
+	if addr == 0 {
+		return args
+	}
+	need(addr)
+	c := (*C.CK_C_INITIALIZE_ARGS)(pointer(addr))
+	args.Flags = ck.Flags(c.flags)
+	args.Callbacks = c.CreateMutex != nil
+	for _, given := range []bool{c.DestroyMutex != nil, c.LockMutex != nil, c.UnlockMutex != nil} {
+		if given != args.Callbacks {
+			panic(ck.CKR_ARGUMENTS_BAD)
+		}
+	}
+	if at := address(&c.pReserved); at != 0 {
+		args.Reserved = inText(at)
+	}
+	return args
 }
 
 // getenv reads the environment of the C library, which the program may have changed since the Go runtime read it.

@@ -43,18 +43,14 @@ static int few_descriptors(void)
 
 static int no_rights(void)
 {
-	return setgroups(0, NULL) || setgid(65534) || setuid(65534);
+	return setenv("HOME", "/", 1) || setgroups(0, NULL) || setgid(65534) || setuid(65534);
 }
+
+static char root[64], root_tmp[80];
 
 static int no_proc(void)
 {
-	static char dir[] = "/tmp/softcsp-root.XXXXXX";
-	char tmp[64];
-
-	if (mkdtemp(dir) == NULL)
-		return -1;
-	snprintf(tmp, sizeof tmp, "%s/tmp", dir);
-	return mkdir(tmp, 0777) || chroot(dir) || chdir("/");
+	return chroot(root) || chdir("/");
 }
 
 static void each(void)
@@ -66,7 +62,15 @@ static void each(void)
 		return;
 	}
 	confined("setuid", no_rights);
+	strcpy(root, "/tmp/softcsp-root.XXXXXX");
+	if (mkdtemp(root) == NULL)
+		fault("mkdtemp: %s", strerror(errno));
+	snprintf(root_tmp, sizeof root_tmp, "%s/tmp", root);
+	if (mkdir(root_tmp, 0777) != 0)
+		fault("mkdir: %s", strerror(errno));
 	confined("chroot", no_proc);
+	if (rmdir(root_tmp) != 0 || rmdir(root) != 0)
+		fault("the child left something in %s: %s", root, strerror(errno));
 }
 
 int main(int argc, char **argv)
