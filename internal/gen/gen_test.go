@@ -239,3 +239,31 @@ func TestHeaderCompiles(t *testing.T) {
 		}
 	}
 }
+
+// TestVendorHeader holds our own constants against the header that is written by hand.
+func TestVendorHeader(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "include/softcsp/softcsp.h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs := map[string]uint64{}
+	for _, m := range regexp.MustCompile(`(?m)^#define (CK[AM]_SOFTCSP_\w+) (\w+)UL`).FindAllStringSubmatch(string(text), -1) {
+		if theirs[m[1]], err = strconv.ParseUint(m[2], 0, 32); err != nil {
+			t.Error(err)
+		}
+	}
+	ours := 0
+	for _, s := range mustLoad(t).sections {
+		for _, c := range s.rows {
+			if s.vendor {
+				ours++
+				if n, ok := theirs[c.name]; !ok || n != c.number {
+					t.Errorf("%s: %#x, the header has %#x", c.name, c.number, n)
+				}
+			}
+		}
+	}
+	if ours == 0 || ours != len(theirs) {
+		t.Errorf("%d constants, the header has %d", ours, len(theirs))
+	}
+}
