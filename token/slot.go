@@ -53,6 +53,8 @@ type slots struct {
 	stamp uint64
 	list  []*slot
 	byID  map[ck.SlotID]*slot
+
+	events []ck.SlotID // that C_WaitForSlotEvent has yet to tell
 }
 
 // all returns the slots as they were last seen.
@@ -93,6 +95,7 @@ func (c *core) refresh() error {
 		}
 		list, byID[s.id] = append(list, s), s
 	}
+	t.changed(list)
 	t.list, t.byID, t.stamp = list, byID, stamp
 	return nil
 }

@@ -1,0 +1,60 @@
+package token
+
+import (
+	"slices"
+	"time"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// eventPoll is how often C_WaitForSlotEvent looks for tokens that have come or gone.
+const eventPoll = 50 * time.Millisecond
+
+// WaitForSlotEvent implements C_WaitForSlotEvent, section 5.5.4. A token arrives in a slot of its own when this or another
+// process makes it, and is removed when its file is; both are events of that slot. Without CKF_DONT_BLOCK the call waits for
+// one, until C_Finalize.
+func (m *Module) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
+	for {
+		id, err := m.slotEvent()
+		if err != ck.CKR_NO_EVENT || flags&ck.CKF_DONT_BLOCK != 0 {
+			return id, err
+		}
+		time.Sleep(eventPoll)
+	}
+}
+
+// slotEvent returns the slot of an event that has not been told yet: CKR_NO_EVENT where there is none.
+func (m *Module) slotEvent() (ck.SlotID, error) {
+	c, err := m.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	if err := c.refresh(); err != nil {
+		return 0, err
+	}
+	t := &c.slots
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.events) == 0 {
+		return 0, ck.CKR_NO_EVENT
+	}
+	id := t.events[0]
+	t.events = t.events[1:]
+	return id, nil
+}
+
+// changed notes the slots whose tokens have come or gone since the list was as it is, each once. The first list of all is
+// not news.
+func (t *slots) changed(now []*slot) {
+	if t.list == nil {
+		return
+	}
+	for _, lists := range [][2][]*slot{{now, t.list}, {t.list, now}} {
+		for _, s := range lists[0] {
+			if !slices.Contains(lists[1], s) && !slices.Contains(t.events, s.id) {
+				t.events = append(t.events, s.id)
+			}
+		}
+	}
+}
