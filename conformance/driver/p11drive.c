@@ -347,6 +347,7 @@ int main(void)
 			explicit_bzero(line, line_cap);
 			explicit_bzero(out, sizeof out);
 			explicit_bzero(in, in_at);
+			explicit_bzero(in + in_len, sizeof in - in_len);
 			printf("ok\n");
 		} else {
 			command(verb, at);
