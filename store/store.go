@@ -17,7 +17,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
@@ -91,13 +90,4 @@ func tampered(format string, args ...any) error {
 // unrecognized returns a CKR_TOKEN_NOT_RECOGNIZED that says why the file is not a token's.
 func unrecognized(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ck.CKR_TOKEN_NOT_RECOGNIZED, fmt.Sprintf(format, args...))
-}
-
-// coded returns err with a return value in it: rv where it has none.
-func coded(rv ck.RV, err error) error {
-	var has ck.RV
-	if err == nil || errors.As(err, &has) {
-		return err
-	}
-	return fmt.Errorf("%w: %v", rv, err)
 }
