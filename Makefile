@@ -59,7 +59,7 @@ pure:
 	CGO_ENABLED=0 go build $(PURE)
 
 race:
-	CGO_ENABLED=1 go test -race $(PURE)
+	GORACE=atexit_sleep_ms=10 CGO_ENABLED=1 go test -race $(PURE)
 
 conformance: setup-test build
 	go test ./conformance/...
