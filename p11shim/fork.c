@@ -118,6 +118,31 @@ void softcsp_used(void)
 	__atomic_store_n(&used, 1, __ATOMIC_RELAXED);
 }
 
+/* The Go runtime has one thread-specific value, whose destructor enters Go when a thread ends that called Go. The
+ * forking thread's child inherits the value and must not: its runtime is dead. So the runtime's pthread_key_create is
+ * this one; a symbol of the library itself comes before libc's. Libc's is looked up while the library is loaded, because
+ * the runtime holds a lock when it calls, and dlsym takes the loader's. */
+typedef int create_key(pthread_key_t *key, void (*destructor)(void *));
+
+static create_key *libc_create;
+static void (*thread_ended)(void *);
+
+static void guarded(void *value)
+{
+	if (!softcsp_forked())
+		thread_ended(value);
+}
+
+HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+	if (libc_create == NULL)
+		return EAGAIN;
+	if (destructor == NULL || thread_ended != NULL)
+		return libc_create(key, destructor);
+	thread_ended = destructor;
+	return libc_create(key, guarded);
+}
+
 static void prepare(void)
 {
 	if (softcsp_forked() || !__atomic_load_n(&used, __ATOMIC_RELAXED))
@@ -140,6 +165,7 @@ __attribute__((constructor)) static void loaded(void)
 	if (sysconf(_SC_PAGESIZE) == sizeof softcsp_process)
 		madvise(&softcsp_process, sizeof softcsp_process, MADV_WIPEONFORK);
 	softcsp_process.here = 1;
+	libc_create = (create_key *)dlsym(RTLD_NEXT, "pthread_key_create");
 	pthread_atfork(prepare, NULL, child);
 	if (dladdr(&softcsp_process, &info) == 0 || info.dli_fname == NULL)
 		return;
@@ -330,28 +356,4 @@ const struct softcsp_image *softcsp_load(void)
 	}
 	unlock();
 	return image;
-}
-
-/* The Go runtime has one thread-specific value, whose destructor enters Go when a thread ends that called Go. The
- * forking thread's child inherits the value and must not: its runtime is dead. So the runtime's pthread_key_create is
- * this one; a symbol of the library itself comes before libc's. */
-static void (*thread_ended)(void *);
-
-static void guarded(void *value)
-{
-	if (!softcsp_forked())
-		thread_ended(value);
-}
-
-HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
-{
-	int (*create)(pthread_key_t *, void (*)(void *)) =
-		(int (*)(pthread_key_t *, void (*)(void *)))dlsym(RTLD_NEXT, "pthread_key_create");
-
-	if (create == NULL)
-		return EAGAIN;
-	if (destructor == NULL || thread_ended != NULL)
-		return create(key, destructor);
-	thread_ended = destructor;
-	return create(key, guarded);
 }
