@@ -136,8 +136,8 @@ func (c *client) tokens() (list []tok, free ck.SlotID, err error) {
 		switch {
 		case errors.Is(err, ck.CKR_SLOT_ID_INVALID), errors.Is(err, ck.CKR_TOKEN_NOT_PRESENT):
 			continue // gone since
-		case errors.Is(err, ck.CKR_TOKEN_NOT_RECOGNIZED), errors.Is(err, ck.CKR_DEVICE_ERROR):
-			c.app.note("the token in slot %d is passed over: %v; see: softcsp token check", s, err)
+		case errors.Is(err, ck.CKR_TOKEN_NOT_RECOGNIZED), errors.Is(err, ck.CKR_DEVICE_ERROR), errors.Is(err, ck.CKR_TOKEN_WRITE_PROTECTED):
+			c.app.note("the token in slot %d is passed over: %v", s, err)
 			continue
 		case err != nil:
 			return nil, 0, explain("reading token", err)
