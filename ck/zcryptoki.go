@@ -129,7 +129,7 @@ type Cryptoki interface {
 	// UnwrapKey is C_UnwrapKey.
 	UnwrapKey(session SessionHandle, mechanism *Mechanism, unwrappingKey ObjectHandle, wrappedKey []byte, template []Attribute) (ObjectHandle, error)
 	// DeriveKey is C_DeriveKey. On entry key holds what the caller's *phKey holds: with CRYPT_UPDATE_KEY it
-	// names the key to derive into. A nil key is a NULL pointer, which some mechanisms allow.
+	// names the key to derive into..
 	DeriveKey(session SessionHandle, mechanism *Mechanism, baseKey ObjectHandle, template []Attribute, key *ObjectHandle) error
 	// SeedRandom is C_SeedRandom.
 	SeedRandom(session SessionHandle, seed []byte) error
