@@ -7,7 +7,7 @@ import (
 	"crypto/sha512"
 	"hash"
 
-	"golang.org/x/crypto/md4" //lint:ignore SA1019 keys that Windows derived from MD4 hashes need it
+	"golang.org/x/crypto/md4" //lint:ignore SA1019 for the sizes; md4.go says why
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -31,7 +31,8 @@ type Hash struct {
 var hashes = []*Hash{
 	{Name: "MD2", ALGID: CALG_MD2, New: newMD2, Size: md2Size, Block: md2Block, Digest: ck.CKM_MD2,
 		HMAC: ck.CKM_MD2_HMAC, HMACGeneral: ck.CKM_MD2_HMAC_GENERAL, Derivation: ck.CKM_MD2_KEY_DERIVATION},
-	{Name: "MD4", ALGID: CALG_MD4, New: md4.New, Size: md4.Size, Block: md4.BlockSize},
+	{Name: "MD4", ALGID: CALG_MD4, New: newMD4, Size: md4.Size, Block: md4.BlockSize, Digest: ck.CKM_SOFTCSP_MD4,
+		HMAC: ck.CKM_SOFTCSP_MD4_HMAC, HMACGeneral: ck.CKM_SOFTCSP_MD4_HMAC_GENERAL},
 	{Name: "MD5", ALGID: CALG_MD5, New: md5.New, Size: md5.Size, Block: md5.BlockSize, Digest: ck.CKM_MD5,
 		HMAC: ck.CKM_MD5_HMAC, HMACGeneral: ck.CKM_MD5_HMAC_GENERAL, Derivation: ck.CKM_MD5_KEY_DERIVATION,
 		Key: ck.CKK_MD5_HMAC},

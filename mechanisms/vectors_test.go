@@ -15,13 +15,15 @@ import (
 
 // withoutVectors are the rows that no vector tries, and why.
 var withoutVectors = map[ck.MechanismType]string{
-	ck.CKM_MD2_HMAC:              "nobody published any; MD2 and HMAC have theirs",
-	ck.CKM_MD2_HMAC_GENERAL:      "as CKM_MD2_HMAC",
-	ck.CKM_AES_CFB64:             "nobody published any; the same code is CFB128 and DES's CFB64, which have theirs",
-	ck.CKM_AES_KEY_WRAP_PKCS7:    "nobody published any; TestKeyWrapPKCS7 compares with CKM_AES_KEY_WRAP",
-	ck.CKM_DES3_CBC_ENCRYPT_DATA: "TestEncryptDataDES3 compares with CKM_DES3_CBC",
-	ck.CKM_DES3_CMAC_GENERAL:     "TestMACGeneral compares with CKM_DES3_CMAC",
-	ck.CKM_AES_CMAC_GENERAL:      "TestMACGeneral compares with CKM_AES_CMAC",
+	ck.CKM_MD2_HMAC:                 "nobody published any; MD2 and HMAC have theirs",
+	ck.CKM_MD2_HMAC_GENERAL:         "as CKM_MD2_HMAC",
+	ck.CKM_SOFTCSP_MD4_HMAC:         "nobody published any; MD4 and HMAC have theirs",
+	ck.CKM_SOFTCSP_MD4_HMAC_GENERAL: "as CKM_SOFTCSP_MD4_HMAC",
+	ck.CKM_AES_CFB64:                "nobody published any; the same code is CFB128 and DES's CFB64, which have theirs",
+	ck.CKM_AES_KEY_WRAP_PKCS7:       "nobody published any; TestKeyWrapPKCS7 compares with CKM_AES_KEY_WRAP",
+	ck.CKM_DES3_CBC_ENCRYPT_DATA:    "TestEncryptDataDES3 compares with CKM_DES3_CBC",
+	ck.CKM_DES3_CMAC_GENERAL:        "TestMACGeneral compares with CKM_DES3_CMAC",
+	ck.CKM_AES_CMAC_GENERAL:         "TestMACGeneral compares with CKM_AES_CMAC",
 }
 
 // tried are the mechanisms that the vectors of a run have reached.

@@ -33,6 +33,11 @@ extern "C" {
 /* RC2 in 8-bit cipher feedback, which CryptoAPI has and PKCS#11 has not. It takes CK_RC2_CBC_PARAMS. */
 #define CKM_SOFTCSP_RC2_CFB8 0xC3530020UL
 
+/* MD4, which CryptoAPI has and PKCS#11 has not: as CKM_MD5, CKM_MD5_HMAC and CKM_MD5_HMAC_GENERAL. */
+#define CKM_SOFTCSP_MD4 0xC3530021UL
+#define CKM_SOFTCSP_MD4_HMAC 0xC3530022UL
+#define CKM_SOFTCSP_MD4_HMAC_GENERAL 0xC3530023UL
+
 /* Attributes of a key that these mechanisms made. They are read-only. */
 #define CKA_SOFTCSP_ALGID 0xC3530101UL          /* CK_ULONG: CALG_RC2, say */
 #define CKA_SOFTCSP_SALT 0xC3530102UL           /* bytes: what KP_SALT answers */
