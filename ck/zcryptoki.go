@@ -129,7 +129,7 @@ type Cryptoki interface {
 	// UnwrapKey is C_UnwrapKey.
 	UnwrapKey(session SessionHandle, mechanism *Mechanism, unwrappingKey ObjectHandle, wrappedKey []byte, template []Attribute) (ObjectHandle, error)
 	// DeriveKey is C_DeriveKey. On entry key holds what the caller's *phKey holds: with CRYPT_UPDATE_KEY it
-	// names the key to derive into..
+	// names the key to derive into. key is never nil.
 	DeriveKey(session SessionHandle, mechanism *Mechanism, baseKey ObjectHandle, template []Attribute, key *ObjectHandle) error
 	// SeedRandom is C_SeedRandom.
 	SeedRandom(session SessionHandle, seed []byte) error

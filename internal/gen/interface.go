@@ -35,7 +35,7 @@ var notes = map[string]string{
 	"GetAttributeValue": "It answers row by row, in each row's N; the first trouble is the error.",
 	"FindObjects":       "It fills out and returns how many there were.",
 	"DeriveKey": "On entry key holds what the caller's *phKey holds: with CRYPT_UPDATE_KEY it\n" +
-		"// names the key to derive into..",
+		"// names the key to derive into. key is never nil.",
 	"SignMessageNext": "A nil signature says that more of the message follows.",
 	"AsyncJoin":       "The memory of data is where the function's output goes.",
 }
