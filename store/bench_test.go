@@ -153,3 +153,16 @@ func BenchmarkStamp(b *testing.B) {
 		p.Stamp()
 	}
 }
+
+// BenchmarkWalk is what a process pays once for each token file.
+func BenchmarkWalk(b *testing.B) {
+	eachSize(b, func(b *testing.B, tok *Token, _ *Keys, _ []ID) {
+		f, ok := tok.be.(*boltFile)
+		if !ok {
+			b.Skip("there is no file")
+		}
+		for b.Loop() {
+			must(b, walkFile(f.path, false))
+		}
+	})
+}

@@ -125,7 +125,7 @@ func TestConcurrent(t *testing.T) {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(1, uint64(g)))
 			var mine [][]byte
-			for range 3000 {
+			for range 600 {
 				if len(mine) > 50 {
 					i := r.IntN(len(mine))
 					if !bytes.Equal(mine[i], bytes.Repeat([]byte{byte(g + 1)}, len(mine[i]))) {

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// TestWalk damages the tree of pages where bbolt would not survive it: each is an error, and it is the file's, not the
+// process's, end.
+func TestWalk(t *testing.T) {
+	s := newStage(t)
+	k := unlock(t, s.tok, SO, soPIN)
+	records := make([]*Record, 150)
+	for i := range records {
+		records[i] = private(fmt.Sprint(i))
+	}
+	create(t, s.tok, k, records...)
+	wants(t, s.tok.Delete(k, records[3].ID), ck.CKR_OK)
+	k.Wipe()
+	clean, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := os.Getpagesize()
+	// at returns the number of the last page in force of a kind.
+	at := func(kind uint16) int {
+		for n := len(clean)/size - 1; n > 1; n-- {
+			p := clean[n*size:]
+			if binary.LittleEndian.Uint16(p[8:]) == kind && le(p) == uint64(n) && binary.LittleEndian.Uint16(p[10:]) > 1 {
+				return n
+			}
+		}
+		t.Fatalf("the file has no page of kind %d", kind)
+		return 0
+	}
+	branch, leaf, free := at(pageBranch), at(pageLeaf), at(pageFree)
+	put := func(n, offset int, v uint64) func([]byte) {
+		return func(b []byte) { binary.LittleEndian.PutUint64(b[n*size+offset:], v) }
+	}
+	if err := walkFile(s.path, true); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func([]byte){
+		"a page is its own child":         put(branch, pageHead+8, uint64(branch)),
+		"a page has a child twice":        put(branch, pageHead+8, le(clean[branch*size+pageHead+elementHead+8:])),
+		"a child is out of bounds":        put(branch, pageHead+8, 1<<40),
+		"a child is a meta page":          put(branch, pageHead+8, 1),
+		"a page has another's number":     put(branch, 0, uint64(branch+1)),
+		"a page goes on behind the end":   put(branch, 8, le(clean[branch*size+8:])|0xffff<<32),
+		"a page in use is free":           put(free, pageHead, uint64(branch)),
+		"a leaf in use is free":           put(free, pageHead, uint64(leaf)),
+		"a free page is out of bounds":    put(free, pageHead, 1<<40),
+		"there are more free pages":       put(free, 8, le(clean[free*size+8:])|0xf000<<16),
+		"a key is behind the end":         put(leaf, pageHead+4, 0xffffff),
+		"a leaf has a bucket, or none":    put(leaf, pageHead, le(clean[leaf*size+pageHead:])^1),
+		"a leaf has more elements":        put(leaf, 8, le(clean[leaf*size+8:])|0xf000<<16),
+		"a branch has more elements":      put(branch, 8, le(clean[branch*size+8:])|0xf000<<16),
+		"a branch page is a leaf":         func(b []byte) { b[branch*size+8] = pageLeaf },
+		"both meta pages are overwritten": func(b []byte) { b[pageHead+20] ^= 1; b[size+pageHead+20] ^= 1 },
+		"the file is cut short":           nil,
+	} {
+		b := bytes.Clone(clean)
+		if f != nil {
+			f(b)
+		} else {
+			b = b[:(branch-1)*size]
+		}
+		if err := os.WriteFile(s.path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := walkFile(s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
+			t.Errorf("%s: %v", name, err)
+		}
+		s.readEverything(t)
+	}
+}
