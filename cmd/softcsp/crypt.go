@@ -99,10 +99,18 @@ func (x *crypting) run(c *client, t tok, h ck.SessionHandle) (err error) {
 	return c.app.write(x.out, func(w io.Writer) error { return c.stream(h, key, x, in, w) })
 }
 
-// write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output.
+// write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output. A device
+// or a pipe is written to as it is.
 func (a *app) write(name string, f func(io.Writer) error) (err error) {
 	if name == "-" {
 		return f(a.out)
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		special, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f(special), special.Close())
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".softcsp-*") // mode 0600
 	if err != nil {

@@ -141,15 +141,17 @@ const maxSecret = 1 << 16
 
 // line reads all there is, and takes one newline off its end.
 func line(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(b) > maxSecret {
+	b := make([]byte, maxSecret+1) // one that does not grow, and so leaves no copies behind
+	n, err := io.ReadFull(r, b)
+	switch {
+	case err == nil:
 		clear(b)
 		return nil, errors.New("that is too long for a PIN or password")
+	case err != io.EOF && err != io.ErrUnexpectedEOF:
+		clear(b)
+		return nil, err
 	}
-	b = bytes.TrimSuffix(b, []byte("\n"))
+	b = bytes.TrimSuffix(b[:n], []byte("\n"))
 	return bytes.TrimSuffix(b, []byte("\r")), nil
 }
 
