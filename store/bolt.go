@@ -151,8 +151,10 @@ func (b *boltFile) create(f func(tx) error) error {
 
 // build writes a file of generation gen beside the token's and returns its name.
 func (b *boltFile) build(gen uint64, f func(tx) error) (string, error) {
-	path := strings.TrimSuffix(b.sidecar, ".lock") + ".new" // the lock is ours, so what is there is of a process that died
-	temp, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	path := strings.TrimSuffix(b.sidecar, ".lock") + ".new"
+	// The lock is ours, so what is there is of a process that died. It may be the token by another name: create.
+	_ = os.Remove(path)
+	temp, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", fileError(path, err)
 	}

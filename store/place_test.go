@@ -111,22 +111,6 @@ func TestStrangers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newer := &stage{path: p.file(formatUUID(newUUID()) + suffix)}
-	if err := os.WriteFile(newer.path, clean, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	newer.edit(t, func(put func(bucket, []byte, []byte), get func(bucket, []byte) []byte) {
-		b := get(bHeader, keyStatic)
-		b[len(magic)+1]++
-		put(bHeader, keyStatic, b)
-	})
-	version2, err := os.ReadFile(newer.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(newer.path); err != nil {
-		t.Fatal(err)
-	}
 	for name, c := range map[string]struct {
 		content []byte
 		want    ck.RV
@@ -134,7 +118,7 @@ func TestStrangers(t *testing.T) {
 		"empty":     {nil, ck.CKR_TOKEN_NOT_RECOGNIZED},
 		"text":      {[]byte(strings.Repeat("no token at all\n", 4096)), ck.CKR_TOKEN_NOT_RECOGNIZED},
 		"renamed":   {clean, ck.CKR_TOKEN_NOT_RECOGNIZED},
-		"version 2": {version2, ck.CKR_TOKEN_NOT_RECOGNIZED},
+		"version 2": {version2(t, clean), ck.CKR_TOKEN_NOT_RECOGNIZED},
 		"cut":       {clean[:len(clean)/3], ck.CKR_DEVICE_ERROR},
 	} {
 		uuid := formatUUID(newUUID())
@@ -163,6 +147,45 @@ func TestStrangers(t *testing.T) {
 	}
 	if tokens, _, _ := p.List(); len(tokens) != 6 {
 		t.Errorf("List: %v", tokens)
+	}
+}
+
+// version2 returns a token file of the next format version.
+func version2(t *testing.T, clean []byte) []byte {
+	t.Helper()
+	s := &stage{path: t.TempDir() + "/newer"}
+	if err := os.WriteFile(s.path, clean, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.edit(t, func(put func(bucket, []byte, []byte), get func(bucket, []byte) []byte) {
+		b := get(bHeader, keyStatic)
+		b[len(magic)+1]++
+		put(bHeader, keyStatic, b)
+	})
+	b, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestLeftover holds that what a process left that died while it made the token does no harm: a second name of the token
+// itself, at the worst.
+func TestLeftover(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	a := private("a")
+	create(t, tok, k, a)
+	if err := os.Link(p.file(tok.uuid+suffix), p.file("."+tok.uuid+".new")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Format(tok.uuid, Format{SOPIN: soPIN, KDF: "test"}); !errors.Is(err, ErrExists) {
+		t.Errorf("Format answers %v", err)
+	}
+	got, err := tok.Get(k, a.ID)
+	wantRecord(t, got, err, a)
+	if tokens, _, err := p.List(); err != nil || len(tokens) != 1 {
+		t.Errorf("List: %v, %v", tokens, err)
 	}
 }
 

@@ -171,7 +171,15 @@ func TestTamperedObjects(t *testing.T) {
 		}
 		s.wantFound(t, name, about)
 	}
-	// The index is not looked at when a token is unlocked; Check does.
+}
+
+// TestTamperedIndex changes the index. It is not looked at when a token is unlocked; Check does.
+func TestTamperedIndex(t *testing.T) {
+	s := newStage(t)
+	clean, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, f := range map[string]func(key []byte) ([]byte, []byte){
 		"index entry deleted": func(key []byte) ([]byte, []byte) { return key, nil },
 		"index entry added":   func(key []byte) ([]byte, []byte) { return append(bytes.Repeat([]byte{3}, 16), key[16:]...), []byte{} },
@@ -186,7 +194,10 @@ func TestTamperedObjects(t *testing.T) {
 				key = []byte(k)
 			}
 		}
-		s.edit(t, func(p put, _ get) { k, v := f(key); p(bIndex, k, v) })
+		s.edit(t, func(put func(bucket, []byte, []byte), _ func(bucket, []byte) []byte) {
+			k, v := f(key)
+			put(bIndex, k, v)
+		})
 		s.wantFound(t, name, s.a.ID.String()[:28])
 	}
 }

@@ -39,13 +39,33 @@ func TestWalk(t *testing.T) {
 		return 0
 	}
 	branch, leaf, free := at(pageBranch), at(pageLeaf), at(pageFree)
-	put := func(n, offset int, v uint64) func([]byte) {
-		return func(b []byte) { binary.LittleEndian.PutUint64(b[n*size+offset:], v) }
-	}
 	if err := walkFile(s.path, true); err != nil {
 		t.Fatal(err)
 	}
-	for name, f := range map[string]func([]byte){
+	for name, f := range damages(clean, branch, leaf, free) {
+		b := bytes.Clone(clean)
+		if f != nil {
+			f(b)
+		} else {
+			b = b[:(branch-1)*size]
+		}
+		if err := os.WriteFile(s.path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := walkFile(s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
+			t.Errorf("%s: %v", name, err)
+		}
+		s.readEverything(t)
+	}
+}
+
+// damages are changes to the pages of the given numbers; nil cuts the file short.
+func damages(clean []byte, branch, leaf, free int) map[string]func([]byte) {
+	size := os.Getpagesize()
+	put := func(n, offset int, v uint64) func([]byte) {
+		return func(b []byte) { binary.LittleEndian.PutUint64(b[n*size+offset:], v) }
+	}
+	return map[string]func([]byte){
 		"a page is its own child":         put(branch, pageHead+8, uint64(branch)),
 		"a page has a child twice":        put(branch, pageHead+8, le(clean[branch*size+pageHead+elementHead+8:])),
 		"a child is out of bounds":        put(branch, pageHead+8, 1<<40),
@@ -63,19 +83,5 @@ func TestWalk(t *testing.T) {
 		"a branch page is a leaf":         func(b []byte) { b[branch*size+8] = pageLeaf },
 		"both meta pages are overwritten": func(b []byte) { b[pageHead+20] ^= 1; b[size+pageHead+20] ^= 1 },
 		"the file is cut short":           nil,
-	} {
-		b := bytes.Clone(clean)
-		if f != nil {
-			f(b)
-		} else {
-			b = b[:(branch-1)*size]
-		}
-		if err := os.WriteFile(s.path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := walkFile(s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
-			t.Errorf("%s: %v", name, err)
-		}
-		s.readEverything(t)
 	}
 }
