@@ -1,13 +1,13 @@
 package conformance
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
-
-// ours are the scripts that are about what only softcsp has, or promises.
-var ours = map[string]bool{}
 
 // TestScripts runs the scripts in testdata against the module, and against SoftHSM2 those that are not about softcsp's own.
 func TestScripts(t *testing.T) {
@@ -57,5 +57,32 @@ func p11(ts *testscript.TestScript, neg bool, args []string) {
 	s := ts.Value(scriptKey{}).(*Script)
 	if err := s.Do(args...); err != nil {
 		ts.Fatalf("%v", err)
+	}
+}
+
+// TestReasons wants a reason for each line that one of the modules does not run: a comment in the same paragraph that says what
+// SoftHSM2 does. So every disagreement is written down where it is.
+func TestReasons(t *testing.T) {
+	scripts, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(scripts) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, path := range scripts {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, n := false, 0
+		for line := range strings.Lines(string(text)) {
+			n++
+			switch {
+			case strings.TrimSpace(line) == "":
+				said = false
+			case strings.HasPrefix(line, "#"):
+				said = said || strings.Contains(line, "SoftHSM2")
+			case strings.HasPrefix(line, "[") && !said:
+				t.Errorf("%s:%d: %q is without a reason", path, n, strings.TrimSpace(line))
+			}
+		}
 	}
 }
