@@ -46,14 +46,14 @@ func (c *change) finish(ids []ID, next *roster) error {
 	r := &c.k.set
 	var old, fresh []item
 	for _, id := range ids {
-		if e, had := r.entries[id]; had {
+		if e, had := r.entries.get(id); had {
 			old = append(old, item{id, e})
 		}
 		if e, has := c.fresh[id]; has {
 			fresh = append(fresh, item{id, e})
 		}
 	}
-	s := state{epoch: r.epoch + 1, count: uint64(len(r.entries) - len(old) + len(fresh)), sum: r.sum}
+	s := state{epoch: r.epoch + 1, count: uint64(r.entries.len() - len(old) + len(fresh)), sum: r.sum}
 	c.k.tally(&s.sum, fresh, old, true)
 	if err := c.x.put(bHeader, keyState, c.k.sealState(c.x, &s)); err != nil {
 		return err
@@ -83,10 +83,10 @@ func (r *roster) adopt(next *roster, c *change) {
 	}
 	r.gen, r.epoch, r.sum, r.head = next.gen, next.epoch, next.sum, next.head
 	for id, e := range c.fresh {
-		r.entries[id] = e
+		r.entries.set(id, e)
 	}
 	for id := range c.gone {
-		delete(r.entries, id)
+		r.entries.drop(id)
 	}
 }
 
@@ -112,7 +112,7 @@ func (c *change) put(id ID, sealed []byte) error {
 
 // revision returns the revision of an object: CKR_OBJECT_HANDLE_INVALID where it is gone.
 func (c *change) revision(id ID) (uint64, error) {
-	e, ok := c.k.set.entries[id]
+	e, ok := c.k.set.entries.get(id)
 	if !ok || c.gone[id] {
 		return 0, ck.CKR_OBJECT_HANDLE_INVALID
 	}
@@ -123,7 +123,7 @@ func (c *change) revision(id ID) (uint64, error) {
 // that an object that was tampered with can be deleted.
 func (c *change) leave(id ID) error {
 	o, ok := parseBlob(c.x.get(bObjects, id[:]))
-	if ok && o.entry() == c.k.set.entries[id] {
+	if is, _ := c.k.set.entries.get(id); ok && o.entry() == is {
 		plain, err := c.k.unseal(id, &o)
 		locked.Free(plain)
 		if err == nil {

@@ -157,7 +157,7 @@ func (k *Keys) known(x tx, ids []ID) error {
 			return err
 		}
 		for _, id := range ids {
-			if _, ok := k.set.entries[id]; !ok {
+			if _, ok := k.set.entries.get(id); !ok {
 				return tampered("the index names object %s, which there is not", id)
 			}
 		}

@@ -24,7 +24,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 			return err
 		}
 		var there bool
-		is, there = entries[id]
+		is, there = entries.get(id)
 		if raw = slices.Clone(x.get(bObjects, id[:])); !there && raw == nil {
 			return ck.CKR_OBJECT_HANDLE_INVALID
 		} else if !there {
@@ -62,7 +62,7 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 }
 
 // trusted returns what there is to be, in x. It does not change while x lasts.
-func (k *Keys) trusted(x tx) (map[ID]entry, error) {
+func (k *Keys) trusted(x tx) (*roll, error) {
 	if err := k.trust(x); err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 				return tampered("an object has the damaged name %x", key)
 			}
 			id := ID(key)
-			is, there := entries[id]
+			is, there := entries.get(id)
 			if !there {
 				return tampered("object %s was added by something else than softcsp", id)
 			}
@@ -135,15 +135,15 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 			}
 			return f(r)
 		})
-		if err != nil || seen == len(entries) {
+		if err != nil || seen == entries.len() {
 			return err
 		}
-		for id := range entries {
+		for id := range entries.all() {
 			if x.get(bObjects, id[:]) == nil {
 				return tampered("object %s was deleted by something else than softcsp", id)
 			}
 		}
-		return tampered("%d objects, expected %d", seen, len(entries))
+		return tampered("%d objects, expected %d", seen, entries.len())
 	})
 }
 

@@ -17,7 +17,7 @@ type roster struct {
 	epoch   uint64 // how many commits changed the state
 	head    [sha256.Size]byte
 	sum     sum
-	entries map[ID]entry
+	entries *roll // nil where it knows nothing
 }
 
 // forget drops everything.
@@ -75,7 +75,7 @@ func (k *Keys) catchUp(x tx, s *state) bool {
 	}
 	var old, fresh []item
 	for _, id := range unique(ids) {
-		if e, had := r.entries[id]; had {
+		if e, had := r.entries.get(id); had {
 			old = append(old, item{id, e})
 		}
 		if e, has := parseEntry(x.get(bRoll, id[:])); has {
@@ -84,21 +84,16 @@ func (k *Keys) catchUp(x tx, s *state) bool {
 	}
 	now := r.sum
 	k.tally(&now, fresh, old, false)
-	if now.all != s.sum.all || uint64(len(r.entries)-len(old)+len(fresh)) != s.count {
+	if now.all != s.sum.all || uint64(r.entries.len()-len(old)+len(fresh)) != s.count {
 		return false
 	}
-	r.replace(old, fresh)
-	return true
-}
-
-// replace takes items from the roster, and adds others.
-func (r *roster) replace(old, fresh []item) {
 	for _, i := range old {
-		delete(r.entries, i.id)
+		r.entries.drop(i.id)
 	}
 	for _, i := range fresh {
-		r.entries[i.id] = i.entry
+		r.entries.set(i.id, i.entry)
 	}
+	return true
 }
 
 // takeStock reads the whole roll, and compares its sum with that of the state s.
@@ -120,8 +115,7 @@ func (k *Keys) takeStock(x tx, s *state) error {
 	if now.all != s.sum.all || uint64(len(items)) != s.count {
 		return k.accuse(items, s)
 	}
-	k.set.entries = make(map[ID]entry, len(items))
-	k.set.replace(nil, items)
+	k.set.entries = newRoll(items)
 	return nil
 }
 

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"bytes"
+	"iter"
+	"slices"
+)
+
+// A roll is what objects there are to be, in which state. What is read at a login stays in the order in which it is read,
+// that of the IDs; what changes from then on stands beside it. To fill a map with all of it would take as long as to
+// verify it. A nil roll knows nothing.
+type roll struct {
+	read    []item        // in the order of the IDs, each once
+	changed map[ID]*entry // nil for one that is gone
+	n       int
+}
+
+// newRoll returns a roll of items, which it keeps. A file that is damaged may have them in any order.
+func newRoll(items []item) *roll {
+	r := &roll{changed: make(map[ID]*entry)}
+	for n := 1; n < len(items); n++ {
+		if bytes.Compare(items[n-1].id[:], items[n].id[:]) >= 0 {
+			for _, i := range items {
+				r.set(i.id, i.entry)
+			}
+			return r
+		}
+	}
+	r.read, r.n = items, len(items)
+	return r
+}
+
+// len returns the number of entries.
+func (r *roll) len() int {
+	if r == nil {
+		return 0
+	}
+	return r.n
+}
+
+// get returns the entry of an ID.
+func (r *roll) get(id ID) (entry, bool) {
+	if r == nil {
+		return entry{}, false
+	}
+	if e, ok := r.changed[id]; ok {
+		if e == nil {
+			return entry{}, false
+		}
+		return *e, true
+	}
+	i, ok := slices.BinarySearchFunc(r.read, id, func(i item, id ID) int { return bytes.Compare(i.id[:], id[:]) })
+	if !ok {
+		return entry{}, false
+	}
+	return r.read[i].entry, true
+}
+
+// set gives an ID an entry.
+func (r *roll) set(id ID, e entry) {
+	if _, had := r.get(id); !had {
+		r.n++
+	}
+	r.changed[id] = &e
+}
+
+// drop takes the entry of an ID away.
+func (r *roll) drop(id ID) {
+	if _, had := r.get(id); had {
+		r.n--
+		r.changed[id] = nil
+	}
+}
+
+// all are the entries, in no order.
+func (r *roll) all() iter.Seq2[ID, entry] {
+	return func(yield func(ID, entry) bool) {
+		for _, i := range r.read {
+			if _, other := r.changed[i.id]; !other && !yield(i.id, i.entry) {
+				return
+			}
+		}
+		for id, e := range r.changed {
+			if e != nil && !yield(id, *e) {
+				return
+			}
+		}
+	}
+}
