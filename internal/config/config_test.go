@@ -5,8 +5,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -340,4 +343,39 @@ func FuzzFile(f *testing.F) {
 			t.Errorf("%q: %v", s, said)
 		}
 	})
+}
+
+// TestOutOfReach has the home directory of somebody else: what a web server's worker has, which root has started.
+func TestOutOfReach(t *testing.T) {
+	h := newHost(t)
+	closed := filepath.Join(h.dir, "closed")
+	h.file(t, "closed/softcsp/softcsp.toml", "kdf = 'sensitive'\n")
+	h.env["XDG_CONFIG_HOME"] = closed
+	h.world.systemFile = h.file(t, "etc.toml", "kdf = 'test'\n")
+	if err := os.Chmod(h.world.systemFile, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := h.load(""); err != nil || c.KDF != "sensitive" {
+		t.Fatalf("in reach: %+v, %v", c, err)
+	}
+	if err := os.Chmod(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(closed, 0o700)
+	if os.Getuid() == 0 { // permissions are for others: be one, in this thread
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		for d := h.dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+			if err := os.Chmod(d, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := unix.Setfsuid(65534); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Setfsuid(0)
+	}
+	if c, err := h.load(""); err != nil || c.KDF != "test" {
+		t.Errorf("out of reach: %+v, %v", c, err)
+	}
 }

@@ -122,7 +122,7 @@ func (w *world) configuration(c *Config, reserved string) (map[string]value, err
 	}
 	for _, file := range w.files() {
 		said, err := readFile(file)
-		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) || outOfReach(file) {
 			continue
 		}
 		if err != nil {
@@ -132,6 +132,13 @@ func (w *world) configuration(c *Config, reserved string) (map[string]value, err
 		return said, nil
 	}
 	return nil, nil
+}
+
+// outOfReach reports whether a file lies in a directory that is closed to the process: the home directory, say, of the user
+// that a server was before it became another.
+func outOfReach(file string) bool {
+	_, err := os.Stat(file)
+	return errors.Is(err, fs.ErrPermission)
 }
 
 // readNamed reads a file that somebody named, which must therefore be there.
