@@ -49,11 +49,16 @@ func (r *roll) get(id ID) (entry, bool) {
 		}
 		return *e, true
 	}
-	i, ok := slices.BinarySearchFunc(r.read, id, func(i item, id ID) int { return bytes.Compare(i.id[:], id[:]) })
+	i, ok := r.find(id)
 	if !ok {
 		return entry{}, false
 	}
 	return r.read[i].entry, true
+}
+
+// find looks for an ID in what was read.
+func (r *roll) find(id ID) (int, bool) {
+	return slices.BinarySearchFunc(r.read, id, func(i item, id ID) int { return bytes.Compare(i.id[:], id[:]) })
 }
 
 // set gives an ID an entry.
@@ -64,11 +69,17 @@ func (r *roll) set(id ID, e entry) {
 	r.changed[id] = &e
 }
 
-// drop takes the entry of an ID away.
+// drop takes the entry of an ID away. It notes so only where the ID was read: a process that creates and deletes for as long
+// as it lives remembers no more for it.
 func (r *roll) drop(id ID) {
-	if _, had := r.get(id); had {
-		r.n--
+	if _, had := r.get(id); !had {
+		return
+	}
+	r.n--
+	if _, read := r.find(id); read {
 		r.changed[id] = nil
+	} else {
+		delete(r.changed, id)
 	}
 }
 

@@ -51,3 +51,15 @@ func TestRoll(t *testing.T) {
 		}
 	}
 }
+
+// TestRollForgets holds that what was created and deleted leaves nothing.
+func TestRollForgets(t *testing.T) {
+	r := newRoll([]item{{id: ID{1}}})
+	for n := range byte(200) {
+		r.set(ID{2, n}, entry{rev: 1})
+		r.drop(ID{2, n})
+	}
+	if len(r.changed) != 0 || r.len() != 1 {
+		t.Errorf("%d changes are remembered, %d entries", len(r.changed), r.len())
+	}
+}
