@@ -43,6 +43,11 @@ func (t *Token) Check(k *Keys) ([]Fault, error) {
 // CheckPIN is Check with the keys that a PIN unlocks. It counts a try as Unlock does, and unlike Unlock goes on where the
 // file was tampered with.
 func (t *Token) CheckPIN(w Way, pin []byte) ([]Fault, error) {
+	// To count a try is to write, and bbolt writes over a damaged meta page.
+	before, err := t.Check(nil)
+	if err != nil {
+		return nil, err
+	}
 	a, master, err := t.enter(w, pin)
 	if err != nil {
 		return nil, err
@@ -52,7 +57,13 @@ func (t *Token) CheckPIN(w Way, pin []byte) ([]Fault, error) {
 		return nil, err
 	}
 	defer k.Wipe()
-	return t.Check(k)
+	faults, err := t.Check(k)
+	for _, f := range before {
+		if !slices.Contains(faults, f) {
+			faults = append(faults, f)
+		}
+	}
+	return faults, err
 }
 
 // A checker collects the faults of a token.

@@ -82,7 +82,7 @@ func (w *walker) walk() string {
 
 // meta finds the meta page that is in force.
 func (w *walker) meta() ([]byte, string) {
-	var best []byte
+	var best, other []byte
 	what := foreign
 	for n := range uint64(2) {
 		m := make([]byte, metaSize)
@@ -97,7 +97,9 @@ func (w *walker) meta() ([]byte, string) {
 		if h.Sum64() != le(m[metaSize-8:]) {
 			what = "its meta pages are damaged"
 		} else if best == nil || le(m[48:]) > le(best[48:]) {
-			best = m
+			best, other = m, best
+		} else {
+			other = m
 		}
 	}
 	if best == nil {
@@ -105,6 +107,11 @@ func (w *walker) meta() ([]byte, string) {
 	}
 	if uint64(binary.LittleEndian.Uint32(best[8:])) != w.pageSize {
 		return nil, "its pages are not this machine's"
+	}
+	// Each commit writes the meta page that the commit before did not. Where the two do not follow each other the last
+	// commits may be lost, or taken back. bbolt goes on with what there is.
+	if w.full && (other == nil || le(best[48:])-le(other[48:]) != 1) {
+		return nil, "one of its meta pages is damaged, or older than it should be"
 	}
 	return best, ""
 }

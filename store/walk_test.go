@@ -85,3 +85,42 @@ func damages(clean []byte, branch, leaf, free int) map[string]func([]byte) {
 		"the file is cut short":           nil,
 	}
 }
+
+// TestMetaPages puts back or damages one of the two meta pages. bbolt takes the file for what it was a commit before; a check
+// says so.
+func TestMetaPages(t *testing.T) {
+	s := newStage(t)
+	k := unlock(t, s.tok, SO, soPIN)
+	older, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 { // a file as it was one commit ago is sound: no file can say that it is not the newest
+		create(t, s.tok, k, private(fmt.Sprint(i)))
+	}
+	k.Wipe()
+	clean, err := os.ReadFile(s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := os.Getpagesize()
+	for n := range 2 {
+		back, damaged := bytes.Clone(clean), bytes.Clone(clean)
+		copy(back[n*size:(n+1)*size], older[n*size:])
+		damaged[n*size+pageHead+20] ^= 1
+		for name, b := range map[string][]byte{"put back": back, "damaged": damaged} {
+			if err := os.WriteFile(s.path, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := walkFile(s.path, false); err != nil {
+				t.Errorf("meta page %d %s, in use: %v", n, name, err)
+			}
+			if err := walkFile(s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
+				t.Errorf("meta page %d %s: %v", n, name, err)
+			}
+			if faults, err := s.tok.CheckPIN(SO, soPIN); err != nil || len(faults) == 0 {
+				t.Errorf("meta page %d %s: the check finds %v, %v", n, name, faults, err)
+			}
+		}
+	}
+}
