@@ -65,11 +65,10 @@ func tokenFile(t *testing.T, dir string) (name string, content []byte) {
 	return filepath.Base(files[0]), content
 }
 
-// use opens the token with a changed file, and uses every key that it offers. Whatever is refused is fine; a wrong result or
-// a crash is not. It reports whether everything was as it should be.
-func (tam *tampering) use(t *testing.T, what string, content []byte) {
+// copy puts the file into a place of its own.
+func (tam *tampering) copy(t *testing.T, content []byte) (dir string, env []string) {
 	t.Helper()
-	dir := t.TempDir()
+	dir = t.TempDir()
 	env, err := module.place(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +76,14 @@ func (tam *tampering) use(t *testing.T, what string, content []byte) {
 	if err := os.WriteFile(filepath.Join(dir, "tokens", tam.name), content, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return dir, env
+}
+
+// use opens the token with a changed file, and uses every key that it offers. Whatever is refused is fine; a wrong result or
+// a crash is not. Where anything was not as it should be softcsp token check, on a copy of its own, must find it.
+func (tam *tampering) use(t *testing.T, what string, content []byte) {
+	t.Helper()
+	_, env := tam.copy(t, content)
 	s := NewScript(func(string) (*Host, error) { return StartHost(driver, module.path, env...) })
 	seen, err := tam.useAll(s)
 	if errors.Is(err, errHost) || errors.Is(err, errWrong) {
@@ -87,6 +94,7 @@ func (tam *tampering) use(t *testing.T, what string, content []byte) {
 		t.Errorf("%s: at its end: %v", what, err)
 	}
 	complete := err == nil && seen == len(tam.ciphertext)
+	dir, env := tam.copy(t, content)
 	out, err := checkToken(t, dir, env)
 	if sound := err == nil; sound && !complete {
 		t.Errorf("%s: softcsp token check finds nothing wrong where %d of %d keys could be used:\n%s", what, seen, len(tam.ciphertext), out)
