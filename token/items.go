@@ -125,18 +125,33 @@ func opened(r store.Record) (*Object, error) {
 	return o, nil
 }
 
-// sync drops what other processes have changed since the table was last looked at.
+// sync drops what other processes have changed since the table was last looked at. It asks the store before it locks the
+// table, because who reads all objects has the file and waits for the table.
 func (t *objectTable) sync() error {
 	token, err := t.slot.store()
 	if err != nil {
 		return err
 	}
-	if token.Generation() == t.generation.Load() {
-		return nil
+	for {
+		since := t.generation.Load()
+		if token.Generation() == since {
+			return nil
+		}
+		ids, now, complete := token.Changed(since)
+		if t.follow(since, now, ids, complete) {
+			return nil
+		}
 	}
+}
+
+// follow drops the objects ids, or all where the answer is not complete, which have changed between two generations. It
+// reports false where another thread was faster.
+func (t *objectTable) follow(since, now uint64, ids []store.ID, complete bool) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	ids, now, complete := token.Changed(t.generation.Load())
+	if t.generation.Load() != since {
+		return false
+	}
 	t.epoch++
 	if complete {
 		for _, id := range ids {
@@ -150,7 +165,7 @@ func (t *objectTable) sync() error {
 		}
 	}
 	t.generation.Store(now)
-	return nil
+	return true
 }
 
 // swap puts another Object in the place of an item's.

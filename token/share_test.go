@@ -1,0 +1,87 @@
+package token
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// twoModules returns two modules over one token, as two processes are, and a session of the user's in each.
+func twoModules(t *testing.T) (m [2]*Module, s [2]ck.SessionHandle) {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range m {
+		m[i] = New()
+		must(t, m[i].Initialize(ck.InitArgs{Reserved: "tokendir='" + dir + "' kdf='test'"}))
+		t.Cleanup(func() { _ = m[i].Finalize() })
+	}
+	slot := lastSlot(t, m[0])
+	must(t, m[0].InitToken(slot, []byte(soPIN), []byte(pad("shared"))))
+	so := open(t, m[0], slot, true)
+	must(t, m[0].Login(so, ck.CKU_SO, []byte(soPIN)))
+	must(t, m[0].InitPIN(so, []byte(userPIN)))
+	must(t, m[0].CloseSession(so))
+	for i := range m {
+		s[i] = loggedIn(t, m[i], slot)
+	}
+	return m, s
+}
+
+// TestSearchBesideWriters searches everything and uses a key while this process and another one write: who reads all
+// objects holds the file, and wants the object table; who follows the other process wants both too.
+func TestSearchBesideWriters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes two seconds")
+	}
+	m, s := twoModules(t)
+	info, err := m[0].GetSessionInfo(s[0])
+	must(t, err)
+	k, err := m[0].CreateObject(s[0], aesTemplate(true, "used"))
+	must(t, err)
+	write := func(m *Module) func(ck.SessionHandle) error {
+		return func(s ck.SessionHandle) error {
+			k, err := m.CreateObject(s, aesTemplate(true, "written"))
+			if err != nil {
+				return err
+			}
+			return m.DestroyObject(s, k)
+		}
+	}
+	jobs := []struct {
+		m *Module
+		f func(ck.SessionHandle) error
+	}{
+		{m[1], write(m[1])}, {m[0], write(m[0])},
+		{m[0], func(s ck.SessionHandle) error {
+			if err := m[0].FindObjectsInit(s, nil); err != nil {
+				return err
+			}
+			return m[0].FindObjectsFinal(s)
+		}},
+		{m[0], func(s ck.SessionHandle) error {
+			_, err := read(m[0], s, k, ck.CKA_LABEL)
+			return err
+		}},
+	}
+	stop, done := time.Now().Add(2*time.Second), make(chan bool)
+	var wg sync.WaitGroup
+	for _, job := range jobs {
+		s := open(t, job.m, info.SlotID, true)
+		wg.Go(func() {
+			for time.Now().Before(stop) {
+				if err := job.f(s); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	go func() { wg.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		panic("calls wait for each other")
+	}
+}
