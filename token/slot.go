@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -333,18 +334,22 @@ func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
 		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, KDF: c.config.KDF, MaxTries: c.config.MaxTries,
 		Relaxed: c.config.Durability == "relaxed",
 	}
-	if token != nil {
-		if err := token.Reformat(f); err != nil {
+	if token == nil {
+		_, err := c.place.Format(s.uuid, f)
+		s.initialised()
+		if !errors.Is(err, store.ErrExists) {
+			return errors.Join(err, c.refresh())
+		}
+		// Another process has just made the token: it is initialised like any other.
+		if token, err = s.store(); err != nil {
 			return err
 		}
-		s.objects.forget(func(*item) bool { return true })
-		return nil
 	}
-	if _, err = c.place.Format(s.uuid, f); err != nil {
+	if err := token.Reformat(f); err != nil {
 		return err
 	}
-	s.initialised()
-	return c.refresh()
+	s.objects.forget(func(*item) bool { return true })
+	return nil
 }
 
 // checkPIN checks the length of a PIN that is to be set. nil is a NULL pointer, which asks for a protected
