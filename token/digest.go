@@ -18,12 +18,36 @@ type digestOperation struct {
 	hash     hash.Hash
 }
 
-// end ends a digest. What the hash has seen, a password perhaps, is overwritten.
+// end ends a digest. What the hash has seen last, a password perhaps, waits in its state for the rest of a block, and stays
+// there when the hash is reset: it is overwritten.
 func (d *digestOperation) end() {
 	if d.hash != nil {
-		d.hash.Reset()
+		overwrite(d.hash)
 	}
 	*d = digestOperation{}
+}
+
+// zeros are as long as the longest block of a hash.
+var zeros [256]byte
+
+// overwrite resets a hash, with the bytes of input that it holds back. Less than a block is held back: hence two parts.
+func overwrite(h hash.Hash) {
+	h.Reset()
+	n := h.BlockSize()
+	h.Write(zeros[:n-1])
+	h.Write(zeros[:1])
+	h.Reset()
+}
+
+// write adds data. The stack on which it is hashed is erased.
+func (d *digestOperation) write(data []byte) {
+	erasing.Do(func() { d.hash.Write(data) })
+}
+
+// value appends the hash value to b. What has been written stays in no copy of the hash's state.
+func (d *digestOperation) value(b []byte) (v []byte) {
+	erasing.Do(func() { v = d.hash.Sum(b) })
+	return v
 }
 
 // nteBadHashState is NTE_BAD_HASH_STATE, "hash not valid for use in specified state".
@@ -94,8 +118,8 @@ func (d *digestOperation) sum(data []byte, out *ck.Buffer) error {
 	if out.Query(size) {
 		return out.Fill(size, nil)
 	}
-	d.hash.Write(data)
-	d.hash.Sum(out.Data[:0])
+	d.write(data)
+	d.value(out.Data[:0])
 	out.N = uint(size)
 	d.end()
 	return nil
@@ -113,7 +137,7 @@ func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	d.parts = true
-	d.hash.Write(data)
+	d.write(data)
 	return nil
 }
 
@@ -140,7 +164,7 @@ func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	d.parts = true
-	erasing.Do(func() { d.hash.Write(o.key().Value) })
+	d.write(o.key().Value)
 	return nil
 }
 

@@ -227,7 +227,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	}
 	if row.FromDigest {
 		if s.digest.active {
-			d.base.Hash, d.base.Digest = s.digest.row, s.digest.hash.Sum(d.digest[:0])
+			d.base.Hash, d.base.Digest = s.digest.row, s.digest.value(d.digest[:0])
 		}
 		// What the caller's variable holds is a key only if the derivation says so: no key there is no error here.
 		if target, err = s.target(*key); err == nil {

@@ -1,0 +1,56 @@
+package token
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// dump prints what a value holds, and what that points to.
+func dump(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return ""
+		}
+		return dump(v.Elem())
+	case reflect.Struct:
+		var s strings.Builder
+		for i := range v.NumField() {
+			s.WriteString(dump(v.Field(i)))
+		}
+		return s.String()
+	}
+	return fmt.Sprintf("%v;", v)
+}
+
+// TestDigestForgets looks into the states of ended digests for what they were given, which is less than a block.
+func TestDigestForgets(t *testing.T) {
+	digests := 0
+	for _, typ := range mechanisms.Types() {
+		row := mechanisms.Lookup(typ)
+		if row.Digest == nil {
+			continue
+		}
+		digests++
+		state, err := row.Digest(&ck.Param{})
+		must(t, err)
+		d := digestOperation{active: true, row: row.Hash, hash: state}
+		d.write([]byte("password"))
+		const seen = "112 97 115 115 119 111 114 100"
+		if !strings.Contains(dump(reflect.ValueOf(state)), seen) {
+			t.Errorf("%v: the test cannot see into the state", typ)
+		}
+		d.end()
+		if strings.Contains(dump(reflect.ValueOf(state)), seen) {
+			t.Errorf("%v: the password is left", typ)
+		}
+	}
+	if digests == 0 {
+		t.Error("no digest")
+	}
+}
