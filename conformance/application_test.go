@@ -29,12 +29,7 @@ type application struct {
 // inGo runs f in a process of its own, which has the module's environment from the beginning and no other test's Go runtime.
 func inGo(t *testing.T, m target, f func(*application)) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("takes a process of its own")
-	}
-	if m.path == "" {
-		t.Fatal("this test compares with SoftHSM2: apt-get install softhsm2")
-	}
+	slow(t)
 	if os.Getenv("CONFORMANCE_ALONE") == t.Name() {
 		a := &application{Ctx: pkcs11.New(m.path), t: t}
 		if a.Ctx == nil {
@@ -119,7 +114,7 @@ func mech(m uint, p any) []*pkcs11.Mechanism {
 
 // TestApplication is a reasonable life of an application, with our module and with SoftHSM2.
 func TestApplication(t *testing.T) {
-	for _, m := range []target{module, softhsm} {
+	for _, m := range targets(t) {
 		t.Run(m.name, func(t *testing.T) {
 			inGo(t, m, func(a *application) {
 				a.begin(true)
@@ -321,9 +316,7 @@ func (a *application) cryptDeriveKey() {
 
 // TestGoroutines has sixteen goroutines at work, while the collectors of both Go runtimes run.
 func TestGoroutines(t *testing.T) {
-	if module.name != "softcsp" {
-		t.Skip("about our own library: two Go runtimes in one process")
-	}
+	only(t)
 	inGo(t, module, func(a *application) {
 		a.begin(true)
 		key := a.generate()

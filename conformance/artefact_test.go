@@ -33,9 +33,7 @@ func exported(t *testing.T, path string) (names []string, lib *elf.File) {
 
 // TestExports holds the library's symbols against the header: every function, and nothing else but those of the CryptoAPI.
 func TestExports(t *testing.T) {
-	if module.name != "softcsp" {
-		t.Skip("about our own library")
-	}
+	only(t)
 	h, err := readHeader(include)
 	if err != nil {
 		t.Fatal(err)
@@ -61,9 +59,7 @@ func TestExports(t *testing.T) {
 // TestNeeds holds what the library asks of the loader: libc alone, and never to be unloaded, because a Go runtime in it goes
 // on running.
 func TestNeeds(t *testing.T) {
-	if module.name != "softcsp" {
-		t.Skip("about our own library")
-	}
+	only(t)
 	_, lib := exported(t, module.path)
 	libs, err := lib.ImportedLibraries()
 	if err != nil {

@@ -84,6 +84,34 @@ func firstFile(paths ...string) string {
 	return ""
 }
 
+// targets are the modules that a comparison is between: the one to test, and SoftHSM2.
+func targets(t *testing.T) []target {
+	t.Helper()
+	if module.name == "softhsm" {
+		return []target{module}
+	}
+	if softhsm.path == "" {
+		t.Fatal("this test compares with SoftHSM2: apt-get install softhsm2")
+	}
+	return []target{module, softhsm}
+}
+
+// only skips a test of what no module promises but softcsp.
+func only(t *testing.T) {
+	t.Helper()
+	if module.name != "softcsp" {
+		t.Skipf("%s does not promise this", module.name)
+	}
+}
+
+// slow skips a test that takes seconds, with -short.
+func slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+}
+
 // need returns the path of a program that a test needs. Without it the test fails, and says what to install: a test that is
 // skipped in silence is taken for one that passed.
 func need(t *testing.T, program, install string) string {

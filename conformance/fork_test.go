@@ -11,12 +11,8 @@ import (
 // TestFork runs the C programs of fork/: hosts that fork in every way, while their threads are inside the library. Each prints
 // "ok". A Go runtime does not survive fork() by itself, so a child that hangs is what there is to find.
 func TestFork(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	if module.name != "softcsp" {
-		t.Skip("no other module promises this")
-	}
+	slow(t)
+	only(t)
 	sources, err := filepath.Glob("fork/*.c")
 	if err != nil || len(sources) == 0 {
 		t.Fatalf("no programs in fork: %v", err)

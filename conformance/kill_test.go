@@ -72,12 +72,8 @@ func (l *ledger) work(s *Script, prefix string) error {
 // TestKill kills two processes again and again while they make and destroy keys in one token: nothing that was acknowledged is
 // lost, nothing that was destroyed comes back, nothing half-written is there.
 func TestKill(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	if module.name != "softcsp" {
-		t.Skip("no other module promises this")
-	}
+	slow(t)
+	only(t)
 	dir := t.TempDir()
 	env, err := module.place(dir)
 	if err != nil {

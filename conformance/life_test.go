@@ -9,12 +9,8 @@ import (
 // TestLife runs life/life.c, in which the module's host behaves as hosts do: it exits and finalizes while threads are inside,
 // begins again, unloads. The busy ones depend on the moment, and are done several times.
 func TestLife(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	if module.name != "softcsp" {
-		t.Skip("no other module promises this")
-	}
+	slow(t)
+	only(t)
 	prog := program(t, "life/life.c")
 	for _, mode := range []struct {
 		name  string

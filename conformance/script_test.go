@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,14 +13,8 @@ import (
 
 // TestScripts runs the scripts in testdata against the module, and against SoftHSM2 those that are not about softcsp's own.
 func TestScripts(t *testing.T) {
-	t.Run(module.name, func(t *testing.T) { runScripts(t, module) })
-	if module.name == "softcsp" {
-		t.Run(softhsm.name, func(t *testing.T) {
-			if softhsm.path == "" {
-				t.Fatal("this test compares with SoftHSM2: apt-get install softhsm2")
-			}
-			runScripts(t, softhsm)
-		})
+	for _, m := range targets(t) {
+		t.Run(m.name, func(t *testing.T) { runScripts(t, m) })
 	}
 }
 
@@ -60,29 +56,61 @@ func p11(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// TestReasons wants a reason for each line that one of the modules does not run: a comment in the same paragraph that says what
-// SoftHSM2 does. So every disagreement is written down where it is.
-func TestReasons(t *testing.T) {
+var update = flag.Bool("update", false, "write disagreements.md")
+
+// TestDisagreements wants a reason for each line that one of the modules does not run: a comment in the same paragraph that
+// says what SoftHSM2 does. disagreements.md is the list of them.
+func TestDisagreements(t *testing.T) {
 	scripts, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("no scripts: %v", err)
 	}
+	list := new(strings.Builder)
+	list.WriteString("# Where SoftHSM2 and softcsp disagree\n\nWhat the scripts in testdata say of SoftHSM2 2.6.1 where they do not ask of it what the standard\nsays. `go test -run Disagreements -update` writes this list.\n")
 	for _, path := range scripts {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		said, n := false, 0
-		for line := range strings.Lines(string(text)) {
-			n++
-			switch {
-			case strings.TrimSpace(line) == "":
-				said = false
-			case strings.HasPrefix(line, "#"):
-				said = said || strings.Contains(line, "SoftHSM2")
-			case strings.HasPrefix(line, "[") && !said:
-				t.Errorf("%s:%d: %q is without a reason", path, n, strings.TrimSpace(line))
+		reasons := reasonsOf(t, path, string(text))
+		if len(reasons) > 0 {
+			fmt.Fprintf(list, "\n%s\n\n", filepath.Base(path))
+		}
+		for _, r := range reasons {
+			fmt.Fprintf(list, "- %s\n", r)
+		}
+	}
+	if *update {
+		if err := os.WriteFile("disagreements.md", []byte(list.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if have, err := os.ReadFile("disagreements.md"); err != nil || string(have) != list.String() {
+		t.Errorf("disagreements.md is not what the scripts say: go test ./conformance -run Disagreements -update (%v)", err)
+	}
+}
+
+// reasonsOf returns what the comments of a script say of SoftHSM2, after its name and a colon.
+func reasonsOf(t *testing.T, path, text string) (reasons []string) {
+	t.Helper()
+	for n, paragraph := range strings.Split(text, "\n\n") {
+		said, open := false, false
+		for line := range strings.Lines(paragraph) {
+			line = strings.TrimSpace(line)
+			if reason, ok := strings.CutPrefix(line, "# SoftHSM2: "); ok {
+				said, open = true, true
+				reasons = append(reasons, reason)
+				continue
+			}
+			if more, ok := strings.CutPrefix(line, "# "); ok && open {
+				reasons[len(reasons)-1] += " " + more
+				continue
+			}
+			open = false
+			if strings.HasPrefix(line, "[") && !said {
+				t.Errorf("%s, paragraph %d: %q is without a reason", path, n+1, line)
 			}
 		}
 	}
+	return reasons
 }

@@ -142,12 +142,8 @@ func (tam *tampering) useAll(s *Script) (seen int, err error) {
 
 // TestTamper changes a token's file in every way that needs no key, and uses it.
 func TestTamper(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
-	if module.name != "softcsp" {
-		t.Skip("no other module promises this")
-	}
+	slow(t)
+	only(t)
 	tam := newTampering(t)
 	t.Run("untouched", func(t *testing.T) { tam.use(t, "untouched", tam.new) })
 	t.Run("flip", func(t *testing.T) {
