@@ -56,5 +56,5 @@ func (k *Key) Prepared(id ck.MechanismType, make func(*Key) (any, error)) (any, 
 	}
 }
 
-// Forget drops the prepared forms.
-func (k *Key) Forget() { k.prepared.Store(nil) }
+// Forget drops the prepared forms, and reports whether there were any.
+func (k *Key) Forget() bool { return k.prepared.Swap(nil) != nil }

@@ -273,7 +273,15 @@ func (t *objectTable) dropLocked(i *item) {
 		own[i.owned], last.owned = last, i.owned
 		i.owner.owned = shrunk(own)
 	}
+	i.forget()
 	i.swap(nil)
+}
+
+// forget drops the prepared forms of a key, and sees to it that they are erased.
+func (i *item) forget() {
+	if o := i.object.Load(); o != nil && o.mech.Forget() {
+		i.table.slot.core.eraser.soon()
+	}
 }
 
 // shrunk cuts the last element off.
@@ -310,12 +318,15 @@ func (t *objectTable) forget(which func(*item) bool) {
 	}
 }
 
-// unload lets go of what was read of token objects. Their handles stay.
+// unload lets go of what was read of token objects, whose handles stay, and of the prepared forms of session keys.
 func (t *objectTable) unload() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.epoch++
 	for _, i := range t.token {
 		i.swap(nil)
+	}
+	for _, i := range t.session {
+		i.forget()
 	}
 }

@@ -1,8 +1,6 @@
 package token
 
 import (
-	"runtime"
-
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
 )
@@ -142,15 +140,10 @@ func (s *slot) logout(empty bool) bool {
 	s.objects.forget(func(i *item) bool { return i.private })
 	s.objects.unload()
 	keys.Wipe()
-	erase()
+	if !s.core.closing.Load() {
+		s.core.eraser.now()
+	}
 	return true
-}
-
-// erase has the collector erase what nothing refers to any more, prepared forms of keys among it. What lies in a pool is
-// given up by the first collection, and erased by the second.
-func erase() {
-	runtime.GC()
-	runtime.GC()
 }
 
 // InitPIN implements C_InitPIN, section 5.5.8.

@@ -52,6 +52,7 @@ type core struct {
 	objects  handles[ck.ObjectHandle, item, *item]
 
 	lastUnique atomic.Uint64
+	eraser     eraser
 
 	inside  atomic.Int64 // calls in progress
 	closing atomic.Bool
@@ -133,6 +134,7 @@ func (m *Module) Finalize() error {
 		c.closeSessions(s)
 	}
 	m.core.Store(nil)
+	c.eraser.now()
 	err := error(nil)
 	if c.place != m.memory {
 		err = c.place.Close()
