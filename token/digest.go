@@ -163,6 +163,9 @@ func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 	if o.missing {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
+	if err := o.atOnce(); err != nil {
+		return err
+	}
 	d.parts = true
 	d.write(o.key().Value)
 	return nil

@@ -87,7 +87,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key c
 	if err != nil {
 		return err
 	}
-	w, err := s.key(wrapping, row, ck.CKA_WRAP)
+	w, err := s.keyAtOnce(wrapping, row, ck.CKA_WRAP)
 	if err != nil {
 		return as(err, map[ck.RV]ck.RV{
 			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
@@ -108,11 +108,34 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key c
 	if err := w.allowsWrapping(target); err != nil {
 		return err
 	}
+	if err := target.atOnce(); err != nil {
+		return err
+	}
 	wrapped, err := row.Wrap(w.key(), &mech.Param, target.key().Value)
 	if err != nil {
 		return err
 	}
 	return out.Copy(wrapped)
+}
+
+// keyAtOnce finds a key for a function that does all in one call. The caller releases it.
+func (s *session) keyAtOnce(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (*Object, error) {
+	o, err := s.key(h, row, use)
+	if err == nil {
+		if err = o.atOnce(); err != nil {
+			o.release()
+		}
+	}
+	return o, err
+}
+
+// atOnce tells whether a key may be used by a function that does all in one call: between C_EncryptInit and C_Encrypt there
+// is an occasion to confirm CKA_ALWAYS_AUTHENTICATE, here there is none.
+func (o *Object) atOnce() error {
+	if o.flag(ck.CKA_ALWAYS_AUTHENTICATE) {
+		return wrong(ck.CKR_USER_NOT_LOGGED_IN, ck.CKA_ALWAYS_AUTHENTICATE)
+	}
+	return nil
 }
 
 // as gives an error that is one of the table's keys the value for it.
@@ -134,7 +157,7 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrapping ck
 	if err != nil {
 		return 0, err
 	}
-	u, err := s.key(unwrapping, row, ck.CKA_UNWRAP)
+	u, err := s.keyAtOnce(unwrapping, row, ck.CKA_UNWRAP)
 	if err != nil {
 		return 0, as(err, map[ck.RV]ck.RV{
 			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
@@ -268,7 +291,10 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		}
 		return object{}, err
 	}
-	if err := o.usable(row, ck.CKA_DERIVE); err != nil {
+	if err = o.usable(row, ck.CKA_DERIVE); err == nil && o.atOnce() != nil {
+		err = mechanisms.NTE_SILENT_CONTEXT
+	}
+	if err != nil {
 		o.release()
 		return object{}, err
 	}

@@ -95,6 +95,9 @@ func (s *session) confirm(pin []byte) error {
 	}
 	keys, err := token.Unlock(way, pin)
 	if err != nil {
+		if ck.Code(err) == ck.CKR_PIN_LOCKED {
+			s.slot.logout(false) // section 4.10 says so
+		}
 		return err
 	}
 	keys.Wipe()
@@ -131,14 +134,15 @@ func (s *slot) logout(empty bool) bool {
 	keys := s.keys
 	s.user, s.keys = nobody, nil
 	s.mu.Unlock()
+	// First the keys, then the operations: none begins with a key after it was its session's turn.
+	s.objects.forget(func(i *item) bool { return i.private })
+	s.objects.unload()
 	for _, ses := range s.open() {
 		ses.mu.Lock()
 		ses.cancel(allOperations)
 		ses.derived.wipe()
 		ses.mu.Unlock()
 	}
-	s.objects.forget(func(i *item) bool { return i.private })
-	s.objects.unload()
 	keys.Wipe()
 	if !s.core.closing.Load() {
 		s.core.eraser.now()
