@@ -137,7 +137,7 @@ type blockCipher struct {
 	// it may be the last.
 	buf [maxBlock]byte
 	n   int
-	// last is the last block of a padded decryption once Final has decrypted it.
+	// last is the last block of a padded decryption once Final has decrypted it: finished.
 	last     [maxBlock]byte
 	finished bool
 }
@@ -218,7 +218,7 @@ func (c *blockCipher) Update(dst, src []byte) (int, error) {
 	if c.n > 0 {
 		body = body[:out-c.size]
 		tail = head + len(body)
-		c.mode.CryptBlocks(dst[:c.size], c.buf[:c.size])
+		c.waited(dst[:c.size])
 		dst = dst[c.size:]
 	} else {
 		body = body[:out]
@@ -229,6 +229,17 @@ func (c *blockCipher) Update(dst, src []byte) (int, error) {
 		c.mode.CryptBlocks(dst, body)
 	}
 	return out, nil
+}
+
+// waited processes the block that waited for more input. Final has done so already where it was called too early.
+func (c *blockCipher) waited(dst []byte) {
+	if !c.finished {
+		c.mode.CryptBlocks(dst, c.buf[:c.size])
+		return
+	}
+	copy(dst, c.last[:c.size])
+	clear(c.last[:])
+	c.finished = false
 }
 
 func (c *blockCipher) FinalLen() int {

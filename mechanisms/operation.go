@@ -9,7 +9,7 @@ type Cipher interface {
 	WholeLen(n int) int
 	// Whole does the whole operation in one call and returns how many bytes it wrote to dst, which has WholeLen(len(src))
 	// bytes at least. Where WholeLen is not exact Whole can be called again: it leaves the Cipher as it was. So does Final
-	// where FinalLen is not exact. Elsewhere they end the operation.
+	// where FinalLen is not exact, and Update may follow it. Elsewhere they end the operation.
 	Whole(dst, src []byte) (int, error)
 	// UpdateLen returns exactly how many bytes Update writes for n more bytes of input.
 	UpdateLen(n int) int

@@ -75,18 +75,19 @@ func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer
 		op.end()
 		return err
 	}
-	return op.wholeShort(need, data, out)
+	return op.short(need, out, func(dst []byte) (int, error) { return op.cipher.Whole(dst, data) })
 }
 
-// wholeShort does an operation whose output is at most need bytes, and may be no longer than a buffer that is shorter.
-func (op *operation) wholeShort(need int, data []byte, out *ck.Buffer) error {
+// short does an operation whose output is at most need bytes, and may be no longer than a buffer that is shorter. If it
+// is, the operation goes on.
+func (op *operation) short(need int, out *ck.Buffer, produce func(dst []byte) (int, error)) error {
 	if c, ok := op.cipher.(mechanisms.Inexact); !ok || !c.Inexact() {
 		out.N = uint(need)
 		return ck.CKR_BUFFER_TOO_SMALL
 	}
 	scratch := make([]byte, need)
 	defer clear(scratch)
-	n, err := op.cipher.Whole(scratch, data)
+	n, err := produce(scratch)
 	if err == nil {
 		err = out.Copy(scratch[:n])
 	}
@@ -110,9 +111,6 @@ func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer)
 		return err
 	}
 	defer s.unlock()
-	if op.done {
-		return ck.CKR_OPERATION_NOT_INITIALIZED // C_EncryptFinal has been called, and waits for its buffer
-	}
 	err = out.Fill(op.cipher.UpdateLen(len(data)), func(dst []byte) (int, error) {
 		op.parts = true
 		return op.cipher.Update(dst, data)
@@ -141,34 +139,15 @@ func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
 	}
 	defer s.unlock()
 	need := op.cipher.FinalLen()
-	if !op.done && !out.Has {
+	if !out.Has {
 		out.N = uint(need)
 		return nil
 	}
-	if !op.done && len(out.Data) >= need {
+	if len(out.Data) >= need {
 		n, err := op.cipher.Final(out.Data)
 		out.N = uint(n)
 		op.end()
 		return err
 	}
-	return op.finalShort(need, out)
-}
-
-// finalShort ends an operation whose last output is at most need bytes, and may be no longer than a buffer that is shorter.
-// What was computed is kept for the next call.
-func (op *operation) finalShort(need int, out *ck.Buffer) error {
-	if !op.done {
-		last := make([]byte, need)
-		n, err := op.cipher.Final(last)
-		op.last = last[:n]
-		if err != nil {
-			return op.settle(err)
-		}
-		op.done = true
-	}
-	if !out.Has {
-		out.N = uint(len(op.last))
-		return nil
-	}
-	return op.settle(out.Copy(op.last))
+	return op.short(need, out, op.cipher.Final)
 }

@@ -33,15 +33,10 @@ type operation struct {
 	cipher  mechanisms.Cipher
 	signer  mechanisms.Signer
 	checker mechanisms.Verifier
-	last    []byte // the output of Final, computed and waiting for a buffer that can hold it
-	done    bool   // last holds the output
 }
 
 // end ends an operation.
-func (op *operation) end() {
-	clear(op.last)
-	*op = operation{}
-}
+func (op *operation) end() { *op = operation{} }
 
 // cancel ends the operations that the flags name. The session is locked.
 func (s *session) cancel(flags ck.Flags) {
