@@ -99,16 +99,16 @@ func (c *call) word(p, next param, w string) error {
 		return err
 	case resultRE.MatchString(w):
 		return c.output(counted, w)
-	case p.typ == "CK_MECHANISM_PTR":
-		return c.mechanism(w)
-	case p.typ == "CK_ATTRIBUTE_PTR":
-		return c.template(w)
-	case strings.HasPrefix(w, "@"):
+	case strings.HasPrefix(w, "@") && isBytes(c.v, w[1:]):
 		b, _, err := c.block(w[1:])
 		if err == nil {
 			c.arg(c.f.address(b))
 		}
 		return err
+	case p.typ == "CK_MECHANISM_PTR":
+		return c.mechanism(w)
+	case p.typ == "CK_ATTRIBUTE_PTR":
+		return c.template(w)
 	case strings.HasSuffix(w, "}"):
 		b, err := c.structure(w)
 		if err == nil {

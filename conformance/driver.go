@@ -18,7 +18,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -84,11 +83,9 @@ func StartHost(prog, module string, env ...string) (*Host, error) {
 	return h, err
 }
 
-// giveUp ends a host whose call does not return; SIGQUIT first, because a Go runtime in it then says where it stands.
+// giveUp ends a host whose call does not return.
 func (h *Host) giveUp() {
 	close(h.hung)
-	_ = h.cmd.Process.Signal(syscall.SIGQUIT)
-	time.Sleep(time.Second)
 	_ = h.cmd.Process.Kill()
 }
 
