@@ -80,6 +80,10 @@ func TestDisagreements(t *testing.T) {
 			fmt.Fprintf(list, "- %s\n", r)
 		}
 	}
+	list.WriteString("\nstates_test.go\n\n")
+	for _, r := range softHSMStates {
+		fmt.Fprintf(list, "- %s\n", r.reason)
+	}
 	if *update {
 		if err := os.WriteFile("disagreements.md", []byte(list.String()), 0o644); err != nil {
 			t.Fatal(err)
