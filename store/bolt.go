@@ -240,11 +240,8 @@ func (b *boltFile) inspect() (err error) {
 	if err := unix.Stat(b.path, &st); err != nil {
 		return fileError(b.path, err)
 	}
-	gen := uint64(0)
-	if w := b.word.Load(); w != nil {
-		gen = w.load() >> 1
-	}
-	if s := b.seen.Load(); s != nil && s.ino == st.Ino && st.Size >= s.size && (s.time == st.Mtim || s.gen != gen) {
+	w, s := b.word.Load(), b.seen.Load()
+	if s != nil && s.ino == st.Ino && st.Size >= s.size && (s.time == st.Mtim || w != nil && s.gen != w.load()>>1) {
 		return nil
 	}
 	return guard(b.path, func() error { return walkFile(b.path, false) })

@@ -1,7 +1,9 @@
 package store
 
 import (
-	"crypto/sha256"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/subtle"
 	"encoding/binary"
 	"math/bits"
 
@@ -11,7 +13,7 @@ import (
 )
 
 // The set of all objects is held together by a keyed multiset hash (MSet-Add-Hash of Clarke, Devadas, van Dijk, Gassend,
-// Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003): the sum modulo 2^256 of HMAC-SHA-256(id, revision, tag). It
+// Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003): the sum modulo 2^128 of AES-CMAC(id, revision, tag). It
 // costs the same to change whatever the number of objects. The sum must not be seen, or enough of them could be
 // combined to another's; it is sealed in the header's state, and the seal's tag authenticates the rest of the header.
 //
@@ -44,14 +46,14 @@ func parseEntry(b []byte) (e entry, ok bool) {
 
 // A sum is the multiset hash, least significant word first, and its part for each bit of the IDs.
 type sum struct {
-	all  [4]uint64
+	all  [2]uint64
 	bits [128]uint64
 }
 
-const sumSize = 8 * (4 + 128)
+const sumSize = 8 * (2 + 128)
 
 // An element is the value of one entry of one ID.
-type element [4]uint64
+type element [2]uint64
 
 // An item is one object in one state.
 type item struct {
@@ -63,34 +65,64 @@ type item struct {
 // caller runs inside use.
 func (k *Keys) tally(s *sum, plus, minus []item, marks bool) {
 	secret.Do(func() {
-		h := k.mac(counting)
-		var in [len(ID{}) + entrySize]byte
-		var out [sha256.Size]byte
-		measure := func(i *item) (v element) {
-			copy(in[:], i.id[:])
-			binary.BigEndian.PutUint64(in[len(i.id):], i.rev)
-			copy(in[len(i.id)+8:], i.tag[:])
-			h.Reset()
-			h.Write(in[:])
-			h.Sum(out[:0])
-			for n := range v {
-				v[n] = binary.LittleEndian.Uint64(out[8*n:])
-			}
-			return v
-		}
+		m := newMeter(k.key(counting))
 		for n := range plus {
-			v := measure(&plus[n])
+			v := m.measure(&plus[n])
 			if s.add(v); marks {
 				s.mark(plus[n].id, v, 1)
 			}
 		}
 		for n := range minus {
-			v := measure(&minus[n])
+			v := m.measure(&minus[n])
 			if s.sub(v); marks {
 				s.mark(minus[n].id, v, ^uint64(0))
 			}
 		}
 	})
+}
+
+// A meter computes elements: AES-256-CMAC (SP 800-38B) of ID, revision and tag, which is always two blocks and a half.
+type meter struct {
+	aes  cipher.Block
+	k2   [aes.BlockSize]byte // the subkey for messages that are no whole number of blocks: section 6.1
+	x, y [aes.BlockSize]byte
+}
+
+func newMeter(key []byte) *meter {
+	b, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // the key is 32 bytes long
+	}
+	m := &meter{aes: b}
+	b.Encrypt(m.k2[:], m.k2[:])
+	for range 2 {
+		hi, lo := binary.BigEndian.Uint64(m.k2[:8]), binary.BigEndian.Uint64(m.k2[8:])
+		const polynomial = 0x87
+		binary.BigEndian.PutUint64(m.k2[:8], hi<<1|lo>>63)
+		binary.BigEndian.PutUint64(m.k2[8:], lo<<1^polynomial*(hi>>63))
+	}
+	return m
+}
+
+// measure returns the element of an item.
+func (m *meter) measure(i *item) (v element) {
+	m.aes.Encrypt(m.x[:], i.id[:])
+	binary.BigEndian.PutUint64(m.y[:8], i.rev)
+	copy(m.y[8:], i.tag[:8])
+	m.chain()
+	m.y = m.k2
+	for n, b := range i.tag[8:] {
+		m.y[n] ^= b
+	}
+	m.y[8] ^= 0x80
+	m.chain()
+	return element{binary.LittleEndian.Uint64(m.x[:8]), binary.LittleEndian.Uint64(m.x[8:])}
+}
+
+// chain takes the next block, y.
+func (m *meter) chain() {
+	subtle.XORBytes(m.x[:], m.x[:], m.y[:])
+	m.aes.Encrypt(m.x[:], m.x[:])
 }
 
 // add adds an element to the total.
