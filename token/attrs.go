@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -31,6 +32,14 @@ func (o *Object) flag(t ck.AttributeType) bool {
 // sealed reports whether the secret values of the object may not be read: footnote 7.
 func (o *Object) sealed() bool {
 	return o.missing || o.flag(ck.CKA_SENSITIVE) || !o.flag(ck.CKA_EXTRACTABLE)
+}
+
+// unique returns CKA_UNIQUE_ID. It is made when it is asked for, which it seldom is.
+func (o *Object) unique() string {
+	if o.serial != 0 {
+		return fmt.Sprintf("%016x", o.serial)
+	}
+	return o.id.String()
 }
 
 // bytes returns the value of an attribute for the token's own use, whoever may read it; nil where it is absent or empty.
@@ -69,7 +78,7 @@ func (o *Object) value(i int, space *[ulongSize]byte) []byte {
 	case checkOf:
 		return o.checkValue()
 	case uniqueID:
-		return []byte(o.unique)
+		return []byte(o.unique())
 	case ulong:
 		if v := o.at(i); v != nil {
 			return v
@@ -204,7 +213,7 @@ func (o *Object) match(a ck.Attribute) bool {
 	case row.kind == templateA:
 		return sameTemplate(o.at(i), a.Value)
 	case row.kind == uniqueID:
-		return string(a.Value) == o.unique
+		return string(a.Value) == o.unique()
 	}
 	var space [ulongSize]byte
 	return bytes.Equal(o.value(i, &space), a.Value)

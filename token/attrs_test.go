@@ -11,7 +11,7 @@ import (
 
 func TestRead(t *testing.T) {
 	closed := derivedKey(t, ck.CKA_LABEL, "label", ck.CKA_WRAP_TEMPLATE, rows(ck.CKA_ID, "id", ck.CKA_TOKEN, true))
-	closed.unique = "0123"
+	closed.serial = 0x123
 	open := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)))
 	halves := []*Object{built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false))), built(t, creating(with(aesKey, ck.CKA_EXTRACTABLE, true)))}
 	des, cert := built(t, creating(desKey)), built(t, creating(certificateTemplate))
@@ -20,7 +20,7 @@ func TestRead(t *testing.T) {
 		t    ck.AttributeType
 		want any // the value, or the error
 	}{
-		{closed, ck.CKA_LABEL, "label"}, {closed, ck.CKA_ID, ""}, {closed, ck.CKA_UNIQUE_ID, "0123"},
+		{closed, ck.CKA_LABEL, "label"}, {closed, ck.CKA_ID, ""}, {closed, ck.CKA_UNIQUE_ID, "0000000000000123"},
 		{closed, ck.CKA_CLASS, ck.CKO_SECRET_KEY}, {closed, ck.CKA_KEY_TYPE, ck.CKK_AES}, {closed, ck.CKA_SENSITIVE, true}, {closed, ck.CKA_TOKEN, false},
 		{closed, ck.CKA_VALUE_LEN, 16}, {closed, ck.CKA_CHECK_VALUE, mechanisms.CheckValue(ck.CKK_AES, value16)},
 		{closed, ck.CKA_KEY_GEN_MECHANISM, ck.UnavailableInformation}, {closed, ck.CKA_ALLOWED_MECHANISMS, ""}, {closed, ck.CKA_START_DATE, ""},
@@ -85,7 +85,7 @@ func TestReadTemplate(t *testing.T) {
 
 func TestMatches(t *testing.T) {
 	o := derivedKey(t, ck.CKA_LABEL, "label")
-	o.unique = "0123"
+	o.serial = 0x123
 	open := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)))
 	for _, c := range []struct {
 		o    *Object
@@ -99,7 +99,7 @@ func TestMatches(t *testing.T) {
 		{o, rows(ck.CKA_CLASS, "x"), false},
 		{o, rows(ck.CKA_SENSITIVE, false), false},
 		{o, rows(ck.CKA_SENSITIVE, ""), false},
-		{o, rows(ck.CKA_UNIQUE_ID, "0123"), true},
+		{o, rows(ck.CKA_UNIQUE_ID, "0000000000000123"), true},
 		{o, rows(ck.CKA_UNIQUE_ID, "012"), false},
 		{o, rows(ck.CKA_MODULUS, ""), false},
 		{o, rows(ck.CKA_VALUE, value16), false},

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"encoding/hex"
 	"errors"
 	"hash/maphash"
 	"sync"
@@ -121,7 +120,7 @@ func opened(r store.Record) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.id, o.rev, o.unique = r.ID, r.Rev, hex.EncodeToString(r.ID[:])
+	o.id, o.rev = r.ID, r.Rev
 	return o, nil
 }
 

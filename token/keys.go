@@ -3,17 +3,11 @@ package token
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 )
-
-// unique returns a new CKA_UNIQUE_ID for a session object.
-func (c *core) unique() string {
-	return fmt.Sprintf("%016x", c.lastUnique.Add(1))
-}
 
 // keyHandle makes an unknown object handle an unknown key handle.
 func keyHandle(err error) error {

@@ -18,7 +18,7 @@ type Object struct {
 	// Filled in by the maker.
 	id     store.ID
 	rev    uint64
-	unique string // CKA_UNIQUE_ID
+	serial uint64 // CKA_UNIQUE_ID of a session object
 
 	table   *table
 	bits    uint64           // the booleans that are true, by row
@@ -208,7 +208,7 @@ func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
 
 // as gives an object the identity of another.
 func (o *Object) as(p *Object) *Object {
-	o.id, o.rev, o.unique = p.id, p.rev, p.unique
+	o.id, o.rev, o.serial = p.id, p.rev, p.serial
 	return o
 }
 

@@ -224,7 +224,7 @@ func TestChanged(t *testing.T) {
 		{"issuer", cert, rows(ck.CKA_ISSUER, "x"), false, ck.CKR_OK},
 		{"subject", cert, rows(ck.CKA_SUBJECT, "x"), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 	} {
-		c.o.unique, c.o.rev = "unique", 3
+		c.o.serial, c.o.rev = 77, 3
 		before, _ := encoded(c.o)
 		o, err := c.o.changed(c.template, c.so)
 		want(t, c.what, err, c.want)
@@ -234,7 +234,7 @@ func TestChanged(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if !o.matches(c.template) || o.unique != "unique" || o.rev != 3 {
+		if !o.matches(c.template) || o.serial != 77 || o.rev != 3 {
 			t.Errorf("%s: not as asked", c.what)
 		}
 		if len(c.template) > 0 {

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"encoding/hex"
 	"errors"
 
 	"github.com/softcsp/softcsp/ck"
@@ -52,7 +51,7 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 		return 0, err
 	}
 	if !o.isToken() {
-		o.unique = s.slot.core.unique()
+		o.serial = s.slot.core.lastUnique.Add(1)
 		return s.slot.objects.addSession(s, o)
 	}
 	return s.slot.keep(o, keys)
@@ -85,7 +84,7 @@ func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 		o.release()
 		return 0, err
 	}
-	o.id, o.rev, o.unique = r.ID, r.Rev, hex.EncodeToString(r.ID[:])
+	o.id, o.rev = r.ID, r.Rev
 	i, err := s.objects.itemOf(o)
 	if err != nil {
 		o.release()
