@@ -388,7 +388,7 @@ func (s *Script) login(w []string) error {
 // queue THREAD FUNCTION WORDS... queues a call for a thread.
 func (s *Script) enqueue(w []string) error {
 	if len(w) < 2 {
-		return errors.New("queue THREAD FUNCTION WORDS...")
+		return errors.New("queue needs a thread, a function and its words")
 	}
 	c, err := s.host.prepare(s.Vars, s.top, w[1], w[2:])
 	if err != nil {
