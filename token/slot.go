@@ -65,18 +65,27 @@ func (t *slots) all() []*slot {
 	return slices.Clone(t.list)
 }
 
-// refresh brings the slots up to date with the place where the tokens live.
+// refresh brings the slots up to date with the place where the tokens live. The sessions with a token that is gone end.
 func (c *core) refresh() error {
+	gone, err := c.relist()
+	for _, s := range gone {
+		c.closeSessions(s)
+	}
+	return err
+}
+
+// relist makes the list of slots anew where it is out of date, and returns the slots that are no more.
+func (c *core) relist() (gone []*slot, err error) {
 	t := &c.slots
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	stamp := c.place.Stamp()
 	if t.list != nil && stamp == t.stamp {
-		return nil
+		return nil, nil
 	}
 	tokens, next, err := c.place.List()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	known := make(map[string]*slot, len(t.list))
 	for _, s := range t.list {
@@ -96,9 +105,14 @@ func (c *core) refresh() error {
 		}
 		list, byID[s.id] = append(list, s), s
 	}
+	for _, s := range t.list {
+		if byID[s.id] != s {
+			gone = append(gone, s)
+		}
+	}
 	t.changed(list)
 	t.list, t.byID, t.stamp = list, byID, stamp
-	return nil
+	return gone, nil
 }
 
 // slotMask keeps slot numbers in 31 bits, so that a tool that holds them in an int can.
@@ -319,9 +333,6 @@ func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := checkPIN(pin); err != nil {
-		return err
-	}
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	s.mu.Lock()
@@ -329,6 +340,10 @@ func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
 	s.mu.Unlock()
 	if sessions > 0 {
 		return ck.CKR_SESSION_EXISTS
+	}
+	// Where there is a PIN already, one of a length that none has is simply wrong, and counted.
+	if err := checkPIN(pin); err != nil && (token == nil || err != ck.CKR_PIN_LEN_RANGE) {
+		return err
 	}
 	f := store.Format{
 		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, KDF: c.config.KDF, MaxTries: c.config.MaxTries,
