@@ -47,6 +47,10 @@ type Mechanism struct {
 	// CKR_TEMPLATE_INCOMPLETE.
 	Makes    ck.KeyType
 	Generate func(rand io.Reader, p *ck.Param, size uint) ([]byte, error)
+	// GeneratePair makes a key pair of the type Makes: what the mechanism contributes to the public and to the private key
+	// beside CKA_CLASS and CKA_KEY_TYPE. public is the caller's template for the public key, which has the parameters
+	// (CKA_MODULUS_BITS, CKA_EC_PARAMS and the like). The caller wipes the values of the private key.
+	GeneratePair func(rand io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error)
 }
 
 // table is every mechanism, by type. A family is in it by being named here.
@@ -108,6 +112,7 @@ func (m *Mechanism) flags() ck.Flags {
 		{m.Unwrap != nil, ck.CKF_UNWRAP},
 		{m.Derive != nil, ck.CKF_DERIVE},
 		{m.Generate != nil, ck.CKF_GENERATE},
+		{m.GeneratePair != nil, ck.CKF_GENERATE_KEY_PAIR},
 	} {
 		if column.has {
 			f |= column.flag
