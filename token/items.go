@@ -87,9 +87,7 @@ func (i *item) get() (*Object, error) {
 // read reads a token object from the store.
 func (i *item) read() error {
 	t := i.table
-	t.mu.Lock()
-	epoch := t.epoch
-	t.mu.Unlock()
+	epoch := t.now()
 	token, err := t.slot.store()
 	if err != nil {
 		return err
@@ -103,15 +101,10 @@ func (i *item) read() error {
 		return err
 	}
 	o, err := opened(r)
-	if err != nil {
-		return err
+	if err == nil && !t.keep(i, o, epoch) {
+		err = ck.CKR_OBJECT_HANDLE_INVALID
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.epoch != epoch || !i.object.CompareAndSwap(nil, o) {
-		o.release()
-	}
-	return nil
+	return err
 }
 
 // opened makes an Object of a record.
@@ -235,13 +228,16 @@ func (t *objectTable) known(id store.ID) *item {
 	return t.token[id]
 }
 
-// keep gives an item the Object o, whose reference it takes, unless it has one or the table has changed since epoch.
-func (t *objectTable) keep(i *item, o *Object, epoch uint64) {
+// keep gives an item the Object o, whose reference it takes, unless it has one or the table has changed since epoch. It
+// reports whether the item still has its handle: one without would keep the Object for ever.
+func (t *objectTable) keep(i *item, o *Object, epoch uint64) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.epoch != epoch || !i.object.CompareAndSwap(nil, o) {
+	there := t.token[i.id] == i
+	if !there || t.epoch != epoch || !i.object.CompareAndSwap(nil, o) {
 		o.release()
 	}
+	return there
 }
 
 func (t *objectTable) now() uint64 {
@@ -250,16 +246,16 @@ func (t *objectTable) now() uint64 {
 	return t.epoch
 }
 
-// drop takes the handle of an item away and lets go of its Object.
-func (t *objectTable) drop(i *item) {
+// drop takes the handle of an item away and lets go of its Object. It reports whether there was a handle.
+func (t *objectTable) drop(i *item) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.dropLocked(i)
+	return t.dropLocked(i)
 }
 
-func (t *objectTable) dropLocked(i *item) {
+func (t *objectTable) dropLocked(i *item) bool {
 	if !t.slot.core.objects.remove(i.handle) {
-		return
+		return false
 	}
 	if i.owner == nil {
 		delete(t.token, i.id)
@@ -274,6 +270,7 @@ func (t *objectTable) dropLocked(i *item) {
 	}
 	i.forget()
 	i.swap(nil)
+	return true
 }
 
 // forget drops the prepared forms of a key, and sees to it that they are erased.

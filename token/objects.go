@@ -139,7 +139,9 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 			return err
 		}
 	}
-	s.slot.objects.drop(i)
+	if !s.slot.objects.drop(i) && i.owner != nil {
+		return ck.CKR_OBJECT_HANDLE_INVALID // another thread was faster
+	}
 	return nil
 }
 

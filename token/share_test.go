@@ -2,6 +2,7 @@ package token
 
 import (
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,5 +84,46 @@ func TestSearchBesideWriters(t *testing.T) {
 	case <-done:
 	case <-time.After(20 * time.Second):
 		panic("calls wait for each other")
+	}
+}
+
+// TestDestroyOnce destroys one object from several threads: one of them does.
+func TestDestroyOnce(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	for range 200 {
+		k, err := m.CreateObject(s, aesTemplate(false, "k"))
+		must(t, err)
+		var done atomic.Int32
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				if m.DestroyObject(s, k) == nil {
+					done.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if n := done.Load(); n != 1 {
+			t.Fatalf("destroyed %d times", n)
+		}
+	}
+}
+
+// TestReadOfDropped reads a token object for a handle that another thread has taken away meanwhile: nothing is kept where
+// nobody would wipe it.
+func TestReadOfDropped(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	k, err := m.CreateObject(s, aesTemplate(true, "k"))
+	must(t, err)
+	i, err := m.core.Load().objects.get(k)
+	must(t, err)
+	i.table.unload()
+	i.table.drop(i)
+	_, err = i.get()
+	want(t, "read", err, ck.CKR_OBJECT_HANDLE_INVALID)
+	if i.object.Load() != nil {
+		t.Error("an object without a handle is kept")
 	}
 }
