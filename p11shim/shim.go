@@ -87,11 +87,16 @@ func logCall(log *slog.Logger, name string, err error) {
 }
 
 // panicked is what a call returns that panicked: the code that a conversion panicked with; CKR_ARGUMENTS_BAD for a fault in
-// memory, which can only be the caller's; CKR_GENERAL_ERROR for anything else.
+// memory, which can only be the caller's; CKR_GENERAL_ERROR for anything else. That the library is not initialised comes
+// before what is wrong with an argument (§5.1).
 func panicked(name string, p any) ck.RV {
 	if rv, ok := p.(ck.RV); ok {
-		if log := module.Log(); log != nil {
+		log := module.Log()
+		switch {
+		case log != nil:
 			logCall(log, name, rv)
+		case name != "C_Initialize":
+			rv = ck.CKR_CRYPTOKI_NOT_INITIALIZED
 		}
 		return rv
 	}

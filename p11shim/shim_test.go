@@ -32,6 +32,17 @@ func unmapped(t *testing.T) uintptr {
 }
 
 func TestCall(t *testing.T) {
+	bad := func(*frame) error { need(0); return nil }
+	if got := ck.RV(call("C_GetInfo", bad)); got != ck.CKR_CRYPTOKI_NOT_INITIALIZED {
+		t.Errorf("a bad argument before C_Initialize: %v", got)
+	}
+	if got := ck.RV(call("C_Initialize", bad)); got != ck.CKR_ARGUMENTS_BAD {
+		t.Errorf("a bad argument of C_Initialize: %v", got)
+	}
+	if err := module.Initialize(ck.InitArgs{Reserved: "store='memory'"}); err != nil {
+		t.Fatal(err)
+	}
+	defer module.Finalize()
 	nowhere := unmapped(t)
 	var nothing *ck.Buffer
 	for name, test := range map[string]struct {
