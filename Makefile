@@ -28,11 +28,13 @@ PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 
 build: build/libsoftcsp.so build/softcsp
 
-# Built aside and moved, so that nobody loads half a library.
+# Built aside and moved, so that nobody loads half a library. The Go runtime in it does not interrupt threads by signals: the
+# kernel would put their registers, with what of a key is in them, on a signal stack that nobody erases, and a host's system
+# calls would be interrupted.
 build/libsoftcsp.so: $(SOURCES)
 	@tools/setup.sh build
 	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
-	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags '-s -w -extldflags=-Wl,--version-script=$(CURDIR)/p11shim/exports.map' -o $$d/libsoftcsp.so ./p11shim && \
+	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags '-s -w -X runtime.godebugDefault=asyncpreemptoff=1 -extldflags=-Wl,--version-script=$(CURDIR)/p11shim/exports.map' -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 
 build/softcsp: $(SOURCES)
