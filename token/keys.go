@@ -7,6 +7,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/store"
 )
 
 // keyHandle makes an unknown object handle an unknown key handle.
@@ -212,7 +213,13 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 		return err
 	}
 	defer s.derived.wipe()
+	param, was := mech.Param, *key
 	err = s.derive(row, &mech.Param, base, template, key)
+	for errors.Is(err, store.ErrStale) { // somebody else has changed the key that is to be changed
+		s.derived.wipe()
+		mech.Param, *key = param, was
+		err = s.derive(row, &mech.Param, base, template, key)
+	}
 	s.device = deviceCode(err)
 	return err
 }

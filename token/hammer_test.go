@@ -1,0 +1,144 @@
+package token
+
+import (
+	"bytes"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// TestTwoBusyModules does everything at once in two modules over one token, and looks at what is left of it.
+func TestTwoBusyModules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	before, goroutines := locked.Usage().Live, runtime.NumGoroutine()
+	m, first := twoModules(t)
+	info, err := m[0].GetSessionInfo(first[0])
+	must(t, err)
+	stop := time.Now().Add(4 * time.Second)
+	var wg sync.WaitGroup
+	for n := range 8 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(1, uint64(n)))
+			for time.Now().Before(stop) {
+				busy(t, m[n%2], info.SlotID, r)
+			}
+		})
+	}
+	wg.Wait()
+	for i := range m {
+		must(t, m[i].Finalize())
+	}
+	if now := locked.Usage().Live; now != before {
+		t.Errorf("%d blocks of locked memory, %d before", now, before)
+	}
+	if now := runtime.NumGoroutine(); now > goroutines {
+		t.Errorf("%d goroutines, %d before", now, goroutines)
+	}
+}
+
+// A thread is one of several that use objects without asking the others.
+type thread struct {
+	t    *testing.T
+	m    *Module
+	s    ck.SessionHandle
+	r    *rand.Rand
+	keys []ck.ObjectHandle
+}
+
+// ok reports whether a call succeeded. What it answers otherwise must be what there is to be answered when other threads log
+// out and destroy.
+func (h *thread) ok(what string, err error) bool {
+	switch ck.Code(err) {
+	case ck.CKR_OK, ck.CKR_USER_NOT_LOGGED_IN, ck.CKR_OBJECT_HANDLE_INVALID, ck.CKR_KEY_HANDLE_INVALID, ck.CKR_USER_ALREADY_LOGGED_IN,
+		ck.CKR_OPERATION_NOT_INITIALIZED, ck.CKR_WRAPPING_KEY_HANDLE_INVALID:
+	default:
+		h.t.Error(what, err)
+	}
+	return err == nil
+}
+
+func (h *thread) key() ck.ObjectHandle { return h.keys[h.r.IntN(len(h.keys))] }
+
+// busy does one thing after another in a session.
+func busy(t *testing.T, m *Module, slot ck.SlotID, r *rand.Rand) {
+	s, err := m.OpenSession(slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	must(t, err)
+	h := &thread{t: t, m: m, s: s, r: r}
+	h.ok("login", m.Login(s, ck.CKU_USER, []byte(userPIN)))
+	for range 30 {
+		if len(h.keys) == 0 || r.IntN(4) == 0 {
+			k, err := m.CreateObject(s, aesTemplate(r.IntN(3) == 0, "busy", attr(ck.CKA_PRIVATE, r.IntN(2) == 0), attr(ck.CKA_WRAP, true),
+				attr(ck.CKA_EXTRACTABLE, true), attr(ck.CKA_DERIVE, true)))
+			if !h.ok("create", err) {
+				break
+			}
+			h.keys = append(h.keys, k)
+		}
+		h.act()
+	}
+	h.ok("close", m.CloseSession(s))
+}
+
+// act does one thing.
+func (h *thread) act() {
+	m, s, out := h.m, h.s, ck.Into(make([]byte, 64))
+	switch h.r.IntN(12) {
+	case 0:
+		if h.ok("init", m.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_AES_ECB}, h.key())) {
+			if h.ok("encrypt", m.Encrypt(s, make([]byte, 32), &out)) && !bytes.Equal(out.Data[:16], out.Data[16:32]) {
+				h.t.Error("encrypted wrong")
+			}
+		}
+	case 1:
+		h.ok("wrap", m.WrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, h.key(), h.key(), &out))
+	case 2:
+		h.ok("set", m.SetAttributeValue(s, h.key(), []ck.Attribute{attr(ck.CKA_ID, string(rune('a'+h.r.IntN(26))))}))
+	case 3:
+		_, err := m.CopyObject(s, h.key(), []ck.Attribute{attr(ck.CKA_TOKEN, false)})
+		h.ok("copy", err)
+	case 4:
+		mech := func(flags uint) *ck.Mechanism {
+			return deriveParam(0, mechanisms.CALG_SHA1, mechanisms.CALG_RC4, 128<<16|exportable|flags)
+		}
+		var k ck.ObjectHandle
+		if h.ok("derive", m.DeriveKey(s, mech(0), h.key(), nil, &k)) {
+			h.ok("update", m.DeriveKey(s, mech(mechanisms.CRYPT_UPDATE_KEY), h.key(), nil, &k))
+			h.ok("destroy derived", m.DestroyObject(s, k))
+		}
+	case 5, 6:
+		h.find()
+	case 7:
+		_, err := read(m, s, h.key(), ck.CKA_LABEL)
+		h.ok("read", err)
+	case 8, 9, 10:
+		h.ok("destroy", m.DestroyObject(s, h.key()))
+	case 11:
+		if h.r.IntN(5) == 0 {
+			h.ok("logout", m.Logout(s))
+		}
+	}
+}
+
+// find takes some objects of other threads over.
+func (h *thread) find() {
+	template := []ck.Attribute{attr(ck.CKA_LABEL, "busy")}
+	if h.r.IntN(2) == 0 {
+		template = nil
+	}
+	if !h.ok("find", h.m.FindObjectsInit(h.s, template)) {
+		return
+	}
+	list := make([]ck.ObjectHandle, 5)
+	n, err := h.m.FindObjects(h.s, list)
+	h.ok("found", err)
+	h.keys = append(h.keys, list[:n]...)
+	h.ok("find final", h.m.FindObjectsFinal(h.s))
+}
