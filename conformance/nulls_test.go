@@ -16,7 +16,7 @@ func TestNotInitialized(t *testing.T) {
 	s := module.script(t)
 	do(t, s, "let s 1", "let k 1", "let slot 0") // which also starts the host
 	for _, name := range slices.Sorted(maps.Keys(s.host.tables.funcs)) {
-		if slices.Contains(unready, name) {
+		if slices.Contains(unready, name) || module.name != "softcsp" && !exports(t, s, name) {
 			continue
 		}
 		rv, err := s.host.Call(s.Vars, name, wordsFor(s.host.tables.funcs[name], ^0, "1")...)
@@ -29,6 +29,16 @@ func TestNotInitialized(t *testing.T) {
 			t.Errorf("%s returned %s before C_Initialize", name, rv)
 		}
 	}
+}
+
+// exports reports whether a module that is not ours exports a function, which it need not do with those that came after 2.40.
+func exports(t *testing.T, s *Script, name string) bool {
+	t.Helper()
+	address, err := s.host.ask("symbol " + name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return address != "0"
 }
 
 // wordsFor makes the words of a call: each pointer is NULL or leads to a page of zeros, as its bit in mask says, and each
