@@ -22,12 +22,17 @@ if [ "${1:-build}" = test ]; then
 	need softhsm2 test -e /usr/lib/softhsm/libsofthsm2.so
 fi
 
+status=0
 if ! command -v go >/dev/null; then
 	echo "setup: there is no go command. Install Go 1.26 or later: https://go.dev/doc/install" >&2
-	exit 1
+	status=1
+elif ! said=$(cd "$(dirname "$0")/.." && go list -m 2>&1); then
+	printf '%s\n' "$said" >&2
+	echo "setup: $(GOEXPERIMENT='' go version) does not do. Install Go 1.26 or later: https://go.dev/doc/install" >&2
+	status=1
 fi
-[ -n "$missing" ] || exit 0
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+[ -n "$missing" ] || exit $status
+if [ $status != 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 	echo "setup: missing:$missing" >&2
 	echo "setup: install them as root: apt-get install$missing" >&2
 	exit 1
