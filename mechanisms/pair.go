@@ -1,0 +1,193 @@
+package mechanisms
+
+import (
+	"bytes"
+	"encoding/asn1"
+	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// Values reads the attributes of a key, nil for those that it does not have: Key.Attr, and what package token has of a
+// key that is being made. The values of a private key lie in the token's memory and are valid while the function that is
+// given them runs.
+type Values func(ck.AttributeType) []byte
+
+// A pairType is a row of the one table of types of key pairs: what its attributes have to be to each other, and how its
+// keys are written in the encodings of the world outside. Each family has its rows in its own file.
+type pairType struct {
+	Type ck.KeyType
+	// Complete functions check the attributes of a key and return what the token adds: of a public key that is not
+	// generated, CKA_MODULUS_BITS say, and of a private key that came without what follows from the rest. info is its
+	// SubjectPublicKeyInfo. They run inside secret.Do.
+	public  func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
+	private func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
+	// owns reports whether the algorithm of a PrivateKeyInfo is that of the type.
+	owns func(oid asn1.ObjectIdentifier) bool
+	// marshal makes the PrivateKeyInfo of a key, unmarshal the attributes of a key from one. They run inside secret.Do.
+	marshal   func(v Values) (*privateKeyInfo, error)
+	unmarshal func(p *privateKeyInfo) ([]ck.Attribute, error)
+}
+
+// pairTypes is the table.
+var pairTypes = []*pairType{&rsaPair}
+
+// findPairType returns the row of a type, nil if there is none.
+func findPairType(t ck.KeyType) *pairType {
+	for _, row := range pairTypes {
+		if row.Type == t {
+			return row
+		}
+	}
+	return nil
+}
+
+// PairTypes returns the types of key pairs.
+func PairTypes() (all []ck.KeyType) {
+	for _, row := range pairTypes {
+		all = append(all, row.Type)
+	}
+	return all
+}
+
+// Complete checks the attributes of a public or private key, from whatever source, and returns those that the token
+// computes: CKA_PUBLIC_KEY_INFO, the DER encoding of the SubjectPublicKeyInfo, and what the type of key has beside. What
+// the attributes say already is among them, so that the caller can compare. A bad value is CKR_ATTRIBUTE_VALUE_INVALID,
+// CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED or CKR_PUBLIC_KEY_INVALID; a type that is none of key pairs
+// CKR_TEMPLATE_INCONSISTENT. The caller wipes the values of a private key.
+func Complete(class ck.ObjectClass, t ck.KeyType, v Values) (added []ck.Attribute, err error) {
+	row := findPairType(t)
+	if row == nil {
+		return nil, ck.CKR_TEMPLATE_INCONSISTENT
+	}
+	complete := row.public
+	if class == ck.CKO_PRIVATE_KEY {
+		complete = row.private
+	}
+	secret.Do(func() {
+		var info *publicKeyInfo
+		if added, info, err = complete(v); err != nil {
+			return
+		}
+		var spki []byte
+		if spki, err = info.marshal(); err == nil {
+			added = append(added, ck.Attribute{Type: ck.CKA_PUBLIC_KEY_INFO, Value: spki})
+		}
+	})
+	return added, err
+}
+
+// MarshalPrivate returns the value of a private key as C_WrapKey encrypts it: the DER encoding of a PKCS #8
+// PrivateKeyInfo (section 6.7). The caller wipes it.
+func MarshalPrivate(k *Key) (value []byte, err error) {
+	row := findPairType(k.Type)
+	if row == nil {
+		return nil, ck.CKR_KEY_NOT_WRAPPABLE
+	}
+	secret.Do(func() {
+		var p *privateKeyInfo
+		if p, err = row.marshal(k.Attr); err == nil {
+			value, err = p.marshal()
+			clear(p.key)
+		}
+	})
+	return value, err
+}
+
+// UnmarshalPrivate returns the attributes of a private key of type t that C_UnwrapKey has decrypted, beside CKA_CLASS and
+// CKA_KEY_TYPE. Zeros may follow the encoding, from a mode that needs whole blocks. What is no key of the type is
+// CKR_WRAPPED_KEY_INVALID, whatever is wrong with it. The caller wipes the values.
+func UnmarshalPrivate(t ck.KeyType, value []byte) (attrs []ck.Attribute, err error) {
+	row := findPairType(t)
+	if row == nil {
+		return nil, ck.CKR_TEMPLATE_INCONSISTENT
+	}
+	secret.Do(func() {
+		var p *privateKeyInfo
+		if p, err = parsePrivateKeyInfo(value); err == nil && !row.owns(p.oid) {
+			err = fmt.Errorf("algorithm %v", p.oid)
+		}
+		if err == nil {
+			attrs, err = row.unmarshal(p)
+		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ck.CKR_WRAPPED_KEY_INVALID, err)
+	}
+	return attrs, nil
+}
+
+// A publicKeyInfo is a SubjectPublicKeyInfo (RFC 5280, section 4.1).
+type publicKeyInfo struct {
+	oid    asn1.ObjectIdentifier
+	params []byte // DER, nil where there are none
+	key    []byte // what the bit string has
+}
+
+func (i *publicKeyInfo) marshal() ([]byte, error) {
+	var b cryptobyte.Builder
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		addAlgorithm(b, i.oid, i.params)
+		b.AddASN1BitString(i.key)
+	})
+	return b.Bytes()
+}
+
+// A privateKeyInfo is a PrivateKeyInfo (RFC 5208) or a OneAsymmetricKey (RFC 5958) without what that has beside.
+type privateKeyInfo struct {
+	oid    asn1.ObjectIdentifier
+	params []byte // DER, nil where there are none
+	key    []byte // what the octet string has
+}
+
+func (p *privateKeyInfo) marshal() ([]byte, error) {
+	// The room is more than what stands around the key, so that the builder does not leave a copy when it grows.
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(p.key)+len(p.params)+64))
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Uint64(0)
+		addAlgorithm(b, p.oid, p.params)
+		b.AddASN1OctetString(p.key)
+	})
+	return b.Bytes()
+}
+
+func addAlgorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, params []byte) {
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oid)
+		b.AddBytes(params)
+	})
+}
+
+// errNotKey is the error of what is no encoding of a key.
+var errNotKey = fmt.Errorf("no encoding of a key")
+
+// parsePrivateKeyInfo reads a PrivateKeyInfo. The attributes and the public key that may follow the key are not looked
+// at. The fields are parts of value.
+func parsePrivateKeyInfo(value []byte) (*privateKeyInfo, error) {
+	input := cryptobyte.String(value)
+	var body, algorithm, key cryptobyte.String
+	var version uint
+	p := new(privateKeyInfo)
+	if !input.ReadASN1(&body, der.SEQUENCE) || len(bytes.Trim(input, "\x00")) != 0 ||
+		!body.ReadASN1Integer(&version) || version > 1 ||
+		!body.ReadASN1(&algorithm, der.SEQUENCE) || !algorithm.ReadASN1ObjectIdentifier(&p.oid) ||
+		!body.ReadASN1(&key, der.OCTET_STRING) {
+		return nil, errNotKey
+	}
+	p.params, p.key = algorithm, key
+	return p, nil
+}
+
+// find returns the value of an attribute in a list, nil without one.
+func find(attrs []ck.Attribute, t ck.AttributeType) []byte {
+	for _, a := range attrs {
+		if a.Type == t {
+			return a.Value
+		}
+	}
+	return nil
+}

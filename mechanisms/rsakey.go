@@ -1,0 +1,312 @@
+package mechanisms
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// Lengths of moduli, in bits. crypto/rsa has no shorter ones.
+const (
+	minRSA = 1024
+	maxRSA = 16384
+)
+
+var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+
+// rsaPair are RSA keys, section 6.1 of PKCS #11.
+var rsaPair = pairType{
+	Type: ck.CKK_RSA,
+	public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
+		pub, err := rsaPublicOf(v)
+		if err != nil {
+			return nil, nil, err
+		}
+		bits := ck.Attribute{Type: ck.CKA_MODULUS_BITS, Value: ck.UlongValue(uint(pub.N.BitLen()))}
+		return []ck.Attribute{bits}, rsaInfo(pub), nil
+	},
+	private: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
+		priv, err := rsaPrivateOf(v)
+		if err != nil {
+			return nil, nil, err
+		}
+		return rsaRest(priv, v), rsaInfo(&priv.PublicKey), nil
+	},
+	owns:      oidRSA.Equal,
+	marshal:   rsaMarshal,
+	unmarshal: rsaUnmarshal,
+}
+
+// rsaInfo makes the SubjectPublicKeyInfo of RFC 3279, section 2.3.1.
+func rsaInfo(pub *rsa.PublicKey) *publicKeyInfo {
+	var b cryptobyte.Builder
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1BigInt(pub.N)
+		b.AddASN1Int64(int64(pub.E))
+	})
+	return &publicKeyInfo{oidRSA, asn1.NullBytes, b.BytesOrPanic()}
+}
+
+// rsaPublicOf reads the public half of a key.
+func rsaPublicOf(v Values) (*rsa.PublicKey, error) {
+	n := new(big.Int).SetBytes(v(ck.CKA_MODULUS))
+	if bits := n.BitLen(); bits < minRSA || bits > maxRSA || n.Bit(0) == 0 {
+		return nil, fmt.Errorf("%w: %v of %d bits", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_MODULUS, bits)
+	}
+	e, err := rsaExponent(v(ck.CKA_PUBLIC_EXPONENT))
+	if err != nil {
+		return nil, err
+	}
+	return &rsa.PublicKey{N: n, E: e}, nil
+}
+
+// rsaExponent reads a public exponent: odd, and between 3 and 2^31, as crypto/rsa wants it.
+func rsaExponent(value []byte) (int, error) {
+	e := new(big.Int).SetBytes(value)
+	if e.BitLen() < 2 || e.BitLen() > 31 || e.Bit(0) == 0 {
+		return 0, fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_PUBLIC_EXPONENT)
+	}
+	return int(e.Int64()), nil
+}
+
+// rsaPrivateOf reads a private key. It has at least a modulus and a private exponent, and the public exponent or the
+// primes, from which that follows.
+func rsaPrivateOf(v Values) (*rsa.PrivateKey, error) {
+	number := func(t ck.AttributeType) *big.Int { return new(big.Int).SetBytes(v(t)) }
+	d, p, q := number(ck.CKA_PRIVATE_EXPONENT), number(ck.CKA_PRIME_1), number(ck.CKA_PRIME_2)
+	primes := p.Sign() != 0 && q.Sign() != 0
+	get := v
+	if len(v(ck.CKA_PUBLIC_EXPONENT)) == 0 {
+		if !primes {
+			return nil, fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_PUBLIC_EXPONENT)
+		}
+		e := publicExponent(d, p, q)
+		get = func(t ck.AttributeType) []byte {
+			if t == ck.CKA_PUBLIC_EXPONENT {
+				return e
+			}
+			return v(t)
+		}
+	}
+	pub, err := rsaPublicOf(get)
+	if err != nil {
+		return nil, err
+	}
+	priv := &rsa.PrivateKey{PublicKey: *pub, D: d}
+	if primes {
+		priv.Primes = []*big.Int{p, q}
+	}
+	if primes {
+		// The primes are checked against the rest.
+		err = priv.Validate()
+	} else if d.Cmp(pub.N) >= 0 || d.BitLen() < 2 || !matchesPublic(priv) {
+		err = errNotKey
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: not an RSA key", ck.CKR_ATTRIBUTE_VALUE_INVALID)
+	}
+	priv.Precompute()
+	if err := rsaAgrees(priv, v); err != nil {
+		return nil, err
+	}
+	return priv, nil
+}
+
+// publicExponent computes e from d and the primes, nil where there is none.
+func publicExponent(d, p, q *big.Int) []byte {
+	one := big.NewInt(1)
+	phi := new(big.Int).Mul(new(big.Int).Sub(p, one), new(big.Int).Sub(q, one))
+	e := new(big.Int).ModInverse(d, phi)
+	if e == nil {
+		return nil
+	}
+	// d may be inverse modulo the least common multiple alone: then so is e.
+	lambda := phi.Div(phi, new(big.Int).GCD(nil, nil, new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)))
+	return e.Mod(e, lambda).Bytes()
+}
+
+// matchesPublic tells whether the private exponent undoes the public one.
+func matchesPublic(k *rsa.PrivateKey) bool {
+	m := big.NewInt(0x5c)
+	c := new(big.Int).Exp(m, big.NewInt(int64(k.E)), k.N)
+	return c.Exp(c, k.D, k.N).Cmp(m) == 0
+}
+
+// rsaAgrees compares the exponents and the coefficient that somebody gave with those that follow from the primes.
+func rsaAgrees(k *rsa.PrivateKey, v Values) error {
+	for t, want := range map[ck.AttributeType]*big.Int{
+		ck.CKA_EXPONENT_1: k.Precomputed.Dp, ck.CKA_EXPONENT_2: k.Precomputed.Dq, ck.CKA_COEFFICIENT: k.Precomputed.Qinv,
+	} {
+		given := v(t)
+		if len(given) != 0 && want != nil && new(big.Int).SetBytes(given).Cmp(want) != 0 {
+			return fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, t)
+		}
+	}
+	return nil
+}
+
+// rsaRest returns the attributes of a private key that v does not have.
+func rsaRest(k *rsa.PrivateKey, v Values) (added []ck.Attribute) {
+	for _, a := range rsaPrivateAttributes(k) {
+		if len(v(a.Type)) == 0 && len(a.Value) != 0 {
+			added = append(added, a)
+		}
+	}
+	return added
+}
+
+// rsaPrivateAttributes are all attributes of a private key.
+func rsaPrivateAttributes(k *rsa.PrivateKey) []ck.Attribute {
+	attrs := []ck.Attribute{
+		{Type: ck.CKA_MODULUS, Value: k.N.Bytes()},
+		{Type: ck.CKA_PUBLIC_EXPONENT, Value: big.NewInt(int64(k.E)).Bytes()},
+		{Type: ck.CKA_PRIVATE_EXPONENT, Value: k.D.Bytes()},
+	}
+	if len(k.Primes) == 2 {
+		attrs = append(attrs,
+			ck.Attribute{Type: ck.CKA_PRIME_1, Value: k.Primes[0].Bytes()}, ck.Attribute{Type: ck.CKA_PRIME_2, Value: k.Primes[1].Bytes()},
+			ck.Attribute{Type: ck.CKA_EXPONENT_1, Value: k.Precomputed.Dp.Bytes()}, ck.Attribute{Type: ck.CKA_EXPONENT_2, Value: k.Precomputed.Dq.Bytes()},
+			ck.Attribute{Type: ck.CKA_COEFFICIENT, Value: k.Precomputed.Qinv.Bytes()})
+	}
+	return attrs
+}
+
+// rsaParts are the numbers of an RSAPrivateKey (RFC 8017, appendix A.1.2) after its version, in order.
+var rsaParts = [...]ck.AttributeType{
+	ck.CKA_MODULUS, ck.CKA_PUBLIC_EXPONENT, ck.CKA_PRIVATE_EXPONENT, ck.CKA_PRIME_1, ck.CKA_PRIME_2,
+	ck.CKA_EXPONENT_1, ck.CKA_EXPONENT_2, ck.CKA_COEFFICIENT,
+}
+
+// rsaMarshal makes a PrivateKeyInfo. A key whose primes nobody knows has none.
+func rsaMarshal(v Values) (*privateKeyInfo, error) {
+	room := 64
+	for _, t := range rsaParts {
+		n := len(v(t))
+		if n == 0 {
+			return nil, fmt.Errorf("%w: no %v", ck.CKR_KEY_NOT_WRAPPABLE, t)
+		}
+		room += n + 8
+	}
+	b := cryptobyte.NewBuilder(make([]byte, 0, room))
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Uint64(0)
+		for _, t := range rsaParts {
+			b.AddASN1BigInt(new(big.Int).SetBytes(v(t)))
+		}
+	})
+	key, err := b.Bytes()
+	return &privateKeyInfo{oidRSA, asn1.NullBytes, key}, err
+}
+
+func rsaUnmarshal(p *privateKeyInfo) ([]ck.Attribute, error) {
+	input := cryptobyte.String(p.key)
+	var body cryptobyte.String
+	var version uint
+	if !input.ReadASN1(&body, der.SEQUENCE) || !input.Empty() || !body.ReadASN1Integer(&version) || version != 0 {
+		return nil, errNotKey
+	}
+	var attrs []ck.Attribute
+	for _, t := range rsaParts {
+		n := new(big.Int)
+		if !body.ReadASN1Integer(n) || n.Sign() <= 0 {
+			return nil, errNotKey
+		}
+		attrs = append(attrs, ck.Attribute{Type: t, Value: n.Bytes()})
+	}
+	if !body.Empty() {
+		return nil, errNotKey
+	}
+	return attrs, nil
+}
+
+// rsaGenerate makes a key pair: section 6.1.4. X9.31 asks the same of the numbers.
+func rsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error) {
+	if err := p.None(); err != nil {
+		return nil, nil, err
+	}
+	value := find(public, ck.CKA_MODULUS_BITS)
+	if value == nil {
+		return nil, nil, fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_MODULUS_BITS)
+	}
+	bits, err := ck.Ulong(value)
+	if err != nil {
+		return nil, nil, err
+	}
+	if bits < minRSA || bits > maxRSA {
+		return nil, nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	e := 65537
+	if value := find(public, ck.CKA_PUBLIC_EXPONENT); value != nil {
+		if e, err = rsaExponent(value); err != nil {
+			return nil, nil, err
+		}
+	}
+	secret.Do(func() {
+		var key *rsa.PrivateKey
+		if key, err = rsaNewKey(random, int(bits), e); err != nil {
+			err = errors.Join(ck.CKR_DEVICE_ERROR, err)
+			return
+		}
+		priv = rsaPrivateAttributes(key)
+		pub = []ck.Attribute{{Type: ck.CKA_MODULUS, Value: key.N.Bytes()}, {Type: ck.CKA_PUBLIC_EXPONENT, Value: priv[1].Value}}
+	})
+	return pub, priv, err
+}
+
+// rsaNewKey makes a key with any public exponent. crypto/rsa makes keys with 65537 alone.
+func rsaNewKey(random io.Reader, bits, e int) (*rsa.PrivateKey, error) {
+	if e == 65537 {
+		return rsa.GenerateKey(random, bits)
+	}
+	one := big.NewInt(1)
+	prime := func(bits int) (*big.Int, error) {
+		for {
+			p, err := rand.Prime(random, bits)
+			if err != nil {
+				return nil, err
+			}
+			if new(big.Int).GCD(nil, nil, new(big.Int).Sub(p, one), big.NewInt(int64(e))).Cmp(one) == 0 {
+				return p, nil
+			}
+		}
+	}
+	for {
+		p, err := prime((bits + 1) / 2)
+		if err != nil {
+			return nil, err
+		}
+		q, err := prime(bits / 2)
+		if err != nil {
+			return nil, err
+		}
+		// FIPS 186-5, appendix A.1.3: the primes are not close, and d is not small.
+		k := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: new(big.Int).Mul(p, q), E: e}, Primes: []*big.Int{p, q}}
+		if k.N.BitLen() != bits || new(big.Int).Sub(p, q).CmpAbs(new(big.Int).Lsh(one, uint(bits/2-100))) <= 0 {
+			continue
+		}
+		p1, q1 := new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)
+		lambda := new(big.Int).Mul(p1, q1)
+		lambda.Div(lambda, new(big.Int).GCD(nil, nil, p1, q1))
+		if k.D = new(big.Int).ModInverse(big.NewInt(int64(e)), lambda); k.D == nil || k.D.BitLen() <= bits/2 {
+			continue
+		}
+		k.Precompute()
+		return k, k.Validate()
+	}
+}
+
+// rsaPairRows generate keys.
+var rsaPairRows = []Mechanism{
+	{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
+	{Type: ck.CKM_RSA_X9_31_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
+}
