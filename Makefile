@@ -34,14 +34,15 @@ build: build/libsoftcsp.so build/softcsp
 build/libsoftcsp.so: $(SOURCES)
 	@tools/setup.sh build
 	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
-	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags '-s -w -X runtime.godebugDefault=asyncpreemptoff=1 -extldflags=-Wl,--version-script=$(CURDIR)/p11shim/exports.map' -o $$d/libsoftcsp.so ./p11shim && \
+	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags \
+	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 
 build/softcsp: $(SOURCES)
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/softcsp
 
 demo: build
-	go run ./conformance/demo -module $(CURDIR)/build/libsoftcsp.so -cli $(CURDIR)/build/softcsp
+	go run ./conformance/demo -module '$(CURDIR)/build/libsoftcsp.so' -cli '$(CURDIR)/build/softcsp'
 
 gen:
 	go run ./internal/gen
@@ -74,17 +75,17 @@ fuzz:
 	echo "$$p $$f" && go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
 
 install: build
-	install -d $(addprefix $(DESTDIR),$(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(P11KITDIR) $(DATADIR)/man/man1 \
-	  $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d)
-	install -m 755 build/softcsp $(DESTDIR)$(BINDIR)/softcsp
-	install -m 644 build/libsoftcsp.so $(DESTDIR)$(LIBDIR)/libsoftcsp.so
-	install -m 644 include/softcsp/*.h $(DESTDIR)$(INCDIR)
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCDIR@|$(INCDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc
-	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/softcsp.module.in > $(DESTDIR)$(P11KITDIR)/softcsp.module
-	build/softcsp man $(DESTDIR)$(DATADIR)/man/man1
-	build/softcsp completion bash > $(DESTDIR)$(DATADIR)/bash-completion/completions/softcsp
-	build/softcsp completion zsh > $(DESTDIR)$(DATADIR)/zsh/site-functions/_softcsp
-	build/softcsp completion fish > $(DESTDIR)$(DATADIR)/fish/vendor_completions.d/softcsp.fish
+	for d in $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(P11KITDIR) $(DATADIR)/man/man1 \
+	  $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d; do install -d "$(DESTDIR)$$d" || exit 1; done
+	install -m 755 build/softcsp "$(DESTDIR)$(BINDIR)/softcsp"
+	install -m 644 build/libsoftcsp.so "$(DESTDIR)$(LIBDIR)/libsoftcsp.so"
+	install -m 644 include/softcsp/*.h "$(DESTDIR)$(INCDIR)"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCDIR@|$(INCDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc"
+	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/softcsp.module.in > "$(DESTDIR)$(P11KITDIR)/softcsp.module"
+	build/softcsp man "$(DESTDIR)$(DATADIR)/man/man1"
+	build/softcsp completion bash > "$(DESTDIR)$(DATADIR)/bash-completion/completions/softcsp"
+	build/softcsp completion zsh > "$(DESTDIR)$(DATADIR)/zsh/site-functions/_softcsp"
+	build/softcsp completion fish > "$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/softcsp.fish"
 
 clean:
 	rm -rf build
