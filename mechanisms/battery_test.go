@@ -231,17 +231,22 @@ func TestDigests(t *testing.T) {
 			continue
 		}
 		data := pattern(300)
-		var p ck.Param
+		p := s.param()
 		whole, err := s.row.Digest(&p)
 		if err != nil {
 			t.Fatal(err)
 		}
 		whole.Write(data)
 		want := whole.Sum(nil)
-		if h := s.row.Hash; h == nil || len(want) != h.Size || whole.Size() != h.Size || whole.BlockSize() != h.Block {
+		h := s.row.Hash
+		if h == nil && s.row.Type == ck.CKM_SHA512_T { // whose parameter chooses one
+			h = &Hash{Size: 32, Block: 128}
+		}
+		if h == nil || len(want) != h.Size || whole.Size() != h.Size || whole.BlockSize() != h.Block {
 			t.Errorf("%s: %d bytes, and the list of hashes says %+v", s.name, len(want), h)
 		}
 		for _, step := range []int{1, 15, 16, 17, 64, 127} {
+			p := s.param()
 			parts, err := s.row.Digest(&p)
 			if err != nil {
 				t.Fatal(err)

@@ -4,10 +4,13 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha3"
 	"crypto/sha512"
 	"hash"
 
-	"golang.org/x/crypto/md4" //lint:ignore SA1019 for the sizes; md4.go says why
+	"golang.org/x/crypto/blake2b"
+	"golang.org/x/crypto/md4"       //lint:ignore SA1019 for the sizes; md4.go says why
+	"golang.org/x/crypto/ripemd160" //lint:ignore SA1019 PKCS #11 has it
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -25,6 +28,10 @@ type Hash struct {
 	Derivation  ck.MechanismType // CKM_*_KEY_DERIVATION
 	KeyGen      ck.MechanismType // CKM_*_KEY_GEN, of HMAC keys
 	Key         ck.KeyType       // CKK_*_HMAC
+
+	// Keyed makes the MAC of a hash that takes keys of up to MaxKey bytes itself: PKCS #11 has that MAC in the place of HMAC.
+	Keyed  func(key []byte) (hash.Hash, error)
+	MaxKey int
 }
 
 // hashes is the one list of hashes.
@@ -57,4 +64,30 @@ var hashes = []*Hash{
 	{Name: "SHA-512/256", New: sha512.New512_256, Size: sha512.Size256, Block: sha512.BlockSize, Digest: ck.CKM_SHA512_256,
 		HMAC: ck.CKM_SHA512_256_HMAC, HMACGeneral: ck.CKM_SHA512_256_HMAC_GENERAL, Derivation: ck.CKM_SHA512_256_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA512_256_KEY_GEN, Key: ck.CKK_SHA512_256_HMAC},
+	{Name: "SHA3-224", New: newSHA3(sha3.New224), Size: 28, Block: 144, Digest: ck.CKM_SHA3_224,
+		HMAC: ck.CKM_SHA3_224_HMAC, HMACGeneral: ck.CKM_SHA3_224_HMAC_GENERAL, Derivation: ck.CKM_SHA3_224_KEY_DERIVATION,
+		KeyGen: ck.CKM_SHA3_224_KEY_GEN, Key: ck.CKK_SHA3_224_HMAC},
+	{Name: "SHA3-256", New: newSHA3(sha3.New256), Size: 32, Block: 136, Digest: ck.CKM_SHA3_256,
+		HMAC: ck.CKM_SHA3_256_HMAC, HMACGeneral: ck.CKM_SHA3_256_HMAC_GENERAL, Derivation: ck.CKM_SHA3_256_KEY_DERIVATION,
+		KeyGen: ck.CKM_SHA3_256_KEY_GEN, Key: ck.CKK_SHA3_256_HMAC},
+	{Name: "SHA3-384", New: newSHA3(sha3.New384), Size: 48, Block: 104, Digest: ck.CKM_SHA3_384,
+		HMAC: ck.CKM_SHA3_384_HMAC, HMACGeneral: ck.CKM_SHA3_384_HMAC_GENERAL, Derivation: ck.CKM_SHA3_384_KEY_DERIVATION,
+		KeyGen: ck.CKM_SHA3_384_KEY_GEN, Key: ck.CKK_SHA3_384_HMAC},
+	{Name: "SHA3-512", New: newSHA3(sha3.New512), Size: 64, Block: 72, Digest: ck.CKM_SHA3_512,
+		HMAC: ck.CKM_SHA3_512_HMAC, HMACGeneral: ck.CKM_SHA3_512_HMAC_GENERAL, Derivation: ck.CKM_SHA3_512_KEY_DERIVATION,
+		KeyGen: ck.CKM_SHA3_512_KEY_GEN, Key: ck.CKK_SHA3_512_HMAC},
+	{Name: "RIPEMD-160", New: newRIPEMD160, Size: ripemd160.Size, Block: ripemd160.BlockSize, Digest: ck.CKM_RIPEMD160,
+		HMAC: ck.CKM_RIPEMD160_HMAC, HMACGeneral: ck.CKM_RIPEMD160_HMAC_GENERAL, Key: ck.CKK_RIPEMD160_HMAC},
+	{Name: "BLAKE2b-160", New: newBLAKE2b(20), Size: 20, Block: blake2b.BlockSize, Digest: ck.CKM_BLAKE2B_160,
+		HMAC: ck.CKM_BLAKE2B_160_HMAC, HMACGeneral: ck.CKM_BLAKE2B_160_HMAC_GENERAL, Derivation: ck.CKM_BLAKE2B_160_KEY_DERIVE,
+		KeyGen: ck.CKM_BLAKE2B_160_KEY_GEN, Key: ck.CKK_BLAKE2B_160_HMAC, Keyed: keyedBLAKE2b(20), MaxKey: blake2b.Size},
+	{Name: "BLAKE2b-256", New: newBLAKE2b(32), Size: 32, Block: blake2b.BlockSize, Digest: ck.CKM_BLAKE2B_256,
+		HMAC: ck.CKM_BLAKE2B_256_HMAC, HMACGeneral: ck.CKM_BLAKE2B_256_HMAC_GENERAL, Derivation: ck.CKM_BLAKE2B_256_KEY_DERIVE,
+		KeyGen: ck.CKM_BLAKE2B_256_KEY_GEN, Key: ck.CKK_BLAKE2B_256_HMAC, Keyed: keyedBLAKE2b(32), MaxKey: blake2b.Size},
+	{Name: "BLAKE2b-384", New: newBLAKE2b(48), Size: 48, Block: blake2b.BlockSize, Digest: ck.CKM_BLAKE2B_384,
+		HMAC: ck.CKM_BLAKE2B_384_HMAC, HMACGeneral: ck.CKM_BLAKE2B_384_HMAC_GENERAL, Derivation: ck.CKM_BLAKE2B_384_KEY_DERIVE,
+		KeyGen: ck.CKM_BLAKE2B_384_KEY_GEN, Key: ck.CKK_BLAKE2B_384_HMAC, Keyed: keyedBLAKE2b(48), MaxKey: blake2b.Size},
+	{Name: "BLAKE2b-512", New: newBLAKE2b(64), Size: 64, Block: blake2b.BlockSize, Digest: ck.CKM_BLAKE2B_512,
+		HMAC: ck.CKM_BLAKE2B_512_HMAC, HMACGeneral: ck.CKM_BLAKE2B_512_HMAC_GENERAL, Derivation: ck.CKM_BLAKE2B_512_KEY_DERIVE,
+		KeyGen: ck.CKM_BLAKE2B_512_KEY_GEN, Key: ck.CKK_BLAKE2B_512_HMAC, Keyed: keyedBLAKE2b(64), MaxKey: blake2b.Size},
 }

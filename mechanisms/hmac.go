@@ -10,7 +10,7 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// hmacs are HMAC (RFC 2104) with each hash, HMAC cut to a length that the parameter tells, and the generation of keys.
+// hmacs are HMAC (RFC 2104) with each hash, or the hash's own MAC, HMAC cut to a length that the parameter tells, and the generation of keys.
 var hmacs = perHash(func(h *Hash) []Mechanism {
 	if h.HMAC == 0 {
 		return nil
@@ -19,9 +19,13 @@ var hmacs = perHash(func(h *Hash) []Mechanism {
 	if h.Key != 0 {
 		keys = append(keys, h.Key)
 	}
+	largest := uint(maxSecret)
+	if h.Keyed != nil {
+		largest = uint(h.MaxKey)
+	}
 	row := func(t ck.MechanismType, size macSizer) Mechanism {
 		begin := func(k *Key, p *ck.Param) (*mac, error) { return beginHMAC(h, k, p, size) }
-		return macRow(t, keys, 1, maxSecret, begin)
+		return macRow(t, keys, 1, largest, begin)
 	}
 	rows := []Mechanism{
 		row(h.HMAC, wholeMAC(h.Size)),
@@ -129,7 +133,12 @@ func beginHMAC(h *Hash, k *Key, p *ck.Param, size macSizer) (*mac, error) {
 		return nil, err
 	}
 	form, err := k.Prepared(h.HMAC, func(k *Key) (any, error) {
-		return newMACKey(func() (hash.Hash, error) { return hmac.New(h.New, k.Value), nil })
+		return newMACKey(func() (hash.Hash, error) {
+			if h.Keyed != nil {
+				return h.Keyed(k.Value)
+			}
+			return hmac.New(h.New, k.Value), nil
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/bits"
 
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
 )
@@ -36,6 +38,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_DES3, Min: 24, Max: 24, Parity: true, cipher: newDES},
 	{Type: ck.CKK_RC5, Min: 0, Max: rc5MaxKey},
 	{Type: ck.CKK_AES, Min: 16, Max: 32, Step: 8, cipher: newAES},
+	{Type: ck.CKK_HKDF, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_MD5_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA_1_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA256_HMAC, Min: 1, Max: maxSecret},
@@ -44,6 +47,16 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_SHA224_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA512_224_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA512_256_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_SHA512_T_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_SHA3_224_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_SHA3_256_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_SHA3_384_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_SHA3_512_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_RIPEMD160_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_BLAKE2B_160_HMAC, Min: 1, Max: blake2b.Size},
+	{Type: ck.CKK_BLAKE2B_256_HMAC, Min: 1, Max: blake2b.Size},
+	{Type: ck.CKK_BLAKE2B_384_HMAC, Min: 1, Max: blake2b.Size},
+	{Type: ck.CKK_BLAKE2B_512_HMAC, Min: 1, Max: blake2b.Size},
 }
 
 // secretKeys are all types of secret keys.

@@ -40,6 +40,8 @@ var goodParams = map[ck.MechanismType]string{
 	ck.CKM_DES_CBC_ENCRYPT_DATA:      "bytes 0001020304050607, pointer 0001020304050607",
 	ck.CKM_DES3_ECB_ENCRYPT_DATA:     "pointer 0001020304050607",
 	ck.CKM_DES3_CBC_ENCRYPT_DATA:     "bytes 0001020304050607, pointer 0001020304050607",
+	ck.CKM_SHA512_T:                  "ulong 256",
+	ck.CKM_SHA512_T_HMAC:             "ulong 200",
 	ck.CKM_RC2_ECB:                   "ulong 128",
 	ck.CKM_RC2_CBC:                   "ulong 128, bytes 0001020304050607",
 	ck.CKM_RC2_CBC_PAD:               "ulong 128, bytes 0001020304050607",

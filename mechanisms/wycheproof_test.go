@@ -45,6 +45,10 @@ func runWycheproof(t *testing.T, seen tried) {
 		{"hmac_sha512_test.json", ck.CKM_SHA512_HMAC, ck.CKM_SHA512_HMAC_GENERAL},
 		{"hmac_sha512_224_test.json", ck.CKM_SHA512_224_HMAC, ck.CKM_SHA512_224_HMAC_GENERAL},
 		{"hmac_sha512_256_test.json", ck.CKM_SHA512_256_HMAC, ck.CKM_SHA512_256_HMAC_GENERAL},
+		{"hmac_sha3_224_test.json", ck.CKM_SHA3_224_HMAC, ck.CKM_SHA3_224_HMAC_GENERAL},
+		{"hmac_sha3_256_test.json", ck.CKM_SHA3_256_HMAC, ck.CKM_SHA3_256_HMAC_GENERAL},
+		{"hmac_sha3_384_test.json", ck.CKM_SHA3_384_HMAC, ck.CKM_SHA3_384_HMAC_GENERAL},
+		{"hmac_sha3_512_test.json", ck.CKM_SHA3_512_HMAC, ck.CKM_SHA3_512_HMAC_GENERAL},
 	} {
 		groups, err := vectors.Wycheproof(f.name, func(g *group) int { return len(g.Tests) })
 		if err != nil {

@@ -1,0 +1,186 @@
+package mechanisms
+
+import (
+	"crypto/hmac"
+	"crypto/sha3"
+	"crypto/sha512"
+	"encoding"
+	"hash"
+	"strconv"
+
+	"golang.org/x/crypto/blake2b"
+	"golang.org/x/crypto/ripemd160" //lint:ignore SA1019 PKCS #11 has it
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// A sha3Hash is a hash of FIPS 202. Go's HMAC would take the SHA3 by itself apart, and then be unable to clone it.
+type sha3Hash struct{ *sha3.SHA3 }
+
+var _ hash.Cloner = sha3Hash{}
+
+func newSHA3(start func() *sha3.SHA3) func() hash.Hash {
+	return func() hash.Hash { return sha3Hash{start()} }
+}
+
+// newRIPEMD160 makes RIPEMD-160.
+func newRIPEMD160() hash.Hash { return cloneable{ripemd160.New()} }
+
+// newBLAKE2b makes BLAKE2b (RFC 7693) with results of so many bytes.
+func newBLAKE2b(size int) func() hash.Hash {
+	keyed := keyedBLAKE2b(size)
+	return func() hash.Hash {
+		h, err := keyed(nil)
+		if err != nil {
+			panic(err) // no size of the list is wrong, and there is no key
+		}
+		return h
+	}
+}
+
+// keyedBLAKE2b makes BLAKE2b with a key (RFC 7693, 2.9), which is what PKCS #11 means by "BLAKE2B-160-HMAC" and so on: "the
+// keyed variant".
+func keyedBLAKE2b(size int) func(key []byte) (hash.Hash, error) {
+	return func(key []byte) (hash.Hash, error) {
+		h, err := blake2b.New(size, key)
+		if err != nil {
+			return nil, ck.CKR_KEY_SIZE_RANGE
+		}
+		return cloneable{h}, nil
+	}
+}
+
+// shakeRows are the derivations with the functions of FIPS 202 that give as many bytes as wanted (PKCS #11, "SHAKE Key
+// Derivation").
+var shakeRows = []Mechanism{
+	{Type: ck.CKM_SHAKE_128_KEY_DERIVATION, Keys: secretKeys, Derive: deriveSHAKE(sha3.NewSHAKE128)},
+	{Type: ck.CKM_SHAKE_256_KEY_DERIVATION, Keys: secretKeys, Derive: deriveSHAKE(sha3.NewSHAKE256)},
+}
+
+func deriveSHAKE(start func() *sha3.SHAKE) func(*Base, *ck.Param, *Derived) error {
+	return func(b *Base, p *ck.Param, d *Derived) error {
+		if err := p.None(); err != nil {
+			return err
+		}
+		if b.Key == nil {
+			return ck.CKR_KEY_HANDLE_INVALID
+		}
+		t, n, err := wanted(b.Template)
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			return ck.CKR_TEMPLATE_INCOMPLETE
+		case !validSize(t, n):
+			return ck.CKR_KEY_SIZE_RANGE
+		}
+		secret.Do(func() {
+			out := d.buf[:0]
+			if n > uint(len(d.buf)) {
+				out = make([]byte, 0, n)
+			}
+			s := start()
+			s.Write(b.Key.Value)
+			s.Read(out[:n])
+			err = d.take(b, out[:n])
+		})
+		return err
+	}
+}
+
+// sha512tRows are SHA-512/t (FIPS 180-4, 5.3.6), whose parameter is t in bits. CKM_SHA512_T_HMAC_GENERAL and
+// CKM_SHA512_T_KEY_DERIVATION are missing: the standard gives them no way to tell t.
+var sha512tRows = []Mechanism{
+	{Type: ck.CKM_SHA512_T, Digest: func(p *ck.Param) (hash.Hash, error) {
+		t, err := readT(p)
+		if err != nil {
+			return nil, err
+		}
+		return newSHA512t(t), nil
+	}},
+	macRow(ck.CKM_SHA512_T_HMAC, []ck.KeyType{ck.CKK_GENERIC_SECRET, ck.CKK_SHA512_T_HMAC}, 1, maxSecret, beginHMACT),
+	keyGen(ck.CKM_SHA512_T_KEY_GEN, ck.CKK_SHA512_T_HMAC),
+}
+
+// readT reads t. Whole bytes come out, so that a t between two bytes would have to fill up the last with bits of which the
+// standard says nothing: it is refused.
+func readT(p *ck.Param) (uint, error) {
+	t := p.Ulong()
+	if err := p.Done(); err != nil {
+		return 0, err
+	}
+	if t == 0 || t >= 512 || t == 384 || t%8 != 0 {
+		return 0, ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	return t, nil
+}
+
+func beginHMACT(k *Key, p *ck.Param) (*mac, error) {
+	t, err := readT(p)
+	if err != nil {
+		return nil, err
+	}
+	key, err := newMACKey(func() (hash.Hash, error) {
+		return hmac.New(func() hash.Hash { return newSHA512t(t) }, k.Value), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newMAC(key.(*macKey), int(t/8))
+}
+
+// A sha512t is SHA-512 from another beginning, cut.
+type sha512t struct {
+	hash.Hash
+	first []byte // the state at the beginning, as crypto/sha512 writes it
+	size  int
+}
+
+var _ hash.Cloner = (*sha512t)(nil)
+
+// newSHA512t makes SHA-512/t. Its initial value is that of SHA-512, changed by a constant, after the name of the function has
+// been hashed with it: FIPS 180-4, 5.3.6.
+func newSHA512t(t uint) *sha512t {
+	const stateAt, stateLen = 4, 64 // where crypto/sha512 writes the chaining value
+	h := sha512.New()
+	start := marshal(h)
+	for i := range start[stateAt : stateAt+stateLen] {
+		start[stateAt+i] ^= 0xa5
+	}
+	unmarshal(h, start)
+	h.Write([]byte("SHA-512/" + strconv.FormatUint(uint64(t), 10)))
+	value := h.Sum(nil)
+	copy(start[stateAt:], value)
+	s := &sha512t{h, start, int(t / 8)}
+	s.Reset()
+	return s
+}
+
+// marshal and unmarshal save and load a state of crypto/sha512, which refuses none of its own.
+func marshal(h hash.Hash) []byte {
+	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err != nil {
+		panic(err)
+	}
+	return state
+}
+
+func unmarshal(h hash.Hash, state []byte) {
+	if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
+		panic(err)
+	}
+}
+
+func (s *sha512t) Size() int           { return s.size }
+func (s *sha512t) Reset()              { unmarshal(s.Hash, s.first) }
+func (s *sha512t) Sum(b []byte) []byte { return s.Hash.Sum(b)[:len(b)+s.size] }
+
+// Clone implements hash.Cloner.
+func (s *sha512t) Clone() (hash.Cloner, error) {
+	h, err := s.Hash.(hash.Cloner).Clone()
+	if err != nil {
+		return nil, err
+	}
+	return &sha512t{h, s.first, s.size}, nil
+}
