@@ -93,7 +93,7 @@ func TestNextIsShared(t *testing.T) {
 		})
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"=list "+p.dir)
+	cmd.Env = append(os.Environ(), childEnv+"=list::"+p.dir)
 	out, err := cmd.Output()
 	wg.Wait()
 	seen[strings.TrimSpace(string(out))]++

@@ -17,12 +17,12 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// childEnv tells the test binary to be a process that works on a token: "<job> <directory> <uuid>".
+// childEnv tells the test binary to be a process that works on a token: "<job>:<uuid>:<directory>".
 const childEnv = "SOFTCSP_TEST_STORE_CHILD"
 
 func TestMain(m *testing.M) {
 	if job := os.Getenv(childEnv); job != "" {
-		if err := child(strings.Fields(job)); err != nil {
+		if err := child(strings.SplitN(job, ":", 3)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 // child does a job until it is killed, and says on stdout what is done.
 func child(args []string) error {
-	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: args[1]})
+	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: args[2]})
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func child(args []string) error {
 		fmt.Println(next)
 		return err
 	}
-	tok, err := p.Token(args[2])
+	tok, err := p.Token(args[1])
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func TestKilledWriters(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 2 {
 			after := time.Duration(1+r.IntN(60)) * time.Millisecond
-			wg.Go(func() { run(t, "work "+p.dir+" "+tok.uuid, after, note) })
+			wg.Go(func() { run(t, "work:"+tok.uuid+":"+p.dir, after, note) })
 		}
 		wg.Wait()
 		wantPairs(t, tok, k, there, pairs)
@@ -206,7 +206,7 @@ func TestKilledGuesses(t *testing.T) {
 	seen := uint(0)
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 20 {
-		run(t, "guess "+p.dir+" "+tok.uuid, time.Duration(r.IntN(20))*time.Millisecond, func([]string) { seen++ })
+		run(t, "guess:"+tok.uuid+":"+p.dir, time.Duration(r.IntN(20))*time.Millisecond, func([]string) { seen++ })
 		i, err := tok.Info()
 		if err != nil || i.MaxTries-i.UserTries < seen {
 			t.Fatalf("%d guesses were seen, %d counted, %v", seen, i.MaxTries-i.UserTries, err)
@@ -223,7 +223,7 @@ func TestOtherProcess(t *testing.T) {
 	if ids, err := tok.Find(k, []byte("class")); err != nil || len(ids) != 0 {
 		t.Fatal(ids, err)
 	}
-	run(t, "once "+p.dir+" "+tok.uuid, 0, func(fields []string) {
+	run(t, "once:"+tok.uuid+":"+p.dir, 0, func(fields []string) {
 		if tok.Generation() == before {
 			t.Error("the generation has not changed")
 		}
