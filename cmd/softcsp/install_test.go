@@ -70,13 +70,14 @@ func TestInstall(t *testing.T) {
 	if !strings.Contains(string(module), "\nmodule: /usr/lib/libsoftcsp.so\n") {
 		t.Errorf("the module file does not name the library:\n%s", module)
 	}
-	compileAgainst(t, stage, prefix, env)
+	compileAgainst(t, prefix, env)
 }
 
-// compileAgainst compiles and runs a program against what stands below stage, as a package is built.
-func compileAgainst(t *testing.T, stage, prefix string, env []string) {
+// compileAgainst compiles and runs a program against what is installed below the directory that prefix is in, as a package is
+// built.
+func compileAgainst(t *testing.T, prefix string, env []string) {
 	t.Helper()
-	env = append(env, "PKG_CONFIG_LIBDIR="+filepath.Join(prefix, "lib", "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR="+stage,
+	env = append(env, "PKG_CONFIG_LIBDIR="+filepath.Join(prefix, "lib", "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR=..",
 		"PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1", "PKG_CONFIG_ALLOW_SYSTEM_LIBS=1")
 	if got := output(t, prefix, env, "pkg-config", "--variable=p11_module", "softcsp"); !strings.HasSuffix(got, "/usr/lib/libsoftcsp.so") {
 		t.Errorf("pkg-config says that the module is %q", got)
