@@ -45,10 +45,19 @@ func (b *bench) file(name, content string) string {
 	return path
 }
 
+// words are the words of a command line. The name of the bench's own directory, which may have spaces, is part of a word.
+func (b *bench) words(args string) []string {
+	words := strings.Fields(strings.ReplaceAll(args, b.dir, "\x00"))
+	for i, w := range words {
+		words[i] = strings.ReplaceAll(w, "\x00", b.dir)
+	}
+	return words
+}
+
 // run runs the host, which must end well and say each of the texts.
 func (b *bench) run(args string, says ...string) string {
 	b.t.Helper()
-	out := mustRun(b.t, time.Minute, b.env, b.prog, append(b.args, strings.Fields(args)...)...)
+	out := mustRun(b.t, time.Minute, b.env, b.prog, append(b.args, b.words(args)...)...)
 	for _, s := range says {
 		if !strings.Contains(out, s) {
 			b.t.Fatalf("%s %s did not say %q:\n%s", filepath.Base(b.prog), args, s, out)
@@ -60,7 +69,7 @@ func (b *bench) run(args string, says ...string) string {
 // fails runs the host, which must not end well and must say the text.
 func (b *bench) fails(args, says string) {
 	b.t.Helper()
-	out, err := output(time.Minute, b.env, b.prog, append(b.args, strings.Fields(args)...)...)
+	out, err := output(time.Minute, b.env, b.prog, append(b.args, b.words(args)...)...)
 	if err == nil || !strings.Contains(out, says) {
 		b.t.Fatalf("%s %s: %v, expected to fail with %q:\n%s", filepath.Base(b.prog), args, err, says, out)
 	}
