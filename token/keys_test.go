@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/md5"
 	"crypto/sha1"
+	"maps"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -120,6 +121,44 @@ func TestUserProtected(t *testing.T) {
 	want(t, "before the PIN", m.Encrypt(s, make([]byte, 8), &out), ck.CKR_USER_NOT_LOGGED_IN)
 	must(t, m.SessionCancel(s, ck.CKF_ENCRYPT))
 	want(t, "no operation", m.Login(s, ck.CKU_CONTEXT_SPECIFIC, []byte(userPIN)), ck.CKR_OPERATION_NOT_INITIALIZED)
+}
+
+// TestUnwrappedKey looks at what section 5.18.4 says of a key that is unwrapped, unless its template says otherwise.
+func TestUnwrappedKey(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	mech := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
+	template := []ck.Attribute{attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_AES)}
+	unwrapped := func(w ck.ObjectHandle, wrapped []byte, more ...ck.Attribute) map[ck.AttributeType]bool {
+		t.Helper()
+		k, err := m.UnwrapKey(s, mech, w, wrapped, append(more, template...))
+		must(t, err)
+		flags := map[ck.AttributeType]bool{}
+		for _, a := range []ck.AttributeType{ck.CKA_EXTRACTABLE, ck.CKA_SENSITIVE, ck.CKA_ALWAYS_SENSITIVE, ck.CKA_NEVER_EXTRACTABLE, ck.CKA_LOCAL} {
+			v, err := read(m, s, k, a)
+			must(t, err)
+			flags[a] = v[0] == 1
+		}
+		return flags
+	}
+	w, err := m.CreateObject(s, aesTemplate(false, "w", attr(ck.CKA_WRAP, true), attr(ck.CKA_UNWRAP, true), attr(ck.CKA_EXTRACTABLE, true)))
+	must(t, err)
+	out := ck.Into(make([]byte, 64))
+	must(t, m.WrapKey(s, mech, w, w, &out))
+	wrapped := out.Data[:out.N]
+	if got := unwrapped(w, wrapped); !maps.Equal(got, map[ck.AttributeType]bool{ck.CKA_EXTRACTABLE: true, ck.CKA_SENSITIVE: true,
+		ck.CKA_ALWAYS_SENSITIVE: false, ck.CKA_NEVER_EXTRACTABLE: false, ck.CKA_LOCAL: false}) {
+		t.Error(got)
+	}
+	if unwrapped(w, wrapped, attr(ck.CKA_EXTRACTABLE, false))[ck.CKA_EXTRACTABLE] {
+		t.Error("extractable against the template")
+	}
+	closed, err := m.CreateObject(s, aesTemplate(false, "w", attr(ck.CKA_UNWRAP, true),
+		attr(ck.CKA_UNWRAP_TEMPLATE, ck.AppendTemplate(nil, []ck.Attribute{attr(ck.CKA_EXTRACTABLE, false)}))))
+	must(t, err)
+	if unwrapped(closed, wrapped)[ck.CKA_EXTRACTABLE] {
+		t.Error("extractable against CKA_UNWRAP_TEMPLATE")
+	}
 }
 
 // TestUpdateKey derives twice into one key of provider 0: the base hash becomes H(h || h').
