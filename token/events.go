@@ -14,8 +14,8 @@ const eventPoll = 50 * time.Millisecond
 // process makes it, and is removed when its file is; both are events of that slot. Without CKF_DONT_BLOCK the call waits for
 // one, until C_Finalize.
 func (m *Module) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
-	for {
-		id, err := m.slotEvent()
+	for began := m.core.Load(); ; {
+		id, err := m.slotEvent(began)
 		if err != ck.CKR_NO_EVENT || flags&ck.CKF_DONT_BLOCK != 0 {
 			return id, err
 		}
@@ -23,13 +23,17 @@ func (m *Module) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
 	}
 }
 
-// slotEvent returns the slot of an event that has not been told yet: CKR_NO_EVENT where there is none.
-func (m *Module) slotEvent() (ck.SlotID, error) {
+// slotEvent returns the slot of an event that has not been told yet: CKR_NO_EVENT where there is none. A call that began
+// before C_Finalize does not go on after another C_Initialize.
+func (m *Module) slotEvent(began *core) (ck.SlotID, error) {
 	c, err := m.enter()
 	if err != nil {
 		return 0, err
 	}
 	defer c.leave()
+	if c != began {
+		return 0, ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
 	if err := c.refresh(); err != nil {
 		return 0, err
 	}
