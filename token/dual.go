@@ -18,7 +18,7 @@ func (m *Module) DigestEncryptUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 	}
 	return s.dual(op, out, d.end, len(part), func(dst []byte) (int, error) {
 		d.parts = true
-		d.hash.Write(part) // before it is overwritten, where out is the same memory
+		d.write(part) // before it is overwritten, where out is the same memory
 		return op.cipher.Update(dst, part)
 	})
 }
@@ -38,7 +38,7 @@ func (m *Module) DecryptDigestUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		n, err := op.cipher.Update(dst, part)
 		if err == nil {
 			d.parts = true
-			d.hash.Write(dst[:n])
+			d.write(dst[:n])
 		}
 		return n, err
 	})
