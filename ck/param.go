@@ -81,6 +81,62 @@ func (p *Param) BytesAfter() []byte {
 	return p.at(addr, n)
 }
 
+// BytesOrNull reads a pointer to n bytes, which may be NULL: nil.
+func (p *Param) BytesOrNull(n uint) []byte {
+	if addr := uint64(p.Ulong()); addr != 0 {
+		return p.at(addr, n)
+	}
+	return nil
+}
+
+// BytesAt returns n bytes at an address that has been read as a number.
+func (p *Param) BytesAt(addr, n uint) []byte { return p.at(uint64(addr), n) }
+
+// Structs reads a pointer to n structures of size bytes each, which are read in their turn from what it returns.
+func (p *Param) Structs(n, size uint) Param {
+	addr := uint64(p.Ulong())
+	if n > maxStructs {
+		p.bad = true
+	}
+	return Param{data: p.at(addr, n*size), bad: p.bad, follow: p.follow}
+}
+
+// maxStructs is how many structures a parameter can point to, generously.
+const maxStructs = 1 << 16
+
+// attributeSize is the size of a CK_ATTRIBUTE in bytes.
+const attributeSize = 3 * ulongSize
+
+// Template reads a pointer to an array of attributes and the number of its elements. Arrays of attributes within it come
+// in the encoding of AppendTemplate.
+func (p *Param) Template() []Attribute { return p.template(0) }
+
+func (p *Param) template(depth int) []Attribute {
+	addr, n := p.Ulong(), p.Ulong()
+	if n > maxStructs || depth > 2 {
+		p.bad = true
+	}
+	rows := Param{data: p.BytesAt(addr, n*attributeSize), bad: p.bad, follow: p.follow}
+	if p.bad {
+		return nil
+	}
+	t := make([]Attribute, n)
+	for i := range t {
+		t[i].Type = AttributeType(rows.Ulong())
+		if !IsTemplate(t[i].Type) {
+			t[i].Value = rows.Bytes()
+			continue
+		}
+		addr, length := rows.Ulong(), rows.Ulong()
+		inner := Param{data: AppendUlong(AppendUlong(nil, addr), length/attributeSize), follow: p.follow}
+		nested := inner.template(depth + 1)
+		rows.bad = rows.bad || inner.bad || length%attributeSize != 0
+		t[i].Value = AppendTemplate(nil, nested)
+	}
+	p.bad = p.bad || rows.Done() != nil
+	return t
+}
+
 // BytesOf reads a pointer to n bytes, n being known otherwise.
 func (p *Param) BytesOf(n uint) []byte { return p.at(uint64(p.Ulong()), n) }
 

@@ -2,6 +2,7 @@ package mechanisms
 
 import (
 	"encoding/binary"
+	"fmt"
 	"strconv"
 	"testing"
 
@@ -11,26 +12,59 @@ import (
 // params builds the parameter of a mechanism: a uint is a CK_ULONG, bytes stand in the structure, and a pointed is a
 // pointer, with its length after it.
 func params(fields ...any) ck.Param {
-	var data []byte
 	memory := make(map[uint64][]byte)
+	data := layOut(memory, fields)
+	return ck.NewParam(data, func(addr uint64, n uint) []byte {
+		if b := memory[addr]; uint(len(b)) >= n {
+			return b[:n]
+		}
+		return nil
+	})
+}
+
+// layOut writes the fields of a structure, and puts what they point to in memory.
+func layOut(memory map[uint64][]byte, fields []any) (data []byte) {
+	point := func(b []byte) {
+		addr := uint64(0)
+		if len(b) > 0 {
+			addr = uint64(len(memory)+1) << 32
+			memory[addr] = b
+		}
+		data = binary.NativeEndian.AppendUint64(data, addr)
+	}
 	for _, f := range fields {
 		switch f := f.(type) {
 		case int:
 			data = binary.NativeEndian.AppendUint64(data, uint64(f))
+		case uint:
+			data = binary.NativeEndian.AppendUint64(data, uint64(f))
+		case ck.MechanismType:
+			data = binary.NativeEndian.AppendUint64(data, uint64(f))
 		case []byte:
 			data = append(data, f...)
 		case pointed:
-			addr := uint64(0)
-			if len(f) > 0 {
-				addr = uint64(len(memory)+1) << 32
-				memory[addr] = f
-			}
-			data = binary.NativeEndian.AppendUint64(data, addr)
+			point(f)
 			data = binary.NativeEndian.AppendUint64(data, uint64(len(f)))
+		case alone:
+			point(f)
+		case counted:
+			data = binary.NativeEndian.AppendUint64(data, uint64(len(f)))
+			point(f)
+		case structs:
+			point(layOut(memory, f))
+		default:
+			panic(fmt.Sprintf("no field %T", f))
 		}
 	}
-	return ck.NewParam(data, func(addr uint64, n uint) []byte { return memory[addr][:n] })
+	return data
 }
+
+// alone is a pointer without a length behind it, counted one with its length before it, and structs a pointer to fields.
+type (
+	alone   []byte
+	counted []byte
+	structs []any
+)
 
 type pointed []byte
 

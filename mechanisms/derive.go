@@ -50,3 +50,51 @@ func wanted(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
 	}
 	return t, n, nil
 }
+
+// room returns n bytes for what is derived, in d itself where they fit.
+func (d *Derived) room(n uint) []byte {
+	if n <= uint(len(d.buf)) {
+		return d.buf[:n:n]
+	}
+	return make([]byte, n)
+}
+
+// ask reads the type and the size of the key that is asked for, where the derivation can make any: a size is needed.
+func ask(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
+	t, n, err = wanted(template)
+	switch {
+	case err != nil:
+	case n == 0:
+		err = ck.CKR_TEMPLATE_INCOMPLETE
+	case !validSize(t, n):
+		err = ck.CKR_KEY_SIZE_RANGE
+	}
+	return t, n, err
+}
+
+// protection returns CKA_SENSITIVE and CKA_EXTRACTABLE of a key.
+func (k *Key) protection() []ck.Attribute {
+	if k.Attr == nil {
+		return nil
+	}
+	var list []ck.Attribute
+	for _, t := range [...]ck.AttributeType{ck.CKA_SENSITIVE, ck.CKA_EXTRACTABLE} {
+		if v := k.Attr(t); v != nil {
+			list = append(list, ck.Attribute{Type: t, Value: v})
+		}
+	}
+	return list
+}
+
+// findHash returns the row of the hash whose digest, or whose HMAC, is a mechanism; nil if there is none.
+func findHash(m ck.MechanismType) *Hash {
+	if m == 0 {
+		return nil
+	}
+	for _, h := range hashes {
+		if h.Digest == m || h.HMAC == m {
+			return h
+		}
+	}
+	return nil
+}

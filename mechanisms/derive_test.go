@@ -52,7 +52,7 @@ func TestTake(t *testing.T) {
 func TestDerive(t *testing.T) {
 	n := 0
 	for _, s := range samples(t) {
-		if s.row.Derive == nil {
+		if s.row.Derive == nil || ownSize[s.row.Type] != 0 {
 			continue
 		}
 		n++
@@ -61,7 +61,7 @@ func TestDerive(t *testing.T) {
 		for range 2 {
 			p := s.param()
 			before := bytes.Clone(s.key.Value)
-			if err := s.row.Derive(&Base{Key: s.key, Template: template(uint(ck.CKA_VALUE_LEN), 8)}, &p, &d); err != nil {
+			if err := s.row.Derive(&Base{Key: s.key, Template: template(uint(ck.CKA_VALUE_LEN), 8), Lookup: s.lookup}, &p, &d); err != nil {
 				t.Fatalf("%s: %v", s.name, err)
 			}
 			if len(d.Value) != 8 || &d.Value[0] != &d.buf[0] || first != nil && !bytes.Equal(first, d.Value) {

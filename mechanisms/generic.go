@@ -21,6 +21,7 @@ var genericRows = []Mechanism{
 		subtle.XORBytes(buf, buf, data)
 		return buf
 	})},
+	{Type: ck.CKM_CONCATENATE_BASE_AND_KEY, Keys: secretKeys, Inherits: true, Derive: concatenateKeys},
 	{Type: ck.CKM_EXTRACT_KEY_FROM_KEY, Keys: secretKeys, Inherits: true, Derive: extractKey},
 }
 
@@ -40,6 +41,23 @@ func combine(f func(buf, key, data []byte) []byte) func(*Base, *ck.Param, *Deriv
 		secret.Do(func() { err = d.take(b, f(d.buf[:0], b.Key.Value, data)) })
 		return err
 	}
+}
+
+// concatenateKeys derives from the key and another, whose handle is the parameter.
+func concatenateKeys(b *Base, p *ck.Param, d *Derived) (err error) {
+	h := ck.ObjectHandle(p.Ulong())
+	if err := p.Done(); err != nil {
+		return err
+	}
+	if b.Key == nil {
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	other, err := b.Lookup(h)
+	if err != nil {
+		return err
+	}
+	secret.Do(func() { err = d.take(b, append(append(d.buf[:0], b.Key.Value...), other.Value...)) })
+	return err
 }
 
 // extractKey takes the bits of the key from the one on that CK_EXTRACT_PARAMS names, and goes on at the first bit when it

@@ -40,6 +40,11 @@ type Mechanism struct {
 	FromDigest bool
 	// Inherits says that Derive hands on parts of the base key's value: the new key is no less protected than the base.
 	Inherits bool
+	// Either says that a key that Derive makes has always been sensitive, or never extractable, if any of the keys that it
+	// comes from has, and not the base key alone.
+	Either bool
+	// Silent says that Derive makes no key for the caller's handle: what it makes goes where the parameter says.
+	Silent bool
 	// Derive makes key material from other key material.
 	Derive func(b *Base, p *ck.Param, d *Derived) error
 	// Makes is the type of the key that Generate makes a value for. size is the template's CKA_VALUE_LEN in bytes, 0
@@ -47,6 +52,8 @@ type Mechanism struct {
 	// CKR_TEMPLATE_INCOMPLETE.
 	Makes    ck.KeyType
 	Generate func(rand io.Reader, p *ck.Param, size uint) ([]byte, error)
+	// FromPassword makes the key that the template asks for from the password in the parameter, without chance.
+	FromPassword func(p *ck.Param, template []ck.Attribute, d *Derived) error
 	// GeneratePair makes a key pair of the type Makes: what the mechanism contributes to the public and to the private key
 	// beside CKA_CLASS and CKA_KEY_TYPE. public is the caller's template for the public key, which has the parameters
 	// (CKA_MODULUS_BITS, CKA_EC_PARAMS and the like). The caller wipes the values of the private key.
@@ -54,7 +61,8 @@ type Mechanism struct {
 }
 
 // table is every mechanism, by type. A family is in it by being named here.
-var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, capi)
+var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, capi,
+	pbkdf2Rows, hkdfRows)
 
 // types are the types of table, in the same order.
 var types = typesOf(table)
@@ -111,7 +119,7 @@ func (m *Mechanism) flags() ck.Flags {
 		{m.Wrap != nil, ck.CKF_WRAP},
 		{m.Unwrap != nil, ck.CKF_UNWRAP},
 		{m.Derive != nil, ck.CKF_DERIVE},
-		{m.Generate != nil, ck.CKF_GENERATE},
+		{m.Generate != nil || m.FromPassword != nil, ck.CKF_GENERATE},
 		{m.GeneratePair != nil, ck.CKF_GENERATE_KEY_PAIR},
 	} {
 		if column.has {

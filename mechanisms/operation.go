@@ -52,7 +52,22 @@ type Base struct {
 	Target *Key
 	// Template is what the caller asks for.
 	Template []ck.Attribute
+	// Lookup finds a further key that the parameter names, which the token lets be derived from as from the base key.
+	Lookup func(ck.ObjectHandle) (*Key, error)
 }
+
+// A Further is a key that a derivation makes beside the first.
+type Further struct {
+	Type       ck.KeyType
+	Value      []byte
+	Template   []ck.Attribute // the caller's
+	Attributes []ck.Attribute // as of a Derived
+	Defaults   []ck.Attribute
+	Handle     []byte // of the caller's memory: the CK_OBJECT_HANDLE
+}
+
+// A Result is what a derivation writes to the caller's memory.
+type Result struct{ To, From []byte }
 
 // A Derived is what a derivation makes. The caller owns it, reuses it, and wipes it.
 type Derived struct {
@@ -70,6 +85,12 @@ type Derived struct {
 	// or Base.Key where UsesDigest is set and Base.Key is not nil. What Attributes does not name stays as it is, but what an
 	// older CryptDeriveKey left goes.
 	Replaces bool
+	// Data says that what is made is a data object, not a key.
+	Data bool
+	// Further are more keys, in the caller's order. The token makes all keys of a derivation or none.
+	Further []Further
+	// Results are written when the keys have been made.
+	Results []Result
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
 
@@ -80,10 +101,24 @@ type Derived struct {
 // Wipe overwrites what the derivation left, and makes d ready for the next.
 func (d *Derived) Wipe() {
 	clear(d.Value)
+	for i := range d.Further {
+		clear(d.Further[i].Value)
+	}
+	for i := range d.Results {
+		clear(d.Results[i].From)
+	}
 	clear(d.buf[:])
 	d.session.Wipe()
 	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
+	d.Data, d.Further, d.Results = false, nil, nil
 	d.Attributes = d.Attributes[:0]
+}
+
+// Deliver writes the Results.
+func (d *Derived) Deliver() {
+	for _, r := range d.Results {
+		copy(r.To, r.From)
+	}
 }
 
 // An Inexact cipher may be one whose WholeLen is a bound: what it writes may be shorter.

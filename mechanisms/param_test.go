@@ -32,8 +32,13 @@ func (s *sample) calls(p ck.Param) map[string]error {
 	with("Derive", m.Derive != nil, func(p *ck.Param) error {
 		var d Derived
 		defer d.Wipe()
-		length := ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(4)}
-		return m.Derive(&Base{Key: s.key, Template: []ck.Attribute{length}}, p, &d)
+		length := ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(s.size())}
+		return m.Derive(&Base{Key: s.key, Template: []ck.Attribute{length}, Lookup: s.lookup}, p, &d)
+	})
+	with("FromPassword", m.FromPassword != nil, func(p *ck.Param) error {
+		var d Derived
+		defer d.Wipe()
+		return m.FromPassword(p, template(uint(ck.CKA_VALUE_LEN), 4), &d)
 	})
 	return errs
 }

@@ -70,6 +70,9 @@ func samples(t testing.TB) (all []sample) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if rich, ok := richParams[m.Type]; ok {
+			fields = rich
+		}
 		param := func() ck.Param { return params(fields...) }
 		if len(m.Keys) == 0 {
 			all = append(all, sample{m, m.Type.String(), nil, param})

@@ -35,6 +35,7 @@ func TestVectors(t *testing.T) {
 	seen := make(tried)
 	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
 	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
+	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	for i := range table {
 		m := &table[i]
 		reason, excused := withoutVectors[m.Type]

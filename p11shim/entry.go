@@ -184,11 +184,15 @@ func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
 //export goC_DeriveKey
 func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey uintptr) uintptr {
 	return call("C_DeriveKey", func(f *frame) error {
-		need(phKey)
-		f.handle = ck.ObjectHandle(get(phKey))
+		var key *ck.ObjectHandle
+		if phKey != 0 { // derivations that answer in their parameter need none
+			need(phKey)
+			f.handle = ck.ObjectHandle(get(phKey))
+			key = &f.handle
+		}
 		err := module.DeriveKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hBaseKey),
-			f.inTemplate(0, pTemplate, ulAttributeCount), &f.handle)
-		if err == nil {
+			f.inTemplate(0, pTemplate, ulAttributeCount), key)
+		if err == nil && key != nil {
 			put(phKey, f.handle)
 		}
 		return err

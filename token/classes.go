@@ -36,6 +36,7 @@ var dataObject = part{"data", []attribute{
 	{ck.CKA_APPLICATION, octets, 0, 0},
 	{ck.CKA_OBJECT_ID, octets, 0, 0},
 	{ck.CKA_VALUE, octets, 0, 0},
+	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | deriveOnly, 0}, // CKM_HKDF_DATA
 }}
 
 // certificate is section 4.6.2.

@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/rand"
 	"errors"
+	"time"
 
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
@@ -33,16 +34,41 @@ func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []
 	if err != nil {
 		return 0, err
 	}
+	if row.FromPassword != nil {
+		return s.fromPassword(row, &mech.Param, template)
+	}
 	var value []byte
 	erasing.Do(func() { value, err = row.Generate(rand.Reader, &mech.Param, size) })
 	if err != nil {
 		return 0, err
 	}
 	defer clear(value)
-	class, keyType := ck.UlongValue(uint(ck.CKO_SECRET_KEY)), ck.UlongValue(uint(row.Makes))
-	return s.make(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: []ck.Attribute{
-		{Type: ck.CKA_CLASS, Value: class}, {Type: ck.CKA_KEY_TYPE, Value: keyType}, {Type: ck.CKA_VALUE, Value: value},
-	}})
+	return s.makeGenerated(row, template, row.Makes, value, size == 0)
+}
+
+// makeGenerated makes the object of a secret key that was generated. sized says that the mechanism decided its length.
+func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribute, t ck.KeyType, value []byte, sized bool) (ck.ObjectHandle, error) {
+	fixed := []ck.Attribute{
+		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(t))}, {Type: ck.CKA_VALUE, Value: value},
+	}
+	if _, same := mechanisms.Size(t); sized && !same {
+		fixed = append(fixed, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(uint(len(value)))})
+	}
+	return s.make(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: fixed})
+}
+
+// fromPassword generates the key that comes of a password.
+func (s *session) fromPassword(row *mechanisms.Mechanism, p *ck.Param, template []ck.Attribute) (ck.ObjectHandle, error) {
+	var d mechanisms.Derived
+	defer d.Wipe()
+	if err := row.FromPassword(p, template, &d); err != nil {
+		return 0, err
+	}
+	h, err := s.makeGenerated(row, template, d.Type, d.Value, true)
+	if err == nil {
+		d.Deliver()
+	}
+	return h, err
 }
 
 // rowFor finds the row of a mechanism that can do what the flag says.
@@ -187,6 +213,10 @@ type derivation struct {
 	fixed  []ck.Attribute
 	kind   []byte
 
+	row    *mechanisms.Mechanism
+	lookup func(ck.ObjectHandle) (*mechanisms.Key, error)
+	others []*Object // what lookup has found
+
 	request request
 }
 
@@ -194,6 +224,11 @@ func (d *derivation) wipe() {
 	d.out.Wipe()
 	clear(d.digest[:])
 	d.base = mechanisms.Base{}
+	for i, o := range d.others {
+		o.release()
+		d.others[i] = nil
+	}
+	d.others = d.others[:0]
 	clear(d.fixed)
 	d.fixed = d.fixed[:0]
 	clear(d.request.defaults)
@@ -201,7 +236,8 @@ func (d *derivation) wipe() {
 }
 
 // DeriveKey implements C_DeriveKey, section 5.18.5. key holds on entry the handle that the caller's variable holds, which a
-// derivation that changes a key (CRYPT_UPDATE_KEY) takes for that key.
+// derivation that changes a key (CRYPT_UPDATE_KEY) takes for that key. It is nil where the caller has no variable, which a
+// derivation that makes no key for it can do without.
 func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
 	s, err := m.lock(h)
 	if err != nil {
@@ -211,6 +247,9 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 	row, err := rowFor(mech, ck.CKF_DERIVE)
 	if err != nil {
 		return err
+	}
+	if key == nil && !row.Silent {
+		return ck.CKR_ARGUMENTS_BAD
 	}
 	defer s.derived.wipe()
 	param, was := mech.Param, *key
@@ -239,7 +278,10 @@ func deviceCode(err error) uint32 {
 // derive does a derivation with what the session keeps for it.
 func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
 	d := &s.derived
-	d.base.Template = template
+	if d.lookup == nil {
+		d.lookup = s.other
+	}
+	d.row, d.base.Template, d.base.Lookup = row, template, d.lookup
 	var from, target object
 	var err error
 	if base != ck.InvalidHandle || !row.FromDigest {
@@ -264,7 +306,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	}
 	switch {
 	case !d.out.Replaces:
-		*key, err = s.makeDerived(row, template, from.Object, d)
+		err = s.makeDerived(row, template, from.Object, d, key)
 	case d.out.UsesDigest && from.Object != nil:
 		err = s.rederive(from, d)
 		*key = base
@@ -318,8 +360,15 @@ func (s *session) target(h ck.ObjectHandle) (object, error) {
 // secretKeyClass is CKO_SECRET_KEY as an attribute's value.
 var secretKeyClass = ck.UlongValue(uint(ck.CKO_SECRET_KEY))
 
+// dataClass is CKO_DATA as an attribute's value.
+var dataClass = ck.UlongValue(uint(ck.CKO_DATA))
+
 // fix gathers what a derivation has decided.
 func (d *derivation) fix() []ck.Attribute {
+	if d.out.Data {
+		d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: dataClass}, ck.Attribute{Type: ck.CKA_VALUE, Value: d.out.Value})
+		return d.fixed
+	}
 	d.kind = ck.AppendUlong(d.kind[:0], uint(d.out.Type))
 	d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: secretKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.kind},
 		ck.Attribute{Type: ck.CKA_VALUE, Value: d.out.Value})
@@ -327,16 +376,81 @@ func (d *derivation) fix() []ck.Attribute {
 	return d.fixed
 }
 
-// makeDerived makes the object of a derived key.
-func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation) (ck.ObjectHandle, error) {
+// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base key has.
+func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
+	_, o, err := s.object(h)
+	if err != nil {
+		return nil, keyHandle(err)
+	}
+	switch err = o.permits(ck.CKA_DERIVE, s.derived.row.Type, time.Now); {
+	case err != nil:
+	case o.class() != ck.CKO_SECRET_KEY:
+		err = ck.CKR_KEY_TYPE_INCONSISTENT
+	default:
+		err = o.atOnce()
+	}
+	if err != nil {
+		o.release()
+		return nil, err
+	}
+	s.derived.others = append(s.derived.others, o)
+	return o.key(), nil
+}
+
+// makeDerived makes the objects of a derivation, all or none, and tells the caller what the derivation has for it.
+func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
 		how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...), base: from,
-		inherits: row.Inherits,
+		inherits: row.Inherits, either: row.Either, others: d.others, data: d.out.Data,
 	}
 	if err := s.mayAsk(&d.out); err != nil {
+		return err
+	}
+	var h ck.ObjectHandle
+	var err error
+	switch {
+	case row.Silent || len(d.out.Further) > 0:
+		h, err = s.makeFurther(row, d)
+	default:
+		h, err = s.make(&d.request)
+	}
+	if err != nil {
+		return err
+	}
+	if !row.Silent {
+		*key = h
+	}
+	d.out.Deliver()
+	return nil
+}
+
+// makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
+// CK_INVALID_HANDLE: section 6.42.7.
+func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
+	requests := make([]*request, 0, 1+len(d.out.Further))
+	if !row.Silent {
+		requests = append(requests, &d.request)
+	}
+	first := len(requests)
+	for i := range d.out.Further {
+		f := &d.out.Further[i]
+		requests = append(requests, &request{
+			how: byDerive, template: f.Template, base: d.request.base, inherits: row.Inherits, either: row.Either, others: d.others, defaults: f.Defaults,
+			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
+				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
+		})
+	}
+	handles, at, err := s.makeAll(requests)
+	if err != nil {
+		if at >= first {
+			copy(d.out.Further[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
+		}
 		return 0, err
 	}
-	return s.make(&d.request)
+	for i := range d.out.Further {
+		copy(d.out.Further[i].Handle, ck.UlongValue(uint(handles[first+i])))
+	}
+	return handles[0], nil
 }
 
 // mayAsk refuses to protect a key by a PIN where nobody is logged in whose PIN it would be.

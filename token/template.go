@@ -40,6 +40,12 @@ type request struct {
 	// inherits says that the key that is derived may not be less protected than its base, as of the mechanisms that hand
 	// on parts of the base key's value: section 6.43.
 	inherits bool
+	// others are the keys that a derivation uses beside its base.
+	others []*Object
+	// either says how their history counts: mechanisms.Mechanism.Either.
+	either bool
+	// data says that a derivation makes a data object.
+	data bool
 }
 
 // A draft is an object that is being built: every value it will have, not yet copied.
@@ -100,7 +106,7 @@ func (d *draft) compose(r *request) error {
 		}
 	}
 	if r.inherits {
-		if err := d.inherit(r.base); err != nil {
+		if err := d.inherit(r); err != nil {
 			return err
 		}
 	}
@@ -147,7 +153,7 @@ func (r *request) table(imposed []ck.Attribute) (*table, error) {
 	switch {
 	case t == nil:
 		return nil, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
-	case r.how != byCreate && !t.isKey():
+	case r.how != byCreate && !t.isKey() && !r.data:
 		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
 	}
 	return t, nil
@@ -222,9 +228,33 @@ func (d *draft) impose(r *request, a ck.Attribute) error {
 	return nil
 }
 
-// inherit makes the object no less protected than its base.
-func (d *draft) inherit(base *Object) error {
-	if base == nil {
+// any reports whether the base or one of the others has a boolean attribute so.
+func (r *request) any(t ck.AttributeType, is bool) bool {
+	if r.base.flag(t) == is {
+		return true
+	}
+	for _, o := range r.others {
+		if o.flag(t) == is {
+			return true
+		}
+	}
+	return false
+}
+
+// past tells whether what a key is derived from has a boolean attribute of its history.
+func (r *request) past(t ck.AttributeType) bool {
+	switch {
+	case r.either:
+		return r.any(t, true)
+	case r.inherits:
+		return !r.any(t, false)
+	}
+	return r.base.flag(t)
+}
+
+// inherit makes the object no less protected than what it comes from.
+func (d *draft) inherit(r *request) error {
+	if r.base == nil {
 		return nil
 	}
 	for _, p := range [...]struct {
@@ -232,7 +262,7 @@ func (d *draft) inherit(base *Object) error {
 		hard bool
 	}{{ck.CKA_SENSITIVE, true}, {ck.CKA_EXTRACTABLE, false}} {
 		i := d.t.find(p.t)
-		if i < 0 || base.flag(p.t) != p.hard {
+		if i < 0 || !r.any(p.t, p.hard) {
 			continue
 		}
 		v := ck.BoolValue(p.hard)
@@ -340,8 +370,8 @@ func (d *draft) history(r *request) {
 		d.mark(ck.CKA_ALWAYS_SENSITIVE, d.flag(ck.CKA_SENSITIVE))
 		d.mark(ck.CKA_NEVER_EXTRACTABLE, !d.flag(ck.CKA_EXTRACTABLE))
 	case r.how == byDerive && r.base != nil:
-		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.base.flag(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
-		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.base.flag(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
+		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.past(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
+		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.past(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
 	}
 }
 

@@ -1,0 +1,120 @@
+package token
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// inMemory is the parameter of a mechanism whose structure points to values by their index from 1 on.
+func inMemory(t ck.MechanismType, data []byte, memory ...[]byte) *ck.Mechanism {
+	return &ck.Mechanism{Type: t, Param: ck.NewParam(data, func(addr uint64, n uint) []byte {
+		if i := addr>>32 - 1; i < uint64(len(memory)) && uint64(n)+addr<<32>>32 <= uint64(len(memory[i])) {
+			return memory[i][addr<<32>>32:][:n]
+		}
+		return nil
+	})}
+}
+
+// at is the address of the i-th value, from 1 on.
+func at(i uint) uint { return i << 32 }
+
+func ulongs(all ...uint) (b []byte) {
+	for _, u := range all {
+		b = ck.AppendUlong(b, u)
+	}
+	return b
+}
+
+func hkdfMechanism(t ck.MechanismType, salt ck.ObjectHandle) *ck.Mechanism {
+	source := uint(ck.CKF_HKDF_SALT_NULL)
+	if salt != 0 {
+		source = uint(ck.CKF_HKDF_SALT_KEY)
+	}
+	return inMemory(t, append([]byte{1, 1, 0, 0, 0, 0, 0, 0}, ulongs(uint(ck.CKM_SHA256), source, 0, 0, uint(salt), 0, 0)...))
+}
+
+// TestHKDFData sees that CKM_HKDF_DATA makes a data object with what CKM_HKDF_DERIVE makes a key of.
+func TestHKDFData(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	base, err := m.CreateObject(s, baseKey("a base key"))
+	must(t, err)
+	salt, err := m.CreateObject(s, baseKey("salt"))
+	must(t, err)
+	var key, data ck.ObjectHandle
+	open := []ck.Attribute{attr(ck.CKA_VALUE_LEN, 40), attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)}
+	must(t, m.DeriveKey(s, hkdfMechanism(ck.CKM_HKDF_DERIVE, salt), base, open, &key))
+	must(t, m.DeriveKey(s, hkdfMechanism(ck.CKM_HKDF_DATA, salt), base, []ck.Attribute{attr(ck.CKA_VALUE_LEN, 40), attr(ck.CKA_LABEL, "data")}, &data))
+	if v := value(t, m, s, data, ck.CKA_VALUE); len(v) != 40 || !bytes.Equal(v, value(t, m, s, key, ck.CKA_VALUE)) {
+		t.Errorf("%x", v)
+	}
+	if c := value(t, m, s, data, ck.CKA_CLASS); !bytes.Equal(c, dataClass) {
+		t.Errorf("class %x", c)
+	}
+	want(t, "no key", m.DeriveKey(s, hkdfMechanism(ck.CKM_HKDF_DERIVE, 4711), base, open, &key), ck.CKR_KEY_HANDLE_INVALID)
+	want(t, "data for a key", m.DeriveKey(s, hkdfMechanism(ck.CKM_HKDF_DERIVE, data), base, open, &key), ck.CKR_KEY_HANDLE_INVALID)
+	must(t, m.SetAttributeValue(s, salt, []ck.Attribute{attr(ck.CKA_DERIVE, false)}))
+	want(t, "a salt that is not for deriving", m.DeriveKey(s, hkdfMechanism(ck.CKM_HKDF_DERIVE, salt), base, open, &key), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+}
+
+// TestConcatenateInherits sees that a key of two is no less protected than either: section 6.43.
+func TestConcatenateInherits(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	hard := []ck.Attribute{attr(ck.CKA_DERIVE, true), attr(ck.CKA_VALUE_LEN, 16), attr(ck.CKA_SENSITIVE, true), attr(ck.CKA_EXTRACTABLE, false)}
+	soft := append(baseKey("open"), attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true))
+	sealed, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, hard)
+	must(t, err)
+	open, err := m.CreateObject(s, soft)
+	must(t, err)
+	concatenate := func(other ck.ObjectHandle) *ck.Mechanism {
+		return inMemory(ck.CKM_CONCATENATE_BASE_AND_KEY, ulongs(uint(other)))
+	}
+	var k ck.ObjectHandle
+	for _, pair := range [][2]ck.ObjectHandle{{sealed, open}, {open, sealed}} {
+		must(t, m.DeriveKey(s, concatenate(pair[1]), pair[0], nil, &k))
+		for a, on := range map[ck.AttributeType]byte{ck.CKA_SENSITIVE: 1, ck.CKA_EXTRACTABLE: 0, ck.CKA_ALWAYS_SENSITIVE: 0, ck.CKA_NEVER_EXTRACTABLE: 0} {
+			if v := value(t, m, s, k, a); v[0] != on {
+				t.Errorf("%v: %v is %d", pair, a, v[0])
+			}
+		}
+		want(t, "weaker", m.DeriveKey(s, concatenate(pair[1]), pair[0], []ck.Attribute{attr(ck.CKA_SENSITIVE, false)}, &k), ck.CKR_TEMPLATE_INCONSISTENT)
+		want(t, "weaker", m.DeriveKey(s, concatenate(pair[1]), pair[0], []ck.Attribute{attr(ck.CKA_EXTRACTABLE, true)}, &k), ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	must(t, m.DeriveKey(s, concatenate(sealed), sealed, nil, &k))
+	if v := value(t, m, s, k, ck.CKA_ALWAYS_SENSITIVE); v[0] != 1 {
+		t.Error("two keys that were always sensitive make one that was not")
+	}
+	want(t, "no variable", m.DeriveKey(s, concatenate(sealed), sealed, nil, nil), ck.CKR_ARGUMENTS_BAD)
+}
+
+// TestPBKDF2Key generates a key from a password, with both structures, and reads what is known of it.
+func TestPBKDF2Key(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	password, salt := []byte("password"), []byte("salt")
+	template := []ck.Attribute{attr(ck.CKA_KEY_TYPE, ck.CKK_AES), attr(ck.CKA_VALUE_LEN, 16), attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)}
+	var first []byte
+	for _, last := range []uint{8, at(3)} {
+		mech := inMemory(ck.CKM_PKCS5_PBKD2, ulongs(ck.CKZ_SALT_SPECIFIED, at(1), 4, 1000, ck.CKP_PKCS5_PBKD2_HMAC_SHA256, 0, 0, at(2), last), salt, password, ulongs(8))
+		k, err := m.GenerateKey(s, mech, template)
+		must(t, err)
+		v := value(t, m, s, k, ck.CKA_VALUE)
+		if first != nil && !bytes.Equal(first, v) || len(v) != 16 {
+			t.Errorf("%x after %x", v, first)
+		}
+		first = v
+		if g := value(t, m, s, k, ck.CKA_KEY_GEN_MECHANISM); !bytes.Equal(g, ulongs(uint(ck.CKM_PKCS5_PBKD2))) {
+			t.Errorf("generated by %x", g)
+		}
+	}
+}
+
+func value(t *testing.T, m *Module, s ck.SessionHandle, o ck.ObjectHandle, a ck.AttributeType) []byte {
+	t.Helper()
+	v, err := read(m, s, o, a)
+	must(t, err)
+	return v
+}

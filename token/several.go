@@ -1,0 +1,103 @@
+package token
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// makeAll builds objects and adds them where they belong: all, or none. Where one cannot be built it returns which.
+func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at int, err error) {
+	user, keys := s.slot.login()
+	objects := make([]*Object, 0, len(requests))
+	for i, r := range requests {
+		r.so = user == theSO
+		if user != theUser {
+			r.defaults = append(r.defaults[:len(r.defaults):len(r.defaults)], publicDefault)
+		}
+		o, err := build(r)
+		if err == nil {
+			objects = append(objects, o)
+			err = s.mayHave(o, user)
+		}
+		if err != nil {
+			releaseAll(objects)
+			return nil, i, err
+		}
+	}
+	handles, err = s.addAll(objects, keys)
+	return handles, -1, err
+}
+
+func releaseAll(objects []*Object) {
+	for _, o := range objects {
+		o.release()
+	}
+}
+
+// addAll adds objects, whose references it takes. Session objects come first, because they can be taken back.
+func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.ObjectHandle, err error) {
+	handles = make([]ck.ObjectHandle, len(objects))
+	var durable []*Object
+	var places []int
+	for i, o := range objects {
+		if o.isToken() {
+			durable, places = append(durable, o), append(places, i)
+			continue
+		}
+		if err == nil {
+			o.serial = s.slot.core.lastUnique.Add(1)
+			handles[i], err = s.slot.objects.addSession(s, o)
+		} else {
+			o.release()
+		}
+	}
+	var kept []ck.ObjectHandle
+	if err != nil {
+		releaseAll(durable)
+	} else if len(durable) > 0 {
+		kept, err = s.slot.keepAll(durable, keys)
+	}
+	if err != nil {
+		for _, h := range handles {
+			if i, err := s.slot.core.objects.get(h); err == nil {
+				s.slot.objects.drop(i)
+			}
+		}
+		return nil, err
+	}
+	for n, i := range places {
+		handles[i] = kept[n]
+	}
+	return handles, nil
+}
+
+// keepAll stores new token objects in one durable transaction. It takes their references.
+func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
+	token, err := s.store()
+	if err != nil {
+		releaseAll(objects)
+		return nil, err
+	}
+	epoch := s.objects.now()
+	records := make([]*store.Record, len(objects))
+	for i, o := range objects {
+		records[i] = record(o)
+		defer wipe(records[i])
+	}
+	if err := token.Create(keys, records...); err != nil {
+		releaseAll(objects)
+		return nil, err
+	}
+	handles := make([]ck.ObjectHandle, len(objects))
+	for i, o := range objects {
+		o.id, o.rev = records[i].ID, records[i].Rev
+		it, err := s.objects.itemOf(o)
+		if err != nil {
+			releaseAll(objects[i:])
+			return nil, err
+		}
+		handles[i] = it.handle
+		s.objects.keep(it, o, epoch)
+	}
+	return handles, nil
+}
