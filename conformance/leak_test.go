@@ -163,7 +163,7 @@ func searchAfter(t *testing.T, end string) {
 func newSecrets(t *testing.T, s *Script) map[string][]byte {
 	t.Helper()
 	secrets := map[string][]byte{}
-	for _, name := range []string{"session key", "token key", "wrapped key", "user PIN", "SO PIN", "private label", "private value"} {
+	for _, name := range []string{"session key", "token key", "wrapped key", "user PIN", "SO PIN", "private label", "private value", "password", "digested key"} {
 		secret := make([]byte, 32)
 		if _, err := rand.Read(secret); err != nil {
 			t.Fatal(err)
@@ -195,5 +195,7 @@ func useSecrets(t *testing.T, s *Script) {
 				"find s {CKA_LABEL=private_label}", "get s d CKA_VALUE = private_value", "C_DestroyObject s u")
 		}
 	}
+	do(t, s, key+"CKA_VALUE=digested_key} &dk", "C_DigestInit s CKM_SHA256", "C_Digest s password out:32",
+		"C_DigestInit s CKM_MD5", "C_DigestUpdate s password", "C_DigestKey s dk", "C_DigestFinal s out:16")
 	do(t, s, "C_SetAttributeValue s tk {CKA_ID=hex:01}", "C_CopyObject s sk {CKA_TOKEN=true} &c", "C_DestroyObject s c", "C_DestroyObject s sk")
 }
