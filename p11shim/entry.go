@@ -130,7 +130,7 @@ func appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, depth int) []ck
 		b := ck.AttributeBuffer{Type: ck.AttributeType(row._type)}
 		if at, length := address(&row.pValue), uintptr(row.ulValueLen); at != 0 {
 			b.Buffer = ck.Into(inBytes(at, length))
-			if ck.IsTemplate(b.Type) && depth < 2 {
+			if ck.IsTemplate(b.Type) && depth < 3 {
 				b.Sub = appendBuffers(nil, rows(at, length/unsafe.Sizeof(*row)), depth+1)
 			}
 		}
