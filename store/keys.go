@@ -21,6 +21,7 @@ const (
 	auditing                // the audit trail
 	heading                 // the header's state
 	counting                // the set-hash
+	saving                  // the states of operations, which applications keep
 	purposes
 )
 
@@ -30,6 +31,7 @@ var labels = [purposes]string{
 	auditing: "softcsp 1 audit",
 	heading:  "softcsp 1 header",
 	counting: "softcsp 1 set",
+	saving:   "softcsp 1 operation",
 }
 
 const keySize = 32
