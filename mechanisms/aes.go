@@ -21,7 +21,7 @@ var aesRows = []Mechanism{
 	zeroFilled(aesRow(ck.CKM_AES_ECB, ecb(openAES))),
 	zeroFilled(aesRow(ck.CKM_AES_CBC, cbc(openAES, ivField, false))),
 	aesRow(ck.CKM_AES_CBC_PAD, cbc(openAES, ivField, true)),
-	aesRow(ck.CKM_AES_OFB, ofb(openAES, ivField)),
+	aesRow(ck.CKM_AES_OFB, ofb(openAES, ivField, aesBlock)),
 	aesRow(ck.CKM_AES_CFB8, cfb(openAES, ivField, 1)),
 	aesRow(ck.CKM_AES_CFB64, cfb(openAES, ivField, 8)),
 	aesRow(ck.CKM_AES_CFB128, cfb(openAES, ivField, 16)),

@@ -16,7 +16,8 @@ const (
 
 // gcmRows are the Galois/counter mode of SP 800-38D.
 var gcmRows = []Mechanism{
-	{Type: ck.CKM_AES_GCM, Keys: aesKeys, Min: 16, Max: 32, Encrypt: beginGCM(false), Decrypt: beginGCM(true)},
+	{Type: ck.CKM_AES_GCM, Keys: aesKeys, Min: 16, Max: 32, Encrypt: beginGCM(readGCM, false), Decrypt: beginGCM(readGCM, true),
+		Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMUnwrap, true))},
 }
 
 // A gcm is an AES-GCM operation. Input in parts is collected until the end: a plaintext is not released before its tag
@@ -30,30 +31,76 @@ type gcm struct {
 	small [64]byte // nonce and aad where they fit
 }
 
-// beginGCM reads CK_GCM_PARAMS, with ulIvBits as versions from 2.40 on have it or without as some callers still pass it.
+// A gcmParam is what CK_GCM_PARAMS and CK_GCM_WRAP_PARAMS say. tag is in bits.
+type gcmParam struct {
+	nonce, aad []byte
+	tag        uint
+}
+
+// good reports whether the lengths are some that GCM has.
+func (c *gcmParam) good() bool {
+	return len(c.nonce) != 0 && c.tag%8 == 0 && c.tag >= 32 && c.tag <= 8*gcmTag
+}
+
+const (
+	gcmOldLen  = 40 // the length in bytes of a CK_GCM_PARAMS without ulIvBits
+	gcmWrapLen = 56 // and of a CK_GCM_WRAP_PARAMS
+)
+
+// readGCM reads CK_GCM_PARAMS, with ulIvBits as versions from 2.40 on have it or without as some callers still pass it.
 // ulIvBits repeats ulIvLen and is not looked at.
-func beginGCM(decrypt bool) begin {
+func readGCM(p *ck.Param) (c gcmParam, err error) {
+	c.nonce = p.Bytes()
+	if p.Len() != gcmOldLen {
+		p.Ulong()
+	}
+	c.aad, c.tag = p.Bytes(), p.Ulong()
+	return c, p.Done()
+}
+
+// readGCMWrap reads the CK_GCM_WRAP_PARAMS of 3.2, and makes the IV, or the CK_GCM_PARAMS that versions before it took.
+func readGCMWrap(p *ck.Param) (gcmParam, error) {
+	c, fixed, generator, err := readGCMWrapFields(p)
+	if err == nil && c.good() {
+		err = generateNonce(c.nonce, fixed, generator)
+	}
+	return c, err
+}
+
+// readGCMUnwrap reads the same for C_UnwrapKey, which does not look at how the IV was made.
+func readGCMUnwrap(p *ck.Param) (gcmParam, error) {
+	c, _, _, err := readGCMWrapFields(p)
+	return c, err
+}
+
+func readGCMWrapFields(p *ck.Param) (c gcmParam, fixed, generator uint, err error) {
+	if p.Len() != gcmWrapLen {
+		c, err = readGCM(p)
+		return c, 0, uint(ck.CKG_NO_GENERATE), err
+	}
+	c.nonce, fixed, generator = p.Bytes(), p.Ulong(), p.Ulong()
+	c.aad, c.tag = p.Bytes(), p.Ulong()
+	return c, fixed, generator, p.Done()
+}
+
+// beginGCM begins GCM with a parameter that read reads.
+func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) begin {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
-		nonce := p.Bytes()
-		if p.Len() != 40 {
-			p.Ulong()
-		}
-		aad, bits := p.Bytes(), p.Ulong()
-		if err := p.Done(); err != nil {
+		c, err := read(p)
+		if err != nil {
 			return nil, err
 		}
-		if len(nonce) == 0 || bits%8 != 0 || bits < 32 || bits > 8*gcmTag {
+		if !c.good() {
 			return nil, ck.CKR_MECHANISM_PARAM_INVALID
 		}
-		g := &gcm{tag: int(bits / 8), decrypt: decrypt}
-		g.nonce = append(g.small[:0:len(g.small)], nonce...)
-		if room := len(g.small) - len(nonce); room >= len(aad) {
-			g.aad = append(g.small[len(nonce):len(nonce)], aad...)
+		g := &gcm{tag: int(c.tag / 8), decrypt: decrypt}
+		g.nonce = append(g.small[:0:len(g.small)], c.nonce...)
+		if room := len(g.small) - len(c.nonce); room >= len(c.aad) {
+			g.aad = append(g.small[len(c.nonce):len(c.nonce)], c.aad...)
 		} else {
-			g.aad = append([]byte(nil), aad...)
+			g.aad = append([]byte(nil), c.aad...)
 		}
-		var err error
-		g.aead, err = gcmFor(k, len(nonce))
+		g.aead, err = gcmFor(k, len(c.nonce))
 		return g, err
 	}
 }

@@ -17,6 +17,88 @@ var cmacRows = []Mechanism{
 	macRow(ck.CKM_DES3_CMAC_GENERAL, tdeKeys, 0, 0, beginCMAC(ck.CKM_DES3_CMAC, newDES, cutMAC(des.BlockSize))),
 }
 
+// aesMACRows are the other MACs with AES: CBC-MAC, the XCBC of RFC 3566, and GMAC.
+var aesMACRows = append(blockMACRows(ck.CKM_AES_MAC, ck.CKM_AES_MAC_GENERAL, aesKeys, 16, 32, openAES),
+	macRow(ck.CKM_AES_XCBC_MAC, aesKeys, xcbcKey, xcbcKey, beginXCBC(wholeMAC(aesBlock))),
+	macRow(ck.CKM_AES_XCBC_MAC_96, aesKeys, xcbcKey, xcbcKey, beginXCBC(wholeMAC(12))),
+	macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC),
+)
+
+// xcbcKey is the length of the keys of XCBC in bytes: RFC 3566, 4.
+const xcbcKey = 16
+
+// beginXCBC begins an XCBC-MAC.
+func beginXCBC(size macSizer) func(*Key, *ck.Param) (*mac, error) {
+	return func(k *Key, p *ck.Param) (*mac, error) {
+		n, err := size(p)
+		if err != nil {
+			return nil, err
+		}
+		key, err := k.Prepared(ck.CKM_AES_XCBC_MAC, prepareXCBC)
+		if err != nil {
+			return nil, err
+		}
+		return newMAC(key.(*macKey), n)
+	}
+}
+
+// prepareXCBC makes the three keys of RFC 3566, 4. XCBC is CMAC with keys of its own for the last block, and for the cipher.
+func prepareXCBC(k *Key) (any, error) {
+	if len(k.Value) != xcbcKey {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	return newMACKey(func() (hash.Hash, error) {
+		master, err := newAES(k.Value)
+		if err != nil {
+			return nil, err
+		}
+		var keys [3][maxBlock]byte
+		for i := range keys {
+			for j := range keys[i] {
+				keys[i][j] = byte(i + 1)
+			}
+			master.Encrypt(keys[i][:], keys[i][:])
+		}
+		block, err := newAES(keys[0][:])
+		return &cmac{block: block, size: aesBlock, k1: keys[1], k2: keys[2]}, err
+	})
+}
+
+// beginGMAC reads CK_GCM_PARAMS, where all of the associated data comes as the data of the operation, or the IV alone, for the
+// whole tag, as PKCS #11 had it before 3.0.
+func beginGMAC(k *Key, p *ck.Param) (*mac, error) {
+	var c gcmParam
+	var err error
+	if p.Len() == gcmNonce {
+		c = gcmParam{nonce: p.Rest(), tag: 8 * gcmTag}
+	} else if c, err = readGCM(p); err != nil {
+		return nil, err
+	}
+	if !c.good() || len(c.aad) != 0 {
+		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	a, err := gcmFor(k, len(c.nonce))
+	if err != nil {
+		return nil, err
+	}
+	return soleMAC(&gmac{AEAD: a, nonce: append([]byte(nil), c.nonce...)}, int(c.tag/8)), nil
+}
+
+// A gmac is a GMAC (SP 800-38D, 3) as a hash.Hash. It collects the data, as Go's GCM takes it as a whole.
+type gmac struct {
+	cipher.AEAD
+	nonce []byte
+	gather
+}
+
+var _ hash.Hash = (*gmac)(nil)
+
+func (g *gmac) Size() int                   { return gcmTag }
+func (g *gmac) BlockSize() int              { return aesBlock }
+func (g *gmac) Reset()                      { g.wipe() }
+func (g *gmac) Write(p []byte) (int, error) { g.add(p); return len(p), nil }
+func (g *gmac) Sum(b []byte) []byte         { return g.Seal(b, g.nonce, nil, g.data) }
+
 // beginCMAC begins a CMAC. form is the name of the prepared form.
 func beginCMAC(form ck.MechanismType, newCipher func([]byte) (cipher.Block, error), size macSizer) func(*Key, *ck.Param) (*mac, error) {
 	prepare := func(k *Key) (any, error) {

@@ -30,7 +30,7 @@ func guarded(t testing.TB, n int) ([]byte, func(what string)) {
 func (s *sample) inputs(t testing.TB) (plain, cipher [][]byte) {
 	for _, n := range []int{0, 1, 7, 8, 15, 16, 17, 31, 32, 48, 64, 65, 80, 128} {
 		src := pattern(n)
-		c := s.begin(t, s.row.Encrypt)
+		c := s.beginSized(t, s.row.Encrypt, n)
 		dst := make([]byte, c.WholeLen(n))
 		n, err := c.Whole(dst, src)
 		if errors.Is(err, ck.CKR_DATA_LEN_RANGE) {
@@ -81,7 +81,7 @@ func TestCiphers(t *testing.T) {
 func (s *sample) cipherWhole(t *testing.T, what string, b begin, src, want []byte) {
 	t.Helper()
 	what = s.name + ": " + what
-	c := s.begin(t, b)
+	c := s.beginSized(t, b, min(len(src), len(want)))
 	in := bytes.Clone(src)
 	dst, check := guarded(t, c.WholeLen(len(src)))
 	rounds := 1
@@ -110,7 +110,7 @@ func (s *sample) cipherWhole(t *testing.T, what string, b begin, src, want []byt
 func (s *sample) cipherParts(t *testing.T, what string, b begin, src, want []byte, step int) {
 	t.Helper()
 	what = s.name + ": " + what + " in parts"
-	c := s.begin(t, b)
+	c := s.beginSized(t, b, min(len(src), len(want)))
 	in := bytes.Clone(src)
 	var got []byte
 	for rest := in; len(rest) > 0; {
@@ -140,7 +140,7 @@ func (s *sample) cipherOverlap(t *testing.T, what string, b begin, src, want []b
 	t.Helper()
 	what = s.name + ": " + what + " in place"
 	for _, first := range []int{-1, 0, 5, 16, 19} {
-		c := s.begin(t, b)
+		c := s.beginSized(t, b, min(len(src), len(want)))
 		room := max(c.WholeLen(len(src)), len(src)) + 4*maxBlock
 		memory := make([]byte, 3*room)
 		in := memory[room : room+len(src)]
@@ -271,7 +271,7 @@ func TestWrap(t *testing.T) {
 		}
 		for _, n := range []int{16, 17, 24, 33, 64} {
 			value := pattern(n)
-			p := s.param()
+			p := s.sized(n)
 			wrapped, err := s.row.Wrap(s.key, &p, value)
 			if err != nil {
 				t.Fatalf("%s: %v", s.name, err)
@@ -299,7 +299,7 @@ func TestGenerate(t *testing.T) {
 		n++
 		size, fixed := Size(s.row.Makes)
 		if !fixed {
-			size = 16
+			size = keyLen(s.row.Makes)
 			var p ck.Param
 			if _, err := s.row.Generate(rand.Reader, &p, 0); !errors.Is(err, ck.CKR_TEMPLATE_INCOMPLETE) {
 				t.Errorf("%s without a size: %v", s.name, err)

@@ -31,12 +31,18 @@ var desRows = []Mechanism{
 	// PKCS #11 names the feedback modes after DES alone. They take the other two types as well, as CryptoAPI does.
 	streamRow(ck.CKM_DES_CFB8, anyDES, 0, 0, cfb(openDES, ivField, 1)),
 	streamRow(ck.CKM_DES_CFB64, anyDES, 0, 0, cfb(openDES, ivField, 8)),
-	streamRow(ck.CKM_DES_OFB64, anyDES, 0, 0, ofb(openDES, ivField)),
+	streamRow(ck.CKM_DES_OFB64, anyDES, 0, 0, ofb(openDES, ivField, 8)),
+	streamRow(ck.CKM_DES_OFB8, anyDES, 0, 0, ofb(openDES, ivField, 1)),
 	{Type: ck.CKM_DES_ECB_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(openDES, false)},
 	{Type: ck.CKM_DES_CBC_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(openDES, true)},
 	{Type: ck.CKM_DES3_ECB_ENCRYPT_DATA, Keys: tdeKeys, Derive: encryptData(openDES, false)},
 	{Type: ck.CKM_DES3_CBC_ENCRYPT_DATA, Keys: tdeKeys, Derive: encryptData(openDES, true)},
 }
+
+// desMACRows are CBC-MAC with DES and triple DES.
+var desMACRows = append(
+	blockMACRows(ck.CKM_DES_MAC, ck.CKM_DES_MAC_GENERAL, desKeys, 0, 0, openDES),
+	blockMACRows(ck.CKM_DES3_MAC, ck.CKM_DES3_MAC_GENERAL, tdeKeys, 0, 0, openDES)...)
 
 func noSizes(m Mechanism) Mechanism {
 	m.Min, m.Max = 0, 0

@@ -117,7 +117,7 @@ type macState struct {
 
 // A mac is a MAC in progress. It ends with Sign or Verify, which give the state back.
 type mac struct {
-	key   *macKey
+	key   *macKey // nil for a state that is not used again
 	state *macState
 	size  int
 }
@@ -191,6 +191,8 @@ func (m *mac) Verify(signature []byte) error {
 func (m *mac) end() {
 	clear(m.state.sum[:])
 	m.state.Reset()
-	m.key.pool.Put(m.state)
+	if m.key != nil {
+		m.key.pool.Put(m.state)
+	}
 	m.state = nil
 }

@@ -47,6 +47,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_SHA224_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA512_224_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA512_256_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_AES_XTS, Min: 32, Max: 64, Step: 32},
 	{Type: ck.CKK_SHA512_T_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA3_224_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA3_256_HMAC, Min: 1, Max: maxSecret},

@@ -57,7 +57,7 @@ func TestParamLength(t *testing.T) {
 			if n == good.Len() || s.row.Generate != nil || n == optionalParam[s.row.Type] && n > 0 {
 				continue
 			}
-			if s.row.Type == ck.CKM_AES_GCM && n == 40 { // the form without ulIvBits
+			if s.row.Type == ck.CKM_AES_GCM && n == gcmOldLen { // the form without ulIvBits
 				continue
 			}
 			cut++
@@ -93,6 +93,21 @@ func TestParamValues(t *testing.T) {
 		{ck.CKM_AES_GCM, params(pointed(iv), 128, pointed(nil), 33)},
 		{ck.CKM_AES_GCM, params(pointed(iv), 128, pointed(nil), 136)},
 		{ck.CKM_AES_GCM, params(0, 12, 96, pointed(nil), 128)}, // NULL with a length
+		{ck.CKM_AES_CCM, params(64, pointed(iv[:6]), pointed(nil), 16)},
+		{ck.CKM_AES_CCM, params(64, pointed(iv[:14]), pointed(nil), 16)},
+		{ck.CKM_AES_CCM, params(64, pointed(iv[:13]), pointed(nil), 2)},
+		{ck.CKM_AES_CCM, params(64, pointed(iv[:13]), pointed(nil), 5)},
+		{ck.CKM_AES_CCM, params(64, pointed(iv[:13]), pointed(nil), 18)},
+		{ck.CKM_AES_GMAC, params(pointed(iv), 128, pointed(iv), 128)},
+		{ck.CKM_AES_GMAC, params(pointed(nil), 128, pointed(nil), 128)},
+		{ck.CKM_AES_GMAC, params(pointed(iv), 128, pointed(nil), 31)},
+		{ck.CKM_AES_MAC_GENERAL, params(0)},
+		{ck.CKM_AES_MAC_GENERAL, params(17)},
+		{ck.CKM_DES_MAC_GENERAL, params(9)},
+		{ck.CKM_RC2_MAC, params(0)},
+		{ck.CKM_RC2_MAC_GENERAL, params(64, 9)},
+		{ck.CKM_RC5_MAC, params(3, 12)},
+		{ck.CKM_RC5_MAC_GENERAL, params(4, 12, 9)},
 		{ck.CKM_AES_CMAC_GENERAL, params(0)},
 		{ck.CKM_AES_CMAC_GENERAL, params(17)},
 		{ck.CKM_SHA256_HMAC_GENERAL, params(0)},
@@ -116,7 +131,7 @@ func TestParamValues(t *testing.T) {
 		{ck.CKM_RC5_CBC, params(4, 12, pointed(nil))},
 		{ck.CKM_AES_ECB_ENCRYPT_DATA, params(pointed(nil))},
 		{ck.CKM_AES_ECB_ENCRYPT_DATA, params(pointed(iv[:15]))},
-		{ck.CKM_EXTRACT_KEY_FROM_KEY, params(192)},
+		{ck.CKM_EXTRACT_KEY_FROM_KEY, params(512)},
 	} {
 		for _, s := range samples(t) {
 			if s.row.Type != c.m {

@@ -37,6 +37,11 @@ var rc5Rows = []Mechanism{
 	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, true)),
 }
 
+// rcMACRows are CBC-MAC with RC2 and RC5.
+var rcMACRows = append(
+	blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2MaxBits, openRC2),
+	blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5MaxKey, openRC5)...)
+
 // openRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
 // that has its own.
 func openRC2(k *Key, p *ck.Param) (cipher.Block, error) {

@@ -1,6 +1,7 @@
 package mechanisms
 
 import (
+	"encoding/binary"
 	"fmt"
 	"testing"
 
@@ -40,6 +41,19 @@ var goodParams = map[ck.MechanismType]string{
 	ck.CKM_DES_CBC_ENCRYPT_DATA:      "bytes 0001020304050607, pointer 0001020304050607",
 	ck.CKM_DES3_ECB_ENCRYPT_DATA:     "pointer 0001020304050607",
 	ck.CKM_DES3_CBC_ENCRYPT_DATA:     "bytes 0001020304050607, pointer 0001020304050607",
+	ck.CKM_AES_CTS:                   "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_XTS:                   "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CFB1:                  "bytes 000102030405060708090a0b0c0d0e0f",
+	ck.CKM_AES_CCM:                   "ulong 64, pointer 000102030405060708090a0b, pointer 00ff, ulong 16",
+	ck.CKM_AES_GMAC:                  "bytes 000102030405060708090a0b",
+	ck.CKM_AES_MAC_GENERAL:           "ulong 11",
+	ck.CKM_DES_OFB8:                  "bytes 0001020304050607",
+	ck.CKM_DES_MAC_GENERAL:           "ulong 3",
+	ck.CKM_DES3_MAC_GENERAL:          "ulong 8",
+	ck.CKM_RC2_MAC:                   "ulong 128",
+	ck.CKM_RC2_MAC_GENERAL:           "ulong 128, ulong 5",
+	ck.CKM_RC5_MAC:                   "ulong 4, ulong 12",
+	ck.CKM_RC5_MAC_GENERAL:           "ulong 8, ulong 12, ulong 15",
 	ck.CKM_SHA512_T:                  "ulong 256",
 	ck.CKM_SHA512_T_HMAC:             "ulong 200",
 	ck.CKM_RC2_ECB:                   "ulong 128",
@@ -80,7 +94,7 @@ func samples(t testing.TB) (all []sample) {
 		for _, kt := range m.Keys {
 			n, fixed := Size(kt)
 			if !fixed {
-				n = 16
+				n = keyLen(kt)
 			}
 			name := fmt.Sprintf("%v/%v", m.Type, kt)
 			all = append(all, sample{m, name, secretKey(kt, pattern(int(n))), param})
@@ -90,6 +104,29 @@ func samples(t testing.TB) (all []sample) {
 		t.Fatalf("%d samples of %d rows", len(all), len(table))
 	}
 	return all
+}
+
+// keyLen is the length in bytes of the keys that the tests take for a type that has several.
+func keyLen(t ck.KeyType) uint { return max(16, findKeyType(t).Min) }
+
+// sized returns the parameter for n bytes of data: that of CCM tells how many there are.
+func (s *sample) sized(n int) ck.Param {
+	p := s.param()
+	if s.row.Type == ck.CKM_AES_CCM {
+		binary.NativeEndian.PutUint64(bytesOf(p), uint64(n))
+	}
+	return p
+}
+
+// beginSized is begin with the parameter for n bytes of plaintext.
+func (s *sample) beginSized(t testing.TB, b begin, n int) Cipher {
+	t.Helper()
+	p := s.sized(n)
+	c, err := b(s.key, &p)
+	if err != nil {
+		t.Fatalf("%s: %v", s.name, err)
+	}
+	return c
 }
 
 func isGeneral(m ck.MechanismType) bool {

@@ -55,15 +55,15 @@ func cfb(open opener, readIV ivReader, segment int) pair {
 	}
 }
 
-// ofb is the output feedback mode of SP 800-38A, 6.4.
-func ofb(open opener, readIV ivReader) pair {
+// ofb is the output feedback mode: of SP 800-38A, 6.4, where a segment is a block, and of FIPS 81 with shorter ones.
+func ofb(open opener, readIV ivReader, segment int) pair {
 	return func(bool) begin {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
 			b, iv, err := start(k, p, open, readIV)
 			if err != nil {
 				return nil, err
 			}
-			f := &feedback{block: b, size: b.BlockSize(), segment: b.BlockSize(), back: keyStream}
+			f := &feedback{block: b, size: b.BlockSize(), segment: segment, back: keyStream}
 			copy(f.reg[:], iv)
 			return newStream(f), nil
 		}

@@ -38,6 +38,9 @@ func wrapWith(encrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
 		}
 		out := make([]byte, c.WholeLen(len(value)))
 		n, err := c.Whole(out, value)
+		if errors.Is(err, ck.CKR_DATA_LEN_RANGE) {
+			err = ck.CKR_KEY_SIZE_RANGE
+		}
 		return out[:n], err
 	}
 }

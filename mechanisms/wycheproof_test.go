@@ -37,6 +37,9 @@ func runWycheproof(t *testing.T, seen tried) {
 		{"aes_gcm_test.json", ck.CKM_AES_GCM, 0},
 		{"aes_wrap_test.json", ck.CKM_AES_KEY_WRAP, 0},
 		{"aes_kwp_test.json", ck.CKM_AES_KEY_WRAP_KWP, 0},
+		{"aes_ccm_test.json", ck.CKM_AES_CCM, 0},
+		{"aes_xts_test.json", ck.CKM_AES_XTS, 0},
+		{"aes_gmac_test.json", ck.CKM_AES_GMAC, 0},
 		{"aes_cmac_test.json", ck.CKM_AES_CMAC, ck.CKM_AES_CMAC_GENERAL},
 		{"hmac_sha1_test.json", ck.CKM_SHA_1_HMAC, ck.CKM_SHA_1_HMAC_GENERAL},
 		{"hmac_sha224_test.json", ck.CKM_SHA224_HMAC, ck.CKM_SHA224_HMAC_GENERAL},
@@ -111,6 +114,24 @@ func runCase(m *Mechanism, g *group, i int) error {
 			}
 		}
 		err = cipherCase(m, k, p, c.Msg, append(bytes.Clone(c.CT), c.Tag...), c.Result == "invalid")
+	case ck.CKM_AES_CCM:
+		p := param(len(c.CT), pointed(c.IV), pointed(c.AAD), g.TagSize/8)
+		err = cipherCase(m, k, p, c.Msg, append(bytes.Clone(c.CT), c.Tag...), c.Result == "invalid")
+	case ck.CKM_AES_XTS:
+		unit := append(bytes.Clone(c.IV), make([]byte, aesBlock)...)[:aesBlock]
+		if len(c.Key) == 48 { // AES-192 has no XTS
+			if _, err := m.Encrypt(k, param(unit)()); err != ck.CKR_KEY_SIZE_RANGE {
+				return fmt.Errorf("takes a key of 48 bytes: %v", err)
+			}
+			return nil
+		}
+		err = cipherCase(m, k, param(unit), c.Msg, c.CT, c.Result == "invalid")
+	case ck.CKM_AES_GMAC:
+		p := param(pointed(c.IV), 8*len(c.IV), pointed(nil), g.TagSize)
+		err = macCase(m, k, p, c.Msg, c.Tag, c.Result == "invalid")
+		if len(c.IV) == gcmNonce {
+			err = errors.Join(err, macCase(m, k, param([]byte(c.IV)), c.Msg, c.Tag, c.Result == "invalid"))
+		}
 	case ck.CKM_AES_KEY_WRAP, ck.CKM_AES_KEY_WRAP_KWP:
 		if c.Result == "acceptable" && len(c.Msg) == semiblock { // RFC 3394 begins at two
 			if _, err := whole(m.Encrypt, k, param()(), c.Msg); err != ck.CKR_DATA_LEN_RANGE {

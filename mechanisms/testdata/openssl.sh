@@ -5,6 +5,11 @@ enc() { # mechanism, key type, cipher, key, iv, parameter, hexadecimal plaintext
 	out=$(printf %s "$7" | xxd -r -p | openssl enc -provider legacy -provider default "-$3" -K "$4" -iv "$5" $8 | xxd -p | tr -d '\n')
 	printf '\nMechanism = %s\nKeyType = %s\nKey = %s\nParam = %s\nPlaintext = %s\nCiphertext = %s\n' "$1" "$2" "$4" "$6" "$7" "$out"
 }
+mac() { # mechanism, key type, cipher, key, parameter, hexadecimal data, the same in whole blocks, hexadecimal digits of the MAC, of a block
+	case $3 in *aes*) iv0=00000000000000000000000000000000 ;; *) iv0=0000000000000000 ;; esac
+	out=$(printf %s "$7" | xxd -r -p | openssl enc -provider legacy -provider default "-$3" -K "$4" -iv $iv0 -nopad | tail -c $(($9 / 2)) | xxd -p | tr -d '\n' | cut -c "1-$8")
+	printf '\nMechanism = %s\nKeyType = %s\nKey = %s\nParam = %s\nData = %s\nMAC = %s\n' "$1" "$2" "$4" "$5" "$6" "$out"
+}
 echo "# Made by openssl.sh with $(openssl version)."
 k8=0123456789abcdef k16=0123456789abcdef23456789abcdef01 k24=0123456789abcdef23456789abcdef01456789abcdef0123
 iv=1234567890abcdef text=4e6f77206973207468652074696d6520666f7220616c6c2e
@@ -19,3 +24,13 @@ enc CKM_RC2_CBC CKK_RC2 rc2-cbc $k16 $iv "ulong 128, bytes $iv" $text -nopad
 enc CKM_RC2_CBC_PAD CKK_RC2 rc2-cbc $k16 $iv "ulong 128, bytes $iv" ${text%??}
 enc CKM_RC2_CBC_PAD CKK_RC2 rc2-40-cbc 0123456789 $iv "ulong 40, bytes $iv" $text
 enc CKM_RC2_CBC_PAD CKK_RC2 rc2-64-cbc $k8 $iv "ulong 64, bytes $iv" $text
+enc CKM_AES_CFB1 CKK_AES aes-192-cfb1 $k24 $iv$iv "bytes $iv$iv" $text
+for cut in 46 48; do # a part of a block, and whole blocks
+	t=$(printf %s $text | cut -c 1-$cut) p=$(printf %-48s "$(printf %s $text | cut -c 1-$cut)" | tr ' ' 0)
+	mac CKM_AES_MAC CKK_AES aes-128-cbc $k16 "" $t ${p}0000000000000000 16 32
+	mac CKM_AES_MAC_GENERAL CKK_AES aes-192-cbc $k24 "ulong 13" $t ${p}0000000000000000 26 32
+	mac CKM_DES3_MAC CKK_DES2 des-ede-cbc $k16 "" $t $p 8 16
+	mac CKM_DES3_MAC_GENERAL CKK_DES3 des-ede3-cbc $k24 "ulong 7" $t $p 14 16
+	mac CKM_RC2_MAC CKK_RC2 rc2-cbc $k16 "ulong 128" $t $p 8 16
+	mac CKM_RC2_MAC_GENERAL CKK_RC2 rc2-40-cbc 0123456789 "ulong 40, ulong 8" $t $p 16 16
+done
