@@ -365,7 +365,7 @@ func TestOutOfReach(t *testing.T) {
 	if os.Getuid() == 0 { // permissions are for others: be one, in this thread
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		for d := h.dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+		for d := h.dir; d != filepath.Clean(os.TempDir()) && d != "/"; d = filepath.Dir(d) {
 			if err := os.Chmod(d, 0o755); err != nil {
 				t.Fatal(err)
 			}
