@@ -60,8 +60,17 @@ static void expect(CK_RV rv, CK_RV want, const char *what)
 
 #define EXPECT(want, call) expect(p11->call, want, #call)
 
-static char directory[] = "/tmp/softcsp-fork.XXXXXX"; /* our own token directory */
-static int made;                                       /* and whether it was made */
+static char directory[4096]; /* our own token directory */
+static int made;             /* and whether it was made */
+
+/* Writes a template for mkstemp and mkdtemp, where temporary files belong. */
+static void temporary(char *template, size_t size, const char *name)
+{
+	const char *dir = getenv("TMPDIR");
+
+	if (snprintf(template, size, "%s/softcsp-%s.XXXXXX", dir != NULL && *dir != 0 ? dir : "/tmp", name) >= (int)size)
+		fault("TMPDIR is too long");
+}
 
 /* Loads the module. */
 static void load(const char *path)
@@ -73,6 +82,7 @@ static void load(const char *path)
 	alarm(PATIENCE);
 	setenv("SOFTCSP_KDF", "test", 0);
 	if (getenv("SOFTCSP_TOKENDIR") == NULL && getenv("SOFTCSP_STORE") == NULL) {
+		temporary(directory, sizeof directory, "fork");
 		if (mkdtemp(directory) == NULL)
 			fault("mkdtemp: %s", strerror(errno));
 		setenv("SOFTCSP_TOKENDIR", directory, 1);

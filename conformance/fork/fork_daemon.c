@@ -60,12 +60,13 @@ static void copy_module(const char *from, const char *to)
 
 int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/softcsp-daemon.XXXXXX", path[64];
+	char dir[4096], path[sizeof dir + 16];
 	CK_OBJECT_HANDLE key;
 	CK_SESSION_HANDLE session;
 
 	if (argc < 2)
 		return 2;
+	temporary(dir, sizeof dir, "daemon");
 	if (mkdtemp(dir) == NULL)
 		fault("mkdtemp: %s", strerror(errno));
 	snprintf(path, sizeof path, "%s/module.so", dir);

@@ -40,13 +40,14 @@ static int left_over(const char *dir)
 
 int main(int argc, char **argv)
 {
-	char dir[] = "/tmp/softcsp-nomemfd.XXXXXX";
+	char dir[4096];
 	CK_OBJECT_HANDLE key;
 	CK_SESSION_HANDLE session;
 	pid_t pid;
 
 	if (argc < 2)
 		return 2;
+	temporary(dir, sizeof dir, "nomemfd");
 	if (mkdtemp(dir) == NULL)
 		fault("mkdtemp: %s", strerror(errno));
 	refuse_memfd();

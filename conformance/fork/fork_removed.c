@@ -4,7 +4,7 @@
 
 int main(int argc, char **argv)
 {
-	char path[] = "/tmp/softcsp-removed.XXXXXX", buffer[1 << 16];
+	char path[4096], buffer[1 << 16];
 	CK_OBJECT_HANDLE key;
 	CK_SESSION_HANDLE session;
 	int in, out;
@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	in = open(argv[1], O_RDONLY);
+	temporary(path, sizeof path, "removed");
 	out = mkstemp(path);
 	while ((n = read(in, buffer, sizeof buffer)) > 0)
 		if (write(out, buffer, n) != n)
