@@ -41,6 +41,9 @@ echo "setup: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # a list of words
 apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
-	apt-get update >/dev/null
-	apt-get install -y --no-install-recommends $missing >/dev/null
+	apt-get update >/dev/null && apt-get install -y --no-install-recommends $missing >/dev/null
+} || {
+	echo "setup: missing:$missing" >&2
+	echo "setup: apt-get could not install them" >&2
+	exit 1
 }
