@@ -21,7 +21,13 @@ var richParams = map[ck.MechanismType][]any{
 	ck.CKM_CONCATENATE_BASE_AND_KEY: {otherKey},
 	ck.CKM_HKDF_DERIVE:              hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_DATA, pattern(8), 0, pattern(9)),
 	ck.CKM_HKDF_DATA:                hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_KEY, nil, otherKey, nil),
-	ck.CKM_PKCS5_PBKD2:              pbkdf2Fields(ck.CKP_PKCS5_PBKD2_HMAC_SHA256, []byte("password"), []byte("salt"), 2),
+	ck.CKM_SP800_108_COUNTER_KDF: kdf108Fields(ck.CKM_SP800_108_COUNTER_KDF, ck.CKM_SHA256_HMAC, nil, []kdf108Arg{
+		number(ck.CK_SP800_108_ITERATION_VARIABLE, 16), {ck.CK_SP800_108_KEY_HANDLE, ck.UlongValue(otherKey)}, dkmLength(1, 16)}),
+	ck.CKM_SP800_108_FEEDBACK_KDF: kdf108Fields(ck.CKM_SP800_108_FEEDBACK_KDF, ck.CKM_SHA256_HMAC, pattern(3), []kdf108Arg{
+		{ck.CK_SP800_108_ITERATION_VARIABLE, nil}, number(ck.CK_SP800_108_COUNTER, 8), {ck.CK_SP800_108_BYTE_ARRAY, pattern(4)}}),
+	ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF: kdf108Fields(ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF, ck.CKM_SHA256_HMAC, nil, []kdf108Arg{
+		{ck.CK_SP800_108_ITERATION_VARIABLE, nil}, {ck.CK_SP800_108_BYTE_ARRAY, pattern(4)}}),
+	ck.CKM_PKCS5_PBKD2: pbkdf2Fields(ck.CKP_PKCS5_PBKD2_HMAC_SHA256, []byte("password"), []byte("salt"), 2),
 }
 
 // ownSize is the size of the keys of mechanisms that make one size only.
@@ -59,6 +65,7 @@ func pbkdf2Fields(prf uint, password, salt []byte, iterations int) []any {
 func runDerivations(t *testing.T, seen tried) {
 	seen[ck.CKM_CONCATENATE_BASE_AND_KEY]++ // TestConcatenateKeys
 	t.Run("HKDF", func(t *testing.T) { runHKDF(t, seen) })
+	t.Run("SP800-108", func(t *testing.T) { runKDF108(t, seen) })
 	t.Run("PBKDF2", func(t *testing.T) { runPBKDF2(t, seen) })
 }
 

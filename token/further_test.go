@@ -118,3 +118,69 @@ func value(t *testing.T, m *Module, s ck.SessionHandle, o ck.ObjectHandle, a ck.
 	must(t, err)
 	return v
 }
+
+// kdf108Mechanism is CKM_SP800_108_COUNTER_KDF with a further key, whose template is rows and whose handle is out.
+func kdf108Mechanism(other ck.ObjectHandle, out []byte, rows ...ck.Attribute) *ck.Mechanism {
+	memory := [][]byte{nil, nil, make([]byte, 8, 16), ulongs(uint(other)), nil, out}
+	memory[2] = append(memory[2], ulongs(16)...)
+	memory[0] = ulongs(ck.CK_SP800_108_ITERATION_VARIABLE, at(3), 16, ck.CK_SP800_108_KEY_HANDLE, at(4), 8)
+	memory[1] = ulongs(at(5), uint(len(rows)), at(6))
+	for _, a := range rows {
+		memory = append(memory, a.Value)
+		memory[4] = append(memory[4], ulongs(uint(a.Type), at(uint(len(memory))), uint(len(a.Value)))...)
+	}
+	return inMemory(ck.CKM_SP800_108_COUNTER_KDF, ulongs(uint(ck.CKM_SHA256_HMAC), 2, at(1), 1, at(2)), memory...)
+}
+
+// TestFurtherKeys derives two keys in one call: both, or neither.
+func TestFurtherKeys(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	base, err := m.CreateObject(s, append(baseKey("base"), attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)))
+	must(t, err)
+	sealed, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, []ck.Attribute{attr(ck.CKA_DERIVE, true), attr(ck.CKA_VALUE_LEN, 16)})
+	must(t, err)
+	for _, durable := range []bool{false, true} {
+		out := ulongs(1)
+		var first ck.ObjectHandle
+		more := []ck.Attribute{attr(ck.CKA_VALUE_LEN, 16), attr(ck.CKA_KEY_TYPE, ck.CKK_AES), attr(ck.CKA_TOKEN, durable), attr(ck.CKA_LABEL, "further")}
+		must(t, m.DeriveKey(s, kdf108Mechanism(sealed, out, more...), base, []ck.Attribute{attr(ck.CKA_VALUE_LEN, 40), attr(ck.CKA_TOKEN, durable)}, &first))
+		second := ck.ObjectHandle(number(out))
+		a, b := value(t, m, s, first, ck.CKA_VALUE), value(t, m, s, second, ck.CKA_VALUE) // open, as the base key is
+		if len(a) != 40 || len(b) != 16 || bytes.Contains(a, b) {
+			t.Errorf("%x and %x", a, b)
+		}
+		if v := value(t, m, s, second, ck.CKA_TOKEN); v[0] == 1 != durable {
+			t.Errorf("CKA_TOKEN is %d", v[0])
+		}
+		before := len(find(t, m, s))
+		for name, bad := range map[string][]ck.Attribute{
+			"a value":       {attr(ck.CKA_VALUE_LEN, 16), attr(ck.CKA_VALUE, "x")},
+			"a data object": {attr(ck.CKA_VALUE_LEN, 16), attr(ck.CKA_CLASS, ck.CKO_DATA)},
+			"no size":       {attr(ck.CKA_KEY_TYPE, ck.CKK_AES)},
+		} {
+			out := ulongs(1)
+			if err := m.DeriveKey(s, kdf108Mechanism(sealed, out, bad...), base, []ck.Attribute{attr(ck.CKA_VALUE_LEN, 40), attr(ck.CKA_TOKEN, durable)}, &first); err == nil {
+				t.Errorf("%s: no error", name)
+			}
+			if number(out) != ck.InvalidHandle {
+				t.Errorf("%s: the handle is %d", name, number(out))
+			}
+		}
+		if after := len(find(t, m, s)); after != before {
+			t.Errorf("%d objects after %d", after, before)
+		}
+	}
+	// Section 6.42.8: a key that was always sensitive among several makes the new one so.
+	out := ulongs(1)
+	var first ck.ObjectHandle
+	hard := []ck.Attribute{attr(ck.CKA_VALUE_LEN, 16), attr(ck.CKA_SENSITIVE, true), attr(ck.CKA_EXTRACTABLE, false)}
+	must(t, m.DeriveKey(s, kdf108Mechanism(sealed, out, hard...), base, []ck.Attribute{attr(ck.CKA_VALUE_LEN, 16)}, &first))
+	for h, want := range map[ck.ObjectHandle]byte{first: 0, ck.ObjectHandle(number(out)): 1} {
+		for _, a := range []ck.AttributeType{ck.CKA_ALWAYS_SENSITIVE, ck.CKA_NEVER_EXTRACTABLE} {
+			if v := value(t, m, s, h, a); v[0] != want {
+				t.Errorf("%v is %d, want %d", a, v[0], want)
+			}
+		}
+	}
+}
