@@ -3,6 +3,7 @@ module github.com/softcsp/softcsp
 go 1.26.4
 
 require (
+	filippo.io/bigmod v0.1.0
 	github.com/BurntSushi/toml v1.6.0
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/miekg/pkcs11 v1.1.2

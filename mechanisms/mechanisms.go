@@ -61,7 +61,7 @@ type Mechanism struct {
 }
 
 // table is every mechanism, by type. A family is in it by being named here.
-var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, capi,
+var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows,
 	derivationRows)
 

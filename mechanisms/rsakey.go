@@ -246,8 +246,9 @@ func rsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 		return nil, nil, ck.CKR_KEY_SIZE_RANGE
 	}
 	e := 65537
-	if value := find(public, ck.CKA_PUBLIC_EXPONENT); value != nil {
-		if e, err = rsaExponent(value); err != nil {
+	given := find(public, ck.CKA_PUBLIC_EXPONENT)
+	if given != nil {
+		if e, err = rsaExponent(given); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -258,7 +259,10 @@ func rsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 			return
 		}
 		priv = rsaPrivateAttributes(key)
-		pub = []ck.Attribute{{Type: ck.CKA_MODULUS, Value: key.N.Bytes()}, {Type: ck.CKA_PUBLIC_EXPONENT, Value: priv[1].Value}}
+		pub = []ck.Attribute{{Type: ck.CKA_MODULUS, Value: key.N.Bytes()}}
+		if given == nil {
+			pub = append(pub, ck.Attribute{Type: ck.CKA_PUBLIC_EXPONENT, Value: big.NewInt(int64(e)).Bytes()})
+		}
 	})
 	return pub, priv, err
 }
@@ -303,10 +307,4 @@ func rsaNewKey(random io.Reader, bits, e int) (*rsa.PrivateKey, error) {
 		k.Precompute()
 		return k, k.Validate()
 	}
-}
-
-// rsaPairRows generate keys.
-var rsaPairRows = []Mechanism{
-	{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
-	{Type: ck.CKM_RSA_X9_31_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
 }

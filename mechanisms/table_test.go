@@ -45,7 +45,7 @@ func flagNames(f ck.Flags) string {
 	}{
 		{ck.CKF_ENCRYPT, "encrypt"}, {ck.CKF_DECRYPT, "decrypt"}, {ck.CKF_DIGEST, "digest"}, {ck.CKF_SIGN, "sign"},
 		{ck.CKF_VERIFY, "verify"}, {ck.CKF_GENERATE, "generate"}, {ck.CKF_WRAP, "wrap"}, {ck.CKF_UNWRAP, "unwrap"},
-		{ck.CKF_DERIVE, "derive"},
+		{ck.CKF_DERIVE, "derive"}, {ck.CKF_GENERATE_KEY_PAIR, "pair"},
 	} {
 		if f&n.flag != 0 {
 			names = append(names, n.name)
@@ -63,8 +63,8 @@ func TestOrder(t *testing.T) {
 	if len(all) != len(table) || !slices.IsSorted(all) || len(slices.Compact(slices.Clone(all))) != len(all) {
 		t.Errorf("%d types of %d rows, in order: %v", len(all), len(table), slices.IsSorted(all))
 	}
-	all[0] = 0
-	if Types()[0] == 0 {
+	all[0] = ck.CKM_VENDOR_DEFINED
+	if Types()[0] == ck.CKM_VENDOR_DEFINED {
 		t.Error("the list of types can be changed from outside")
 	}
 	if Lookup(ck.CKM_VENDOR_DEFINED) != nil {
@@ -106,7 +106,13 @@ func TestRows(t *testing.T) {
 		if m.Generate != nil && findKeyType(m.Makes) == nil {
 			bad("makes keys of type %v", m.Makes)
 		}
+		if m.GeneratePair != nil && findPairType(m.Makes) == nil {
+			bad("makes pairs of type %v", m.Makes)
+		}
 		for _, k := range m.Keys {
+			if findPairType(k) != nil && ofPairs(m) {
+				continue
+			}
 			if findKeyType(k) == nil || !m.Takes(ck.CKO_SECRET_KEY, k) {
 				bad("takes keys of type %v", k)
 			}

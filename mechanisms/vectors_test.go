@@ -17,6 +17,7 @@ import (
 var withoutVectors = map[ck.MechanismType]string{
 	ck.CKM_MD2_HMAC:                 "nobody published any; MD2 and HMAC have theirs",
 	ck.CKM_MD2_HMAC_GENERAL:         "as CKM_MD2_HMAC",
+	ck.CKM_MD2_RSA_PKCS:             "nobody published any; MD2 and RSA have theirs",
 	ck.CKM_SOFTCSP_MD4_HMAC:         "nobody published any; MD4 and HMAC have theirs",
 	ck.CKM_SOFTCSP_MD4_HMAC_GENERAL: "as CKM_SOFTCSP_MD4_HMAC",
 	ck.CKM_AES_CFB64:                "nobody published any; the same code is CFB128 and DES's CFB64, which have theirs",
@@ -36,12 +37,13 @@ func TestVectors(t *testing.T) {
 	seen := make(tried)
 	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
 	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
+	t.Run("rsa", func(t *testing.T) { runRSA(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	for i := range table {
 		m := &table[i]
 		reason, excused := withoutVectors[m.Type]
 		switch {
-		case m.Generate != nil, m.FromDigest:
+		case m.Generate != nil, m.GeneratePair != nil, m.FromDigest:
 			// Generation is random: TestGenerate. CryptDeriveKey has vectors and tests of its own.
 		case excused && seen[m.Type] > 0:
 			t.Errorf("%v has vectors and stands among those without: %s", m.Type, reason)
@@ -131,6 +133,9 @@ func paramFields(s string) (fields []any, err error) {
 		case "ulong":
 			_, err = fmt.Sscan(value, &n)
 			fields = append(fields, n)
+		case "alone":
+			b, err = (&vectors.Record{Fields: map[string]string{"": value}}).Bytes("")
+			fields = append(fields, alone(b))
 		case "bytes":
 			b, err = (&vectors.Record{Fields: map[string]string{"": value}}).Bytes("")
 			fields = append(fields, b)

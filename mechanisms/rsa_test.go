@@ -1,0 +1,465 @@
+package mechanisms
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/c2sp/wycheproof"
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
+)
+
+// pairKey makes one key of a pair from its attributes.
+func pairKey(class ck.ObjectClass, t ck.KeyType, attrs []ck.Attribute) *Key {
+	return &Key{Class: class, Type: t, Attr: func(t ck.AttributeType) []byte { return find(attrs, t) }}
+}
+
+// testRSA is the key of testdata/rsa.
+func testRSA(t testing.TB) (pub, priv *Key) {
+	t.Helper()
+	value, err := os.ReadFile("testdata/rsa/key.der")
+	if err != nil {
+		t.Fatal(err)
+	}
+	attrs, err := UnmarshalPrivate(ck.CKK_RSA, value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pairKey(ck.CKO_PUBLIC_KEY, ck.CKK_RSA, attrs[:2]), pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, attrs)
+}
+
+func runRSA(t *testing.T, seen tried) {
+	runRSARecords(t, seen)
+	files, err := fs.Glob(wycheproof.TestVectors, "rsa_*.json")
+	if err != nil || len(files) < 70 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	total := 0
+	for _, name := range files {
+		// PKCS #11 has no MGF1 with SHA-512/224 and SHA-512/256, and no SHAKE.
+		if strings.Contains(name, "shake") || strings.Contains(name, "mgf1sha512_2") || strings.Contains(name, "sha512_224_mgf1_28") ||
+			strings.Contains(name, "sha512_256_mgf1_32") {
+			continue
+		}
+		if testing.Short() && !strings.Contains(name, "signature_2048_sha") { // the others take their time
+			continue
+		}
+		groups, err := vectors.Wycheproof(name, func(g *rsaGroup) int { return len(g.Tests) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range groups {
+			total += groups[i].run(t, name, seen)
+		}
+	}
+	if total < 4000 && !testing.Short() {
+		t.Errorf("%d cases", total)
+	}
+	t.Logf("%d cases", total)
+}
+
+// An rsaGroup is a group of tests of any of Wycheproof's files for RSA.
+type rsaGroup struct {
+	Sha          string      `json:"sha"`
+	MGFSha       string      `json:"mgfSha"`
+	SaltLen      int         `json:"sLen"`
+	PrivateKey   rsaParts16  `json:"privateKey"`
+	PublicKey    rsaParts16  `json:"publicKey"`
+	PublicKeyASN vectors.Hex `json:"publicKeyAsn"`
+	Tests        []struct {
+		ID      int         `json:"tcId"`
+		Comment string      `json:"comment"`
+		Msg     vectors.Hex `json:"msg"`
+		CT      vectors.Hex `json:"ct"`
+		Sig     vectors.Hex `json:"sig"`
+		Label   vectors.Hex `json:"label"`
+		Result  string      `json:"result"`
+	} `json:"tests"`
+}
+
+type rsaParts16 struct {
+	N  vectors.Hex `json:"modulus"`
+	E  vectors.Hex `json:"publicExponent"`
+	D  vectors.Hex `json:"privateExponent"`
+	P  vectors.Hex `json:"prime1"`
+	Q  vectors.Hex `json:"prime2"`
+	DP vectors.Hex `json:"exponent1"`
+	DQ vectors.Hex `json:"exponent2"`
+	QI vectors.Hex `json:"coefficient"`
+}
+
+// key makes the key of a group: of one of three primes without them, as PKCS #11 has no place for the third.
+func (p *rsaParts16) key(class ck.ObjectClass, name string) *Key {
+	attrs := []ck.Attribute{{Type: ck.CKA_MODULUS, Value: p.N}, {Type: ck.CKA_PUBLIC_EXPONENT, Value: p.E}, {Type: ck.CKA_PRIVATE_EXPONENT, Value: p.D}}
+	if !strings.Contains(name, "three_primes") {
+		attrs = append(attrs, ck.Attribute{Type: ck.CKA_PRIME_1, Value: p.P}, ck.Attribute{Type: ck.CKA_PRIME_2, Value: p.Q},
+			ck.Attribute{Type: ck.CKA_EXPONENT_1, Value: p.DP}, ck.Attribute{Type: ck.CKA_EXPONENT_2, Value: p.DQ}, ck.Attribute{Type: ck.CKA_COEFFICIENT, Value: p.QI})
+	}
+	if class == ck.CKO_PUBLIC_KEY {
+		attrs = attrs[:2]
+	}
+	return pairKey(class, ck.CKK_RSA, attrs)
+}
+
+// rsaHashNamed finds a hash by Wycheproof's name.
+func rsaHashNamed(name string) *rsaHash {
+	for i := range rsaHashes {
+		if rsaHashes[i].row().Name == name {
+			return &rsaHashes[i]
+		}
+	}
+	return nil
+}
+
+// maskNamed finds a CK_RSA_PKCS_MGF_TYPE.
+func maskNamed(name string) uint {
+	if h := rsaHashNamed(name); h != nil {
+		for t, std := range mgfHashes {
+			if std == h.std {
+				return t
+			}
+		}
+	}
+	return 0
+}
+
+func (g *rsaGroup) public(name string) *Key {
+	if len(g.PublicKey.N) == 0 && len(g.PublicKeyASN) != 0 {
+		n, e := new(big.Int), new(big.Int)
+		in := cryptobyte.String(g.PublicKeyASN)
+		if in.ReadASN1(&in, der.SEQUENCE) && in.ReadASN1Integer(n) && in.ReadASN1Integer(e) {
+			g.PublicKey.N, g.PublicKey.E = n.Bytes(), e.Bytes()
+		}
+	}
+	if len(g.PublicKey.N) == 0 {
+		return g.PrivateKey.key(ck.CKO_PUBLIC_KEY, name)
+	}
+	return g.PublicKey.key(ck.CKO_PUBLIC_KEY, name)
+}
+
+// run runs the tests of a group, and returns how many there were.
+func (g *rsaGroup) run(t *testing.T, name string, seen tried) int {
+	pub, priv := g.public(name), g.PrivateKey.key(ck.CKO_PRIVATE_KEY, name)
+	h := rsaHashNamed(g.Sha)
+	for i := range g.Tests {
+		c := &g.Tests[i]
+		var m ck.MechanismType
+		var err error
+		switch {
+		case strings.Contains(name, "oaep"):
+			m = ck.CKM_RSA_PKCS_OAEP
+			p := params(uint(h.Digest), maskNamed(g.MGFSha), ck.CKZ_DATA_SPECIFIED, pointed(c.Label))
+			err = decryptCase(Lookup(m), priv, p, c.CT, c.Msg, c.Result)
+		case strings.Contains(name, "pss"):
+			m = h.PSS
+			err = verifyCase(Lookup(m), pub, params(uint(h.Digest), maskNamed(g.MGFSha), g.SaltLen), c.Msg, c.Sig, c.Result)
+		case strings.Contains(name, "sig"):
+			m, err = g.pkcs1(h, pub, priv, i)
+		default:
+			m = ck.CKM_RSA_PKCS
+			err = decryptCase(Lookup(m), priv, params(), c.CT, c.Msg, c.Result)
+		}
+		seen[m]++
+		if err != nil {
+			t.Errorf("%s %d (%s, %s): %v", name, c.ID, c.Comment, c.Result, err)
+		}
+	}
+	return len(g.Tests)
+}
+
+// pkcs1 verifies a signature, and signs where there is a private key. For a hash that PKCS #11 has no mechanism for, the
+// DigestInfo is signed.
+func (g *rsaGroup) pkcs1(h *rsaHash, pub, priv *Key, i int) (ck.MechanismType, error) {
+	c := &g.Tests[i]
+	m, data := h.PKCS, []byte(c.Msg)
+	if m == 0 {
+		f := h.row().New()
+		f.Write(data)
+		m, data = ck.CKM_RSA_PKCS, f.Sum(h.digestInfo())
+	}
+	err := verifyCase(Lookup(m), pub, params(), data, c.Sig, c.Result)
+	if err == nil && len(g.PrivateKey.N) != 0 {
+		var sig []byte
+		sig, err = signed(Lookup(m), priv, params(), data)
+		err = errors.Join(err, same("signature", sig, c.Sig))
+	}
+	return m, err
+}
+
+func signed(m *Mechanism, k *Key, p ck.Param, data []byte) ([]byte, error) {
+	s, err := m.Sign(k, &p)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Update(data); err != nil {
+		return nil, err
+	}
+	sig := make([]byte, s.Size())
+	n, err := s.Sign(sig)
+	return sig[:n], err
+}
+
+func verified(m *Mechanism, k *Key, p ck.Param, data, sig []byte) error {
+	v, err := m.Verify(k, &p)
+	if err != nil {
+		return err
+	}
+	if err := v.Update(data); err != nil {
+		return err
+	}
+	return v.Verify(sig)
+}
+
+// verifyCase verifies a signature. What is merely acceptable may be refused, but with the right code.
+func verifyCase(m *Mechanism, k *Key, p ck.Param, data, sig []byte, result string) error {
+	err := verified(m, k, p, data, sig)
+	refused := err == ck.CKR_SIGNATURE_INVALID || err == ck.CKR_SIGNATURE_LEN_RANGE
+	if result == "valid" && err == nil || result == "invalid" && refused || result == "acceptable" && (err == nil || refused) {
+		return nil
+	}
+	return fmt.Errorf("verifying: %v", err)
+}
+
+func decryptCase(m *Mechanism, k *Key, p ck.Param, cipher, plain []byte, result string) error {
+	got, err := whole(m.Decrypt, k, &p, cipher)
+	if result == "invalid" {
+		if err == ck.CKR_ENCRYPTED_DATA_INVALID || err == ck.CKR_ENCRYPTED_DATA_LEN_RANGE {
+			return nil
+		}
+		return fmt.Errorf("decrypts to %x, %v", got, err)
+	}
+	return errors.Join(err, same("plaintext", got, plain))
+}
+
+func runRSARecords(t *testing.T, seen tried) {
+	records, err := vectors.Records(os.DirFS("testdata/rsa"), "openssl.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pub, priv := testRSA(t)
+	for i := range records {
+		r := &records[i]
+		v, err := readVector(r)
+		if err != nil {
+			t.Fatalf("%s: %v", r.At, err)
+		}
+		seen[v.row.Type]++
+		switch {
+		case r.Has("Signature"):
+			err = verified(v.row, pub, *v.param(), v.bytes("Data"), v.bytes("Signature"))
+			if v.row.Type != ck.CKM_RSA_PKCS_PSS && !strings.HasSuffix(v.row.Type.String(), "PSS") {
+				got, err2 := signed(v.row, priv, *v.param(), v.bytes("Data"))
+				err = errors.Join(err, err2, same("signature", got, v.bytes("Signature")))
+			}
+		case r.Has("Ciphertext"):
+			err = decryptCase(v.row, priv, *v.param(), v.bytes("Ciphertext"), v.bytes("Plaintext"), "valid")
+		case r.Has("Wrapped"):
+			var got []byte
+			got, err = v.row.Unwrap(priv, v.param(), v.bytes("Wrapped"))
+			err = errors.Join(err, same("value", got, v.bytes("Value")))
+		}
+		if err := errors.Join(err, v.err); err != nil {
+			t.Errorf("%s: %v", r.At, err)
+		}
+	}
+	t.Logf("%d vectors", len(records))
+}
+
+// rsaParams are parameters of the mechanisms that have one.
+func rsaParams(m ck.MechanismType) ck.Param {
+	oaep := []any{uint(ck.CKM_SHA256), ck.CKG_MGF1_SHA1, ck.CKZ_DATA_SPECIFIED, pointed("label")}
+	switch m {
+	case ck.CKM_RSA_PKCS_OAEP:
+		return params(oaep...)
+	case ck.CKM_RSA_AES_KEY_WRAP:
+		return params(256, structs(oaep))
+	case ck.CKM_RSA_PKCS_PSS:
+		return params(uint(ck.CKM_SHA256), ck.CKG_MGF1_SHA256, 32)
+	}
+	for _, h := range rsaHashes {
+		if h.PSS == m {
+			return params(uint(h.Digest), ck.CKG_MGF1_SHA1, 9)
+		}
+	}
+	return params()
+}
+
+// TestRSA is the battery of the mechanisms that take RSA keys: what one key does the other undoes, in parts too, nothing
+// else is taken, and a parameter that is cut is refused.
+func TestRSA(t *testing.T) {
+	pub, priv := testRSA(t)
+	n := 0
+	for i := range table {
+		m := &table[i]
+		if len(m.Keys) != 1 || m.Keys[0] != ck.CKK_RSA {
+			continue
+		}
+		n++
+		if m.Sign != nil {
+			rsaSignBattery(t, m, pub, priv)
+		}
+		if m.Encrypt != nil {
+			rsaCryptBattery(t, m, pub, priv)
+		}
+		if m.Wrap != nil {
+			rsaWrapBattery(t, m, pub, priv)
+		}
+		rsaParamBattery(t, m, pub, priv)
+	}
+	if n < 20 {
+		t.Errorf("%d mechanisms", n)
+	}
+}
+
+func rsaSignBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
+	data := pattern(32)
+	sig, err := signed(m, priv, rsaParams(m.Type), data)
+	if err != nil || len(sig) != 256 {
+		t.Fatalf("%v: %d bytes, %v", m.Type, len(sig), err)
+	}
+	p := rsaParams(m.Type)
+	v, err := m.Verify(pub, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range data {
+		if err := v.Update([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.Verify(sig); err != nil {
+		t.Errorf("%v in parts: %v", m.Type, err)
+	}
+	if err := v.Verify(sig); err != ck.CKR_OPERATION_NOT_INITIALIZED {
+		t.Errorf("%v verifies twice: %v", m.Type, err)
+	}
+	if err := v.Update(data); err != ck.CKR_OPERATION_NOT_INITIALIZED {
+		t.Errorf("%v goes on after its end: %v", m.Type, err)
+	}
+	for name, c := range map[string]struct {
+		data, sig []byte
+		want      error
+	}{
+		"other data":        {append([]byte{1}, data[1:]...), sig, ck.CKR_SIGNATURE_INVALID},
+		"other signature":   {data, append([]byte{sig[0] ^ 1}, sig[1:]...), ck.CKR_SIGNATURE_INVALID},
+		"above the modulus": {data, bytes.Repeat([]byte{0xff}, 256), ck.CKR_SIGNATURE_INVALID},
+		"short signature":   {data, sig[1:], ck.CKR_SIGNATURE_LEN_RANGE},
+		"no signature":      {data, nil, ck.CKR_SIGNATURE_LEN_RANGE},
+	} {
+		if err := verified(m, pub, rsaParams(m.Type), c.data, c.sig); err != c.want {
+			t.Errorf("%v: %s: %v, want %v", m.Type, name, err, c.want)
+		}
+	}
+	for limit, want := range map[ck.MechanismType]int{ck.CKM_RSA_PKCS: 245, ck.CKM_RSA_X_509: 256, ck.CKM_RSA_PKCS_PSS: 32} {
+		if m.Type != limit {
+			continue
+		}
+		if _, err := signed(m, priv, rsaParams(m.Type), pattern(want)); err != nil {
+			t.Errorf("%v of %d bytes: %v", m.Type, want, err)
+		}
+		if _, err := signed(m, priv, rsaParams(m.Type), pattern(want+1)); err != ck.CKR_DATA_LEN_RANGE {
+			t.Errorf("%v of %d bytes: %v", m.Type, want+1, err)
+		}
+	}
+}
+
+func rsaCryptBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
+	data := append([]byte{0}, pattern(20)...)
+	p := rsaParams(m.Type)
+	ct, err := whole(m.Encrypt, pub, &p, data)
+	if err != nil || len(ct) != 256 {
+		t.Fatalf("%v: %d bytes, %v", m.Type, len(ct), err)
+	}
+	p = rsaParams(m.Type)
+	c, err := m.Decrypt(priv, &p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // a buffer that was too small is no end
+		dst := make([]byte, c.WholeLen(len(ct)))
+		n, err := c.Whole(dst, ct)
+		if err != nil || !bytes.HasSuffix(dst[:n], data) || m.Type != ck.CKM_RSA_X_509 && n != len(data) {
+			t.Errorf("%v: %x, %v", m.Type, dst[:n], err)
+		}
+	}
+	for _, b := range ct {
+		if _, err := c.Update(nil, []byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dst := make([]byte, c.FinalLen())
+	if n, err := c.Final(dst); err != nil || !bytes.HasSuffix(dst[:n], data) {
+		t.Errorf("%v in parts: %x, %v", m.Type, dst[:n], err)
+	}
+	for name, c := range map[string]struct {
+		ct   []byte
+		want error
+	}{
+		"short": {ct[1:], ck.CKR_ENCRYPTED_DATA_LEN_RANGE}, "long": {append(ct, 0), ck.CKR_ENCRYPTED_DATA_LEN_RANGE},
+		"nothing": {nil, ck.CKR_ENCRYPTED_DATA_LEN_RANGE}, "above the modulus": {bytes.Repeat([]byte{0xff}, 256), ck.CKR_ENCRYPTED_DATA_INVALID},
+	} {
+		p := rsaParams(m.Type)
+		if got, err := whole(m.Decrypt, priv, &p, c.ct); err != c.want {
+			t.Errorf("%v: %s: %x, %v", m.Type, name, got, err)
+		}
+	}
+	p = rsaParams(m.Type)
+	if _, err := whole(m.Encrypt, pub, &p, pattern(257)); err != ck.CKR_DATA_LEN_RANGE {
+		t.Errorf("%v of 257 bytes: %v", m.Type, err)
+	}
+}
+
+func rsaWrapBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
+	for _, n := range []int{1, 16, 33} {
+		p := rsaParams(m.Type)
+		wrapped, err := m.Wrap(pub, &p, pattern(n))
+		if err != nil {
+			t.Fatalf("%v: %v", m.Type, err)
+		}
+		p = rsaParams(m.Type)
+		if got, err := m.Unwrap(priv, &p, wrapped); err != nil || !bytes.Equal(got, pattern(n)) {
+			t.Errorf("%v: %x, %v", m.Type, got, err)
+		}
+		for _, c := range []struct {
+			wrapped []byte
+			want    error
+		}{{wrapped[:255], ck.CKR_WRAPPED_KEY_LEN_RANGE}, {bytes.Repeat([]byte{0x55}, len(wrapped)), ck.CKR_WRAPPED_KEY_INVALID}} {
+			p = rsaParams(m.Type)
+			if _, err := m.Unwrap(priv, &p, c.wrapped); !errors.Is(err, c.want) {
+				t.Errorf("%v: %v, want %v", m.Type, err, c.want)
+			}
+		}
+	}
+	p := rsaParams(m.Type)
+	if _, err := m.Wrap(pub, &p, pattern(300)); m.Type != ck.CKM_RSA_AES_KEY_WRAP && err != ck.CKR_KEY_SIZE_RANGE {
+		t.Errorf("%v of 300 bytes: %v", m.Type, err)
+	}
+}
+
+func rsaParamBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
+	good := rsaParams(m.Type)
+	all := append(bytesOf(good), make([]byte, 9)...)
+	follow := func(_ uint64, n uint) []byte { return make([]byte, min(n, 1<<16)) }
+	for n := range all {
+		if n == good.Len() {
+			continue
+		}
+		for _, k := range []*Key{pub, priv} {
+			for column, err := range (&sample{row: m, key: k}).calls(ck.NewParam(all[:n], follow)) {
+				private := column == "Sign" || column == "Decrypt" || column == "Unwrap"
+				if private == (k == priv) && !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) && err != ck.CKR_WRAPPED_KEY_LEN_RANGE {
+					t.Errorf("%v: %s with %d bytes of %d of a parameter: %v", m.Type, column, n, good.Len(), err)
+				}
+			}
+		}
+	}
+}
