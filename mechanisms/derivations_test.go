@@ -30,6 +30,12 @@ var richParams = map[ck.MechanismType][]any{
 	ck.CKM_PKCS5_PBKD2: pbkdf2Fields(ck.CKP_PKCS5_PBKD2_HMAC_SHA256, []byte("password"), []byte("salt"), 2),
 }
 
+func init() {
+	for i := range pbeRows {
+		richParams[pbeRows[i].Type] = pbeFields(make([]byte, pbeIV), []byte("password"), []byte("salt"), 2)
+	}
+}
+
 // ownSize is the size of the keys of mechanisms that make one size only.
 var ownSize = map[ck.MechanismType]uint{}
 
@@ -66,6 +72,7 @@ func runDerivations(t *testing.T, seen tried) {
 	seen[ck.CKM_CONCATENATE_BASE_AND_KEY]++ // TestConcatenateKeys
 	t.Run("HKDF", func(t *testing.T) { runHKDF(t, seen) })
 	t.Run("SP800-108", func(t *testing.T) { runKDF108(t, seen) })
+	t.Run("PBE", func(t *testing.T) { runPBE(t, seen) })
 	t.Run("PBKDF2", func(t *testing.T) { runPBKDF2(t, seen) })
 }
 
