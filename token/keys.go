@@ -121,7 +121,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key c
 	}
 	defer target.release()
 	switch {
-	case target.class() != ck.CKO_SECRET_KEY:
+	case target.class() != ck.CKO_SECRET_KEY && target.class() != ck.CKO_PRIVATE_KEY:
 		return ck.CKR_KEY_NOT_WRAPPABLE
 	case target.missing:
 		return ck.CKR_USER_NOT_LOGGED_IN
@@ -132,11 +132,24 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key c
 	if err := target.atOnce(); err != nil {
 		return err
 	}
-	wrapped, err := row.Wrap(w.key(), &mech.Param, target.key().Value)
+	wrapped, err := wrap(row, w.key(), &mech.Param, target.key())
 	if err != nil {
 		return err
 	}
 	return out.Copy(wrapped)
+}
+
+// wrap encrypts the value of a secret key, or the PrivateKeyInfo of a private key.
+func wrap(row *mechanisms.Mechanism, with *mechanisms.Key, p *ck.Param, target *mechanisms.Key) ([]byte, error) {
+	if target.Class == ck.CKO_SECRET_KEY {
+		return row.Wrap(with, p, target.Value)
+	}
+	value, err := mechanisms.MarshalPrivate(target)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(value)
+	return row.Wrap(with, p, value)
 }
 
 // keyAtOnce finds a key for a function that does all in one call. The caller releases it.
@@ -197,12 +210,35 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrapping ck
 		})
 	}
 	defer clear(value)
+	r := &request{how: byUnwrap, template: template, base: u}
 	if size != 0 && size < uint(len(value)) && row.Truncates {
 		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
 		clear(value[size:])
 		value = value[:size]
 	}
-	return s.make(&request{how: byUnwrap, template: template, base: u, fixed: []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}})
+	if r.fixed, err = r.unwrapped(value); err != nil {
+		return 0, err
+	}
+	defer wipeValues(r.fixed)
+	return s.make(r)
+}
+
+// unwrapped returns the attributes that an unwrapped key has from its value.
+func (r *request) unwrapped(value []byte) ([]ck.Attribute, error) {
+	imposed, err := r.imposed()
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.table(imposed)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.class == ck.CKO_PUBLIC_KEY:
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+	case t.class == ck.CKO_PRIVATE_KEY:
+		return mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
+	}
+	return []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}, nil
 }
 
 // A derivation is what a session keeps from one C_DeriveKey to the next, so that none has to be allocated.

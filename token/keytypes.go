@@ -67,6 +67,7 @@ func allTables() map[tableName]*table {
 	for _, t := range fixedTypes {
 		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, fixedKey, cryptoAPI))
 	}
+	list = append(list, pairTables()...)
 	m := make(map[tableName]*table, len(list))
 	for _, t := range list {
 		m[tableName{t.class, t.subtype}] = t

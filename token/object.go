@@ -85,6 +85,8 @@ func (o *Object) finish() {
 	k := &o.mech
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if o.table.class != ck.CKO_SECRET_KEY {
+		must := o.table.having(concealed) & o.table.having(mustCreate)
+		o.missing = o.set&must != must
 		return
 	}
 	k.Value = o.at(o.table.value)

@@ -108,6 +108,8 @@ func (d *draft) consistent(r *request) error {
 		err = d.secretKey(r.how)
 	case d.t.class == ck.CKO_CERTIFICATE:
 		err = d.certificate()
+	case d.t.isPair() && (r.how == byCreate || r.how == byUnwrap || r.how >= byCopy && d.informs()):
+		err = d.pair(r.how)
 	}
 	if err != nil {
 		return err

@@ -1,0 +1,139 @@
+package token
+
+import (
+	"crypto/rand"
+	"errors"
+	"math/bits"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// publicKeyClass and privateKeyClass are values of CKA_CLASS.
+var (
+	publicKeyClass  = ck.UlongValue(uint(ck.CKO_PUBLIC_KEY))
+	privateKeyClass = ck.UlongValue(uint(ck.CKO_PRIVATE_KEY))
+)
+
+// GenerateKeyPair implements C_GenerateKeyPair, section 5.18.2. Both keys come to be, or none.
+func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public, private []ck.Attribute) (ck.ObjectHandle, ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_GENERATE_KEY_PAIR)
+	if err != nil {
+		return 0, 0, err
+	}
+	pub, priv := half(row, publicKeyClass, public), half(row, privateKeyClass, private)
+	for _, r := range [...]*request{pub, priv} {
+		if err := s.foresee(r); err != nil {
+			return 0, 0, err
+		}
+	}
+	made, secrets, err := row.GeneratePair(rand.Reader, &mech.Param, public)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer wipeValues(secrets)
+	pub.fixed, priv.fixed = append(pub.fixed, made...), append(priv.fixed, secrets...)
+	info, err := publicInfo(row.Makes, public, made)
+	if err != nil {
+		return 0, 0, err
+	}
+	pub.fixed, priv.fixed = append(pub.fixed, info), append(priv.fixed, info)
+	handles, _, err := s.makeAll([]*request{pub, priv})
+	if err != nil {
+		return 0, 0, err
+	}
+	return handles[0], handles[1], nil
+}
+
+// foresee finds what is wrong with a template before the key that it asks for is made, which can take long.
+func (s *session) foresee(r *request) error {
+	t, err := r.table(nil)
+	if err != nil {
+		return err
+	}
+	user, _ := s.slot.login()
+	r.so = user == theSO
+	d := draft{t: t, bits: t.defaults}
+	if t.class == ck.CKO_PRIVATE_KEY && user == theUser {
+		d.bits |= 1 << rowPrivate
+	}
+	for _, a := range r.template {
+		if err := d.ask(r, a); err != nil {
+			return err
+		}
+	}
+	if missing := t.required[r.how] &^ d.seen; missing != 0 {
+		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
+	}
+	return s.mayHave(&Object{table: t, bits: d.bits}, user)
+}
+
+// publicInfo computes CKA_PUBLIC_KEY_INFO of a pair from the template of the public key and what the mechanism made.
+func publicInfo(t ck.KeyType, lists ...[]ck.Attribute) (ck.Attribute, error) {
+	added, err := mechanisms.Complete(ck.CKO_PUBLIC_KEY, t, func(t ck.AttributeType) []byte {
+		for _, list := range lists {
+			for _, a := range list {
+				if a.Type == t {
+					return a.Value
+				}
+			}
+		}
+		return nil
+	})
+	for _, a := range added {
+		if a.Type == ck.CKA_PUBLIC_KEY_INFO {
+			return a, err
+		}
+	}
+	return ck.Attribute{}, errors.Join(ck.CKR_GENERAL_ERROR, err)
+}
+
+// half is the request for one of the keys of a pair that row generates.
+func half(row *mechanisms.Mechanism, class []byte, template []ck.Attribute) *request {
+	return &request{how: byGenerate, template: template, mechanism: row.Type,
+		fixed: []ck.Attribute{{Type: ck.CKA_CLASS, Value: class}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(row.Makes))}}}
+}
+
+// wipeValues overwrites the values of attributes.
+func wipeValues(attrs []ck.Attribute) {
+	for _, a := range attrs {
+		clear(a.Value)
+	}
+}
+
+// pair checks the attributes of a public or private key, and adds those that the token computes.
+func (d *draft) pair(how origin) error {
+	added, err := mechanisms.Complete(d.t.class, ck.KeyType(d.t.subtype), d.bytes)
+	if err != nil {
+		if how == byUnwrap {
+			return errors.Join(ck.CKR_WRAPPED_KEY_INVALID, err)
+		}
+		return err
+	}
+	for _, a := range added {
+		i := d.t.find(a.Type)
+		if len(d.v[i]) == 0 {
+			err = d.put(i, a.Value)
+		} else if !d.is(i, a.Value) {
+			err = wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// informs reports whether a copy or a change touches CKA_PUBLIC_KEY_INFO, which has to be true of the key.
+func (d *draft) informs() bool {
+	i := d.t.find(ck.CKA_PUBLIC_KEY_INFO)
+	return i >= 0 && d.seen>>i&1 != 0
+}
+
+// isPair reports whether the objects of the table are public or private keys.
+func (t *table) isPair() bool { return t.class == ck.CKO_PUBLIC_KEY || t.class == ck.CKO_PRIVATE_KEY }

@@ -1,0 +1,99 @@
+package token
+
+import (
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// The attribute tables of key pairs, from section 6 and from "PKCS #11 Historical Mechanisms".
+
+// rsaPublic and rsaPrivate are section 6.1. Of CKA_PUBLIC_EXPONENT of a private key the versions of the standard say 4,6 or
+// 1,4,6; without it the primes have to be there, from which it follows.
+var (
+	rsaPublic = part{"RSA public key", []attribute{
+		{ck.CKA_MODULUS, octets, mustCreate | notGenerate, 0},
+		{ck.CKA_MODULUS_BITS, ulong, notCreate | mustGenerate, 0},
+		{ck.CKA_PUBLIC_EXPONENT, octets, mustCreate, 0},
+	}}
+	rsaPrivate = part{"RSA private key", []attribute{
+		{ck.CKA_MODULUS, octets, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_PUBLIC_EXPONENT, octets, notGenerate | notUnwrap, 0},
+		{ck.CKA_PRIVATE_EXPONENT, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
+		{ck.CKA_PRIME_1, octets, notGenerate | notUnwrap | concealed, 0},
+		{ck.CKA_PRIME_2, octets, notGenerate | notUnwrap | concealed, 0},
+		{ck.CKA_EXPONENT_1, octets, notGenerate | notUnwrap | concealed, 0},
+		{ck.CKA_EXPONENT_2, octets, notGenerate | notUnwrap | concealed, 0},
+		{ck.CKA_COEFFICIENT, octets, notGenerate | notUnwrap | concealed, 0},
+	}}
+)
+
+// ecPublic and ecPrivate are section 6.3, of all curves.
+var (
+	ecPublic = part{"elliptic curve public key", []attribute{
+		{ck.CKA_EC_PARAMS, octets, mustCreate | mustGenerate, 0},
+		{ck.CKA_EC_POINT, octets, mustCreate | notGenerate, 0},
+	}}
+	ecPrivate = part{"elliptic curve private key", []attribute{
+		{ck.CKA_EC_PARAMS, octets, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
+	}}
+)
+
+// Tables of keys over the integers modulo a prime.
+var (
+	dsaPublic = part{"DSA public key", []attribute{
+		{ck.CKA_PRIME, octets, mustCreate | mustGenerate, 0},
+		{ck.CKA_SUBPRIME, octets, mustCreate | mustGenerate, 0},
+		{ck.CKA_BASE, octets, mustCreate | mustGenerate, 0},
+		{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
+	}}
+	dsaPrivate = part{"DSA private key", []attribute{
+		{ck.CKA_PRIME, octets, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_SUBPRIME, octets, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_BASE, octets, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
+	}}
+	dhPublic = part{"Diffie-Hellman public key", []attribute{
+		{ck.CKA_PRIME, octets, mustCreate | mustGenerate, 0},
+		{ck.CKA_BASE, octets, mustCreate | mustGenerate, 0},
+		{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
+	}}
+	dhPrivate = part{"Diffie-Hellman private key", []attribute{
+		{ck.CKA_PRIME, octets, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_BASE, octets, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
+		{ck.CKA_VALUE_BITS, ulong, notCreate | notUnwrap, 0},
+	}}
+)
+
+// A pairTable is the tables of the two halves of a type of key pairs.
+type pairTable struct {
+	t               ck.KeyType
+	public, private part
+}
+
+// pairTypes are those of key pairs.
+var pairTypes = []pairTable{
+	{ck.CKK_RSA, rsaPublic, rsaPrivate},
+	{ck.CKK_DSA, dsaPublic, dsaPrivate},
+	{ck.CKK_DH, dhPublic, dhPrivate},
+	{ck.CKK_EC, ecPublic, ecPrivate},
+	{ck.CKK_X9_42_DH, dsaPublic, dsaPrivate},
+	{ck.CKK_EC_EDWARDS, ecPublic, ecPrivate},
+	{ck.CKK_EC_MONTGOMERY, ecPublic, ecPrivate},
+}
+
+// pairTables are the tables of the types that package mechanisms can check.
+func pairTables() (list []*table) {
+	known := mechanisms.PairTypes()
+	for _, p := range pairTypes {
+		if slices.Contains(known, p.t) {
+			list = append(list,
+				newTable(ck.CKO_PUBLIC_KEY, uint(p.t), storage, key, publicKey, p.public),
+				newTable(ck.CKO_PRIVATE_KEY, uint(p.t), storage, key, privateKey, p.private))
+		}
+	}
+	return list
+}
