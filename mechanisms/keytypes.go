@@ -47,6 +47,9 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_SHA224_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA512_224_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA512_256_HMAC, Min: 1, Max: maxSecret},
+	{Type: ck.CKK_CHACHA20, Min: chachaKey, Max: chachaKey},
+	{Type: ck.CKK_SALSA20, Min: chachaKey, Max: chachaKey},
+	{Type: ck.CKK_POLY1305, Min: chachaKey, Max: chachaKey},
 	{Type: ck.CKK_AES_XTS, Min: 32, Max: 64, Step: 32},
 	{Type: ck.CKK_SHA512_T_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA3_224_HMAC, Min: 1, Max: maxSecret},
@@ -87,8 +90,7 @@ func validSize(t ck.KeyType, n uint) bool {
 	return row != nil && row.valid(n)
 }
 
-// Size returns the length in bytes of the values of a type of keys, if all have the same: those types have no
-// CKA_VALUE_LEN.
+// Size returns the length in bytes of the values of a type of keys, if all have the same: a template need not tell it.
 func Size(t ck.KeyType) (n uint, fixed bool) {
 	row := findKeyType(t)
 	if row == nil || row.Min != row.Max {

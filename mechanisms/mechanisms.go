@@ -62,7 +62,7 @@ type Mechanism struct {
 
 // table is every mechanism, by type. A family is in it by being named here.
 var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
-	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows,
+	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows,
 	derivationRows)
 
 // types are the types of table, in the same order.

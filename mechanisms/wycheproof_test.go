@@ -39,6 +39,8 @@ func runWycheproof(t *testing.T, seen tried) {
 		{"aes_kwp_test.json", ck.CKM_AES_KEY_WRAP_KWP, 0},
 		{"aes_ccm_test.json", ck.CKM_AES_CCM, 0},
 		{"aes_xts_test.json", ck.CKM_AES_XTS, 0},
+		{"chacha20_poly1305_test.json", ck.CKM_CHACHA20_POLY1305, 0},
+		{"xchacha20_poly1305_test.json", ck.CKM_CHACHA20_POLY1305, 0},
 		{"aes_gmac_test.json", ck.CKM_AES_GMAC, 0},
 		{"aes_cmac_test.json", ck.CKM_AES_CMAC, ck.CKM_AES_CMAC_GENERAL},
 		{"hmac_sha1_test.json", ck.CKM_SHA_1_HMAC, ck.CKM_SHA_1_HMAC_GENERAL},
@@ -117,6 +119,11 @@ func runCase(m *Mechanism, g *group, i int) error {
 	case ck.CKM_AES_CCM:
 		p := param(len(c.CT), pointed(c.IV), pointed(c.AAD), g.TagSize/8)
 		err = cipherCase(m, k, p, c.Msg, append(bytes.Clone(c.CT), c.Tag...), c.Result == "invalid")
+	case ck.CKM_CHACHA20_POLY1305:
+		for _, n := range []int{8 * len(c.IV), len(c.IV)} { // in bits and in bytes
+			p := param(alone(c.IV), n, pointed(c.AAD))
+			err = errors.Join(err, cipherCase(m, k, p, c.Msg, append(bytes.Clone(c.CT), c.Tag...), c.Result == "invalid"))
+		}
 	case ck.CKM_AES_XTS:
 		unit := append(bytes.Clone(c.IV), make([]byte, aesBlock)...)[:aesBlock]
 		if len(c.Key) == 48 { // AES-192 has no XTS

@@ -22,6 +22,13 @@ var fixedKey = part{"secret key of fixed length", []attribute{
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | deriveOnly, 0},
 }}
 
+// oneLengthKey is the table of the key types with one length that do have a CKA_VALUE_LEN. The standard says 2,3 of it; a template
+// for C_GenerateKey that leaves it out leaves nothing open.
+var oneLengthKey = part{"secret key of one length", []attribute{
+	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
+	{ck.CKA_VALUE_LEN, lengthOf, notCreate, 0},
+}}
+
 // cryptoAPI is what CryptDeriveKey leaves in a key. No application sees CKA_SOFTCSP_BASE_HASH, from which CRYPT_UPDATE_KEY
 // goes on: it is as secret as the value.
 var cryptoAPI = part{"key of CryptDeriveKey", []attribute{
@@ -42,7 +49,8 @@ var (
 		ck.CKK_SHA3_224_HMAC, ck.CKK_SHA3_256_HMAC, ck.CKK_SHA3_384_HMAC, ck.CKK_SHA3_512_HMAC,
 		ck.CKK_AES_XTS, ck.CKK_BLAKE2B_160_HMAC, ck.CKK_BLAKE2B_256_HMAC, ck.CKK_BLAKE2B_384_HMAC, ck.CKK_BLAKE2B_512_HMAC,
 	}
-	fixedTypes = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3}
+	fixedTypes     = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3}
+	oneLengthTypes = []ck.KeyType{ck.CKK_CHACHA20, ck.CKK_SALSA20, ck.CKK_POLY1305}
 )
 
 // A class and a key or certificate type choose a table.
@@ -66,6 +74,9 @@ func allTables() map[tableName]*table {
 	}
 	for _, t := range fixedTypes {
 		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, fixedKey, cryptoAPI))
+	}
+	for _, t := range oneLengthTypes {
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, oneLengthKey, cryptoAPI))
 	}
 	list = append(list, pairTables()...)
 	m := make(map[tableName]*table, len(list))

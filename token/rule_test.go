@@ -118,6 +118,7 @@ func TestTables(t *testing.T) {
 			continue
 		}
 		_, fixed := mechanisms.Size(ck.KeyType(table.subtype))
+		fixed = fixed && !slices.Contains(oneLengthTypes, ck.KeyType(table.subtype))
 		if got := table.rows[table.find(ck.CKA_VALUE_LEN)].rule.has(deriveOnly); got != fixed {
 			t.Errorf("%v: fixed length is %v, want %v", ck.KeyType(table.subtype), got, fixed)
 		}

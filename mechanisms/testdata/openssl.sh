@@ -34,3 +34,6 @@ for cut in 46 48; do # a part of a block, and whole blocks
 	mac CKM_RC2_MAC CKK_RC2 rc2-cbc $k16 "ulong 128" $t $p 8 16
 	mac CKM_RC2_MAC_GENERAL CKK_RC2 rc2-40-cbc 0123456789 "ulong 40, ulong 8" $t $p 16 16
 done
+k32=$k16$k16
+enc CKM_CHACHA20 CKK_CHACHA20 chacha20 $k32 0500000000000000$iv "alone 0500000000000000, ulong 64, alone $iv, ulong 64" $text$text$text
+enc CKM_CHACHA20 CKK_CHACHA20 chacha20 $k32 fffffffffeffffff$iv "alone fffffffffeffffff, ulong 64, alone $iv, ulong 64" $text$text$text$text
