@@ -27,7 +27,7 @@ var rules = map[string][]string{
 	"internal/gen":         {},
 	"internal/gen/support": {"ck", "mechanisms", "token"},
 	"internal/vectors":     {"ck", "github.com/c2sp/wycheproof"},
-	"mechanisms":           {"ck", "internal/secret", "filippo.io/bigmod", "golang.org/x/crypto"},
+	"mechanisms":           {"ck", "internal/secret", "filippo.io", "github.com/cloudflare/circl", "github.com/decred/dcrd/dcrec/secp256k1", "golang.org/x/crypto"},
 	"store":                {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys"},
 	"token":                {"ck", "mechanisms", "store", "internal/config", "internal/locked", "internal/secret"},
 	"p11shim":              {"ck", "token", "internal/config"},

@@ -20,6 +20,7 @@ type Mechanism struct {
 	Type     ck.MechanismType
 	Keys     []ck.KeyType // the types of keys that it takes
 	Min, Max uint         // key sizes as C_GetMechanismInfo tells them, in the unit that the standard names for it
+	Also     ck.Flags     // what C_GetMechanismInfo tells beside what follows from the columns
 
 	// Hash is the hash that a digest mechanism computes.
 	Hash *Hash
@@ -61,7 +62,7 @@ type Mechanism struct {
 }
 
 // table is every mechanism, by type. A family is in it by being named here.
-var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
+var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi, ecRows, ecdsaRows, eddsaRows, ecdhRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows,
 	derivationRows)
 
@@ -107,7 +108,7 @@ func (m *Mechanism) Info() ck.MechanismInfo {
 
 // flags returns what the row can do, as C_GetMechanismInfo tells it.
 func (m *Mechanism) flags() ck.Flags {
-	var f ck.Flags
+	f := m.Also
 	for _, column := range [...]struct {
 		has  bool
 		flag ck.Flags

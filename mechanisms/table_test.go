@@ -46,8 +46,9 @@ func flagNames(f ck.Flags) string {
 		{ck.CKF_ENCRYPT, "encrypt"}, {ck.CKF_DECRYPT, "decrypt"}, {ck.CKF_DIGEST, "digest"}, {ck.CKF_SIGN, "sign"},
 		{ck.CKF_VERIFY, "verify"}, {ck.CKF_GENERATE, "generate"}, {ck.CKF_WRAP, "wrap"}, {ck.CKF_UNWRAP, "unwrap"},
 		{ck.CKF_DERIVE, "derive"}, {ck.CKF_GENERATE_KEY_PAIR, "pair"},
+		{weierstrass, "weierstrass"}, {named, "named"},
 	} {
-		if f&n.flag != 0 {
+		if f&n.flag == n.flag {
 			names = append(names, n.name)
 			f &^= n.flag
 		}

@@ -37,6 +37,7 @@ func TestVectors(t *testing.T) {
 	seen := make(tried)
 	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
 	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
+	t.Run("curves", func(t *testing.T) { runCurves(t, seen) })
 	t.Run("rsa", func(t *testing.T) { runRSA(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	for i := range table {

@@ -1,0 +1,319 @@
+package mechanisms
+
+import (
+	"crypto/ecdh"
+	"crypto/elliptic"
+	"encoding/asn1"
+	"errors"
+	"io"
+	"math/big"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// A curve is a row of the one list of elliptic curves. A nil function is what nobody does with the curve.
+//
+// Public keys are points as X9.62 encodes them without compression, and the bytes of RFC 8032 and RFC 7748 for the Edwards
+// and Montgomery curves. Private keys have Size bytes: a number, highest byte first, or the bytes of those documents.
+type curve struct {
+	Name  string
+	Also  []string // further names that a curveName may be
+	OIDs  []asn1.ObjectIdentifier
+	Type  ck.KeyType
+	Bits  uint
+	Size  int                   // of a private key and of each half of a signature, in bytes
+	Point int                   // of a public key, in bytes
+	Group *elliptic.CurveParams // of a Weierstrass curve
+	A     int64                 // its coefficient a
+
+	// Check returns a public key in the one form that it has here, or CKR_PUBLIC_KEY_INVALID.
+	Check func(point []byte) ([]byte, error)
+	// Public makes the public key of a private one.
+	Public func(private []byte) ([]byte, error)
+	// Sign prepares ECDSA: what it returns writes r and s.
+	Sign func(private []byte) (ecdsaSign, error)
+	// Verify prepares the verification of ECDSA signatures, halves of Size bytes each.
+	Verify func(point []byte) (ecdsaVerify, error)
+	// EdSign and EdVerify do EdDSA.
+	EdSign   func(private []byte) (edSign, error)
+	EdVerify func(point, message, signature []byte, v *edVariant) bool
+	// Agree prepares Diffie-Hellman: what it returns makes the shared secret with a public key that Check has seen.
+	Agree func(private []byte) (agreement, error)
+}
+
+// ecMin and ecMax are the sizes of the Weierstrass curves in bits, rfMin and rfMax of the others.
+const (
+	ecMin, ecMax = 224, 521
+	rfMin, rfMax = 255, 448
+)
+
+// curves is the list. The first identifier is the curve's own; the others name the same curve in older software.
+var curves = []*curve{
+	nistCurve("P-224", []string{"secp224r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 33}, elliptic.P224(), p224),
+	nistCurve("P-256", []string{"secp256r1", "prime256v1"}, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, elliptic.P256(), p256),
+	nistCurve("P-384", []string{"secp384r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384(), p384),
+	nistCurve("P-521", []string{"secp521r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521(), p521),
+	{Name: "secp256k1", OIDs: []asn1.ObjectIdentifier{{1, 3, 132, 0, 10}}, Type: ck.CKK_EC, Bits: 256, Size: k1Size, Point: 65,
+		Group: k1Params(), A: 0,
+		Check: k1Check, Public: k1Public, Sign: k1Sign, Verify: k1Verify, Agree: k1Agree},
+	{Name: "edwards25519", Also: []string{"Ed25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 112}, {1, 3, 6, 1, 4, 1, 11591, 15, 1}},
+		Type: ck.CKK_EC_EDWARDS, Bits: 255, Size: 32, Point: 32,
+		Check: ed25519Check, Public: ed25519Public, EdSign: ed25519Sign, EdVerify: ed25519Verify},
+	{Name: "edwards448", Also: []string{"Ed448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 113}},
+		Type: ck.CKK_EC_EDWARDS, Bits: 448, Size: 57, Point: 57,
+		Check: ed448Check, Public: ed448Public, EdSign: ed448Sign, EdVerify: ed448Verify},
+	{Name: "curve25519", Also: []string{"X25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 110}, {1, 3, 6, 1, 4, 1, 3029, 1, 5, 1}},
+		Type: ck.CKK_EC_MONTGOMERY, Bits: 255, Size: 32, Point: 32,
+		Check: exactly(32), Public: x25519Public, Agree: nistAgree(ecdh.X25519())},
+	{Name: "curve448", Also: []string{"X448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 111}},
+		Type: ck.CKK_EC_MONTGOMERY, Bits: 448, Size: 56, Point: 56,
+		Check: exactly(56), Public: x448Public, Agree: x448Agree},
+}
+
+// namedCurves finds a curve by CKA_EC_PARAMS: the encodings of its identifiers and of its names.
+var namedCurves = func() map[string]*curve {
+	m := make(map[string]*curve)
+	for _, c := range curves {
+		for _, oid := range c.OIDs {
+			var b cryptobyte.Builder
+			b.AddASN1ObjectIdentifier(oid)
+			m[string(b.BytesOrPanic())] = c
+		}
+		for _, name := range append([]string{c.Name}, c.Also...) {
+			var b cryptobyte.Builder
+			b.AddASN1(der.PrintableString, func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
+			m[string(b.BytesOrPanic())] = c
+		}
+	}
+	return m
+}()
+
+// Params returns the CKA_EC_PARAMS that name the curve by its identifier.
+func (c *curve) Params() []byte {
+	var b cryptobyte.Builder
+	b.AddASN1ObjectIdentifier(c.OIDs[0])
+	return b.BytesOrPanic()
+}
+
+// findCurve reads a CKA_EC_PARAMS, the Parameters of X9.62 with the curveName of PKCS #11: CKR_CURVE_NOT_SUPPORTED where
+// they are those of a curve that is not in the list, CKR_DOMAIN_PARAMS_INVALID where they are none.
+func findCurve(params []byte) (*curve, error) {
+	if c := namedCurves[string(params)]; c != nil {
+		return c, nil
+	}
+	in := cryptobyte.String(params)
+	var body cryptobyte.String
+	var tag der.Tag
+	if !in.ReadAnyASN1(&body, &tag) || !in.Empty() {
+		return nil, ck.CKR_DOMAIN_PARAMS_INVALID
+	}
+	switch tag {
+	case der.OBJECT_IDENTIFIER, der.PrintableString:
+		if body.Empty() {
+			return nil, ck.CKR_DOMAIN_PARAMS_INVALID
+		}
+		return nil, ck.CKR_CURVE_NOT_SUPPORTED
+	case der.SEQUENCE:
+		return explicitCurve(body)
+	}
+	return nil, ck.CKR_DOMAIN_PARAMS_INVALID // implicitlyCA among others: there is no curve to inherit
+}
+
+// explicit are the parameters of a curve over a prime field that are written out, the ECParameters of X9.62.
+type explicit struct {
+	p, n, cofactor *big.Int
+	a, b, g        cryptobyte.String
+}
+
+var (
+	oidPrimeField          = asn1.ObjectIdentifier{1, 2, 840, 10045, 1, 1}
+	oidCharacteristicField = asn1.ObjectIdentifier{1, 2, 840, 10045, 1, 2}
+)
+
+// explicitCurve finds the curve whose parameters are written out. X9.62 lets the cofactor be left out; nobody does, and
+// who validates a point wants it.
+func explicitCurve(body cryptobyte.String) (*curve, error) {
+	var version int64
+	var field, coefficients cryptobyte.String
+	var kind asn1.ObjectIdentifier
+	if !body.ReadASN1Integer(&version) || version < 1 || version > 3 ||
+		!body.ReadASN1(&field, der.SEQUENCE) || !field.ReadASN1ObjectIdentifier(&kind) {
+		return nil, ck.CKR_DOMAIN_PARAMS_INVALID
+	}
+	if kind.Equal(oidCharacteristicField) {
+		return nil, ck.CKR_CURVE_NOT_SUPPORTED
+	}
+	e := explicit{p: new(big.Int), n: new(big.Int), cofactor: new(big.Int)}
+	if !kind.Equal(oidPrimeField) || !field.ReadASN1Integer(e.p) || !field.Empty() ||
+		!body.ReadASN1(&coefficients, der.SEQUENCE) ||
+		!coefficients.ReadASN1(&e.a, der.OCTET_STRING) || !coefficients.ReadASN1(&e.b, der.OCTET_STRING) ||
+		!coefficients.SkipOptionalASN1(der.BIT_STRING) || !coefficients.Empty() ||
+		!body.ReadASN1(&e.g, der.OCTET_STRING) || !body.ReadASN1Integer(e.n) ||
+		!body.ReadASN1Integer(e.cofactor) || version == 1 && !body.Empty() {
+		return nil, ck.CKR_DOMAIN_PARAMS_INVALID
+	}
+	for _, c := range curves {
+		if c.Group != nil && e.describes(c) {
+			return c, nil
+		}
+	}
+	return nil, ck.CKR_CURVE_NOT_SUPPORTED
+}
+
+// describes tells whether the parameters are those of c. All of them count: a curve with another generator is another
+// curve, and one that an attacker may have chosen.
+func (e *explicit) describes(c *curve) bool {
+	same := func(b []byte, want *big.Int) bool { return new(big.Int).SetBytes(b).Cmp(want) == 0 }
+	if c.Group.P.Cmp(e.p) != 0 || c.Group.N.Cmp(e.n) != 0 || e.cofactor.Cmp(big.NewInt(1)) != 0 ||
+		!same(e.a, new(big.Int).Mod(big.NewInt(c.A), e.p)) || !same(e.b, c.Group.B) {
+		return false
+	}
+	g, err := c.Check(e.g)
+	half := 1 + c.Point/2
+	return err == nil && same(g[1:half], c.Group.Gx) && same(g[half:], c.Group.Gy)
+}
+
+// curveOf returns the curve of a key.
+func curveOf(k *Key) (*curve, error) {
+	c, err := findCurve(k.Attr(ck.CKA_EC_PARAMS))
+	if err == nil && c.Type != k.Type {
+		err = ck.CKR_CURVE_NOT_SUPPORTED
+	}
+	return c, err
+}
+
+// readPoint reads a CKA_EC_POINT or the public key of a CK_ECDH1_DERIVE_PARAMS: the point, or a DER OCTET STRING that
+// holds it. Lengths keep the two apart: no encoding of a point is two or three bytes longer than another. PKCS #11 asks for
+// the OCTET STRING with Weierstrass curves; with the others its versions differ, and applications with them.
+func (c *curve) readPoint(b []byte) ([]byte, error) {
+	in := cryptobyte.String(b)
+	var inside cryptobyte.String
+	if in.ReadASN1(&inside, der.OCTET_STRING) && in.Empty() && len(b) != c.Point {
+		b = inside
+	}
+	return c.Check(b)
+}
+
+// writePoint makes the CKA_EC_POINT of a point.
+func writePoint(point []byte) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1OctetString(point)
+	return b.BytesOrPanic()
+}
+
+// readPrivate brings a private key to its length. Numbers may come without their leading zeros, or with too many.
+func (c *curve) readPrivate(value []byte) ([]byte, error) {
+	if c.Type == ck.CKK_EC {
+		for len(value) > c.Size && value[0] == 0 {
+			value = value[1:]
+		}
+		if n := len(value); n > 0 && n < c.Size {
+			return append(make([]byte, c.Size-n, c.Size), value...), nil
+		}
+	}
+	if len(value) != c.Size {
+		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+	}
+	return value, nil
+}
+
+// exactly checks public keys of which every one of n bytes is good.
+func exactly(n int) func([]byte) ([]byte, error) {
+	return func(point []byte) ([]byte, error) {
+		if len(point) != n {
+			return nil, ck.CKR_PUBLIC_KEY_INVALID
+		}
+		return point, nil
+	}
+}
+
+// k1Params tells what crypto/elliptic would of secp256k1.
+func k1Params() *elliptic.CurveParams {
+	p := secp256k1.Params()
+	return &elliptic.CurveParams{Name: "secp256k1", P: p.P, N: p.N, B: big.NewInt(7), Gx: p.Gx, Gy: p.Gy, BitSize: p.BitSize}
+}
+
+// publicPoint returns the point of a public key.
+func publicPoint(c *curve, k *Key) ([]byte, error) {
+	if k.Class != ck.CKO_PUBLIC_KEY {
+		return nil, ck.CKR_KEY_TYPE_INCONSISTENT
+	}
+	return c.readPoint(k.Attr(ck.CKA_EC_POINT))
+}
+
+// privateValue returns the value of a private key.
+func privateValue(c *curve, k *Key) ([]byte, error) {
+	if k.Class != ck.CKO_PRIVATE_KEY {
+		return nil, ck.CKR_KEY_TYPE_INCONSISTENT
+	}
+	v := k.Value
+	if v == nil {
+		v = k.Attr(ck.CKA_VALUE)
+	}
+	return c.readPrivate(v)
+}
+
+// ecRows are the generation of key pairs.
+var ecRows = []Mechanism{
+	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, Also: weierstrass, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC)},
+	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS)},
+	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY)},
+}
+
+// What C_GetMechanismInfo tells of the mechanisms of elliptic curves beside what they do.
+const (
+	named       = ck.CKF_EC_F_P | ck.CKF_EC_OID | ck.CKF_EC_CURVENAME
+	weierstrass = named | ck.CKF_EC_ECPARAMETERS | ck.CKF_EC_UNCOMPRESS | ck.CKF_EC_COMPRESS
+)
+
+// generateEC makes key pairs on the curves of a type.
+func generateEC(t ck.KeyType) func(io.Reader, *ck.Param, []ck.Attribute) (pub, priv []ck.Attribute, err error) {
+	return func(rand io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error) {
+		if err := p.None(); err != nil {
+			return nil, nil, err
+		}
+		params := find(public, ck.CKA_EC_PARAMS)
+		if params == nil {
+			return nil, nil, ck.CKR_TEMPLATE_INCOMPLETE
+		}
+		c, err := findCurve(params)
+		if err != nil {
+			return nil, nil, err
+		}
+		if c.Type != t {
+			return nil, nil, ck.CKR_CURVE_NOT_SUPPORTED
+		}
+		var value, point []byte
+		secret.Do(func() { value, point, err = c.generate(rand) })
+		if err != nil {
+			return nil, nil, err
+		}
+		return []ck.Attribute{{Type: ck.CKA_EC_POINT, Value: writePoint(point)}},
+			[]ck.Attribute{{Type: ck.CKA_EC_PARAMS, Value: params}, {Type: ck.CKA_VALUE, Value: value}}, nil
+	}
+}
+
+// generate draws a private key until one is below the order of the curve: FIPS 186-5, appendix A.2.2, which RFC 8032 and
+// RFC 7748 do not need, whose every key is good.
+func (c *curve) generate(rand io.Reader) (value, point []byte, err error) {
+	value = make([]byte, c.Size)
+	for range 100 { // secp256k1 and P-521 need a second draw less than once in 2^31, the worst, P-224, in 2^112
+		if _, err = io.ReadFull(rand, value); err != nil {
+			err = errors.Join(ck.CKR_DEVICE_ERROR, err)
+			break
+		}
+		if c.Group != nil {
+			value[0] &= byte(0xff >> (8*c.Size - c.Group.N.BitLen()))
+		}
+		if point, err = c.Public(value); err == nil {
+			return value, point, nil
+		}
+	}
+	clear(value)
+	return nil, nil, err
+}

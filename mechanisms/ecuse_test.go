@@ -1,0 +1,404 @@
+package mechanisms
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
+)
+
+// ecdhParams makes a CK_ECDH1_DERIVE_PARAMS.
+func ecdhParams(kdf uint, shared, public []byte) ck.Param {
+	memory := map[uint64][]byte{1 << 32: shared, 2 << 32: public}
+	var data []byte
+	for _, u := range []uint64{uint64(kdf), uint64(len(shared)), 1 << 32, uint64(len(public)), 2 << 32} {
+		data = binary.NativeEndian.AppendUint64(data, u)
+	}
+	return ck.NewParam(data, func(addr uint64, n uint) []byte { return memory[addr][:n] })
+}
+
+// eddsaParams makes a CK_EDDSA_PARAMS.
+func eddsaParams(ph bool, context []byte) ck.Param {
+	data := make([]byte, 8, 24)
+	if ph {
+		data[0] = 1
+	}
+	data = binary.NativeEndian.AppendUint64(data, uint64(len(context)))
+	data = binary.NativeEndian.AppendUint64(data, 1<<32)
+	return ck.NewParam(data, func(_ uint64, n uint) []byte { return context[:n] })
+}
+
+// curveSigners are the rows that sign, with the curves that they go with.
+func curveSigners() (all []struct {
+	row *Mechanism
+	c   *curve
+}) {
+	for i := range table {
+		for _, c := range curves {
+			if m := &table[i]; m.Sign != nil && m.Takes(ck.CKO_PRIVATE_KEY, c.Type) {
+				all = append(all, struct {
+					row *Mechanism
+					c   *curve
+				}{m, c})
+			}
+		}
+	}
+	return all
+}
+
+// TestCurveSignatures is the battery of Sign and Verify: what is signed in any parts verifies in any others, and nothing
+// else does.
+func TestCurveSignatures(t *testing.T) {
+	all := curveSigners()
+	if len(all) < 50 {
+		t.Fatalf("%d mechanisms with curves", len(all))
+	}
+	pubs, privs := map[*curve]*Key{}, map[*curve]*Key{}
+	for _, c := range curves {
+		pubs[c], privs[c] = c.pair(t)
+	}
+	data := pattern(150)
+	for _, s := range all {
+		name := fmt.Sprintf("%v with %s", s.row.Type, s.c.Name)
+		for _, step := range []int{1, 64, 150} {
+			sig, err := signParts(t, s.row, privs[s.c], data, step)
+			if err != nil || len(sig) != 2*s.c.Size {
+				t.Fatalf("%s: %x, %v", name, sig, err)
+			}
+			for n, want := range map[int]error{0: nil, 1: ck.CKR_SIGNATURE_INVALID} {
+				changed := bytes.Clone(data)
+				changed[7] ^= byte(n)
+				if err := verifySignature(s.row, pubs[s.c], changed, sig); err != want {
+					t.Errorf("%s: %v, want %v", name, err, want)
+				}
+			}
+			for i := range sig {
+				bad := bytes.Clone(sig)
+				bad[i] ^= 0x40
+				if i%16 == 0 && verifySignature(s.row, pubs[s.c], data, bad) != ck.CKR_SIGNATURE_INVALID {
+					t.Errorf("%s: takes a signature that is changed at %d", name, i)
+				}
+			}
+			for _, bad := range [][]byte{nil, sig[1:], append([]byte{0}, sig...), append([]byte{0, 0}, sig...)} {
+				if err := verifySignature(s.row, pubs[s.c], data, bad); err != ck.CKR_SIGNATURE_LEN_RANGE {
+					t.Errorf("%s: %d bytes of a signature: %v", name, len(bad), err)
+				}
+			}
+			if err := verifySignature(s.row, pubs[s.c], data, make([]byte, len(sig))); err != ck.CKR_SIGNATURE_INVALID {
+				t.Errorf("%s: a signature of zeros: %v", name, err)
+			}
+		}
+		tryWrongKeys(t, name, s.row, s.c)
+	}
+}
+
+// signParts signs data in parts, and tries that the end is the end.
+func signParts(t *testing.T, m *Mechanism, k *Key, data []byte, step int) ([]byte, error) {
+	t.Helper()
+	var p ck.Param
+	s, err := m.Sign(k, &p)
+	if err != nil {
+		return nil, err
+	}
+	for rest := data; len(rest) > 0; rest = rest[min(step, len(rest)):] {
+		if err := s.Update(rest[:min(step, len(rest))]); err != nil {
+			return nil, err
+		}
+	}
+	dst, check := guarded(t, s.Size())
+	n, err := s.Sign(dst)
+	check(m.Type.String())
+	if _, again := s.Sign(dst); again != ck.CKR_OPERATION_NOT_INITIALIZED {
+		t.Errorf("%v signs twice: %v", m.Type, again)
+	}
+	if again := s.Update(data); again != ck.CKR_OPERATION_NOT_INITIALIZED {
+		t.Errorf("%v goes on after its end: %v", m.Type, again)
+	}
+	return dst[:n], err
+}
+
+// tryWrongKeys begins with keys of the other class, of another type and without a good value.
+func tryWrongKeys(t *testing.T, name string, m *Mechanism, c *curve) {
+	t.Helper()
+	pub, priv := c.pair(t)
+	for _, k := range []struct {
+		sign, verify *Key
+		want         ck.RV
+	}{
+		{pub, priv, ck.CKR_KEY_TYPE_INCONSISTENT},
+		{keyOf(ck.CKO_PRIVATE_KEY, c.Type+1, ck.Attribute{Type: ck.CKA_EC_PARAMS, Value: c.Params()}),
+			keyOf(ck.CKO_PUBLIC_KEY, c.Type+1, ck.Attribute{Type: ck.CKA_EC_PARAMS, Value: c.Params()}), ck.CKR_CURVE_NOT_SUPPORTED},
+	} {
+		var p ck.Param
+		if _, err := m.Sign(k.sign, &p); !errors.Is(err, k.want) {
+			t.Errorf("%s: signing: %v, want %v", name, err, k.want)
+		}
+		if _, err := m.Verify(k.verify, &p); !errors.Is(err, k.want) {
+			t.Errorf("%s: verifying: %v, want %v", name, err, k.want)
+		}
+	}
+	if _, err := m.Verify(c.public([]byte{4}), new(ck.Param)); err != ck.CKR_PUBLIC_KEY_INVALID {
+		t.Errorf("%s: verifying with no point: %v", name, err)
+	}
+}
+
+// TestECDSAShort verifies signatures whose halves have lost zeros, and digests of all lengths.
+func TestECDSAShort(t *testing.T) {
+	row := Lookup(ck.CKM_ECDSA)
+	for _, c := range curves {
+		if c.Type != ck.CKK_EC {
+			continue
+		}
+		pub, priv := c.pair(t)
+		for _, n := range []int{1, 20, 28, 32, 48, 64, 66, 67, 200} {
+			sig, err := signParts(t, row, priv, pattern(n), n)
+			if err != nil || verifySignature(row, pub, pattern(n), sig) != nil {
+				t.Errorf("%s: a digest of %d bytes: %v", c.Name, n, err)
+			}
+		}
+		if _, err := signParts(t, row, priv, nil, 1); err != ck.CKR_DATA_LEN_RANGE {
+			t.Errorf("%s: no digest: %v", c.Name, err)
+		}
+		for range 2000 { // one in 128 has zeros at the beginning of both halves... of one bit; of P-521 nearly all do
+			sig, err := signParts(t, row, priv, pattern(32), 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sig[0] != 0 || sig[c.Size] != 0 {
+				if c.Name != "P-521" {
+					break // the others are too rare to wait for
+				}
+				continue
+			}
+			short := append(bytes.Clone(sig[1:c.Size]), sig[c.Size+1:]...)
+			if err := verifySignature(row, pub, pattern(32), short); err != nil {
+				t.Errorf("%s: without zeros: %v", c.Name, err)
+			}
+			break
+		}
+	}
+}
+
+// TestEdDSAVariants runs the vectors of RFC 8032 with contexts and hashes, and parameters that are none.
+func TestEdDSAVariants(t *testing.T) {
+	records, err := vectors.Records(os.DirFS("testdata"), "curves.rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row, n := Lookup(ck.CKM_EDDSA), 0
+	for i := range records {
+		r := &records[i]
+		if !r.Has("Signature") {
+			continue
+		}
+		n++
+		c, v := curveNamed(t, r.Fields["Curve"]), &vector{Record: r}
+		context, msg, want := v.bytes("Context"), v.bytes("Message"), v.bytes("Signature")
+		value, point := v.bytes("Private"), v.bytes("Public")
+		param := func() *ck.Param { p := eddsaParams(r.Has("Hash"), context); return &p }
+		s, err := row.Sign(c.private(value), param())
+		if err = errors.Join(v.err, err); err != nil {
+			t.Fatalf("%s: %v", r.At, err)
+		}
+		sig := make([]byte, s.Size())
+		if err := s.Update(msg); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Sign(sig); err != nil || !bytes.Equal(sig, want) {
+			t.Errorf("%s: %x, %v; want %x", r.At, sig, err, want)
+		}
+		for _, p := range []struct {
+			param *ck.Param
+			want  error
+		}{{param(), nil}, {new(ck.Param), ck.CKR_SIGNATURE_INVALID}} {
+			vf, err := row.Verify(c.public(writePoint(point)), p.param)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(vf.Update(msg), vf.Verify(want)); !errors.Is(err, p.want) {
+				t.Errorf("%s: %v, want %v", r.At, err, p.want)
+			}
+		}
+	}
+	if n != 4 {
+		t.Errorf("%d vectors", n)
+	}
+	_, priv := curveNamed(t, "Ed25519").pair(t)
+	whole := eddsaParams(true, pattern(3))
+	for n := 1; n < 24; n++ {
+		p := ck.NewParam(bytesOf(whole)[:n], func(uint64, uint) []byte { return pattern(3) })
+		if _, err := row.Sign(priv, &p); err != ck.CKR_MECHANISM_PARAM_INVALID {
+			t.Errorf("a parameter cut at %d: %v", n, err)
+		}
+	}
+	long := eddsaParams(false, pattern(256))
+	if _, err := row.Sign(priv, &long); err != ck.CKR_MECHANISM_PARAM_INVALID {
+		t.Errorf("a context of 256 bytes: %v", err)
+	}
+}
+
+// TestECDHFunctions runs the vectors of the key derivation functions.
+func TestECDHFunctions(t *testing.T) {
+	records, err := vectors.Records(os.DirFS("testdata"), "curves.rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for i := range records {
+		r := &records[i]
+		if !r.Has("Z") {
+			continue
+		}
+		n++
+		v := &vector{Record: r}
+		z, shared, want := v.bytes("Z"), v.bytes("SharedInfo"), v.bytes("Key")
+		if v.err != nil {
+			t.Fatal(v.err)
+		}
+		ran := false
+		for kdf, row := range ecdhKDFs {
+			h := hashOf(row.digest)
+			if h == nil || h.Name != r.Fields["Hash"] || row.counterFirst != r.Has("CounterFirst") {
+				continue
+			}
+			ran = true
+			f, err := findKDF(kdf, shared)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, len(want))
+			if f.derive(got, z); !bytes.Equal(got, want) {
+				t.Errorf("%s: %x, want %x", r.At, got, want)
+			}
+		}
+		if !ran {
+			t.Errorf("%s: no function", r.At)
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d vectors", n)
+	}
+}
+
+// TestECDHKeys derives keys of several types, and tries what the parameter may say.
+func TestECDHKeys(t *testing.T) {
+	const kt, vl = uint(ck.CKA_KEY_TYPE), uint(ck.CKA_VALUE_LEN)
+	for _, c := range curves {
+		if c.Agree == nil {
+			continue
+		}
+		pubA, privA := c.pair(t)
+		pubB, privB := c.pair(t)
+		derive := func(k *Key, p ck.Param, template []ck.Attribute) ([]byte, error) {
+			var d Derived
+			defer d.Wipe()
+			err := Lookup(ck.CKM_ECDH1_DERIVE).Derive(&Base{Key: k, Template: template}, &p, &d)
+			return bytes.Clone(d.Value), err
+		}
+		point := func(k *Key) []byte { return k.Attr(ck.CKA_EC_POINT) }
+		z, err := derive(privA, ecdhParams(ck.CKD_NULL, nil, point(pubB)), nil)
+		if err != nil || len(z) != (int(c.Bits)+7)/8 {
+			t.Fatalf("%s: %x, %v", c.Name, z, err)
+		}
+		for _, s := range []struct {
+			kdf      uint
+			shared   []byte
+			public   []byte
+			template []ck.Attribute
+			want     []byte
+			err      error
+		}{
+			{ck.CKD_NULL, nil, point(pubA), nil, z, nil},
+			{ck.CKD_NULL, nil, point(pubA), template(vl, 20), z[len(z)-20:], nil},
+			{ck.CKD_NULL, nil, point(pubA), template(kt, uint(ck.CKK_AES), vl, 16), z[len(z)-16:], nil},
+			{ck.CKD_NULL, nil, point(pubA), template(kt, uint(ck.CKK_AES)), nil, ck.CKR_TEMPLATE_INCOMPLETE},
+			{ck.CKD_NULL, nil, point(pubA), template(vl, 67), nil, ck.CKR_KEY_SIZE_RANGE},
+			{ck.CKD_NULL, []byte{1}, point(pubA), nil, nil, ck.CKR_MECHANISM_PARAM_INVALID},
+			{0, nil, point(pubA), nil, nil, ck.CKR_MECHANISM_PARAM_INVALID},
+			{ck.CKD_CPDIVERSIFY_KDF, nil, point(pubA), nil, nil, ck.CKR_MECHANISM_PARAM_INVALID},
+			{ck.CKD_NULL, nil, nil, nil, nil, ck.CKR_MECHANISM_PARAM_INVALID},
+			{ck.CKD_NULL, nil, append([]byte{1}, point(pubA)...), nil, nil, ck.CKR_PUBLIC_KEY_INVALID},
+			{ck.CKD_SHA256_KDF, pattern(9), point(pubA), nil, nil, ck.CKR_TEMPLATE_INCOMPLETE},
+			{ck.CKD_SHA256_KDF, pattern(9), point(pubA), template(vl, 1000), kdfOf(t, ck.CKD_SHA256_KDF, z, 1000), nil},
+			{ck.CKD_SHA1_KDF_SP800, pattern(9), point(pubA), template(kt, uint(ck.CKK_AES), vl, 32), kdfOf(t, ck.CKD_SHA1_KDF_SP800, z, 32), nil},
+		} {
+			got, err := derive(privB, ecdhParams(s.kdf, s.shared, s.public), s.template)
+			if !errors.Is(err, s.err) || !bytes.Equal(got, s.want) {
+				t.Errorf("%s: kdf %d, %v: %x, %v; want %x, %v", c.Name, s.kdf, s.template, got, err, s.want, s.err)
+			}
+		}
+		if _, err := derive(pubA, ecdhParams(ck.CKD_NULL, nil, point(pubB)), nil); err != ck.CKR_KEY_TYPE_INCONSISTENT {
+			t.Errorf("%s: with a public key: %v", c.Name, err)
+		}
+	}
+}
+
+func kdfOf(t *testing.T, kdf uint, z []byte, n int) []byte {
+	t.Helper()
+	f, err := findKDF(kdf, pattern(9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]byte, n)
+	f.derive(out, z)
+	return out
+}
+
+// TestLowOrder agrees with points of low order.
+func TestLowOrder(t *testing.T) {
+	for _, name := range []string{"X25519", "X448"} {
+		c := curveNamed(t, name)
+		_, priv := c.pair(t)
+		for _, first := range []byte{0, 1} {
+			point := make([]byte, c.Point)
+			point[0] = first
+			var d Derived
+			p := ecdhParams(ck.CKD_NULL, nil, point)
+			if err := Lookup(ck.CKM_ECDH1_DERIVE).Derive(&Base{Key: priv}, &p, &d); err != ck.CKR_PUBLIC_KEY_INVALID {
+				t.Errorf("%s with the point %d: %v", name, first, err)
+			}
+		}
+	}
+}
+
+func BenchmarkCurves(b *testing.B) {
+	for _, c := range curves {
+		pub, priv := c.pair(b)
+		m := Lookup(ck.CKM_ECDSA)
+		if c.Type == ck.CKK_EC_EDWARDS {
+			m = Lookup(ck.CKM_EDDSA)
+		}
+		data, sig := pattern(32), make([]byte, 2*c.Size)
+		if c.Type == ck.CKK_EC_MONTGOMERY {
+			continue
+		}
+		b.Run(c.Name+"/sign", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				s, err := m.Sign(priv, new(ck.Param))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Update(data); err != nil {
+					b.Fatal(err)
+				}
+				if _, err := s.Sign(sig); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(c.Name+"/verify", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := verifySignature(m, pub, data, sig); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,164 @@
+package mechanisms
+
+import (
+	"crypto/rand"
+	"errors"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// secp256k1 of SEC 2, with the arithmetic of dcrd. Its multiplications and inversions take a time that depends on the
+// number, so that secret numbers are blinded here: a multiplier is split into two random parts, and a number that is
+// inverted is multiplied with a random one first.
+
+// k1Size is the length of a coordinate and of a private key in bytes.
+const k1Size = 32
+
+func k1Check(point []byte) ([]byte, error) {
+	if len(point) == 0 || point[0] == 6 || point[0] == 7 { // the hybrid form, which is nobody else's
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	p, err := secp256k1.ParsePubKey(point)
+	if err != nil {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	return p.SerializeUncompressed(), nil
+}
+
+// k1Scalar reads a private key.
+func k1Scalar(private []byte) (*secp256k1.ModNScalar, error) {
+	d := new(secp256k1.ModNScalar)
+	if len(private) != k1Size || d.SetByteSlice(private) || d.IsZero() {
+		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+	}
+	return d, nil
+}
+
+// k1Random returns a random number that is not 0.
+func k1Random() (*secp256k1.ModNScalar, error) {
+	var b [k1Size]byte
+	defer clear(b[:])
+	for {
+		if _, err := rand.Read(b[:]); err != nil {
+			return nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
+		}
+		s := new(secp256k1.ModNScalar)
+		if s.SetBytes(&b) == 0 && !s.IsZero() {
+			return s, nil
+		}
+	}
+}
+
+// k1Multiply computes k times the point that mult multiplies, in two random parts.
+func k1Multiply(k *secp256k1.ModNScalar, mult func(k *secp256k1.ModNScalar, result *secp256k1.JacobianPoint)) (*secp256k1.JacobianPoint, error) {
+	first, err := k1Random()
+	if err != nil {
+		return nil, err
+	}
+	var second secp256k1.ModNScalar
+	second.NegateVal(first).Add(k)
+	var a, b, sum secp256k1.JacobianPoint
+	mult(first, &a)
+	mult(&second, &b)
+	secp256k1.AddNonConst(&a, &b, &sum)
+	sum.ToAffine()
+	first.Zero()
+	second.Zero()
+	return &sum, nil
+}
+
+func k1Public(private []byte) ([]byte, error) {
+	d, err := k1Scalar(private)
+	if err != nil {
+		return nil, err
+	}
+	p, err := k1Multiply(d, secp256k1.ScalarBaseMultNonConst)
+	if err != nil {
+		return nil, err
+	}
+	return secp256k1.NewPublicKey(&p.X, &p.Y).SerializeUncompressed(), nil
+}
+
+func k1Sign(private []byte) (ecdsaSign, error) {
+	d, err := k1Scalar(private)
+	if err != nil {
+		return nil, err
+	}
+	return func(dst, digest []byte) error { return k1SignDigest(d, dst, digest) }, nil
+}
+
+// k1SignDigest signs as FIPS 186-5, section 6.4.1, says. The nonce is that of RFC 6979 with fresh randomness as its
+// additional data (section 3.6), so that it is good where either is.
+func k1SignDigest(d *secp256k1.ModNScalar, dst, digest []byte) error {
+	private := d.Bytes()
+	defer clear(private[:])
+	for {
+		extra, err := k1Random()
+		if err != nil {
+			return err
+		}
+		fresh := extra.Bytes()
+		k := secp256k1.NonceRFC6979(private[:], digest, fresh[:], nil, 0)
+		point, err := k1Multiply(k, secp256k1.ScalarBaseMultNonConst)
+		if err != nil {
+			return err
+		}
+		var r, e, s secp256k1.ModNScalar
+		x := point.X.Bytes()
+		r.SetBytes(x) // modulo the order
+		e.SetByteSlice(digest)
+		blind, err := k1Random()
+		if err != nil {
+			return err
+		}
+		s.Mul2(d, &r).Add(&e).Mul(blind)
+		s.Mul(k.Mul(blind).InverseNonConst())
+		k.Zero()
+		blind.Zero()
+		if r.IsZero() || s.IsZero() {
+			continue
+		}
+		r.PutBytesUnchecked(dst[:k1Size])
+		s.PutBytesUnchecked(dst[k1Size:])
+		return nil
+	}
+}
+
+func k1Verify(point []byte) (ecdsaVerify, error) {
+	p, err := secp256k1.ParsePubKey(point)
+	if err != nil {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	return func(digest, sig []byte) bool {
+		var r, s secp256k1.ModNScalar
+		if r.SetByteSlice(sig[:k1Size]) || s.SetByteSlice(sig[k1Size:]) {
+			return false // not below the order
+		}
+		return ecdsa.NewSignature(&r, &s).Verify(digest, p)
+	}, nil
+}
+
+func k1Agree(private []byte) (agreement, error) {
+	d, err := k1Scalar(private)
+	if err != nil {
+		return nil, err
+	}
+	return func(point []byte) ([]byte, error) {
+		p, err := secp256k1.ParsePubKey(point)
+		if err != nil {
+			return nil, ck.CKR_PUBLIC_KEY_INVALID
+		}
+		var at secp256k1.JacobianPoint
+		p.AsJacobian(&at)
+		z, err := k1Multiply(d, func(k *secp256k1.ModNScalar, result *secp256k1.JacobianPoint) {
+			secp256k1.ScalarMultNonConst(k, &at, result)
+		})
+		if err != nil {
+			return nil, err
+		}
+		return z.X.Bytes()[:], nil
+	}, nil
+}
