@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -203,6 +204,18 @@ func TestWrapPrivateKey(t *testing.T) {
 		_, err = m.UnwrapKey(s, mech(), aes, out.Data, with(template, ck.CKA_MODULUS, "n"))
 		want(t, name+" with a modulus", err, ck.CKR_ATTRIBUTE_READ_ONLY)
 	}
+	oaepWrap := func() *ck.Mechanism {
+		oaep := slices.Concat(ck.UlongValue(uint(ck.CKM_SHA256)), ck.UlongValue(ck.CKG_MGF1_SHA256), ck.UlongValue(ck.CKZ_DATA_SPECIFIED), make([]byte, 16))
+		return &ck.Mechanism{Type: ck.CKM_RSA_AES_KEY_WRAP, Param: ck.NewParam(append(ck.UlongValue(256), ck.UlongValue(1)...),
+			func(uint64, uint) []byte { return oaep })}
+	}
+	wrapped := ck.Into(make([]byte, 2048))
+	must(t, m.WrapKey(s, oaepWrap(), pub, priv, &wrapped))
+	k, err := m.UnwrapKey(s, oaepWrap(), closed, wrapped.Data[:wrapped.N], template)
+	must(t, err)
+	must(t, verifyWith(m, s, pub, ck.CKM_SHA1_RSA_PKCS, "data", signWith(t, m, s, k, ck.CKM_SHA1_RSA_PKCS, "data")))
+	want(t, "too long for RSA", m.WrapKey(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, pub, priv, &wrapped), ck.CKR_KEY_SIZE_RANGE)
+
 	// The value of an AES key is no private key.
 	out := ck.Into(make([]byte, 64))
 	secret, err := m.CreateObject(s, aesTemplate(false, "secret", attr(ck.CKA_EXTRACTABLE, true)))
