@@ -143,6 +143,9 @@ func TestCurveParams(t *testing.T) {
 			}
 		}
 	}
+	if c, err := findCurve([]byte("\x13\x0bcurve25519")); err != nil || c.Name != "curve25519" {
+		t.Errorf("curve25519 as pkcs11-tool writes it: %v", err)
+	}
 	for _, c := range []struct {
 		params []byte
 		want   error
@@ -155,6 +158,7 @@ func TestCurveParams(t *testing.T) {
 		{[]byte("\x06\x09\x2b\x24\x03\x03\x02\x08\x01\x01\x07"), ck.CKR_CURVE_NOT_SUPPORTED}, // brainpoolP256r1
 		{[]byte("\x13\x04none"), ck.CKR_CURVE_NOT_SUPPORTED},
 		{[]byte("\x06\x05\x2b\x81\x04\x00\x22\x00"), ck.CKR_DOMAIN_PARAMS_INVALID}, // P-384 and more
+		{[]byte("\x13\x0bsecp256r1"), ck.CKR_DOMAIN_PARAMS_INVALID},
 		{[]byte("\x30\x00"), ck.CKR_DOMAIN_PARAMS_INVALID},
 	} {
 		if _, err := findCurve(c.params); err != c.want {
