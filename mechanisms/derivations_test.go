@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -17,7 +18,7 @@ const otherKey = 7
 var otherValue = pattern(20)
 
 // richParams are the parameters whose structures point to others.
-var richParams = map[ck.MechanismType][]any{
+var richParams = merged(pbeParams(), tlsParams(), map[ck.MechanismType][]any{
 	ck.CKM_CONCATENATE_BASE_AND_KEY: {otherKey},
 	ck.CKM_HKDF_DERIVE:              hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_DATA, pattern(8), 0, pattern(9)),
 	ck.CKM_HKDF_DATA:                hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_KEY, nil, otherKey, nil),
@@ -28,16 +29,18 @@ var richParams = map[ck.MechanismType][]any{
 	ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF: kdf108Fields(ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF, ck.CKM_SHA256_HMAC, nil, []kdf108Arg{
 		{ck.CK_SP800_108_ITERATION_VARIABLE, nil}, {ck.CK_SP800_108_BYTE_ARRAY, pattern(4)}}),
 	ck.CKM_PKCS5_PBKD2: pbkdf2Fields(ck.CKP_PKCS5_PBKD2_HMAC_SHA256, []byte("password"), []byte("salt"), 2),
-}
+})
 
-func init() {
-	for i := range pbeRows {
-		richParams[pbeRows[i].Type] = pbeFields(make([]byte, pbeIV), []byte("password"), []byte("salt"), 2)
+func merged(all ...map[ck.MechanismType][]any) map[ck.MechanismType][]any {
+	m := make(map[ck.MechanismType][]any)
+	for _, part := range all {
+		maps.Copy(m, part)
 	}
+	return m
 }
 
 // ownSize is the size of the keys of mechanisms that make one size only.
-var ownSize = map[ck.MechanismType]uint{}
+var ownSize = tlsSizes()
 
 // size is a CKA_VALUE_LEN for what the sample derives.
 func (s *sample) size() uint {
@@ -72,6 +75,7 @@ func runDerivations(t *testing.T, seen tried) {
 	seen[ck.CKM_CONCATENATE_BASE_AND_KEY]++ // TestConcatenateKeys
 	t.Run("HKDF", func(t *testing.T) { runHKDF(t, seen) })
 	t.Run("SP800-108", func(t *testing.T) { runKDF108(t, seen) })
+	t.Run("TLS", func(t *testing.T) { runTLS(t, seen) })
 	t.Run("PBE", func(t *testing.T) { runPBE(t, seen) })
 	t.Run("PBKDF2", func(t *testing.T) { runPBKDF2(t, seen) })
 }

@@ -104,6 +104,9 @@ func samples(t testing.TB) (all []sample) {
 			if !fixed {
 				n = keyLen(kt)
 			}
+			if ownSize[m.Type] != 0 {
+				n = masterSize
+			}
 			name := fmt.Sprintf("%v/%v", m.Type, kt)
 			all = append(all, sample{m, name, secretKey(kt, pattern(int(n))), param})
 		}

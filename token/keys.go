@@ -284,8 +284,11 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 	if err != nil {
 		return err
 	}
-	if key == nil && !row.Silent {
-		return ck.CKR_ARGUMENTS_BAD
+	if key == nil {
+		if !row.Silent {
+			return ck.CKR_ARGUMENTS_BAD
+		}
+		key = new(ck.ObjectHandle)
 	}
 	defer s.derived.wipe()
 	param, was := mech.Param, *key
