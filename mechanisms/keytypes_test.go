@@ -21,6 +21,12 @@ func TestValidValue(t *testing.T) {
 		{ck.CKK_RC2, []int{1, 5, 16, 128}, []int{0, 129}},
 		{ck.CKK_RC4, []int{1, 5, 16, 256}, []int{0, 257}},
 		{ck.CKK_RC5, []int{0, 1, 255}, []int{256}},
+		{ck.CKK_BLOWFISH, []int{1, 16, 56}, []int{0, 57}},
+		{ck.CKK_TWOFISH, []int{16, 24, 32}, []int{0, 8, 17, 40}},
+		{ck.CKK_CAST128, []int{16}, []int{0, 5, 10, 15, 17}},
+		{ck.CKK_CHACHA20, []int{32}, []int{0, 16, 31, 33}},
+		{ck.CKK_AES_XTS, []int{32, 64}, []int{0, 16, 48, 63, 96}},
+		{ck.CKK_BLAKE2B_160_HMAC, []int{1, 64}, []int{0, 65}},
 		{ck.CKK_GENERIC_SECRET, []int{1, 20, maxSecret}, []int{0, maxSecret + 1}},
 		{ck.CKK_SHA256_HMAC, []int{1, 32, 200}, []int{0}},
 	} {
@@ -54,6 +60,9 @@ func TestCheckValue(t *testing.T) {
 		{ck.CKK_RC4, "616263", "a9993e"},
 		{ck.CKK_RC5, "616263", "a9993e"},
 		{ck.CKK_SHA256_HMAC, "616263", "a9993e"},
+		{ck.CKK_TWOFISH, "00000000000000000000000000000000", "9f589f"},
+		{ck.CKK_CAST128, "0123456712345678234567893456789a", "35d121"},
+		{ck.CKK_CHACHA20, "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435", "a3eb15"},
 		{ck.CKK_AES, "00", ""},
 		{ck.CKK_RSA, "00", ""},
 	} {

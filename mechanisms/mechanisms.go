@@ -62,9 +62,13 @@ type Mechanism struct {
 }
 
 // table is every mechanism, by type. A family is in it by being named here.
-var table = index(digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows, keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi, ecRows, ecdsaRows, eddsaRows, ecdhRows,
-	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows,
-	derivationRows)
+var table = index(
+	digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows,
+	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
+	ecRows, ecdsaRows, eddsaRows, ecdhRows,
+	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
+	derivationRows,
+)
 
 // types are the types of table, in the same order.
 var types = typesOf(table)

@@ -179,3 +179,17 @@ func sameBits(a, b []byte, n int) bool {
 	}
 	return n%8 == 0 || (a[n/8]^b[n/8])>>(8-n%8) == 0
 }
+
+// TestTwofishPad compares with CBC of what has been padded by hand.
+func TestTwofishPad(t *testing.T) {
+	k, iv := secretKey(ck.CKK_TWOFISH, pattern(24)), pattern(16)
+	for n := range 40 {
+		plain := pattern(n)
+		pad := 16 - n%16
+		want := mustWhole(t, Lookup(ck.CKM_TWOFISH_CBC).Encrypt, k, params(iv), append(bytes.Clone(plain), bytes.Repeat([]byte{byte(pad)}, pad)...))
+		param := func() *ck.Param { p := params(iv); return &p }
+		if err := checkCipher(Lookup(ck.CKM_TWOFISH_CBC_PAD), k, param, plain, want); err != nil {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}

@@ -23,6 +23,7 @@ var withoutVectors = map[ck.MechanismType]string{
 	ck.CKM_AES_CFB64:                "nobody published any; the same code is CFB128 and DES's CFB64, which have theirs",
 	ck.CKM_AES_KEY_WRAP_PKCS7:       "nobody published any; TestKeyWrapPKCS7 compares with CKM_AES_KEY_WRAP",
 	ck.CKM_DES3_CBC_ENCRYPT_DATA:    "TestEncryptDataDES3 compares with CKM_DES3_CBC",
+	ck.CKM_TWOFISH_CBC_PAD:          "nobody published any; TestTwofishPad compares with CKM_TWOFISH_CBC",
 	ck.CKM_DES_OFB8:                 "nobody published any; TestOFB8 compares with the definition",
 	ck.CKM_SHA512_T_HMAC:            "nobody published any; TestSHA512T compares with the HMACs of SHA-512/224 and SHA-512/256",
 	ck.CKM_DES3_CMAC_GENERAL:        "TestMACGeneral compares with CKM_DES3_CMAC",

@@ -37,3 +37,8 @@ done
 k32=$k16$k16
 enc CKM_CHACHA20 CKK_CHACHA20 chacha20 $k32 0500000000000000$iv "alone 0500000000000000, ulong 64, alone $iv, ulong 64" $text$text$text
 enc CKM_CHACHA20 CKK_CHACHA20 chacha20 $k32 fffffffffeffffff$iv "alone fffffffffeffffff, ulong 64, alone $iv, ulong 64" $text$text$text$text
+enc CKM_BLOWFISH_CBC_PAD CKK_BLOWFISH bf-cbc $k16 $iv "bytes $iv" ${text%??}
+enc CKM_CAST128_CBC CKK_CAST128 cast5-cbc $k16 $iv "bytes $iv" $text -nopad
+enc CKM_CAST128_CBC_PAD CKK_CAST128 cast5-cbc $k16 $iv "bytes $iv" ${text%??}
+mac CKM_CAST128_MAC CKK_CAST128 cast5-cbc $k16 "" $text $text 8 16
+mac CKM_CAST128_MAC_GENERAL CKK_CAST128 cast5-cbc $k16 "ulong 7" ${text%??} ${text%??}00 14 16

@@ -1,0 +1,75 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"slices"
+
+	"golang.org/x/crypto/blowfish" //lint:ignore SA1019 PKCS #11 has it
+	"golang.org/x/crypto/cast5"    //lint:ignore SA1019 PKCS #11 has it
+	"golang.org/x/crypto/twofish"  //lint:ignore SA1019 PKCS #11 has it
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+const (
+	blowfishMaxKey = 56 // bytes
+	cast128Key     = cast5.KeySize
+)
+
+var (
+	blowfishKeys = []ck.KeyType{ck.CKK_BLOWFISH}
+	twofishKeys  = []ck.KeyType{ck.CKK_TWOFISH}
+	cast128Keys  = []ck.KeyType{ck.CKK_CAST128}
+
+	openBlowfish = opened(ck.CKM_BLOWFISH_CBC, newBlowfish)
+	openTwofish  = opened(ck.CKM_TWOFISH_CBC, newTwofish)
+	openCAST128  = opened(ck.CKM_CAST128_ECB, newCAST128)
+)
+
+// oldCipherRows are Blowfish, Twofish and CAST-128 (RFC 2144), the last with keys of 128 bits only.
+var oldCipherRows = slices.Concat([]Mechanism{
+	keyGen(ck.CKM_BLOWFISH_KEY_GEN, ck.CKK_BLOWFISH),
+	zeroFilled(blockRow(ck.CKM_BLOWFISH_CBC, blowfishKeys, 1, blowfishMaxKey, cbc(openBlowfish, ivField, false))),
+	blockRow(ck.CKM_BLOWFISH_CBC_PAD, blowfishKeys, 1, blowfishMaxKey, cbc(openBlowfish, ivField, true)),
+	keyGen(ck.CKM_TWOFISH_KEY_GEN, ck.CKK_TWOFISH),
+	zeroFilled(blockRow(ck.CKM_TWOFISH_CBC, twofishKeys, 16, 32, cbc(openTwofish, ivField, false))),
+	blockRow(ck.CKM_TWOFISH_CBC_PAD, twofishKeys, 16, 32, cbc(openTwofish, ivField, true)),
+	keyGen(ck.CKM_CAST128_KEY_GEN, ck.CKK_CAST128),
+	zeroFilled(blockRow(ck.CKM_CAST128_ECB, cast128Keys, cast128Key, cast128Key, ecb(openCAST128))),
+	zeroFilled(blockRow(ck.CKM_CAST128_CBC, cast128Keys, cast128Key, cast128Key, cbc(openCAST128, ivField, false))),
+	blockRow(ck.CKM_CAST128_CBC_PAD, cast128Keys, cast128Key, cast128Key, cbc(openCAST128, ivField, true)),
+}, blockMACRows(ck.CKM_CAST128_MAC, ck.CKM_CAST128_MAC_GENERAL, cast128Keys, cast128Key, cast128Key, openCAST128))
+
+// opened makes the opener of a cipher that has no parameter of its own. form is the name of the prepared form.
+func opened(form ck.MechanismType, expand func([]byte) (cipher.Block, error)) opener {
+	prepare := func(k *Key) (any, error) { return expand(k.Value) }
+	return func(k *Key, _ *ck.Param) (cipher.Block, error) {
+		b, err := k.Prepared(form, prepare)
+		if err != nil {
+			return nil, err
+		}
+		return b.(cipher.Block), nil
+	}
+}
+
+func newBlowfish(value []byte) (cipher.Block, error) {
+	return expanded(value, func(v []byte) (cipher.Block, error) { return blowfish.NewCipher(v) })
+}
+
+func newTwofish(value []byte) (cipher.Block, error) {
+	return expanded(value, func(v []byte) (cipher.Block, error) { return twofish.NewCipher(v) })
+}
+
+func newCAST128(value []byte) (cipher.Block, error) {
+	return expanded(value, func(v []byte) (cipher.Block, error) { return cast5.NewCipher(v) })
+}
+
+// expanded expands a key. The only error is a length that the cipher does not have.
+func expanded(value []byte, expand func([]byte) (cipher.Block, error)) (b cipher.Block, err error) {
+	secret.Do(func() { b, err = expand(value) })
+	if err != nil {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	return b, nil
+}
