@@ -290,10 +290,12 @@ func rsaWraps(m Mechanism) Mechanism {
 func pkcs1Scheme(p *ck.Param) (*rsaScheme, error) {
 	return &rsaScheme{
 		encrypt: func(pub *rsa.PublicKey, data []byte) ([]byte, error) {
+			//lint:ignore SA1019 PKCS #11 has it; docs/limits.md says what it is worth
 			out, err := rsa.EncryptPKCS1v15(rand.Reader, pub, data)
 			return out, rsaError(err, ck.CKR_DATA_LEN_RANGE)
 		},
 		decrypt: func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+			//lint:ignore SA1019 as above
 			out, err := rsa.DecryptPKCS1v15(nil, priv, data)
 			return out, rsaError(err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
 		},
