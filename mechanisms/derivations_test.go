@@ -18,7 +18,7 @@ const otherKey = 7
 var otherValue = pattern(20)
 
 // richParams are the parameters whose structures point to others.
-var richParams = merged(pbeParams(), tlsParams(), map[ck.MechanismType][]any{
+var richParams = merged(pbeParams(), tlsParams(), ikeParams(), map[ck.MechanismType][]any{
 	ck.CKM_CONCATENATE_BASE_AND_KEY: {otherKey},
 	ck.CKM_HKDF_DERIVE:              hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_DATA, pattern(8), 0, pattern(9)),
 	ck.CKM_HKDF_DATA:                hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_KEY, nil, otherKey, nil),
@@ -46,6 +46,9 @@ var ownSize = tlsSizes()
 func (s *sample) size() uint {
 	if n := ownSize[s.row.Type]; n != 0 {
 		return n
+	}
+	if s.row.Type == ck.CKM_IKE_PRF_DERIVE {
+		return 32 // the size of its hash
 	}
 	return 4
 }
@@ -75,6 +78,7 @@ func runDerivations(t *testing.T, seen tried) {
 	seen[ck.CKM_CONCATENATE_BASE_AND_KEY]++ // TestConcatenateKeys
 	t.Run("HKDF", func(t *testing.T) { runHKDF(t, seen) })
 	t.Run("SP800-108", func(t *testing.T) { runKDF108(t, seen) })
+	t.Run("IKE", func(t *testing.T) { runIKE(t, seen) })
 	t.Run("TLS", func(t *testing.T) { runTLS(t, seen) })
 	t.Run("PBE", func(t *testing.T) { runPBE(t, seen) })
 	t.Run("PBKDF2", func(t *testing.T) { runPBKDF2(t, seen) })

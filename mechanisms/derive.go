@@ -7,7 +7,7 @@ import (
 )
 
 // derivationRows are the functions that make keys of keys and passwords, beside the simple ones.
-var derivationRows = slices.Concat(pbkdf2Rows, hkdfRows, sp800108Rows, pbeRows, tlsRows, ssl3Rows)
+var derivationRows = slices.Concat(pbkdf2Rows, hkdfRows, sp800108Rows, pbeRows, tlsRows, ssl3Rows, ikeRows)
 
 // take makes material the value of the key that the template asks for, by the rule that all simple derivations share
 // (PKCS #11, "Miscellaneous simple key derivation mechanisms"): the leading bytes, as many as the type of key needs or

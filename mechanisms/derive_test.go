@@ -56,15 +56,19 @@ func TestDerive(t *testing.T) {
 			continue
 		}
 		n++
+		want := 2 * s.size()
+		if s.row.Type == ck.CKM_IKE_PRF_DERIVE {
+			want = s.size()
+		}
 		var d Derived
 		var first []byte
 		for range 2 {
 			p := s.param()
 			before := bytes.Clone(s.key.Value)
-			if err := s.row.Derive(&Base{Key: s.key, Template: template(uint(ck.CKA_VALUE_LEN), 8), Lookup: s.lookup}, &p, &d); err != nil {
+			if err := s.row.Derive(&Base{Key: s.key, Template: template(uint(ck.CKA_VALUE_LEN), want, uint(ck.CKA_KEY_TYPE), uint(ck.CKK_GENERIC_SECRET)), Lookup: s.lookup}, &p, &d); err != nil {
 				t.Fatalf("%s: %v", s.name, err)
 			}
-			if len(d.Value) != 8 || &d.Value[0] != &d.buf[0] || first != nil && !bytes.Equal(first, d.Value) {
+			if len(d.Value) != int(want) || &d.Value[0] != &d.buf[0] || first != nil && !bytes.Equal(first, d.Value) {
 				t.Errorf("%s: %x after %x", s.name, d.Value, first)
 			}
 			if !bytes.Equal(before, s.key.Value) {

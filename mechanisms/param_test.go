@@ -33,7 +33,8 @@ func (s *sample) calls(p ck.Param) map[string]error {
 		var d Derived
 		defer d.Wipe()
 		length := ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(s.size())}
-		return m.Derive(&Base{Key: s.key, Template: []ck.Attribute{length}, Lookup: s.lookup}, p, &d)
+		generic := ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(ck.CKK_GENERIC_SECRET))}
+		return m.Derive(&Base{Key: s.key, Template: []ck.Attribute{length, generic}, Lookup: s.lookup}, p, &d)
 	})
 	with("FromPassword", m.FromPassword != nil, func(p *ck.Param) error {
 		var d Derived
