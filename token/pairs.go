@@ -36,7 +36,7 @@ func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public,
 	if err != nil {
 		return 0, 0, err
 	}
-	defer wipeValues(secrets)
+	defer wipeSecrets(row.Makes, secrets)
 	pub.fixed, priv.fixed = append(pub.fixed, made...), append(priv.fixed, secrets...)
 	info, err := publicInfo(row.Makes, public, made)
 	if err != nil {
@@ -103,6 +103,16 @@ func half(row *mechanisms.Mechanism, class []byte, template []ck.Attribute) *req
 func wipeValues(attrs []ck.Attribute) {
 	for _, a := range attrs {
 		clear(a.Value)
+	}
+}
+
+// wipeSecrets overwrites the values of a private key that are secret. Others may be the caller's, parameters of a curve say.
+func wipeSecrets(t ck.KeyType, attrs []ck.Attribute) {
+	private := tables[tableName{ck.CKO_PRIVATE_KEY, uint(t)}]
+	for _, a := range attrs {
+		if i := private.find(a.Type); i < 0 || private.rows[i].rule.has(concealed) {
+			clear(a.Value)
+		}
 	}
 }
 

@@ -124,6 +124,33 @@ func TestGenerateKeyPair(t *testing.T) {
 	}
 }
 
+// The caller's templates stay as they are, whatever the token wipes.
+func TestGenerateKeyPairTwice(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	curve := []byte{6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7} // P-256
+	template := rows(ck.CKA_EC_PARAMS, bytes.Clone(curve))
+	seen := make(map[string]bool)
+	for range 2 {
+		pub, priv, err := m.GenerateKeyPair(s, &ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, template, rows(ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true))
+		must(t, err)
+		if !bytes.Equal(template[0].Value, curve) {
+			t.Fatalf("the template is %x", template[0].Value)
+		}
+		for _, o := range []ck.ObjectHandle{pub, priv} {
+			if v, err := read(m, s, o, ck.CKA_EC_PARAMS); err != nil || !bytes.Equal(v, curve) {
+				t.Errorf("parameters %x, %v", v, err)
+			}
+		}
+		v, err := read(m, s, priv, ck.CKA_VALUE)
+		must(t, err)
+		if len(v) != 32 || seen[string(v)] {
+			t.Errorf("value %x", v)
+		}
+		seen[string(v)] = true
+	}
+}
+
 // A template that is at fault is found before a key is made, and leaves nothing.
 func TestGenerateKeyPairErrors(t *testing.T) {
 	m, slot := newToken(t)
