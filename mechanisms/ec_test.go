@@ -143,6 +143,10 @@ func TestCurveParams(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNoCurve reads what names no curve of the list, and one name that is written wrongly.
+func TestNoCurve(t *testing.T) {
 	if c, err := findCurve([]byte("\x13\x0bcurve25519")); err != nil || c.Name != "curve25519" {
 		t.Errorf("curve25519 as pkcs11-tool writes it: %v", err)
 	}
