@@ -62,6 +62,9 @@ const (
 	derivedKeySize    = 24 // CK_DERIVED_KEY
 )
 
+// maxKDF108 is how much can be derived at once, in bytes.
+const maxKDF108 = 1 << 20
+
 func (k *kdf108) read(p *ck.Param) error {
 	k.prf = ck.MechanismType(p.Ulong())
 	n := p.Ulong()
@@ -171,10 +174,15 @@ func (k *kdf108) sizes(b *Base, d *Derived) (first uint, err error) {
 		return 0, err
 	}
 	d.Defaults = b.Key.protection()
+	total := first
 	for i := range k.further {
 		f := &k.further[i]
 		var n uint
-		if f.Type, n, err = ask(f.Template); err != nil {
+		if f.Type, n, err = ask(f.Template); err == nil && total+n > maxKDF108 {
+			err = ck.CKR_KEY_SIZE_RANGE
+		}
+		total += n
+		if err != nil {
 			copy(f.Handle, ck.UlongValue(ck.InvalidHandle)) // section 6.42.7: it tells whose template it is
 			return 0, err
 		}
