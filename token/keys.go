@@ -3,7 +3,6 @@ package token
 import (
 	"crypto/rand"
 	"errors"
-	"time"
 
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
@@ -415,27 +414,6 @@ func (d *derivation) fix() []ck.Attribute {
 	return d.fixed
 }
 
-// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base key has.
-func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
-	_, o, err := s.object(h)
-	if err != nil {
-		return nil, keyHandle(err)
-	}
-	switch err = o.permits(ck.CKA_DERIVE, s.derived.row.Type, time.Now); {
-	case err != nil:
-	case o.class() != ck.CKO_SECRET_KEY:
-		err = ck.CKR_KEY_TYPE_INCONSISTENT
-	default:
-		err = o.atOnce()
-	}
-	if err != nil {
-		o.release()
-		return nil, err
-	}
-	s.derived.others = append(s.derived.others, o)
-	return o.key(), nil
-}
-
 // makeDerived makes the objects of a derivation, all or none, and tells the caller what the derivation has for it.
 func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
@@ -461,35 +439,6 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	}
 	d.out.Deliver()
 	return nil
-}
-
-// makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
-// CK_INVALID_HANDLE: section 6.42.7.
-func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
-	requests := make([]*request, 0, 1+len(d.out.Further))
-	if !row.Silent {
-		requests = append(requests, &d.request)
-	}
-	first := len(requests)
-	for i := range d.out.Further {
-		f := &d.out.Further[i]
-		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, inherits: row.Inherits, either: row.Either, others: d.others, defaults: f.Defaults,
-			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
-				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
-		})
-	}
-	handles, at, err := s.makeAll(requests)
-	if err != nil {
-		if at >= first {
-			copy(d.out.Further[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
-		}
-		return 0, err
-	}
-	for i := range d.out.Further {
-		copy(d.out.Further[i].Handle, ck.UlongValue(uint(handles[first+i])))
-	}
-	return handles[0], nil
 }
 
 // mayAsk refuses to protect a key by a PIN where nobody is logged in whose PIN it would be.

@@ -1,7 +1,10 @@
 package token
 
 import (
+	"time"
+
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -100,4 +103,54 @@ func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, 
 		s.objects.keep(it, o, epoch)
 	}
 	return handles, nil
+}
+
+// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base key has.
+func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
+	_, o, err := s.object(h)
+	if err != nil {
+		return nil, keyHandle(err)
+	}
+	switch err = o.permits(ck.CKA_DERIVE, s.derived.row.Type, time.Now); {
+	case err != nil:
+	case o.class() != ck.CKO_SECRET_KEY:
+		err = ck.CKR_KEY_TYPE_INCONSISTENT
+	default:
+		err = o.atOnce()
+	}
+	if err != nil {
+		o.release()
+		return nil, err
+	}
+	s.derived.others = append(s.derived.others, o)
+	return o.key(), nil
+}
+
+// makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
+// CK_INVALID_HANDLE: section 6.42.7.
+func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
+	requests := make([]*request, 0, 1+len(d.out.Further))
+	if !row.Silent {
+		requests = append(requests, &d.request)
+	}
+	first := len(requests)
+	for i := range d.out.Further {
+		f := &d.out.Further[i]
+		requests = append(requests, &request{
+			how: byDerive, template: f.Template, base: d.request.base, inherits: row.Inherits, either: row.Either, others: d.others, defaults: f.Defaults,
+			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
+				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
+		})
+	}
+	handles, at, err := s.makeAll(requests)
+	if err != nil {
+		if at >= first {
+			copy(d.out.Further[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
+		}
+		return 0, err
+	}
+	for i := range d.out.Further {
+		copy(d.out.Further[i].Handle, ck.UlongValue(uint(handles[first+i])))
+	}
+	return handles[0], nil
 }
