@@ -20,11 +20,8 @@ type tlsCase struct {
 	out                     *tlsOut
 }
 
-// A tlsOut is where the keys and IVs go.
-type tlsOut struct {
-	structure []byte // the CK_SSL3_KEY_MAT_OUT, for the handles
-	ivs       [2][]byte
-}
+// A tlsOut is where the IVs go.
+type tlsOut struct{ ivs [2][]byte }
 
 // fields are the fields of the parameter of a mechanism.
 func (c *tlsCase) fields(m ck.MechanismType) []any {
