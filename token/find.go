@@ -211,7 +211,7 @@ func (q *query) take(r store.Record, epoch uint64) error {
 		o.release()
 		return nil // logged out meanwhile
 	}
-	q.table.keep(i, o, epoch)
+	q.table.keep(i, o, epoch, q.keys)
 	q.found = append(q.found, i.handle)
 	return nil
 }

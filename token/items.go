@@ -101,7 +101,7 @@ func (i *item) read() error {
 		return err
 	}
 	o, err := opened(r)
-	if err == nil && !t.keep(i, o, epoch) {
+	if err == nil && !t.keep(i, o, epoch, keys) {
 		err = ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	return err
@@ -228,13 +228,15 @@ func (t *objectTable) known(id store.ID) *item {
 	return t.token[id]
 }
 
-// keep gives an item the Object o, whose reference it takes, unless it has one or the table has changed since epoch. It
-// reports whether the item still has its handle: one without would keep the Object for ever.
-func (t *objectTable) keep(i *item, o *Object, epoch uint64) bool {
+// keep gives an item the Object o, whose reference it takes, unless it has one or the table has changed since epoch, or
+// somebody has logged in or out since o was read or made with keys. It reports whether the item still has its handle: one
+// without would keep the Object for ever.
+func (t *objectTable) keep(i *item, o *Object, epoch uint64, keys *store.Keys) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	there := t.token[i.id] == i
-	if !there || t.epoch != epoch || !i.object.CompareAndSwap(nil, o) {
+	_, now := t.slot.login()
+	if !there || t.epoch != epoch || now != keys || !i.object.CompareAndSwap(nil, o) {
 		o.release()
 	}
 	return there

@@ -93,7 +93,7 @@ func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 		o.release()
 		return 0, err
 	}
-	s.objects.keep(i, o, epoch)
+	s.objects.keep(i, o, epoch, keys)
 	return i.handle, nil
 }
 

@@ -100,7 +100,7 @@ func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, 
 			return nil, err
 		}
 		handles[i] = it.handle
-		s.objects.keep(it, o, epoch)
+		s.objects.keep(it, o, epoch, keys)
 	}
 	return handles, nil
 }
