@@ -16,11 +16,11 @@ func (m *Module) DecryptInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.Obje
 }
 
 func (m *Module) cryptInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, key ck.ObjectHandle) error {
-	c, s, err := m.session(h)
+	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer s.unlock()
 	return s.begin(kind, mech, key, starters[kind])
 }
 

@@ -75,26 +75,11 @@ func (s *session) mayHave(o *Object, user userState) error {
 
 // keep stores a new token object durably. It takes the reference.
 func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
-	token, err := s.store()
+	handles, err := s.keepAll([]*Object{o}, keys)
 	if err != nil {
-		o.release()
 		return 0, err
 	}
-	epoch := s.objects.now()
-	r := record(o)
-	defer wipe(r)
-	if err := token.Create(keys, r); err != nil {
-		o.release()
-		return 0, err
-	}
-	o.id, o.rev = r.ID, r.Rev
-	i, err := s.objects.itemOf(o)
-	if err != nil {
-		o.release()
-		return 0, err
-	}
-	s.objects.keep(i, o, epoch, keys)
-	return i.handle, nil
+	return handles[0], nil
 }
 
 // publicDefault makes public what a template does not say to be private, for a session whose user is not logged in.

@@ -66,8 +66,6 @@ func (s *session) waiting() *operation {
 // begin begins an operation of a kind: it checks the mechanism and the key, and has start make what the operation works
 // with. A NULL mechanism ends an operation that is active (PKCS#11 3.0, section 5.8.1).
 func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	op := &s.ops[kind]
 	if mech == nil {
 		if !op.active {
