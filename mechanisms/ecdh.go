@@ -163,22 +163,11 @@ type ecdhPrivate struct {
 	agree agreement
 }
 
-func prepareECDH(k *Key) (form any, err error) {
-	c, err := curveOf(k)
-	if err != nil {
-		return nil, err
-	}
-	secret.Do(func() {
-		var value []byte
-		if value, err = privateValue(c, k); err != nil {
-			return
-		}
-		var agree agreement
-		if agree, err = c.Agree(value); err == nil {
-			form = &ecdhPrivate{c, agree}
-		}
+func prepareECDH(k *Key) (any, error) {
+	return preparePrivate(k, func(c *curve, value []byte) (any, error) {
+		agree, err := c.Agree(value)
+		return &ecdhPrivate{c, agree}, err
 	})
-	return form, err
 }
 
 func x25519Public(private []byte) ([]byte, error) {

@@ -95,35 +95,18 @@ type (
 	}
 )
 
-func prepareECDSA(k *Key) (form any, err error) {
-	c, err := curveOf(k)
-	if err != nil {
-		return nil, err
-	}
-	secret.Do(func() {
-		var value []byte
-		if value, err = privateValue(c, k); err != nil {
-			return
-		}
-		var sign ecdsaSign
-		if sign, err = c.Sign(value); err == nil {
-			form = &ecdsaPrivate{2 * c.Size, sign}
-		}
+func prepareECDSA(k *Key) (any, error) {
+	return preparePrivate(k, func(c *curve, value []byte) (any, error) {
+		sign, err := c.Sign(value)
+		return &ecdsaPrivate{2 * c.Size, sign}, err
 	})
-	return form, err
 }
 
 func prepareECDSAPublic(k *Key) (any, error) {
-	c, err := curveOf(k)
-	if err != nil {
-		return nil, err
-	}
-	point, err := publicPoint(c, k)
-	if err != nil {
-		return nil, err
-	}
-	verify, err := c.Verify(point)
-	return &ecdsaPublic{2 * c.Size, verify}, err
+	return preparePublic(k, func(c *curve, point []byte) (any, error) {
+		verify, err := c.Verify(point)
+		return &ecdsaPublic{2 * c.Size, verify}, err
+	})
 }
 
 // An ecdsaInput is what is to be signed. Without a hash it is the digest itself, of which no curve takes more than its

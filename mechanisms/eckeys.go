@@ -8,6 +8,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
 )
 
 // oidEC is id-ecPublicKey (RFC 5480): its parameters name the curve. The other curves have identifiers of their own.
@@ -167,4 +168,32 @@ func unmarshalCurve(t ck.KeyType, p *privateKeyInfo) ([]ck.Attribute, error) {
 // privateAttributes are what a private key consists of.
 func privateAttributes(params, value []byte) []ck.Attribute {
 	return []ck.Attribute{{Type: ck.CKA_EC_PARAMS, Value: params}, {Type: ck.CKA_VALUE, Value: append([]byte(nil), value...)}}
+}
+
+// preparePrivate makes a prepared form from the curve and the value of a private key.
+func preparePrivate(k *Key, make func(c *curve, value []byte) (any, error)) (form any, err error) {
+	c, err := curveOf(k)
+	if err != nil {
+		return nil, err
+	}
+	secret.Do(func() {
+		var value []byte
+		if value, err = privateValue(c, k); err == nil {
+			form, err = make(c, value)
+		}
+	})
+	return form, err
+}
+
+// preparePublic makes a prepared form from the curve and the point of a public key.
+func preparePublic(k *Key, make func(c *curve, point []byte) (any, error)) (any, error) {
+	c, err := curveOf(k)
+	if err != nil {
+		return nil, err
+	}
+	point, err := publicPoint(c, k)
+	if err != nil {
+		return nil, err
+	}
+	return make(c, point)
 }

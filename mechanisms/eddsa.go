@@ -80,34 +80,17 @@ type (
 	}
 )
 
-func prepareEdDSA(k *Key) (form any, err error) {
-	c, err := curveOf(k)
-	if err != nil {
-		return nil, err
-	}
-	secret.Do(func() {
-		var value []byte
-		if value, err = privateValue(c, k); err != nil {
-			return
-		}
-		var sign edSign
-		if sign, err = c.EdSign(value); err == nil {
-			form = &edPrivate{2 * c.Size, sign}
-		}
+func prepareEdDSA(k *Key) (any, error) {
+	return preparePrivate(k, func(c *curve, value []byte) (any, error) {
+		sign, err := c.EdSign(value)
+		return &edPrivate{2 * c.Size, sign}, err
 	})
-	return form, err
 }
 
 func prepareEdDSAPublic(k *Key) (any, error) {
-	c, err := curveOf(k)
-	if err != nil {
-		return nil, err
-	}
-	point, err := publicPoint(c, k)
-	if err != nil {
-		return nil, err
-	}
-	return &edPublic{c, bytes.Clone(point)}, nil
+	return preparePublic(k, func(c *curve, point []byte) (any, error) {
+		return &edPublic{c, bytes.Clone(point)}, nil
+	})
 }
 
 // An edInput is the message. EdDSA goes through it twice, so that it is kept.
