@@ -32,6 +32,10 @@ type Mechanism struct {
 	// Sign and Verify begin a signature or MAC.
 	Sign   func(k *Key, p *ck.Param) (Signer, error)
 	Verify func(k *Key, p *ck.Param) (Verifier, error)
+	// SignRecover begins a signature out of which the data can be had again, VerifyRecover a verification that takes it out:
+	// the Whole of what it returns turns a signature into data. Neither goes in parts.
+	SignRecover   func(k *Key, p *ck.Param) (Signer, error)
+	VerifyRecover func(k *Key, p *ck.Param) (Cipher, error)
 	// Wrap encrypts the value of another key, Unwrap decrypts it. What Unwrap returns is the caller's to wipe.
 	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
 	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
@@ -122,6 +126,8 @@ func (m *Mechanism) flags() ck.Flags {
 		{m.Decrypt != nil, ck.CKF_DECRYPT},
 		{m.Sign != nil, ck.CKF_SIGN},
 		{m.Verify != nil, ck.CKF_VERIFY},
+		{m.SignRecover != nil, ck.CKF_SIGN_RECOVER},
+		{m.VerifyRecover != nil, ck.CKF_VERIFY_RECOVER},
 		{m.Wrap != nil, ck.CKF_WRAP},
 		{m.Unwrap != nil, ck.CKF_UNWRAP},
 		{m.Derive != nil, ck.CKF_DERIVE},

@@ -42,6 +42,14 @@ var starters = [operations]func(*operation, *mechanisms.Mechanism, *mechanisms.K
 		op.checker, err = row.Verify(k, p)
 		return err
 	},
+	signRecovering: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.signer, err = row.SignRecover(k, p)
+		return err
+	},
+	verifyRecovering: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.cipher, err = row.VerifyRecover(k, p)
+		return err
+	},
 }
 
 // Encrypt implements C_Encrypt, section 5.8.2.

@@ -13,6 +13,8 @@ const (
 	decrypting
 	signing
 	verifying
+	signRecovering
+	verifyRecovering
 	operations
 )
 
@@ -20,10 +22,16 @@ const (
 const allOperations = ^ck.Flags(0)
 
 // cancelFlags are the flags by which C_SessionCancel names the operations.
-var cancelFlags = [operations]ck.Flags{ck.CKF_ENCRYPT, ck.CKF_DECRYPT, ck.CKF_SIGN, ck.CKF_VERIFY}
+var cancelFlags = [operations]ck.Flags{
+	ck.CKF_ENCRYPT, ck.CKF_DECRYPT, ck.CKF_SIGN, ck.CKF_VERIFY,
+	signRecovering: ck.CKF_SIGN_RECOVER, verifyRecovering: ck.CKF_VERIFY_RECOVER,
+}
 
 // usage is the attribute that a key needs for an operation.
-var usage = [operations]ck.AttributeType{ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY}
+var usage = [operations]ck.AttributeType{
+	ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY,
+	signRecovering: ck.CKA_SIGN_RECOVER, verifyRecovering: ck.CKA_VERIFY_RECOVER,
+}
 
 // An operation is a cryptographic operation in progress.
 type operation struct {
