@@ -1,6 +1,8 @@
 package token
 
 import (
+	"fmt"
+
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
 )
@@ -21,6 +23,20 @@ func (m *Module) Login(h ck.SessionHandle, as ck.UserType, pin []byte) error {
 		return s.confirm(pin)
 	}
 	return ck.CKR_USER_TYPE_INVALID
+}
+
+// LoginUser implements C_LoginUser, section 5.6.9 of PKCS#11 3.2. A token has one user and one security officer, who have no
+// names: an empty name is what C_Login means, and with any other there is nobody to log in. No try of the PIN is counted then.
+func (m *Module) LoginUser(h ck.SessionHandle, as ck.UserType, pin, username []byte) error {
+	if len(username) == 0 {
+		return m.Login(h, as, pin)
+	}
+	c, _, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	return fmt.Errorf("%w: users have no names", ck.CKR_USER_TYPE_INVALID)
 }
 
 // enter logs in to a token.

@@ -15,6 +15,7 @@ const (
 	verifying
 	signRecovering
 	verifyRecovering
+	verifyingGiven // with a signature that C_VerifySignatureInit was told
 	operations
 )
 
@@ -24,13 +25,13 @@ const allOperations = ^ck.Flags(0)
 // cancelFlags are the flags by which C_SessionCancel names the operations.
 var cancelFlags = [operations]ck.Flags{
 	ck.CKF_ENCRYPT, ck.CKF_DECRYPT, ck.CKF_SIGN, ck.CKF_VERIFY,
-	signRecovering: ck.CKF_SIGN_RECOVER, verifyRecovering: ck.CKF_VERIFY_RECOVER,
+	signRecovering: ck.CKF_SIGN_RECOVER, verifyRecovering: ck.CKF_VERIFY_RECOVER, verifyingGiven: ck.CKF_VERIFY,
 }
 
 // usage is the attribute that a key needs for an operation.
 var usage = [operations]ck.AttributeType{
 	ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY,
-	signRecovering: ck.CKA_SIGN_RECOVER, verifyRecovering: ck.CKA_VERIFY_RECOVER,
+	signRecovering: ck.CKA_SIGN_RECOVER, verifyRecovering: ck.CKA_VERIFY_RECOVER, verifyingGiven: ck.CKA_VERIFY,
 }
 
 // An operation is a cryptographic operation in progress.
@@ -41,6 +42,8 @@ type operation struct {
 	cipher  mechanisms.Cipher
 	signer  mechanisms.Signer
 	checker mechanisms.Verifier
+	// signature is what C_VerifySignatureInit was told.
+	signature []byte
 }
 
 // end ends an operation.
@@ -71,6 +74,17 @@ func (s *session) waiting() *operation {
 	return nil
 }
 
+// excluded reports whether an operation is active that one of a kind cannot be in progress beside.
+func (s *session) excluded(kind int) bool {
+	switch kind {
+	case verifying:
+		return s.ops[verifyingGiven].active
+	case verifyingGiven:
+		return s.ops[verifying].active
+	}
+	return false
+}
+
 // begin begins an operation of a kind: it checks the mechanism and the key, and has start make what the operation works
 // with. A NULL mechanism ends an operation that is active (PKCS#11 3.0, section 5.8.1).
 func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error) error {
@@ -82,7 +96,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 		op.end()
 		return nil
 	}
-	if op.active {
+	if op.active || s.excluded(kind) {
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	row := mechanisms.Lookup(mech.Type)

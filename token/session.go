@@ -203,6 +203,20 @@ func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 	return info, nil
 }
 
+// GetSessionValidationFlags implements C_GetSessionValidationFlags, section 5.6.11 of PKCS#11 3.2. Nobody has validated softcsp,
+// so that no operation is one of a validated mechanism.
+func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, typ uint) (ck.Flags, error) {
+	c, _, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	if typ != uint(ck.CKS_LAST_VALIDATION_OK) {
+		return 0, ck.CKR_ARGUMENTS_BAD
+	}
+	return 0, nil
+}
+
 // login returns who is logged in, and the keys that this opens.
 func (s *slot) login() (userState, *store.Keys) {
 	s.mu.Lock()

@@ -96,7 +96,12 @@ func (m *Module) Verify(h ck.SessionHandle, data, signature []byte) error {
 
 // VerifyUpdate implements C_VerifyUpdate, section 5.15.3.
 func (m *Module) VerifyUpdate(h ck.SessionHandle, data []byte) error {
-	s, op, err := m.operation(h, verifying)
+	return m.verifyPart(h, verifying, data)
+}
+
+// verifyPart processes the next part of what is verified.
+func (m *Module) verifyPart(h ck.SessionHandle, kind int, data []byte) error {
+	s, op, err := m.operation(h, kind)
 	if err != nil {
 		return err
 	}
