@@ -79,6 +79,8 @@ func (o *Object) value(i int, space *[ulongSize]byte) []byte {
 		return o.checkValue()
 	case uniqueID:
 		return []byte(o.unique())
+	case clock:
+		return []byte(utcTime())
 	case ulong:
 		if v := o.at(i); v != nil {
 			return v
@@ -117,7 +119,7 @@ func (o *Object) possesses(i int) bool {
 		return false
 	}
 	r := o.table.rows[i].rule
-	return !r.has(deriveOnly) && !(r.has(optional) && o.set>>i&1 == 0)
+	return !r.has(templateOnly) && !(r.has(optional) && o.set>>i&1 == 0)
 }
 
 // read answers one row of C_GetAttributeValue, section 5.7.5.

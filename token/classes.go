@@ -36,7 +36,7 @@ var dataObject = part{"data", []attribute{
 	{ck.CKA_APPLICATION, octets, 0, 0},
 	{ck.CKA_OBJECT_ID, octets, 0, 0},
 	{ck.CKA_VALUE, octets, 0, 0},
-	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | deriveOnly, 0}, // CKM_HKDF_DATA
+	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | templateOnly, 0}, // CKM_HKDF_DATA
 }}
 
 // certificate is section 4.6.2.
@@ -83,6 +83,32 @@ var attributeCertificate = part{"X.509 attribute certificate", []attribute{
 	{ck.CKA_ATTR_TYPES, octets, modifiable, 0},
 	{ck.CKA_VALUE, octets, mustCreate, 0},
 }}
+
+// trust is section 4.7. Of the algorithm of the hash the table says both that it must be given and that SHA-1 is the default:
+// here it is the default. The footnotes let nothing be changed; as the text has such objects modifiable by default, what they
+// say of trust is.
+var trust = part{"trust", []attribute{
+	{ck.CKA_ISSUER, octets, mustCreate, 0},
+	{ck.CKA_SERIAL_NUMBER, octets, mustCreate, 0},
+	{ck.CKA_HASH_OF_CERTIFICATE, octets, toTrust, 0},
+	{ck.CKA_NAME_HASH_ALGORITHM, ulong, 0, uint(ck.CKM_SHA_1)},
+	{ck.CKA_TRUST_SERVER_AUTH, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
+	{ck.CKA_TRUST_CLIENT_AUTH, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
+	{ck.CKA_TRUST_CODE_SIGNING, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
+	{ck.CKA_TRUST_EMAIL_PROTECTION, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
+	{ck.CKA_TRUST_IPSEC_IKE, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
+	{ck.CKA_TRUST_TIME_STAMPING, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
+	{ck.CKA_TRUST_OCSP_SIGNING, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
+}}
+
+// The objects that no application makes: sections 4.3, 4.13 and 4.14. That they have the attributes of storage objects too is
+// for applications that ask any object for its label, or whether it may be changed.
+var (
+	profile         = part{"profile", []attribute{{ck.CKA_PROFILE_ID, ulong, 0, 0}}}
+	hardwareFeature = part{"hardware feature", []attribute{{ck.CKA_HW_FEATURE_TYPE, subtypeOf, mustCreate, 0}}}
+	clockObject     = part{"clock", []attribute{{ck.CKA_VALUE, clock, 0, 0}}}
+	mechanismObject = part{"mechanism", []attribute{{ck.CKA_MECHANISM_TYPE, ulong, 0, 0}}}
+)
 
 // key is section 4.8.
 var key = part{"key", []attribute{

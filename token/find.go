@@ -91,6 +91,7 @@ func (q *query) run() error {
 	if where == inSession {
 		return nil
 	}
+	q.builtin()
 	if err := q.table.sync(); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type item struct {
 	handle  ck.ObjectHandle
 	table   *objectTable
 	private bool
+	builtin bool // an object that was not made: it is never read and never dropped
 	object  atomic.Pointer[Object]
 
 	id store.ID // of a token object
@@ -39,6 +40,7 @@ type objectTable struct {
 	mu         sync.Mutex
 	session    []*item
 	token      map[store.ID]*item
+	builtins   []*item
 	epoch      uint64 // counts what makes objects that are being read now invalid
 	generation atomic.Uint64
 }
@@ -62,7 +64,7 @@ func (s *session) object(h ck.ObjectHandle) (*item, *Object, error) {
 
 // get returns the Object behind an item as it is now.
 func (i *item) get() (*Object, error) {
-	if i.owner == nil {
+	if i.owner == nil && !i.builtin {
 		if err := i.table.sync(); err != nil {
 			return nil, err
 		}

@@ -16,10 +16,10 @@ var variableKey = part{"secret key of variable length", []attribute{
 }}
 
 // fixedKey is the table of the key types with one length, DES, DES2 and DES3. They have no CKA_VALUE_LEN, but a template of
-// C_DeriveKey may give both type and length if they agree: "Miscellaneous simple key derivation mechanisms".
+// C_DeriveKey or C_UnwrapKey may give both type and length if they agree: sections 5.18.4 and 6.43.
 var fixedKey = part{"secret key of fixed length", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
-	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | deriveOnly, 0},
+	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | templateOnly, 0},
 }}
 
 // oneLengthKey is the table of the key types with one length that do have a CKA_VALUE_LEN. The standard says 2,3 of it; a template
@@ -43,7 +43,7 @@ var cryptoAPI = part{"key of CryptDeriveKey", []attribute{
 var (
 	variableTypes = []ck.KeyType{
 		ck.CKK_GENERIC_SECRET, ck.CKK_RC2, ck.CKK_RC4, ck.CKK_RC5, ck.CKK_AES, ck.CKK_HKDF,
-		ck.CKK_MD5_HMAC, ck.CKK_SHA_1_HMAC, ck.CKK_RIPEMD128_HMAC, ck.CKK_RIPEMD160_HMAC,
+		ck.CKK_MD5_HMAC, ck.CKK_SHA_1_HMAC, ck.CKK_RIPEMD160_HMAC,
 		ck.CKK_SHA224_HMAC, ck.CKK_SHA256_HMAC, ck.CKK_SHA384_HMAC, ck.CKK_SHA512_HMAC,
 		ck.CKK_SHA512_224_HMAC, ck.CKK_SHA512_256_HMAC, ck.CKK_SHA512_T_HMAC,
 		ck.CKK_SHA3_224_HMAC, ck.CKK_SHA3_256_HMAC, ck.CKK_SHA3_384_HMAC, ck.CKK_SHA3_512_HMAC,
@@ -68,6 +68,10 @@ func allTables() map[tableName]*table {
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509), storage, certificate, x509),
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509_ATTR_CERT), storage, certificate, attributeCertificate),
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_WTLS), storage, certificate, wtls),
+		newTable(ck.CKO_TRUST, 0, storage, trust),
+		newTable(ck.CKO_PROFILE, 0, storage, profile),
+		newTable(ck.CKO_HW_FEATURE, uint(ck.CKH_CLOCK), storage, hardwareFeature, clockObject),
+		newTable(ck.CKO_MECHANISM, 0, storage, mechanismObject),
 	}
 	for _, t := range variableTypes {
 		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, variableKey, cryptoAPI))
@@ -93,6 +97,8 @@ func subtypeName(class ck.ObjectClass) (ck.AttributeType, bool) {
 		return ck.CKA_CERTIFICATE_TYPE, true
 	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY:
 		return ck.CKA_KEY_TYPE, true
+	case ck.CKO_HW_FEATURE:
+		return ck.CKA_HW_FEATURE_TYPE, true
 	}
 	return 0, false
 }

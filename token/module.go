@@ -75,16 +75,14 @@ func (m *Module) enter() (*core, error) {
 
 func (c *core) leave() { c.inside.Add(-1) }
 
-// Initialize implements C_Initialize, section 5.4.1 of PKCS#11 3.1. Locks are the operating system's: an application that
-// insists on its own mutex functions is refused.
+// Initialize implements C_Initialize, section 5.4.1. Calls from any number of threads are safe however they are asked for: our
+// own locks need none of the application's mutex functions. CKF_LIBRARY_CANT_CREATE_OS_THREADS comes too late, as the Go
+// runtime has its threads since it was loaded.
 func (m *Module) Initialize(args ck.InitArgs) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.core.Load() != nil {
 		return ck.CKR_CRYPTOKI_ALREADY_INITIALIZED
-	}
-	if args.Callbacks && args.Flags&ck.CKF_OS_LOCKING_OK == 0 {
-		return ck.CKR_CANT_LOCK
 	}
 	getenv := args.Getenv
 	if getenv == nil {

@@ -218,7 +218,7 @@ func (o *Object) as(p *Object) *Object {
 func (d *draft) alter(r *request) error {
 	for _, a := range r.template {
 		i := d.t.known(a.Type)
-		if i < 0 || d.t.rows[i].rule.has(deriveOnly) {
+		if i < 0 || d.t.rows[i].rule.has(templateOnly) {
 			return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 		}
 		if d.seen>>i&1 != 0 {

@@ -130,7 +130,7 @@ func (d *draft) pair(how origin) error {
 		if len(d.v[i]) == 0 {
 			err = d.put(i, a.Value)
 		} else if !d.is(i, a.Value) {
-			err = wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+			err = wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type) // section 4.10
 		}
 		if err != nil {
 			return err

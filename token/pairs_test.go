@@ -292,7 +292,7 @@ func TestPairUse(t *testing.T) {
 		t.Errorf("unwrapped %x, %v", v, err)
 	}
 	_, err = m.UnwrapKey(s, raw(), priv, ct.Data, typed)
-	want(t, "a wrong length", err, ck.CKR_WRAPPED_KEY_INVALID)
+	want(t, "a wrong length", err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
 	_, err = m.UnwrapKey(s, raw(), priv, append([]byte{1}, ct.Data[1:]...), typed)
 	want(t, "wrong padding", err, ck.CKR_WRAPPED_KEY_INVALID)
 }
@@ -323,7 +323,7 @@ func TestCreatePair(t *testing.T) {
 		"short modulus":         {is(ck.CKA_MODULUS, public, []byte{5}), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"even exponent":         {is(ck.CKA_PUBLIC_EXPONENT, public, []byte{4}), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"another prime":         {is(ck.CKA_PRIME_1, private, []byte{5}), ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		"another public key":    {with(private, ck.CKA_PUBLIC_KEY_INFO, "info"), ck.CKR_TEMPLATE_INCONSISTENT},
+		"another public key":    {with(private, ck.CKA_PUBLIC_KEY_INFO, "info"), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"value of a secret key": {with(private, ck.CKA_VALUE, "x"), ck.CKR_ATTRIBUTE_TYPE_INVALID},
 	} {
 		o, err := build(creating(c.template))
@@ -334,7 +334,7 @@ func TestCreatePair(t *testing.T) {
 	}
 	o := built(t, creating(private))
 	info := o.bytes(ck.CKA_PUBLIC_KEY_INFO)
-	if _, err := o.changed(rows(ck.CKA_PUBLIC_KEY_INFO, "info"), false); ck.Code(err) != ck.CKR_TEMPLATE_INCONSISTENT {
+	if _, err := o.changed(rows(ck.CKA_PUBLIC_KEY_INFO, "info"), false); ck.Code(err) != ck.CKR_ATTRIBUTE_VALUE_INVALID {
 		t.Errorf("another public key: %v", err)
 	}
 	changed, err := o.changed(rows(ck.CKA_PUBLIC_KEY_INFO, info, ck.CKA_LABEL, "new"), false)

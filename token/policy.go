@@ -108,6 +108,8 @@ func (d *draft) consistent(r *request) error {
 		err = d.secretKey(r.how)
 	case d.t.class == ck.CKO_CERTIFICATE:
 		err = d.certificate()
+	case d.t.class == ck.CKO_TRUST:
+		err = d.trust(r.how)
 	case d.t.isPair() && (r.how == byCreate || r.how == byUnwrap || r.how >= byCopy && d.informs()):
 		err = d.pair(r.how)
 	}
@@ -155,11 +157,14 @@ func (d *draft) secretKey(how origin) error {
 		case byCreate:
 			return fmt.Errorf("%w: CKA_VALUE: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, err)
 		case byUnwrap:
-			return fmt.Errorf("%w: %v", ck.CKR_WRAPPED_KEY_INVALID, err)
+			return fmt.Errorf("%w: %v", ck.CKR_WRAPPED_KEY_LEN_RANGE, err) // section 5.18.4
 		}
 		return err
 	}
 	if v := d.bytes(ck.CKA_VALUE_LEN); v != nil && number(v) != uint(len(value)) {
+		if how == byUnwrap {
+			return wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+		}
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_VALUE_LEN)
 	}
 	return nil
@@ -194,4 +199,30 @@ func (d *draft) certificate() error {
 		}
 	}
 	return nil
+}
+
+// trust checks what a trust object says: values that there are, and of which certificate it is that anything is trusted.
+func (d *draft) trust(how origin) error {
+	trusts := false
+	for i := range d.t.rows {
+		if t := d.t.rows[i].Type; t < ck.CKA_TRUST_SERVER_AUTH || t > ck.CKA_TRUST_OCSP_SIGNING || d.set>>i&1 == 0 {
+			continue
+		}
+		switch number(d.v[i]) {
+		case ck.CKT_TRUST_UNKNOWN, ck.CKT_NOT_TRUSTED:
+		case ck.CKT_TRUSTED, ck.CKT_TRUST_ANCHOR, ck.CKT_TRUST_MUST_VERIFY_TRUST:
+			trusts = true
+		default:
+			return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, d.t.rows[i].Type)
+		}
+	}
+	missing := d.t.having(toTrust) &^ d.set
+	if !trusts || missing == 0 {
+		return nil
+	}
+	rv := ck.CKR_TEMPLATE_INCOMPLETE
+	if how >= byCopy {
+		rv = ck.CKR_TEMPLATE_INCONSISTENT
+	}
+	return wrong(rv, d.t.rows[bits.TrailingZeros64(missing)].Type)
 }

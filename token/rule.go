@@ -27,17 +27,18 @@ const (
 	staysTrue                     // 11 cannot be changed once true
 	staysFalse                    // 12 cannot be changed once false
 
-	copying    // may be changed by C_CopyObject alone: section 4.1.3
-	valueOrURL // of certificates: must be specified, non-empty where CKA_URL is empty
-	urlOrValue // of certificates: must be non-empty where CKA_VALUE is empty
-	withURL    // of certificates: can only be empty where CKA_URL is empty
-	withValue  // of certificates: can only be empty where CKA_VALUE is empty
-	optional   // an object without a value does not have the attribute at all
-	deriveOnly // may stand in a template of C_DeriveKey, where it must be true of the new key; no object has it
-	internal   // the token's own: unknown to applications
+	copying      // may be changed by C_CopyObject alone: section 4.1.3
+	valueOrURL   // of certificates: must be specified, non-empty where CKA_URL is empty
+	urlOrValue   // of certificates: must be non-empty where CKA_VALUE is empty
+	withURL      // of certificates: can only be empty where CKA_URL is empty
+	withValue    // of certificates: can only be empty where CKA_VALUE is empty
+	toTrust      // of trust objects: must be specified unless nothing is trusted
+	optional     // an object without a value does not have the attribute at all
+	templateOnly // may stand in a template of C_DeriveKey or C_UnwrapKey, where it must be true of the new key; no object has it
+	internal     // the token's own: unknown to applications
 )
 
-var ruleNames = []string{"copying", "value or URL", "URL or value", "with URL", "with value", "optional", "derive only", "internal"}
+var ruleNames = []string{"copying", "value or URL", "URL or value", "with URL", "with value", "to trust", "optional", "template only", "internal"}
 
 // has reports whether bit is among the rules.
 func (r rule) has(bit rule) bool { return r&bit != 0 }
@@ -72,9 +73,10 @@ const (
 	lengthOf  // CKA_VALUE_LEN: computed
 	checkOf   // CKA_CHECK_VALUE: computed
 	uniqueID  // CKA_UNIQUE_ID: a field of the Object
+	clock     // CKA_VALUE of a clock: the time
 )
 
-var kindNames = [...]string{"bytes", "bool", "ulong", "date", "mechanism array", "attribute array", "class", "type", "mechanism", "ulong", "bytes", "string"}
+var kindNames = [...]string{"bytes", "bool", "ulong", "date", "mechanism array", "attribute array", "class", "type", "mechanism", "ulong", "bytes", "string", "time"}
 
 func (k kind) String() string { return kindNames[k] }
 
@@ -247,6 +249,12 @@ func (t *table) known(a ck.AttributeType) int {
 		return -1
 	}
 	return i
+}
+
+// builtin reports whether applications cannot make the objects of the table.
+func (t *table) builtin() bool {
+	_, ok := builtinAttribute(t.class)
+	return ok
 }
 
 // isKey reports whether the objects of the table are keys.

@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // allParts are the parts in the order of the standard.
-var allParts = []part{storage, dataObject, certificate, x509, wtls, attributeCertificate, key, publicKey, privateKey, secretKey, variableKey, fixedKey, cryptoAPI,
+var allParts = []part{storage, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, key, publicKey, privateKey, secretKey, variableKey, fixedKey, oneLengthKey, cryptoAPI,
 	rsaPublic, rsaPrivate, ecPublic, ecPrivate, dsaPublic, dsaPrivate, dhPublic, dhPrivate}
 
 // sorted returns the tables in the order of their classes and types.
@@ -54,9 +54,13 @@ func printed() []byte {
 		switch t.class {
 		case ck.CKO_CERTIFICATE:
 			fmt.Fprintf(&b, "%v %v:", t.class, ck.CertificateType(t.subtype))
-		case ck.CKO_DATA:
-			fmt.Fprintf(&b, "%v:", t.class)
+		case ck.CKO_HW_FEATURE:
+			fmt.Fprintf(&b, "%v %v:", t.class, ck.HardwareFeature(t.subtype))
 		default:
+			if _, ok := subtypeName(t.class); !ok {
+				fmt.Fprintf(&b, "%v:", t.class)
+				break
+			}
 			fmt.Fprintf(&b, "%v %v:", t.class, ck.KeyType(t.subtype))
 		}
 		for i, p := range t.parts {
@@ -106,7 +110,7 @@ func TestTables(t *testing.T) {
 				t.Errorf("%v: %v is found in row %d, want %d", name, a.Type, got, i)
 			}
 		}
-		for _, absent := range []ck.AttributeType{ck.CKA_HW_FEATURE_TYPE, 0xFFFF, 0x80000000, ck.AttributeType(ck.UnavailableInformation)} {
+		for _, absent := range []ck.AttributeType{ck.CKA_COLOR, 0xFFFF, 0x80000000, ck.AttributeType(ck.UnavailableInformation)} {
 			if table.find(absent) >= 0 {
 				t.Errorf("%v has %v", name, absent)
 			}
@@ -119,7 +123,7 @@ func TestTables(t *testing.T) {
 		}
 		_, fixed := mechanisms.Size(ck.KeyType(table.subtype))
 		fixed = fixed && !slices.Contains(oneLengthTypes, ck.KeyType(table.subtype))
-		if got := table.rows[table.find(ck.CKA_VALUE_LEN)].rule.has(deriveOnly); got != fixed {
+		if got := table.rows[table.find(ck.CKA_VALUE_LEN)].rule.has(templateOnly); got != fixed {
 			t.Errorf("%v: fixed length is %v, want %v", ck.KeyType(table.subtype), got, fixed)
 		}
 	}
@@ -150,14 +154,14 @@ func TestRules(t *testing.T) {
 
 func TestRuleString(t *testing.T) {
 	for r, want := range map[rule]string{
-		0:                                    "",
-		mustCreate | notGenerate:             "1,4",
-		notCreate | mustGenerate:             "2,3",
-		concealed | notUnwrap | mustCreate:   "1,6,7",
-		modifiable | staysFalse | defaulted:  "8,9,12",
-		soOnly | staysTrue | copying:         "10,11,copying",
-		mustUnwrap | internal | optional:     "5,optional,internal",
-		valueOrURL | urlOrValue | deriveOnly: "value or URL,URL or value,derive only",
+		0:                                      "",
+		mustCreate | notGenerate:               "1,4",
+		notCreate | mustGenerate:               "2,3",
+		concealed | notUnwrap | mustCreate:     "1,6,7",
+		modifiable | staysFalse | defaulted:    "8,9,12",
+		soOnly | staysTrue | copying:           "10,11,copying",
+		mustUnwrap | internal | optional:       "5,optional,internal",
+		valueOrURL | urlOrValue | templateOnly: "value or URL,URL or value,template only",
 	} {
 		if got := r.String(); got != want {
 			t.Errorf("%#x: %q, want %q", uint32(r), got, want)

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -240,7 +239,7 @@ func (s *slot) info() (ck.TokenInfo, error) {
 		TotalPrivateMemory: ck.UnavailableInformation, FreePrivateMemory: ck.UnavailableInformation,
 		HardwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
 		FirmwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
-		UTCTime:         time.Now().UTC().Format("20060102150405") + "00",
+		UTCTime:         utcTime(),
 	}
 	if token == nil {
 		return info, nil
@@ -299,11 +298,15 @@ func (m *Module) GetMechanismList(id ck.SlotID) ([]ck.MechanismType, error) {
 		return nil, err
 	}
 	defer c.leave()
-	if _, err := c.slot(id); err != nil {
+	s, err := c.slot(id)
+	if err != nil {
 		return nil, err
 	}
-	return mechanisms.Types(), nil
+	return s.mechanisms(), nil
 }
+
+// mechanisms returns the mechanisms that can be used with the token. The caller may keep the list.
+func (s *slot) mechanisms() []ck.MechanismType { return mechanisms.Types() }
 
 // GetMechanismInfo implements C_GetMechanismInfo, section 5.5.6.
 func (m *Module) GetMechanismInfo(id ck.SlotID, t ck.MechanismType) (ck.MechanismInfo, error) {

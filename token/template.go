@@ -153,7 +153,7 @@ func (r *request) table(imposed []ck.Attribute) (*table, error) {
 	switch {
 	case t == nil:
 		return nil, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
-	case r.how != byCreate && !t.isKey() && !r.data:
+	case t.builtin(), r.how != byCreate && !t.isKey() && !r.data:
 		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
 	}
 	return t, nil
@@ -180,14 +180,14 @@ func number(v []byte) uint { return uint(binary.NativeEndian.Uint64(v)) }
 // ask applies a row of the caller's template.
 func (d *draft) ask(r *request, a ck.Attribute) error {
 	i := d.t.known(a.Type)
-	if i < 0 || d.t.rows[i].rule.has(deriveOnly) && r.how != byDerive {
+	if i < 0 || d.t.rows[i].rule.has(templateOnly) && r.how != byDerive && r.how != byUnwrap {
 		return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 	}
 	row, bit := &d.t.rows[i], uint64(1)<<i
 	switch {
 	case d.seen&bit != 0:
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
-	case d.t.forbidden[r.how]&bit != 0 && !row.rule.has(deriveOnly):
+	case d.t.forbidden[r.how]&bit != 0 && !row.rule.has(templateOnly):
 		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
 	case row.kind.valid(a.Value) != nil:
 		return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
