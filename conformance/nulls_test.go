@@ -139,3 +139,35 @@ func (s *Script) again() error {
 	s.Vars.setNumber("k", s.Vars.Number("found"))
 	return nil
 }
+
+// TestSessionFirst calls every function that takes a session with the handle of none, and with every choice of NULL for its
+// pointers: that there is no such session comes before anything else (section 5.1.7).
+func TestSessionFirst(t *testing.T) {
+	only(t)
+	s := module.script(t)
+	do(t, s, "login")
+	s.Vars.setNumber("s", 999999)
+	s.Vars.setNumber("k", 999999)
+	calls := 0
+	for _, name := range slices.Sorted(maps.Keys(s.host.tables.funcs)) {
+		params := s.host.tables.funcs[name]
+		if len(params) == 0 || params[0].typ != "CK_SESSION_HANDLE" {
+			continue
+		}
+		for mask := range 1 << min(pointers(params), 6) {
+			for _, n := range []string{"0", "1", "8"} {
+				rv, err := s.host.Call(s.Vars, name, wordsFor(params, mask, n)...)
+				if err != nil {
+					t.Fatalf("%s, pointers %b, lengths %s: %v", name, mask, n, err)
+				}
+				if !slices.Contains([]string{"CKR_SESSION_HANDLE_INVALID", "CKR_FUNCTION_NOT_SUPPORTED", "CKR_FUNCTION_NOT_PARALLEL"}, rv) {
+					t.Errorf("%s, pointers %b, lengths %s: %s", name, mask, n, rv)
+				}
+				calls++
+			}
+		}
+	}
+	if calls < 1000 {
+		t.Errorf("only %d calls", calls)
+	}
+}

@@ -110,7 +110,7 @@ func goC_OpenSession(slotID, flags, pApplication, notify, phSession uintptr) uin
 
 //export goC_GetAttributeValue
 func goC_GetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintptr {
-	return call("C_GetAttributeValue", func(f *frame) error {
+	return callIn(hSession, "C_GetAttributeValue", func(f *frame) error {
 		all := rows(pTemplate, ulCount)
 		f.buffers = appendBuffers(f.buffers[:0], all, 0)
 		err := module.GetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.buffers)
@@ -154,13 +154,13 @@ func putBuffers(all []C.CK_ATTRIBUTE, answers []ck.AttributeBuffer) {
 
 //export goC_FindObjects
 func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintptr) uintptr {
-	return call("C_FindObjects", func(*frame) error {
+	return callIn(hSession, "C_FindObjects", func(*frame) error {
 		need(pulObjectCount)
 		var out []ck.ObjectHandle
 		if ulMaxObjectCount != 0 {
 			need(phObject)
 			if ulMaxObjectCount > most/8 {
-				return ck.CKR_ARGUMENTS_BAD
+				panic(ck.CKR_ARGUMENTS_BAD)
 			}
 			out = unsafe.Slice((*ck.ObjectHandle)(pointer(phObject)), ulMaxObjectCount)
 		}
@@ -174,7 +174,7 @@ func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintpt
 
 //export goC_GenerateRandom
 func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
-	return call("C_GenerateRandom", func(*frame) error {
+	return callIn(hSession, "C_GenerateRandom", func(*frame) error {
 		out := inBytes(pRandomData, ulRandomLen)
 		clear(out) // a fault is to happen here: the kernel's generator is code in which none can be recovered from
 		return module.GenerateRandom(ck.SessionHandle(hSession), out)
@@ -183,7 +183,7 @@ func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
 
 //export goC_DeriveKey
 func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey uintptr) uintptr {
-	return call("C_DeriveKey", func(f *frame) error {
+	return callIn(hSession, "C_DeriveKey", func(f *frame) error {
 		var key *ck.ObjectHandle
 		if phKey != 0 { // derivations that answer in their parameter need none
 			need(phKey)
@@ -216,7 +216,7 @@ func goC_WaitForSlotEvent(flags, pSlot, pReserved uintptr) uintptr {
 
 //export goC_SignMessageNext
 func goC_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return call("C_SignMessageNext", func(f *frame) error {
+	return callIn(hSession, "C_SignMessageNext", func(f *frame) error {
 		session, parameter, data := ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen)
 		if pulSignatureLen == 0 { // §5.14.4: more of the message follows
 			return module.SignMessageNext(session, parameter, data, nil)
@@ -227,7 +227,7 @@ func goC_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen,
 
 //export goC_AsyncComplete
 func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
-	return call("C_AsyncComplete", func(*frame) error {
+	return callIn(hSession, "C_AsyncComplete", func(*frame) error {
 		need(pResult)
 		c := (*C.CK_ASYNC_DATA)(pointer(pResult))
 		var data ck.AsyncData

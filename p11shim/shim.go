@@ -48,6 +48,19 @@ type frame struct {
 
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
+// callIn runs an entry point that takes a session. That there is no such session comes before what is wrong with another
+// argument (§5.1.7).
+func callIn(session uintptr, name string, f func(*frame) error) uintptr {
+	rv := call(name, f)
+	if ck.RV(rv) != ck.CKR_ARGUMENTS_BAD && ck.RV(rv) != ck.CKR_ATTRIBUTE_VALUE_INVALID && ck.RV(rv) != ck.CKR_MECHANISM_PARAM_INVALID {
+		return rv
+	}
+	if _, err := module.GetSessionInfo(ck.SessionHandle(session)); ck.Code(err) == ck.CKR_SESSION_HANDLE_INVALID {
+		return uintptr(ck.CKR_SESSION_HANDLE_INVALID)
+	}
+	return rv
+}
+
 // call runs one entry point. It is the only place where an error becomes a number, and where one is logged. A fault in
 // memory that the caller named is a panic too, as long as it is Go that touches it.
 func call(name string, f func(*frame) error) (rv uintptr) {
@@ -204,6 +217,9 @@ func appendAttributes(t []ck.Attribute, addr, n uintptr, depth int) []ck.Attribu
 		row := &all[i]
 		typ := ck.AttributeType(row._type)
 		at, length := address(&row.pValue), uintptr(row.ulValueLen)
+		if at == 0 && length != 0 { // §4.1.1: that is no value
+			panic(ck.CKR_ATTRIBUTE_VALUE_INVALID)
+		}
 		if !ck.IsTemplate(typ) || at == 0 {
 			t = append(t, ck.Attribute{Type: typ, Value: inBytes(at, length)})
 			continue

@@ -134,7 +134,7 @@ func TestInTemplate(t *testing.T) {
 		"NULL":       {0, 1, ck.CKR_ARGUMENTS_BAD},
 		"many":       {addressOf(&all[0]), 1 << 60, ck.CKR_ARGUMENTS_BAD},
 		"overflow":   {addressOf(&all[0]), ^uintptr(0) / 24 * 2, ck.CKR_ARGUMENTS_BAD},
-		"NULL value": {addressOf(&[]row{{0, 0, 8}}[0]), 1, ck.CKR_ARGUMENTS_BAD},
+		"NULL value": {addressOf(&[]row{{0, 0, 8}}[0]), 1, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"odd array":  {addressOf(&[]row{{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&nested[0]), 47}}[0]), 1, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		"endless":    {addressOf(&deep[0]), 1, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 	} {

@@ -56,21 +56,21 @@ func goC_GetMechanismInfo(slotID, typ, pInfo uintptr) uintptr {
 
 //export goC_InitPIN
 func goC_InitPIN(hSession, pPin, ulPinLen uintptr) uintptr {
-	return call("C_InitPIN", func(f *frame) error {
+	return callIn(hSession, "C_InitPIN", func(f *frame) error {
 		return module.InitPIN(ck.SessionHandle(hSession), inBytes(pPin, ulPinLen))
 	})
 }
 
 //export goC_SetPIN
 func goC_SetPIN(hSession, pOldPin, ulOldLen, pNewPin, ulNewLen uintptr) uintptr {
-	return call("C_SetPIN", func(f *frame) error {
+	return callIn(hSession, "C_SetPIN", func(f *frame) error {
 		return module.SetPIN(ck.SessionHandle(hSession), inBytes(pOldPin, ulOldLen), inBytes(pNewPin, ulNewLen))
 	})
 }
 
 //export goC_CloseSession
 func goC_CloseSession(hSession uintptr) uintptr {
-	return call("C_CloseSession", func(f *frame) error {
+	return callIn(hSession, "C_CloseSession", func(f *frame) error {
 		return module.CloseSession(ck.SessionHandle(hSession))
 	})
 }
@@ -84,7 +84,7 @@ func goC_CloseAllSessions(slotID uintptr) uintptr {
 
 //export goC_GetSessionInfo
 func goC_GetSessionInfo(hSession, pInfo uintptr) uintptr {
-	return call("C_GetSessionInfo", func(f *frame) error {
+	return callIn(hSession, "C_GetSessionInfo", func(f *frame) error {
 		need(pInfo)
 		info, err := module.GetSessionInfo(ck.SessionHandle(hSession))
 		if err == nil {
@@ -96,35 +96,35 @@ func goC_GetSessionInfo(hSession, pInfo uintptr) uintptr {
 
 //export goC_GetOperationState
 func goC_GetOperationState(hSession, pOperationState, pulOperationStateLen uintptr) uintptr {
-	return call("C_GetOperationState", func(f *frame) error {
+	return callIn(hSession, "C_GetOperationState", func(f *frame) error {
 		return f.putLength(module.GetOperationState(ck.SessionHandle(hSession), f.outBuffer(pOperationState, pulOperationStateLen)))
 	})
 }
 
 //export goC_SetOperationState
 func goC_SetOperationState(hSession, pOperationState, ulOperationStateLen, hEncryptionKey, hAuthenticationKey uintptr) uintptr {
-	return call("C_SetOperationState", func(f *frame) error {
+	return callIn(hSession, "C_SetOperationState", func(f *frame) error {
 		return module.SetOperationState(ck.SessionHandle(hSession), inBytes(pOperationState, ulOperationStateLen), ck.ObjectHandle(hEncryptionKey), ck.ObjectHandle(hAuthenticationKey))
 	})
 }
 
 //export goC_Login
 func goC_Login(hSession, userType, pPin, ulPinLen uintptr) uintptr {
-	return call("C_Login", func(f *frame) error {
+	return callIn(hSession, "C_Login", func(f *frame) error {
 		return module.Login(ck.SessionHandle(hSession), ck.UserType(userType), inBytes(pPin, ulPinLen))
 	})
 }
 
 //export goC_Logout
 func goC_Logout(hSession uintptr) uintptr {
-	return call("C_Logout", func(f *frame) error {
+	return callIn(hSession, "C_Logout", func(f *frame) error {
 		return module.Logout(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_CreateObject
 func goC_CreateObject(hSession, pTemplate, ulCount, phObject uintptr) uintptr {
-	return call("C_CreateObject", func(f *frame) error {
+	return callIn(hSession, "C_CreateObject", func(f *frame) error {
 		need(phObject)
 		object, err := module.CreateObject(ck.SessionHandle(hSession), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
@@ -136,7 +136,7 @@ func goC_CreateObject(hSession, pTemplate, ulCount, phObject uintptr) uintptr {
 
 //export goC_CopyObject
 func goC_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject uintptr) uintptr {
-	return call("C_CopyObject", func(f *frame) error {
+	return callIn(hSession, "C_CopyObject", func(f *frame) error {
 		need(phNewObject)
 		newObject, err := module.CopyObject(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
@@ -148,14 +148,14 @@ func goC_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject uintptr) 
 
 //export goC_DestroyObject
 func goC_DestroyObject(hSession, hObject uintptr) uintptr {
-	return call("C_DestroyObject", func(f *frame) error {
+	return callIn(hSession, "C_DestroyObject", func(f *frame) error {
 		return module.DestroyObject(ck.SessionHandle(hSession), ck.ObjectHandle(hObject))
 	})
 }
 
 //export goC_GetObjectSize
 func goC_GetObjectSize(hSession, hObject, pulSize uintptr) uintptr {
-	return call("C_GetObjectSize", func(f *frame) error {
+	return callIn(hSession, "C_GetObjectSize", func(f *frame) error {
 		need(pulSize)
 		size, err := module.GetObjectSize(ck.SessionHandle(hSession), ck.ObjectHandle(hObject))
 		if err == nil {
@@ -167,231 +167,231 @@ func goC_GetObjectSize(hSession, hObject, pulSize uintptr) uintptr {
 
 //export goC_SetAttributeValue
 func goC_SetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintptr {
-	return call("C_SetAttributeValue", func(f *frame) error {
+	return callIn(hSession, "C_SetAttributeValue", func(f *frame) error {
 		return module.SetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.inTemplate(0, pTemplate, ulCount))
 	})
 }
 
 //export goC_FindObjectsInit
 func goC_FindObjectsInit(hSession, pTemplate, ulCount uintptr) uintptr {
-	return call("C_FindObjectsInit", func(f *frame) error {
+	return callIn(hSession, "C_FindObjectsInit", func(f *frame) error {
 		return module.FindObjectsInit(ck.SessionHandle(hSession), f.inTemplate(0, pTemplate, ulCount))
 	})
 }
 
 //export goC_FindObjectsFinal
 func goC_FindObjectsFinal(hSession uintptr) uintptr {
-	return call("C_FindObjectsFinal", func(f *frame) error {
+	return callIn(hSession, "C_FindObjectsFinal", func(f *frame) error {
 		return module.FindObjectsFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_EncryptInit
 func goC_EncryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_EncryptInit", func(f *frame) error {
+	return callIn(hSession, "C_EncryptInit", func(f *frame) error {
 		return module.EncryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Encrypt
 func goC_Encrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen uintptr) uintptr {
-	return call("C_Encrypt", func(f *frame) error {
+	return callIn(hSession, "C_Encrypt", func(f *frame) error {
 		return f.putLength(module.Encrypt(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pEncryptedData, pulEncryptedDataLen)))
 	})
 }
 
 //export goC_EncryptUpdate
 func goC_EncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return call("C_EncryptUpdate", func(f *frame) error {
+	return callIn(hSession, "C_EncryptUpdate", func(f *frame) error {
 		return f.putLength(module.EncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_EncryptFinal
 func goC_EncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen uintptr) uintptr {
-	return call("C_EncryptFinal", func(f *frame) error {
+	return callIn(hSession, "C_EncryptFinal", func(f *frame) error {
 		return f.putLength(module.EncryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastEncryptedPart, pulLastEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptInit
 func goC_DecryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_DecryptInit", func(f *frame) error {
+	return callIn(hSession, "C_DecryptInit", func(f *frame) error {
 		return module.DecryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Decrypt
 func goC_Decrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen uintptr) uintptr {
-	return call("C_Decrypt", func(f *frame) error {
+	return callIn(hSession, "C_Decrypt", func(f *frame) error {
 		return f.putLength(module.Decrypt(ck.SessionHandle(hSession), inBytes(pEncryptedData, ulEncryptedDataLen), f.outBuffer(pData, pulDataLen)))
 	})
 }
 
 //export goC_DecryptUpdate
 func goC_DecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return call("C_DecryptUpdate", func(f *frame) error {
+	return callIn(hSession, "C_DecryptUpdate", func(f *frame) error {
 		return f.putLength(module.DecryptUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_DecryptFinal
 func goC_DecryptFinal(hSession, pLastPart, pulLastPartLen uintptr) uintptr {
-	return call("C_DecryptFinal", func(f *frame) error {
+	return callIn(hSession, "C_DecryptFinal", func(f *frame) error {
 		return f.putLength(module.DecryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastPart, pulLastPartLen)))
 	})
 }
 
 //export goC_DigestInit
 func goC_DigestInit(hSession, pMechanism uintptr) uintptr {
-	return call("C_DigestInit", func(f *frame) error {
+	return callIn(hSession, "C_DigestInit", func(f *frame) error {
 		return module.DigestInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism))
 	})
 }
 
 //export goC_Digest
 func goC_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen uintptr) uintptr {
-	return call("C_Digest", func(f *frame) error {
+	return callIn(hSession, "C_Digest", func(f *frame) error {
 		return f.putLength(module.Digest(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pDigest, pulDigestLen)))
 	})
 }
 
 //export goC_DigestUpdate
 func goC_DigestUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return call("C_DigestUpdate", func(f *frame) error {
+	return callIn(hSession, "C_DigestUpdate", func(f *frame) error {
 		return module.DigestUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_DigestKey
 func goC_DigestKey(hSession, hKey uintptr) uintptr {
-	return call("C_DigestKey", func(f *frame) error {
+	return callIn(hSession, "C_DigestKey", func(f *frame) error {
 		return module.DigestKey(ck.SessionHandle(hSession), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_DigestFinal
 func goC_DigestFinal(hSession, pDigest, pulDigestLen uintptr) uintptr {
-	return call("C_DigestFinal", func(f *frame) error {
+	return callIn(hSession, "C_DigestFinal", func(f *frame) error {
 		return f.putLength(module.DigestFinal(ck.SessionHandle(hSession), f.outBuffer(pDigest, pulDigestLen)))
 	})
 }
 
 //export goC_SignInit
 func goC_SignInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_SignInit", func(f *frame) error {
+	return callIn(hSession, "C_SignInit", func(f *frame) error {
 		return module.SignInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Sign
 func goC_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return call("C_Sign", func(f *frame) error {
+	return callIn(hSession, "C_Sign", func(f *frame) error {
 		return f.putLength(module.Sign(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_SignUpdate
 func goC_SignUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return call("C_SignUpdate", func(f *frame) error {
+	return callIn(hSession, "C_SignUpdate", func(f *frame) error {
 		return module.SignUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_SignFinal
 func goC_SignFinal(hSession, pSignature, pulSignatureLen uintptr) uintptr {
-	return call("C_SignFinal", func(f *frame) error {
+	return callIn(hSession, "C_SignFinal", func(f *frame) error {
 		return f.putLength(module.SignFinal(ck.SessionHandle(hSession), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_SignRecoverInit
 func goC_SignRecoverInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_SignRecoverInit", func(f *frame) error {
+	return callIn(hSession, "C_SignRecoverInit", func(f *frame) error {
 		return module.SignRecoverInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_SignRecover
 func goC_SignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return call("C_SignRecover", func(f *frame) error {
+	return callIn(hSession, "C_SignRecover", func(f *frame) error {
 		return f.putLength(module.SignRecover(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_VerifyInit
 func goC_VerifyInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_VerifyInit", func(f *frame) error {
+	return callIn(hSession, "C_VerifyInit", func(f *frame) error {
 		return module.VerifyInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Verify
 func goC_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return call("C_Verify", func(f *frame) error {
+	return callIn(hSession, "C_Verify", func(f *frame) error {
 		return module.Verify(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyUpdate
 func goC_VerifyUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return call("C_VerifyUpdate", func(f *frame) error {
+	return callIn(hSession, "C_VerifyUpdate", func(f *frame) error {
 		return module.VerifyUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifyFinal
 func goC_VerifyFinal(hSession, pSignature, ulSignatureLen uintptr) uintptr {
-	return call("C_VerifyFinal", func(f *frame) error {
+	return callIn(hSession, "C_VerifyFinal", func(f *frame) error {
 		return module.VerifyFinal(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyRecoverInit
 func goC_VerifyRecoverInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_VerifyRecoverInit", func(f *frame) error {
+	return callIn(hSession, "C_VerifyRecoverInit", func(f *frame) error {
 		return module.VerifyRecoverInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_VerifyRecover
 func goC_VerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen uintptr) uintptr {
-	return call("C_VerifyRecover", func(f *frame) error {
+	return callIn(hSession, "C_VerifyRecover", func(f *frame) error {
 		return f.putLength(module.VerifyRecover(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen), f.outBuffer(pData, pulDataLen)))
 	})
 }
 
 //export goC_DigestEncryptUpdate
 func goC_DigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return call("C_DigestEncryptUpdate", func(f *frame) error {
+	return callIn(hSession, "C_DigestEncryptUpdate", func(f *frame) error {
 		return f.putLength(module.DigestEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptDigestUpdate
 func goC_DecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return call("C_DecryptDigestUpdate", func(f *frame) error {
+	return callIn(hSession, "C_DecryptDigestUpdate", func(f *frame) error {
 		return f.putLength(module.DecryptDigestUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_SignEncryptUpdate
 func goC_SignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return call("C_SignEncryptUpdate", func(f *frame) error {
+	return callIn(hSession, "C_SignEncryptUpdate", func(f *frame) error {
 		return f.putLength(module.SignEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptVerifyUpdate
 func goC_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return call("C_DecryptVerifyUpdate", func(f *frame) error {
+	return callIn(hSession, "C_DecryptVerifyUpdate", func(f *frame) error {
 		return f.putLength(module.DecryptVerifyUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_GenerateKey
 func goC_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey uintptr) uintptr {
-	return call("C_GenerateKey", func(f *frame) error {
+	return callIn(hSession, "C_GenerateKey", func(f *frame) error {
 		need(phKey)
 		key, err := module.GenerateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
@@ -403,7 +403,7 @@ func goC_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey uintptr) ui
 
 //export goC_GenerateKeyPair
 func goC_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount, pPrivateKeyTemplate, ulPrivateKeyAttributeCount, phPublicKey, phPrivateKey uintptr) uintptr {
-	return call("C_GenerateKeyPair", func(f *frame) error {
+	return callIn(hSession, "C_GenerateKeyPair", func(f *frame) error {
 		need(phPublicKey)
 		need(phPrivateKey)
 		publicKey, privateKey, err := module.GenerateKeyPair(ck.SessionHandle(hSession), f.inMechanism(pMechanism), f.inTemplate(0, pPublicKeyTemplate, ulPublicKeyAttributeCount), f.inTemplate(1, pPrivateKeyTemplate, ulPrivateKeyAttributeCount))
@@ -417,14 +417,14 @@ func goC_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAt
 
 //export goC_WrapKey
 func goC_WrapKey(hSession, pMechanism, hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen uintptr) uintptr {
-	return call("C_WrapKey", func(f *frame) error {
+	return callIn(hSession, "C_WrapKey", func(f *frame) error {
 		return f.putLength(module.WrapKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hWrappingKey), ck.ObjectHandle(hKey), f.outBuffer(pWrappedKey, pulWrappedKeyLen)))
 	})
 }
 
 //export goC_UnwrapKey
 func goC_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, phKey uintptr) uintptr {
-	return call("C_UnwrapKey", func(f *frame) error {
+	return callIn(hSession, "C_UnwrapKey", func(f *frame) error {
 		need(phKey)
 		key, err := module.UnwrapKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hUnwrappingKey), inBytes(pWrappedKey, ulWrappedKeyLen), f.inTemplate(0, pTemplate, ulAttributeCount))
 		if err == nil {
@@ -436,175 +436,175 @@ func goC_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedK
 
 //export goC_SeedRandom
 func goC_SeedRandom(hSession, pSeed, ulSeedLen uintptr) uintptr {
-	return call("C_SeedRandom", func(f *frame) error {
+	return callIn(hSession, "C_SeedRandom", func(f *frame) error {
 		return module.SeedRandom(ck.SessionHandle(hSession), inBytes(pSeed, ulSeedLen))
 	})
 }
 
 //export goC_GetFunctionStatus
 func goC_GetFunctionStatus(hSession uintptr) uintptr {
-	return call("C_GetFunctionStatus", func(f *frame) error {
+	return callIn(hSession, "C_GetFunctionStatus", func(f *frame) error {
 		return module.GetFunctionStatus(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_CancelFunction
 func goC_CancelFunction(hSession uintptr) uintptr {
-	return call("C_CancelFunction", func(f *frame) error {
+	return callIn(hSession, "C_CancelFunction", func(f *frame) error {
 		return module.CancelFunction(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_LoginUser
 func goC_LoginUser(hSession, userType, pPin, ulPinLen, pUsername, ulUsernameLen uintptr) uintptr {
-	return call("C_LoginUser", func(f *frame) error {
+	return callIn(hSession, "C_LoginUser", func(f *frame) error {
 		return module.LoginUser(ck.SessionHandle(hSession), ck.UserType(userType), inBytes(pPin, ulPinLen), inBytes(pUsername, ulUsernameLen))
 	})
 }
 
 //export goC_SessionCancel
 func goC_SessionCancel(hSession, flags uintptr) uintptr {
-	return call("C_SessionCancel", func(f *frame) error {
+	return callIn(hSession, "C_SessionCancel", func(f *frame) error {
 		return module.SessionCancel(ck.SessionHandle(hSession), ck.Flags(flags))
 	})
 }
 
 //export goC_MessageEncryptInit
 func goC_MessageEncryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_MessageEncryptInit", func(f *frame) error {
+	return callIn(hSession, "C_MessageEncryptInit", func(f *frame) error {
 		return module.MessageEncryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_EncryptMessage
 func goC_EncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen uintptr) uintptr {
-	return call("C_EncryptMessage", func(f *frame) error {
+	return callIn(hSession, "C_EncryptMessage", func(f *frame) error {
 		return f.putLength(module.EncryptMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen), inBytes(pPlaintext, ulPlaintextLen), f.outBuffer(pCiphertext, pulCiphertextLen)))
 	})
 }
 
 //export goC_EncryptMessageBegin
 func goC_EncryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen uintptr) uintptr {
-	return call("C_EncryptMessageBegin", func(f *frame) error {
+	return callIn(hSession, "C_EncryptMessageBegin", func(f *frame) error {
 		return module.EncryptMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen))
 	})
 }
 
 //export goC_EncryptMessageNext
 func goC_EncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags uintptr) uintptr {
-	return call("C_EncryptMessageNext", func(f *frame) error {
+	return callIn(hSession, "C_EncryptMessageNext", func(f *frame) error {
 		return f.putLength(module.EncryptMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pPlaintextPart, ulPlaintextPartLen), f.outBuffer(pCiphertextPart, pulCiphertextPartLen), ck.Flags(flags)))
 	})
 }
 
 //export goC_MessageEncryptFinal
 func goC_MessageEncryptFinal(hSession uintptr) uintptr {
-	return call("C_MessageEncryptFinal", func(f *frame) error {
+	return callIn(hSession, "C_MessageEncryptFinal", func(f *frame) error {
 		return module.MessageEncryptFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_MessageDecryptInit
 func goC_MessageDecryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_MessageDecryptInit", func(f *frame) error {
+	return callIn(hSession, "C_MessageDecryptInit", func(f *frame) error {
 		return module.MessageDecryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_DecryptMessage
 func goC_DecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen uintptr) uintptr {
-	return call("C_DecryptMessage", func(f *frame) error {
+	return callIn(hSession, "C_DecryptMessage", func(f *frame) error {
 		return f.putLength(module.DecryptMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen), inBytes(pCiphertext, ulCiphertextLen), f.outBuffer(pPlaintext, pulPlaintextLen)))
 	})
 }
 
 //export goC_DecryptMessageBegin
 func goC_DecryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen uintptr) uintptr {
-	return call("C_DecryptMessageBegin", func(f *frame) error {
+	return callIn(hSession, "C_DecryptMessageBegin", func(f *frame) error {
 		return module.DecryptMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen))
 	})
 }
 
 //export goC_DecryptMessageNext
 func goC_DecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags uintptr) uintptr {
-	return call("C_DecryptMessageNext", func(f *frame) error {
+	return callIn(hSession, "C_DecryptMessageNext", func(f *frame) error {
 		return f.putLength(module.DecryptMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pCiphertextPart, ulCiphertextPartLen), f.outBuffer(pPlaintextPart, pulPlaintextPartLen), ck.Flags(flags)))
 	})
 }
 
 //export goC_MessageDecryptFinal
 func goC_MessageDecryptFinal(hSession uintptr) uintptr {
-	return call("C_MessageDecryptFinal", func(f *frame) error {
+	return callIn(hSession, "C_MessageDecryptFinal", func(f *frame) error {
 		return module.MessageDecryptFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_MessageSignInit
 func goC_MessageSignInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_MessageSignInit", func(f *frame) error {
+	return callIn(hSession, "C_MessageSignInit", func(f *frame) error {
 		return module.MessageSignInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_SignMessage
 func goC_SignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return call("C_SignMessage", func(f *frame) error {
+	return callIn(hSession, "C_SignMessage", func(f *frame) error {
 		return f.putLength(module.SignMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_SignMessageBegin
 func goC_SignMessageBegin(hSession, pParameter, ulParameterLen uintptr) uintptr {
-	return call("C_SignMessageBegin", func(f *frame) error {
+	return callIn(hSession, "C_SignMessageBegin", func(f *frame) error {
 		return module.SignMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen))
 	})
 }
 
 //export goC_MessageSignFinal
 func goC_MessageSignFinal(hSession uintptr) uintptr {
-	return call("C_MessageSignFinal", func(f *frame) error {
+	return callIn(hSession, "C_MessageSignFinal", func(f *frame) error {
 		return module.MessageSignFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_MessageVerifyInit
 func goC_MessageVerifyInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return call("C_MessageVerifyInit", func(f *frame) error {
+	return callIn(hSession, "C_MessageVerifyInit", func(f *frame) error {
 		return module.MessageVerifyInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_VerifyMessage
 func goC_VerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return call("C_VerifyMessage", func(f *frame) error {
+	return callIn(hSession, "C_VerifyMessage", func(f *frame) error {
 		return module.VerifyMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyMessageBegin
 func goC_VerifyMessageBegin(hSession, pParameter, ulParameterLen uintptr) uintptr {
-	return call("C_VerifyMessageBegin", func(f *frame) error {
+	return callIn(hSession, "C_VerifyMessageBegin", func(f *frame) error {
 		return module.VerifyMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen))
 	})
 }
 
 //export goC_VerifyMessageNext
 func goC_VerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return call("C_VerifyMessageNext", func(f *frame) error {
+	return callIn(hSession, "C_VerifyMessageNext", func(f *frame) error {
 		return module.VerifyMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_MessageVerifyFinal
 func goC_MessageVerifyFinal(hSession uintptr) uintptr {
-	return call("C_MessageVerifyFinal", func(f *frame) error {
+	return callIn(hSession, "C_MessageVerifyFinal", func(f *frame) error {
 		return module.MessageVerifyFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_EncapsulateKey
 func goC_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey uintptr) uintptr {
-	return call("C_EncapsulateKey", func(f *frame) error {
+	return callIn(hSession, "C_EncapsulateKey", func(f *frame) error {
 		if pCiphertext != 0 {
 			need(phKey)
 		}
@@ -619,7 +619,7 @@ func goC_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttribute
 
 //export goC_DecapsulateKey
 func goC_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey uintptr) uintptr {
-	return call("C_DecapsulateKey", func(f *frame) error {
+	return callIn(hSession, "C_DecapsulateKey", func(f *frame) error {
 		need(phKey)
 		key, err := module.DecapsulateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hPrivateKey), f.inTemplate(0, pTemplate, ulAttributeCount), inBytes(pCiphertext, ulCiphertextLen))
 		if err == nil {
@@ -631,35 +631,35 @@ func goC_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttribut
 
 //export goC_VerifySignatureInit
 func goC_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignatureLen uintptr) uintptr {
-	return call("C_VerifySignatureInit", func(f *frame) error {
+	return callIn(hSession, "C_VerifySignatureInit", func(f *frame) error {
 		return module.VerifySignatureInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifySignature
 func goC_VerifySignature(hSession, pData, ulDataLen uintptr) uintptr {
-	return call("C_VerifySignature", func(f *frame) error {
+	return callIn(hSession, "C_VerifySignature", func(f *frame) error {
 		return module.VerifySignature(ck.SessionHandle(hSession), inBytes(pData, ulDataLen))
 	})
 }
 
 //export goC_VerifySignatureUpdate
 func goC_VerifySignatureUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return call("C_VerifySignatureUpdate", func(f *frame) error {
+	return callIn(hSession, "C_VerifySignatureUpdate", func(f *frame) error {
 		return module.VerifySignatureUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifySignatureFinal
 func goC_VerifySignatureFinal(hSession uintptr) uintptr {
-	return call("C_VerifySignatureFinal", func(f *frame) error {
+	return callIn(hSession, "C_VerifySignatureFinal", func(f *frame) error {
 		return module.VerifySignatureFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_GetSessionValidationFlags
 func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
-	return call("C_GetSessionValidationFlags", func(f *frame) error {
+	return callIn(hSession, "C_GetSessionValidationFlags", func(f *frame) error {
 		need(pFlags)
 		flags, err := module.GetSessionValidationFlags(ck.SessionHandle(hSession), uint(typ))
 		if err == nil {
@@ -671,7 +671,7 @@ func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
 
 //export goC_AsyncGetID
 func goC_AsyncGetID(hSession, pFunctionName, pulID uintptr) uintptr {
-	return call("C_AsyncGetID", func(f *frame) error {
+	return callIn(hSession, "C_AsyncGetID", func(f *frame) error {
 		need(pulID)
 		id, err := module.AsyncGetID(ck.SessionHandle(hSession), inText(pFunctionName))
 		if err == nil {
@@ -683,21 +683,21 @@ func goC_AsyncGetID(hSession, pFunctionName, pulID uintptr) uintptr {
 
 //export goC_AsyncJoin
 func goC_AsyncJoin(hSession, pFunctionName, ulID, pData, ulData uintptr) uintptr {
-	return call("C_AsyncJoin", func(f *frame) error {
+	return callIn(hSession, "C_AsyncJoin", func(f *frame) error {
 		return module.AsyncJoin(ck.SessionHandle(hSession), inText(pFunctionName), uint(ulID), inBytes(pData, ulData))
 	})
 }
 
 //export goC_WrapKeyAuthenticated
 func goC_WrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen uintptr) uintptr {
-	return call("C_WrapKeyAuthenticated", func(f *frame) error {
+	return callIn(hSession, "C_WrapKeyAuthenticated", func(f *frame) error {
 		return f.putLength(module.WrapKeyAuthenticated(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hWrappingKey), ck.ObjectHandle(hKey), inBytes(pAssociatedData, ulAssociatedDataLen), f.outBuffer(pWrappedKey, pulWrappedKeyLen)))
 	})
 }
 
 //export goC_UnwrapKeyAuthenticated
 func goC_UnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey uintptr) uintptr {
-	return call("C_UnwrapKeyAuthenticated", func(f *frame) error {
+	return callIn(hSession, "C_UnwrapKeyAuthenticated", func(f *frame) error {
 		need(phKey)
 		key, err := module.UnwrapKeyAuthenticated(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hUnwrappingKey), inBytes(pWrappedKey, ulWrappedKeyLen), f.inTemplate(0, pTemplate, ulAttributeCount), inBytes(pAssociatedData, ulAssociatedDataLen))
 		if err == nil {

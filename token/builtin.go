@@ -24,7 +24,7 @@ type builtin struct {
 
 // profiles are the profiles of "PKCS #11 Profiles" whose conditions hold. CKP_PUBLIC_CERTIFICATES_TOKEN is a promise about
 // what lies in the token, which is the application's to keep; CKP_COMPLETE_PROVIDER wants every mechanism there is.
-var profiles = []ck.ProfileID{ck.CKP_BASELINE_PROVIDER, ck.CKP_HKDF_TLS_TOKEN}
+var profiles = []ck.ProfileID{ck.CKP_BASELINE_PROVIDER, ck.CKP_EXTENDED_PROVIDER, ck.CKP_AUTHENTICATION_TOKEN, ck.CKP_HKDF_TLS_TOKEN}
 
 // builtinAttribute is the attribute that tells the objects of a class apart, false for a class that is not built in.
 func builtinAttribute(class ck.ObjectClass) (ck.AttributeType, bool) {

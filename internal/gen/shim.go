@@ -167,8 +167,12 @@ func writeEntry(b *bytes.Buffer, f function, ps []param) {
 	for _, a := range f.args {
 		names = append(names, goArg(a.name))
 	}
-	fmt.Fprintf(b, "\n//export go%s\nfunc go%s(%s uintptr) uintptr {\n\treturn call(%q, func(f *frame) error {\n",
-		f.name, f.name, strings.Join(names, ", "), f.name)
+	call := fmt.Sprintf("call(%q", f.name)
+	if len(f.args) > 0 && f.args[0].typ == "CK_SESSION_HANDLE" {
+		call = fmt.Sprintf("callIn(%s, %q", names[0], f.name)
+	}
+	fmt.Fprintf(b, "\n//export go%s\nfunc go%s(%s uintptr) uintptr {\n\treturn %s, func(f *frame) error {\n",
+		f.name, f.name, strings.Join(names, ", "), call)
 	var args, outs []string
 	templates, buffered, buffer := 0, false, ""
 	for _, p := range ps {
