@@ -52,6 +52,10 @@ type Mechanism struct {
 	Silent bool
 	// Derive makes key material from other key material.
 	Derive func(b *Base, p *ck.Param, d *Derived) error
+	// Encapsulate begins an encapsulation with a public key: it makes a secret key and a ciphertext from which Decapsulate makes
+	// the same with the private key. Both find the key, and what the template asks for, in the Base.
+	Encapsulate func(b *Base, p *ck.Param) (*Encapsulation, error)
+	Decapsulate func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error
 	// Makes is the type of the key that Generate makes a value for. size is the template's CKA_VALUE_LEN in bytes, 0
 	// where it has none; a size that the key type does not allow is CKR_KEY_SIZE_RANGE, a missing one that it needs is
 	// CKR_TEMPLATE_INCOMPLETE.
@@ -71,7 +75,7 @@ var table = index(
 	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
-	derivationRows,
+	derivationRows, mlkemRows,
 )
 
 // types are the types of table, in the same order.
@@ -133,6 +137,8 @@ func (m *Mechanism) flags() ck.Flags {
 		{m.Derive != nil, ck.CKF_DERIVE},
 		{m.Generate != nil || m.FromPassword != nil, ck.CKF_GENERATE},
 		{m.GeneratePair != nil, ck.CKF_GENERATE_KEY_PAIR},
+		{m.Encapsulate != nil, ck.CKF_ENCAPSULATE},
+		{m.Decapsulate != nil, ck.CKF_DECAPSULATE},
 	} {
 		if column.has {
 			f |= column.flag

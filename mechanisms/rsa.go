@@ -83,14 +83,14 @@ const pkcs1Overhead = 11
 var rsaRows = slices.Concat([]Mechanism{
 	{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
 	{Type: ck.CKM_RSA_X9_31_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
-	rsaRecovers(rsaSigns(rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS}, pkcs1Scheme)), func(p *ck.Param) (*rsaSigner, error) {
+	rsaRecovers(rsaSigns(rsaEncapsulates(rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS}, pkcs1Scheme))), func(p *ck.Param) (*rsaSigner, error) {
 		return &rsaSigner{overhead: pkcs1Overhead, sign: signPKCS1(nil), verify: verifyPKCS1(nil)}, p.None()
 	}), pkcs1Overhead, unpadPKCS1),
-	rsaRecovers(rsaSigns(rsaCrypts(Mechanism{Type: ck.CKM_RSA_X_509}, rawScheme), func(p *ck.Param) (*rsaSigner, error) {
+	rsaRecovers(rsaSigns(rsaSecretValue(rsaCrypts(Mechanism{Type: ck.CKM_RSA_X_509}, rawScheme)), func(p *ck.Param) (*rsaSigner, error) {
 		return &rsaSigner{sign: rsaRawPrivate, verify: verifyRaw}, p.None()
 	}), 0, unpadNone),
 	rsaSigns(Mechanism{Type: ck.CKM_RSA_PKCS_PSS}, pssSigner(nil)),
-	rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS_OAEP}, oaepScheme)),
+	rsaEncapsulates(rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS_OAEP}, oaepScheme))),
 	{Type: ck.CKM_RSA_AES_KEY_WRAP, Keys: rsaKeys, Min: minRSA, Max: maxRSA, Wrap: rsaAESWrap, Unwrap: rsaAESUnwrap},
 }, rsaHashRows())
 

@@ -45,7 +45,7 @@ func flagNames(f ck.Flags) string {
 	}{
 		{ck.CKF_ENCRYPT, "encrypt"}, {ck.CKF_DECRYPT, "decrypt"}, {ck.CKF_DIGEST, "digest"}, {ck.CKF_SIGN, "sign"},
 		{ck.CKF_VERIFY, "verify"}, {ck.CKF_GENERATE, "generate"}, {ck.CKF_WRAP, "wrap"}, {ck.CKF_UNWRAP, "unwrap"},
-		{ck.CKF_DERIVE, "derive"}, {ck.CKF_GENERATE_KEY_PAIR, "pair"},
+		{ck.CKF_DERIVE, "derive"}, {ck.CKF_GENERATE_KEY_PAIR, "pair"}, {ck.CKF_ENCAPSULATE, "encapsulate"}, {ck.CKF_DECAPSULATE, "decapsulate"},
 		{weierstrass, "weierstrass"}, {named, "named"},
 	} {
 		if f&n.flag == n.flag {
@@ -98,7 +98,8 @@ func TestRows(t *testing.T) {
 		if m.Min > m.Max {
 			bad("from %d to %d", m.Min, m.Max)
 		}
-		if (m.Encrypt == nil) != (m.Decrypt == nil) || (m.Sign == nil) != (m.Verify == nil) || (m.Wrap == nil) != (m.Unwrap == nil) {
+		if (m.Encrypt == nil) != (m.Decrypt == nil) || (m.Sign == nil) != (m.Verify == nil) || (m.Wrap == nil) != (m.Unwrap == nil) ||
+			(m.Encapsulate == nil) != (m.Decapsulate == nil) {
 			bad("goes one way only")
 		}
 		if (m.Digest == nil) != (m.Hash == nil) && m.Type != ck.CKM_SHA512_T {

@@ -41,6 +41,7 @@ func TestVectors(t *testing.T) {
 	t.Run("curves", func(t *testing.T) { runCurves(t, seen) })
 	t.Run("rsa", func(t *testing.T) { runRSA(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
+	t.Run("post-quantum", func(t *testing.T) { runMLKEM(t, seen) })
 	for i := range table {
 		m := &table[i]
 		reason, excused := withoutVectors[m.Type]

@@ -179,6 +179,11 @@ func as(err error, table map[ck.RV]ck.RV) error {
 	return err
 }
 
+// unwrappingKey are the codes that the functions have that unwrap for what is wrong with the key.
+var unwrappingKey = map[ck.RV]ck.RV{
+	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
+}
+
 // UnwrapKey implements C_UnwrapKey, section 5.18.4.
 func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
 	c, s, err := m.session(h)
@@ -192,9 +197,7 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrapping ck
 	}
 	u, err := s.keyAtOnce(unwrapping, row, ck.CKA_UNWRAP)
 	if err != nil {
-		return 0, as(err, map[ck.RV]ck.RV{
-			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
-		})
+		return 0, as(err, unwrappingKey)
 	}
 	defer u.release()
 	size, err := valueLen(template)

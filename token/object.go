@@ -85,7 +85,7 @@ func (o *Object) finish() {
 	k := &o.mech
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if o.table.class != ck.CKO_SECRET_KEY {
-		must := o.table.having(concealed) & o.table.having(mustCreate)
+		must := o.table.having(concealed) & (o.table.having(mustCreate) | o.table.having(valueOrSeed))
 		o.missing = o.set&must != must
 		return
 	}

@@ -42,7 +42,8 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 			r.defaults = append(r.defaults, publicDefault)
 		}
 	}
-	if r.how == byUnwrap {
+	switch r.how {
+	case byUnwrap, byEncapsulate, byDecapsulate:
 		r.defaults = append(r.defaults, unwrapDefault)
 	}
 	o, err := build(r)
@@ -85,7 +86,7 @@ func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 // publicDefault makes public what a template does not say to be private, for a session whose user is not logged in.
 var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}
 
-// unwrapDefault is section 5.18.4: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
+// unwrapDefault is section 5.18.4, and 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
 var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
 
 // record makes a record of an Object for the store.

@@ -68,6 +68,20 @@ var (
 	}}
 )
 
+// The tables of the algorithms whose keys have a parameter set. With a private key CKA_SEED or CKA_VALUE has to be specified;
+// the token makes the value of the seed.
+var (
+	parameterPublic = part{"public key with a parameter set", []attribute{
+		{ck.CKA_PARAMETER_SET, ulong, mustCreate | mustGenerate, 0},
+		{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
+	}}
+	seedPrivate = part{"private key with a parameter set and a seed", []attribute{
+		{ck.CKA_PARAMETER_SET, ulong, mustCreate | notGenerate | notUnwrap, 0},
+		{ck.CKA_SEED, octets, notGenerate | notUnwrap | concealed | optional, 0},
+		{ck.CKA_VALUE, octets, notGenerate | notUnwrap | concealed | valueOrSeed, 0},
+	}}
+)
+
 // A pairTable is the tables of the two halves of a type of key pairs.
 type pairTable struct {
 	t               ck.KeyType
@@ -83,6 +97,7 @@ var pairTypes = []pairTable{
 	{ck.CKK_X9_42_DH, dsaPublic, dsaPrivate},
 	{ck.CKK_EC_EDWARDS, ecPublic, ecPrivate},
 	{ck.CKK_EC_MONTGOMERY, ecPublic, ecPrivate},
+	{ck.CKK_ML_KEM, parameterPublic, seedPrivate},
 }
 
 // pairTables are the tables of the types that package mechanisms can check.

@@ -33,12 +33,13 @@ const (
 	withURL      // of certificates: can only be empty where CKA_URL is empty
 	withValue    // of certificates: can only be empty where CKA_VALUE is empty
 	toTrust      // of trust objects: must be specified unless nothing is trusted
+	valueOrSeed  // of private keys: must be specified where CKA_SEED is not
 	optional     // an object without a value does not have the attribute at all
-	templateOnly // may stand in a template of C_DeriveKey or C_UnwrapKey, where it must be true of the new key; no object has it
+	templateOnly // may stand in a template of a key that is unwrapped, derived, encapsulated or decapsulated, where it must be true of the new key; no object has it
 	internal     // the token's own: unknown to applications
 )
 
-var ruleNames = []string{"copying", "value or URL", "URL or value", "with URL", "with value", "to trust", "optional", "template only", "internal"}
+var ruleNames = []string{"copying", "value or URL", "URL or value", "with URL", "with value", "to trust", "value or seed", "optional", "template only", "internal"}
 
 // has reports whether bit is among the rules.
 func (r rule) has(bit rule) bool { return r&bit != 0 }
@@ -165,13 +166,13 @@ type table struct {
 	parts   []part
 	rows    []attribute
 
-	index       [256]uint8 // from a hash of the type to 1 + the row, by open addressing
-	with        [32]uint64 // the rows with each rule
-	defaults    uint64     // the booleans that are true by default
-	restricting uint64     // the rows that restrict the use of a key if they have a value
-	forbidden   [6]uint64  // the rows that a template may not have, for each origin
-	required    [6]uint64  // the rows that must be decided
-	value       int        // the row of CKA_VALUE, -1 if there is none
+	index       [256]uint8         // from a hash of the type to 1 + the row, by open addressing
+	with        [32]uint64         // the rows with each rule
+	defaults    uint64             // the booleans that are true by default
+	restricting uint64             // the rows that restrict the use of a key if they have a value
+	forbidden   [allOrigins]uint64 // the rows that a template may not have, for each origin
+	required    [allOrigins]uint64 // the rows that must be decided
+	value       int                // the row of CKA_VALUE, -1 if there is none
 }
 
 // The rows of these are the same in all tables.
@@ -218,8 +219,11 @@ func newTable(class ck.ObjectClass, subtype uint, parts ...part) *table {
 			t.value = i
 		}
 	}
-	t.forbidden = [6]uint64{byCreate: t.having(notCreate), byGenerate: t.having(notGenerate), byUnwrap: t.having(notUnwrap), byDerive: t.having(notUnwrap)}
-	t.required = [6]uint64{byCreate: t.having(mustCreate), byGenerate: t.having(mustGenerate), byUnwrap: t.having(mustUnwrap)}
+	t.forbidden = [allOrigins]uint64{
+		byCreate: t.having(notCreate), byGenerate: t.having(notGenerate), byUnwrap: t.having(notUnwrap),
+		byEncapsulate: t.having(notUnwrap), byDecapsulate: t.having(notUnwrap), byDerive: t.having(notUnwrap),
+	}
+	t.required = [allOrigins]uint64{byCreate: t.having(mustCreate), byGenerate: t.having(mustGenerate), byUnwrap: t.having(mustUnwrap)}
 	return t
 }
 

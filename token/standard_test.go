@@ -121,6 +121,9 @@ func (o *Object) other(i int) []byte {
 	case boolean:
 		return ck.BoolValue(o.bits>>i&1 == 0)
 	case ulong, generator, lengthOf:
+		if o.match(ck.Attribute{Type: row.Type, Value: ck.UlongValue(1)}) {
+			return ck.UlongValue(2)
+		}
 		return ck.UlongValue(1)
 	case classOf, subtypeOf:
 		return ck.UlongValue(77)

@@ -16,9 +16,12 @@ const (
 	byCreate origin = iota
 	byGenerate
 	byUnwrap
+	byEncapsulate
+	byDecapsulate
 	byDerive
 	byCopy
 	bySet
+	allOrigins
 )
 
 // A request is what an object is built from.
@@ -33,7 +36,8 @@ type request struct {
 	defaults []ck.Attribute
 	// mechanism is the CKA_KEY_GEN_MECHANISM of a key that is generated.
 	mechanism ck.MechanismType
-	// base is the object that is copied, the base key of a derivation, or the unwrapping key; nil if there is none.
+	// base is the object that is copied, the base key of a derivation, or the key that unwraps, encapsulates or decapsulates; nil
+	// if there is none.
 	base *Object
 	// so says that the SO is logged in, who may set CKA_TRUSTED.
 	so bool
@@ -120,16 +124,18 @@ func (d *draft) compose(r *request) error {
 	return d.consistent(r)
 }
 
-// imposed returns what the unwrapping key or the base key asks of the new key: CKA_UNWRAP_TEMPLATE and CKA_DERIVE_TEMPLATE.
+// imposing are the attributes of the base that have what it asks of the new key.
+var imposing = [allOrigins]ck.AttributeType{
+	byUnwrap: ck.CKA_UNWRAP_TEMPLATE, byEncapsulate: ck.CKA_ENCAPSULATE_TEMPLATE, byDecapsulate: ck.CKA_DECAPSULATE_TEMPLATE, byDerive: ck.CKA_DERIVE_TEMPLATE,
+}
+
+// imposed returns what the base asks of the new key.
 func (r *request) imposed() ([]ck.Attribute, error) {
 	if r.base == nil {
 		return nil, nil
 	}
-	switch r.how {
-	case byUnwrap:
-		return ck.ParseTemplate(nil, r.base.bytes(ck.CKA_UNWRAP_TEMPLATE))
-	case byDerive:
-		return ck.ParseTemplate(nil, r.base.bytes(ck.CKA_DERIVE_TEMPLATE))
+	if t := imposing[r.how]; t != 0 {
+		return ck.ParseTemplate(nil, r.base.bytes(t))
 	}
 	return nil, nil
 }
@@ -180,7 +186,7 @@ func number(v []byte) uint { return uint(binary.NativeEndian.Uint64(v)) }
 // ask applies a row of the caller's template.
 func (d *draft) ask(r *request, a ck.Attribute) error {
 	i := d.t.known(a.Type)
-	if i < 0 || d.t.rows[i].rule.has(templateOnly) && r.how != byDerive && r.how != byUnwrap {
+	if i < 0 || d.t.rows[i].rule.has(templateOnly) && (r.how < byUnwrap || r.how > byDerive) {
 		return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 	}
 	row, bit := &d.t.rows[i], uint64(1)<<i
@@ -214,16 +220,21 @@ func (d *draft) decide(fixed []ck.Attribute) error {
 	return nil
 }
 
-// impose adds a row of CKA_UNWRAP_TEMPLATE or CKA_DERIVE_TEMPLATE. A conflict is CKR_TEMPLATE_INCONSISTENT, sections 5.18.4 and 5.18.5.
+// impose adds a row that the base asks for. A conflict is CKR_TEMPLATE_INCONSISTENT, but CKR_KEY_HANDLE_INVALID with
+// CKA_ENCAPSULATE_TEMPLATE: sections 5.18.4, 5.18.5, 5.18.8 and 5.18.9.
 func (d *draft) impose(r *request, a ck.Attribute) error {
+	conflict := ck.CKR_TEMPLATE_INCONSISTENT
+	if r.how == byEncapsulate {
+		conflict = ck.CKR_KEY_HANDLE_INVALID
+	}
 	if i := d.t.known(a.Type); i >= 0 && d.seen>>i&1 != 0 {
 		if d.is(i, a.Value) {
 			return nil
 		}
-		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+		return wrong(conflict, a.Type)
 	}
 	if d.ask(r, a) != nil {
-		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+		return wrong(conflict, a.Type)
 	}
 	return nil
 }

@@ -1,0 +1,210 @@
+package mechanisms
+
+import (
+	"crypto/rand"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// An Encapsulation is a key encapsulation that has begun: its key and its parameter are good.
+type Encapsulation struct {
+	// Size is the length of the ciphertext in bytes.
+	Size int
+	// Make makes the key, and returns its ciphertext.
+	Make func(d *Derived) (ciphertext []byte, err error)
+}
+
+// takeWhole makes a shared secret of fixed length the value of the key that the template asks for. It is not shortened: what
+// is as long is taken, and nothing else.
+func (d *Derived) takeWhole(template []ck.Attribute, shared []byte) error {
+	t, n, err := wanted(template)
+	if err != nil {
+		return err
+	}
+	if size := uint(len(shared)); n != 0 && n != size || !validSize(t, size) {
+		return ck.CKR_KEY_SIZE_RANGE
+	}
+	d.Type, d.Value = t, append(d.buf[:0], shared...)
+	return nil
+}
+
+// decapsulated gives the error of a public key that is a ciphertext the code that C_DecapsulateKey has for it: section 5.18.9.
+func decapsulated(err error) error {
+	if errors.Is(err, ck.CKR_PUBLIC_KEY_INVALID) {
+		return ck.CKR_WRAPPED_KEY_INVALID
+	}
+	return err
+}
+
+// rsaEncapsulates gives a row that wraps the columns of encapsulation: the token makes the key and wraps it, and
+// decapsulating is unwrapping (sections 6.1.6 and 6.1.9).
+func rsaEncapsulates(m Mechanism) Mechanism {
+	wrap, unwrap, encrypt := m.Wrap, m.Unwrap, m.Encrypt
+	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
+		pub, err := rsaPublicKey(b.Key)
+		if err != nil {
+			return nil, err
+		}
+		again := *p
+		if _, err := encrypt(b.Key, &again); err != nil { // which reads the parameter
+			return nil, err
+		}
+		t, n, err := ask(b.Template)
+		if err != nil {
+			return nil, err
+		}
+		return &Encapsulation{pub.Size(), func(d *Derived) (ciphertext []byte, err error) {
+			d.Type = t
+			if d.Value, err = generate(rand.Reader, findKeyType(t), n); err != nil {
+				return nil, err
+			}
+			return wrap(b.Key, p, d.Value)
+		}}, nil
+	}
+	m.Decapsulate = func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error {
+		t, n, err := wanted(b.Template)
+		if err != nil {
+			return err
+		}
+		secret.Do(func() { d.Type = t; d.Value, err = unwrap(b.Key, p, ciphertext) })
+		switch size := uint(len(d.Value)); {
+		case err != nil:
+			return err
+		case n != 0 && n != size:
+			return ck.CKR_WRAPPED_KEY_LEN_RANGE
+		case !validSize(t, size):
+			return ck.CKR_WRAPPED_KEY_INVALID
+		}
+		return nil
+	}
+	return m
+}
+
+// rsaSecretValue gives a row the columns of RSASVE (SP 800-56B, section 7.2.1): the key is a number below the modulus, as long
+// as that.
+func rsaSecretValue(m Mechanism) Mechanism {
+	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
+		pub, err := rsaPublicKey(b.Key)
+		if err := errors.Join(err, p.None()); err != nil {
+			return nil, err
+		}
+		return &Encapsulation{pub.Size(), func(d *Derived) (ciphertext []byte, err error) {
+			secret.Do(func() {
+				z := make([]byte, pub.Size())
+				defer clear(z)
+				for range 1000 { // at least half of the draws are below the modulus; that one is 0 or 1 is not to be expected
+					if _, err = io.ReadFull(rand.Reader, z); err != nil {
+						err = errors.Join(ck.CKR_DEVICE_ERROR, err)
+						return
+					}
+					z[0] &= byte(0xff >> (8*len(z) - pub.N.BitLen()))
+					if ciphertext, err = rsaRawPublic(pub, z); err == nil {
+						break
+					}
+				}
+				if err == nil {
+					err = d.takeWhole(b.Template, z)
+				}
+			})
+			return ciphertext, err
+		}}, nil
+	}
+	m.Decapsulate = func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error {
+		priv, err := rsaKey(b.Key)
+		if err := errors.Join(err, p.None()); err != nil {
+			return err
+		}
+		if len(ciphertext) != priv.Size() {
+			return ck.CKR_WRAPPED_KEY_LEN_RANGE
+		}
+		secret.Do(func() {
+			var z []byte
+			if z, err = rsaRawPrivate(priv, ciphertext); errors.Is(err, ck.CKR_DATA_INVALID) {
+				err = ck.CKR_WRAPPED_KEY_INVALID
+			}
+			if err == nil {
+				err = d.takeWhole(b.Template, z)
+			}
+			clear(z)
+		})
+		return err
+	}
+	return m
+}
+
+// readECDHKem reads a CK_ECDH1_DERIVE_PARAMS of an encapsulation, which has no public key: that is the ciphertext.
+func readECDHKem(p *ck.Param) (*ecdhKDF, error) {
+	kdf, shared, public := p.Ulong(), p.BytesAfter(), p.BytesAfter()
+	if err := p.Done(); err != nil {
+		return nil, err
+	}
+	if len(public) != 0 {
+		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	return findKDF(kdf, shared)
+}
+
+// ecdhEncapsulates gives a row of ECDH the columns of encapsulation: the ciphertext is the public key of a pair that is
+// made for it (sections 6.3.17 and 6.3.18).
+func ecdhEncapsulates(m Mechanism) Mechanism {
+	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
+		f, err := readECDHKem(p)
+		if err != nil {
+			return nil, err
+		}
+		c, err := curveOf(b.Key)
+		if err != nil {
+			return nil, err
+		}
+		point, err := publicPoint(c, b.Key)
+		if err != nil {
+			return nil, err
+		}
+		return &Encapsulation{c.Point, func(d *Derived) (ciphertext []byte, err error) {
+			secret.Do(func() {
+				var private []byte
+				if private, ciphertext, err = c.generate(rand.Reader); err != nil {
+					return
+				}
+				defer clear(private)
+				var agree agreement
+				if agree, err = c.Agree(private); err == nil {
+					err = f.agreed(b, d, agree, point)
+				}
+			})
+			return ciphertext, err
+		}}, nil
+	}
+	m.Decapsulate = func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error {
+		f, err := readECDHKem(p)
+		if err != nil {
+			return err
+		}
+		form, err := b.Key.Prepared(ck.CKM_ECDH1_DERIVE, prepareECDH)
+		if err != nil {
+			return err
+		}
+		key := form.(*ecdhPrivate)
+		point, err := key.c.readPoint(ciphertext)
+		if err != nil {
+			return decapsulated(err)
+		}
+		secret.Do(func() { err = f.agreed(b, d, key.agree, slices.Clone(point)) })
+		return decapsulated(err)
+	}
+	return m
+}
+
+// agreed makes the new key of what two keys agree on.
+func (f *ecdhKDF) agreed(b *Base, d *Derived, agree agreement, point []byte) error {
+	z, err := agree(point)
+	if err == nil {
+		err = f.take(b, d, z)
+		clear(z)
+	}
+	return err
+}

@@ -1,0 +1,101 @@
+package token
+
+import (
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// EncapsulateKey implements C_EncapsulateKey, section 5.18.8. A length query and a short buffer make no key.
+func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public ck.ObjectHandle, template []ck.Attribute, out *ck.Buffer) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_ENCAPSULATE)
+	if err != nil {
+		return 0, err
+	}
+	k, err := s.keyAtOnce(public, row, ck.CKA_ENCAPSULATE)
+	if err != nil {
+		return 0, err
+	}
+	defer k.release()
+	r := &request{how: byEncapsulate, template: template, base: k}
+	b, err := r.kemBase()
+	if err != nil {
+		return 0, err
+	}
+	e, err := row.Encapsulate(b, &mech.Param)
+	if err != nil {
+		return 0, err
+	}
+	if out.Query(e.Size) {
+		return 0, out.Fill(e.Size, nil)
+	}
+	var d mechanisms.Derived
+	defer d.Wipe()
+	ciphertext, err := e.Make(&d)
+	if err != nil {
+		return 0, err
+	}
+	key, err := s.makeShared(r, &d)
+	if err != nil {
+		return 0, err
+	}
+	return key, out.Copy(ciphertext)
+}
+
+// DecapsulateKey implements C_DecapsulateKey, section 5.18.9.
+func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private ck.ObjectHandle, template []ck.Attribute, ciphertext []byte) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_DECAPSULATE)
+	if err != nil {
+		return 0, err
+	}
+	k, err := s.keyAtOnce(private, row, ck.CKA_DECAPSULATE)
+	if err != nil {
+		return 0, as(err, unwrappingKey)
+	}
+	defer k.release()
+	r := &request{how: byDecapsulate, template: template, base: k}
+	b, err := r.kemBase()
+	if err != nil {
+		return 0, err
+	}
+	var d mechanisms.Derived
+	defer d.Wipe()
+	if err := row.Decapsulate(b, &mech.Param, ciphertext, &d); err != nil {
+		return 0, err
+	}
+	return s.makeShared(r, &d)
+}
+
+// kemBase is what a mechanism sees of an encapsulation. The template has what the key asks for beside what the caller does.
+func (r *request) kemBase() (*mechanisms.Base, error) {
+	imposed, err := r.imposed()
+	if err != nil {
+		return nil, err
+	}
+	template := r.template
+	for _, a := range imposed {
+		if !slices.ContainsFunc(r.template, func(b ck.Attribute) bool { return a.Type == b.Type }) {
+			template = append(slices.Clip(template), a)
+		}
+	}
+	return &mechanisms.Base{Key: r.base.key(), Template: template}, nil
+}
+
+// makeShared makes the object of the secret key that both sides have.
+func (s *session) makeShared(r *request, d *mechanisms.Derived) (ck.ObjectHandle, error) {
+	r.fixed = []ck.Attribute{
+		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(d.Type))}, {Type: ck.CKA_VALUE, Value: d.Value},
+	}
+	return s.make(r)
+}
