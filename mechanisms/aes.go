@@ -25,7 +25,7 @@ var aesRows = []Mechanism{
 	aesRow(ck.CKM_AES_CFB8, cfb(openAES, ivField, 1)),
 	aesRow(ck.CKM_AES_CFB64, cfb(openAES, ivField, 8)),
 	aesRow(ck.CKM_AES_CFB128, cfb(openAES, ivField, 16)),
-	aesRow(ck.CKM_AES_CTR, func(bool) begin { return aesCTR }),
+	aesRow(ck.CKM_AES_CTR, func(bool) begin { return ctr(openAES) }),
 	{Type: ck.CKM_AES_ECB_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, false)},
 	{Type: ck.CKM_AES_CBC_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, true)},
 }
@@ -52,26 +52,28 @@ func openAES(k *Key, _ *ck.Param) (cipher.Block, error) {
 	return form.(cipher.Block), nil
 }
 
-// aesCTR is the counter mode of SP 800-38A, 6.5, with CK_AES_CTR_PARAMS.
-func aesCTR(k *Key, p *ck.Param) (Cipher, error) {
-	bits := p.Ulong()
-	block := p.Fixed(aesBlock)
-	if err := p.Done(); err != nil {
-		return nil, err
+// ctr is the counter mode of SP 800-38A, 6.5, for blocks of 128 bits, with CK_AES_CTR_PARAMS or CK_CAMELLIA_CTR_PARAMS.
+func ctr(open opener) begin {
+	return func(k *Key, p *ck.Param) (Cipher, error) {
+		bits := p.Ulong()
+		block := p.Fixed(aesBlock)
+		if err := p.Done(); err != nil {
+			return nil, err
+		}
+		if bits == 0 || bits > 128 {
+			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		}
+		b, err := open(k, nil)
+		if err != nil {
+			return nil, err
+		}
+		c := &streamCipher{left: math.MaxUint64}
+		if n := counterLeft(block, bits); n <= math.MaxUint64/aesBlock {
+			c.left = n * aesBlock
+		}
+		secret.Do(func() { c.stream = cipher.NewCTR(b, block) })
+		return c, nil
 	}
-	if bits == 0 || bits > 128 {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
-	}
-	b, err := openAES(k, nil)
-	if err != nil {
-		return nil, err
-	}
-	c := &streamCipher{left: math.MaxUint64}
-	if n := counterLeft(block, bits); n <= math.MaxUint64/aesBlock {
-		c.left = n * aesBlock
-	}
-	secret.Do(func() { c.stream = cipher.NewCTR(b, block) })
-	return c, nil
 }
 
 // counterLeft returns for how many blocks a counter of so many bits suffices, and math.MaxUint64 for more than that. The

@@ -76,6 +76,8 @@ var hashes = []*Hash{
 	{Name: "SHA3-512", New: newSHA3(sha3.New512), Size: 64, Block: 72, Digest: ck.CKM_SHA3_512,
 		HMAC: ck.CKM_SHA3_512_HMAC, HMACGeneral: ck.CKM_SHA3_512_HMAC_GENERAL, Derivation: ck.CKM_SHA3_512_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA3_512_KEY_GEN, Key: ck.CKK_SHA3_512_HMAC},
+	{Name: "RIPEMD-128", New: newRIPEMD128, Size: ripemd128Size, Block: ripemd128Block, Digest: ck.CKM_RIPEMD128,
+		HMAC: ck.CKM_RIPEMD128_HMAC, HMACGeneral: ck.CKM_RIPEMD128_HMAC_GENERAL, Key: ck.CKK_RIPEMD128_HMAC},
 	{Name: "RIPEMD-160", New: newRIPEMD160, Size: ripemd160.Size, Block: ripemd160.BlockSize, Digest: ck.CKM_RIPEMD160,
 		HMAC: ck.CKM_RIPEMD160_HMAC, HMACGeneral: ck.CKM_RIPEMD160_HMAC_GENERAL, Key: ck.CKK_RIPEMD160_HMAC},
 	{Name: "BLAKE2b-160", New: newBLAKE2b(20), Size: 20, Block: blake2b.BlockSize, Digest: ck.CKM_BLAKE2B_160,

@@ -76,6 +76,7 @@ var table = index(
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
 	derivationRows, mlkemRows,
+	blockCipherRows,
 )
 
 // types are the types of table, in the same order.

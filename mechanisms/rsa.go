@@ -27,6 +27,7 @@ type rsaHash struct {
 var rsaHashes = []rsaHash{
 	{Digest: ck.CKM_MD2, PKCS: ck.CKM_MD2_RSA_PKCS, oid: asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 2}},
 	{Digest: ck.CKM_MD5, PKCS: ck.CKM_MD5_RSA_PKCS, oid: asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 5}},
+	{Digest: ck.CKM_RIPEMD128, PKCS: ck.CKM_RIPEMD128_RSA_PKCS, oid: asn1.ObjectIdentifier{1, 3, 36, 3, 2, 2}},
 	{Digest: ck.CKM_RIPEMD160, PKCS: ck.CKM_RIPEMD160_RSA_PKCS, oid: asn1.ObjectIdentifier{1, 3, 36, 3, 2, 1}},
 	{Digest: ck.CKM_SHA_1, PKCS: ck.CKM_SHA1_RSA_PKCS, PSS: ck.CKM_SHA1_RSA_PKCS_PSS, std: crypto.SHA1, oid: asn1.ObjectIdentifier{1, 3, 14, 3, 2, 26}},
 	{Digest: ck.CKM_SHA224, PKCS: ck.CKM_SHA224_RSA_PKCS, PSS: ck.CKM_SHA224_RSA_PKCS_PSS, std: crypto.SHA224, oid: nistHash(4)},

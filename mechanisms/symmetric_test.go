@@ -180,16 +180,25 @@ func sameBits(a, b []byte, n int) bool {
 	return n%8 == 0 || (a[n/8]^b[n/8])>>(8-n%8) == 0
 }
 
-// TestTwofishPad compares with CBC of what has been padded by hand.
-func TestTwofishPad(t *testing.T) {
-	k, iv := secretKey(ck.CKK_TWOFISH, pattern(24)), pattern(16)
-	for n := range 40 {
-		plain := pattern(n)
-		pad := 16 - n%16
-		want := mustWhole(t, Lookup(ck.CKM_TWOFISH_CBC).Encrypt, k, params(iv), append(bytes.Clone(plain), bytes.Repeat([]byte{byte(pad)}, pad)...))
-		param := func() *ck.Param { p := params(iv); return &p }
-		if err := checkCipher(Lookup(ck.CKM_TWOFISH_CBC_PAD), k, param, plain, want); err != nil {
-			t.Errorf("%d bytes: %v", n, err)
+// TestPadByHand compares CBC with padding with CBC of what has been padded by hand.
+func TestPadByHand(t *testing.T) {
+	for _, c := range []struct {
+		key      ck.KeyType
+		cbc, pad ck.MechanismType
+		block    int
+	}{
+		{ck.CKK_TWOFISH, ck.CKM_TWOFISH_CBC, ck.CKM_TWOFISH_CBC_PAD, 16},
+		{ck.CKK_IDEA, ck.CKM_IDEA_CBC, ck.CKM_IDEA_CBC_PAD, 8},
+	} {
+		k, iv := secretKey(c.key, pattern(16)), pattern(c.block)
+		for n := range 40 {
+			plain := pattern(n)
+			pad := c.block - n%c.block
+			want := mustWhole(t, Lookup(c.cbc).Encrypt, k, params(iv), append(bytes.Clone(plain), bytes.Repeat([]byte{byte(pad)}, pad)...))
+			param := func() *ck.Param { p := params(iv); return &p }
+			if err := checkCipher(Lookup(c.pad), k, param, plain, want); err != nil {
+				t.Errorf("%v: %d bytes: %v", c.pad, n, err)
+			}
 		}
 	}
 }

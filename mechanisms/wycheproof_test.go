@@ -34,6 +34,8 @@ func runWycheproof(t *testing.T, seen tried) {
 		general ck.MechanismType
 	}{
 		{"aes_cbc_pkcs5_test.json", ck.CKM_AES_CBC_PAD, 0},
+		{"aria_cbc_pkcs5_test.json", ck.CKM_ARIA_CBC_PAD, 0},
+		{"camellia_cbc_pkcs5_test.json", ck.CKM_CAMELLIA_CBC_PAD, 0},
 		{"aes_gcm_test.json", ck.CKM_AES_GCM, 0},
 		{"aes_wrap_test.json", ck.CKM_AES_KEY_WRAP, 0},
 		{"aes_kwp_test.json", ck.CKM_AES_KEY_WRAP_KWP, 0},
@@ -105,7 +107,7 @@ func runCase(m *Mechanism, g *group, i int) error {
 	k := secretKey(m.Keys[0], c.Key)
 	var err error
 	switch m.Type {
-	case ck.CKM_AES_CBC_PAD:
+	case ck.CKM_AES_CBC_PAD, ck.CKM_ARIA_CBC_PAD, ck.CKM_CAMELLIA_CBC_PAD:
 		err = cipherCase(m, k, param([]byte(c.IV)), c.Msg, c.CT, c.Result == "invalid")
 	case ck.CKM_AES_GCM:
 		p := param(pointed(c.IV), 8*len(c.IV), pointed(c.AAD), g.TagSize)

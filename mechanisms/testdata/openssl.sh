@@ -6,9 +6,13 @@ enc() { # mechanism, key type, cipher, key, iv, parameter, hexadecimal plaintext
 	printf '\nMechanism = %s\nKeyType = %s\nKey = %s\nParam = %s\nPlaintext = %s\nCiphertext = %s\n' "$1" "$2" "$4" "$6" "$7" "$out"
 }
 mac() { # mechanism, key type, cipher, key, parameter, hexadecimal data, the same in whole blocks, hexadecimal digits of the MAC, of a block
-	case $3 in *aes*) iv0=00000000000000000000000000000000 ;; *) iv0=0000000000000000 ;; esac
+	case $3 in *aes* | *camellia* | *aria* | *seed*) iv0=00000000000000000000000000000000 ;; *) iv0=0000000000000000 ;; esac
 	out=$(printf %s "$7" | xxd -r -p | openssl enc -provider legacy -provider default "-$3" -K "$4" -iv $iv0 -nopad | tail -c $(($9 / 2)) | xxd -p | tr -d '\n' | cut -c "1-$8")
 	printf '\nMechanism = %s\nKeyType = %s\nKey = %s\nParam = %s\nData = %s\nMAC = %s\n' "$1" "$2" "$4" "$5" "$6" "$out"
+}
+derive() { # mechanism, key type, cipher, key, iv, parameter, hexadecimal data
+	out=$(printf %s "$7" | xxd -r -p | openssl enc -provider legacy -provider default "-$3" -K "$4" -iv "$5" -nopad | xxd -p | tr -d '\n')
+	printf '\nMechanism = %s\nKeyType = %s\nKey = %s\nParam = %s\nValue = %s\n' "$1" "$2" "$4" "$6" "$out"
 }
 echo "# Made by openssl.sh with $(openssl version)."
 k8=0123456789abcdef k16=0123456789abcdef23456789abcdef01 k24=0123456789abcdef23456789abcdef01456789abcdef0123
@@ -42,3 +46,18 @@ enc CKM_CAST128_CBC CKK_CAST128 cast5-cbc $k16 $iv "bytes $iv" $text -nopad
 enc CKM_CAST128_CBC_PAD CKK_CAST128 cast5-cbc $k16 $iv "bytes $iv" ${text%??}
 mac CKM_CAST128_MAC CKK_CAST128 cast5-cbc $k16 "" $text $text 8 16
 mac CKM_CAST128_MAC_GENERAL CKK_CAST128 cast5-cbc $k16 "ulong 7" ${text%??} ${text%??}00 14 16
+block=$text$iv # two blocks of 128 bits, as the ciphers that follow have them
+for k in $k16 $k24 $k32; do
+	for c in camellia aria seed; do
+		n=-$((${#k} * 4)) C=$(echo $c | tr a-z A-Z) i=$iv$iv
+		[ $c != seed ] || { n= && [ $k = $k16 ]; } || continue
+		enc CKM_${C}_CBC CKK_$C $c$n-cbc $k $i "bytes $i" $block$block -nopad
+		enc CKM_${C}_CBC_PAD CKK_$C $c$n-cbc $k $i "bytes $i" $block
+		enc CKM_${C}_CBC_PAD CKK_$C $c$n-cbc $k $i "bytes $i" ${text%??}
+		mac CKM_${C}_MAC CKK_$C $c$n-cbc $k "" $block $block 16 32
+		mac CKM_${C}_MAC_GENERAL CKK_$C $c$n-cbc $k "ulong 13" ${block%??} ${block%??}00 26 32
+		derive CKM_${C}_ECB_ENCRYPT_DATA CKK_$C $c$n-ecb $k 00 "pointer $block" $block
+		derive CKM_${C}_CBC_ENCRYPT_DATA CKK_$C $c$n-cbc $k $i "bytes $i, pointer $block" $block
+	done
+	enc CKM_CAMELLIA_CTR CKK_CAMELLIA camellia-$((${#k} * 4))-ctr $k $iv${iv%??}fe "ulong 12, bytes $iv${iv%??}fe" $text$text$text
+done

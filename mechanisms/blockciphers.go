@@ -1,0 +1,69 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A blockFamily is the mechanisms that PKCS #11 has of most block ciphers.
+type blockFamily struct {
+	key               ck.KeyType
+	expand            func(value []byte) (cipher.Block, error)
+	keyGen            ck.MechanismType
+	ecb, cbc, cbcPad  ck.MechanismType
+	mac, macGeneral   ck.MechanismType
+	ecbData, cbcData  ck.MechanismType // derivation by encryption, 0 where there is none
+	counter           ck.MechanismType // 0 where there is none
+	smallest, largest uint             // keys, in bytes
+}
+
+// rows makes the rows of the family.
+func (f blockFamily) rows() []Mechanism {
+	keys := []ck.KeyType{f.key}
+	open := opened(f.ecb, f.expand)
+	row := func(t ck.MechanismType, mode pair) Mechanism { return blockRow(t, keys, f.smallest, f.largest, mode) }
+	list := []Mechanism{
+		keyGen(f.keyGen, f.key),
+		zeroFilled(row(f.ecb, ecb(open))),
+		zeroFilled(row(f.cbc, cbc(open, ivField, false))),
+		row(f.cbcPad, cbc(open, ivField, true)),
+	}
+	if f.counter != 0 {
+		list = append(list, row(f.counter, func(bool) begin { return ctr(open) }))
+	}
+	if f.ecbData != 0 {
+		list = append(list,
+			Mechanism{Type: f.ecbData, Keys: keys, Min: f.smallest, Max: f.largest, Derive: encryptData(open, false)},
+			Mechanism{Type: f.cbcData, Keys: keys, Min: f.smallest, Max: f.largest, Derive: encryptData(open, true)})
+	}
+	return append(list, blockMACRows(f.mac, f.macGeneral, keys, f.smallest, f.largest, open)...)
+}
+
+// blockCipherRows are Camellia, SEED, ARIA and IDEA: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".
+var blockCipherRows = slices.Concat(
+	blockFamily{
+		key: ck.CKK_CAMELLIA, expand: newCamellia, smallest: 16, largest: 32,
+		keyGen: ck.CKM_CAMELLIA_KEY_GEN, ecb: ck.CKM_CAMELLIA_ECB, cbc: ck.CKM_CAMELLIA_CBC, cbcPad: ck.CKM_CAMELLIA_CBC_PAD,
+		mac: ck.CKM_CAMELLIA_MAC, macGeneral: ck.CKM_CAMELLIA_MAC_GENERAL,
+		ecbData: ck.CKM_CAMELLIA_ECB_ENCRYPT_DATA, cbcData: ck.CKM_CAMELLIA_CBC_ENCRYPT_DATA, counter: ck.CKM_CAMELLIA_CTR,
+	}.rows(),
+	blockFamily{
+		key: ck.CKK_SEED, expand: newSEED, smallest: seedKey, largest: seedKey,
+		keyGen: ck.CKM_SEED_KEY_GEN, ecb: ck.CKM_SEED_ECB, cbc: ck.CKM_SEED_CBC, cbcPad: ck.CKM_SEED_CBC_PAD,
+		mac: ck.CKM_SEED_MAC, macGeneral: ck.CKM_SEED_MAC_GENERAL,
+		ecbData: ck.CKM_SEED_ECB_ENCRYPT_DATA, cbcData: ck.CKM_SEED_CBC_ENCRYPT_DATA,
+	}.rows(),
+	blockFamily{
+		key: ck.CKK_ARIA, expand: newARIA, smallest: 16, largest: 32,
+		keyGen: ck.CKM_ARIA_KEY_GEN, ecb: ck.CKM_ARIA_ECB, cbc: ck.CKM_ARIA_CBC, cbcPad: ck.CKM_ARIA_CBC_PAD,
+		mac: ck.CKM_ARIA_MAC, macGeneral: ck.CKM_ARIA_MAC_GENERAL,
+		ecbData: ck.CKM_ARIA_ECB_ENCRYPT_DATA, cbcData: ck.CKM_ARIA_CBC_ENCRYPT_DATA,
+	}.rows(),
+	blockFamily{
+		key: ck.CKK_IDEA, expand: newIDEA, smallest: ideaKey, largest: ideaKey,
+		keyGen: ck.CKM_IDEA_KEY_GEN, ecb: ck.CKM_IDEA_ECB, cbc: ck.CKM_IDEA_CBC, cbcPad: ck.CKM_IDEA_CBC_PAD,
+		mac: ck.CKM_IDEA_MAC, macGeneral: ck.CKM_IDEA_MAC_GENERAL,
+	}.rows(),
+)

@@ -1,0 +1,97 @@
+package mechanisms
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+const (
+	ideaBlock  = 8
+	ideaKey    = 16
+	ideaRounds = 8
+)
+
+// An idea is IDEA (Lai and Massey; ISO/IEC 9979, entry 2), with its subkeys: six for each round, and four at the end.
+type idea struct{ enc, dec [6*ideaRounds + 4]uint16 }
+
+var _ cipher.Block = (*idea)(nil)
+
+// newIDEA expands a key: the subkeys are its parts, then those of the key rotated by 25 bits, and so on.
+func newIDEA(value []byte) (cipher.Block, error) {
+	return expanded(value, func(v []byte) (cipher.Block, error) {
+		if len(v) != ideaKey {
+			return nil, ck.CKR_KEY_SIZE_RANGE
+		}
+		c := new(idea)
+		k := half128{binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:])}
+		for i := range c.enc {
+			c.enc[i] = uint16(k[i%8/4] >> (48 - 16*(i%4)))
+			if i%8 == 7 {
+				k = k.rotate(25)
+			}
+		}
+		c.invert()
+		return c, nil
+	})
+}
+
+// invert makes the subkeys for decryption. In all rounds but the first and the last the two that are added change places,
+// as the words between them do.
+func (c *idea) invert() {
+	for i := range ideaRounds + 1 {
+		from, to := c.enc[6*(ideaRounds-i):], c.dec[6*i:]
+		to[0], to[1], to[2], to[3] = ideaInverse(from[0]), -from[1], -from[2], ideaInverse(from[3])
+		if i > 0 && i < ideaRounds {
+			to[1], to[2] = to[2], to[1]
+		}
+		if i < ideaRounds {
+			copy(to[4:6], c.enc[6*(ideaRounds-1-i)+4:])
+		}
+	}
+}
+
+func (*idea) BlockSize() int { return ideaBlock }
+
+func (c *idea) Encrypt(dst, src []byte) { ideaCrypt(&c.enc, dst, src) }
+func (c *idea) Decrypt(dst, src []byte) { ideaCrypt(&c.dec, dst, src) }
+
+func ideaCrypt(keys *[6*ideaRounds + 4]uint16, dst, src []byte) {
+	be := binary.BigEndian
+	a, b, c, d := be.Uint16(src), be.Uint16(src[2:]), be.Uint16(src[4:]), be.Uint16(src[6:])
+	k := keys[:]
+	for range ideaRounds {
+		a, b, c, d = ideaMul(a, k[0]), b+k[1], c+k[2], ideaMul(d, k[3])
+		t := ideaMul(a^c, k[4])
+		u := ideaMul((b^d)+t, k[5])
+		t += u
+		a, b, c, d = a^u, c^u, b^t, d^t
+		k = k[6:]
+	}
+	be.PutUint16(dst, ideaMul(a, k[0]))
+	be.PutUint16(dst[2:], c+k[1])
+	be.PutUint16(dst[4:], b+k[2])
+	be.PutUint16(dst[6:], ideaMul(d, k[3]))
+}
+
+// ideaMul multiplies modulo 2^16 + 1, where 0 stands for 2^16. It takes the same time for all values.
+func ideaMul(x, y uint16) uint16 {
+	p := uint32(x) * uint32(y)
+	lo, hi := uint16(p), uint16(p>>16)
+	_, borrow := bits.Sub32(uint32(lo), uint32(hi), 0)
+	product := lo - hi + uint16(borrow)
+	// Where a factor is 0 the product is 1 - x - y; p is 0 then, and only then.
+	zero := uint16((uint64(p) - 1) >> 63 * 0xffff)
+	return product&^zero | (1-x-y)&zero
+}
+
+// ideaInverse is the inverse for ideaMul: x^(2^16 - 1).
+func ideaInverse(x uint16) uint16 {
+	y := x
+	for range 15 {
+		y = ideaMul(ideaMul(y, y), x)
+	}
+	return y
+}
