@@ -25,7 +25,7 @@ var aesRows = []Mechanism{
 	aesRow(ck.CKM_AES_CFB8, cfb(openAES, ivField, 1)),
 	aesRow(ck.CKM_AES_CFB64, cfb(openAES, ivField, 8)),
 	aesRow(ck.CKM_AES_CFB128, cfb(openAES, ivField, 16)),
-	aesRow(ck.CKM_AES_CTR, func(bool) begin { return ctr(openAES) }),
+	aesRow(ck.CKM_AES_CTR, limited(ctr(openAES))),
 	{Type: ck.CKM_AES_ECB_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, false)},
 	{Type: ck.CKM_AES_CBC_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, true)},
 }
@@ -77,7 +77,7 @@ func ctr(open opener) begin {
 }
 
 // counterLeft returns for how many blocks a counter of so many bits suffices, and math.MaxUint64 for more than that. The
-// counter never wraps, it ends: data beyond is CKR_DATA_LEN_RANGE ("AES with Counter", ulCounterBits).
+// counter never wraps, it ends ("AES with Counter", ulCounterBits).
 func counterLeft(block []byte, bits uint) uint64 {
 	hi, lo := binary.BigEndian.Uint64(block), binary.BigEndian.Uint64(block[8:])
 	if bits < 64 {

@@ -31,7 +31,7 @@ func (f blockFamily) rows() []Mechanism {
 		row(f.cbcPad, cbc(open, ivField, true)),
 	}
 	if f.counter != 0 {
-		list = append(list, row(f.counter, func(bool) begin { return ctr(open) }))
+		list = append(list, row(f.counter, limited(ctr(open))))
 	}
 	if f.ecbData != 0 {
 		list = append(list,

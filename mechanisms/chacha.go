@@ -33,10 +33,10 @@ const (
 // bytes. CKM_SALSA20_POLY1305 is missing: the standard does not say how its associated data enters the tag.
 var chachaRows = []Mechanism{
 	keyGen(ck.CKM_CHACHA20_KEY_GEN, ck.CKK_CHACHA20),
-	blockRow(ck.CKM_CHACHA20, chachaKeys, 8*chachaKey, 8*chachaKey, func(bool) begin { return beginChaCha }),
+	blockRow(ck.CKM_CHACHA20, chachaKeys, 8*chachaKey, 8*chachaKey, limited(beginChaCha)),
 	streamRow(ck.CKM_CHACHA20_POLY1305, chachaKeys, 8*chachaKey, 8*chachaKey, chachaPoly),
 	keyGen(ck.CKM_SALSA20_KEY_GEN, ck.CKK_SALSA20),
-	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, func(bool) begin { return beginSalsa }),
+	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, limited(beginSalsa)),
 	keyGen(ck.CKM_POLY1305_KEY_GEN, ck.CKK_POLY1305),
 	macRow(ck.CKM_POLY1305, polyKeys, chachaKey, chachaKey, beginPoly1305),
 }

@@ -158,8 +158,7 @@ func (c *blockCipher) WholeLen(n int) int {
 }
 
 func (c *blockCipher) Whole(dst, src []byte) (int, error) {
-	switch {
-	case c.pad && !c.decrypt:
+	if c.pad && !c.decrypt {
 		full := len(src) - len(src)%c.size
 		var tail [maxBlock]byte
 		defer clear(tail[:])
@@ -167,8 +166,9 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 		c.crypt(dst[:full], src[:full])
 		c.mode.CryptBlocks(dst[full:full+c.size], last)
 		return full + c.size, nil
-	case len(src)%c.size != 0, c.pad && len(src) == 0:
-		return 0, c.lenRange()
+	}
+	if err := c.CheckWhole(len(src)); err != nil {
+		return 0, err
 	}
 	dst = dst[:len(src)]
 	c.crypt(dst, src)
@@ -186,7 +186,29 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 	return n, nil
 }
 
-var _ Inexact = (*blockCipher)(nil)
+var (
+	_ Inexact = (*blockCipher)(nil)
+	_ Limited = (*blockCipher)(nil)
+)
+
+// CheckWhole says that input is whole blocks unless it is padded, and that what was padded is not empty.
+func (c *blockCipher) CheckWhole(n int) error {
+	if c.pad && !c.decrypt || n%c.size == 0 && (n > 0 || !c.pad) {
+		return nil
+	}
+	return c.lenRange()
+}
+
+// CheckUpdate says that a part may have any length.
+func (c *blockCipher) CheckUpdate(int) error { return nil }
+
+// CheckFinal says that all parts together are whole blocks, unless they are padded.
+func (c *blockCipher) CheckFinal() error {
+	if !c.pad && c.n > 0 || c.pad && c.decrypt && c.n != c.size {
+		return c.lenRange()
+	}
+	return nil
+}
 
 // Inexact reports whether padding decides how long the output is.
 func (c *blockCipher) Inexact() bool { return c.pad && c.decrypt }
@@ -250,11 +272,12 @@ func (c *blockCipher) FinalLen() int {
 }
 
 func (c *blockCipher) Final(dst []byte) (int, error) {
+	if err := c.CheckFinal(); err != nil {
+		return 0, err
+	}
 	switch {
-	case !c.pad && c.n == 0:
+	case !c.pad:
 		return 0, nil
-	case !c.pad, c.decrypt && c.n != c.size:
-		return 0, c.lenRange()
 	case !c.decrypt:
 		last := padded(&c.last, c.buf[:c.n], c.size)
 		c.mode.CryptBlocks(dst[:c.size], last)

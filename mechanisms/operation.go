@@ -21,6 +21,17 @@ type Cipher interface {
 	Final(dst []byte) (int, error)
 }
 
+// A Limited is a Cipher that does not take input of every length. A length query of input that it would refuse is refused:
+// the application learns of it before it finds memory for the output.
+type Limited interface {
+	// CheckWhole returns the error that Whole has for n bytes of input.
+	CheckWhole(n int) error
+	// CheckUpdate returns the error that Update has for n more bytes of input.
+	CheckUpdate(n int) error
+	// CheckFinal returns the error that Final has after this much input.
+	CheckFinal() error
+}
+
 // A Signer is a signature or MAC in progress.
 type Signer interface {
 	// Size returns the length of the signature in bytes.

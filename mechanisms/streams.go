@@ -11,10 +11,26 @@ import (
 type streamCipher struct {
 	stream cipher.Stream
 	left   uint64 // how many bytes may follow, math.MaxUint64 for any number
+	// decrypt decides which error more than that is.
+	decrypt bool
 }
 
 // newStream makes a streamCipher without an end.
-func newStream(s cipher.Stream) *streamCipher { return &streamCipher{s, math.MaxUint64} }
+func newStream(s cipher.Stream) *streamCipher { return &streamCipher{stream: s, left: math.MaxUint64} }
+
+// limited is the pair of a stream that ends, made by the same function in both directions.
+func limited(open begin) pair {
+	return func(decrypt bool) begin {
+		return func(k *Key, p *ck.Param) (Cipher, error) {
+			c, err := open(k, p)
+			if err != nil {
+				return nil, err
+			}
+			c.(*streamCipher).decrypt = decrypt
+			return c, nil
+		}
+	}
+}
 
 func (c *streamCipher) WholeLen(n int) int                 { return n }
 func (c *streamCipher) UpdateLen(n int) int                { return n }
@@ -22,8 +38,8 @@ func (c *streamCipher) FinalLen() int                      { return 0 }
 func (c *streamCipher) Final([]byte) (int, error)          { return 0, nil }
 func (c *streamCipher) Whole(dst, src []byte) (int, error) { return c.Update(dst, src) }
 func (c *streamCipher) Update(dst, src []byte) (int, error) {
-	if uint64(len(src)) > c.left {
-		return 0, ck.CKR_DATA_LEN_RANGE
+	if err := c.CheckUpdate(len(src)); err != nil {
+		return 0, err
 	}
 	if c.left != math.MaxUint64 {
 		c.left -= uint64(len(src))
@@ -36,6 +52,25 @@ func (c *streamCipher) Update(dst, src []byte) (int, error) {
 	c.stream.XORKeyStream(dst, src)
 	return len(src), nil
 }
+
+var _ Limited = (*streamCipher)(nil)
+
+// CheckWhole says that a stream ends where its counter would begin again.
+func (c *streamCipher) CheckWhole(n int) error { return c.CheckUpdate(n) }
+
+// CheckUpdate says the same of what is left.
+func (c *streamCipher) CheckUpdate(n int) error {
+	switch {
+	case uint64(n) <= c.left:
+		return nil
+	case c.decrypt:
+		return ck.CKR_ENCRYPTED_DATA_LEN_RANGE
+	}
+	return ck.CKR_DATA_LEN_RANGE
+}
+
+// CheckFinal says that a stream may end anywhere.
+func (c *streamCipher) CheckFinal() error { return nil }
 
 // cfb is the cipher feedback mode of SP 800-38A, 6.3, with segments of so many bytes. A last segment may be shorter.
 func cfb(open opener, readIV ivReader, segment int) pair {

@@ -61,6 +61,21 @@ func callIn(session uintptr, name string, f func(*frame) error) uintptr {
 	return rv
 }
 
+// ending runs an entry point that ends operations of its session unless it succeeds. The token sees to that, but of arguments
+// that cannot be converted it learns nothing.
+func ending(session uintptr, name string, operations ck.Flags, f func(*frame) error) uintptr {
+	reached := false
+	rv := callIn(session, name, func(fr *frame) error {
+		err := f(fr)
+		reached = true
+		return err
+	})
+	if !reached && ck.RV(rv) != ck.CKR_CRYPTOKI_NOT_INITIALIZED {
+		module.SessionCancel(ck.SessionHandle(session), operations) // an error says that there is no session
+	}
+	return rv
+}
+
 // call runs one entry point. It is the only place where an error becomes a number, and where one is logged. A fault in
 // memory that the caller named is a panic too, as long as it is Go that touches it.
 func call(name string, f func(*frame) error) (rv uintptr) {

@@ -195,21 +195,21 @@ func goC_EncryptInit(hSession, pMechanism, hKey uintptr) uintptr {
 
 //export goC_Encrypt
 func goC_Encrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen uintptr) uintptr {
-	return callIn(hSession, "C_Encrypt", func(f *frame) error {
+	return ending(hSession, "C_Encrypt", ck.CKF_ENCRYPT, func(f *frame) error {
 		return f.putLength(module.Encrypt(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pEncryptedData, pulEncryptedDataLen)))
 	})
 }
 
 //export goC_EncryptUpdate
 func goC_EncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return callIn(hSession, "C_EncryptUpdate", func(f *frame) error {
+	return ending(hSession, "C_EncryptUpdate", ck.CKF_ENCRYPT, func(f *frame) error {
 		return f.putLength(module.EncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_EncryptFinal
 func goC_EncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen uintptr) uintptr {
-	return callIn(hSession, "C_EncryptFinal", func(f *frame) error {
+	return ending(hSession, "C_EncryptFinal", ck.CKF_ENCRYPT, func(f *frame) error {
 		return f.putLength(module.EncryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastEncryptedPart, pulLastEncryptedPartLen)))
 	})
 }
@@ -223,21 +223,21 @@ func goC_DecryptInit(hSession, pMechanism, hKey uintptr) uintptr {
 
 //export goC_Decrypt
 func goC_Decrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen uintptr) uintptr {
-	return callIn(hSession, "C_Decrypt", func(f *frame) error {
+	return ending(hSession, "C_Decrypt", ck.CKF_DECRYPT, func(f *frame) error {
 		return f.putLength(module.Decrypt(ck.SessionHandle(hSession), inBytes(pEncryptedData, ulEncryptedDataLen), f.outBuffer(pData, pulDataLen)))
 	})
 }
 
 //export goC_DecryptUpdate
 func goC_DecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return callIn(hSession, "C_DecryptUpdate", func(f *frame) error {
+	return ending(hSession, "C_DecryptUpdate", ck.CKF_DECRYPT, func(f *frame) error {
 		return f.putLength(module.DecryptUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_DecryptFinal
 func goC_DecryptFinal(hSession, pLastPart, pulLastPartLen uintptr) uintptr {
-	return callIn(hSession, "C_DecryptFinal", func(f *frame) error {
+	return ending(hSession, "C_DecryptFinal", ck.CKF_DECRYPT, func(f *frame) error {
 		return f.putLength(module.DecryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastPart, pulLastPartLen)))
 	})
 }
@@ -251,14 +251,14 @@ func goC_DigestInit(hSession, pMechanism uintptr) uintptr {
 
 //export goC_Digest
 func goC_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen uintptr) uintptr {
-	return callIn(hSession, "C_Digest", func(f *frame) error {
+	return ending(hSession, "C_Digest", ck.CKF_DIGEST, func(f *frame) error {
 		return f.putLength(module.Digest(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pDigest, pulDigestLen)))
 	})
 }
 
 //export goC_DigestUpdate
 func goC_DigestUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return callIn(hSession, "C_DigestUpdate", func(f *frame) error {
+	return ending(hSession, "C_DigestUpdate", ck.CKF_DIGEST, func(f *frame) error {
 		return module.DigestUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
@@ -272,7 +272,7 @@ func goC_DigestKey(hSession, hKey uintptr) uintptr {
 
 //export goC_DigestFinal
 func goC_DigestFinal(hSession, pDigest, pulDigestLen uintptr) uintptr {
-	return callIn(hSession, "C_DigestFinal", func(f *frame) error {
+	return ending(hSession, "C_DigestFinal", ck.CKF_DIGEST, func(f *frame) error {
 		return f.putLength(module.DigestFinal(ck.SessionHandle(hSession), f.outBuffer(pDigest, pulDigestLen)))
 	})
 }
@@ -286,21 +286,21 @@ func goC_SignInit(hSession, pMechanism, hKey uintptr) uintptr {
 
 //export goC_Sign
 func goC_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_Sign", func(f *frame) error {
+	return ending(hSession, "C_Sign", ck.CKF_SIGN, func(f *frame) error {
 		return f.putLength(module.Sign(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_SignUpdate
 func goC_SignUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return callIn(hSession, "C_SignUpdate", func(f *frame) error {
+	return ending(hSession, "C_SignUpdate", ck.CKF_SIGN, func(f *frame) error {
 		return module.SignUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_SignFinal
 func goC_SignFinal(hSession, pSignature, pulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_SignFinal", func(f *frame) error {
+	return ending(hSession, "C_SignFinal", ck.CKF_SIGN, func(f *frame) error {
 		return f.putLength(module.SignFinal(ck.SessionHandle(hSession), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
@@ -314,7 +314,7 @@ func goC_SignRecoverInit(hSession, pMechanism, hKey uintptr) uintptr {
 
 //export goC_SignRecover
 func goC_SignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_SignRecover", func(f *frame) error {
+	return ending(hSession, "C_SignRecover", ck.CKF_SIGN_RECOVER, func(f *frame) error {
 		return f.putLength(module.SignRecover(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
@@ -328,21 +328,21 @@ func goC_VerifyInit(hSession, pMechanism, hKey uintptr) uintptr {
 
 //export goC_Verify
 func goC_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_Verify", func(f *frame) error {
+	return ending(hSession, "C_Verify", ck.CKF_VERIFY, func(f *frame) error {
 		return module.Verify(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyUpdate
 func goC_VerifyUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifyUpdate", func(f *frame) error {
+	return ending(hSession, "C_VerifyUpdate", ck.CKF_VERIFY, func(f *frame) error {
 		return module.VerifyUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifyFinal
 func goC_VerifyFinal(hSession, pSignature, ulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifyFinal", func(f *frame) error {
+	return ending(hSession, "C_VerifyFinal", ck.CKF_VERIFY, func(f *frame) error {
 		return module.VerifyFinal(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen))
 	})
 }
@@ -356,35 +356,35 @@ func goC_VerifyRecoverInit(hSession, pMechanism, hKey uintptr) uintptr {
 
 //export goC_VerifyRecover
 func goC_VerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifyRecover", func(f *frame) error {
+	return ending(hSession, "C_VerifyRecover", ck.CKF_VERIFY_RECOVER, func(f *frame) error {
 		return f.putLength(module.VerifyRecover(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen), f.outBuffer(pData, pulDataLen)))
 	})
 }
 
 //export goC_DigestEncryptUpdate
 func goC_DigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return callIn(hSession, "C_DigestEncryptUpdate", func(f *frame) error {
+	return ending(hSession, "C_DigestEncryptUpdate", ck.CKF_DIGEST|ck.CKF_ENCRYPT, func(f *frame) error {
 		return f.putLength(module.DigestEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptDigestUpdate
 func goC_DecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return callIn(hSession, "C_DecryptDigestUpdate", func(f *frame) error {
+	return ending(hSession, "C_DecryptDigestUpdate", ck.CKF_DIGEST|ck.CKF_DECRYPT, func(f *frame) error {
 		return f.putLength(module.DecryptDigestUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_SignEncryptUpdate
 func goC_SignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return callIn(hSession, "C_SignEncryptUpdate", func(f *frame) error {
+	return ending(hSession, "C_SignEncryptUpdate", ck.CKF_SIGN|ck.CKF_ENCRYPT, func(f *frame) error {
 		return f.putLength(module.SignEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptVerifyUpdate
 func goC_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return callIn(hSession, "C_DecryptVerifyUpdate", func(f *frame) error {
+	return ending(hSession, "C_DecryptVerifyUpdate", ck.CKF_VERIFY|ck.CKF_DECRYPT, func(f *frame) error {
 		return f.putLength(module.DecryptVerifyUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }

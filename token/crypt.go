@@ -74,6 +74,11 @@ func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer
 	}
 	need := op.cipher.WholeLen(len(data))
 	if !out.Has {
+		if c, ok := op.cipher.(mechanisms.Limited); ok {
+			if err := c.CheckWhole(len(data)); err != nil {
+				return op.settle(err)
+			}
+		}
 		out.N = uint(need)
 		return nil
 	}
@@ -119,6 +124,11 @@ func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer)
 		return err
 	}
 	defer s.unlock()
+	if c, ok := op.cipher.(mechanisms.Limited); ok && !out.Has {
+		if err := c.CheckUpdate(len(data)); err != nil {
+			return op.settle(err)
+		}
+	}
 	err = out.Fill(op.cipher.UpdateLen(len(data)), func(dst []byte) (int, error) {
 		op.parts = true
 		return op.cipher.Update(dst, data)
@@ -148,6 +158,11 @@ func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
 	defer s.unlock()
 	need := op.cipher.FinalLen()
 	if !out.Has {
+		if c, ok := op.cipher.(mechanisms.Limited); ok {
+			if err := c.CheckFinal(); err != nil {
+				return op.settle(err)
+			}
+		}
 		out.N = uint(need)
 		return nil
 	}

@@ -113,12 +113,12 @@ func TestUserProtected(t *testing.T) {
 	out := ck.Into(make([]byte, 8))
 	must(t, m.EncryptInit(s, ecb, k))
 	want(t, "before the PIN", m.Encrypt(s, make([]byte, 8), &out), ck.CKR_USER_NOT_LOGGED_IN)
+	must(t, m.EncryptInit(s, ecb, k))
 	want(t, "wrong PIN", m.Login(s, ck.CKU_CONTEXT_SPECIFIC, []byte("wrong")), ck.CKR_PIN_INCORRECT)
 	must(t, m.Login(s, ck.CKU_CONTEXT_SPECIFIC, []byte(userPIN)))
 	must(t, m.Encrypt(s, make([]byte, 8), &out))
 	must(t, m.DeriveKey(s, mech(), 0, []ck.Attribute{attr(ck.CKA_PRIVATE, false)}, &k))
 	must(t, m.EncryptInit(s, ecb, k))
-	want(t, "before the PIN", m.Encrypt(s, make([]byte, 8), &out), ck.CKR_USER_NOT_LOGGED_IN)
 	must(t, m.SessionCancel(s, ck.CKF_ENCRYPT))
 	want(t, "no operation", m.Login(s, ck.CKU_CONTEXT_SPECIFIC, []byte(userPIN)), ck.CKR_OPERATION_NOT_INITIALIZED)
 }

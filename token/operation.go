@@ -142,13 +142,15 @@ func (o *Object) usable(row *mechanisms.Mechanism, use ck.AttributeType) error {
 	return o.permits(use, row.Type, time.Now)
 }
 
-// current returns the operation of a kind that is active and may go on.
+// current returns the operation of a kind that is active and may go on. One that goes on without the C_Login that was due
+// ends, as any error ends it (section 5.8.2 and those like it).
 func (s *session) current(kind int) (*operation, error) {
 	op := &s.ops[kind]
 	switch {
 	case !op.active:
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	case op.confirm:
+		op.end()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
 	}
 	return op, nil

@@ -84,6 +84,7 @@ func TestRecoverConfirms(t *testing.T) {
 	buf := ck.Into(make([]byte, 512))
 	must(t, m.SignRecoverInit(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv))
 	want(t, "before the PIN", m.SignRecover(s, []byte("data"), &buf), ck.CKR_USER_NOT_LOGGED_IN)
+	must(t, m.SignRecoverInit(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv))
 	must(t, m.Login(s, ck.CKU_CONTEXT_SPECIFIC, []byte(userPIN)))
 	must(t, m.SignRecover(s, []byte("data"), &buf))
 }
