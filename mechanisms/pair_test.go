@@ -130,7 +130,8 @@ func TestRSAComplete(t *testing.T) {
 		"primes alone":            {without(attrs, crt...), nil, 4},
 		"no public exponent":      {without(attrs, ck.CKA_PUBLIC_EXPONENT), nil, 2},
 		"two exponents":           {bare, nil, 1},
-		"neither":                 {without(bare, ck.CKA_PUBLIC_EXPONENT), ck.CKR_TEMPLATE_INCOMPLETE, 0},
+		"neither, a usual one":    {without(bare, ck.CKA_PUBLIC_EXPONENT), nil, 2},
+		"neither, none fits":      {replaced(without(bare, ck.CKA_PUBLIC_EXPONENT), ck.CKA_PRIVATE_EXPONENT, []byte{3}), ck.CKR_TEMPLATE_INCOMPLETE, 0},
 		"another modulus":         {replaced(attrs, ck.CKA_MODULUS, bytes.Repeat([]byte{0xfd}, 256)), ck.CKR_ATTRIBUTE_VALUE_INVALID, 0},
 		"a short modulus":         {replaced(attrs, ck.CKA_MODULUS, []byte{0xfd}), ck.CKR_ATTRIBUTE_VALUE_INVALID, 0},
 		"another exponent":        {replaced(attrs, ck.CKA_PRIVATE_EXPONENT, []byte{3}), ck.CKR_ATTRIBUTE_VALUE_INVALID, 0},
@@ -154,6 +155,30 @@ func TestRSAComplete(t *testing.T) {
 	}
 	if _, err := MarshalPrivate(pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, bare)); !errors.Is(err, ck.CKR_KEY_NOT_WRAPPABLE) {
 		t.Errorf("marshalled without primes: %v", err)
+	}
+}
+
+// TestRSAShort keeps a key of 512 bits, which no mechanism takes, and none that is shorter.
+func TestRSAShort(t *testing.T) {
+	for bits, want := range map[int]error{511: ck.CKR_ATTRIBUTE_VALUE_INVALID, 512: nil, 1023: nil} {
+		k, err := rsaNewKey(rand.Reader, bits, 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		attrs := rsaPrivateAttributes(k)
+		if _, err := Complete(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, values(attrs)); !errors.Is(err, want) {
+			t.Fatalf("%d bits: %v", bits, err)
+		}
+		if want != nil {
+			continue
+		}
+		row := Lookup(ck.CKM_SHA256_RSA_PKCS)
+		if _, err := row.Sign(pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, attrs), &ck.Param{}); !errors.Is(err, ck.CKR_KEY_SIZE_RANGE) {
+			t.Errorf("signing with %d bits: %v", bits, err)
+		}
+		if _, err := row.Verify(pairKey(ck.CKO_PUBLIC_KEY, ck.CKK_RSA, attrs), &ck.Param{}); !errors.Is(err, ck.CKR_KEY_SIZE_RANGE) {
+			t.Errorf("verifying with %d bits: %v", bits, err)
+		}
 	}
 }
 

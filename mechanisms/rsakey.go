@@ -16,10 +16,11 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// Lengths of moduli, in bits. crypto/rsa has no shorter ones.
+// Lengths of moduli, in bits. Keys that are shorter than minRSA are kept and given back; no mechanism takes them.
 const (
-	minRSA = 1024
-	maxRSA = 16384
+	keptRSA = 512
+	minRSA  = 1024
+	maxRSA  = 16384
 )
 
 var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
@@ -60,7 +61,7 @@ func rsaInfo(pub *rsa.PublicKey) *publicKeyInfo {
 // rsaPublicOf reads the public half of a key.
 func rsaPublicOf(v Values) (*rsa.PublicKey, error) {
 	n := new(big.Int).SetBytes(v(ck.CKA_MODULUS))
-	if bits := n.BitLen(); bits < minRSA || bits > maxRSA || n.Bit(0) == 0 {
+	if bits := n.BitLen(); bits < keptRSA || bits > maxRSA || n.Bit(0) == 0 {
 		return nil, fmt.Errorf("%w: %v of %d bits", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_MODULUS, bits)
 	}
 	e, err := rsaExponent(v(ck.CKA_PUBLIC_EXPONENT))
@@ -79,18 +80,20 @@ func rsaExponent(value []byte) (int, error) {
 	return int(e.Int64()), nil
 }
 
-// rsaPrivateOf reads a private key. It has at least a modulus and a private exponent, and the public exponent or the
-// primes, from which that follows.
+// rsaPrivateOf reads a private key. It has at least a modulus and a private exponent. The public exponent is given, or follows
+// from the primes, or is one of the usual ones.
 func rsaPrivateOf(v Values) (*rsa.PrivateKey, error) {
 	number := func(t ck.AttributeType) *big.Int { return new(big.Int).SetBytes(v(t)) }
 	d, p, q := number(ck.CKA_PRIVATE_EXPONENT), number(ck.CKA_PRIME_1), number(ck.CKA_PRIME_2)
 	primes := p.Sign() != 0 && q.Sign() != 0
 	get := v
 	if len(v(ck.CKA_PUBLIC_EXPONENT)) == 0 {
-		if !primes {
+		e := usualExponent(number(ck.CKA_MODULUS), d)
+		if primes {
+			e = publicExponent(d, p, q)
+		} else if e == nil {
 			return nil, fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_PUBLIC_EXPONENT)
 		}
-		e := publicExponent(d, p, q)
 		get = func(t ck.AttributeType) []byte {
 			if t == ck.CKA_PUBLIC_EXPONENT {
 				return e
@@ -133,6 +136,19 @@ func publicExponent(d, p, q *big.Int) []byte {
 	// d may be inverse modulo the least common multiple alone: then so is e.
 	lambda := phi.Div(phi, new(big.Int).GCD(nil, nil, new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)))
 	return e.Mod(e, lambda).Bytes()
+}
+
+// usualExponent finds the public exponent of a key among those that nearly all keys have, nil where it is another.
+func usualExponent(n, d *big.Int) []byte {
+	if n.BitLen() < keptRSA || n.BitLen() > maxRSA || n.Bit(0) == 0 || d.Cmp(n) >= 0 || d.BitLen() < 2 {
+		return nil
+	}
+	for _, e := range []int{65537, 3, 17, 5, 257, 37} {
+		if matchesPublic(&rsa.PrivateKey{PublicKey: rsa.PublicKey{N: n, E: e}, D: d}) {
+			return big.NewInt(int64(e)).Bytes()
+		}
+	}
+	return nil
 }
 
 // matchesPublic tells whether the private exponent undoes the public one.

@@ -23,7 +23,11 @@ func rsaKey(k *Key) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return form.(*rsa.PrivateKey), nil
+	priv := form.(*rsa.PrivateKey)
+	if priv.N.BitLen() < minRSA {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	return priv, nil
 }
 
 // rsaPublicKey is the prepared form of a public key.
@@ -32,7 +36,11 @@ func rsaPublicKey(k *Key) (*rsa.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return form.(*rsa.PublicKey), nil
+	pub := form.(*rsa.PublicKey)
+	if pub.N.BitLen() < minRSA {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	return pub, nil
 }
 
 // rsaNumber reads m as a number below the modulus. What is longer than that is CKR_DATA_LEN_RANGE, and what is greater
