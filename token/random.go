@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/rand"
+	"os"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -9,6 +10,20 @@ import (
 // random fills out from the operating system's generator.
 func random(out []byte) error {
 	if _, err := rand.Read(out); err != nil {
+		return ck.CKR_FUNCTION_FAILED
+	}
+	return nil
+}
+
+// reseed writes a seed to the operating system's generator, which mixes it into what it has. Where it does not take one,
+// seeding is not supported: the generator needs no help.
+func reseed(seed []byte) error {
+	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
+	if err != nil {
+		return ck.CKR_RANDOM_SEED_NOT_SUPPORTED
+	}
+	defer f.Close()
+	if _, err := f.Write(seed); err != nil {
 		return ck.CKR_FUNCTION_FAILED
 	}
 	return nil

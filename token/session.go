@@ -245,12 +245,12 @@ func (m *Module) GenerateRandom(h ck.SessionHandle, out []byte) error {
 	return random(out)
 }
 
-// SeedRandom implements C_SeedRandom, section 5.21.1. The operating system's generator needs no help.
+// SeedRandom implements C_SeedRandom, section 5.21.1: it mixes the seed into the operating system's generator.
 func (m *Module) SeedRandom(h ck.SessionHandle, seed []byte) error {
 	c, _, err := m.session(h)
 	if err != nil {
 		return err
 	}
 	defer c.leave()
-	return ck.CKR_RANDOM_SEED_NOT_SUPPORTED
+	return reseed(seed)
 }
