@@ -30,12 +30,14 @@ type groupType struct {
 
 // The types are those of sections 6.2 and 6.4, encoded as RFC 3279, sections 2.3.2 and 2.3.3, and PKCS #3 have it.
 var (
-	dsaPair = groupType{ck.CKK_DSA, asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 1},
-		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE}, false}.pair()
-	dhPair = groupType{ck.CKK_DH, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 3, 1},
-		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_BASE}, true}.pair()
-	x942Pair = groupType{ck.CKK_X9_42_DH, asn1.ObjectIdentifier{1, 2, 840, 10046, 2, 1},
-		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_BASE, ck.CKA_SUBPRIME}, true}.pair()
+	dsaGroup = groupType{ck.CKK_DSA, asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 1},
+		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE}, false}
+	dhGroup = groupType{ck.CKK_DH, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 3, 1},
+		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_BASE}, true}
+	x942Group = groupType{ck.CKK_X9_42_DH, asn1.ObjectIdentifier{1, 2, 840, 10046, 2, 1},
+		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_BASE, ck.CKA_SUBPRIME}, true}
+
+	dsaPair, dhPair, x942Pair = dsaGroup.pair(), dhGroup.pair(), x942Group.pair()
 )
 
 // pair makes the row of the table.
@@ -64,6 +66,13 @@ func (g groupType) pair() pairType {
 				added = []ck.Attribute{{Type: ck.CKA_VALUE_BITS, Value: ck.UlongValue(uint(bits))}}
 			}
 			return added, g.info(v, y), nil
+		},
+		parameters: func(v Values) ([]ck.Attribute, error) {
+			p, q, err := g.domain(v)
+			if err != nil {
+				return nil, err
+			}
+			return g.lengths(p, q), nil
 		},
 		owns: g.oid.Equal,
 		marshal: func(v Values) (*privateKeyInfo, error) {
@@ -97,6 +106,15 @@ func (g groupType) domain(v Values) (p, q *big.Int, err error) {
 		return nil, nil, fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_SUBPRIME)
 	}
 	return p, q, nil
+}
+
+// lengths are the attributes of domain parameters that tell how long their numbers are. q is nil where there is none.
+func (g groupType) lengths(p, q *big.Int) []ck.Attribute {
+	attrs := []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(uint(p.BitLen()))}}
+	if q != nil {
+		attrs = append(attrs, ck.Attribute{Type: ck.CKA_SUBPRIME_BITS, Value: ck.UlongValue(uint(q.BitLen()))})
+	}
+	return attrs
 }
 
 // publicValue computes the public value of a private key.

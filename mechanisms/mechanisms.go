@@ -63,6 +63,9 @@ type Mechanism struct {
 	Generate func(rand io.Reader, p *ck.Param, size uint) ([]byte, error)
 	// FromPassword makes the key that the template asks for from the password in the parameter, without chance.
 	FromPassword func(p *ck.Param, template []ck.Attribute, d *Derived) error
+	// GenerateDomain makes domain parameters of the type Makes: what the mechanism contributes to the object beside
+	// CKA_CLASS and CKA_KEY_TYPE. template is the caller's. The results are written when the object has been made.
+	GenerateDomain func(rand io.Reader, p *ck.Param, template []ck.Attribute) (made []ck.Attribute, results []Result, err error)
 	// GeneratePair makes a key pair of the type Makes: what the mechanism contributes to the public and to the private key
 	// beside CKA_CLASS and CKA_KEY_TYPE. public is the caller's template for the public key, which has the parameters
 	// (CKA_MODULUS_BITS, CKA_EC_PARAMS and the like). The caller wipes the values of the private key.
@@ -74,6 +77,7 @@ var table = index(
 	digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows,
 	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
+	dsaRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
 	derivationRows, mlkemRows,
 	blockCipherRows,
@@ -136,7 +140,7 @@ func (m *Mechanism) flags() ck.Flags {
 		{m.Wrap != nil, ck.CKF_WRAP},
 		{m.Unwrap != nil, ck.CKF_UNWRAP},
 		{m.Derive != nil, ck.CKF_DERIVE},
-		{m.Generate != nil || m.FromPassword != nil, ck.CKF_GENERATE},
+		{m.Generate != nil || m.FromPassword != nil || m.GenerateDomain != nil, ck.CKF_GENERATE},
 		{m.GeneratePair != nil, ck.CKF_GENERATE_KEY_PAIR},
 		{m.Encapsulate != nil, ck.CKF_ENCAPSULATE},
 		{m.Decapsulate != nil, ck.CKF_DECAPSULATE},

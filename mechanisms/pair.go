@@ -26,6 +26,8 @@ type pairType struct {
 	// SubjectPublicKeyInfo. They run inside secret.Do.
 	public  func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
 	private func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
+	// parameters checks domain parameters of the type and returns what the token adds; nil where there are no such objects.
+	parameters func(v Values) (added []ck.Attribute, err error)
 	// owns reports whether the algorithm of a PrivateKeyInfo is that of the type.
 	owns func(oid asn1.ObjectIdentifier) bool
 	// marshal makes the PrivateKeyInfo of a key, unmarshal the attributes of a key from one. They run inside secret.Do.
@@ -54,7 +56,7 @@ func PairTypes() (all []ck.KeyType) {
 	return all
 }
 
-// Complete checks the attributes of a public or private key, from whatever source, and returns those that the token
+// Complete checks the attributes of a public or private key, or of domain parameters, from whatever source, and returns those that the token
 // computes: CKA_PUBLIC_KEY_INFO, the DER encoding of the SubjectPublicKeyInfo, and what the type of key has beside. What
 // the attributes say already is among them, so that the caller can compare. A bad value is CKR_ATTRIBUTE_VALUE_INVALID,
 // CKR_DOMAIN_PARAMS_INVALID, CKR_CURVE_NOT_SUPPORTED or CKR_PUBLIC_KEY_INVALID; a type that is none of key pairs
@@ -63,6 +65,12 @@ func Complete(class ck.ObjectClass, t ck.KeyType, v Values) (added []ck.Attribut
 	row := findPairType(t)
 	if row == nil {
 		return nil, ck.CKR_TEMPLATE_INCONSISTENT
+	}
+	if class == ck.CKO_DOMAIN_PARAMETERS {
+		if row.parameters == nil {
+			return nil, ck.CKR_TEMPLATE_INCONSISTENT
+		}
+		return row.parameters(v)
 	}
 	complete := row.public
 	if class == ck.CKO_PRIVATE_KEY {

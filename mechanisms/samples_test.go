@@ -98,9 +98,9 @@ var goodParams = map[ck.MechanismType]string{
 	ck.CKM_EXTRACT_KEY_FROM_KEY:      "ulong 13",
 }
 
-// ofPairs reports whether a row makes or takes key pairs, which have tests of their own.
+// ofPairs reports whether a row makes or takes key pairs or their parameters, which have tests of their own.
 func ofPairs(m *Mechanism) bool {
-	return m.GeneratePair != nil || len(m.Keys) > 0 && findPairType(m.Keys[0]) != nil
+	return m.GeneratePair != nil || m.GenerateDomain != nil || len(m.Keys) > 0 && findPairType(m.Keys[0]) != nil
 }
 
 // samples makes a sample of each row and each type of secret key that it takes. CryptDeriveKey has tests of its own.

@@ -41,6 +41,7 @@ func TestVectors(t *testing.T) {
 	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
 	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
 	t.Run("curves", func(t *testing.T) { runCurves(t, seen) })
+	t.Run("dsa", func(t *testing.T) { runDSA(t, seen) })
 	t.Run("rsa", func(t *testing.T) { runRSA(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	t.Run("post-quantum", func(t *testing.T) { runMLKEM(t, seen) })
@@ -48,7 +49,7 @@ func TestVectors(t *testing.T) {
 		m := &table[i]
 		reason, excused := withoutVectors[m.Type]
 		switch {
-		case m.Generate != nil, m.GeneratePair != nil, m.FromDigest:
+		case m.Generate != nil, m.GeneratePair != nil, m.GenerateDomain != nil, m.FromDigest:
 			// Generation is random: TestGenerate. CryptDeriveKey has vectors and tests of its own.
 		case excused && seen[m.Type] > 0:
 			t.Errorf("%v has vectors and stands among those without: %s", m.Type, reason)

@@ -110,6 +110,12 @@ var (
 	mechanismObject = part{"mechanism", []attribute{{ck.CKA_MECHANISM_TYPE, ulong, 0, 0}}}
 )
 
+// domainParameters is section 4.12.
+var domainParameters = part{"domain parameters", []attribute{
+	{ck.CKA_KEY_TYPE, subtypeOf, mustCreate, 0},
+	{ck.CKA_LOCAL, boolean, notCreate | notGenerate, 0},
+}}
+
 // key is section 4.8.
 var key = part{"key", []attribute{
 	{ck.CKA_KEY_TYPE, subtypeOf, mustCreate | mustUnwrap, 0},

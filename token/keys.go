@@ -33,8 +33,11 @@ func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []
 	if err != nil {
 		return 0, err
 	}
-	if row.FromPassword != nil {
+	switch {
+	case row.FromPassword != nil:
 		return s.fromPassword(row, &mech.Param, template)
+	case row.GenerateDomain != nil:
+		return s.generateDomain(row, &mech.Param, template)
 	}
 	var value []byte
 	erasing.Do(func() { value, err = row.Generate(rand.Reader, &mech.Param, size) })
@@ -54,6 +57,26 @@ func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribu
 		fixed = append(fixed, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(uint(len(value)))})
 	}
 	return s.make(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: fixed})
+}
+
+// generateDomain makes an object of domain parameters.
+func (s *session) generateDomain(row *mechanisms.Mechanism, p *ck.Param, template []ck.Attribute) (ck.ObjectHandle, error) {
+	r := half(row, domainClass, template)
+	r.data = true
+	if err := s.foresee(r); err != nil {
+		return 0, err
+	}
+	made, results, err := row.GenerateDomain(rand.Reader, p, template)
+	if err != nil {
+		return 0, err
+	}
+	r.fixed = append(r.fixed, made...)
+	h, err := s.make(r)
+	if err == nil {
+		d := mechanisms.Derived{Results: results}
+		d.Deliver()
+	}
+	return h, err
 }
 
 // fromPassword generates the key that comes of a password.
@@ -400,6 +423,9 @@ func (s *session) target(h ck.ObjectHandle) (object, error) {
 
 // secretKeyClass is CKO_SECRET_KEY as an attribute's value.
 var secretKeyClass = ck.UlongValue(uint(ck.CKO_SECRET_KEY))
+
+// domainClass is CKO_DOMAIN_PARAMETERS as an attribute's value.
+var domainClass = ck.UlongValue(uint(ck.CKO_DOMAIN_PARAMETERS))
 
 // dataClass is CKO_DATA as an attribute's value.
 var dataClass = ck.UlongValue(uint(ck.CKO_DATA))

@@ -82,7 +82,7 @@ func allTables() map[tableName]*table {
 	for _, t := range oneLengthTypes {
 		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, oneLengthKey, cryptoAPI))
 	}
-	list = append(list, pairTables()...)
+	list = append(append(list, pairTables()...), domainTables()...)
 	m := make(map[tableName]*table, len(list))
 	for _, t := range list {
 		m[tableName{t.class, t.subtype}] = t
@@ -95,7 +95,7 @@ func subtypeName(class ck.ObjectClass) (ck.AttributeType, bool) {
 	switch class {
 	case ck.CKO_CERTIFICATE:
 		return ck.CKA_CERTIFICATE_TYPE, true
-	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY:
+	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY, ck.CKO_DOMAIN_PARAMETERS:
 		return ck.CKA_KEY_TYPE, true
 	case ck.CKO_HW_FEATURE:
 		return ck.CKA_HW_FEATURE_TYPE, true

@@ -67,7 +67,7 @@ func (s *session) foresee(r *request) error {
 			return err
 		}
 	}
-	if missing := t.required[r.how] &^ d.seen; missing != 0 {
+	if missing := t.required[r.how] &^ d.seen; missing != 0 && !r.data { // some domain parameters tell their lengths themselves
 		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
 	}
 	return s.mayHave(&Object{table: t, bits: d.bits}, user)
@@ -93,7 +93,7 @@ func publicInfo(t ck.KeyType, lists ...[]ck.Attribute) (ck.Attribute, error) {
 	return ck.Attribute{}, errors.Join(ck.CKR_GENERAL_ERROR, err)
 }
 
-// half is the request for one of the keys of a pair that row generates.
+// half is the request for one of the keys of a pair that row generates, or for domain parameters.
 func half(row *mechanisms.Mechanism, class []byte, template []ck.Attribute) *request {
 	return &request{how: byGenerate, template: template, mechanism: row.Type,
 		fixed: []ck.Attribute{{Type: ck.CKA_CLASS, Value: class}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(row.Makes))}}}

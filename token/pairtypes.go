@@ -82,6 +82,39 @@ var (
 	}}
 )
 
+// Tables of domain parameters. In those of DSA CKA_PRIME and CKA_SUBPRIME do not have footnote 4, which the standard gives
+// them: CKM_DSA_FIPS_G_GEN takes them from the template. The standard has no CKA_SUBPRIME_BITS there, of which its text speaks.
+var (
+	dsaDomain = part{"DSA domain parameters", []attribute{
+		{ck.CKA_PRIME, octets, mustCreate, 0},
+		{ck.CKA_SUBPRIME, octets, mustCreate, 0},
+		{ck.CKA_BASE, octets, mustCreate | notGenerate, 0},
+		{ck.CKA_PRIME_BITS, ulong, notCreate | mustGenerate, 0},
+		{ck.CKA_SUBPRIME_BITS, ulong, notCreate, 0},
+	}}
+	dhDomain = part{"Diffie-Hellman domain parameters", []attribute{
+		{ck.CKA_PRIME, octets, mustCreate | notGenerate, 0},
+		{ck.CKA_BASE, octets, mustCreate | notGenerate, 0},
+		{ck.CKA_PRIME_BITS, ulong, notCreate | mustGenerate, 0},
+	}}
+	x942Domain = part{"X9.42 Diffie-Hellman domain parameters", []attribute{
+		{ck.CKA_PRIME, octets, mustCreate | notGenerate, 0},
+		{ck.CKA_BASE, octets, mustCreate | notGenerate, 0},
+		{ck.CKA_SUBPRIME, octets, mustCreate | notGenerate, 0},
+		{ck.CKA_PRIME_BITS, ulong, notCreate | mustGenerate, 0},
+		{ck.CKA_SUBPRIME_BITS, ulong, notCreate | mustGenerate, 0},
+	}}
+)
+
+// domainTables are the tables of domain parameters.
+func domainTables() []*table {
+	return []*table{
+		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DSA), storage, domainParameters, dsaDomain),
+		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DH), storage, domainParameters, dhDomain),
+		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_X9_42_DH), storage, domainParameters, x942Domain),
+	}
+}
+
 // A pairTable is the tables of the two halves of a type of key pairs.
 type pairTable struct {
 	t               ck.KeyType

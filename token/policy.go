@@ -110,7 +110,7 @@ func (d *draft) consistent(r *request) error {
 		err = d.certificate()
 	case d.t.class == ck.CKO_TRUST:
 		err = d.trust(r.how)
-	case d.t.isPair() && (r.how == byCreate || r.how == byUnwrap || r.how >= byCopy && d.informs()):
+	case (d.t.isPair() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how >= byCopy && d.informs()):
 		err = d.pair(r.how)
 	}
 	if err != nil {

@@ -251,6 +251,9 @@ func complete(t *testing.T, table *table, how origin) *request {
 		named = with(named, name, table.subtype)
 	}
 	switch {
+	case table.class == ck.CKO_DOMAIN_PARAMETERS:
+		values := pairValues(t, table)
+		return creating(append(named, slices.DeleteFunc(values, func(a ck.Attribute) bool { return table.find(a.Type) < 0 })...))
 	case table.isPair():
 		return creating(append(named, pairValues(t, table)...))
 	case table.class != ck.CKO_SECRET_KEY:

@@ -48,7 +48,7 @@ type request struct {
 	others []*Object
 	// either says how their history counts: mechanisms.Mechanism.Either.
 	either bool
-	// data says that a derivation makes a data object.
+	// data says that a derivation makes a data object, and a generation domain parameters.
 	data bool
 }
 
@@ -375,6 +375,7 @@ func (d *draft) mark(t ck.AttributeType, on bool) {
 func (d *draft) history(r *request) {
 	switch {
 	case !d.t.isKey():
+		d.mark(ck.CKA_LOCAL, r.how == byGenerate) // of domain parameters
 	case r.how == byGenerate:
 		d.gen = r.mechanism
 		d.mark(ck.CKA_LOCAL, true)

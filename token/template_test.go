@@ -106,7 +106,7 @@ func TestTemplateErrors(t *testing.T) {
 		{"no value", creating(typed), ck.CKR_TEMPLATE_INCOMPLETE},
 		{"class of three bytes", creating(rows(ck.CKA_CLASS, "abc")), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"unknown class", creating(rows(ck.CKA_CLASS, 77)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
-		{"domain parameters", creating(rows(ck.CKA_CLASS, ck.CKO_DOMAIN_PARAMETERS, ck.CKA_KEY_TYPE, ck.CKK_DSA)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
+		{"domain parameters", creating(rows(ck.CKA_CLASS, ck.CKO_DOMAIN_PARAMETERS, ck.CKA_KEY_TYPE, ck.CKK_RSA)), ck.CKR_ATTRIBUTE_VALUE_INVALID},
 		{"hardware feature", creating(rows(ck.CKA_CLASS, ck.CKO_HW_FEATURE, ck.CKA_HW_FEATURE_TYPE, uint(ck.CKH_CLOCK))), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"profile", creating(rows(ck.CKA_CLASS, ck.CKO_PROFILE, ck.CKA_PROFILE_ID, 1)), ck.CKR_TEMPLATE_INCONSISTENT},
 		{"mechanism", creating(rows(ck.CKA_CLASS, ck.CKO_MECHANISM)), ck.CKR_TEMPLATE_INCONSISTENT},

@@ -1,0 +1,156 @@
+package mechanisms
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+
+	"filippo.io/bigmod"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// A modGroup is the integers modulo a prime as a key over them has it, prepared: with bigmod, whose arithmetic takes a time
+// that does not depend on the numbers, for what is secret, and with math/big for what is not.
+type modGroup struct {
+	p, q    *bigmod.Modulus // q is nil where the keys have no subprime
+	g       *bigmod.Nat
+	public  struct{ p, q, g *big.Int }
+	maxBits int // of a private value
+}
+
+// prepare makes the group of a key, whose subprime has to be a prime: what is inverted modulo it has an inverse then.
+func (t *groupType) prepare(v Values) (*modGroup, error) {
+	p, q, err := t.domain(v)
+	if err != nil {
+		return nil, err
+	}
+	g := &modGroup{maxBits: p.BitLen() - 1}
+	g.public.p, g.public.q, g.public.g = p, q, new(big.Int).SetBytes(v(ck.CKA_BASE))
+	if q != nil {
+		if !q.ProbablyPrime(0) {
+			return nil, fmt.Errorf("%w: %v", ck.CKR_DOMAIN_PARAMS_INVALID, ck.CKA_SUBPRIME)
+		}
+		if g.q, err = bigmod.NewModulus(q.Bytes()); err != nil {
+			return nil, errors.Join(ck.CKR_DOMAIN_PARAMS_INVALID, err)
+		}
+		g.maxBits = q.BitLen()
+	}
+	if g.p, err = bigmod.NewModulus(p.Bytes()); err == nil {
+		g.g, err = g.number(v(ck.CKA_BASE))
+	}
+	if err != nil {
+		return nil, errors.Join(ck.CKR_DOMAIN_PARAMS_INVALID, err)
+	}
+	return g, nil
+}
+
+// number reads a number below p.
+func (g *modGroup) number(b []byte) (*bigmod.Nat, error) {
+	return bigmod.NewNat().SetBytes(leftPadded(b, g.p.Size()), g.p)
+}
+
+// leftPadded brings a big-endian number to n bytes. What is too long loses zeros alone.
+func leftPadded(b []byte, n int) []byte {
+	for len(b) > n && b[0] == 0 {
+		b = b[1:]
+	}
+	if len(b) >= n {
+		return b
+	}
+	return append(make([]byte, n-len(b), n), b...)
+}
+
+// power computes base to the power of a secret exponent, in as many bytes as p has.
+func (g *modGroup) power(base *bigmod.Nat, exponent []byte) *bigmod.Nat {
+	return bigmod.NewNat().Exp(base, exponent, g.p)
+}
+
+// peer reads a public value that somebody else has sent: between 1 and p - 1, both not included, and in the subgroup
+// where the key has one, or where the prime is one of those whose groups are known (SP 800-56A, section 5.6.2.3.1).
+func (g *modGroup) peer(value []byte) (*bigmod.Nat, error) {
+	y := new(big.Int).SetBytes(value)
+	one := big.NewInt(1)
+	if y.Cmp(one) <= 0 || y.Cmp(new(big.Int).Sub(g.public.p, one)) >= 0 {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	switch q := g.public.q; {
+	case q != nil && new(big.Int).Exp(y, q, g.public.p).Cmp(one) != 0:
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	case q == nil && g.public.g.Cmp(big.NewInt(2)) == 0 && isSafePrime(g.public.p) && big.Jacobi(y, g.public.p) != 1:
+		return nil, ck.CKR_PUBLIC_KEY_INVALID // the powers of 2 are the squares
+	}
+	return g.number(y.Bytes())
+}
+
+// draw makes a private value: FIPS 186-5, appendix A.2.2, where there is a subprime, and otherwise a number that has as
+// many bits as are asked for (PKCS #3, section 7). The caller wipes it.
+func (g *modGroup) draw(random io.Reader, bits int) (x []byte, err error) {
+	secret.Do(func() {
+		x = make([]byte, (bits+7)/8)
+		for range 1000 { // half of the draws will do at least
+			if _, err = io.ReadFull(random, x); err != nil {
+				err = errors.Join(ck.CKR_DEVICE_ERROR, err)
+				break
+			}
+			x[0] &= byte(0xff >> (8*len(x) - bits))
+			if g.q == nil {
+				x[0] |= byte(1 << ((bits - 1) % 8))
+				return
+			}
+			if n, err := bigmod.NewNat().SetBytes(x, g.q); err == nil && n.IsZero() == 0 {
+				return
+			}
+			err = ck.CKR_DEVICE_ERROR
+		}
+		clear(x)
+		x = nil
+	})
+	return x, err
+}
+
+// pair makes a key pair: the public value has as many bytes as it needs, and so has the private one.
+func (g *modGroup) pair(random io.Reader, bits int) (public, private []byte, err error) {
+	x, err := g.draw(random, bits)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret.Do(func() { public = trimZeros(g.power(g.g, x).Bytes(g.p)) })
+	return public, trimZeros(x), nil
+}
+
+// trimZeros cuts the zeros before a number off.
+func trimZeros(b []byte) []byte {
+	for len(b) > 1 && b[0] == 0 {
+		b = b[1:]
+	}
+	return b
+}
+
+// private reads the private value of a key, in as many bytes as the largest has.
+func (g *modGroup) private(v Values) ([]byte, error) {
+	x := trimZeros(v(ck.CKA_VALUE))
+	if len(x) == 0 || len(x) > (g.maxBits+7)/8 {
+		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+	}
+	return leftPadded(x, (g.maxBits+7)/8), nil
+}
+
+// preparedGroup returns the prepared form of a key over a group: make is given the group and the attributes.
+func preparedGroup[T any](k *Key, id ck.MechanismType, t *groupType, make func(g *modGroup, v Values) (*T, error)) (*T, error) {
+	form, err := k.Prepared(id, func(k *Key) (form any, err error) {
+		secret.Do(func() {
+			var g *modGroup
+			if g, err = t.prepare(k.Attr); err == nil {
+				form, err = make(g, k.Attr)
+			}
+		})
+		return form, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return form.(*T), nil
+}

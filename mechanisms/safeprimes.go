@@ -1,0 +1,93 @@
+package mechanisms
+
+import (
+	"math/big"
+	"sync"
+)
+
+// safePrimes are the primes p of RFC 3526 and RFC 7919 for which (p-1)/2 is a prime too, and in whose groups 2 generates the
+// subgroup of that order. Each is made of its length in bits, the digits of a number that nobody chose, pi or e, and the
+// least addend that makes a prime of it.
+var safePrimes = []struct {
+	bits   uint
+	digits *func() *big.Int
+	addend int64
+}{
+	{2048, &digitsOfE, 560316},
+	{3072, &digitsOfE, 2625351},
+	{4096, &digitsOfE, 5736041},
+	{6144, &digitsOfE, 15705020},
+	{8192, &digitsOfE, 10965728},
+	{1536, &digitsOfPi, 741804},
+	{2048, &digitsOfPi, 124476},
+	{3072, &digitsOfPi, 1690314},
+	{4096, &digitsOfPi, 240904},
+	{6144, &digitsOfPi, 929484},
+	{8192, &digitsOfPi, 4743158},
+}
+
+// maxDigits is how many bits of the numbers are needed, and a few more.
+const maxDigits = 8192 + 64
+
+// digitsOfE and digitsOfPi are those numbers, times 2 to the power of maxDigits.
+var (
+	digitsOfE = sync.OnceValue(func() *big.Int {
+		sum, term := new(big.Int), power2(maxDigits)
+		for n := int64(1); term.Sign() != 0; n++ {
+			sum.Add(sum, term)
+			term.Quo(term, big.NewInt(n))
+		}
+		return sum
+	})
+	digitsOfPi = sync.OnceValue(func() *big.Int { // Machin's formula
+		pi := new(big.Int).Mul(big.NewInt(16), inverseTangent(5))
+		return pi.Sub(pi, inverseTangent(239).Mul(inverseTangent(239), big.NewInt(4)))
+	})
+)
+
+// inverseTangent is the inverse tangent of 1/x, times 2 to the power of maxDigits.
+func inverseTangent(x int64) *big.Int {
+	sum, square := new(big.Int), big.NewInt(x*x)
+	power := new(big.Int).Quo(power2(maxDigits), big.NewInt(x))
+	for n := int64(1); power.Sign() != 0; n += 2 {
+		term := new(big.Int).Quo(power, big.NewInt(n))
+		if n%4 == 3 {
+			term.Neg(term)
+		}
+		sum.Add(sum, term)
+		power.Quo(power, square)
+	}
+	return sum
+}
+
+// knownPrimes are the primes of the list, in its order.
+var knownPrimes = sync.OnceValue(func() []*big.Int {
+	list := make([]*big.Int, len(safePrimes))
+	for i, row := range safePrimes {
+		p := new(big.Int).Rsh((*row.digits)(), maxDigits-(row.bits-130))
+		p.Add(p, big.NewInt(row.addend)).Lsh(p, 64)
+		p.Add(p, power2(int(row.bits))).Sub(p, power2(int(row.bits-64)))
+		list[i] = p.Sub(p, big.NewInt(1))
+	}
+	return list
+})
+
+// isSafePrime reports whether p is in the list.
+func isSafePrime(p *big.Int) bool {
+	for _, known := range knownPrimes() {
+		if known.Cmp(p) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// safePrime returns the first prime of a length, which is RFC 7919's where that has one; nil without any.
+func safePrime(bits uint) *big.Int {
+	for i, row := range safePrimes {
+		if row.bits == bits {
+			return knownPrimes()[i]
+		}
+	}
+	return nil
+}
