@@ -2,18 +2,18 @@ package mechanisms
 
 import (
 	"encoding/binary"
-	"fmt"
 	"strconv"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // params builds the parameter of a mechanism: a uint is a CK_ULONG, bytes stand in the structure, and a pointed is a
 // pointer, with its length after it.
 func params(fields ...any) ck.Param {
 	memory := make(map[uint64][]byte)
-	data := layOut(memory, fields)
+	data := place(memory, vectors.LayOut(fields))
 	return ck.NewParam(data, func(addr uint64, n uint) []byte {
 		if b := memory[addr]; uint(len(b)) >= n {
 			return b[:n]
@@ -22,51 +22,27 @@ func params(fields ...any) ck.Param {
 	})
 }
 
-// layOut writes the fields of a structure, and puts what they point to in memory.
-func layOut(memory map[uint64][]byte, fields []any) (data []byte) {
-	point := func(b []byte) {
-		addr := uint64(0)
-		if len(b) > 0 {
-			addr = uint64(len(memory)+1) << 32
-			memory[addr] = b
+// place gives what an image points to addresses in memory, and returns its bytes.
+func place(memory map[uint64][]byte, i *vectors.Image) []byte {
+	for _, r := range i.Refs {
+		if r.To == nil {
+			continue
 		}
-		data = binary.NativeEndian.AppendUint64(data, addr)
+		b := place(memory, r.To)
+		addr := uint64(len(memory)+1) << 32
+		memory[addr] = b
+		binary.NativeEndian.PutUint64(i.Data[r.At:], addr)
 	}
-	for _, f := range fields {
-		switch f := f.(type) {
-		case int:
-			data = binary.NativeEndian.AppendUint64(data, uint64(f))
-		case uint:
-			data = binary.NativeEndian.AppendUint64(data, uint64(f))
-		case ck.MechanismType:
-			data = binary.NativeEndian.AppendUint64(data, uint64(f))
-		case []byte:
-			data = append(data, f...)
-		case pointed:
-			point(f)
-			data = binary.NativeEndian.AppendUint64(data, uint64(len(f)))
-		case alone:
-			point(f)
-		case counted:
-			data = binary.NativeEndian.AppendUint64(data, uint64(len(f)))
-			point(f)
-		case structs:
-			point(layOut(memory, f))
-		default:
-			panic(fmt.Sprintf("no field %T", f))
-		}
-	}
-	return data
+	return i.Data
 }
 
 // alone is a pointer without a length behind it, counted one with its length before it, and structs a pointer to fields.
 type (
-	alone   []byte
-	counted []byte
-	structs []any
+	pointed = vectors.Pointed
+	alone   = vectors.Alone
+	counted = vectors.Counted
+	structs = vectors.Structs
 )
-
-type pointed []byte
 
 func secretKey(t ck.KeyType, value []byte) *Key {
 	return &Key{Class: ck.CKO_SECRET_KEY, Type: t, Value: value}

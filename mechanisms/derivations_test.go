@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // otherKey is the handle of a key beside the base key.
@@ -76,12 +75,10 @@ func pbkdf2Fields(prf uint, password, salt []byte, iterations int) []any {
 // runDerivations runs the vectors of derivations whose parameters point to structures.
 func runDerivations(t *testing.T, seen tried) {
 	seen[ck.CKM_CONCATENATE_BASE_AND_KEY]++ // TestConcatenateKeys
-	t.Run("HKDF", func(t *testing.T) { runHKDF(t, seen) })
 	t.Run("SP800-108", func(t *testing.T) { runKDF108(t, seen) })
 	t.Run("IKE", func(t *testing.T) { runIKE(t, seen) })
 	t.Run("TLS", func(t *testing.T) { runTLS(t, seen) })
 	t.Run("PBE", func(t *testing.T) { runPBE(t, seen) })
-	t.Run("PBKDF2", func(t *testing.T) { runPBKDF2(t, seen) })
 }
 
 // derived derives with fields as the parameter.
@@ -93,48 +90,6 @@ func derived(m ck.MechanismType, k *Key, lookup func(ck.ObjectHandle) (*Key, err
 }
 
 func length(n int) []ck.Attribute { return template(uint(ck.CKA_VALUE_LEN), uint(n)) }
-
-type hkdfGroup struct {
-	Tests []struct {
-		ID     int         `json:"tcId"`
-		IKM    vectors.Hex `json:"ikm"`
-		Salt   vectors.Hex `json:"salt"`
-		Info   vectors.Hex `json:"info"`
-		Size   int         `json:"size"`
-		OKM    vectors.Hex `json:"okm"`
-		Result string      `json:"result"`
-	} `json:"tests"`
-}
-
-func runHKDF(t *testing.T, seen tried) {
-	for name, hash := range map[string]ck.MechanismType{
-		"hkdf_sha1_test.json": ck.CKM_SHA_1, "hkdf_sha256_test.json": ck.CKM_SHA256, "hkdf_sha384_test.json": ck.CKM_SHA384, "hkdf_sha512_test.json": ck.CKM_SHA512,
-	} {
-		groups, err := vectors.Wycheproof(name, func(g *hkdfGroup) int { return len(g.Tests) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range groups {
-			for _, c := range groups[i].Tests {
-				seen[ck.CKM_HKDF_DERIVE]++
-				seen[ck.CKM_HKDF_DATA]++
-				k := secretKey(ck.CKK_HKDF, c.IKM)
-				for _, m := range []ck.MechanismType{ck.CKM_HKDF_DERIVE, ck.CKM_HKDF_DATA} {
-					got, err := derived(m, k, nil, length(c.Size), hkdfFields(true, true, hash, ck.CKF_HKDF_SALT_DATA, c.Salt, 0, c.Info)...)
-					if c.Result == "invalid" {
-						if err != ck.CKR_KEY_SIZE_RANGE {
-							t.Errorf("%s %d: %v", name, c.ID, err)
-						}
-						continue
-					}
-					if err := errors.Join(err, same("value", got, c.OKM)); err != nil {
-						t.Errorf("%s %d: %v", name, c.ID, err)
-					}
-				}
-			}
-		}
-	}
-}
 
 // TestHKDFSteps takes the two steps one after the other, with the salt as data, as a key and not at all.
 func TestHKDFSteps(t *testing.T) {
@@ -191,57 +146,6 @@ func TestConcatenateKeys(t *testing.T) {
 	if err != nil || fmt.Sprintf("%x", got) != "0123456789abcdef" {
 		t.Errorf("%x, %v", got, err)
 	}
-}
-
-type pbkdf2Group struct {
-	Tests []struct {
-		ID         int         `json:"tcId"`
-		Password   vectors.Hex `json:"password"`
-		Salt       vectors.Hex `json:"salt"`
-		Iterations int         `json:"iterationCount"`
-		Size       int         `json:"dkLen"`
-		Key        vectors.Hex `json:"dk"`
-		Result     string      `json:"result"`
-	} `json:"tests"`
-}
-
-func runPBKDF2(t *testing.T, seen tried) {
-	for name, prf := range map[string]uint{
-		"pbkdf2_hmacsha1_test.json": ck.CKP_PKCS5_PBKD2_HMAC_SHA1, "pbkdf2_hmacsha224_test.json": ck.CKP_PKCS5_PBKD2_HMAC_SHA224,
-		"pbkdf2_hmacsha256_test.json": ck.CKP_PKCS5_PBKD2_HMAC_SHA256, "pbkdf2_hmacsha384_test.json": ck.CKP_PKCS5_PBKD2_HMAC_SHA384,
-		"pbkdf2_hmacsha512_test.json": ck.CKP_PKCS5_PBKD2_HMAC_SHA512,
-	} {
-		groups, err := vectors.Wycheproof(name, func(g *pbkdf2Group) int { return len(g.Tests) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range groups {
-			for j, c := range groups[i].Tests {
-				if c.Result != "valid" {
-					t.Errorf("%s %d: %s", name, c.ID, c.Result)
-				}
-				if testing.Short() && (c.Iterations > 4096 || j%16 != 0) {
-					continue
-				}
-				seen[ck.CKM_PKCS5_PBKD2]++
-				for _, fields := range [][]any{pbkdf2Fields(prf, c.Password, c.Salt, c.Iterations), pbkdf2Older(prf, c.Password, c.Salt, c.Iterations)} {
-					got, err := fromPassword(ck.CKM_PKCS5_PBKD2, length(c.Size), fields...)
-					if err := errors.Join(err, same("key", got, c.Key)); err != nil {
-						t.Errorf("%s %d: %v", name, c.ID, err)
-					}
-					if c.Iterations > 1<<20 {
-						break
-					}
-				}
-			}
-		}
-	}
-}
-
-// pbkdf2Older are the fields of a CK_PKCS5_PBKD2_PARAMS, which points to the length of the password.
-func pbkdf2Older(prf uint, password, salt []byte, iterations int) []any {
-	fields := pbkdf2Fields(prf, nil, salt, iterations)
-	return append(fields[:len(fields)-1], alone(password), alone(ck.UlongValue(uint(len(password)))))
 }
 
 // fromPassword generates with fields as the parameter.

@@ -6,15 +6,12 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/big"
 	"os"
 	"slices"
-	"strings"
 	"testing"
 
 	"filippo.io/bigmod"
-	"github.com/c2sp/wycheproof"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/vectors"
@@ -25,7 +22,7 @@ func groupAttrs(p, q, g, value []byte) []ck.Attribute {
 	return []ck.Attribute{{Type: ck.CKA_PRIME, Value: p}, {Type: ck.CKA_SUBPRIME, Value: q}, {Type: ck.CKA_BASE, Value: g}, {Type: ck.CKA_VALUE, Value: value}}
 }
 
-// runDSA runs the vectors of NIST, of RFC 6979 and of Wycheproof.
+// runDSA runs the vectors of NIST and of RFC 6979.
 func runDSA(t *testing.T, seen tried) {
 	records, err := vectors.Records(os.DirFS("testdata/groups"), "dsa.txt")
 	more, err2 := vectors.Records(os.DirFS("testdata/groups"), "openssl.txt")
@@ -52,7 +49,6 @@ func runDSA(t *testing.T, seen tried) {
 		}
 	}
 	t.Logf("%d records", len(records))
-	runDSAFiles(t, seen)
 }
 
 // dsaSignature verifies a signature, with the hash in the mechanism and outside, and makes it again where it says how.
@@ -108,73 +104,6 @@ func (v *vector) dsaPrimes() error {
 	}
 	return errors.Join(same("p", r.p.Bytes(), v.bytes("P")), same("q", r.q.Bytes(), v.bytes("Q")),
 		same("seed", r.seed, append(seed, v.bytes("After")...)))
-}
-
-// A dsaGroupOf is a group of Wycheproof's signatures.
-type dsaGroupOf struct {
-	PublicKey struct{ P, Q, G, Y string } `json:"publicKey"`
-	Sha       string                      `json:"sha"`
-	Tests     []signatureCase             `json:"tests"`
-}
-
-func hexNumber(t *testing.T, s string) []byte {
-	n, ok := new(big.Int).SetString(s, 16)
-	if !ok {
-		t.Fatalf("no number %q", s)
-	}
-	return n.Bytes()
-}
-
-// runDSAFiles runs all cases of DSA, of which one form has the encoding of a signature too, which never gets to a token.
-func runDSAFiles(t *testing.T, seen tried) {
-	files, err := fs.Glob(wycheproof.TestVectors, "dsa_*_test.json")
-	if err != nil || len(files) < 8 {
-		t.Fatalf("%d files of DSA, %v", len(files), err)
-	}
-	cases := 0
-	for _, name := range files {
-		groups, err := vectors.Wycheproof(name, func(g *dsaGroupOf) int { return len(g.Tests) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, g := range groups {
-			k := g.PublicKey
-			q := hexNumber(t, k.Q)
-			key := pairKey(ck.CKO_PUBLIC_KEY, ck.CKK_DSA, groupAttrs(hexNumber(t, k.P), q, hexNumber(t, k.G), hexNumber(t, k.Y)))
-			m, digest := dsaHash(t, g.Sha)
-			for i := range g.Tests {
-				if cases++; testing.Short() && cases%10 != 0 {
-					continue
-				}
-				v := &g.Tests[i]
-				sig, ok := []byte(v.Sig), true
-				if !strings.Contains(name, "_p1363_") {
-					sig, ok = decodeSignature(v.Sig, len(q))
-				}
-				if !ok && v.Result != "valid" {
-					continue
-				}
-				seen[m.Type]++
-				seen[ck.CKM_DSA]++
-				a, b := verifySignature(m, key, v.Msg, sig), verifySignature(Lookup(ck.CKM_DSA), key, digest(v.Msg), sig)
-				if a != b || (a == nil) != (v.Result == "valid") || a != nil && a != ck.CKR_SIGNATURE_INVALID && a != ck.CKR_SIGNATURE_LEN_RANGE {
-					t.Errorf("%s %d (%s): %v, and hashed outside %v", name, v.ID, v.Result, a, b)
-				}
-			}
-		}
-	}
-	t.Logf("DSA: %d files, %d cases", len(files), cases)
-}
-
-// dsaHash finds the mechanism for a hash, and the hash.
-func dsaHash(t *testing.T, name string) (*Mechanism, func([]byte) []byte) {
-	for _, m := range dsaHashes {
-		if h := hashOf(m.digest); h.Name == name {
-			return Lookup(m.signs), func(b []byte) []byte { f := h.New(); f.Write(b); return f.Sum(nil) }
-		}
-	}
-	t.Fatalf("no hash %s", name)
-	return nil, nil
 }
 
 // dsaSample reads the key pair of a vector whose primes have 1024 bits.

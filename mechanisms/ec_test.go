@@ -345,3 +345,41 @@ func TestCurveOpenSSL(t *testing.T) {
 		}
 	}
 }
+
+// runSignatureRecords runs the vectors of curves.rec that tell r and s.
+func runSignatureRecords(t *testing.T, seen tried) {
+	records, err := vectors.Records(os.DirFS("testdata"), "curves.rec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for i := range records {
+		r := &records[i]
+		if !r.Has("RS") {
+			continue
+		}
+		n++
+		v := &vector{Record: r}
+		m, _ := ck.ParseMechanismType(r.Fields["Mechanism"])
+		seen[m]++
+		k := curveNamed(t, r.Fields["Curve"]).public(v.bytes("Point"))
+		if err := errors.Join(verifySignature(Lookup(m), k, v.bytes("Message"), v.bytes("RS")), v.err); err != nil {
+			t.Errorf("%s: %v", r.At, err)
+		}
+	}
+	if n == 0 {
+		t.Error("no signatures in curves.rec")
+	}
+}
+
+// verifySignature begins, feeds and ends a verification without a parameter.
+func verifySignature(m *Mechanism, k *Key, msg, sig []byte) error {
+	v, err := m.Verify(k, new(ck.Param))
+	if err != nil {
+		return err
+	}
+	if err := v.Update(msg); err != nil {
+		return err
+	}
+	return v.Verify(sig)
+}

@@ -4,15 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math/big"
 	"os"
 	"strings"
 	"testing"
-
-	"github.com/c2sp/wycheproof"
-	"golang.org/x/crypto/cryptobyte"
-	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/vectors"
@@ -37,164 +31,6 @@ func testRSA(t testing.TB) (pub, priv *Key) {
 	return pairKey(ck.CKO_PUBLIC_KEY, ck.CKK_RSA, attrs[:2]), pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, attrs)
 }
 
-func runRSA(t *testing.T, seen tried) {
-	runRSARecords(t, seen)
-	files, err := fs.Glob(wycheproof.TestVectors, "rsa_*.json")
-	if err != nil || len(files) < 70 {
-		t.Fatalf("%d files, %v", len(files), err)
-	}
-	total := 0
-	for _, name := range files {
-		// PKCS #11 has no MGF1 with SHA-512/224 and SHA-512/256, and no SHAKE.
-		if strings.Contains(name, "shake") || strings.Contains(name, "mgf1sha512_2") || strings.Contains(name, "sha512_224_mgf1_28") ||
-			strings.Contains(name, "sha512_256_mgf1_32") {
-			continue
-		}
-		if testing.Short() && !strings.Contains(name, "signature_2048_sha") { // the others take their time
-			continue
-		}
-		groups, err := vectors.Wycheproof(name, func(g *rsaGroup) int { return len(g.Tests) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range groups {
-			total += groups[i].run(t, name, seen)
-		}
-	}
-	if total < 4000 && !testing.Short() {
-		t.Errorf("%d cases", total)
-	}
-	t.Logf("%d cases", total)
-}
-
-// An rsaGroup is a group of tests of any of Wycheproof's files for RSA.
-type rsaGroup struct {
-	Sha          string      `json:"sha"`
-	MGFSha       string      `json:"mgfSha"`
-	SaltLen      int         `json:"sLen"`
-	PrivateKey   rsaParts16  `json:"privateKey"`
-	PublicKey    rsaParts16  `json:"publicKey"`
-	PublicKeyASN vectors.Hex `json:"publicKeyAsn"`
-	Tests        []struct {
-		ID      int         `json:"tcId"`
-		Comment string      `json:"comment"`
-		Msg     vectors.Hex `json:"msg"`
-		CT      vectors.Hex `json:"ct"`
-		Sig     vectors.Hex `json:"sig"`
-		Label   vectors.Hex `json:"label"`
-		Result  string      `json:"result"`
-	} `json:"tests"`
-}
-
-type rsaParts16 struct {
-	N  vectors.Hex `json:"modulus"`
-	E  vectors.Hex `json:"publicExponent"`
-	D  vectors.Hex `json:"privateExponent"`
-	P  vectors.Hex `json:"prime1"`
-	Q  vectors.Hex `json:"prime2"`
-	DP vectors.Hex `json:"exponent1"`
-	DQ vectors.Hex `json:"exponent2"`
-	QI vectors.Hex `json:"coefficient"`
-}
-
-// key makes the key of a group: of one of three primes without them, as PKCS #11 has no place for the third.
-func (p *rsaParts16) key(class ck.ObjectClass, name string) *Key {
-	attrs := []ck.Attribute{{Type: ck.CKA_MODULUS, Value: p.N}, {Type: ck.CKA_PUBLIC_EXPONENT, Value: p.E}, {Type: ck.CKA_PRIVATE_EXPONENT, Value: p.D}}
-	if !strings.Contains(name, "three_primes") {
-		attrs = append(attrs, ck.Attribute{Type: ck.CKA_PRIME_1, Value: p.P}, ck.Attribute{Type: ck.CKA_PRIME_2, Value: p.Q},
-			ck.Attribute{Type: ck.CKA_EXPONENT_1, Value: p.DP}, ck.Attribute{Type: ck.CKA_EXPONENT_2, Value: p.DQ}, ck.Attribute{Type: ck.CKA_COEFFICIENT, Value: p.QI})
-	}
-	if class == ck.CKO_PUBLIC_KEY {
-		attrs = attrs[:2]
-	}
-	return pairKey(class, ck.CKK_RSA, attrs)
-}
-
-// rsaHashNamed finds a hash by Wycheproof's name.
-func rsaHashNamed(name string) *rsaHash {
-	for i := range rsaHashes {
-		if rsaHashes[i].row().Name == name {
-			return &rsaHashes[i]
-		}
-	}
-	return nil
-}
-
-// maskNamed finds a CK_RSA_PKCS_MGF_TYPE.
-func maskNamed(name string) uint {
-	if h := rsaHashNamed(name); h != nil {
-		for t, std := range mgfHashes {
-			if std == h.std {
-				return t
-			}
-		}
-	}
-	return 0
-}
-
-func (g *rsaGroup) public(name string) *Key {
-	if len(g.PublicKey.N) == 0 && len(g.PublicKeyASN) != 0 {
-		n, e := new(big.Int), new(big.Int)
-		in := cryptobyte.String(g.PublicKeyASN)
-		if in.ReadASN1(&in, der.SEQUENCE) && in.ReadASN1Integer(n) && in.ReadASN1Integer(e) {
-			g.PublicKey.N, g.PublicKey.E = n.Bytes(), e.Bytes()
-		}
-	}
-	if len(g.PublicKey.N) == 0 {
-		return g.PrivateKey.key(ck.CKO_PUBLIC_KEY, name)
-	}
-	return g.PublicKey.key(ck.CKO_PUBLIC_KEY, name)
-}
-
-// run runs the tests of a group, and returns how many there were.
-func (g *rsaGroup) run(t *testing.T, name string, seen tried) int {
-	pub, priv := g.public(name), g.PrivateKey.key(ck.CKO_PRIVATE_KEY, name)
-	h := rsaHashNamed(g.Sha)
-	for i := range g.Tests {
-		c := &g.Tests[i]
-		var m ck.MechanismType
-		var err error
-		switch {
-		case strings.Contains(name, "oaep"):
-			m = ck.CKM_RSA_PKCS_OAEP
-			p := params(uint(h.Digest), maskNamed(g.MGFSha), ck.CKZ_DATA_SPECIFIED, pointed(c.Label))
-			err = decryptCase(Lookup(m), priv, p, c.CT, c.Msg, c.Result)
-		case strings.Contains(name, "pss"):
-			m = h.PSS
-			err = verifyCase(Lookup(m), pub, params(uint(h.Digest), maskNamed(g.MGFSha), g.SaltLen), c.Msg, c.Sig, c.Result)
-		case strings.Contains(name, "sig"):
-			m, err = g.pkcs1(h, pub, priv, i)
-		default:
-			m = ck.CKM_RSA_PKCS
-			err = decryptCase(Lookup(m), priv, params(), c.CT, c.Msg, c.Result)
-		}
-		seen[m]++
-		if err != nil {
-			t.Errorf("%s %d (%s, %s): %v", name, c.ID, c.Comment, c.Result, err)
-		}
-	}
-	return len(g.Tests)
-}
-
-// pkcs1 verifies a signature, and signs where there is a private key. For a hash that PKCS #11 has no mechanism for, the
-// DigestInfo is signed.
-func (g *rsaGroup) pkcs1(h *rsaHash, pub, priv *Key, i int) (ck.MechanismType, error) {
-	c := &g.Tests[i]
-	m, data := h.PKCS, []byte(c.Msg)
-	if m == 0 {
-		f := h.row().New()
-		f.Write(data)
-		m, data = ck.CKM_RSA_PKCS, f.Sum(h.digestInfo())
-	}
-	err := verifyCase(Lookup(m), pub, params(), data, c.Sig, c.Result)
-	if err == nil && len(g.PrivateKey.N) != 0 {
-		var sig []byte
-		sig, err = signed(Lookup(m), priv, params(), data)
-		err = errors.Join(err, same("signature", sig, c.Sig))
-	}
-	return m, err
-}
-
 func signed(m *Mechanism, k *Key, p ck.Param, data []byte) ([]byte, error) {
 	s, err := m.Sign(k, &p)
 	if err != nil {
@@ -217,16 +53,6 @@ func verified(m *Mechanism, k *Key, p ck.Param, data, sig []byte) error {
 		return err
 	}
 	return v.Verify(sig)
-}
-
-// verifyCase verifies a signature. What is merely acceptable may be refused, but with the right code.
-func verifyCase(m *Mechanism, k *Key, p ck.Param, data, sig []byte, result string) error {
-	err := verified(m, k, p, data, sig)
-	refused := err == ck.CKR_SIGNATURE_INVALID || err == ck.CKR_SIGNATURE_LEN_RANGE
-	if result == "valid" && err == nil || result == "invalid" && refused || result == "acceptable" && (err == nil || refused) {
-		return nil
-	}
-	return fmt.Errorf("verifying: %v", err)
 }
 
 func decryptCase(m *Mechanism, k *Key, p ck.Param, cipher, plain []byte, result string) error {

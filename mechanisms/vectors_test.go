@@ -40,9 +40,9 @@ func TestVectors(t *testing.T) {
 	seen := make(tried)
 	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
 	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
-	t.Run("curves", func(t *testing.T) { runCurves(t, seen) })
+	t.Run("curves", func(t *testing.T) { runSignatureRecords(t, seen) })
 	t.Run("dsa", func(t *testing.T) { runDSA(t, seen) })
-	t.Run("rsa", func(t *testing.T) { runRSA(t, seen) })
+	t.Run("rsa", func(t *testing.T) { runRSARecords(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	t.Run("post-quantum", func(t *testing.T) { runMLKEM(t, seen) })
 	for i := range table {

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
+	"path"
+	"slices"
+	"strings"
 
 	"github.com/c2sp/wycheproof"
 )
@@ -30,4 +33,101 @@ func Wycheproof[G any](name string, count func(*G) int) ([]G, error) {
 		return nil, fmt.Errorf("%s: %d tests read of %d", name, n, file.NumberOfTests)
 	}
 	return file.TestGroups, nil
+}
+
+// A Suite is what one file has for PKCS #11.
+type Suite struct {
+	Name   string
+	Family string // of the table in docs/vectors.md
+	// Reason says why no case of the file can be put to a token, "" where there are cases.
+	Reason string
+	Cases  []Case
+	Total  int // of the file's own tests: of one there can be several cases
+	// Omitted counts the tests that cannot be put to a token, by the reason.
+	Omitted map[string]int
+}
+
+func (s *Suite) add(c Case) { s.Cases = append(s.Cases, c) }
+
+func (s *Suite) omit(reason string) {
+	if s.Omitted == nil {
+		s.Omitted = make(map[string]int)
+	}
+	s.Omitted[reason]++
+}
+
+// Tests counts the tests of the file that have cases.
+func (s *Suite) Tests() int {
+	n := s.Total
+	for _, o := range s.Omitted {
+		n -= o
+	}
+	return n
+}
+
+// at names a test.
+func (s *Suite) at(id int) string { return fmt.Sprintf("%s %d", s.Name, id) }
+
+// test is what every test of Wycheproof has.
+type test struct {
+	ID      int      `json:"tcId"`
+	Comment string   `json:"comment"`
+	Flags   []string `json:"flags"`
+	Result  string   `json:"result"`
+}
+
+func (t *test) invalid() bool    { return t.Result == "invalid" }
+func (t *test) acceptable() bool { return t.Result == "acceptable" }
+
+func (t *test) flagged(flag string) bool { return slices.Contains(t.Flags, flag) }
+
+// tests is a group that has nothing but its tests.
+type tests[T any] struct {
+	Tests []T `json:"tests"`
+}
+
+// read reads the groups of the suite's file. tests finds those of a group.
+func read[G, T any](s *Suite, list func(*G) []T) ([]G, error) {
+	return Wycheproof(s.Name, func(g *G) int {
+		s.Total += len(list(g))
+		return len(list(g))
+	})
+}
+
+// WycheproofFiles are the names of all files of the project.
+func WycheproofFiles() ([]string, error) {
+	names, err := fs.Glob(wycheproof.TestVectors, "*")
+	if err == nil && len(names) == 0 {
+		err = fs.ErrNotExist
+	}
+	return names, err
+}
+
+// LoadWycheproof makes cases of a file. A file that the table does not name is an error.
+func LoadWycheproof(name string) (*Suite, error) {
+	s := &Suite{Name: strings.TrimSuffix(name, "_test.json"), Family: name}
+	for _, row := range wycheproofTable {
+		if ok, err := path.Match(row.files, s.Name); err != nil || !ok {
+			continue
+		}
+		s.Name, s.Family, s.Reason = name, row.family, row.reason
+		if row.load == nil {
+			return s, nil
+		}
+		if err := row.load(s); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if s.Tests() <= 0 || len(s.Cases) == 0 {
+			return nil, fmt.Errorf("%s: no cases of %d tests, %v", name, s.Total, s.Omitted)
+		}
+		return s, nil
+	}
+	return nil, fmt.Errorf("%s: the table of files does not say what to do with it", name)
+}
+
+// A wycheproofRow says what is done with the files of a pattern: the first that fits.
+type wycheproofRow struct {
+	files, family string
+	load          func(*Suite) error
+	reason        string
 }
