@@ -2,7 +2,6 @@ package mechanisms
 
 import (
 	"crypto/cipher"
-	"crypto/rand"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -58,32 +57,4 @@ func (a *aead) Whole(dst, src []byte) (int, error) {
 		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
 	}
 	return n, nil
-}
-
-// leastFree is how many bits of a nonce must be free for its generation by chance.
-const leastFree = 64
-
-// generateNonce fills in a nonce behind its first fixed bits, in the caller's memory, as CK_GCM_WRAP_PARAMS and
-// CK_CCM_WRAP_PARAMS ask for. The token may choose how for CKG_GENERATE: by chance, too. The counters are refused: the standard
-// counts for each session, of which C_WrapKey keeps nothing from one call to the next.
-func generateNonce(nonce []byte, fixed, generator uint) error {
-	switch generator {
-	case uint(ck.CKG_NO_GENERATE):
-		return nil
-	case uint(ck.CKG_GENERATE), uint(ck.CKG_GENERATE_RANDOM):
-	default:
-		return ck.CKR_MECHANISM_PARAM_INVALID
-	}
-	bits := 8 * uint(len(nonce))
-	if fixed > bits || bits-fixed < min(leastFree, bits) {
-		return ck.CKR_MECHANISM_PARAM_INVALID
-	}
-	first := nonce[fixed/8:]
-	kept := first[0]
-	if _, err := rand.Read(first); err != nil {
-		return ck.CKR_DEVICE_ERROR
-	}
-	free := byte(0xff) >> (fixed % 8)
-	first[0] = kept&^free | first[0]&free
-	return nil
 }

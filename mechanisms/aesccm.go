@@ -13,7 +13,7 @@ import (
 // ccmRows are the counter mode with CBC-MAC of SP 800-38C and RFC 3610.
 var ccmRows = []Mechanism{{Type: ck.CKM_AES_CCM, Keys: aesKeys, Min: 16, Max: 32,
 	Encrypt: beginCCM(readCCM, false), Decrypt: beginCCM(readCCM, true),
-	Wrap: wrapWith(beginCCM(readCCMWrap, false)), Unwrap: unwrapWith(beginCCM(readCCMUnwrap, true)),
+	Wrap: wrapWith(beginCCM(readCCMWrap, false)), Unwrap: unwrapWith(beginCCM(readCCMWrap, true)), Message: messageCCM,
 }}
 
 // A ccmParam is what CK_CCM_PARAMS and CK_CCM_WRAP_PARAMS say.
@@ -21,6 +21,8 @@ type ccmParam struct {
 	nonce, aad  []byte
 	length, tag uint
 	exact       bool // whether length counts
+	// How the nonce is made, which decryption does not look at:
+	fixed, generator uint
 }
 
 // readCCM reads a CK_CCM_PARAMS.
@@ -33,29 +35,15 @@ func readCCM(p *ck.Param) (c ccmParam, err error) {
 // ccmWrapLen is the length of a CK_CCM_WRAP_PARAMS in bytes.
 const ccmWrapLen = 64
 
-// readCCMWrap reads a CK_CCM_WRAP_PARAMS, and makes the nonce. Callers that bring their own may pass a CK_CCM_PARAMS too, as for
-// encryption. The length of the data is the key's, and what the parameter says of it is not looked at.
-func readCCMWrap(p *ck.Param) (ccmParam, error) {
-	c, fixed, generator, err := readCCMWrapFields(p)
-	if err == nil && c.tagsAndNonce() {
-		err = generateNonce(c.nonce, fixed, generator)
-	}
-	return c, err
-}
-
-// readCCMUnwrap reads the same for C_UnwrapKey, which does not look at how the nonce was made.
-func readCCMUnwrap(p *ck.Param) (ccmParam, error) {
-	c, _, _, err := readCCMWrapFields(p)
-	return c, err
-}
-
-func readCCMWrapFields(p *ck.Param) (c ccmParam, fixed, generator uint, err error) {
+// readCCMWrap reads a CK_CCM_WRAP_PARAMS. Callers that bring their own nonce may pass a CK_CCM_PARAMS too, as for encryption. The
+// length of the data is the key's, and what the parameter says of it is not looked at.
+func readCCMWrap(p *ck.Param) (c ccmParam, err error) {
 	c.length, c.nonce = p.Ulong(), p.Bytes()
 	if p.Len() == ccmWrapLen {
-		fixed, generator = p.Ulong(), p.Ulong()
+		c.fixed, c.generator = p.Ulong(), p.Ulong()
 	}
 	c.aad, c.tag = p.Bytes(), p.Ulong()
-	return c, fixed, generator, p.Done()
+	return c, p.Done()
 }
 
 // tagsAndNonce reports whether the lengths are some that CCM has: SP 800-38C, A.1.
@@ -71,6 +59,11 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) begin {
 		}
 		if !c.tagsAndNonce() || c.exact && !ccmFits(len(c.nonce), uint64(c.length)) {
 			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		}
+		if !decrypt {
+			if err := makeNonce(k, c.nonce, c.fixed, c.generator); err != nil {
+				return nil, err
+			}
 		}
 		b, err := openAES(k, nil)
 		if err != nil {

@@ -17,7 +17,7 @@ const (
 // gcmRows are the Galois/counter mode of SP 800-38D.
 var gcmRows = []Mechanism{
 	{Type: ck.CKM_AES_GCM, Keys: aesKeys, Min: 16, Max: 32, Encrypt: beginGCM(readGCM, false), Decrypt: beginGCM(readGCM, true),
-		Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMUnwrap, true))},
+		Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMWrap, true)), Message: messageGCM},
 }
 
 // A gcm is an AES-GCM operation. Input in parts is collected until the end: a plaintext is not released before its tag
@@ -33,8 +33,9 @@ type gcm struct {
 
 // A gcmParam is what CK_GCM_PARAMS and CK_GCM_WRAP_PARAMS say. tag is in bits.
 type gcmParam struct {
-	nonce, aad []byte
-	tag        uint
+	nonce, aad       []byte
+	tag              uint
+	fixed, generator uint // how the nonce is made, which decryption does not look at
 }
 
 // good reports whether the lengths are some that GCM has.
@@ -58,29 +59,14 @@ func readGCM(p *ck.Param) (c gcmParam, err error) {
 	return c, p.Done()
 }
 
-// readGCMWrap reads the CK_GCM_WRAP_PARAMS of 3.2, and makes the IV, or the CK_GCM_PARAMS that versions before it took.
-func readGCMWrap(p *ck.Param) (gcmParam, error) {
-	c, fixed, generator, err := readGCMWrapFields(p)
-	if err == nil && c.good() {
-		err = generateNonce(c.nonce, fixed, generator)
-	}
-	return c, err
-}
-
-// readGCMUnwrap reads the same for C_UnwrapKey, which does not look at how the IV was made.
-func readGCMUnwrap(p *ck.Param) (gcmParam, error) {
-	c, _, _, err := readGCMWrapFields(p)
-	return c, err
-}
-
-func readGCMWrapFields(p *ck.Param) (c gcmParam, fixed, generator uint, err error) {
+// readGCMWrap reads the CK_GCM_WRAP_PARAMS of 3.2, or the CK_GCM_PARAMS that versions before it took.
+func readGCMWrap(p *ck.Param) (c gcmParam, err error) {
 	if p.Len() != gcmWrapLen {
-		c, err = readGCM(p)
-		return c, 0, uint(ck.CKG_NO_GENERATE), err
+		return readGCM(p)
 	}
-	c.nonce, fixed, generator = p.Bytes(), p.Ulong(), p.Ulong()
+	c.nonce, c.fixed, c.generator = p.Bytes(), p.Ulong(), p.Ulong()
 	c.aad, c.tag = p.Bytes(), p.Ulong()
-	return c, fixed, generator, p.Done()
+	return c, p.Done()
 }
 
 // beginGCM begins GCM with a parameter that read reads.
@@ -92,6 +78,11 @@ func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) begin {
 		}
 		if !c.good() {
 			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		}
+		if !decrypt {
+			if err := makeNonce(k, c.nonce, c.fixed, c.generator); err != nil {
+				return nil, err
+			}
 		}
 		g := &gcm{tag: int(c.tag / 8), decrypt: decrypt}
 		g.nonce = append(g.small[:0:len(g.small)], c.nonce...)

@@ -21,8 +21,14 @@ var cmacRows = []Mechanism{
 var aesMACRows = append(blockMACRows(ck.CKM_AES_MAC, ck.CKM_AES_MAC_GENERAL, aesKeys, 16, 32, openAES),
 	macRow(ck.CKM_AES_XCBC_MAC, aesKeys, xcbcKey, xcbcKey, beginXCBC(wholeMAC(aesBlock))),
 	macRow(ck.CKM_AES_XCBC_MAC_96, aesKeys, xcbcKey, xcbcKey, beginXCBC(wholeMAC(12))),
-	macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC),
+	freshRow(macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC)),
 )
+
+// freshRow marks a row whose parameter has a nonce.
+func freshRow(m Mechanism) Mechanism {
+	m.Fresh = true
+	return m
+}
 
 // xcbcKey is the length of the keys of XCBC in bytes: RFC 3566, 4.
 const xcbcKey = 16

@@ -34,7 +34,7 @@ const (
 var chachaRows = []Mechanism{
 	keyGen(ck.CKM_CHACHA20_KEY_GEN, ck.CKK_CHACHA20),
 	blockRow(ck.CKM_CHACHA20, chachaKeys, 8*chachaKey, 8*chachaKey, limited(beginChaCha)),
-	streamRow(ck.CKM_CHACHA20_POLY1305, chachaKeys, 8*chachaKey, 8*chachaKey, chachaPoly),
+	withMessages(streamRow(ck.CKM_CHACHA20_POLY1305, chachaKeys, 8*chachaKey, 8*chachaKey, chachaPoly), messageChaChaPoly),
 	keyGen(ck.CKM_SALSA20_KEY_GEN, ck.CKK_SALSA20),
 	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, limited(beginSalsa)),
 	keyGen(ck.CKM_POLY1305_KEY_GEN, ck.CKK_POLY1305),

@@ -24,33 +24,43 @@ func chachaPoly(decrypt bool) begin {
 			return nil, ck.CKR_KEY_SIZE_RANGE
 		}
 		a := &aead{nonce: append([]byte(nil), nonce...), aad: append([]byte(nil), aad...), decrypt: decrypt}
-		secret.Do(func() {
-			switch len(nonce) {
-			case 8:
-				a.AEAD = &firstChaChaPoly{[chachaKey]byte(k.Value)}
-			case chacha20poly1305.NonceSize:
-				a.AEAD, err = chacha20poly1305.New(k.Value)
-			default:
-				a.AEAD, err = chacha20poly1305.NewX(k.Value)
-			}
-		})
+		secret.Do(func() { a.AEAD, err = newChaChaPoly(k.Value, len(nonce)) })
 		return a, err
 	}
 }
 
-// readChaChaPoly reads the parameter. ulNonceLen is in bits, says the standard; the common callers of other modules give bytes.
-// No length in bits is one in bytes too.
+// newChaChaPoly returns the construction for nonces of a length.
+func newChaChaPoly(key []byte, nonce int) (cipher.AEAD, error) {
+	switch nonce {
+	case 8:
+		return &firstChaChaPoly{[chachaKey]byte(key)}, nil
+	case chacha20poly1305.NonceSize:
+		return chacha20poly1305.New(key)
+	}
+	return chacha20poly1305.NewX(key)
+}
+
+// readChaChaPoly reads the parameter.
 func readChaChaPoly(p *ck.Param) (nonce, aad []byte, err error) {
+	if nonce, err = readPolyNonce(p); err != nil {
+		return nil, nil, err
+	}
+	aad = p.Bytes()
+	return nonce, aad, p.Done()
+}
+
+// readPolyNonce reads pNonce and ulNonceLen, which is in bits, says the standard; the common callers of other modules give bytes.
+// No length in bits is one in bytes too.
+func readPolyNonce(p *ck.Param) ([]byte, error) {
 	addr, n := p.Ulong(), p.Ulong()
 	switch n {
 	case 64, 96, 192:
 		n /= 8
 	case 8, 12, 24:
 	default:
-		return nil, nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	nonce, aad = p.BytesAt(addr, n), p.Bytes()
-	return nonce, aad, p.Done()
+	return p.BytesAt(addr, n), nil
 }
 
 // A firstChaChaPoly is the construction before RFC 7539, with a nonce of 64 bits: draft-agl-tls-chacha20poly1305-04, 5.

@@ -29,6 +29,11 @@ type Mechanism struct {
 	// Encrypt and Decrypt begin an encryption and a decryption.
 	Encrypt func(k *Key, p *ck.Param) (Cipher, error)
 	Decrypt func(k *Key, p *ck.Param) (Cipher, error)
+	// Message prepares the encryption or decryption of messages. p is the parameter of C_MessageEncryptInit or
+	// C_MessageDecryptInit; each message has a parameter of its own. It outlives the use of k.
+	Message func(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error)
+	// Fresh says that a parameter serves for one message that is signed or verified: it has a nonce.
+	Fresh bool
 	// Sign and Verify begin a signature or MAC.
 	Sign   func(k *Key, p *ck.Param) (Signer, error)
 	Verify func(k *Key, p *ck.Param) (Verifier, error)
@@ -130,6 +135,9 @@ func (m *Mechanism) flags() ck.Flags {
 		has  bool
 		flag ck.Flags
 	}{
+		{m.Message != nil, ck.CKF_MESSAGE_ENCRYPT | ck.CKF_MESSAGE_DECRYPT | ck.CKF_MULTI_MESSAGE},
+		{m.Sign != nil, ck.CKF_MESSAGE_SIGN | ck.CKF_MULTI_MESSAGE},
+		{m.Verify != nil, ck.CKF_MESSAGE_VERIFY | ck.CKF_MULTI_MESSAGE},
 		{m.Digest != nil, ck.CKF_DIGEST},
 		{m.Encrypt != nil, ck.CKF_ENCRYPT},
 		{m.Decrypt != nil, ck.CKF_DECRYPT},

@@ -137,13 +137,14 @@ func TestNonceGeneration(t *testing.T) {
 			{int(ck.CKG_GENERATE_RANDOM), 0, nil, true},
 			{int(ck.CKG_GENERATE), 8*c.nonce - leastFree + 1, ck.CKR_MECHANISM_PARAM_INVALID, false},
 			{int(ck.CKG_GENERATE), -1, ck.CKR_MECHANISM_PARAM_INVALID, false},
-			{int(ck.CKG_GENERATE_COUNTER), 32, ck.CKR_MECHANISM_PARAM_INVALID, false},
-			{int(ck.CKG_GENERATE_COUNTER_XOR), 32, ck.CKR_MECHANISM_PARAM_INVALID, false},
+			{int(ck.CKG_GENERATE_COUNTER), 32, nil, true},
+			{int(ck.CKG_GENERATE_COUNTER), 8 * c.nonce, ck.CKR_MECHANISM_PARAM_INVALID, false},
+			{int(ck.CKG_GENERATE_COUNTER_XOR), 32, nil, false}, // the first counter is zero
 			{99, 0, ck.CKR_MECHANISM_PARAM_INVALID, false},
 		} {
-			nonce := pattern(c.nonce)
+			nonce, k := pattern(c.nonce), someKey(t)
 			p := c.params(nonce, g.fixed, g.generator)
-			wrapped, err := row.Wrap(aesKey(), &p, pattern(32))
+			wrapped, err := row.Wrap(k, &p, pattern(32))
 			if err != g.want {
 				t.Errorf("%v, generator %d, %d bits fixed: %v", c.m, g.generator, g.fixed, err)
 			}
@@ -158,11 +159,11 @@ func TestNonceGeneration(t *testing.T) {
 				continue
 			}
 			p = c.params(nonce, 99, 99)
-			if got, err := row.Unwrap(aesKey(), &p, wrapped); err != nil || !bytes.Equal(got, pattern(32)) {
+			if got, err := row.Unwrap(k, &p, wrapped); err != nil || !bytes.Equal(got, pattern(32)) {
 				t.Errorf("%v: unwraps to %x, %v", c.m, got, err)
 			}
 			p = c.params(pattern(c.nonce-1), 0, 0)
-			if _, err := row.Unwrap(aesKey(), &p, wrapped); err != ck.CKR_WRAPPED_KEY_INVALID {
+			if _, err := row.Unwrap(k, &p, wrapped); err != ck.CKR_WRAPPED_KEY_INVALID {
 				t.Errorf("%v: unwraps with another nonce: %v", c.m, err)
 			}
 		}

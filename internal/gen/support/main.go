@@ -124,14 +124,14 @@ func writeMechanisms(b *bytes.Buffer, peers []peerMechanism) {
 	}
 	have := make(map[ck.MechanismType]bool)
 	titles, line := peerHeads()
-	fmt.Fprintf(b, "\n## Mechanisms\n\nsoftcsp has %d. Key sizes are in the unit that the standard names for each mechanism.\n\n", len(mechanisms.Types()))
+	fmt.Fprintf(b, "\n## Mechanisms\n\nsoftcsp has %d. Key sizes are in the unit that the standard names for each mechanism. What signs or verifies does\nit with messages, too, and every message can come in parts.\n\n", len(mechanisms.Types()))
 	b.WriteString("| mechanism | operations | key sizes | key types |" + titles + "\n|---|---|---|---|" + line + "\n")
 	for _, t := range mechanisms.Types() {
 		have[t] = true
 		m := mechanisms.Lookup(t)
 		info := m.Info()
 		var does []string
-		for _, f := range ck.MechanismFlagNames(info.Flags) {
+		for _, f := range ck.MechanismFlagNames(info.Flags &^ (ck.CKF_MESSAGE_SIGN | ck.CKF_MESSAGE_VERIFY | ck.CKF_MULTI_MESSAGE)) {
 			does = append(does, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(f, "CKF_"), "_", " ")))
 		}
 		sizes := ""
