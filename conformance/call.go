@@ -73,6 +73,14 @@ func (h *Host) prepare(v Vars, start int, name string, words []string) (*call, e
 	return c, nil
 }
 
+// named is the words that a name stands for, where it is one.
+func (c *call) named(w string) string {
+	if text := c.v[w]; text.kind == 't' {
+		return text.text
+	}
+	return w
+}
+
 func (c *call) numbers() string {
 	var b strings.Builder
 	for _, a := range c.args {
@@ -109,10 +117,13 @@ func (c *call) word(p, next param, w string) error {
 		return c.mechanism(w)
 	case p.typ == "CK_ATTRIBUTE_PTR":
 		return c.template(w)
-	case strings.HasSuffix(w, "}"):
-		b, err := c.structure(w)
+	case strings.HasSuffix(c.named(w), "}"):
+		b, err := c.structure(c.named(w))
 		if err == nil {
 			c.arg(c.f.address(b))
+		}
+		if err == nil && counted {
+			c.arg(uint64(len(c.f.bytes(b))))
 		}
 		return err
 	case isBytes(c.v, w):

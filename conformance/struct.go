@@ -69,6 +69,13 @@ func (c *call) setField(dst []byte, f *field, val string) error {
 		}
 		return err
 	}
+	if name, content, ok := strings.Cut(val, "="); ok && isPointer(f.typ) && isBytes(c.v, content) {
+		data, err := c.t.content(c.v, content)
+		b := c.f.put(data, place{}, true)
+		binary.NativeEndian.PutUint64(dst, c.f.address(b))
+		c.keep = append(c.keep, func(uint64) { c.v.setBytes(name, c.f.bytes(b)) })
+		return err
+	}
 	if isBytes(c.v, val) && !isPointer(f.typ) && len(dst) != 8 || isBytes(c.v, val) && f.typ == "CK_BYTE" {
 		data, err := c.t.content(c.v, val)
 		if err == nil && len(data) > len(dst) {

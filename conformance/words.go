@@ -26,6 +26,7 @@ import (
 //	CKM_AES_CBC:rep:16:00                 a mechanism with a parameter of bytes
 //	CKM_AES_GCM:CK_GCM_PARAMS{pIv=hex:00,ulIvLen=1}   or of a structure
 //	CKM_AES_CBC:NULL/16                   or of a null pointer with a length
+//	CK_GCM_MESSAGE_PARAMS{pIv=iv=rep:12:00}   a structure alone; the callee may write what iv names, and it is kept as iv
 //	{CKA_CLASS=CKO_DATA,CKA_TOKEN=true,CKA_ID=hex:00,CKA_LABEL=NULL/3}   a template and its count
 //	{CKA_VALUE=?,CKA_ID=?16}              a template to be answered, kept as a.CKA_ID and a.CKA_ID.len
 //	{CKA_WRAP_TEMPLATE={CKA_TOKEN=true},CKA_ALLOWED_MECHANISMS=[CKM_AES_CBC,CKM_AES_ECB]}

@@ -638,21 +638,21 @@ func goC_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignature
 
 //export goC_VerifySignature
 func goC_VerifySignature(hSession, pData, ulDataLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifySignature", func(f *frame) error {
+	return ending(hSession, "C_VerifySignature", ck.CKF_VERIFY, func(f *frame) error {
 		return module.VerifySignature(ck.SessionHandle(hSession), inBytes(pData, ulDataLen))
 	})
 }
 
 //export goC_VerifySignatureUpdate
 func goC_VerifySignatureUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifySignatureUpdate", func(f *frame) error {
+	return ending(hSession, "C_VerifySignatureUpdate", ck.CKF_VERIFY, func(f *frame) error {
 		return module.VerifySignatureUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifySignatureFinal
 func goC_VerifySignatureFinal(hSession uintptr) uintptr {
-	return callIn(hSession, "C_VerifySignatureFinal", func(f *frame) error {
+	return ending(hSession, "C_VerifySignatureFinal", ck.CKF_VERIFY, func(f *frame) error {
 		return module.VerifySignatureFinal(ck.SessionHandle(hSession))
 	})
 }

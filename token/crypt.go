@@ -50,6 +50,16 @@ var starters = [operations]func(*operation, *mechanisms.Mechanism, *mechanisms.K
 		op.cipher, err = row.VerifyRecover(k, p)
 		return err
 	},
+	messageEncrypting: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.process = new(process)
+		op.process.cipher, err = row.Message(k, p, false)
+		return err
+	},
+	messageDecrypting: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
+		op.process = new(process)
+		op.process.cipher, err = row.Message(k, p, true)
+		return err
+	},
 }
 
 // Encrypt implements C_Encrypt, section 5.8.2.

@@ -16,6 +16,10 @@ const (
 	signRecovering
 	verifyRecovering
 	verifyingGiven // with a signature that C_VerifySignatureInit was told
+	messageEncrypting
+	messageDecrypting
+	messageSigning
+	messageVerifying
 	operations
 )
 
@@ -26,12 +30,15 @@ const allOperations = ^ck.Flags(0)
 var cancelFlags = [operations]ck.Flags{
 	ck.CKF_ENCRYPT, ck.CKF_DECRYPT, ck.CKF_SIGN, ck.CKF_VERIFY,
 	signRecovering: ck.CKF_SIGN_RECOVER, verifyRecovering: ck.CKF_VERIFY_RECOVER, verifyingGiven: ck.CKF_VERIFY,
+	messageEncrypting: ck.CKF_MESSAGE_ENCRYPT, messageDecrypting: ck.CKF_MESSAGE_DECRYPT,
+	messageSigning: ck.CKF_MESSAGE_SIGN, messageVerifying: ck.CKF_MESSAGE_VERIFY,
 }
 
 // usage is the attribute that a key needs for an operation.
 var usage = [operations]ck.AttributeType{
 	ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY,
 	signRecovering: ck.CKA_SIGN_RECOVER, verifyRecovering: ck.CKA_VERIFY_RECOVER, verifyingGiven: ck.CKA_VERIFY,
+	messageEncrypting: ck.CKA_ENCRYPT, messageDecrypting: ck.CKA_DECRYPT, messageSigning: ck.CKA_SIGN, messageVerifying: ck.CKA_VERIFY,
 }
 
 // An operation is a cryptographic operation in progress.
@@ -44,10 +51,16 @@ type operation struct {
 	checker mechanisms.Verifier
 	// signature is what C_VerifySignatureInit was told.
 	signature []byte
+	process   *process // of messages, nil otherwise
 }
 
 // end ends an operation.
-func (op *operation) end() { *op = operation{} }
+func (op *operation) end() {
+	if op.process != nil {
+		op.process.end()
+	}
+	*op = operation{}
+}
 
 // cancel ends the operations that the flags name. The session is locked.
 func (s *session) cancel(flags ck.Flags) {
@@ -109,7 +122,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	}
 	defer o.release()
 	if err := start(op, row, o.key(), &mech.Param); err != nil {
-		*op = operation{}
+		op.end()
 		return err
 	}
 	op.active, op.confirm = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE)

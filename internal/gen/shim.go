@@ -169,6 +169,7 @@ var ending = map[string]string{
 	"C_Digest": "ck.CKF_DIGEST", "C_DigestUpdate": "ck.CKF_DIGEST", "C_DigestFinal": "ck.CKF_DIGEST",
 	"C_Sign": "ck.CKF_SIGN", "C_SignUpdate": "ck.CKF_SIGN", "C_SignFinal": "ck.CKF_SIGN",
 	"C_Verify": "ck.CKF_VERIFY", "C_VerifyUpdate": "ck.CKF_VERIFY", "C_VerifyFinal": "ck.CKF_VERIFY",
+	"C_VerifySignature": "ck.CKF_VERIFY", "C_VerifySignatureUpdate": "ck.CKF_VERIFY", "C_VerifySignatureFinal": "ck.CKF_VERIFY",
 	"C_SignRecover": "ck.CKF_SIGN_RECOVER", "C_VerifyRecover": "ck.CKF_VERIFY_RECOVER",
 	"C_DigestEncryptUpdate": "ck.CKF_DIGEST|ck.CKF_ENCRYPT", "C_DecryptDigestUpdate": "ck.CKF_DIGEST|ck.CKF_DECRYPT",
 	"C_SignEncryptUpdate": "ck.CKF_SIGN|ck.CKF_ENCRYPT", "C_DecryptVerifyUpdate": "ck.CKF_VERIFY|ck.CKF_DECRYPT",

@@ -1,0 +1,208 @@
+package token
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// The message functions of PKCS#11 3.0: a process, which an Init function begins and a Final one ends, of any number of messages
+// with one mechanism and one key. What goes wrong with a message ends the message, not the process. A message in parts ends with
+// its last part.
+
+// A process is what an operation of messages has beside what other operations have.
+type process struct {
+	always bool // C_Login with CKU_CONTEXT_SPECIFIC is due before each message
+	open   bool // a message in parts is in progress
+	cipher mechanisms.MessageCipher
+
+	// Of signing and verifying:
+	key   *Object // referred to until the process ends
+	row   *mechanisms.Mechanism
+	param ck.Param // the parameter of the Init function
+	done  func(wipe bool)
+}
+
+// end forgets what the process has.
+func (p *process) end() {
+	if p.cipher != nil {
+		p.cipher.End()
+	}
+	if p.key != nil {
+		p.key.release()
+	}
+	if p.done != nil {
+		p.done(true)
+	}
+}
+
+// messageInit begins a process.
+func (m *Module) messageInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	s, err := m.lock(h)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	start := starters[kind]
+	if start == nil {
+		start = s.messageSigner(kind, key)
+	}
+	if err := s.begin(kind, mech, key, start); err != nil {
+		return err
+	}
+	if op := &s.ops[kind]; mech != nil {
+		op.process.always = op.confirm
+	}
+	return nil
+}
+
+// message finds the process of a kind and locks its session. open says whether a message in parts must be in progress: there
+// must be none, or there must be one. The caller calls unlock.
+func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *operation, error) {
+	s, err := m.lock(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	op := &s.ops[kind]
+	switch {
+	case !op.active, open && !op.process.open:
+		err = ck.CKR_OPERATION_NOT_INITIALIZED
+	case op.confirm:
+		err = ck.CKR_USER_NOT_LOGGED_IN
+	case op.process.open && !open:
+		err = ck.CKR_OPERATION_ACTIVE
+	default:
+		return s, op, nil
+	}
+	s.unlock()
+	return nil, nil, err
+}
+
+// messageFinal ends a process.
+func (m *Module) messageFinal(h ck.SessionHandle, kind int) error {
+	s, err := m.lock(h)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	op := &s.ops[kind]
+	switch {
+	case !op.active:
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	case op.process.open:
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	op.end()
+	return nil
+}
+
+// endMessage ends a message. The next needs a confirmation of its own where the key asks for that.
+func (op *operation) endMessage() {
+	if op.process.cipher != nil {
+		op.process.cipher.End()
+	}
+	op.signer, op.checker = nil, nil
+	op.process.open, op.confirm = false, op.process.always
+}
+
+// MessageEncryptInit implements C_MessageEncryptInit, section 5.9.1.
+func (m *Module) MessageEncryptInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.messageInit(h, messageEncrypting, mech, key)
+}
+
+// MessageDecryptInit implements C_MessageDecryptInit, section 5.11.1.
+func (m *Module) MessageDecryptInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.messageInit(h, messageDecrypting, mech, key)
+}
+
+// EncryptMessage implements C_EncryptMessage, section 5.9.2.
+func (m *Module) EncryptMessage(h ck.SessionHandle, p *ck.Param, aad, data []byte, out *ck.Buffer) error {
+	return m.wholeMessage(h, messageEncrypting, p, aad, data, out)
+}
+
+// DecryptMessage implements C_DecryptMessage, section 5.11.2. No plaintext is released before its tag has been found right.
+func (m *Module) DecryptMessage(h ck.SessionHandle, p *ck.Param, aad, data []byte, out *ck.Buffer) error {
+	return m.wholeMessage(h, messageDecrypting, p, aad, data, out)
+}
+
+func (m *Module) wholeMessage(h ck.SessionHandle, kind int, p *ck.Param, aad, data []byte, out *ck.Buffer) error {
+	s, op, err := m.message(h, kind, false)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	if out.Query(len(data)) {
+		return out.Fill(len(data), nil)
+	}
+	defer op.endMessage()
+	if err := op.process.cipher.Whole(p, aad, out.Data, data); err != nil {
+		return err
+	}
+	out.N = uint(len(data))
+	return nil
+}
+
+// EncryptMessageBegin implements C_EncryptMessageBegin, section 5.9.3.
+func (m *Module) EncryptMessageBegin(h ck.SessionHandle, p *ck.Param, aad []byte) error {
+	return m.beginMessage(h, messageEncrypting, p, aad)
+}
+
+// DecryptMessageBegin implements C_DecryptMessageBegin, section 5.11.3.
+func (m *Module) DecryptMessageBegin(h ck.SessionHandle, p *ck.Param, aad []byte) error {
+	return m.beginMessage(h, messageDecrypting, p, aad)
+}
+
+func (m *Module) beginMessage(h ck.SessionHandle, kind int, p *ck.Param, aad []byte) error {
+	s, op, err := m.message(h, kind, false)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	if err := op.process.cipher.Begin(p, aad); err != nil {
+		op.endMessage()
+		return err
+	}
+	op.process.open = true
+	return nil
+}
+
+// EncryptMessageNext implements C_EncryptMessageNext, section 5.9.4.
+func (m *Module) EncryptMessageNext(h ck.SessionHandle, p *ck.Param, part []byte, out *ck.Buffer, flags ck.Flags) error {
+	return m.nextOfMessage(h, messageEncrypting, p, part, out, flags)
+}
+
+// DecryptMessageNext implements C_DecryptMessageNext, section 5.11.4. The plaintext comes with the last part, when the tag has been
+// found right.
+func (m *Module) DecryptMessageNext(h ck.SessionHandle, p *ck.Param, part []byte, out *ck.Buffer, flags ck.Flags) error {
+	return m.nextOfMessage(h, messageDecrypting, p, part, out, flags)
+}
+
+func (m *Module) nextOfMessage(h ck.SessionHandle, kind int, p *ck.Param, part []byte, out *ck.Buffer, flags ck.Flags) error {
+	s, op, err := m.message(h, kind, true)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	last := flags&ck.CKF_END_OF_MESSAGE != 0
+	n := op.process.cipher.NextLen(len(part), last)
+	if out.Query(n) {
+		return out.Fill(n, nil)
+	}
+	err = op.process.cipher.Next(p, out.Data, part, last)
+	if err != nil || last {
+		op.endMessage()
+	}
+	if err == nil {
+		out.N = uint(n)
+	}
+	return err
+}
+
+// MessageEncryptFinal implements C_MessageEncryptFinal, section 5.9.5.
+func (m *Module) MessageEncryptFinal(h ck.SessionHandle) error {
+	return m.messageFinal(h, messageEncrypting)
+}
+
+// MessageDecryptFinal implements C_MessageDecryptFinal, section 5.11.5.
+func (m *Module) MessageDecryptFinal(h ck.SessionHandle) error {
+	return m.messageFinal(h, messageDecrypting)
+}

@@ -1,0 +1,184 @@
+package token
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// Messages that are signed or verified. The parameter of a message is one of the mechanism's, for that message; a message without
+// one has the parameter of the Init function. Where a parameter serves for one message only each must have its own.
+
+// messageSigner returns what prepares a process of signing or verifying with the key at h.
+func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error {
+	return func(op *operation, row *mechanisms.Mechanism, _ *mechanisms.Key, p *ck.Param) error {
+		_, o, err := s.object(h)
+		if err != nil {
+			return keyHandle(err)
+		}
+		x := &process{key: o, row: row}
+		op.process = x
+		x.param, x.done = p.Kept()
+		defer x.done(false)
+		if row.Fresh && !p.Present() {
+			return nil
+		}
+		err = op.prepare(kind, &ck.Param{})
+		if row.Fresh {
+			op.signer, op.checker = nil, nil
+		}
+		return err
+	}
+}
+
+// prepare makes what the next message is signed or verified with, unless that is there.
+func (op *operation) prepare(kind int, p *ck.Param) (err error) {
+	x := op.process
+	if !p.Present() {
+		switch {
+		case x.row.Fresh && op.active:
+			return ck.CKR_MECHANISM_PARAM_INVALID
+		case op.signer != nil || op.checker != nil:
+			return nil
+		}
+		kept := x.param
+		p = &kept
+	}
+	if kind == messageSigning {
+		op.signer, err = x.row.Sign(x.key.key(), p)
+	} else {
+		op.checker, err = x.row.Verify(x.key.key(), p)
+	}
+	return err
+}
+
+// openMessage begins a message in one part, or the first of several.
+func (m *Module) openMessage(h ck.SessionHandle, kind int, p *ck.Param) (*session, *operation, error) {
+	s, op, err := m.message(h, kind, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := op.prepare(kind, p); err != nil {
+		op.endMessage()
+		s.unlock()
+		return nil, nil, err
+	}
+	return s, op, nil
+}
+
+// MessageSignInit implements C_MessageSignInit, section 5.14.1.
+func (m *Module) MessageSignInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.messageInit(h, messageSigning, mech, key)
+}
+
+// SignMessage implements C_SignMessage, section 5.14.2.
+func (m *Module) SignMessage(h ck.SessionHandle, p *ck.Param, data []byte, out *ck.Buffer) error {
+	s, op, err := m.openMessage(h, messageSigning, p)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	return op.signMessage(data, out)
+}
+
+// signMessage adds data and signs, if there is a buffer that can hold the signature, which ends the message.
+func (op *operation) signMessage(data []byte, out *ck.Buffer) error {
+	size := op.signer.Size()
+	if out.Query(size) {
+		return out.Fill(size, nil)
+	}
+	defer op.endMessage()
+	return out.Fill(size, func(dst []byte) (int, error) {
+		if err := op.signer.Update(data); err != nil {
+			return 0, err
+		}
+		return op.signer.Sign(dst)
+	})
+}
+
+// SignMessageBegin implements C_SignMessageBegin, section 5.14.3.
+func (m *Module) SignMessageBegin(h ck.SessionHandle, p *ck.Param) error {
+	s, op, err := m.openMessage(h, messageSigning, p)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	op.process.open = true
+	return nil
+}
+
+// SignMessageNext implements C_SignMessageNext, section 5.14.4. Without a buffer more of the message follows.
+func (m *Module) SignMessageNext(h ck.SessionHandle, _ *ck.Param, part []byte, out *ck.Buffer) error {
+	s, op, err := m.message(h, messageSigning, true)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	if out != nil {
+		return op.signMessage(part, out)
+	}
+	if err := op.signer.Update(part); err != nil {
+		op.endMessage()
+		return err
+	}
+	return nil
+}
+
+// MessageSignFinal implements C_MessageSignFinal, section 5.14.5.
+func (m *Module) MessageSignFinal(h ck.SessionHandle) error { return m.messageFinal(h, messageSigning) }
+
+// MessageVerifyInit implements C_MessageVerifyInit, section 5.16.1.
+func (m *Module) MessageVerifyInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
+	return m.messageInit(h, messageVerifying, mech, key)
+}
+
+// VerifyMessage implements C_VerifyMessage, section 5.16.2.
+func (m *Module) VerifyMessage(h ck.SessionHandle, p *ck.Param, data, signature []byte) error {
+	s, op, err := m.openMessage(h, messageVerifying, p)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	return op.verifyMessage(data, signature)
+}
+
+// verifyMessage adds data and verifies, which ends the message.
+func (op *operation) verifyMessage(data, signature []byte) error {
+	defer op.endMessage()
+	if err := op.checker.Update(data); err != nil {
+		return err
+	}
+	return op.checker.Verify(signature)
+}
+
+// VerifyMessageBegin implements C_VerifyMessageBegin, section 5.16.3.
+func (m *Module) VerifyMessageBegin(h ck.SessionHandle, p *ck.Param) error {
+	s, op, err := m.openMessage(h, messageVerifying, p)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	op.process.open = true
+	return nil
+}
+
+// VerifyMessageNext implements C_VerifyMessageNext, section 5.16.4. Without a signature more of the message follows.
+func (m *Module) VerifyMessageNext(h ck.SessionHandle, _ *ck.Param, part, signature []byte) error {
+	s, op, err := m.message(h, messageVerifying, true)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	if signature != nil {
+		return op.verifyMessage(part, signature)
+	}
+	if err := op.checker.Update(part); err != nil {
+		op.endMessage()
+		return err
+	}
+	return nil
+}
+
+// MessageVerifyFinal implements C_MessageVerifyFinal, section 5.16.5.
+func (m *Module) MessageVerifyFinal(h ck.SessionHandle) error {
+	return m.messageFinal(h, messageVerifying)
+}
