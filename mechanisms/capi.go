@@ -74,15 +74,7 @@ func readOld(r *DeriveRequest, b *Base, hash uint32) *Base {
 	if target == nil {
 		return b
 	}
-	old := &OldKey{Bits: uint(len(target.Value)) * 8}
-	if target.Attr != nil {
-		old.BaseHash = target.Attr(CKA_SOFTCSP_BASE_HASH)
-		// A key without these has no base hash either, and is refused for that.
-		algid, _ := ck.Ulong(target.Attr(ck.CKA_SOFTCSP_ALGID))
-		permissions, _ := ck.Ulong(target.Attr(ck.CKA_SOFTCSP_PERMISSIONS))
-		old.ALGID, old.Permissions = uint32(algid), uint32(permissions)
-	}
-	r.Old = old
+	r.Old = OldKeyOf(target)
 	return b
 }
 

@@ -178,12 +178,9 @@ func (k *SessionKey) finish(r *DeriveRequest, n int) {
 		setOddParity(k.Value)
 	}
 	k.setSalt(h, r.Flags)
-	k.Permissions = CRYPT_ENCRYPT | CRYPT_DECRYPT | CRYPT_READ | CRYPT_WRITE | CRYPT_MAC
-	switch {
-	case k.Updated:
+	k.Permissions = permissions(r.Flags)
+	if k.Updated {
 		k.Permissions = r.Old.Permissions
-	case r.Flags&CRYPT_EXPORTABLE != 0:
-		k.Permissions |= CRYPT_EXPORT
 	}
 	k.UserProtected = r.Flags&CRYPT_USER_PROTECTED != 0
 }
@@ -230,7 +227,7 @@ const baseHashHeader = 4
 // AppendBaseHash appends what CRYPT_UPDATE_KEY must know later to change the key: the ALG_ID of the hash in little-endian
 // order, and the base hash value, which is as secret as the key. It appends nothing where the provider does not update.
 func (k *SessionKey) AppendBaseHash(b []byte) []byte {
-	if k.Provider == nil || !k.Provider.updates {
+	if k.Provider == nil || !k.Provider.updates || k.hash == nil {
 		return b
 	}
 	b = binary.LittleEndian.AppendUint32(b, k.hash.ALGID)

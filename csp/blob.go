@@ -1,0 +1,182 @@
+package csp
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// Key blobs, as Windows lays them out: all numbers in little-endian order. A BLOBHEADER is the type of the blob, its version,
+// two bytes that are reserved, and the ALG_ID of the key.
+const (
+	headerLen = 8
+	rsaPubLen = 12 // RSAPUBKEY: magic, length of the modulus in bits, public exponent
+
+	magicRSA1 = 0x31415352 // a public key
+	magicRSA2 = 0x32415352 // a private key
+)
+
+func header(kind byte, algid uint32) []byte {
+	return binary.LittleEndian.AppendUint32([]byte{kind, CUR_BLOB_VERSION, 0, 0}, algid)
+}
+
+// Export is CryptExportKey. with is the key exchange key that a SIMPLEBLOB is for, or a session key that encrypts a
+// PRIVATEKEYBLOB; nil otherwise.
+func (k *Key) Export(with *Key, kind, flags uint32) ([]byte, error) {
+	if err := k.alive(); err != nil {
+		return nil, err
+	}
+	if flags&^CRYPT_BLOB_VER3 != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	switch kind {
+	case PUBLICKEYBLOB:
+		if with != nil || k.pair == nil {
+			return nil, NTE_BAD_KEY
+		}
+		return k.exportPublic()
+	case PRIVATEKEYBLOB:
+		if k.pair == nil || k.pair.private == 0 {
+			return nil, NTE_BAD_KEY
+		}
+	case SIMPLEBLOB, PLAINTEXTKEYBLOB, OPAQUEKEYBLOB:
+		if k.pair != nil {
+			return nil, NTE_BAD_KEY
+		}
+	default:
+		return nil, NTE_BAD_TYPE
+	}
+	if k.permissions&CRYPT_EXPORT == 0 {
+		return nil, NTE_BAD_KEY_STATE
+	}
+	k.notify("export")
+	switch kind {
+	case PRIVATEKEYBLOB:
+		return k.exportPrivate(with)
+	case SIMPLEBLOB:
+		return k.exportSimple(with)
+	case OPAQUEKEYBLOB:
+		if with != nil {
+			return nil, NTE_BAD_KEY
+		}
+		return k.exportOpaque()
+	}
+	return k.exportPlain(with)
+}
+
+// exportPlain makes a PLAINTEXTKEYBLOB: the length of the key in bytes, and the key.
+func (k *Key) exportPlain(with *Key) (blob []byte, err error) {
+	if with != nil {
+		return nil, NTE_BAD_KEY
+	}
+	err = k.use(func(value []byte) error {
+		blob = binary.LittleEndian.AppendUint32(header(PLAINTEXTKEYBLOB, k.algid), uint32(len(value)))
+		blob = append(blob, value...)
+		return nil
+	})
+	return blob, err
+}
+
+// exportSimple makes a SIMPLEBLOB: the ALG_ID of the exchange key, and the key encrypted with it by PKCS #1.
+func (k *Key) exportSimple(with *Key) ([]byte, error) {
+	if with.alive() != nil || with.pair == nil || with.algid != CALG_RSA_KEYX {
+		return nil, NTE_BAD_PUBLIC_KEY
+	}
+	data := make([]byte, with.size())
+	n := 0
+	err := k.use(func(value []byte) error {
+		if n = len(value); n > len(data) {
+			return NTE_BAD_LEN
+		}
+		copy(data, value)
+		return nil
+	})
+	if err == nil {
+		_, err = with.rsaEncrypt(nil, 0, data, n)
+	}
+	if err != nil {
+		clear(data)
+		return nil, err
+	}
+	return append(binary.LittleEndian.AppendUint32(header(SIMPLEBLOB, k.algid), with.algid), data...), nil
+}
+
+// little reads a number of n bytes at least, in little-endian order, from an attribute.
+func (c *Context) little(o ck.ObjectHandle, t ck.AttributeType, n int) ([]byte, error) {
+	v, err := c.attr(o, t)
+	if err != nil {
+		return nil, err
+	}
+	v = bytes.TrimLeft(v, "\x00")
+	if len(v) > n {
+		return nil, NTE_FAIL
+	}
+	out := make([]byte, n)
+	copy(out[n-len(v):], v)
+	clear(v)
+	reverse(out)
+	return out, nil
+}
+
+// rsaHead makes a blob up to the modulus, which it ends with.
+func (k *Key) rsaHead(kind byte, magic uint32) ([]byte, error) {
+	c := k.ctx
+	e, err := c.little(k.pair.public, ck.CKA_PUBLIC_EXPONENT, 4)
+	if err != nil {
+		return nil, err
+	}
+	n, err := c.little(k.pair.public, ck.CKA_MODULUS, k.size())
+	if err != nil {
+		return nil, err
+	}
+	blob := binary.LittleEndian.AppendUint32(header(kind, k.algid), magic)
+	blob = binary.LittleEndian.AppendUint32(blob, k.bits)
+	return append(append(blob, e...), n...), nil
+}
+
+func (k *Key) exportPublic() ([]byte, error) { return k.rsaHead(PUBLICKEYBLOB, magicRSA1) }
+
+// privateParts are what follows the modulus in a PRIVATEKEYBLOB: how long each is, in halves of the modulus.
+var privateParts = []struct {
+	t      ck.AttributeType
+	halves int
+}{
+	{ck.CKA_PRIME_1, 1}, {ck.CKA_PRIME_2, 1}, {ck.CKA_EXPONENT_1, 1}, {ck.CKA_EXPONENT_2, 1}, {ck.CKA_COEFFICIENT, 1},
+	{ck.CKA_PRIVATE_EXPONENT, 2},
+}
+
+// exportPrivate makes a PRIVATEKEYBLOB. What follows its header is encrypted with a session key where there is one.
+func (k *Key) exportPrivate(with *Key) ([]byte, error) {
+	if with != nil && (with.alive() != nil || with.pair != nil) {
+		return nil, NTE_BAD_KEY
+	}
+	blob, err := k.rsaHead(PRIVATEKEYBLOB, magicRSA2)
+	if err != nil {
+		return nil, err
+	}
+	half := (k.size() + 1) / 2
+	for _, p := range privateParts {
+		n := half
+		if p.halves == 2 {
+			n = k.size()
+		}
+		v, err := k.ctx.little(k.pair.private, p.t, n)
+		if err != nil {
+			return nil, err
+		}
+		blob = append(blob, v...)
+		clear(v)
+	}
+	if with == nil {
+		return blob, nil
+	}
+	n := len(blob) - headerLen
+	blob = append(blob, make([]byte, maxBlock)...)
+	n, err = with.Encrypt(nil, true, 0, blob[headerLen:], n)
+	if err != nil {
+		clear(blob)
+		return nil, err
+	}
+	return blob[:headerLen+n], nil
+}

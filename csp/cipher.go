@@ -1,0 +1,265 @@
+package csp
+
+import (
+	"encoding/binary"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// blockMechanisms are the mechanisms of the modes, by the type of the key. None pads: padding is the same in all modes here,
+// and stands in pad.
+var blockMechanisms = map[ck.KeyType]map[uint32]ck.MechanismType{
+	ck.CKK_RC2:  {CRYPT_MODE_ECB: ck.CKM_RC2_ECB, CRYPT_MODE_CBC: ck.CKM_RC2_CBC, CRYPT_MODE_CFB: ck.CKM_SOFTCSP_RC2_CFB8},
+	ck.CKK_RC5:  {CRYPT_MODE_ECB: ck.CKM_RC5_ECB, CRYPT_MODE_CBC: ck.CKM_RC5_CBC},
+	ck.CKK_DES:  {CRYPT_MODE_ECB: ck.CKM_DES_ECB, CRYPT_MODE_CBC: ck.CKM_DES_CBC, CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	ck.CKK_DES2: {CRYPT_MODE_ECB: ck.CKM_DES3_ECB, CRYPT_MODE_CBC: ck.CKM_DES3_CBC, CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	ck.CKK_DES3: {CRYPT_MODE_ECB: ck.CKM_DES3_ECB, CRYPT_MODE_CBC: ck.CKM_DES3_CBC, CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	ck.CKK_AES:  {CRYPT_MODE_ECB: ck.CKM_AES_ECB, CRYPT_MODE_CBC: ck.CKM_AES_CBC, CRYPT_MODE_CFB: ck.CKM_AES_CFB8},
+}
+
+// RC5 has 32-bit words and 12 rounds, as RFC 2040 names it RC5-32/12.
+const (
+	rc5Word   = 4
+	rc5Rounds = 12
+)
+
+// mechanism makes the mechanism of a mode: NTE_BAD_ALGID for one that the cipher does not have.
+func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
+	m, ok := blockMechanisms[k.alg.Type][mode]
+	if !ok {
+		return nil, NTE_BAD_ALGID
+	}
+	if mode == CRYPT_MODE_ECB {
+		iv = nil
+	}
+	var param []byte
+	switch k.alg.Type {
+	case ck.CKK_RC2:
+		param = append(ck.UlongValue(uint(k.effective)), iv...)
+	case ck.CKK_RC5:
+		param = ck.AppendUlong(ck.UlongValue(rc5Word), rc5Rounds)
+		if iv != nil {
+			param = ck.AppendUlong(ck.AppendUlong(param, 1), uint(len(iv))) // an address, which follow makes iv of
+		}
+	default:
+		param = iv
+	}
+	return &ck.Mechanism{Type: m, Param: ck.NewParam(param, func(uint64, uint) []byte { return iv })}, nil
+}
+
+// run encrypts or decrypts whole blocks in place, in one call of the token. It does not touch the key's state.
+func (k *Key) run(decrypt bool, mode uint32, iv, data []byte) error {
+	if k.noCipher {
+		return NTE_BAD_KEY
+	}
+	m, err := k.mechanism(mode, iv)
+	if err != nil {
+		return err
+	}
+	c := k.ctx
+	out := ck.Into(data)
+	c.ops.Lock()
+	defer c.ops.Unlock()
+	if decrypt {
+		if err = c.module.DecryptInit(c.session, m, k.object); err == nil {
+			err = c.module.Decrypt(c.session, data, &out)
+		}
+	} else if err = c.module.EncryptInit(c.session, m, k.object); err == nil {
+		err = c.module.Encrypt(c.session, data, &out)
+	}
+	return translated(err)
+}
+
+// rewind puts the feedback back to the IV, and the key stream to its beginning. The key is locked.
+func (k *Key) rewind() {
+	k.chain = k.iv
+	k.position = 0
+	k.endStream()
+}
+
+// endStream closes the session of a key stream. The key is locked.
+func (k *Key) endStream() {
+	if k.stream != 0 {
+		k.ctx.module.CloseSession(k.stream) //nolint:errcheck // the context may be closed
+		k.stream = 0
+	}
+}
+
+// Encrypt is CryptEncrypt. The first n bytes of buf are encrypted in place; with final they are padded. It returns the length
+// of the ciphertext, and where buf is shorter ERROR_MORE_DATA, with buf and key as they were. A nil buf asks for the length.
+// h, if it is not nil, hashes the plaintext.
+func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int, error) {
+	if err := k.alive(); err != nil {
+		return n, err
+	}
+	if k.pair != nil {
+		return k.rsaEncrypt(h, flags, buf, n)
+	}
+	if flags != 0 {
+		return n, NTE_BAD_FLAGS
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.decryptOnly || k.noCipher {
+		return n, NTE_BAD_KEY
+	}
+	need := n
+	if b := k.block(); b != 0 {
+		if !final && n%b != 0 {
+			return n, NTE_BAD_DATA
+		}
+		if final {
+			need = n/b*b + b
+		}
+	}
+	if buf == nil {
+		return need, nil
+	}
+	if need > len(buf) {
+		return need, ERROR_MORE_DATA
+	}
+	if _, ok := blockMechanisms[k.alg.Type][k.mode]; !ok && k.block() != 0 {
+		return n, NTE_BAD_ALGID
+	}
+	if h != nil {
+		if err := h.HashData(buf[:n], 0); err != nil {
+			return n, err
+		}
+	}
+	for i := n; i < need; i++ {
+		buf[i] = byte(need - n)
+	}
+	k.notify("encrypt")
+	return k.settle(need, final, k.crypt(false, buf[:need]))
+}
+
+// settle ends a call: with final the key is as it was at first.
+func (k *Key) settle(n int, final bool, err error) (int, error) {
+	if final {
+		k.rewind()
+	}
+	return n, err
+}
+
+// Decrypt is CryptDecrypt: data is decrypted in place, and with final its padding is checked and taken off. It returns the
+// length of the plaintext. h, if it is not nil, hashes the plaintext.
+func (k *Key) Decrypt(h *Hash, final bool, flags uint32, data []byte) (int, error) {
+	n := len(data)
+	if err := k.alive(); err != nil {
+		return n, err
+	}
+	if k.pair != nil {
+		return k.rsaDecrypt(h, flags, data)
+	}
+	if flags != 0 {
+		return n, NTE_BAD_FLAGS
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b := k.block()
+	switch {
+	case k.noCipher:
+		return n, NTE_BAD_KEY
+	case b != 0 && (n%b != 0 || final && n == 0):
+		return n, NTE_BAD_DATA
+	}
+	k.notify("decrypt")
+	if err := k.crypt(true, data); err != nil {
+		return k.settle(n, final, err)
+	}
+	if final && b != 0 {
+		pad, ok := padding(data[n-b:])
+		if !ok {
+			return k.settle(n, final, NTE_BAD_DATA)
+		}
+		n -= pad
+	}
+	if h != nil {
+		if err := h.HashData(data[:n], 0); err != nil {
+			return k.settle(n, final, err)
+		}
+	}
+	return k.settle(n, final, nil)
+}
+
+// padding reads the padding of a last block.
+func padding(last []byte) (n int, ok bool) {
+	n = int(last[len(last)-1])
+	if n == 0 || n > len(last) {
+		return 0, false
+	}
+	bad := byte(0)
+	for _, p := range last[len(last)-n:] {
+		bad |= p ^ byte(n)
+	}
+	return n, bad == 0
+}
+
+// crypt encrypts or decrypts data in place and moves the feedback on. The key is locked.
+func (k *Key) crypt(decrypt bool, data []byte) error {
+	b := k.block()
+	if b == 0 {
+		return k.streamed(data)
+	}
+	if len(data) == 0 {
+		return nil
+	}
+	var last [maxBlock]byte
+	if decrypt {
+		copy(last[:], data[len(data)-b:])
+	}
+	if err := k.run(decrypt, k.mode, k.chain[:b], data); err != nil {
+		return err
+	}
+	if !decrypt {
+		copy(last[:], data[len(data)-b:])
+	}
+	if k.mode != CRYPT_MODE_ECB {
+		k.chain = last
+	}
+	return nil
+}
+
+// streamed encrypts data with the key stream of RC4, from where it has come to. The key has a session of its own for it.
+func (k *Key) streamed(data []byte) error {
+	c := k.ctx
+	if k.stream == 0 {
+		s, err := c.module.OpenSession(c.home.slot, ck.CKF_SERIAL_SESSION)
+		if err != nil {
+			return translated(err)
+		}
+		k.stream = s
+		if err := c.module.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_RC4}, k.object); err != nil {
+			k.endStream()
+			return translated(err)
+		}
+		if err := k.skip(); err != nil {
+			k.endStream()
+			return translated(err)
+		}
+	}
+	out := ck.Into(data)
+	if err := c.module.EncryptUpdate(k.stream, data, &out); err != nil {
+		k.endStream()
+		return translated(err)
+	}
+	k.position += uint64(len(data))
+	return nil
+}
+
+// skip runs a new key stream to where the key has come: that of a key that was duplicated.
+func (k *Key) skip() error {
+	var space [4096]byte
+	for left := k.position; left > 0; {
+		n := min(left, uint64(len(space)))
+		out := ck.Into(space[:n])
+		if err := k.ctx.module.EncryptUpdate(k.stream, space[:n], &out); err != nil {
+			return err
+		}
+		left -= n
+	}
+	clear(space[:])
+	return nil
+}
+
+func dword(u uint32) []byte { return binary.LittleEndian.AppendUint32(nil, u) }

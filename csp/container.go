@@ -1,0 +1,152 @@
+package csp
+
+import (
+	"crypto/sha256"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// containerMark is the CKA_APPLICATION of the data object that a container is known by.
+const containerMark = "softcsp CryptoAPI container"
+
+var (
+	yes = ck.BoolValue(true)
+	no  = ck.BoolValue(false)
+)
+
+func attribute(t ck.AttributeType, v []byte) ck.Attribute { return ck.Attribute{Type: t, Value: v} }
+
+func number(t ck.AttributeType, u uint) ck.Attribute { return attribute(t, ck.UlongValue(u)) }
+
+// mark is the template of a container's data object; without a name, of any container's.
+func mark(name string) []ck.Attribute {
+	t := []ck.Attribute{
+		number(ck.CKA_CLASS, uint(ck.CKO_DATA)), attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_PRIVATE, no),
+		attribute(ck.CKA_APPLICATION, []byte(containerMark)),
+	}
+	if name != "" {
+		t = append(t, attribute(ck.CKA_LABEL, []byte(name)))
+	}
+	return t
+}
+
+// pairID is the CKA_ID of a container's key pair.
+func pairID(name string, spec uint32) []byte {
+	sum := sha256.Sum256([]byte(name))
+	return append(sum[:16:16], byte(spec))
+}
+
+// find returns the objects that have all of the template.
+func (c *Context) find(template []ck.Attribute) ([]ck.ObjectHandle, error) {
+	c.ops.Lock()
+	defer c.ops.Unlock()
+	if err := c.module.FindObjectsInit(c.session, template); err != nil {
+		return nil, translated(err)
+	}
+	defer c.module.FindObjectsFinal(c.session) //nolint:errcheck // it was begun
+	var all []ck.ObjectHandle
+	for page := make([]ck.ObjectHandle, 64); ; {
+		n, err := c.module.FindObjects(c.session, page)
+		if err != nil {
+			return nil, translated(err)
+		}
+		if n == 0 {
+			return all, nil
+		}
+		all = append(all, page[:n]...)
+	}
+}
+
+// openContainer does what the flags say with the container of the context's name.
+func (c *Context) openContainer() error {
+	there, err := c.find(mark(c.name))
+	if err != nil {
+		return err
+	}
+	switch {
+	case c.flags&CRYPT_DELETEKEYSET != 0:
+		if len(there) == 0 {
+			return NTE_BAD_KEYSET
+		}
+		return c.deleteContainer(there)
+	case c.flags&CRYPT_NEWKEYSET == 0:
+		if len(there) == 0 {
+			return NTE_BAD_KEYSET
+		}
+		return nil
+	case len(there) != 0:
+		return NTE_EXISTS
+	}
+	err = c.makeContainer()
+	if err == NTE_SILENT_CONTEXT {
+		c.pending, err = true, nil // until CryptSetProvParam gives the PIN
+	}
+	return err
+}
+
+// makeContainer makes the container's data object.
+func (c *Context) makeContainer() error {
+	if err := c.login(); err != nil {
+		return err
+	}
+	if _, err := c.module.CreateObject(c.session, mark(c.name)); err != nil {
+		return translated(err)
+	}
+	c.mu.Lock()
+	c.pending = false
+	c.mu.Unlock()
+	return nil
+}
+
+// deleteContainer destroys the container's key pairs, and then itself.
+func (c *Context) deleteContainer(marks []ck.ObjectHandle) error {
+	if err := c.login(); err != nil {
+		return err
+	}
+	var all []ck.ObjectHandle
+	for _, spec := range [...]uint32{AT_KEYEXCHANGE, AT_SIGNATURE} {
+		pair, err := c.find([]ck.Attribute{attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_ID, pairID(c.name, spec))})
+		if err != nil {
+			return err
+		}
+		all = append(all, pair...)
+	}
+	for _, o := range append(all, marks...) {
+		if err := c.module.DestroyObject(c.session, o); err != nil {
+			return translated(err)
+		}
+	}
+	return nil
+}
+
+// containers lists the names of the containers.
+func (c *Context) containers() ([]string, error) {
+	marks, err := c.find(mark(""))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, o := range marks {
+		name, err := c.attr(o, ck.CKA_LABEL)
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// attr reads an attribute of an object.
+func (c *Context) attr(o ck.ObjectHandle, t ck.AttributeType) ([]byte, error) {
+	rows := []ck.AttributeBuffer{{Type: t}}
+	if err := c.module.GetAttributeValue(c.session, o, rows); err != nil {
+		return nil, translated(err)
+	}
+	rows[0].Buffer = ck.Into(make([]byte, rows[0].N))
+	if err := c.module.GetAttributeValue(c.session, o, rows); err != nil {
+		return nil, translated(err)
+	}
+	return rows[0].Data[:rows[0].N], nil
+}

@@ -1,0 +1,222 @@
+package csp
+
+import (
+	"bytes"
+	"os/user"
+	"sync"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/token"
+)
+
+// A Context is what CryptAcquireContext makes: a provider, and the container whose key pairs it works with.
+type Context struct {
+	system   *System
+	provider *provider
+	home     *home
+	module   *token.Module
+	session  ck.SessionHandle
+	flags    uint32
+	name     string // of the container, "" of a verify context
+
+	// ops serialises what takes two calls of the token: beginning an operation, and doing it.
+	ops sync.Mutex
+
+	mu      sync.Mutex
+	refs    int
+	pin     []byte
+	pending bool // the container is made when there is a PIN
+	pairs   [3]*Key
+	algs    int // how far PP_ENUMALGS has come
+	names   []string
+
+	closed atomic.Bool
+	self   Handle
+}
+
+// maxContainer is the longest name of a container: MAX_PATH.
+const maxContainer = 260
+
+// AcquireContext is CryptAcquireContext. container "" is the default container, named like the user, or, with
+// CRYPT_VERIFYCONTEXT, none; provider "" is the default provider of the type. With CRYPT_DELETEKEYSET the Context is nil.
+//
+// CRYPT_MACHINE_KEYSET is accepted and means nothing: who may use a container is decided by who may use its token.
+func (s *System) AcquireContext(container, provider string, typ, flags uint32) (*Context, error) {
+	p, err := s.choose(provider, typ)
+	if err != nil {
+		return nil, err
+	}
+	const known = CRYPT_NEWKEYSET | CRYPT_DELETEKEYSET | CRYPT_MACHINE_KEYSET | CRYPT_SILENT | CRYPT_DEFAULT_CONTAINER_OPTN | CRYPT_VERIFYCONTEXT
+	switch {
+	case flags&^known != 0, flags&CRYPT_VERIFYCONTEXT != 0 && flags&CRYPT_VERIFYCONTEXT != CRYPT_VERIFYCONTEXT,
+		flags&CRYPT_VERIFYCONTEXT != 0 && (container != "" || flags&CRYPT_DELETEKEYSET != 0),
+		flags&CRYPT_NEWKEYSET != 0 && flags&CRYPT_DELETEKEYSET != 0:
+		return nil, NTE_BAD_FLAGS
+	case len(container) > maxContainer:
+		return nil, NTE_BAD_KEYSET_PARAM
+	}
+	c := &Context{system: s, provider: p, flags: flags, refs: 1}
+	if flags&CRYPT_VERIFYCONTEXT != 0 {
+		c.home, err = s.scratch()
+	} else {
+		c.home, err = s.tokenHome()
+		if c.name = container; container == "" {
+			c.name = userName()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	if c.name != "" {
+		err = c.openContainer()
+	}
+	if err != nil || flags&CRYPT_DELETEKEYSET != 0 {
+		c.end()
+		return nil, err
+	}
+	return c, nil
+}
+
+// userName names the default container.
+func userName() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "default"
+}
+
+// open opens the session with the token.
+func (c *Context) open() error {
+	c.module = c.home.module
+	session, err := c.module.OpenSession(c.home.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	c.session = session
+	return translated(err)
+}
+
+// verify reports whether the context is one without a container.
+func (c *Context) verify() bool { return c.name == "" }
+
+// login logs in to the token of the container with the PIN that there is: NTE_SILENT_CONTEXT without any.
+func (c *Context) login() error {
+	if c.verify() {
+		return nil
+	}
+	c.mu.Lock()
+	pin := c.pin
+	c.mu.Unlock()
+	if pin == nil {
+		pin = c.home.pin
+	}
+	if pin == nil {
+		if text := c.system.getenv("SOFTCSP_PIN"); text != "" {
+			pin = []byte(text)
+			defer clear(pin)
+		}
+	}
+	if pin == nil {
+		if info, err := c.module.GetSessionInfo(c.session); err == nil && info.State == ck.CKS_RW_USER_FUNCTIONS {
+			return nil // another context has logged in
+		}
+		return NTE_SILENT_CONTEXT
+	}
+	err := c.module.Login(c.session, ck.CKU_USER, pin)
+	if ck.Code(err) == ck.CKR_USER_ALREADY_LOGGED_IN {
+		return nil
+	}
+	return translated(err)
+}
+
+// setPIN is PP_KEYEXCHANGE_PIN and PP_SIGNATURE_PIN. There is one PIN for both. nil forgets it.
+func (c *Context) setPIN(pin []byte) error {
+	if c.verify() {
+		return NTE_BAD_TYPE
+	}
+	c.mu.Lock()
+	clear(c.pin)
+	c.pin = bytes.Clone(pin)
+	pending := c.pending
+	c.mu.Unlock()
+	if pin == nil {
+		return nil
+	}
+	if err := c.login(); err != nil {
+		c.mu.Lock()
+		c.pin = nil
+		c.mu.Unlock()
+		return err
+	}
+	if pending {
+		return c.makeContainer()
+	}
+	return nil
+}
+
+// AddRef is CryptContextAddRef.
+func (c *Context) AddRef() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.refs == 0 {
+		return ERROR_INVALID_PARAMETER
+	}
+	c.refs++
+	return nil
+}
+
+// Release is CryptReleaseContext. The last Release ends all keys and hash objects of the context. flags other than 0 are
+// NTE_BAD_FLAGS, and the context is released all the same, as on Windows.
+func (c *Context) Release(flags uint32) error {
+	c.mu.Lock()
+	if c.refs == 0 {
+		c.mu.Unlock()
+		return ERROR_INVALID_PARAMETER
+	}
+	c.refs--
+	last := c.refs == 0
+	c.mu.Unlock()
+	if last {
+		c.end()
+	}
+	if flags != 0 {
+		return NTE_BAD_FLAGS
+	}
+	return nil
+}
+
+// end closes the session, and with it ends the keys that live in it.
+func (c *Context) end() {
+	if c.closed.Swap(true) {
+		return
+	}
+	c.mu.Lock()
+	clear(c.pin)
+	c.pin = nil
+	c.mu.Unlock()
+	c.module.CloseSession(c.session) //nolint:errcheck // the System may be closed
+}
+
+// alive is what every function begins with: NTE_BAD_UID for no context, or one that was released.
+func (c *Context) alive() error {
+	if c == nil || c.closed.Load() {
+		return NTE_BAD_UID
+	}
+	return nil
+}
+
+// GenRandom is CryptGenRandom.
+func (c *Context) GenRandom(out []byte) error {
+	if err := c.alive(); err != nil {
+		return err
+	}
+	return translated(c.module.GenerateRandom(c.session, out))
+}
+
+// algorithm finds a cipher of the provider.
+func (c *Context) algorithm(algid uint32) (*mechanisms.Algorithm, error) {
+	a, err := c.provider.Algorithm(algid)
+	return a, translated(err)
+}

@@ -1,0 +1,315 @@
+package csp
+
+import (
+	"hash"
+	"sync"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A Hash is a hash object. It may be used by several threads at once.
+type Hash struct {
+	ctx   *Context
+	algid uint32
+	self  Handle
+
+	mu       sync.Mutex
+	row      *mechanisms.Hash // nil for CALG_HMAC before HP_HMAC_INFO, and for CALG_MAC
+	state    hash.Hash
+	finished bool
+	size     int
+	value    [64]byte // of a finished one
+	key      *Key     // of CALG_MAC and CALG_HMAC
+	mac      *macState
+	pads     *pads // of CALG_HMAC
+}
+
+// A pads is what HMAC objects that were duplicated from each other keep of their key. The last one wipes it.
+type pads struct {
+	users atomic.Int32
+	wipe  func()
+}
+
+func (p *pads) letGo() {
+	if p != nil && p.users.Add(-1) == 0 {
+		p.wipe()
+	}
+}
+
+// CreateHash is CryptCreateHash. key is that of CALG_MAC and CALG_HMAC, nil otherwise.
+func (c *Context) CreateHash(algid uint32, key *Key, flags uint32) (*Hash, error) {
+	if err := c.alive(); err != nil {
+		return nil, err
+	}
+	if !c.provider.offers(algid) || algid != CALG_HMAC && algid != CALG_MAC && mechanisms.HashByALGID(algid) == nil {
+		return nil, NTE_BAD_ALGID
+	}
+	if flags != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	h := &Hash{ctx: c, algid: algid}
+	switch algid {
+	case CALG_HMAC, CALG_MAC:
+		if key == nil || key.pair != nil {
+			return nil, NTE_BAD_KEY
+		}
+		if algid == CALG_MAC {
+			mac, err := key.newMAC()
+			if err != nil {
+				return nil, err
+			}
+			h.mac, h.size = mac, key.block()
+		}
+		if !key.hold() {
+			return nil, NTE_BAD_KEY
+		}
+		h.key = key
+	default:
+		h.row = mechanisms.HashByALGID(algid)
+		h.state, h.size = h.row.New(), h.row.Size
+	}
+	return h, nil
+}
+
+// Destroy is CryptDestroyHash.
+func (h *Hash) Destroy() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.state != nil {
+		erase(h.state)
+		h.state = nil
+	}
+	h.pads.letGo()
+	h.pads = nil
+	if h.mac != nil {
+		*h.mac = macState{}
+	}
+	if h.key != nil {
+		h.key.letGo()
+		h.key = nil
+	}
+	clear(h.value[:])
+	h.finished = true
+	return nil
+}
+
+// zeros are as long as the longest block of a hash.
+var zeros [256]byte
+
+// erase overwrites the bytes of input that a hash holds back, a password perhaps.
+func erase(h hash.Hash) {
+	h.Reset()
+	n := h.BlockSize()
+	h.Write(zeros[:n-1])
+	h.Write(zeros[:1])
+	h.Reset()
+}
+
+// alive is nil as long as the context of the hash object is open.
+func (h *Hash) alive() error {
+	if h == nil || h.ctx.closed.Load() {
+		return NTE_BAD_HASH
+	}
+	return nil
+}
+
+// HashData is CryptHashData.
+func (h *Hash) HashData(data []byte, flags uint32) error {
+	if err := h.alive(); err != nil {
+		return err
+	}
+	if flags&^CRYPT_USERDATA != 0 {
+		return NTE_BAD_FLAGS
+	}
+	if h.algid == CALG_SSL3_SHAMD5 {
+		return NTE_BAD_ALGID // its value is set: HP_HASHVAL
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.write(data)
+}
+
+// write adds data. The hash is locked.
+func (h *Hash) write(data []byte) error {
+	switch {
+	case h.finished:
+		return NTE_BAD_HASH_STATE
+	case h.mac != nil:
+		return h.mac.write(h.key, data)
+	case h.state == nil:
+		return NTE_BAD_HASH_STATE
+	}
+	secret.Do(func() { h.state.Write(data) })
+	return nil
+}
+
+// finish computes the value. The hash is locked.
+func (h *Hash) finish() error {
+	switch {
+	case h.finished:
+		return nil
+	case h.mac != nil:
+		if err := h.mac.finish(h.key, h.value[:h.size]); err != nil {
+			return err
+		}
+	case h.state == nil:
+		return NTE_BAD_HASH_STATE
+	default:
+		secret.Do(func() { h.state.Sum(h.value[:0]) })
+	}
+	h.finished = true
+	return nil
+}
+
+// HashSessionKey is CryptHashSessionKey: the value of a key, its last byte first, or, with CRYPT_LITTLE_ENDIAN, its first.
+func (h *Hash) HashSessionKey(key *Key, flags uint32) error {
+	if err := h.alive(); err != nil {
+		return err
+	}
+	if key.alive() != nil || key.pair != nil {
+		return NTE_BAD_KEY
+	}
+	if flags&^CRYPT_LITTLE_ENDIAN != 0 {
+		return NTE_BAD_FLAGS
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.finished {
+		return NTE_BAD_HASH_STATE
+	}
+	return key.use(func(value []byte) error {
+		v := append([]byte(nil), value...)
+		defer clear(v)
+		if flags&CRYPT_LITTLE_ENDIAN == 0 {
+			reverse(v)
+		}
+		return h.write(v)
+	})
+}
+
+// Duplicate is CryptDuplicateHash.
+func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
+	if err := h.alive(); err != nil {
+		return nil, err
+	}
+	if flags != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d := &Hash{ctx: h.ctx, algid: h.algid, row: h.row, finished: h.finished, size: h.size, value: h.value}
+	if h.state != nil {
+		state, err := mechanisms.CloneHash(h.state)
+		if err != nil {
+			return nil, translated(err)
+		}
+		d.state = state
+	}
+	if h.mac != nil {
+		mac := *h.mac
+		d.mac = &mac
+	}
+	if h.pads != nil {
+		h.pads.users.Add(1)
+		d.pads = h.pads
+	}
+	if h.key != nil && h.key.hold() {
+		d.key = h.key
+	}
+	return d, nil
+}
+
+// Value is CryptGetHashParam with HP_HASHVAL: it finishes the hash object.
+func (h *Hash) Value() ([]byte, error) {
+	if err := h.alive(); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.finish(); err != nil {
+		return nil, err
+	}
+	return append([]byte(nil), h.value[:h.size]...), nil
+}
+
+// Size is CryptGetHashParam with HP_HASHSIZE: the length of the value in bytes, 0 for an HMAC that does not know its hash.
+func (h *Hash) Size() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.size
+}
+
+// ALGID is CryptGetHashParam with HP_ALGID.
+func (h *Hash) ALGID() uint32 { return h.algid }
+
+// SetValue is CryptSetHashParam with HP_HASHVAL: it sets the value and finishes the hash object. value is as long as Size.
+func (h *Hash) SetValue(value []byte) error {
+	if err := h.alive(); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(value) != h.size || h.size == 0 {
+		return ERROR_INVALID_PARAMETER
+	}
+	copy(h.value[:], value)
+	h.finished = true
+	return nil
+}
+
+// HMACInfo is an HMAC_INFO: the hash, and what the key is xored into before the data and before the inner hash value; empty
+// strings are 64 bytes of 0x36 and of 0x5c.
+type HMACInfo struct {
+	HashAlgid    uint32
+	Inner, Outer []byte
+}
+
+// SetHMACInfo is CryptSetHashParam with HP_HMAC_INFO.
+func (h *Hash) SetHMACInfo(info HMACInfo) error {
+	if err := h.alive(); err != nil {
+		return err
+	}
+	if h.algid != CALG_HMAC {
+		return NTE_BAD_TYPE
+	}
+	inner := mechanisms.HashByALGID(info.HashAlgid)
+	if inner == nil || !h.ctx.provider.offers(info.HashAlgid) || info.HashAlgid == CALG_SSL3_SHAMD5 {
+		return NTE_BAD_ALGID
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.finished {
+		return NTE_BAD_HASH_STATE
+	}
+	return h.key.use(func(value []byte) error {
+		h.pads.letGo()
+		h.pads = new(pads)
+		h.pads.users.Store(1)
+		h.row, h.pads.wipe = mechanisms.PaddedHMAC(inner, value, info.Inner, info.Outer)
+		secret.Do(func() { h.state = h.row.New() })
+		h.size = h.row.Size
+		return nil
+	})
+}
+
+// digest finishes the hash object for CryptDeriveKey and CryptSignHash: which hash it is, and its value, which lies in it.
+// The hash is locked.
+func (h *Hash) digest() (*mechanisms.Hash, []byte, error) {
+	if err := h.finish(); err != nil {
+		return nil, nil, err
+	}
+	row := h.row
+	if h.mac != nil {
+		row = mechanisms.MACHash(h.size)
+	}
+	return row, h.value[:h.size], nil
+}
+
+// reverse turns bytes around.
+func reverse(b []byte) {
+	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
+		b[i], b[j] = b[j], b[i]
+	}
+}

@@ -1,0 +1,279 @@
+package csp
+
+import (
+	"encoding/binary"
+	"math/big"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// Import is CryptImportKey. with decrypts a SIMPLEBLOB or an encrypted PRIVATEKEYBLOB; nil is, for a SIMPLEBLOB, the
+// container's own key exchange pair. A private key becomes the container's pair of its kind.
+func (c *Context) Import(blob []byte, with *Key, flags uint32) (*Key, error) {
+	if err := c.alive(); err != nil {
+		return nil, err
+	}
+	if flags&0xffff&^(CRYPT_EXPORTABLE|CRYPT_USER_PROTECTED|CRYPT_NO_SALT|CRYPT_OAEP|CRYPT_IPSEC_HMAC_KEY) != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	if len(blob) < headerLen {
+		return nil, NTE_BAD_DATA
+	}
+	if blob[1] != CUR_BLOB_VERSION {
+		return nil, NTE_BAD_VER
+	}
+	algid, rest := binary.LittleEndian.Uint32(blob[4:]), blob[headerLen:]
+	switch blob[0] {
+	case PUBLICKEYBLOB:
+		return c.importPublic(algid, rest, flags)
+	case PRIVATEKEYBLOB:
+		return c.importPrivate(algid, rest, with, flags)
+	case SIMPLEBLOB:
+		return c.importSimple(algid, rest, with, flags)
+	case PLAINTEXTKEYBLOB:
+		return c.importPlain(algid, rest, flags)
+	case OPAQUEKEYBLOB:
+		return c.importOpaque(algid, rest)
+	}
+	return nil, NTE_BAD_TYPE
+}
+
+// importPlain reads a PLAINTEXTKEYBLOB. A key for HMAC (CRYPT_IPSEC_HMAC_KEY) may have any length.
+func (c *Context) importPlain(algid uint32, rest []byte, flags uint32) (*Key, error) {
+	if len(rest) < 4 || uint64(len(rest)-4) < uint64(binary.LittleEndian.Uint32(rest)) {
+		return nil, NTE_BAD_DATA
+	}
+	value := rest[4 : 4+binary.LittleEndian.Uint32(rest)]
+	if flags&CRYPT_IPSEC_HMAC_KEY != 0 {
+		if algid != CALG_RC2 || len(value) == 0 {
+			return nil, NTE_BAD_DATA
+		}
+		a := &mechanisms.Algorithm{ALGID: algid, Type: ck.CKK_GENERIC_SECRET, BlockBits: 64, Mode: CRYPT_MODE_CBC}
+		k, err := c.imported(a, value, uint32(len(value))*8, flags)
+		if err == nil {
+			k.noCipher = true
+		}
+		return k, err
+	}
+	a, err := c.algorithm(algid)
+	if err != nil {
+		return nil, err
+	}
+	if bits, err := a.KeyBits(uint(len(value)) * 8); err != nil || bits != uint(len(value))*8 {
+		return nil, NTE_BAD_DATA
+	}
+	return c.imported(a, value, c.importedBits(a, value), flags)
+}
+
+// importedBits are the effective bits of a key that was imported: all, but 40 of an RC2 key in the Base provider.
+func (c *Context) importedBits(a *mechanisms.Algorithm, value []byte) uint32 {
+	if a.ALGID == CALG_RC2 && c.isBase() {
+		return 40
+	}
+	return uint32(len(value)) * 8
+}
+
+// imported makes a session key of a value.
+func (c *Context) imported(a *mechanisms.Algorithm, value []byte, effective, flags uint32) (*Key, error) {
+	i := mechanisms.ImportedKey{
+		Provider: c.provider.Provider, Algorithm: a, Value: value, EffectiveBits: uint(effective),
+		Flags: flags & (CRYPT_EXPORTABLE | CRYPT_NO_SALT),
+	}
+	var object ck.ObjectHandle
+	k, err := c.derived(&object, func(d *mechanisms.Derived) error { return d.ImportSessionKey(&i) })
+	if err != nil {
+		return nil, err
+	}
+	k.protect(flags)
+	return k, nil
+}
+
+// importSimple reads a SIMPLEBLOB. Its key may be longer than the provider makes them: such a key decrypts only.
+func (c *Context) importSimple(algid uint32, rest []byte, with *Key, flags uint32) (*Key, error) {
+	if with == nil {
+		own, err := c.UserKey(AT_KEYEXCHANGE)
+		if err != nil {
+			return nil, err
+		}
+		defer own.Destroy() //nolint:errcheck // it is there
+		with = own
+	}
+	if with.alive() != nil || with.pair == nil || with.pair.private == 0 || with.algid != CALG_RSA_KEYX {
+		return nil, NTE_BAD_PUBLIC_KEY
+	}
+	if len(rest) < 4+with.size() {
+		return nil, NTE_BAD_DATA
+	}
+	if binary.LittleEndian.Uint32(rest) != CALG_RSA_KEYX {
+		return nil, NTE_BAD_ALGID
+	}
+	a, err := c.algorithm(algid)
+	if err != nil {
+		return nil, err
+	}
+	m, _, err := rsaMechanism(flags & CRYPT_OAEP)
+	if err != nil {
+		return nil, err
+	}
+	value, err := with.privately(m, rest[4:4+with.size()])
+	if err != nil {
+		return nil, err
+	}
+	defer clear(value)
+	n := uint(len(value)) * 8
+	long := algid == CALG_RC2 && n > a.Max
+	if bits, err := a.KeyBits(n); !long && (err != nil || bits != n || n == 0) {
+		return nil, NTE_BAD_DATA
+	}
+	k, err := c.imported(a, value, c.importedBits(a, value), flags)
+	if err == nil {
+		k.decryptOnly = long
+	}
+	return k, err
+}
+
+// An rsaBlob is what stands in a blob of an RSA key before its numbers.
+type rsaBlob struct {
+	bits     uint32
+	exponent []byte
+	rest     []byte
+}
+
+// readRSA reads an RSAPUBKEY.
+func readRSA(b []byte, magic uint32) (rsaBlob, error) {
+	if len(b) < rsaPubLen || binary.LittleEndian.Uint32(b) != magic {
+		return rsaBlob{}, NTE_BAD_DATA
+	}
+	r := rsaBlob{binary.LittleEndian.Uint32(b[4:]), bigEndian(b[8:12]), b[rsaPubLen:]}
+	if r.bits == 0 || r.bits > 16384 || r.bits%8 != 0 || uint32(len(r.rest)) < r.bits/8 {
+		return rsaBlob{}, NTE_BAD_DATA
+	}
+	return r, nil
+}
+
+// bigEndian turns a number around, and leaves its leading zeros out.
+func bigEndian(little []byte) []byte {
+	b := append([]byte(nil), little...)
+	reverse(b)
+	for len(b) > 1 && b[0] == 0 {
+		b = b[1:]
+	}
+	return b
+}
+
+// importPublic reads a PUBLICKEYBLOB.
+func (c *Context) importPublic(algid uint32, rest []byte, flags uint32) (*Key, error) {
+	spec := keySpec(algid)
+	if algid != CALG_RSA_KEYX && algid != CALG_RSA_SIGN {
+		return nil, NTE_BAD_ALGID
+	}
+	r, err := readRSA(rest, magicRSA1)
+	if err != nil {
+		return nil, err
+	}
+	template := []ck.Attribute{
+		number(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), number(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attribute(ck.CKA_PRIVATE, no),
+		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:r.bits/8])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
+	}
+	o, err := c.module.CreateObject(c.session, template)
+	if err != nil {
+		return nil, translated(err)
+	}
+	return c.pairKey(&pair{public: o, spec: spec}, algid, r.bits, flags&CRYPT_EXPORTABLE != 0), nil
+}
+
+// importPrivate reads a PRIVATEKEYBLOB. The private exponent may be cut off: it follows from the rest.
+func (c *Context) importPrivate(algid uint32, rest []byte, with *Key, flags uint32) (*Key, error) {
+	if algid != CALG_RSA_KEYX && algid != CALG_RSA_SIGN {
+		return nil, NTE_BAD_ALGID
+	}
+	if with != nil {
+		plain, err := with.opened(rest)
+		if err != nil {
+			return nil, err
+		}
+		defer clear(plain)
+		rest = plain
+	}
+	r, err := readRSA(rest, magicRSA2)
+	if err != nil {
+		return nil, err
+	}
+	size := int(r.bits / 8)
+	half := (size + 1) / 2
+	if len(r.rest) < size+5*half {
+		return nil, NTE_BAD_DATA
+	}
+	if err := c.mayPair(flags); err != nil {
+		return nil, err
+	}
+	spec := keySpec(algid)
+	public, private := c.halves(spec, flags&CRYPT_EXPORTABLE != 0)
+	shared := []ck.Attribute{
+		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:size])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
+	}
+	public, private = append(public, shared...), append(private, shared...)
+	parts := r.rest[size:]
+	for _, p := range privateParts[:5] {
+		private = append(private, attribute(p.t, bigEndian(parts[:half])))
+		parts = parts[half:]
+	}
+	d := private[len(private)-5:]
+	exponent := bigEndian(parts[:min(len(parts), size)])
+	if len(parts) < size {
+		exponent = privateExponent(d[0].Value, d[1].Value, r.exponent)
+	}
+	private = append(private, attribute(ck.CKA_PRIVATE_EXPONENT, exponent))
+	defer func() {
+		for _, a := range private[len(private)-6:] {
+			clear(a.Value)
+		}
+	}()
+	return c.storePair(spec, r.bits, flags, public, private)
+}
+
+// opened decrypts the body of a PRIVATEKEYBLOB with a session key.
+func (k *Key) opened(body []byte) ([]byte, error) {
+	if k.alive() != nil || k.pair != nil {
+		return nil, NTE_BAD_KEY
+	}
+	plain := append([]byte(nil), body...)
+	n, err := k.Decrypt(nil, true, 0, plain)
+	if err != nil {
+		clear(plain)
+		return nil, err
+	}
+	return plain[:n], nil
+}
+
+// storePair makes the two objects of a pair, and it the container's.
+func (c *Context) storePair(spec, bits, flags uint32, public, private []ck.Attribute) (*Key, error) {
+	old, err := c.oldPair(spec)
+	if err != nil {
+		return nil, err
+	}
+	p := &pair{spec: spec, kept: !c.verify()}
+	if p.private, err = c.module.CreateObject(c.session, private); err != nil {
+		return nil, translated(err)
+	}
+	if p.public, err = c.module.CreateObject(c.session, public); err != nil {
+		c.module.DestroyObject(c.session, p.private) //nolint:errcheck // the first error counts
+		return nil, translated(err)
+	}
+	return c.newPair(p, bits, flags, old)
+}
+
+// privateExponent computes d from the primes and e, for a blob without it.
+func privateExponent(p, q, e []byte) (d []byte) {
+	secret.Do(func() {
+		one := big.NewInt(1)
+		p1 := new(big.Int).Sub(new(big.Int).SetBytes(p), one)
+		q1 := new(big.Int).Sub(new(big.Int).SetBytes(q), one)
+		if n := new(big.Int).ModInverse(new(big.Int).SetBytes(e), p1.Mul(p1, q1)); n != nil {
+			d = n.Bytes()
+		}
+	})
+	return d
+}

@@ -1,0 +1,217 @@
+package csp
+
+import (
+	"encoding/binary"
+
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// saltLen is how long KP_SALT is, as the Base provider has it: what is set with it is never longer or shorter.
+const saltLen = 11
+
+// Param is CryptGetKeyParam: the value of a KP_ parameter, numbers as DWORDs in little-endian order.
+func (k *Key) Param(param, flags uint32) ([]byte, error) {
+	if err := k.alive(); err != nil {
+		return nil, err
+	}
+	if flags != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch param {
+	case KP_ALGID:
+		return dword(k.algid), nil
+	case KP_KEYLEN:
+		return dword(k.bits), nil
+	case KP_PERMISSIONS:
+		return dword(k.permissions), nil
+	case KP_EFFECTIVE_KEYLEN:
+		return dword(k.effective), nil
+	}
+	if k.pair != nil {
+		return k.pairParam(param)
+	}
+	switch param {
+	case KP_IV:
+		return append([]byte{}, k.iv[:k.block()]...), nil
+	case KP_SALT:
+		if !k.hasSalt {
+			return nil, NTE_BAD_KEY
+		}
+		return append([]byte{}, k.salt[:k.saltLen]...), nil
+	case KP_PADDING:
+		return dword(PKCS5_PADDING), nil
+	case KP_BLOCKLEN:
+		return dword(uint32(k.alg.BlockBits)), nil
+	case KP_MODE:
+		return dword(k.mode), nil
+	case KP_MODE_BITS:
+		return dword(k.modeBits), nil
+	}
+	return nil, NTE_BAD_TYPE
+}
+
+// pairParam is what else a public key or a key pair has.
+func (k *Key) pairParam(param uint32) ([]byte, error) {
+	switch param {
+	case KP_BLOCKLEN:
+		return dword(k.bits), nil
+	case KP_SALT:
+		return nil, NTE_BAD_KEY
+	}
+	return nil, NTE_BAD_TYPE
+}
+
+// ParamLen is how many bytes CryptSetKeyParam reads of a parameter that has no length of its own.
+func (k *Key) ParamLen(param uint32) int {
+	switch param {
+	case KP_IV:
+		return k.block()
+	case KP_SALT:
+		return saltLen
+	}
+	return 4
+}
+
+// SetParam is CryptSetKeyParam. The value of KP_SALT_EX is the salt itself. nil is a NULL pointer.
+func (k *Key) SetParam(param uint32, value []byte, flags uint32) error {
+	if err := k.alive(); err != nil {
+		return err
+	}
+	if flags != 0 {
+		return NTE_BAD_FLAGS
+	}
+	if value == nil {
+		return ERROR_INVALID_PARAMETER
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if param == KP_PERMISSIONS {
+		return k.setPermissions(value)
+	}
+	if k.pair != nil {
+		return NTE_BAD_TYPE
+	}
+	switch param {
+	case KP_IV:
+		if len(value) < k.block() {
+			return NTE_BAD_DATA
+		}
+		copy(k.iv[:k.block()], value)
+		k.rewind()
+		return nil
+	case KP_SALT:
+		return k.setSalt(value[:min(len(value), saltLen)], false)
+	case KP_SALT_EX:
+		return k.setSalt(value, true)
+	case KP_PADDING, KP_MODE, KP_MODE_BITS, KP_EFFECTIVE_KEYLEN:
+		if len(value) < 4 {
+			return NTE_BAD_DATA
+		}
+		return k.setNumber(param, binary.LittleEndian.Uint32(value))
+	}
+	return NTE_BAD_TYPE
+}
+
+func (k *Key) setNumber(param, n uint32) error {
+	switch param {
+	case KP_PADDING:
+		if n != PKCS5_PADDING {
+			return NTE_BAD_DATA
+		}
+	case KP_MODE:
+		// A stream cipher takes it and goes on as before. OFB is taken, and CryptEncrypt refuses it.
+		if k.block() != 0 {
+			k.mode = n
+			k.rewind()
+		}
+	case KP_MODE_BITS:
+		k.modeBits = n
+	case KP_EFFECTIVE_KEYLEN:
+		return k.setEffective(n)
+	}
+	return nil
+}
+
+// setEffective is KP_EFFECTIVE_KEYLEN. The Base provider knows 40 alone: it refuses others, and has 40 from then on.
+func (k *Key) setEffective(n uint32) error {
+	switch {
+	case k.algid != CALG_RC2:
+		return NTE_BAD_TYPE
+	case n == 0 || n > 1024:
+		return NTE_BAD_DATA
+	}
+	base := k.ctx.isBase()
+	if k.effective = n; base {
+		k.effective = 40
+	}
+	k.rewind()
+	if base && n != 40 {
+		return NTE_BAD_DATA
+	}
+	return nil
+}
+
+func (c *Context) isBase() bool { return c.provider.Number == 1 }
+
+// setPermissions is KP_PERMISSIONS. CRYPT_EXPORT can neither be gained nor lost, although losing it is no error.
+func (k *Key) setPermissions(value []byte) error {
+	if len(value) < 4 {
+		return NTE_BAD_DATA
+	}
+	n := binary.LittleEndian.Uint32(value)
+	if n&CRYPT_EXPORT != 0 && k.permissions&CRYPT_EXPORT == 0 {
+		return NTE_BAD_DATA
+	}
+	k.permissions = n | k.permissions&CRYPT_EXPORT
+	return nil
+}
+
+// setSalt gives the key another salt. KP_SALT, which has no length, leaves its length at 0 where the provider is neither
+// Base nor Strong.
+func (k *Key) setSalt(salt []byte, ex bool) error {
+	if k.alg == nil || !k.alg.HasSalt() {
+		return NTE_BAD_KEY
+	}
+	if len(salt) > mechanisms.MaxSalt {
+		return NTE_BAD_DATA
+	}
+	i := mechanisms.ImportedKey{
+		Provider: k.ctx.provider.Provider, Algorithm: k.alg, Salt: salt, Salted: true, EffectiveBits: uint(k.effective),
+		Flags: k.permissions & CRYPT_EXPORT >> 2, Replaces: true,
+	}
+	c := k.ctx
+	err := c.module.UseKey(c.session, k.object, func(m *mechanisms.Key) error {
+		i.Value = append([]byte(nil), m.Value...)
+		i.BaseHash = append([]byte(nil), m.Attr(mechanisms.CKA_SOFTCSP_BASE_HASH)...)
+		return nil
+	})
+	defer clear(i.Value)
+	defer clear(i.BaseHash)
+	if err == nil {
+		object := k.object
+		err = c.module.Derive(c.session, sessionKey, &object, func(d *mechanisms.Derived) error { return d.ImportSessionKey(&i) })
+	}
+	if err != nil {
+		return translated(err)
+	}
+	k.salt, k.saltLen = append([]byte(nil), salt...), len(salt)
+	if n := c.provider.Number; !ex && n != 1 && n != 2 {
+		k.saltLen = 0
+	}
+	k.rewind()
+	return nil
+}
+
+// Number reads a parameter that is a number.
+func (k *Key) Number(param uint32) (uint32, error) {
+	v, err := k.Param(param, 0)
+	if err != nil {
+		return 0, err
+	}
+	if len(v) != 4 {
+		return 0, NTE_BAD_TYPE
+	}
+	return binary.LittleEndian.Uint32(v), nil
+}

@@ -1,0 +1,209 @@
+package csp
+
+import (
+	"strings"
+
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A provider is a provider as programs name it: a row of the table of mechanisms under one of its names.
+type provider struct {
+	name string
+	typ  uint32
+	*mechanisms.Provider
+}
+
+// providers are all of them, in the order of CryptEnumProviders. The last two are further names.
+var providers = func() (all []provider) {
+	rows := mechanisms.Providers()
+	for _, n := range [...]int{1, 2, 3, 4, 0} {
+		all = append(all, provider{rows[n].Name, rows[n].Type, &rows[n]})
+	}
+	return append(all, provider{MS_ENH_RSA_AES_PROV_P, PROV_RSA_AES, &rows[4]}, provider{"softcsp", PROV_RSA_AES, &rows[0]})
+}()
+
+// providerTypes are the types, in the order of CryptEnumProviderTypes, with their names and first defaults.
+var providerTypes = []struct {
+	typ      uint32
+	name     string
+	fallback string
+}{
+	{PROV_RSA_FULL, "RSA Full (Signature and Key Exchange)", MS_STRONG_PROV},
+	{PROV_RSA_AES, "RSA Full and AES", MS_ENH_RSA_AES_PROV},
+}
+
+// maxProviderType is the greatest type that there can be.
+const maxProviderType = 999
+
+// findProvider finds a provider by its name, as CryptAcquireContext does: without regard to case.
+func findProvider(name string) *provider {
+	for i := range providers {
+		if strings.EqualFold(providers[i].name, name) {
+			return &providers[i]
+		}
+	}
+	return nil
+}
+
+// choose finds the provider of a call of CryptAcquireContext. "" is the default of the type.
+func (s *System) choose(name string, typ uint32) (*provider, error) {
+	if typ == 0 || typ > maxProviderType {
+		return nil, NTE_BAD_PROV_TYPE
+	}
+	if name == "" {
+		var err error
+		if name, err = s.DefaultProvider(typ, CRYPT_USER_DEFAULT); err != nil {
+			return nil, err
+		}
+	}
+	p := findProvider(name)
+	switch {
+	case p == nil:
+		return nil, NTE_KEYSET_NOT_DEF
+	case p.typ != typ:
+		return nil, NTE_PROV_TYPE_NO_MATCH
+	}
+	return p, nil
+}
+
+// EnumProviders is CryptEnumProviders: the name and the type of the provider with an index, ERROR_NO_MORE_ITEMS past the last.
+func EnumProviders(index uint32) (name string, typ uint32, err error) {
+	if index >= uint32(len(providers)-1) { // "softcsp" is short for another
+		return "", 0, ERROR_NO_MORE_ITEMS
+	}
+	return providers[index].name, providers[index].typ, nil
+}
+
+// EnumProviderTypes is CryptEnumProviderTypes: the name and the number of the type with an index.
+func EnumProviderTypes(index uint32) (name string, typ uint32, err error) {
+	if index >= uint32(len(providerTypes)) {
+		return "", 0, ERROR_NO_MORE_ITEMS
+	}
+	return providerTypes[index].name, providerTypes[index].typ, nil
+}
+
+// DefaultProvider is CryptGetDefaultProvider. flags are CRYPT_MACHINE_DEFAULT or CRYPT_USER_DEFAULT, between which there is no
+// difference: what SetDefaultProvider sets lasts as long as the process.
+func (s *System) DefaultProvider(typ, flags uint32) (string, error) {
+	if flags&^(CRYPT_MACHINE_DEFAULT|CRYPT_USER_DEFAULT) != 0 {
+		return "", NTE_BAD_FLAGS
+	}
+	if typ == 0 || typ > maxProviderType {
+		return "", NTE_BAD_PROV_TYPE
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name, ok := s.defaults[typ]; ok {
+		return name, nil
+	}
+	for _, t := range providerTypes {
+		if t.typ == typ {
+			return t.fallback, nil
+		}
+	}
+	return "", NTE_PROV_TYPE_NOT_DEF
+}
+
+// SetDefaultProvider is CryptSetProviderEx. CRYPT_DELETE_DEFAULT goes back to what the default was at first.
+func (s *System) SetDefaultProvider(name string, typ, flags uint32) error {
+	if flags&^(CRYPT_MACHINE_DEFAULT|CRYPT_USER_DEFAULT|CRYPT_DELETE_DEFAULT) != 0 {
+		return NTE_BAD_FLAGS
+	}
+	if typ == 0 || typ > maxProviderType {
+		return NTE_BAD_PROV_TYPE
+	}
+	if flags&CRYPT_DELETE_DEFAULT != 0 {
+		s.mu.Lock()
+		delete(s.defaults, typ)
+		s.mu.Unlock()
+		return nil
+	}
+	p := findProvider(name)
+	switch {
+	case p == nil:
+		return NTE_BAD_PROVIDER
+	case p.typ != typ:
+		return NTE_PROV_TYPE_NO_MATCH
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.defaults[typ] = p.name
+	return nil
+}
+
+// A rsaRange is the least, default and greatest length of an RSA key in bits.
+type rsaRange struct{ min, def, max uint32 }
+
+// rsaLengths returns the lengths that a provider has for a kind of pairs. The Base provider exchanges keys with short ones.
+func (p *provider) rsaLengths(algid uint32) rsaRange {
+	switch {
+	case p.Number != 1:
+		return rsaRange{384, 1024, 16384}
+	case algid == CALG_RSA_KEYX:
+		return rsaRange{384, 512, 1024}
+	}
+	return rsaRange{384, 512, 16384}
+}
+
+// An EnumAlg is a row of PP_ENUMALGS_EX.
+type EnumAlg struct {
+	ALGID             uint32
+	Default, Min, Max uint32 // key lengths in bits, without parity bits
+	Protocols         uint32
+	Name, LongName    string
+}
+
+// hashNames are the hashes as PP_ENUMALGS names them.
+var hashNames = []EnumAlg{
+	{ALGID: CALG_SHA1, Default: 160, Name: "SHA-1", LongName: "Secure Hash Algorithm (SHA-1)"},
+	{ALGID: CALG_MD2, Default: 128, Name: "MD2", LongName: "Message Digest 2 (MD2)"},
+	{ALGID: CALG_MD4, Default: 128, Name: "MD4", LongName: "Message Digest 4 (MD4)"},
+	{ALGID: CALG_MD5, Default: 128, Name: "MD5", LongName: "Message Digest 5 (MD5)"},
+	{ALGID: CALG_SSL3_SHAMD5, Default: 288, Name: "SSL3 SHAMD5", LongName: "SSL3 SHAMD5"},
+	{ALGID: CALG_MAC, Name: "MAC", LongName: "Message Authentication Code"},
+	{ALGID: CALG_RSA_SIGN, Name: "RSA_SIGN", LongName: "RSA Signature"},
+	{ALGID: CALG_RSA_KEYX, Name: "RSA_KEYX", LongName: "RSA Key Exchange"},
+	{ALGID: CALG_HMAC, Name: "HMAC", LongName: "Hugo's MAC (HMAC)"},
+	{ALGID: CALG_SHA_256, Default: 256, Name: "SHA-256", LongName: "Secure Hash Algorithm (SHA-256)"},
+	{ALGID: CALG_SHA_384, Default: 384, Name: "SHA-384", LongName: "Secure Hash Algorithm (SHA-384)"},
+	{ALGID: CALG_SHA_512, Default: 512, Name: "SHA-512", LongName: "Secure Hash Algorithm (SHA-512)"},
+}
+
+// longNames are the long names of ciphers.
+var longNames = map[uint32]string{
+	CALG_RC2: "RSA Data Security's RC2", CALG_RC4: "RSA Data Security's RC4", CALG_RC5: "RSA Data Security's RC5",
+	CALG_DES: "Data Encryption Standard (DES)", CALG_3DES_112: "Two Key Triple DES", CALG_3DES: "Three Key Triple DES",
+	CALG_AES_128: "Advanced Encryption Standard (AES-128)", CALG_AES_192: "Advanced Encryption Standard (AES-192)",
+	CALG_AES_256: "Advanced Encryption Standard (AES-256)",
+}
+
+// algs lists what the provider offers.
+func (p *provider) algs() (list []EnumAlg) {
+	for _, a := range p.Algorithms {
+		bits := func(n uint) uint32 {
+			if a.HasParity() {
+				n = n / 8 * 7
+			}
+			return uint32(n)
+		}
+		list = append(list, EnumAlg{a.ALGID, bits(a.Default), bits(a.Min), bits(a.Max), 0, a.Name, longNames[a.ALGID]})
+	}
+	for _, h := range hashNames {
+		h.Min, h.Max = h.Default, h.Default
+		switch h.ALGID {
+		case CALG_RSA_SIGN, CALG_RSA_KEYX:
+			r := p.rsaLengths(h.ALGID)
+			h.Min, h.Default, h.Max, h.Protocols = r.min, r.def, r.max, CRYPT_FLAG_SIGNING|CRYPT_FLAG_IPSEC
+		case CALG_SSL3_SHAMD5, CALG_MAC, CALG_HMAC:
+		default:
+			h.Protocols = CRYPT_FLAG_SIGNING
+		}
+		if h.ALGID&algClassMask != CALG_MD2&algClassMask || p.offers(h.ALGID) {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// offers reports whether the provider has a kind of hash objects.
+func (p *provider) offers(algid uint32) bool { return p.Offers(&mechanisms.Hash{ALGID: algid}) }

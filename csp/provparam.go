@@ -1,0 +1,221 @@
+package csp
+
+import (
+	"crypto/md5"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// Param is CryptGetProvParam of the parameters that are no lists: text with its terminating zero, numbers as DWORDs in
+// little-endian order.
+func (c *Context) Param(param, flags uint32) ([]byte, error) {
+	if err := c.alive(); err != nil {
+		return nil, err
+	}
+	switch param {
+	case PP_ENUMALGS, PP_ENUMALGS_EX, PP_ENUMCONTAINERS, PP_KEYSET_SEC_DESCR:
+		return c.special(param, flags)
+	}
+	if flags != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	switch param {
+	case PP_NAME:
+		return text(c.provider.name), nil
+	case PP_CONTAINER:
+		return text(c.name), nil
+	case PP_UNIQUE_CONTAINER:
+		return text(uniqueName(c.name)), nil
+	case PP_KEYEXCHANGE_PIN, PP_SIGNATURE_PIN:
+		return nil, NTE_BAD_TYPE // set only
+	}
+	numbers := map[uint32]uint32{
+		PP_PROVTYPE: c.provider.typ, PP_IMPTYPE: CRYPT_IMPL_SOFTWARE, PP_VERSION: 0x200, PP_KEYSPEC: AT_KEYEXCHANGE | AT_SIGNATURE,
+		PP_KEYSET_TYPE: c.flags & CRYPT_MACHINE_KEYSET, PP_KEYSTORAGE: CRYPT_SEC_DESCR, PP_SIG_KEYSIZE_INC: 8, PP_KEYX_KEYSIZE_INC: 8,
+		PP_USE_HARDWARE_RNG: 0, PP_CRYPT_COUNT_KEY_USE: 0,
+	}
+	n, ok := numbers[param]
+	if !ok {
+		return nil, NTE_BAD_TYPE
+	}
+	return dword(n), nil
+}
+
+// text is a C string.
+func text(s string) []byte { return append([]byte(s), 0) }
+
+// uniqueName is PP_UNIQUE_CONTAINER in the form that Windows has: the MD5 of the name, and the machine.
+func uniqueName(name string) string {
+	if name == "" {
+		return ""
+	}
+	sum := md5.Sum(text(name))
+	var s strings.Builder
+	for i := range 4 {
+		fmt.Fprintf(&s, "%08x", binary.LittleEndian.Uint32(sum[4*i:]))
+	}
+	id := "00000000000000000000000000000000"
+	if machine, err := os.ReadFile("/etc/machine-id"); err == nil && len(machine) >= 32 {
+		id = string(machine[:32])
+	}
+	return fmt.Sprintf("%s_%s-%s-%s-%s-%s", s.String(), id[:8], id[8:12], id[12:16], id[16:20], id[20:])
+}
+
+// special is a parameter that takes flags. Of the lists it gives the next element, or, with CRYPT_FIRST, the first;
+// ERROR_NO_MORE_ITEMS past the last.
+func (c *Context) special(param, flags uint32) ([]byte, error) {
+	if param == PP_KEYSET_SEC_DESCR {
+		return securityDescriptor, nil
+	}
+	if flags&^(CRYPT_FIRST|CRYPT_NEXT) != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if param == PP_ENUMCONTAINERS {
+		return c.nextContainer(flags)
+	}
+	if flags&CRYPT_FIRST != 0 {
+		c.algs = 0
+	}
+	list := c.provider.algs()
+	if c.algs >= len(list) {
+		return nil, ERROR_NO_MORE_ITEMS
+	}
+	a := list[c.algs]
+	c.algs++
+	if param == PP_ENUMALGS {
+		return a.row(), nil
+	}
+	return a.rowEx(), nil
+}
+
+// ReadParam is CryptGetProvParam with the caller's buffer. The length of an element of a list is asked for without taking one,
+// and a container's name that fits leaves the length alone.
+func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
+	lengths := map[uint32]uint{PP_ENUMALGS: 32, PP_ENUMALGS_EX: 88, PP_ENUMCONTAINERS: maxContainer + 1}
+	n, list := lengths[param]
+	if !list {
+		v, err := c.Param(param, flags)
+		if err != nil {
+			return err
+		}
+		return translated(out.Copy(v))
+	}
+	if err := c.alive(); err != nil {
+		return err
+	}
+	if !out.Has {
+		if flags&CRYPT_FIRST != 0 {
+			c.restart()
+		}
+		out.N = n
+		return nil
+	}
+	v, err := c.Param(param, flags)
+	if err != nil {
+		return err
+	}
+	if err := out.Copy(v); err != nil {
+		c.unread(param, v)
+		return translated(err)
+	}
+	if param == PP_ENUMCONTAINERS {
+		out.N = uint(len(out.Data))
+	}
+	return nil
+}
+
+// restart begins the list of algorithms again.
+func (c *Context) restart() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.algs = 0
+}
+
+// unread takes a step back where the caller had no room for the element of a list.
+func (c *Context) unread(param uint32, v []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if param == PP_ENUMCONTAINERS {
+		c.names = append([]string{string(v[:len(v)-1])}, c.names...)
+		return
+	}
+	c.algs--
+}
+
+// nextContainer gives the next of the container names that there were at CRYPT_FIRST. The context is locked.
+func (c *Context) nextContainer(flags uint32) ([]byte, error) {
+	if c.verify() {
+		return nil, ERROR_NO_MORE_ITEMS
+	}
+	if flags&CRYPT_FIRST != 0 {
+		names, err := c.containers()
+		if err != nil {
+			return nil, err
+		}
+		c.names = names
+	}
+	if len(c.names) == 0 {
+		return nil, ERROR_NO_MORE_ITEMS
+	}
+	name := c.names[0]
+	c.names = c.names[1:]
+	return text(name), nil
+}
+
+// securityDescriptor is PP_KEYSET_SEC_DESCR: a self-relative descriptor without an owner, a group or lists. Who may use a
+// container is decided by its token.
+var securityDescriptor = []byte{1, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
+
+// fixed is a text in a field of n bytes, and its length with the terminating zero.
+func fixed(s string, n int) (length []byte, field []byte) {
+	field = make([]byte, n)
+	copy(field[:n-1], s)
+	return dword(uint32(min(len(s), n-1) + 1)), field
+}
+
+// row is a PROV_ENUMALGS.
+func (a *EnumAlg) row() []byte {
+	length, name := fixed(a.Name, 20)
+	b := append(dword(a.ALGID), dword(a.Default)...)
+	return append(append(b, length...), name...)
+}
+
+// rowEx is a PROV_ENUMALGS_EX.
+func (a *EnumAlg) rowEx() []byte {
+	var b []byte
+	for _, u := range []uint32{a.ALGID, a.Default, a.Min, a.Max, a.Protocols} {
+		b = append(b, dword(u)...)
+	}
+	length, name := fixed(a.Name, 20)
+	b = append(append(b, length...), name...)
+	length, name = fixed(a.LongName, 40)
+	return append(append(b, length...), name...)
+}
+
+// SetParam is CryptSetProvParam. nil is a NULL pointer. A window to ask the user with is taken and not used.
+func (c *Context) SetParam(param uint32, value []byte, flags uint32) error {
+	if err := c.alive(); err != nil {
+		return err
+	}
+	switch param {
+	case PP_CLIENT_HWND, PP_USE_HARDWARE_RNG:
+		return nil
+	case PP_KEYSET_SEC_DESCR:
+		return nil
+	case PP_KEYEXCHANGE_PIN, PP_SIGNATURE_PIN:
+		if flags != 0 {
+			return NTE_BAD_FLAGS
+		}
+		return c.setPIN(value)
+	}
+	return NTE_BAD_TYPE
+}
+
+// Algs is PP_ENUMALGS_EX as a list.
+func (c *Context) Algs() []EnumAlg { return c.provider.algs() }

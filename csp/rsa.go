@@ -1,0 +1,233 @@
+package csp
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// RSA in CryptoAPI is PKCS #1 with all numbers in little-endian order: ciphertexts and signatures are turned around.
+
+// size is the length of the modulus in bytes.
+func (k *Key) size() int { return int(k.bits / 8) }
+
+// oaepParam is a CK_RSA_PKCS_OAEP_PARAMS: SHA-1, and no label.
+func oaepParam() (p []byte) {
+	for _, u := range []uint{uint(ck.CKM_SHA_1), uint(ck.CKG_MGF1_SHA1), uint(ck.CKZ_DATA_SPECIFIED), 0, 0} {
+		p = ck.AppendUlong(p, u)
+	}
+	return p
+}
+
+// rsaMechanism is the mechanism for flags of CryptEncrypt, and by how much it makes data longer.
+func rsaMechanism(flags uint32) (m *ck.Mechanism, overhead int, err error) {
+	switch flags {
+	case 0:
+		return &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, 11, nil
+	case CRYPT_OAEP:
+		return &ck.Mechanism{Type: ck.CKM_RSA_PKCS_OAEP, Param: ck.NewParam(oaepParam(), nil)}, 2*20 + 2, nil
+	}
+	return nil, 0, NTE_BAD_FLAGS
+}
+
+// rsaEncrypt is CryptEncrypt with the public half of a key exchange pair.
+func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) {
+	m, overhead, err := rsaMechanism(flags)
+	switch {
+	case err != nil:
+		return n, err
+	case k.algid == CALG_RSA_SIGN:
+		return n, NTE_BAD_KEY
+	case buf == nil:
+		return k.size(), nil
+	case len(buf) < k.size():
+		return k.size(), ERROR_MORE_DATA
+	case n > k.size()-overhead || n > len(buf):
+		return n, NTE_BAD_LEN
+	}
+	if h != nil {
+		if err := h.HashData(buf[:n], 0); err != nil {
+			return n, err
+		}
+	}
+	c, data := k.ctx, append([]byte(nil), buf[:n]...)
+	defer clear(data)
+	out := ck.Into(buf[:k.size()])
+	c.ops.Lock()
+	defer c.ops.Unlock()
+	if err = c.module.EncryptInit(c.session, m, k.pair.public); err == nil {
+		err = c.module.Encrypt(c.session, data, &out)
+	}
+	if err != nil {
+		return n, translated(err)
+	}
+	reverse(buf[:out.N])
+	return int(out.N), nil
+}
+
+// rsaDecrypt is CryptDecrypt with the private half of a key exchange pair.
+func (k *Key) rsaDecrypt(h *Hash, flags uint32, data []byte) (int, error) {
+	m, _, err := rsaMechanism(flags)
+	switch {
+	case err != nil:
+		return len(data), err
+	case k.algid == CALG_RSA_SIGN || k.pair.private == 0:
+		return len(data), NTE_BAD_KEY
+	case len(data) < k.size():
+		return len(data), NTE_BAD_DATA
+	}
+	k.notify("decrypt")
+	plain, err := k.privately(m, data[:k.size()])
+	if err != nil {
+		return len(data), err
+	}
+	defer clear(plain)
+	if h != nil {
+		if err := h.HashData(plain, 0); err != nil {
+			return len(data), err
+		}
+	}
+	return copy(data, plain), nil
+}
+
+// privately decrypts what is in little-endian order with the private key.
+func (k *Key) privately(m *ck.Mechanism, data []byte) ([]byte, error) {
+	in := append([]byte(nil), data...)
+	reverse(in)
+	out := ck.Into(make([]byte, k.size()))
+	c := k.ctx
+	c.ops.Lock()
+	defer c.ops.Unlock()
+	err := c.module.DecryptInit(c.session, m, k.pair.private)
+	if err == nil {
+		err = c.module.Decrypt(c.session, in, &out)
+	}
+	if err != nil {
+		return nil, translated(err)
+	}
+	return out.Data[:out.N], nil
+}
+
+// digestInfo is the value of a hash object as PKCS #1 signs it: with the OID of its hash, where it has one and the flags do not
+// say CRYPT_NOHASHOID.
+func digestInfo(row *mechanisms.Hash, value []byte, flags uint32) []byte {
+	if flags&CRYPT_NOHASHOID != 0 || row.ALGID == CALG_HMAC || row.ALGID == CALG_MAC {
+		return append([]byte(nil), value...)
+	}
+	return append(mechanisms.DigestInfoPrefix(row), value...)
+}
+
+// describe adds the description of CryptSignHash to the hash object, which is the last thing that it takes: UTF-16 without
+// the terminator.
+func (h *Hash) describe(description []byte) error {
+	if len(description) == 0 {
+		return nil
+	}
+	return h.HashData(description, 0)
+}
+
+// Sign is CryptSignHash with a key pair of the container. It finishes the hash object. description is in UTF-16.
+func (h *Hash) Sign(spec uint32, description []byte, flags uint32) ([]byte, error) {
+	k, err := h.signer(spec, flags)
+	if err != nil {
+		return nil, err
+	}
+	defer k.Destroy() //nolint:errcheck // it is there
+	if err := h.describe(description); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	row, value, err := h.digest()
+	var data []byte
+	if err == nil {
+		data = digestInfo(row, value, flags)
+	}
+	h.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	k.notify("sign")
+	out := ck.Into(make([]byte, k.size()))
+	c := k.ctx
+	c.ops.Lock()
+	defer c.ops.Unlock()
+	if err = c.module.SignInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.private); err == nil {
+		err = c.module.Sign(c.session, data, &out)
+	}
+	if err != nil {
+		return nil, translated(err)
+	}
+	reverse(out.Data[:out.N])
+	return out.Data[:out.N], nil
+}
+
+// signer finds the key pair to sign with.
+func (h *Hash) signer(spec, flags uint32) (*Key, error) {
+	if err := h.alive(); err != nil {
+		return nil, err
+	}
+	if flags&^CRYPT_NOHASHOID != 0 {
+		return nil, NTE_BAD_FLAGS
+	}
+	return h.ctx.UserKey(spec)
+}
+
+// SignatureLen is the length of the signature that Sign would make: CryptSignHash without a buffer.
+func (h *Hash) SignatureLen(spec, flags uint32) (int, error) {
+	k, err := h.signer(spec, flags)
+	if err != nil {
+		return 0, err
+	}
+	return k.size(), k.Destroy()
+}
+
+// Verify is CryptVerifySignature. A signature with the OID of the hash and one without are both good, whatever the flags say,
+// as on Windows. nil is a NULL pointer.
+func (h *Hash) Verify(signature []byte, n int, key *Key, description []byte, flags uint32) error {
+	if err := h.alive(); err != nil {
+		return err
+	}
+	switch {
+	case flags&^CRYPT_NOHASHOID != 0:
+		return NTE_BAD_FLAGS
+	case key.alive() != nil || key.pair == nil:
+		return NTE_BAD_KEY
+	case n != key.size():
+		return NTE_BAD_SIGNATURE
+	case signature == nil:
+		return ERROR_INVALID_PARAMETER
+	}
+	if err := h.describe(description); err != nil {
+		return err
+	}
+	h.mu.Lock()
+	row, value, err := h.digest()
+	var with, without []byte
+	if err == nil {
+		with, without = digestInfo(row, value, 0), append([]byte(nil), value...)
+	}
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	sig := append([]byte(nil), signature[:n]...)
+	reverse(sig)
+	if err = key.verify(with, sig); err != nil {
+		err = key.verify(without, sig)
+	}
+	return err
+}
+
+// verify verifies a signature over data that PKCS #1 pads.
+func (k *Key) verify(data, sig []byte) error {
+	c := k.ctx
+	c.ops.Lock()
+	defer c.ops.Unlock()
+	err := c.module.VerifyInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.public)
+	if err == nil {
+		err = c.module.Verify(c.session, data, sig)
+	}
+	if ck.Code(err) == ck.CKR_DATA_LEN_RANGE {
+		return NTE_BAD_SIGNATURE // the modulus is too short for it
+	}
+	return translated(err)
+}

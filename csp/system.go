@@ -1,0 +1,168 @@
+package csp
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"os"
+	"sync"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/token"
+)
+
+// A System is a CryptoAPI: its providers' defaults, and the tokens that keys live in. A program has one, but tests make as
+// many as they like.
+type System struct {
+	getenv func(string) string
+
+	mu       sync.Mutex
+	defaults map[uint32]string // by type of provider
+	private  *home             // the token in memory, of verify contexts
+	real     *home             // the token of the named containers
+}
+
+// A home is a token that keys live in.
+type home struct {
+	module *token.Module
+	slot   ck.SlotID
+	pin    []byte // where the token is of our own making, in memory
+}
+
+// New returns a System that reads the settings of the tokens from an environment.
+func New(getenv func(string) string) *System {
+	return &System{getenv: getenv, defaults: make(map[uint32]string)}
+}
+
+// std is the System of the package's functions.
+var std = New(os.Getenv)
+
+// AcquireContext is CryptAcquireContext of the process's one System.
+func AcquireContext(container, provider string, typ, flags uint32) (*Context, error) {
+	return std.AcquireContext(container, provider, typ, flags)
+}
+
+// Close ends all sessions with the tokens. Contexts that are open are of no use afterwards.
+func (s *System) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var first error
+	for _, h := range []*home{s.private, s.real} {
+		if h == nil {
+			continue
+		}
+		clear(h.pin)
+		if err := h.module.Finalize(); err != nil && first == nil {
+			first = translated(err)
+		}
+	}
+	s.private, s.real = nil, nil
+	return first
+}
+
+// scratch returns the token of the verify contexts, which is made when it is first needed, and nobody's.
+func (s *System) scratch() (*home, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.private == nil {
+		m := token.New()
+		logging := func(name string) string {
+			if name == "SOFTCSP_LOG" || name == "SOFTCSP_LOG_FILE" {
+				return s.getenv(name)
+			}
+			return ""
+		}
+		h, err := open(m, ck.InitArgs{Reserved: "store='memory' kdf='test'", Getenv: logging})
+		if err == nil {
+			err = h.format(nil)
+		}
+		if err != nil {
+			return nil, translated(err)
+		}
+		s.private = h
+	}
+	return s.private, nil
+}
+
+// tokenHome returns the token of the named containers. It is looked for until there is one.
+func (s *System) tokenHome() (*home, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.real == nil {
+		h, err := open(token.New(), ck.InitArgs{Getenv: s.getenv})
+		if err != nil {
+			return nil, translated(err)
+		}
+		if err := h.find(s.getenv("SOFTCSP_CSP_TOKEN")); err != nil {
+			if h.module.Config().Store != "memory" {
+				h.module.Finalize() //nolint:errcheck // nothing was opened
+				return nil, translated(err)
+			}
+			if err := h.format([]byte(s.getenv("SOFTCSP_PIN"))); err != nil {
+				return nil, translated(err)
+			}
+		}
+		s.real = h
+	}
+	return s.real, nil
+}
+
+func open(m *token.Module, args ck.InitArgs) (*home, error) {
+	if err := m.Initialize(args); err != nil {
+		return nil, err
+	}
+	return &home{module: m}, nil
+}
+
+// find finds the token with a label or serial number; any that is initialised where that is "".
+func (h *home) find(name string) error {
+	slots, err := h.module.GetSlotList(true)
+	if err != nil {
+		return err
+	}
+	for _, id := range slots {
+		info, err := h.module.GetTokenInfo(id)
+		if err == nil && info.Flags&ck.CKF_TOKEN_INITIALIZED != 0 && (name == "" || info.Label == name || info.SerialNumber == name) {
+			h.slot = id
+			return nil
+		}
+	}
+	return ck.CKR_TOKEN_NOT_PRESENT
+}
+
+// format makes a token in memory. Its PIN is the one given or, where that is empty, chance.
+func (h *home) format(pin []byte) error {
+	slots, err := h.module.GetSlotList(true)
+	if err != nil {
+		return err
+	}
+	h.slot = slots[len(slots)-1]
+	so := randomPIN()
+	if len(pin) == 0 {
+		pin = randomPIN()
+	}
+	defer clear(so)
+	m := h.module
+	if err := m.InitToken(h.slot, so, []byte("softcsp")); err != nil {
+		return err
+	}
+	session, err := m.OpenSession(h.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	if err != nil {
+		return err
+	}
+	defer m.CloseSession(session) //nolint:errcheck // it logs out
+	if err := m.Login(session, ck.CKU_SO, so); err != nil {
+		return err
+	}
+	if err := m.InitPIN(session, pin); err != nil {
+		return err
+	}
+	h.pin = pin
+	return nil
+}
+
+// randomPIN makes a PIN that nobody guesses.
+func randomPIN() []byte {
+	var b [16]byte
+	rand.Read(b[:]) //nolint:errcheck // it does not fail
+	return hex.AppendEncode(nil, b[:])
+}

@@ -1,0 +1,371 @@
+package csp
+
+import (
+	"bytes"
+	"cmp"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/softcsp/softcsp/internal/vectors"
+)
+
+var knownAnswers = os.DirFS("../testdata")
+
+// nothing is an environment without a variable.
+func nothing(string) string { return "" }
+
+// testSystem is a System without settings.
+func testSystem(t testing.TB) *System {
+	s := New(nothing)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// providersOf are the providers that vectors name.
+var providersOf = map[string]struct {
+	name string
+	typ  uint32
+}{
+	"softcsp": {SOFTCSP_PROV, PROV_RSA_AES}, "base": {MS_DEF_PROV, PROV_RSA_FULL}, "strong": {MS_STRONG_PROV, PROV_RSA_FULL},
+	"enhanced": {MS_ENHANCED_PROV, PROV_RSA_FULL}, "aes": {MS_ENH_RSA_AES_PROV, PROV_RSA_AES},
+}
+
+// A wineRun is the functions of CryptoAPI, driven through handles as the program did that measured Wine.
+type wineRun struct {
+	*testing.T
+	*Handles
+	provs               map[string]Handle
+	equal, keys, errors int
+	ciphertexts, blobs  int
+}
+
+func newRun(t *testing.T) *wineRun {
+	r := &wineRun{T: t, Handles: NewHandles(testSystem(t)), provs: map[string]Handle{}}
+	for name, p := range providersOf {
+		h, err := r.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		r.provs[name] = h
+	}
+	return r
+}
+
+// TestWineVectors makes every call that was measured with Wine, those about handles included, and compares what came of it.
+func TestWineVectors(t *testing.T) {
+	all, err := vectors.WineVectors(knownAnswers, "cryptderivekey/wine-vectors.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newRun(t)
+	for i := range all {
+		if r.try(&all[i]) {
+			r.equal++
+		}
+	}
+	t.Logf("%d of %d vectors: %d keys, %d errors, %d ciphertexts, %d blobs", r.equal, len(all), r.keys, r.errors, r.ciphertexts, r.blobs)
+	if r.equal != len(all) || r.keys != 2277 || r.errors != 1627 || r.ciphertexts != 8872 || r.blobs != 3417 {
+		t.Error("not the number of checks that there should be")
+	}
+}
+
+// try makes the call of a vector and compares.
+func (r *wineRun) try(v *vectors.Wine) bool {
+	prov := r.provs[v.Request.Provider]
+	hash, ok, err := r.hashObject(prov, v)
+	if err != nil {
+		r.errors++
+		return r.same(v, "CryptCreateHash", Code(err), 0)
+	}
+	if !ok {
+		return false
+	}
+	key, err := r.derive(v, prov, hash)
+	if want := v.Error(); want != "" || err != nil {
+		r.errors++
+		return r.same(v, "CryptDeriveKey", Code(err), key)
+	}
+	r.keys++
+	good := r.check(v, prov, key)
+	good = r.after(v, prov, hash) && good
+	for _, err := range []error{r.DestroyKey(key), r.DestroyHash(hash)} {
+		if err != nil {
+			r.Errorf("%s: %v", v.ID, err)
+			return false
+		}
+	}
+	return good
+}
+
+// same compares an error, and sees that there is no key.
+func (r *wineRun) same(v *vectors.Wine, what string, got Error, key Handle) bool {
+	want := v.Error()
+	if got.Error() != want || key != 0 {
+		r.Errorf("%s, %s: %s gives %v, want %s", v.ID, v.Request.Scenario, what, got, want)
+		return false
+	}
+	return true
+}
+
+// hashObject makes and feeds the hash object of a vector.
+func (r *wineRun) hashObject(prov Handle, v *vectors.Wine) (Handle, bool, error) {
+	q := &v.Request
+	if q.Scenario == "other_prov_hash" || q.Scenario == "csp_other_context" {
+		p := providersOf[q.Provider]
+		other, err := r.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+		if err != nil {
+			r.Fatal(err)
+		}
+		prov = other
+	}
+	c, err := r.Context(prov)
+	if err != nil {
+		r.Fatal(err)
+	}
+	mac, err := r.macKey(c, v)
+	if err != nil {
+		r.Fatalf("%s: key of the MAC: %v", v.ID, err)
+	}
+	h, err := c.CreateHash(uint32(q.Hash), mac, 0)
+	if err != nil {
+		return 0, false, err
+	}
+	if uint32(q.Hash) == CALG_HMAC {
+		if err := h.SetHMACInfo(HMACInfo{HashAlgid: uint32(q.HMACInner)}); err != nil {
+			r.Fatalf("%s: %v", v.ID, err)
+		}
+	}
+	if mac != nil {
+		if err := mac.Destroy(); err != nil { // the hash object keeps it
+			r.Fatal(err)
+		}
+	}
+	if q.HashValue != nil {
+		err = h.SetValue(q.HashValue)
+	} else {
+		for chunk := range slices.Chunk(q.Base, cmp.Or(q.Chunk, max(1, len(q.Base)))) {
+			if err == nil {
+				err = h.HashData(chunk, 0)
+			}
+		}
+	}
+	if q.Scenario == "finished_hash" {
+		_, err = h.Value()
+	}
+	if q.Scenario == "duplicate_hash" && err == nil {
+		d, e := h.Duplicate(0)
+		err = cmp.Or(e, h.Destroy())
+		h = d
+	}
+	if err != nil {
+		r.Errorf("%s: %v", v.ID, err)
+		return 0, false, nil
+	}
+	handle, err := r.AddHash(h, nil)
+	return handle, true, err
+}
+
+// macKey imports the key of a MAC or HMAC object.
+func (r *wineRun) macKey(c *Context, v *vectors.Wine) (*Key, error) {
+	q := &v.Request
+	if q.MACKey == nil {
+		return nil, nil
+	}
+	blob := append(header(PLAINTEXTKEYBLOB, uint32(q.MACCipher)), dword(uint32(len(q.MACKey)))...)
+	flags := uint32(0)
+	if uint32(q.MACCipher) == CALG_RC2 {
+		flags = CRYPT_IPSEC_HMAC_KEY
+	}
+	return c.Import(append(blob, q.MACKey...), nil, flags)
+}
+
+// derive calls CryptDeriveKey with the handles that the scenario asks for.
+func (r *wineRun) derive(v *vectors.Wine, prov, hash Handle) (key Handle, err error) {
+	q := &v.Request
+	algid, flags := uint32(q.Cipher), uint32(q.Flags)
+	c, _ := r.Context(prov)
+	own := func(flags uint32) {
+		p := providersOf[q.Provider]
+		if prov, err = r.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT|flags); err != nil {
+			r.Fatal(err)
+		}
+	}
+	out := &key
+	switch q.Scenario {
+	case "null_hprov":
+		prov = 0
+	case "garbage_hprov":
+		prov = 0xdeadbeef
+	case "minus1_hprov":
+		prov = ^Handle(0)
+	case "released_prov":
+		own(0)
+		if err := r.ReleaseContext(prov, 0); err != nil {
+			r.Fatal(err)
+		}
+	case "hash_as_hprov":
+		prov = hash
+	case "null_hash":
+		hash = 0
+	case "garbage_hash":
+		hash = 0xdeadbeef
+	case "minus1_hash":
+		hash = ^Handle(0)
+	case "destroyed_hash":
+		if err := r.DestroyHash(hash); err != nil {
+			r.Fatal(err)
+		}
+	case "key_as_hash":
+		if hash, err = r.AddKey(c.GenKey(CALG_RC4, 0)); err != nil {
+			r.Fatal(err)
+		}
+	case "hprov_as_hash":
+		hash = prov
+	case "null_phkey", "csp_null_phkey":
+		out = nil
+	case "own_context":
+		own(0)
+	case "silent_context":
+		own(CRYPT_SILENT)
+	// What a provider itself says of handles, past those of advapi32.
+	case "csp_bad_hprov", "csp_null_hprov":
+		h, _ := r.Hash(hash)
+		_, err = (*Context)(nil).DeriveKey(algid, h, flags)
+		return 0, err
+	case "csp_bad_hash", "csp_null_hash", "csp_hprov_as_hash":
+		_, err = c.DeriveKey(algid, nil, flags)
+		return 0, err
+	case "normal", "csp_normal", "duplicate_hash", "finished_hash", "hash_not_fed", "hash_fed_zero_bytes", "other_prov_hash", "csp_other_context":
+	default:
+		r.Fatalf("%s: unknown scenario %s", v.ID, q.Scenario)
+	}
+	err = r.DeriveKey(prov, algid, hash, flags, out)
+	return key, err
+}
+
+// after sees that the hash object is finished, and gives the same key again.
+func (r *wineRun) after(v *vectors.Wine, prov, hash Handle) bool {
+	h, _ := r.Hash(hash)
+	c, _ := r.Context(prov)
+	k, err := c.GenKey(CALG_DES, 0)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer k.Destroy() //nolint:errcheck // it is there
+	good := true
+	want := []Error{NTE_BAD_HASH_STATE, NTE_BAD_HASH_STATE}
+	if uint32(v.Request.Hash) == CALG_SSL3_SHAMD5 {
+		want[0] = NTE_BAD_ALGID
+	}
+	for i, err := range []error{h.HashData([]byte("more"), 0), h.HashSessionKey(k, 0)} {
+		if Code(err) != want[i] {
+			r.Errorf("%s: adding data after a derivation: %v", v.ID, err)
+			good = false
+		}
+	}
+	value, err := h.Value()
+	if err != nil || v.Result.HashValue != nil && !bytes.Equal(value, v.Result.HashValue) {
+		r.Errorf("%s: hash value %x, %v, want %x", v.ID, value, err, v.Result.HashValue)
+		good = false
+	}
+	if v.Result.Key == nil {
+		return good
+	}
+	again, err := c.DeriveKey(uint32(v.Request.Cipher), h, uint32(v.Request.Flags)|CRYPT_EXPORTABLE)
+	if err != nil {
+		r.Errorf("%s: the second time: %v", v.ID, err)
+		return false
+	}
+	defer again.Destroy() //nolint:errcheck // it is there
+	return r.checkBlob(v, again) && good
+}
+
+// check compares a key with what the vector knows of it.
+func (r *wineRun) check(v *vectors.Wine, prov, key Handle) bool {
+	k, err := r.Key(key)
+	if err != nil {
+		r.Errorf("%s: %v", v.ID, err)
+		return false
+	}
+	want := &v.Result
+	if want.Key == nil {
+		return true
+	}
+	good := true
+	p := &want.Params
+	for param, u := range map[uint32]uint32{
+		KP_ALGID: uint32(v.Request.Cipher), KP_KEYLEN: uint32(p.KeyLen), KP_EFFECTIVE_KEYLEN: uint32(p.Effective),
+		KP_BLOCKLEN: uint32(p.Block), KP_MODE: p.Mode, KP_MODE_BITS: 0, KP_PADDING: PKCS5_PADDING, KP_PERMISSIONS: uint32(p.Permissions),
+	} {
+		if got, err := k.Number(param); err != nil || got != u {
+			r.Errorf("%s: parameter %d is %#x, %v, want %#x", v.ID, param, got, err, u)
+			good = false
+		}
+	}
+	salt, err := k.Param(KP_SALT, 0)
+	if p.Salt == nil && Code(err) != NTE_BAD_KEY || p.Salt != nil && (err != nil || !bytes.Equal(salt, p.Salt)) {
+		r.Errorf("%s: salt %x, %v, want %x", v.ID, salt, err, p.Salt)
+		good = false
+	}
+	if iv, err := k.Param(KP_IV, 0); err != nil || !bytes.Equal(iv, make([]byte, p.IVLen)) {
+		r.Errorf("%s: IV %x, %v", v.ID, iv, err)
+		good = false
+	}
+	return r.checkBlob(v, k) && r.checkCiphertexts(v, k) && good
+}
+
+// checkBlob exports the key.
+func (r *wineRun) checkBlob(v *vectors.Wine, k *Key) bool {
+	blob, err := k.Export(nil, PLAINTEXTKEYBLOB, 0)
+	if n, _ := k.Number(KP_PERMISSIONS); n&CRYPT_EXPORT == 0 {
+		if Code(err) != NTE_BAD_KEY_STATE {
+			r.Errorf("%s: export of a key that is not exportable: %x, %v", v.ID, blob, err)
+		}
+		return Code(err) == NTE_BAD_KEY_STATE
+	}
+	want := append(header(PLAINTEXTKEYBLOB, uint32(v.Request.Cipher)), dword(uint32(len(v.Result.Key)))...)
+	want = append(want, v.Result.Key...)
+	r.blobs++
+	if err != nil || !bytes.Equal(blob, want) {
+		r.Errorf("%s: blob %x, %v, want %x", v.ID, blob, err, want)
+		return false
+	}
+	return true
+}
+
+// checkCiphertexts encrypts in each mode, and decrypts again.
+func (r *wineRun) checkCiphertexts(v *vectors.Wine, k *Key) bool {
+	good := true
+	for _, c := range []struct {
+		mode uint32
+		want []byte
+	}{{0, v.Result.Default}, {CRYPT_MODE_ECB, v.Result.ECB}, {CRYPT_MODE_CBC, v.Result.CBC}, {CRYPT_MODE_CFB, v.Result.CFB}} {
+		if v.OnWindows {
+			continue // Windows puts no salt into the key, and Wine does
+		}
+		if c.mode != 0 {
+			if err := k.SetParam(KP_MODE, dword(c.mode), 0); err != nil {
+				r.Errorf("%s: KP_MODE %d: %v", v.ID, c.mode, err)
+				good = false
+			}
+		}
+		buf := append(append([]byte(nil), v.Plaintext...), make([]byte, 16)...)
+		n, err := k.Encrypt(nil, true, 0, buf, len(v.Plaintext))
+		r.ciphertexts++
+		if err != nil || !bytes.Equal(buf[:n], c.want) {
+			r.Errorf("%s: mode %d gives %x, %v, want %x", v.ID, c.mode, buf[:n], err, c.want)
+			good = false
+			continue
+		}
+		if n, err = k.Decrypt(nil, true, 0, buf[:n]); err != nil || !bytes.Equal(buf[:n], v.Plaintext) {
+			r.Errorf("%s: mode %d decrypts to %x, %v", v.ID, c.mode, buf[:n], err)
+			good = false
+		}
+	}
+	return good
+}

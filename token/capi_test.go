@@ -1,0 +1,61 @@
+package token
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// TestDerive makes a session key of no base key, gives it another salt, and looks at it.
+func TestDerive(t *testing.T) {
+	m, slot := newToken(t)
+	h := open(t, m, slot, true)
+	p := mechanisms.ProviderByNumber(3)
+	a, err := p.Algorithm(mechanisms.CALG_RC2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := mechanisms.ImportedKey{Provider: p, Algorithm: a, Value: []byte("12345"), EffectiveBits: 40}
+	make := func(d *mechanisms.Derived) error { return d.ImportSessionKey(&i) }
+	var key ck.ObjectHandle
+	if err := m.Derive(h, nil, &key, make); err != nil {
+		t.Fatal(err)
+	}
+	salt := func() (salt []byte) {
+		if err := m.UseKey(h, key, func(k *mechanisms.Key) error {
+			if string(k.Value) != "12345" {
+				t.Errorf("value %q", k.Value)
+			}
+			salt = bytes.Clone(k.Salt)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return salt
+	}
+	if got := salt(); !bytes.Equal(got, bytes.Repeat([]byte{0}, 11)) {
+		t.Errorf("salt %x", got)
+	}
+	was := key
+	i.Salt, i.Salted, i.Replaces = []byte{1, 2, 3}, true, true
+	if err := m.Derive(h, nil, &key, make); err != nil || key != was {
+		t.Fatalf("handle %d, %v, want %d", key, err, was)
+	}
+	if got := salt(); !bytes.Equal(got, i.Salt) {
+		t.Errorf("salt %x", got)
+	}
+	i.Salt = bytes.Repeat([]byte{1}, mechanisms.MaxSalt+1)
+	if err := m.Derive(h, nil, &key, make); err != error(mechanisms.NTE_BAD_DATA) {
+		t.Errorf("a salt that is too long: %v", err)
+	}
+	key = 99
+	i.Salt = nil
+	if err := m.Derive(h, nil, &key, make); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
+		t.Errorf("replacing no key: %v", err)
+	}
+	if err := m.UseKey(h, 99, nil); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
+		t.Errorf("using no key: %v", err)
+	}
+}
