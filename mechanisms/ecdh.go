@@ -55,7 +55,8 @@ var ecdhKDFs = map[uint]struct {
 type ecdhKDF struct {
 	hash         *Hash
 	counterFirst bool
-	shared       []byte // SharedInfo of X9.63, OtherInfo of SP 800-56A
+	shared       []byte // SharedInfo of X9.63, OtherInfo of SP 800-56A and of X9.42
+	counterAt    int    // where the counter stands in that; 0 is before or after the secret
 }
 
 // findKDF returns the function that a CK_ECDH1_DERIVE_PARAMS or the like names. CKD_NULL has no use for shared data.
@@ -68,7 +69,7 @@ func findKDF(kdf uint, shared []byte) (*ecdhKDF, error) {
 	if !ok || h == nil {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	return &ecdhKDF{h, row.counterFirst, shared}, nil
+	return &ecdhKDF{hash: h, counterFirst: row.counterFirst, shared: shared}, nil
 }
 
 // derive fills out from the shared secret z.
@@ -81,12 +82,17 @@ func (f *ecdhKDF) derive(out, z []byte) {
 		h.Reset()
 		if f.counterFirst {
 			h.Write(count[:])
-			h.Write(z)
-		} else {
-			h.Write(z)
+		}
+		h.Write(z)
+		h.Write(f.shared[:f.counterAt])
+		if !f.counterFirst {
 			h.Write(count[:])
 		}
-		h.Write(f.shared)
+		if f.counterAt > 0 {
+			h.Write(f.shared[f.counterAt+len(count):])
+		} else {
+			h.Write(f.shared)
+		}
 		sum = h.Sum(sum[:0])
 		out = out[copy(out, sum):]
 	}

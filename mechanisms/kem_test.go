@@ -36,6 +36,14 @@ func kemSamples(t *testing.T) (all []kemSample) {
 			}
 		}
 	}
+	for _, g := range []kemSample{
+		{name: "DH", row: Lookup(ck.CKM_DH_PKCS_DERIVE)}, {name: "X9.42", row: Lookup(ck.CKM_X9_42_DH_DERIVE), param: x942Params(ck.CKD_NULL, nil, nil)},
+		{name: "X9.42 with a hash", row: Lookup(ck.CKM_X9_42_DH_DERIVE), param: x942Params(ck.CKD_SHA1_KDF_CONCATENATE, []byte("other"), nil)},
+	} {
+		file := map[ck.KeyType]string{ck.CKK_DH: "dh", ck.CKK_X9_42_DH: "x942"}[g.row.Keys[0]]
+		g.pub, g.priv = groupPair(t, g.row.Keys[0], file)
+		all = append(all, g)
+	}
 	pub, priv := testRSA(t)
 	return append(all,
 		kemSample{"PKCS #1", Lookup(ck.CKM_RSA_PKCS), pub, priv, ck.Param{}, 0},

@@ -73,7 +73,7 @@ type Mechanism struct {
 	GenerateDomain func(rand io.Reader, p *ck.Param, template []ck.Attribute) (made []ck.Attribute, results []Result, err error)
 	// GeneratePair makes a key pair of the type Makes: what the mechanism contributes to the public and to the private key
 	// beside CKA_CLASS and CKA_KEY_TYPE. public is the caller's template for the public key, which has the parameters
-	// (CKA_MODULUS_BITS, CKA_EC_PARAMS and the like). The caller wipes the values of the private key.
+	// (CKA_MODULUS_BITS, CKA_EC_PARAMS and the like), and the CKA_VALUE_BITS that the private key shall have. The caller wipes the values of the private key.
 	GeneratePair func(rand io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error)
 }
 
@@ -82,7 +82,7 @@ var table = index(
 	digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows,
 	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
-	dsaRows,
+	dsaRows, dhRows, x942Rows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
 	derivationRows, mlkemRows,
 	blockCipherRows,

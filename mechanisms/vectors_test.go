@@ -30,6 +30,8 @@ var withoutVectors = map[ck.MechanismType]string{
 	ck.CKM_SHA512_T_HMAC:            "nobody published any; TestSHA512T compares with the HMACs of SHA-512/224 and SHA-512/256",
 	ck.CKM_DES3_CMAC_GENERAL:        "TestMACGeneral compares with CKM_DES3_CMAC",
 	ck.CKM_AES_CMAC_GENERAL:         "TestMACGeneral compares with CKM_AES_CMAC",
+	ck.CKM_X9_42_DH_HYBRID_DERIVE:   "nobody published any; TestX942TwoPairs compares with the definition",
+	ck.CKM_X9_42_MQV_DERIVE:         "as CKM_X9_42_DH_HYBRID_DERIVE",
 }
 
 // tried are the mechanisms that the vectors of a run have reached.
@@ -42,6 +44,7 @@ func TestVectors(t *testing.T) {
 	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
 	t.Run("curves", func(t *testing.T) { runSignatureRecords(t, seen) })
 	t.Run("dsa", func(t *testing.T) { runDSA(t, seen) })
+	t.Run("dh", func(t *testing.T) { runDH(t, seen) })
 	t.Run("rsa", func(t *testing.T) { runRSARecords(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	t.Run("post-quantum", func(t *testing.T) { runMLKEM(t, seen) })

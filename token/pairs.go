@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"math/bits"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -32,7 +33,7 @@ func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public,
 			return 0, 0, err
 		}
 	}
-	made, secrets, err := row.GeneratePair(rand.Reader, &mech.Param, public)
+	made, secrets, err := row.GeneratePair(rand.Reader, &mech.Param, withLength(public, private))
 	if err != nil {
 		return 0, 0, err
 	}
@@ -48,6 +49,17 @@ func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public,
 		return 0, 0, err
 	}
 	return handles[0], handles[1], nil
+}
+
+// withLength adds the length that a private key shall have to the template of the public one, which has all else that
+// a mechanism needs to know.
+func withLength(public, private []ck.Attribute) []ck.Attribute {
+	for _, a := range private {
+		if a.Type == ck.CKA_VALUE_BITS {
+			return append(slices.Clip(public), a)
+		}
+	}
+	return public
 }
 
 // foresee finds what is wrong with a template before the key that it asks for is made, which can take long.

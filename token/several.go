@@ -105,7 +105,8 @@ func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, 
 	return handles, nil
 }
 
-// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base key has.
+// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base
+// key has, and of its class.
 func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
 	_, o, err := s.object(h)
 	if err != nil {
@@ -113,7 +114,7 @@ func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
 	}
 	switch err = o.permits(ck.CKA_DERIVE, s.derived.row.Type, time.Now); {
 	case err != nil:
-	case o.class() != ck.CKO_SECRET_KEY:
+	case s.derived.base.Key == nil || o.class() != s.derived.base.Key.Class:
 		err = ck.CKR_KEY_TYPE_INCONSISTENT
 	default:
 		err = o.atOnce()

@@ -1,0 +1,245 @@
+package mechanisms
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+
+	"filippo.io/bigmod"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// Lengths of the primes of Diffie-Hellman in bits, and of the shortest private value.
+const (
+	minDH      = 1024
+	maxDH      = 8192
+	minPrivate = 160
+)
+
+// dhRows are Diffie-Hellman as PKCS #3 has it: section 6.4.
+var dhRows = []Mechanism{
+	{Type: ck.CKM_DH_PKCS_KEY_PAIR_GEN, Min: minDH, Max: maxDH, Makes: ck.CKK_DH, GeneratePair: dhGenerate},
+	{Type: ck.CKM_DH_PKCS_PARAMETER_GEN, Min: minDH, Max: maxDH, Makes: ck.CKK_DH, GenerateDomain: dhParameters},
+	dhEncapsulates(Mechanism{Type: ck.CKM_DH_PKCS_DERIVE, Keys: []ck.KeyType{ck.CKK_DH}, Min: minDH, Max: maxDH, Derive: dhDerive},
+		&dhGroup, func(p *ck.Param) (*ecdhKDF, error) { return new(ecdhKDF), p.None() }),
+}
+
+// dhSizes refuses groups that are too small to be of use, or too large.
+func dhSizes(g *modGroup) error {
+	if n := g.public.p.BitLen(); n < minDH || n > maxDH {
+		return fmt.Errorf("%w: %d bits", ck.CKR_KEY_SIZE_RANGE, n)
+	}
+	return nil
+}
+
+// knownPrivate is the length of private values in the groups of RFC 3526 and RFC 7919 where a template does not tell it: more
+// than twice the strength of any of them, so that a longer one would not be stronger.
+const knownPrivate = 512
+
+// dhGenerate makes a key pair for the parameters in the template: section 6.4.8. The private value has the length that the
+// template asks for.
+func dhGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error) {
+	if err := p.None(); err != nil {
+		return nil, nil, err
+	}
+	prime := new(big.Int).SetBytes(find(public, ck.CKA_PRIME))
+	bits := uint(max(prime.BitLen()-1, 0))
+	if given := find(public, ck.CKA_VALUE_BITS); given != nil {
+		n, err := ck.Ulong(given)
+		if err == nil && (n < minPrivate || n > bits) {
+			err = fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE_BITS)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		bits = n
+	} else if isSafePrime(prime) {
+		bits = knownPrivate
+	}
+	pub, priv, err = dhGroup.generate(random, public, dhSizes, int(bits))
+	return pub, append(priv, ck.Attribute{Type: ck.CKA_VALUE_BITS, Value: ck.UlongValue(bits)}), err
+}
+
+// dhParameters makes domain parameters: a safe prime, and 2, which generates the subgroup of the squares. Where RFC 7919 or
+// RFC 3526 has a prime of the length it is theirs: nobody would gain by another, which would take minutes to find.
+func dhParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute, []Result, error) {
+	if err := p.None(); err != nil {
+		return nil, nil, err
+	}
+	bits, _, err := sizesOf(template)
+	if err != nil {
+		return nil, nil, err
+	}
+	prime := safePrime(bits)
+	if prime == nil {
+		if bits < minDH || bits > maxFreshPrime {
+			return nil, nil, ck.CKR_KEY_SIZE_RANGE
+		}
+		if prime, err = freshSafePrime(random, int(bits)); err != nil {
+			return nil, nil, err
+		}
+	}
+	return append(dhGroup.lengths(prime, nil), ck.Attribute{Type: ck.CKA_PRIME, Value: prime.Bytes()},
+		ck.Attribute{Type: ck.CKA_BASE, Value: []byte{2}}), nil, nil
+}
+
+// maxFreshPrime is the length in bits of the longest safe prime that is looked for: a longer one takes too long to find.
+const maxFreshPrime = 1536
+
+// freshSafePrime finds a safe prime p = 2q + 1 that is 7 modulo 8, so that 2 is a square.
+func freshSafePrime(random io.Reader, bits int) (*big.Int, error) {
+	b := make([]byte, (bits+7)/8)
+	for {
+		if _, err := io.ReadFull(random, b); err != nil {
+			return nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
+		}
+		p := new(big.Int).SetBytes(b)
+		p.Mod(p, power2(bits-1)).SetBit(p, bits-1, 1)
+		for i, bit := range []uint{1, 1, 1} {
+			p.SetBit(p, i, bit)
+		}
+		for range 1 << 12 {
+			if q := new(big.Int).Rsh(p, 1); !hasSmallFactor(p) && !hasSmallFactor(q) && q.ProbablyPrime(0) && p.ProbablyPrime(0) && isPrime(q) && isPrime(p) {
+				return p, nil
+			}
+			p.Add(p, big.NewInt(8))
+		}
+	}
+}
+
+// smallPrimes are the odd primes below 2^12, and smallProduct what they are multiplied.
+var smallPrimes, smallProduct = func() (list []uint64, product *big.Int) {
+	product = big.NewInt(1)
+	for n := uint64(3); n < 1<<12; n += 2 {
+		if big.NewInt(int64(n)).ProbablyPrime(0) {
+			list = append(list, n)
+			product.Mul(product, big.NewInt(int64(n)))
+		}
+	}
+	return list, product
+}()
+
+// hasSmallFactor tells whether one of the primes divides n.
+func hasSmallFactor(n *big.Int) bool {
+	return new(big.Int).GCD(nil, nil, new(big.Int).Mod(smallProduct, n), n).Cmp(big.NewInt(1)) != 0
+}
+
+// A dhPrivate is the prepared form of a private key.
+type dhPrivate struct {
+	*modGroup
+	x []byte
+}
+
+func newDHPrivate(g *modGroup, v Values) (*dhPrivate, error) {
+	if err := dhSizes(g); err != nil {
+		return nil, err
+	}
+	x, err := g.private(v)
+	if err == nil && g.q == nil {
+		x = trimZeros(x) // whose length CKA_VALUE_BITS tells anybody
+	}
+	return &dhPrivate{g, x}, err
+}
+
+// private returns the prepared form of a private key of the type.
+func (t *groupType) private(k *Key) (*dhPrivate, error) {
+	switch {
+	case k == nil:
+		return nil, ck.CKR_KEY_HANDLE_INVALID
+	case k.Class != ck.CKO_PRIVATE_KEY || k.Type != t.keyType:
+		return nil, ck.CKR_KEY_TYPE_INCONSISTENT
+	}
+	return preparedGroup(k, ck.CKM_DH_PKCS_DERIVE, t, newDHPrivate)
+}
+
+// agree makes the shared secret with a public value, in as many bytes as the prime has: SP 800-56A, section 5.7.1.1.
+func (k *dhPrivate) agree(public []byte) ([]byte, error) {
+	y, err := k.peer(public)
+	if err != nil {
+		return nil, err
+	}
+	return k.shared(k.power(y, k.x))
+}
+
+// shared refuses the secrets that anybody could guess.
+func (g *modGroup) shared(z *bigmod.Nat) ([]byte, error) {
+	if z.IsZero()|z.IsOne()|z.IsMinusOne(g.p) == 1 {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	return z.Bytes(g.p), nil
+}
+
+// dhDerive derives with the public value that is the parameter: section 6.4.10.
+func dhDerive(b *Base, p *ck.Param, d *Derived) error {
+	public := p.Rest()
+	if len(public) == 0 {
+		return ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	key, err := dhGroup.private(b.Key)
+	if err != nil {
+		return err
+	}
+	return new(ecdhKDF).with(b, d, func() ([]byte, error) { return key.agree(public) })
+}
+
+// with makes the new key of the shared secret that agree makes.
+func (f *ecdhKDF) with(b *Base, d *Derived, agree func() ([]byte, error)) (err error) {
+	secret.Do(func() {
+		var z []byte
+		if z, err = agree(); err == nil {
+			err = f.take(b, d, z)
+			clear(z)
+		}
+	})
+	return err
+}
+
+// dhEncapsulates gives a row of Diffie-Hellman the columns of encapsulation: the ciphertext is the public value of a pair
+// that is made for it. read reads the parameter, in which there is no public value.
+func dhEncapsulates(m Mechanism, t *groupType, read func(p *ck.Param) (*ecdhKDF, error)) Mechanism {
+	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
+		f, err := read(p)
+		if err != nil {
+			return nil, err
+		}
+		if b.Key.Class != ck.CKO_PUBLIC_KEY {
+			return nil, ck.CKR_KEY_TYPE_INCONSISTENT
+		}
+		g, err := preparedGroup(b.Key, ck.CKM_DH_PKCS_DERIVE, t, func(g *modGroup, _ Values) (*modGroup, error) { return g, dhSizes(g) })
+		if err != nil {
+			return nil, err
+		}
+		public := b.Key.Attr(ck.CKA_VALUE)
+		if _, err := g.peer(public); err != nil {
+			return nil, err
+		}
+		return &Encapsulation{g.p.Size(), func(d *Derived) (ciphertext []byte, err error) {
+			y, x, err := g.pair(rand.Reader, g.maxBits)
+			if err != nil {
+				return nil, err
+			}
+			defer clear(x)
+			ours := &dhPrivate{g, x}
+			return leftPadded(y, g.p.Size()), f.with(b, d, func() ([]byte, error) { return ours.agree(public) })
+		}}, nil
+	}
+	m.Decapsulate = func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error {
+		f, err := read(p)
+		if err != nil {
+			return err
+		}
+		key, err := t.private(b.Key)
+		if err != nil {
+			return err
+		}
+		if len(ciphertext) != key.p.Size() {
+			return decapsulated(ck.CKR_PUBLIC_KEY_INVALID)
+		}
+		return decapsulated(f.with(b, d, func() ([]byte, error) { return key.agree(ciphertext) }))
+	}
+	return m
+}
