@@ -13,7 +13,7 @@ import (
 // ccmRows are the counter mode with CBC-MAC of SP 800-38C and RFC 3610.
 var ccmRows = []Mechanism{{Type: ck.CKM_AES_CCM, Keys: aesKeys, Min: 16, Max: 32,
 	Encrypt: beginCCM(readCCM, false), Decrypt: beginCCM(readCCM, true),
-	Wrap: wrapWith(beginCCM(readCCMWrap, false)), Unwrap: unwrapWith(beginCCM(readCCMWrap, true)), Message: messageCCM,
+	Wrap: wrapWith(beginCCM(readCCMWrap, false)), WrapSize: ccmWrapSize, Unwrap: unwrapWith(beginCCM(readCCMWrap, true)), Message: messageCCM,
 }}
 
 // A ccmParam is what CK_CCM_PARAMS and CK_CCM_WRAP_PARAMS say.
@@ -44,6 +44,15 @@ func readCCMWrap(p *ck.Param) (c ccmParam, err error) {
 	}
 	c.aad, c.tag = p.Bytes(), p.Ulong()
 	return c, p.Done()
+}
+
+// ccmWrapSize returns the length of a wrapped key.
+func ccmWrapSize(p *ck.Param, n int) (int, error) {
+	c, err := readCCMWrap(p)
+	if err == nil && !c.tagsAndNonce() {
+		err = ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	return n + int(c.tag), err
 }
 
 // tagsAndNonce reports whether the lengths are some that CCM has: SP 800-38C, A.1.

@@ -17,7 +17,7 @@ const (
 // gcmRows are the Galois/counter mode of SP 800-38D.
 var gcmRows = []Mechanism{
 	{Type: ck.CKM_AES_GCM, Keys: aesKeys, Min: 16, Max: 32, Encrypt: beginGCM(readGCM, false), Decrypt: beginGCM(readGCM, true),
-		Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMWrap, true)), Message: messageGCM},
+		Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMWrap, true)), WrapSize: gcmWrapSize, Message: messageGCM},
 }
 
 // A gcm is an AES-GCM operation. Input in parts is collected until the end: a plaintext is not released before its tag
@@ -67,6 +67,15 @@ func readGCMWrap(p *ck.Param) (c gcmParam, err error) {
 	c.nonce, c.fixed, c.generator = p.Bytes(), p.Ulong(), p.Ulong()
 	c.aad, c.tag = p.Bytes(), p.Ulong()
 	return c, p.Done()
+}
+
+// gcmWrapSize returns the length of a wrapped key.
+func gcmWrapSize(p *ck.Param, n int) (int, error) {
+	c, err := readGCMWrap(p)
+	if err == nil && !c.good() {
+		err = ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	return n + int(c.tag/8), err
 }
 
 // beginGCM begins GCM with a parameter that read reads.

@@ -119,61 +119,6 @@ func valueLen(template []ck.Attribute) (uint, error) {
 	return 0, nil
 }
 
-// WrapKey implements C_WrapKey, section 5.18.3.
-func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrapping, key ck.ObjectHandle, out *ck.Buffer) error {
-	c, s, err := m.session(h)
-	if err != nil {
-		return err
-	}
-	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_WRAP)
-	if err != nil {
-		return err
-	}
-	w, err := s.keyAtOnce(wrapping, row, ck.CKA_WRAP)
-	if err != nil {
-		return as(err, map[ck.RV]ck.RV{
-			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
-		})
-	}
-	defer w.release()
-	_, target, err := s.object(key)
-	if err != nil {
-		return keyHandle(err)
-	}
-	defer target.release()
-	switch {
-	case target.class() != ck.CKO_SECRET_KEY && target.class() != ck.CKO_PRIVATE_KEY:
-		return ck.CKR_KEY_NOT_WRAPPABLE
-	case target.missing:
-		return ck.CKR_USER_NOT_LOGGED_IN
-	}
-	if err := w.allowsWrapping(target); err != nil {
-		return err
-	}
-	if err := target.atOnce(); err != nil {
-		return err
-	}
-	wrapped, err := wrap(row, w.key(), &mech.Param, target.key())
-	if err != nil {
-		return err
-	}
-	return out.Copy(wrapped)
-}
-
-// wrap encrypts the value of a secret key, or the PrivateKeyInfo of a private key.
-func wrap(row *mechanisms.Mechanism, with *mechanisms.Key, p *ck.Param, target *mechanisms.Key) ([]byte, error) {
-	if target.Class == ck.CKO_SECRET_KEY {
-		return row.Wrap(with, p, target.Value)
-	}
-	value, err := mechanisms.MarshalPrivate(target)
-	if err != nil {
-		return nil, err
-	}
-	defer clear(value)
-	return row.Wrap(with, p, value)
-}
-
 // keyAtOnce finds a key for a function that does all in one call. The caller releases it.
 func (s *session) keyAtOnce(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (*Object, error) {
 	o, err := s.key(h, row, use)
@@ -205,65 +150,6 @@ func as(err error, table map[ck.RV]ck.RV) error {
 // unwrappingKey are the codes that the functions have that unwrap for what is wrong with the key.
 var unwrappingKey = map[ck.RV]ck.RV{
 	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
-}
-
-// UnwrapKey implements C_UnwrapKey, section 5.18.4.
-func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrapping ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
-	if err != nil {
-		return 0, err
-	}
-	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_UNWRAP)
-	if err != nil {
-		return 0, err
-	}
-	u, err := s.keyAtOnce(unwrapping, row, ck.CKA_UNWRAP)
-	if err != nil {
-		return 0, as(err, unwrappingKey)
-	}
-	defer u.release()
-	size, err := valueLen(template)
-	if err != nil {
-		return 0, err
-	}
-	var value []byte
-	erasing.Do(func() { value, err = row.Unwrap(u.key(), &mech.Param, wrapped) })
-	if err != nil {
-		return 0, as(err, map[ck.RV]ck.RV{
-			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
-		})
-	}
-	defer clear(value)
-	r := &request{how: byUnwrap, template: template, base: u}
-	if size != 0 && size < uint(len(value)) && row.Truncates {
-		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
-		clear(value[size:])
-		value = value[:size]
-	}
-	if r.fixed, err = r.unwrapped(value); err != nil {
-		return 0, err
-	}
-	defer wipeValues(r.fixed)
-	return s.make(r)
-}
-
-// unwrapped returns the attributes that an unwrapped key has from its value.
-func (r *request) unwrapped(value []byte) ([]ck.Attribute, error) {
-	imposed, err := r.imposed()
-	if err != nil {
-		return nil, err
-	}
-	t, err := r.table(imposed)
-	switch {
-	case err != nil:
-		return nil, err
-	case t.class == ck.CKO_PUBLIC_KEY:
-		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
-	case t.class == ck.CKO_PRIVATE_KEY:
-		return mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
-	}
-	return []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}, nil
 }
 
 // A derivation is what a session keeps from one C_DeriveKey to the next, so that none has to be allocated.

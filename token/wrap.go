@@ -1,0 +1,197 @@
+package token
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	erasing "github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A wrapping is what C_WrapKey and C_WrapKeyAuthenticated do in their own ways.
+type wrapping struct {
+	row *mechanisms.Mechanism
+	// size returns how long the wrapped key is, where wrapping it changes the parameter or what it points to, so that a length query
+	// must do without. It is nil elsewhere.
+	size func(n int) (int, error)
+	wrap func(with *mechanisms.Key, value []byte) ([]byte, error)
+}
+
+// WrapKey implements C_WrapKey, section 5.18.3.
+func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.ObjectHandle, out *ck.Buffer) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_WRAP)
+	if err != nil {
+		return err
+	}
+	w := wrapping{row: row, wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) { return row.Wrap(with, &mech.Param, value) }}
+	if row.WrapSize != nil {
+		w.size = func(n int) (int, error) {
+			p := mech.Param
+			return row.WrapSize(&p, n)
+		}
+	}
+	return s.wrapKey(&w, with, key, out)
+}
+
+// WrapKeyAuthenticated implements C_WrapKeyAuthenticated, section 5.18.6 of PKCS#11 3.2. The parameter is that of a message.
+func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.ObjectHandle, aad []byte, out *ck.Buffer) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_WRAP)
+	if err == nil && row.Message == nil {
+		err = ck.CKR_MECHANISM_INVALID
+	}
+	if err != nil {
+		return err
+	}
+	return s.wrapKey(&wrapping{
+		row: row, size: func(n int) (int, error) { return n, nil },
+		wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) {
+			return row.WrapMessage(with, &mech.Param, aad, value)
+		},
+	}, with, key, out)
+}
+
+// wrapKey wraps the key at a handle with another.
+func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer) error {
+	w, err := s.keyAtOnce(with, x.row, ck.CKA_WRAP)
+	if err != nil {
+		return as(err, map[ck.RV]ck.RV{
+			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+		})
+	}
+	defer w.release()
+	_, target, err := s.object(key)
+	if err != nil {
+		return keyHandle(err)
+	}
+	defer target.release()
+	switch {
+	case target.class() != ck.CKO_SECRET_KEY && target.class() != ck.CKO_PRIVATE_KEY:
+		return ck.CKR_KEY_NOT_WRAPPABLE
+	case target.missing:
+		return ck.CKR_USER_NOT_LOGGED_IN
+	}
+	if err := w.allowsWrapping(target); err != nil {
+		return err
+	}
+	if err := target.atOnce(); err != nil {
+		return err
+	}
+	if target.class() == ck.CKO_SECRET_KEY {
+		return x.run(w.key(), target.key().Value, out)
+	}
+	value, err := mechanisms.MarshalPrivate(target.key())
+	if err != nil {
+		return err
+	}
+	defer clear(value)
+	return x.run(w.key(), value, out)
+}
+
+// run wraps the value of a secret key, or the PrivateKeyInfo of a private key.
+func (x *wrapping) run(with *mechanisms.Key, value []byte, out *ck.Buffer) error {
+	if x.size != nil {
+		need, err := x.size(len(value))
+		if err != nil {
+			return err
+		}
+		if out.Query(need) {
+			return out.Fill(need, nil)
+		}
+	}
+	wrapped, err := x.wrap(with, value)
+	if err != nil {
+		return err
+	}
+	return out.Copy(wrapped)
+}
+
+// UnwrapKey implements C_UnwrapKey, section 5.18.4.
+func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_UNWRAP)
+	if err != nil {
+		return 0, err
+	}
+	return s.unwrapKey(row, with, template, func(with *mechanisms.Key) ([]byte, error) { return row.Unwrap(with, &mech.Param, wrapped) })
+}
+
+// UnwrapKeyAuthenticated implements C_UnwrapKeyAuthenticated, section 5.18.7 of PKCS#11 3.2.
+func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute, aad []byte) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	row, err := rowFor(mech, ck.CKF_UNWRAP)
+	if err == nil && row.Message == nil {
+		err = ck.CKR_MECHANISM_INVALID
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.unwrapKey(row, with, template, func(with *mechanisms.Key) ([]byte, error) {
+		return row.UnwrapMessage(with, &mech.Param, aad, wrapped)
+	})
+}
+
+// unwrapKey makes a key of what unwrap decrypts.
+func (s *session) unwrapKey(row *mechanisms.Mechanism, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key) ([]byte, error)) (ck.ObjectHandle, error) {
+	u, err := s.keyAtOnce(with, row, ck.CKA_UNWRAP)
+	if err != nil {
+		return 0, as(err, unwrappingKey)
+	}
+	defer u.release()
+	size, err := valueLen(template)
+	if err != nil {
+		return 0, err
+	}
+	var value []byte
+	erasing.Do(func() { value, err = unwrap(u.key()) })
+	if err != nil {
+		return 0, as(err, map[ck.RV]ck.RV{
+			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
+		})
+	}
+	defer clear(value)
+	r := &request{how: byUnwrap, template: template, base: u}
+	if size != 0 && size < uint(len(value)) && row.Truncates {
+		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
+		clear(value[size:])
+		value = value[:size]
+	}
+	if r.fixed, err = r.unwrapped(value); err != nil {
+		return 0, err
+	}
+	defer wipeValues(r.fixed)
+	return s.make(r)
+}
+
+// unwrapped returns the attributes that an unwrapped key has from its value.
+func (r *request) unwrapped(value []byte) ([]ck.Attribute, error) {
+	imposed, err := r.imposed()
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.table(imposed)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.class == ck.CKO_PUBLIC_KEY:
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+	case t.class == ck.CKO_PRIVATE_KEY:
+		return mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
+	}
+	return []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}, nil
+}
