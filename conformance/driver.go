@@ -162,7 +162,12 @@ func (h *Host) ask(line string) (string, error) {
 }
 
 func (h *Host) askBytes(line string) ([]byte, error) {
-	s, err := h.ask(line)
+	h.send(line)
+	return h.lineBytes()
+}
+
+func (h *Host) lineBytes() ([]byte, error) {
+	s, err := h.line()
 	if err != nil {
 		return nil, err
 	}

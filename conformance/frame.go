@@ -98,13 +98,26 @@ func (f *frame) store(h *Host) {
 
 // fetch reads the frame back, and finds what was written that was not the callee's to write.
 func (f *frame) fetch(h *Host) error {
-	now, err := h.askBytes(fmt.Sprintf("r %d %d", f.start, len(f.mem)))
+	f.request(h)
+	return f.receive(h)
+}
+
+// request asks for the frame, and receive reads the answer as fetch does.
+func (f *frame) request(h *Host) {
+	h.send(fmt.Sprintf("r %d %d", f.start, len(f.mem)))
+	if f.edge != nil {
+		h.send(fmt.Sprintf("r %d %d", f.end-len(f.edge), len(f.edge)))
+	}
+}
+
+func (f *frame) receive(h *Host) error {
+	now, err := h.lineBytes()
 	if err != nil {
 		return err
 	}
 	edge := f.edge
 	if edge != nil {
-		if edge, err = h.askBytes(fmt.Sprintf("r %d %d", f.end-len(f.edge), len(f.edge))); err != nil {
+		if edge, err = h.lineBytes(); err != nil {
 			return err
 		}
 	}

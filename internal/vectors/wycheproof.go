@@ -103,26 +103,41 @@ func WycheproofFiles() ([]string, error) {
 	return names, err
 }
 
-// LoadWycheproof makes cases of a file. A file that the table does not name is an error.
-func LoadWycheproof(name string) (*Suite, error) {
-	s := &Suite{Name: strings.TrimSuffix(name, "_test.json"), Family: name}
-	for _, row := range wycheproofTable {
-		if ok, err := path.Match(row.files, s.Name); err != nil || !ok {
-			continue
+// WycheproofRow says what is done with a file, without reading it. A file that the table does not name is an error.
+func WycheproofRow(name string) (*Suite, error) {
+	row, err := findRow(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Suite{Name: name, Family: row.family, Reason: row.reason}, nil
+}
+
+func findRow(name string) (*wycheproofRow, error) {
+	for i := range wycheproofTable {
+		if ok, err := path.Match(wycheproofTable[i].files, strings.TrimSuffix(name, "_test.json")); ok && err == nil {
+			return &wycheproofTable[i], nil
 		}
-		s.Name, s.Family, s.Reason = name, row.family, row.reason
-		if row.load == nil {
-			return s, nil
-		}
-		if err := row.load(s); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if s.Tests() <= 0 || len(s.Cases) == 0 {
-			return nil, fmt.Errorf("%s: no cases of %d tests, %v", name, s.Total, s.Omitted)
-		}
-		return s, nil
 	}
 	return nil, fmt.Errorf("%s: the table of files does not say what to do with it", name)
+}
+
+// LoadWycheproof makes cases of a file.
+func LoadWycheproof(name string) (*Suite, error) {
+	row, err := findRow(name)
+	if err != nil {
+		return nil, err
+	}
+	s := &Suite{Name: name, Family: row.family, Reason: row.reason}
+	if row.load == nil {
+		return s, nil
+	}
+	if err := row.load(s); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if s.Tests() <= 0 || len(s.Cases) == 0 {
+		return nil, fmt.Errorf("%s: no cases of %d tests, %v", name, s.Total, s.Omitted)
+	}
+	return s, nil
 }
 
 // A wycheproofRow says what is done with the files of a pattern: the first that fits.

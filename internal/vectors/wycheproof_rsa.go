@@ -84,7 +84,8 @@ func rsaGroups(s *Suite) ([]rsaGroup, error) {
 	return read(s, func(g *rsaGroup) []rsaTest { return g.Tests })
 }
 
-// decrypt makes the cases of a group of ciphertexts; of the first one more, with the key as PKCS #8 has it.
+// decrypt makes the cases of a group of ciphertexts; of the first of a file one more, with the key as
+// PKCS #8 has it.
 func (g *rsaGroup) decrypt(s *Suite, m ck.MechanismType, param func(*rsaTest) []any) {
 	three := strings.Contains(s.Name, "three_primes")
 	k := g.PrivateKey.private(!three)
@@ -95,7 +96,7 @@ func (g *rsaGroup) decrypt(s *Suite, m ck.MechanismType, param func(*rsaTest) []
 			c.Refused = BadCiphertext
 		}
 		s.add(c)
-		if i == 0 && len(g.PrivateKeyPKCS8) > 0 && !three {
+		if len(s.Cases) == 1 && len(g.PrivateKeyPKCS8) > 0 && !three {
 			c.Key = &Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, PKCS8: g.PrivateKeyPKCS8}
 			s.add(c)
 		}
