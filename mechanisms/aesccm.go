@@ -13,7 +13,7 @@ import (
 // ccmRows are the counter mode with CBC-MAC of SP 800-38C and RFC 3610.
 var ccmRows = []Mechanism{{Type: ck.CKM_AES_CCM, Keys: aesKeys, Min: 16, Max: 32,
 	Encrypt: beginCCM(readCCM, false), Decrypt: beginCCM(readCCM, true),
-	Wrap: wrapWith(beginCCM(readCCMWrap, false)), WrapSize: ccmWrapSize, Unwrap: unwrapWith(beginCCM(readCCMWrap, true)), Message: messageCCM,
+	Authentic: true, Wrap: wrapWith(beginCCM(readCCMWrap, false)), WrapSize: ccmWrapSize, Unwrap: unwrapWith(beginCCM(readCCMWrap, true)), Message: messageCCM,
 }}
 
 // A ccmParam is what CK_CCM_PARAMS and CK_CCM_WRAP_PARAMS say.

@@ -17,7 +17,7 @@ const (
 // gcmRows are the Galois/counter mode of SP 800-38D.
 var gcmRows = []Mechanism{
 	{Type: ck.CKM_AES_GCM, Keys: aesKeys, Min: 16, Max: 32, Encrypt: beginGCM(readGCM, false), Decrypt: beginGCM(readGCM, true),
-		Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMWrap, true)), WrapSize: gcmWrapSize, Message: messageGCM},
+		Authentic: true, Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMWrap, true)), WrapSize: gcmWrapSize, Message: messageGCM},
 }
 
 // A gcm is an AES-GCM operation. Input in parts is collected until the end: a plaintext is not released before its tag

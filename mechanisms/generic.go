@@ -10,13 +10,13 @@ import (
 // genericRows are generic secrets and the simple derivations of PKCS #11, "Miscellaneous simple key derivation mechanisms".
 var genericRows = []Mechanism{
 	inBits(keyGen(ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET)),
-	{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Keys: secretKeys, Inherits: true, Derive: combine(func(buf, key, data []byte) []byte {
+	{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Keys: secretKeys, Inherits: true, Derive: combine(false, func(buf, key, data []byte) []byte {
 		return append(append(buf, key...), data...)
 	})},
-	{Type: ck.CKM_CONCATENATE_DATA_AND_BASE, Keys: secretKeys, Inherits: true, Derive: combine(func(buf, key, data []byte) []byte {
+	{Type: ck.CKM_CONCATENATE_DATA_AND_BASE, Keys: secretKeys, Inherits: true, Derive: combine(true, func(buf, key, data []byte) []byte {
 		return append(append(buf, data...), key...)
 	})},
-	{Type: ck.CKM_XOR_BASE_AND_DATA, Keys: secretKeys, Inherits: true, Derive: combine(func(buf, key, data []byte) []byte {
+	{Type: ck.CKM_XOR_BASE_AND_DATA, Keys: secretKeys, Inherits: true, Derive: combine(false, func(buf, key, data []byte) []byte {
 		buf = append(buf, key[:min(len(key), len(data))]...)
 		subtle.XORBytes(buf, buf, data)
 		return buf
@@ -25,8 +25,8 @@ var genericRows = []Mechanism{
 	{Type: ck.CKM_EXTRACT_KEY_FROM_KEY, Keys: secretKeys, Inherits: true, Derive: extractKey},
 }
 
-// combine derives from the key and the data of a CK_KEY_DERIVATION_STRING_DATA.
-func combine(f func(buf, key, data []byte) []byte) func(*Base, *ck.Param, *Derived) error {
+// combine derives from the key and the data of a CK_KEY_DERIVATION_STRING_DATA. behind says that the key comes after the data.
+func combine(behind bool, f func(buf, key, data []byte) []byte) func(*Base, *ck.Param, *Derived) error {
 	return func(b *Base, p *ck.Param, d *Derived) (err error) {
 		data := p.Bytes()
 		if err := p.Done(); err != nil {
@@ -39,7 +39,19 @@ func combine(f func(buf, key, data []byte) []byte) func(*Base, *ck.Param, *Deriv
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}
 		secret.Do(func() { err = d.take(b, f(d.buf[:0], b.Key.Value, data)) })
+		before := 0
+		if behind {
+			before = len(data)
+		}
+		d.share(before, b.Key.Value)
 		return err
+	}
+}
+
+// share notes how many bytes of key there are in the new value, in which it begins after before bytes.
+func (d *Derived) share(before int, key []byte) {
+	if n := len(d.Value) - before; n > 0 && n < len(key) && (d.Part == 0 || uint(n) < d.Part) {
+		d.Part = uint(n)
 	}
 }
 
@@ -57,6 +69,8 @@ func concatenateKeys(b *Base, p *ck.Param, d *Derived) (err error) {
 		return err
 	}
 	secret.Do(func() { err = d.take(b, append(append(d.buf[:0], b.Key.Value...), other.Value...)) })
+	d.share(0, b.Key.Value)
+	d.share(len(b.Key.Value), other.Value)
 	return err
 }
 
@@ -90,5 +104,6 @@ func extractKey(b *Base, p *ck.Param, d *Derived) (err error) {
 		}
 		err = d.take(b, out)
 	})
+	d.share(0, value)
 	return err
 }

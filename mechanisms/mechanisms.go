@@ -48,6 +48,8 @@ type Mechanism struct {
 	WrapSize func(p *ck.Param, n int) (int, error)
 	// Truncates says that Unwrap returns whole blocks, and that the template's CKA_VALUE_LEN cuts off what fills the last.
 	Truncates bool
+	// Authentic says that Unwrap notices when what was wrapped has been changed.
+	Authentic bool
 	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.
 	FromDigest bool
 	// Inherits says that Derive hands on parts of the base key's value: the new key is no less protected than the base.
@@ -86,7 +88,8 @@ var table = index(
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
 	dsaRows, dhRows, x942Rows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
-	derivationRows, mlkemRows,
+	derivationRows,
+	mlkemRows, mldsaRows,
 	blockCipherRows,
 )
 

@@ -23,7 +23,7 @@ var mlkemSchemes = map[uint]kem.Scheme{
 }
 
 var mlkemType = parameterType{keyType: ck.CKK_ML_KEM, seeds: true, sets: []*parameterSet{
-	mlkemSet(uint(ck.CKP_ML_KEM_512), 1), mlkemSet(uint(ck.CKP_ML_KEM_768), 2), mlkemSet(uint(ck.CKP_ML_KEM_1024), 3),
+	mlkemSet("512", uint(ck.CKP_ML_KEM_512), 1), mlkemSet("768", uint(ck.CKP_ML_KEM_768), 2), mlkemSet("1024", uint(ck.CKP_ML_KEM_1024), 3),
 }}
 
 var mlkemPair = mlkemType.pair()
@@ -37,10 +37,10 @@ var mlkemRows = func() []Mechanism {
 	}
 }()
 
-func mlkemSet(set uint, oid int) *parameterSet {
+func mlkemSet(name string, set uint, oid int) *parameterSet {
 	scheme := mlkemSchemes[set]
 	return &parameterSet{
-		Set: set, OID: nistKEM(oid), Seed: scheme.SeedSize(), Public: scheme.PublicKeySize(), Private: scheme.PrivateKeySize(),
+		Name: name, Set: set, OID: nistKEM(oid), Seed: scheme.SeedSize(), Public: scheme.PublicKeySize(), Private: scheme.PrivateKeySize(),
 		expand: func(seed []byte) (public, private []byte) {
 			pub, priv := scheme.DeriveKeyPair(seed)
 			return packed(pub), packed(priv)

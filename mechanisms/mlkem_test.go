@@ -26,7 +26,7 @@ type mlkemGroup struct {
 // runMLKEM runs all files about ML-KEM.
 func runMLKEM(t *testing.T, seen tried) {
 	for _, s := range mlkemType.sets {
-		name := map[uint]string{1: "mlkem_512", 2: "mlkem_768", 3: "mlkem_1024"}[s.Set]
+		name := "mlkem_" + s.Name
 		for _, end := range []string{"_test.json", "_encaps_test.json", "_keygen_seed_test.json", "_semi_expanded_decaps_test.json"} {
 			groups, err := vectors.Wycheproof(name+end, func(g *mlkemGroup) int { return len(g.Tests) })
 			if err != nil {

@@ -102,6 +102,9 @@ type Derived struct {
 	Further []Further
 	// Results are written when the keys have been made.
 	Results []Result
+	// Part is how many bytes of a key's value the new value has, where it has a part of it only: of the shortest part, 0 where
+	// there is none. Mechanisms that hand on a key's bytes tell it.
+	Part uint
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
 
@@ -121,7 +124,7 @@ func (d *Derived) Wipe() {
 	clear(d.buf[:])
 	d.session.Wipe()
 	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
-	d.Data, d.Further, d.Results = false, nil, nil
+	d.Data, d.Further, d.Results, d.Part = false, nil, nil, 0
 	d.Attributes = d.Attributes[:0]
 }
 

@@ -18,9 +18,11 @@ import (
 // A parameterSet is a row of the lists of parameter sets of ML-KEM, ML-DSA and SLH-DSA: CKA_PARAMETER_SET, the identifier of its
 // keys, and what they are made of. Lengths are in bytes.
 type parameterSet struct {
+	Name                  string // as NIST writes it, without that of the algorithm
 	Set                   uint
 	OID                   asn1.ObjectIdentifier
 	Seed, Public, Private int
+	Signature             int // 0 where keys do not sign
 
 	// expand makes both keys from the random bytes of a key generation.
 	expand func(seed []byte) (public, private []byte)

@@ -12,7 +12,7 @@ import (
 )
 
 // parameterTypes are the types of keys with a parameter set.
-var parameterTypes = []*parameterType{&mlkemType}
+var parameterTypes = []*parameterType{&mlkemType, &mldsaType}
 
 // imported makes a key as C_CreateObject does, with what the token adds.
 func imported(class ck.ObjectClass, t ck.KeyType, attrs ...ck.Attribute) (*Key, error) {

@@ -92,7 +92,7 @@ var rsaRows = slices.Concat([]Mechanism{
 	}), 0, unpadNone),
 	rsaSigns(Mechanism{Type: ck.CKM_RSA_PKCS_PSS}, pssSigner(nil)),
 	rsaEncapsulates(rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS_OAEP}, oaepScheme))),
-	{Type: ck.CKM_RSA_AES_KEY_WRAP, Keys: rsaKeys, Min: minRSA, Max: maxRSA, Wrap: rsaAESWrap, Unwrap: rsaAESUnwrap},
+	{Type: ck.CKM_RSA_AES_KEY_WRAP, Keys: rsaKeys, Min: minRSA, Max: maxRSA, Authentic: true, Wrap: rsaAESWrap, Unwrap: rsaAESUnwrap},
 }, rsaHashRows())
 
 // rsaHashRows are the mechanisms that hash and sign.

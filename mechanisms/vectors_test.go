@@ -47,7 +47,9 @@ func TestVectors(t *testing.T) {
 	t.Run("dh", func(t *testing.T) { runDH(t, seen) })
 	t.Run("rsa", func(t *testing.T) { runRSARecords(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
-	t.Run("post-quantum", func(t *testing.T) { runMLKEM(t, seen) })
+	t.Run("ML-KEM", func(t *testing.T) { runMLKEM(t, seen) })
+	t.Run("ML-DSA", func(t *testing.T) { runMLDSA(t, seen) })
+	t.Run("noble", func(t *testing.T) { runNoble(t, seen) })
 	for i := range table {
 		m := &table[i]
 		reason, excused := withoutVectors[m.Type]

@@ -22,6 +22,7 @@ const (
 
 	privateTerm = "softcsp private term\x00"
 	publicTerm  = "softcsp public term\x00"
+	secretTerm  = "softcsp secret term\x00"
 )
 
 // hashPublic returns the term of a public object.
@@ -52,6 +53,21 @@ func (k *Keys) hashPrivate(terms ...[]byte) (out []term, err error) {
 				h.Write(v)
 				out[i] = term(h.Sum(b[:0]))
 			}
+		})
+		return nil
+	})
+	return out, err
+}
+
+// Fingerprint returns what stands for a secret among the terms of an object, a public one's too: without the index key it tells
+// nothing, not even to who guesses.
+func (k *Keys) Fingerprint(value []byte) (out []byte, err error) {
+	err = k.use(func() error {
+		secret.Do(func() {
+			h := k.mac(blinding)
+			h.Write([]byte(secretTerm))
+			h.Write(value)
+			out = h.Sum(make([]byte, 0, sha256.Size))
 		})
 		return nil
 	})

@@ -161,6 +161,7 @@ var privateKey = part{"private key", []attribute{
 	{ck.CKA_DERIVE_TEMPLATE, templateA, 0, 0},
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, modifiable, 0},
+	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
 // secretKey is section 4.11.
@@ -182,4 +183,6 @@ var secretKey = part{"secret key", []attribute{
 	{ck.CKA_UNWRAP_TEMPLATE, templateA, 0, 0},
 	{ck.CKA_DERIVE_TEMPLATE, templateA, 0, 0},
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
+	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}

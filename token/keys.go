@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
@@ -287,6 +288,9 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 	if err = o.usable(row, ck.CKA_DERIVE); err == nil && o.atOnce() != nil {
 		err = mechanisms.NTE_SILENT_CONTEXT
 	}
+	if err == nil {
+		err = s.slot.separate(o, ck.CKA_DERIVE)
+	}
 	if err != nil {
 		o.release()
 		return object{}, err
@@ -329,6 +333,10 @@ func (d *derivation) fix() []ck.Attribute {
 	return d.fixed
 }
 
+// minPart is how many bytes of a sensitive key there must be in a key that has a part of it only: with fewer they could be found
+// one after another by trying (Clulow, "On the Security of PKCS #11", 2003). 112 bits are what NIST SP 800-131A asks for.
+const minPart = 14
+
 // makeDerived makes the objects of a derivation, all or none, and tells the caller what the derivation has for it.
 func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
@@ -337,6 +345,9 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	}
 	if err := s.mayAsk(&d.out); err != nil {
 		return err
+	}
+	if p := d.out.Part; s.slot.core.strict && p != 0 && p < minPart && (d.request.any(ck.CKA_SENSITIVE, true) || d.request.any(ck.CKA_EXTRACTABLE, false)) {
+		return fmt.Errorf("%w: the new key has %d bytes of a key that may not be read", ck.CKR_KEY_SIZE_RANGE, p)
 	}
 	var h ck.ObjectHandle
 	var err error
@@ -382,5 +393,5 @@ func (s *session) rederive(o object, d *derivation) error {
 	if err != nil {
 		return err
 	}
-	return s.replace(o.item, o.Object, changed, keys)
+	return s.slot.replace(o.item, o.Object, changed, keys)
 }

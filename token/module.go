@@ -44,6 +44,7 @@ func New() *Module { return &Module{} }
 // A core is what a module has between C_Initialize and C_Finalize.
 type core struct {
 	config *config.Config
+	strict bool // the known attacks are kept off, beside what the standard asks for
 	place  *store.Place
 	log    *slog.Logger
 
@@ -97,7 +98,7 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 		cfg.Close()
 		return err
 	}
-	c := &core{config: cfg, place: place, log: cfg.Logger()}
+	c := &core{config: cfg, strict: cfg.KeySeparation != "standard", place: place, log: cfg.Logger()}
 	c.sessions.unknown = ck.CKR_SESSION_HANDLE_INVALID
 	c.objects.unknown = ck.CKR_OBJECT_HANDLE_INVALID
 	m.core.Store(c)

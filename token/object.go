@@ -234,6 +234,9 @@ func (d *draft) alter(r *request) error {
 			return err
 		}
 	}
+	if i := d.t.find(broughtIn); i >= 0 && d.asked(ck.CKA_SENSITIVE) {
+		d.bits &^= 1 << i
+	}
 	return d.consistent(r)
 }
 

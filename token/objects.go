@@ -46,7 +46,7 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 	case byUnwrap, byEncapsulate, byDecapsulate:
 		r.defaults = append(r.defaults, unwrapDefault)
 	}
-	o, err := build(r)
+	o, err := s.slot.build(r)
 	if err != nil {
 		return 0, err
 	}
@@ -90,9 +90,13 @@ var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false
 var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
 
 // record makes a record of an Object for the store.
-func record(o *Object) *store.Record {
+func record(o *Object, keys *store.Keys) *store.Record {
 	public, sealed := o.encode()
-	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Terms: o.terms()}
+	terms := o.terms()
+	if print := o.fingerprint(keys); print != nil {
+		terms = append(terms, print)
+	}
+	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Terms: terms}
 }
 
 // wipe overwrites what a record has of an object's secrets, the label of a private object among them.
@@ -204,13 +208,13 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 	if err != nil {
 		return err
 	}
-	return s.replace(i, o, changed, keys)
+	return s.slot.replace(i, o, changed, keys)
 }
 
 // replace puts an Object in the place of o, behind the same handle. It takes the reference of changed.
-func (s *session) replace(i *item, o, changed *Object, keys *store.Keys) error {
+func (s *slot) replace(i *item, o, changed *Object, keys *store.Keys) error {
 	if i.owner != nil {
-		t := &s.slot.objects
+		t := &s.objects
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if !i.object.CompareAndSwap(o, changed) {
@@ -221,12 +225,12 @@ func (s *session) replace(i *item, o, changed *Object, keys *store.Keys) error {
 		i.label, i.name = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
 		return nil
 	}
-	token, err := s.slot.store()
+	token, err := s.store()
 	if err != nil {
 		changed.release()
 		return err
 	}
-	r := record(changed)
+	r := record(changed, keys)
 	defer wipe(r)
 	err = token.Update(keys, r)
 	changed.release() // it is read again when it is needed

@@ -44,8 +44,10 @@ var usage = [operations]ck.AttributeType{
 // An operation is a cryptographic operation in progress.
 type operation struct {
 	active  bool
-	parts   bool // data has been processed in parts: the operation ends with its Final
-	confirm bool // C_Login with CKU_CONTEXT_SPECIFIC is due
+	parts   bool   // data has been processed in parts: the operation ends with its Final
+	confirm bool   // C_Login with CKU_CONTEXT_SPECIFIC is due
+	secret  uint64 // the hash of a secret key, and how many of its slot had wrapped when it was looked at
+	claimed uint64
 	cipher  mechanisms.Cipher
 	signer  mechanisms.Signer
 	checker mechanisms.Verifier
@@ -116,6 +118,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	if row == nil || !row.Has(cancelFlags[kind]) {
 		return ck.CKR_MECHANISM_INVALID
 	}
+	claimed := s.slot.claimed.n.Load()
 	o, err := s.key(key, row, usage[kind])
 	if err != nil {
 		return err
@@ -124,6 +127,9 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	if err := start(op, row, o.key(), &mech.Param); err != nil {
 		op.end()
 		return err
+	}
+	if o.class() == ck.CKO_SECRET_KEY {
+		op.secret, op.claimed = s.slot.objects.hash(o.mech.Value), claimed
 	}
 	op.active, op.confirm = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE)
 	return nil
@@ -135,7 +141,10 @@ func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.Attri
 	if err != nil {
 		return nil, keyHandle(err)
 	}
-	if err := o.usable(row, use); err != nil {
+	if err = o.usable(row, use); err == nil {
+		err = s.slot.separate(o, use)
+	}
+	if err != nil {
 		o.release()
 		return nil, err
 	}
@@ -165,6 +174,9 @@ func (s *session) current(kind int) (*operation, error) {
 	case op.confirm:
 		op.end()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
+	case op.claimed != s.slot.claimed.n.Load() && s.slot.claimed.has(op.secret):
+		op.end()
+		return nil, errWraps // since it began
 	}
 	return op, nil
 }

@@ -142,7 +142,11 @@ func (d *draft) pair(how origin) error {
 		if len(d.v[i]) == 0 {
 			err = d.put(i, a.Value)
 		} else if !d.is(i, a.Value) {
-			err = wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type) // section 4.10
+			rv := ck.CKR_TEMPLATE_INCONSISTENT
+			if a.Type == ck.CKA_PUBLIC_KEY_INFO {
+				rv = ck.CKR_ATTRIBUTE_VALUE_INVALID // section 4.10
+			}
+			err = wrong(rv, a.Type)
 		}
 		if err != nil {
 			return err

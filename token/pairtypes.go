@@ -131,6 +131,7 @@ var pairTypes = []pairTable{
 	{ck.CKK_EC_EDWARDS, ecPublic, ecPrivate},
 	{ck.CKK_EC_MONTGOMERY, ecPublic, ecPrivate},
 	{ck.CKK_ML_KEM, parameterPublic, seedPrivate},
+	{ck.CKK_ML_DSA, parameterPublic, seedPrivate},
 }
 
 // pairTables are the tables of the types that package mechanisms can check.

@@ -17,7 +17,7 @@ func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at in
 		if user != theUser {
 			r.defaults = append(r.defaults[:len(r.defaults):len(r.defaults)], publicDefault)
 		}
-		o, err := build(r)
+		o, err := s.slot.build(r)
 		if err == nil {
 			objects = append(objects, o)
 			err = s.mayHave(o, user)
@@ -84,7 +84,7 @@ func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, 
 	epoch := s.objects.now()
 	records := make([]*store.Record, len(objects))
 	for i, o := range objects {
-		records[i] = record(o)
+		records[i] = record(o, keys)
 		defer wipe(records[i])
 	}
 	if err := token.Create(keys, records...); err != nil {
@@ -117,7 +117,9 @@ func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
 	case s.derived.base.Key == nil || o.class() != s.derived.base.Key.Class:
 		err = ck.CKR_KEY_TYPE_INCONSISTENT
 	default:
-		err = o.atOnce()
+		if err = s.slot.separate(o, ck.CKA_DERIVE); err == nil {
+			err = o.atOnce()
+		}
 	}
 	if err != nil {
 		o.release()

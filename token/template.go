@@ -376,6 +376,8 @@ func (d *draft) history(r *request) {
 	switch {
 	case !d.t.isKey():
 		d.mark(ck.CKA_LOCAL, r.how == byGenerate) // of domain parameters
+	case r.how == byCreate:
+		d.mark(broughtIn, !d.asked(ck.CKA_SENSITIVE))
 	case r.how == byGenerate:
 		d.gen = r.mechanism
 		d.mark(ck.CKA_LOCAL, true)
@@ -385,6 +387,12 @@ func (d *draft) history(r *request) {
 		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.past(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
 		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.past(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
 	}
+}
+
+// asked reports whether somebody has set a boolean to true.
+func (d *draft) asked(t ck.AttributeType) bool {
+	i := d.t.find(t)
+	return i >= 0 && d.seen&d.bits>>i&1 != 0
 }
 
 // sameTemplate reports whether two attribute arrays have the same rows, in whatever order.

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"bytes"
+
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -84,6 +86,11 @@ func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer
 	if err := target.atOnce(); err != nil {
 		return err
 	}
+	if out.Has {
+		if err := s.claim(with, w, target); err != nil {
+			return err
+		}
+	}
 	if target.class() == ck.CKO_SECRET_KEY {
 		return x.run(w.key(), target.key().Value, out)
 	}
@@ -166,15 +173,47 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, with ck.ObjectHandle, tem
 	}
 	defer clear(value)
 	r := &request{how: byUnwrap, template: template, base: u}
+	k, err := s.unwrapTo(r, row, value, size)
+	if err != nil && !row.Truncates && !row.Authentic {
+		// Where a padding decides how long the key is, what is wrong with the key would tell that the padding was right.
+		err = as(err, map[ck.RV]ck.RV{ck.CKR_WRAPPED_KEY_LEN_RANGE: ck.CKR_WRAPPED_KEY_INVALID})
+	}
+	return k, err
+}
+
+// unwrapTo makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
+func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
+	full, strict := value, s.slot.core.strict
 	if size != 0 && size < uint(len(value)) && row.Truncates {
 		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
-		clear(value[size:])
+		if strict && len(bytes.Trim(value[size:], "\x00")) != 0 {
+			return 0, wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+		}
 		value = value[:size]
 	}
+	var err error
 	if r.fixed, err = r.unwrapped(value); err != nil {
 		return 0, err
 	}
 	defer wipeValues(r.fixed)
+	if !strict {
+		return s.make(r)
+	}
+	if !row.Authentic && s.slot.wraps(r.base) {
+		// What was wrapped can have been changed: part of a sensitive key is as sensitive.
+		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
+	}
+	imposed, err := r.imposed()
+	if err != nil {
+		return 0, err
+	}
+	t, err := r.table(imposed)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.bind(r, full, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
+		return 0, err
+	}
 	return s.make(r)
 }
 

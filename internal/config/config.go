@@ -27,6 +27,8 @@ type Config struct {
 	MaxSessions uint
 	// MaxTries is the number of failed logins after which a PIN is locked.
 	MaxTries uint
+	// KeySeparation is "strict" (the known attacks on keys are kept off) or "standard" (no more than PKCS #11 asks for).
+	KeySeparation string
 	// Log is "error", "info" or "debug", or "" for nothing; LogFile is where it goes, "" for stderr.
 	Log, LogFile string
 	// Why says for each setting, by its name in the file, where its value comes from.
@@ -55,6 +57,7 @@ var settings = []setting{
 	{name: "kdf", fallback: "interactive", words: []string{"interactive", "sensitive", "test"}, field: func(c *Config) any { return &c.KDF }},
 	{name: "max_sessions", fallback: "0", field: func(c *Config) any { return &c.MaxSessions }},
 	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries }},
+	{name: "key_separation", fallback: "strict", words: []string{"strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }},
 	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }},
 	{name: "log_file", path: true, field: func(c *Config) any { return &c.LogFile }},
 }

@@ -165,7 +165,7 @@ func loadMLDSASign(s *Suite) error {
 			c.Refused = append([]ck.RV{ck.CKR_MECHANISM_PARAM_INVALID}, badPQKey...)
 		}
 		value := ck.Attribute{Type: ck.CKA_VALUE, Value: g.PrivateKey}
-		if len(g.PrivateSeed) > 0 {
+		if g.PrivateSeed != nil {
 			value = ck.Attribute{Type: ck.CKA_SEED, Value: g.PrivateSeed}
 		}
 		c.Key = pqKey(ck.CKO_PRIVATE_KEY, ck.CKK_ML_DSA, set, value)

@@ -1,0 +1,232 @@
+package conformance
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// An attack is a way to the value of a sensitive key that was found in tokens, as the calls that it takes. It succeeds if every
+// line does.
+type attack struct {
+	name, source string
+	lines        []string
+	// stopped is how softcsp answers, in the line that is marked with "!". Nothing after it is tried.
+	stopped string
+	// immune says why SoftHSM2 2.6.1 is not open to it; "" where it is.
+	immune string
+}
+
+// The papers that the attacks are from.
+const (
+	clulow   = "J. Clulow, On the Security of PKCS #11, CHES 2003"
+	tookan   = "M. Bortolozzo, M. Centenaro, R. Focardi, G. Steel, Attacking and Fixing PKCS#11 Security Tokens, CCS 2010"
+	bond     = "M. Bond, R. Anderson, API-Level Attacks on Embedded Systems, IEEE Computer 34(10), 2001"
+	delaune  = "S. Delaune, S. Kremer, G. Steel, Formal Analysis of PKCS#11, CSF 2008"
+	standard = "PKCS #11 3.2, section 4"
+)
+
+// aesVictim is a sensitive key that may be wrapped, aesWrapper a key with every purpose. Both are generated in the token.
+const (
+	aesVictim  = "C_GenerateKey s CKM_AES_KEY_GEN {CKA_VALUE_LEN=16,CKA_SENSITIVE=true,CKA_EXTRACTABLE=true,CKA_ENCRYPT=true,CKA_DERIVE=true} &victim"
+	aesWrapper = "C_GenerateKey s CKM_AES_KEY_GEN {CKA_VALUE_LEN=16,CKA_SENSITIVE=true,CKA_WRAP=true,CKA_UNWRAP=true,CKA_ENCRYPT=true,CKA_DECRYPT=true} &w"
+	aesOpen    = "{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true}"
+)
+
+// attacks are those that an application with the user's PIN can try.
+var attacks = []attack{
+	{name: "read", source: standard, stopped: "CKR_ATTRIBUTE_SENSITIVE", immune: "it keeps CKA_SENSITIVE",
+		lines: []string{aesVictim, "! C_GetAttributeValue s victim {CKA_VALUE=?16}"}},
+	{name: "turn sensitive off", source: clulow, stopped: "CKR_ATTRIBUTE_READ_ONLY", immune: "it keeps CKA_SENSITIVE",
+		lines: []string{aesVictim, "! C_SetAttributeValue s victim {CKA_SENSITIVE=false}"}},
+	{name: "turn extractable on", source: tookan, stopped: "CKR_ATTRIBUTE_READ_ONLY", immune: "it keeps CKA_EXTRACTABLE",
+		lines: []string{aesWrapper, "! C_SetAttributeValue s w {CKA_EXTRACTABLE=true}"}},
+	{name: "weaken by copying", source: standard, stopped: "CKR_ATTRIBUTE_READ_ONLY", immune: "it keeps CKA_SENSITIVE in copies",
+		lines: []string{aesVictim, "! C_CopyObject s victim {CKA_SENSITIVE=false} &copy", "get s copy CKA_VALUE"}},
+	{name: "make a copy extractable", source: standard, stopped: "CKR_ATTRIBUTE_READ_ONLY", immune: "it keeps CKA_EXTRACTABLE in copies",
+		lines: []string{aesWrapper, "! C_CopyObject s w {CKA_EXTRACTABLE=true} &copy"}},
+	{name: "make a copy public", source: standard, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it keeps CKA_PRIVATE in copies",
+		lines: []string{aesVictim, "! C_CopyObject s victim {CKA_PRIVATE=false} &copy"}},
+	{name: "trust oneself", source: tookan, stopped: "CKR_ATTRIBUTE_READ_ONLY", immune: "it leaves CKA_TRUSTED to the SO",
+		lines: []string{aesWrapper, "! C_SetAttributeValue s w {CKA_TRUSTED=true}"}},
+	{name: "trust oneself from the beginning", source: tookan, stopped: "CKR_ATTRIBUTE_READ_ONLY", immune: "it leaves CKA_TRUSTED to the SO",
+		lines: []string{"! C_GenerateKey s CKM_AES_KEY_GEN {CKA_VALUE_LEN=16,CKA_WRAP=true,CKA_TRUSTED=true} &w"}},
+	{name: "wrap and decrypt", source: clulow, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
+			// The token unwraps with ECB what it does not decrypt: RFC 3394 run backwards over C_Decrypt is the same.
+			"! C_DecryptInit s CKM_AES_ECB w", "C_Decrypt s wrapped[8:24] out:16"}},
+	{name: "wrap and decrypt with a copy", source: tookan, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+		lines: []string{aesVictim, aesWrapper, "C_CopyObject s w {CKA_LABEL=str:copy} &copy", "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
+			"! C_DecryptInit s CKM_AES_ECB copy", "C_Decrypt s wrapped[8:24] out:16"}},
+	{name: "begin to decrypt, and wrap", source: delaune, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+		lines: []string{aesVictim, aesWrapper, "C_DecryptInit s CKM_AES_ECB w", "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
+			"! C_Decrypt s wrapped[8:24] out:16"}},
+	{name: "wrap, and decrypt when the role is given back", source: tookan, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+		lines: []string{aesVictim, aesWrapper, "C_SetAttributeValue s w {CKA_DECRYPT=false}", "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
+			"C_SetAttributeValue s w {CKA_WRAP=false,CKA_DECRYPT=true}", "! C_DecryptInit s CKM_AES_ECB w", "C_Decrypt s wrapped[8:24] out:16"}},
+	{name: "unwrap as not sensitive", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped " + aesOpen + " &copy", "get s copy CKA_VALUE"}},
+	{name: "unwrap a token key as not sensitive", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{strings.Replace(aesVictim, "{", "{CKA_TOKEN=true,", 1), aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped " + aesOpen + " &copy", "get s copy CKA_VALUE"}},
+	{name: "unwrap a private key as not sensitive", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{"C_GenerateKeyPair s CKM_EC_KEY_PAIR_GEN {CKA_EC_PARAMS=hex:06082a8648ce3d030107} {CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &pub &victim", aesWrapper,
+			"C_WrapKey s CKM_AES_KEY_WRAP_PAD w victim wrapped=out:256", "let short wrapped",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP_PAD w short {CKA_CLASS=CKO_PRIVATE_KEY,CKA_KEY_TYPE=CKK_EC,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy", "get s copy CKA_VALUE"}},
+	{name: "unwrap a private key as a secret", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{"C_GenerateKeyPair s CKM_EC_KEY_PAIR_GEN {CKA_EC_PARAMS=hex:06082a8648ce3d030107} {CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &pub &victim", aesWrapper,
+			"C_WrapKey s CKM_AES_KEY_WRAP_PAD w victim wrapped=out:256",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP_PAD w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy", "get s copy CKA_VALUE"}},
+	{name: "unwrap as another type", source: bond, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{strings.Replace(aesVictim, "CKA_VALUE_LEN=16", "CKA_VALUE_LEN=24", 1), aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:32",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_DES3,CKA_SENSITIVE=true,CKA_ENCRYPT=true} &copy"}},
+	{name: "unwrap as extractable what is so no more", source: delaune, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24", "C_SetAttributeValue s victim {CKA_EXTRACTABLE=false}",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &copy"}},
+	{name: "unwrap without the condition of trust", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24", "C_SetAttributeValue s victim {CKA_WRAP_WITH_TRUSTED=true}",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_WRAP_WITH_TRUSTED=false} &copy"},
+		immune: "it lets CKA_WRAP_WITH_TRUSTED be set when a key is made alone"},
+	{name: "join with nothing", source: clulow, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{aesVictim, "! C_DeriveKey s CKM_CONCATENATE_BASE_AND_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=hex:00,ulLen=1} victim " +
+			"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy", "get s copy CKA_VALUE"},
+		immune: "it has no derivation by joining data"},
+	{name: "exclusive or with zeros", source: clulow, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{aesVictim, "! C_DeriveKey s CKM_XOR_BASE_AND_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=rep:16:00,ulLen=16} victim " +
+			"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy", "get s copy CKA_VALUE"},
+		immune: "it has no derivation by exclusive or"},
+	{name: "join with a key that is open", source: clulow, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{aesVictim, "C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE=hex:00,CKA_DERIVE=true,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &open",
+			"! C_DeriveKey s CKM_CONCATENATE_BASE_AND_KEY:ulong:victim open {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy",
+			"get s copy CKA_VALUE"}, immune: "it has no CKM_CONCATENATE_BASE_AND_KEY"},
+	{name: "take out a byte", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+		lines: []string{aesVictim, "! C_DeriveKey s CKM_EXTRACT_KEY_FROM_KEY:ulong:0 victim {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE_LEN=1,CKA_SIGN=true} &byte",
+			"C_SignInit s CKM_SHA256_HMAC byte", "C_Sign s str:guess out:32"}, immune: "it has no CKM_EXTRACT_KEY_FROM_KEY"},
+	{name: "cut down by exclusive or", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+		lines: []string{aesVictim, "! C_DeriveKey s CKM_XOR_BASE_AND_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=hex:00,ulLen=1} victim " +
+			"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SIGN=true} &byte", "C_SignInit s CKM_SHA256_HMAC byte", "C_Sign s str:guess out:32"},
+		immune: "it has no derivation by exclusive or"},
+	{name: "all but a byte known", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+		lines: []string{aesVictim, "! C_DeriveKey s CKM_CONCATENATE_DATA_AND_BASE:CK_KEY_DERIVATION_STRING_DATA{pData=rep:15:00,ulLen=15} victim " +
+			"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_VALUE_LEN=16,CKA_ENCRYPT=true} &weak", "C_EncryptInit s CKM_AES_ECB weak", "C_Encrypt s rep:16:00 out:16"},
+		immune: "it has no derivation by joining data"},
+	{name: "all but a byte known, of a key", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+		lines: []string{aesVictim, "C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE=rep:15:00,CKA_DERIVE=true} &known",
+			"! C_DeriveKey s CKM_CONCATENATE_BASE_AND_KEY:ulong:victim known {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_VALUE_LEN=16,CKA_ENCRYPT=true} &weak",
+			"C_EncryptInit s CKM_AES_ECB weak", "C_Encrypt s rep:16:00 out:16"}, immune: "it has no CKM_CONCATENATE_BASE_AND_KEY"},
+	{name: "guess by searching", source: standard, stopped: "none found",
+		lines: []string{"C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE=str:guess,CKA_SENSITIVE=true} &victim", "! found s {CKA_VALUE=str:guess}"}},
+}
+
+// attempt tries an attack, and returns the line that failed and why, "" where it succeeded.
+func (a attack) attempt(t *testing.T, s *Script) (line, why string) {
+	t.Helper()
+	for _, l := range a.lines {
+		l = strings.TrimPrefix(l, "! ")
+		words := strings.Fields(l)
+		if words[0] == "found" {
+			do(t, s, "find "+strings.Join(words[1:], " "))
+			if s.Vars.Number("found.n") == 0 {
+				return l, "none found"
+			}
+			continue
+		}
+		if err := s.Line(l); err != nil {
+			return l, err.Error()
+		}
+	}
+	return "", ""
+}
+
+// TestAttacks tries each attack on softcsp, which has to stop it in the line that is marked and go on working, and on SoftHSM2,
+// where it has to succeed unless there is a reason: an attack that never succeeds anywhere tells nothing.
+func TestAttacks(t *testing.T) {
+	bite := 0
+	for _, m := range targets(t) {
+		t.Run(m.name, func(t *testing.T) {
+			for _, a := range attacks {
+				t.Run(strings.ReplaceAll(a.name, " ", "_"), func(t *testing.T) {
+					s := m.script(t)
+					do(t, s, "login")
+					line, why := a.attempt(t, s)
+					switch {
+					case m.name == "softhsm" && a.immune == "":
+						if line != "" {
+							t.Errorf("%s (%s) does not bite: %s: %s", a.name, a.source, line, why)
+						}
+						bite++
+					case m.name == "softhsm":
+						if line == "" {
+							t.Errorf("%s (%s) bites, though it is said that %s", a.name, a.source, a.immune)
+						}
+					case line == "":
+						t.Errorf("%s (%s) succeeds", a.name, a.source)
+					default:
+						if marked := a.marked(); line != marked || !strings.Contains(why, a.stopped) {
+							t.Errorf("%s (%s) is stopped by %s: %s; want %s: %s", a.name, a.source, line, why, marked, a.stopped)
+						}
+						do(t, s, "C_GenerateRandom s out:8")
+					}
+				})
+			}
+		})
+	}
+	if module.name == "softcsp" && bite < 8 {
+		t.Errorf("only %d attacks bite anywhere", bite)
+	}
+}
+
+// marked is the line that softcsp does not let through.
+func (a attack) marked() string {
+	for _, l := range a.lines {
+		if m, ok := strings.CutPrefix(l, "! "); ok {
+			return m
+		}
+	}
+	return ""
+}
+
+// oracles are what unwraps or decrypts under a padding that is not authenticated. Whoever learns from the answers which of the
+// wrong inputs had good padding can decrypt without the key: S. Vaudenay, Security Flaws Induced by CBC Padding, Eurocrypt 2002;
+// D. Bleichenbacher, Chosen Ciphertext Attacks against Protocols Based on the RSA Encryption Standard PKCS #1, Crypto 1998;
+// R. Bardou and others, Efficient Padding Oracle Attacks on Cryptographic Hardware, Crypto 2012.
+var oracles = []struct {
+	name  string
+	setup []string
+	good  string   // an input whose padding is right, and what is in it of no use
+	bad   []string // inputs whose padding is wrong
+	call  string   // what is asked, of %s
+	code  string   // the one answer
+}{
+	{name: "CBC padding of a wrapped key",
+		setup: []string{aesWrapper, "C_EncryptInit s CKM_AES_CBC_PAD:rep:16:00 w", "C_Encrypt s rep:20:41 good=out:32",
+			"C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:32:41 bad1=out:32", "C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:32:00 bad2=out:32"},
+		good: "good", bad: []string{"bad1", "bad2"}, call: "C_UnwrapKey s CKM_AES_CBC_PAD:rep:16:00 w %s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES} &x", code: "CKR_WRAPPED_KEY_INVALID"},
+	{name: "CBC padding of a wrapped private key",
+		setup: []string{aesWrapper, "C_EncryptInit s CKM_AES_CBC_PAD:rep:16:00 w", "C_Encrypt s rep:20:41 good=out:32", "C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:32:41 bad1=out:32"},
+		good:  "good", bad: []string{"bad1"}, call: "C_UnwrapKey s CKM_AES_CBC_PAD:rep:16:00 w %s {CKA_CLASS=CKO_PRIVATE_KEY,CKA_KEY_TYPE=CKK_EC} &x", code: "CKR_WRAPPED_KEY_INVALID"},
+	{name: "CBC padding and a length that is not met",
+		setup: []string{aesWrapper, "C_EncryptInit s CKM_AES_CBC_PAD:rep:16:00 w", "C_Encrypt s rep:16:41 good=out:32", "C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:32:41 bad1=out:32"},
+		good:  "good", bad: []string{"bad1"}, call: "C_UnwrapKey s CKM_AES_CBC_PAD:rep:16:00 w %s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_VALUE_LEN=32} &x", code: "CKR_WRAPPED_KEY_INVALID"},
+	{name: "PKCS #1 padding of a wrapped key",
+		setup: []string{"C_GenerateKeyPair s CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=1024,CKA_ENCRYPT=true} {CKA_UNWRAP=true,CKA_DECRYPT=true} &pub &priv",
+			"C_EncryptInit s CKM_RSA_PKCS pub", "C_Encrypt s rep:20:41 good=out:128", "C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s rep:127:41 bad1=out:128",
+			"C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s hex:02" + strings.Repeat("41", 126) + " bad2=out:128",
+			"C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s hex:024100" + strings.Repeat("41", 124) + " bad3=out:128"},
+		good: "good", bad: []string{"bad1", "bad2", "bad3"}, call: "C_UnwrapKey s CKM_RSA_PKCS priv %s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES} &x", code: "CKR_WRAPPED_KEY_INVALID"},
+}
+
+// TestPaddingOracles wants one answer to everything that is wrong, whether the padding was good or not.
+func TestPaddingOracles(t *testing.T) {
+	only(t)
+	for _, o := range oracles {
+		s := module.script(t)
+		do(t, s, append([]string{"login"}, o.setup...)...)
+		for _, in := range append([]string{o.good}, o.bad...) {
+			if err := s.Line(fmt.Sprintf(o.call, in) + " -> " + o.code); err != nil {
+				t.Errorf("%s, %s: %v", o.name, in, err)
+			}
+		}
+	}
+}

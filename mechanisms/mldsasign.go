@@ -1,0 +1,358 @@
+package mechanisms
+
+import (
+	"crypto/sha3"
+	"crypto/subtle"
+	"errors"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// An mldsaParams is a parameter set: FIPS 204, section 4.
+type mldsaParams struct {
+	set       uint
+	k, l      int
+	eta       int32
+	tau       int
+	gamma1    uint // as a power of 2
+	gamma2    int32
+	omega     int
+	challenge int // bytes
+}
+
+var (
+	mldsaParams44 = mldsaParams{uint(ck.CKP_ML_DSA_44), 4, 4, 2, 39, 17, (mldsaQ - 1) / 88, 80, 32}
+	mldsaParams65 = mldsaParams{uint(ck.CKP_ML_DSA_65), 6, 5, 4, 49, 19, (mldsaQ - 1) / 32, 55, 48}
+	mldsaParams87 = mldsaParams{uint(ck.CKP_ML_DSA_87), 8, 7, 2, 60, 19, (mldsaQ - 1) / 32, 75, 64}
+)
+
+// etaBits, highBits and maskBits are the lengths of packed coefficients.
+func (m *mldsaParams) etaBits() uint {
+	if m.eta == 2 {
+		return 3
+	}
+	return 4
+}
+
+func (m *mldsaParams) highBits() uint {
+	if m.gamma2 == (mldsaQ-1)/32 {
+		return 4
+	}
+	return 6
+}
+
+func (m *mldsaParams) maskBits() uint { return m.gamma1 + 1 }
+func (m *mldsaParams) beta() int32    { return int32(m.tau) * m.eta }
+
+// packed is the length of a polynomial in bytes whose coefficients have n bits.
+func packedPoly(n uint) int { return mldsaN / 8 * int(n) }
+
+func (m *mldsaParams) publicSize() int { return 32 + m.k*packedPoly(23-mldsaD) }
+func (m *mldsaParams) privateSize() int {
+	return 128 + (m.k+m.l)*packedPoly(m.etaBits()) + m.k*packedPoly(mldsaD)
+}
+func (m *mldsaParams) signatureSize() int {
+	return m.challenge + m.l*packedPoly(m.maskBits()) + m.omega + m.k
+}
+
+// shake256 hashes the parts to n bytes.
+func shake256(n int, parts ...[]byte) []byte {
+	h := sha3.NewSHAKE256()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	out := make([]byte, n)
+	h.Read(out)
+	return out
+}
+
+// An mldsaPublic is a public key: the matrix, t1 times 2^d, both transformed, and the hash of the encoding.
+type mldsaPublic struct {
+	*mldsaParams
+	tr     []byte
+	matrix [][]poly
+	t1     []poly
+}
+
+// matrixOf is algorithm 32.
+func (m *mldsaParams) matrixOf(rho []byte) [][]poly {
+	a := make([][]poly, m.k)
+	for i := range a {
+		a[i] = make([]poly, m.l)
+		for j := range a[i] {
+			a[i][j].uniform(rho, j, i)
+		}
+	}
+	return a
+}
+
+// readPublic reads a public key, which every string of the length is.
+func (m *mldsaParams) readPublic(b []byte) *mldsaPublic {
+	p := &mldsaPublic{m, shake256(64, b), m.matrixOf(b[:32]), make([]poly, m.k)}
+	size := packedPoly(23 - mldsaD)
+	for i := range p.t1 {
+		t := &p.t1[i]
+		t.unpack(b[32+i*size:], 23-mldsaD)
+		for j := range t {
+			t[j] <<= mldsaD
+		}
+		t.ntt()
+	}
+	return p
+}
+
+// representative is mu, what is signed in the place of the message: algorithm 7, line 6.
+func (p *mldsaPublic) representative(m *pqMessage) []byte {
+	return shake256(64, p.tr, m.prefix(), m.data)
+}
+
+// An mldsaPrivate is a private key: its secrets transformed.
+type mldsaPrivate struct {
+	*mldsaParams
+	rho, key, tr []byte
+	matrix       [][]poly
+	s1, s2, t0   []poly
+}
+
+// errNotMLDSA is the error of what is no private key: its parts are not of each other.
+var errNotMLDSA = errors.New("no private key of ML-DSA")
+
+// readPrivate reads a private key: algorithm 25. Coefficients out of their range are no key.
+func (m *mldsaParams) readPrivate(b []byte) (*mldsaPrivate, error) {
+	if len(b) != m.privateSize() {
+		return nil, errNotMLDSA
+	}
+	b = append([]byte(nil), b...)
+	k := &mldsaPrivate{mldsaParams: m, rho: b[:32], key: b[32:64], tr: b[64:128], s1: make([]poly, m.l), s2: make([]poly, m.k), t0: make([]poly, m.k)}
+	k.matrix = m.matrixOf(k.rho)
+	rest := b[128:]
+	var bad int32
+	read := func(list []poly, bits uint, top, most int32) {
+		for i := range list {
+			p := &list[i]
+			p.unpack(rest, bits)
+			rest = rest[packedPoly(bits):]
+			for _, a := range p {
+				bad |= most - a
+			}
+			p.from(top)
+			p.ntt()
+		}
+	}
+	read(k.s1, m.etaBits(), m.eta, 2*m.eta)
+	read(k.s2, m.etaBits(), m.eta, 2*m.eta)
+	read(k.t0, mldsaD, 1<<(mldsaD-1), 1<<mldsaD-1)
+	if bad < 0 {
+		return nil, errNotMLDSA
+	}
+	return k, nil
+}
+
+// representative is mu.
+func (k *mldsaPrivate) representative(m *pqMessage) []byte {
+	return shake256(64, k.tr, m.prefix(), m.data)
+}
+
+// times multiplies row i of the matrix by a vector that is transformed. The result is not transformed.
+func (m *mldsaParams) times(row []poly, v []poly) (p poly) {
+	for j := range v {
+		var t poly
+		t.mul(&row[j], &v[j])
+		p.add(&p, &t)
+	}
+	for i := range p {
+		p[i] = mldsaReduce(p[i])
+	}
+	return p
+}
+
+// public makes the public key, and sees that the rest of the private key is of it: algorithm 6, lines 5 to 9.
+func (k *mldsaPrivate) public() ([]byte, error) {
+	b := append(make([]byte, 0, k.publicSize()), k.rho...)
+	var differs int32
+	for i := range k.s2 {
+		t := k.times(k.matrix[i], k.s1)
+		t.inverse()
+		s2, t0 := k.s2[i], k.t0[i]
+		for _, p := range []*poly{&s2, &t0} {
+			p.plain()
+		}
+		t.add(&t, &s2)
+		t.reduce()
+		for j := range t { // algorithm 35
+			high := (t[j] + 1<<(mldsaD-1) - 1) >> mldsaD
+			low := t[j] - high<<mldsaD
+			differs |= positive(mldsaReduce(low - t0[j]))
+			t[j] = high
+		}
+		b = t.pack(b, 23-mldsaD)
+	}
+	if differs != 0 || subtle.ConstantTimeCompare(shake256(64, b), k.tr) != 1 {
+		return nil, errNotMLDSA
+	}
+	return b, nil
+}
+
+// plain undoes a transform. inverse also multiplies by 2^32, which is undone first.
+func (p *poly) plain() {
+	for i := range p {
+		p[i] = montgomery(int64(p[i]))
+	}
+	p.inverse()
+}
+
+// mask is algorithm 34.
+func (m *mldsaParams) mask(seed []byte, kappa int) []poly {
+	y := make([]poly, m.l)
+	for i := range y {
+		n := kappa + i
+		y[i].unpack(shake256(packedPoly(m.maskBits()), seed, []byte{byte(n), byte(n >> 8)}), m.maskBits())
+		y[i].from(1 << m.gamma1)
+	}
+	return y
+}
+
+// sign is algorithm 7 from line 7 on.
+func (k *mldsaPrivate) sign(mu []byte, rnd *[32]byte) []byte {
+	seed := shake256(64, k.key, rnd[:], mu)
+	for kappa := 0; ; kappa += k.l {
+		y := k.mask(seed, kappa)
+		hat := make([]poly, k.l)
+		for i := range y {
+			hat[i] = y[i]
+			hat[i].ntt()
+		}
+		w1, w0 := make([]poly, k.k), make([]poly, k.k)
+		encoded := make([]byte, 0, k.k*packedPoly(k.highBits()))
+		for i := range w1 {
+			w := k.times(k.matrix[i], hat)
+			w.inverse()
+			w.reduce()
+			for j, a := range w {
+				w1[i][j], w0[i][j] = k.decompose(a)
+			}
+			encoded = w1[i].pack(encoded, k.highBits())
+		}
+		challenge := shake256(k.challenge, mu, encoded)
+		if sig := k.respond(challenge, y, w1, w0); sig != nil {
+			return sig
+		}
+	}
+}
+
+// respond answers a challenge, or returns nil where the answer would tell something of the key: lines 15 to 33.
+func (k *mldsaPrivate) respond(challenge []byte, y, w1, w0 []poly) []byte {
+	var c, t poly
+	c.ball(challenge, k.tau)
+	c.ntt()
+	reject := false
+	sig := append(make([]byte, 0, k.signatureSize()), challenge...)
+	for i := range y {
+		t.mul(&c, &k.s1[i])
+		t.inverse()
+		z := &y[i]
+		z.add(z, &t)
+		z.center()
+		reject = z.exceeds(1<<k.gamma1-k.beta()) || reject
+		z.from(1 << k.gamma1)
+		sig = z.pack(sig, k.maskBits())
+	}
+	hints, count := make([]byte, k.omega+k.k), 0
+	for i := range w0 {
+		r0 := &w0[i]
+		t.mul(&c, &k.s2[i])
+		t.inverse()
+		r0.sub(r0, &t)
+		r0.center()
+		reject = r0.exceeds(k.gamma2-k.beta()) || reject
+		t.mul(&c, &k.t0[i])
+		t.inverse()
+		t.center()
+		reject = t.exceeds(k.gamma2) || reject
+		r0.add(r0, &t)
+		if reject {
+			return nil
+		}
+		for j, a := range r0 {
+			if a > k.gamma2 || a < -k.gamma2 || a == -k.gamma2 && w1[i][j] != 0 {
+				if count == k.omega {
+					return nil
+				}
+				hints[count] = byte(j)
+				count++
+			}
+		}
+		hints[k.omega+i] = byte(count)
+	}
+	return append(sig, hints...)
+}
+
+// center brings the coefficients between -q/2 and q/2.
+func (p *poly) center() {
+	for i := range p {
+		a := positive(mldsaReduce(p[i]))
+		p[i] = a - ((mldsaQ-1)/2-a)>>31&mldsaQ
+	}
+}
+
+// readHints is algorithm 21. Hints that are not in order, or more than there are, make no signature.
+func (m *mldsaParams) readHints(b []byte) ([]poly, bool) {
+	h := make([]poly, m.k)
+	at := 0
+	for i := range h {
+		end := int(b[m.omega+i])
+		if end < at || end > m.omega {
+			return nil, false
+		}
+		for first := at; at < end; at++ {
+			if at > first && b[at-1] >= b[at] {
+				return nil, false
+			}
+			h[i][b[at]] = 1
+		}
+	}
+	for _, x := range b[at:m.omega] {
+		if x != 0 {
+			return nil, false
+		}
+	}
+	return h, true
+}
+
+// verify is algorithm 8 from line 2 on. sig has the length of a signature.
+func (p *mldsaPublic) verify(mu, sig []byte) bool {
+	challenge, rest := sig[:p.challenge], sig[p.challenge:]
+	z := make([]poly, p.l)
+	for i := range z {
+		z[i].unpack(rest, p.maskBits())
+		rest = rest[packedPoly(p.maskBits()):]
+		z[i].from(1 << p.gamma1)
+		if z[i].exceeds(1<<p.gamma1 - p.beta()) {
+			return false
+		}
+		z[i].ntt()
+	}
+	hints, ok := p.readHints(rest)
+	if !ok {
+		return false
+	}
+	var c, t poly
+	c.ball(challenge, p.tau)
+	c.ntt()
+	encoded := make([]byte, 0, p.k*packedPoly(p.highBits()))
+	for i := range p.t1 {
+		w := p.times(p.matrix[i], z)
+		t.mul(&c, &p.t1[i])
+		w.sub(&w, &t)
+		for j := range w {
+			w[j] = mldsaReduce(w[j])
+		}
+		w.inverse()
+		w.reduce()
+		for j := range w {
+			w[j] = p.useHint(w[j], hints[i][j])
+		}
+		encoded = w.pack(encoded, p.highBits())
+	}
+	return subtle.ConstantTimeCompare(shake256(p.challenge, mu, encoded), challenge) == 1
+}

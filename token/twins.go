@@ -1,0 +1,203 @@
+package token
+
+import (
+	"crypto/subtle"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/store"
+)
+
+// A value that is in the token as that of a sensitive key cannot come in again as that of a key that is less protected, or of
+// another type. Without this, who may wrap a key may unwrap it with CKA_SENSITIVE false and read it: Clulow, "On the Security
+// of PKCS #11", 2003; Bortolozzo and others, "Attacking and Fixing PKCS#11 Security Tokens", 2010.
+//
+// What is compared is what C_WrapKey encrypts. Token objects are found by a keyed fingerprint of it, which is among their terms.
+
+// wrappable returns what C_WrapKey encrypts of a key: the value of a secret key, the PrivateKeyInfo of a private one. It is nil
+// where there is none. The caller wipes it if mine is true.
+func (o *Object) wrappable() (form []byte, mine bool) {
+	switch {
+	case o.missing:
+	case o.class() == ck.CKO_SECRET_KEY:
+		return o.mech.Value, false
+	case o.class() == ck.CKO_PRIVATE_KEY:
+		var err error
+		if secret.Do(func() { form, err = mechanisms.MarshalPrivate(o.key()) }); err == nil {
+			return form, true
+		}
+	}
+	return nil, false
+}
+
+// fingerprint returns the term by which a key is found that has the same secret, nil for what has none.
+func (o *Object) fingerprint(keys *store.Keys) []byte {
+	if keys == nil || !o.table.isKey() {
+		return nil
+	}
+	form, mine := o.wrappable()
+	if form == nil {
+		return nil
+	}
+	if mine {
+		defer clear(form)
+	}
+	return secretTerm(keys, form)
+}
+
+// secretTerm is the term of a secret, nil after a logout.
+func secretTerm(keys *store.Keys, form []byte) []byte {
+	print, err := keys.Fingerprint(form)
+	if err != nil {
+		return nil
+	}
+	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(print)), uint32(ck.CKA_VALUE)), print...)
+}
+
+// twins returns the keys of the session's token that have the secret form. The caller releases them.
+func (s *session) twins(form []byte) (list []*Object, err error) {
+	_, keys := s.slot.login()
+	list = s.slot.objects.twins(form)
+	if keys == nil {
+		return list, nil
+	}
+	token, err := s.slot.store()
+	if err != nil {
+		return list, err
+	}
+	ids, err := token.Find(keys, secretTerm(keys, form))
+	if err != nil {
+		return list, err
+	}
+	for _, id := range ids {
+		o, err := s.slot.objects.stored(token, keys, id)
+		switch {
+		case ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID: // destroyed meanwhile
+		case err != nil:
+			return list, err
+		default:
+			list = append(list, o)
+		}
+	}
+	return list, nil
+}
+
+// twins returns the session objects that have the secret form.
+func (t *objectTable) twins(form []byte) (list []*Object) {
+	for _, o := range t.likely(form) {
+		other, mine := o.wrappable()
+		if subtle.ConstantTimeCompare(other, form) == 1 {
+			list = append(list, o)
+		} else {
+			o.release()
+		}
+		if mine {
+			clear(other)
+		}
+	}
+	return list
+}
+
+// likely returns the session objects that twins has to look at closely.
+func (t *objectTable) likely(form []byte) (list []*Object) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, i := range t.session {
+		o := i.object.Load()
+		if o == nil || !o.table.isKey() {
+			continue
+		}
+		switch o.class() {
+		case ck.CKO_SECRET_KEY:
+			if len(o.mech.Value) != len(form) {
+				continue
+			}
+		case ck.CKO_PRIVATE_KEY:
+			if form[0] != sequence {
+				continue
+			}
+		default:
+			continue
+		}
+		if o.acquire() {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// sequence is how every PrivateKeyInfo begins.
+const sequence = 0x30
+
+// stored returns a token object as it is now.
+func (t *objectTable) stored(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
+	if i := t.known(id); i != nil {
+		return i.get()
+	}
+	r, err := token.Get(keys, id)
+	if err != nil {
+		return nil, err
+	}
+	return opened(r)
+}
+
+// bind adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the
+// mechanism made of the wrapped key, before CKA_VALUE_LEN cut it down; the zeros behind it may be the mechanism's.
+func (s *session) bind(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
+	for n := len(full); n > 0; n-- {
+		if err := s.bindTo(r, full[:n], class, t, n); err != nil {
+			return err
+		}
+		if !truncates || full[n-1] != 0 || n <= len(full)-maxFill {
+			return nil
+		}
+	}
+	return nil
+}
+
+// maxFill is more than the zeros that fill a block.
+const maxFill = 16
+
+// bindTo is bind for one form, whose length is n.
+func (s *session) bindTo(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
+	list, err := s.twins(form)
+	defer releaseAll(list)
+	if err != nil {
+		return err
+	}
+	for _, twin := range list {
+		if !twin.sealed() || twin.flag(broughtIn) {
+			return nil // the value is known
+		}
+	}
+	for _, twin := range list {
+		if twin.class() != class || twin.keyType() != t || class == ck.CKO_SECRET_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
+			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
+		}
+		if twin.flag(wrapsSecrets) && r.bytes(wrapsSecrets) == nil {
+			r.fixed = append(r.fixed, ck.Attribute{Type: wrapsSecrets, Value: ck.BoolValue(true)})
+		}
+		for _, p := range [...]struct {
+			t  ck.AttributeType
+			is bool
+		}{{ck.CKA_SENSITIVE, true}, {ck.CKA_EXTRACTABLE, false}, {ck.CKA_WRAP_WITH_TRUSTED, true}} {
+			if twin.flag(p.t) == p.is && r.bytes(p.t) == nil {
+				r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.is)})
+			}
+		}
+	}
+	return nil
+}
+
+// bytes returns the value that the operation itself decides for an attribute, nil where it decides none.
+func (r *request) bytes(t ck.AttributeType) []byte {
+	for _, a := range r.fixed {
+		if a.Type == t {
+			return a.Value
+		}
+	}
+	return nil
+}
