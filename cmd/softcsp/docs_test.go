@@ -83,8 +83,10 @@ func TestDocuments(t *testing.T) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
-			if err := os.Symlink(build, filepath.Join(home, "build")); err != nil {
-				t.Fatal(err)
+			for _, dir := range []string{"build", "testdata", "examples"} {
+				if err := os.Symlink(filepath.Join(filepath.Dir(build), dir), filepath.Join(home, dir)); err != nil {
+					t.Fatal(err)
+				}
 			}
 			cmd := exec.CommandContext(t.Context(), "sh", "-eux", "-c", script)
 			cmd.Dir = home

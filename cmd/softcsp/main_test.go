@@ -29,6 +29,11 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SOFTCSP_CONF", filepath.Join(e.WorkDir, "softcsp.toml"))
 			e.Setenv("SOFTCSP_KDF", "test")
 			e.Setenv("GORACE", os.Getenv("GORACE"))
+			office, err := filepath.Abs("../../testdata/office")
+			if err != nil {
+				return err
+			}
+			e.Setenv("OFFICE", office)
 			for name, text := range map[string]string{"softcsp.toml": "", "so.pin": "87654321\n", "user.pin": "1234\n", "wrong.pin": "4321\n"} {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text), 0o600); err != nil {
 					return err

@@ -1,0 +1,189 @@
+// Package dpapi opens blobs of the Windows Data Protection API (CryptProtectData) with a master key that is known: from a
+// backup of a profile, say. The key of each blob is one of CryptDeriveKey, from a hash object whose value is set.
+//
+// The keys are derived and used by whoever implements [Keys]; [CSP] does it with package csp, in whose token they stay.
+// How a master key is had from a password is another matter, and not here. The layout of blobs is not documented by
+// Microsoft; it is known from those who have read many.
+package dpapi
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"crypto/sha512"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"unicode/utf16"
+)
+
+// The ALG_IDs of the hashes that blobs name.
+const (
+	CALG_SHA1    = 0x8004
+	CALG_HMAC    = 0x8009 // stands for SHA-1
+	CALG_SHA_512 = 0x800e
+)
+
+// Keys derives keys as CryptDeriveKey does.
+type Keys interface {
+	// Derive makes a hash object of the algorithm (an ALG_ID) whose value is value, and derives from it a key of the
+	// algorithm cipher (an ALG_ID) and of its default length. The key is to work in CBC mode with padding.
+	Derive(hash uint32, value []byte, cipher uint32) (Key, error)
+}
+
+// A Key decrypts.
+type Key interface {
+	// Decrypt decrypts the whole of b in place, and returns what is left of it without the padding.
+	Decrypt(b []byte) ([]byte, error)
+	// Destroy ends the use of the key.
+	Destroy()
+}
+
+// ErrBlob says that something is no blob, or a damaged one, or one that another master key or other entropy made.
+var ErrBlob = errors.New("dpapi: this is no blob of this master key and entropy, or a damaged one")
+
+// A Blob is a blob that has been read.
+type Blob struct {
+	MasterKey   [16]byte // the GUID of the master key, as it lies in memory
+	Description string
+	Cipher      uint32 // the ALG_ID
+	Hash        uint32 // the ALG_ID
+
+	salt, mac, data   []byte
+	signed, signature []byte
+}
+
+// provider is the GUID of the provider of all blobs, as it lies in memory.
+const provider = "\xd0\x8c\x9d\xdf\x01\x15\xd1\x11\x8c\x7a\x00\xc0\x4f\xc2\x97\xeb"
+
+// A reader takes fields off the front of b.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) take(n uint32) []byte {
+	if r.bad || uint64(n) > uint64(len(r.b)) {
+		r.bad = true
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+func (r *reader) uint32() uint32 {
+	if b := r.take(4); b != nil {
+		return binary.LittleEndian.Uint32(b)
+	}
+	return 0
+}
+
+// field reads bytes behind their length.
+func (r *reader) field() []byte { return r.take(r.uint32()) }
+
+// Parse reads a blob. What is none is ErrBlob. The Blob keeps parts of b.
+func Parse(b []byte) (*Blob, error) {
+	const signedFrom = 20 // behind the version and the GUID of the provider
+	r := &reader{b: b}
+	version := r.uint32()
+	if guid := r.take(16); string(guid) != provider || version != 1 {
+		return nil, ErrBlob
+	}
+	blob := new(Blob)
+	r.uint32() // the version of the master key
+	copy(blob.MasterKey[:], r.take(16))
+	r.uint32() // flags
+	blob.Description = text(r.field())
+	blob.Cipher = r.uint32()
+	r.uint32() // the length of its key
+	blob.salt = r.field()
+	r.field() // the key of a MAC that is not used
+	blob.Hash = r.uint32()
+	r.uint32() // its length
+	blob.mac = r.field()
+	blob.data = r.field()
+	end := len(b) - len(r.b)
+	blob.signature = r.field()
+	if r.bad {
+		return nil, ErrBlob
+	}
+	blob.signed = b[signedFrom:end]
+	return blob, nil
+}
+
+// text reads a string of UTF-16 that ends with a zero.
+func text(b []byte) string {
+	var u []uint16
+	for ; len(b) >= 2; b = b[2:] {
+		if c := binary.LittleEndian.Uint16(b); c != 0 {
+			u = append(u, c)
+		}
+	}
+	return string(utf16.Decode(u))
+}
+
+// hash returns the hash of the blob, and the ALG_ID of hash objects for it.
+func (b *Blob) hash() (func() hash.Hash, uint32, error) {
+	switch b.Hash {
+	case CALG_SHA1, CALG_HMAC:
+		return sha1.New, CALG_SHA1, nil
+	case CALG_SHA_512:
+		return sha512.New, CALG_SHA_512, nil
+	}
+	return nil, 0, fmt.Errorf("%w: hash %#x", ErrBlob, b.Hash)
+}
+
+// Open decrypts the blob. entropy is what the program that made it added, nil in most cases. The master key, 64 bytes, is
+// the caller's to wipe, and so is the result.
+func (b *Blob) Open(masterKey, entropy []byte, keys Keys) ([]byte, error) {
+	newHash, id, err := b.hash()
+	if err != nil {
+		return nil, err
+	}
+	master := sha1.Sum(masterKey)
+	defer clear(master[:])
+	if !b.genuine(newHash, master[:], entropy) {
+		return nil, ErrBlob
+	}
+	session := hmac.New(newHash, master[:])
+	session.Write(b.salt)
+	session.Write(entropy)
+	value := session.Sum(nil)
+	defer clear(value)
+	key, err := keys.Derive(id, value, b.Cipher)
+	if err != nil {
+		return nil, err
+	}
+	defer key.Destroy()
+	return key.Decrypt(append([]byte(nil), b.data...))
+}
+
+// genuine checks the signature: an HMAC over what the blob says, with the hash of the master key. Older blobs have it made
+// in a way of their own: the inner hash over the MAC's salt alone, all the rest in the outer.
+func (b *Blob) genuine(newHash func() hash.Hash, master, entropy []byte) bool {
+	plain := hmac.New(newHash, master)
+	plain.Write(b.mac)
+	plain.Write(entropy)
+	plain.Write(b.signed)
+	if hmac.Equal(plain.Sum(nil), b.signature) {
+		return true
+	}
+	inner, outer := newHash(), newHash()
+	pad := make([]byte, inner.BlockSize())
+	defer clear(pad)
+	copy(pad, master)
+	for i := range pad {
+		pad[i] ^= 0x36
+	}
+	inner.Write(pad)
+	inner.Write(b.mac)
+	for i := range pad {
+		pad[i] ^= 0x36 ^ 0x5c
+	}
+	outer.Write(pad)
+	outer.Write(inner.Sum(nil))
+	outer.Write(entropy)
+	outer.Write(b.signed)
+	return hmac.Equal(outer.Sum(nil), b.signature)
+}
