@@ -224,6 +224,9 @@ func TestDHGenerate(t *testing.T) {
 
 // TestDHParameters makes domain parameters.
 func TestDHParameters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("looks for primes")
+	}
 	sizes := func(L, N uint) []ck.Attribute {
 		list := []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(L)}, {Type: ck.CKA_SUBPRIME_BITS, Value: ck.UlongValue(N)}}
 		if N == 0 {
@@ -242,9 +245,6 @@ func TestDHParameters(t *testing.T) {
 		{ck.CKM_X9_42_DH_PARAMETER_GEN, 1024, 0, ck.CKR_TEMPLATE_INCOMPLETE}, {ck.CKM_X9_42_DH_PARAMETER_GEN, 1025, 160, ck.CKR_KEY_SIZE_RANGE},
 		{ck.CKM_X9_42_DH_PARAMETER_GEN, 1024, 152, ck.CKR_KEY_SIZE_RANGE},
 	} {
-		if testing.Short() && c.L == 1024 && c.N == 0 {
-			continue // to find a safe prime takes a while
-		}
 		row := Lookup(c.m)
 		made, _, err := row.GenerateDomain(rand.Reader, new(ck.Param), sizes(c.L, c.N))
 		if !errors.Is(err, c.want) || err != nil {

@@ -59,6 +59,8 @@ type Mechanism struct {
 	Either bool
 	// Silent says that Derive makes no key for the caller's handle: what it makes goes where the parameter says.
 	Silent bool
+	// Reveals says that Derive makes of a private key what is public anyway: any will do for it, CKA_DERIVE or not.
+	Reveals bool
 	// Derive makes key material from other key material.
 	Derive func(b *Base, p *ck.Param, d *Derived) error
 	// Encapsulate begins an encapsulation with a public key: it makes a secret key and a ciphertext from which Decapsulate makes
@@ -86,7 +88,7 @@ var table = index(
 	digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows,
 	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
-	dsaRows, dhRows, x942Rows,
+	dsaRows, dhRows, x942Rows, pubKeyRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
 	derivationRows,
 	mlkemRows, mldsaRows,

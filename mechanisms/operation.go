@@ -98,6 +98,8 @@ type Derived struct {
 	Replaces bool
 	// Data says that what is made is a data object, not a key.
 	Data bool
+	// Public says that what is made is a public key, which has no Value.
+	Public bool
 	// Further are more keys, in the caller's order. The token makes all keys of a derivation or none.
 	Further []Further
 	// Results are written when the keys have been made.
@@ -124,7 +126,7 @@ func (d *Derived) Wipe() {
 	clear(d.buf[:])
 	d.session.Wipe()
 	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
-	d.Data, d.Further, d.Results, d.Part = false, nil, nil, 0
+	d.Data, d.Public, d.Further, d.Results, d.Part = false, false, nil, nil, 0
 	d.Attributes = d.Attributes[:0]
 }
 

@@ -324,3 +324,14 @@ func rsaNewKey(random io.Reader, bits, e int) (*rsa.PrivateKey, error) {
 		return k, k.Validate()
 	}
 }
+
+// rsaPublicAttributes are the numbers of a public key.
+func rsaPublicAttributes(info *publicKeyInfo) ([]ck.Attribute, error) {
+	in := cryptobyte.String(info.key)
+	var body cryptobyte.String
+	n, e := new(big.Int), new(big.Int)
+	if !in.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1Integer(n) || !body.ReadASN1Integer(e) {
+		return nil, ck.CKR_GENERAL_ERROR
+	}
+	return []ck.Attribute{{Type: ck.CKA_MODULUS, Value: n.Bytes()}, {Type: ck.CKA_PUBLIC_EXPONENT, Value: e.Bytes()}}, nil
+}

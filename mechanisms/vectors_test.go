@@ -31,6 +31,7 @@ var withoutVectors = map[ck.MechanismType]string{
 	ck.CKM_DES3_CMAC_GENERAL:        "TestMACGeneral compares with CKM_DES3_CMAC",
 	ck.CKM_AES_CMAC_GENERAL:         "TestMACGeneral compares with CKM_AES_CMAC",
 	ck.CKM_X9_42_DH_HYBRID_DERIVE:   "nobody published any; TestX942TwoPairs compares with the definition",
+	ck.CKM_PUB_KEY_FROM_PRIV_KEY:    "TestPublicOf compares with the public keys of pairs",
 	ck.CKM_X9_42_MQV_DERIVE:         "as CKM_X9_42_DH_HYBRID_DERIVE",
 }
 

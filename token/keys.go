@@ -285,7 +285,11 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		}
 		return object{}, err
 	}
-	if err = o.usable(row, ck.CKA_DERIVE); err == nil && o.atOnce() != nil {
+	use := ck.CKA_DERIVE
+	if row.Reveals {
+		use = anyUse
+	}
+	if err = o.usable(row, use); err == nil && !row.Reveals && o.atOnce() != nil {
 		err = mechanisms.NTE_SILENT_CONTEXT
 	}
 	if err == nil {
@@ -327,6 +331,11 @@ func (d *derivation) fix() []ck.Attribute {
 		return d.fixed
 	}
 	d.kind = ck.AppendUlong(d.kind[:0], uint(d.out.Type))
+	if d.out.Public {
+		d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: publicKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.kind})
+		d.fixed = append(d.fixed, d.out.Attributes...)
+		return d.fixed
+	}
 	d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: secretKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.kind},
 		ck.Attribute{Type: ck.CKA_VALUE, Value: d.out.Value})
 	d.fixed = append(d.fixed, d.out.Attributes...)

@@ -10,6 +10,9 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
+// anyUse is the purpose of what needs no permission.
+const anyUse = ck.AttributeType(ck.UnavailableInformation)
+
 // permits tells whether a key may be used for a purpose (CKA_ENCRYPT and so on) with a mechanism.
 //
 // The standard gives CKA_START_DATE and CKA_END_DATE no meaning and leaves it to the application to restrict a key. This
@@ -22,7 +25,7 @@ func (o *Object) permits(use ck.AttributeType, m ck.MechanismType, now func() ti
 		return ck.CKR_KEY_HANDLE_INVALID
 	case o.missing:
 		return ck.CKR_USER_NOT_LOGGED_IN
-	case !o.flag(use):
+	case use != anyUse && !o.flag(use):
 		return ck.CKR_KEY_FUNCTION_NOT_PERMITTED
 	case o.set&o.table.restricting == 0:
 		return nil
@@ -30,7 +33,7 @@ func (o *Object) permits(use ck.AttributeType, m ck.MechanismType, now func() ti
 		return ck.CKR_MECHANISM_INVALID
 	}
 	switch use {
-	case ck.CKA_DECRYPT, ck.CKA_VERIFY, ck.CKA_VERIFY_RECOVER, ck.CKA_UNWRAP, ck.CKA_DECAPSULATE:
+	case ck.CKA_DECRYPT, ck.CKA_VERIFY, ck.CKA_VERIFY_RECOVER, ck.CKA_UNWRAP, ck.CKA_DECAPSULATE, anyUse:
 		return nil
 	}
 	return o.current(now())
@@ -110,7 +113,7 @@ func (d *draft) consistent(r *request) error {
 		err = d.certificate()
 	case d.t.class == ck.CKO_TRUST:
 		err = d.trust(r.how)
-	case (d.t.isPair() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how >= byCopy && d.informs()):
+	case (d.t.isPair() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how == byDerive || r.how >= byCopy && d.informs()):
 		err = d.pair(r.how)
 	}
 	if err != nil {

@@ -1,0 +1,94 @@
+package mechanisms
+
+import (
+	"math/big"
+	"slices"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// pubKeyRows make public keys of private ones: section 6.43.9. The standard wants it for every type of private keys.
+var pubKeyRows = []Mechanism{{Type: ck.CKM_PUB_KEY_FROM_PRIV_KEY, Keys: PairTypes(), Derive: pubFromPriv, Reveals: true}}
+
+// halves are the attributes of a public key that it takes from the private one, and where it has them under another name.
+var halves = []struct{ public, private ck.AttributeType }{
+	{ck.CKA_ENCRYPT, ck.CKA_DECRYPT}, {ck.CKA_VERIFY, ck.CKA_SIGN}, {ck.CKA_VERIFY_RECOVER, ck.CKA_SIGN_RECOVER}, {ck.CKA_WRAP, ck.CKA_UNWRAP},
+	{ck.CKA_ENCAPSULATE, ck.CKA_DECAPSULATE}, {ck.CKA_DERIVE, ck.CKA_DERIVE}, {ck.CKA_ID, ck.CKA_ID}, {ck.CKA_START_DATE, ck.CKA_START_DATE},
+	{ck.CKA_END_DATE, ck.CKA_END_DATE}, {ck.CKA_SUBJECT, ck.CKA_SUBJECT}, {ck.CKA_KEY_GEN_MECHANISM, ck.CKA_KEY_GEN_MECHANISM},
+	{ck.CKA_ALLOWED_MECHANISMS, ck.CKA_ALLOWED_MECHANISMS},
+}
+
+// openDefaults are those that the standard has beside: of CKA_DESTROYABLE it says so.
+var openDefaults = []ck.Attribute{
+	{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}, {Type: ck.CKA_DESTROYABLE, Value: ck.BoolValue(false)},
+}
+
+func pubFromPriv(b *Base, p *ck.Param, d *Derived) error {
+	if err := p.None(); err != nil {
+		return err
+	}
+	switch {
+	case b.Key == nil:
+		return ck.CKR_KEY_HANDLE_INVALID
+	case b.Key.Class != ck.CKO_PRIVATE_KEY:
+		return ck.CKR_KEY_TYPE_INCONSISTENT
+	}
+	attrs, err := PublicOf(b.Key)
+	if err != nil {
+		return err
+	}
+	d.Type, d.Public, d.Attributes = b.Key.Type, true, append(d.Attributes, attrs...)
+	defaults := slices.Clone(openDefaults)
+	for _, h := range halves {
+		if v := b.Key.Attr(h.private); len(v) != 0 {
+			defaults = append(defaults, ck.Attribute{Type: h.public, Value: v})
+		}
+	}
+	d.Defaults = defaults
+	return nil
+}
+
+// PublicOf returns what the public key of a private key consists of.
+func PublicOf(k *Key) (attrs []ck.Attribute, err error) {
+	row := findPairType(k.Type)
+	if row == nil {
+		return nil, ck.CKR_KEY_TYPE_INCONSISTENT
+	}
+	var info *publicKeyInfo
+	secret.Do(func() {
+		var added []ck.Attribute
+		added, info, err = row.private(k.Attr)
+		for _, a := range added {
+			clear(a.Value)
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	copied := func(t ck.AttributeType) { attrs = append(attrs, ck.Attribute{Type: t, Value: slices.Clone(k.Attr(t))}) }
+	value := ck.Attribute{Type: ck.CKA_VALUE, Value: info.key}
+	switch k.Type {
+	case ck.CKK_RSA:
+		return rsaPublicAttributes(info)
+	case ck.CKK_EC, ck.CKK_EC_EDWARDS, ck.CKK_EC_MONTGOMERY:
+		copied(ck.CKA_EC_PARAMS)
+		value = ck.Attribute{Type: ck.CKA_EC_POINT, Value: writePoint(info.key)}
+	case ck.CKK_DSA, ck.CKK_DH, ck.CKK_X9_42_DH:
+		for _, t := range [...]ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE} {
+			if t != ck.CKA_SUBPRIME || k.Type != ck.CKK_DH {
+				copied(t)
+			}
+		}
+		y, in := new(big.Int), cryptobyte.String(info.key)
+		if !in.ReadASN1Integer(y) {
+			return nil, ck.CKR_GENERAL_ERROR
+		}
+		value.Value = y.Bytes()
+	default:
+		copied(ck.CKA_PARAMETER_SET)
+	}
+	return append(attrs, value), nil
+}
