@@ -109,6 +109,7 @@ func (b *testbed) do(c *vectors.Case) (rv ck.RV, err error) {
 		{vectors.Verify, func() ([]byte, ck.RV, error) { return b.verify(c, pub, c.Out) }, nil},
 		{vectors.Derive, func() ([]byte, ck.RV, error) { return b.makeValue("C_DeriveKey", c, k) }, c.Out},
 		{vectors.Generate, func() ([]byte, ck.RV, error) { return b.makeValue("C_GenerateKey", c, 0) }, c.Out},
+		{vectors.Unwrap, func() ([]byte, ck.RV, error) { return b.unwrapValue(c, k) }, c.Out},
 		{vectors.Encapsulate, func() ([]byte, ck.RV, error) { return b.encapsulate(c, pub) }, nil},
 		{vectors.Decapsulate, func() ([]byte, ck.RV, error) { return b.decapsulate(c, k) }, c.Out},
 	} {
@@ -144,9 +145,24 @@ func (b *testbed) further(c *vectors.Case, k, pub uint64) error {
 	return nil
 }
 
+// mechanism adds the mechanism of a case to a call.
+func (b *testbed) mechanism(d *direct, m ck.MechanismType, param []any) (*direct, error) {
+	fields, err := vectors.Resolve(param, func(k *vectors.Key) (uint, error) {
+		handle, rv, err := b.key(k)
+		if err == nil && rv != ck.CKR_OK {
+			err = rv
+		}
+		return uint(handle), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.mechanism(m, fields)
+}
+
 // begin calls the function that begins an operation.
 func (b *testbed) begin(name string, c *vectors.Case, key uint64) (ck.RV, error) {
-	d, err := b.host.direct().number(b.session).mechanism(c.Mechanism, c.Param)
+	d, err := b.mechanism(b.host.direct().number(b.session), c.Mechanism, c.Param)
 	if err != nil {
 		return 0, err
 	}
@@ -196,24 +212,57 @@ func (b *testbed) template(c *vectors.Case) []ck.Attribute {
 
 // makeValue makes an object, reads its value and destroys it.
 func (b *testbed) makeValue(name string, c *vectors.Case, base uint64) ([]byte, ck.RV, error) {
-	handle, rv, err := b.makeObject(name, c, base)
+	d, handle, rv, err := b.makeObject(name, c, base)
 	if err != nil || rv != ck.CKR_OK {
 		return nil, rv, err
+	}
+	if c.Keys != nil {
+		return b.keyBlock(c, d)
+	}
+	for i, want := range c.Written {
+		if got := d.f.bytes(d.outs[i]); !bytes.Equal(got, want) {
+			return nil, rv, fmt.Errorf("wrote %x, and not %x", got, want)
+		}
 	}
 	return b.takeValue(handle, len(c.Out))
 }
 
-func (b *testbed) makeObject(name string, c *vectors.Case, base uint64) (uint64, ck.RV, error) {
-	d, err := b.host.direct().number(b.session).mechanism(c.Mechanism, c.Param)
+// keyBlock takes the keys whose handles a derivation has written, and what it wrote beside.
+func (b *testbed) keyBlock(c *vectors.Case, d *direct) (block []byte, rv ck.RV, err error) {
+	handles := d.f.bytes(d.outs[len(d.outs)-1])
+	for i, n := range c.Keys {
+		value, rv, err := b.takeValue(binary.NativeEndian.Uint64(handles[8*i:]), n)
+		if err != nil {
+			return nil, rv, err
+		}
+		block = append(block, value...)
+	}
+	for _, out := range d.outs[:len(d.outs)-1] {
+		block = append(block, d.f.bytes(out)...)
+	}
+	return block, ck.CKR_OK, nil
+}
+
+func (b *testbed) makeObject(name string, c *vectors.Case, base uint64) (*direct, uint64, ck.RV, error) {
+	d, err := b.mechanism(b.host.direct().number(b.session), c.Mechanism, c.Param)
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, 0, err
 	}
 	if name == "C_DeriveKey" {
 		d.number(base)
 	}
-	handle := d.template(b.template(c)...).ulong(0)
+	d.template(b.template(c)...)
+	handle := -1
+	if c.Keys != nil {
+		d.number(0)
+	} else {
+		handle = d.ulong(0)
+	}
 	rv, err := d.call(name)
-	return d.f.number(handle), rv, err
+	if handle < 0 {
+		return d, 0, rv, err
+	}
+	return d, d.f.number(handle), rv, err
 }
 
 // takeValue reads the value of an object, for which there is room for n bytes and some more, and destroys it.
@@ -249,7 +298,7 @@ func (b *testbed) wrap(c *vectors.Case, kek uint64) error {
 	if err != nil || rv != ck.CKR_OK {
 		return fmt.Errorf("C_UnwrapKey: %v, %w", rv, err)
 	}
-	d, err := b.host.direct().number(b.session).mechanism(c.Mechanism, c.Param)
+	d, err := b.mechanism(b.host.direct().number(b.session), c.Mechanism, c.Param)
 	if err != nil {
 		return err
 	}
@@ -265,8 +314,17 @@ func (b *testbed) wrap(c *vectors.Case, kek uint64) error {
 	return err
 }
 
+// unwrapValue unwraps a generic secret and takes its value.
+func (b *testbed) unwrapValue(c *vectors.Case, kek uint64) ([]byte, ck.RV, error) {
+	handle, rv, err := b.unwrap(c.Mechanism, c.Param, kek, c.In, append(b.template(c), ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(ck.CKK_GENERIC_SECRET))}))
+	if err != nil || rv != ck.CKR_OK {
+		return nil, rv, err
+	}
+	return b.takeValue(handle, len(c.Out))
+}
+
 func (b *testbed) unwrap(m ck.MechanismType, param []any, kek uint64, wrapped []byte, template []ck.Attribute) (uint64, ck.RV, error) {
-	d, err := b.host.direct().number(b.session).mechanism(m, param)
+	d, err := b.mechanism(b.host.direct().number(b.session), m, param)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -277,7 +335,7 @@ func (b *testbed) unwrap(m ck.MechanismType, param []any, kek uint64, wrapped []
 
 // encapsulate makes a key and its ciphertext, whose length is that of the case.
 func (b *testbed) encapsulate(c *vectors.Case, k uint64) ([]byte, ck.RV, error) {
-	d, err := b.host.direct().number(b.session).mechanism(c.Mechanism, c.Param)
+	d, err := b.mechanism(b.host.direct().number(b.session), c.Mechanism, c.Param)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -294,7 +352,7 @@ func (b *testbed) encapsulate(c *vectors.Case, k uint64) ([]byte, ck.RV, error) 
 }
 
 func (b *testbed) decapsulate(c *vectors.Case, k uint64) ([]byte, ck.RV, error) {
-	d, err := b.host.direct().number(b.session).mechanism(c.Mechanism, c.Param)
+	d, err := b.mechanism(b.host.direct().number(b.session), c.Mechanism, c.Param)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -340,11 +398,14 @@ func (b *testbed) refused(k *vectors.Key) bool {
 var uses = map[ck.ObjectClass][]ck.AttributeType{
 	ck.CKO_SECRET_KEY:  {ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY, ck.CKA_WRAP, ck.CKA_UNWRAP, ck.CKA_DERIVE},
 	ck.CKO_PUBLIC_KEY:  {ck.CKA_ENCRYPT, ck.CKA_VERIFY},
-	ck.CKO_PRIVATE_KEY: {ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_DERIVE},
+	ck.CKO_PRIVATE_KEY: {ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_UNWRAP, ck.CKA_DERIVE},
 }
 
 func (b *testbed) makeKey(k *vectors.Key) (uint64, ck.RV, error) {
 	t := []ck.Attribute{{Type: ck.CKA_CLASS, Value: ck.UlongValue(uint(k.Class))}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(k.Type))}}
+	if k.Class == ck.CKO_SECRET_KEY { // what is derived of it can be read
+		t = append(t, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: no}, ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: yes})
+	}
 	for _, use := range uses[k.Class] {
 		t = append(t, ck.Attribute{Type: use, Value: yes})
 	}
@@ -357,7 +418,8 @@ func (b *testbed) makeKey(k *vectors.Key) (uint64, ck.RV, error) {
 	}
 	switch {
 	case k.From != nil:
-		return b.makeObject("C_GenerateKey", k.From, 0)
+		_, handle, rv, err := b.makeObject("C_GenerateKey", k.From, 0)
+		return handle, rv, err
 	case k.PKCS8 != nil:
 		return b.unwrapPrivate(k.PKCS8, t)
 	}

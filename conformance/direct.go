@@ -18,6 +18,7 @@ type direct struct {
 	h    *Host
 	f    *frame
 	args []uint64
+	outs []int // blocks that the parameter says the mechanism writes, the inner ones first
 }
 
 func (h *Host) direct() *direct { return &direct{h: h, f: newFrame(h.tables, 0)} }
@@ -83,7 +84,11 @@ func (d *direct) image(i *vectors.Image) int {
 			binary.NativeEndian.PutUint64(data[r.At:], d.f.address(d.image(r.To)))
 		}
 	}
-	return d.f.put(data, place{}, true)
+	b := d.f.put(data, place{}, true)
+	if i.Out {
+		d.outs = append(d.outs, b)
+	}
+	return b
 }
 
 // call calls the function. The memory goes there and back in one exchange with the host.

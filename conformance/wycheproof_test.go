@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -11,7 +13,10 @@ import (
 )
 
 // A tally counts what became of vectors.
-type tally struct{ files, tests, cases, waiting, wrong int }
+type tally struct {
+	files, tests, cases, waiting, wrong int
+	internal                            int // cases whose keys cannot be imported
+}
 
 // runSuites runs suites through the module, in as many hosts as there are processors, the last first: those with
 // the longest numbers. In short mode it runs one in nineteen of
@@ -36,7 +41,7 @@ func runSuites(t *testing.T, names []string, load func(name string) (*vectors.Su
 				n, wrong := b.suite(s)
 				mu.Lock()
 				sum.files, sum.tests, sum.cases, sum.waiting = sum.files+n.files, sum.tests+n.tests, sum.cases+n.cases, sum.waiting+n.waiting
-				sum.wrong += len(wrong)
+				sum.wrong, sum.internal = sum.wrong+len(wrong), sum.internal+n.internal
 				mu.Unlock()
 				report(t, s.Name, wrong)
 			}
@@ -72,7 +77,11 @@ func (b *testbed) suite(s *vectors.Suite) (n tally, wrong []error) {
 	waiting := make(map[string]bool)
 	for i := range s.Cases {
 		c := &s.Cases[i]
-		if testing.Short() && c.Costly() && i%19 != 0 {
+		if c.Key.Internal() {
+			n.internal++
+			continue
+		}
+		if testing.Short() && s.Family != "Records" && c.Costly() && i%19 != 0 {
 			n.cases++
 			continue
 		}
@@ -94,6 +103,26 @@ func (b *testbed) suite(s *vectors.Suite) (n tally, wrong []error) {
 		}
 	}
 	return n, wrong
+}
+
+// recordsOf are the records of package mechanisms.
+var recordsOf = os.DirFS("../mechanisms/testdata")
+
+// TestRecords runs the records of package mechanisms through the library. All of them have mechanisms.
+func TestRecords(t *testing.T) {
+	var names []string
+	for _, pattern := range []string{"*.txt", "*/*.txt"} {
+		some, err := fs.Glob(recordsOf, pattern)
+		if err != nil || len(some) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		names = append(names, some...)
+	}
+	n := runSuites(t, names, func(name string) (*vectors.Suite, error) { return vectors.LoadRecords(recordsOf, name) })
+	t.Logf("records: %d files, %d records in %d cases, and %d with keys that only a derivation makes", n.files, n.tests-n.internal, n.cases, n.internal)
+	if n.waiting > 0 {
+		t.Errorf("%d records have no mechanism", n.waiting)
+	}
 }
 
 // TestWycheproof runs every file of Project Wycheproof that has cases for PKCS #11 through the library: keys are imported or

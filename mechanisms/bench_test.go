@@ -36,11 +36,10 @@ func place(memory map[uint64][]byte, i *vectors.Image) []byte {
 	return i.Data
 }
 
-// alone is a pointer without a length behind it, counted one with its length before it, and structs a pointer to fields.
+// alone is a pointer without a length behind it, and structs a pointer to fields.
 type (
 	pointed = vectors.Pointed
 	alone   = vectors.Alone
-	counted = vectors.Counted
 	structs = vectors.Structs
 )
 

@@ -19,14 +19,14 @@ type ikeCase struct {
 
 // fields are the fields of the parameter of a mechanism.
 func (c *ikeCase) fields(m ck.MechanismType) []any {
-	pad := make([]byte, 7)
-	switch m {
-	case ck.CKM_IKE_PRF_DERIVE:
-		return []any{c.prf, cbool(c.form == "data as key"), cbool(c.form == "rekey"), pad[:6], pointed(c.ni), pointed(c.nr), c.other}
-	case ck.CKM_IKE1_PRF_DERIVE:
-		return []any{c.prf, cbool(c.previous != 0), pad, c.other, c.previous, pointed(c.ni), pointed(c.nr), c.number, pad}
+	p := vectors.IKEParam{PRF: c.prf, DataAsKey: c.form == "data as key", Rekey: c.form == "rekey", Ni: c.ni, Nr: c.nr, Data: c.data, Number: c.number}
+	if c.other != 0 {
+		p.Other = c.other
 	}
-	return []any{c.prf, cbool(c.other != 0), pad, c.other, pointed(c.data)}
+	if c.previous != 0 {
+		p.Previous = c.previous
+	}
+	return p.Fields(m)
 }
 
 func ikeParams() map[ck.MechanismType][]any {

@@ -172,9 +172,14 @@ func unmarshal(h hash.Hash, state []byte) {
 	}
 }
 
-func (s *sha512t) Size() int           { return s.size }
-func (s *sha512t) Reset()              { unmarshal(s.Hash, s.first) }
-func (s *sha512t) Sum(b []byte) []byte { return s.Hash.Sum(b)[:len(b)+s.size] }
+func (s *sha512t) Size() int { return s.size }
+func (s *sha512t) Reset()    { unmarshal(s.Hash, s.first) }
+
+// Sum needs room for the cut value only: the caller's memory is no longer.
+func (s *sha512t) Sum(b []byte) []byte {
+	var whole [sha512.Size]byte
+	return append(b, s.Hash.Sum(whole[:0])[:s.size]...)
+}
 
 // Clone implements hash.Cloner.
 func (s *sha512t) Clone() (hash.Cloner, error) {

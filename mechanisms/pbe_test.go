@@ -16,7 +16,7 @@ import (
 
 // pbeFields are the fields of a CK_PBE_PARAMS.
 func pbeFields(iv, password, salt []byte, iterations int) []any {
-	return []any{alone(iv), pointed(password), pointed(salt), iterations}
+	return vectors.PBEFields(alone(iv), password, salt, iterations)
 }
 
 func pbeParams() map[ck.MechanismType][]any {

@@ -3,13 +3,10 @@ package mechanisms
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // pairKey makes one key of a pair from its attributes.
@@ -53,51 +50,6 @@ func verified(m *Mechanism, k *Key, p ck.Param, data, sig []byte) error {
 		return err
 	}
 	return v.Verify(sig)
-}
-
-func decryptCase(m *Mechanism, k *Key, p ck.Param, cipher, plain []byte, result string) error {
-	got, err := whole(m.Decrypt, k, &p, cipher)
-	if result == "invalid" {
-		if err == ck.CKR_ENCRYPTED_DATA_INVALID || err == ck.CKR_ENCRYPTED_DATA_LEN_RANGE {
-			return nil
-		}
-		return fmt.Errorf("decrypts to %x, %v", got, err)
-	}
-	return errors.Join(err, same("plaintext", got, plain))
-}
-
-func runRSARecords(t *testing.T, seen tried) {
-	records, err := vectors.Records(os.DirFS("testdata/rsa"), "openssl.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pub, priv := testRSA(t)
-	for i := range records {
-		r := &records[i]
-		v, err := readVector(r)
-		if err != nil {
-			t.Fatalf("%s: %v", r.At, err)
-		}
-		seen[v.row.Type]++
-		switch {
-		case r.Has("Signature"):
-			err = verified(v.row, pub, *v.param(), v.bytes("Data"), v.bytes("Signature"))
-			if v.row.Type != ck.CKM_RSA_PKCS_PSS && !strings.HasSuffix(v.row.Type.String(), "PSS") {
-				got, err2 := signed(v.row, priv, *v.param(), v.bytes("Data"))
-				err = errors.Join(err, err2, same("signature", got, v.bytes("Signature")))
-			}
-		case r.Has("Ciphertext"):
-			err = decryptCase(v.row, priv, *v.param(), v.bytes("Ciphertext"), v.bytes("Plaintext"), "valid")
-		case r.Has("Wrapped"):
-			var got []byte
-			got, err = v.row.Unwrap(priv, v.param(), v.bytes("Wrapped"))
-			err = errors.Join(err, same("value", got, v.bytes("Value")))
-		}
-		if err := errors.Join(err, v.err); err != nil {
-			t.Errorf("%s: %v", r.At, err)
-		}
-	}
-	t.Logf("%d vectors", len(records))
 }
 
 // rsaParams are parameters of the mechanisms that have one.

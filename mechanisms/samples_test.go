@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // A sample is a row with a key and a parameter that it takes.
@@ -114,7 +115,7 @@ func samples(t testing.TB) (all []sample) {
 		if !ok && isGeneral(m.Type) {
 			text = "ulong 9"
 		}
-		fields, err := paramFields(text)
+		fields, err := vectors.ParamFields(text)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,11 +2,9 @@ package mechanisms
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -21,7 +19,8 @@ type kdf108Arg struct {
 
 // number is a counter of some width.
 func number(kind, bits uint) kdf108Arg {
-	return kdf108Arg{kind, append(make([]byte, 8), ck.UlongValue(bits)...)}
+	c := vectors.CounterArg(kind, bits)
+	return kdf108Arg{c.Kind, c.Data}
 }
 
 // dkmLength is the length of the derived material by a method.
@@ -29,35 +28,13 @@ func dkmLength(method, bits uint) kdf108Arg {
 	return kdf108Arg{ck.CK_SP800_108_DKM_LENGTH, append(append(ck.UlongValue(method), make([]byte, 8)...), ck.UlongValue(bits)...)}
 }
 
-// kdf108Fields are the fields of the parameter of a mode. further are those of CK_DERIVED_KEYs, three each.
+// kdf108Fields are the fields of the parameter of a mode.
 func kdf108Fields(mode, prf ck.MechanismType, iv []byte, args []kdf108Arg, further ...any) []any {
-	var list structs
+	var list []vectors.KDF108Arg
 	for _, a := range args {
-		list = append(list, a.kind, pointed(a.data))
+		list = append(list, vectors.KDF108Arg{Kind: a.kind, Data: a.data})
 	}
-	fields := []any{prf, len(args), list}
-	if mode == ck.CKM_SP800_108_FEEDBACK_KDF {
-		fields = append(fields, counted(iv))
-	}
-	return append(fields, len(further)/3, structs(further))
-}
-
-// kdf108Args reads the notation of the vectors.
-func kdf108Args(mode ck.MechanismType, data string, width uint) (args []kdf108Arg, err error) {
-	for part := range strings.SplitSeq(data, ", ") {
-		switch {
-		case part == "i" && mode == ck.CKM_SP800_108_COUNTER_KDF:
-			args = append(args, number(ck.CK_SP800_108_ITERATION_VARIABLE, width))
-		case part == "i":
-			args = append(args, number(ck.CK_SP800_108_COUNTER, width))
-		case part == "K":
-			args = append(args, kdf108Arg{ck.CK_SP800_108_ITERATION_VARIABLE, nil})
-		default:
-			b, e := hex.DecodeString(part)
-			args, err = append(args, kdf108Arg{ck.CK_SP800_108_BYTE_ARRAY, b}), errors.Join(err, e)
-		}
-	}
-	return args, err
+	return vectors.KDF108Fields(mode, prf, iv, list, further...)
 }
 
 func runKDF108(t *testing.T, seen tried) {
@@ -71,7 +48,7 @@ func runKDF108(t *testing.T, seen tried) {
 		prf, ok2 := ck.ParseMechanismType(v.Fields["PRF"])
 		var width uint
 		_, err := fmt.Sscan(v.Fields["Width"], &width)
-		args, err2 := kdf108Args(mode, v.Fields["Data"], width)
+		args, err2 := vectors.KDF108Args(mode, v.Fields["Data"], width)
 		k := secretKey(ck.CKK_GENERIC_SECRET, v.bytes("Key"))
 		if name := v.Fields["KeyType"]; name != "" {
 			k.Type, _ = ck.ParseKeyType(name)
@@ -81,7 +58,7 @@ func runKDF108(t *testing.T, seen tried) {
 			t.Fatalf("%s: %v", v.At, err)
 		}
 		seen[mode]++
-		got, err := derived(mode, k, nil, length(len(want)), kdf108Fields(mode, prf, v.bytes("IV"), args)...)
+		got, err := derived(mode, k, nil, length(len(want)), vectors.KDF108Fields(mode, prf, v.bytes("IV"), args)...)
 		if err := errors.Join(err, same("value", got, want)); err != nil {
 			t.Errorf("%s: %v", v.At, err)
 		}

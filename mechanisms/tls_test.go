@@ -25,29 +25,19 @@ type tlsOut struct{ ivs [2][]byte }
 
 // fields are the fields of the parameter of a mechanism.
 func (c *tlsCase) fields(m ck.MechanismType) []any {
-	randoms := []any{pointed(c.client), pointed(c.server)}
 	switch m {
 	case ck.CKM_SSL3_PRE_MASTER_KEY_GEN, ck.CKM_TLS_PRE_MASTER_KEY_GEN:
 		return []any{[]byte{3, 3}}
-	case ck.CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, ck.CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH:
-		return []any{c.hash, pointed(c.session), alone(c.version)}
-	case ck.CKM_TLS12_MASTER_KEY_DERIVE, ck.CKM_TLS12_MASTER_KEY_DERIVE_DH:
-		return append(randoms, alone(c.version), c.hash)
-	case ck.CKM_TLS_MASTER_KEY_DERIVE, ck.CKM_TLS_MASTER_KEY_DERIVE_DH, ck.CKM_SSL3_MASTER_KEY_DERIVE, ck.CKM_SSL3_MASTER_KEY_DERIVE_DH:
-		return append(randoms, alone(c.version))
-	case ck.CKM_TLS_KDF, ck.CKM_TLS12_KDF:
-		return append(append([]any{c.hash, pointed("EXPORTER test")}, randoms...), pointed(nil))
 	case ck.CKM_TLS_MAC, ck.CKM_TLS12_MAC:
 		return []any{c.hash, 12, 1}
 	case ck.CKM_SSL3_MD5_MAC, ck.CKM_SSL3_SHA1_MAC:
 		return []any{8}
 	}
-	out := structs{make([]byte, 32), alone(c.out.ivs[0]), alone(c.out.ivs[1])}
-	fields := append([]any{8 * 20, 8 * 16, 8 * 16, make([]byte, 8)}, append(randoms, out)...)
-	if m == ck.CKM_TLS12_KEY_AND_MAC_DERIVE || m == ck.CKM_TLS12_KEY_SAFE_DERIVE {
-		fields = append(fields, c.hash)
+	p := vectors.TLSParam{Hash: c.hash, Client: c.client, Server: c.server, Session: c.session, Version: c.version, Label: []byte("EXPORTER test")}
+	if c.out != nil {
+		p.Out = structs{make([]byte, 32), alone(c.out.ivs[0]), alone(c.out.ivs[1])}
 	}
-	return fields
+	return p.Fields(m)
 }
 
 // tlsParams are the parameters of the samples.

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -49,7 +48,6 @@ func TestVectors(t *testing.T) {
 	t.Run("curves", func(t *testing.T) { runSignatureRecords(t, seen) })
 	t.Run("dsa", func(t *testing.T) { runDSA(t, seen) })
 	t.Run("dh", func(t *testing.T) { runDH(t, seen) })
-	t.Run("rsa", func(t *testing.T) { runRSARecords(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	t.Run("ML-KEM", func(t *testing.T) { runMLKEM(t, seen) })
 	t.Run("ML-DSA", func(t *testing.T) { runMLDSA(t, seen) })
@@ -73,32 +71,32 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// runRecords runs the files of records that say a parameter field by field, and those of RSA.
 func runRecords(t *testing.T, seen tried) {
-	files, err := filepath.Glob("testdata/*.txt")
+	fsys := os.DirFS("testdata")
+	files, err := fs.Glob(fsys, "*.txt")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%d files of records, %v", len(files), err)
 	}
-	for _, f := range files {
-		records, err := vectors.Records(os.DirFS("testdata"), filepath.Base(f))
+	for _, f := range append(files, "rsa/openssl.txt") {
+		s, err := vectors.LoadRecords(fsys, f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range records {
-			if err := runRecord(&records[i], seen); err != nil {
-				t.Errorf("%s: %v", records[i].At, err)
-			}
+		cases, waits := runSuite(t, s, seen)
+		if waits > 0 {
+			t.Errorf("%s: %d cases have no mechanism", f, waits)
 		}
-		t.Logf("%s: %d vectors", f, len(records))
+		t.Logf("%s: %d vectors", f, cases)
 	}
 }
 
 // A vector is a record, read.
 type vector struct {
 	*vectors.Record
-	row   *Mechanism
-	key   *Key
-	param func() *ck.Param
-	err   error
+	row *Mechanism
+	key *Key
+	err error
 }
 
 // bytes reads a field, and keeps the first error.
@@ -110,144 +108,11 @@ func (v *vector) bytes(name string) []byte {
 	return b
 }
 
-func readVector(r *vectors.Record) (*vector, error) {
-	v := &vector{Record: r}
-	m, ok := ck.ParseMechanismType(r.Fields["Mechanism"])
-	if v.row = Lookup(m); !ok || v.row == nil {
-		return nil, fmt.Errorf("no mechanism %q", r.Fields["Mechanism"])
-	}
-	v.key = secretKey(0, v.bytes("Key"))
-	if len(v.row.Keys) > 0 {
-		v.key.Type = v.row.Keys[0]
-	}
-	if name := r.Fields["KeyType"]; name != "" {
-		if v.key.Type, ok = ck.ParseKeyType(name); !ok {
-			return nil, fmt.Errorf("no key type %q", name)
-		}
-	}
-	v.key.Salt = v.bytes("Salt")
-	if bits := r.Fields["EffectiveBits"]; bits != "" {
-		if _, err := fmt.Sscan(bits, &v.key.EffectiveBits); err != nil {
-			return nil, err
-		}
-	}
-	fields, err := paramFields(r.Fields["Param"])
-	v.param = func() *ck.Param { p := params(fields...); return &p }
-	return v, errors.Join(err, v.err)
-}
-
-// paramFields reads the notation of a parameter: "ulong 128, bytes 00ff, pointer 0011".
-func paramFields(s string) (fields []any, err error) {
-	for f := range strings.SplitSeq(s, ",") {
-		kind, value, _ := strings.Cut(strings.TrimSpace(f), " ")
-		var n int
-		var b []byte
-		switch kind {
-		case "":
-			continue
-		case "ulong":
-			_, err = fmt.Sscan(value, &n)
-			fields = append(fields, n)
-		case "alone":
-			b, err = (&vectors.Record{Fields: map[string]string{"": value}}).Bytes("")
-			fields = append(fields, alone(b))
-		case "bytes":
-			b, err = (&vectors.Record{Fields: map[string]string{"": value}}).Bytes("")
-			fields = append(fields, b)
-		case "pointer":
-			b, err = (&vectors.Record{Fields: map[string]string{"": value}}).Bytes("")
-			fields = append(fields, pointed(b))
-		default:
-			err = fmt.Errorf("no parameter field %q", kind)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return fields, nil
-}
-
-func runRecord(r *vectors.Record, seen tried) error {
-	if name := r.Fields["Hash"]; name != "" {
-		return runHash(r, name)
-	}
-	v, err := readVector(r)
-	if err != nil {
-		return err
-	}
-	seen[v.row.Type]++
-	switch {
-	case r.Has("Value"):
-		return errors.Join(v.err, v.derive())
-	case r.Has("MAC"):
-		return errors.Join(v.err, checkMAC(v.row, v.key, v.param, v.bytes("Data"), v.bytes("MAC")))
-	case r.Has("Digest"):
-		return errors.Join(v.err, v.digest())
-	case r.Has("Ciphertext"):
-		return errors.Join(v.err, checkCipher(v.row, v.key, v.param, v.bytes("Plaintext"), v.bytes("Ciphertext")))
-	}
-	return errors.New("nothing to compare with")
-}
-
-func runHash(r *vectors.Record, name string) error {
-	for _, h := range hashes {
-		if h.Name != name {
-			continue
-		}
-		data, err := r.Bytes("Data")
-		if err != nil {
-			return err
-		}
-		f := h.New()
-		f.Write(data)
-		want, err := r.Bytes("Digest")
-		return errors.Join(err, same("digest", f.Sum(nil), want))
-	}
-	return fmt.Errorf("no hash %q", name)
-}
-
 func same(what string, got, want []byte) error {
 	if !bytes.Equal(got, want) {
 		return fmt.Errorf("%s is %x, want %x", what, got, want)
 	}
 	return nil
-}
-
-func (v *vector) digest() error {
-	h, err := v.row.Digest(v.param())
-	if err != nil {
-		return err
-	}
-	h.Write(v.bytes("Data"))
-	return same("digest", h.Sum(nil), v.bytes("Digest"))
-}
-
-func (v *vector) derive() error {
-	b := &Base{Key: v.key}
-	want := ck.KeyType(ck.CKK_GENERIC_SECRET)
-	if name := v.Fields["NewType"]; name != "" {
-		var ok bool
-		if want, ok = ck.ParseKeyType(name); !ok {
-			return fmt.Errorf("no key type %q", name)
-		}
-		b.Template = append(b.Template, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(want))})
-	}
-	if length := v.Fields["Length"]; length != "" {
-		var n uint
-		if _, err := fmt.Sscan(length, &n); err != nil {
-			return err
-		}
-		b.Template = append(b.Template, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(n)})
-	}
-	var d Derived
-	defer d.Wipe()
-	if err := v.row.Derive(b, v.param(), &d); err != nil {
-		return err
-	}
-	if d.Type != want {
-		return fmt.Errorf("a key of type %v, want %v", d.Type, want)
-	}
-	return same("value", d.Value, v.bytes("Value"))
 }
 
 // checkCipher checks both directions, and wrapping where the row wraps.

@@ -21,6 +21,7 @@ const (
 	Generate // from the password in the parameter
 	Encapsulate
 	Decapsulate
+	Unwrap
 	Import
 )
 
@@ -39,6 +40,11 @@ type Case struct {
 	// it gives what it should.
 	Refused []ck.RV
 	Maybe   bool
+	// Written is what the mechanism writes into the Outs of the parameter, in their order.
+	Written [][]byte
+	// Keys are the lengths of the keys whose handles a derivation writes into the parameter, in the place of a key of its own.
+	// Out is their values one after the other, and then what is written into the Outs.
+	Keys []int
 	// NoResult says that what comes out is random or not known, and is not compared.
 	NoResult bool
 }

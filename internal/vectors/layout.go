@@ -3,24 +3,43 @@ package vectors
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 )
 
 // The fields of a parameter, beside numbers (a CK_ULONG) and bytes, which stand in the structure: a pointer with its
-// length behind it, one without, one with its length before it, and a pointer to fields.
+// length behind it, one without, one with its length before it, and a pointer to fields; the handle of a key; a pointer to
+// bytes that the mechanism writes, and one to fields that it writes.
 type (
-	Pointed []byte
-	Alone   []byte
-	Counted []byte
-	Structs []any
+	Pointed    []byte
+	Alone      []byte
+	Counted    []byte
+	Structs    []any
+	Handle     struct{ Key *Key }
+	Out        int
+	OutStructs []any
 )
+
+// Resolve gives the keys that fields name their handles.
+func Resolve(fields []any, handle func(*Key) (uint, error)) (all []any, err error) {
+	all = slices.Clone(fields)
+	for i, f := range all {
+		if h, ok := f.(Handle); ok {
+			if all[i], err = handle(h.Key); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return all, nil
+}
 
 // An Image is a structure as C has it, without the addresses.
 type Image struct {
 	Data    []byte
 	Numbers []int // where there are numbers
 	Refs    []Ref // where there are addresses
+	Out     bool  // what the mechanism writes
 }
 
 // A Ref is the place of an address, and what is there: nil for NULL.
@@ -52,6 +71,12 @@ func LayOut(fields []any) *Image {
 			i.point(f)
 		case Structs:
 			i.refer(LayOut(f))
+		case OutStructs:
+			to := LayOut(f)
+			to.Out = true
+			i.refer(to)
+		case Out:
+			i.refer(&Image{Data: make([]byte, f), Out: true})
 		default:
 			panic(fmt.Sprintf("no field %T", f))
 		}

@@ -1,0 +1,233 @@
+package vectors
+
+import (
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"path"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// ParamFields reads the notation of a parameter: "ulong 128, bytes 00ff, pointer 0011, alone 22".
+func ParamFields(s string) (fields []any, err error) {
+	for f := range strings.SplitSeq(s, ",") {
+		kind, value, _ := strings.Cut(strings.TrimSpace(f), " ")
+		var n int
+		if kind == "ulong" {
+			_, err = fmt.Sscan(value, &n)
+			fields = append(fields, n)
+		} else if kind != "" {
+			var b []byte
+			b, err = (&Record{Fields: map[string]string{"": value}}).Bytes("")
+			switch kind {
+			case "alone":
+				fields = append(fields, Alone(b))
+			case "bytes":
+				fields = append(fields, b)
+			case "pointer":
+				fields = append(fields, Pointed(b))
+			default:
+				err = fmt.Errorf("no parameter field %q", kind)
+			}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return fields, nil
+}
+
+// A recordReader reads a record, and keeps the first error.
+type recordReader struct {
+	*Record
+	err error
+}
+
+func (r *recordReader) bytes(name string) []byte {
+	b, err := r.Bytes(name)
+	r.keep(err)
+	return b
+}
+
+func (r *recordReader) keep(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+func (r *recordReader) number(name string) (n uint) {
+	if r.Has(name) {
+		_, err := fmt.Sscan(r.Fields[name], &n)
+		r.keep(err)
+	}
+	return n
+}
+
+func (r *recordReader) mechanism(name string) ck.MechanismType {
+	m, ok := ck.ParseMechanismType(r.Fields[name])
+	if !ok {
+		r.keep(fmt.Errorf("no mechanism %q", r.Fields[name]))
+	}
+	return m
+}
+
+// keyTypes are the types of keys by the beginning of a mechanism's name, the longest first. HMACs and derivations take
+// generic secrets.
+var keyTypes = []struct {
+	prefix string
+	t      ck.KeyType
+}{
+	{"CKM_AES_XTS", ck.CKK_AES_XTS}, {"CKM_AES", ck.CKK_AES}, {"CKM_DES3", ck.CKK_DES3}, {"CKM_DES_OFB", ck.CKK_DES}, {"CKM_DES", ck.CKK_DES},
+	{"CKM_RC2", ck.CKK_RC2}, {"CKM_SOFTCSP_RC2", ck.CKK_RC2}, {"CKM_RC4", ck.CKK_RC4}, {"CKM_RC5", ck.CKK_RC5}, {"CKM_CHACHA20", ck.CKK_CHACHA20},
+	{"CKM_SALSA20", ck.CKK_SALSA20}, {"CKM_POLY1305", ck.CKK_POLY1305}, {"CKM_BLOWFISH", ck.CKK_BLOWFISH}, {"CKM_TWOFISH", ck.CKK_TWOFISH},
+	{"CKM_CAST128", ck.CKK_CAST128}, {"CKM_CAMELLIA", ck.CKK_CAMELLIA}, {"CKM_ARIA", ck.CKK_ARIA}, {"CKM_SEED", ck.CKK_SEED}, {"CKM_IDEA", ck.CKK_IDEA},
+}
+
+// KeyTypeOf is the type of the secret keys that a mechanism takes.
+func KeyTypeOf(m ck.MechanismType) ck.KeyType {
+	for _, k := range keyTypes {
+		if strings.HasPrefix(m.String(), k.prefix) {
+			return k.t
+		}
+	}
+	return ck.CKK_GENERIC_SECRET
+}
+
+// secret is the key of a record.
+func (r *recordReader) secret(m ck.MechanismType) *Key {
+	t := KeyTypeOf(m)
+	if name := r.Fields["KeyType"]; name != "" {
+		var ok bool
+		if t, ok = ck.ParseKeyType(name); !ok {
+			r.keep(fmt.Errorf("no key type %q", name))
+		}
+	}
+	k := Secret(t, r.bytes("Key"))
+	if r.Has("Salt") {
+		k.Attributes = append(k.Attributes, ck.Attribute{Type: ck.CKA_SOFTCSP_SALT, Value: r.bytes("Salt")})
+	}
+	if bits := r.number("EffectiveBits"); bits != 0 {
+		k.Attributes = append(k.Attributes, ck.Attribute{Type: ck.CKA_SOFTCSP_EFFECTIVE_BITS, Value: ck.UlongValue(bits)})
+	}
+	return k
+}
+
+// Internal reports whether a key has attributes that only a derivation gives it, so that it cannot be made otherwise.
+func (k *Key) Internal() bool {
+	return k != nil && (k.Value(ck.CKA_SOFTCSP_SALT) != nil || k.Value(ck.CKA_SOFTCSP_EFFECTIVE_BITS) != nil)
+}
+
+// LoadRecords makes cases of a file of records in fsys, mechanisms/testdata.
+func LoadRecords(fsys fs.FS, name string) (*Suite, error) {
+	records, err := Records(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	s := &Suite{Name: name, Family: "Records", Total: len(records)}
+	load := flatRecord
+	switch name {
+	case "rsa/openssl.txt":
+		load, err = rsaRecord(fsys)
+	case "derive/ike.txt":
+		load = ikeRecord
+	case "derive/tls.txt":
+		load = tlsRecord
+	case "derive/pbe.txt":
+		load = pbeRecord
+	case "derive/sp800108.txt":
+		load = kdf108Record
+	case "groups/dsa.txt", "groups/openssl.txt":
+		load = dsaRecord
+	case "groups/dh.txt":
+		load = dhRecord
+	default:
+		if path.Dir(name) != "." {
+			err = fmt.Errorf("%s: nobody says how its records are cases", name)
+		}
+	}
+	for i := range records {
+		r := &recordReader{Record: &records[i]}
+		if err == nil {
+			load(s, r)
+			if r.err != nil {
+				err = fmt.Errorf("%s: %w", r.At, r.err)
+			}
+		}
+	}
+	return s, err
+}
+
+// flatRecord is a record that says a parameter field by field.
+func flatRecord(s *Suite, r *recordReader) {
+	c := Case{At: r.At, Mechanism: r.mechanism("Mechanism")}
+	c.Key = r.secret(c.Mechanism)
+	fields, err := ParamFields(r.Fields["Param"])
+	r.keep(err)
+	c.Param = fields
+	switch {
+	case r.Has("Value"):
+		c.Does, c.Out = Derive, r.bytes("Value")
+		if name := r.Fields["NewType"]; name != "" {
+			t, ok := ck.ParseKeyType(name)
+			if !ok {
+				r.keep(fmt.Errorf("no key type %q", name))
+			}
+			c.Template = append(c.Template, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(t))})
+		}
+		if n := r.number("Length"); n != 0 {
+			c.Template = append(c.Template, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(n)})
+		}
+	case r.Has("MAC"):
+		c.Does, c.In, c.Out = Sign|Verify, r.bytes("Data"), r.bytes("MAC")
+	case r.Has("Digest"):
+		c.Does, c.In, c.Out, c.Key = Digest, r.bytes("Data"), r.bytes("Digest"), nil
+	case r.Has("Ciphertext"):
+		c.Does, c.In, c.Out = Encrypt|Decrypt, r.bytes("Plaintext"), r.bytes("Ciphertext")
+	default:
+		r.keep(errors.New("nothing to compare with"))
+	}
+	s.add(c)
+}
+
+// rsaRecord reads records whose key is key.der, in PKCS #8.
+func rsaRecord(fsys fs.FS) (func(*Suite, *recordReader), error) {
+	value, err := fs.ReadFile(fsys, "rsa/key.der")
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(value)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := parsed.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errors.New("rsa/key.der is no RSA key")
+	}
+	public := RSAPublic(key.N.Bytes(), big.NewInt(int64(key.E)).Bytes())
+	private := &Key{Class: ck.CKO_PRIVATE_KEY, Type: ck.CKK_RSA, PKCS8: value}
+	return func(s *Suite, r *recordReader) {
+		c := Case{At: r.At, Mechanism: r.mechanism("Mechanism"), Key: private, Public: public}
+		fields, err := ParamFields(r.Fields["Param"])
+		r.keep(err)
+		c.Param = fields
+		switch {
+		case r.Has("Signature"):
+			c.Does, c.In, c.Out = Verify|Sign, r.bytes("Data"), r.bytes("Signature")
+			if strings.HasSuffix(c.Mechanism.String(), "PSS") { // which is random
+				c.Does = Verify
+			}
+		case r.Has("Ciphertext"):
+			c.Does, c.In, c.Out = Decrypt, r.bytes("Plaintext"), r.bytes("Ciphertext")
+		case r.Has("Wrapped"):
+			c.Does, c.In, c.Out = Unwrap, r.bytes("Wrapped"), r.bytes("Value")
+		default:
+			r.keep(errors.New("nothing to compare with"))
+		}
+		s.add(c)
+	}, nil
+}
