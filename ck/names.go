@@ -2,6 +2,7 @@ package ck
 
 import (
 	"fmt"
+	"path"
 	"sort"
 	"strconv"
 	"strings"
@@ -68,4 +69,22 @@ func (t *names) flags(bits uint) []string {
 		set = append(set, fmt.Sprintf("%s%#x", t.prefix, bits))
 	}
 	return set
+}
+
+// MatchMechanisms returns the mechanisms whose name matches the pattern, in which * stands for anything: CKM_AES_*. One that has
+// no name is written as a number: CKM_0x80001234.
+func MatchMechanisms(pattern string) (types []MechanismType) {
+	if !strings.Contains(pattern, "*") {
+		if t, ok := ParseMechanismType(pattern); ok {
+			types = append(types, t)
+		}
+		return types
+	}
+	t := &mechanismTypeNames
+	for i, r := range t.rows {
+		if ok, err := path.Match(pattern, t.prefix+t.at(i)); ok && err == nil {
+			types = append(types, MechanismType(r.number))
+		}
+	}
+	return types
 }

@@ -40,15 +40,16 @@ func builtinAttribute(class ck.ObjectClass) (ck.AttributeType, bool) {
 }
 
 // builtins are the built-in objects of the token in a slot.
-func (s *slot) builtins() (list []builtin) {
+func (s *slot) builtins() (list []builtin, err error) {
 	for _, p := range profiles {
 		list = append(list, builtin{ck.CKO_PROFILE, uint(p), p.String()})
 	}
 	list = append(list, builtin{ck.CKO_HW_FEATURE, uint(ck.CKH_CLOCK), ck.CKH_CLOCK.String()})
-	for _, m := range s.mechanisms() {
+	types, err := s.mechanisms()
+	for _, m := range types {
 		list = append(list, builtin{ck.CKO_MECHANISM, uint(m), m.String()})
 	}
-	return list
+	return list, err
 }
 
 // object makes the Object of a built-in object. Its number is the same in every process.
@@ -77,36 +78,45 @@ func (b builtin) id() (id store.ID) {
 }
 
 // builtin returns the built-in objects of a slot, which get their handles when they are first searched for.
-func (t *objectTable) builtin() []*item {
+func (t *objectTable) builtin() ([]*item, error) {
+	list, err := t.slot.builtins()
+	if err != nil {
+		return nil, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.builtins == nil {
-		for _, b := range t.slot.builtins() {
+		for _, b := range list {
 			i := &item{table: t, builtin: true}
 			i.object.Store(b.object())
 			t.slot.core.objects.add(i)
 			t.builtins = append(t.builtins, i)
 		}
 	}
-	return t.builtins
+	return t.builtins, nil
 }
 
 // builtin adds the built-in objects that the template asks for by their class.
-func (q *query) builtin() {
+func (q *query) builtin() error {
 	for _, a := range q.template {
 		if a.Type != ck.CKA_CLASS || len(a.Value) != ulongSize {
 			continue
 		}
 		if _, ok := builtinAttribute(ck.ObjectClass(number(a.Value))); !ok {
-			return
+			return nil
 		}
-		for _, i := range q.table.builtin() {
+		list, err := q.table.builtin()
+		if err != nil {
+			return err
+		}
+		for _, i := range list {
 			if i.object.Load().matches(q.template) {
 				q.found = append(q.found, i.handle)
 			}
 		}
-		return
+		return nil
 	}
+	return nil
 }
 
 // utcTime is the time as CK_TOKEN_INFO and the clock tell it.

@@ -84,7 +84,7 @@ func (m *Module) DigestInit(h ck.SessionHandle, mech *ck.Mechanism) error {
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	row := mechanisms.Lookup(mech.Type)
-	if row == nil || row.Digest == nil {
+	if row == nil || row.Digest == nil || !s.restriction.permits(mech.Type, ck.CKF_DIGEST) {
 		return ck.CKR_MECHANISM_INVALID
 	}
 	state, err := row.Digest(&mech.Param)

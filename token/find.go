@@ -91,7 +91,9 @@ func (q *query) run() error {
 	if where == inSession {
 		return nil
 	}
-	q.builtin()
+	if err := q.builtin(); err != nil {
+		return err
+	}
 	if err := q.table.sync(); err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public c
 		return 0, err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_ENCAPSULATE)
+	row, err := s.rowFor(mech, ck.CKF_ENCAPSULATE)
 	if err != nil {
 		return 0, err
 	}
@@ -55,7 +55,7 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 		return 0, err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_DECAPSULATE)
+	row, err := s.rowFor(mech, ck.CKF_DECAPSULATE)
 	if err != nil {
 		return 0, err
 	}

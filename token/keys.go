@@ -26,7 +26,7 @@ func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []
 		return 0, err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_GENERATE)
+	row, err := s.rowFor(mech, ck.CKF_GENERATE)
 	if err != nil {
 		return 0, err
 	}
@@ -94,18 +94,6 @@ func (s *session) fromPassword(row *mechanisms.Mechanism, p *ck.Param, template 
 	return h, err
 }
 
-// rowFor finds the row of a mechanism that can do what the flag says.
-func rowFor(mech *ck.Mechanism, can ck.Flags) (*mechanisms.Mechanism, error) {
-	if mech == nil {
-		return nil, ck.CKR_ARGUMENTS_BAD
-	}
-	row := mechanisms.Lookup(mech.Type)
-	if row == nil || !row.Has(can) {
-		return nil, ck.CKR_MECHANISM_INVALID
-	}
-	return row, nil
-}
-
 // valueLen returns the CKA_VALUE_LEN of a template, 0 without one.
 func valueLen(template []ck.Attribute) (uint, error) {
 	for _, a := range template {
@@ -151,6 +139,7 @@ func as(err error, table map[ck.RV]ck.RV) error {
 // unwrappingKey are the codes that the functions have that unwrap for what is wrong with the key.
 var unwrappingKey = map[ck.RV]ck.RV{
 	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
+	ck.CKR_KEY_SIZE_RANGE: ck.CKR_UNWRAPPING_KEY_SIZE_RANGE,
 }
 
 // A derivation is what a session keeps from one C_DeriveKey to the next, so that none has to be allocated.
@@ -192,7 +181,7 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 		return err
 	}
 	defer s.unlock()
-	row, err := rowFor(mech, ck.CKF_DERIVE)
+	row, err := s.rowFor(mech, ck.CKF_DERIVE)
 	if err != nil {
 		return err
 	}
@@ -294,6 +283,9 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 	}
 	if err == nil {
 		err = s.slot.separate(o, ck.CKA_DERIVE)
+	}
+	if err == nil {
+		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err != nil {
 		o.release()

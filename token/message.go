@@ -70,6 +70,8 @@ func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *op
 		err = ck.CKR_USER_NOT_LOGGED_IN
 	case op.process.open && !open:
 		err = ck.CKR_OPERATION_ACTIVE
+	case s.overtaken(op):
+		err = errWraps
 	default:
 		return s, op, nil
 	}

@@ -50,7 +50,10 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := s.mayHave(o, user); err != nil {
+	if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
+		err = s.restriction.suits(r.mechanism, o)
+	}
+	if err != nil {
 		o.release()
 		return 0, err
 	}

@@ -115,7 +115,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	row := mechanisms.Lookup(mech.Type)
-	if row == nil || !row.Has(cancelFlags[kind]) {
+	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.permits(mech.Type, cancelFlags[kind]) {
 		return ck.CKR_MECHANISM_INVALID
 	}
 	claimed := s.slot.claimed.n.Load()
@@ -143,6 +143,9 @@ func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.Attri
 	}
 	if err = o.usable(row, use); err == nil {
 		err = s.slot.separate(o, use)
+	}
+	if err == nil && s.restriction != nil {
+		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err != nil {
 		o.release()
@@ -174,7 +177,7 @@ func (s *session) current(kind int) (*operation, error) {
 	case op.confirm:
 		op.end()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
-	case op.claimed != s.slot.claimed.n.Load() && s.slot.claimed.has(op.secret):
+	case s.overtaken(op):
 		op.end()
 		return nil, errWraps // since it began
 	}

@@ -23,7 +23,7 @@ func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public,
 		return 0, 0, err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_GENERATE_KEY_PAIR)
+	row, err := s.rowFor(mech, ck.CKF_GENERATE_KEY_PAIR)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -142,11 +142,7 @@ func (d *draft) pair(how origin) error {
 		if len(d.v[i]) == 0 {
 			err = d.put(i, a.Value)
 		} else if !d.is(i, a.Value) {
-			rv := ck.CKR_TEMPLATE_INCONSISTENT
-			if a.Type == ck.CKA_PUBLIC_KEY_INFO {
-				rv = ck.CKR_ATTRIBUTE_VALUE_INVALID // section 4.10
-			}
-			err = wrong(rv, a.Type)
+			err = wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type) // section 4.10
 		}
 		if err != nil {
 			return err

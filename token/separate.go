@@ -139,6 +139,11 @@ func (t *objectTable) remember(h ck.ObjectHandle, keys *store.Keys) error {
 	}
 }
 
+// overtaken reports whether the key of an operation has wrapped a sensitive key since the operation began.
+func (s *session) overtaken(op *operation) bool {
+	return op.claimed != s.slot.claimed.n.Load() && s.slot.claimed.has(op.secret)
+}
+
 // build makes the object of a request in the slot. A value that has wrapped does not lose that by being copied.
 func (s *slot) build(r *request) (*Object, error) {
 	o, err := build(r)

@@ -12,6 +12,8 @@ type session struct {
 	handle   ck.SessionHandle
 	slot     *slot
 	writable bool
+	// restriction is the policy as it was when the session was opened.
+	restriction restriction
 
 	mu      sync.Mutex
 	closed  bool
@@ -94,6 +96,10 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	if flags&ck.CKF_ASYNC_SESSION != 0 {
 		return 0, ck.CKR_SESSION_ASYNC_NOT_SUPPORTED
 	}
+	restriction, err := s.restriction()
+	if err != nil {
+		return 0, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	writable := flags&ck.CKF_RW_SESSION != 0
@@ -105,7 +111,7 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	case limit != 0 && uint(len(s.sessions)) >= limit:
 		return 0, ck.CKR_SESSION_COUNT
 	}
-	ses := &session{slot: s, writable: writable}
+	ses := &session{slot: s, writable: writable, restriction: restriction}
 	h := c.sessions.add(ses)
 	s.sessions[h] = ses
 	if writable {

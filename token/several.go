@@ -20,7 +20,9 @@ func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at in
 		o, err := s.slot.build(r)
 		if err == nil {
 			objects = append(objects, o)
-			err = s.mayHave(o, user)
+			if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
+				err = s.restriction.suits(r.mechanism, o)
+			}
 		}
 		if err != nil {
 			releaseAll(objects)

@@ -303,11 +303,14 @@ func (m *Module) GetMechanismList(id ck.SlotID) ([]ck.MechanismType, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.mechanisms(), nil
+	return s.mechanisms()
 }
 
 // mechanisms returns the mechanisms that can be used with the token. The caller may keep the list.
-func (s *slot) mechanisms() []ck.MechanismType { return mechanisms.Types() }
+func (s *slot) mechanisms() ([]ck.MechanismType, error) {
+	r, err := s.restriction()
+	return r.list(mechanisms.Types()), err
+}
 
 // GetMechanismInfo implements C_GetMechanismInfo, section 5.5.6.
 func (m *Module) GetMechanismInfo(id ck.SlotID, t ck.MechanismType) (ck.MechanismInfo, error) {
@@ -316,14 +319,19 @@ func (m *Module) GetMechanismInfo(id ck.SlotID, t ck.MechanismType) (ck.Mechanis
 		return ck.MechanismInfo{}, err
 	}
 	defer c.leave()
-	if _, err := c.slot(id); err != nil {
+	s, err := c.slot(id)
+	if err != nil {
+		return ck.MechanismInfo{}, err
+	}
+	r, err := s.restriction()
+	if err != nil {
 		return ck.MechanismInfo{}, err
 	}
 	row := mechanisms.Lookup(t)
-	if row == nil {
+	if row == nil || !r.permits(t, operationFlags) {
 		return ck.MechanismInfo{}, ck.CKR_MECHANISM_INVALID
 	}
-	return row.Info(), nil
+	return r.info(row), nil
 }
 
 // InitToken implements C_InitToken, section 5.5.7. The slot keeps its number and the token its serial number. label is

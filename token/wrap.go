@@ -24,7 +24,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.Ob
 		return err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_WRAP)
+	row, err := s.rowFor(mech, ck.CKF_WRAP)
 	if err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wi
 		return err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_WRAP)
+	row, err := s.rowFor(mech, ck.CKF_WRAP)
 	if err == nil && row.Message == nil {
 		err = ck.CKR_MECHANISM_INVALID
 	}
@@ -66,6 +66,7 @@ func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer
 	if err != nil {
 		return as(err, map[ck.RV]ck.RV{
 			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
+			ck.CKR_KEY_SIZE_RANGE: ck.CKR_WRAPPING_KEY_SIZE_RANGE,
 		})
 	}
 	defer w.release()
@@ -127,7 +128,7 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.Objec
 		return 0, err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_UNWRAP)
+	row, err := s.rowFor(mech, ck.CKF_UNWRAP)
 	if err != nil {
 		return 0, err
 	}
@@ -141,7 +142,7 @@ func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, 
 		return 0, err
 	}
 	defer c.leave()
-	row, err := rowFor(mech, ck.CKF_UNWRAP)
+	row, err := s.rowFor(mech, ck.CKF_UNWRAP)
 	if err == nil && row.Message == nil {
 		err = ck.CKR_MECHANISM_INVALID
 	}

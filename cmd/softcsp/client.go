@@ -87,7 +87,7 @@ func (a *app) scratch() (*client, ck.SessionHandle, error) {
 		return nil, 0, explain("starting", err)
 	}
 	c := &client{Cryptoki: m, app: a}
-	h, err := c.blank()
+	h, err := c.blank("scratch")
 	if err != nil {
 		c.close()
 		return nil, 0, explain("making a token in memory", err)
@@ -95,13 +95,14 @@ func (a *app) scratch() (*client, ck.SessionHandle, error) {
 	return c, h, nil
 }
 
-func (c *client) blank() (ck.SessionHandle, error) {
+// blank makes a token of that name in memory and opens a session with it.
+func (c *client) blank(name string) (ck.SessionHandle, error) {
 	slots, err := c.GetSlotList(true)
 	if err != nil {
 		return 0, err
 	}
 	id := slots[len(slots)-1]
-	if err := c.InitToken(id, []byte("scratch"), label("scratch")); err != nil {
+	if err := c.InitToken(id, []byte("scratch"), label(name)); err != nil {
 		return 0, err
 	}
 	return c.OpenSession(id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)

@@ -19,21 +19,29 @@ type mechanismRow struct {
 }
 
 func mechanismList(a *app) *cobra.Command {
-	return lists(a, &cobra.Command{
-		Use:     "list",
-		Short:   "List the mechanisms of the library",
-		Long:    "Lists the mechanisms of the library with the key sizes and the uses that C_GetMechanismInfo tells.",
+	label := ""
+	cmd := lists(a, &cobra.Command{
+		Use:   "list",
+		Short: "List the mechanisms of the library",
+		Long: `Lists the mechanisms of the library with the key sizes and the uses that C_GetMechanismInfo tells. Where the configuration
+has a policy, it lists what the policy leaves: to all tokens, or to one with the label that --token names.`,
 		Example: "  softcsp mechanism list --json",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			c, h, err := a.scratch()
+			c, err := a.open("store", "memory", "kdf", "test")
 			if err != nil {
 				return err
 			}
 			defer c.close()
+			h, err := c.blank(label)
+			if err != nil {
+				return explain("making a token in memory", err)
+			}
 			return a.showMechanisms(c, h)
 		},
 	})
+	cmd.Flags().StringVarP(&label, "token", "t", "", "`label` of the token whose policy counts")
+	return cmd
 }
 
 func (a *app) showMechanisms(c *client, h ck.SessionHandle) error {

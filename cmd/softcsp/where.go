@@ -40,6 +40,9 @@ that load the library with a pReserved text of their own, or as another user, ma
 				rows = append(rows, settingRow{name, cfg.Value(name), why})
 			}
 			rows[1].Why += absent(cfg.TokenDir)
+			if cfg.Policy != nil {
+				rows = append(rows, settingRow{"policy", "of " + cfg.Policy.String(), cfg.File})
+			}
 			var text [][]string
 			for _, r := range rows {
 				text = append(text, []string{r.Name, dash(r.Value), r.Why})

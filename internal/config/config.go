@@ -31,6 +31,8 @@ type Config struct {
 	KeySeparation string
 	// Log is "error", "info" or "debug", or "" for nothing; LogFile is where it goes, "" for stderr.
 	Log, LogFile string
+	// Policy is what the file leaves of the mechanisms, nil for everything.
+	Policy *Policy
 	// Why says for each setting, by its name in the file, where its value comes from.
 	Why map[string]string
 

@@ -339,7 +339,7 @@ func FuzzFile(f *testing.F) {
 	f.Add("tokendir = '/x'\nmax_tries = 3\n")
 	f.Add("[store]\na = 1\n")
 	f.Fuzz(func(t *testing.T, s string) {
-		said, err := parseFile("/dir/f", s)
+		said, _, err := parseFile("/dir/f", s)
 		if err == nil && len(said) > len(settings) {
 			t.Errorf("%q: %v", s, said)
 		}

@@ -121,14 +121,14 @@ func (w *world) configuration(c *Config, reserved string) (map[string]value, err
 		return w.readNamed(c, file, "$SOFTCSP_CONF")
 	}
 	for _, file := range w.files() {
-		said, err := readFile(file)
+		said, policy, err := readFile(file)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errNotDir) || outOfReach(file) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		c.File = file
+		c.File, c.Policy = file, policy
 		return said, nil
 	}
 	return nil, nil
@@ -143,11 +143,11 @@ func outOfReach(file string) bool {
 
 // readNamed reads a file that somebody named, which must therefore be there.
 func (w *world) readNamed(c *Config, file, by string) (map[string]value, error) {
-	said, err := readFile(file)
+	said, policy, err := readFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("configuration named by %s: %w", by, err)
 	}
-	c.File = file
+	c.File, c.Policy = file, policy
 	return said, nil
 }
 

@@ -101,43 +101,53 @@ func (*nothing) UnmarshalTOML(any) error { return errUnknown }
 
 var errUnknown = errors.New("unknown")
 
-// readFile reads a configuration file.
-func readFile(file string) (map[string]value, error) {
+// readFile reads a configuration file: its settings and its policy.
+func readFile(file string) (map[string]value, *Policy, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if info.Size() > maxFile || info.IsDir() {
-		return nil, fmt.Errorf("%s: not a configuration file", file)
+		return nil, nil, fmt.Errorf("%s: not a configuration file", file)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return parseFile(file, string(text))
 }
 
-func parseFile(file, text string) (map[string]value, error) {
+func parseFile(file, text string) (said map[string]value, policy *Policy, err error) {
 	var raw map[string]toml.Primitive
 	meta, err := toml.Decode(text, &raw)
 	if err != nil {
-		return nil, located(file, err)
+		return nil, nil, located(file, err)
 	}
-	said := make(map[string]value, len(raw))
+	said = make(map[string]value, len(raw))
 	for key, p := range raw {
+		if key == "policy" {
+			var section any
+			if err := meta.PrimitiveDecode(p, &section); err != nil {
+				return nil, nil, located(file, err)
+			}
+			if policy, err = parsePolicy(section); err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", file, err)
+			}
+			continue
+		}
 		if !known(key) {
 			err := meta.PrimitiveDecode(p, new(nothing))
-			return nil, unknown(at(file, err), key)
+			return nil, nil, unknown(at(file, err), key)
 		}
 		var s scalar
 		if err := meta.PrimitiveDecode(p, &s); err != nil {
-			return nil, located(file, err)
+			return nil, nil, located(file, err)
 		}
 		// A decoding that fails is how the library tells the line of a key.
 		where := at(file, meta.PrimitiveDecode(p, new(nothing)))
 		said[key] = value{text: string(s), where: where, dir: filepath.Dir(file)}
 	}
-	return said, nil
+	return said, policy, nil
 }
 
 // at says where in the file an error is.

@@ -1,0 +1,116 @@
+package token
+
+import (
+	"fmt"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A restriction is what the configuration's policy leaves of the mechanisms of a token. nil leaves everything.
+type restriction map[ck.MechanismType]config.MechanismLimit
+
+// restriction reads the policy for the token in the slot as it is called now.
+func (s *slot) restriction() (restriction, error) {
+	policy := s.core.config.Policy
+	if policy == nil {
+		return nil, nil
+	}
+	s.mu.Lock()
+	token := s.token
+	s.mu.Unlock()
+	label := ""
+	if token != nil {
+		about, err := token.Info()
+		if err != nil {
+			return nil, err
+		}
+		label = about.Label
+	}
+	return policy.For(label, s.serial, mechanisms.Types()), nil
+}
+
+// permits reports whether a mechanism may be used for what a flag of C_GetMechanismInfo says.
+func (r restriction) permits(t ck.MechanismType, flag ck.Flags) bool {
+	if r == nil {
+		return true
+	}
+	limit, ok := r[t]
+	return ok && limit.Operations&flag != 0
+}
+
+// fits tells whether a key has a size that a mechanism may be used with.
+func (r restriction) fits(t ck.MechanismType, k *mechanisms.Key) error {
+	limit, ok := r[t]
+	if !ok || limit.MinBits == 0 && limit.MaxBits == 0 {
+		return nil
+	}
+	bits := mechanisms.KeyBits(k)
+	if bits != 0 && (bits < limit.MinBits || limit.MaxBits != 0 && bits > limit.MaxBits) {
+		return fmt.Errorf("%w: the policy does not allow keys of %d bits", ck.CKR_KEY_SIZE_RANGE, bits)
+	}
+	return nil
+}
+
+// list returns the mechanisms that are left of all.
+func (r restriction) list(all []ck.MechanismType) []ck.MechanismType {
+	if r == nil {
+		return all
+	}
+	left := make([]ck.MechanismType, 0, len(r))
+	for _, t := range all {
+		if limit, ok := r[t]; ok && mechanisms.Lookup(t).Info().Flags&limit.Operations&operationFlags != 0 {
+			left = append(left, t)
+		}
+	}
+	return left
+}
+
+// operationFlags are the flags of C_GetMechanismInfo that name an operation.
+const operationFlags = ck.CKF_ENCRYPT | ck.CKF_DECRYPT | ck.CKF_DIGEST | ck.CKF_SIGN | ck.CKF_SIGN_RECOVER | ck.CKF_VERIFY | ck.CKF_VERIFY_RECOVER |
+	ck.CKF_GENERATE | ck.CKF_GENERATE_KEY_PAIR | ck.CKF_WRAP | ck.CKF_UNWRAP | ck.CKF_DERIVE | ck.CKF_ENCAPSULATE | ck.CKF_DECAPSULATE | messageFlags
+
+const messageFlags = ck.CKF_MESSAGE_ENCRYPT | ck.CKF_MESSAGE_DECRYPT | ck.CKF_MESSAGE_SIGN | ck.CKF_MESSAGE_VERIFY
+
+// info is what C_GetMechanismInfo tells of a mechanism.
+func (r restriction) info(row *mechanisms.Mechanism) ck.MechanismInfo {
+	info := row.Info()
+	limit := r[row.Type]
+	if r == nil {
+		return info
+	}
+	info.Flags &^= operationFlags &^ limit.Operations
+	if info.Flags&messageFlags == 0 {
+		info.Flags &^= ck.CKF_MULTI_MESSAGE
+	}
+	if info.MaxKeySize == 0 {
+		return info // a mechanism without sizes
+	}
+	unit := row.Unit()
+	info.MinKeySize = max(info.MinKeySize, (limit.MinBits+unit-1)/unit)
+	if limit.MaxBits != 0 {
+		info.MaxKeySize = min(info.MaxKeySize, limit.MaxBits/unit)
+	}
+	return info
+}
+
+// rowFor finds the row of a mechanism that can and may do what the flag says.
+func (s *session) rowFor(mech *ck.Mechanism, can ck.Flags) (*mechanisms.Mechanism, error) {
+	if mech == nil {
+		return nil, ck.CKR_ARGUMENTS_BAD
+	}
+	row := mechanisms.Lookup(mech.Type)
+	if row == nil || !row.Has(can) || !s.restriction.permits(mech.Type, can) {
+		return nil, ck.CKR_MECHANISM_INVALID
+	}
+	return row, nil
+}
+
+// suits tells whether the key of a request, which a mechanism generates, has a size that it may have.
+func (r restriction) suits(t ck.MechanismType, o *Object) error {
+	if r == nil {
+		return nil
+	}
+	return r.fits(t, o.key())
+}
