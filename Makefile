@@ -35,7 +35,7 @@ build/libsoftcsp.so: $(SOURCES)
 	@tools/setup.sh build
 	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
 	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags \
-	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map'\"" -o $$d/libsoftcsp.so ./p11shim && \
+	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,rsa1024min=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 
 build/softcsp: $(SOURCES)

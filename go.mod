@@ -2,6 +2,9 @@ module github.com/softcsp/softcsp
 
 go 1.26.4
 
+// RSA keys of less than 1024 bits: see mechanisms/rsakey.go. The Makefile repeats it for the library.
+godebug rsa1024min=0
+
 require (
 	filippo.io/bigmod v0.1.0
 	filippo.io/edwards25519 v1.2.0

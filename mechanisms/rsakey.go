@@ -16,11 +16,12 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// Lengths of moduli, in bits. Keys that are shorter than minRSA are kept and given back; no mechanism takes them.
+// Lengths of moduli, in bits. The shortest are those of Windows, whose Base provider was made for export: what was signed or
+// exchanged with them can be read here. crypto/rsa takes keys of less than 1024 bits with GODEBUG=rsa1024min=0 alone, which
+// go.mod and the Makefile set.
 const (
-	keptRSA = 512
-	minRSA  = 1024
-	maxRSA  = 16384
+	minRSA = 384
+	maxRSA = 16384
 )
 
 var oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
@@ -61,7 +62,7 @@ func rsaInfo(pub *rsa.PublicKey) *publicKeyInfo {
 // rsaPublicOf reads the public half of a key.
 func rsaPublicOf(v Values) (*rsa.PublicKey, error) {
 	n := new(big.Int).SetBytes(v(ck.CKA_MODULUS))
-	if bits := n.BitLen(); bits < keptRSA || bits > maxRSA || n.Bit(0) == 0 {
+	if bits := n.BitLen(); bits < minRSA || bits > maxRSA || n.Bit(0) == 0 {
 		return nil, fmt.Errorf("%w: %v of %d bits", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_MODULUS, bits)
 	}
 	e, err := rsaExponent(v(ck.CKA_PUBLIC_EXPONENT))
@@ -140,7 +141,7 @@ func publicExponent(d, p, q *big.Int) []byte {
 
 // usualExponent finds the public exponent of a key among those that nearly all keys have, nil where it is another.
 func usualExponent(n, d *big.Int) []byte {
-	if n.BitLen() < keptRSA || n.BitLen() > maxRSA || n.Bit(0) == 0 || d.Cmp(n) >= 0 || d.BitLen() < 2 {
+	if n.BitLen() < minRSA || n.BitLen() > maxRSA || n.Bit(0) == 0 || d.Cmp(n) >= 0 || d.BitLen() < 2 {
 		return nil
 	}
 	for _, e := range []int{65537, 3, 17, 5, 257, 37} {

@@ -23,11 +23,7 @@ func rsaKey(k *Key) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	priv := form.(*rsa.PrivateKey)
-	if priv.N.BitLen() < minRSA {
-		return nil, ck.CKR_KEY_SIZE_RANGE
-	}
-	return priv, nil
+	return form.(*rsa.PrivateKey), nil
 }
 
 // rsaPublicKey is the prepared form of a public key.
@@ -36,11 +32,7 @@ func rsaPublicKey(k *Key) (*rsa.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	pub := form.(*rsa.PublicKey)
-	if pub.N.BitLen() < minRSA {
-		return nil, ck.CKR_KEY_SIZE_RANGE
-	}
-	return pub, nil
+	return form.(*rsa.PublicKey), nil
 }
 
 // rsaNumber reads m as a number below the modulus. What is longer than that is CKR_DATA_LEN_RANGE, and what is greater
