@@ -3,8 +3,10 @@ package csp
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/token"
@@ -19,6 +21,8 @@ type System struct {
 	defaults map[uint32]string // by type of provider
 	private  *home             // the token in memory, of verify contexts
 	real     *home             // the token of the named containers
+
+	log atomic.Pointer[slog.Logger]
 }
 
 // A home is a token that keys live in.
@@ -56,6 +60,7 @@ func (s *System) Close() error {
 		}
 	}
 	s.private, s.real = nil, nil
+	s.log.Store(nil)
 	return first
 }
 
@@ -79,6 +84,7 @@ func (s *System) scratch() (*home, error) {
 			return nil, translated(err)
 		}
 		s.private = h
+		s.log.CompareAndSwap(nil, h.module.Log())
 	}
 	return s.private, nil
 }
@@ -102,6 +108,7 @@ func (s *System) tokenHome() (*home, error) {
 			}
 		}
 		s.real = h
+		s.log.Store(h.module.Log())
 	}
 	return s.real, nil
 }
@@ -166,3 +173,6 @@ func randomPIN() []byte {
 	rand.Read(b[:]) //nolint:errcheck // it does not fail
 	return hex.AppendEncode(nil, b[:])
 }
+
+// Log returns where the tokens of the System write their log, nil as long as there is none.
+func (s *System) Log() *slog.Logger { return s.log.Load() }

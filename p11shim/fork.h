@@ -16,7 +16,10 @@ struct softcsp_image {
 	const CK_FUNCTION_LIST_3_2 *functions;
 	void (*adopt)(const char *path);              /* tells a copy the path of the library that it is a copy of */
 	const struct softcsp_image *(*load)(void);    /* the image to use in this process, which it may have to load */
+	const struct softcsp_crypt *crypt;            /* the functions of wincrypt.h: see cryptstubs.c */
 };
+
+extern const struct softcsp_crypt softcsp_crypt HIDDEN;
 
 extern const struct softcsp_image softcsp_image HIDDEN;
 

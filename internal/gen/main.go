@@ -1,8 +1,8 @@
 // Command gen writes what follows from the one table of Cryptoki: the Go constants and the interface of package ck, the
 // C header, and the entry points of the library.
 //
-// The table is three texts beside this file: constants.txt, functions.txt and types.txt. What is generated is committed,
-// and a test fails when it is not what the table gives. Run it as go run ./internal/gen.
+// The table is texts beside this file: constants.txt, functions.txt and types.txt, and for the CryptoAPI crypt-functions.txt.
+// What is generated is committed, and a test fails when it is not what the table gives. Run it as go run ./internal/gen.
 package main
 
 import (
@@ -27,6 +27,7 @@ var outputs = []struct {
 	{"include/softcsp/cryptoki.h", writeHeader},
 	{"p11shim/stubs.c", writeStubs},
 	{"p11shim/zentry.go", writeEntries},
+	{"p11shim/cryptstubs.c", writeCrypt},
 }
 
 func main() {

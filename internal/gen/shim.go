@@ -37,7 +37,7 @@ static CK_INTERFACE interfaces[] = {
 
 #define INTERFACES (sizeof interfaces / sizeof *interfaces)
 
-const struct softcsp_image softcsp_image = { { 3, 2 }, &list_3_2, softcsp_adopt, softcsp_load };
+const struct softcsp_image softcsp_image = { { 3, 2 }, &list_3_2, softcsp_adopt, softcsp_load, &softcsp_crypt };
 
 static CK_INTERFACE image_interface = { (CK_UTF8CHAR_PTR)SOFTCSP_IMAGE, (CK_VOID_PTR)&softcsp_image, 0 };
 

@@ -53,9 +53,10 @@ type table struct {
 	sections  []section
 	functions []function
 	types     []cType
+	crypt     []function // of the CryptoAPI
 }
 
-// load reads the three texts.
+// load reads the texts.
 func load() (*table, error) {
 	t := &table{}
 	for _, p := range []struct {
@@ -65,6 +66,7 @@ func load() (*table, error) {
 		{"constants.txt", constantsText, t.constantRow()},
 		{"functions.txt", functionsText, t.functionRow},
 		{"types.txt", typesText, t.typeRow},
+		{"crypt-functions.txt", cryptText, t.cryptRow},
 	} {
 		for i, line := range strings.Split(p.text, "\n") {
 			if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {

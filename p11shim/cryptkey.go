@@ -1,0 +1,194 @@
+package main
+
+import "C"
+
+import (
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/csp"
+)
+
+// The functions of wincrypt.h for keys.
+
+//export goCryptDeriveKey
+func goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, phKey uintptr) uintptr {
+	return crypt("CryptDeriveKey", func() error {
+		var key csp.Handle
+		out := &key
+		if phKey == 0 {
+			out = nil
+		} else {
+			need(phKey)
+			if dwFlags&csp.CRYPT_UPDATE_KEY != 0 {
+				key = csp.Handle(get(phKey))
+			}
+		}
+		was := key
+		err := capi.DeriveKey(handleAt(hProv), uint32(Algid), csp.Handle(hBaseData), uint32(dwFlags), out)
+		if out != nil && (err == nil || key != was || csp.Code(err) != csp.ERROR_INVALID_PARAMETER) {
+			putHandle(phKey, key)
+		}
+		return err
+	})
+}
+
+//export goCryptGenKey
+func goCryptGenKey(hProv, Algid, dwFlags, phKey uintptr) uintptr {
+	return crypt("CryptGenKey", func() error {
+		c, err := inProv(hProv)
+		if err != nil {
+			return err
+		}
+		need(phKey)
+		k, err := capi.AddKey(c.GenKey(uint32(Algid), uint32(dwFlags)))
+		return made(phKey, k, err)
+	})
+}
+
+//export goCryptGetUserKey
+func goCryptGetUserKey(hProv, dwKeySpec, phUserKey uintptr) uintptr {
+	return crypt("CryptGetUserKey", func() error {
+		c, err := inProv(hProv)
+		if err != nil {
+			return err
+		}
+		need(phUserKey)
+		k, err := capi.AddKey(c.UserKey(uint32(dwKeySpec)))
+		return made(phUserKey, k, err)
+	})
+}
+
+//export goCryptDuplicateKey
+func goCryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey uintptr) uintptr {
+	return crypt("CryptDuplicateKey", func() error {
+		k, err := capi.Key(csp.Handle(hKey))
+		if err != nil {
+			return err
+		}
+		if err := reserved(pdwReserved); err != nil {
+			return err
+		}
+		need(phKey)
+		d, err := capi.AddKey(k.Duplicate(uint32(dwFlags)))
+		return made(phKey, d, err)
+	})
+}
+
+//export goCryptSetKeyParam
+func goCryptSetKeyParam(hKey, dwParam, pbData, dwFlags uintptr) uintptr {
+	return crypt("CryptSetKeyParam", func() error {
+		k, err := capi.Key(csp.Handle(hKey))
+		if err != nil {
+			return err
+		}
+		var value []byte
+		if pbData != 0 {
+			value = inBytes(pbData, uintptr(k.ParamLen(uint32(dwParam))))
+			if dwParam == csp.KP_SALT_EX { // a CRYPT_DATA_BLOB
+				value = inBytes(get(pbData+8), uintptr(getDword(pbData)))
+				if value == nil {
+					value = empty
+				}
+			}
+		}
+		return k.SetParam(uint32(dwParam), value, uint32(dwFlags))
+	})
+}
+
+//export goCryptGetKeyParam
+func goCryptGetKeyParam(hKey, dwParam, pbData, pdwDataLen, dwFlags uintptr) uintptr {
+	return crypt("CryptGetKeyParam", func() error {
+		k, err := capi.Key(csp.Handle(hKey))
+		if err != nil {
+			return err
+		}
+		return sized(pbData, pdwDataLen, func(out *ck.Buffer) error { return k.ReadParam(uint32(dwParam), uint32(dwFlags), out) })
+	})
+}
+
+//export goCryptDestroyKey
+func goCryptDestroyKey(hKey uintptr) uintptr {
+	return crypt("CryptDestroyKey", func() error { return capi.DestroyKey(csp.Handle(hKey)) })
+}
+
+//export goCryptExportKey
+func goCryptExportKey(hKey, hExpKey, dwBlobType, dwFlags, pbData, pdwDataLen uintptr) uintptr {
+	return crypt("CryptExportKey", func() error {
+		k, err := capi.Key(csp.Handle(hKey))
+		if err != nil {
+			return err
+		}
+		with, err := capi.OptionalKey(csp.Handle(hExpKey))
+		if err != nil {
+			return err
+		}
+		return sized(pbData, pdwDataLen, func(out *ck.Buffer) error {
+			blob, err := k.Export(with, uint32(dwBlobType), uint32(dwFlags))
+			if err != nil {
+				return err
+			}
+			defer clear(blob)
+			return copied(out, blob)
+		})
+	})
+}
+
+//export goCryptImportKey
+func goCryptImportKey(hProv, pbData, dwDataLen, hPubKey, dwFlags, phKey uintptr) uintptr {
+	return crypt("CryptImportKey", func() error {
+		c, err := inProv(hProv)
+		if err != nil {
+			return err
+		}
+		with, err := capi.OptionalKey(csp.Handle(hPubKey))
+		if err != nil {
+			return err
+		}
+		need(phKey)
+		need(pbData)
+		k, err := capi.AddKey(c.Import(inBytes(pbData, dwDataLen), with, uint32(dwFlags)))
+		return made(phKey, k, err)
+	})
+}
+
+// keyAndHash finds the handles of CryptEncrypt and CryptDecrypt.
+func keyAndHash(hKey, hHash uintptr) (*csp.Key, *csp.Hash, error) {
+	k, err := capi.Key(csp.Handle(hKey))
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := capi.OptionalHash(csp.Handle(hHash))
+	return k, h, err
+}
+
+//export goCryptEncrypt
+func goCryptEncrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen, dwBufLen uintptr) uintptr {
+	return crypt("CryptEncrypt", func() error {
+		k, h, err := keyAndHash(hKey, hHash)
+		if err != nil {
+			return err
+		}
+		need(pdwDataLen)
+		var buf []byte
+		if pbData != 0 {
+			buf = inBytes(pbData, dwBufLen)
+		}
+		n, err := k.Encrypt(h, uint32(Final) != 0, uint32(dwFlags), buf, int(getDword(pdwDataLen)))
+		putDword(pdwDataLen, uint32(n))
+		return err
+	})
+}
+
+//export goCryptDecrypt
+func goCryptDecrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen uintptr) uintptr {
+	return crypt("CryptDecrypt", func() error {
+		k, h, err := keyAndHash(hKey, hHash)
+		if err != nil {
+			return err
+		}
+		need(pdwDataLen)
+		need(pbData)
+		n, err := k.Decrypt(h, uint32(Final) != 0, uint32(dwFlags), inBytes(pbData, uintptr(getDword(pdwDataLen))))
+		putDword(pdwDataLen, uint32(n))
+		return err
+	})
+}
