@@ -72,7 +72,11 @@ type InitArgs struct {
 
 // AsyncData is a CK_ASYNC_DATA.
 type AsyncData struct {
-	Value            Buffer
+	// Value is the caller's buffer for output, of the call that began, and N how much is in it.
+	Value            []byte
+	N                uint
 	Object           ObjectHandle
 	AdditionalObject ObjectHandle
+	// Ended says that the function has ended, well or not, and that the structure is to be written.
+	Ended bool
 }

@@ -13,17 +13,22 @@ func TestKept(t *testing.T) {
 	follows := 0
 	data := ck.AppendUlong(ck.AppendUlong(nil, 4096), uint(len(memory)))
 	p := ck.NewParam(data, func(uint64, uint) []byte { follows++; return memory })
-	kept, done := p.Kept()
-	first := kept
-	if b := first.Bytes(); string(b) != "pointed to" || first.Done() != nil {
-		t.Errorf("reads %q", b)
+	kept := p.Keep()
+	went := false
+	if !kept.Read(func(q *ck.Param) {
+		if b := q.Bytes(); string(b) != "pointed to" {
+			t.Errorf("reads %q", b)
+		}
+		went = q.Done() == nil
+	}) || went {
+		t.Error("what reads goes on after Done")
 	}
-	done(false)
+	kept.Close()
 	clear(memory)
 	clear(data)
 	var held []byte
 	for range 2 {
-		again := kept
+		again := kept.Param()
 		held = again.Bytes()
 		if string(held) != "pointed to" || again.Done() != nil {
 			t.Errorf("reads %q again", held)
@@ -32,11 +37,18 @@ func TestKept(t *testing.T) {
 	if follows != 1 {
 		t.Errorf("%d looks at the caller's memory", follows)
 	}
-	other := kept
+	other := kept.Param()
 	if b := other.BytesAt(8192, 3); b != nil || other.Done() == nil {
 		t.Errorf("reads %q of what was not read before", b)
 	}
-	done(true)
+	if kept.Read(func(q *ck.Param) { q.BytesAt(8192, 3); _ = q.Done() }) || kept.Read(func(*ck.Param) {}) {
+		t.Error("reads it in full where it does not")
+	}
+	copy(kept.Origin(held), "written to")
+	if string(memory) != "written to" || kept.Origin([]byte("other")) != nil || kept.Origin(nil) != nil {
+		t.Errorf("the caller's memory is %q", memory)
+	}
+	kept.Wipe()
 	if !bytes.Equal(held, make([]byte, len(held))) {
 		t.Errorf("%q is left", held)
 	}

@@ -13,51 +13,13 @@ type Param struct {
 	off    int
 	bad    bool
 	follow func(address uint64, n uint) []byte
+	stop   *bool // where Kept.Read wants to know that all has been read
 }
 
 // NewParam makes a Param over the bytes of a structure. follow returns the n bytes at an address of the caller's
 // memory, or nil where there can be none; follow itself may be nil for a structure without pointers.
 func NewParam(data []byte, follow func(address uint64, n uint) []byte) Param {
 	return Param{data: data, follow: follow}
-}
-
-// Kept returns a copy of the parameter that can be read again after the call, and any number of times: what reading it leads to is
-// copied when it is first read. Hold it by value to start reading anew. done says that the call ends: nothing more of the caller's
-// memory is looked at; with wipe what was copied is overwritten, too, and the copy is of no use any more.
-func (p *Param) Kept() (kept Param, done func(wipe bool)) {
-	type piece struct {
-		address uint64
-		data    []byte
-	}
-	var pieces []piece
-	live := p.follow
-	kept = Param{data: append([]byte(nil), p.data...)}
-	kept.follow = func(address uint64, n uint) []byte {
-		for _, k := range pieces {
-			if k.address == address && uint(len(k.data)) == n {
-				return k.data
-			}
-		}
-		if live == nil {
-			return nil
-		}
-		b := live(address, n)
-		if b == nil {
-			return nil
-		}
-		pieces = append(pieces, piece{address, append([]byte(nil), b...)})
-		return pieces[len(pieces)-1].data
-	}
-	return kept, func(wipe bool) {
-		live = nil
-		if wipe {
-			clear(kept.data)
-			for _, k := range pieces {
-				clear(k.data)
-			}
-			pieces = nil
-		}
-	}
 }
 
 // Present reports whether the mechanism has a parameter at all.
@@ -197,7 +159,7 @@ func (p *Param) Done() error {
 	if p.bad || p.off != len(p.data) {
 		return CKR_MECHANISM_PARAM_INVALID
 	}
-	return nil
+	return p.stopped()
 }
 
 // None returns nil if the mechanism has no parameter, and CKR_MECHANISM_PARAM_INVALID otherwise.
@@ -205,5 +167,5 @@ func (p *Param) None() error {
 	if len(p.data) != 0 {
 		return CKR_MECHANISM_PARAM_INVALID
 	}
-	return nil
+	return p.stopped()
 }

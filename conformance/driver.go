@@ -180,6 +180,7 @@ func (h *Host) readTables() (*tables, error) {
 	for {
 		s, err := h.line()
 		if err != nil || s == "end" {
+			t.consts["driver.far"] = t.consts["driver.arena"] + t.consts["driver.arena_size"]/2
 			return t, err
 		}
 		w := strings.Split(s, " ")

@@ -44,6 +44,7 @@ func verb(name string) func(*Script, []string) error {
 		"repeat":   (*Script).repeat,
 		"kill":     (*Script).kill,
 		"close":    (*Script).closeHost,
+		"await":    (*Script).await,
 	}[name]
 }
 

@@ -7,7 +7,30 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// await SESSION FUNCTION NAME [-> CODES] asks with C_AsyncComplete until the function has ended, and keeps the structure as NAME.
+func (s *Script) await(w []string) error {
+	w, codes := want(w)
+	if len(w) != 3 {
+		return errors.New("await SESSION FUNCTION NAME")
+	}
+	for range 1000 {
+		rv, err := s.host.Call(s.Vars, "C_AsyncComplete", w[0], "str0:"+w[1], "&"+w[2])
+		switch {
+		case err != nil:
+			return err
+		case rv == "CKR_PENDING":
+			time.Sleep(10 * time.Millisecond)
+		case slices.Contains(codes, rv):
+			return nil
+		default:
+			return fmt.Errorf("%s ended with %s, not %s", w[1], rv, strings.Join(codes, " or "))
+		}
+	}
+	return fmt.Errorf("%s does not end", w[1])
+}
 
 // get SESSION OBJECT ATTRIBUTE = VALUE, or get SESSION OBJECT ATTRIBUTE -> CODE. It asks for the length first, and once
 // more with room for exactly that.

@@ -30,6 +30,7 @@ import (
 //	{CKA_CLASS=CKO_DATA,CKA_TOKEN=true,CKA_ID=hex:00,CKA_LABEL=NULL/3}   a template and its count
 //	{CKA_VALUE=?,CKA_ID=?16}              a template to be answered, kept as a.CKA_ID and a.CKA_ID.len
 //	{CKA_WRAP_TEMPLATE={CKA_TOKEN=true},CKA_ALLOWED_MECHANISMS=[CKM_AES_CBC,CKM_AES_ECB]}
+//	driver.far                            the address of memory that outlives the call, to be read with peek
 //	name  name+{…}  @{…} 5                a template of a variable, joined templates, a count of one's own
 
 // A value is what a variable holds: a number, bytes, or the text of words.

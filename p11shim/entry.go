@@ -7,6 +7,7 @@ import "C"
 import (
 	"fmt"
 	"os"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
@@ -230,13 +231,13 @@ func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
 	return callIn(hSession, "C_AsyncComplete", func(*frame) error {
 		need(pResult)
 		c := (*C.CK_ASYNC_DATA)(pointer(pResult))
+		name := inText(pFunctionName)
+		atomic.AddUint64((*uint64)(unsafe.Pointer(c)), 0) // a fault is to happen before anything is fetched that could not be fetched again
 		var data ck.AsyncData
-		if at := *(*uintptr)(unsafe.Pointer(&c.pValue)); at != 0 {
-			data.Value = ck.Into(inBytes(at, uintptr(c.ulValue)))
-		}
-		err := module.AsyncComplete(ck.SessionHandle(hSession), inText(pFunctionName), &data)
-		if err == nil || ck.Code(err) == ck.CKR_BUFFER_TOO_SMALL {
-			c.ulValue = C.CK_ULONG(data.Value.N)
+		err := module.AsyncComplete(ck.SessionHandle(hSession), name, &data)
+		if data.Ended { // §5.22.1: with an error, too, the buffer is told, so that it can be freed
+			*(*uintptr)(unsafe.Pointer(&c.pValue)) = uintptr(unsafe.Pointer(unsafe.SliceData(data.Value)))
+			c.ulValue = C.CK_ULONG(data.N)
 			c.hObject, c.hAdditionalObject = C.CK_OBJECT_HANDLE(data.Object), C.CK_OBJECT_HANDLE(data.AdditionalObject)
 		}
 		return err

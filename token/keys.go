@@ -1,12 +1,10 @@
 package token
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
-	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/store"
 )
@@ -17,81 +15,6 @@ func keyHandle(err error) error {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
 	return err
-}
-
-// GenerateKey implements C_GenerateKey, section 5.18.1.
-func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []ck.Attribute) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
-	if err != nil {
-		return 0, err
-	}
-	defer c.leave()
-	row, err := s.rowFor(mech, ck.CKF_GENERATE)
-	if err != nil {
-		return 0, err
-	}
-	size, err := valueLen(template)
-	if err != nil {
-		return 0, err
-	}
-	switch {
-	case row.FromPassword != nil:
-		return s.fromPassword(row, &mech.Param, template)
-	case row.GenerateDomain != nil:
-		return s.generateDomain(row, &mech.Param, template)
-	}
-	var value []byte
-	erasing.Do(func() { value, err = row.Generate(rand.Reader, &mech.Param, size) })
-	if err != nil {
-		return 0, err
-	}
-	defer clear(value)
-	return s.makeGenerated(row, template, row.Makes, value, size == 0)
-}
-
-// makeGenerated makes the object of a secret key that was generated. sized says that the mechanism decided its length.
-func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribute, t ck.KeyType, value []byte, sized bool) (ck.ObjectHandle, error) {
-	fixed := []ck.Attribute{
-		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(t))}, {Type: ck.CKA_VALUE, Value: value},
-	}
-	if _, same := mechanisms.Size(t); sized && !same {
-		fixed = append(fixed, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(uint(len(value)))})
-	}
-	return s.make(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: fixed})
-}
-
-// generateDomain makes an object of domain parameters.
-func (s *session) generateDomain(row *mechanisms.Mechanism, p *ck.Param, template []ck.Attribute) (ck.ObjectHandle, error) {
-	r := half(row, domainClass, template)
-	r.data = true
-	if err := s.foresee(r); err != nil {
-		return 0, err
-	}
-	made, results, err := row.GenerateDomain(rand.Reader, p, template)
-	if err != nil {
-		return 0, err
-	}
-	r.fixed = append(r.fixed, made...)
-	h, err := s.make(r)
-	if err == nil {
-		d := mechanisms.Derived{Results: results}
-		d.Deliver()
-	}
-	return h, err
-}
-
-// fromPassword generates the key that comes of a password.
-func (s *session) fromPassword(row *mechanisms.Mechanism, p *ck.Param, template []ck.Attribute) (ck.ObjectHandle, error) {
-	var d mechanisms.Derived
-	defer d.Wipe()
-	if err := row.FromPassword(p, template, &d); err != nil {
-		return 0, err
-	}
-	h, err := s.makeGenerated(row, template, d.Type, d.Value, true)
-	if err == nil {
-		d.Deliver()
-	}
-	return h, err
 }
 
 // valueLen returns the CKA_VALUE_LEN of a template, 0 without one.

@@ -158,6 +158,7 @@ func (s *slot) logout(empty bool) bool {
 		ses.cancel(allOperations)
 		ses.derived.wipe()
 		ses.mu.Unlock()
+		ses.abandon(allOperations, false, false)
 	}
 	keys.Wipe()
 	if !s.core.closing.Load() {

@@ -18,8 +18,7 @@ type process struct {
 	// Of signing and verifying:
 	key   *Object // referred to until the process ends
 	row   *mechanisms.Mechanism
-	param ck.Param // the parameter of the Init function
-	done  func(wipe bool)
+	param *ck.Kept // the parameter of the Init function
 }
 
 // end forgets what the process has.
@@ -30,8 +29,8 @@ func (p *process) end() {
 	if p.key != nil {
 		p.key.release()
 	}
-	if p.done != nil {
-		p.done(true)
+	if p.param != nil {
+		p.param.Wipe()
 	}
 }
 

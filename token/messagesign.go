@@ -17,8 +17,8 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 		}
 		x := &process{key: o, row: row}
 		op.process = x
-		x.param, x.done = p.Kept()
-		defer x.done(false)
+		x.param = p.Keep()
+		defer x.param.Close()
 		if row.Fresh && !p.Present() {
 			return nil
 		}
@@ -40,7 +40,7 @@ func (op *operation) prepare(kind int, p *ck.Param) (err error) {
 		case op.signer != nil || op.checker != nil:
 			return nil
 		}
-		kept := x.param
+		kept := x.param.Param()
 		p = &kept
 	}
 	if kind == messageSigning {

@@ -34,6 +34,7 @@ type Module struct {
 
 	mu     sync.Mutex // serialises C_Initialize and C_Finalize
 	memory *store.Place
+	jobs   jobs
 }
 
 var _ ck.Cryptoki = (*Module)(nil)
@@ -52,6 +53,7 @@ type core struct {
 	sessions handles[ck.SessionHandle, session, *session]
 	objects  handles[ck.ObjectHandle, item, *item]
 
+	jobs       *jobs
 	lastUnique atomic.Uint64
 	eraser     eraser
 
@@ -98,7 +100,7 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 		cfg.Close()
 		return err
 	}
-	c := &core{config: cfg, strict: cfg.KeySeparation != "standard", place: place, log: cfg.Logger()}
+	c := &core{config: cfg, strict: cfg.KeySeparation != "standard", place: place, log: cfg.Logger(), jobs: &m.jobs}
 	c.sessions.unknown = ck.CKR_SESSION_HANDLE_INVALID
 	c.objects.unknown = ck.CKR_OBJECT_HANDLE_INVALID
 	m.core.Store(c)

@@ -46,6 +46,7 @@ type operation struct {
 	active  bool
 	parts   bool   // data has been processed in parts: the operation ends with its Final
 	confirm bool   // C_Login with CKU_CONTEXT_SPECIFIC is due
+	private bool   // with a private key, which takes long
 	secret  uint64 // the hash of a secret key, and how many of its slot had wrapped when it was looked at
 	claimed uint64
 	cipher  mechanisms.Cipher
@@ -131,7 +132,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	if o.class() == ck.CKO_SECRET_KEY {
 		op.secret, op.claimed = s.slot.objects.hash(o.mech.Value), claimed
 	}
-	op.active, op.confirm = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE)
+	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
 }
 
@@ -179,7 +180,7 @@ func (s *session) current(kind int) (*operation, error) {
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
 	case s.overtaken(op):
 		op.end()
-		return nil, errWraps // since it began
+		return nil, errWraps
 	}
 	return op, nil
 }

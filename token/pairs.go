@@ -1,7 +1,6 @@
 package token
 
 import (
-	"crypto/rand"
 	"errors"
 	"math/bits"
 	"slices"
@@ -15,41 +14,6 @@ var (
 	publicKeyClass  = ck.UlongValue(uint(ck.CKO_PUBLIC_KEY))
 	privateKeyClass = ck.UlongValue(uint(ck.CKO_PRIVATE_KEY))
 )
-
-// GenerateKeyPair implements C_GenerateKeyPair, section 5.18.2. Both keys come to be, or none.
-func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public, private []ck.Attribute) (ck.ObjectHandle, ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer c.leave()
-	row, err := s.rowFor(mech, ck.CKF_GENERATE_KEY_PAIR)
-	if err != nil {
-		return 0, 0, err
-	}
-	pub, priv := half(row, publicKeyClass, public), half(row, privateKeyClass, private)
-	for _, r := range [...]*request{pub, priv} {
-		if err := s.foresee(r); err != nil {
-			return 0, 0, err
-		}
-	}
-	made, secrets, err := row.GeneratePair(rand.Reader, &mech.Param, withLength(public, private))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer wipeSecrets(row.Makes, secrets)
-	pub.fixed, priv.fixed = append(pub.fixed, made...), append(priv.fixed, secrets...)
-	info, err := publicInfo(row.Makes, public, made)
-	if err != nil {
-		return 0, 0, err
-	}
-	pub.fixed, priv.fixed = append(pub.fixed, info), append(priv.fixed, info)
-	handles, _, err := s.makeAll([]*request{pub, priv})
-	if err != nil {
-		return 0, 0, err
-	}
-	return handles[0], handles[1], nil
-}
 
 // withLength adds the length that a private key shall have to the template of the public one, which has all else that
 // a mechanism needs to know.

@@ -14,6 +14,7 @@ type session struct {
 	writable bool
 	// restriction is the policy as it was when the session was opened.
 	restriction restriction
+	async       bool // long functions answer CKR_PENDING
 
 	mu      sync.Mutex
 	closed  bool
@@ -26,6 +27,10 @@ type session struct {
 	// Guarded by the slot's object table:
 	owned []*item // its session objects
 	gone  bool    // no more objects may be added
+
+	// Guarded by the lock of jobs:
+	jobs  []*job // functions that have answered CKR_PENDING
+	ended bool   // no more may do
 }
 
 func (s *session) self() ck.SessionHandle    { return s.handle }
@@ -93,9 +98,6 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	if flags&ck.CKF_SERIAL_SESSION == 0 {
 		return 0, ck.CKR_SESSION_PARALLEL_NOT_SUPPORTED
 	}
-	if flags&ck.CKF_ASYNC_SESSION != 0 {
-		return 0, ck.CKR_SESSION_ASYNC_NOT_SUPPORTED
-	}
 	restriction, err := s.restriction()
 	if err != nil {
 		return 0, err
@@ -111,7 +113,7 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	case limit != 0 && uint(len(s.sessions)) >= limit:
 		return 0, ck.CKR_SESSION_COUNT
 	}
-	ses := &session{slot: s, writable: writable, restriction: restriction}
+	ses := &session{slot: s, writable: writable, restriction: restriction, async: flags&ck.CKF_ASYNC_SESSION != 0}
 	h := c.sessions.add(ses)
 	s.sessions[h] = ses
 	if writable {
@@ -142,6 +144,7 @@ func (s *session) end() {
 	s.cancel(allOperations)
 	s.derived.wipe()
 	s.mu.Unlock()
+	s.abandon(allOperations, false, true)
 	slot.objects.dropOwned(s)
 	slot.mu.Lock()
 	delete(slot.sessions, s.handle)
@@ -204,6 +207,9 @@ func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 	if s.writable {
 		info.Flags |= ck.CKF_RW_SESSION
 	}
+	if s.async {
+		info.Flags |= ck.CKF_ASYNC_SESSION
+	}
 	user, _ := s.slot.login()
 	info.State = s.state(user)
 	return info, nil
@@ -238,6 +244,7 @@ func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	}
 	defer s.unlock()
 	s.cancel(flags)
+	s.abandon(flags, true, false)
 	return nil
 }
 

@@ -36,6 +36,9 @@ func (m *Module) Sign(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 	if op.parts {
 		return ck.CKR_OPERATION_ACTIVE
 	}
+	if s.async && op.private {
+		return s.signLater("C_Sign", op, data, out)
+	}
 	return op.sign(data, out)
 }
 
@@ -60,6 +63,9 @@ func (m *Module) SignFinal(h ck.SessionHandle, out *ck.Buffer) error {
 		return err
 	}
 	defer s.unlock()
+	if s.async && op.private {
+		return s.signLater("C_SignFinal", op, nil, out)
+	}
 	return op.sign(nil, out)
 }
 

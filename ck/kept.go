@@ -1,0 +1,83 @@
+package ck
+
+import "errors"
+
+// A Kept is a copy of a parameter that can be read after the call that the parameter came with, any number of times. What
+// reading leads to is copied when it is first read, until Close.
+type Kept struct {
+	data   []byte
+	pieces []piece
+	live   func(address uint64, n uint) []byte
+}
+
+// A piece is memory that a parameter points to: the caller's, and a copy.
+type piece struct {
+	address     uint64
+	theirs, own []byte
+}
+
+// Keep starts a copy of the parameter.
+func (p *Param) Keep() *Kept { return &Kept{data: append([]byte(nil), p.data...), live: p.follow} }
+
+// Param returns the copy, to be read from its beginning.
+func (k *Kept) Param() Param { return Param{data: k.data, follow: k.follow} }
+
+func (k *Kept) follow(address uint64, n uint) []byte {
+	for _, p := range k.pieces {
+		if p.address == address && uint(len(p.own)) == n {
+			return p.own
+		}
+	}
+	if k.live == nil {
+		return nil
+	}
+	b := k.live(address, n)
+	if b == nil {
+		return nil
+	}
+	own := append([]byte(nil), b...)
+	k.pieces = append(k.pieces, piece{address, b, own})
+	return own
+}
+
+// errRead is what Done and None answer under Read: what reads goes no further.
+var errRead = errors.New("the parameter has been read")
+
+// Read has a function read the parameter, and stop when it has: at Done or None. It reports whether that happened.
+func (k *Kept) Read(read func(*Param)) bool {
+	reached := false
+	p := k.Param()
+	p.stop = &reached
+	read(&p)
+	return reached
+}
+
+func (p *Param) stopped() error {
+	if p.stop == nil {
+		return nil
+	}
+	*p.stop = true
+	return errRead
+}
+
+// Close says that the call ends: nothing more of the caller's memory is looked at.
+func (k *Kept) Close() { k.live = nil }
+
+// Origin returns the caller's memory that b, read from the copy, is a copy of; nil where it is none.
+func (k *Kept) Origin(b []byte) []byte {
+	for _, p := range k.pieces {
+		if len(b) > 0 && len(p.own) >= len(b) && &p.own[0] == &b[0] {
+			return p.theirs[:len(b)]
+		}
+	}
+	return nil
+}
+
+// Wipe overwrites the copy, which is of no use any more.
+func (k *Kept) Wipe() {
+	clear(k.data)
+	for _, p := range k.pieces {
+		clear(p.own)
+	}
+	k.pieces, k.live = nil, nil
+}

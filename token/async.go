@@ -1,0 +1,333 @@
+package token
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// Sessions with CKF_ASYNC_SESSION, section 5.22 of PKCS#11 3.2. A function that can take long answers CKR_PENDING there: what it
+// computes is computed by a goroutine, which has copies of the arguments and touches nothing of the session's or the token's.
+// C_AsyncComplete does the rest when it asks: it makes the objects, under the rules that hold then, or writes the output to the
+// buffer of the first call. So whatever ends a session, a login or the library leaves nothing behind that acts on it.
+
+// A job is a function that has answered CKR_PENDING.
+type job struct {
+	name string // the function's
+	flag ck.Flags
+	slot ck.SlotID
+	out  []byte // the caller's buffer for output of the function, nil where there is none
+	// lasting says that the job may outlive its session.
+	lasting bool
+	// work computes, in a goroutine. finish ends the function in a session; freed says that the caller's memory of the call that
+	// began is not there any more. forget drops what work has made.
+	work   func(rand io.Reader) error
+	finish func(s *session, r *ck.AsyncData, freed bool) error
+	forget func()
+
+	err     error
+	state   atomic.Int32 // computing, computed or abandoned
+	aborted atomic.Bool
+
+	// Guarded by the lock of jobs:
+	session *session // that the job belongs to, nil for none
+	id      uint     // what C_AsyncGetID has told, 0 before
+}
+
+const (
+	computing = iota
+	computed
+	abandoned
+)
+
+// errAborted is the error of a computation that nobody waits for any more.
+var errAborted = errors.New("aborted")
+
+// Read is the generator that a job computes with: the system's, until the job is abandoned.
+func (j *job) Read(b []byte) (int, error) {
+	if j.aborted.Load() {
+		return 0, errAborted
+	}
+	return rand.Read(b)
+}
+
+// run computes. A panic is an error, as it is in a call.
+func (j *job) run(all *jobs) {
+	defer all.running.Add(-1)
+	func() {
+		defer func() {
+			if recover() != nil {
+				j.err = ck.CKR_GENERAL_ERROR
+			}
+		}()
+		j.err = j.work(j)
+	}()
+	if !j.state.CompareAndSwap(computing, computed) {
+		j.forget()
+	}
+}
+
+// abandon gives a job up. One that still computes forgets by itself what it makes.
+func (j *job) abandon() {
+	j.aborted.Store(true)
+	if !j.state.CompareAndSwap(computing, abandoned) {
+		j.forget()
+	}
+}
+
+// jobs are those of a module. They outlive C_Finalize where their numbers were asked for.
+type jobs struct {
+	running atomic.Int64
+	mu      sync.Mutex
+	told    map[uint]*job // those with a number
+}
+
+const (
+	mostRunning = 32 // jobs at once; what begins when there are so many is done in the call
+	mostTold    = 64 // jobs that may outlive their session
+)
+
+// pending returns the job of a function in a session, nil if there is none. The lock is held.
+func (s *session) pending(name string) *job {
+	for _, j := range s.jobs {
+		if j.name == name {
+			return j
+		}
+	}
+	return nil
+}
+
+// start lets a job compute, for a session. done reports that there are so many that the caller has to do it in the call.
+func (s *session) start(j *job) (done bool, err error) {
+	all := s.slot.core.jobs
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	switch {
+	case s.ended:
+		return false, ck.CKR_SESSION_HANDLE_INVALID
+	case s.pending(j.name) != nil:
+		return false, ck.CKR_OPERATION_ACTIVE
+	case all.running.Load() >= mostRunning:
+		return true, nil
+	}
+	j.session, j.slot = s, s.slot.id
+	s.jobs = append(s.jobs, j)
+	all.running.Add(1)
+	go j.run(all)
+	return false, ck.CKR_PENDING
+}
+
+// busy tells whether a function waits for C_AsyncComplete in the session.
+func (s *session) busy(name string) bool {
+	all := s.slot.core.jobs
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	return s.pending(name) != nil
+}
+
+// detach takes a job from its session. The lock is held.
+func (j *job) detach() {
+	s := j.session
+	for i := range s.jobs {
+		if s.jobs[i] == j {
+			s.jobs = append(s.jobs[:i], s.jobs[i+1:]...)
+			break
+		}
+	}
+	j.session = nil
+}
+
+// abandon gives up the jobs of the session that the flags name. Those whose number was asked for remain unless all is set, and so
+// does their session where ending is not.
+func (s *session) abandon(flags ck.Flags, all, ending bool) {
+	table := s.slot.core.jobs
+	table.mu.Lock()
+	defer table.mu.Unlock()
+	s.ended = s.ended || ending
+	for i := len(s.jobs) - 1; i >= 0; i-- {
+		j := s.jobs[i]
+		switch {
+		case j.flag&flags == 0:
+		case j.id == 0 || all:
+			delete(table.told, j.id)
+			j.detach()
+			j.abandon()
+		case ending:
+			j.detach()
+		}
+	}
+}
+
+// later runs a generation: in the call, or, in a session with CKF_ASYNC_SESSION, as a job.
+func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
+	if !s.async {
+		return s.generate(g, p)
+	}
+	g.own()
+	kept := p.Keep()
+	var first error
+	if !kept.Read(func(q *ck.Param) { first = g.compute(rand.Reader, q) }) {
+		g.wipe()
+		kept.Wipe()
+		if first != nil {
+			return 0, 0, first
+		}
+		return s.generate(g, p) // it has no parameter that could be read before
+	}
+	kept.Close()
+	forget := func() {
+		g.wipe()
+		kept.Wipe()
+	}
+	j := &job{name: name, flag: flag, lasting: true, forget: forget,
+		work: func(rand io.Reader) error {
+			q := kept.Param()
+			return g.compute(rand, &q)
+		},
+		finish: func(s *session, r *ck.AsyncData, freed bool) (err error) {
+			if r.Object, r.AdditionalObject, err = g.finish(s); err != nil || freed {
+				return err
+			}
+			for _, x := range g.results() {
+				copy(kept.Origin(x.To), x.From)
+			}
+			return nil
+		},
+	}
+	done, err := s.start(j)
+	if done {
+		return s.generate(g, p)
+	}
+	if err != ck.CKR_PENDING {
+		forget()
+	}
+	return 0, 0, err
+}
+
+// signLater signs what the operation has been given, as a job. The buffer is the caller's until C_AsyncComplete.
+func (s *session) signLater(name string, op *operation, data []byte, out *ck.Buffer) error {
+	size := op.signer.Size()
+	if out.Query(size) {
+		return out.Fill(size, nil)
+	}
+	if s.busy(name) {
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	if err := op.signer.Update(data); err != nil {
+		return op.settle(err)
+	}
+	signer, signature, n := op.signer, make([]byte, size), 0
+	j := &job{name: name, flag: ck.CKF_SIGN, out: out.Data, forget: func() {},
+		work: func(io.Reader) (err error) {
+			n, err = signer.Sign(signature)
+			return err
+		},
+		finish: func(_ *session, r *ck.AsyncData, _ bool) error {
+			r.N = uint(copy(r.Value, signature[:n]))
+			return nil
+		},
+	}
+	done, err := s.start(j)
+	if !done {
+		op.end()
+		return err
+	}
+	return op.sign(nil, out)
+}
+
+// AsyncComplete implements C_AsyncComplete, section 5.22.1. It ends the function that began before, with what that returns.
+func (m *Module) AsyncComplete(h ck.SessionHandle, name string, result *ck.AsyncData) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	c.jobs.mu.Lock()
+	j := s.pending(name)
+	switch {
+	case j == nil:
+		err = ck.CKR_OPERATION_NOT_INITIALIZED
+	case j.state.Load() == computing:
+		err = ck.CKR_PENDING
+	default:
+		delete(c.jobs.told, j.id)
+		j.detach()
+	}
+	c.jobs.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer j.forget()
+	result.Ended, result.Value = true, j.out
+	if j.err != nil {
+		return j.err
+	}
+	return j.finish(s, result, j.id != 0)
+}
+
+// AsyncGetID implements C_AsyncGetID, section 5.22.2. What generates may outlive its session, and C_Finalize, as long as the process
+// lives: nothing of it belongs to anybody before its end.
+func (m *Module) AsyncGetID(h ck.SessionHandle, name string) (uint, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	c.jobs.mu.Lock()
+	defer c.jobs.mu.Unlock()
+	j := s.pending(name)
+	switch {
+	case j == nil:
+		return 0, ck.CKR_OPERATION_NOT_INITIALIZED
+	case !j.lasting, j.id == 0 && len(c.jobs.told) >= mostTold:
+		return 0, ck.CKR_STATE_UNSAVEABLE
+	}
+	for j.id == 0 || c.jobs.told[j.id] != nil && c.jobs.told[j.id] != j {
+		var b [8]byte
+		if err := random(b[:]); err != nil {
+			return 0, err
+		}
+		j.id = uint(binary.NativeEndian.Uint64(b[:]))
+	}
+	if c.jobs.told == nil {
+		c.jobs.told = make(map[uint]*job)
+	}
+	c.jobs.told[j.id] = j
+	return j.id, nil
+}
+
+// AsyncJoin implements C_AsyncJoin, section 5.22.3. The functions that may outlive a session have no output for data.
+func (m *Module) AsyncJoin(h ck.SessionHandle, name string, id uint, data []byte) error {
+	c, s, err := m.session(h)
+	if err != nil {
+		return err
+	}
+	defer c.leave()
+	if !s.async {
+		return ck.CKR_SESSION_ASYNC_NOT_SUPPORTED
+	}
+	c.jobs.mu.Lock()
+	defer c.jobs.mu.Unlock()
+	j := c.jobs.told[id]
+	switch {
+	case s.ended:
+		return ck.CKR_SESSION_HANDLE_INVALID
+	case j == nil || j.name != name || j.slot != s.slot.id:
+		return ck.CKR_SAVED_STATE_INVALID
+	case j.session == s:
+		return nil
+	case s.pending(name) != nil:
+		return ck.CKR_OPERATION_ACTIVE
+	}
+	if j.session != nil {
+		j.detach()
+	}
+	j.session = s
+	s.jobs = append(s.jobs, j)
+	return nil
+}

@@ -1,0 +1,203 @@
+package token
+
+import (
+	"crypto/rand"
+	"io"
+
+	"github.com/softcsp/softcsp/ck"
+	erasing "github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A generation makes the values of new objects, which can take long, and then the objects.
+type generation interface {
+	// compute makes the values. It touches nothing but what the generation has, and p.
+	compute(rand io.Reader, p *ck.Param) error
+	// finish makes the objects, in a session: one, or the public and the private key of a pair.
+	finish(s *session) (object, second ck.ObjectHandle, err error)
+	// results are what is written to the caller's memory when the objects have been made.
+	results() []mechanisms.Result
+	// own makes copies of what is the caller's, so that the generation can outlive the call.
+	own()
+	// wipe forgets the values.
+	wipe()
+}
+
+// generate runs a generation.
+func (s *session) generate(g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
+	defer g.wipe()
+	if err := g.compute(rand.Reader, p); err != nil {
+		return 0, 0, err
+	}
+	object, second, err = g.finish(s)
+	if err == nil {
+		d := mechanisms.Derived{Results: g.results()}
+		d.Deliver()
+	}
+	return object, second, err
+}
+
+// GenerateKey implements C_GenerateKey, section 5.18.1.
+func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []ck.Attribute) (ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	row, err := s.rowFor(mech, ck.CKF_GENERATE)
+	if err != nil {
+		return 0, err
+	}
+	size, err := valueLen(template)
+	if err != nil {
+		return 0, err
+	}
+	var g generation
+	switch {
+	case row.FromPassword != nil:
+		g = &passwordGeneration{row: row, template: template}
+	case row.GenerateDomain != nil:
+		r := half(row, domainClass, template)
+		r.data = true
+		if err := s.foresee(r); err != nil {
+			return 0, err
+		}
+		g = &domainGeneration{row: row, request: r}
+	default:
+		return s.generateSecret(row, &mech.Param, template, size)
+	}
+	object, _, err := s.later("C_GenerateKey", ck.CKF_GENERATE, g, &mech.Param)
+	return object, err
+}
+
+// generateSecret makes a secret key of chance, which takes no time.
+func (s *session) generateSecret(row *mechanisms.Mechanism, p *ck.Param, template []ck.Attribute, size uint) (ck.ObjectHandle, error) {
+	var value []byte
+	var err error
+	erasing.Do(func() { value, err = row.Generate(rand.Reader, p, size) })
+	if err != nil {
+		return 0, err
+	}
+	defer clear(value)
+	return s.makeGenerated(row, template, row.Makes, value, size == 0)
+}
+
+// makeGenerated makes the object of a secret key that was generated. sized says that the mechanism decided its length.
+func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribute, t ck.KeyType, value []byte, sized bool) (ck.ObjectHandle, error) {
+	fixed := []ck.Attribute{
+		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(t))}, {Type: ck.CKA_VALUE, Value: value},
+	}
+	if _, same := mechanisms.Size(t); sized && !same {
+		fixed = append(fixed, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(uint(len(value)))})
+	}
+	return s.make(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: fixed})
+}
+
+// A passwordGeneration makes the key that comes of a password.
+type passwordGeneration struct {
+	row      *mechanisms.Mechanism
+	template []ck.Attribute
+	d        mechanisms.Derived
+}
+
+func (g *passwordGeneration) compute(_ io.Reader, p *ck.Param) error {
+	return g.row.FromPassword(p, g.template, &g.d)
+}
+
+func (g *passwordGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, error) {
+	h, err := s.makeGenerated(g.row, g.template, g.d.Type, g.d.Value, true)
+	return h, 0, err
+}
+
+func (g *passwordGeneration) results() []mechanisms.Result { return g.d.Results }
+func (g *passwordGeneration) own()                         { g.template = cloned(g.template) }
+func (g *passwordGeneration) wipe()                        { g.d.Wipe() }
+
+// A domainGeneration makes domain parameters.
+type domainGeneration struct {
+	row     *mechanisms.Mechanism
+	request *request
+	made    []ck.Attribute
+	written []mechanisms.Result
+}
+
+func (g *domainGeneration) compute(rand io.Reader, p *ck.Param) (err error) {
+	g.made, g.written, err = g.row.GenerateDomain(rand, p, g.request.template)
+	return err
+}
+
+func (g *domainGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, error) {
+	g.request.fixed = append(g.request.fixed, g.made...)
+	h, err := s.make(g.request)
+	return h, 0, err
+}
+
+func (g *domainGeneration) results() []mechanisms.Result { return g.written }
+func (g *domainGeneration) own()                         { g.request.template = cloned(g.request.template) }
+func (g *domainGeneration) wipe()                        {} // the parameters of a domain are public
+
+// GenerateKeyPair implements C_GenerateKeyPair, section 5.18.2. Both keys come to be, or none.
+func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public, private []ck.Attribute) (ck.ObjectHandle, ck.ObjectHandle, error) {
+	c, s, err := m.session(h)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.leave()
+	row, err := s.rowFor(mech, ck.CKF_GENERATE_KEY_PAIR)
+	if err != nil {
+		return 0, 0, err
+	}
+	g := &pairGeneration{row: row, pub: half(row, publicKeyClass, public), priv: half(row, privateKeyClass, private)}
+	for _, r := range [...]*request{g.pub, g.priv} {
+		if err := s.foresee(r); err != nil {
+			return 0, 0, err
+		}
+	}
+	return s.later("C_GenerateKeyPair", ck.CKF_GENERATE_KEY_PAIR, g, &mech.Param)
+}
+
+// A pairGeneration makes a key pair.
+type pairGeneration struct {
+	row           *mechanisms.Mechanism
+	pub, priv     *request
+	made, secrets []ck.Attribute
+}
+
+func (g *pairGeneration) compute(rand io.Reader, p *ck.Param) (err error) {
+	g.made, g.secrets, err = g.row.GeneratePair(rand, p, withLength(g.pub.template, g.priv.template))
+	return err
+}
+
+func (g *pairGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, error) {
+	g.pub.fixed, g.priv.fixed = append(g.pub.fixed, g.made...), append(g.priv.fixed, g.secrets...)
+	info, err := publicInfo(g.row.Makes, g.pub.template, g.made)
+	if err != nil {
+		return 0, 0, err
+	}
+	g.pub.fixed, g.priv.fixed = append(g.pub.fixed, info), append(g.priv.fixed, info)
+	handles, _, err := s.makeAll([]*request{g.pub, g.priv})
+	if err != nil {
+		return 0, 0, err
+	}
+	return handles[0], handles[1], nil
+}
+
+func (g *pairGeneration) results() []mechanisms.Result { return nil }
+
+func (g *pairGeneration) own() {
+	g.pub.template, g.priv.template = cloned(g.pub.template), cloned(g.priv.template)
+}
+
+func (g *pairGeneration) wipe() { wipeSecrets(g.row.Makes, g.secrets) }
+
+// cloned returns a template in memory of its own.
+func cloned(template []ck.Attribute) []ck.Attribute {
+	own := make([]ck.Attribute, len(template))
+	for i, a := range template {
+		own[i].Type = a.Type
+		if a.Value != nil {
+			own[i].Value = append([]byte{}, a.Value...)
+		}
+	}
+	return own
+}
