@@ -32,7 +32,7 @@ var rules = map[string][]string{
 	"token":                {"ck", "mechanisms", "store", "internal/config", "internal/locked", "internal/secret"},
 	"csp":                  {"ck", "mechanisms", "token", "internal/secret"},
 	"p11shim":              {"ck", "token", "csp", "internal/config"},
-	"cmd/softcsp":          {"ck", "csp", "examples/office", "mechanisms", "token", "store", "csp", "internal/config", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"},
+	"cmd/softcsp":          {"ck", "csp", "examples/office", "mechanisms", "token", "store", "internal/config", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"},
 	"conformance":          {"ck", "internal/vectors", "github.com/miekg/pkcs11"},
 	"bench/compare":        {},
 	"examples/office":      {"csp"},
