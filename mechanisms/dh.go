@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"sync"
 
 	"filippo.io/bigmod"
 
@@ -111,21 +112,20 @@ func freshSafePrime(random io.Reader, bits int) (*big.Int, error) {
 	}
 }
 
-// smallPrimes are the odd primes below 2^12, and smallProduct what they are multiplied.
-var smallPrimes, smallProduct = func() (list []uint64, product *big.Int) {
-	product = big.NewInt(1)
-	for n := uint64(3); n < 1<<12; n += 2 {
-		if big.NewInt(int64(n)).ProbablyPrime(0) {
-			list = append(list, n)
-			product.Mul(product, big.NewInt(int64(n)))
+// smallProduct is the product of the odd primes below 2^12.
+var smallProduct = sync.OnceValue(func() *big.Int {
+	product := big.NewInt(1)
+	for n := int64(3); n < 1<<12; n += 2 {
+		if prime := big.NewInt(n); prime.ProbablyPrime(0) {
+			product.Mul(product, prime)
 		}
 	}
-	return list, product
-}()
+	return product
+})
 
 // hasSmallFactor tells whether one of the primes divides n.
 func hasSmallFactor(n *big.Int) bool {
-	return new(big.Int).GCD(nil, nil, new(big.Int).Mod(smallProduct, n), n).Cmp(big.NewInt(1)) != 0
+	return new(big.Int).GCD(nil, nil, new(big.Int).Mod(smallProduct(), n), n).Cmp(big.NewInt(1)) != 0
 }
 
 // A dhPrivate is the prepared form of a private key.
