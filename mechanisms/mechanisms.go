@@ -91,7 +91,7 @@ var table = index(
 	dsaRows, dhRows, x942Rows, pubKeyRows, ecdhWrapRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
 	derivationRows,
-	mlkemRows, mldsaRows,
+	mlkemRows, mldsaRows, slhdsaRows,
 	blockCipherRows,
 )
 

@@ -36,7 +36,7 @@ type pairType struct {
 }
 
 // pairTypes is the table.
-var pairTypes = []*pairType{&rsaPair, &dsaPair, &dhPair, &x942Pair, ecPair, edwardsPair, montgomeryPair, mlkemPair, mldsaPair}
+var pairTypes = []*pairType{&rsaPair, &dsaPair, &dhPair, &x942Pair, ecPair, edwardsPair, montgomeryPair, mlkemPair, mldsaPair, slhdsaPair}
 
 // findPairType returns the row of a type, nil if there is none.
 func findPairType(t ck.KeyType) *pairType {

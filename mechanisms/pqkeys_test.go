@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
 )
 
 // parameterTypes are the types of keys with a parameter set.
-var parameterTypes = []*parameterType{&mlkemType, &mldsaType}
+var parameterTypes = []*parameterType{&mlkemType, &mldsaType, &slhdsaType}
 
 // imported makes a key as C_CreateObject does, with what the token adds.
 func imported(class ck.ObjectClass, t ck.KeyType, attrs ...ck.Attribute) (*Key, error) {
@@ -85,7 +86,7 @@ func TestParameterSets(t *testing.T) {
 }
 
 // slow reports whether keys of the set take long to make.
-func (s *parameterSet) slow() bool { return false }
+func (s *parameterSet) slow() bool { return strings.HasSuffix(s.Name, "s") }
 
 // checkForms reads the three forms of a private key.
 func (pt *parameterType) checkForms(t *testing.T, name string, s *parameterSet, priv *Key) {

@@ -115,6 +115,12 @@ func domainTables() []*table {
 	}
 }
 
+// parameterPrivate is of the algorithms whose keys have no seed.
+var parameterPrivate = part{"private key with a parameter set", []attribute{
+	{ck.CKA_PARAMETER_SET, ulong, mustCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
+}}
+
 // A pairTable is the tables of the two halves of a type of key pairs.
 type pairTable struct {
 	t               ck.KeyType
@@ -132,6 +138,7 @@ var pairTypes = []pairTable{
 	{ck.CKK_EC_MONTGOMERY, ecPublic, ecPrivate},
 	{ck.CKK_ML_KEM, parameterPublic, seedPrivate},
 	{ck.CKK_ML_DSA, parameterPublic, seedPrivate},
+	{ck.CKK_SLH_DSA, parameterPublic, parameterPrivate},
 }
 
 // pairTables are the tables of the types that package mechanisms can check.

@@ -1,0 +1,174 @@
+package mechanisms
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/sha512"
+	"encoding/binary"
+	"hash"
+)
+
+// An slhParams is a parameter set: FIPS 205, section 11. w is 16 in all of them.
+type slhParams struct {
+	name    string
+	set     uint
+	oid     int
+	shake   bool
+	n       int // of a hash, in bytes
+	layers  int // d
+	height  int // h', of a tree
+	forsLog int // a, the height of a tree of FORS
+	fors    int // k, how many of those
+}
+
+// chains is the number of chains of a WOTS+ key.
+func (p *slhParams) chains() int { return 2*p.n + 3 }
+
+// A signature is random bytes, FORS, and a signature of WOTS+ with a path for each layer.
+func (p *slhParams) forsSize() int      { return p.fors * (1 + p.forsLog) * p.n }
+func (p *slhParams) layerSize() int     { return (p.chains() + p.height) * p.n }
+func (p *slhParams) signatureSize() int { return p.n + p.forsSize() + p.layers*p.layerSize() }
+
+// slhType is what an address is for: FIPS 205, section 4.2.
+type slhType byte
+
+const (
+	slhChain slhType = iota
+	slhChainEnds
+	slhTree
+	slhForsTree
+	slhForsRoots
+	slhChainKey
+	slhForsKey
+)
+
+// An slhAddress is an ADRS: layer, tree and type, and three words whose meaning the type says. The zero address is the layer of
+// the leaves.
+type slhAddress [32]byte
+
+func (a *slhAddress) layer(n uint32)   { binary.BigEndian.PutUint32(a[0:], n) }
+func (a *slhAddress) tree(n uint64)    { binary.BigEndian.PutUint64(a[8:], n) }
+func (a *slhAddress) keyPair(n uint32) { binary.BigEndian.PutUint32(a[20:], n) }
+
+// chain and treeHeight are one word, step and treeIndex another.
+func (a *slhAddress) chain(n uint32)      { binary.BigEndian.PutUint32(a[24:], n) }
+func (a *slhAddress) treeHeight(n uint32) { binary.BigEndian.PutUint32(a[24:], n) }
+func (a *slhAddress) step(n uint32)       { binary.BigEndian.PutUint32(a[28:], n) }
+func (a *slhAddress) treeIndex(n uint32)  { binary.BigEndian.PutUint32(a[28:], n) }
+
+// as returns the address with another type, its words after the key pair 0. keep says that the key pair is kept.
+func (a slhAddress) as(t slhType, keep bool) slhAddress {
+	a[19] = byte(t)
+	if !keep {
+		clear(a[20:24])
+	}
+	clear(a[24:])
+	return a
+}
+
+// An slhHash is the functions of FIPS 205, section 11, with the seed of a public key. It is used by one goroutine.
+type slhHash struct {
+	*slhParams
+	narrow []byte // what the input of a hash begins with: the seed, and for SHA-256 zeros up to the end of a block
+	wide   []byte // the same for SHA-512
+	shake  *sha3.SHAKE
+}
+
+func (p *slhParams) hasher(seed []byte) *slhHash {
+	h := &slhHash{slhParams: p}
+	room := len(slhAddress{}) + max(p.chains(), p.fors)*p.n
+	if p.shake {
+		h.narrow = append(make([]byte, 0, p.n+room), seed...)
+		h.shake = sha3.NewSHAKE256()
+		return h
+	}
+	h.narrow = append(make([]byte, 0, sha256.BlockSize+room), seed...)[:sha256.BlockSize]
+	h.wide = h.narrow
+	if p.n > 16 {
+		h.wide = append(make([]byte, 0, sha512.BlockSize+room), seed...)[:sha512.BlockSize]
+	}
+	return h
+}
+
+// f is F and PRF. out may be the input.
+func (h *slhHash) f(out []byte, a *slhAddress, in []byte) {
+	if h.shake != nil {
+		h.sponge(out, a, in, nil)
+		return
+	}
+	sum := sha256.Sum256(append(a.compress(h.narrow), in...))
+	copy(out[:h.n], sum[:])
+}
+
+// t is H, of two inputs, and T of one. out may be one of them.
+func (h *slhHash) t(out []byte, a *slhAddress, left, right []byte) {
+	if h.shake != nil {
+		h.sponge(out, a, left, right)
+		return
+	}
+	in := append(append(a.compress(h.wide), left...), right...)
+	if h.n > 16 {
+		sum := sha512.Sum512(in)
+		copy(out[:h.n], sum[:])
+		return
+	}
+	sum := sha256.Sum256(in)
+	copy(out[:h.n], sum[:])
+}
+
+func (h *slhHash) sponge(out []byte, a *slhAddress, left, right []byte) {
+	h.shake.Reset()
+	h.shake.Write(append(append(append(h.narrow, a[:]...), left...), right...))
+	h.shake.Read(out[:h.n])
+}
+
+// compress appends the address as the hashes of FIPS 180 take it: section 11.2.
+func (a *slhAddress) compress(b []byte) []byte {
+	b = append(b, a[3])
+	b = append(b, a[8:16]...)
+	return append(b, a[19:]...)
+}
+
+// sum is SHA-256, or SHA-512 with the longer hashes.
+func (p *slhParams) sum() func() hash.Hash {
+	if p.n > 16 {
+		return sha512.New
+	}
+	return sha256.New
+}
+
+// randomizer is PRF_msg, of the message in parts.
+func (p *slhParams) randomizer(key, random []byte, message ...[]byte) []byte {
+	if p.shake {
+		return shake256(p.n, append([][]byte{key, random}, message...)...)
+	}
+	m := hmac.New(p.sum(), key)
+	m.Write(random)
+	for _, part := range message {
+		m.Write(part)
+	}
+	return m.Sum(nil)[:p.n]
+}
+
+// digest is H_msg: n bytes.
+func (p *slhParams) digest(n int, r, public []byte, message ...[]byte) []byte {
+	if p.shake {
+		return shake256(n, append([][]byte{r, public}, message...)...)
+	}
+	h := p.sum()()
+	h.Write(r)
+	h.Write(public)
+	for _, part := range message {
+		h.Write(part)
+	}
+	// MGF1 of RFC 8017 with what has been hashed for a seed.
+	seed := h.Sum(append(append([]byte(nil), r...), public[:p.n]...))
+	var out []byte
+	for i := uint32(0); len(out) < n; i++ {
+		h.Reset()
+		h.Write(binary.BigEndian.AppendUint32(seed, i))
+		out = h.Sum(out)
+	}
+	return out[:n]
+}

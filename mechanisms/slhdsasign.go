@@ -1,0 +1,260 @@
+package mechanisms
+
+import (
+	"crypto/subtle"
+	"encoding/binary"
+)
+
+// slhDigits are the steps of the chains that sign a hash: its digits, and those of their checksum (FIPS 205, algorithm 7).
+func (p *slhParams) slhDigits(m []byte) []byte {
+	digits := make([]byte, 0, p.chains())
+	sum := 0
+	for _, b := range m[:p.n] {
+		digits = append(digits, b>>4, b&15)
+		sum += 30 - int(b>>4) - int(b&15)
+	}
+	return append(digits, byte(sum>>8), byte(sum>>4&15), byte(sum&15))
+}
+
+// walk goes along a chain, from a step to another: algorithm 5.
+func (h *slhHash) walk(x []byte, a *slhAddress, from, to byte) {
+	for i := from; i < to; i++ {
+		a.step(uint32(i))
+		h.f(x, a, x)
+	}
+}
+
+// An slhSigner has what a signature needs beside the public seed.
+type slhSigner struct {
+	*slhHash
+	secret []byte // SK.seed
+	ends   []byte // room for the ends of the chains of a key
+}
+
+// chainKey makes the start of a chain.
+func (s *slhSigner) chainKey(out []byte, a *slhAddress, i int) {
+	key := a.as(slhChainKey, true)
+	key.chain(uint32(i))
+	s.f(out, &key, s.secret)
+}
+
+// leaf makes the public key of WOTS+ at a place: algorithm 6.
+func (s *slhSigner) leaf(out []byte, a *slhAddress) {
+	for i := range s.chains() {
+		end := s.ends[i*s.n : (i+1)*s.n]
+		s.chainKey(end, a, i)
+		a.chain(uint32(i))
+		s.walk(end, a, 0, 15)
+	}
+	ends := a.as(slhChainEnds, true)
+	s.t(out, &ends, s.ends, nil)
+}
+
+// oneTime signs a hash with WOTS+: algorithm 7.
+func (s *slhSigner) oneTime(sig, m []byte, a *slhAddress) {
+	for i, digit := range s.slhDigits(m) {
+		x := sig[i*s.n : (i+1)*s.n]
+		s.chainKey(x, a, i)
+		a.chain(uint32(i))
+		s.walk(x, a, 0, digit)
+	}
+}
+
+// grow makes a tree of a height, its leaves numbered from offset on, and the path from one of them to the root, which it
+// returns: algorithms 9, 10, 15 and 16 in one pass.
+func (s *slhSigner) grow(path []byte, index, offset uint32, height int, a *slhAddress, leaf func(out []byte, i uint32)) []byte {
+	stack := make([]byte, (height+1)*s.n)
+	node := make([]byte, s.n)
+	for i := uint32(0); i < 1<<height; i++ {
+		leaf(node, offset+i)
+		level := 0
+		for ; ; level++ {
+			at := i >> level
+			if at^1 == index>>level && level < height {
+				copy(path[level*s.n:], node)
+			}
+			if at&1 == 0 || level == height {
+				break
+			}
+			a.treeHeight(uint32(level + 1))
+			a.treeIndex((offset + i) >> (level + 1))
+			s.t(node, a, stack[level*s.n:(level+1)*s.n], node)
+		}
+		copy(stack[level*s.n:], node)
+	}
+	return node
+}
+
+// tree makes the tree of a layer.
+func (s *slhSigner) tree(path []byte, index uint32, layer int, tree uint64) []byte {
+	var a slhAddress
+	a.layer(uint32(layer))
+	a.tree(tree)
+	nodes, chains := a.as(slhTree, false), a.as(slhChain, false)
+	return s.grow(path, index, 0, s.height, &nodes, func(out []byte, i uint32) {
+		chains.keyPair(i)
+		s.leaf(out, &chains)
+	})
+}
+
+// few signs the digest with FORS, and returns the public key: algorithms 16 and 17.
+func (s *slhSigner) few(sig, digest []byte, a *slhAddress) []byte {
+	roots := make([]byte, 0, s.fors*s.n)
+	nodes, key := a.as(slhForsTree, true), a.as(slhForsKey, true)
+	size := (1 + s.forsLog) * s.n
+	for i, index := range s.forsIndices(digest) {
+		offset := uint32(i) << s.forsLog
+		part := sig[i*size : (i+1)*size]
+		key.treeIndex(offset + index)
+		s.f(part, &key, s.secret)
+		root := s.grow(part[s.n:], index, offset, s.forsLog, &nodes, func(out []byte, i uint32) {
+			key.treeIndex(i)
+			s.f(out, &key, s.secret)
+			nodes.treeHeight(0)
+			nodes.treeIndex(i)
+			s.f(out, &nodes, out)
+		})
+		roots = append(roots, root...)
+	}
+	all := a.as(slhForsRoots, true)
+	out := make([]byte, s.n)
+	s.t(out, &all, roots, nil)
+	return out
+}
+
+// forsIndices are the leaves that a digest names: algorithm 4.
+func (p *slhParams) forsIndices(digest []byte) []uint32 {
+	indices := make([]uint32, p.fors)
+	var acc uint64
+	have := 0
+	for i := range indices {
+		for ; have < p.forsLog; have += 8 {
+			acc = acc<<8 | uint64(digest[0])
+			digest = digest[1:]
+		}
+		have -= p.forsLog
+		indices[i] = uint32(acc>>have) & (1<<p.forsLog - 1)
+	}
+	return indices
+}
+
+// places splits what is hashed of a message: what FORS signs, and the tree and the leaf that sign that (algorithm 19, lines 6 to 10).
+func (p *slhParams) places(r, public []byte, message ...[]byte) (digest []byte, tree uint64, leaf uint32) {
+	upper := p.height * (p.layers - 1)
+	a, b, c := (p.fors*p.forsLog+7)/8, (upper+7)/8, (p.height+7)/8
+	d := p.digest(a+b+c, r, public, message...)
+	var wide [8]byte
+	copy(wide[8-b:], d[a:a+b])
+	tree = binary.BigEndian.Uint64(wide[:])
+	if upper < 64 {
+		tree &= 1<<upper - 1
+	}
+	for _, x := range d[a+b:] {
+		leaf = leaf<<8 | uint32(x)
+	}
+	return d[:a], tree, leaf & (1<<p.height - 1)
+}
+
+// signer makes what signs with a private key: SK.seed, SK.prf, PK.seed, PK.root.
+func (p *slhParams) signer(private []byte) *slhSigner {
+	return &slhSigner{p.hasher(private[2*p.n : 3*p.n]), private[:p.n], make([]byte, p.chains()*p.n)}
+}
+
+// sign is algorithm 19, of a message in parts. random is n bytes, or PK.seed for a signature without chance.
+func (p *slhParams) sign(private, random []byte, message ...[]byte) []byte {
+	s := p.signer(private)
+	sig := make([]byte, p.signatureSize())
+	r, rest := sig[:p.n], sig[p.n:]
+	copy(r, p.randomizer(private[p.n:2*p.n], random, message...))
+	digest, tree, leaf := p.places(r, private[2*p.n:], message...)
+	var a slhAddress
+	a.tree(tree)
+	a.keyPair(leaf)
+	root := s.few(rest[:p.forsSize()], digest, &a)
+	rest = rest[p.forsSize():]
+	for layer := range p.layers {
+		part := rest[layer*p.layerSize() : (layer+1)*p.layerSize()]
+		chains := slhAddress{}
+		chains.layer(uint32(layer))
+		chains.tree(tree)
+		chains.keyPair(leaf)
+		s.oneTime(part, root, &chains)
+		root = s.tree(part[p.chains()*p.n:], leaf, layer, tree)
+		leaf, tree = uint32(tree)&(1<<p.height-1), tree>>p.height
+	}
+	return sig
+}
+
+// expand makes the keys of the three seeds: algorithm 18.
+func (p *slhParams) expand(seed []byte) (public, private []byte) {
+	private = append(make([]byte, 0, 4*p.n), seed...)
+	path := make([]byte, p.height*p.n)
+	private = append(private, p.signer(private).tree(path, 0, p.layers-1, 0)...)
+	return append([]byte(nil), private[2*p.n:]...), private
+}
+
+// climb goes from a leaf to the root along a path: algorithms 11 and 17.
+func (h *slhHash) climb(node, path []byte, index, offset uint32, a *slhAddress) {
+	for level := uint32(0); len(path) > 0; level++ {
+		a.treeHeight(level + 1)
+		a.treeIndex((offset + index) >> (level + 1))
+		if index>>level&1 == 0 {
+			h.t(node, a, node, path[:h.n])
+		} else {
+			h.t(node, a, path[:h.n], node)
+		}
+		path = path[h.n:]
+	}
+}
+
+// verify is algorithm 20, of a message in parts. sig has the length of a signature.
+func (p *slhParams) verify(public, sig []byte, message ...[]byte) bool {
+	h := p.hasher(public[:p.n])
+	digest, tree, leaf := p.places(sig[:p.n], public, message...)
+	rest := append([]byte(nil), sig[p.n:]...)
+	var a slhAddress
+	a.tree(tree)
+	a.keyPair(leaf)
+	node := h.fewFrom(rest[:p.forsSize()], digest, &a)
+	rest = rest[p.forsSize():]
+	ends := make([]byte, p.chains()*p.n)
+	for layer := range p.layers {
+		part := rest[layer*p.layerSize() : (layer+1)*p.layerSize()]
+		a := slhAddress{}
+		a.layer(uint32(layer))
+		a.tree(tree)
+		chains, nodes := a.as(slhChain, false), a.as(slhTree, false)
+		chains.keyPair(leaf)
+		copy(ends, part)
+		for i, digit := range p.slhDigits(node) {
+			chains.chain(uint32(i))
+			h.walk(ends[i*p.n:(i+1)*p.n], &chains, digit, 15)
+		}
+		all := chains.as(slhChainEnds, true)
+		h.t(node, &all, ends, nil)
+		h.climb(node, part[len(ends):], leaf, 0, &nodes)
+		leaf, tree = uint32(tree)&(1<<p.height-1), tree>>p.height
+	}
+	return subtle.ConstantTimeCompare(node, public[p.n:]) == 1
+}
+
+// fewFrom makes the public key of FORS from a signature: algorithm 17.
+func (h *slhHash) fewFrom(sig, digest []byte, a *slhAddress) []byte {
+	roots := make([]byte, 0, h.fors*h.n)
+	nodes := a.as(slhForsTree, true)
+	size := (1 + h.forsLog) * h.n
+	for i, index := range h.forsIndices(digest) {
+		offset := uint32(i) << h.forsLog
+		part := sig[i*size : (i+1)*size]
+		node := part[:h.n]
+		nodes.treeHeight(0)
+		nodes.treeIndex(offset + index)
+		h.f(node, &nodes, node)
+		h.climb(node, part[h.n:], index, offset, &nodes)
+		roots = append(roots, node...)
+	}
+	all := a.as(slhForsRoots, true)
+	out := make([]byte, h.n)
+	h.t(out, &all, roots, nil)
+	return out
+}
