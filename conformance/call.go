@@ -42,6 +42,9 @@ func (h *Host) Call(v Vars, name string, words ...string) (string, error) {
 	for _, k := range c.keep {
 		k(rv)
 	}
+	if rv == 0 {
+		h.succeeded[name] = true
+	}
 	return h.tables.name("CKR_", rv), nil
 }
 

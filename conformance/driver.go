@@ -32,6 +32,8 @@ type Host struct {
 	dead   error
 	timer  *time.Timer
 	hung   chan struct{}
+	// succeeded are the functions that have returned CKR_OK.
+	succeeded map[string]bool
 }
 
 // patience is how long one call may take.
@@ -57,7 +59,7 @@ type param struct{ typ, name string }
 
 // StartHost starts the driver prog with the module loaded. env is added to the environment.
 func StartHost(prog, module string, env ...string) (*Host, error) {
-	h := &Host{cmd: exec.Command(prog), hung: make(chan struct{})}
+	h := &Host{cmd: exec.Command(prog), hung: make(chan struct{}), succeeded: make(map[string]bool)}
 	h.cmd.Env = append(os.Environ(), env...)
 	h.cmd.Stderr = &h.stderr
 	in, err := h.cmd.StdinPipe()

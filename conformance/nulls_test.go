@@ -83,19 +83,43 @@ func pointers(params []param) (n int) {
 	return n
 }
 
+// underWay are the calls after which functions have something to go on with.
+var underWay = map[string][]string{
+	"C_EncryptMessage":        {"C_MessageEncryptInit s CKM_AES_GCM k"},
+	"C_EncryptMessageBegin":   {"C_MessageEncryptInit s CKM_AES_CCM k"},
+	"C_EncryptMessageNext":    {"C_MessageEncryptInit s CKM_AES_GCM k", "C_EncryptMessageBegin s " + someMessage + " NULL 0"},
+	"C_MessageEncryptFinal":   {"C_MessageEncryptInit s CKM_AES_GCM k"},
+	"C_DecryptMessage":        {"C_MessageDecryptInit s CKM_AES_GCM k"},
+	"C_DecryptMessageBegin":   {"C_MessageDecryptInit s CKM_AES_CCM k"},
+	"C_DecryptMessageNext":    {"C_MessageDecryptInit s CKM_AES_GCM k", "C_DecryptMessageBegin s " + someMessage + " NULL 0"},
+	"C_SignMessage":           {"C_MessageSignInit s CKM_AES_CMAC k"},
+	"C_SignMessageBegin":      {"C_MessageSignInit s CKM_AES_CMAC k"},
+	"C_SignMessageNext":       {"C_MessageSignInit s CKM_AES_CMAC k", "C_SignMessageBegin s NULL 0"},
+	"C_VerifyMessage":         {"C_MessageVerifyInit s CKM_AES_CMAC k"},
+	"C_VerifyMessageBegin":    {"C_MessageVerifyInit s CKM_AES_CMAC k"},
+	"C_VerifyMessageNext":     {"C_MessageVerifyInit s CKM_AES_CMAC k", "C_VerifyMessageBegin s NULL 0"},
+	"C_VerifySignature":       {"C_VerifySignatureInit s CKM_AES_CMAC k rep:16:00"},
+	"C_VerifySignatureUpdate": {"C_VerifySignatureInit s CKM_AES_CMAC k rep:16:00"},
+	"C_VerifySignatureFinal":  {"C_VerifySignatureInit s CKM_AES_CMAC k rep:16:00"},
+}
+
+// someMessage is the parameter of a message.
+const someMessage = "CK_GCM_MESSAGE_PARAMS{pIv=rep:12:00,ulIvLen=12,pTag=rep:16:00,ulTagBits=128}"
+
 // TestNulls calls every function with every choice of NULL for its pointers, and with lengths of 0, 1 and 8 beside them. The
 // host must live, nothing may be written that is not the callee's, what is returned must have a name, and the session must go on.
 func TestNulls(t *testing.T) {
 	only(t)
 	slow(t)
 	s := module.script(t)
-	do(t, s, "login", "C_GenerateKey s CKM_AES_KEY_GEN {CKA_VALUE_LEN=16,CKA_TOKEN=true,CKA_LABEL=str:kept,CKA_DESTROYABLE=false} &k")
+	do(t, s, "login", "C_GenerateKey s CKM_AES_KEY_GEN {CKA_VALUE_LEN=16,CKA_TOKEN=true,CKA_LABEL=str:kept,CKA_DESTROYABLE=false,CKA_SIGN=true,CKA_VERIFY=true,CKA_ENCRYPT=true,CKA_DECRYPT=true} &k")
 	s.Vars.setNumber("key", s.Vars.Number("k"))
 	calls := 0
 	for _, name := range slices.Sorted(maps.Keys(s.host.tables.funcs)) {
 		params := s.host.tables.funcs[name]
 		for mask := range 1 << min(pointers(params), 6) {
 			for _, n := range []string{"0", "1", "8"} {
+				do(t, s, underWay[name]...)
 				rv, err := s.host.Call(s.Vars, name, wordsFor(params, mask, n)...)
 				if err != nil {
 					t.Fatalf("%s, pointers %b, lengths %s: %v", name, mask, n, err)

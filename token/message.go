@@ -188,14 +188,17 @@ func (m *Module) nextOfMessage(h ck.SessionHandle, kind int, p *ck.Param, part [
 	if out.Query(n) {
 		return out.Fill(n, nil)
 	}
-	err = op.process.cipher.Next(p, out.Data, part, last)
-	if err != nil || last {
-		op.endMessage()
+	goesOn := false // nor does the message after a fault in memory
+	defer func() {
+		if !goesOn {
+			op.endMessage()
+		}
+	}()
+	if err := op.process.cipher.Next(p, out.Data, part, last); err != nil {
+		return err
 	}
-	if err == nil {
-		out.N = uint(n)
-	}
-	return err
+	goesOn, out.N = !last, uint(n)
+	return nil
 }
 
 // MessageEncryptFinal implements C_MessageEncryptFinal, section 5.9.5.

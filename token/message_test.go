@@ -108,3 +108,26 @@ func TestMessageReferences(t *testing.T) {
 		t.Errorf("%d references after the session", n)
 	}
 }
+
+// TestMessagesOfWrapping has a key wrap a sensitive one while messages are decrypted with it: it decrypts no more.
+func TestMessagesOfWrapping(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	w := generate(t, m, s, ck.CKA_TOKEN, false)
+	nonce, tag := make([]byte, 12), make([]byte, 16)
+	must(t, m.MessageDecryptInit(s, &ck.Mechanism{Type: ck.CKM_AES_GCM}, w))
+	param := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_GCM, Param: *gcmMessage(nonce, tag)} }
+	out := ck.Into(make([]byte, 16))
+	must(t, m.WrapKeyAuthenticated(s, param(), w, generate(t, m, s, ck.CKA_EXTRACTABLE, true), nil, &out))
+	plain := ck.Into(make([]byte, 16))
+	want(t, "decrypting what was wrapped", m.DecryptMessage(s, gcmMessage(nonce, tag), nil, out.Data, &plain), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	if !bytes.Equal(plain.Data, make([]byte, 16)) {
+		t.Errorf("%x", plain.Data)
+	}
+	must(t, m.SessionCancel(s, ck.CKF_MESSAGE_DECRYPT))
+	want(t, "and after", m.MessageDecryptInit(s, &ck.Mechanism{Type: ck.CKM_AES_GCM}, w), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	k, err := m.UnwrapKeyAuthenticated(s, param(), w, out.Data, rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_AES), nil)
+	if must(t, err); k == 0 {
+		t.Error("no key")
+	}
+}
