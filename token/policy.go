@@ -110,7 +110,9 @@ func (d *draft) consistent(r *request) error {
 	case d.t.class == ck.CKO_SECRET_KEY && r.how < byCopy:
 		err = d.secretKey(r.how)
 	case d.t.class == ck.CKO_CERTIFICATE:
-		err = d.certificate()
+		if err = d.certificate(); err == nil && r.how == byCreate && d.t.subtype == uint(ck.CKC_X_509) {
+			err = d.fromCertificate()
+		}
 	case d.t.class == ck.CKO_TRUST:
 		err = d.trust(r.how)
 	case (d.t.isPair() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how == byDerive || r.how >= byCopy && d.informs()):
