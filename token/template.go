@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -157,12 +158,20 @@ func (r *request) table(imposed []ck.Attribute) (*table, error) {
 	}
 	t := tables[tableName{class, subtype}]
 	switch {
+	case t == nil && name == ck.CKA_KEY_TYPE && ofAnother(class, subtype):
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, name)
 	case t == nil:
 		return nil, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
 	case t.builtin(), r.how != byCreate && !t.isKey() && !r.data:
 		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
 	}
 	return t, nil
+}
+
+// ofAnother reports whether a class of keys has none of a type that another has.
+func ofAnother(class ck.ObjectClass, t uint) bool {
+	classes := []ck.ObjectClass{ck.CKO_SECRET_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY}
+	return slices.Contains(classes, class) && slices.ContainsFunc(classes, func(c ck.ObjectClass) bool { return tables[tableName{c, t}] != nil })
 }
 
 // number returns a CK_ULONG from the first place that has it.

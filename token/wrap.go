@@ -76,6 +76,8 @@ func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer
 	}
 	defer target.release()
 	switch {
+	case !target.table.isKey():
+		return ck.CKR_KEY_HANDLE_INVALID
 	case target.class() != ck.CKO_SECRET_KEY && target.class() != ck.CKO_PRIVATE_KEY:
 		return ck.CKR_KEY_NOT_WRAPPABLE
 	case target.missing:
