@@ -130,6 +130,9 @@ func appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, depth int) []ck
 		row := &all[i]
 		b := ck.AttributeBuffer{Type: ck.AttributeType(row._type)}
 		if at, length := address(&row.pValue), uintptr(row.ulValueLen); at != 0 {
+			if length > most && at >= least && at < most {
+				length = most - at // CK_UNAVAILABLE_INFORMATION of an earlier call: the room is not known, and taken to do
+			}
 			b.Buffer = ck.Into(inBytes(at, length))
 			if ck.IsTemplate(b.Type) && depth < 3 {
 				b.Sub = appendBuffers(nil, rows(at, length/unsafe.Sizeof(*row)), depth+1)

@@ -222,6 +222,16 @@ func TestBuffers(t *testing.T) {
 	}
 }
 
+// TestBufferUnknown takes what an earlier call has left as the length of a buffer for room that does.
+func TestBufferUnknown(t *testing.T) {
+	value := make([]byte, 8)
+	all := []row{{uintptr(ck.CKA_LABEL), addressOf(&value[0]), ^uintptr(0)}}
+	got := appendBuffers(nil, rows(addressOf(&all[0]), 1), 0)
+	if err := got[0].Copy([]byte("label")); err != nil || string(value[:5]) != "label" || got[0].N != 5 {
+		t.Errorf("%v %q %d", err, value, got[0].N)
+	}
+}
+
 func TestPad(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                   "                ",

@@ -222,6 +222,9 @@ func (d *draft) alter(r *request) error {
 			return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 		}
 		if d.seen>>i&1 != 0 {
+			if d.repeats(i, a.Value) {
+				continue
+			}
 			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 		}
 		if d.t.rows[i].kind.valid(a.Value) != nil {
@@ -246,32 +249,27 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 	if row.rule.has(concealed) || row.kind == uniqueID {
 		return ck.CKR_ATTRIBUTE_READ_ONLY // whether v is equal is not to be learned
 	}
-	if row.kind == checkOf {
-		return ck.CKR_OK // consistent compares it
+	if row.kind == checkOf && (r.how == byCopy || len(v) == 0) {
+		return ck.CKR_OK // consistent compares it; "C_SetAttributeValue may be used to destroy the attribute" (section 4.11)
 	}
-	// What the object contributes may be repeated in the template of a copy (section 4.1.1, number 6), and to set what is
-	// set already is no change.
 	same := d.is(i, v)
-	if same && r.how == byCopy {
-		return ck.CKR_OK
-	}
 	switch rule := row.rule; {
 	case rule.has(soOnly):
-		if r.so {
+		if r.so || v[0] == 0 || same && r.how == byCopy {
 			return ck.CKR_OK
 		}
-	case rule.has(staysTrue):
-		if same || v[0] == 1 {
+	case rule.has(staysTrue): // "It becomes a read only attribute", also for the value that it has; a copy may repeat it
+		if !same && v[0] == 1 || same && (v[0] == 0 || r.how == byCopy) {
 			return ck.CKR_OK
 		}
 	case rule.has(staysFalse) && row.kind == boolean:
-		if same || v[0] == 0 {
+		if !same && v[0] == 0 || same && (v[0] == 1 || r.how == byCopy) {
 			return ck.CKR_OK
 		}
 	case rule.has(modifiable):
 		return ck.CKR_OK
 	case rule.has(copying) && r.how == byCopy:
-		if i == rowPrivate && v[0] == 0 {
+		if i == rowPrivate && !same && v[0] == 0 {
 			return ck.CKR_TEMPLATE_INCONSISTENT
 		}
 		return ck.CKR_OK

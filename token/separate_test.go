@@ -99,7 +99,7 @@ func TestSeparate(t *testing.T) {
 func TestBroughtIn(t *testing.T) {
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
-	w, err := m.CreateObject(s, aesKey)
+	w, err := m.CreateObject(s, with(aesKey, ck.CKA_SENSITIVE, false))
 	must(t, err)
 	k := generate(t, m, s, ck.CKA_EXTRACTABLE, true)
 	wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, k)

@@ -83,7 +83,7 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	if err != nil {
 		return err
 	}
-	s.digest.end()
+	s.cancel(allOperations &^ ck.CKF_FIND_OBJECTS) // what is restored is the whole state
 	s.digest = d
 	return nil
 }

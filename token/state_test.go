@@ -45,6 +45,8 @@ func TestOperationState(t *testing.T) {
 	must(t, m.DigestInit(s, sha))
 	must(t, m.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_AES_ECB}, k))
 	want(t, "an encryption", m.GetOperationState(s, &query), ck.CKR_STATE_UNSAVEABLE)
+	must(t, m.SetOperationState(s, state.Data, 0, 0))
+	want(t, "the encryption is no more", m.Encrypt(s, make([]byte, 16), &query), ck.CKR_OPERATION_NOT_INITIALIZED)
 
 	m2, slot2 := newToken(t)
 	want(t, "another token", m2.SetOperationState(loggedIn(t, m2, slot2), state.Data, 0, 0), ck.CKR_SAVED_STATE_INVALID)

@@ -118,6 +118,7 @@ func (d *draft) compose(r *request) error {
 	if err := d.fall(r.defaults); err != nil {
 		return err
 	}
+	d.open()
 	if missing := d.t.required[r.how] &^ d.seen; missing != 0 {
 		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, d.t.rows[bits.TrailingZeros64(missing)].Type)
 	}
@@ -201,6 +202,9 @@ func (d *draft) ask(r *request, a ck.Attribute) error {
 	row, bit := &d.t.rows[i], uint64(1)<<i
 	switch {
 	case d.seen&bit != 0:
+		if d.repeats(i, a.Value) {
+			return nil
+		}
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 	case d.t.forbidden[r.how]&bit != 0 && !row.rule.has(templateOnly):
 		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
@@ -313,6 +317,14 @@ func (d *draft) fall(defaults []ck.Attribute) error {
 	return nil
 }
 
+// open makes extractable by default what a template says is not sensitive: whoever asks for a key that can be read means that.
+func (d *draft) open() {
+	sensitive, extractable := d.t.find(ck.CKA_SENSITIVE), d.t.find(ck.CKA_EXTRACTABLE)
+	if sensitive >= 0 && extractable >= 0 && d.seen>>sensitive&1 != 0 && d.bits>>sensitive&1 == 0 && d.seen>>extractable&1 == 0 {
+		d.bits |= 1 << extractable
+	}
+}
+
 // put gives a row a value that is valid for its kind.
 func (d *draft) put(i int, v []byte) error {
 	bit := uint64(1) << i
@@ -366,6 +378,9 @@ func (d *draft) is(i int, v []byte) bool {
 	}
 	return bytes.Equal(d.v[i], v)
 }
+
+// repeats reports whether a template gives a row the value v that it gave it before, which counts once: section 4.1.1, number 6.
+func (d *draft) repeats(i int, v []byte) bool { return d.t.rows[i].kind.valid(v) == nil && d.is(i, v) }
 
 // flag returns a boolean.
 func (d *draft) flag(t ck.AttributeType) bool {
