@@ -45,6 +45,7 @@ func TestVectors(t *testing.T) {
 	seen := make(tried)
 	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
 	t.Run("wycheproof", func(t *testing.T) { runWycheproof(t, seen) })
+	t.Run("NIST", func(t *testing.T) { runNIST(t, seen) })
 	t.Run("curves", func(t *testing.T) { runSignatureRecords(t, seen) })
 	t.Run("dsa", func(t *testing.T) { runDSA(t, seen) })
 	t.Run("dh", func(t *testing.T) { runDH(t, seen) })

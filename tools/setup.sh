@@ -19,6 +19,7 @@ if [ "${1:-build}" = test ]; then
 	need opensc command -v pkcs11-tool
 	need pkg-config command -v pkg-config
 	need python3 command -v python3
+	need python3-cryptography-vectors test -d /usr/lib/python3/dist-packages/cryptography_vectors
 	need softhsm2 test -e /usr/lib/softhsm/libsofthsm2.so
 fi
 

@@ -45,6 +45,8 @@ type Case struct {
 	// Keys are the lengths of the keys whose handles a derivation writes into the parameter, in the place of a key of its own.
 	// Out is their values one after the other, and then what is written into the Outs.
 	Keys []int
+	// Unknown is how many bytes at the beginning of what is encrypted are not known, and not compared.
+	Unknown int
 	// NoResult says that what comes out is random or not known, and is not compared.
 	NoResult bool
 }

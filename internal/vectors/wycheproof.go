@@ -42,7 +42,10 @@ type Suite struct {
 	// Reason says why no case of the file can be put to a token, "" where there are cases.
 	Reason string
 	Cases  []Case
+	Monte  []Monte
 	Total  int // of the file's own tests: of one there can be several cases
+	// Mixed says that the mechanisms, the curves say, of some cases can be missing where those of others are there.
+	Mixed bool
 	// Omitted counts the tests that cannot be put to a token, by the reason.
 	Omitted map[string]int
 }

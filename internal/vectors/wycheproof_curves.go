@@ -474,6 +474,7 @@ type curveTest struct {
 // loadCurves imports the generator of each curve as a public key, with the parameters of the curve written out (X9.62,
 // ECParameters).
 func loadCurves(s *Suite) error {
+	s.Mixed = true
 	groups, err := read(s, func(g *tests[curveTest]) []curveTest { return g.Tests })
 	for _, g := range groups {
 		for i := range g.Tests {
