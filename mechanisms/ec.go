@@ -29,7 +29,7 @@ type curve struct {
 	Size  int                   // of a private key and of each half of a signature, in bytes
 	Point int                   // of a public key, in bytes
 	Group *elliptic.CurveParams // of a Weierstrass curve
-	A     int64                 // its coefficient a
+	A     *big.Int              // its coefficient a
 
 	// Check returns a public key in the one form that it has here, or CKR_PUBLIC_KEY_INVALID.
 	Check func(point []byte) ([]byte, error)
@@ -53,13 +53,13 @@ const (
 )
 
 // curves is the list. The first identifier is the curve's own; the others name the same curve in older software.
-var curves = []*curve{
+var curves = append([]*curve{
 	nistCurve("P-224", []string{"secp224r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 33}, elliptic.P224(), p224),
 	nistCurve("P-256", []string{"secp256r1", "prime256v1"}, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, elliptic.P256(), p256),
 	nistCurve("P-384", []string{"secp384r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384(), p384),
 	nistCurve("P-521", []string{"secp521r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521(), p521),
 	{Name: "secp256k1", OIDs: []asn1.ObjectIdentifier{{1, 3, 132, 0, 10}}, Type: ck.CKK_EC, Bits: 256, Size: k1Size, Point: 65,
-		Group: k1Params(), A: 0,
+		Group: k1Params(), A: new(big.Int),
 		Check: k1Check, Public: k1Public, Sign: k1Sign, Verify: k1Verify, Agree: k1Agree},
 	{Name: "edwards25519", Also: []string{"Ed25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 112}, {1, 3, 6, 1, 4, 1, 11591, 15, 1}},
 		Type: ck.CKK_EC_EDWARDS, Bits: 255, Size: 32, Point: 32,
@@ -73,7 +73,7 @@ var curves = []*curve{
 	{Name: "curve448", Also: []string{"X448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 111}},
 		Type: ck.CKK_EC_MONTGOMERY, Bits: 448, Size: 56, Point: 56,
 		Check: exactly(56), Public: x448Public, Agree: x448Agree},
-}
+}, brainpoolCurves...)
 
 // namedCurves finds a curve by CKA_EC_PARAMS: the encodings of its identifiers and of its names.
 var namedCurves = func() map[string]*curve {
@@ -172,7 +172,7 @@ func explicitCurve(body cryptobyte.String) (*curve, error) {
 func (e *explicit) describes(c *curve) bool {
 	same := func(b []byte, want *big.Int) bool { return new(big.Int).SetBytes(b).Cmp(want) == 0 }
 	if c.Group.P.Cmp(e.p) != 0 || c.Group.N.Cmp(e.n) != 0 || e.cofactor.Cmp(big.NewInt(1)) != 0 ||
-		!same(e.a, new(big.Int).Mod(big.NewInt(c.A), e.p)) || !same(e.b, c.Group.B) {
+		!same(e.a, new(big.Int).Mod(c.A, e.p)) || !same(e.b, c.Group.B) {
 		return false
 	}
 	g, err := c.Check(e.g)
@@ -304,7 +304,7 @@ func generateEC(t ck.KeyType) func(io.Reader, *ck.Param, []ck.Attribute) (pub, p
 // RFC 7748 do not need, whose every key is good.
 func (c *curve) generate(rand io.Reader) (value, point []byte, err error) {
 	value = make([]byte, c.Size)
-	for range 100 { // secp256k1 and P-521 need a second draw less than once in 2^31, the worst, P-224, in 2^112
+	for range 100 { // the Brainpool curves need a second draw about every third time; no other does once in 2^31
 		if _, err = io.ReadFull(rand, value); err != nil {
 			err = errors.Join(ck.CKR_DEVICE_ERROR, err)
 			break

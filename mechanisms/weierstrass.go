@@ -1,0 +1,377 @@
+package mechanisms
+
+import (
+	"crypto/elliptic"
+	"crypto/subtle"
+	"errors"
+	"math/big"
+	"sync"
+
+	"filippo.io/bigmod"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A wcurve is a curve y^2 = x^3 + ax + b of prime order for which there is no arithmetic of its own, over bigmod. It
+// uses the complete formulas of Renes, Costello and Batina ("Complete addition formulas for prime order elliptic curves",
+// 2016), which need no branches, so that a multiplication takes a time that does not depend on the numbers.
+type wcurve struct {
+	p, n  *bigmod.Modulus
+	a, b3 *bigmod.Nat // a and 3b
+	group *elliptic.CurveParams
+	bigA  *big.Int
+	base  func() [][]wpoint // 16 multiples of 16^i times the generator, for each i
+}
+
+// A wpoint is a point in projective coordinates.
+type wpoint struct{ x, y, z *bigmod.Nat }
+
+// newWcurve makes a curve. Parameters that are none are a mistake of ours and panic.
+func newWcurve(group *elliptic.CurveParams, a *big.Int) *wcurve {
+	p, err1 := bigmod.NewModulus(group.P.Bytes())
+	n, err2 := bigmod.NewModulus(group.N.Bytes())
+	if err := errors.Join(err1, err2); err != nil {
+		panic("mechanisms: " + err.Error())
+	}
+	w := &wcurve{p: p, n: n, group: group, bigA: a}
+	b3 := new(big.Int).Mul(group.B, big.NewInt(3))
+	w.a, w.b3 = w.element(a), w.element(b3.Mod(b3, group.P))
+	w.base = sync.OnceValue(func() [][]wpoint {
+		at := wpoint{w.element(group.Gx), w.element(group.Gy), w.element(big.NewInt(1))}
+		rows := make([][]wpoint, 2*n.Size())
+		s := w.newScratch()
+		for i := range rows {
+			rows[i] = w.multiples(at, s)
+			next := w.infinity()
+			w.add(&next, &rows[i][15], &at, s)
+			at = next
+		}
+		return rows
+	})
+	return w
+}
+
+// element makes a number below p an element of the field.
+func (w *wcurve) element(x *big.Int) *bigmod.Nat {
+	e, err := bigmod.NewNat().SetBytes(x.FillBytes(make([]byte, w.p.Size())), w.p)
+	if err != nil {
+		panic("mechanisms: no element of the field")
+	}
+	return e
+}
+
+// infinity is the neutral point, in memory of its own.
+func (w *wcurve) infinity() wpoint {
+	return wpoint{bigmod.NewNat().ExpandFor(w.p), w.element(big.NewInt(1)), bigmod.NewNat().ExpandFor(w.p)}
+}
+
+// A scratch is room for an addition.
+type scratch struct {
+	x, y, z, t0, t1, t2, t3, t4, t5, spare *bigmod.Nat
+	picked                                 wpoint
+}
+
+func (w *wcurve) newScratch() *scratch {
+	n := func() *bigmod.Nat { return bigmod.NewNat().ExpandFor(w.p) }
+	return &scratch{n(), n(), n(), n(), n(), n(), n(), n(), n(), n(), w.infinity()}
+}
+
+// mul, plus and minus are the operations of the field. dst may be one of the others.
+func (w *wcurve) mul(dst, a, b *bigmod.Nat) {
+	if dst == b {
+		a, b = b, a
+	}
+	if dst != a {
+		copy(dst.Bits(), a.Bits())
+	}
+	dst.Mul(b, w.p)
+}
+
+func (w *wcurve) plus(dst, a, b *bigmod.Nat) {
+	if dst == b {
+		a, b = b, a
+	}
+	if dst != a {
+		copy(dst.Bits(), a.Bits())
+	}
+	dst.Add(b, w.p)
+}
+
+func (w *wcurve) minus(dst, a, b *bigmod.Nat, s *scratch) {
+	if dst == b {
+		copy(s.spare.Bits(), b.Bits())
+		b = s.spare
+	}
+	if dst != a {
+		copy(dst.Bits(), a.Bits())
+	}
+	dst.Sub(b, w.p)
+}
+
+// add computes r = p + q, whatever they are: algorithm 1 of the paper. r may be one of them.
+func (w *wcurve) add(r, p, q *wpoint, s *scratch) {
+	x, y, z, t0, t1, t2, t3, t4, t5 := s.x, s.y, s.z, s.t0, s.t1, s.t2, s.t3, s.t4, s.t5
+	w.mul(t0, p.x, q.x)
+	w.mul(t1, p.y, q.y)
+	w.mul(t2, p.z, q.z)
+	w.cross(t3, p.x, p.y, q.x, q.y, t0, t1, s)
+	w.cross(t4, p.x, p.z, q.x, q.z, t0, t2, s)
+	w.cross(t5, p.y, p.z, q.y, q.z, t1, t2, s)
+	w.mul(z, w.a, t4)
+	w.mul(x, w.b3, t2)
+	w.plus(z, x, z)
+	w.minus(x, t1, z, s)
+	w.plus(z, t1, z)
+	w.mul(y, x, z)
+	w.plus(t1, t0, t0)
+	w.plus(t1, t1, t0)
+	w.mul(t2, w.a, t2)
+	w.mul(t4, w.b3, t4)
+	w.plus(t1, t1, t2)
+	w.minus(t2, t0, t2, s)
+	w.mul(t2, w.a, t2)
+	w.plus(t4, t4, t2)
+	w.mul(t0, t1, t4)
+	w.plus(y, y, t0)
+	w.mul(t0, t5, t4)
+	w.mul(x, t3, x)
+	w.minus(x, x, t0, s)
+	w.mul(t0, t3, t1)
+	w.mul(z, t5, z)
+	w.plus(z, z, t0)
+	copy(r.x.Bits(), x.Bits())
+	copy(r.y.Bits(), y.Bits())
+	copy(r.z.Bits(), z.Bits())
+}
+
+// cross computes a1*b2 + a2*b1 as (a1+b1)*(a2+b2) less the products a1*a2 and b1*b2.
+func (w *wcurve) cross(dst, a1, b1, a2, b2, aa, bb *bigmod.Nat, s *scratch) {
+	w.plus(dst, a1, b1)
+	w.plus(s.x, a2, b2)
+	w.mul(dst, dst, s.x)
+	w.minus(dst, dst, aa, s)
+	w.minus(dst, dst, bb, s)
+}
+
+// multiples are the first 16 of a point, from the neutral one on.
+func (w *wcurve) multiples(p wpoint, s *scratch) []wpoint {
+	table := make([]wpoint, 16)
+	table[0] = w.infinity()
+	for i := range table[1:] {
+		table[i+1] = w.infinity()
+		w.add(&table[i+1], &table[i], &p, s)
+	}
+	return table
+}
+
+// pick copies the point at an index of a table, which it goes through as a whole.
+func (w *wcurve) pick(r *wpoint, table []wpoint, index byte) {
+	for _, n := range [...]*bigmod.Nat{r.x, r.y, r.z} {
+		clear(n.Bits())
+	}
+	for i := range table {
+		mask := -uint(subtle.ConstantTimeByteEq(index, byte(i)))
+		for j, from := range [...]*bigmod.Nat{table[i].x, table[i].y, table[i].z} {
+			to := [...]*bigmod.Nat{r.x, r.y, r.z}[j].Bits()
+			for k, limb := range from.Bits() {
+				to[k] |= limb & mask
+			}
+		}
+	}
+}
+
+// multiply computes k times the point of a table of multiples. k has as many bytes as n.
+func (w *wcurve) multiply(k []byte, table []wpoint) wpoint {
+	r, s := w.infinity(), w.newScratch()
+	for _, b := range k {
+		for _, index := range [...]byte{b >> 4, b & 15} {
+			for range 4 {
+				w.add(&r, &r, &r, s)
+			}
+			w.pick(&s.picked, table, index)
+			w.add(&r, &r, &s.picked, s)
+		}
+	}
+	return r
+}
+
+// multiplyBase computes k times the generator.
+func (w *wcurve) multiplyBase(k []byte) wpoint {
+	r, s := w.infinity(), w.newScratch()
+	base := w.base()
+	for i := range k {
+		b := k[len(k)-1-i]
+		for j, index := range [...]byte{b & 15, b >> 4} {
+			w.pick(&s.picked, base[2*i+j], index)
+			w.add(&r, &r, &s.picked, s)
+		}
+	}
+	return r
+}
+
+// affine returns the coordinates of a point, and reports whether it is not the neutral one.
+func (w *wcurve) affine(p wpoint) (x, y *bigmod.Nat, ok bool) {
+	inverse := invert(p.z, w.p)
+	w.mul(p.x, p.x, inverse)
+	w.mul(p.y, p.y, inverse)
+	return p.x, p.y, p.z.IsZero() == 0
+}
+
+// read makes a point of its encoding, which Check has made.
+func (w *wcurve) read(point []byte) (wpoint, error) {
+	size := w.p.Size()
+	if len(point) != 1+2*size {
+		return wpoint{}, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	x, err1 := bigmod.NewNat().SetBytes(point[1:1+size], w.p)
+	y, err2 := bigmod.NewNat().SetBytes(point[1+size:], w.p)
+	if err1 != nil || err2 != nil {
+		return wpoint{}, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	return wpoint{x, y, w.element(big.NewInt(1))}, nil
+}
+
+// check reads a point in any of the forms of X9.62 but the hybrid one. There is nothing secret in it.
+func (w *wcurve) check(point []byte) ([]byte, error) {
+	size, p := w.p.Size(), w.group.P
+	if len(point) < 1+size {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	x := new(big.Int).SetBytes(point[1 : 1+size])
+	if x.Cmp(p) >= 0 {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	square := new(big.Int).Mul(x, x)
+	square.Add(square, w.bigA).Mul(square, x).Add(square, w.group.B).Mod(square, p)
+	var y *big.Int
+	switch {
+	case point[0] == 4 && len(point) == 1+2*size:
+		y = new(big.Int).SetBytes(point[1+size:])
+		if y.Cmp(p) >= 0 || square.Cmp(new(big.Int).Exp(y, big.NewInt(2), p)) != 0 {
+			return nil, ck.CKR_PUBLIC_KEY_INVALID
+		}
+	case (point[0] == 2 || point[0] == 3) && len(point) == 1+size:
+		y = new(big.Int).ModSqrt(square, p)
+		if y == nil {
+			return nil, ck.CKR_PUBLIC_KEY_INVALID
+		}
+		if y.Bit(0) != uint(point[0]&1) {
+			if y.Sign() == 0 {
+				return nil, ck.CKR_PUBLIC_KEY_INVALID
+			}
+			y.Sub(p, y)
+		}
+	default:
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	out := make([]byte, 1+2*size)
+	out[0] = 4
+	x.FillBytes(out[1 : 1+size])
+	y.FillBytes(out[1+size:])
+	return out, nil
+}
+
+// scalar reads a private key: between 0 and the order, both not included.
+func (w *wcurve) scalar(private []byte) (*bigmod.Nat, error) {
+	if len(private) != w.n.Size() {
+		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+	}
+	d, err := bigmod.NewNat().SetBytes(private, w.n)
+	if err != nil || d.IsZero() == 1 {
+		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+	}
+	return d, nil
+}
+
+// public makes the point of a private key.
+func (w *wcurve) public(private []byte) ([]byte, error) {
+	if _, err := w.scalar(private); err != nil {
+		return nil, err
+	}
+	x, y, ok := w.affine(w.multiplyBase(private))
+	if !ok {
+		return nil, ck.CKR_GENERAL_ERROR
+	}
+	return append(append([]byte{4}, x.Bytes(w.p)...), y.Bytes(w.p)...), nil
+}
+
+// sign prepares ECDSA: FIPS 186-5, section 6.4.1.
+func (w *wcurve) sign(private []byte) (ecdsaSign, error) {
+	d, err := w.scalar(private)
+	if err != nil {
+		return nil, err
+	}
+	value := append([]byte(nil), private...)
+	return func(dst, digest []byte) error {
+		n, err := newNonces(w.n, value, digest)
+		if err != nil {
+			return err
+		}
+		defer n.wipe()
+		return w.signWith(n, d, dst, digest)
+	}, nil
+}
+
+// signWith signs with the first number that makes a signature.
+func (w *wcurve) signWith(n *nonces, d *bigmod.Nat, dst, digest []byte) error {
+	z, half := leftmost(digest, w.n), len(dst)/2
+	for {
+		secret := n.number(w.n)
+		x, _, ok := w.affine(w.multiplyBase(secret))
+		k, err := bigmod.NewNat().SetBytes(secret, w.n)
+		clear(secret)
+		if !ok || err != nil {
+			return ck.CKR_GENERAL_ERROR
+		}
+		r := bigmod.NewNat().Mod(x, w.n)
+		s := bigmod.NewNat().Mod(d, w.n).Mul(r, w.n).Add(z, w.n).Mul(invert(k, w.n), w.n)
+		if r.IsZero() == 0 && s.IsZero() == 0 {
+			copy(dst[:half], r.Bytes(w.n))
+			copy(dst[half:], s.Bytes(w.n))
+			return nil
+		}
+	}
+}
+
+// verify prepares the verification of ECDSA: section 6.4.2.
+func (w *wcurve) verify(point []byte) (ecdsaVerify, error) {
+	q, err := w.read(point)
+	if err != nil {
+		return nil, err
+	}
+	table := w.multiples(q, w.newScratch())
+	return func(digest, sig []byte) bool {
+		half := len(sig) / 2
+		r, err1 := bigmod.NewNat().SetBytes(sig[:half], w.n)
+		s, err2 := bigmod.NewNat().SetBytes(sig[half:], w.n)
+		if err1 != nil || err2 != nil || r.IsZero()|s.IsZero() == 1 {
+			return false
+		}
+		s = invert(s, w.n)
+		u1 := leftmost(digest, w.n).Mul(s, w.n)
+		u2 := s.Mul(r, w.n)
+		a, b := w.multiplyBase(u1.Bytes(w.n)), w.multiply(u2.Bytes(w.n), table)
+		w.add(&a, &a, &b, w.newScratch())
+		x, _, ok := w.affine(a)
+		return ok && bigmod.NewNat().Mod(x, w.n).Equal(r) == 1
+	}, nil
+}
+
+// agree prepares Diffie-Hellman.
+func (w *wcurve) agree(private []byte) (agreement, error) {
+	if _, err := w.scalar(private); err != nil {
+		return nil, err
+	}
+	k := append([]byte(nil), private...)
+	return func(point []byte) ([]byte, error) {
+		q, err := w.read(point)
+		if err != nil {
+			return nil, err
+		}
+		x, _, ok := w.affine(w.multiply(k, w.multiples(q, w.newScratch())))
+		if !ok {
+			return nil, ck.CKR_PUBLIC_KEY_INVALID
+		}
+		return x.Bytes(w.p), nil
+	}, nil
+}
