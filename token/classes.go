@@ -141,6 +141,7 @@ var publicKey = part{"public key", []attribute{
 	{ck.CKA_WRAP_TEMPLATE, templateA, 0, 0},
 	{ck.CKA_ENCAPSULATE_TEMPLATE, templateA, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, 0, 0},
+	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
 // privateKey is section 4.10.
@@ -162,6 +163,7 @@ var privateKey = part{"private key", []attribute{
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, modifiable, 0},
 	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
 // secretKey is section 4.11.

@@ -99,6 +99,9 @@ func record(o *Object, keys *store.Keys) *store.Record {
 	if print := o.fingerprint(keys); print != nil {
 		terms = append(terms, print)
 	}
+	if keys != nil && o.table.isPair() && len(o.identity()) != 0 {
+		terms = append(terms, o.identityTerm(keys))
+	}
 	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Terms: terms}
 }
 

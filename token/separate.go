@@ -14,7 +14,8 @@ import (
 // Otherwise C_Decrypt would tell what C_WrapKey has hidden (Clulow, "On the Security of PKCS #11", 2003), and so would every other
 // use in which the raw cipher can be had: what CTR or GCM wrap, C_Encrypt opens. Attributes cannot say it, since templates that are
 // silent permit everything, and what is permitted one after the other is as bad (Delaune, Kremer, Steel, "Formal Analysis of
-// PKCS#11", 2008).
+// PKCS#11", 2008). And what it unwraps is sensitive, whether or not the token still has what was wrapped. Of a key pair that has
+// wrapped only this is true: certificates' keys sign and decrypt too.
 //
 // It is the value that has wrapped: it is remembered with the objects that have it, and in the process for all that come to
 // have it.
@@ -55,14 +56,28 @@ func (c *claimed) has(value uint64) bool {
 	return ok
 }
 
-// wraps reports whether a key has wrapped a sensitive key.
+// identity is what two keys have in common that unwrap the same: the value of a secret key, the public key of a pair.
+func (o *Object) identity() []byte {
+	switch o.class() {
+	case ck.CKO_SECRET_KEY:
+		return o.mech.Value
+	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY:
+		return o.bytes(ck.CKA_PUBLIC_KEY_INFO)
+	}
+	return nil
+}
+
+// wraps reports whether a key, or the other half of its pair, has wrapped a sensitive key.
 func (s *slot) wraps(o *Object) bool {
-	return o.class() == ck.CKO_SECRET_KEY && !o.flag(broughtIn) && (o.flag(wrapsSecrets) || s.claimed.n.Load() != 0 && s.claimed.has(s.objects.hash(o.mech.Value)))
+	if o.flag(broughtIn) {
+		return false
+	}
+	return o.flag(wrapsSecrets) || s.claimed.n.Load() != 0 && s.claimed.has(s.objects.hash(o.identity()))
 }
 
 // separate tells whether a key may be used as it is to be.
 func (s *slot) separate(o *Object, use ck.AttributeType) error {
-	if use == ck.CKA_WRAP || use == ck.CKA_UNWRAP || !s.core.strict || !s.wraps(o) {
+	if use == ck.CKA_WRAP || use == ck.CKA_UNWRAP || !s.core.strict || o.class() != ck.CKO_SECRET_KEY || !s.wraps(o) {
 		return nil
 	}
 	return errWraps
@@ -72,10 +87,14 @@ var errWraps = fmt.Errorf("%w: the key has wrapped a sensitive key", ck.CKR_KEY_
 
 // claim makes w, with the handle h, a key for wrapping, because it is about to wrap target.
 func (s *session) claim(h ck.ObjectHandle, w, target *Object) error {
-	if !s.slot.core.strict || w.class() != ck.CKO_SECRET_KEY || w.flag(broughtIn) || w.flag(wrapsSecrets) || !target.flag(ck.CKA_SENSITIVE) || target.flag(broughtIn) {
+	if !s.slot.core.strict || w.flag(broughtIn) || w.flag(wrapsSecrets) || !target.flag(ck.CKA_SENSITIVE) || target.flag(broughtIn) {
 		return nil
 	}
-	s.slot.claimed.add(s.slot.objects.hash(w.mech.Value))
+	id := w.identity()
+	if len(id) == 0 {
+		return nil
+	}
+	s.slot.claimed.add(s.slot.objects.hash(id))
 	user, keys := s.slot.login()
 	if user == nobody {
 		return nil // no token key can be used
@@ -83,22 +102,35 @@ func (s *session) claim(h ck.ObjectHandle, w, target *Object) error {
 	if err := s.slot.objects.remember(h, keys); err != nil {
 		return err
 	}
-	token, err := s.slot.store()
+	return s.slot.objects.rememberAll(keys, w.identityTerm(keys))
+}
+
+// identityTerm is the term by which the keys are found that have the identity of o.
+func (o *Object) identityTerm(keys *store.Keys) []byte {
+	if o.class() == ck.CKO_SECRET_KEY {
+		return o.fingerprint(keys)
+	}
+	return keyedTerm(keys, ck.CKA_PUBLIC_KEY_INFO, o.identity())
+}
+
+// rememberAll is remember for the token objects with a term.
+func (t *objectTable) rememberAll(keys *store.Keys, term []byte) error {
+	token, err := t.slot.store()
 	if err != nil {
 		return err
 	}
-	ids, err := token.Find(keys, secretTerm(keys, w.mech.Value))
+	ids, err := token.Find(keys, term)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		o, err := s.slot.objects.stored(token, keys, id)
+		o, err := t.stored(token, keys, id)
 		if err == nil {
 			var i *item
-			i, err = s.slot.objects.itemOf(o)
+			i, err = t.itemOf(o)
 			o.release()
 			if err == nil {
-				err = s.slot.objects.remember(i.handle, keys)
+				err = t.remember(i.handle, keys)
 			}
 		}
 		if err != nil && !errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {

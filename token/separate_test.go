@@ -146,9 +146,11 @@ func TestTwins(t *testing.T) {
 		}
 		must(t, m.DestroyObject(s, u))
 		must(t, m.DestroyObject(s, k))
-		u, err = m.UnwrapKey(s, kw, w, blob, bare) // nobody has it any more
-		must(t, err)
-		must(t, m.DestroyObject(s, u))
+		_, err = m.UnwrapKey(s, kw, w, blob, bare)
+		want(t, "that the token has no more", err, ck.CKR_TEMPLATE_INCONSISTENT)
+		other, os := started(t, conf)
+		_, err = other.UnwrapKey(os, kw, find(t, other, os, attr(ck.CKA_LABEL, "wrapping"))[0], blob, bare)
+		want(t, "that the token has no more, in another process", err, ck.CKR_TEMPLATE_INCONSISTENT)
 		must(t, m.DestroyObject(s, w))
 	}
 }
@@ -167,4 +169,28 @@ func TestUnwrapParts(t *testing.T) {
 	must(t, m.DestroyObject(s, k))
 	_, err = m.UnwrapKey(s, ecb, w, blob, generic)
 	want(t, "the first byte", err, ck.CKR_WRAPPED_KEY_LEN_RANGE)
+}
+
+// A pair that has wrapped a sensitive key unwraps sensitive keys, and goes on with everything else.
+func TestSeparatePair(t *testing.T) {
+	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
+	m, s := started(t, conf)
+	token := rows(ck.CKA_TOKEN, true, ck.CKA_LABEL, "pair")
+	pub, priv, err := m.GenerateKeyPair(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, with(token, ck.CKA_MODULUS_BITS, 1024), token)
+	must(t, err)
+	k := generate(t, m, s, ck.CKA_EXTRACTABLE, true)
+	blob := wrapped(t, m, s, ck.CKM_RSA_PKCS, pub, k)
+	must(t, m.DestroyObject(s, k))
+	bare := with(typed, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)
+	pkcs := &ck.Mechanism{Type: ck.CKM_RSA_PKCS}
+	_, err = m.UnwrapKey(s, pkcs, priv, blob, bare)
+	want(t, "open", err, ck.CKR_TEMPLATE_INCONSISTENT)
+	_, err = m.UnwrapKey(s, pkcs, priv, blob, typed)
+	must(t, err)
+	signWith(t, m, s, priv, ck.CKM_SHA256_RSA_PKCS, "data")
+	must(t, m.DecryptInit(s, pkcs, priv))
+	other, os := started(t, conf)
+	found := find(t, other, os, rows(ck.CKA_LABEL, "pair", ck.CKA_CLASS, ck.CKO_PRIVATE_KEY)...)
+	_, err = other.UnwrapKey(os, pkcs, found[0], blob, bare)
+	want(t, "open, in another process", err, ck.CKR_TEMPLATE_INCONSISTENT)
 }

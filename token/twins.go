@@ -45,16 +45,16 @@ func (o *Object) fingerprint(keys *store.Keys) []byte {
 	if mine {
 		defer clear(form)
 	}
-	return secretTerm(keys, form)
+	return keyedTerm(keys, ck.CKA_VALUE, form)
 }
 
-// secretTerm is the term of a secret, nil after a logout.
-func secretTerm(keys *store.Keys, form []byte) []byte {
-	print, err := keys.Fingerprint(form)
+// keyedTerm is the term of a value that only who is logged in finds, nil after a logout.
+func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
+	print, err := keys.Fingerprint(value)
 	if err != nil {
 		return nil
 	}
-	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(print)), uint32(ck.CKA_VALUE)), print...)
+	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(print)), uint32(t)), print...)
 }
 
 // twins returns the keys of the session's token that have the secret form. The caller releases them.
@@ -68,7 +68,7 @@ func (s *session) twins(form []byte) (list []*Object, err error) {
 	if err != nil {
 		return list, err
 	}
-	ids, err := token.Find(keys, secretTerm(keys, form))
+	ids, err := token.Find(keys, keyedTerm(keys, ck.CKA_VALUE, form))
 	if err != nil {
 		return list, err
 	}

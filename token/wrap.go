@@ -202,8 +202,7 @@ func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, 
 	if !strict {
 		return s.make(r)
 	}
-	if !row.Authentic && s.slot.wraps(r.base) {
-		// What was wrapped can have been changed: part of a sensitive key is as sensitive.
+	if s.slot.wraps(r.base) { // also where the token has the key no more, or what was wrapped has been changed
 		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
 	}
 	imposed, err := r.imposed()
