@@ -23,7 +23,7 @@ GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c include/so
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 
-.PHONY: build demo gen test check lint race pure conformance bench fuzz install clean setup setup-test
+.PHONY: build demo gen test check lint race pure conformance twoworlds bench fuzz install clean setup setup-test
 .NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
@@ -68,6 +68,10 @@ race:
 
 conformance: setup-test build
 	go test ./conformance/...
+
+# The programs of conformance/twoworlds under Wine and here, beside each other. Its packages are large: check does without.
+twoworlds: build
+	tools/twoworlds.sh
 
 bench: setup-test build
 	./bench/run.sh

@@ -165,14 +165,14 @@ func (r *replay) onWindows(want map[string]string) (changed bool) {
 	return changed
 }
 
-// salt makes a salt as long as Windows has it. Without one, the key is another, and so are the ciphertexts.
+// salt makes a salt as long as Windows has it, of what follows the key in the hash value, and zeros where that is too short.
+// Without one, the key is another, and so are the ciphertexts.
 func (r *replay) salt(want map[string]string, length any) {
 	n, _ := length.(float64)
-	salt := want["salt"]
-	for len(salt) < 2*int(n) {
-		salt += "00"
-	}
-	if want["salt"] = salt[:2*int(n)]; n == 0 {
+	digits := 2 * int(n)
+	key, _ := r.Result["key_hex"].(string)
+	salt := want["hash"][len(key):] + strings.Repeat("00", int(n))
+	if want["salt"] = salt[:digits]; digits == 0 {
 		for _, mode := range [...]string{"default", "ecb", "cbc", "cfb", "ofb"} {
 			delete(want, mode)
 		}

@@ -15,15 +15,8 @@ import (
 // freshVariable names the directory where make twoworlds puts what the programs print under Wine.
 const freshVariable = "TWOWORLDS"
 
-// cryptoAPI compiles a C program that includes wincrypt.h and nothing of ours beside, and links it with the library.
-func cryptoAPI(t *testing.T, source string) string {
-	t.Helper()
-	dir := filepath.Dir(module.path)
-	return program(t, source, "-Wall", "-Wextra", "-Werror", "-L"+dir, "-lsoftcsp", "-Wl,-rpath,"+dir)
-}
-
-// cryptoAPIPlace is the environment of a program that keeps containers in a token of its own.
-func cryptoAPIPlace(t *testing.T) []string {
+// worldPlace is the environment of a program that keeps containers in a token of its own.
+func worldPlace(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
 	env, err := module.place(dir)
@@ -55,7 +48,7 @@ func TestTwoWorlds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := mustRun(t, time.Minute, cryptoAPIPlace(t), cryptoAPI(t, "twoworlds/"+name+".c"))
+			got := mustRun(t, time.Minute, worldPlace(t), buildWincrypt(t, "twoworlds/"+name+".c"))
 			compareLines(t, differences, name, strings.Split(string(wine), "\n"), strings.Split(got, "\n"))
 		})
 	}
@@ -143,8 +136,8 @@ func TestReplay(t *testing.T) {
 	if err := os.WriteFile(in, []byte(requests.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	prog := cryptoAPI(t, "twoworlds/replay.c")
-	lines := answers(t, records, mustRun(t, 2*time.Minute, cryptoAPIPlace(t), "/bin/sh", "-c", `"$0" < "$1"`, prog, in))
+	prog := buildWincrypt(t, "twoworlds/replay.c")
+	lines := answers(t, records, mustRun(t, 2*time.Minute, worldPlace(t), "/bin/sh", "-c", `"$0" < "$1"`, prog, in))
 	equal, otherwise := 0, 0
 	for i := range records {
 		want, explained := records[i].answer()

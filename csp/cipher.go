@@ -118,7 +118,7 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 	if need > len(buf) {
 		return need, ERROR_MORE_DATA
 	}
-	if _, ok := blockMechanisms[k.alg.Type][k.mode]; !ok && k.block() != 0 {
+	if !k.ciphers() {
 		return n, NTE_BAD_ALGID
 	}
 	if h != nil {
@@ -131,6 +131,12 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 	}
 	k.notify("encrypt")
 	return k.settle(need, final, k.crypt(false, buf[:need]))
+}
+
+// ciphers reports whether the key's mode is one that data can be encrypted in: KP_MODE takes OFB too. The key is locked.
+func (k *Key) ciphers() bool {
+	_, ok := blockMechanisms[k.alg.Type][k.mode]
+	return ok || k.block() == 0
 }
 
 // settle ends a call: with final the key is as it was at first.
@@ -160,6 +166,8 @@ func (k *Key) Decrypt(h *Hash, final bool, flags uint32, data []byte) (int, erro
 	switch {
 	case k.noCipher:
 		return n, NTE_BAD_KEY
+	case !k.ciphers():
+		return n, NTE_BAD_ALGID
 	case b != 0 && (n%b != 0 || final && n == 0):
 		return n, NTE_BAD_DATA
 	}

@@ -123,9 +123,6 @@ func (h *Hash) HashData(data []byte, flags uint32) error {
 	if flags&^CRYPT_USERDATA != 0 {
 		return NTE_BAD_FLAGS
 	}
-	if h.algid == CALG_SSL3_SHAMD5 {
-		return NTE_BAD_ALGID // its value is set: HP_HASHVAL
-	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.write(data)
@@ -134,6 +131,8 @@ func (h *Hash) HashData(data []byte, flags uint32) error {
 // write adds data. The hash is locked.
 func (h *Hash) write(data []byte) error {
 	switch {
+	case h.algid == CALG_SSL3_SHAMD5:
+		return NTE_BAD_ALGID // its value is set: HP_HASHVAL
 	case h.finished:
 		return NTE_BAD_HASH_STATE
 	case h.mac != nil:
@@ -176,8 +175,8 @@ func (h *Hash) HashSessionKey(key *Key, flags uint32) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.finished {
-		return NTE_BAD_HASH_STATE
+	if err := h.write(nil); err != nil {
+		return err
 	}
 	return key.use(func(value []byte) error {
 		v := append([]byte(nil), value...)

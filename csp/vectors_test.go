@@ -260,7 +260,7 @@ func (r *wineRun) after(v *vectors.Wine, prov, hash Handle) bool {
 	good := true
 	want := []Error{NTE_BAD_HASH_STATE, NTE_BAD_HASH_STATE}
 	if uint32(v.Request.Hash) == CALG_SSL3_SHAMD5 {
-		want[0] = NTE_BAD_ALGID
+		want = []Error{NTE_BAD_ALGID, NTE_BAD_ALGID}
 	}
 	for i, err := range []error{h.HashData([]byte("more"), 0), h.HashSessionKey(k, 0)} {
 		if Code(err) != want[i] {

@@ -158,9 +158,9 @@ var (
 		{ALGID: CALG_RC5, Name: "RC5", Type: ck.CKK_RC5, Min: 8, Default: 128, Max: 2040, BlockBits: 64, Mode: CRYPT_MODE_CBC},
 	}
 	allAES = []Algorithm{
-		{ALGID: CALG_AES_128, Name: "AES 128", Type: ck.CKK_AES, Min: 128, Default: 128, Max: 128, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
-		{ALGID: CALG_AES_192, Name: "AES 192", Type: ck.CKK_AES, Min: 192, Default: 192, Max: 192, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
-		{ALGID: CALG_AES_256, Name: "AES 256", Type: ck.CKK_AES, Min: 256, Default: 256, Max: 256, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
+		{ALGID: CALG_AES_128, Name: "AES-128", Type: ck.CKK_AES, Min: 128, Default: 128, Max: 128, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
+		{ALGID: CALG_AES_192, Name: "AES-192", Type: ck.CKK_AES, Min: 192, Default: 192, Max: 192, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
+		{ALGID: CALG_AES_256, Name: "AES-256", Type: ck.CKK_AES, Min: 256, Default: 256, Max: 256, BlockBits: 128, Mode: CRYPT_MODE_CBC, double: true},
 	}
 )
 

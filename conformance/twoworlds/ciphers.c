@@ -37,17 +37,18 @@ static void parts(HCRYPTPROV prov, HCRYPTKEY k)
 {
 	HCRYPTHASH h = hash_of(prov, CALG_MD5, "");
 	BYTE b[64], value[16];
-	DWORD n, at = 0, v = sizeof value;
+	DWORD n = 0, at = 0, v = sizeof value;
+	BOOL ok = TRUE;
 	fill(b, sizeof b);
-	for (; at < 48; at += n) {
+	for (; ok && at < 48; at += n) {
 		n = 16;
-		printf("  part %s ", said(CryptEncrypt(k, h, at == 32, 0, b + at, &n, 32)));
-		print_hex(b + at, n);
+		ok = CryptEncrypt(k, h, at == 32, 0, b + at, &n, 32);
+		printf("  part %s ", said(ok));
+		if (ok)
+			print_hex(b + at, n);
 		printf("\n");
-		if (n == 0)
-			break;
 	}
-	if (CryptGetHashParam(h, HP_HASHVAL, value, &v, 0)) {
+	if (ok && CryptGetHashParam(h, HP_HASHVAL, value, &v, 0)) {
 		printf("  hash ");
 		print_hex(value, v);
 		printf("\n");

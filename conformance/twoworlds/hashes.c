@@ -2,7 +2,7 @@
 #include "world.h"
 
 static const ALG_ID algorithms[] = {CALG_MD2, CALG_MD4, CALG_MD5, CALG_SHA1, CALG_SHA_256, CALG_SHA_384, CALG_SHA_512, CALG_SSL3_SHAMD5,
-				    CALG_MAC, CALG_HMAC, CALG_RC2, 0, 0x80ff};
+				    CALG_MAC, CALG_HMAC, 0, 0x80ff};
 
 static void value(HCRYPTHASH h, const char *name)
 {
@@ -47,6 +47,8 @@ static void one(HCRYPTPROV prov, ALG_ID alg)
 	printf(", nothing %s", said(CryptHashData(h, NULL, 0, 0)));
 	printf(", flags %s", said(CryptHashData(h, (const BYTE *)"abc", 3, 2)));
 	printf(", copy %s\n", said(CryptDuplicateHash(h, NULL, 0, &copy)));
+	if (alg == CALG_SSL3_SHAMD5) /* takes no data; a value that was not set is nothing */
+		CryptSetHashParam(h, HP_HASHVAL, set, 0), CryptSetHashParam(copy, HP_HASHVAL, set, 0);
 	value(h, "value");
 	printf("  feed after value %s", said(CryptHashData(h, (const BYTE *)"d", 1, 0)));
 	printf(", feed the copy %s\n", said(CryptHashData(copy, (const BYTE *)"d", 1, 0)));

@@ -82,7 +82,7 @@ static void errors(HCRYPTPROV prov)
 
 int main(void)
 {
-	static const ALG_ID hashes[] = {CALG_MD2, CALG_MD4, CALG_MD5, CALG_SHA1, CALG_SHA_256, CALG_SHA_512, CALG_SSL3_SHAMD5};
+	static const ALG_ID hashes[] = {CALG_MD2, CALG_MD4, CALG_MD5, CALG_SHA1, CALG_SHA_256, CALG_SHA_512};
 	size_t i, j;
 	for (i = 0; i < PROVIDERS; i++) {
 		HCRYPTPROV prov = context(&providers[i]);

@@ -11,6 +11,14 @@ static void number(HCRYPTPROV prov, const char *name, DWORD param)
 	printf("\n");
 }
 
+/* Whether the provider says of what type it is. */
+static void type(HCRYPTPROV prov, DWORD want)
+{
+	DWORD v = 0, n = sizeof v;
+	printf("  PP_PROVTYPE: %s", said(CryptGetProvParam(prov, PP_PROVTYPE, (BYTE *)&v, &n, 0)));
+	printf(" %s\n", v == want ? "as acquired" : "another");
+}
+
 static void text(HCRYPTPROV prov, const char *name, DWORD param)
 {
 	char b[256];
@@ -27,24 +35,36 @@ static void text(HCRYPTPROV prov, const char *name, DWORD param)
 		printf(" %s\n", said(FALSE));
 }
 
+static int by_id(const void *a, const void *b)
+{
+	return (int)((const PROV_ENUMALGS *)a)->aiAlgid - (int)((const PROV_ENUMALGS *)b)->aiAlgid;
+}
+
+static int by_id_ex(const void *a, const void *b)
+{
+	return (int)((const PROV_ENUMALGS_EX *)a)->aiAlgid - (int)((const PROV_ENUMALGS_EX *)b)->aiAlgid;
+}
+
+/* The algorithms, in an order of our own. */
 static void algorithms(HCRYPTPROV prov)
 {
-	PROV_ENUMALGS a;
-	PROV_ENUMALGS_EX e;
-	DWORD n = sizeof a, first = CRYPT_FIRST;
-	while (CryptGetProvParam(prov, PP_ENUMALGS, (BYTE *)&a, &n, first)) {
-		printf("  %04x %lu bits %.*s\n", a.aiAlgid, (unsigned long)a.dwBitLen, (int)a.dwNameLen, a.szName);
-		n = sizeof a, first = 0;
-	}
-	printf("  end: %s\n", said(FALSE));
-	n = sizeof e, first = CRYPT_FIRST;
-	while (CryptGetProvParam(prov, PP_ENUMALGS_EX, (BYTE *)&e, &n, first)) {
-		printf("  %04x %lu %lu %lu protocols %lx %lu:%s %lu:%s\n", e.aiAlgid, (unsigned long)e.dwDefaultLen, (unsigned long)e.dwMinLen,
-		       (unsigned long)e.dwMaxLen, (unsigned long)e.dwProtocols, (unsigned long)e.dwNameLen, e.szName,
-		       (unsigned long)e.dwLongNameLen, e.szLongName);
-		n = sizeof e, first = 0;
-	}
-	printf("  end: %s\n", said(FALSE));
+	static PROV_ENUMALGS a[64];
+	static PROV_ENUMALGS_EX e[64];
+	DWORD n, i, all;
+	for (all = 0; n = sizeof a[0], CryptGetProvParam(prov, PP_ENUMALGS, (BYTE *)&a[all], &n, all ? 0 : CRYPT_FIRST); all++)
+		;
+	printf("  %lu algorithms, then %s\n", (unsigned long)all, said(FALSE));
+	qsort(a, all, sizeof a[0], by_id);
+	for (i = 0; i < all; i++)
+		printf("  %04x %lu bits %.*s\n", a[i].aiAlgid, (unsigned long)a[i].dwBitLen, (int)a[i].dwNameLen, a[i].szName);
+	for (all = 0; n = sizeof e[0], CryptGetProvParam(prov, PP_ENUMALGS_EX, (BYTE *)&e[all], &n, all ? 0 : CRYPT_FIRST); all++)
+		;
+	printf("  %lu algorithms, then %s\n", (unsigned long)all, said(FALSE));
+	qsort(e, all, sizeof e[0], by_id_ex);
+	for (i = 0; i < all; i++)
+		printf("  %04x %lu %lu %lu protocols %lx %lu:%s %lu:%s\n", e[i].aiAlgid, (unsigned long)e[i].dwDefaultLen,
+		       (unsigned long)e[i].dwMinLen, (unsigned long)e[i].dwMaxLen, (unsigned long)e[i].dwProtocols,
+		       (unsigned long)e[i].dwNameLen, e[i].szName, (unsigned long)e[i].dwLongNameLen, e[i].szLongName);
 }
 
 int main(void)
@@ -55,7 +75,7 @@ int main(void)
 		printf("%s\n", providers[i].name);
 		text(prov, "PP_NAME", PP_NAME);
 		text(prov, "PP_CONTAINER", PP_CONTAINER);
-		number(prov, "PP_PROVTYPE", PP_PROVTYPE);
+		type(prov, providers[i].type);
 		number(prov, "PP_VERSION", PP_VERSION);
 		number(prov, "PP_IMPTYPE", PP_IMPTYPE);
 		number(prov, "PP_KEYSPEC", PP_KEYSPEC);
