@@ -64,7 +64,7 @@ func ecb(open opener) pair {
 			if err := p.Done(); err != nil {
 				return nil, err
 			}
-			return &blockCipher{mode: ecbMode{b, decrypt}, size: b.BlockSize(), decrypt: decrypt}, nil
+			return &blockCipher{block: b, mode: ecbMode{b, decrypt}, size: b.BlockSize(), decrypt: decrypt}, nil
 		}
 	}
 }
@@ -77,7 +77,7 @@ func cbc(open opener, readIV ivReader, pad bool) pair {
 			if err != nil {
 				return nil, err
 			}
-			c := &blockCipher{size: b.BlockSize(), pad: pad, decrypt: decrypt}
+			c := &blockCipher{block: b, size: b.BlockSize(), pad: pad, decrypt: decrypt}
 			copy(c.iv[:], iv)
 			c.mode = newCBC(b, c.iv[:c.size], decrypt)
 			return c, nil
@@ -129,6 +129,7 @@ func (m ecbMode) CryptBlocks(dst, src []byte) {
 
 // A blockCipher is a Cipher that works in whole blocks: ECB, and CBC with padding or without.
 type blockCipher struct {
+	block        cipher.Block
 	mode         cipher.BlockMode
 	size         int
 	pad, decrypt bool

@@ -55,6 +55,7 @@ type operation struct {
 	// signature is what C_VerifySignatureInit was told.
 	signature []byte
 	process   *process // of messages, nil otherwise
+	origin    origination
 }
 
 // end ends an operation.
@@ -132,6 +133,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	if o.class() == ck.CKO_SECRET_KEY {
 		op.secret, op.claimed = s.slot.objects.hash(o.mech.Value), claimed
 	}
+	op.origin = origination{row.Type, mech.Param.Len(), o.id, o.serial}
 	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
 }

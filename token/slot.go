@@ -232,7 +232,7 @@ func (s *slot) info() (ck.TokenInfo, error) {
 	info := ck.TokenInfo{
 		ManufacturerID: manufacturer, Model: "softcsp", SerialNumber: s.serial,
 		Flags: ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_DUAL_CRYPTO_OPERATIONS |
-			ck.CKF_RESTORE_KEY_NOT_NEEDED | ck.CKF_ASYNC_SESSION_SUPPORTED,
+			ck.CKF_ASYNC_SESSION_SUPPORTED,
 		MaxSessionCount: limit, MaxRwSessionCount: limit, // 0 is CK_EFFECTIVELY_INFINITE
 		SessionCount: uint(sessions), RwSessionCount: uint(writable),
 		MinPinLen: minPIN, MaxPinLen: maxPIN,

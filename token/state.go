@@ -8,49 +8,92 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/store"
 )
 
-// A saved state is that of a digest: its mechanism, 8 bytes in big-endian order, whether it has been fed in parts, one
-// byte, and the state of the hash. It is sealed under a key of the session's token, so that it means nothing elsewhere, and
-// needs a login.
-const stateHead = 8 + 1
+// A saved state is the operations of a session, one after the other, sealed under a key of its token, so that it means nothing
+// elsewhere, and needs a login. The keys of operations are not in it: it names them by CKA_UNIQUE_ID. An operation is its kind and
+// whether it has been fed in parts, a byte each; its mechanism, 8 bytes; and each with its length of 4 bytes the name of the key, the
+// parameter to begin it with, and its own state. Numbers are big-endian.
 
-// GetOperationState implements C_GetOperationState, section 5.6.6. The state of a digest can be saved; that of an operation
-// with a key cannot.
+// An origination is what an operation began with, as far as saving it needs that.
+type origination struct {
+	mechanism ck.MechanismType
+	param     int // the length of the parameter
+	id        store.ID
+	serial    uint64
+}
+
+// digesting is the kind of a digest in a saved state.
+const digesting = 0xff
+
+// savable are the kinds of operations with keys that may be in a saved state.
+var savable = [...]int{encrypting, decrypting, signing, verifying}
+
+// A savedOperation is an operation of a saved state.
+type savedOperation struct {
+	kind              int
+	parts             bool
+	mechanism         ck.MechanismType
+	key, param, state []byte
+}
+
+func (x *savedOperation) append(b []byte) []byte {
+	b = append(append(b, byte(x.kind)), ck.BoolValue(x.parts)...)
+	b = binary.BigEndian.AppendUint64(b, uint64(x.mechanism))
+	for _, field := range [...][]byte{x.key, x.param, x.state} {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(field))), field...)
+	}
+	return b
+}
+
+// readSaved reads the operations of a saved state.
+func readSaved(b []byte) (all []savedOperation, err error) {
+	const head, length = 1 + 1 + 8, 4
+	for len(b) >= head {
+		x := savedOperation{kind: int(b[0]), parts: b[1] == 1, mechanism: ck.MechanismType(binary.BigEndian.Uint64(b[2:]))}
+		b = b[head:]
+		for _, field := range [...]*[]byte{&x.key, &x.param, &x.state} {
+			if len(b) < length || uint32(len(b)-length) < binary.BigEndian.Uint32(b) {
+				return nil, ck.CKR_SAVED_STATE_INVALID
+			}
+			n := length + int(binary.BigEndian.Uint32(b))
+			*field, b = b[length:n], b[n:]
+		}
+		all = append(all, x)
+	}
+	if len(b) > 0 || len(all) == 0 {
+		return nil, ck.CKR_SAVED_STATE_INVALID
+	}
+	return all, nil
+}
+
+// GetOperationState implements C_GetOperationState, section 5.6.6. All operations of the session are saved, or none.
 func (m *Module) GetOperationState(h ck.SessionHandle, out *ck.Buffer) error {
 	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
 	defer s.unlock()
-	busy := s.find.active
-	for kind := range s.ops {
-		busy = busy || s.ops[kind].active
-	}
-	d := &s.digest
 	_, keys := s.slot.login()
-	switch {
-	case busy:
-		return ck.CKR_STATE_UNSAVEABLE
-	case !d.active:
-		return ck.CKR_OPERATION_NOT_INITIALIZED
-	case d.finished || keys == nil:
-		return ck.CKR_STATE_UNSAVEABLE
+	active := s.digest.active
+	for kind := range s.ops {
+		active = active || s.ops[kind].active
 	}
-	hash, ok := d.hash.(encoding.BinaryMarshaler)
-	if !ok {
+	switch {
+	case s.find.active:
+		return ck.CKR_STATE_UNSAVEABLE
+	case !active:
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	case keys == nil:
 		return ck.CKR_STATE_UNSAVEABLE
 	}
 	var sealed []byte
 	erasing.Do(func() {
-		var state []byte
-		if state, err = hash.MarshalBinary(); err != nil {
-			return
+		var plain []byte
+		if plain, err = s.saved(); err == nil {
+			sealed, err = keys.Save(plain)
 		}
-		plain := binary.BigEndian.AppendUint64(make([]byte, 0, stateHead+len(state)), uint64(d.row.Digest))
-		plain = append(append(plain, ck.BoolValue(d.parts)...), state...)
-		clear(state)
-		sealed, err = keys.Save(plain)
 		clear(plain)
 	})
 	if err != nil {
@@ -59,7 +102,79 @@ func (m *Module) GetOperationState(h ck.SessionHandle, out *ck.Buffer) error {
 	return out.Copy(sealed)
 }
 
-// SetOperationState implements C_SetOperationState, section 5.6.7. It ends the digest that the session has.
+// saved returns the operations of the session.
+func (s *session) saved() (plain []byte, err error) {
+	if s.digest.active {
+		x, ok := s.digest.save()
+		if !ok {
+			return nil, ck.CKR_STATE_UNSAVEABLE
+		}
+		plain = x.append(plain)
+		clear(x.state)
+	}
+	left := 0
+	for kind := range s.ops {
+		if s.ops[kind].active {
+			left++
+		}
+	}
+	for _, kind := range savable {
+		op := &s.ops[kind]
+		if !op.active {
+			continue
+		}
+		x, ok := op.save(kind)
+		if !ok {
+			break
+		}
+		old := plain
+		plain = x.append(append([]byte(nil), old...))
+		clear(old)
+		clear(x.state)
+		left--
+	}
+	if left > 0 {
+		clear(plain)
+		return nil, ck.CKR_STATE_UNSAVEABLE
+	}
+	return plain, nil
+}
+
+func (d *digestOperation) save() (x savedOperation, ok bool) {
+	hash, ok := d.hash.(encoding.BinaryMarshaler)
+	if !ok || d.finished || d.row == nil {
+		return x, false
+	}
+	state, err := hash.MarshalBinary()
+	return savedOperation{kind: digesting, parts: d.parts, mechanism: d.row.Digest, state: state}, err == nil
+}
+
+// saver returns what can save the state of an operation, nil where nothing can.
+func (op *operation) saver() mechanisms.Saver {
+	for _, x := range [...]any{op.cipher, op.signer, op.checker} {
+		if saver, ok := x.(mechanisms.Saver); ok {
+			return saver
+		}
+	}
+	return nil
+}
+
+func (op *operation) save(kind int) (x savedOperation, ok bool) {
+	saver := op.saver()
+	if saver == nil || op.confirm {
+		return x, false
+	}
+	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.origin.mechanism, key: []byte((&Object{id: op.origin.id, serial: op.origin.serial}).unique())}
+	x.param, x.state, ok = saver.Save()
+	if ok && len(x.param) != op.origin.param { // what the mechanism was told cannot be told again
+		clear(x.state)
+		return x, false
+	}
+	return x, ok
+}
+
+// SetOperationState implements C_SetOperationState, section 5.6.7. It ends the operations that the session has. Keys are needed for
+// operations that have some, and are begun with anew: what a key does not permit any more does not go on.
 func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption, authentication ck.ObjectHandle) error {
 	s, err := m.lock(h)
 	if err != nil {
@@ -75,26 +190,99 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 		return err
 	}
 	defer locked.Free(plain)
-	if encryption != ck.InvalidHandle || authentication != ck.InvalidHandle {
-		return ck.CKR_KEY_NOT_NEEDED
-	}
-	var d digestOperation
-	erasing.Do(func() { d, err = restoredDigest(plain) })
+	all, err := readSaved(plain)
 	if err != nil {
 		return err
 	}
-	s.cancel(allOperations &^ ck.CKF_FIND_OBJECTS) // what is restored is the whole state
-	s.digest = d
+	if err := s.keysFor(all, encryption, authentication); err != nil {
+		return err
+	}
+	old, digest := s.ops, s.digest
+	s.ops, s.digest = [operations]operation{}, digestOperation{}
+	erasing.Do(func() { err = s.restore(all, encryption, authentication) })
+	if err != nil {
+		s.cancel(allOperations &^ ck.CKF_FIND_OBJECTS)
+		s.ops, s.digest = old, digest
+		return err
+	}
+	for kind := range old {
+		old[kind].end()
+	}
+	digest.end()
+	return nil
+}
+
+// keysFor tells whether the keys that were given are those that the operations had.
+func (s *session) keysFor(all []savedOperation, encryption, authentication ck.ObjectHandle) error {
+	var encrypts, authenticates bool
+	for i := range all {
+		switch all[i].kind {
+		case digesting:
+			continue
+		case encrypting, decrypting:
+			encrypts = true
+		case signing, verifying:
+			authenticates = true
+		default:
+			return ck.CKR_SAVED_STATE_INVALID
+		}
+		h := keyOf(all[i].kind, encryption, authentication)
+		if h == ck.InvalidHandle {
+			return ck.CKR_KEY_NEEDED
+		}
+		_, o, err := s.object(h)
+		if err != nil {
+			return keyHandle(err)
+		}
+		same := o.unique() == string(all[i].key)
+		o.release()
+		if !same {
+			return ck.CKR_KEY_CHANGED
+		}
+	}
+	if encryption != ck.InvalidHandle && !encrypts || authentication != ck.InvalidHandle && !authenticates {
+		return ck.CKR_KEY_NOT_NEEDED
+	}
+	return nil
+}
+
+// keyOf is the handle that is for an operation of a kind.
+func keyOf(kind int, encryption, authentication ck.ObjectHandle) ck.ObjectHandle {
+	if kind == encrypting || kind == decrypting {
+		return encryption
+	}
+	return authentication
+}
+
+// restore begins the operations of a saved state.
+func (s *session) restore(all []savedOperation, encryption, authentication ck.ObjectHandle) error {
+	for i := range all {
+		x := &all[i]
+		if x.kind == digesting {
+			d, err := s.restoredDigest(x)
+			if err != nil {
+				return err
+			}
+			s.digest = d
+			continue
+		}
+		mech := &ck.Mechanism{Type: x.mechanism, Param: ck.NewParam(x.param, nil)}
+		if err := s.begin(x.kind, mech, keyOf(x.kind, encryption, authentication), starters[x.kind]); err != nil {
+			return err
+		}
+		op := &s.ops[x.kind]
+		if saver := op.saver(); saver == nil || !saver.Restore(x.state) {
+			return ck.CKR_SAVED_STATE_INVALID
+		}
+		op.parts = x.parts
+	}
 	return nil
 }
 
 // restoredDigest makes a digest of its saved state.
-func restoredDigest(plain []byte) (d digestOperation, err error) {
-	if len(plain) < stateHead {
-		return d, ck.CKR_SAVED_STATE_INVALID
-	}
-	row := mechanisms.Lookup(ck.MechanismType(binary.BigEndian.Uint64(plain)))
-	if row == nil || row.Digest == nil || row.Hash == nil {
+func (s *session) restoredDigest(x *savedOperation) (d digestOperation, err error) {
+	row := mechanisms.Lookup(x.mechanism)
+	if row == nil || row.Digest == nil || row.Hash == nil || !s.restriction.permits(x.mechanism, ck.CKF_DIGEST) {
 		return d, ck.CKR_SAVED_STATE_INVALID
 	}
 	hash, err := row.Digest(&ck.Param{})
@@ -102,8 +290,8 @@ func restoredDigest(plain []byte) (d digestOperation, err error) {
 		return d, ck.CKR_SAVED_STATE_INVALID
 	}
 	state, ok := hash.(encoding.BinaryUnmarshaler)
-	if !ok || state.UnmarshalBinary(plain[stateHead:]) != nil {
+	if !ok || state.UnmarshalBinary(x.state) != nil {
 		return d, ck.CKR_SAVED_STATE_INVALID
 	}
-	return digestOperation{active: true, parts: plain[8] == 1, row: row.Hash, hash: hash}, nil
+	return digestOperation{active: true, parts: x.parts, row: row.Hash, hash: hash}, nil
 }
