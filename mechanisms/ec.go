@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"slices"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"golang.org/x/crypto/cryptobyte"
@@ -198,7 +199,17 @@ func (c *curve) readPoint(b []byte) ([]byte, error) {
 	if in.ReadASN1(&inside, der.OCTET_STRING) && in.Empty() && len(b) != c.Point {
 		b = inside
 	}
-	return c.Check(b)
+	return c.Check(c.plain(b))
+}
+
+// plain returns a point in the hybrid form of SEC 1, section 2.3.3 (which says of y what it has too), in the uncompressed one.
+func (c *curve) plain(b []byte) []byte {
+	if c.Type != ck.CKK_EC || len(b) != c.Point || b[0] != 6|b[len(b)-1]&1 {
+		return b
+	}
+	b = slices.Clone(b)
+	b[0] = 4
+	return b
 }
 
 // writePoint makes the CKA_EC_POINT of a point.

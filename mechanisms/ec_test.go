@@ -273,6 +273,10 @@ func TestCurvePoints(t *testing.T) {
 			off[len(off)-1] ^= 1
 			hybrid := bytes.Clone(point)
 			hybrid[0] = 6 + point[len(point)-1]&1
+			if got, err := c.readPoint(writePoint(hybrid)); err != nil || !bytes.Equal(got, point) {
+				t.Errorf("%s: the hybrid point: %x, %v", c.Name, got, err)
+			}
+			hybrid[0] ^= 1
 			bad = append(bad, off, hybrid, writePoint(off), append([]byte{4}, make([]byte, c.Point-1)...))
 			compressed := append([]byte{2 + point[len(point)-1]&1}, point[1:1+c.Size]...)
 			if got, err := c.readPoint(compressed); err != nil || !bytes.Equal(got, point) {
