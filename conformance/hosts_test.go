@@ -118,7 +118,9 @@ func TestPKCS11Tool(t *testing.T) {
 	if out := b.run(pinArgs + "-O"); strings.Contains(out, "note") {
 		t.Errorf("a deleted object:\n%s", out)
 	}
-	b.run(pinArgs+"--test", "No errors")
+	b.run(pinArgs+"--keypairgen --key-type rsa:2048 --label r --id 04", "RSA 2048 bits")
+	b.run(pinArgs+"--test", "RSA-PKCS: OK", "No errors")
+	b.run(pinArgs+"--session-rw --test-ec --id 05 --key-type EC:prime256v1", "==> OK")
 
 	b.fails("--token-label here --login --pin wrong-pin -O", "CKR_PIN_INCORRECT")
 	b.run("--token-label here --login --pin user-1234 --change-pin --new-pin user-5678", "PIN successfully changed")
