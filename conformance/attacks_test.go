@@ -13,6 +13,8 @@ type attack struct {
 	lines        []string
 	// stopped is how softcsp answers, in the line that is marked with "!". Nothing after it is tried.
 	stopped string
+	// separation says that it is key_separation that stops it.
+	separation bool
 	// immune says why SoftHSM2 2.6.1 is not open to it; "" where it is.
 	immune string
 }
@@ -51,47 +53,59 @@ var attacks = []attack{
 		lines: []string{aesWrapper, "! C_SetAttributeValue s w {CKA_TRUSTED=true}"}},
 	{name: "trust oneself from the beginning", source: tookan, stopped: "CKR_ATTRIBUTE_READ_ONLY", immune: "it leaves CKA_TRUSTED to the SO",
 		lines: []string{"! C_GenerateKey s CKM_AES_KEY_GEN {CKA_VALUE_LEN=16,CKA_WRAP=true,CKA_TRUSTED=true} &w"}},
-	{name: "wrap and decrypt", source: clulow, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+	{name: "wrap and decrypt", separation: true, source: clulow, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
 		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
 			// The token unwraps with ECB what it does not decrypt: RFC 3394 run backwards over C_Decrypt is the same.
 			"! C_DecryptInit s CKM_AES_ECB w", "C_Decrypt s wrapped[8:24] out:16"}},
-	{name: "wrap and decrypt with a copy", source: tookan, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+	{name: "wrap and decrypt with a copy", separation: true, source: tookan, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
 		lines: []string{aesVictim, aesWrapper, "C_CopyObject s w {CKA_LABEL=str:copy} &copy", "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
 			"! C_DecryptInit s CKM_AES_ECB copy", "C_Decrypt s wrapped[8:24] out:16"}},
-	{name: "begin to decrypt, and wrap", source: delaune, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+	{name: "begin to decrypt, and wrap", separation: true, source: delaune, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
 		lines: []string{aesVictim, aesWrapper, "C_DecryptInit s CKM_AES_ECB w", "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
 			"! C_Decrypt s wrapped[8:24] out:16"}},
-	{name: "wrap, and decrypt when the role is given back", source: tookan, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
+	{name: "wrap, and decrypt when the role is given back", separation: true, source: tookan, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED",
 		lines: []string{aesVictim, aesWrapper, "C_SetAttributeValue s w {CKA_DECRYPT=false}", "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
 			"C_SetAttributeValue s w {CKA_WRAP=false,CKA_DECRYPT=true}", "! C_DecryptInit s CKM_AES_ECB w", "C_Decrypt s wrapped[8:24] out:16"}},
-	{name: "unwrap as not sensitive", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "begin to decrypt messages, and wrap", separation: true, source: delaune, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED", immune: "it has no messages",
+		lines: []string{aesVictim, aesWrapper, "C_MessageDecryptInit s CKM_AES_GCM w",
+			"C_WrapKeyAuthenticated s CKM_AES_GCM:CK_GCM_MESSAGE_PARAMS{pIv=rep:12:00,ulIvLen=12,pTag=tag=rep:16:00,ulTagBits=128} w victim NULL 0 wrapped=out:16",
+			"! C_DecryptMessage s CK_GCM_MESSAGE_PARAMS{pIv=rep:12:00,ulIvLen=12,pTag=tag,ulTagBits=128} NULL 0 wrapped out:16"}},
+	{name: "wrap with a counter, and encrypt", separation: true, source: clulow, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED", immune: "it does not wrap with GCM",
+		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_GCM:CK_GCM_WRAP_PARAMS{pIv=rep:12:00,ulIvLen=12,ulTagBits=128} w victim wrapped=out:32",
+			"! C_EncryptInit s CKM_AES_CTR:CK_AES_CTR_PARAMS{ulCounterBits=32,cb=hex:00000000000000000000000000000002} w", "C_Encrypt s wrapped[0:16] out:16"}},
+	{name: "wrap, and derive what the cipher does", separation: true, source: delaune, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED", immune: "it does not wrap with GCM",
+		lines: []string{aesVictim, strings.Replace(aesWrapper, "{", "{CKA_DERIVE=true,", 1),
+			"C_WrapKey s CKM_AES_GCM:CK_GCM_WRAP_PARAMS{pIv=rep:12:00,ulIvLen=12,ulTagBits=128} w victim wrapped=out:32",
+			"! C_DeriveKey s CKM_AES_ECB_ENCRYPT_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=hex:00000000000000000000000000000002,ulLen=16} w " +
+				"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &stream", "get s stream CKA_VALUE"}},
+	{name: "unwrap as not sensitive", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped " + aesOpen + " &copy", "get s copy CKA_VALUE"}},
-	{name: "unwrap a token key as not sensitive", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap a token key as not sensitive", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{strings.Replace(aesVictim, "{", "{CKA_TOKEN=true,", 1), aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped " + aesOpen + " &copy", "get s copy CKA_VALUE"}},
-	{name: "unwrap as not sensitive what is there no more", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap as not sensitive what is there no more", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24", "C_DestroyObject s victim",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped " + aesOpen + " &copy", "get s copy CKA_VALUE"}},
-	{name: "unwrap with the other half of a pair", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap with the other half of a pair", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{aesVictim, "C_GenerateKeyPair s CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=1024,CKA_WRAP=true} {CKA_UNWRAP=true} &pub &priv",
 			"C_WrapKey s CKM_RSA_PKCS pub victim wrapped=out:128", "C_DestroyObject s victim",
 			"! C_UnwrapKey s CKM_RSA_PKCS priv wrapped " + aesOpen + " &copy", "get s copy CKA_VALUE"}},
-	{name: "unwrap a private key as not sensitive", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap a private key as not sensitive", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{"C_GenerateKeyPair s CKM_EC_KEY_PAIR_GEN {CKA_EC_PARAMS=hex:06082a8648ce3d030107} {CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &pub &victim", aesWrapper,
 			"C_WrapKey s CKM_AES_KEY_WRAP_PAD w victim wrapped=out:256", "let short wrapped",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP_PAD w short {CKA_CLASS=CKO_PRIVATE_KEY,CKA_KEY_TYPE=CKK_EC,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy", "get s copy CKA_VALUE"}},
-	{name: "unwrap a private key as a secret", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap a private key as a secret", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{"C_GenerateKeyPair s CKM_EC_KEY_PAIR_GEN {CKA_EC_PARAMS=hex:06082a8648ce3d030107} {CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &pub &victim", aesWrapper,
 			"C_WrapKey s CKM_AES_KEY_WRAP_PAD w victim wrapped=out:256",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP_PAD w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy", "get s copy CKA_VALUE"}},
-	{name: "unwrap as another type", source: bond, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap as another type", separation: true, source: bond, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{strings.Replace(aesVictim, "CKA_VALUE_LEN=16", "CKA_VALUE_LEN=24", 1), aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:32",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_DES3,CKA_SENSITIVE=true,CKA_ENCRYPT=true} &copy"}},
-	{name: "unwrap as extractable what is so no more", source: delaune, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap as extractable what is so no more", separation: true, source: delaune, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24", "C_SetAttributeValue s victim {CKA_EXTRACTABLE=false}",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &copy"}},
-	{name: "unwrap without the condition of trust", source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+	{name: "unwrap without the condition of trust", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
 		lines: []string{aesVictim, aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24", "C_SetAttributeValue s victim {CKA_WRAP_WITH_TRUSTED=true}",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_WRAP_WITH_TRUSTED=false} &copy"},
 		immune: "it lets CKA_WRAP_WITH_TRUSTED be set when a key is made alone"},
@@ -107,18 +121,18 @@ var attacks = []attack{
 		lines: []string{aesVictim, "C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE=hex:00,CKA_DERIVE=true,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &open",
 			"! C_DeriveKey s CKM_CONCATENATE_BASE_AND_KEY:ulong:victim open {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &copy",
 			"get s copy CKA_VALUE"}, immune: "it has no CKM_CONCATENATE_BASE_AND_KEY"},
-	{name: "take out a byte", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+	{name: "take out a byte", separation: true, source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
 		lines: []string{aesVictim, "! C_DeriveKey s CKM_EXTRACT_KEY_FROM_KEY:ulong:0 victim {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE_LEN=1,CKA_SIGN=true} &byte",
 			"C_SignInit s CKM_SHA256_HMAC byte", "C_Sign s str:guess out:32"}, immune: "it has no CKM_EXTRACT_KEY_FROM_KEY"},
-	{name: "cut down by exclusive or", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+	{name: "cut down by exclusive or", separation: true, source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
 		lines: []string{aesVictim, "! C_DeriveKey s CKM_XOR_BASE_AND_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=hex:00,ulLen=1} victim " +
 			"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SIGN=true} &byte", "C_SignInit s CKM_SHA256_HMAC byte", "C_Sign s str:guess out:32"},
 		immune: "it has no derivation by exclusive or"},
-	{name: "all but a byte known", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+	{name: "all but a byte known", separation: true, source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
 		lines: []string{aesVictim, "! C_DeriveKey s CKM_CONCATENATE_DATA_AND_BASE:CK_KEY_DERIVATION_STRING_DATA{pData=rep:15:00,ulLen=15} victim " +
 			"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_VALUE_LEN=16,CKA_ENCRYPT=true} &weak", "C_EncryptInit s CKM_AES_ECB weak", "C_Encrypt s rep:16:00 out:16"},
 		immune: "it has no derivation by joining data"},
-	{name: "all but a byte known, of a key", source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
+	{name: "all but a byte known, of a key", separation: true, source: clulow, stopped: "CKR_KEY_SIZE_RANGE",
 		lines: []string{aesVictim, "C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE=rep:15:00,CKA_DERIVE=true} &known",
 			"! C_DeriveKey s CKM_CONCATENATE_BASE_AND_KEY:ulong:victim known {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_VALUE_LEN=16,CKA_ENCRYPT=true} &weak",
 			"C_EncryptInit s CKM_AES_ECB weak", "C_Encrypt s rep:16:00 out:16"}, immune: "it has no CKM_CONCATENATE_BASE_AND_KEY"},
@@ -234,6 +248,23 @@ func TestPaddingOracles(t *testing.T) {
 			if err := s.Line(fmt.Sprintf(o.call, in) + " -> " + o.code); err != nil {
 				t.Errorf("%s, %s: %v", o.name, in, err)
 			}
+		}
+	}
+}
+
+// TestAttacksWithoutSeparation has key_separation turned off: what it keeps off succeeds, so that it is known that it does, and what
+// the standard keeps off is kept off all the same.
+func TestAttacksWithoutSeparation(t *testing.T) {
+	only(t)
+	for _, a := range attacks {
+		s := module.script(t, "key_separation = 'standard'")
+		do(t, s, "login")
+		line, why := a.attempt(t, s)
+		if a.separation && line != "" {
+			t.Errorf("%s (%s) is stopped by something else: %s: %s", a.name, a.source, line, why)
+		}
+		if !a.separation && line != a.marked() {
+			t.Errorf("%s (%s) depends on key_separation: %q", a.name, a.source, line)
 		}
 	}
 }

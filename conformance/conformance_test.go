@@ -124,7 +124,7 @@ func need(t *testing.T, program, install string) string {
 }
 
 // place is an empty place for the module's tokens below dir, as environment variables.
-func (m target) place(dir string) ([]string, error) {
+func (m target) place(dir string, settings ...string) ([]string, error) {
 	tokens := filepath.Join(dir, "tokens")
 	if err := os.MkdirAll(tokens, 0o700); err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (m target) place(dir string) ([]string, error) {
 	case "softhsm":
 		text = "directories.tokendir = " + tokens + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
 	default:
-		text = "tokendir = '" + tokens + "'\nkdf = 'test'\n"
+		text = "tokendir = '" + tokens + "'\nkdf = 'test'\n" + strings.Join(settings, "\n")
 	}
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -142,10 +142,11 @@ func (m target) place(dir string) ([]string, error) {
 	return []string{"SOFTHSM2_CONF=" + conf, "SOFTCSP_CONF=" + conf, "SOFTCSP_LOG=error"}, nil
 }
 
-// script makes a Script for a module, whose hosts share one place for tokens. It is closed when the test ends.
-func (m target) script(t *testing.T) *Script {
+// script makes a Script for a module, whose hosts share one place for tokens, with further lines of configuration. It is closed when
+// the test ends.
+func (m target) script(t *testing.T, settings ...string) *Script {
 	t.Helper()
-	env, err := m.place(t.TempDir())
+	env, err := m.place(t.TempDir(), settings...)
 	if err != nil {
 		t.Fatal(err)
 	}

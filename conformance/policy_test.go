@@ -1,10 +1,6 @@
 package conformance
 
-import (
-	"os"
-	"path/filepath"
-	"testing"
-)
+import "testing"
 
 // narrowHSM is a policy for the token of the scripts, which stands in for a device that signs with RSA and little else.
 const narrowHSM = `
@@ -34,25 +30,7 @@ operations = ["decrypt"]
 // TestNarrowHSM has the library obey a policy in every use.
 func TestNarrowHSM(t *testing.T) {
 	only(t)
-	dir := t.TempDir()
-	env, err := module.place(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conf := filepath.Join(dir, module.name+".conf")
-	text, err := os.ReadFile(conf)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(conf, append(text, narrowHSM...), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := NewScript(func(string) (*Host, error) { return StartHost(driver, module.path, env...) })
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	s := module.script(t, narrowHSM)
 	do(t, s, "login",
 		// What there is, and what is left of it.
 		"C_GetMechanismInfo slot CKM_RSA_PKCS &i", "expect i.ulMinKeySize = 2048", "expect i.ulMaxKeySize = 3072",
