@@ -166,9 +166,11 @@ func (k *Key) Decrypt(h *Hash, final bool, flags uint32, data []byte) (int, erro
 	switch {
 	case k.noCipher:
 		return n, NTE_BAD_KEY
+	case final && n == 0:
+		return n, NTE_BAD_LEN
 	case !k.ciphers():
 		return n, NTE_BAD_ALGID
-	case b != 0 && (n%b != 0 || final && n == 0):
+	case b != 0 && n%b != 0:
 		return n, NTE_BAD_DATA
 	}
 	k.notify("decrypt")
