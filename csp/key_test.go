@@ -1,0 +1,269 @@
+package csp
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// contexts opens a verify context of each provider.
+func contexts(t *testing.T, each func(*testing.T, *Context)) {
+	s := testSystem(t)
+	for name, p := range providersOf {
+		t.Run(name, func(t *testing.T) {
+			c, err := s.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+			must(t, err)
+			each(t, c)
+			must(t, c.Release(0))
+		})
+	}
+}
+
+func encrypted(t *testing.T, k *Key, data string) []byte {
+	t.Helper()
+	buf := make([]byte, len(data)+maxBlock)
+	n, err := k.Encrypt(nil, true, 0, buf, copy(buf, data))
+	must(t, err)
+	return buf[:n]
+}
+
+// TestGenKey makes a key of every algorithm and length, takes it through every kind of blob, and sees that it is the same key.
+func TestGenKey(t *testing.T) {
+	contexts(t, func(t *testing.T, c *Context) {
+		exchange, err := c.GenKey(AT_KEYEXCHANGE, CRYPT_EXPORTABLE)
+		must(t, err)
+		for _, a := range c.provider.Algorithms {
+			for bits := a.Min; bits <= a.Max; bits += max(8, (a.Max-a.Min)/32*8) {
+				if bits/8 > 117 { // more than the exchange key holds
+					break
+				}
+				k, err := c.GenKey(a.ALGID, uint32(bits)<<16|CRYPT_EXPORTABLE)
+				if err != nil {
+					t.Fatalf("%s, %d bits: %v", a.Name, bits, err)
+				}
+				if n, err := k.Number(KP_KEYLEN); err != nil || n != uint32(bits) {
+					t.Errorf("%s, %d bits: KP_KEYLEN %d, %v", a.Name, bits, n, err)
+				}
+				for _, kind := range []uint32{PLAINTEXTKEYBLOB, OPAQUEKEYBLOB, SIMPLEBLOB} {
+					with := exchange
+					if kind != SIMPLEBLOB {
+						with = nil
+					}
+					throughBlob(t, fmt.Sprintf("%s, %d bits, blob %d", a.Name, bits, kind), c, k, with, kind)
+				}
+				must(t, k.Destroy())
+			}
+			for _, flags := range []uint32{uint32(a.Min-8) << 16, uint32(a.Max+8) << 16, uint32(a.Min+1) << 16} {
+				if k, err := c.GenKey(a.ALGID, flags); err == nil && flags>>16 != 0 && !(a.HasParity() && flags>>16 == uint32(a.Max)/8*7) {
+					t.Errorf("%s: a key of %d bits", a.Name, flags>>16)
+					must(t, k.Destroy())
+				}
+			}
+		}
+		must(t, exchange.Destroy())
+	})
+}
+
+// throughBlob exports and imports a key.
+func throughBlob(t *testing.T, what string, c *Context, k, with *Key, kind uint32) {
+	t.Helper()
+	blob, err := k.Export(with, kind, 0)
+	if err != nil {
+		t.Errorf("%s: export: %v", what, err)
+		return
+	}
+	again, err := c.Import(blob, with, 0)
+	if err != nil {
+		t.Errorf("%s: import: %v", what, err)
+		return
+	}
+	defer again.Destroy() //nolint:errcheck // it is there
+	if effective, _ := again.Number(KP_EFFECTIVE_KEYLEN); kind == OPAQUEKEYBLOB || effective == k.effective {
+		if got, want := encrypted(t, again, "one text"), encrypted(t, k, "one text"); !bytes.Equal(got, want) {
+			t.Errorf("%s: %x, want %x", what, got, want)
+		}
+	}
+	_, err = again.Export(nil, PLAINTEXTKEYBLOB, 0)
+	if kind == OPAQUEKEYBLOB {
+		want(t, what+": an exportable key stays so", err, 0)
+	} else {
+		want(t, what+": an imported key", err, NTE_BAD_KEY_STATE)
+	}
+	for _, cut := range []int{0, headerLen - 1, headerLen, len(blob) - 1} {
+		if k, err := c.Import(blob[:cut], with, 0); err == nil {
+			t.Errorf("%s: %d bytes of %d are a blob", what, cut, len(blob))
+			must(t, k.Destroy())
+		}
+	}
+	blob[len(blob)-1] ^= 1
+	if kind == OPAQUEKEYBLOB {
+		_, err = c.Import(blob, nil, 0)
+		want(t, what+": changed", err, NTE_BAD_DATA)
+	}
+}
+
+// TestOpaque imports an opaque blob with its parameters into another context, and not where another token is.
+func TestOpaque(t *testing.T) {
+	s := testSystem(t)
+	open := func(s *System) *Context {
+		c, err := s.AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+		must(t, err)
+		return c
+	}
+	c := open(s)
+	k, err := c.DeriveKey(CALG_RC2, hashOf(t, c, CALG_SHA1, "base"), 64<<16|CRYPT_EXPORTABLE)
+	must(t, err)
+	must(t, k.SetParam(KP_SALT_EX, []byte("salt"), 0))
+	must(t, k.SetParam(KP_IV, []byte("12345678"), 0))
+	must(t, k.SetParam(KP_EFFECTIVE_KEYLEN, dword(63), 0))
+	must(t, k.SetParam(KP_MODE, dword(CRYPT_MODE_CFB), 0))
+	blob, err := k.Export(nil, OPAQUEKEYBLOB, 0)
+	must(t, err)
+	want, wantIV := encrypted(t, k, "text"), []byte("12345678")
+	must(t, c.Release(0))
+	c = open(s)
+	k, err = c.Import(blob, nil, 0)
+	must(t, err)
+	if iv, err := k.Param(KP_IV, 0); err != nil || !bytes.Equal(iv, wantIV) {
+		t.Errorf("IV %q, %v", iv, err)
+	}
+	if got := encrypted(t, k, "text"); !bytes.Equal(got, want) {
+		t.Errorf("%x, want %x", got, want)
+	}
+	if _, err := open(testSystem(t)).Import(blob, nil, 0); Code(err) != NTE_BAD_DATA {
+		t.Errorf("in another process: %v", err)
+	}
+}
+
+// TestPairBlobs takes a key pair through its blobs, in the clear and encrypted.
+func TestPairBlobs(t *testing.T) {
+	contexts(t, func(t *testing.T, c *Context) {
+		for _, bits := range []uint32{512, 1024} {
+			k, err := c.GenKey(AT_KEYEXCHANGE, bits<<16|CRYPT_EXPORTABLE)
+			must(t, err)
+			public, err := k.Export(nil, PUBLICKEYBLOB, 0)
+			if must(t, err); len(public) != headerLen+rsaPubLen+int(bits/8) {
+				t.Errorf("a public blob of %d bytes", len(public))
+			}
+			p, err := c.Import(public, nil, 0)
+			must(t, err)
+			buf := make([]byte, bits/8)
+			n, err := p.Encrypt(nil, true, 0, buf, copy(buf, "secret"))
+			must(t, err)
+			_, err = p.Decrypt(nil, true, 0, append([]byte(nil), buf[:n]...))
+			want(t, "decrypting with a public key", err, NTE_BAD_KEY)
+			session, err := c.GenKey(CALG_RC2, 40<<16)
+			must(t, err)
+			for _, with := range []*Key{nil, session} {
+				blob, err := k.Export(with, PRIVATEKEYBLOB, 0)
+				if must(t, err); with == nil && len(blob) != headerLen+rsaPubLen+int(bits/8)/2*9 {
+					t.Errorf("a private blob of %d bytes", len(blob))
+				}
+				again, err := c.Import(blob, with, CRYPT_EXPORTABLE)
+				must(t, err)
+				plain := append([]byte(nil), buf[:n]...)
+				if m, err := again.Decrypt(nil, true, 0, plain); err != nil || string(plain[:m]) != "secret" {
+					t.Errorf("decrypts to %q, %v", plain[:m], err)
+				}
+				if same, err := again.Export(with, PRIVATEKEYBLOB, 0); err != nil || !bytes.Equal(same, blob) {
+					t.Errorf("another private blob, %v", err)
+				}
+				must(t, again.Destroy())
+			}
+			for _, key := range []*Key{session, p, k} {
+				must(t, key.Destroy())
+			}
+		}
+	})
+}
+
+// TestPieces encrypts and decrypts in pieces, in every mode, in the middle of which keys are duplicated.
+func TestPieces(t *testing.T) {
+	contexts(t, func(t *testing.T, c *Context) {
+		for _, a := range c.provider.Algorithms {
+			for _, mode := range []uint32{CRYPT_MODE_CBC, CRYPT_MODE_ECB, CRYPT_MODE_CFB} {
+				k, err := c.GenKey(a.ALGID, 0)
+				must(t, err)
+				must(t, k.SetParam(KP_MODE, dword(mode), 0))
+				if k.block() != 0 {
+					must(t, k.SetParam(KP_IV, []byte("0123456789abcdef")[:k.block()], 0))
+				}
+				text := bytes.Repeat([]byte("sixteen letters."), 5)
+				if mode == CRYPT_MODE_CFB && a.ALGID == CALG_RC5 {
+					continue // RC5 has no such mode
+				}
+				whole := encrypted(t, k, string(text))
+				pieces := make([]byte, len(text)+maxBlock)
+				copy(pieces, text)
+				n := 0
+				for _, size := range []int{16, 32, len(text) - 48} {
+					d, err := k.Duplicate(0)
+					must(t, err)
+					final := n+size == len(text)
+					before := append([]byte(nil), pieces[n:n+size+maxBlock]...)
+					m, err := k.Encrypt(nil, final, 0, pieces[n:], size)
+					must(t, err)
+					if _, err := d.Encrypt(nil, final, 0, before, size); err != nil || !bytes.Equal(before[:m], pieces[n:n+m]) {
+						t.Errorf("%s, mode %d: the duplicate encrypts to %x, %v", a.Name, mode, before, err)
+					}
+					must(t, d.Destroy())
+					n += m
+				}
+				if !bytes.Equal(pieces[:n], whole) {
+					t.Errorf("%s, mode %d: in pieces %x, want %x", a.Name, mode, pieces[:n], whole)
+				}
+				first, err := k.Decrypt(nil, false, 0, pieces[:32])
+				must(t, err)
+				last, err := k.Decrypt(nil, true, 0, pieces[32:n])
+				if err != nil || first+last != len(text) || !bytes.Equal(pieces[:len(text)], text) {
+					t.Errorf("%s, mode %d: decrypts to %q, %v", a.Name, mode, pieces[:len(text)], err)
+				}
+				must(t, k.Destroy())
+			}
+		}
+	})
+}
+
+// TestThreads derives and encrypts in 16 threads, each with a context of its own and all with one hash object and one key
+// between them.
+func TestThreads(t *testing.T) {
+	r := NewHandles(testSystem(t))
+	open := func() (Handle, *Context) {
+		h, err := r.AcquireContext("", MS_ENH_RSA_AES_PROV, PROV_RSA_AES, CRYPT_VERIFYCONTEXT)
+		must(t, err)
+		c, err := r.Context(h)
+		must(t, err)
+		return h, c
+	}
+	_, shared := open()
+	hash := hashOf(t, shared, CALG_SHA_256, "base")
+	key, err := shared.DeriveKey(CALG_AES_256, hash, 0)
+	must(t, err)
+	want := encrypted(t, key, "sixteen letters.")
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			h, c := open()
+			for range 50 {
+				own := hashOf(t, c, CALG_SHA_256, "base")
+				for _, base := range []*Hash{own, hash} {
+					k, err := c.DeriveKey(CALG_AES_256, base, 0)
+					if err != nil || !bytes.Equal(encrypted(t, k, "sixteen letters."), want) || k.Destroy() != nil {
+						t.Errorf("another key: %v", err)
+					}
+				}
+				if !bytes.Equal(encrypted(t, key, "sixteen letters."), want) {
+					t.Error("another ciphertext of the shared key")
+				}
+				if own.Destroy() != nil {
+					t.Error("a hash object that is gone")
+				}
+			}
+			if err := r.ReleaseContext(h, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
