@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"sync"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -68,7 +69,11 @@ type draft struct {
 // build makes the object of a request: create, generate, unwrap, derive and copy, sections 4.1.1 and 4.1.3. Nothing comes of a
 // request with an error in it.
 func build(r *request) (*Object, error) {
-	var d draft
+	d := drafts.Get().(*draft)
+	defer func() {
+		*d = draft{}
+		drafts.Put(d)
+	}()
 	var err error
 	if r.how == byCopy {
 		err = d.copy(r)
@@ -80,6 +85,9 @@ func build(r *request) (*Object, error) {
 	}
 	return d.object(), nil
 }
+
+// drafts are empty drafts. A draft is large, and there is one for each object that is made.
+var drafts = sync.Pool{New: func() any { return new(draft) }}
 
 // wrong is the error of an attribute.
 func wrong(rv ck.RV, t ck.AttributeType) error { return fmt.Errorf("%w: %v", rv, t) }
