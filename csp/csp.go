@@ -9,8 +9,8 @@
 // state (which mode a key is in, how far its feedback has come), blobs, parameters and their checks.
 //
 // A context with CRYPT_VERIFYCONTEXT needs no token of the user's and no PIN: its keys live in a token in the memory of this
-// process. A named container lives in the first token that is initialised, or in the one that SOFTCSP_CSP_TOKEN names by label
-// or serial number. It is a public data object with the name as CKA_LABEL and "softcsp CryptoAPI container" as CKA_APPLICATION;
+// process. A named container lives in the first token that is initialised, or in the one that the setting csp_token names by
+// label or serial number. It is a public data object with the name as CKA_LABEL and "softcsp CryptoAPI container" as CKA_APPLICATION;
 // its key pairs are RSA objects with the same label, and a CKA_ID of the first 16 bytes of the SHA-256 of the name and one byte
 // more, 1 for AT_KEYEXCHANGE and 2 for AT_SIGNATURE. The PIN comes from PP_KEYEXCHANGE_PIN or PP_SIGNATURE_PIN, else from
 // SOFTCSP_PIN.

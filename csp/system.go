@@ -98,7 +98,7 @@ func (s *System) tokenHome() (*home, error) {
 		if err != nil {
 			return nil, translated(err)
 		}
-		if err := h.find(s.getenv("SOFTCSP_CSP_TOKEN")); err != nil {
+		if err := h.find(h.module.Config().CSPToken); err != nil {
 			if h.module.Config().Store != "memory" {
 				h.module.Finalize() //nolint:errcheck // nothing was opened
 				return nil, translated(err)

@@ -23,6 +23,9 @@ func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.Obj
 		return err
 	}
 	defer s.unlock()
+	if !s.restriction.permits(capiRow.Type, ck.CKF_DERIVE) {
+		return ck.CKR_MECHANISM_INVALID
+	}
 	d := &s.derived
 	defer d.wipe()
 	for {

@@ -29,6 +29,8 @@ type Config struct {
 	MaxTries uint
 	// KeySeparation is "strict" (the known attacks on keys are kept off) or "standard" (no more than PKCS #11 asks for).
 	KeySeparation string
+	// CSPToken is the label or serial number of the token that CryptoAPI's containers live in, "" for the first.
+	CSPToken string
 	// Log is "error", "info" or "debug", or "" for nothing; LogFile is where it goes, "" for stderr.
 	Log, LogFile string
 	// Policy is what the file leaves of the mechanisms, nil for everything.
@@ -60,6 +62,7 @@ var settings = []setting{
 	{name: "max_sessions", fallback: "0", field: func(c *Config) any { return &c.MaxSessions }},
 	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries }},
 	{name: "key_separation", fallback: "strict", words: []string{"strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }},
+	{name: "csp_token", field: func(c *Config) any { return &c.CSPToken }},
 	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }},
 	{name: "log_file", path: true, field: func(c *Config) any { return &c.LogFile }},
 }
