@@ -301,7 +301,7 @@ func TestGenerate(t *testing.T) {
 		if !fixed {
 			size = keyLen(s.row.Makes)
 			var p ck.Param
-			if _, err := s.row.Generate(rand.Reader, &p, 0); !errors.Is(err, ck.CKR_TEMPLATE_INCOMPLETE) {
+			if _, err := s.row.Generate(rand.Reader, &p, 0); !errors.Is(err, ck.CKR_TEMPLATE_INCOMPLETE) && s.row.Type != ck.CKM_HOTP_KEY_GEN {
 				t.Errorf("%s without a size: %v", s.name, err)
 			}
 		}

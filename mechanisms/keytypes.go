@@ -57,6 +57,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_SEED, Min: seedKey, Max: seedKey, cipher: newSEED},
 	{Type: ck.CKK_ARIA, Min: 16, Max: 32, Step: 8, cipher: newARIA},
 	{Type: ck.CKK_IDEA, Min: ideaKey, Max: ideaKey, cipher: newIDEA},
+	{Type: ck.CKK_HOTP, Min: 1, Max: hotpMaxKey},
 	{Type: ck.CKK_AES_XTS, Min: 32, Max: 64, Step: 32},
 	{Type: ck.CKK_SHA512_T_HMAC, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_SHA3_224_HMAC, Min: 1, Max: maxSecret},
@@ -71,10 +72,12 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_BLAKE2B_512_HMAC, Min: 1, Max: blake2b.Size},
 }
 
-// secretKeys are all types of secret keys.
+// secretKeys are all types of secret keys but those for one-time passwords, which do nothing else.
 var secretKeys = func() (all []ck.KeyType) {
 	for i := range keyTypes {
-		all = append(all, keyTypes[i].Type)
+		if t := keyTypes[i].Type; t != ck.CKK_HOTP {
+			all = append(all, t)
+		}
 	}
 	return all
 }()

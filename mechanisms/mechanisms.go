@@ -93,6 +93,7 @@ var table = index(
 	derivationRows,
 	mlkemRows, mldsaRows, slhdsaRows,
 	blockCipherRows,
+	hotpRows,
 )
 
 // types are the types of table, in the same order.

@@ -49,6 +49,7 @@ func TestVectors(t *testing.T) {
 	t.Run("curves", func(t *testing.T) { runSignatureRecords(t, seen) })
 	t.Run("dsa", func(t *testing.T) { runDSA(t, seen) })
 	t.Run("dh", func(t *testing.T) { runDH(t, seen) })
+	t.Run("hotp", func(t *testing.T) { runHOTP(t, seen) })
 	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
 	t.Run("ML-KEM", func(t *testing.T) { runMLKEM(t, seen) })
 	t.Run("ML-DSA", func(t *testing.T) { runMLDSA(t, seen) })

@@ -107,7 +107,7 @@ func checkValue(t *table, value []byte) (check []byte) {
 	case t.class == ck.CKO_CERTIFICATE:
 		h := sha1.Sum(value)
 		check = h[:3]
-	case t.class == ck.CKO_SECRET_KEY:
+	case t.isSecret():
 		secret.Do(func() { check = mechanisms.CheckValue(ck.KeyType(t.subtype), value) })
 	}
 	return check

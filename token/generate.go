@@ -87,6 +87,9 @@ func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribu
 	fixed := []ck.Attribute{
 		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(t))}, {Type: ck.CKA_VALUE, Value: value},
 	}
+	if t == ck.CKK_HOTP {
+		fixed[0].Value = otpKeyClass
+	}
 	if _, same := mechanisms.Size(t); sized && !same {
 		fixed = append(fixed, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(uint(len(value)))})
 	}

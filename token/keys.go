@@ -233,6 +233,9 @@ func (s *session) target(h ck.ObjectHandle) (object, error) {
 // secretKeyClass is CKO_SECRET_KEY as an attribute's value.
 var secretKeyClass = ck.UlongValue(uint(ck.CKO_SECRET_KEY))
 
+// otpKeyClass is CKO_OTP_KEY as an attribute's value.
+var otpKeyClass = ck.UlongValue(uint(ck.CKO_OTP_KEY))
+
 // domainClass is CKO_DOMAIN_PARAMETERS as an attribute's value.
 var domainClass = ck.UlongValue(uint(ck.CKO_DOMAIN_PARAMETERS))
 

@@ -68,6 +68,7 @@ func allTables() map[tableName]*table {
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509), storage, certificate, x509),
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509_ATTR_CERT), storage, certificate, attributeCertificate),
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_WTLS), storage, certificate, wtls),
+		newTable(ck.CKO_OTP_KEY, uint(ck.CKK_HOTP), storage, key, secretKey, otpKey),
 		newTable(ck.CKO_TRUST, 0, storage, trust),
 		newTable(ck.CKO_PROFILE, 0, storage, profile),
 		newTable(ck.CKO_HW_FEATURE, uint(ck.CKH_CLOCK), storage, hardwareFeature, clockObject),
@@ -95,7 +96,7 @@ func subtypeName(class ck.ObjectClass) (ck.AttributeType, bool) {
 	switch class {
 	case ck.CKO_CERTIFICATE:
 		return ck.CKA_CERTIFICATE_TYPE, true
-	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY, ck.CKO_DOMAIN_PARAMETERS:
+	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY, ck.CKO_DOMAIN_PARAMETERS:
 		return ck.CKA_KEY_TYPE, true
 	case ck.CKO_HW_FEATURE:
 		return ck.CKA_HW_FEATURE_TYPE, true

@@ -84,7 +84,7 @@ func (o *Object) finish() {
 	}
 	k := &o.mech
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
-	if o.table.class != ck.CKO_SECRET_KEY {
+	if !o.table.isSecret() {
 		must := o.table.having(concealed) & (o.table.having(mustCreate) | o.table.having(valueOrSeed))
 		o.missing = o.set&must != must
 		return

@@ -51,6 +51,7 @@ type operation struct {
 	claimed uint64
 	cipher  mechanisms.Cipher
 	signer  mechanisms.Signer
+	count   func() error // what signer needs of a counter, nil without one
 	checker mechanisms.Verifier
 	// signature is what C_VerifySignatureInit was told.
 	signature []byte
@@ -133,6 +134,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	if o.class() == ck.CKO_SECRET_KEY {
 		op.secret, op.claimed = s.slot.objects.hash(o.mech.Value), claimed
 	}
+	op.counting(s, key)
 	op.origin = origination{row.Type, mech.Param.Len(), o.id, o.serial}
 	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
@@ -160,7 +162,7 @@ func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.Attri
 // usable tells whether an object may be used as a key.
 func (o *Object) usable(row *mechanisms.Mechanism, use ck.AttributeType) error {
 	switch o.class() {
-	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY:
+	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_OTP_KEY:
 	default:
 		return ck.CKR_KEY_HANDLE_INVALID
 	}

@@ -107,8 +107,10 @@ func (d *draft) consistent(r *request) error {
 	}
 	var err error
 	switch {
-	case d.t.class == ck.CKO_SECRET_KEY && r.how < byCopy:
-		err = d.secretKey(r.how)
+	case d.t.isSecret() && r.how < byCopy:
+		if err = d.secretKey(r.how); err == nil && d.t.class == ck.CKO_OTP_KEY {
+			err = d.otp()
+		}
 	case d.t.class == ck.CKO_CERTIFICATE:
 		if err = d.certificate(); err == nil && r.how == byCreate && d.t.subtype == uint(ck.CKC_X_509) {
 			err = d.fromCertificate()

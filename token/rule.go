@@ -263,5 +263,8 @@ func (t *table) builtin() bool {
 
 // isKey reports whether the objects of the table are keys.
 func (t *table) isKey() bool {
-	return t.class == ck.CKO_SECRET_KEY || t.class == ck.CKO_PRIVATE_KEY || t.class == ck.CKO_PUBLIC_KEY
+	return t.isSecret() || t.class == ck.CKO_PRIVATE_KEY || t.class == ck.CKO_PUBLIC_KEY
 }
+
+// isSecret reports whether the objects of the table are secret keys, those for one-time passwords among them.
+func (t *table) isSecret() bool { return t.class == ck.CKO_SECRET_KEY || t.class == ck.CKO_OTP_KEY }

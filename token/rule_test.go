@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // allParts are the parts in the order of the standard.
-var allParts = []part{storage, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, key, publicKey, privateKey, secretKey, variableKey, fixedKey, oneLengthKey, cryptoAPI,
+var allParts = []part{storage, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, key, publicKey, privateKey, secretKey, variableKey, fixedKey, oneLengthKey, otpKey, cryptoAPI,
 	rsaPublic, rsaPrivate, ecPublic, ecPrivate, dsaPublic, dsaPrivate, dhPublic, dhPrivate,
 	domainParameters, dsaDomain, dhDomain, x942Domain, parameterPublic, seedPrivate, parameterPrivate}
 

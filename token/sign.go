@@ -80,6 +80,11 @@ func (op *operation) sign(data []byte, out *ck.Buffer) error {
 		if err := op.signer.Update(data); err != nil {
 			return 0, err
 		}
+		if op.count != nil {
+			if err := op.count(); err != nil {
+				return 0, err
+			}
+		}
 		return op.signer.Sign(dst)
 	}))
 }

@@ -102,7 +102,7 @@ func (d *draft) compose(r *request) error {
 		return err
 	}
 	d.bits, d.gen = d.t.defaults, ck.MechanismType(ck.UnavailableInformation)
-	if d.t.class == ck.CKO_SECRET_KEY || d.t.class == ck.CKO_PRIVATE_KEY {
+	if d.t.isSecret() || d.t.class == ck.CKO_PRIVATE_KEY {
 		d.bits |= 1 << rowPrivate
 	}
 	for _, a := range r.template {
@@ -179,7 +179,7 @@ func (r *request) table(imposed []ck.Attribute) (*table, error) {
 
 // ofAnother reports whether a class of keys has none of a type that another has.
 func ofAnother(class ck.ObjectClass, t uint) bool {
-	classes := []ck.ObjectClass{ck.CKO_SECRET_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY}
+	classes := []ck.ObjectClass{ck.CKO_SECRET_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY}
 	return slices.Contains(classes, class) && slices.ContainsFunc(classes, func(c ck.ObjectClass) bool { return tables[tableName{c, t}] != nil })
 }
 

@@ -22,7 +22,7 @@ import (
 func (o *Object) wrappable() (form []byte, mine bool) {
 	switch {
 	case o.missing:
-	case o.class() == ck.CKO_SECRET_KEY:
+	case o.table.isSecret():
 		return o.mech.Value, false
 	case o.class() == ck.CKO_PRIVATE_KEY:
 		var err error
@@ -111,7 +111,7 @@ func (t *objectTable) likely(form []byte) (list []*Object) {
 			continue
 		}
 		switch o.class() {
-		case ck.CKO_SECRET_KEY:
+		case ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
 			if len(o.mech.Value) != len(form) {
 				continue
 			}
@@ -174,7 +174,7 @@ func (s *session) bindTo(r *request, form []byte, class ck.ObjectClass, t ck.Key
 		}
 	}
 	for _, twin := range list {
-		if twin.class() != class || twin.keyType() != t || class == ck.CKO_SECRET_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
+		if twin.class() != class || twin.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
 			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
 		}
 		if twin.flag(wrapsSecrets) && r.bytes(wrapsSecrets) == nil {

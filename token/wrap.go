@@ -78,7 +78,7 @@ func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer
 	switch {
 	case !target.table.isKey():
 		return ck.CKR_KEY_HANDLE_INVALID
-	case target.class() != ck.CKO_SECRET_KEY && target.class() != ck.CKO_PRIVATE_KEY:
+	case !target.table.isSecret() && target.class() != ck.CKO_PRIVATE_KEY:
 		return ck.CKR_KEY_NOT_WRAPPABLE
 	case target.missing:
 		return ck.CKR_USER_NOT_LOGGED_IN
@@ -94,7 +94,7 @@ func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer
 			return err
 		}
 	}
-	if target.class() == ck.CKO_SECRET_KEY {
+	if target.table.isSecret() {
 		return x.run(w.key(), target.key().Value, out)
 	}
 	value, err := mechanisms.MarshalPrivate(target.key())
