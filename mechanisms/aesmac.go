@@ -19,8 +19,8 @@ var cmacRows = []Mechanism{
 
 // aesMACRows are the other MACs with AES: CBC-MAC, the XCBC of RFC 3566, and GMAC.
 var aesMACRows = append(blockMACRows(ck.CKM_AES_MAC, ck.CKM_AES_MAC_GENERAL, aesKeys, 16, 32, openAES),
-	macRow(ck.CKM_AES_XCBC_MAC, aesKeys, xcbcKey, xcbcKey, beginXCBC(wholeMAC(aesBlock))),
-	macRow(ck.CKM_AES_XCBC_MAC_96, aesKeys, xcbcKey, xcbcKey, beginXCBC(wholeMAC(12))),
+	macRow(ck.CKM_AES_XCBC_MAC, aesKeys, 16, 32, beginXCBC(wholeMAC(aesBlock))),
+	macRow(ck.CKM_AES_XCBC_MAC_96, aesKeys, 16, 32, beginXCBC(wholeMAC(12))),
 	freshRow(macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC)),
 )
 
@@ -48,26 +48,40 @@ func beginXCBC(size macSizer) func(*Key, *ck.Param) (*mac, error) {
 	}
 }
 
-// prepareXCBC makes the three keys of RFC 3566, 4. XCBC is CMAC with keys of its own for the last block, and for the cipher.
 func prepareXCBC(k *Key) (any, error) {
-	if len(k.Value) != xcbcKey {
-		return nil, ck.CKR_KEY_SIZE_RANGE
-	}
-	return newMACKey(func() (hash.Hash, error) {
-		master, err := newAES(k.Value)
+	return newMACKey(func() (hash.Hash, error) { return newXCBC(k.Value) })
+}
+
+// newXCBC makes XCBC-MAC with the three keys of RFC 3566, 4. It is CMAC with keys of its own for the last block, and for the
+// cipher. A shorter key than those of RFC 3566 has zeros at its end, and of a longer one the MAC under a key of zeros is the
+// key: RFC 4434.
+func newXCBC(key []byte) (hash.Hash, error) {
+	var fitting [xcbcKey]byte
+	defer clear(fitting[:])
+	if len(key) <= xcbcKey {
+		copy(fitting[:], key)
+	} else {
+		h, err := newXCBC(make([]byte, xcbcKey))
 		if err != nil {
 			return nil, err
 		}
-		var keys [3][maxBlock]byte
-		for i := range keys {
-			for j := range keys[i] {
-				keys[i][j] = byte(i + 1)
-			}
-			master.Encrypt(keys[i][:], keys[i][:])
+		h.Write(key)
+		h.Sum(fitting[:0])
+		h.Reset()
+	}
+	master, err := newAES(fitting[:])
+	if err != nil {
+		return nil, err
+	}
+	var keys [3][maxBlock]byte
+	for i := range keys {
+		for j := range keys[i] {
+			keys[i][j] = byte(i + 1)
 		}
-		block, err := newAES(keys[0][:])
-		return &cmac{block: block, size: aesBlock, k1: keys[1], k2: keys[2]}, err
-	})
+		master.Encrypt(keys[i][:], keys[i][:])
+	}
+	block, err := newAES(keys[0][:])
+	return &cmac{block: block, size: aesBlock, k1: keys[1], k2: keys[2]}, err
 }
 
 // beginGMAC reads CK_GCM_PARAMS, where all of the associated data comes as the data of the operation, or the IV alone, for the

@@ -93,7 +93,7 @@ var table = index(
 	derivationRows,
 	mlkemRows, mldsaRows, slhdsaRows,
 	blockCipherRows,
-	hotpRows,
+	hotpRows, kmacRows, sshRows,
 )
 
 // types are the types of table, in the same order.

@@ -38,6 +38,34 @@ extern "C" {
 #define CKM_SOFTCSP_MD4_HMAC 0xC3530022UL
 #define CKM_SOFTCSP_MD4_HMAC_GENERAL 0xC3530023UL
 
+/* KMAC of NIST SP 800-185, with CK_SOFTCSP_KMAC_PARAMS and a key of CKK_GENERIC_SECRET, for C_Sign and C_Verify. */
+#define CKM_SOFTCSP_KMAC128 0xC3530024UL
+#define CKM_SOFTCSP_KMAC256 0xC3530025UL
+
+typedef struct CK_SOFTCSP_KMAC_PARAMS {
+  CK_ULONG ulMacLength; /* in bytes, 4 at least; it is part of what the MAC depends on */
+  CK_BYTE_PTR pCustomizationString;
+  CK_ULONG ulCustomizationStringLen;
+} CK_SOFTCSP_KMAC_PARAMS;
+
+typedef CK_SOFTCSP_KMAC_PARAMS *CK_SOFTCSP_KMAC_PARAMS_PTR;
+
+/* The keys of SSH (RFC 4253, 7.2), with CK_SOFTCSP_SSHKDF_PARAMS. The base key is the shared secret K, of CKK_GENERIC_SECRET.
+ * Kryoptic's KR_SSHKDF_PARAMS is the same structure, with padding in the place of bNumber. */
+#define CKM_SOFTCSP_SSHKDF_DERIVE 0xC3530026UL
+
+typedef struct CK_SOFTCSP_SSHKDF_PARAMS {
+  CK_MECHANISM_TYPE prfHashMechanism; /* CKM_SHA256, say */
+  CK_BYTE derivedKeyType;             /* 'A' to 'F'; 'A' and 'B' make a data object */
+  CK_BBOOL bNumber;                   /* CK_TRUE: K is a number, of CKM_ECDH1_DERIVE say, and is encoded as mpint; else it already is */
+  CK_BYTE_PTR pExchangeHash;
+  CK_ULONG ulExchangeHashLen;
+  CK_BYTE_PTR pSessionId;
+  CK_ULONG ulSessionIdLen;
+} CK_SOFTCSP_SSHKDF_PARAMS;
+
+typedef CK_SOFTCSP_SSHKDF_PARAMS *CK_SOFTCSP_SSHKDF_PARAMS_PTR;
+
 /* Attributes of a key that these mechanisms made. They are read-only. */
 #define CKA_SOFTCSP_ALGID 0xC3530101UL          /* CK_ULONG: CALG_RC2, say */
 #define CKA_SOFTCSP_SALT 0xC3530102UL           /* bytes: what KP_SALT answers */

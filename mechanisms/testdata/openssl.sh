@@ -61,3 +61,14 @@ for k in $k16 $k24 $k32; do
 	done
 	enc CKM_CAMELLIA_CTR CKK_CAMELLIA camellia-$((${#k} * 4))-ctr $k $iv${iv%??}fe "ulong 12, bytes $iv${iv%??}fe" $text$text$text
 done
+ssh() { # digest, its number, letter, bytes to derive, the base key, how the parameter names it, the shared secret as mpint
+	out=$(openssl kdf -keylen $4 -kdfopt digest:$1 -kdfopt hexkey:$7 -kdfopt hexxcghash:$k32 -kdfopt hexsession_id:$k24 -kdfopt type:$3 SSHKDF | tr -d ':\n' | tr A-F a-f)
+	printf '\nMechanism = CKM_SOFTCSP_SSHKDF_DERIVE\nKey = %s\nParam = ulong %s, bytes %x%s000000000000, pointer %s, pointer %s\nLength = %s\nValue = %s\n' "$5" $2 "'$3" $6 $k32 $k24 $4 "$out"
+}
+high=80$k16
+for l in A B C D E F; do # a secret that is encoded, and numbers that have to be
+	ssh SHA1 544 $l 24 00000010$k16 00 00000010$k16
+	ssh SHA256 592 $l 100 00000011$high 00 00000011$high
+	ssh SHA256 592 $l 32 $high 01 0000001200$high
+	ssh SHA512 624 $l 64 0000$k16 01 00000010$k16
+done
