@@ -305,7 +305,7 @@ func TestAsyncJoin(t *testing.T) {
 		// One that was joined and is cancelled is gone, and without a login there is no private key.
 		_, _, err = m.GenerateKeyPair(s, rsaPair, []ck.Attribute{attr(ck.CKA_MODULUS_BITS, 1024)}, []ck.Attribute{attr(ck.CKA_TOKEN, true)})
 		want(t, "a key pair", err, ck.CKR_PENDING)
-		id, err = m.AsyncGetID(s, "C_GenerateKeyPair")
+		_, err = m.AsyncGetID(s, "C_GenerateKeyPair")
 		must(t, err)
 		must(t, m.Logout(s))
 		_, err = ended(t, m, s, "C_GenerateKeyPair")

@@ -96,6 +96,11 @@ func (m *Module) Verify(h ck.SessionHandle, data, signature []byte) error {
 		return err
 	}
 	defer s.unlock()
+	return op.verify(data, signature)
+}
+
+// verify verifies the signature of data in one part.
+func (op *operation) verify(data, signature []byte) error {
 	if op.parts {
 		return ck.CKR_OPERATION_ACTIVE
 	}

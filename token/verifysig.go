@@ -30,13 +30,7 @@ func (m *Module) VerifySignature(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	defer s.unlock()
-	if op.parts {
-		return ck.CKR_OPERATION_ACTIVE
-	}
-	if err := op.checker.Update(data); err != nil {
-		return op.settle(err)
-	}
-	return op.settle(op.checker.Verify(op.signature))
+	return op.verify(data, op.signature)
 }
 
 // VerifySignatureUpdate implements C_VerifySignatureUpdate, section 5.15.9.
