@@ -75,6 +75,15 @@ func (c *Context) CreateHash(algid uint32, key *Key, flags uint32) (*Hash, error
 
 // Destroy is CryptDestroyHash.
 func (h *Hash) Destroy() error {
+	key := h.end()
+	if key != nil {
+		key.letGo() // it locks the key, and who has locked a key may wait for a hash object
+	}
+	return nil
+}
+
+// end overwrites what the hash object has, and returns its key.
+func (h *Hash) end() *Key {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state != nil {
@@ -86,13 +95,11 @@ func (h *Hash) Destroy() error {
 	if h.mac != nil {
 		*h.mac = macState{}
 	}
-	if h.key != nil {
-		h.key.letGo()
-		h.key = nil
-	}
 	clear(h.value[:])
 	h.finished = true
-	return nil
+	key := h.key
+	h.key = nil
+	return key
 }
 
 // zeros are as long as the longest block of a hash.

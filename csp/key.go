@@ -3,6 +3,7 @@ package csp
 import (
 	"crypto/rand"
 	"sync"
+	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -21,8 +22,9 @@ type Key struct {
 	alg    *mechanisms.Algorithm
 	algid  uint32
 
+	users atomic.Int32 // its handle, and hash objects with it
+
 	mu          sync.Mutex
-	users       int  // its handle, and hash objects with it
 	gone        bool // CryptDestroyKey
 	bits        uint32
 	effective   uint32
@@ -45,7 +47,8 @@ var sessionKey = []ck.Attribute{{Type: ck.CKA_PRIVATE, Value: no}}
 
 // derived makes a Key of what make makes in the token.
 func (c *Context) derived(key *ck.ObjectHandle, make func(*mechanisms.Derived) error) (*Key, error) {
-	k := &Key{ctx: c, users: 1}
+	k := &Key{ctx: c}
+	k.users.Store(1)
 	err := c.module.Derive(c.session, sessionKey, key, func(d *mechanisms.Derived) error {
 		if err := make(d); err != nil {
 			return err
@@ -197,22 +200,24 @@ func (k *Key) block() int {
 
 // hold adds a user. It reports false for a key that is gone.
 func (k *Key) hold() bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.users == 0 {
-		return false
+	for {
+		n := k.users.Load()
+		if n == 0 {
+			return false
+		}
+		if k.users.CompareAndSwap(n, n+1) {
+			return true
+		}
 	}
-	k.users++
-	return true
 }
 
 // letGo takes a user away, and the last one destroys the key.
 func (k *Key) letGo() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.users--; k.users > 0 {
+	if k.users.Add(-1) > 0 {
 		return
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	clear(k.salt)
 	k.endStream()
 	k.destroyObjects()
@@ -259,11 +264,12 @@ func (k *Key) Duplicate(flags uint32) (*Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	d := &Key{
-		ctx: k.ctx, users: 1, object: k.object, alg: k.alg, algid: k.algid, pair: k.pair, bits: k.bits, effective: k.effective,
+		ctx: k.ctx, object: k.object, alg: k.alg, algid: k.algid, pair: k.pair, bits: k.bits, effective: k.effective,
 		permissions: k.permissions, flags: k.flags, saltLen: k.saltLen, salt: append([]byte(nil), k.salt...), hasSalt: k.hasSalt,
 		mode: k.mode, modeBits: k.modeBits, iv: k.iv, chain: k.chain, decryptOnly: k.decryptOnly, noCipher: k.noCipher,
 		position: k.position,
 	}
+	d.users.Store(1)
 	if k.pair != nil {
 		k.pair.hold()
 		return d, nil

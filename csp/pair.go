@@ -140,7 +140,8 @@ func (c *Context) newPair(p *pair, bits, flags uint32, old []ck.ObjectHandle) (*
 // pairKey makes a Key of a pair.
 func (c *Context) pairKey(p *pair, algid, bits uint32, exportable bool) *Key {
 	p.hold()
-	k := &Key{ctx: c, users: 1, pair: p, algid: algid, bits: bits, effective: bits, permissions: 0x3b}
+	k := &Key{ctx: c, pair: p, algid: algid, bits: bits, effective: bits, permissions: 0x3b}
+	k.users.Store(1)
 	if exportable {
 		k.permissions |= CRYPT_EXPORT
 	}
