@@ -66,7 +66,7 @@ ssh() { # digest, its number, letter, bytes to derive, the base key, how the par
 	printf '\nMechanism = CKM_SOFTCSP_SSHKDF_DERIVE\nKey = %s\nParam = ulong %s, bytes %x%s000000000000, pointer %s, pointer %s\nLength = %s\nValue = %s\n' "$5" $2 "'$3" $6 $k32 $k24 $4 "$out"
 }
 high=80$k16
-for l in A B C D E F; do # a secret that is encoded, and numbers that have to be
+for l in C D E F; do # keys, as A and B make data: of a secret that is encoded, and numbers that have to be
 	ssh SHA1 544 $l 24 00000010$k16 00 00000010$k16
 	ssh SHA256 592 $l 100 00000011$high 00 00000011$high
 	ssh SHA256 592 $l 32 $high 01 0000001200$high
