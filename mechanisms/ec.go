@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"slices"
 
+	"filippo.io/bigmod"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
@@ -273,9 +274,11 @@ func privateValue(c *curve, k *Key) ([]byte, error) {
 
 // ecRows are the generation of key pairs.
 var ecRows = []Mechanism{
-	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, Also: weierstrass, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC)},
-	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS)},
-	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY)},
+	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, Also: weierstrass, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC, (*curve).generate)},
+	{Type: ck.CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS, Min: ecMin, Max: ecMax, Also: weierstrass, Makes: ck.CKK_EC,
+		GeneratePair: generateEC(ck.CKK_EC, (*curve).generateExtra)},
+	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS, (*curve).generate)},
+	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY, (*curve).generate)},
 }
 
 // What C_GetMechanismInfo tells of the mechanisms of elliptic curves beside what they do.
@@ -285,7 +288,7 @@ const (
 )
 
 // generateEC makes key pairs on the curves of a type.
-func generateEC(t ck.KeyType) func(io.Reader, *ck.Param, []ck.Attribute) (pub, priv []ck.Attribute, err error) {
+func generateEC(t ck.KeyType, draw func(*curve, io.Reader) (value, point []byte, err error)) func(io.Reader, *ck.Param, []ck.Attribute) (pub, priv []ck.Attribute, err error) {
 	return func(rand io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error) {
 		if err := p.None(); err != nil {
 			return nil, nil, err
@@ -302,7 +305,7 @@ func generateEC(t ck.KeyType) func(io.Reader, *ck.Param, []ck.Attribute) (pub, p
 			return nil, nil, ck.CKR_CURVE_NOT_SUPPORTED
 		}
 		var value, point []byte
-		secret.Do(func() { value, point, err = c.generate(rand) })
+		secret.Do(func() { value, point, err = draw(c, rand) })
 		if err != nil {
 			return nil, nil, err
 		}
@@ -329,4 +332,34 @@ func (c *curve) generate(rand io.Reader) (value, point []byte, err error) {
 	}
 	clear(value)
 	return nil, nil, err
+}
+
+// extraBits is how many bits FIPS 186-5, appendix A.2.1, draws beyond those of the order, in bytes.
+const extraBits = 8
+
+// generateExtra draws a number that is 64 bits longer than the order and takes it modulo the order less one, plus one: FIPS
+// 186-5, appendix A.2.1.
+func (c *curve) generateExtra(rand io.Reader) (value, point []byte, err error) {
+	wide := make([]byte, c.Size+extraBits)
+	defer clear(wide)
+	if _, err = io.ReadFull(rand, wide); err != nil {
+		return nil, nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
+	}
+	n, err1 := bigmod.NewModulus(c.Group.N.Bytes())
+	less, err2 := bigmod.NewModulus(new(big.Int).Sub(c.Group.N, big.NewInt(1)).Bytes())
+	room, err3 := bigmod.NewModulus(append([]byte{1}, make([]byte, len(wide))...))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, nil, errors.Join(ck.CKR_GENERAL_ERROR, err)
+	}
+	x, err1 := bigmod.NewNat().SetBytes(wide, room)
+	one, err2 := bigmod.NewNat().SetBytes(leftPadded([]byte{1}, c.Size), n)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, nil, errors.Join(ck.CKR_GENERAL_ERROR, err)
+	}
+	if x, err = bigmod.NewNat().SetBytes(bigmod.NewNat().Mod(x, less).Bytes(less), n); err != nil {
+		return nil, nil, errors.Join(ck.CKR_GENERAL_ERROR, err)
+	}
+	value = x.Add(one, n).Bytes(n)
+	point, err = c.Public(value)
+	return value, point, err
 }

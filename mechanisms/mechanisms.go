@@ -48,6 +48,8 @@ type Mechanism struct {
 	WrapSize func(p *ck.Param, n int) (int, error)
 	// Truncates says that Unwrap returns whole blocks, and that the template's CKA_VALUE_LEN cuts off what fills the last.
 	Truncates bool
+	// AtEnd says that the key is the end of what Unwrap returns, and that zeros come before it.
+	AtEnd bool
 	// Authentic says that Unwrap notices when what was wrapped has been changed.
 	Authentic bool
 	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.

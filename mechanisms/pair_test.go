@@ -129,8 +129,8 @@ func TestRSAComplete(t *testing.T) {
 		"all":                     {attrs, nil, 1},
 		"primes alone":            {without(attrs, crt...), nil, 4},
 		"no public exponent":      {without(attrs, ck.CKA_PUBLIC_EXPONENT), nil, 2},
-		"two exponents":           {bare, nil, 1},
-		"neither, a usual one":    {without(bare, ck.CKA_PUBLIC_EXPONENT), nil, 2},
+		"two exponents":           {bare, nil, 6},
+		"neither, a usual one":    {without(bare, ck.CKA_PUBLIC_EXPONENT), nil, 7},
 		"neither, none fits":      {replaced(without(bare, ck.CKA_PUBLIC_EXPONENT), ck.CKA_PRIVATE_EXPONENT, []byte{3}), ck.CKR_TEMPLATE_INCOMPLETE, 0},
 		"another modulus":         {replaced(attrs, ck.CKA_MODULUS, bytes.Repeat([]byte{0xfd}, 256)), ck.CKR_ATTRIBUTE_VALUE_INVALID, 0},
 		"a short modulus":         {replaced(attrs, ck.CKA_MODULUS, []byte{0xfd}), ck.CKR_ATTRIBUTE_VALUE_INVALID, 0},
@@ -148,13 +148,20 @@ func TestRSAComplete(t *testing.T) {
 			continue
 		}
 		for _, a := range added {
-			if want := find(attrs, a.Type); want != nil && !bytes.Equal(a.Value, want) {
+			want := find(attrs, a.Type)
+			if swapped := map[ck.AttributeType]ck.AttributeType{ // the primes come in an order of their own where they were looked for
+				ck.CKA_PRIME_1: ck.CKA_PRIME_2, ck.CKA_PRIME_2: ck.CKA_PRIME_1, ck.CKA_EXPONENT_1: ck.CKA_EXPONENT_2, ck.CKA_EXPONENT_2: ck.CKA_EXPONENT_1,
+			}[a.Type]; c.added > 5 && (swapped != 0 && bytes.Equal(a.Value, find(attrs, swapped)) || a.Type == ck.CKA_COEFFICIENT) {
+				continue
+			}
+			if want != nil && !bytes.Equal(a.Value, want) {
 				t.Errorf("%s: another %v", name, a.Type)
 			}
 		}
 	}
-	if _, err := MarshalPrivate(pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, bare)); !errors.Is(err, ck.CKR_KEY_NOT_WRAPPABLE) {
-		t.Errorf("marshalled without primes: %v", err)
+	p8, err := MarshalPrivate(pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, bare))
+	if again, err2 := UnmarshalPrivate(ck.CKK_RSA, p8); errors.Join(err, err2) != nil || !bytes.Equal(find(again, ck.CKA_MODULUS), find(attrs, ck.CKA_MODULUS)) {
+		t.Errorf("marshalled without primes: %v, %v", err, err2)
 	}
 }
 

@@ -100,6 +100,9 @@ func TestRSA(t *testing.T) {
 
 func rsaSignBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
 	data := pattern(32)
+	if m.Type == ck.CKM_RSA_X9_31 { // which wants a trailer
+		data = append(data, 0x34, 0xcc)
+	}
 	sig, err := signed(m, priv, rsaParams(m.Type), data)
 	if err != nil || len(sig) != 256 {
 		t.Fatalf("%v: %d bytes, %v", m.Type, len(sig), err)
@@ -204,7 +207,7 @@ func rsaWrapBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
 			t.Fatalf("%v: %v", m.Type, err)
 		}
 		p = rsaParams(m.Type)
-		if got, err := m.Unwrap(priv, &p, wrapped); err != nil || !bytes.Equal(got, pattern(n)) {
+		if got, err := m.Unwrap(priv, &p, wrapped); err != nil || m.AtEnd && len(got) != 256 || !m.AtEnd && len(got) != n || !bytes.HasSuffix(got, pattern(n)) {
 			t.Errorf("%v: %x, %v", m.Type, got, err)
 		}
 		for _, c := range []struct {
@@ -212,7 +215,7 @@ func rsaWrapBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
 			want    error
 		}{{wrapped[:255], ck.CKR_WRAPPED_KEY_LEN_RANGE}, {bytes.Repeat([]byte{0x55}, len(wrapped)), ck.CKR_WRAPPED_KEY_INVALID}} {
 			p = rsaParams(m.Type)
-			if _, err := m.Unwrap(priv, &p, c.wrapped); !errors.Is(err, c.want) {
+			if _, err := m.Unwrap(priv, &p, c.wrapped); !errors.Is(err, c.want) && !(m.AtEnd && err == nil) { // any number is one that was wrapped
 				t.Errorf("%v: %v, want %v", m.Type, err, c.want)
 			}
 		}

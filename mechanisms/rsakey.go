@@ -107,6 +107,9 @@ func rsaPrivateOf(v Values) (*rsa.PrivateKey, error) {
 		return nil, err
 	}
 	priv := &rsa.PrivateKey{PublicKey: *pub, D: d}
+	if !primes && d.Cmp(pub.N) < 0 && d.BitLen() > 1 && matchesPublic(priv) {
+		p, q, primes = factor(pub, d)
+	}
 	if primes {
 		priv.Primes = []*big.Int{p, q}
 	}
@@ -150,6 +153,36 @@ func usualExponent(n, d *big.Int) []byte {
 		}
 	}
 	return nil
+}
+
+// factor finds the primes of a modulus that has two, from both exponents: SP 800-56B, appendix C.1. How long it takes depends on
+// chance and on the key; it is done once, when a key is brought in without them.
+func factor(pub *rsa.PublicKey, d *big.Int) (p, q *big.Int, found bool) {
+	one := big.NewInt(1)
+	k := new(big.Int).Mul(d, big.NewInt(int64(pub.E)))
+	k.Sub(k, one)
+	t := k.TrailingZeroBits()
+	r := new(big.Int).Rsh(k, t)
+	defer func() { clear(k.Bits()); clear(r.Bits()) }()
+	for g := int64(2); g < 102; g++ { // each number has an even chance
+		y := new(big.Int).Exp(big.NewInt(g), r, pub.N)
+		for range t {
+			x := new(big.Int).Exp(y, big.NewInt(2), pub.N)
+			if x.Cmp(one) == 0 && y.Cmp(one) != 0 && y.Cmp(new(big.Int).Sub(pub.N, one)) != 0 {
+				p = new(big.Int).GCD(nil, nil, y.Sub(y, one), pub.N)
+				q = new(big.Int).Quo(pub.N, p)
+				clear(y.Bits())
+				if p.Cmp(q) < 0 {
+					p, q = q, p
+				}
+				return p, q, p.ProbablyPrime(0) && q.ProbablyPrime(0)
+			}
+			clear(y.Bits())
+			y = x
+		}
+		clear(y.Bits())
+	}
+	return nil, nil, false
 }
 
 // matchesPublic tells whether the private exponent undoes the public one.
@@ -204,8 +237,17 @@ var rsaParts = [...]ck.AttributeType{
 	ck.CKA_EXPONENT_1, ck.CKA_EXPONENT_2, ck.CKA_COEFFICIENT,
 }
 
-// rsaMarshal makes a PrivateKeyInfo. A key whose primes nobody knows has none.
+// rsaMarshal makes a PrivateKeyInfo. A key that was kept without its primes has them looked for; one of more than two has
+// none.
 func rsaMarshal(v Values) (*privateKeyInfo, error) {
+	if len(v(ck.CKA_PRIME_1)) == 0 {
+		priv, err := rsaPrivateOf(v)
+		if err != nil {
+			return nil, err
+		}
+		attrs := rsaPrivateAttributes(priv)
+		v = func(t ck.AttributeType) []byte { return find(attrs, t) }
+	}
 	room := 64
 	for _, t := range rsaParts {
 		n := len(v(t))

@@ -122,6 +122,27 @@ func TestWcurveEdges(t *testing.T) {
 	}
 }
 
+// TestGenerateExtra compares with the definition.
+func TestGenerateExtra(t *testing.T) {
+	for _, c := range curves {
+		if c.Group == nil {
+			continue
+		}
+		for _, wide := range [][]byte{make([]byte, c.Size+8), bytes.Repeat([]byte{0xff}, c.Size+8), pattern(c.Size + 8)} {
+			x := new(big.Int).SetBytes(wide)
+			x.Mod(x, new(big.Int).Sub(c.Group.N, big.NewInt(1))).Add(x, big.NewInt(1))
+			value, point, err := c.generateExtra(bytes.NewReader(wide))
+			want, err2 := c.Public(x.FillBytes(make([]byte, c.Size)))
+			if err != nil || err2 != nil || x.Cmp(new(big.Int).SetBytes(value)) != 0 || !bytes.Equal(point, want) {
+				t.Errorf("%s: %x, %v; want %x", c.Name, value, err, x)
+			}
+		}
+		if _, _, err := c.generateExtra(bytes.NewReader(nil)); err == nil {
+			t.Errorf("%s: a key of nothing", c.Name)
+		}
+	}
+}
+
 func BenchmarkWcurve(b *testing.B) {
 	for _, name := range []string{"secp256k1", "generic secp256k1", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"} {
 		var c *curve

@@ -195,6 +195,12 @@ func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, 
 		value = value[:size]
 	}
 	var err error
+	if row.AtEnd {
+		if value, err = r.atEnd(value, size); err != nil {
+			return 0, err
+		}
+		full = value
+	}
 	if r.fixed, err = r.unwrapped(value); err != nil {
 		return 0, err
 	}
@@ -217,6 +223,32 @@ func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, 
 		return 0, err
 	}
 	return s.make(r)
+}
+
+// atEnd takes the key off the end of what was unwrapped: as many bytes as the template says or the type of key has, and
+// the encoding of a private key from its first byte on. More than zeros before it is no key that was wrapped so.
+func (r *request) atEnd(value []byte, size uint) ([]byte, error) {
+	imposed, err := r.imposed()
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.table(imposed)
+	if err != nil {
+		return nil, err
+	}
+	if t.class == ck.CKO_PRIVATE_KEY {
+		return bytes.TrimLeft(value, "\x00"), nil
+	}
+	if fixed, ok := mechanisms.Size(ck.KeyType(t.subtype)); ok && size == 0 {
+		size = fixed
+	}
+	switch {
+	case size == 0:
+		return nil, wrong(ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_VALUE_LEN)
+	case size > uint(len(value)) || len(bytes.Trim(value[:uint(len(value))-size], "\x00")) != 0:
+		return nil, wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+	}
+	return value[uint(len(value))-size:], nil
 }
 
 // unwrapped returns the attributes that an unwrapped key has from its value.

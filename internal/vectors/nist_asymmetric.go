@@ -361,6 +361,31 @@ func nistPKCS1(s *Suite, r *nistReader) {
 	s.add(c)
 }
 
+// x931Trailers end what X9.31 signs, by the hash.
+var x931Trailers = map[ck.MechanismType][]byte{ck.CKM_SHA_1: {0x33, 0xcc}, ck.CKM_SHA256: {0x34, 0xcc}, ck.CKM_SHA384: {0x36, 0xcc}, ck.CKM_SHA512: {0x35, 0xcc}}
+
+// nistX931 hashes for CKM_RSA_X9_31, and lets the mechanism hash where there is one.
+func nistX931(s *Suite, r *nistReader) {
+	public, private := r.rsaKey()
+	h := r.shaAlg()
+	if r.err != nil {
+		return
+	}
+	c := Case{At: r.at, Does: Verify, Mechanism: ck.CKM_RSA_X9_31, Public: public, Out: fill(r.bytes("S"), len(public.Value(ck.CKA_MODULUS))),
+		In: append(h.of(r.bytes("Msg")), x931Trailers[h.digest]...)}
+	switch {
+	case r.has("Result") && !r.passed():
+		c.Refused = BadSignature
+	case private != nil:
+		c.Does, c.Key = Sign|Verify, private
+	}
+	s.add(c)
+	if h.digest == ck.CKM_SHA_1 {
+		c.Mechanism, c.In = ck.CKM_SHA1_RSA_X9_31, r.bytes("Msg")
+		s.add(c)
+	}
+}
+
 // nistPSS takes the length of the salt from the salt, or from what the head of the file says of it.
 func nistPSS(s *Suite, r *nistReader) {
 	public, _ := r.rsaKey()

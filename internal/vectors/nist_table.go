@@ -66,8 +66,7 @@ var nistTable = []nistRow{
 	{files: "asymmetric/X*/rfc7748.txt", family: "XDH", mark: []string{"INPUT_SCALAR", "OUTPUT_U"}, load: nistXDH},
 
 	{files: "asymmetric/RSA/FIPS_186-2/KeyGenRSA.rsp", family: "RSA", reason: chosen},
-	{files: "asymmetric/RSA/FIPS_186-2/SigGenRSA*", family: "RSA", reason: "X9.31, which has no room for messages that PKCS #11 could give it"},
-	{files: "asymmetric/RSA/FIPS_186-2/SigVerRSA*", family: "RSA", reason: "as SigGenRSA"},
+	{files: "asymmetric/RSA/FIPS_186-2/Sig*RSA*", family: "RSA", mark: []string{"Msg", "S"}, load: nistX931},
 	{files: "asymmetric/RSA/FIPS_186-2/*PSS*", family: "RSA", mark: []string{"Msg", "S"}, load: nistPSS},
 	{files: "asymmetric/RSA/FIPS_186-2/*15*", family: "RSA", mark: []string{"Msg", "S"}, load: nistPKCS1},
 	{files: "asymmetric/RSA/SigVer15EMTest.txt", family: "RSA", mark: []string{"Msg", "S"}, load: nistPKCS1},

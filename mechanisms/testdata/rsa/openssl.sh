@@ -33,6 +33,14 @@ oaep() { # parameter, hash, hash of the mask, label in hexadecimal
 	record CKM_RSA_PKCS_OAEP "$1" Plaintext "$tmp/text" Ciphertext "$tmp/ct"
 }
 
+x931() { # hash, its trailer
+	openssl dgst -binary "-$1" -out "$tmp/digest" "$tmp/text"
+	openssl pkeyutl -sign -inkey "$tmp/key.pem" -in "$tmp/digest" -out "$tmp/sig" -pkeyopt "digest:$1" -pkeyopt rsa_padding_mode:x931
+	[ "$1" != sha1 ] || record CKM_SHA1_RSA_X9_31 "" Data "$tmp/text" Signature "$tmp/sig"
+	printf %s "$2" | xxd -r -p >>"$tmp/digest"
+	record CKM_RSA_X9_31 "" Data "$tmp/digest" Signature "$tmp/sig"
+}
+
 {
 	echo "# Made by openssl.sh with $(openssl version)."
 	sign CKM_MD5_RSA_PKCS "" md5
@@ -69,4 +77,11 @@ oaep() { # parameter, hash, hash of the mask, label in hexadecimal
 	openssl pkeyutl -encrypt -inkey "$tmp/key.pem" -in "$tmp/aes" -out "$tmp/ct" -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256
 	openssl enc -id-aes256-wrap-pad -K $aes -iv a65959a6 -in "$tmp/text" >>"$tmp/ct"
 	record CKM_RSA_AES_KEY_WRAP "ulong 256, alone 50020000000000000200000000000000010000000000000000000000000000000000000000000000" Value "$tmp/text" Wrapped "$tmp/ct"
+	x931 sha1 "33cc"
+	x931 sha256 "34cc"
+	printf '\001\001\000\000\002' | cat - "$tmp/text" >"$tmp/bound"
+	openssl pkeyutl -encrypt -inkey "$tmp/key.pem" -in "$tmp/bound" -out "$tmp/ct"
+	record CKM_RSA_PKCS_TPM_1_1 "" Plaintext "$tmp/text" Ciphertext "$tmp/ct"
+	openssl pkeyutl -encrypt -inkey "$tmp/key.pem" -in "$tmp/bound" -out "$tmp/ct" -pkeyopt rsa_padding_mode:oaep -pkeyopt rsa_oaep_label:54435041
+	record CKM_RSA_PKCS_OAEP_TPM_1_1 "" Plaintext "$tmp/text" Ciphertext "$tmp/ct"
 } >openssl.txt

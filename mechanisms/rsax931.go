@@ -1,0 +1,90 @@
+package mechanisms
+
+import (
+	"crypto/rsa"
+	"crypto/subtle"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// Signatures as ANSI X9.31 has them: sections 6.1.14 and 6.1.17. The header and the padding come from here; the trailer, which
+// names the hash, from the application, or from CKM_SHA1_RSA_X9_31.
+
+// x931Rows are both mechanisms.
+var x931Rows = []Mechanism{
+	rsaSigns(Mechanism{Type: ck.CKM_RSA_X9_31}, func(p *ck.Param) (*rsaSigner, error) {
+		return &rsaSigner{overhead: 2, sign: signX931(nil), verify: verifyX931(nil), fits: fitsX931}, p.None()
+	}),
+	rsaSigns(Mechanism{Type: ck.CKM_SHA1_RSA_X9_31}, func(p *ck.Param) (*rsaSigner, error) {
+		trailer := []byte{0x33, x931End}
+		return &rsaSigner{hash: hashOf(ck.CKM_SHA_1), sign: signX931(trailer), verify: verifyX931(trailer), fits: fitsX931}, p.None()
+	}),
+}
+
+// x931End is the last byte of a trailer. Its low half is what a verifier tells the two roots apart by.
+const x931End = 0xcc
+
+// fitsX931 wants a modulus of a multiple of 256 bits, as the standard does.
+func fitsX931(pub *rsa.PublicKey) error {
+	if n := pub.N.BitLen(); n%256 != 0 {
+		return fmt.Errorf("%w: %d bits", ck.CKR_KEY_SIZE_RANGE, n)
+	}
+	return nil
+}
+
+// padX931 makes the block of size bytes that is signed: 6b, bb as often as needed, ba, and the data with its trailer.
+func padX931(data []byte, size int) ([]byte, error) {
+	switch {
+	case len(data) == 0 || data[len(data)-1]&15 != x931End&15:
+		return nil, ck.CKR_DATA_INVALID
+	case len(data) > size-2:
+		return nil, ck.CKR_DATA_LEN_RANGE
+	}
+	block := slices.Repeat([]byte{0xbb}, size)
+	copy(block[size-len(data):], data)
+	block[0], block[size-len(data)-1] = 0x6b, 0xba
+	return block, nil
+}
+
+// signX931 signs the data and the trailer. Of the two numbers that will do it takes the lesser.
+func signX931(trailer []byte) func(*rsa.PrivateKey, []byte) ([]byte, error) {
+	return func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+		block, err := padX931(slices.Concat(data, trailer), priv.Size())
+		if err != nil {
+			return nil, err
+		}
+		sig, err := rsaRawPrivate(priv, block)
+		if err != nil {
+			return nil, err
+		}
+		s := new(big.Int).SetBytes(sig) // which is no secret: anybody can compute the one from the other
+		if other := new(big.Int).Sub(priv.N, s); other.Cmp(s) < 0 {
+			other.FillBytes(sig)
+		}
+		return sig, nil
+	}
+}
+
+// verifyX931 takes both numbers: there are signers, that of NIST's vectors among them, that do not take the lesser.
+func verifyX931(trailer []byte) func(*rsa.PublicKey, []byte, []byte) error {
+	return func(pub *rsa.PublicKey, data, sig []byte) error {
+		block, err := padX931(slices.Concat(data, trailer), pub.Size())
+		if err != nil {
+			return err
+		}
+		m, err := rsaRawPublic(pub, sig)
+		if err != nil {
+			return ck.CKR_SIGNATURE_INVALID
+		}
+		if m[len(m)-1]&15 != x931End&15 {
+			new(big.Int).Sub(pub.N, new(big.Int).SetBytes(m)).FillBytes(m)
+		}
+		if subtle.ConstantTimeCompare(m, block) != 1 {
+			return ck.CKR_SIGNATURE_INVALID
+		}
+		return nil
+	}
+}
