@@ -80,8 +80,9 @@ func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer
 	}
 	defer s.unlock()
 	if op.parts {
-		return ck.CKR_OPERATION_ACTIVE
+		return op.settle(ck.CKR_OPERATION_ACTIVE)
 	}
+	op.whole = true
 	need := op.cipher.WholeLen(len(data))
 	if !out.Has {
 		if c, ok := op.cipher.(mechanisms.Limited); ok {
@@ -134,6 +135,9 @@ func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer)
 		return err
 	}
 	defer s.unlock()
+	if op.whole {
+		return op.settle(ck.CKR_OPERATION_ACTIVE)
+	}
 	if c, ok := op.cipher.(mechanisms.Limited); ok && !out.Has {
 		if err := c.CheckUpdate(len(data)); err != nil {
 			return op.settle(err)
@@ -166,6 +170,9 @@ func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
 		return err
 	}
 	defer s.unlock()
+	if op.whole {
+		return op.settle(ck.CKR_OPERATION_ACTIVE)
+	}
 	need := op.cipher.FinalLen()
 	if !out.Has {
 		if c, ok := op.cipher.(mechanisms.Limited); ok {

@@ -13,6 +13,7 @@ import (
 type digestOperation struct {
 	active   bool
 	parts    bool
+	whole    bool // C_Digest was asked for a length: the digest ends with it
 	finished bool
 	row      *mechanisms.Hash
 	hash     hash.Hash
@@ -66,6 +67,16 @@ func (s *session) openDigest() (*digestOperation, error) {
 	return d, nil
 }
 
+// openParts returns the digest if it takes more data in parts. One of which C_Digest has told the length does not, and ends.
+func (s *session) openParts() (*digestOperation, error) {
+	d, err := s.openDigest()
+	if err == nil && d.whole {
+		d.end()
+		err = ck.CKR_OPERATION_ACTIVE
+	}
+	return d, err
+}
+
 // DigestInit implements C_DigestInit, section 5.12.1.
 func (m *Module) DigestInit(h ck.SessionHandle, mech *ck.Mechanism) error {
 	s, err := m.lock(h)
@@ -107,8 +118,10 @@ func (m *Module) Digest(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 		return err
 	}
 	if d.parts {
+		d.end()
 		return ck.CKR_OPERATION_ACTIVE
 	}
+	d.whole = true
 	return d.sum(data, out)
 }
 
@@ -132,7 +145,7 @@ func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	defer s.unlock()
-	d, err := s.openDigest()
+	d, err := s.openParts()
 	if err != nil {
 		return err
 	}
@@ -148,7 +161,7 @@ func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 		return err
 	}
 	defer s.unlock()
-	d, err := s.openDigest()
+	d, err := s.openParts()
 	if err != nil {
 		return err
 	}
@@ -180,6 +193,10 @@ func (m *Module) DigestFinal(h ck.SessionHandle, out *ck.Buffer) error {
 	defer s.unlock()
 	if !s.digest.active {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	if s.digest.whole {
+		s.digest.end()
+		return ck.CKR_OPERATION_ACTIVE
 	}
 	return s.digest.sum(nil, out)
 }

@@ -45,6 +45,7 @@ var usage = [operations]ck.AttributeType{
 type operation struct {
 	active  bool
 	parts   bool   // data has been processed in parts: the operation ends with its Final
+	whole   bool   // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
 	confirm bool   // C_Login with CKU_CONTEXT_SPECIFIC is due
 	private bool   // with a private key, which takes long
 	secret  uint64 // the hash of a secret key, and how many of its slot had wrapped when it was looked at

@@ -34,7 +34,7 @@ func (m *Module) Sign(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 	}
 	defer s.unlock()
 	if op.parts {
-		return ck.CKR_OPERATION_ACTIVE
+		return op.settle(ck.CKR_OPERATION_ACTIVE)
 	}
 	if s.async && op.private {
 		return s.signLater("C_Sign", op, data, out)
@@ -102,7 +102,7 @@ func (m *Module) Verify(h ck.SessionHandle, data, signature []byte) error {
 // verify verifies the signature of data in one part.
 func (op *operation) verify(data, signature []byte) error {
 	if op.parts {
-		return ck.CKR_OPERATION_ACTIVE
+		return op.settle(ck.CKR_OPERATION_ACTIVE)
 	}
 	if err := op.checker.Update(data); err != nil {
 		return op.settle(err)

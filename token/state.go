@@ -181,6 +181,9 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 		return err
 	}
 	defer s.unlock()
+	if saved == nil {
+		return ck.CKR_ARGUMENTS_BAD
+	}
 	_, keys := s.slot.login()
 	if keys == nil {
 		return ck.CKR_SAVED_STATE_INVALID

@@ -13,6 +13,7 @@ func TestOperationState(t *testing.T) {
 	s, other := loggedIn(t, m, slot), open(t, m, slot, false)
 	sha := &ck.Mechanism{Type: ck.CKM_SHA256}
 	var query ck.Buffer
+	want(t, "no state", m.SetOperationState(s, nil, 0, 0), ck.CKR_ARGUMENTS_BAD)
 	want(t, "no operation", m.GetOperationState(s, &query), ck.CKR_OPERATION_NOT_INITIALIZED)
 	must(t, m.DigestInit(s, sha))
 	must(t, m.DigestUpdate(s, []byte("the first half, ")))
