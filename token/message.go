@@ -16,9 +16,10 @@ type process struct {
 	cipher mechanisms.MessageCipher
 
 	// Of signing and verifying:
-	key   *Object // referred to until the process ends
-	row   *mechanisms.Mechanism
-	param *ck.Kept // the parameter of the Init function
+	key    *Object // referred to until the process ends
+	handle ck.ObjectHandle
+	row    *mechanisms.Mechanism
+	param  *ck.Kept // the parameter of the Init function
 }
 
 // end forgets what the process has.

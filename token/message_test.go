@@ -131,3 +131,23 @@ func TestMessagesOfWrapping(t *testing.T) {
 		t.Error("no key")
 	}
 }
+
+// TestMessagePasswords signs messages with a key for one-time passwords: none comes twice, and C_Sign goes on behind them.
+func TestMessagePasswords(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	k, err := m.CreateObject(s, otpTemplate())
+	must(t, err)
+	must(t, m.MessageSignInit(s, &ck.Mechanism{Type: ck.CKM_HOTP}, k))
+	for _, want := range []string{"755224", "287082", "359152"} {
+		query, out := ck.Buffer{}, ck.Into(make([]byte, 100))
+		must(t, m.SignMessage(s, &ck.Param{}, nil, &query))
+		if must(t, m.SignMessage(s, &ck.Param{}, nil, &out)); string(out.Data[72:out.N]) != want {
+			t.Errorf("%s, want %s", out.Data[72:out.N], want)
+		}
+	}
+	must(t, m.MessageSignFinal(s))
+	if got, _, err := password(m, s, k); err != nil || got != "969429" {
+		t.Errorf("then %s, %v", got, err)
+	}
+}

@@ -15,14 +15,14 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 		if err != nil {
 			return keyHandle(err)
 		}
-		x := &process{key: o, row: row}
+		x := &process{key: o, handle: h, row: row}
 		op.process = x
 		x.param = p.Keep()
 		defer x.param.Close()
 		if row.Fresh && !p.Present() {
 			return nil
 		}
-		err = op.prepare(kind, &ck.Param{})
+		err = op.prepare(s, kind, &ck.Param{})
 		if row.Fresh {
 			op.signer, op.checker = nil, nil
 		}
@@ -31,7 +31,7 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 }
 
 // prepare makes what the next message is signed or verified with, unless that is there.
-func (op *operation) prepare(kind int, p *ck.Param) (err error) {
+func (op *operation) prepare(s *session, kind int, p *ck.Param) (err error) {
 	x := op.process
 	if !p.Present() {
 		switch {
@@ -45,6 +45,8 @@ func (op *operation) prepare(kind int, p *ck.Param) (err error) {
 	}
 	if kind == messageSigning {
 		op.signer, err = x.row.Sign(x.key.key(), p)
+		op.count = nil
+		op.counting(s, x.handle)
 	} else {
 		op.checker, err = x.row.Verify(x.key.key(), p)
 	}
@@ -57,7 +59,7 @@ func (m *Module) openMessage(h ck.SessionHandle, kind int, p *ck.Param) (*sessio
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := op.prepare(kind, p); err != nil {
+	if err := op.prepare(s, kind, p); err != nil {
 		op.endMessage()
 		s.unlock()
 		return nil, nil, err
@@ -87,12 +89,7 @@ func (op *operation) signMessage(data []byte, out *ck.Buffer) error {
 		return out.Fill(size, nil)
 	}
 	defer op.endMessage()
-	return out.Fill(size, func(dst []byte) (int, error) {
-		if err := op.signer.Update(data); err != nil {
-			return 0, err
-		}
-		return op.signer.Sign(dst)
-	})
+	return out.Fill(size, func(dst []byte) (int, error) { return op.signTo(dst, data) })
 }
 
 // SignMessageBegin implements C_SignMessageBegin, section 5.14.3.

@@ -76,17 +76,20 @@ func (op *operation) sign(data []byte, out *ck.Buffer) error {
 		out.N = uint(size)
 		return nil
 	}
-	return op.settle(out.Fill(size, func(dst []byte) (int, error) {
-		if err := op.signer.Update(data); err != nil {
+	return op.settle(out.Fill(size, func(dst []byte) (int, error) { return op.signTo(dst, data) }))
+}
+
+// signTo adds data and writes the signature to dst.
+func (op *operation) signTo(dst, data []byte) (int, error) {
+	if err := op.signer.Update(data); err != nil {
+		return 0, err
+	}
+	if op.count != nil {
+		if err := op.count(); err != nil {
 			return 0, err
 		}
-		if op.count != nil {
-			if err := op.count(); err != nil {
-				return 0, err
-			}
-		}
-		return op.signer.Sign(dst)
-	}))
+	}
+	return op.signer.Sign(dst)
 }
 
 // Verify implements C_Verify, section 5.15.2.
