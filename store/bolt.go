@@ -340,6 +340,15 @@ func closeBolt(db *bbolt.DB, file *os.File) error {
 	return db.Close()
 }
 
+// readOnly reports whether the file cannot be opened for writing. Opening it is what tells: rights come in many ways.
+func (b *boltFile) readOnly() bool {
+	fd, err := unix.Open(b.path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_ = unix.Close(fd)
+	}
+	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EPERM)
+}
+
 // fileError puts a return value on an error that has none.
 func fileError(path string, err error) error {
 	var rv ck.RV

@@ -292,6 +292,9 @@ func TestReadOnly(t *testing.T) {
 		}
 	}
 	open(0o755)
+	if tok.ReadOnly() {
+		t.Error("a token that can be written to says that it cannot")
+	}
 	asNobody(t, func() {
 		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
 		wants(t, err, ck.CKR_OK)
@@ -312,6 +315,9 @@ func TestReadOnly(t *testing.T) {
 		}
 		_, err = r.Unlock(User, userPIN)
 		wants(t, err, ck.CKR_TOKEN_WRITE_PROTECTED)
+		if !r.ReadOnly() {
+			t.Error("a token that cannot be written to says that it can")
+		}
 	})
 	if err := os.Chmod(p.dir, 0o700); err != nil {
 		t.Fatal(err)

@@ -86,3 +86,9 @@ func (t *Token) update(f func(tx) ([]ID, error), done func()) error {
 		t.journal.push(gen, ids)
 	})
 }
+
+// ReadOnly reports whether this process cannot write to the token.
+func (t *Token) ReadOnly() bool {
+	f, ok := t.be.(*boltFile)
+	return ok && f.readOnly()
+}

@@ -64,9 +64,17 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 	return s.slot.keep(o, keys)
 }
 
+// readOnly reports whether this process cannot write to the token.
+func (s *slot) readOnly() bool {
+	token, err := s.store()
+	return err == nil && token.ReadOnly()
+}
+
 // mayHave tells whether the session may make or change the object o.
 func (s *session) mayHave(o *Object, user userState) error {
 	switch {
+	case o.isToken() && s.slot.readOnly(): // which comes before that the session is (section 5.1.6)
+		return ck.CKR_TOKEN_WRITE_PROTECTED
 	case o.isToken() && !s.writable:
 		return ck.CKR_SESSION_READ_ONLY
 	case o.isPrivate() && user != theUser:

@@ -251,6 +251,9 @@ func (s *slot) info() (ck.TokenInfo, error) {
 	}
 	info.Label = about.Label
 	info.Flags |= tokenFlags(about)
+	if token.ReadOnly() {
+		info.Flags |= ck.CKF_WRITE_PROTECTED
+	}
 	return info, nil
 }
 
