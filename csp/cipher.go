@@ -80,7 +80,7 @@ func (k *Key) rewind() {
 // endStream closes the session of a key stream. The key is locked.
 func (k *Key) endStream() {
 	if k.stream != 0 {
-		k.ctx.module.CloseSession(k.stream) //nolint:errcheck // the context may be closed
+		k.ctx.closeStream(k.stream)
 		k.stream = 0
 	}
 }
@@ -234,9 +234,9 @@ func (k *Key) crypt(decrypt bool, data []byte) error {
 func (k *Key) streamed(data []byte) error {
 	c := k.ctx
 	if k.stream == 0 {
-		s, err := c.module.OpenSession(c.home.slot, ck.CKF_SERIAL_SESSION)
+		s, err := c.openStream()
 		if err != nil {
-			return translated(err)
+			return err
 		}
 		k.stream = s
 		if err := c.module.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_RC4}, k.object); err != nil {

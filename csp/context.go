@@ -31,6 +31,7 @@ type Context struct {
 	pairs   [3]*Key
 	algs    int // how far PP_ENUMALGS has come
 	names   []string
+	streams map[ck.SessionHandle]bool // sessions of key streams, which end with the context
 
 	closed atomic.Bool
 	self   Handle
@@ -195,8 +196,43 @@ func (c *Context) end() {
 	c.mu.Lock()
 	clear(c.pin)
 	c.pin = nil
+	streams := c.streams
+	c.streams = nil
 	c.mu.Unlock()
+	for s := range streams {
+		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
+	}
 	c.module.CloseSession(c.session) //nolint:errcheck // the System may be closed
+}
+
+// openStream opens a session for a key stream.
+func (c *Context) openStream() (ck.SessionHandle, error) {
+	s, err := c.module.OpenSession(c.home.slot, ck.CKF_SERIAL_SESSION)
+	if err != nil {
+		return 0, translated(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed.Load() {
+		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
+		return 0, NTE_BAD_UID
+	}
+	if c.streams == nil {
+		c.streams = make(map[ck.SessionHandle]bool)
+	}
+	c.streams[s] = true
+	return s, nil
+}
+
+// closeStream closes the session of a key stream.
+func (c *Context) closeStream(s ck.SessionHandle) {
+	c.mu.Lock()
+	open := c.streams[s]
+	delete(c.streams, s)
+	c.mu.Unlock()
+	if open {
+		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
+	}
 }
 
 // alive is what every function begins with: NTE_BAD_UID for no context, or one that was released.

@@ -267,3 +267,71 @@ func TestThreads(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestReleaseEndsAll leaves keys in the middle of their streams, and sees that no session outlives its context.
+func TestReleaseEndsAll(t *testing.T) {
+	s := testSystem(t)
+	for range 3 {
+		c, err := s.AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+		must(t, err)
+		k, err := c.GenKey(CALG_RC4, 0)
+		must(t, err)
+		_, err = k.Encrypt(nil, false, 0, make([]byte, 5), 5)
+		must(t, err)
+		_, err = k.Duplicate(0)
+		must(t, err)
+		must(t, c.Release(0))
+		_, err = k.Encrypt(nil, false, 0, make([]byte, 5), 5)
+		want(t, "after the release", err, NTE_BAD_KEY)
+	}
+	info, err := s.private.module.GetTokenInfo(s.private.slot)
+	if must(t, err); info.SessionCount != 0 {
+		t.Errorf("%d sessions are open", info.SessionCount)
+	}
+}
+
+// TestUpdateKey changes a key of provider softcsp by a second hash object, and sees that the Microsoft providers make another.
+func TestUpdateKey(t *testing.T) {
+	contexts(t, func(t *testing.T, c *Context) {
+		k, err := c.DeriveKey(CALG_RC4, hashOf(t, c, CALG_MD5, "first"), 40<<16|CRYPT_NO_SALT|CRYPT_EXPORTABLE)
+		must(t, err)
+		before := encrypted(t, k, "text")
+		second := hashOf(t, c, CALG_MD5, "second")
+		n, err := c.UpdateKey(CALG_RC4, second, 40<<16|CRYPT_NO_SALT|CRYPT_EXPORTABLE, k)
+		must(t, err)
+		if !c.provider.Updates() {
+			if n == k || !bytes.Equal(encrypted(t, k, "text"), before) {
+				t.Error("the key is another")
+			}
+			return
+		}
+		both := hashOf(t, c, CALG_MD5, "")
+		for _, text := range []string{"first", "second"} {
+			v, err := hashOf(t, c, CALG_MD5, text).Value()
+			must(t, err)
+			must(t, both.HashData(v, 0))
+		}
+		same, err := c.DeriveKey(CALG_RC4, both, 40<<16|CRYPT_NO_SALT)
+		must(t, err)
+		if after := encrypted(t, k, "text"); n != k || bytes.Equal(after, before) || !bytes.Equal(after, encrypted(t, same, "text")) {
+			t.Errorf("%x before, %x after", before, after)
+		}
+		_, err = c.UpdateKey(CALG_RC4, second, 0, nil)
+		want(t, "updating no key", err, ERROR_INVALID_HANDLE)
+		_, err = c.UpdateKey(CALG_RC2, second, 0, k)
+		want(t, "another algorithm", err, NTE_BAD_ALGID)
+	})
+}
+
+// TestRandom fills buffers, an empty one too.
+func TestRandom(t *testing.T) {
+	contexts(t, func(t *testing.T, c *Context) {
+		must(t, c.GenRandom(nil))
+		a, b := make([]byte, 32), make([]byte, 32)
+		must(t, c.GenRandom(a))
+		must(t, c.GenRandom(b))
+		if bytes.Equal(a, b) {
+			t.Error("twice the same")
+		}
+	})
+}
