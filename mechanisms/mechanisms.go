@@ -93,7 +93,7 @@ var table = index(
 	dsaRows, dhRows, x942Rows, pubKeyRows, ecdhWrapRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
 	derivationRows,
-	mlkemRows, mldsaRows, slhdsaRows,
+	mlkemRows, mldsaRows, slhdsaRows, hssRows, xmssRows,
 	blockCipherRows,
 	hotpRows, kmacRows, sshRows,
 )

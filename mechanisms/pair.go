@@ -24,6 +24,7 @@ type pairType struct {
 	// Complete functions check the attributes of a key and return what the token adds: of a public key that is not
 	// generated, CKA_MODULUS_BITS say, and of a private key that came without what follows from the rest. info is its
 	// SubjectPublicKeyInfo. They run inside secret.Do.
+	// A type whose private keys there are not has no function for them, here and below.
 	public  func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
 	private func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
 	// parameters checks domain parameters of the type and returns what the token adds; nil where there are no such objects.
@@ -36,7 +37,7 @@ type pairType struct {
 }
 
 // pairTypes is the table.
-var pairTypes = []*pairType{&rsaPair, &dsaPair, &dhPair, &x942Pair, ecPair, edwardsPair, montgomeryPair, mlkemPair, mldsaPair, slhdsaPair}
+var pairTypes = []*pairType{&rsaPair, &dsaPair, &dhPair, &x942Pair, ecPair, edwardsPair, montgomeryPair, mlkemPair, mldsaPair, slhdsaPair, hssPair, xmssPair, xmssmtPair}
 
 // findPairType returns the row of a type, nil if there is none.
 func findPairType(t ck.KeyType) *pairType {
@@ -76,6 +77,9 @@ func Complete(class ck.ObjectClass, t ck.KeyType, v Values) (added []ck.Attribut
 	if class == ck.CKO_PRIVATE_KEY {
 		complete = row.private
 	}
+	if complete == nil {
+		return nil, ck.CKR_TEMPLATE_INCONSISTENT
+	}
 	secret.Do(func() {
 		var info *publicKeyInfo
 		if added, info, err = complete(v); err != nil {
@@ -93,7 +97,7 @@ func Complete(class ck.ObjectClass, t ck.KeyType, v Values) (added []ck.Attribut
 // PrivateKeyInfo (section 6.7). The caller wipes it.
 func MarshalPrivate(k *Key) (value []byte, err error) {
 	row := findPairType(k.Type)
-	if row == nil {
+	if row == nil || row.marshal == nil {
 		return nil, ck.CKR_KEY_NOT_WRAPPABLE
 	}
 	secret.Do(func() {
@@ -111,7 +115,7 @@ func MarshalPrivate(k *Key) (value []byte, err error) {
 // CKR_WRAPPED_KEY_INVALID, whatever is wrong with it. The caller wipes the values.
 func UnmarshalPrivate(t ck.KeyType, value []byte) (attrs []ck.Attribute, err error) {
 	row := findPairType(t)
-	if row == nil {
+	if row == nil || row.unmarshal == nil {
 		return nil, ck.CKR_TEMPLATE_INCONSISTENT
 	}
 	secret.Do(func() {

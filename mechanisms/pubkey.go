@@ -54,7 +54,7 @@ func pubFromPriv(b *Base, p *ck.Param, d *Derived) error {
 // PublicOf returns what the public key of a private key consists of.
 func PublicOf(k *Key) (attrs []ck.Attribute, err error) {
 	row := findPairType(k.Type)
-	if row == nil {
+	if row == nil || row.private == nil {
 		return nil, ck.CKR_KEY_TYPE_INCONSISTENT
 	}
 	var info *publicKeyInfo

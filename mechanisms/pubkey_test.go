@@ -70,7 +70,7 @@ func TestPublicOf(t *testing.T) {
 		}
 	}
 	for _, kt := range PairTypes() {
-		if !seen[kt] || !row.Takes(ck.CKO_PRIVATE_KEY, kt) {
+		if !onlyPublic(kt) && !seen[kt] || !row.Takes(ck.CKO_PRIVATE_KEY, kt) {
 			t.Errorf("%v has no public key", kt)
 		}
 	}

@@ -13,12 +13,15 @@ type signature struct {
 	gather
 	hash  hash.Hash // nil for data as it is
 	limit int       // the most of that, in bytes
-	size  int       // of the signature
+	size  int       // of the signature, or anySize
 	ended bool
 
 	sign   func(data []byte) ([]byte, error)
 	verify func(data, sig []byte) error
 }
+
+// anySize is the size of signatures whose length is in them: verify looks at it.
+const anySize = -1
 
 var (
 	_ Signer   = (*signature)(nil)
@@ -73,7 +76,7 @@ func (s *signature) Verify(sig []byte) error {
 		return err
 	}
 	defer s.wipe()
-	if len(sig) != s.size {
+	if len(sig) != s.size && s.size != anySize {
 		return ck.CKR_SIGNATURE_LEN_RANGE
 	}
 	return s.verify(data, sig)

@@ -54,6 +54,7 @@ func TestVectors(t *testing.T) {
 	t.Run("ML-KEM", func(t *testing.T) { runMLKEM(t, seen) })
 	t.Run("ML-DSA", func(t *testing.T) { runMLDSA(t, seen) })
 	t.Run("noble", func(t *testing.T) { runNoble(t, seen) })
+	t.Run("stateful", func(t *testing.T) { runStateful(t, seen) })
 	for i := range table {
 		m := &table[i]
 		reason, excused := withoutVectors[m.Type]

@@ -121,7 +121,16 @@ var parameterPrivate = part{"private key with a parameter set", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 }}
 
-// A pairTable is the tables of the two halves of a type of key pairs.
+// hssPublic is section 6.65. What stands beside the value is in it.
+var hssPublic = part{"HSS public key", []attribute{
+	{ck.CKA_HSS_LEVELS, ulong, notCreate | notGenerate, 0},
+	{ck.CKA_HSS_LMS_TYPE, ulong, notCreate | notGenerate, 0},
+	{ck.CKA_HSS_LMOTS_TYPE, ulong, notCreate | notGenerate, 0},
+	{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
+}}
+
+// A pairTable is the tables of the two halves of a type of key pairs. A type of which there are public keys only has no private
+// one.
 type pairTable struct {
 	t               ck.KeyType
 	public, private part
@@ -139,6 +148,9 @@ var pairTypes = []pairTable{
 	{ck.CKK_ML_KEM, parameterPublic, seedPrivate},
 	{ck.CKK_ML_DSA, parameterPublic, seedPrivate},
 	{ck.CKK_SLH_DSA, parameterPublic, parameterPrivate},
+	{ck.CKK_HSS, hssPublic, part{}},
+	{ck.CKK_XMSS, parameterPublic, part{}},
+	{ck.CKK_XMSSMT, parameterPublic, part{}},
 }
 
 // pairTables are the tables of the types that package mechanisms can check.
@@ -146,9 +158,10 @@ func pairTables() (list []*table) {
 	known := mechanisms.PairTypes()
 	for _, p := range pairTypes {
 		if slices.Contains(known, p.t) {
-			list = append(list,
-				newTable(ck.CKO_PUBLIC_KEY, uint(p.t), storage, key, publicKey, p.public),
-				newTable(ck.CKO_PRIVATE_KEY, uint(p.t), storage, key, privateKey, p.private))
+			list = append(list, newTable(ck.CKO_PUBLIC_KEY, uint(p.t), storage, key, publicKey, p.public))
+			if p.private.rows != nil {
+				list = append(list, newTable(ck.CKO_PRIVATE_KEY, uint(p.t), storage, key, privateKey, p.private))
+			}
 		}
 	}
 	return list

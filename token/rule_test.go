@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // allParts are the parts in the order of the standard.
 var allParts = []part{storage, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, key, publicKey, privateKey, secretKey, variableKey, fixedKey, oneLengthKey, otpKey, cryptoAPI,
 	rsaPublic, rsaPrivate, ecPublic, ecPrivate, dsaPublic, dsaPrivate, dhPublic, dhPrivate,
-	domainParameters, dsaDomain, dhDomain, x942Domain, parameterPublic, seedPrivate, parameterPrivate}
+	domainParameters, dsaDomain, dhDomain, x942Domain, parameterPublic, seedPrivate, parameterPrivate, hssPublic}
 
 // sorted returns the tables in the order of their classes and types.
 func sorted() []*table {

@@ -1,0 +1,232 @@
+package mechanisms
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/asn1"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// HSS and LMS are RFC 8554, with the further hashes of NIST SP 800-208. Signatures are verified only: who makes them has to know for
+// certain which of the keys of a private key have been used, and a token that can be copied does not.
+
+// hssMaxLevels is how many levels there can be: RFC 8554, section 6.
+const hssMaxLevels = 8
+
+// An lmsHash is a hash of SP 800-208, table 1.
+type lmsHash struct {
+	shake bool
+	n     int // bytes
+}
+
+// lmsHashes are the hashes in the order of the types of LM-OTS, of which each has four, and of LMS, of which each has five.
+var lmsHashes = []lmsHash{{false, 32}, {false, 24}, {true, 32}, {true, 24}}
+
+// sum hashes the parts.
+func (h lmsHash) sum(parts ...[]byte) []byte {
+	if h.shake {
+		return shake256(h.n, parts...)
+	}
+	f := sha256.New()
+	for _, p := range parts {
+		f.Write(p)
+	}
+	return f.Sum(nil)[:h.n]
+}
+
+// An lmsKey is a public key of LMS: RFC 8554, section 5.3.
+type lmsKey struct {
+	lmsHash
+	types      []byte // of LMS and of LM-OTS, as they are encoded
+	height     int
+	width      int // of a digit, in bits
+	id         []byte
+	root       []byte
+	lms, lmots uint32
+}
+
+// Where a hash stands in LMS: RFC 8554, section 4.4 and 5.3.
+var (
+	lmsEnds    = []byte{0x80, 0x80}
+	lmsMessage = []byte{0x81, 0x81}
+	lmsLeaf    = []byte{0x82, 0x82}
+	lmsInner   = []byte{0x83, 0x83}
+)
+
+// readLMS reads a public key. Both of its types have to be of one hash, as SP 800-208, section 4, wants.
+func readLMS(in *cryptobyte.String) (*lmsKey, bool) {
+	k := new(lmsKey)
+	all := []byte(*in)
+	if !in.ReadUint32(&k.lms) || !in.ReadUint32(&k.lmots) {
+		return nil, false
+	}
+	tree, ots := int(k.lms)-5, int(k.lmots)-1
+	if tree < 0 || tree >= 5*len(lmsHashes) || ots < 0 || ots >= 4*len(lmsHashes) || tree/5 != ots/4 {
+		return nil, false
+	}
+	k.lmsHash, k.types = lmsHashes[tree/5], all[:8]
+	k.height, k.width = 5+5*(tree%5), 1<<(ots%4)
+	return k, in.ReadBytes(&k.id, 16) && in.ReadBytes(&k.root, k.n)
+}
+
+// chains returns how many chains a key of LM-OTS has, and the shift of the checksum: RFC 8554, appendix B.
+func (k *lmsKey) chains() (p, shift int) {
+	digits := 8 * k.n / k.width
+	top := digits * (1<<k.width - 1)
+	bits := 0
+	for ; top > 0; top >>= 1 {
+		bits++
+	}
+	sum := (bits + k.width - 1) / k.width
+	return digits + sum, 16 - sum*k.width
+}
+
+// An lmsSignature is a signature of LMS: RFC 8554, section 5.4.
+type lmsSignature struct {
+	leaf         uint32
+	random       []byte
+	chains, path []byte
+	lms, lmots   uint32
+}
+
+// readSignature reads a signature that is as long as those of the key.
+func (k *lmsKey) readSignature(in *cryptobyte.String) (s lmsSignature, ok bool) {
+	p, _ := k.chains()
+	ok = in.ReadUint32(&s.leaf) && in.ReadUint32(&s.lmots) && in.ReadBytes(&s.random, k.n) && in.ReadBytes(&s.chains, p*k.n) &&
+		in.ReadUint32(&s.lms) && in.ReadBytes(&s.path, k.height*k.n)
+	return s, ok
+}
+
+// verify is algorithm 6a with algorithm 4b.
+func (k *lmsKey) verify(s *lmsSignature, message []byte) bool {
+	if s.lms != k.lms || s.lmots != k.lmots || uint64(s.leaf) >= 1<<k.height {
+		return false
+	}
+	prefix := binary.BigEndian.AppendUint32(bytes.Clone(k.id), s.leaf)
+	digest := k.sum(prefix, lmsMessage, s.random, message)
+	_, shift := k.chains()
+	top := byte(1<<k.width - 1)
+	sum := 0
+	for i := range 8 * k.n / k.width {
+		sum += int(top - lmsDigit(digest, i, k.width))
+	}
+	digest = binary.BigEndian.AppendUint16(digest, uint16(sum<<shift))
+	ends := bytes.Clone(s.chains)
+	for i := 0; i*k.n < len(ends); i++ {
+		end := ends[i*k.n : (i+1)*k.n]
+		for j := lmsDigit(digest, i, k.width); j < top; j++ {
+			copy(end, k.sum(prefix, []byte{byte(i >> 8), byte(i), j}, end))
+		}
+	}
+	node := k.sum(k.id, k.number(1<<k.height+s.leaf), lmsLeaf, k.sum(prefix, lmsEnds, ends))
+	for at, path := uint32(1<<k.height+s.leaf), s.path; at > 1; at, path = at/2, path[k.n:] {
+		left, right := node, path[:k.n]
+		if at%2 == 1 {
+			left, right = right, left
+		}
+		node = k.sum(k.id, k.number(at/2), lmsInner, left, right)
+	}
+	return subtle.ConstantTimeCompare(node, k.root) == 1
+}
+
+func (k *lmsKey) number(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+
+// lmsDigit is digit i of b: RFC 8554, section 3.1.3.
+func lmsDigit(b []byte, i, width int) byte {
+	per := 8 / width
+	return b[i/per] >> (width * (per - 1 - i%per)) & byte(1<<width-1)
+}
+
+// An hssKey is a public key of HSS: RFC 8554, section 6.1.
+type hssKey struct {
+	levels uint32
+	top    *lmsKey
+}
+
+func readHSS(value []byte) (*hssKey, bool) {
+	in := cryptobyte.String(value)
+	k := new(hssKey)
+	if !in.ReadUint32(&k.levels) || k.levels == 0 || k.levels > hssMaxLevels {
+		return nil, false
+	}
+	var ok bool
+	k.top, ok = readLMS(&in)
+	return k, ok && in.Empty()
+}
+
+// verify is section 6.3: CKR_SIGNATURE_LEN_RANGE for what is no signature of the number of levels, CKR_SIGNATURE_INVALID for one
+// that is wrong.
+func (k *hssKey) verify(message, sig []byte) error {
+	in := cryptobyte.String(sig)
+	var signed uint32
+	if !in.ReadUint32(&signed) {
+		return ck.CKR_SIGNATURE_LEN_RANGE
+	}
+	if signed != k.levels-1 {
+		return ck.CKR_SIGNATURE_INVALID
+	}
+	key := k.top
+	for range signed {
+		s, ok := key.readSignature(&in)
+		if !ok {
+			return ck.CKR_SIGNATURE_LEN_RANGE
+		}
+		encoded := []byte(in)
+		next, ok := readLMS(&in)
+		if !ok || !key.verify(&s, encoded[:len(encoded)-len(in)]) {
+			return ck.CKR_SIGNATURE_INVALID
+		}
+		key = next
+	}
+	s, ok := key.readSignature(&in)
+	switch {
+	case !ok || !in.Empty():
+		return ck.CKR_SIGNATURE_LEN_RANGE
+	case !key.verify(&s, message):
+		return ck.CKR_SIGNATURE_INVALID
+	}
+	return nil
+}
+
+// oidHSS is id-alg-hss-lms-hashsig (RFC 9708 and RFC 9802).
+var oidHSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 17}
+
+// hssPair is section 6.65. There are public keys only.
+var hssPair = &pairType{
+	Type: ck.CKK_HSS,
+	public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
+		value := v(ck.CKA_VALUE)
+		k, ok := readHSS(value)
+		if !ok {
+			return nil, nil, fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE)
+		}
+		return []ck.Attribute{
+			{Type: ck.CKA_HSS_LEVELS, Value: ck.UlongValue(uint(k.levels))},
+			{Type: ck.CKA_HSS_LMS_TYPE, Value: ck.UlongValue(uint(k.top.lms))},
+			{Type: ck.CKA_HSS_LMOTS_TYPE, Value: ck.UlongValue(uint(k.top.lmots))},
+		}, &publicKeyInfo{oidHSS, nil, value}, nil
+	},
+	owns: oidHSS.Equal,
+}
+
+// hssRows are HSS. The standard does not use the key sizes.
+var hssRows = []Mechanism{{
+	Type: ck.CKM_HSS, Keys: []ck.KeyType{ck.CKK_HSS},
+	Verify: func(k *Key, p *ck.Param) (Verifier, error) {
+		if err := p.None(); err != nil {
+			return nil, err
+		}
+		key, ok := readHSS(bytes.Clone(k.Attr(ck.CKA_VALUE)))
+		if !ok {
+			return nil, ck.CKR_KEY_TYPE_INCONSISTENT
+		}
+		return &signature{limit: math.MaxInt, size: anySize, verify: key.verify}, nil
+	},
+}}

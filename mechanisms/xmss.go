@@ -1,0 +1,263 @@
+package mechanisms
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/sha3"
+	"crypto/sha512"
+	"crypto/subtle"
+	"encoding/asn1"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// XMSS and XMSS^MT are RFC 8391, with the further hashes of NIST SP 800-208. As with HSS, signatures are verified only.
+
+// An xmssHash is what the functions of RFC 8391, section 5.1, and SP 800-208, section 5, are made of.
+type xmssHash struct {
+	n, pad int // of a hash, and of the number before its input, in bytes
+	sum    func(out, in []byte)
+}
+
+var (
+	xmssSHA256    = xmssHash{32, 32, func(out, in []byte) { s := sha256.Sum256(in); copy(out, s[:]) }}
+	xmssSHA512    = xmssHash{64, 64, func(out, in []byte) { s := sha512.Sum512(in); copy(out, s[:]) }}
+	xmssSHAKE128  = xmssHash{32, 32, func(out, in []byte) { copy(out, sha3.SumSHAKE128(in, 32)) }}
+	xmssSHAKE512  = xmssHash{64, 64, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 64)) }}
+	xmssSHA192    = xmssHash{24, 4, func(out, in []byte) { s := sha256.Sum256(in); copy(out, s[:24]) }}
+	xmssSHAKE256  = xmssHash{32, 32, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 32)) }}
+	xmssSHAKE192  = xmssHash{24, 4, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 24)) }}
+	xmssByNumbers = []*xmssHash{&xmssSHA256, &xmssSHA512, &xmssSHAKE128, &xmssSHAKE512, &xmssSHA192, &xmssSHAKE256, &xmssSHAKE192}
+)
+
+// An xmssSet is a parameter set: the heights of all trees together, and in how many layers they stand.
+type xmssSet struct {
+	*xmssHash
+	height, layers int
+	index          int // its length in a signature, in bytes
+}
+
+// findXMSS returns the parameter set of a number: RFC 8391, section 8, and SP 800-208, sections 5.1 to 5.4. Each hash has three of
+// XMSS, in their order, and eight of XMSS^MT.
+func findXMSS(t ck.KeyType, number uint) (*xmssSet, bool) {
+	single := []xmssSet{{nil, 10, 1, 4}, {nil, 16, 1, 4}, {nil, 20, 1, 4}}
+	if t == ck.CKK_XMSSMT {
+		single = []xmssSet{{nil, 20, 2, 3}, {nil, 20, 4, 3}, {nil, 40, 2, 5}, {nil, 40, 4, 5}, {nil, 40, 8, 5}, {nil, 60, 3, 8}, {nil, 60, 6, 8}, {nil, 60, 12, 8}}
+	}
+	if number == 0 || number > uint(len(single)*len(xmssByNumbers)) {
+		return nil, false
+	}
+	s := single[(number-1)%uint(len(single))]
+	s.xmssHash = xmssByNumbers[(number-1)/uint(len(single))]
+	return &s, true
+}
+
+// chains is the number of chains of a WOTS+ key. w is 16 in all sets.
+func (s *xmssSet) chains() int { return 2*s.n + 3 }
+
+// levels is the height of one tree.
+func (s *xmssSet) levels() int { return s.height / s.layers }
+
+func (s *xmssSet) signatureSize() int {
+	return s.index + s.n + s.layers*s.chains()*s.n + s.height*s.n
+}
+
+// An xmssAddress is an ADRS: RFC 8391, section 2.5. What its words mean depends on its type.
+type xmssAddress [8]uint32
+
+// The words of an address.
+const (
+	xmssLayer = 0
+	xmssTree  = 1 // and 2
+	xmssType  = 3
+	xmssUnit  = 4 // of WOTS+, or of an L-tree
+	xmssChain = 5 // or the height in a tree
+	xmssStep  = 6 // or the index in a tree
+	xmssMask  = 7 // 0 asks for a key, 1 and 2 for masks
+)
+
+// as returns the address with a type and what follows 0.
+func (a xmssAddress) as(t uint32) xmssAddress {
+	return xmssAddress{a[0], a[1], a[2], t}
+}
+
+// An xmssKey is a public key.
+type xmssKey struct {
+	*xmssSet
+	root, seed []byte
+}
+
+// call is F, H, H_msg or PRF by its number, of a key and an input.
+func (k *xmssKey) call(out []byte, number byte, key []byte, in ...[]byte) {
+	b := make([]byte, k.pad, k.pad+len(key)+3*k.n)
+	b[k.pad-1] = number
+	b = append(b, key...)
+	for _, part := range in {
+		b = append(b, part...)
+	}
+	k.sum(out, b)
+}
+
+// random is PRF with the seed, of an address.
+func (k *xmssKey) random(a *xmssAddress, mask uint32) []byte {
+	a[xmssMask] = mask
+	in := make([]byte, 0, 32)
+	for _, word := range a {
+		in = binary.BigEndian.AppendUint32(in, word)
+	}
+	out := make([]byte, k.n)
+	k.call(out, 3, k.seed, in)
+	return out
+}
+
+// walk goes along a chain to its end: algorithm 2.
+func (k *xmssKey) walk(x []byte, a *xmssAddress, from byte) {
+	for i := from; i < 15; i++ {
+		a[xmssStep] = uint32(i)
+		key, mask := k.random(a, 0), k.random(a, 1)
+		subtle.XORBytes(x, x, mask)
+		k.call(x, 0, key, x)
+	}
+}
+
+// join is RAND_HASH: algorithm 7. out may be left or right.
+func (k *xmssKey) join(out, left, right []byte, a *xmssAddress) {
+	key, first, second := k.random(a, 0), k.random(a, 1), k.random(a, 2)
+	subtle.XORBytes(first, first, left)
+	subtle.XORBytes(second, second, right)
+	k.call(out, 1, key, first, second)
+}
+
+// leaf makes the leaf that a signature of WOTS+ leads to: algorithms 6 and 8.
+func (k *xmssKey) leaf(m, sig []byte, at xmssAddress, index uint32) []byte {
+	ots, tree := at.as(0), at.as(1)
+	ots[xmssUnit], tree[xmssUnit] = index, index
+	nodes := bytes.Clone(sig)
+	for i, digit := range (&slhParams{n: k.n}).slhDigits(m) { // whose digits are the same
+		ots[xmssChain] = uint32(i)
+		k.walk(nodes[i*k.n:(i+1)*k.n], &ots, digit)
+	}
+	node := func(i int) []byte { return nodes[i*k.n : (i+1)*k.n] }
+	for count := k.chains(); count > 1; count = (count + 1) / 2 {
+		for i := range count / 2 {
+			tree[xmssStep] = uint32(i)
+			k.join(node(i), node(2*i), node(2*i+1), &tree)
+		}
+		if count%2 == 1 {
+			copy(node(count/2), node(count-1))
+		}
+		tree[xmssChain]++
+	}
+	return node(0)
+}
+
+// verify is algorithms 14 and 17. sig has the length of a signature.
+func (k *xmssKey) verify(message, sig []byte) bool {
+	var wide [8]byte
+	copy(wide[8-k.index:], sig[:k.index])
+	index := binary.BigEndian.Uint64(wide[:])
+	if index>>k.height != 0 {
+		return false
+	}
+	number := make([]byte, k.n)
+	copy(number[k.n-8:], wide[:])
+	random, rest := sig[k.index:k.index+k.n], sig[k.index+k.n:]
+	node := make([]byte, k.n)
+	k.call(node, 2, random, k.root, number, message)
+	levels := k.levels()
+	for layer := range k.layers {
+		at := xmssAddress{xmssLayer: uint32(layer)}
+		leaf, tree := uint32(index&(1<<levels-1)), index>>levels
+		at[xmssTree], at[xmssTree+1] = uint32(tree>>32), uint32(tree)
+		node = k.leaf(node, rest[:k.chains()*k.n], at, leaf)
+		rest = rest[k.chains()*k.n:]
+		nodes := at.as(2)
+		for level := range levels {
+			nodes[xmssChain], nodes[xmssStep] = uint32(level), leaf>>(level+1)
+			if leaf>>level&1 == 0 {
+				k.join(node, node, rest[:k.n], &nodes)
+			} else {
+				k.join(node, rest[:k.n], node, &nodes)
+			}
+			rest = rest[k.n:]
+		}
+		index = tree
+	}
+	return subtle.ConstantTimeCompare(node, k.root) == 1
+}
+
+// Identifiers of public keys: RFC 9802.
+var (
+	oidXMSS   = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 6, 34}
+	oidXMSSMT = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 6, 35}
+)
+
+// The types of section 6.66. There are public keys only.
+var (
+	xmssPair   = xmssPairOf(ck.CKK_XMSS, oidXMSS)
+	xmssmtPair = xmssPairOf(ck.CKK_XMSSMT, oidXMSSMT)
+)
+
+// readXMSS reads a public key, which begins with the number of its parameter set.
+func readXMSS(t ck.KeyType, value []byte) (k *xmssKey, number uint, err error) {
+	if len(value) < 4 {
+		return nil, 0, fmt.Errorf("%w: %v of %d bytes", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE, len(value))
+	}
+	number = uint(binary.BigEndian.Uint32(value))
+	s, ok := findXMSS(t, number)
+	switch {
+	case !ok:
+		return nil, 0, ck.CKR_PARAMETER_SET_NOT_SUPPORTED
+	case len(value) != 4+2*s.n:
+		return nil, 0, fmt.Errorf("%w: %v of %d bytes", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE, len(value))
+	}
+	value = value[4:]
+	return &xmssKey{s, value[:s.n], value[s.n:]}, number, nil
+}
+
+func xmssPairOf(t ck.KeyType, oid asn1.ObjectIdentifier) *pairType {
+	return &pairType{
+		Type: t,
+		public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
+			set, err := ck.Ulong(v(ck.CKA_PARAMETER_SET))
+			if err != nil {
+				return nil, nil, err
+			}
+			if _, ok := findXMSS(t, set); !ok {
+				return nil, nil, ck.CKR_PARAMETER_SET_NOT_SUPPORTED
+			}
+			value := v(ck.CKA_VALUE)
+			_, number, err := readXMSS(t, value)
+			if err == nil && number != set {
+				err = fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_PARAMETER_SET)
+			}
+			return nil, &publicKeyInfo{oid, nil, value}, err
+		},
+		owns: oid.Equal,
+	}
+}
+
+// xmssRows are XMSS and XMSS^MT. The standard does not use the key sizes.
+var xmssRows = []Mechanism{
+	{Type: ck.CKM_XMSS, Keys: []ck.KeyType{ck.CKK_XMSS}, Verify: verifyXMSS},
+	{Type: ck.CKM_XMSSMT, Keys: []ck.KeyType{ck.CKK_XMSSMT}, Verify: verifyXMSS},
+}
+
+func verifyXMSS(k *Key, p *ck.Param) (Verifier, error) {
+	if err := p.None(); err != nil {
+		return nil, err
+	}
+	key, _, err := readXMSS(k.Type, bytes.Clone(k.Attr(ck.CKA_VALUE)))
+	if err != nil {
+		return nil, err
+	}
+	return &signature{limit: math.MaxInt, size: key.signatureSize(), verify: func(data, sig []byte) error {
+		if !key.verify(data, sig) {
+			return ck.CKR_SIGNATURE_INVALID
+		}
+		return nil
+	}}, nil
+}
