@@ -163,6 +163,18 @@ func (s *session) abandon(flags ck.Flags, all, ending bool) {
 	}
 }
 
+// drop gives up the jobs of a slot that outlived their sessions: its token is another one now.
+func (all *jobs) drop(slot ck.SlotID) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	for id, j := range all.told {
+		if j.slot == slot {
+			delete(all.told, id)
+			j.abandon()
+		}
+	}
+}
+
 // later runs a generation: in the call, or, in a session with CKF_ASYNC_SESSION, as a job.
 func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
 	if !s.async {

@@ -317,6 +317,13 @@ func TestAsyncJoin(t *testing.T) {
 		must(t, err)
 		must(t, m.SessionCancel(s, ck.CKF_GENERATE_KEY_PAIR))
 		want(t, "joining what was cancelled", m.AsyncJoin(s, "C_GenerateKeyPair", id, nil), ck.CKR_SAVED_STATE_INVALID)
+		_, _, err = m.GenerateKeyPair(s, rsaPair, []ck.Attribute{attr(ck.CKA_MODULUS_BITS, 1024)}, nil)
+		want(t, "a key pair", err, ck.CKR_PENDING)
+		id, err = m.AsyncGetID(s, "C_GenerateKeyPair")
+		must(t, err)
+		must(t, m.CloseSession(s))
+		must(t, m.InitToken(slot, []byte(soPIN), []byte(pad("test token"))))
+		want(t, "joining what another token had", m.AsyncJoin(asyncSession(t, m, slot), "C_GenerateKeyPair", id, nil), ck.CKR_SAVED_STATE_INVALID)
 		idle(t, m)
 		if n := len(m.jobs.told); n != 0 {
 			t.Errorf("%d jobs are left", n)

@@ -61,7 +61,8 @@ func (h *thread) ok(what string, err error) bool {
 	switch ck.Code(err) {
 	case ck.CKR_OK, ck.CKR_USER_NOT_LOGGED_IN, ck.CKR_OBJECT_HANDLE_INVALID, ck.CKR_KEY_HANDLE_INVALID, ck.CKR_USER_ALREADY_LOGGED_IN,
 		ck.CKR_OPERATION_NOT_INITIALIZED, ck.CKR_WRAPPING_KEY_HANDLE_INVALID,
-		ck.CKR_KEY_TYPE_INCONSISTENT, ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT: // a search meets the RC4 keys of other threads too
+		// A search meets the RC4 keys and the key pairs of other threads too.
+		ck.CKR_KEY_TYPE_INCONSISTENT, ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT, ck.CKR_KEY_UNEXTRACTABLE, ck.CKR_KEY_NOT_WRAPPABLE:
 	default:
 		h.t.Error(what, err)
 	}
@@ -72,7 +73,7 @@ func (h *thread) key() ck.ObjectHandle { return h.keys[h.r.IntN(len(h.keys))] }
 
 // busy does one thing after another in a session.
 func busy(t *testing.T, m *Module, slot ck.SlotID, r *rand.Rand) {
-	s, err := m.OpenSession(slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	s, err := m.OpenSession(slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION|ck.CKF_ASYNC_SESSION)
 	must(t, err)
 	h := &thread{t: t, m: m, s: s, r: r}
 	h.ok("login", m.Login(s, ck.CKU_USER, []byte(userPIN)))
@@ -93,7 +94,7 @@ func busy(t *testing.T, m *Module, slot ck.SlotID, r *rand.Rand) {
 // act does one thing.
 func (h *thread) act() {
 	m, s, out := h.m, h.s, ck.Into(make([]byte, 64))
-	switch h.r.IntN(12) {
+	switch h.r.IntN(14) {
 	case 0:
 		if h.ok("init", m.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_AES_ECB}, h.key())) {
 			if h.ok("encrypt", m.Encrypt(s, make([]byte, 32), &out)) && !bytes.Equal(out.Data[:16], out.Data[16:32]) {
@@ -127,6 +128,48 @@ func (h *thread) act() {
 		if h.r.IntN(5) == 0 {
 			h.ok("logout", m.Logout(s))
 		}
+	case 12:
+		h.messages()
+	case 13:
+		h.later()
+	}
+}
+
+// messages encrypts some, with a key that others may destroy meanwhile.
+func (h *thread) messages() {
+	if !h.ok("message init", h.m.MessageEncryptInit(h.s, &ck.Mechanism{Type: ck.CKM_AES_GCM}, h.key())) {
+		return
+	}
+	nonce, tag, out := make([]byte, 12), make([]byte, 16), ck.Into(make([]byte, 16))
+	for range h.r.IntN(3) {
+		h.ok("message", h.m.EncryptMessage(h.s, gcmMessage(nonce, tag), nil, make([]byte, 16), &out))
+	}
+	if h.ok("message begin", h.m.EncryptMessageBegin(h.s, gcmMessage(nonce, tag), nil)) && h.r.IntN(2) == 0 {
+		h.ok("message next", h.m.EncryptMessageNext(h.s, gcmMessage(nonce, tag), make([]byte, 16), &out, ck.CKF_END_OF_MESSAGE))
+	}
+	h.ok("message cancel", h.m.SessionCancel(h.s, ck.CKF_MESSAGE_ENCRYPT))
+}
+
+// later makes a key pair that is waited for, given up, or left to the end of the session.
+func (h *thread) later() {
+	p256 := []ck.Attribute{{Type: ck.CKA_EC_PARAMS, Value: []byte("\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07")}}
+	_, _, err := h.m.GenerateKeyPair(h.s, &ck.Mechanism{Type: ck.CKM_EC_KEY_PAIR_GEN}, p256, nil)
+	switch {
+	case err == ck.CKR_OPERATION_ACTIVE: // one was left
+	case err != ck.CKR_PENDING:
+		h.ok("pair", err)
+		return
+	}
+	switch h.r.IntN(3) {
+	case 0:
+		h.ok("cancel", h.m.SessionCancel(h.s, ck.CKF_GENERATE_KEY_PAIR))
+	case 1:
+		err = ck.CKR_PENDING
+		for err == ck.CKR_PENDING {
+			err = h.m.AsyncComplete(h.s, "C_GenerateKeyPair", new(ck.AsyncData))
+			runtime.Gosched()
+		}
+		h.ok("complete", err)
 	}
 }
 

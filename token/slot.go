@@ -380,6 +380,7 @@ func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
 		return err
 	}
 	s.objects.forget(func(*item) bool { return true })
+	c.jobs.drop(s.id)
 	return nil
 }
 
