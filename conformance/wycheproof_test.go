@@ -1,9 +1,11 @@
 package conformance
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 	"runtime"
 	"slices"
 	"sync"
@@ -143,4 +145,19 @@ func TestWycheproof(t *testing.T) {
 	}
 	n := runSuites(t, names, vectors.LoadWycheproof)
 	t.Logf("Wycheproof: %d files of %d, %d tests in %d cases; %d tests wait", n.files, len(files), n.tests, n.cases, n.waiting)
+	if module.name != "softcsp" || testing.Short() {
+		return
+	}
+	// What package mechanisms runs by its rows has to run here.
+	doc, err := os.ReadFile("../docs/vectors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := regexp.MustCompile(`(?s)## Project Wycheproof.*?\| all \| \d+ \| (\d+) \| \d+ \| (\d+) \| (\d+) \|`).FindSubmatch(doc)
+	if want == nil {
+		t.Fatal("docs/vectors.md does not say how many tests there are")
+	}
+	if got := fmt.Sprint(n.files, n.tests, n.cases); got != string(bytes.Join(want[1:], []byte(" "))) {
+		t.Errorf("%s files, tests and cases; docs/vectors.md says %s", got, bytes.Join(want[1:], []byte(" ")))
+	}
 }

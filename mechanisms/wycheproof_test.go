@@ -1,20 +1,18 @@
 package mechanisms
 
 import (
-	"sync"
 	"testing"
 
 	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // runWycheproof runs every file of Project Wycheproof that has cases for the table, and fails for one that nobody thought of.
-func runWycheproof(t *testing.T, seen tried) {
+func runWycheproof(t *testing.T, seen tried) *report {
 	files, err := vectors.WycheproofFiles()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var mu sync.Mutex
-	ran, tests, cases := 0, 0, 0
+	r := newReport()
 	t.Run("files", func(t *testing.T) {
 		for _, name := range files {
 			t.Run(name, func(t *testing.T) {
@@ -23,18 +21,29 @@ func runWycheproof(t *testing.T, seen tried) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				reached := make(tried)
-				n, waits := runSuite(t, s, reached)
-				mu.Lock()
-				defer mu.Unlock()
-				for m, k := range reached {
-					seen[m] += k
-				}
-				if n > 0 {
-					ran, tests, cases = ran+1, tests+s.Tests()-waits, cases+n
-				}
+				r.runFile(t, s, seen)
 			})
 		}
 	})
-	t.Logf("Wycheproof: %d files of %d, %d tests in %d cases", ran, len(files), tests, cases)
+	t.Logf("Wycheproof: %d files of %d, %d tests of %d in %d cases", r.all.ran, r.all.files, r.all.run, r.all.tests, r.all.cases)
+	return r
+}
+
+// runFile runs a file and counts. The files run at the same time.
+func (r *report) runFile(t *testing.T, s *vectors.Suite, seen tried) {
+	reached := make(tried)
+	cases, waits := runSuite(t, s, reached)
+	for i := range s.Monte {
+		cases++
+		reached[s.Monte[i].Mechanism]++
+		if err := runMonte(&s.Monte[i]); err != nil {
+			t.Errorf("%s: %v", s.Monte[i].At, err)
+		}
+	}
+	r.count(s, cases, waits)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for m, n := range reached {
+		seen[m] += n
+	}
 }
