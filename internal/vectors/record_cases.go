@@ -107,7 +107,11 @@ func (r *recordReader) secret(m ck.MechanismType) *Key {
 			r.keep(fmt.Errorf("no key type %q", name))
 		}
 	}
-	k := Secret(t, r.bytes("Key"))
+	value := r.bytes("Key")
+	if n := len(value); t == ck.CKK_AES && n != 16 && n != 24 && n != 32 { // the MAC of RFC 4434 takes keys of any length
+		t = ck.CKK_GENERIC_SECRET
+	}
+	k := Secret(t, value)
 	if r.Has("Salt") {
 		k.Attributes = append(k.Attributes, ck.Attribute{Type: ck.CKA_SOFTCSP_SALT, Value: r.bytes("Salt")})
 	}
@@ -178,6 +182,10 @@ func flatRecord(s *Suite, r *recordReader) {
 				r.keep(fmt.Errorf("no key type %q", name))
 			}
 			c.Template = append(c.Template, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(t))})
+		}
+		if kind := strings.SplitN(r.Fields["Param"], "bytes ", 2); c.Mechanism == ck.CKM_SOFTCSP_SSHKDF_DERIVE && len(kind) == 2 && kind[1] < "43" {
+			// 'A' and 'B' are IVs, which are data.
+			c.Template = append(c.Template, ck.Attribute{Type: ck.CKA_CLASS, Value: ck.UlongValue(uint(ck.CKO_DATA))})
 		}
 		if n := r.number("Length"); n != 0 {
 			c.Template = append(c.Template, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(n)})

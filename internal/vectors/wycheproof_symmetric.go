@@ -132,6 +132,15 @@ func loadHMAC(s *Suite) error {
 	return mac(ck.CKK_GENERIC_SECRET, h.sum().Size(), h.hmac, h.general)(s)
 }
 
+// kmac runs KMAC, whose length is a parameter, without a customization string.
+func kmac(m ck.MechanismType) func(*Suite) error {
+	return func(s *Suite) error {
+		return symmetric(s, func(g *symmetricGroup, t *symmetricTest) []Case {
+			return []Case{macCase(m, Secret(ck.CKK_GENERIC_SECRET, t.Key), t, g.TagSize/8, Pointed(nil))}
+		})
+	}
+}
+
 // loadGMAC gives the parameter as a CK_GCM_PARAMS, and as the nonce alone where that is of the usual length.
 func loadGMAC(s *Suite) error {
 	return symmetric(s, func(g *symmetricGroup, t *symmetricTest) []Case {
