@@ -1,7 +1,6 @@
 package conformance
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -213,12 +212,13 @@ func (a attack) marked() string {
 // D. Bleichenbacher, Chosen Ciphertext Attacks against Protocols Based on the RSA Encryption Standard PKCS #1, Crypto 1998;
 // R. Bardou and others, Efficient Padding Oracle Attacks on Cryptographic Hardware, Crypto 2012.
 var oracles = []struct {
-	name  string
-	setup []string
-	good  string   // an input whose padding is right, and what is in it of no use
-	bad   []string // inputs whose padding is wrong
-	call  string   // what is asked, of %s
-	code  string   // the one answer
+	name   string
+	setup  []string
+	good   string   // an input whose padding is right, and what is in it of no use; "" where that cannot be kept secret
+	bad    []string // inputs whose padding is wrong
+	before []string // what comes before each call
+	call   string   // what is asked, of %s
+	code   string   // the one answer
 }{
 	{name: "CBC padding of a wrapped key",
 		setup: []string{aesWrapper, "C_EncryptInit s CKM_AES_CBC_PAD:rep:16:00 w", "C_Encrypt s rep:20:41 good=out:32",
@@ -236,6 +236,18 @@ var oracles = []struct {
 			"C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s hex:02" + strings.Repeat("41", 126) + " bad2=out:128",
 			"C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s hex:024100" + strings.Repeat("41", 124) + " bad3=out:128"},
 		good: "good", bad: []string{"bad1", "bad2", "bad3"}, call: "C_UnwrapKey s CKM_RSA_PKCS priv %s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES} &x", code: "CKR_WRAPPED_KEY_INVALID"},
+	{name: "CBC padding of a message",
+		setup: []string{aesWrapper, "C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:32:41 bad1=out:32", "C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:32:00 bad2=out:32",
+			"C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:30:00++hex:0102 bad3=out:32"},
+		bad: []string{"bad1", "bad2", "bad3"}, before: []string{"C_DecryptInit s CKM_AES_CBC_PAD:rep:16:00 w"}, call: "C_Decrypt s %s out:32", code: "CKR_ENCRYPTED_DATA_INVALID"},
+	{name: "CBC padding of a message in parts",
+		setup: []string{aesWrapper, "C_EncryptInit s CKM_AES_CBC:rep:16:00 w", "C_Encrypt s rep:32:41 bad1=out:32"},
+		bad:   []string{"bad1"}, before: []string{"C_DecryptInit s CKM_AES_CBC_PAD:rep:16:00 w", "C_DecryptUpdate s bad1 out:32"}, call: "C_DecryptFinal s out:16", code: "CKR_ENCRYPTED_DATA_INVALID"},
+	{name: "PKCS #1 padding of a message",
+		setup: []string{"C_GenerateKeyPair s CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=1024,CKA_ENCRYPT=true} {CKA_DECRYPT=true} &pub &priv",
+			"C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s rep:127:41 bad1=out:128", "C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s hex:02" + strings.Repeat("41", 126) + " bad2=out:128",
+			"C_EncryptInit s CKM_RSA_X_509 pub", "C_Encrypt s hex:024100" + strings.Repeat("41", 124) + " bad3=out:128"},
+		bad: []string{"bad1", "bad2", "bad3"}, before: []string{"C_DecryptInit s CKM_RSA_PKCS priv"}, call: "C_Decrypt s %s out:128", code: "CKR_ENCRYPTED_DATA_INVALID"},
 }
 
 // TestPaddingOracles wants one answer to everything that is wrong, whether the padding was good or not.
@@ -244,8 +256,14 @@ func TestPaddingOracles(t *testing.T) {
 	for _, o := range oracles {
 		s := module.script(t)
 		do(t, s, append([]string{"login"}, o.setup...)...)
-		for _, in := range append([]string{o.good}, o.bad...) {
-			if err := s.Line(fmt.Sprintf(o.call, in) + " -> " + o.code); err != nil {
+		for _, in := range append(o.bad, o.good) {
+			if in == "" {
+				continue
+			}
+			for _, l := range o.before {
+				do(t, s, l)
+			}
+			if err := s.Line(strings.Replace(o.call, "%s", in, 1) + " -> " + o.code); err != nil {
 				t.Errorf("%s, %s: %v", o.name, in, err)
 			}
 		}
