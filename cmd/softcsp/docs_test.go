@@ -83,7 +83,7 @@ func TestDocuments(t *testing.T) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
 			home := t.TempDir()
-			for _, dir := range []string{"build", "testdata", "examples"} {
+			for _, dir := range []string{"build", "examples", "include", "testdata"} {
 				if err := os.Symlink(filepath.Join(filepath.Dir(build), dir), filepath.Join(home, dir)); err != nil {
 					t.Fatal(err)
 				}
