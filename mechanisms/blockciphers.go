@@ -41,7 +41,7 @@ func (f blockFamily) rows() []Mechanism {
 	return append(list, blockMACRows(f.mac, f.macGeneral, keys, f.smallest, f.largest, open)...)
 }
 
-// blockCipherRows are Camellia, SEED, ARIA and IDEA: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".
+// blockCipherRows are Camellia, SEED, ARIA, IDEA and CDMF: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".
 var blockCipherRows = slices.Concat(
 	blockFamily{
 		key: ck.CKK_CAMELLIA, expand: newCamellia, smallest: 16, largest: 32,
@@ -65,5 +65,10 @@ var blockCipherRows = slices.Concat(
 		key: ck.CKK_IDEA, expand: newIDEA, smallest: ideaKey, largest: ideaKey,
 		keyGen: ck.CKM_IDEA_KEY_GEN, ecb: ck.CKM_IDEA_ECB, cbc: ck.CKM_IDEA_CBC, cbcPad: ck.CKM_IDEA_CBC_PAD,
 		mac: ck.CKM_IDEA_MAC, macGeneral: ck.CKM_IDEA_MAC_GENERAL,
+	}.rows(),
+	blockFamily{
+		key: ck.CKK_CDMF, expand: newCDMF, smallest: cdmfKey, largest: cdmfKey,
+		keyGen: ck.CKM_CDMF_KEY_GEN, ecb: ck.CKM_CDMF_ECB, cbc: ck.CKM_CDMF_CBC, cbcPad: ck.CKM_CDMF_CBC_PAD,
+		mac: ck.CKM_CDMF_MAC, macGeneral: ck.CKM_CDMF_MAC_GENERAL,
 	}.rows(),
 )

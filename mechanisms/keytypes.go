@@ -56,6 +56,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_CAMELLIA, Min: 16, Max: 32, Step: 8, cipher: newCamellia},
 	{Type: ck.CKK_SEED, Min: seedKey, Max: seedKey, cipher: newSEED},
 	{Type: ck.CKK_ARIA, Min: 16, Max: 32, Step: 8, cipher: newARIA},
+	{Type: ck.CKK_CDMF, Min: cdmfKey, Max: cdmfKey, Parity: true, cipher: newCDMF},
 	{Type: ck.CKK_IDEA, Min: ideaKey, Max: ideaKey, cipher: newIDEA},
 	{Type: ck.CKK_HOTP, Min: 1, Max: hotpMaxKey},
 	{Type: ck.CKK_AES_XTS, Min: 32, Max: 64, Step: 32},

@@ -81,7 +81,7 @@ func TestParity(t *testing.T) {
 		value := pattern(256)
 		FixParity(kt, value)
 		switch kt {
-		case ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3:
+		case ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3, ck.CKK_CDMF:
 			for i, b := range value {
 				if bits.OnesCount8(b)%2 != 1 || b>>1 != pattern(256)[i]>>1 {
 					t.Errorf("%v: %02x becomes %02x", kt, pattern(256)[i], b)

@@ -15,7 +15,7 @@ var variableKey = part{"secret key of variable length", []attribute{
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | mustGenerate, 0},
 }}
 
-// fixedKey is the table of the key types with one length, DES, DES2, DES3, SEED and IDEA. They have no CKA_VALUE_LEN, but a template of
+// fixedKey is the table of the key types with one length, DES, DES2, DES3, SEED, IDEA and CDMF. They have no CKA_VALUE_LEN, but a template of
 // C_DeriveKey or C_UnwrapKey may give both type and length if they agree: sections 5.18.4 and 6.43.
 var fixedKey = part{"secret key of fixed length", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
@@ -49,7 +49,7 @@ var (
 		ck.CKK_SHA3_224_HMAC, ck.CKK_SHA3_256_HMAC, ck.CKK_SHA3_384_HMAC, ck.CKK_SHA3_512_HMAC,
 		ck.CKK_AES_XTS, ck.CKK_BLOWFISH, ck.CKK_TWOFISH, ck.CKK_CAMELLIA, ck.CKK_ARIA, ck.CKK_BLAKE2B_160_HMAC, ck.CKK_BLAKE2B_256_HMAC, ck.CKK_BLAKE2B_384_HMAC, ck.CKK_BLAKE2B_512_HMAC,
 	}
-	fixedTypes     = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3, ck.CKK_SEED, ck.CKK_IDEA}
+	fixedTypes     = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3, ck.CKK_SEED, ck.CKK_IDEA, ck.CKK_CDMF}
 	oneLengthTypes = []ck.KeyType{ck.CKK_CHACHA20, ck.CKK_SALSA20, ck.CKK_POLY1305, ck.CKK_CAST128}
 )
 

@@ -72,3 +72,22 @@ for l in C D E F; do # keys, as A and B make data: of a secret that is encoded, 
 	ssh SHA256 592 $l 32 $high 01 0000001200$high
 	ssh SHA512 624 $l 64 0000$k16 01 00000010$k16
 done
+des() { # key, block
+	printf %s "$2" | xxd -r -p | openssl enc -provider legacy -provider default -des-ecb -K "$1" -nopad | xxd -p
+}
+half() { printf %s "$1" | cut -c "$2"; }
+masked() { # two blocks, of whose sum the bits that the masks of each half have
+	for h in 1-8 9-16; do printf %08x $(((0x$(half $1 $h) ^ 0x$(half $2 $h)) & $3)); done
+}
+for k in $k8 fedcba9876543210; do # DES with a key that has been shortened
+	full=$(masked $k 0000000000000000 0xfefefefe)
+	short=$(des ef2c041ce6382fe6 $(masked $full $(des c408b0540ba1e0ae $full) 0x0efe0efe))
+	for m in ECB CBC CBC_PAD; do
+		nopad=-nopad p="bytes $iv" mode=cbc t=$text
+		[ $m != CBC_PAD ] || { nopad= t=${text%??}; }
+		[ $m != ECB ] || { p= mode=ecb; }
+		enc CKM_CDMF_$m CKK_CDMF des-$mode $short $iv "$p" $t $nopad | sed "s/^Key = .*/Key = $k/"
+	done
+	mac CKM_CDMF_MAC CKK_CDMF des-cbc $short "" $text $text 8 16 | sed "s/^Key = .*/Key = $k/"
+	mac CKM_CDMF_MAC_GENERAL CKK_CDMF des-cbc $short "ulong 7" ${text%??} ${text%??}00 14 16 | sed "s/^Key = .*/Key = $k/"
+done
