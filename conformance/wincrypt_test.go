@@ -103,3 +103,13 @@ func TestWincrypt(t *testing.T) {
 		})
 	}
 }
+
+// TestDoors compiles and runs a program that goes to one token by PKCS#11 and by CryptoAPI.
+func TestDoors(t *testing.T) {
+	only(t)
+	out := runWincrypt(t, nil, buildWincrypt(t, "testdata/wincrypt/doors/doors.c"))
+	t.Log(out)
+	if !strings.HasSuffix(out, " checks, all good\n") {
+		t.Error("something is wrong")
+	}
+}
