@@ -40,3 +40,49 @@ func ExampleContext_DeriveKey() {
 	// attack at dawn <nil>
 	// 080200000266000010000000b5dcb3b0488c0d08b7fd7386b1a90df5 <nil>
 }
+
+// A session key goes to somebody else under their public key: the receiver makes the pair, and the sender gets its public half.
+func ExampleKey_Export() {
+	open := func() *csp.Context {
+		c, err := csp.AcquireContext("", "", csp.PROV_RSA_AES, csp.CRYPT_VERIFYCONTEXT)
+		if err != nil {
+			log.Fatal(err)
+		}
+		return c
+	}
+	must := func(k *csp.Key, err error) *csp.Key {
+		if err != nil {
+			log.Fatal(err)
+		}
+		return k
+	}
+	receiver, sender := open(), open()
+	defer receiver.Release(0)
+	defer sender.Release(0)
+
+	exchange := must(receiver.GenKey(csp.AT_KEYEXCHANGE, 2048<<16))
+	public, err := exchange.Export(nil, csp.PUBLICKEYBLOB, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	key := must(sender.GenKey(csp.CALG_AES_256, csp.CRYPT_EXPORTABLE))
+	blob, err := key.Export(must(sender.Import(public, nil, 0)), csp.SIMPLEBLOB, 0)
+	if err != nil {
+		log.Fatal(err)
+	}
+	buf := make([]byte, 32)
+	n, err := key.Encrypt(nil, true, 0, buf, copy(buf, "attack at dawn"))
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	received := must(receiver.Import(blob, exchange, 0))
+	n, err = received.Decrypt(nil, true, 0, buf[:n])
+	fmt.Printf("%s %v\n", buf[:n], err)
+	_, err = received.Export(nil, csp.PLAINTEXTKEYBLOB, 0)
+	fmt.Println(err)
+	// Output:
+	// attack at dawn <nil>
+	// NTE_BAD_KEY_STATE
+}
