@@ -97,9 +97,9 @@ func (r *report) tables(b *bytes.Buffer) {
 
 const vectorsHead = `# Test vectors
 
-The tests run every vector below in two ways: through the rows of package ` + "`mechanisms`" + `, and, those of Project Wycheproof and the
-records, through the built library, where a C program creates or unwraps the keys and calls the functions of the standard. What is
-valid has to give what it should; what is not has to be refused with a code that fits, ` + "`CKR_SIGNATURE_INVALID`" + ` say.
+The tests run the vectors below through the rows of package ` + "`mechanisms`" + `. Those of Project Wycheproof and the records run once more,
+through the built library: a C program creates or unwraps the keys and calls the functions of the standard. What is valid has to give
+what it should; what is not has to be refused with a code that fits, ` + "`CKR_SIGNATURE_INVALID`" + ` say.
 
 A file that nobody has decided about fails the tests, and so does one without vectors. Where a mechanism, a type of keys or a curve is
 missing, its vectors wait; they are run as soon as it is there. A test can be several cases: a signature is verified by the mechanism
