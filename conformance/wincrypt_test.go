@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -47,7 +48,8 @@ func buildWincrypt(t *testing.T, source string) string {
 func runWincrypt(t *testing.T, settings []string, program string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), "SOFTCSP_TOKENDIR="+t.TempDir(), "SOFTCSP_KDF=test")
+	ours := func(setting string) bool { return strings.HasPrefix(setting, "SOFTCSP_") }
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), ours), "SOFTCSP_TOKENDIR="+t.TempDir(), "SOFTCSP_KDF=test")
 	cmd.Env = append(cmd.Env, settings...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
