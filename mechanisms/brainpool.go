@@ -8,8 +8,10 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// brainpoolCurves are the curves of RFC 5639, and those that are isomorphic to them and have -3 for a.
+// brainpoolCurves are the curves of RFC 5639, and those that are isomorphic to them and have -3 for a; and P-192, which Go does
+// not have either.
 var brainpoolCurves = []*curve{
+	p192,
 	brainpool("brainpoolP224r1", 224, 5,
 		"d7c134aa264366862a18302575d1d787b09f075797da89f57ec8c0ff",
 		"68a5e62ca9ce6c1c299803a6c1530b514e182ad8b0042a59cad29f43",
@@ -94,6 +96,11 @@ var brainpoolCurves = []*curve{
 
 // brainpool makes a curve. arc is the last number of its identifier; the parameters are hexadecimal numbers.
 func brainpool(name string, bits, arc int, p, a, b, gx, gy, n string) *curve {
+	return shortCurve(name, bits, asn1.ObjectIdentifier{1, 3, 36, 3, 3, 2, 8, 1, 1, arc}, p, a, b, gx, gy, n)
+}
+
+// shortCurve makes a Weierstrass curve of hexadecimal numbers.
+func shortCurve(name string, bits int, oid asn1.ObjectIdentifier, p, a, b, gx, gy, n string) *curve {
 	number := func(s string) *big.Int {
 		x, ok := new(big.Int).SetString(s, 16)
 		if !ok {
@@ -102,7 +109,7 @@ func brainpool(name string, bits, arc int, p, a, b, gx, gy, n string) *curve {
 		return x
 	}
 	group := &elliptic.CurveParams{Name: name, P: number(p), N: number(n), B: number(b), Gx: number(gx), Gy: number(gy), BitSize: bits}
-	return weierstrassCurve(newWcurve(group, number(a)), asn1.ObjectIdentifier{1, 3, 36, 3, 3, 2, 8, 1, 1, arc})
+	return weierstrassCurve(newWcurve(group, number(a)), oid)
 }
 
 // weierstrassCurve makes the row of the list of curves.

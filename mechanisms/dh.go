@@ -16,7 +16,7 @@ import (
 
 // Lengths of the primes of Diffie-Hellman in bits, and of the shortest private value.
 const (
-	minDH      = 1024
+	minDH      = 512
 	maxDH      = 8192
 	minPrivate = 160
 )

@@ -50,7 +50,7 @@ type curve struct {
 
 // ecMin and ecMax are the sizes of the Weierstrass curves in bits, rfMin and rfMax of the others.
 const (
-	ecMin, ecMax = 224, 521
+	ecMin, ecMax = 192, 521
 	rfMin, rfMax = 255, 448
 )
 
