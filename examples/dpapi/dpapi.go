@@ -15,6 +15,8 @@ import (
 	"fmt"
 	"hash"
 	"unicode/utf16"
+
+	"github.com/softcsp/softcsp/examples/internal/fields"
 )
 
 // The ALG_IDs of the hashes that blobs name.
@@ -56,56 +58,30 @@ type Blob struct {
 // provider is the GUID of the provider of all blobs, as it lies in memory.
 const provider = "\xd0\x8c\x9d\xdf\x01\x15\xd1\x11\x8c\x7a\x00\xc0\x4f\xc2\x97\xeb"
 
-// A reader takes fields off the front of b.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) take(n uint32) []byte {
-	if r.bad || uint64(n) > uint64(len(r.b)) {
-		r.bad = true
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *reader) uint32() uint32 {
-	if b := r.take(4); b != nil {
-		return binary.LittleEndian.Uint32(b)
-	}
-	return 0
-}
-
-// field reads bytes behind their length.
-func (r *reader) field() []byte { return r.take(r.uint32()) }
-
 // Parse reads a blob. What is none is ErrBlob. The Blob keeps parts of b.
 func Parse(b []byte) (*Blob, error) {
 	const signedFrom = 20 // behind the version and the GUID of the provider
-	r := &reader{b: b}
-	version := r.uint32()
-	if guid := r.take(16); string(guid) != provider || version != 1 {
+	r := fields.New(b)
+	version := r.Uint32()
+	if guid := r.Bytes(16); string(guid) != provider || version != 1 {
 		return nil, ErrBlob
 	}
 	blob := new(Blob)
-	r.uint32() // the version of the master key
-	copy(blob.MasterKey[:], r.take(16))
-	r.uint32() // flags
-	blob.Description = text(r.field())
-	blob.Cipher = r.uint32()
-	r.uint32() // the length of its key
-	blob.salt = r.field()
-	r.field() // the key of a MAC that is not used
-	blob.Hash = r.uint32()
-	r.uint32() // its length
-	blob.mac = r.field()
-	blob.data = r.field()
-	end := len(b) - len(r.b)
-	blob.signature = r.field()
-	if r.bad {
+	r.Uint32() // the version of the master key
+	copy(blob.MasterKey[:], r.Bytes(16))
+	r.Uint32() // flags
+	blob.Description = text(r.Counted())
+	blob.Cipher = r.Uint32()
+	r.Uint32() // the length of its key
+	blob.salt = r.Counted()
+	r.Counted() // the key of a MAC that is not used
+	blob.Hash = r.Uint32()
+	r.Uint32() // its length
+	blob.mac = r.Counted()
+	blob.data = r.Counted()
+	end := len(b) - r.Left()
+	blob.signature = r.Counted()
+	if !r.Good() {
 		return nil, ErrBlob
 	}
 	blob.signed = b[signedFrom:end]

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf16"
+
+	"github.com/softcsp/softcsp/examples/internal/fields"
 )
 
 // The encryptions that are opened here, by the versions in their headers (MS-OFFCRYPTO 2.3.4.5 and 2.3.5.1).
@@ -35,58 +37,35 @@ var ErrPassword = errors.New("office: the password is not this document's")
 // ErrFormat says that a document has no encryption that this package opens, or none at all.
 var ErrFormat = errors.New("office: this is no document with ECMA-376 standard or RC4 CryptoAPI encryption")
 
-// A reader takes fields off the front of b.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) take(n uint32) []byte {
-	if r.bad || uint64(n) > uint64(len(r.b)) {
-		r.bad = true
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *reader) uint32() uint32 {
-	if b := r.take(4); b != nil {
-		return binary.LittleEndian.Uint32(b)
-	}
-	return 0
-}
-
 // readHeader reads an encryption header.
 func readHeader(b []byte) (*header, error) {
-	r := &reader{b: b}
-	version := r.uint32()
+	r := fields.New(b)
+	version := r.Uint32()
 	major := version & 0xffff
-	if r.bad || version>>16 != minorCryptoAPI || major < 2 || major > 4 {
+	if !r.Good() || version>>16 != minorCryptoAPI || major < 2 || major > 4 {
 		return nil, fmt.Errorf("%w: version %d.%d", ErrFormat, major, version>>16)
 	}
-	if flags := r.uint32(); flags&external != 0 {
+	if flags := r.Uint32(); flags&external != 0 {
 		return nil, fmt.Errorf("%w: encryption by an extension", ErrFormat)
 	}
-	inner := &reader{b: r.take(r.uint32())}
+	inner := fields.New(r.Counted())
 	h := new(header)
-	inner.take(8) // the flags again, and the size of something that is not there
-	h.algorithm = inner.uint32()
-	inner.uint32() // the hash, which is always SHA-1
-	h.bits = inner.uint32()
-	h.salt = bytes.Clone(r.take(r.uint32()))
-	h.verifier = bytes.Clone(r.take(16))
-	r.uint32() // the length of a SHA-1 hash value
+	inner.Bytes(8) // the flags again, and the size of something that is not there
+	h.algorithm = inner.Uint32()
+	inner.Uint32() // the hash, which is always SHA-1
+	h.bits = inner.Uint32()
+	h.salt = bytes.Clone(r.Counted())
+	h.verifier = bytes.Clone(r.Bytes(16))
+	r.Uint32() // the length of a SHA-1 hash value
 	size := uint32(sha1.Size)
 	if h.algorithm != CALG_RC4 {
 		size = 32 // whole blocks
 	}
-	h.verifierHash = bytes.Clone(r.take(size))
+	h.verifierHash = bytes.Clone(r.Bytes(size))
 	if h.bits == 0 {
 		h.bits = 40 // MS-OFFCRYPTO 2.3.5.1
 	}
-	if r.bad || inner.bad || h.bits > 256 {
+	if !r.Good() || !inner.Good() || h.bits > 256 {
 		return nil, fmt.Errorf("%w: its header is damaged", ErrFormat)
 	}
 	return h, nil
