@@ -117,6 +117,6 @@ func weierstrassCurve(w *wcurve, oid asn1.ObjectIdentifier) *curve {
 	size := w.p.Size()
 	return &curve{
 		Name: w.group.Name, OIDs: []asn1.ObjectIdentifier{oid}, Type: ck.CKK_EC, Bits: uint(w.group.BitSize), Size: size, Point: 1 + 2*size,
-		Group: w.group, A: w.bigA, Check: w.check, Public: w.public, Sign: w.sign, Verify: w.verify, Agree: w.agree,
+		Group: w.group, A: w.bigA, Generic: func() *wcurve { return w }, Check: w.check, Public: w.public, Sign: w.sign, Verify: w.verify, Agree: w.agree,
 	}
 }

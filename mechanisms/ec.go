@@ -32,6 +32,8 @@ type curve struct {
 	Point int                   // of a public key, in bytes
 	Group *elliptic.CurveParams // of a Weierstrass curve
 	A     *big.Int              // its coefficient a
+	// Generic is its arithmetic as that of any such curve.
+	Generic func() *wcurve
 
 	// Check returns a public key in the one form that it has here, or CKR_PUBLIC_KEY_INVALID.
 	Check func(point []byte) ([]byte, error)
@@ -61,7 +63,7 @@ var curves = append([]*curve{
 	nistCurve("P-384", []string{"secp384r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384(), p384),
 	nistCurve("P-521", []string{"secp521r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521(), p521),
 	{Name: "secp256k1", OIDs: []asn1.ObjectIdentifier{{1, 3, 132, 0, 10}}, Type: ck.CKK_EC, Bits: 256, Size: k1Size, Point: 65,
-		Group: k1Params(), A: new(big.Int),
+		Group: k1Params(), A: new(big.Int), Generic: genericOf(k1Params(), new(big.Int)),
 		Check: k1Check, Public: k1Public, Sign: k1Sign, Verify: k1Verify, Agree: k1Agree},
 	{Name: "edwards25519", Also: []string{"Ed25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 112}, {1, 3, 6, 1, 4, 1, 11591, 15, 1}},
 		Type: ck.CKK_EC_EDWARDS, Bits: 255, Size: 32, Point: 32,

@@ -90,7 +90,7 @@ var table = index(
 	digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows,
 	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
-	dsaRows, dhRows, x942Rows, pubKeyRows, ecdhWrapRows,
+	dsaRows, dhRows, x942Rows, pubKeyRows, ecdhWrapRows, ecmqvRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,
 	derivationRows,
 	mlkemRows, mldsaRows, slhdsaRows, hssRows, xmssRows,

@@ -37,7 +37,7 @@ func nistCurve(name string, also []string, oid asn1.ObjectIdentifier, c elliptic
 	size := (group.BitSize + 7) / 8
 	return &curve{
 		Name: name, Also: also, OIDs: []asn1.ObjectIdentifier{oid}, Type: ck.CKK_EC, Bits: uint(group.BitSize), Size: size, Point: 1 + 2*size,
-		Group: group, A: big.NewInt(-3), Check: n.check, Agree: n.agree,
+		Group: group, A: big.NewInt(-3), Generic: genericOf(group, new(big.Int).Sub(group.P, big.NewInt(3))), Check: n.check, Agree: n.agree,
 		Public: func(private []byte) ([]byte, error) {
 			k, err := ecdsa.ParseRawPrivateKey(c, private)
 			if err != nil {

@@ -30,6 +30,7 @@ var withoutVectors = map[ck.MechanismType]string{
 	ck.CKM_DES3_CMAC_GENERAL:        "TestMACGeneral compares with CKM_DES3_CMAC",
 	ck.CKM_AES_CMAC_GENERAL:         "TestMACGeneral compares with CKM_AES_CMAC",
 	ck.CKM_X9_42_DH_HYBRID_DERIVE:   "nobody published any; TestX942TwoPairs compares with the definition",
+	ck.CKM_ECMQV_DERIVE:             "nobody published any of the primitive alone; TestECMQV compares with the definition",
 	ck.CKM_ECDH_AES_KEY_WRAP:        "nobody published any; TestECDHWrap takes apart what it makes with mechanisms that have theirs",
 	ck.CKM_ECDH_COF_AES_KEY_WRAP:    "as CKM_ECDH_AES_KEY_WRAP",
 	ck.CKM_ECDH_X_AES_KEY_WRAP:      "as CKM_ECDH_AES_KEY_WRAP",

@@ -51,6 +51,11 @@ func newWcurve(group *elliptic.CurveParams, a *big.Int) *wcurve {
 	return w
 }
 
+// genericOf makes a curve when it is asked for.
+func genericOf(group *elliptic.CurveParams, a *big.Int) func() *wcurve {
+	return sync.OnceValue(func() *wcurve { return newWcurve(group, a) })
+}
+
 // element makes a number below p an element of the field.
 func (w *wcurve) element(x *big.Int) *bigmod.Nat {
 	e, err := bigmod.NewNat().SetBytes(x.FillBytes(make([]byte, w.p.Size())), w.p)

@@ -220,11 +220,11 @@ func (r *twoPairs) mqv() ([]byte, error) {
 		}
 	}
 	// The numbers that stand for the ephemeral public values: half as long as the subprime, with a one before.
-	ours, err := k.associate(k.power(k.g, k.x))
+	ours, err := associate(k.power(k.g, k.x).Bytes(k.p), k.q)
 	if err != nil {
 		return nil, err
 	}
-	their, err := k.associate(y[1])
+	their, err := associate(y[1].Bytes(k.p), k.q)
 	if err != nil {
 		return nil, err
 	}
@@ -239,20 +239,4 @@ func (r *twoPairs) mqv() ([]byte, error) {
 	s.Mul(ours, k.q).Add(x, k.q)
 	z := k.power(y[0], their.Bytes(k.q)).Mul(y[1], k.p)
 	return k.shared(k.power(z, s.Bytes(k.q)))
-}
-
-// associate makes the number that stands for a public value: its last w bits and 2^w, where w is half of the subprime's length.
-func (g *modGroup) associate(y *bigmod.Nat) (*bigmod.Nat, error) {
-	w := (g.q.BitLen() + 1) / 2
-	b := y.Bytes(g.p)
-	b = b[len(b)-g.q.Size():]
-	for i := range b { // from the highest byte on
-		switch from := 8 * (len(b) - 1 - i); {
-		case from > w:
-			b[i] = 0
-		case from+8 > w:
-			b[i] = b[i]&(1<<(w-from)-1) | 1<<(w-from)
-		}
-	}
-	return bigmod.NewNat().SetBytes(b, g.q)
 }

@@ -1,0 +1,123 @@
+package mechanisms
+
+import (
+	"filippo.io/bigmod"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// ecmqvRows are MQV with elliptic curves: section 6.3.19.
+var ecmqvRows = []Mechanism{
+	{Type: ck.CKM_ECMQV_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, Also: weierstrass, Derive: ecmqvDerive},
+}
+
+// ecmqvDerive reads a CK_ECMQV_DERIVE_PARAMS and derives: SP 800-56A, section 5.7.2.3. As with X9.42 the first keys are the
+// static ones, and our ephemeral public key follows from the private one: its handle is not looked at.
+func ecmqvDerive(b *Base, p *ck.Param, d *Derived) error {
+	kdf := p.Ulong()
+	shared, first := p.BytesAfter(), p.BytesAfter()
+	p.Ulong() // the length of a private key, of which there is a handle
+	handle := ck.ObjectHandle(p.Ulong())
+	second := p.BytesAfter()
+	p.Ulong()
+	if err := p.Done(); err != nil {
+		return err
+	}
+	f, err := findKDF(kdf, shared)
+	if err != nil {
+		return err
+	}
+	if len(first) == 0 || len(second) == 0 {
+		return ck.CKR_MECHANISM_PARAM_INVALID
+	}
+	if b.Key == nil {
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	c, err := curveOf(b.Key)
+	if err != nil {
+		return err
+	}
+	further, err := b.Lookup(handle)
+	if err != nil {
+		return err
+	}
+	if further.Class != ck.CKO_PRIVATE_KEY || further.Type != b.Key.Type {
+		return ck.CKR_KEY_TYPE_INCONSISTENT
+	}
+	if other, err := curveOf(further); err != nil || other != c {
+		return ck.CKR_DOMAIN_PARAMS_INVALID
+	}
+	theirStatic, err := c.readPoint(first)
+	if err != nil {
+		return err
+	}
+	theirEphemeral, err := c.readPoint(second)
+	if err != nil {
+		return err
+	}
+	return f.with(b, d, func() ([]byte, error) {
+		static, err := privateValue(c, b.Key)
+		if err != nil {
+			return nil, err
+		}
+		ephemeral, err := privateValue(c, further)
+		if err != nil {
+			return nil, err
+		}
+		return c.mqv(static, ephemeral, theirStatic, theirEphemeral)
+	})
+}
+
+// mqv is the primitive of SP 800-56A, section 5.7.2.2, over the generic arithmetic. The cofactor is 1.
+func (c *curve) mqv(static, ephemeral, theirStatic, theirEphemeral []byte) ([]byte, error) {
+	w := c.Generic()
+	own, err := c.Public(ephemeral)
+	if err != nil {
+		return nil, err
+	}
+	half := 1 + c.Point/2
+	ours, err1 := associate(own[1:half], w.n)
+	theirs, err2 := associate(theirEphemeral[1:half], w.n)
+	if err1 != nil || err2 != nil {
+		return nil, ck.CKR_GENERAL_ERROR
+	}
+	x, err := w.scalar(ephemeral)
+	if err != nil {
+		return nil, err
+	}
+	s, err := w.scalar(static)
+	if err != nil {
+		return nil, err
+	}
+	s.Mul(ours, w.n).Add(x, w.n)
+	first, err1 := w.read(theirStatic)
+	second, err2 := w.read(theirEphemeral)
+	if err1 != nil || err2 != nil {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	room := w.newScratch()
+	sum := w.multiply(theirs.Bytes(w.n), w.multiples(first, room))
+	w.add(&sum, &sum, &second, room)
+	z, _, ok := w.affine(w.multiply(s.Bytes(w.n), w.multiples(sum, room)))
+	if !ok {
+		return nil, ck.CKR_PUBLIC_KEY_INVALID
+	}
+	return z.Bytes(w.p), nil
+}
+
+// associate makes the number that stands for a public value, of whose bytes the last are looked at: its last w bits and
+// 2^w, where w is half of the order's length.
+func associate(value []byte, n *bigmod.Modulus) (*bigmod.Nat, error) {
+	w := (n.BitLen() + 1) / 2
+	b := append([]byte(nil), leftPadded(value, n.Size())...)
+	b = b[len(b)-n.Size():]
+	for i := range b { // from the highest byte on
+		switch from := 8 * (len(b) - 1 - i); {
+		case from > w:
+			b[i] = 0
+		case from+8 > w:
+			b[i] = b[i]&(1<<(w-from)-1) | 1<<(w-from)
+		}
+	}
+	return bigmod.NewNat().SetBytes(b, n)
+}
