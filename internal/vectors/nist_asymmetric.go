@@ -164,7 +164,7 @@ func (r *nistReader) decimal(name string) []byte {
 }
 
 // shortGroup is the length in bytes of the shortest primes that Diffie-Hellman is done with: with less it is refused.
-const shortGroup = 128
+const shortGroup = 64
 
 // dhCase derives with numbers in decimal.
 func (r *nistReader) dhCase(p, g, x, y string, out []byte) Case {
