@@ -186,5 +186,6 @@ var secretKey = part{"secret key", []attribute{
 	{ck.CKA_DERIVE_TEMPLATE, templateA, 0, 0},
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
 	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{unasked, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}

@@ -237,10 +237,18 @@ func (d *draft) alter(r *request) error {
 			return err
 		}
 	}
-	if i := d.t.find(broughtIn); i >= 0 && d.asked(ck.CKA_SENSITIVE) {
-		d.bits &^= 1 << i
+	if d.asked(ck.CKA_SENSITIVE) {
+		d.unmark(broughtIn)
+		d.unmark(unasked)
 	}
 	return d.consistent(r)
+}
+
+// unmark takes back what mark has set.
+func (d *draft) unmark(t ck.AttributeType) {
+	if i := d.t.find(t); i >= 0 {
+		d.bits &^= 1 << i
+	}
 }
 
 // mayAlter tells whether a copy or a change may give row i the value v.
@@ -259,7 +267,8 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 			return ck.CKR_OK
 		}
 	case rule.has(staysTrue): // "It becomes a read only attribute", also for the value that it has; a copy may repeat it
-		if !same && v[0] == 1 || same && (v[0] == 0 || r.how == byCopy) {
+		first := row.Type == ck.CKA_SENSITIVE && d.flag(unasked)
+		if !same && v[0] == 1 || same && (v[0] == 0 || first || r.how == byCopy) {
 			return ck.CKR_OK
 		}
 	case rule.has(staysFalse) && row.kind == boolean:

@@ -188,6 +188,8 @@ func TestChanged(t *testing.T) {
 		{"not modifiable", rigid, rows(ck.CKA_LABEL, "x"), false, ck.CKR_ACTION_PROHIBITED},
 		{"sensitive", open, rows(ck.CKA_SENSITIVE, true), false, ck.CKR_OK},
 		{"not extractable", open, rows(ck.CKA_EXTRACTABLE, false), false, ck.CKR_OK},
+		{"sensitive as by default", closed, rows(ck.CKA_SENSITIVE, true), false, ck.CKR_OK},
+		{"sensitive as it was asked", built(t, creating(with(aesKey, ck.CKA_SENSITIVE, true))), rows(ck.CKA_SENSITIVE, true), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 		{"no longer sensitive", closed, rows(ck.CKA_SENSITIVE, false), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 		{"extractable again", closed, rows(ck.CKA_EXTRACTABLE, true), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 		{"as it is", closed, rows(ck.CKA_SENSITIVE, true, ck.CKA_EXTRACTABLE, false), false, ck.CKR_ATTRIBUTE_READ_ONLY},

@@ -27,6 +27,9 @@ const (
 	// broughtIn is true of a key that an application created, whose value it knew, and did not say to be sensitive. Nothing is
 	// kept from who knows it: such keys are sensitive by default, and stay out of what is done here and in twins.go.
 	broughtIn ck.AttributeType = 0xc3530182
+	// unasked is true of a secret key that is sensitive by default, because nobody has said whether it is. Whoever says so
+	// later, with C_SetAttributeValue, sets it for the first time.
+	unasked ck.AttributeType = 0xc3530183
 )
 
 // A claimed is the values of the keys of a slot that have wrapped a sensitive key in this process, hashed.

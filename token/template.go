@@ -405,6 +405,7 @@ func (d *draft) mark(t ck.AttributeType, on bool) {
 
 // history sets what the token says of where a key comes from: sections 4.8 and 4.11.
 func (d *draft) history(r *request) {
+	d.mark(unasked, d.flag(ck.CKA_SENSITIVE) && !d.asked(ck.CKA_SENSITIVE))
 	switch {
 	case !d.t.isKey():
 		d.mark(ck.CKA_LOCAL, r.how == byGenerate) // of domain parameters
