@@ -64,13 +64,13 @@ static void travel(HCRYPTPROV prov, HCRYPTKEY pair, ALG_ID alg)
 
 static void errors(HCRYPTPROV prov)
 {
-	BYTE b[sizeof private_pair];
+	BYTE b[sizeof signature_pair];
 	HCRYPTKEY k = 0;
-	memcpy(b, private_pair, sizeof b);
+	pair_for(CALG_RSA_KEYX, b);
 	printf("  import cut short %s", said(CryptImportKey(prov, b, 7, 0, 0, &k)));
 	b[0] = 0x77;
 	printf(", of another type %s", said(CryptImportKey(prov, b, sizeof b, 0, 0, &k)));
-	memcpy(b, private_pair, sizeof b);
+	pair_for(CALG_RSA_KEYX, b);
 	b[1] = 0x77;
 	printf(", of another version %s", said(CryptImportKey(prov, b, sizeof b, 0, 0, &k)));
 	printf(", NULL %s\n", said(CryptImportKey(prov, NULL, 0, 0, 0, &k)));
@@ -83,6 +83,7 @@ static void errors(HCRYPTPROV prov)
 int main(void)
 {
 	static const ALG_ID hashes[] = {CALG_MD2, CALG_MD4, CALG_MD5, CALG_SHA1, CALG_SHA_256, CALG_SHA_512};
+	BYTE blob_of_pair[sizeof signature_pair];
 	size_t i, j;
 	for (i = 0; i < PROVIDERS; i++) {
 		HCRYPTPROV prov = context(&providers[i]);
@@ -97,7 +98,8 @@ int main(void)
 		}
 		blob(pair, 0, "PUBLICKEYBLOB", PUBLICKEYBLOB, 0, 0);
 		blob(pair, 0, "PRIVATEKEYBLOB", PRIVATEKEYBLOB, 0, 0);
-		printf("  import exchange %s\n", said(CryptImportKey(prov, private_pair, sizeof private_pair, 0, CRYPT_EXPORTABLE, &exchange)));
+		pair_for(CALG_RSA_KEYX, blob_of_pair);
+		printf("  import exchange %s\n", said(CryptImportKey(prov, blob_of_pair, sizeof blob_of_pair, 0, CRYPT_EXPORTABLE, &exchange)));
 		travel(prov, exchange, CALG_RC2);
 		travel(prov, exchange, CALG_RC4);
 		travel(prov, exchange, CALG_DES);
