@@ -133,6 +133,12 @@ func UnmarshalPrivate(t ck.KeyType, value []byte) (attrs []ck.Attribute, err err
 	return attrs, nil
 }
 
+// IsPrivate reports whether value has the form of a PrivateKeyInfo, of whatever type.
+func IsPrivate(value []byte) bool {
+	_, err := parsePrivateKeyInfo(value)
+	return err == nil
+}
+
 // A publicKeyInfo is a SubjectPublicKeyInfo (RFC 5280, section 4.1).
 type publicKeyInfo struct {
 	oid    asn1.ObjectIdentifier

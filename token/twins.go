@@ -103,6 +103,7 @@ func (t *objectTable) twins(form []byte) (list []*Object) {
 
 // likely returns the session objects that twins has to look at closely.
 func (t *objectTable) likely(form []byte) (list []*Object) {
+	private := mechanisms.IsPrivate(form) // the forms of private keys take long to make
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, i := range t.session {
@@ -116,7 +117,7 @@ func (t *objectTable) likely(form []byte) (list []*Object) {
 				continue
 			}
 		case ck.CKO_PRIVATE_KEY:
-			if form[0] != sequence {
+			if !private {
 				continue
 			}
 		default:
@@ -128,9 +129,6 @@ func (t *objectTable) likely(form []byte) (list []*Object) {
 	}
 	return list
 }
-
-// sequence is how every PrivateKeyInfo begins.
-const sequence = 0x30
 
 // stored returns a token object as it is now.
 func (t *objectTable) stored(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
