@@ -25,6 +25,18 @@ static void check_(int line, int good, const char *what)
 	check_(__LINE__, GetLastError() == (code), #call " is not " #code); \
 } while (0)
 
+/* The resident memory in kilobytes. */
+static inline long resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long size = 0, pages = 0;
+
+	CHECK(f != NULL && fscanf(f, "%ld %ld", &size, &pages) == 2);
+	if (f != NULL)
+		fclose(f);
+	return pages * 4;
+}
+
 static int checked(void)
 {
 	if (wrong != 0)

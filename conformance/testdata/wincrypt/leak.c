@@ -42,18 +42,6 @@ static void all(size_t rounds)
 		CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
-/* The resident memory in kilobytes. */
-static long resident(void)
-{
-	FILE *f = fopen("/proc/self/statm", "r");
-	long size = 0, pages = 0;
-
-	CHECK(f != NULL && fscanf(f, "%ld %ld", &size, &pages) == 2);
-	if (f != NULL)
-		fclose(f);
-	return pages * 4;
-}
-
 static int descriptors(void)
 {
 	DIR *d = opendir("/proc/self/fd");
