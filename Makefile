@@ -23,7 +23,7 @@ GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cr
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 
-.PHONY: build demo gen test check lint race pure conformance twoworlds bench fuzz install clean setup setup-test
+.PHONY: build demo gen test check long lint race pure conformance twoworlds bench fuzz install clean setup setup-test
 .NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
@@ -68,6 +68,11 @@ race:
 
 conformance: setup-test build
 	go test ./conformance/...
+
+# What takes minutes: run before a version is called done. docs/testing.md says what it is.
+long: check
+	@tools/setup.sh long
+	SOFTCSP_LONG=1 go test -count=1 -timeout 4h ./store ./token ./csp ./conformance/...
 
 # The programs of conformance/twoworlds under Wine and here, beside each other. Its packages are large: check does without.
 twoworlds: build

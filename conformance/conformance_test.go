@@ -112,6 +112,14 @@ func slow(t *testing.T) {
 	}
 }
 
+// long skips a test that takes minutes, or needs programs that are not small, unless make long runs it.
+func long(t *testing.T) {
+	t.Helper()
+	if os.Getenv("SOFTCSP_LONG") == "" {
+		t.Skip("make long runs this")
+	}
+}
+
 // need returns the path of a program that a test needs. Without it the test fails, and says what to install: a test that is
 // skipped in silence is taken for one that passed.
 func need(t *testing.T, program, install string) string {
