@@ -113,7 +113,10 @@ func TestReformat(t *testing.T) {
 		wants(t, tok.Reformat(Format{Label: "other", SOPIN: soPIN, KDF: "test", MaxTries: 5, Relaxed: true}), ck.CKR_OK)
 		after, err := tok.Info()
 		wants(t, err, ck.CKR_OK)
-		want := Info{before.UUID, before.Serial, "other", "test", true, false, 5, 5, 5}
+		want := Info{
+			UUID: before.UUID, Serial: before.Serial, Label: "other", KDF: "test", Relaxed: true,
+			UserTries: 5, SOTries: 5, MaxTries: 5,
+		}
 		if after != want {
 			t.Errorf("Info: %+v, want %+v", after, want)
 		}

@@ -32,6 +32,8 @@ type Format struct {
 	MaxTries uint
 	// Relaxed says that commits need not wait for the disk.
 	Relaxed bool
+	// Separation is how far keys are to be kept apart, strict by default.
+	Separation Separation
 }
 
 // A Way is a way to the master key.
@@ -51,6 +53,7 @@ type Info struct {
 	Label        string
 	KDF          string
 	Relaxed      bool
+	Separation   Separation
 	UserPIN      bool // a user PIN is set
 	// Tries left for each way, of MaxTries; 0 is locked.
 	UserTries, SOTries, MaxTries uint
@@ -71,6 +74,10 @@ type Record struct {
 	// Sealed is what only the keys open. It comes back in locked memory that the caller frees with locked.Free, nil where the
 	// record was read without keys.
 	Sealed []byte
+	// Origin and Birth are sealed with the object: how it came to be, and the separation that was in force then. They come back
+	// where the record was read with keys.
+	Origin Origin
+	Birth  Separation
 	// Terms are what the object can be found by: any bytes. They are blinded under the index key for an object without a
 	// public part. They do not come back.
 	Terms [][]byte

@@ -27,7 +27,8 @@ type Config struct {
 	MaxSessions uint
 	// MaxTries is the number of failed logins after which a PIN is locked.
 	MaxTries uint
-	// KeySeparation is "strict" (the known attacks on keys are kept off) or "standard" (no more than PKCS #11 asks for).
+	// KeySeparation is "strict" (the known attacks on keys are kept off) or "standard" (no more than PKCS #11 asks for) for
+	// tokens that C_InitToken makes, or "". A token that is there it can make stricter, not less strict.
 	KeySeparation string
 	// CSPToken is the label or serial number of the token that CryptoAPI's containers live in, "" for the first.
 	CSPToken string
@@ -61,7 +62,7 @@ var settings = []setting{
 	{name: "kdf", fallback: "interactive", words: []string{"interactive", "sensitive", "test"}, field: func(c *Config) any { return &c.KDF }},
 	{name: "max_sessions", fallback: "0", field: func(c *Config) any { return &c.MaxSessions }},
 	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries }},
-	{name: "key_separation", fallback: "strict", words: []string{"strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }},
+	{name: "key_separation", words: []string{"", "strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }},
 	{name: "csp_token", field: func(c *Config) any { return &c.CSPToken }},
 	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }},
 	{name: "log_file", path: true, field: func(c *Config) any { return &c.LogFile }},

@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 	want := map[string]string{
 		"tokendir": filepath.Join(h.dir, "home/.local/share/softcsp/tokens"),
 		"store":    "bolt", "durability": "full", "kdf": "interactive",
-		"max_sessions": "0", "max_tries": "10", "key_separation": "strict", "csp_token": "", "log": "", "log_file": "",
+		"max_sessions": "0", "max_tries": "10", "key_separation": "", "csp_token": "", "log": "", "log_file": "",
 	}
 	for _, name := range Names() {
 		if got := c.Value(name); got != want[name] {
