@@ -7,6 +7,8 @@ type backend interface {
 	// update runs f and, where it returns nil and has written, commits under the next generation; done is called then,
 	// before anybody else sees the commit.
 	update(f func(tx) error, done func()) error
+	// alone runs f, which may call update any number of times, while no other transaction runs, in any process.
+	alone(f func(update func(f func(tx) error, done func()) error) error) error
 	// replace puts what f writes in the place of everything there is, under the generation that f is told. Where check fails
 	// nothing changes.
 	replace(check func(tx) error, f func(tx) error) error

@@ -79,31 +79,41 @@ func (b *boltFile) read(l *lock, f func(tx) error) error {
 
 // update implements backend.
 func (b *boltFile) update(f func(tx) error, done func()) error {
+	return b.alone(func(update func(func(tx) error, func()) error) error { return update(f, done) })
+}
+
+// alone implements backend.
+func (b *boltFile) alone(f func(update func(func(tx) error, func()) error) error) error {
 	return b.exclusive(func(l *lock) error {
 		if err := b.inspect(); err != nil {
 			return err
 		}
 		return b.open(b.path, false, func(db *bbolt.DB) error {
-			btx, err := db.Begin(true)
-			if err != nil {
-				return fileError(b.path, err)
-			}
-			defer func() { _ = btx.Rollback() }() // does nothing after a commit
-			x := newBoltTx(btx)
-			gen := x.generation()
-			b.mend(l, gen)
-			if err := f(x); err != nil || !x.dirty {
-				return err
-			}
-			if err := x.put(bHeader, keyGeneration, be64(gen+1)); err != nil {
-				return err
-			}
-			if s, err := parseStatic(x.get(bHeader, keyStatic)); err == nil && s.relaxed {
-				db.NoSync = true
-			}
-			return b.publish(gen, done, btx.Commit)
+			return f(func(g func(tx) error, done func()) error { return b.commit(l, db, g, done) })
 		})
 	})
+}
+
+// commit runs f over the open file and, where it has written, commits. The caller has the lock.
+func (b *boltFile) commit(l *lock, db *bbolt.DB, f func(tx) error, done func()) error {
+	btx, err := db.Begin(true)
+	if err != nil {
+		return fileError(b.path, err)
+	}
+	defer func() { _ = btx.Rollback() }() // does nothing after a commit
+	x := newBoltTx(btx)
+	gen := x.generation()
+	b.mend(l, gen)
+	if err := f(x); err != nil || !x.dirty {
+		return err
+	}
+	if err := x.put(bHeader, keyGeneration, be64(gen+1)); err != nil {
+		return err
+	}
+	if s, err := parseStatic(x.get(bHeader, keyStatic)); err == nil && s.relaxed {
+		db.NoSync = true
+	}
+	return b.publish(gen, done, btx.Commit)
 }
 
 // replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.

@@ -108,13 +108,8 @@ func (b slot) wrap(s *static, w Way, kek, master []byte) (out slot) {
 	return out
 }
 
-// open unwraps the master key into locked memory: CKR_PIN_INCORRECT where pin is not the one.
-func (b slot) open(s *static, w Way, pin []byte) (master []byte, err error) {
-	if err := b.check(); err != nil {
-		return nil, err
-	}
-	kek := b.derive(pin)
-	defer locked.Free(kek)
+// unwrap unwraps the master key into locked memory: CKR_PIN_INCORRECT where kek is not of the PIN.
+func (b slot) unwrap(s *static, w Way, kek []byte) (master []byte, err error) {
 	master = locked.Alloc(masterSize)
 	nonce := b[slotHead : slotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {

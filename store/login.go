@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,9 +11,9 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// A try is the count of logins by one way. Each is counted, durably, before the PIN is looked at, and a success clears
-// what was counted up to itself. So a process that is killed gets no guess for nothing, and a success does not forgive the
-// guesses that others are making meanwhile.
+// A try is the count of logins by one way: each is counted, durably, before the PIN is looked at, and a success clears the
+// count. One login at a time is between the two, so that any number of logins with the right PIN do not lock each other out,
+// and a process that is killed there has used one try up.
 type try struct{ counted, cleared uint64 }
 
 // left returns how many tries are left of limit.
@@ -48,73 +50,103 @@ func (c tries) write(x tx) error {
 	return x.put(bHeader, keyTries, b)
 }
 
-// An attempt is a login that has been counted.
+// An attempt is a login in the making: the slot that it is to open, as it was when its PIN went through Argon2id.
 type attempt struct {
-	s      *static
-	slot   slot
-	way    Way
-	number uint64
+	s    *static
+	slot slot
+	way  Way
 }
 
-// attempt counts a login.
+// errMoved says that the slot is not the attempt's any more.
+var errMoved = fmt.Errorf("%w: the PIN was set anew meanwhile", ck.CKR_FUNCTION_FAILED)
+
+// attempt reads what a login needs. A PIN that is locked is not worth computing anything for.
 func (t *Token) attempt(w Way) (*attempt, error) {
 	a := &attempt{way: w}
-	err := t.update(func(x tx) (_ []ID, err error) {
+	err := t.be.view(func(x tx) (err error) {
 		if a.s, err = t.readStatic(x); err != nil {
-			return nil, err
+			return err
 		}
 		a.slot = slices.Clone(x.get(bHeader, keySlots[w]))
 		if a.slot == nil && w == User {
-			return nil, ck.CKR_USER_PIN_NOT_INITIALIZED
+			return ck.CKR_USER_PIN_NOT_INITIALIZED
 		}
 		if err := a.slot.check(); err != nil {
-			return nil, err
+			return err
 		}
-		c := readTries(x)
-		if c[w].left(a.s.maxTries) == 0 {
-			return nil, ck.CKR_PIN_LOCKED
+		if readTries(x)[w].left(a.s.maxTries) == 0 {
+			return ck.CKR_PIN_LOCKED
 		}
-		c[w].counted++
-		a.number = c[w].counted
-		return nil, c.write(x)
-	}, nil)
+		return nil
+	})
 	return a, err
 }
 
-// clear forgives the attempt, and those before it.
-func (t *Token) clear(a *attempt) error {
-	return t.update(func(x tx) ([]ID, error) {
-		s, err := t.readStatic(x)
-		if err != nil {
-			return nil, err
-		}
-		if s.era != a.s.era {
-			return nil, fmt.Errorf("%w: the token was initialised anew meanwhile", ck.CKR_PIN_INCORRECT)
-		}
-		c := readTries(x)
-		c[a.way].cleared = max(c[a.way].cleared, a.number)
-		return nil, c.write(x)
-	}, nil)
+// current tests that the attempt's slot is still the one in the file.
+func (a *attempt) current(t *Token, x tx) error {
+	s, err := t.readStatic(x)
+	if err != nil {
+		return err
+	}
+	if s.era != a.s.era || !bytes.Equal(x.get(bHeader, keySlots[a.way]), a.slot) {
+		return errMoved
+	}
+	return nil
 }
 
-// enter counts a try, checks the PIN, and returns the master key. No lock is held while the PIN is checked.
+// try counts the attempt, opens the slot with the key that the PIN gave, and clears the count: one at a time in all processes.
+// What is counted is on the disk before the slot is opened, so that who kills this process has had no guess for nothing.
+func (t *Token) try(a *attempt, kek []byte) (master []byte, err error) {
+	err = t.alone(func(update func(func(tx) error) error) error {
+		err := update(func(x tx) error {
+			if err := a.current(t, x); err != nil {
+				return err
+			}
+			c := readTries(x)
+			if c[a.way].left(a.s.maxTries) == 0 {
+				return ck.CKR_PIN_LOCKED
+			}
+			c[a.way].counted++
+			return c.write(x)
+		})
+		if err != nil {
+			return err
+		}
+		if master, err = a.slot.unwrap(a.s, a.way, kek); err != nil {
+			return err
+		}
+		return update(func(x tx) error {
+			c := readTries(x)
+			c[a.way].cleared = c[a.way].counted
+			return c.write(x)
+		})
+	})
+	if err != nil {
+		locked.Free(master)
+		return nil, err
+	}
+	return master, nil
+}
+
+// enter counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
+// the PIN was set anew meanwhile.
 func (t *Token) enter(w Way, pin []byte) (*attempt, []byte, error) {
 	if w < 0 || w >= ways {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
 	}
-	a, err := t.attempt(w)
-	if err != nil {
-		return nil, nil, err
+	for {
+		a, err := t.attempt(w)
+		if err != nil {
+			return nil, nil, err
+		}
+		kek := a.slot.derive(pin)
+		master, err := t.try(a, kek)
+		locked.Free(kek)
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		return a, master, err
 	}
-	master, err := a.slot.open(a.s, w, pin)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := t.clear(a); err != nil {
-		locked.Free(master)
-		return nil, nil, err
-	}
-	return a, master, nil
 }
 
 // Unlock counts a try, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or

@@ -3,11 +3,14 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/internal/locked"
 )
 
 func TestUnlock(t *testing.T) {
@@ -90,16 +93,89 @@ func TestParallelGuesses(t *testing.T) {
 	})
 }
 
-// TestClearForgivesNoLaterTry holds that a success clears what was counted up to itself.
-func TestClearForgivesNoLaterTry(t *testing.T) {
+// TestManyAtOnce has many log in at the same moment with the right PIN, user and SO, through places that share a directory as
+// processes do: with a single try there is, all get in, and nobody ever sees a try that is gone.
+func TestManyAtOnce(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	wants(t, tok.Reformat(Format{SOPIN: soPIN, KDF: "test", MaxTries: 1}), ck.CKR_OK)
+	k.Wipe()
+	k = unlock(t, tok, SO, soPIN)
+	defer k.Wipe()
+	wants(t, tok.SetPIN(k, User, userPIN), ck.CKR_OK)
+	var wg sync.WaitGroup
+	var done atomic.Bool
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		other := sameToken(t, p, tok)
+		for !done.Load() {
+			wantTries(t, other, User, 1)
+			wantTries(t, other, SO, 1)
+		}
+	}()
+	for n := range 24 {
+		other := sameToken(t, p, tok)
+		wg.Go(func() {
+			keys, err := other.Unlock(Way(n%2), [][]byte{userPIN, soPIN}[n%2])
+			if wants(t, err, ck.CKR_OK); err == nil {
+				keys.Wipe()
+			}
+		})
+	}
+	wg.Wait()
+	done.Store(true)
+	<-watched
+}
+
+// sameToken opens a token of a directory again, as another process does.
+func sameToken(t *testing.T, p *Place, tok *Token) *Token {
+	t.Helper()
+	q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := q.Token(tok.uuid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+// TestPINChangesMeanwhile sets a PIN between the computation of a login and its try, which is counted for nobody then.
+func TestPINChangesMeanwhile(t *testing.T) {
+	eachBackend(t, func(t *testing.T, p *Place) {
+		tok, k := makeToken(t, p)
+		defer k.Wipe()
+		a, err := tok.attempt(User)
+		wants(t, err, ck.CKR_OK)
+		kek := a.slot.derive(userPIN)
+		defer locked.Free(kek)
+		wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
+		if _, err := tok.try(a, kek); !errors.Is(err, errMoved) {
+			t.Errorf("a try of a PIN that was changed: %v", err)
+		}
+		wantTries(t, tok, User, defaultTries)
+	})
+}
+
+// TestDeadInTheMiddle ends a login between its count and its answer, as a process that is killed does: it has used one try
+// up, and the next success gives it back.
+func TestDeadInTheMiddle(t *testing.T) {
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, _ := makeToken(t, p)
-		first, err := tok.attempt(User)
-		wants(t, err, ck.CKR_OK)
-		_, err = tok.attempt(User)
-		wants(t, err, ck.CKR_OK)
-		wants(t, tok.clear(first), ck.CKR_OK)
-		wantTries(t, tok, User, defaultTries-1)
+		for n := range uint(3) {
+			wants(t, tok.alone(func(update func(func(tx) error) error) error {
+				return update(func(x tx) error {
+					c := readTries(x)
+					c[User].counted++
+					return c.write(x)
+				})
+			}), ck.CKR_OK)
+			wantTries(t, tok, User, defaultTries-n-1)
+		}
+		unlock(t, tok, User, userPIN).Wipe()
+		wantTries(t, tok, User, defaultTries)
 	})
 }
 
@@ -152,6 +228,14 @@ func TestFormatArguments(t *testing.T) {
 	})
 }
 
+// openSlot opens a slot as a login does.
+func openSlot(b slot, s *static, w Way, pin []byte) ([]byte, error) {
+	if err := b.check(); err != nil {
+		return nil, err
+	}
+	return b.unwrap(s, w, b.derive(pin))
+}
+
 // TestSlotCosts holds what a file may ask for.
 func TestSlotCosts(t *testing.T) {
 	s := &static{kdf: kdfTest}
@@ -166,11 +250,11 @@ func TestSlotCosts(t *testing.T) {
 		binary.BigEndian.PutUint32(b[saltSize:], c.passes)
 		binary.BigEndian.PutUint32(b[saltSize+4:], c.memory)
 		b[saltSize+8] = c.lanes
-		_, err := b.open(s, User, userPIN)
+		_, err := openSlot(b, s, User, userPIN)
 		wants(t, err, ck.CKR_DEVICE_ERROR)
 	}
 	for n := range slotSize {
-		_, err := make(slot, n).open(s, User, userPIN)
+		_, err := openSlot(make(slot, n), s, User, userPIN)
 		wants(t, err, ck.CKR_DEVICE_ERROR)
 	}
 }
@@ -181,7 +265,7 @@ func TestSlotIsBound(t *testing.T) {
 	master := bytes.Repeat([]byte{7}, masterSize)
 	b := newSlot(s)
 	b = b.wrap(s, User, b.derive(userPIN), master)
-	got, err := b.open(s, User, userPIN)
+	got, err := openSlot(b, s, User, userPIN)
 	if err != nil || !bytes.Equal(got, master) {
 		t.Fatalf("opens to %x, %v", got, err)
 	}
@@ -194,13 +278,13 @@ func TestSlotIsBound(t *testing.T) {
 		w   Way
 		pin []byte
 	}{{s, SO, userPIN}, {s, User, soPIN}, {&era, User, userPIN}, {&uuid, User, userPIN}} {
-		_, err := b.open(c.s, c.w, c.pin)
+		_, err := openSlot(b, c.s, c.w, c.pin)
 		wants(t, err, ck.CKR_PIN_INCORRECT)
 	}
 	for i := range b {
 		b[i] ^= 1
 		if i < saltSize || i >= slotHead { // the costs are tested above
-			_, err := b.open(s, User, userPIN)
+			_, err := openSlot(b, s, User, userPIN)
 			wants(t, err, ck.CKR_PIN_INCORRECT)
 		}
 		b[i] ^= 1

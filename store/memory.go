@@ -57,6 +57,18 @@ func (m *memory) view(f func(tx) error) error {
 func (m *memory) update(f func(tx) error, done func()) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.commit(f, done)
+}
+
+// alone implements backend.
+func (m *memory) alone(f func(update func(func(tx) error, func()) error) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return f(m.commit)
+}
+
+// commit is update for who has the lock.
+func (m *memory) commit(f func(tx) error, done func()) error {
 	x := &memoryTx{c: &m.data}
 	err := f(x)
 	if err != nil {

@@ -71,19 +71,33 @@ func (t *Token) Info() (Info, error) {
 // update runs f and commits what it wrote. f returns the objects that it touched, for the journal; done is called when the
 // commit is made, before anybody else sees it.
 func (t *Token) update(f func(tx) ([]ID, error), done func()) error {
+	return t.be.update(t.journalled(f, done))
+}
+
+// journalled makes of f and done what the backend runs, with the journal.
+func (t *Token) journalled(f func(tx) ([]ID, error), done func()) (func(tx) error, func()) {
 	var gen uint64
 	var ids []ID
-	return t.be.update(func(x tx) (err error) {
-		if ids, err = f(x); err != nil {
-			return err
+	return func(x tx) (err error) {
+			if ids, err = f(x); err != nil {
+				return err
+			}
+			gen = x.generation() + 1
+			return writeJournal(x, gen, ids)
+		}, func() {
+			if done != nil {
+				done()
+			}
+			t.journal.push(gen, ids)
 		}
-		gen = x.generation() + 1
-		return writeJournal(x, gen, ids)
-	}, func() {
-		if done != nil {
-			done()
-		}
-		t.journal.push(gen, ids)
+}
+
+// alone runs f, which commits once or several times what touches no object, while nobody else reads or writes.
+func (t *Token) alone(f func(update func(func(tx) error) error) error) error {
+	return t.be.alone(func(update func(func(tx) error, func()) error) error {
+		return f(func(g func(tx) error) error {
+			return update(t.journalled(func(x tx) ([]ID, error) { return nil, g(x) }, nil))
+		})
 	})
 }
 
