@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees that what `make` needs is there: `setup.sh build` or `setup.sh test`. On Debian, as root, it installs exactly what
+# Sees that what `make` needs is there: `setup.sh build`, `setup.sh test` or `setup.sh long`. On Debian, as root, it installs exactly what
 # is missing. Otherwise it says what is missing, and fails.
 set -eu
 
@@ -12,7 +12,8 @@ need() { # need PACKAGE TEST...: the package is missing unless the test succeeds
 
 need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdio.h
-if [ "${1:-build}" = test ]; then
+case ${1:-build} in
+test | long)
 	need binutils command -v nm
 	need g++ command -v g++
 	need gnutls-bin command -v p11tool
@@ -21,6 +22,20 @@ if [ "${1:-build}" = test ]; then
 	need python3 command -v python3
 	need python3-cryptography-vectors test -d /usr/lib/python3/dist-packages/cryptography_vectors
 	need softhsm2 test -e /usr/lib/softhsm/libsofthsm2.so
+	;;
+esac
+if [ "${1:-build}" = long ]; then
+	need apache2-bin test -e /usr/lib/apache2/modules/mod_ssl.so
+	need openjdk-17-jdk-headless command -v javac
+	need libengine-pkcs11-openssl test -e /usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so
+	need libpkcs11-helper1-dev test -e /usr/include/pkcs11-helper-1.0/pkcs11h-core.h
+	need nginx-light command -v nginx
+	need openssl command -v openssl
+	need pdns-backend-sqlite3 test -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql
+	need pdns-server command -v pdns_server
+	need pdns-tools command -v pdnsutil
+	need sqlite3 command -v sqlite3
+	need sssd-common test -e /usr/libexec/sssd/p11_child
 fi
 
 status=0
