@@ -284,15 +284,17 @@ func tokenFlags(i store.Info) ck.Flags {
 
 // triesFlags tells how many tries are left, in the three flags that a PIN has for it.
 func triesFlags(left, limit uint, low, final, locked ck.Flags) ck.Flags {
-	switch {
-	case left == 0:
+	var flags ck.Flags
+	switch left {
+	case 0:
 		return locked
-	case left == 1:
-		return final | low
-	case left < limit:
-		return low
+	case 1: // which says nothing of a wrong PIN where there is only one try
+		flags = final
 	}
-	return 0
+	if left < limit {
+		flags |= low
+	}
+	return flags
 }
 
 // GetMechanismList implements C_GetMechanismList, section 5.5.5.
