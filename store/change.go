@@ -30,6 +30,10 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 			if err := k.follow(x); err != nil {
 				return err
 			}
+			// What the state will vouch for is looked at anew: nothing but a generation may have told that it is what it was.
+			if r.head != headOf(x) {
+				return tampered("the header was changed by something else than softcsp")
+			}
 			c = change{k: k, x: x, fresh: map[ID]entry{}, gone: map[ID]bool{}}
 			if err := f(&c); err != nil {
 				return err

@@ -153,19 +153,32 @@ func (t *Token) enter(w Way, pin []byte) (*attempt, []byte, error) {
 // CKR_USER_PIN_NOT_INITIALIZED. A success clears the count. It verifies the set of all objects, and answers
 // CKR_DEVICE_ERROR, with what is wrong in its text, where the file was tampered with.
 func (t *Token) Unlock(w Way, pin []byte) (*Keys, error) {
+	k, _, err := t.unlock(w, pin)
+	return k, err
+}
+
+// unlock is Unlock. It returns the slot that the PIN opened as well.
+func (t *Token) unlock(w Way, pin []byte) (*Keys, slot, error) {
 	a, master, err := t.enter(w, pin)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k, err := newKeys(t, a.s, master)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := t.be.view(k.trust); err != nil {
 		k.Wipe()
-		return nil, err
+		return nil, nil, err
 	}
-	return k, nil
+	return k, a.slot, nil
+}
+
+// Confirm counts a try and checks the PIN as Unlock does, for who has the keys already.
+func (t *Token) Confirm(w Way, pin []byte) error {
+	_, master, err := t.enter(w, pin)
+	locked.Free(master)
+	return err
 }
 
 // trust verifies the header and the set of all objects, or what has changed since that was done.
@@ -185,10 +198,42 @@ func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error {
 	if w < 0 || w >= ways {
 		return ck.CKR_USER_TYPE_INVALID
 	}
+	for {
+		if err := t.setPIN(k, w, pin, nil); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
+// ChangePIN sets a PIN for who knows the one that it had. It counts a try as Unlock does.
+func (t *Token) ChangePIN(w Way, old, pin []byte) error {
+	for {
+		k, slot, err := t.unlock(w, old)
+		if err != nil {
+			return err
+		}
+		err = t.setPIN(k, w, pin, slot)
+		k.Wipe()
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+}
+
+// setPIN wraps the master key anew under pin, where old, if it is not nil, still is what stands in the file: errMoved. The cost
+// of the PIN is the token's, which the header says: it is verified, in the transaction that takes the new slot too.
+func (t *Token) setPIN(k *Keys, w Way, pin []byte, old slot) error {
+	var raw []byte
 	var s *static
-	err := t.be.view(func(x tx) (err error) {
-		s, err = t.readStatic(x)
-		return err
+	err := t.be.view(func(x tx) error {
+		return k.use(func() (err error) {
+			if _, err = k.openState(x); err != nil {
+				return err
+			}
+			raw = slices.Clone(x.get(bHeader, keyStatic))
+			s, err = t.readStatic(x)
+			return err
+		})
 	})
 	if err != nil {
 		return err
@@ -197,6 +242,9 @@ func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error {
 	kek := fresh.derive(pin)
 	defer locked.Free(kek)
 	return t.change(k, func(c *change) error {
+		if !bytes.Equal(c.x.get(bHeader, keyStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, keySlots[w]), old) {
+			return errMoved
+		}
 		if err := c.x.put(bHeader, keySlots[w], fresh.wrap(s, w, kek, k.master())); err != nil {
 			return err
 		}

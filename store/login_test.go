@@ -307,3 +307,49 @@ func TestStatic(t *testing.T) {
 	_, err = parseStatic(b)
 	wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
 }
+
+// TestChangePINAtOnce has several change a PIN from what it was to one of their own: one succeeds, the PIN of the others is wrong.
+func TestChangePINAtOnce(t *testing.T) {
+	eachBackend(t, func(t *testing.T, p *Place) {
+		tok, _ := makeToken(t, p)
+		var wg sync.WaitGroup
+		var won atomic.Int64
+		for n := range byte(6) {
+			wg.Go(func() {
+				switch rv := ck.Code(tok.ChangePIN(User, userPIN, []byte{'p', 'i', 'n', '0' + n})); rv {
+				case ck.CKR_OK:
+					won.Add(1)
+				case ck.CKR_PIN_INCORRECT:
+				default:
+					t.Error(rv)
+				}
+			})
+		}
+		wg.Wait()
+		if n := won.Load(); n != 1 {
+			t.Errorf("%d changed the PIN", n)
+		}
+		wantTries(t, tok, User, defaultTries-5)
+	})
+}
+
+// TestHeaderIsVerified changes the cost of PINs in the file of a token whose keys are open, and the generation stays: no new
+// PIN gets the cheaper cost, and no commit makes the change true.
+func TestHeaderIsVerified(t *testing.T) {
+	s := newStage(t)
+	k := unlock(t, s.tok, User, userPIN)
+	defer k.Wipe()
+	so := unlock(t, s.tok, SO, soPIN)
+	defer so.Wipe()
+	for _, keys := range []*Keys{k, so} {
+		wants(t, s.tok.SetPIN(keys, User, userPIN), ck.CKR_OK) // follows, so that the generation tells nothing new
+	}
+	s.edit(t, func(put func(b bucket, key, value []byte), get func(b bucket, key []byte) []byte) {
+		b := get(bHeader, keyStatic)
+		b[len(magic)+2+32] = byte(kdfInteractive)
+		put(bHeader, keyStatic, b)
+	})
+	wants(t, s.tok.SetPIN(so, User, []byte("new")), ck.CKR_DEVICE_ERROR)
+	wants(t, s.tok.Create(so, public("f")), ck.CKR_DEVICE_ERROR)
+	wants(t, s.tok.ChangePIN(User, userPIN, []byte("new")), ck.CKR_DEVICE_ERROR)
+}

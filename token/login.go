@@ -109,14 +109,12 @@ func (s *session) confirm(pin []byte) error {
 	if err != nil {
 		return err
 	}
-	keys, err := token.Unlock(way, pin)
-	if err != nil {
+	if err := token.Confirm(way, pin); err != nil {
 		if ck.Code(err) == ck.CKR_PIN_LOCKED {
 			s.slot.logout(false) // section 4.10 says so
 		}
 		return err
 	}
-	keys.Wipe()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if op := s.waiting(); op != nil {
@@ -212,10 +210,5 @@ func (m *Module) SetPIN(h ck.SessionHandle, old, pin []byte) error {
 	if user, _ := s.slot.login(); user == theSO {
 		way = store.SO
 	}
-	keys, err := token.Unlock(way, old)
-	if err != nil {
-		return err
-	}
-	defer keys.Wipe()
-	return token.SetPIN(keys, way, pin)
+	return token.ChangePIN(way, old, pin)
 }
