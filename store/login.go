@@ -129,7 +129,7 @@ func (t *Token) try(a *attempt, kek []byte) (master []byte, err error) {
 }
 
 // enter counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
-// the PIN was set anew meanwhile.
+// the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
 func (t *Token) enter(w Way, pin []byte) (*attempt, []byte, error) {
 	if w < 0 || w >= ways {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
@@ -139,8 +139,14 @@ func (t *Token) enter(w Way, pin []byte) (*attempt, []byte, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		kek := a.slot.derive(pin)
+		kek := t.pins.recall(a, pin)
+		if kek == nil {
+			kek = a.slot.derive(pin)
+		}
 		master, err := t.try(a, kek)
+		if err == nil {
+			t.pins.remember(a, pin, kek)
+		}
 		locked.Free(kek)
 		if errors.Is(err, errMoved) {
 			continue
@@ -241,6 +247,7 @@ func (t *Token) setPIN(k *Keys, w Way, pin []byte, old slot) error {
 	fresh := newSlot(s)
 	kek := fresh.derive(pin)
 	defer locked.Free(kek)
+	defer t.pins.changed(w)
 	return t.change(k, func(c *change) error {
 		if !bytes.Equal(c.x.get(bHeader, keyStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, keySlots[w]), old) {
 			return errMoved
@@ -268,6 +275,7 @@ func (t *Token) Reformat(f Format) error {
 		return err
 	}
 	locked.Free(master)
+	defer t.pins.forget()
 	n, err := t.founding(f)
 	if err != nil {
 		return err

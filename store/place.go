@@ -64,8 +64,18 @@ func dirError(dir string, err error) error {
 		"another one with SOFTCSP_TOKENDIR", ck.CKR_FUNCTION_FAILED, dir, errors.Unwrap(err), os.Getuid())
 }
 
+// Forget wipes what this process remembers of PINs.
+func (p *Place) Forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.tokens {
+		t.Forget()
+	}
+}
+
 // Close lets go of every token. Everything in a memory place is gone then.
 func (p *Place) Close() error {
+	p.Forget()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokens = map[string]*Token{}

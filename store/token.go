@@ -14,6 +14,7 @@ type Token struct {
 	info    atomic.Pointer[knownInfo]
 	finds   finds // what is found without keys
 	journal journal
+	pins    pins
 }
 
 // A knownInfo is what everyone may know, in one generation.
@@ -37,6 +38,7 @@ func (t *Token) Generation() uint64 { return t.be.generation() }
 // softcsp, or of a version that this one does not read, it answers CKR_TOKEN_NOT_RECOGNIZED; where it is damaged
 // CKR_DEVICE_ERROR; where it is gone CKR_TOKEN_NOT_PRESENT.
 func (t *Token) Info() (Info, error) {
+	t.pins.expire()
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
 		return i.Info, nil
 	}
@@ -100,6 +102,12 @@ func (t *Token) alone(f func(update func(func(tx) error) error) error) error {
 		})
 	})
 }
+
+// Prune wipes what this process remembers of PINs that nobody has logged in with for long.
+func (t *Token) Prune() { t.pins.expire() }
+
+// Forget wipes what this process remembers of PINs.
+func (t *Token) Forget() { t.pins.forget() }
 
 // ReadOnly reports whether this process cannot write to the token.
 func (t *Token) ReadOnly() bool {

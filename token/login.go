@@ -145,9 +145,10 @@ func (s *slot) logout(empty bool) bool {
 		s.mu.Unlock()
 		return false
 	}
-	keys := s.keys
+	keys, token := s.keys, s.token
 	s.user, s.keys = nobody, nil
 	s.mu.Unlock()
+	token.Prune()
 	// First the keys, then the operations: none begins with a key after it was its session's turn.
 	s.objects.forget(func(i *item) bool { return i.private })
 	s.objects.unload()

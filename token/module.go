@@ -137,6 +137,7 @@ func (m *Module) Finalize() error {
 	m.core.Store(nil)
 	c.eraser.now()
 	err := error(nil)
+	c.place.Forget()
 	if c.place != m.memory {
 		err = c.place.Close()
 	}

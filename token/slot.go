@@ -70,6 +70,9 @@ func (c *core) refresh() error {
 	gone, err := c.relist()
 	for _, s := range gone {
 		c.closeSessions(s)
+		if token, err := s.store(); err == nil {
+			token.Forget()
+		}
 	}
 	return err
 }

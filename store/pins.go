@@ -1,0 +1,141 @@
+package store
+
+import (
+	"bytes"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// Pins are the PINs that this process has logged in with, so that logging in with one of them again does not take another
+// Argon2id: for each way the key that it gave, sealed under a key that comes of a random one and the PIN. So the PIN is needed
+// all the same, and a wrong one costs what it always does. Tries are counted as ever.
+type pins struct {
+	mu    sync.Mutex
+	known [ways]*knownPIN
+}
+
+// A knownPIN is one of them.
+type knownPIN struct {
+	slot slot          // what it opens
+	at   time.Duration // of the last login with it
+	mem  []byte        // a random key, a nonce, and the sealed key of the slot, in locked memory
+}
+
+const (
+	// rememberPIN is how long a PIN is remembered that nobody logs in with. There is no timer for it: what is too old is not used,
+	// and is wiped when the token is next asked for something: Info, Unlock, Prune.
+	rememberPIN = 15 * time.Minute
+
+	knownNonce  = sha256.Size
+	knownSealed = knownNonce + chacha20poly1305.NonceSizeX
+	knownSize   = knownSealed + chacha20poly1305.KeySize + chacha20poly1305.Overhead
+)
+
+// uptime is a clock that goes on while the machine sleeps. Tests have one of their own.
+var uptime = func() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t)
+	return time.Duration(t.Nano())
+}
+
+// recall returns, in locked memory, the key that the PIN gave when it opened the attempt's slot before, nil where it did not.
+func (p *pins) recall(a *attempt, pin []byte) (kek []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.prune()
+	k := p.known[a.way]
+	if k == nil {
+		return nil
+	}
+	if !bytes.Equal(k.slot, a.slot) {
+		p.drop(a.way)
+		return nil
+	}
+	kek = locked.Alloc(chacha20poly1305.KeySize)
+	var err error
+	secret.Do(func() {
+		ad := a.slot.context(a.s, a.way)
+		_, err = newAEAD(k.key(pin, ad)).Open(kek[:0], k.mem[knownNonce:knownSealed], k.mem[knownSealed:], ad)
+	})
+	if err != nil {
+		locked.Free(kek)
+		return nil
+	}
+	return kek
+}
+
+// remember keeps the key that the PIN gave, now that it has opened the attempt's slot.
+func (p *pins) remember(a *attempt, pin, kek []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(a.way)
+	k := &knownPIN{slot: a.slot, at: uptime(), mem: locked.Alloc(knownSize)}
+	random(k.mem[:knownSealed])
+	secret.Do(func() {
+		ad := a.slot.context(a.s, a.way)
+		newAEAD(k.key(pin, ad)).Seal(k.mem[:knownSealed], k.mem[knownNonce:knownSealed], kek, ad)
+	})
+	p.known[a.way] = k
+}
+
+// key is HKDF-SHA-256 of the random key, with the slot's context for its salt and the PIN for its info (RFC 5869; a key of
+// this length is one block). The caller runs inside secret.Do.
+func (k *knownPIN) key(pin, context []byte) []byte {
+	prk, err := hkdf.Extract(sha256.New, k.mem[:knownNonce], context)
+	if err != nil {
+		panic(err)
+	}
+	h := hmac.New(sha256.New, prk)
+	h.Write(pin)
+	h.Write([]byte{1})
+	return h.Sum(nil)
+}
+
+// expire wipes what is too old.
+func (p *pins) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.prune()
+}
+
+// prune is expire for who has the lock.
+func (p *pins) prune() {
+	for w, k := range p.known {
+		if k != nil && uptime()-k.at >= rememberPIN {
+			p.drop(Way(w))
+		}
+	}
+}
+
+// forget wipes everything.
+func (p *pins) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for w := range p.known {
+		p.drop(Way(w))
+	}
+}
+
+// changed wipes the PIN of one way, which has been set anew.
+func (p *pins) changed(w Way) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(w)
+}
+
+// drop wipes the PIN of one way, for who has the lock.
+func (p *pins) drop(w Way) {
+	if k := p.known[w]; k != nil {
+		locked.Free(k.mem)
+		p.known[w] = nil
+	}
+}
