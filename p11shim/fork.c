@@ -1,96 +1,41 @@
 /* A Go runtime does not survive fork(): in the child only the forking thread exists. PKCS#11 has the child call
- * C_Initialize anew (section 5.4 of version 3.1), and this is the cure: the child loads a fresh copy of the library's own
- * file. The copy is another inode, so it is another library to the loader and starts a Go runtime of its own. The
- * functions of this image, to which the host has pointers, then forward to those of the copy.
+ * C_Initialize anew (section 5.4 of version 3.1), and this is the cure: the child goes on with a fresh copy of the library,
+ * whose runtime sleeps until then (runtime.c). The functions of this image, to which the host has pointers, forward to
+ * those of the copy.
  *
- * How a child is known: the words that say "this process loaded this image" lie on a page that the kernel wipes in every
- * child (MADV_WIPEONFORK), even where clone() is called directly. Where there is no such kernel, pthread_atfork does it.
- * With the flag go the lock, which another thread may have held, and the copy that the parent forwarded to. A vforked
- * child shares the page and is its parent.
+ * How a child is known: the words that say "this process started this image" lie on a page that the kernel wipes in every
+ * child (MADV_WIPEONFORK), even where clone() is called directly. Where there is no such kernel, pthread_atfork and
+ * C_Initialize do it. With the flag go the lock, which another thread may have held, and the copy that the parent
+ * forwarded to. A vforked child shares the page and is its parent.
  *
- * Where the copy comes from: the image keeps a descriptor of its own file. The first fork after C_Initialize makes an
- * empty memfd, and that is all that a fork costs; the first child that needs the copy fills and seals it, and its
- * siblings map the same pages. Any descriptor may have been closed by the host, and its number given to something else,
- * so each is used only while it is the same inode as when it was made. Then the file is found by its path, and the child
- * makes a copy of its own; where memfd_create is refused, or mapping such a file is, an unlinked temporary file.
+ * Where the copy comes from: the first fork after C_Initialize loads a spare, which stays asleep in the parent, and which each
+ * of its children wakes for itself. So a child needs nothing of the loader, whose locks may have been held by a
+ * thread that is not there any more, nor a descriptor, nor a file; and it shares with its siblings what it does not
+ * write. A child without a spare (clone() runs no handlers) loads a copy itself, if the loader's locks can be had. A child
+ * of a parent that started no runtime needs no copy: it starts this image.
  */
 #define _GNU_SOURCE
 #include "fork.h"
 
+#include "copy.h"
+#include "runtime.h"
+
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
+#include <link.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
-
-#ifndef MFD_EXEC
-#define MFD_EXEC 0x0010U
-#endif
-
-/* Descriptors start here, clear of the low numbers that hosts close, reopen and count on. */
-#define FIRST_DESCRIPTOR 200
 
 struct softcsp_process softcsp_process;
 
-/* A descriptor and what it was opened on. */
-struct file {
-	int fd; /* -1 for none */
-	dev_t dev;
-	ino_t ino;
-};
-
 /* What outlives a fork. */
-static struct file own = { -1, 0, 0 };  /* this image's file */
-static struct file copy = { -1, 0, 0 }; /* the memfd for children: empty, or filled and sealed */
-static char own_path[PATH_MAX];         /* where this image was loaded from, absolute */
-static int used;
-static const struct softcsp_image *successor; /* the copy that a child loaded, for the child's own children */
-static unsigned slashes = 1; /* see path_of */
-
-/* Says whether a descriptor is still what it was. */
-static int genuine(const struct file *f)
-{
-	struct stat st;
-
-	return f->fd >= 0 && fstat(f->fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino;
-}
-
-/* Makes a struct file of a descriptor, which it moves out of the way. */
-static struct file adopt_descriptor(int fd)
-{
-	struct file f = { -1, 0, 0 };
-	struct stat st;
-	int high;
-
-	if (fd < 0)
-		return f;
-	high = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
-	if (high < 0)
-		high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-	close(fd);
-	if (high >= 0 && fstat(high, &st) == 0) {
-		f.fd = high;
-		f.dev = st.st_dev;
-		f.ino = st.st_ino;
-	} else if (high >= 0) {
-		close(high);
-	}
-	return f;
-}
-
-/* Closes a descriptor if it is ours. */
-static void discard(struct file *f)
-{
-	if (genuine(f))
-		close(f->fd);
-	f->fd = -1;
-}
+static int wiped;                             /* the kernel wipes softcsp_process */
+static int started;                           /* some process started this image: all others are its children */
+static const struct softcsp_image *spare;     /* a copy that sleeps, for children */
+static int barren;                            /* none could be loaded: each child is to try for itself */
+static const struct softcsp_image *successor; /* the copy that a child took, for the child's own children */
 
 static void lock(void)
 {
@@ -102,197 +47,14 @@ static void unlock(void)
 	pthread_mutex_unlock(&softcsp_process.lock);
 }
 
-/* Makes an empty memfd that may be sealed and mapped executable. */
-static struct file empty_copy(void)
+/* Wipes the page where the kernel does not. A child's handlers run in the order in which they were registered, and one of
+ * the host's may have called C_Initialize before ours runs: what was wiped in this process is not wiped again. */
+static void settle(void)
 {
-	int fd;
-
-	fd = memfd_create("libsoftcsp", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-	if (fd < 0 && errno == EINVAL) /* before Linux 6.3 */
-		fd = memfd_create("libsoftcsp", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	return adopt_descriptor(fd);
-}
-
-void softcsp_used(void)
-{
-	__atomic_store_n(&used, 1, __ATOMIC_RELAXED);
-}
-
-/* The Go runtime has one thread-specific value, whose destructor enters Go when a thread ends that called Go. The
- * forking thread's child inherits the value and must not: its runtime is dead. So the runtime's pthread_key_create is
- * this one; a symbol of the library itself comes before libc's. Libc's is looked up while the library is loaded, because
- * the runtime holds a lock when it calls, and dlsym takes the loader's. */
-typedef int create_key(pthread_key_t *key, void (*destructor)(void *));
-
-static create_key *libc_create;
-static void (*thread_ended)(void *);
-
-static void guarded(void *value)
-{
-	if (!softcsp_forked())
-		thread_ended(value);
-}
-
-HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
-{
-	if (libc_create == NULL)
-		return EAGAIN;
-	if (destructor == NULL || thread_ended != NULL)
-		return libc_create(key, destructor);
-	thread_ended = destructor;
-	return libc_create(key, guarded);
-}
-
-static void prepare(void)
-{
-	if (softcsp_forked() || !__atomic_load_n(&used, __ATOMIC_RELAXED))
+	if (wiped || softcsp_process.pid == getpid())
 		return;
-	lock();
-	if (!genuine(&copy))
-		copy = empty_copy();
-	unlock();
-}
-
-static void child(void)
-{
 	memset(&softcsp_process, 0, sizeof softcsp_process);
-}
-
-__attribute__((constructor)) static void loaded(void)
-{
-	Dl_info info;
-
-	if (sysconf(_SC_PAGESIZE) == sizeof softcsp_process)
-		madvise(&softcsp_process, sizeof softcsp_process, MADV_WIPEONFORK);
-	softcsp_process.here = 1;
-	libc_create = (create_key *)dlsym(RTLD_NEXT, "pthread_key_create");
-	pthread_atfork(prepare, NULL, child);
-	if (dladdr(&softcsp_process, &info) == 0 || info.dli_fname == NULL)
-		return;
-	own = adopt_descriptor(open(info.dli_fname, O_RDONLY | O_CLOEXEC));
-	if (strncmp(info.dli_fname, "/proc/self/fd/", 14) == 0)
-		slashes = strspn(info.dli_fname + 13, "/") + 1;
-	else if (realpath(info.dli_fname, own_path) == NULL)
-		own_path[0] = '\0';
-}
-
-void softcsp_adopt(const char *path)
-{
-	lock();
-	if (strlen(path) < sizeof own_path)
-		strcpy(own_path, path);
-	unlock();
-}
-
-/* Opens this image's file, by its descriptor or else by its path. The caller discards it. */
-static struct file source(void)
-{
-	struct file none = { -1, 0, 0 };
-
-	if (genuine(&own))
-		return adopt_descriptor(fcntl(own.fd, F_DUPFD_CLOEXEC, 0));
-	if (own_path[0] == '\0')
-		return none;
-	return adopt_descriptor(open(own_path, O_RDONLY | O_CLOEXEC));
-}
-
-/* Writes the image's file into an empty or half-written file. */
-static int fill(int to)
-{
-	struct file from = source();
-	struct stat st;
-	off_t off = 0;
-	int ok;
-
-	if (from.fd < 0)
-		return 0;
-	ok = fstat(from.fd, &st) == 0 && ftruncate(to, 0) == 0 && lseek(to, 0, SEEK_SET) == 0;
-	while (ok && off < st.st_size) {
-		ssize_t n = sendfile(to, from.fd, &off, st.st_size - off);
-
-		ok = n > 0 || (n < 0 && errno == EINTR);
-	}
-	discard(&from);
-	return ok;
-}
-
-/* Fills a memfd that siblings may be filling too. A seal says that it is complete; the lock is the process's, and ends
- * with it, so that a sibling which was killed half way leaves nothing but work. */
-static int fill_shared(int fd)
-{
-	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	int seals, ok;
-
-	while (fcntl(fd, F_SETLKW, &whole) != 0)
-		if (errno != EINTR)
-			return 0;
-	seals = fcntl(fd, F_GET_SEALS);
-	ok = seals >= 0 && (seals & F_SEAL_WRITE);
-	if (!ok)
-		ok = fill(fd) && fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) == 0;
-	whole.l_type = F_UNLCK;
-	fcntl(fd, F_SETLK, &whole);
-	return ok;
-}
-
-/* The path by which the loader reaches a descriptor. The loader takes a name that it knows for the library that it knows,
- * and numbers of descriptors come again, so each generation of copies spells the path with one slash more. */
-static void path_of(int fd, char *path, size_t size)
-{
-	static const char fds[] = "/proc/self/fd";
-	size_t n = sizeof fds - 1, most = size - 16;
-
-	memcpy(path, fds, n);
-	for (unsigned i = 0; i < slashes && n < most; i++)
-		path[n++] = '/';
-	snprintf(path + n, size - n, "%d", fd);
-}
-
-static void *load_descriptor(int fd)
-{
-	char path[1024];
-
-	path_of(fd, path, sizeof path);
-	return dlopen(path, RTLD_NOW | RTLD_LOCAL);
-}
-
-static void *load_memfd(void)
-{
-	void *handle = NULL;
-
-	if (!genuine(&copy))
-		copy = empty_copy();
-	if (copy.fd >= 0 && fill_shared(copy.fd))
-		handle = load_descriptor(copy.fd);
-	discard(&copy);
-	return handle;
-}
-
-/* Loads a copy in a temporary file. It is unlinked before it is loaded where /proc can reach it then, else after. */
-static void *load_temporary(const char *dir)
-{
-	char path[PATH_MAX];
-	void *handle = NULL;
-	struct file f;
-	int fd;
-
-	if (dir == NULL || snprintf(path, sizeof path, "%s/libsoftcsp.XXXXXX", dir) >= (int)sizeof path)
-		return NULL;
-	fd = mkostemp(path, O_CLOEXEC);
-	if (fd < 0)
-		return NULL;
-	f = adopt_descriptor(fd);
-	if (f.fd >= 0 && fill(f.fd)) {
-		if (access("/proc/self/fd", X_OK) == 0) {
-			unlink(path);
-			handle = load_descriptor(f.fd);
-		} else {
-			handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-		}
-	}
-	unlink(path);
-	discard(&f);
-	return handle;
+	softcsp_process.pid = getpid();
 }
 
 /* Meets a copy and tells it where it comes from. */
@@ -306,52 +68,159 @@ static const struct softcsp_image *image_of(void *handle)
 	if (get == NULL || get(name, NULL, &interface, 0) != CKR_OK)
 		return NULL;
 	image = interface->pFunctionList;
-	image->adopt(own_path);
+	image->adopt(softcsp_path());
 	return image;
 }
 
-static void *load_copy(void)
+static int seen(struct dl_phdr_info *info, size_t size, void *data)
 {
-	const char *dirs[] = { secure_getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm", "/run" };
-	void *handle = load_memfd();
-
-	for (size_t i = 0; handle == NULL && i < sizeof dirs / sizeof *dirs; i++)
-		handle = load_temporary(dirs[i]);
-	return handle;
+	(void)info, (void)size, (void)data;
+	return 1;
 }
 
-/* Finds the image for this process: in a grandchild that the child's copy loads, which is as dead there as this image. */
-static const struct softcsp_image *load_image(void)
+static void say(const char *why)
+{
+	fprintf(stderr, "softcsp: cannot load a copy of %s in a forked process: %s\n", softcsp_path(), why);
+}
+
+/* What the thread does that loads a spare. */
+enum { NOT, ASKING, COPYING };
+
+static void set_loading(int what)
+{
+	lock();
+	softcsp_process.loading = what;
+	pthread_cond_broadcast(&softcsp_process.loaded);
+	unlock();
+}
+
+/* Loads a spare. The first look at the loader takes the lock that a fork leaves held, and no other: who waits for that one
+ * for ever does not have the lock that exit() needs. */
+static void *loader(void *unused)
 {
 	const struct softcsp_image *image = NULL;
+	const char *why = "";
 	void *handle;
-	const char *why;
 
-	if (successor != NULL)
-		return successor->load();
-	handle = load_copy();
+	dl_iterate_phdr(seen, NULL);
+	set_loading(COPYING);
+	handle = softcsp_load_copy(&why);
 	if (handle != NULL)
 		image = image_of(handle);
-	if (image != NULL) {
-		successor = image;
-		discard(&own);
-		return image;
+	if (image != NULL)
+		softcsp_forget_file();
+	else if (softcsp_absent())
+		say(why);
+	barren = image == NULL;
+	__atomic_store_n(&spare, image, __ATOMIC_RELEASE);
+	set_loading(NOT);
+	return unused;
+}
+
+/* Has a spare loaded, by a thread of its own, and waits: what holds the loader's locks may wait for this thread, and in a
+ * child may be no more. So until the loader answers the wait is short, and in a parent, whose fork it delays, it always
+ * is. The caller holds the lock. */
+static void load_spare(void)
+{
+	struct timespec until;
+
+	if (softcsp_process.loading == NOT) {
+		pthread_cond_init(&softcsp_process.loaded, NULL);
+		if (softcsp_create_thread(loader) != 0)
+			return;
+		softcsp_process.loading = ASKING;
 	}
-	why = dlerror();
-	fprintf(stderr, "softcsp: cannot load a copy of %s in a forked process: %s\n", own_path, why ? why : strerror(errno));
-	return NULL;
+	for (int tenths = 0; tenths < (softcsp_process.loading == COPYING && softcsp_absent() ? 300 : 9); tenths++) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 100 * 1000 * 1000;
+		if (until.tv_nsec >= 1000 * 1000 * 1000) {
+			until.tv_nsec -= 1000 * 1000 * 1000;
+			until.tv_sec++;
+		}
+		while (softcsp_process.loading != NOT)
+			if (pthread_cond_timedwait(&softcsp_process.loaded, &softcsp_process.lock, &until) != 0)
+				break;
+		if (softcsp_process.loading == NOT)
+			return;
+	}
+	if (softcsp_absent())
+		say("the loader does not answer");
+}
+
+void softcsp_prepare(void)
+{
+	if (softcsp_absent()) {
+		if (softcsp_fresh() != NULL)
+			softcsp_fresh()->prepare();
+		return;
+	}
+	if (__atomic_load_n(&spare, __ATOMIC_ACQUIRE) != NULL || barren)
+		return;
+	lock();
+	if (spare == NULL)
+		load_spare();
+	unlock();
+}
+
+void softcsp_child(void)
+{
+	if (successor != NULL)
+		successor->child();
+	settle();
+}
+
+void softcsp_watch_forks(void)
+{
+	wiped = sysconf(_SC_PAGESIZE) == sizeof softcsp_process &&
+		madvise(&softcsp_process, sizeof softcsp_process, MADV_WIPEONFORK) == 0;
+	softcsp_process.pid = getpid();
+	if (!softcsp_is_copy()) /* whose handlers the library calls that it is a copy of */
+		pthread_atfork(softcsp_prepare, NULL, softcsp_child);
+}
+
+void softcsp_adopt(const char *path)
+{
+	softcsp_set_path(path);
+}
+
+/* Starts this image, unless another process did: then it is dead here. The caller holds the lock. */
+static const struct softcsp_image *start(void)
+{
+	started = 1; /* from here on a child may have half a runtime */
+	if (softcsp_start_runtime() != 0) {
+		started = 0;
+		return NULL;
+	}
+	__atomic_store_n(&softcsp_process.here, 1, __ATOMIC_RELEASE);
+	return &softcsp_image;
+}
+
+/* Finds the image for this process: in a grandchild that of the child's copy, which is as dead there as this one. */
+static const struct softcsp_image *find(void)
+{
+	if (successor == NULL) {
+		if (spare == NULL)
+			load_spare();
+		successor = spare;
+	}
+	return successor != NULL ? successor->load() : NULL;
 }
 
 const struct softcsp_image *softcsp_load(void)
 {
 	const struct softcsp_image *image;
 
-	if (!softcsp_forked())
+	settle();
+	if (!softcsp_absent())
 		return &softcsp_image;
 	lock();
 	image = softcsp_process.fresh;
-	if (image == NULL) {
-		image = load_image();
+	if (!softcsp_absent()) {
+		image = &softcsp_image;
+	} else if (image == NULL && !started) {
+		image = start();
+	} else if (image == NULL) {
+		image = find();
 		__atomic_store_n(&softcsp_process.fresh, image, __ATOMIC_RELEASE);
 	}
 	unlock();

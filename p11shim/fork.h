@@ -16,6 +16,8 @@ struct softcsp_image {
 	const CK_FUNCTION_LIST_3_2 *functions;
 	void (*adopt)(const char *path);              /* tells a copy the path of the library that it is a copy of */
 	const struct softcsp_image *(*load)(void);    /* the image to use in this process, which it may have to load */
+	void (*prepare)(void);                        /* before a fork */
+	void (*child)(void);                          /* in a forked child, where the kernel may not have wiped its page */
 	const struct softcsp_crypt *crypt;            /* the functions of wincrypt.h: see cryptstubs.c */
 };
 
@@ -25,31 +27,37 @@ extern const struct softcsp_image softcsp_image HIDDEN;
 
 /* What belongs to one process: all zero in a forked child. It fills its page, so that the kernel can wipe it. */
 struct softcsp_process {
-	int here;                          /* this process loaded this image */
-	pthread_mutex_t lock;              /* over what follows, and over the descriptors of fork.c */
+	int here;                          /* this process started this image's runtime */
+	pid_t pid;                         /* where the kernel does not wipe: the process that this is of */
+	pthread_mutex_t lock;              /* over what follows */
 	const struct softcsp_image *fresh; /* the copy to which a forked child forwards */
+	int loading;                       /* what the thread does that loads a copy */
+	pthread_cond_t loaded;             /* it does something else */
 } __attribute__((aligned(4096)));
 
 extern struct softcsp_process softcsp_process HIDDEN;
 
-/* True in a forked child, whose Go runtime is dead: nothing of this image but C may run. */
-static inline int softcsp_forked(void)
+/* True where this image's runtime does not run: before it is started, and in a forked child, where it is dead. Nothing of
+ * this image but C may run then. */
+static inline int softcsp_absent(void)
 {
-	return __builtin_expect(!__atomic_load_n(&softcsp_process.here, __ATOMIC_RELAXED), 0);
+	return __builtin_expect(!__atomic_load_n(&softcsp_process.here, __ATOMIC_ACQUIRE), 0);
 }
 
-/* The image to call in a forked child; NULL before softcsp_load. */
+/* The image to call where this one is absent; NULL before softcsp_load. */
 static inline const struct softcsp_image *softcsp_fresh(void)
 {
 	return __atomic_load_n(&softcsp_process.fresh, __ATOMIC_ACQUIRE);
 }
 
-/* Loads a fresh copy of the library in a forked child, unless there is one. NULL when that fails. */
+/* The image to call, which is started, and in a forked child loaded before that, unless it runs. NULL when that fails. */
 const struct softcsp_image *softcsp_load(void) HIDDEN;
 
-/* Says that the library is in use, so that a fork should prepare for children. */
-void softcsp_used(void) HIDDEN;
+/* What is done while the library is loaded. */
+void softcsp_watch_forks(void) HIDDEN;
 
 void softcsp_adopt(const char *path) HIDDEN;
+void softcsp_prepare(void) HIDDEN;
+void softcsp_child(void) HIDDEN;
 
 #endif
