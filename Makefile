@@ -18,7 +18,7 @@ export GOEXPERIMENT = runtimesecret
 export GOFLAGS += -buildvcs=false
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SOURCES   := $(shell find ck csp examples internal mechanisms p11shim store token cmd include -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld') go.mod go.sum Makefile CHANGELOG.md
+SOURCES   := $(shell find ck csp examples internal mechanisms p11shim store token cmd include -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld') go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
 GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cryptstubs.c include/softcsp/cryptoki.h docs/support.md)
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
@@ -34,7 +34,8 @@ build: build/libsoftcsp.so build/softcsp
 build/libsoftcsp.so: $(SOURCES)
 	@tools/setup.sh build
 	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
-	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -ldflags \
+	tools/overlay.sh $$d/runtime && \
+	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -overlay $$d/runtime/overlay.json -ldflags \
 	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,rsa1024min=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Writes changed copies of files of the Go runtime, and the list of them for `go build -overlay`: overlay.sh DIR. The library is
+# a guest in programs that know nothing of a runtime, and each change is one that no setting makes. Each is made from the
+# toolchain's own file, and what does not fit that file any more fails.
+set -eu
+
+dir=$1
+runtime=$(go env GOROOT)/src/runtime
+mkdir -p "$dir"
+dir=$(cd "$dir" && pwd)
+list=
+
+change() { # change FILE LINES SED-SCRIPT: the script changes, adds or removes so many lines
+	sed -E "$3" "$runtime/$1" > "$dir/$1"
+	n=$(diff "$runtime/$1" "$dir/$1" | grep -c '^>') || true
+	if [ "$n" != "$2" ]; then
+		echo "overlay: runtime/$1 of $(go version) has changed: $n lines where $2 should be" >&2
+		exit 1
+	fi
+	list="$list${list:+,}\"$runtime/$1\":\"$dir/$1\""
+}
+
+# The runtime unblocks these in its own threads, and in the host's threads during calls. They are the host's to block and to
+# take: SIGSTKFLT, which nothing raises, SIGCHLD, SIGPROF, and SIGRTMIN, which is musl's. What faults stays unblocked.
+change sigtab_linux_generic.go 4 '/^\t\/\* (16|17|27|34) \*\//s/ ?\+ _SigUnblock//'
+
+# Timers and files start the network poller: two descriptors, which hosts close, and system calls that are refused by some.
+# There is no network here. Timers are then looked after by the runtime's own thread.
+change netpoll.go 2 '/^func netpollGenericInit/,/^}/s/^\tif netpollInited.Load\(\) == 0 \{/\tif false {/
+/^func poll_runtime_pollOpen/,/^}/s/errno := netpollopen\(fd, pd\)/errno := int32(1) \/\/ EPERM, as for a regular file/'
+
+# What ends in a fatal error prints memory, in which keys may lie.
+change hexdump.go 1 '/^func hexdumpWords/,/^}/s/^\tprintlock\(\)$/\tif true {return}; printlock()/'
+
+printf '{"Replace":{%s}}\n' "$list" > "$dir/overlay.json"
