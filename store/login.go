@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/locked"
@@ -74,7 +75,7 @@ func (t *Token) attempt(w Way) (*attempt, error) {
 		if err := a.slot.check(); err != nil {
 			return err
 		}
-		if readTries(x)[w].left(a.s.maxTries) == 0 {
+		if t.unwritten.of(w, readTries(x)[w].left(a.s.maxTries)) == 0 {
 			return ck.CKR_PIN_LOCKED
 		}
 		return nil
@@ -121,10 +122,61 @@ func (t *Token) try(a *attempt, kek []byte) (master []byte, err error) {
 			return c.write(x)
 		})
 	})
+	if t.readonlyLogin && ck.Code(err) == ck.CKR_TOKEN_WRITE_PROTECTED {
+		return t.tryUnwritten(a, kek)
+	}
 	if err != nil {
 		locked.Free(master)
 		return nil, err
 	}
+	t.unwritten.clear(a.way)
+	return master, nil
+}
+
+// unwritten are the tries of a token that this process cannot write to: those that the file has room for, less the wrong ones that
+// this process has made.
+type unwritten struct {
+	mu    sync.Mutex
+	wrong [ways]uint
+}
+
+// of returns how many of the tries that the file leaves are left.
+func (u *unwritten) of(w Way, left uint) uint {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return left - min(left, u.wrong[w])
+}
+
+// clear forgets the wrong tries.
+func (u *unwritten) clear(w Way) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.wrong[w] = 0
+}
+
+// tryUnwritten is try for a token that cannot be written to, where the administrator has said that this is to work. Who can read
+// the file can copy it, and guess there as often as they like: what is counted here keeps off who can only call the library.
+func (t *Token) tryUnwritten(a *attempt, kek []byte) (master []byte, err error) {
+	u := &t.unwritten
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	err = t.be.view(func(x tx) error {
+		if err := a.current(t, x); err != nil {
+			return err
+		}
+		if readTries(x)[a.way].left(a.s.maxTries) <= u.wrong[a.way] {
+			return ck.CKR_PIN_LOCKED
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if master, err = a.slot.unwrap(a.s, a.way, kek); err != nil {
+		u.wrong[a.way]++
+		return nil, err
+	}
+	u.wrong[a.way] = 0
 	return master, nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -352,4 +354,65 @@ func TestHeaderIsVerified(t *testing.T) {
 	wants(t, s.tok.SetPIN(so, User, []byte("new")), ck.CKR_DEVICE_ERROR)
 	wants(t, s.tok.Create(so, public("f")), ck.CKR_DEVICE_ERROR)
 	wants(t, s.tok.ChangePIN(User, userPIN, []byte("new")), ck.CKR_DEVICE_ERROR)
+}
+
+// TestReadonlyLogin logs in to a token that cannot be written to: not unless that is asked for, and then with tries that this
+// process counts beside those of the file.
+func TestReadonlyLogin(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	b := private("b")
+	create(t, tok, k, b)
+	_, err := tok.Unlock(User, []byte("wrong"))
+	wants(t, err, ck.CKR_PIN_INCORRECT)
+	path := tok.be.(*boltFile).path
+	for dir := p.dir; dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+		wants(t, os.Chmod(dir, 0o755), ck.CKR_OK)
+	}
+	wants(t, os.Chmod(path, 0o444), ck.CKR_OK)
+	wants(t, os.Chmod(p.dir, 0o555), ck.CKR_OK)
+	unprivileged(t, func() {
+		for _, allowed := range []bool{false, true} {
+			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir, ReadonlyLogin: allowed})
+			wants(t, err, ck.CKR_OK)
+			tok, err := q.Token(tok.uuid)
+			wants(t, err, ck.CKR_OK)
+			if !allowed {
+				_, err = tok.Unlock(User, userPIN)
+				wants(t, err, ck.CKR_TOKEN_WRITE_PROTECTED)
+				continue
+			}
+			for n := range uint(2) {
+				_, err = tok.Unlock(User, []byte("wrong"))
+				wants(t, err, ck.CKR_PIN_INCORRECT)
+				wantTries(t, tok, User, defaultTries-2-n)
+			}
+			keys := unlock(t, tok, User, userPIN)
+			wantTries(t, tok, User, defaultTries-1) // what the file has counted stays
+			got, err := tok.Get(keys, b.ID)
+			wantRecord(t, got, err, b)
+			wants(t, tok.Create(keys, private("c")), ck.CKR_TOKEN_WRITE_PROTECTED)
+			keys.Wipe()
+			for range defaultTries - 1 {
+				_, err = tok.Unlock(User, []byte("wrong"))
+				wants(t, err, ck.CKR_PIN_INCORRECT)
+			}
+			_, err = tok.Unlock(User, userPIN)
+			wants(t, err, ck.CKR_PIN_LOCKED)
+			wantTries(t, tok, User, 0)
+		}
+	})
+	wants(t, os.Chmod(p.dir, 0o755), ck.CKR_OK)
+	wants(t, os.Chmod(path, 0o644), ck.CKR_OK)
+	wantTries(t, tok, User, defaultTries-1)
+}
+
+// unprivileged runs f without the right to write to everything.
+func unprivileged(t *testing.T, f func()) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		asNobody(t, f)
+	} else {
+		f()
+	}
 }

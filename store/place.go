@@ -27,7 +27,8 @@ const suffix = ".token"
 // which any of them makes anew; further "next", the UUID of the token that the next Format makes, and ".place", whose
 // word is counted up when a token is added.
 type Place struct {
-	dir string // "" for memory
+	dir           string // "" for memory
+	readonlyLogin bool
 
 	mu     sync.Mutex
 	tokens map[string]*Token
@@ -38,7 +39,7 @@ type Place struct {
 
 // OpenPlace opens the place that cfg names. It makes the directory where there is none (mode 0700).
 func OpenPlace(cfg *config.Config) (*Place, error) {
-	p := &Place{tokens: map[string]*Token{}, next: formatUUID(newUUID())}
+	p := &Place{tokens: map[string]*Token{}, next: formatUUID(newUUID()), readonlyLogin: cfg.ReadonlyLogin}
 	if cfg.Store == "memory" {
 		return p, nil
 	}
@@ -187,6 +188,7 @@ func (p *Place) Token(uuid string) (*Token, error) {
 		return nil, fileError(p.file(uuid+suffix), err)
 	}
 	t := newToken(raw, newBoltFile(p.dir, uuid))
+	t.readonlyLogin = p.readonlyLogin
 	p.tokens[uuid] = t
 	return t, nil
 }
@@ -209,6 +211,7 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 	}
 	be := newBoltFile(p.dir, uuid)
 	t := newToken(raw, be)
+	t.readonlyLogin = p.readonlyLogin
 	n, err := t.founding(f)
 	if err != nil {
 		return nil, err

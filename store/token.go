@@ -15,6 +15,9 @@ type Token struct {
 	finds   finds // what is found without keys
 	journal journal
 	pins    pins
+
+	readonlyLogin bool // logins need not be counted in the file
+	unwritten     unwritten
 }
 
 // A knownInfo is what everyone may know, in one generation.
@@ -40,7 +43,7 @@ func (t *Token) Generation() uint64 { return t.be.generation() }
 func (t *Token) Info() (Info, error) {
 	t.pins.expire()
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
-		return i.Info, nil
+		return t.left(i.Info), nil
 	}
 	known := &knownInfo{}
 	err := t.be.view(func(x tx) error {
@@ -67,7 +70,13 @@ func (t *Token) Info() (Info, error) {
 		return Info{}, err
 	}
 	t.info.Store(known)
-	return known.Info, nil
+	return t.left(known.Info), nil
+}
+
+// left takes off the tries that this process could not write down.
+func (t *Token) left(i Info) Info {
+	i.UserTries, i.SOTries = t.unwritten.of(User, i.UserTries), t.unwritten.of(SO, i.SOTries)
+	return i
 }
 
 // update runs f and commits what it wrote. f returns the objects that it touched, for the journal; done is called when the

@@ -27,6 +27,8 @@ type Config struct {
 	MaxSessions uint
 	// MaxTries is the number of failed logins after which a PIN is locked.
 	MaxTries uint
+	// ReadonlyLogin says that logins work where the token cannot be written to, with tries that this process alone counts.
+	ReadonlyLogin bool
 	// KeySeparation is "strict" (the known attacks on keys are kept off) or "standard" (no more than PKCS #11 asks for) for
 	// tokens that C_InitToken makes, or "". A token that is there it can make stricter, not less strict.
 	KeySeparation string
@@ -52,7 +54,10 @@ type setting struct {
 	field    func(*Config) any
 }
 
-var onOff = []string{"", "error", "info", "debug"}
+var (
+	onOff = []string{"", "error", "info", "debug"}
+	yesNo = []string{"false", "true"} // of a setting whose field is a bool
+)
 
 // settings are the keys of the configuration, in the order in which they are shown.
 var settings = []setting{
@@ -62,6 +67,7 @@ var settings = []setting{
 	{name: "kdf", fallback: "interactive", words: []string{"interactive", "sensitive", "test"}, field: func(c *Config) any { return &c.KDF }},
 	{name: "max_sessions", fallback: "0", field: func(c *Config) any { return &c.MaxSessions }},
 	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries }},
+	{name: "readonly_login", fallback: "false", words: yesNo, field: func(c *Config) any { return &c.ReadonlyLogin }},
 	{name: "key_separation", words: []string{"", "strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }},
 	{name: "csp_token", field: func(c *Config) any { return &c.CSPToken }},
 	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }},
@@ -86,6 +92,8 @@ func (c *Config) Value(name string) string {
 		switch f := s.field(c).(type) {
 		case *string:
 			return *f
+		case *bool:
+			return strconv.FormatBool(*f)
 		case *uint:
 			return strconv.FormatUint(uint64(*f), 10)
 		}

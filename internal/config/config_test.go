@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 	want := map[string]string{
 		"tokendir": filepath.Join(h.dir, "home/.local/share/softcsp/tokens"),
 		"store":    "bolt", "durability": "full", "kdf": "interactive",
-		"max_sessions": "0", "max_tries": "10", "key_separation": "", "csp_token": "", "log": "", "log_file": "",
+		"max_sessions": "0", "max_tries": "10", "readonly_login": "false", "key_separation": "", "csp_token": "", "log": "", "log_file": "",
 	}
 	for _, name := range Names() {
 		if got := c.Value(name); got != want[name] {
@@ -165,7 +165,7 @@ func TestEnvironment(t *testing.T) {
 	for k, v := range map[string]string{
 		"SOFTCSP_STORE": "memory", "SOFTCSP_LOG": "debug", "SOFTCSP_LOG_FILE": "/l", "SOFTCSP_KDF": "test",
 		"SOFTCSP_DURABILITY": "relaxed", "SOFTCSP_MAX_TRIES": "3", "SOFTCSP_MAX_SESSIONS": "7", "SOFTCSP_TOKENDIR": "/d",
-		"SOFTCSP_KEY_SEPARATION": "standard", "SOFTCSP_CSP_TOKEN": "label",
+		"SOFTCSP_KEY_SEPARATION": "standard", "SOFTCSP_CSP_TOKEN": "label", "SOFTCSP_READONLY_LOGIN": "true",
 	} {
 		h.env[k] = v
 	}
@@ -180,12 +180,12 @@ func TestEnvironment(t *testing.T) {
 
 func TestPaths(t *testing.T) {
 	h := newHost(t)
-	h.env["SOFTCSP_CONF"] = h.file(t, "conf/x.toml", "tokendir = 'sub/tokens'\nlog_file = '~/log'\nmax_tries = 4\n")
+	h.env["SOFTCSP_CONF"] = h.file(t, "conf/x.toml", "tokendir = 'sub/tokens'\nlog_file = '~/log'\nmax_tries = 4\nreadonly_login = true\n")
 	c := h.mustLoad(t, "")
 	if want := filepath.Join(h.dir, "conf/sub/tokens"); c.TokenDir != want {
 		t.Errorf("tokendir %q, want %q", c.TokenDir, want)
 	}
-	if want := filepath.Join(h.dir, "home/log"); c.LogFile != want || c.MaxTries != 4 {
+	if want := filepath.Join(h.dir, "home/log"); c.LogFile != want || c.MaxTries != 4 || !c.ReadonlyLogin {
 		t.Errorf("log_file %q, want %q; max_tries %d", c.LogFile, want, c.MaxTries)
 	}
 	if c := h.mustLoad(t, "tokendir=here"); !filepath.IsAbs(c.TokenDir) {
@@ -222,7 +222,8 @@ func TestErrors(t *testing.T) {
 		"log = 'info'\nlog = 'info'\n": "c.toml:2: log:",
 		"log = \n":                     "c.toml:1: log:",
 		"[tokendir]\npath = '/x'\n":    "c.toml:1: tokendir: must be a text",
-		"\n\nmax_tries = 1.5\n":        "c.toml:3: max_tries: must be a text or a whole number",
+		"\n\nmax_tries = 1.5\n":        "c.toml:3: max_tries: must be a text, a whole number, true or false",
+		"readonly_login = 1\n":         `c.toml:1: readonly_login is "1", but can be "false" or "true"`,
 		"max_tries = 0\n":              `c.toml:1: max_tries is "0"`,
 		"max_tries = -1\n":             `c.toml:1: max_tries is "-1"`,
 		"max_sessions = 'many'\n":      `c.toml:1: max_sessions is "many"`,

@@ -187,6 +187,8 @@ func (w *world) set(c *Config, s setting, v value) error {
 	switch f := s.field(c).(type) {
 	case *string:
 		*f = v.text
+	case *bool:
+		*f = v.text == "true"
 	case *uint:
 		n, err := strconv.ParseUint(v.text, 10, 32)
 		if err != nil || n < s.least {

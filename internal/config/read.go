@@ -87,8 +87,10 @@ func (s *scalar) UnmarshalTOML(v any) error {
 		*s = scalar(v)
 	case int64:
 		*s = scalar(strconv.FormatInt(v, 10))
+	case bool:
+		*s = scalar(strconv.FormatBool(v))
 	default:
-		return errors.New("must be a text or a whole number")
+		return errors.New("must be a text, a whole number, true or false")
 	}
 	return nil
 }
