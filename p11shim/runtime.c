@@ -2,9 +2,9 @@
  * lie in a process without threads and signal handlers: in one that only looks at the library, and before a fork for the
  * child to come (fork.c).
  *
- * The loader calls the runtime's entry among the constructors. It installs signal handlers and creates a thread. The
- * runtime reaches libc for both, and a symbol of the library itself comes before libc's: the functions here are in its
- * way, and do nothing while the image sleeps. softcsp_start_runtime calls the entry again.
+ * The runtime's entry, which start.ld keeps from the loader, installs signal handlers, creates a thread and returns. The
+ * runtime reaches libc for some of what it does, and a symbol of the library itself comes before libc's: so the functions
+ * here are in its way.
  */
 #define _GNU_SOURCE
 #include "runtime.h"
@@ -12,94 +12,54 @@
 #include "copy.h"
 
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
-#include <link.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-extern const ElfW(Ehdr) __ehdr_start HIDDEN;
-extern ElfW(Dyn) _DYNAMIC[] HIDDEN;
-
 typedef int create_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 typedef int create_key(pthread_key_t *key, void (*destructor)(void *));
-typedef int set_action(int sig, const struct sigaction *act, struct sigaction *old);
 
 static create_thread *libc_create_thread;
 static create_key *libc_create_key;
-static set_action *libc_sigaction;
 
 /* Libc's functions are looked up while the library is loaded: the runtime holds locks when it calls, and dlsym takes the
  * loader's. What the loader gives the entry is kept for the start. */
 static int count;
 static char **arguments;
 
-/* The one constructor of the library that is in C: see enter. */
 __attribute__((constructor)) static void loaded(int argc, char **argv)
 {
 	libc_create_thread = (create_thread *)dlsym(RTLD_NEXT, "pthread_create");
 	libc_create_key = (create_key *)dlsym(RTLD_NEXT, "pthread_key_create");
-	libc_sigaction = (set_action *)dlsym(RTLD_NEXT, "sigaction");
 	count = argc;
 	arguments = argv;
 	softcsp_find_file();
 	softcsp_watch_forks();
 }
 
-static enum { ASLEEP, STARTING, AWAKE } state;
-
-/* The thread that the runtime wants to create when it starts; it exists already. */
+/* While the runtime starts: the thread that it wants to create, which exists already, so that there being none is an error
+ * before anything is done. */
+static int starting;
 static void *(*first)(void *);
 static void *first_arg;
 
 HIDDEN int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	switch (state) {
-	case ASLEEP:
-		return 0;
-	case STARTING:
-		first = start;
-		first_arg = arg;
-		state = AWAKE;
-		return 0;
-	default:
+	if (libc_create_thread == NULL)
+		return ENOSYS;
+	if (!starting)
 		return libc_create_thread(thread, attr, start, arg);
-	}
-}
-
-HIDDEN int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	if (libc_sigaction == NULL) {
-		errno = EINVAL;
-		return -1;
-	}
-	return libc_sigaction(sig, state == ASLEEP ? NULL : act, old);
-}
-
-/* Calls the runtime's entry, which has no name outside of Go: what there is among the constructors beside ours. */
-static void enter(void)
-{
-	typedef void constructor(int argc, char **argv);
-	const char *image = (const char *)&__ehdr_start;
-	constructor *const *list = NULL;
-	size_t n = 0;
-
-	for (const ElfW(Dyn) *d = _DYNAMIC; d->d_tag != DT_NULL; d++) {
-		if (d->d_tag == DT_INIT_ARRAY)
-			list = (constructor *const *)(image + d->d_un.d_ptr);
-		else if (d->d_tag == DT_INIT_ARRAYSZ)
-			n = d->d_un.d_val / sizeof *list;
-	}
-	for (size_t i = 0; list != NULL && i < n; i++)
-		if (list[i] != loaded)
-			list[i](count, arguments);
+	starting = 0;
+	first = start;
+	first_arg = arg;
+	return 0;
 }
 
 static void *run(void *unused)
 {
-	enter();
+	softcsp_go_entry[0](count, arguments, arguments + count + 1);
 	return first != NULL ? first(first_arg) : unused;
 }
 
@@ -127,12 +87,14 @@ int softcsp_start_runtime(void)
 {
 	int err;
 
-	if (libc_create_key == NULL || libc_sigaction == NULL)
+	if (softcsp_go_entry == NULL) /* built without start.ld: the runtime runs */
+		return 0;
+	if (libc_create_thread == NULL || libc_create_key == NULL)
 		return ENOSYS;
-	state = STARTING;
+	starting = 1;
 	err = softcsp_create_thread(run);
 	if (err != 0)
-		state = ASLEEP;
+		starting = 0;
 	return err;
 }
 
