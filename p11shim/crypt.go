@@ -64,7 +64,10 @@ func logCrypt(log *slog.Logger, name string, err error) {
 
 // cryptPanicked is what a function fails with that panicked.
 func cryptPanicked(name string, p any) csp.Error {
-	if _, ok := p.(ck.RV); ok {
+	if rv, ok := p.(ck.RV); ok {
+		if rv == ck.CKR_HOST_MEMORY {
+			return csp.NTE_NO_MEMORY
+		}
 		return csp.ERROR_INVALID_PARAMETER
 	}
 	code, what := csp.NTE_FAIL, "panic"
@@ -87,6 +90,12 @@ func putDword(addr uintptr, v uint32) { *(*uint32)(pointer(addr)) = v }
 // getDword reads a DWORD.
 func getDword(addr uintptr) uint32 { return *(*uint32)(pointer(addr)) }
 
+// answerDword is answer for a DWORD.
+func answerDword(addr uintptr) {
+	need(addr)
+	*(*uint32)(pointer(addr)) |= uint32(nothing)
+}
+
 // putHandle stores a handle.
 func putHandle(addr uintptr, h csp.Handle) { *(*uintptr)(pointer(addr)) = uintptr(h) }
 
@@ -108,10 +117,10 @@ func reserved(addr uintptr) error {
 
 // sized runs a function that fills the caller's buffer. Its length is told after a success, and where it was too short.
 func sized(pbData, pdwDataLen uintptr, f func(out *ck.Buffer) error) error {
-	need(pdwDataLen)
+	answerDword(pdwDataLen)
 	out := ck.Buffer{Has: pbData != 0}
 	if out.Has {
-		out.Data = inBytes(pbData, uintptr(getDword(pdwDataLen)))
+		out.Data = outBytes(pbData, uintptr(getDword(pdwDataLen)))
 	}
 	err := f(&out)
 	if err == nil || csp.Code(err) == csp.ERROR_MORE_DATA {
@@ -262,6 +271,6 @@ func goCryptGenRandom(hProv, dwLen, pbBuffer uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		return c.GenRandom(inBytes(pbBuffer, dwLen))
+		return c.GenRandom(outBytes(pbBuffer, dwLen))
 	})
 }

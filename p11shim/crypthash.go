@@ -20,7 +20,7 @@ func goCryptCreateHash(hProv, Algid, hKey, dwFlags, phHash uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		need(phHash)
+		answer(phHash)
 		h, err := capi.AddHash(c.CreateHash(uint32(Algid), k, uint32(dwFlags)))
 		return made(phHash, h, err)
 	})
@@ -107,7 +107,7 @@ func goCryptDuplicateHash(hHash, pdwReserved, dwFlags, phHash uintptr) uintptr {
 		if err := reserved(pdwReserved); err != nil {
 			return err
 		}
-		need(phHash)
+		answer(phHash)
 		d, err := capi.AddHash(h.Duplicate(uint32(dwFlags)))
 		return made(phHash, d, err)
 	})

@@ -17,7 +17,7 @@ func goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, phKey uintptr) uintptr {
 		if phKey == 0 {
 			out = nil
 		} else {
-			need(phKey)
+			answer(phKey)
 			if dwFlags&csp.CRYPT_UPDATE_KEY != 0 {
 				key = csp.Handle(get(phKey))
 			}
@@ -38,7 +38,7 @@ func goCryptGenKey(hProv, Algid, dwFlags, phKey uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		need(phKey)
+		answer(phKey)
 		k, err := capi.AddKey(c.GenKey(uint32(Algid), uint32(dwFlags)))
 		return made(phKey, k, err)
 	})
@@ -51,7 +51,7 @@ func goCryptGetUserKey(hProv, dwKeySpec, phUserKey uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		need(phUserKey)
+		answer(phUserKey)
 		k, err := capi.AddKey(c.UserKey(uint32(dwKeySpec)))
 		return made(phUserKey, k, err)
 	})
@@ -67,7 +67,7 @@ func goCryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey uintptr) uintptr {
 		if err := reserved(pdwReserved); err != nil {
 			return err
 		}
-		need(phKey)
+		answer(phKey)
 		d, err := capi.AddKey(k.Duplicate(uint32(dwFlags)))
 		return made(phKey, d, err)
 	})
@@ -143,7 +143,7 @@ func goCryptImportKey(hProv, pbData, dwDataLen, hPubKey, dwFlags, phKey uintptr)
 		if err != nil {
 			return err
 		}
-		need(phKey)
+		answer(phKey)
 		need(pbData)
 		k, err := capi.AddKey(c.Import(inBytes(pbData, dwDataLen), with, uint32(dwFlags)))
 		return made(phKey, k, err)
@@ -167,7 +167,7 @@ func goCryptEncrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen, dwBufLen ui
 		if err != nil {
 			return err
 		}
-		need(pdwDataLen)
+		answerDword(pdwDataLen)
 		var buf []byte
 		if pbData != 0 {
 			buf = inBytes(pbData, dwBufLen)
@@ -185,7 +185,7 @@ func goCryptDecrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen uintptr) uin
 		if err != nil {
 			return err
 		}
-		need(pdwDataLen)
+		answerDword(pdwDataLen)
 		need(pbData)
 		n, err := k.Decrypt(h, uint32(Final) != 0, uint32(dwFlags), inBytes(pbData, uintptr(getDword(pdwDataLen))))
 		putDword(pdwDataLen, uint32(n))

@@ -7,7 +7,6 @@ import "C"
 import (
 	"fmt"
 	"os"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
@@ -100,7 +99,7 @@ func goC_InitToken(slotID, pPin, ulPinLen, pLabel uintptr) uintptr {
 //export goC_OpenSession
 func goC_OpenSession(slotID, flags, pApplication, notify, phSession uintptr) uintptr {
 	return call("C_OpenSession", func(*frame) error {
-		need(phSession)
+		answer(phSession)
 		session, err := module.OpenSession(ck.SlotID(slotID), ck.Flags(flags))
 		if err == nil {
 			put(phSession, session)
@@ -113,7 +112,7 @@ func goC_OpenSession(slotID, flags, pApplication, notify, phSession uintptr) uin
 func goC_GetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintptr {
 	return callIn(hSession, "C_GetAttributeValue", func(f *frame) error {
 		all := rows(pTemplate, ulCount)
-		f.buffers = appendBuffers(f.buffers[:0], all, 0)
+		f.buffers = f.appendBuffers(f.buffers[:0], all, 0)
 		err := module.GetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.buffers)
 		switch ck.Code(err) {
 		case ck.CKR_OK, ck.CKR_ATTRIBUTE_SENSITIVE, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CKR_BUFFER_TOO_SMALL: // §5.7.5: every row is answered
@@ -125,7 +124,7 @@ func goC_GetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintpt
 
 // appendBuffers appends what the rows of a C_GetAttributeValue ask for. In an array of attributes the types are an answer,
 // and what they are before is the caller's business.
-func appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, depth int) []ck.AttributeBuffer {
+func (f *frame) appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, depth int) []ck.AttributeBuffer {
 	for i := range all {
 		row := &all[i]
 		b := ck.AttributeBuffer{Type: ck.AttributeType(row._type)}
@@ -133,9 +132,13 @@ func appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, depth int) []ck
 			if length > most && at >= least && at < most {
 				length = most - at // CK_UNAVAILABLE_INFORMATION of an earlier call: the room is not known, and taken to do
 			}
-			b.Buffer = ck.Into(inBytes(at, length))
+			b.Buffer = ck.Into(outBytes(at, length))
 			if ck.IsTemplate(b.Type) && depth < 3 {
-				b.Sub = appendBuffers(nil, rows(at, length/unsafe.Sizeof(*row)), depth+1)
+				inner := rows(at, length/unsafe.Sizeof(*row))
+				if f.nested += int(unsafe.Sizeof(b)) * len(inner); f.nested > mostNested {
+					panic(ck.CKR_ATTRIBUTE_VALUE_INVALID)
+				}
+				b.Sub = f.appendBuffers(nil, inner, depth+1)
 			}
 		}
 		b.N = uint(row.ulValueLen)
@@ -159,7 +162,7 @@ func putBuffers(all []C.CK_ATTRIBUTE, answers []ck.AttributeBuffer) {
 //export goC_FindObjects
 func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintptr) uintptr {
 	return callIn(hSession, "C_FindObjects", func(*frame) error {
-		need(pulObjectCount)
+		answer(pulObjectCount)
 		var out []ck.ObjectHandle
 		if ulMaxObjectCount != 0 {
 			need(phObject)
@@ -179,8 +182,7 @@ func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintpt
 //export goC_GenerateRandom
 func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
 	return callIn(hSession, "C_GenerateRandom", func(*frame) error {
-		out := inBytes(pRandomData, ulRandomLen)
-		clear(out) // a fault is to happen here: the kernel's generator is code in which none can be recovered from
+		out := outBytes(pRandomData, ulRandomLen)
 		return module.GenerateRandom(ck.SessionHandle(hSession), out)
 	})
 }
@@ -190,7 +192,7 @@ func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, 
 	return callIn(hSession, "C_DeriveKey", func(f *frame) error {
 		var key *ck.ObjectHandle
 		if phKey != 0 { // derivations that answer in their parameter need none
-			need(phKey)
+			answer(phKey)
 			f.handle = ck.ObjectHandle(get(phKey))
 			key = &f.handle
 		}
@@ -206,7 +208,7 @@ func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, 
 //export goC_WaitForSlotEvent
 func goC_WaitForSlotEvent(flags, pSlot, pReserved uintptr) uintptr {
 	return call("C_WaitForSlotEvent", func(*frame) error {
-		need(pSlot)
+		answer(pSlot)
 		if pReserved != 0 {
 			return ck.CKR_ARGUMENTS_BAD
 		}
@@ -235,7 +237,8 @@ func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
 		need(pResult)
 		c := (*C.CK_ASYNC_DATA)(pointer(pResult))
 		name := inText(pFunctionName)
-		atomic.AddUint64((*uint64)(unsafe.Pointer(c)), 0) // a fault is to happen before anything is fetched that could not be fetched again
+		answer(pResult) // a fault is to happen before anything is fetched that could not be fetched again
+		answer(pResult + unsafe.Sizeof(*c) - unsafe.Sizeof(pResult))
 		var data ck.AsyncData
 		err := module.AsyncComplete(ck.SessionHandle(hSession), name, &data)
 		if data.Ended { // §5.22.1: with an error, too, the buffer is told, so that it can be freed

@@ -18,6 +18,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"syscall"
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
@@ -44,21 +45,14 @@ type frame struct {
 	templates [2][]ck.Attribute
 	buffers   []ck.AttributeBuffer
 	handle    ck.ObjectHandle
+	nested    int // what the templates of the call have within templates
 }
 
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
-// callIn runs an entry point that takes a session. That there is no such session comes before what is wrong with another
-// argument (§5.1.7).
+// callIn runs an entry point that takes a session.
 func callIn(session uintptr, name string, f func(*frame) error) uintptr {
-	rv := call(name, f)
-	if ck.RV(rv) != ck.CKR_ARGUMENTS_BAD && ck.RV(rv) != ck.CKR_ATTRIBUTE_VALUE_INVALID && ck.RV(rv) != ck.CKR_MECHANISM_PARAM_INVALID {
-		return rv
-	}
-	if _, err := module.GetSessionInfo(ck.SessionHandle(session)); ck.Code(err) == ck.CKR_SESSION_HANDLE_INVALID {
-		return uintptr(ck.CKR_SESSION_HANDLE_INVALID)
-	}
-	return rv
+	return run(name, &session, f)
 }
 
 // ending runs an entry point that ends operations of its session unless it succeeds. The token sees to that, but of arguments
@@ -76,22 +70,41 @@ func ending(session uintptr, name string, operations ck.Flags, f func(*frame) er
 	return rv
 }
 
-// call runs one entry point. It is the only place where an error becomes a number, and where one is logged. A fault in
+// call runs an entry point that takes no session.
+func call(name string, f func(*frame) error) uintptr { return run(name, nil, f) }
+
+// run runs one entry point. It is the only place where an error becomes a number, and where one is logged. A fault in
 // memory that the caller named is a panic too, as long as it is Go that touches it.
-func call(name string, f func(*frame) error) (rv uintptr) {
+func run(name string, session *uintptr, f func(*frame) error) (rv uintptr) {
 	debug.SetPanicOnFault(true)
 	defer func() {
 		if p := recover(); p != nil {
-			rv = uintptr(panicked(name, p))
+			rv = uintptr(panicked(name, session, p))
 		}
 	}()
 	fr := frames.Get().(*frame)
+	fr.nested = 0
 	err := f(fr)
 	frames.Put(fr)
+	if err != nil && session != nil {
+		err = inSession(*session, err)
+	}
 	if log := module.Log(); log != nil {
 		logCall(log, name, err)
 	}
 	return uintptr(ck.Code(err))
+}
+
+// inSession is the error of a call that takes a session: that there is no such session comes before what is wrong with
+// another argument (§5.1.7).
+func inSession(session uintptr, err error) error {
+	switch ck.Code(err) {
+	case ck.CKR_ARGUMENTS_BAD, ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_HOST_MEMORY:
+		if _, none := module.GetSessionInfo(ck.SessionHandle(session)); ck.Code(none) == ck.CKR_SESSION_HANDLE_INVALID {
+			return none
+		}
+	}
+	return err
 }
 
 func logCall(log *slog.Logger, name string, err error) {
@@ -117,26 +130,30 @@ func logCall(log *slog.Logger, name string, err error) {
 // panicked is what a call returns that panicked: the code that a conversion panicked with; CKR_ARGUMENTS_BAD for a fault in
 // memory, which can only be the caller's; CKR_GENERAL_ERROR for anything else. That the library is not initialised comes
 // before what is wrong with an argument (§5.1).
-func panicked(name string, p any) ck.RV {
-	if rv, ok := p.(ck.RV); ok {
-		log := module.Log()
-		switch {
-		case log != nil:
-			logCall(log, name, rv)
-		case name != "C_Initialize":
-			rv = ck.CKR_CRYPTOKI_NOT_INITIALIZED
-		}
-		return rv
-	}
-	rv, what := ck.CKR_GENERAL_ERROR, "panic"
+func panicked(name string, session *uintptr, p any) ck.RV {
+	rv, conversion := p.(ck.RV)
+	what := "panic"
 	if fault, ok := p.(interface{ Addr() uintptr }); ok {
 		rv, what = ck.CKR_ARGUMENTS_BAD, fmt.Sprintf("fault at %#x", fault.Addr())
 	} else if err, ok := p.(runtime.Error); ok {
-		what = err.Error()
+		rv, what = ck.CKR_GENERAL_ERROR, err.Error()
+	} else if !conversion {
+		rv = ck.CKR_GENERAL_ERROR
 	}
-	if log := module.Log(); log != nil {
+	if session != nil {
+		rv = ck.Code(inSession(*session, rv))
+	}
+	log := module.Log()
+	if log == nil && name != "C_Initialize" && rv != ck.CKR_GENERAL_ERROR {
+		rv = ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	switch {
+	case conversion && log != nil:
+		logCall(log, name, rv)
+	case conversion:
+	case log != nil:
 		log.Error(name, "rv", rv.String(), "error", what, "at", trace())
-	} else {
+	default:
 		fmt.Fprintf(os.Stderr, "softcsp: %s: %v: %s at %s\n", name, rv, what, trace())
 	}
 	return rv
@@ -169,6 +186,15 @@ func need(addr uintptr) {
 	}
 }
 
+// answer panics unless a result can be stored at addr. It is asked for before anything happens, so that no result is lost.
+func answer(addr uintptr) {
+	need(addr)
+	*(*uintptr)(pointer(addr)) |= nothing
+}
+
+// nothing is 0, which the compiler does not know: it leaves out what stores what is there.
+var nothing uintptr
+
 // put stores a result.
 func put[T ~uint](addr uintptr, v T) { *(*T)(pointer(addr)) = v }
 
@@ -179,6 +205,15 @@ var empty = []byte{}
 
 // inBytes is the n bytes at addr: nil for NULL, a view of the caller's memory otherwise.
 func inBytes(addr, n uintptr) []byte {
+	b := outBytes(addr, n)
+	if n > trusted && !mapped(addr, n) {
+		panic(ck.CKR_ARGUMENTS_BAD)
+	}
+	return b
+}
+
+// outBytes is room for n bytes at addr. The caller may claim more than there is: nothing looks at more than is needed.
+func outBytes(addr, n uintptr) []byte {
 	switch {
 	case n == 0 && addr == 0:
 		return nil
@@ -188,6 +223,18 @@ func inBytes(addr, n uintptr) []byte {
 		panic(ck.CKR_ARGUMENTS_BAD)
 	}
 	return unsafe.Slice((*byte)(pointer(addr)), n)
+}
+
+// trusted is how much is looked at without asking the system first whether it is there.
+const trusted = 1 << 20
+
+// mapped tells whether there is memory from addr to its n-th byte, readable or not. The system looks at its list of mappings
+// for that, not at the pages. Where it does not say, the answer is yes.
+func mapped(addr, n uintptr) bool {
+	const page = 4096
+	start := addr &^ (page - 1)
+	_, _, errno := syscall.RawSyscall(syscall.SYS_MSYNC, start, addr+n-start, syscall.MS_ASYNC)
+	return errno != syscall.ENOMEM
 }
 
 // inText is the C string at addr.
@@ -221,12 +268,15 @@ func (f *frame) inTemplate(k int, addr, n uintptr) []ck.Attribute {
 	if n == 0 {
 		return nil
 	}
-	f.templates[k] = appendAttributes(f.templates[k][:0], addr, n, 0)
+	f.templates[k] = f.appendAttributes(f.templates[k][:0], addr, n, 0)
 	return f.templates[k]
 }
 
+// mostNested is how many bytes the templates within the templates of a call may have together, encoded.
+const mostNested = 1 << 24
+
 // appendAttributes appends n attributes at addr. Arrays of attributes become their encoding.
-func appendAttributes(t []ck.Attribute, addr, n uintptr, depth int) []ck.Attribute {
+func (f *frame) appendAttributes(t []ck.Attribute, addr, n uintptr, depth int) []ck.Attribute {
 	all := rows(addr, n)
 	for i := range all {
 		row := &all[i]
@@ -242,15 +292,24 @@ func appendAttributes(t []ck.Attribute, addr, n uintptr, depth int) []ck.Attribu
 		if length%unsafe.Sizeof(*row) != 0 || depth > 2 {
 			panic(ck.CKR_ATTRIBUTE_VALUE_INVALID)
 		}
-		nested := appendAttributes(nil, at, length/unsafe.Sizeof(*row), depth+1)
-		t = append(t, ck.Attribute{Type: typ, Value: ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(nested)), nested)})
+		nested := f.appendAttributes(nil, at, length/unsafe.Sizeof(*row), depth+1)
+		t = append(t, ck.Attribute{Type: typ, Value: f.encoded(nested)})
 	}
 	return t
 }
 
+// encoded is the encoding of a template within a template.
+func (f *frame) encoded(nested []ck.Attribute) []byte {
+	size := ck.TemplateLen(nested)
+	if f.nested += size; f.nested > mostNested {
+		panic(ck.CKR_ATTRIBUTE_VALUE_INVALID)
+	}
+	return ck.AppendTemplate(make([]byte, 0, size), nested)
+}
+
 // follow is how the parameter of a mechanism reaches what it points to.
 var follow = func(addr uint64, n uint) []byte {
-	if addr < least || n > most || addr > most-uint64(n) {
+	if addr < least || n > most || addr > most-uint64(n) || n > trusted && !mapped(uintptr(addr), uintptr(n)) {
 		return nil
 	}
 	return unsafe.Slice((*byte)(pointer(uintptr(addr))), n)
@@ -284,11 +343,11 @@ func (f *frame) inParameter(addr, n uintptr) *ck.Param {
 
 // outBuffer is the caller's buffer: NULL is a length query.
 func (f *frame) outBuffer(addr, length uintptr) *ck.Buffer {
-	need(length)
+	answer(length)
 	f.outLength = length
 	f.out = ck.Buffer{}
 	if addr != 0 {
-		f.out = ck.Into(inBytes(addr, get(length)))
+		f.out = ck.Into(outBytes(addr, get(length)))
 	}
 	return &f.out
 }

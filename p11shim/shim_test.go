@@ -211,7 +211,7 @@ func TestBuffers(t *testing.T) {
 	inner := make([]row, 2)
 	value := make([]byte, 8)
 	all := []row{{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&inner[0]), 48}, {uintptr(ck.CKA_LABEL), addressOf(&value[0]), 8}, {uintptr(ck.CKA_ID), 0, 99}}
-	got := appendBuffers(nil, rows(addressOf(&all[0]), 3), 0)
+	got := new(frame).appendBuffers(nil, rows(addressOf(&all[0]), 3), 0)
 	if len(got[0].Sub) != 2 || !got[0].Has || len(got[1].Data) != 8 || got[2].Has {
 		t.Fatalf("%+v", got)
 	}
@@ -226,7 +226,7 @@ func TestBuffers(t *testing.T) {
 func TestBufferUnknown(t *testing.T) {
 	value := make([]byte, 8)
 	all := []row{{uintptr(ck.CKA_LABEL), addressOf(&value[0]), ^uintptr(0)}}
-	got := appendBuffers(nil, rows(addressOf(&all[0]), 1), 0)
+	got := new(frame).appendBuffers(nil, rows(addressOf(&all[0]), 1), 0)
 	if err := got[0].Copy([]byte("label")); err != nil || string(value[:5]) != "label" || got[0].N != 5 {
 		t.Errorf("%v %q %d", err, value, got[0].N)
 	}

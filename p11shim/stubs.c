@@ -1543,7 +1543,7 @@ static CK_RV stub_GetInterfaceList(CK_INTERFACE_PTR pInterfacesList, CK_ULONG_PT
 	return CKR_OK;
 }
 
-/* Section 5.4.6: no name, no version and no flags each leave the choice to us; the newest comes first. */
+/* Section 5.4.6: no name, no version and no flags each leave the choice to us; the newest comes first. All are of one name. */
 static CK_RV stub_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pVersion, CK_INTERFACE_PTR_PTR ppInterface, CK_FLAGS flags)
 {
 	if (ppInterface == NULL)
@@ -1552,11 +1552,11 @@ static CK_RV stub_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pV
 		*ppInterface = &image_interface;
 		return CKR_OK;
 	}
+	if (pInterfaceName != NULL && strcmp((const char *)pInterfaceName, (const char *)interfaces[0].pInterfaceName) != 0)
+		return CKR_ARGUMENTS_BAD;
 	for (CK_ULONG i = 0; i < INTERFACES; i++) {
 		const CK_VERSION *version = interfaces[i].pFunctionList;
 
-		if (pInterfaceName != NULL && strcmp((const char *)pInterfaceName, (const char *)interfaces[i].pInterfaceName) != 0)
-			continue;
 		if (pVersion != NULL && (pVersion->major != version->major || pVersion->minor != version->minor))
 			continue;
 		if ((interfaces[i].flags & flags) != flags)

@@ -125,7 +125,7 @@ func goC_Logout(hSession uintptr) uintptr {
 //export goC_CreateObject
 func goC_CreateObject(hSession, pTemplate, ulCount, phObject uintptr) uintptr {
 	return callIn(hSession, "C_CreateObject", func(f *frame) error {
-		need(phObject)
+		answer(phObject)
 		object, err := module.CreateObject(ck.SessionHandle(hSession), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
 			put(phObject, object)
@@ -137,7 +137,7 @@ func goC_CreateObject(hSession, pTemplate, ulCount, phObject uintptr) uintptr {
 //export goC_CopyObject
 func goC_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject uintptr) uintptr {
 	return callIn(hSession, "C_CopyObject", func(f *frame) error {
-		need(phNewObject)
+		answer(phNewObject)
 		newObject, err := module.CopyObject(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
 			put(phNewObject, newObject)
@@ -156,7 +156,7 @@ func goC_DestroyObject(hSession, hObject uintptr) uintptr {
 //export goC_GetObjectSize
 func goC_GetObjectSize(hSession, hObject, pulSize uintptr) uintptr {
 	return callIn(hSession, "C_GetObjectSize", func(f *frame) error {
-		need(pulSize)
+		answer(pulSize)
 		size, err := module.GetObjectSize(ck.SessionHandle(hSession), ck.ObjectHandle(hObject))
 		if err == nil {
 			put(pulSize, size)
@@ -392,7 +392,7 @@ func goC_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart
 //export goC_GenerateKey
 func goC_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey uintptr) uintptr {
 	return callIn(hSession, "C_GenerateKey", func(f *frame) error {
-		need(phKey)
+		answer(phKey)
 		key, err := module.GenerateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
 			put(phKey, key)
@@ -404,8 +404,8 @@ func goC_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey uintptr) ui
 //export goC_GenerateKeyPair
 func goC_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount, pPrivateKeyTemplate, ulPrivateKeyAttributeCount, phPublicKey, phPrivateKey uintptr) uintptr {
 	return callIn(hSession, "C_GenerateKeyPair", func(f *frame) error {
-		need(phPublicKey)
-		need(phPrivateKey)
+		answer(phPublicKey)
+		answer(phPrivateKey)
 		publicKey, privateKey, err := module.GenerateKeyPair(ck.SessionHandle(hSession), f.inMechanism(pMechanism), f.inTemplate(0, pPublicKeyTemplate, ulPublicKeyAttributeCount), f.inTemplate(1, pPrivateKeyTemplate, ulPrivateKeyAttributeCount))
 		if err == nil {
 			put(phPublicKey, publicKey)
@@ -425,7 +425,7 @@ func goC_WrapKey(hSession, pMechanism, hWrappingKey, hKey, pWrappedKey, pulWrapp
 //export goC_UnwrapKey
 func goC_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, phKey uintptr) uintptr {
 	return callIn(hSession, "C_UnwrapKey", func(f *frame) error {
-		need(phKey)
+		answer(phKey)
 		key, err := module.UnwrapKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hUnwrappingKey), inBytes(pWrappedKey, ulWrappedKeyLen), f.inTemplate(0, pTemplate, ulAttributeCount))
 		if err == nil {
 			put(phKey, key)
@@ -606,7 +606,7 @@ func goC_MessageVerifyFinal(hSession uintptr) uintptr {
 func goC_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey uintptr) uintptr {
 	return callIn(hSession, "C_EncapsulateKey", func(f *frame) error {
 		if pCiphertext != 0 {
-			need(phKey)
+			answer(phKey)
 		}
 		key, err := module.EncapsulateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hPublicKey), f.inTemplate(0, pTemplate, ulAttributeCount), f.outBuffer(pCiphertext, pulCiphertextLen))
 		f.putLength(err)
@@ -620,7 +620,7 @@ func goC_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttribute
 //export goC_DecapsulateKey
 func goC_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey uintptr) uintptr {
 	return callIn(hSession, "C_DecapsulateKey", func(f *frame) error {
-		need(phKey)
+		answer(phKey)
 		key, err := module.DecapsulateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hPrivateKey), f.inTemplate(0, pTemplate, ulAttributeCount), inBytes(pCiphertext, ulCiphertextLen))
 		if err == nil {
 			put(phKey, key)
@@ -660,7 +660,7 @@ func goC_VerifySignatureFinal(hSession uintptr) uintptr {
 //export goC_GetSessionValidationFlags
 func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
 	return callIn(hSession, "C_GetSessionValidationFlags", func(f *frame) error {
-		need(pFlags)
+		answer(pFlags)
 		flags, err := module.GetSessionValidationFlags(ck.SessionHandle(hSession), uint(typ))
 		if err == nil {
 			put(pFlags, flags)
@@ -672,7 +672,7 @@ func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
 //export goC_AsyncGetID
 func goC_AsyncGetID(hSession, pFunctionName, pulID uintptr) uintptr {
 	return callIn(hSession, "C_AsyncGetID", func(f *frame) error {
-		need(pulID)
+		answer(pulID)
 		id, err := module.AsyncGetID(ck.SessionHandle(hSession), inText(pFunctionName))
 		if err == nil {
 			put(pulID, id)
@@ -698,7 +698,7 @@ func goC_WrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssocia
 //export goC_UnwrapKeyAuthenticated
 func goC_UnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey uintptr) uintptr {
 	return callIn(hSession, "C_UnwrapKeyAuthenticated", func(f *frame) error {
-		need(phKey)
+		answer(phKey)
 		key, err := module.UnwrapKeyAuthenticated(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hUnwrappingKey), inBytes(pWrappedKey, ulWrappedKeyLen), f.inTemplate(0, pTemplate, ulAttributeCount), inBytes(pAssociatedData, ulAssociatedDataLen))
 		if err == nil {
 			put(phKey, key)

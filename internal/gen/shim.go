@@ -65,7 +65,7 @@ static CK_RV stub_GetInterfaceList(CK_INTERFACE_PTR pInterfacesList, CK_ULONG_PT
 	return CKR_OK;
 }
 
-/* Section 5.4.6: no name, no version and no flags each leave the choice to us; the newest comes first. */
+/* Section 5.4.6: no name, no version and no flags each leave the choice to us; the newest comes first. All are of one name. */
 static CK_RV stub_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pVersion, CK_INTERFACE_PTR_PTR ppInterface, CK_FLAGS flags)
 {
 	if (ppInterface == NULL)
@@ -74,11 +74,11 @@ static CK_RV stub_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pV
 		*ppInterface = &image_interface;
 		return CKR_OK;
 	}
+	if (pInterfaceName != NULL && strcmp((const char *)pInterfaceName, (const char *)interfaces[0].pInterfaceName) != 0)
+		return CKR_ARGUMENTS_BAD;
 	for (CK_ULONG i = 0; i < INTERFACES; i++) {
 		const CK_VERSION *version = interfaces[i].pFunctionList;
 
-		if (pInterfaceName != NULL && strcmp((const char *)pInterfaceName, (const char *)interfaces[i].pInterfaceName) != 0)
-			continue;
 		if (pVersion != NULL && (pVersion->major != version->major || pVersion->minor != version->minor))
 			continue;
 		if ((interfaces[i].flags & flags) != flags)
@@ -212,10 +212,14 @@ func writeEntry(b *bytes.Buffer, f function, ps []param) {
 			args = append(args, fmt.Sprintf("f.outBuffer(%s)", both))
 			buffered, buffer = true, c[0]
 		case result:
+			check := "answer"
+			if putName(p.goType) != "" { // asking for information changes nothing
+				check = "need"
+			}
 			if buffered { // a length query creates nothing
-				fmt.Fprintf(b, "\t\tif %s != 0 {\n\t\t\tneed(%s)\n\t\t}\n", buffer, both)
+				fmt.Fprintf(b, "\t\tif %s != 0 {\n\t\t\t%s(%s)\n\t\t}\n", buffer, check, both)
 			} else {
-				fmt.Fprintf(b, "\t\tneed(%s)\n", both)
+				fmt.Fprintf(b, "\t\t%s(%s)\n", check, both)
 			}
 			outs = append(outs, p.name)
 		}
