@@ -8,7 +8,11 @@ type Kept struct {
 	data   []byte
 	pieces []piece
 	live   func(address uint64, n uint) []byte
+	size   uint // of all pieces
 }
+
+// mostKept is how much a parameter may lead to, in bytes.
+const mostKept = 1 << 24
 
 // A piece is memory that a parameter points to: the caller's, and a copy.
 type piece struct {
@@ -17,7 +21,7 @@ type piece struct {
 }
 
 // Keep starts a copy of the parameter.
-func (p *Param) Keep() *Kept { return &Kept{data: append([]byte(nil), p.data...), live: p.follow} }
+func (p *Param) Keep() *Kept { return &Kept{data: Clone(p.data), live: p.follow} }
 
 // Param returns the copy, to be read from its beginning.
 func (k *Kept) Param() Param { return Param{data: k.data, follow: k.follow} }
@@ -28,14 +32,15 @@ func (k *Kept) follow(address uint64, n uint) []byte {
 			return p.own
 		}
 	}
-	if k.live == nil {
+	if k.live == nil || n > mostKept-k.size {
 		return nil
 	}
 	b := k.live(address, n)
 	if b == nil {
 		return nil
 	}
-	own := append([]byte(nil), b...)
+	own := Clone(b)
+	k.size += n
 	k.pieces = append(k.pieces, piece{address, b, own})
 	return own
 }

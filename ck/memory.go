@@ -71,6 +71,20 @@ func Append(a, b []byte) []byte {
 	return append(c, b...)
 }
 
+// nothing is 0, which the compiler does not know: it leaves out what stores what is there.
+var nothing byte
+
+// Writable writes b here and there, without a change, so that a fault in memory that cannot be written happens before anything
+// is done that could not be undone.
+func Writable(b []byte) {
+	for i := 0; i < len(b); i += page {
+		b[i] |= nothing
+	}
+	if len(b) > 0 {
+		b[len(b)-1] |= nothing
+	}
+}
+
 // Touch reads b here and there, so that a fault in memory that is not there happens before anything is allocated for it.
 func Touch(b []byte) {
 	if len(b) <= small {

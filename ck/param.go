@@ -110,9 +110,15 @@ const attributeSize = 3 * ulongSize
 
 // Template reads a pointer to an array of attributes and the number of its elements. Arrays of attributes within it come
 // in the encoding of AppendTemplate.
-func (p *Param) Template() []Attribute { return p.template(0) }
+func (p *Param) Template() []Attribute {
+	nested := 0
+	return p.template(0, &nested)
+}
 
-func (p *Param) template(depth int) []Attribute {
+// mostNested is how many bytes the templates within a template may have together, encoded.
+const mostNested = 1 << 24
+
+func (p *Param) template(depth int, nested *int) []Attribute {
 	addr, n := p.Ulong(), p.Ulong()
 	if n > maxStructs || depth > 2 {
 		p.bad = true
@@ -121,6 +127,7 @@ func (p *Param) template(depth int) []Attribute {
 	if p.bad {
 		return nil
 	}
+	Touch(rows.data)
 	t := make([]Attribute, n)
 	for i := range t {
 		t[i].Type = AttributeType(rows.Ulong())
@@ -130,9 +137,13 @@ func (p *Param) template(depth int) []Attribute {
 		}
 		addr, length := rows.Ulong(), rows.Ulong()
 		inner := Param{data: AppendUlong(AppendUlong(nil, addr), length/attributeSize), follow: p.follow}
-		nested := inner.template(depth + 1)
-		rows.bad = rows.bad || inner.bad || length%attributeSize != 0
-		t[i].Value = AppendTemplate(nil, nested)
+		template := inner.template(depth+1, nested)
+		*nested += TemplateLen(template)
+		rows.bad = rows.bad || inner.bad || length%attributeSize != 0 || *nested > mostNested
+		if rows.bad {
+			break
+		}
+		t[i].Value = AppendTemplate(nil, template)
 	}
 	p.bad = p.bad || rows.Done() != nil
 	return t

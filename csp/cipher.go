@@ -60,6 +60,12 @@ func (k *Key) run(decrypt bool, mode uint32, iv, data []byte) error {
 	out := ck.Into(data)
 	c.ops.Lock()
 	defer c.ops.Unlock()
+	ended := false
+	defer func() {
+		if !ended { // data is not where the caller says: what has begun does not go on
+			_ = c.module.SessionCancel(c.session, ck.CKF_ENCRYPT|ck.CKF_DECRYPT)
+		}
+	}()
 	if decrypt {
 		if err = c.module.DecryptInit(c.session, m, k.object); err == nil {
 			err = c.module.Decrypt(c.session, data, &out)
@@ -67,6 +73,7 @@ func (k *Key) run(decrypt bool, mode uint32, iv, data []byte) error {
 	} else if err = c.module.EncryptInit(c.session, m, k.object); err == nil {
 		err = c.module.Encrypt(c.session, data, &out)
 	}
+	ended = true
 	return translated(err)
 }
 
@@ -248,11 +255,16 @@ func (k *Key) streamed(data []byte) error {
 			return translated(err)
 		}
 	}
-	out := ck.Into(data)
+	out, goesOn := ck.Into(data), false
+	defer func() {
+		if !goesOn { // also after a fault in the data
+			k.endStream()
+		}
+	}()
 	if err := c.module.EncryptUpdate(k.stream, data, &out); err != nil {
-		k.endStream()
 		return translated(err)
 	}
+	goesOn = true
 	k.position += uint64(len(data))
 	return nil
 }

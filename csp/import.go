@@ -155,7 +155,7 @@ func readRSA(b []byte, magic uint32) (rsaBlob, error) {
 
 // bigEndian turns a number around, and leaves its leading zeros out.
 func bigEndian(little []byte) []byte {
-	b := append([]byte(nil), little...)
+	b := ck.Clone(little)
 	reverse(b)
 	for len(b) > 1 && b[0] == 0 {
 		b = b[1:]
@@ -239,7 +239,7 @@ func (k *Key) opened(body []byte) ([]byte, error) {
 	if k.alive() != nil || k.pair != nil {
 		return nil, NTE_BAD_KEY
 	}
-	plain := append([]byte(nil), body...)
+	plain := ck.Clone(body)
 	n, err := k.Decrypt(nil, true, 0, plain)
 	if err != nil {
 		clear(plain)

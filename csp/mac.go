@@ -1,5 +1,7 @@
 package csp
 
+import "github.com/softcsp/softcsp/ck"
+
 // A macState is a CALG_MAC object in progress: CBC with PKCS padding, of which the last block is the value. It goes its own
 // way from the key's IV; what the key encrypts meanwhile does not matter, as on Windows 8 and later.
 type macState struct {
@@ -21,8 +23,7 @@ func (k *Key) newMAC() (*macState, error) {
 // write encrypts all whole blocks.
 func (m *macState) write(k *Key, data []byte) error {
 	size := k.block()
-	whole := make([]byte, 0, m.n+len(data))
-	whole = append(append(whole, m.rest[:m.n]...), data...)
+	whole := ck.Append(append([]byte(nil), m.rest[:m.n]...), data)
 	n := len(whole) / size * size
 	next := copy(m.rest[:], whole[n:])
 	if n > 0 {

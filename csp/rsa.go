@@ -49,7 +49,7 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 			return n, err
 		}
 	}
-	c, data := k.ctx, append([]byte(nil), buf[:n]...)
+	c, data := k.ctx, ck.Clone(buf[:n])
 	defer clear(data)
 	out := ck.Into(buf[:k.size()])
 	c.ops.Lock()
@@ -91,7 +91,7 @@ func (k *Key) rsaDecrypt(h *Hash, flags uint32, data []byte) (int, error) {
 
 // privately decrypts what is in little-endian order with the private key.
 func (k *Key) privately(m *ck.Mechanism, data []byte) ([]byte, error) {
-	in := append([]byte(nil), data...)
+	in := ck.Clone(data)
 	reverse(in)
 	out := ck.Into(make([]byte, k.size()))
 	c := k.ctx
@@ -135,13 +135,7 @@ func (h *Hash) Sign(spec uint32, description []byte, flags uint32) ([]byte, erro
 	if err := h.describe(description); err != nil {
 		return nil, err
 	}
-	h.mu.Lock()
-	row, value, err := h.digest()
-	var data []byte
-	if err == nil {
-		data = digestInfo(row, value, flags)
-	}
-	h.mu.Unlock()
+	data, _, err := h.signed(flags)
 	if err != nil {
 		return nil, err
 	}
@@ -158,6 +152,17 @@ func (h *Hash) Sign(spec uint32, description []byte, flags uint32) ([]byte, erro
 	}
 	reverse(out.Data[:out.N])
 	return out.Data[:out.N], nil
+}
+
+// signed finishes the hash object, and returns what of it is signed, and its value.
+func (h *Hash) signed(flags uint32) (data, digest []byte, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	row, value, err := h.digest()
+	if err != nil {
+		return nil, nil, err
+	}
+	return digestInfo(row, value, flags), append([]byte(nil), value...), nil
 }
 
 // signer finds the key pair to sign with.
@@ -199,13 +204,7 @@ func (h *Hash) Verify(signature []byte, n int, key *Key, description []byte, fla
 	if err := h.describe(description); err != nil {
 		return err
 	}
-	h.mu.Lock()
-	row, value, err := h.digest()
-	var with, without []byte
-	if err == nil {
-		with, without = digestInfo(row, value, 0), append([]byte(nil), value...)
-	}
-	h.mu.Unlock()
+	with, without, err := h.signed(0)
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (a *aead) Whole(dst, src []byte) (int, error) {
 		return 0, ck.CKR_DATA_LEN_RANGE
 	}
 	if any, exact := overlap(dst[:n], src); any && !exact {
-		src = append([]byte(nil), src...)
+		src = ck.Clone(src)
 		defer clear(src)
 	}
 	if !a.decrypt {

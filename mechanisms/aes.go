@@ -110,7 +110,7 @@ func encryptData(open opener, chained bool) func(*Base, *ck.Param, *Derived) err
 		if err := p.Done(); err != nil {
 			return err
 		}
-		if len(data) == 0 || len(data)%size != 0 {
+		if len(data) == 0 || len(data)%size != 0 || len(data) > maxSecret {
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}
 		secret.Do(func() {

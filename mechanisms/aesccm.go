@@ -78,7 +78,7 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) begin {
 		if err != nil {
 			return nil, err
 		}
-		return &aead{AEAD: &ccm{b, int(c.tag)}, nonce: append([]byte(nil), c.nonce...), aad: append([]byte(nil), c.aad...),
+		return &aead{AEAD: &ccm{b, int(c.tag)}, nonce: ck.Clone(c.nonce), aad: ck.Clone(c.aad),
 			decrypt: decrypt, exact: c.exact, length: c.length}, nil
 	}
 }

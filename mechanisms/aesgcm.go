@@ -98,7 +98,7 @@ func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) begin {
 		if room := len(g.small) - len(c.nonce); room >= len(c.aad) {
 			g.aad = append(g.small[len(c.nonce):len(c.nonce)], c.aad...)
 		} else {
-			g.aad = append([]byte(nil), c.aad...)
+			g.aad = ck.Clone(c.aad)
 		}
 		g.aead, err = gcmFor(k, len(c.nonce))
 		return g, err
@@ -154,7 +154,7 @@ func (g *gcm) Final(dst []byte) (int, error) {
 func (g *gcm) Whole(dst, src []byte) (int, error) {
 	n := g.WholeLen(len(src))
 	if any, exact := overlap(dst[:n], src); any && !exact {
-		src = append([]byte(nil), src...)
+		src = ck.Clone(src)
 		defer clear(src)
 	}
 	if g.decrypt {

@@ -129,7 +129,7 @@ func (w *keyWrap) decrypt(dst, src []byte) (int, error) {
 	if len(src) < least || len(src)%semiblock != 0 || uint64(len(src)) >= 1<<32 {
 		return 0, ck.CKR_ENCRYPTED_DATA_LEN_RANGE
 	}
-	buf := append([]byte(nil), src...)
+	buf := ck.Clone(src)
 	defer clear(buf)
 	if len(buf) == 2*semiblock {
 		w.block.Decrypt(buf, buf)

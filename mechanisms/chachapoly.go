@@ -23,7 +23,7 @@ func chachaPoly(decrypt bool) begin {
 		if len(k.Value) != chachaKey {
 			return nil, ck.CKR_KEY_SIZE_RANGE
 		}
-		a := &aead{nonce: append([]byte(nil), nonce...), aad: append([]byte(nil), aad...), decrypt: decrypt}
+		a := &aead{nonce: ck.Clone(nonce), aad: ck.Clone(aad), decrypt: decrypt}
 		secret.Do(func() { a.AEAD, err = newChaChaPoly(k.Value, len(nonce)) })
 		return a, err
 	}

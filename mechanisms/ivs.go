@@ -92,13 +92,11 @@ func (n *ivs) make(nonce []byte, fixed, generator uint) error {
 
 // randomNonce fills in what is free by chance.
 func randomNonce(nonce []byte, fixed uint) error {
-	first := nonce[fixed/8:]
-	kept := first[0]
-	if _, err := rand.Read(first); err != nil {
-		return ck.CKR_DEVICE_ERROR
-	}
-	free := byte(0xff) >> (fixed % 8)
-	first[0] = kept&^free | first[0]&free
+	var head [1]byte
+	Random(head[:])
+	first, free := nonce[fixed/8:], byte(0xff)>>(fixed%8)
+	first[0] = first[0]&^free | head[0]&free
+	Random(first[1:])
 	return nil
 }
 

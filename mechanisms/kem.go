@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -193,7 +192,7 @@ func ecdhEncapsulates(m Mechanism) Mechanism {
 		if err != nil {
 			return decapsulated(err)
 		}
-		secret.Do(func() { err = f.agreed(b, d, key.agree, slices.Clone(point)) })
+		secret.Do(func() { err = f.agreed(b, d, key.agree, ck.Clone(point)) })
 		return decapsulated(err)
 	}
 	return m

@@ -1,7 +1,6 @@
 package mechanisms
 
 import (
-	"bytes"
 	"crypto/sha3"
 	"encoding/binary"
 	"hash"
@@ -29,7 +28,7 @@ func beginKMAC(start func(name, custom []byte) *sha3.SHAKE) func(*Key, *ck.Param
 			return nil, ck.CKR_MECHANISM_PARAM_INVALID
 		}
 		form, err := newMACKey(func() (hash.Hash, error) {
-			custom := bytes.Clone(custom)
+			custom := ck.Clone(custom)
 			fresh := func() *sha3.SHAKE { return start([]byte("KMAC"), custom) }
 			s := fresh()
 			block := append(encodeLeft(uint64(s.BlockSize())), encodeLeft(8*uint64(len(k.Value)))...)

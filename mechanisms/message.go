@@ -69,7 +69,7 @@ const keepScratch = 1 << 16
 // room returns n bytes, which are overwritten by the next call.
 func (m *messages) room(n int) []byte {
 	if n > keepScratch {
-		return make([]byte, n)
+		return ck.Make(n)
 	}
 	if cap(m.scratch) < n {
 		m.scratch = make([]byte, max(n, 1<<10))
@@ -97,6 +97,7 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 		return err
 	}
 	if m.decrypt {
+		ck.Touch(src)
 		buf := append(append(m.room(len(src) + len(c.tag))[:0], src...), c.tag...)
 		defer clear(buf)
 		return m.open(dst, buf, c.nonce, aad, len(c.tag))
@@ -113,6 +114,7 @@ func (m *messages) seal(dst, tag, src, nonce, aad []byte) error {
 	if err != nil {
 		return err
 	}
+	ck.Touch(src)
 	buf := m.room(len(src) + len(tag))
 	if _, err := one.Whole(buf, src); err != nil {
 		return err
@@ -144,7 +146,7 @@ func (m *messages) Begin(p *ck.Param, aad []byte) error {
 	if err != nil {
 		return err
 	}
-	m.nonce, m.aad = append(m.nonce[:0], c.nonce...), append(m.aad[:0], aad...)
+	m.nonce, m.aad = ck.Append(m.nonce[:0], c.nonce), ck.Append(m.aad[:0], aad)
 	m.tag, m.exact, m.length = len(c.tag), c.exact && !m.any, c.length
 	if !m.decrypt {
 		m.running, err = m.mode.stream(m.nonce)
@@ -241,7 +243,8 @@ func (m *Mechanism) UnwrapMessage(k *Key, p *ck.Param, aad, wrapped []byte) ([]b
 		return nil, err
 	}
 	c.(*messages).any = true
-	out := make([]byte, len(wrapped))
+	ck.Touch(wrapped)
+	out := ck.Make(len(wrapped))
 	if err := c.Whole(p, aad, out, wrapped); err != nil {
 		if errors.Is(err, ck.CKR_AEAD_DECRYPT_FAILED) {
 			return nil, ck.CKR_WRAPPED_KEY_INVALID

@@ -230,7 +230,7 @@ func (c *blockCipher) Update(dst, src []byte) (int, error) {
 	}
 	dst = dst[:out]
 	if any, exact := overlap(dst, src); any && (c.n > 0 || !exact) {
-		src = append([]byte(nil), src...)
+		src = ck.Clone(src)
 		defer clear(src)
 	}
 	head := 0
@@ -302,7 +302,7 @@ func (c *blockCipher) crypt(dst, src []byte) {
 		return
 	}
 	if any, exact := overlap(dst, src); any && !exact {
-		src = append([]byte(nil), src...)
+		src = ck.Clone(src)
 		defer clear(src)
 	}
 	c.mode.CryptBlocks(dst, src)

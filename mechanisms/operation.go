@@ -109,6 +109,8 @@ type Derived struct {
 	Part uint
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
+	// Stopped tells a derivation that takes long whether nobody waits for it any more. nil is never.
+	Stopped func() bool
 
 	session SessionKey // what CryptDeriveKey works in
 	buf     [512]byte
@@ -126,8 +128,19 @@ func (d *Derived) Wipe() {
 	clear(d.buf[:])
 	d.session.Wipe()
 	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
+	d.Stopped = nil
 	d.Data, d.Public, d.Further, d.Results, d.Part = false, false, nil, nil, 0
 	d.Attributes = d.Attributes[:0]
+}
+
+// Ready sees that there is memory for the Results, before what they belong to is made.
+func (d *Derived) Ready() {
+	for _, r := range d.Results {
+		ck.Writable(r.To)
+	}
+	for i := range d.Further {
+		ck.Writable(d.Further[i].Handle)
+	}
 }
 
 // Deliver writes the Results.

@@ -1,8 +1,6 @@
 package mechanisms
 
 import (
-	"math"
-
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
 )
@@ -30,6 +28,7 @@ type pbeParam struct {
 	iv             []byte // of the caller's memory
 	password, salt []byte
 	iterations     int
+	work           work
 }
 
 func readPBE(p *ck.Param) (r pbeParam, err error) {
@@ -43,7 +42,7 @@ func readPBE(p *ck.Param) (r pbeParam, err error) {
 	if err := p.Done(); err != nil {
 		return r, err
 	}
-	if iterations == 0 || iterations > math.MaxInt32 || len(r.password) >= longPassword || len(r.salt) > maxSecret {
+	if iterations == 0 || iterations > mostIterations || len(r.password) >= longPassword || len(r.salt) > maxSecret {
 		err = ck.CKR_MECHANISM_PARAM_INVALID
 	}
 	r.iterations = int(iterations)
@@ -58,6 +57,7 @@ func pbe(m ck.MechanismType, t ck.KeyType, n uint, hasIV bool, kdf func(r *pbePa
 			return err
 		}
 		secret.Do(func() {
+			r.work.stopped = d.Stopped
 			both := d.room(n + pbeIV)
 			d.Type, d.Value = t, both[:n]
 			iv := both[n:]
@@ -67,7 +67,7 @@ func pbe(m ck.MechanismType, t ck.KeyType, n uint, hasIV bool, kdf func(r *pbePa
 				d.Results = []Result{{r.iv, iv}}
 			}
 		})
-		return nil
+		return r.work.done()
 	}}
 }
 
@@ -78,7 +78,7 @@ func pbkdf1(m ck.MechanismType) func(r *pbeParam, key, iv []byte) {
 		h.Write(r.password)
 		h.Write(r.salt)
 		t := h.Sum(nil)
-		for range r.iterations - 1 {
+		for i := 1; i < r.iterations && r.work.goesOn(); i++ {
 			h.Reset()
 			h.Write(t)
 			t = h.Sum(t[:0])
@@ -116,7 +116,7 @@ func (r *pbeParam) pkcs12(out []byte, id byte) {
 		h.Write(diversifier)
 		h.Write(input)
 		a = h.Sum(a[:0])
-		for range r.iterations - 1 {
+		for i := 1; i < r.iterations && r.work.goesOn(); i++ {
 			h.Reset()
 			h.Write(a)
 			a = h.Sum(a[:0])

@@ -191,7 +191,7 @@ func readSignContext(p *ck.Param, h *preHash, names bool) (m *pqMessage, hedge u
 	if !p.Present() && !names {
 		return m, ck.CKH_HEDGE_PREFERRED, nil
 	}
-	hedge, m.context = p.Ulong(), bytes.Clone(p.Bytes())
+	hedge, m.context = p.Ulong(), p.Bytes()
 	if names {
 		digest := ck.MechanismType(p.Ulong())
 		for _, h := range preHashes {
@@ -206,6 +206,7 @@ func readSignContext(p *ck.Param, h *preHash, names bool) (m *pqMessage, hedge u
 	if len(m.context) > maxContext || names && m.hash == nil {
 		return nil, 0, ck.CKR_MECHANISM_PARAM_INVALID
 	}
+	m.context = bytes.Clone(m.context)
 	return m, hedge, nil
 }
 

@@ -1,7 +1,6 @@
 package mechanisms
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -22,7 +21,7 @@ func oaepScheme(p *ck.Param) (*rsaScheme, error) {
 	if !ok || h == nil || h.std == 0 || source != ck.CKZ_DATA_SPECIFIED && (source != 0 || len(label) != 0) {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	options := &rsa.OAEPOptions{Hash: h.std, MGFHash: mask, Label: bytes.Clone(label)}
+	options := &rsa.OAEPOptions{Hash: h.std, MGFHash: mask, Label: ck.Clone(label)}
 	return &rsaScheme{
 		encrypt: func(pub *rsa.PublicKey, data []byte) ([]byte, error) {
 			out, err := rsa.EncryptOAEPWithOptions(rand.Reader, pub, data, options)

@@ -272,7 +272,7 @@ func (s *kdf108Stream) begin(keys, segments uint64) bool {
 	}
 	switch s.mode {
 	case ck.CKM_SP800_108_FEEDBACK_KDF:
-		s.last = append([]byte(nil), s.iv...) // which is the caller's, and what takes its place is erased
+		s.last = ck.Clone(s.iv) // which is the caller's, and what takes its place is erased
 	case ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF:
 		for i := range s.fields {
 			if f := &s.fields[i]; f.kind != ck.CK_SP800_108_ITERATION_VARIABLE && f.kind != ck.CK_SP800_108_COUNTER {

@@ -46,7 +46,7 @@ func (c *streamCipher) Update(dst, src []byte) (int, error) {
 	}
 	dst = dst[:len(src)]
 	if any, exact := overlap(dst, src); any && !exact {
-		src = append([]byte(nil), src...)
+		src = ck.Clone(src)
 		defer clear(src)
 	}
 	c.stream.XORKeyStream(dst, src)

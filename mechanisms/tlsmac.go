@@ -115,7 +115,7 @@ func (t *tlsMAC) Update(data []byte) error {
 	case len(data) > maxHandshake-len(t.data):
 		return ck.CKR_DATA_LEN_RANGE
 	}
-	t.data = append(t.data, data...)
+	t.data = ck.Append(t.data, data)
 	return nil
 }
 

@@ -55,7 +55,8 @@ func unwrapWith(decrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out := make([]byte, c.WholeLen(len(wrapped)))
+		ck.Touch(wrapped)
+		out := ck.Make(c.WholeLen(len(wrapped)))
 		n, err := c.Whole(out, wrapped)
 		if err != nil {
 			clear(out)
@@ -81,12 +82,7 @@ type gather struct{ data []byte }
 
 // add appends part, and wipes the memory that it leaves when it grows.
 func (g *gather) add(part []byte) {
-	if len(g.data)+len(part) > cap(g.data) {
-		old := g.data
-		g.data = append(make([]byte, 0, 2*len(old)+len(part)), old...)
-		clear(old)
-	}
-	g.data = append(g.data, part...)
+	g.data = ck.Append(g.data, part)
 }
 
 // wipe forgets the data.

@@ -4,11 +4,17 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // Sessions with CKF_ASYNC_SESSION, section 5.22 of PKCS#11 3.2. A function that can take long answers CKR_PENDING there: what it
@@ -56,20 +62,47 @@ func (j *job) Read(b []byte) (int, error) {
 	return rand.Read(b)
 }
 
-// run computes. A panic is an error, as it is in a call.
-func (j *job) run(all *jobs) {
+// run computes. A panic is an error, as it is in a call, and leaves its trace in the log.
+func (j *job) run(all *jobs, log *slog.Logger) {
 	defer all.running.Add(-1)
 	func() {
 		defer func() {
-			if recover() != nil {
-				j.err = ck.CKR_GENERAL_ERROR
+			if p := recover(); p != nil {
+				j.err = j.panicked(p, log)
 			}
 		}()
+		debug.SetPanicOnFault(true)
 		j.err = j.work(j)
 	}()
 	if !j.state.CompareAndSwap(computing, computed) {
 		j.forget()
 	}
+}
+
+// panicked is the error of a job that panicked: the code that it panicked with, or CKR_GENERAL_ERROR. What it says of its data
+// reaches nobody: the log has its kind, functions and lines.
+func (j *job) panicked(p any, log *slog.Logger) error {
+	rv, ok := p.(ck.RV)
+	if ok {
+		return rv
+	}
+	what := "panic"
+	if err, ok := p.(runtime.Error); ok {
+		what = err.Error()
+	}
+	var pc [16]uintptr
+	at := ""
+	for frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc[:])]); ; {
+		f, more := frames.Next()
+		at += fmt.Sprintf(" %s:%d", f.Function, f.Line)
+		if !more {
+			break
+		}
+	}
+	if log != nil {
+		log.Error(j.name, "rv", ck.CKR_GENERAL_ERROR.String(), "error", what, "at", at[1:])
+	}
+	return ck.CKR_GENERAL_ERROR
 }
 
 // abandon gives a job up. One that still computes forgets by itself what it makes.
@@ -118,7 +151,7 @@ func (s *session) start(j *job) (done bool, err error) {
 	j.session, j.slot = s, s.slot.id
 	s.jobs = append(s.jobs, j)
 	all.running.Add(1)
-	go j.run(all)
+	go j.run(all, s.slot.core.log)
 	return false, ck.CKR_PENDING
 }
 
@@ -180,45 +213,91 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 	if !s.async {
 		return s.generate(g, p)
 	}
-	g.own()
-	kept := p.Keep()
-	var first error
-	if !kept.Read(func(q *ck.Param) { first = g.compute(rand.Reader, q) }) {
-		g.wipe()
-		kept.Wipe()
-		if first != nil {
-			return 0, 0, first
-		}
-		return s.generate(g, p) // it has no parameter that could be read before
+	j, err := s.prepared(g, p)
+	if err != nil {
+		return 0, 0, err
 	}
-	kept.Close()
-	forget := func() {
-		g.wipe()
-		kept.Wipe()
+	if j == nil { // it has no parameter that could be read before
+		return s.generate(g, p)
 	}
-	j := &job{name: name, flag: flag, lasting: true, forget: forget,
-		work: func(rand io.Reader) error {
-			q := kept.Param()
-			return g.compute(rand, &q)
-		},
-		finish: func(s *session, r *ck.AsyncData, freed bool) (err error) {
-			if r.Object, r.AdditionalObject, err = g.finish(s); err != nil || freed {
-				return err
-			}
-			for _, x := range g.results() {
-				copy(kept.Origin(x.To), x.From)
-			}
-			return nil
-		},
-	}
+	j.name, j.flag, j.lasting = name, flag, true
+	g.stops(j.aborted.Load)
 	done, err := s.start(j)
 	if done {
 		return s.generate(g, p)
 	}
 	if err != ck.CKR_PENDING {
-		forget()
+		j.forget()
 	}
 	return 0, 0, err
+}
+
+// prepared makes the job of a generation, which has copies of all that is the caller's. It is nil where the parameter cannot be
+// read before.
+func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
+	g.own()
+	kept := p.Keep()
+	defer kept.Close()
+	var first error
+	if !kept.Read(func(q *ck.Param) { first = g.compute(rand.Reader, q) }) {
+		g.wipe()
+		kept.Wipe()
+		return nil, first
+	}
+	return &job{
+		forget: func() {
+			g.wipe()
+			kept.Wipe()
+		},
+		work: func(rand io.Reader) error {
+			q := kept.Param()
+			return g.compute(rand, &q)
+		},
+		finish: func(s *session, r *ck.AsyncData, freed bool) (err error) {
+			var results mechanisms.Derived
+			for _, x := range g.results() {
+				if !freed {
+					results.Results = append(results.Results, mechanisms.Result{To: kept.Origin(x.To), From: x.From})
+				}
+			}
+			results.Ready()
+			if r.Object, r.AdditionalObject, err = g.finish(s); err == nil {
+				results.Deliver()
+			}
+			return err
+		},
+	}, nil
+}
+
+// attend runs the job of a generation that cannot be stopped, and waits for it as long as anybody waits for the call. Then it is left to
+// itself, with copies of what was the caller's.
+func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectHandle, err error) {
+	all := s.slot.core.jobs
+	all.running.Add(1)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		j.run(all, s.slot.core.log)
+	}()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		select {
+		case <-done:
+			defer j.forget()
+			if j.err != nil {
+				return 0, 0, j.err
+			}
+			var r ck.AsyncData
+			err := j.finish(s, &r, false)
+			return r.Object, r.AdditionalObject, err
+		case <-look.C:
+			if stopped() {
+				j.abandon()
+				return 0, 0, ck.CKR_FUNCTION_CANCELED
+			}
+		}
+	}
 }
 
 // signLater signs what the operation has been given, as a job. The buffer is the caller's until C_AsyncComplete.

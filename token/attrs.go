@@ -250,8 +250,7 @@ func term(a ck.Attribute) ([]byte, bool) {
 	}
 	for _, t := range indexed {
 		if t == a.Type {
-			b := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(a.Value)), uint32(t))
-			return append(b, a.Value...), true
+			return ck.Append(binary.LittleEndian.AppendUint32(nil, uint32(t)), a.Value), true
 		}
 	}
 	return nil, false

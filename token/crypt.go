@@ -109,7 +109,7 @@ func (op *operation) short(need int, out *ck.Buffer, produce func(dst []byte) (i
 		out.N = uint(need)
 		return ck.CKR_BUFFER_TOO_SMALL
 	}
-	scratch := make([]byte, need)
+	scratch := ck.Make(need)
 	defer clear(scratch)
 	n, err := produce(scratch)
 	if err == nil {

@@ -21,18 +21,31 @@ type generation interface {
 	own()
 	// wipe forgets the values.
 	wipe()
+	// stops has compute ask whether it is to stop. It reports whether compute does: what does not is left alone.
+	stops(stopped func() bool) bool
 }
 
-// generate runs a generation.
+// generate runs a generation in a call.
 func (s *session) generate(g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
+	stopped := s.waits()
+	if !g.stops(stopped) {
+		j, err := s.prepared(g, p)
+		if err != nil {
+			return 0, 0, err
+		}
+		if j != nil {
+			return s.attend(j, stopped)
+		}
+	}
 	defer g.wipe()
 	if err := g.compute(rand.Reader, p); err != nil {
 		return 0, 0, err
 	}
+	results := mechanisms.Derived{Results: g.results()}
+	results.Ready()
 	object, second, err = g.finish(s)
 	if err == nil {
-		d := mechanisms.Derived{Results: g.results()}
-		d.Deliver()
+		results.Deliver()
 	}
 	return object, second, err
 }
@@ -116,6 +129,11 @@ func (g *passwordGeneration) results() []mechanisms.Result { return g.d.Results 
 func (g *passwordGeneration) own()                         { g.template = cloned(g.template) }
 func (g *passwordGeneration) wipe()                        { g.d.Wipe() }
 
+func (g *passwordGeneration) stops(stopped func() bool) bool {
+	g.d.Stopped = stopped
+	return true
+}
+
 // A domainGeneration makes domain parameters.
 type domainGeneration struct {
 	row     *mechanisms.Mechanism
@@ -138,6 +156,7 @@ func (g *domainGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle,
 func (g *domainGeneration) results() []mechanisms.Result { return g.written }
 func (g *domainGeneration) own()                         { g.request.template = cloned(g.request.template) }
 func (g *domainGeneration) wipe()                        {} // the parameters of a domain are public
+func (g *domainGeneration) stops(func() bool) bool       { return false }
 
 // GenerateKeyPair implements C_GenerateKeyPair, section 5.18.2. Both keys come to be, or none.
 func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public, private []ck.Attribute) (ck.ObjectHandle, ck.ObjectHandle, error) {
@@ -193,13 +212,16 @@ func (g *pairGeneration) own() {
 
 func (g *pairGeneration) wipe() { wipeSecrets(g.row.Makes, g.secrets) }
 
+// stops is what pairs do that take no time. Those of RSA can take minutes.
+func (g *pairGeneration) stops(func() bool) bool { return g.row.Makes != ck.CKK_RSA }
+
 // cloned returns a template in memory of its own.
 func cloned(template []ck.Attribute) []ck.Attribute {
 	own := make([]ck.Attribute, len(template))
 	for i, a := range template {
 		own[i].Type = a.Type
 		if a.Value != nil {
-			own[i].Value = append([]byte{}, a.Value...)
+			own[i].Value = ck.Clone(a.Value)
 		}
 	}
 	return own

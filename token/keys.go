@@ -167,6 +167,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	if err := row.Derive(&d.base, p, &d.out); err != nil {
 		return err
 	}
+	d.out.Ready()
 	switch {
 	case !d.out.Replaces:
 		err = s.makeDerived(row, template, from.Object, d, key)
@@ -192,7 +193,7 @@ type object struct {
 func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object, error) {
 	i, o, err := s.object(h)
 	if err != nil {
-		if keyHandle(err) == ck.CKR_KEY_HANDLE_INVALID {
+		if err = keyHandle(err); err == ck.CKR_KEY_HANDLE_INVALID && row.FromDigest {
 			err = mechanisms.ERROR_INVALID_HANDLE
 		}
 		return object{}, err
@@ -201,8 +202,10 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 	if row.Reveals {
 		use = anyUse
 	}
-	if err = o.usable(row, use); err == nil && !row.Reveals && o.atOnce() != nil {
-		err = mechanisms.NTE_SILENT_CONTEXT
+	if err = o.usable(row, use); err == nil && !row.Reveals {
+		if err = o.atOnce(); err != nil && row.FromDigest {
+			err = mechanisms.NTE_SILENT_CONTEXT
+		}
 	}
 	if err == nil {
 		err = s.slot.separate(o, ck.CKA_DERIVE)

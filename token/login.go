@@ -153,10 +153,7 @@ func (s *slot) logout(empty bool) bool {
 	s.objects.forget(func(i *item) bool { return i.private })
 	s.objects.unload()
 	for _, ses := range s.open() {
-		ses.mu.Lock()
-		ses.cancel(allOperations)
-		ses.derived.wipe()
-		ses.mu.Unlock()
+		ses.stop(false)
 		ses.abandon(allOperations, false, false)
 	}
 	keys.Wipe()

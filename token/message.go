@@ -159,8 +159,12 @@ func (m *Module) beginMessage(h ck.SessionHandle, kind int, p *ck.Param, aad []b
 		return err
 	}
 	defer s.unlock()
+	defer func() {
+		if !op.process.open { // also after a fault in memory
+			op.endMessage()
+		}
+	}()
 	if err := op.process.cipher.Begin(p, aad); err != nil {
-		op.endMessage()
 		return err
 	}
 	op.process.open = true

@@ -53,18 +53,31 @@ func (op *operation) prepare(s *session, kind int, p *ck.Param) (err error) {
 	return err
 }
 
-// openMessage begins a message in one part, or the first of several.
-func (m *Module) openMessage(h ck.SessionHandle, kind int, p *ck.Param) (*session, *operation, error) {
+// openMessage begins a message in one part, or the first of several, and goes on with it. What goes wrong ends the message, also
+// a fault in the parameter.
+func (m *Module) openMessage(h ck.SessionHandle, kind int, p *ck.Param, goOn func(op *operation) error) error {
 	s, op, err := m.message(h, kind, false)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
+	defer s.unlock()
+	begun := false
+	defer func() {
+		if !begun {
+			op.endMessage()
+		}
+	}()
 	if err := op.prepare(s, kind, p); err != nil {
-		op.endMessage()
-		s.unlock()
-		return nil, nil, err
+		return err
 	}
-	return s, op, nil
+	begun = true
+	return goOn(op)
+}
+
+// openParts says that parts of the message follow.
+func (op *operation) openParts() error {
+	op.process.open = true
+	return nil
 }
 
 // MessageSignInit implements C_MessageSignInit, section 5.14.1.
@@ -74,12 +87,7 @@ func (m *Module) MessageSignInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.
 
 // SignMessage implements C_SignMessage, section 5.14.2.
 func (m *Module) SignMessage(h ck.SessionHandle, p *ck.Param, data []byte, out *ck.Buffer) error {
-	s, op, err := m.openMessage(h, messageSigning, p)
-	if err != nil {
-		return err
-	}
-	defer s.unlock()
-	return op.signMessage(data, out)
+	return m.openMessage(h, messageSigning, p, func(op *operation) error { return op.signMessage(data, out) })
 }
 
 // signMessage adds data and signs, if there is a buffer that can hold the signature, which ends the message.
@@ -94,13 +102,7 @@ func (op *operation) signMessage(data []byte, out *ck.Buffer) error {
 
 // SignMessageBegin implements C_SignMessageBegin, section 5.14.3.
 func (m *Module) SignMessageBegin(h ck.SessionHandle, p *ck.Param) error {
-	s, op, err := m.openMessage(h, messageSigning, p)
-	if err != nil {
-		return err
-	}
-	defer s.unlock()
-	op.process.open = true
-	return nil
+	return m.openMessage(h, messageSigning, p, (*operation).openParts)
 }
 
 // SignMessageNext implements C_SignMessageNext, section 5.14.4. Without a buffer more of the message follows.
@@ -113,11 +115,20 @@ func (m *Module) SignMessageNext(h ck.SessionHandle, _ *ck.Param, part []byte, o
 	if out != nil {
 		return op.signMessage(part, out)
 	}
-	if err := op.signer.Update(part); err != nil {
-		op.endMessage()
-		return err
-	}
-	return nil
+	return op.messagePart(func() error { return op.signer.Update(part) })
+}
+
+// messagePart takes a part of a message, which ends with an error, and with a fault in the part.
+func (op *operation) messagePart(take func() error) (err error) {
+	taken := false
+	defer func() {
+		if !taken || err != nil {
+			op.endMessage()
+		}
+	}()
+	err = take()
+	taken = true
+	return err
 }
 
 // MessageSignFinal implements C_MessageSignFinal, section 5.14.5.
@@ -130,12 +141,7 @@ func (m *Module) MessageVerifyInit(h ck.SessionHandle, mech *ck.Mechanism, key c
 
 // VerifyMessage implements C_VerifyMessage, section 5.16.2.
 func (m *Module) VerifyMessage(h ck.SessionHandle, p *ck.Param, data, signature []byte) error {
-	s, op, err := m.openMessage(h, messageVerifying, p)
-	if err != nil {
-		return err
-	}
-	defer s.unlock()
-	return op.verifyMessage(data, signature)
+	return m.openMessage(h, messageVerifying, p, func(op *operation) error { return op.verifyMessage(data, signature) })
 }
 
 // verifyMessage adds data and verifies, which ends the message.
@@ -149,13 +155,7 @@ func (op *operation) verifyMessage(data, signature []byte) error {
 
 // VerifyMessageBegin implements C_VerifyMessageBegin, section 5.16.3.
 func (m *Module) VerifyMessageBegin(h ck.SessionHandle, p *ck.Param) error {
-	s, op, err := m.openMessage(h, messageVerifying, p)
-	if err != nil {
-		return err
-	}
-	defer s.unlock()
-	op.process.open = true
-	return nil
+	return m.openMessage(h, messageVerifying, p, (*operation).openParts)
 }
 
 // VerifyMessageNext implements C_VerifyMessageNext, section 5.16.4. Without a signature more of the message follows.
@@ -168,11 +168,7 @@ func (m *Module) VerifyMessageNext(h ck.SessionHandle, _ *ck.Param, part, signat
 	if signature != nil {
 		return op.verifyMessage(part, signature)
 	}
-	if err := op.checker.Update(part); err != nil {
-		op.endMessage()
-		return err
-	}
-	return nil
+	return op.messagePart(func() error { return op.checker.Update(part) })
 }
 
 // MessageVerifyFinal implements C_MessageVerifyFinal, section 5.16.5.

@@ -63,18 +63,33 @@ func (d *draft) object() *Object {
 		v := d.v[bits.TrailingZeros64(s)]
 		o.places = append(o.places, place{uint32(n), uint32(len(v))})
 		n += len(v)
+		ck.Touch(v)
+	}
+	if err := ck.Room(n); err != nil {
+		panic(err)
 	}
 	if o.isOurs = o.isPrivate() || d.set&d.t.having(concealed) != 0; o.isOurs {
 		o.blob = locked.Alloc(n)
 	} else {
 		o.blob = make([]byte, n)
 	}
-	n = 0
+	o.take(d)
+	o.finish()
+	return o
+}
+
+// take copies the values of a draft. Where they lie in memory that is not there the object ends.
+func (o *Object) take(d *draft) {
+	n, all := 0, false
+	defer func() {
+		if !all {
+			o.release()
+		}
+	}()
 	for s := d.set; s != 0; s &= s - 1 {
 		n += copy(o.blob[n:], d.v[bits.TrailingZeros64(s)])
 	}
-	o.finish()
-	return o
+	all = true
 }
 
 // finish makes the key that mechanisms see.

@@ -128,8 +128,12 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 		return err
 	}
 	defer o.release()
+	defer func() {
+		if !op.active { // also after a fault in the parameter
+			op.end()
+		}
+	}()
 	if err := start(op, row, o.key(), &mech.Param); err != nil {
-		op.end()
 		return err
 	}
 	if o.class() == ck.CKO_SECRET_KEY {

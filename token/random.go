@@ -1,17 +1,15 @@
 package token
 
 import (
-	"crypto/rand"
 	"os"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // random fills out from the operating system's generator.
 func random(out []byte) error {
-	if _, err := rand.Read(out); err != nil {
-		return ck.CKR_FUNCTION_FAILED
-	}
+	mechanisms.Random(out)
 	return nil
 }
 
@@ -23,7 +21,8 @@ func reseed(seed []byte) error {
 		return ck.CKR_RANDOM_SEED_NOT_SUPPORTED
 	}
 	defer f.Close()
-	if _, err := f.Write(seed); err != nil {
+	const most = 1 << 16 // of what is longer the rest adds nothing
+	if _, err := f.Write(ck.Clone(seed[:min(len(seed), most)])); err != nil {
 		return ck.CKR_FUNCTION_FAILED
 	}
 	return nil

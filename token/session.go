@@ -2,6 +2,7 @@ package token
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
@@ -14,7 +15,8 @@ type session struct {
 	writable bool
 	// restriction is the policy as it was when the session was opened.
 	restriction restriction
-	async       bool // long functions answer CKR_PENDING
+	async       bool          // long functions answer CKR_PENDING
+	cancelled   atomic.Uint32 // how often what the session computes was given up
 
 	mu      sync.Mutex
 	closed  bool
@@ -139,11 +141,7 @@ func (m *Module) CloseSession(h ck.SessionHandle) error {
 // end takes a session whose handle is gone apart.
 func (s *session) end() {
 	slot := s.slot
-	s.mu.Lock()
-	s.closed = true
-	s.cancel(allOperations)
-	s.derived.wipe()
-	s.mu.Unlock()
+	s.stop(true)
 	s.abandon(allOperations, false, true)
 	slot.objects.dropOwned(s)
 	slot.mu.Lock()
@@ -156,6 +154,23 @@ func (s *session) end() {
 	if last {
 		slot.logout(true)
 	}
+}
+
+// stop ends what the session does, for good where it is closed.
+func (s *session) stop(closed bool) {
+	s.cancelled.Add(1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = s.closed || closed
+	s.cancel(allOperations)
+	s.derived.wipe()
+}
+
+// waits returns what tells whether nobody waits any more for what the session computes now: it was cancelled, the session was
+// closed, its login ended, or C_Finalize wants to return.
+func (s *session) waits() (stopped func() bool) {
+	before := s.cancelled.Load()
+	return func() bool { return s.cancelled.Load() != before || s.slot.core.closing.Load() }
 }
 
 // CloseAllSessions implements C_CloseAllSessions, section 5.6.3.
@@ -238,6 +253,12 @@ func (s *slot) login() (userState, *store.Keys) {
 
 // SessionCancel implements C_SessionCancel, section 5.6.8.
 func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
+	if flags&(ck.CKF_GENERATE|ck.CKF_GENERATE_KEY_PAIR) != 0 { // what generates does not hold the session's lock
+		if c, s, err := m.session(h); err == nil {
+			s.cancelled.Add(1)
+			c.leave()
+		}
+	}
 	s, err := m.lock(h)
 	if err != nil {
 		return err

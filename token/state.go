@@ -24,6 +24,9 @@ type origination struct {
 	serial    uint64
 }
 
+// mostSaved is more than a saved state has, in bytes: it has no data but what waits for the rest of its block.
+const mostSaved = 1 << 20
+
 // digesting is the kind of a digest in a saved state.
 const digesting = 0xff
 
@@ -188,7 +191,10 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	if keys == nil {
 		return ck.CKR_SAVED_STATE_INVALID
 	}
-	plain, err := keys.Restore(saved)
+	if len(saved) > mostSaved {
+		return ck.CKR_SAVED_STATE_INVALID
+	}
+	plain, err := keys.Restore(ck.Clone(saved)) // a fault is to happen before there is memory for what it opens to
 	if err != nil {
 		return err
 	}

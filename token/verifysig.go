@@ -1,10 +1,6 @@
 package token
 
-import (
-	"slices"
-
-	"github.com/softcsp/softcsp/ck"
-)
+import "github.com/softcsp/softcsp/ck"
 
 // The functions of PKCS#11 3.2 that verify a signature which is known before the data is.
 
@@ -16,9 +12,10 @@ func (m *Module) VerifySignatureInit(h ck.SessionHandle, mech *ck.Mechanism, key
 		return err
 	}
 	defer s.unlock()
+	given := ck.Clone(signature)
 	err = s.begin(verifyingGiven, mech, key, starters[verifying])
 	if err == nil && mech != nil {
-		s.ops[verifyingGiven].signature = slices.Clone(signature)
+		s.ops[verifyingGiven].signature = given
 	}
 	return err
 }
