@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -16,6 +18,41 @@ func TestLoginsAtOnce(t *testing.T) {
 			if out := mustRun(t, 90*time.Second, env, prog, module.path, mode); out != "ok\n" {
 				t.Errorf("said %q, not ok", out)
 			}
+		})
+	}
+}
+
+// TestRightsLost runs login/rights.c: a process that is logged in goes on using its keys after it has lost sight of the token.
+func TestRightsLost(t *testing.T) {
+	slow(t)
+	only(t)
+	prog := program(t, "login/rights.c")
+	for _, mode := range []string{"moved", "setuid", "chroot"} {
+		t.Run(mode, func(t *testing.T) {
+			if os.Getuid() != 0 && mode != "moved" {
+				t.Skip("needs root")
+			}
+			env := []string{"SOFTCSP_TOKENDIR=" + filepath.Join(t.TempDir(), "tokens"), "SOFTCSP_CONF=", "SOFTCSP_KDF=test"}
+			if out := mustRun(t, 30*time.Second, env, prog, module.path, mode); out != "ok\n" {
+				t.Errorf("said %q, not ok", out)
+			}
+		})
+	}
+}
+
+// TestNoPlace initialises the module with a token directory that cannot be made: it has no tokens, and making one says why.
+func TestNoPlace(t *testing.T) {
+	only(t)
+	for name, env := range map[string][]string{
+		"file": {"SOFTCSP_TOKENDIR=/proc/version/tokens"}, "nowhere": {"SOFTCSP_TOKENDIR=/proc/none/tokens"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewScript(func(string) (*Host, error) {
+				return StartHost(driver, module.path, append(env, "SOFTCSP_CONF=", "XDG_CONFIG_HOME="+t.TempDir(), "SOFTCSP_KDF=test")...)
+			})
+			do(t, s, "C_Initialize NULL", "C_GetSlotList true NULL &n", "expect n = 1", "freeslot",
+				"C_InitToken slot str:so-12345678 @pad:32:none -> CKR_FUNCTION_FAILED|CKR_TOKEN_WRITE_PROTECTED",
+				"C_OpenSession slot CKF_SERIAL_SESSION NULL NULL &s -> CKR_TOKEN_NOT_RECOGNIZED", "C_Finalize NULL", "close")
 		})
 	}
 }

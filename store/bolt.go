@@ -355,8 +355,9 @@ func (b *boltFile) readOnly() bool {
 	fd, err := unix.Open(b.path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err == nil {
 		_ = unix.Close(fd)
+		return false
 	}
-	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EPERM)
+	return forbidden(err) || lost(b.path)
 }
 
 // fileError puts a return value on an error that has none.

@@ -68,6 +68,7 @@ func (t *Token) attempt(w Way) (*attempt, error) {
 		if a.s, err = t.readStatic(x); err != nil {
 			return err
 		}
+		t.learn(x, a.s) // for a process that gives up its rights once it is logged in
 		a.slot = slices.Clone(x.get(bHeader, keySlots[w]))
 		if a.slot == nil && w == User {
 			return ck.CKR_USER_PIN_NOT_INITIALIZED

@@ -37,18 +37,28 @@ type Place struct {
 	word   atomic.Pointer[word]
 }
 
-// OpenPlace opens the place that cfg names. It makes the directory where there is none (mode 0700).
+// OpenPlace opens the place that cfg names. It makes the directory where there is none (mode 0700). Where that cannot be done, or
+// the directory cannot be read, the place has no tokens, and List and Format say why.
 func OpenPlace(cfg *config.Config) (*Place, error) {
 	p := &Place{tokens: map[string]*Token{}, next: formatUUID(newUUID()), readonlyLogin: cfg.ReadonlyLogin}
 	if cfg.Store == "memory" {
 		return p, nil
 	}
 	p.dir = cfg.TokenDir
+	_ = p.prepare()
+	return p, nil
+}
+
+// prepare makes the directory where there is none, and maps its word.
+func (p *Place) prepare() error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
-		return nil, dirError(p.dir, err)
+		return dirError(p.dir, err)
 	}
 	if _, err := os.ReadDir(p.dir); err != nil {
-		return nil, dirError(p.dir, err)
+		return dirError(p.dir, err)
+	}
+	if p.word.Load() != nil {
+		return nil
 	}
 	if l, err := takeLock(p.file(".place"), false, true); err == nil && l != nil {
 		if w, err := mapWord(l.fd, &l.st, l.readOnly); err == nil {
@@ -56,14 +66,28 @@ func OpenPlace(cfg *config.Config) (*Place, error) {
 		}
 		l.release()
 	}
-	return p, nil
+	return nil
 }
+
+// ErrNoPlace is behind the answer of List and Format where there is no such directory, it cannot be made, or this process may not
+// use it.
+var ErrNoPlace = errors.New("there is no such place")
 
 // dirError says what is wrong with the directory and what to do about it.
 func dirError(dir string, err error) error {
+	what := errors.Unwrap(err)
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.EROFS) && !errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: the token directory %s cannot be opened: %v", ck.CKR_FUNCTION_FAILED, dir, what)
+	}
 	return fmt.Errorf("%w: the token directory %s cannot be opened: %v: let this user (uid %d) read and write it, or name "+
-		"another one with SOFTCSP_TOKENDIR", ck.CKR_FUNCTION_FAILED, dir, errors.Unwrap(err), os.Getuid())
+		"another one with SOFTCSP_TOKENDIR%w", ck.CKR_FUNCTION_FAILED, dir, what, os.Getuid(), noPlace{})
 }
+
+// noPlace is ErrNoPlace in an error whose text says enough.
+type noPlace struct{}
+
+func (noPlace) Error() string        { return "" }
+func (noPlace) Is(target error) bool { return target == ErrNoPlace }
 
 // Forget wipes what this process remembers of PINs.
 func (p *Place) Forget() {
@@ -98,7 +122,7 @@ func (p *Place) List() (tokens []string, next string, err error) {
 	}
 	entries, err := os.ReadDir(p.dir)
 	if err != nil {
-		return nil, "", dirError(p.dir, err)
+		return nil, p.next, dirError(p.dir, err)
 	}
 	for _, e := range entries {
 		uuid, ok := strings.CutSuffix(e.Name(), suffix)
@@ -196,6 +220,11 @@ func (p *Place) Token(uuid string) (*Token, error) {
 // Format makes a new token. uuid is the next one as List told it, or "" for whichever is next. Where another process was
 // faster it answers ErrExists.
 func (p *Place) Format(uuid string, f Format) (*Token, error) {
+	if p.dir != "" {
+		if err := p.prepare(); err != nil {
+			return nil, err
+		}
+	}
 	if uuid == "" {
 		var err error
 		if _, uuid, err = p.List(); err != nil {

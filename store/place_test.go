@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -323,12 +324,47 @@ func TestReadOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	asNobody(t, func() {
-		_, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
-		wants(t, err, ck.CKR_FUNCTION_FAILED)
-		if err == nil || !strings.Contains(err.Error(), p.dir) {
-			t.Errorf("the error does not name the directory: %v", err)
-		}
+		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+		wants(t, err, ck.CKR_OK)
+		wantsNoPlace(t, q)
 	})
+}
+
+// wantsNoPlace fails the test unless the place has no tokens, and says why.
+func wantsNoPlace(t *testing.T, p *Place) {
+	t.Helper()
+	tokens, next, err := p.List()
+	if len(tokens) != 0 || next == "" {
+		t.Errorf("List: %v %q", tokens, next)
+	}
+	_, other := p.Format("", Format{SOPIN: soPIN, KDF: "test"})
+	for _, err := range []error{err, other} {
+		if wants(t, err, ck.CKR_FUNCTION_FAILED); !errors.Is(err, ErrNoPlace) || !strings.Contains(fmt.Sprint(err), p.dir) {
+			t.Errorf("the error does not say that there is no %s: %v", p.dir, err)
+		}
+	}
+}
+
+// TestNoPlace opens places that cannot be made, and one of them later, when it can.
+func TestNoPlace(t *testing.T) {
+	dir := t.TempDir()
+	wants(t, os.WriteFile(dir+"/file", nil, 0o600), ck.CKR_OK)
+	for _, name := range []string{"/proc/none/tokens", dir + "/file", dir + "/file/tokens"} {
+		p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: name})
+		wants(t, err, ck.CKR_OK)
+		wantsNoPlace(t, p)
+		if !strings.HasSuffix(name, "/file/tokens") {
+			continue
+		}
+		wants(t, os.Remove(dir+"/file"), ck.CKR_OK)
+		before := p.Stamp()
+		tok, err := p.Format("", Format{SOPIN: soPIN, KDF: "test"})
+		wants(t, err, ck.CKR_OK)
+		tokens, _, err := p.List()
+		if wants(t, err, ck.CKR_OK); len(tokens) != 1 || tokens[0] != tok.uuid || p.Stamp() == before {
+			t.Errorf("List: %v", tokens)
+		}
+	}
 }
 
 // asNobody runs f with the file system rights of user 65534, on a thread of its own.

@@ -45,32 +45,36 @@ func (t *Token) Info() (Info, error) {
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
 		return t.left(i.Info), nil
 	}
-	known := &knownInfo{}
 	err := t.be.view(func(x tx) error {
 		s, err := t.readStatic(x)
-		if err != nil {
-			return err
+		if err == nil {
+			t.learn(x, s)
 		}
-		left := readTries(x)
-		known.gen = x.generation()
-		known.Info = Info{
-			UUID:      t.uuid,
-			Serial:    serial(t.uuid),
-			Label:     s.label,
-			KDF:       s.kdf.String(),
-			Relaxed:   s.relaxed,
-			UserPIN:   x.get(bHeader, keySlots[User]) != nil,
-			UserTries: left[User].left(s.maxTries),
-			SOTries:   left[SO].left(s.maxTries),
-			MaxTries:  uint(s.maxTries),
-		}
-		return nil
+		return err
 	})
 	if err != nil {
+		if old := t.info.Load(); old != nil && t.Lost() {
+			return t.left(old.Info), nil
+		}
 		return Info{}, err
 	}
-	t.info.Store(known)
-	return t.left(known.Info), nil
+	return t.left(t.info.Load().Info), nil
+}
+
+// learn keeps what everyone may know.
+func (t *Token) learn(x tx, s *static) {
+	tries := readTries(x)
+	t.info.Store(&knownInfo{x.generation(), Info{
+		UUID:      t.uuid,
+		Serial:    serial(t.uuid),
+		Label:     s.label,
+		KDF:       s.kdf.String(),
+		Relaxed:   s.relaxed,
+		UserPIN:   x.get(bHeader, keySlots[User]) != nil,
+		UserTries: tries[User].left(s.maxTries),
+		SOTries:   tries[SO].left(s.maxTries),
+		MaxTries:  uint(s.maxTries),
+	}})
 }
 
 // left takes off the tries that this process could not write down.

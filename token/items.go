@@ -119,7 +119,8 @@ func opened(r store.Record) (*Object, error) {
 	return o, nil
 }
 
-// sync drops what other processes have changed since the table was last looked at. It asks the store before it locks the
+// sync drops what other processes have changed since the table was last looked at. Where this process cannot look any more it goes
+// on with what it has. It asks the store before it locks the
 // table, because who reads all objects has the file and waits for the table.
 func (t *objectTable) sync() error {
 	token, err := t.slot.store()
@@ -132,6 +133,9 @@ func (t *objectTable) sync() error {
 			return nil
 		}
 		ids, now, complete := token.Changed(since)
+		if !complete && token.Lost() {
+			return nil
+		}
 		if t.follow(since, now, ids, complete) {
 			return nil
 		}

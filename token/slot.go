@@ -52,6 +52,7 @@ const (
 type slots struct {
 	mu    sync.Mutex
 	stamp uint64
+	blind uint64 // the stamp with which the place could not be looked into
 	list  []*slot
 	byID  map[ck.SlotID]*slot
 
@@ -77,7 +78,8 @@ func (c *core) refresh() error {
 	return err
 }
 
-// relist makes the list of slots anew where it is out of date, and returns the slots that are no more.
+// relist makes the list of slots anew where it is out of date, and returns the slots that are no more. A place that cannot be
+// looked into has no tokens; making one says why.
 func (c *core) relist() (gone []*slot, err error) {
 	t := &c.slots
 	t.mu.Lock()
@@ -87,8 +89,18 @@ func (c *core) relist() (gone []*slot, err error) {
 		return nil, nil
 	}
 	tokens, next, err := c.place.List()
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrNoPlace) {
 		return nil, err
+	}
+	if err != nil {
+		if t.blind != stamp || t.list == nil {
+			c.log.Error("the tokens cannot be listed", "error", err)
+			t.blind = stamp
+		}
+		if t.list != nil { // what is known goes on, as with a piece of hardware
+			return nil, nil
+		}
+		stamp++ // so that the next call looks again
 	}
 	known := make(map[string]*slot, len(t.list))
 	for _, s := range t.list {

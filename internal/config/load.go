@@ -21,6 +21,9 @@ const SystemFile = "/etc/softcsp/softcsp.toml"
 // rootDir is where root keeps tokens, unless something else is said.
 const rootDir = "/var/lib/softcsp/tokens"
 
+// nobodyHome is the home directory of users that have none (Debian's policy, section 9.2.3): there is never anything there.
+const nobodyHome = "/nonexistent"
+
 // A world is what Load looks at, so that tests can make their own.
 type world struct {
 	getenv     func(string) string
@@ -76,9 +79,7 @@ func (w *world) load(reserved string) (*Config, error) {
 			return nil, fmt.Errorf("%w: %w", ck.CKR_ARGUMENTS_BAD, err)
 		}
 	}
-	if err := w.defaultDir(c); err != nil {
-		return nil, fmt.Errorf("%w: %w", ck.CKR_ARGUMENTS_BAD, err)
-	}
+	w.defaultDir(c)
 	c.out = newOutput(c.Log, c.LogFile)
 	return c, nil
 }
@@ -236,25 +237,27 @@ func (w *world) absolute(v value) (string, error) {
 	return filepath.Abs(v.text)
 }
 
-// defaultDir finds the token directory that nobody named.
-func (w *world) defaultDir(c *Config) error {
+// defaultDir finds the token directory that nobody named. A user who has no place for tokens has none, and is told so when one
+// is to be made.
+func (w *world) defaultDir(c *Config) {
 	if c.TokenDir != "" {
-		return nil
+		return
 	}
 	if d := w.getenv("XDG_DATA_HOME"); filepath.IsAbs(d) {
 		c.TokenDir, c.Why["tokendir"] = filepath.Join(d, "softcsp", "tokens"), "$XDG_DATA_HOME"
-		return nil
+		return
 	}
 	if w.uid == 0 {
 		c.TokenDir, c.Why["tokendir"] = rootDir, "default for root"
-		return nil
+		return
 	}
 	h, err := w.home()
 	switch {
 	case err == nil:
-		c.TokenDir = filepath.Join(h, ".local", "share", "softcsp", "tokens")
-	case c.Store != "memory":
-		return fmt.Errorf("no token directory: set SOFTCSP_TOKENDIR or HOME: %w", err)
+	case c.Store == "memory":
+		return
+	default:
+		h, c.Why["tokendir"] = nobodyHome, "default for a user without a home directory"
 	}
-	return nil
+	c.TokenDir = filepath.Join(h, ".local", "share", "softcsp", "tokens")
 }

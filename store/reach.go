@@ -1,0 +1,35 @@
+package store
+
+import (
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// Lost reports whether this process cannot open the token any more although nobody has said that it is gone: it has given up its
+// rights, or has another root directory. It may go on with what it has read, as a process does whose token is a piece of
+// hardware.
+func (t *Token) Lost() bool {
+	f, ok := t.be.(*boltFile)
+	return ok && lost(f.path)
+}
+
+// lost reports whether a file is out of reach. One that is gone from a directory that is there is not: it was removed.
+func lost(path string) bool {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_ = unix.Close(fd)
+		return false
+	}
+	if forbidden(err) {
+		return true
+	}
+	var st unix.Stat_t
+	return unix.Stat(filepath.Dir(path), &st) != nil
+}
+
+// forbidden reports whether an error says that the process may not.
+func forbidden(err error) bool {
+	return errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS)
+}
