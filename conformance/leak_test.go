@@ -14,14 +14,22 @@ import (
 	"testing"
 )
 
-// A region is a part of a process's memory that a core dump has.
+// A region is a part of a process's memory.
 type region struct {
 	from, to uint64
 	name     string
 }
 
-// regions reads /proc/PID/smaps: what is readable, and not marked to be left out of dumps.
-func regions(pid int) (list []region, err error) {
+// What is searched: everything that is readable, or what a core dump has of it.
+type extent bool
+
+const (
+	everything extent = true
+	coreDump   extent = false
+)
+
+// regions reads /proc/PID/smaps.
+func regions(pid int, what extent) (list []region, err error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/smaps", pid))
 	if err != nil {
 		return nil, err
@@ -39,7 +47,7 @@ func regions(pid int) (list []region, err error) {
 				at = &region{a, b, strings.Join(words[5:], " ")}
 			}
 		}
-		if at != nil && words[0] == "VmFlags:" && !strings.Contains(line, " dd") {
+		if at != nil && words[0] == "VmFlags:" && (what == everything || !strings.Contains(line, " dd")) {
 			list = append(list, *at)
 		}
 	}
@@ -47,8 +55,8 @@ func regions(pid int) (list []region, err error) {
 }
 
 // scan looks for secrets in the memory of a process and returns where each was found.
-func scan(pid int, secrets map[string][]byte) (found []string, err error) {
-	list, err := regions(pid)
+func scan(pid int, what extent, secrets map[string][]byte) (found []string, err error) {
+	list, err := regions(pid, what)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +139,7 @@ func searchAfter(t *testing.T, end string) {
 	secrets := newSecrets(t, s)
 	useSecrets(t, s)
 	pid := s.host.PID()
-	before, err := scan(pid, secrets)
+	before, err := scan(pid, everything, secrets)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +150,7 @@ func searchAfter(t *testing.T, end string) {
 	if _, err := s.host.ask("wipe"); err != nil {
 		t.Fatal(err)
 	}
-	after, err := scan(pid, withHex(secrets))
+	after, err := scan(pid, everything, withHex(secrets))
 	if err != nil {
 		t.Fatal(err)
 	}

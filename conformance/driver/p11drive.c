@@ -18,6 +18,7 @@
  *   symbol NAME            address of an exported symbol of the module
  *   counters               calls of the mutex callbacks
  *   wipe                   overwrite the arena and the line buffer
+ *   fork                   a child that does nothing: its process number
  *   unload                 dlclose
  *   exit CODE              exit, without C_Finalize
  */
@@ -27,11 +28,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { ARENA = 8 << 20, PAGE = 4096, MAX_ARGS = 16, MAX_THREADS = 32, MAX_QUEUE = 64, IN = 1 << 16 };
@@ -293,6 +296,20 @@ static void use_list(word address)
 	printf("ok\n");
 }
 
+/* Forks a child that waits for its parent's end. */
+static int idle_child(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(STDOUT_FILENO);
+		close(STDERR_FILENO);
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
 static void command(const char *verb, char *at)
 {
 	struct call c;
@@ -323,6 +340,8 @@ static void command(const char *verb, char *at)
 		printf("%lu\n", (word)dlsym(module, at));
 	} else if (!strcmp(verb, "counters")) {
 		printf("%ld %ld %ld %ld %ld\n", created, destroyed, locked, unlocked, notified);
+	} else if (!strcmp(verb, "fork")) {
+		printf("%d\n", idle_child());
 	} else if (!strcmp(verb, "unload")) {
 		printf("%d\n", dlclose(module));
 	} else if (!strcmp(verb, "exit")) {
