@@ -20,6 +20,11 @@ type change struct {
 
 // change runs f over the token and commits what it did, with the state that this leads to. f runs inside use.
 func (t *Token) change(k *Keys, f func(*change) error) error {
+	if k.now() != version {
+		if err := t.upgrade(k, false); err != nil {
+			return err
+		}
+	}
 	var c change
 	var next roster
 	return t.update(func(x tx) (ids []ID, err error) {
@@ -96,7 +101,7 @@ func (r *roster) adopt(next *roster, c *change) {
 
 // put writes a sealed object.
 func (c *change) put(id ID, sealed []byte) error {
-	o, ok := parseBlob(sealed)
+	o, ok := parseBlob(version, sealed)
 	if !ok {
 		return ck.CKR_GENERAL_ERROR
 	}
@@ -126,10 +131,11 @@ func (c *change) revision(id ID) (uint64, error) {
 // leave takes an object out of the index. Where its list of terms is not to be trusted the whole index is searched for it, so
 // that an object that was tampered with can be deleted.
 func (c *change) leave(id ID) error {
-	o, ok := parseBlob(c.x.get(bObjects, id[:]))
+	o, ok := parseBlob(version, c.x.get(bObjects, id[:]))
 	if is, _ := c.k.set.entries.get(id); ok && o.entry() == is {
-		plain, err := c.k.unseal(id, &o)
-		locked.Free(plain)
+		var r Record
+		err := c.k.unseal(id, &o, &r)
+		locked.Free(r.Sealed)
 		if err == nil {
 			return o.dropTerms(c.x, id)
 		}

@@ -72,7 +72,16 @@ type checker struct {
 	x      tx
 	k      *Keys
 	faults []Fault
+	s      *static // nil where the header cannot be read
 	roll   map[ID]entry
+}
+
+// blob takes an object apart.
+func (c *checker) blob(b []byte) (blob, bool) {
+	if c.s == nil {
+		return blob{}, false
+	}
+	return parseBlob(c.s.version, b)
 }
 
 // fault notes one.
@@ -88,6 +97,7 @@ func (c *checker) run() {
 		}
 	}
 	s := c.header()
+	c.s = s
 	c.entries()
 	c.objects()
 	c.index()
@@ -168,7 +178,7 @@ func (c *checker) objects() {
 			return
 		}
 		id := ID(key)
-		o, ok := parseBlob(value)
+		o, ok := c.blob(value)
 		if !ok {
 			c.fault(id, "is damaged")
 			return
@@ -184,14 +194,17 @@ func (c *checker) objects() {
 				c.fault(id, "is not in the index under %x", o.term(i))
 			}
 		}
+		if len(o.public) > 0 && !c.t.signed(c.s, id, &o) {
+			c.fault(id, "has a public part that is not what was signed")
+		}
 		if c.k == nil {
 			return
 		}
-		if sealed, err := c.k.open(id, &o); err != nil {
+		var r Record
+		if err := c.k.open(id, &o, &r); err != nil {
 			c.fault(id, "does not open: it was changed by something else than softcsp")
-		} else {
-			locked.Free(sealed)
 		}
+		locked.Free(r.Sealed)
 	})
 }
 
@@ -203,7 +216,7 @@ func (c *checker) index() {
 			return
 		}
 		id := ID(key[termSize:])
-		o, ok := parseBlob(c.x.get(bObjects, id[:]))
+		o, ok := c.blob(c.x.get(bObjects, id[:]))
 		if !ok {
 			c.fault(id, "is in the index, and is not there or is damaged")
 			return

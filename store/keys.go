@@ -1,18 +1,23 @@
 package store
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
+	"fmt"
 	"hash"
 	"sync"
+	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/locked"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A purpose is what a key is for. Each is derived from the master key by HKDF-SHA-256 under its own label.
+// A purpose is what a key is for. Each is derived from the master key by HKDF-SHA-256 under its own label, which has the
+// version of the format.
 type purpose int
 
 const (
@@ -22,27 +27,27 @@ const (
 	heading                 // the header's state
 	counting                // the set-hash
 	saving                  // the states of operations, which applications keep
+	vouching                // public parts, signed: the seed of an Ed25519 key
 	purposes
 )
 
-var labels = [purposes]string{
-	sealing:  "softcsp 1 seal",
-	blinding: "softcsp 1 index",
-	auditing: "softcsp 1 audit",
-	heading:  "softcsp 1 header",
-	counting: "softcsp 1 set",
-	saving:   "softcsp 1 operation",
+var purposeNames = [purposes]string{
+	sealing: "seal", blinding: "index", auditing: "audit", heading: "header", counting: "set", saving: "operation", vouching: "voucher",
 }
 
 const keySize = 32
 
 // Keys are the unlocked keys of a token. Wipe ends them; what is called with them later answers CKR_USER_NOT_LOGGED_IN.
 type Keys struct {
-	token *Token
-	era   [16]byte // of the token when it was unlocked: keys do not outlive C_InitToken
+	token   *Token
+	era     [16]byte      // of the token when it was unlocked: keys do not outlive C_InitToken
+	version atomic.Uint32 // of the token's format: they do outlive that it is upgraded
+	voucher []byte        // the public half of the key that public parts are signed under
 
-	mu     sync.RWMutex
-	secret []byte // the master key, then the key of each purpose, in locked memory; nil when wiped
+	mu sync.RWMutex
+	// The master key, then the key of each purpose in the present version, then, of a token of version 1, those of that one. In
+	// locked memory; nil when wiped.
+	secret []byte
 
 	set   roster
 	finds finds
@@ -50,18 +55,19 @@ type Keys struct {
 
 // newKeys derives the keys from master, which it keeps.
 func newKeys(t *Token, s *static, master []byte) (*Keys, error) {
-	k := &Keys{token: t, era: s.era, secret: locked.Alloc(masterSize + int(purposes)*keySize)}
+	versions := 1 + version - int(s.version)
+	k := &Keys{token: t, era: s.era, secret: locked.Alloc(masterSize + versions*int(purposes)*keySize)}
+	k.version.Store(uint32(s.version))
 	copy(k.secret, master)
 	locked.Free(master)
 	salt := append(s.uuid[:], s.era[:]...)
 	var err error
 	secret.Do(func() {
-		for p := range purposes {
-			var key []byte
-			if key, err = hkdf.Key(sha256.New, k.secret[:masterSize], salt, labels[p], keySize); err != nil {
-				return
-			}
-			copy(k.key(p), key)
+		for v := s.version; v <= version && err == nil; v++ {
+			err = k.derive(v, s.index, salt)
+		}
+		if err == nil {
+			k.voucher = bytes.Clone(ed25519.NewKeyFromSeed(k.key(version, vouching))[ed25519.SeedSize:])
 		}
 	})
 	if err != nil {
@@ -71,11 +77,35 @@ func newKeys(t *Token, s *static, master []byte) (*Keys, error) {
 	return k, nil
 }
 
-// key returns the key of a purpose. The caller runs inside use.
-func (k *Keys) key(p purpose) []byte {
-	at := masterSize + int(p)*keySize
+// derive makes the keys of a version of the format; the index key has the label of a version of its own.
+func (k *Keys) derive(v, index uint16, salt []byte) error {
+	for p := range purposes {
+		label := v
+		if p == blinding {
+			label = index
+		}
+		key, err := hkdf.Key(sha256.New, k.secret[:masterSize], salt, fmt.Sprintf("softcsp %d %s", label, purposeNames[p]), keySize)
+		if err != nil {
+			return err
+		}
+		copy(k.key(v, p), key)
+	}
+	return nil
+}
+
+// key returns the key of a purpose in a version of the format. The caller runs inside use.
+func (k *Keys) key(v uint16, p purpose) []byte {
+	at := masterSize + ((version-int(v))*int(purposes)+int(p))*keySize
 	return k.secret[at : at+keySize : at+keySize]
 }
+
+// reads reports whether there are keys for a version of the format.
+func (k *Keys) reads(v uint16) bool {
+	return v <= version && len(k.secret) >= masterSize+(version-int(v)+1)*int(purposes)*keySize
+}
+
+// now returns the version that the token's format had when it was last looked at.
+func (k *Keys) now() uint16 { return uint16(k.version.Load()) }
 
 // master returns the master key. The caller runs inside use.
 func (k *Keys) master() []byte { return k.secret[:masterSize:masterSize] }
@@ -115,4 +145,4 @@ func (k *Keys) alive(t *Token) error {
 }
 
 // mac returns HMAC-SHA-256 under the key of a purpose. The caller runs inside use and secret.Do.
-func (k *Keys) mac(p purpose) hash.Hash { return hmac.New(sha256.New, k.key(p)) }
+func (k *Keys) mac(p purpose) hash.Hash { return hmac.New(sha256.New, k.key(version, p)) }

@@ -56,7 +56,8 @@ const (
 	masterSize = 32
 	saltSize   = 16
 	slotHead   = saltSize + 4 + 4 + 1
-	slotSize   = slotHead + chacha20poly1305.NonceSizeX + masterSize + chacha20poly1305.Overhead
+	slot1Size  = slotHead + chacha20poly1305.NonceSizeX + masterSize + chacha20poly1305.Overhead
+	slotSize   = slot1Size + 1
 
 	// What a file may ask for. It is read before anything in it can be trusted, and must not cost the process its memory.
 	maxPasses, maxMemory, maxLanes = 16, 256 << 10, 8
@@ -105,7 +106,7 @@ func freeSoon() {
 // wrap returns the new slot with master in it, under kek.
 func (b slot) wrap(s *static, w Way, kek, master []byte) (out slot) {
 	secret.Do(func() { out = newAEAD(kek).Seal(b, b[slotHead:], master, b.context(s, w)) })
-	return out
+	return append(out, version)
 }
 
 // unwrap unwraps the master key into locked memory: CKR_PIN_INCORRECT where kek is not of the PIN.
@@ -113,7 +114,7 @@ func (b slot) unwrap(s *static, w Way, kek []byte) (master []byte, err error) {
 	master = locked.Alloc(masterSize)
 	nonce := b[slotHead : slotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {
-		_, err = newAEAD(kek).Open(master[:0], nonce, b[slotHead+len(nonce):], b.context(s, w))
+		_, err = newAEAD(kek).Open(master[:0], nonce, b[slotHead+len(nonce):slot1Size], b.context(s, w))
 	})
 	if err != nil {
 		locked.Free(master)
@@ -124,7 +125,7 @@ func (b slot) unwrap(s *static, w Way, kek []byte) (master []byte, err error) {
 
 // check tests that the slot has its length and asks for no more than it may.
 func (b slot) check() error {
-	if len(b) != slotSize {
+	if len(b) != slot1Size && len(b) != slotSize || b.version() > version {
 		return tampered("a key slot is damaged")
 	}
 	passes, memory, lanes := b.costs()
@@ -134,6 +135,18 @@ func (b slot) check() error {
 	return nil
 }
 
+// version returns the version of the format that the slot was written by: the other PIN's stays what it was when a token is
+// upgraded.
+func (b slot) version() byte {
+	switch len(b) {
+	case slot1Size:
+		return 1
+	case slotSize:
+		return b[slot1Size]
+	}
+	return version // one that is being made
+}
+
 // costs returns the parameters of Argon2id.
 func (b slot) costs() (passes, memory uint32, lanes uint8) {
 	return binary.BigEndian.Uint32(b[saltSize:]), binary.BigEndian.Uint32(b[saltSize+4:]), b[saltSize+8]
@@ -141,7 +154,7 @@ func (b slot) costs() (passes, memory uint32, lanes uint8) {
 
 // context returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
 func (b slot) context(s *static, w Way) []byte {
-	ad := append([]byte("softcsp keyslot"), 0, version)
+	ad := append([]byte("softcsp keyslot"), 0, b.version())
 	ad = append(ad, s.uuid[:]...)
 	ad = append(ad, s.era[:]...)
 	ad = append(ad, byte(w))

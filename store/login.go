@@ -123,7 +123,7 @@ func (t *Token) try(a *attempt, kek []byte) (master []byte, err error) {
 			return c.write(x)
 		})
 	})
-	if t.readonlyLogin && ck.Code(err) == ck.CKR_TOKEN_WRITE_PROTECTED {
+	if t.env.readonlyLogin && ck.Code(err) == ck.CKR_TOKEN_WRITE_PROTECTED {
 		return t.tryUnwritten(a, kek)
 	}
 	if err != nil {
@@ -226,9 +226,15 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, slot, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if k.now() != version {
+		t.modernize(k)
+	}
 	if err := t.be.view(k.trust); err != nil {
 		k.Wipe()
 		return nil, nil, err
+	}
+	if k.now() == version {
+		t.accept(k.voucher)
 	}
 	return k, a.slot, nil
 }
@@ -334,13 +340,17 @@ func (t *Token) Reformat(f Format) error {
 		return err
 	}
 	defer n.keys.Wipe()
-	return t.be.replace(func(x tx) error {
+	err = t.be.replace(func(x tx) error {
 		s, err := t.readStatic(x)
 		if err == nil && s.era != a.s.era {
 			return fmt.Errorf("%w: the token was initialised anew meanwhile", ck.CKR_FUNCTION_FAILED)
 		}
 		return err
 	}, n.write)
+	if err == nil {
+		t.accept(n.s.voucher)
+	}
+	return err
 }
 
 // A founding is a token in the making: a new master key under the SO PIN, and no object.
@@ -352,8 +362,8 @@ type founding struct {
 
 // check tests what was asked for.
 func (f *Format) check() error {
-	if f.MaxTries > 1<<31 || len(f.Label) > 1<<10 {
-		return fmt.Errorf("%w: a limit of %d tries, a label of %d bytes", ck.CKR_ARGUMENTS_BAD, f.MaxTries, len(f.Label))
+	if f.MaxTries > 1<<31 || len(f.Label) > 1<<10 || f.Separation >= separations {
+		return fmt.Errorf("%w: a limit of %d tries, a label of %d bytes, %v", ck.CKR_ARGUMENTS_BAD, f.MaxTries, len(f.Label), f.Separation)
 	}
 	_, err := parseKDF(f.KDF)
 	return err
@@ -368,7 +378,10 @@ func (t *Token) founding(f Format) (*founding, error) {
 		return nil, err
 	}
 	cost, _ := parseKDF(f.KDF)
-	s := &static{uuid: t.raw, kdf: cost, relaxed: f.Relaxed, maxTries: uint32(f.MaxTries), label: f.Label}
+	s := &static{
+		version: version, index: version, uuid: t.raw, kdf: cost, relaxed: f.Relaxed, maxTries: uint32(f.MaxTries), label: f.Label,
+		separation: f.Separation,
+	}
 	if s.maxTries == 0 {
 		s.maxTries = defaultTries
 	}
@@ -380,7 +393,11 @@ func (t *Token) founding(f Format) (*founding, error) {
 	defer locked.Free(kek)
 	so = so.wrap(s, SO, kek, master)
 	k, err := newKeys(t, s, master)
-	return &founding{s, so, k}, err
+	if err != nil {
+		return nil, err
+	}
+	s.voucher = k.voucher
+	return &founding{s, so, k}, nil
 }
 
 // write writes the header of the new token.

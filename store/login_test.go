@@ -192,7 +192,7 @@ func TestReformat(t *testing.T) {
 		after, err := tok.Info()
 		wants(t, err, ck.CKR_OK)
 		want := Info{
-			UUID: before.UUID, Serial: before.Serial, Label: "other", KDF: "test", Relaxed: true,
+			UUID: before.UUID, Serial: before.Serial, Label: "other", KDF: "test", Relaxed: true, Version: version,
 			UserTries: 5, SOTries: 5, MaxTries: 5,
 		}
 		if after != want {
@@ -285,29 +285,14 @@ func TestSlotIsBound(t *testing.T) {
 	}
 	for i := range b {
 		b[i] ^= 1
-		if i < saltSize || i >= slotHead { // the costs are tested above
+		if i == slot1Size {
+			wants(t, b.check(), ck.CKR_DEVICE_ERROR) // of a version that there is not
+		} else if i < saltSize || i >= slotHead { // the costs are tested above
 			_, err := openSlot(b, s, User, userPIN)
 			wants(t, err, ck.CKR_PIN_INCORRECT)
 		}
 		b[i] ^= 1
 	}
-}
-
-func TestStatic(t *testing.T) {
-	s := &static{newUUID(), newUUID(), kdfSensitive, true, 7, "a label"}
-	b := s.encode()
-	got, err := parseStatic(b)
-	if err != nil || *got != *s {
-		t.Fatalf("%+v, %v", got, err)
-	}
-	for n := range staticSize {
-		if _, err := parseStatic(b[:n]); err == nil {
-			t.Errorf("%d bytes of a header are a header", n)
-		}
-	}
-	b[len(magic)+1]++
-	_, err = parseStatic(b)
-	wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
 }
 
 // TestChangePINAtOnce has several change a PIN from what it was to one of their own: one succeeds, the PIN of the others is wrong.
@@ -348,7 +333,7 @@ func TestHeaderIsVerified(t *testing.T) {
 	}
 	s.edit(t, func(put func(b bucket, key, value []byte), get func(b bucket, key []byte) []byte) {
 		b := get(bHeader, keyStatic)
-		b[len(magic)+2+32] = byte(kdfInteractive)
+		b[staticHead+partHead] = byte(kdfInteractive)
 		put(bHeader, keyStatic, b)
 	})
 	wants(t, s.tok.SetPIN(so, User, []byte("new")), ck.CKR_DEVICE_ERROR)

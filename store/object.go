@@ -2,13 +2,14 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 )
 
-// Get reads an object. k may be nil: then only the public part comes back, unauthenticated. CKR_OBJECT_HANDLE_INVALID where
-// it is gone; CKR_DEVICE_ERROR where it was tampered with.
+// Get reads an object. k may be nil: then only the public part comes back. CKR_OBJECT_HANDLE_INVALID where it is gone;
+// CKR_DEVICE_ERROR where it was tampered with.
 func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	if k == nil {
 		return t.getPublic(id)
@@ -18,12 +19,14 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	}
 	var raw []byte
 	var is entry
+	var v uint16
 	err := t.be.view(func(x tx) error {
-		entries, err := k.trusted(x)
+		entries, now, err := k.trusted(x)
 		if err != nil {
 			return err
 		}
 		var there bool
+		v = now
 		is, there = entries.get(id)
 		if raw = slices.Clone(x.get(bObjects, id[:])); !there && raw == nil {
 			return ck.CKR_OBJECT_HANDLE_INVALID
@@ -35,62 +38,74 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	return k.record(id, is, raw)
+	return k.record(v, id, is, raw)
 }
 
 // getPublic reads the public part of an object.
 func (t *Token) getPublic(id ID) (r Record, err error) {
 	err = t.be.view(func(x tx) error {
-		if _, err := t.readStatic(x); err != nil {
+		s, err := t.readStatic(x)
+		if err != nil {
 			return err
 		}
 		raw := x.get(bObjects, id[:])
 		if raw == nil {
 			return ck.CKR_OBJECT_HANDLE_INVALID
 		}
-		o, ok := parseBlob(raw)
-		if !ok {
-			return tampered("object %s is damaged", id)
-		}
-		if len(o.public) == 0 {
-			return ck.CKR_OBJECT_HANDLE_INVALID // a private object
-		}
-		r = Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}
-		return nil
+		r, err = t.public(s, id, raw)
+		return err
 	})
 	return r, err
 }
 
-// trusted returns what there is to be, in x. It does not change while x lasts.
-func (k *Keys) trusted(x tx) (*roll, error) {
+// public returns the public part of an object, once it is known to be what somebody with a PIN left there: ErrAltered where it is
+// not, CKR_OBJECT_HANDLE_INVALID for a private object.
+func (t *Token) public(s *static, id ID, raw []byte) (r Record, err error) {
+	o, ok := parseBlob(s.version, raw)
+	switch {
+	case !ok:
+		return r, tampered("object %s is damaged", id)
+	case len(o.public) == 0:
+		return r, ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	if err := t.familiar(s); err != nil {
+		return r, err
+	}
+	if err := t.vouched(s, id, &o); err != nil {
+		return r, err
+	}
+	return Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}, nil
+}
+
+// trusted returns what there is to be, in x, and the version of the format. It does not change while x lasts.
+func (k *Keys) trusted(x tx) (*roll, uint16, error) {
 	if err := k.trust(x); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	k.set.mu.Lock()
 	defer k.set.mu.Unlock()
 	if k.set.entries == nil {
-		return nil, ck.CKR_USER_NOT_LOGGED_IN
+		return nil, 0, ck.CKR_USER_NOT_LOGGED_IN
 	}
-	return k.set.entries, nil
+	return k.set.entries, k.now(), nil
 }
 
 // record opens an object that is to be in the state is.
-func (k *Keys) record(id ID, is entry, raw []byte) (Record, error) {
+func (k *Keys) record(v uint16, id ID, is entry, raw []byte) (Record, error) {
 	if raw == nil {
 		return Record{}, tampered("object %s was deleted by something else than softcsp", id)
 	}
-	o, ok := parseBlob(raw)
+	o, ok := parseBlob(v, raw)
 	if !ok {
 		return Record{}, tampered("object %s is damaged", id)
 	}
 	if o.entry() != is {
 		return Record{}, tampered("object %s is not in the state that softcsp left it in: revision %d, expected %d", id, o.rev, is.rev)
 	}
-	sealed, err := k.open(id, &o)
-	if err != nil {
+	r := Record{ID: id, Rev: o.rev}
+	if err := k.open(id, &o, &r); err != nil {
 		return Record{}, err
 	}
-	r := Record{ID: id, Rev: o.rev, Sealed: sealed}
 	if len(o.public) > 0 {
 		r.Public = bytes.Clone(o.public)
 	}
@@ -111,7 +126,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 		return err
 	}
 	return t.be.view(func(x tx) error {
-		entries, err := k.trusted(x)
+		entries, v, err := k.trusted(x)
 		if err != nil {
 			return err
 		}
@@ -129,7 +144,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 			if skip(id, is.rev) {
 				return nil
 			}
-			r, err := k.record(id, is, raw)
+			r, err := k.record(v, id, is, raw)
 			if err != nil {
 				return err
 			}
@@ -147,28 +162,35 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 	})
 }
 
-// allPublic calls f with every public object.
+// allPublic calls f with every public object that is what somebody with a PIN left there. What is not is in the log.
 func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) error {
 	return t.be.view(func(x tx) error {
-		if _, err := t.readStatic(x); err != nil {
+		s, err := t.readStatic(x)
+		if err != nil {
 			return err
 		}
 		return x.each(bObjects, nil, func(key, raw []byte) error {
-			o, ok := parseBlob(raw)
-			if !ok || len(key) != len(ID{}) {
+			if len(key) != len(ID{}) || len(raw) < 8 {
 				return tampered("object %x is damaged", key)
 			}
 			id := ID(key)
-			if len(o.public) == 0 || skip(id, o.rev) {
+			if skip(id, be(raw)) {
 				return nil
 			}
-			return f(Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)})
+			r, err := t.public(s, id, raw)
+			switch {
+			case errors.Is(err, ErrAltered) || errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID):
+				return nil
+			case err != nil:
+				return err
+			}
+			return f(r)
 		})
 	})
 }
 
-// Create adds objects in one durable transaction and returns their IDs and revisions in the records. Where it fails the
-// records are as they were.
+// Create adds objects in one durable transaction and returns their IDs and revisions in the records. What the records have of
+// secrets is wiped before the transaction begins.
 func (t *Token) Create(k *Keys, records ...*Record) error {
 	if err := k.alive(t); err != nil || len(records) == 0 {
 		return err
@@ -202,8 +224,8 @@ func (t *Token) Create(k *Keys, records ...*Record) error {
 	return nil
 }
 
-// Update replaces an object of that revision: CKR_OBJECT_HANDLE_INVALID where it is gone. The new revision is in r. Where
-// another process has changed it since it answers ErrStale and changes nothing.
+// Update replaces an object of that revision: CKR_OBJECT_HANDLE_INVALID where it is gone. The new revision is in r, whose secrets
+// are wiped. Where another process has changed it since it answers ErrStale and changes nothing.
 func (t *Token) Update(k *Keys, r *Record) error {
 	if err := k.alive(t); err != nil {
 		return err

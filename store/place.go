@@ -27,8 +27,8 @@ const suffix = ".token"
 // which any of them makes anew; further "next", the UUID of the token that the next Format makes, and ".place", whose
 // word is counted up when a token is added.
 type Place struct {
-	dir           string // "" for memory
-	readonlyLogin bool
+	dir string // "" for memory
+	env environment
 
 	mu     sync.Mutex
 	tokens map[string]*Token
@@ -40,7 +40,16 @@ type Place struct {
 // OpenPlace opens the place that cfg names. It makes the directory where there is none (mode 0700). Where that cannot be done, or
 // the directory cannot be read, the place has no tokens, and List and Format say why.
 func OpenPlace(cfg *config.Config) (*Place, error) {
-	p := &Place{tokens: map[string]*Token{}, next: formatUUID(newUUID()), readonlyLogin: cfg.ReadonlyLogin}
+	p := &Place{tokens: map[string]*Token{}, next: formatUUID(newUUID())}
+	p.env = environment{
+		log: cfg.Logger(), machine: &machine{cfg.StateDir}, separation: SeparationStandard, readonlyLogin: cfg.ReadonlyLogin,
+	}
+	if cfg.KeySeparation == "strict" {
+		p.env.separation = SeparationStrict
+	}
+	if cfg.Store == "memory" {
+		p.env.machine = nil
+	}
 	if cfg.Store == "memory" {
 		return p, nil
 	}
@@ -211,8 +220,7 @@ func (p *Place) Token(uuid string) (*Token, error) {
 	if _, err := os.Stat(p.file(uuid + suffix)); err != nil {
 		return nil, fileError(p.file(uuid+suffix), err)
 	}
-	t := newToken(raw, newBoltFile(p.dir, uuid))
-	t.readonlyLogin = p.readonlyLogin
+	t := newToken(raw, newBoltFile(p.dir, uuid), p.env)
 	p.tokens[uuid] = t
 	return t, nil
 }
@@ -239,8 +247,7 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 		return p.formatMemory(raw, f)
 	}
 	be := newBoltFile(p.dir, uuid)
-	t := newToken(raw, be)
-	t.readonlyLogin = p.readonlyLogin
+	t := newToken(raw, be, p.env)
 	n, err := t.founding(f)
 	if err != nil {
 		return nil, err
@@ -254,6 +261,7 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 	if err := be.create(n.write); err != nil {
 		return nil, err
 	}
+	t.accept(n.s.voucher)
 	_, _ = p.renewNext() // where that fails List does it
 	if w := p.word.Load(); w != nil {
 		w.add()
@@ -266,7 +274,7 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 
 // formatMemory is Format in memory.
 func (p *Place) formatMemory(raw [16]byte, f Format) (*Token, error) {
-	t := newToken(raw, nil)
+	t := newToken(raw, nil, p.env)
 	n, err := t.founding(f)
 	if err != nil {
 		return nil, err

@@ -257,7 +257,7 @@ func TestWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, tok, k, private("a"))
-	other := newToken(tok.raw, newBoltFile(p.dir, tok.uuid))
+	other := newToken(tok.raw, newBoltFile(p.dir, tok.uuid), p.env)
 	if got := other.Generation(); got != gen+1 || tok.Generation() != got {
 		t.Errorf("the sidecar was removed: generations %d and %d, want %d", got, tok.Generation(), gen+1)
 	}

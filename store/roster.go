@@ -24,8 +24,16 @@ type roster struct {
 func (r *roster) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.reset()
+}
+
+// reset is forget for who has the lock.
+func (r *roster) reset() {
 	r.gen, r.epoch, r.head, r.sum, r.entries = 0, 0, [sha256.Size]byte{}, sum{}, nil
 }
+
+// errWentBack says that the file is older than what was seen of it.
+var errWentBack = tampered("the file was put back to an earlier state")
 
 // follow brings the roster to the transaction's generation. The caller holds r.mu and runs inside use. It costs as much as
 // there are changes; where they cannot be followed it looks at every object.
@@ -42,6 +50,13 @@ func (k *Keys) follow(x tx) error {
 	if s.era != k.era {
 		return fmt.Errorf("%w: the token was initialised anew", ck.CKR_USER_NOT_LOGGED_IN)
 	}
+	if k.now() != s.version {
+		if k.now() > s.version {
+			return errWentBack
+		}
+		k.version.Store(uint32(s.version)) // another process has upgraded the token
+		r.reset()
+	}
 	head := headOf(x)
 	if r.entries != nil && r.head == head {
 		r.gen = gen
@@ -52,7 +67,7 @@ func (k *Keys) follow(x tx) error {
 		return err
 	}
 	if st.epoch < r.epoch {
-		return tampered("the file was put back to an earlier state")
+		return errWentBack
 	}
 	if !k.catchUp(x, st) {
 		if err := k.takeStock(x, st); err != nil {

@@ -15,7 +15,7 @@ func (k *Keys) Save(state []byte) (saved []byte, err error) {
 	saved = make([]byte, chacha20poly1305.NonceSizeX, len(state)+SavedOverhead)
 	random(saved)
 	err = k.use(func() error {
-		aead, err := chacha20poly1305.NewX(k.key(saving))
+		aead, err := chacha20poly1305.NewX(k.key(version, saving))
 		if err == nil {
 			saved = aead.Seal(saved, saved, state, k.savedContext())
 		}
@@ -31,7 +31,7 @@ func (k *Keys) Restore(saved []byte) (state []byte, err error) {
 	}
 	state = locked.Alloc(len(saved) - SavedOverhead)
 	err = k.use(func() error {
-		aead, err := chacha20poly1305.NewX(k.key(saving))
+		aead, err := chacha20poly1305.NewX(k.key(version, saving))
 		if err != nil {
 			return err
 		}

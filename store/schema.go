@@ -10,28 +10,37 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// The file, version 1. Integers are big-endian.
+// The file, version 2. Integers are big-endian.
 //
 //	bucket header
-//	  static      "softcsp\0" | version 2 | uuid 16 | era 16 | kdf 1 | flags 1 | max tries 4 | label
-//	  slot.user   salt 16 | passes 4 | memory in KiB 4 | lanes 1 | nonce 24 | sealed master key 48      (absent: no PIN)
-//	  slot.so     likewise
-//	  state       epoch 8 | count 8 | nonce 24 | sealed set-hash                                       (roster.go)
-//	  tries       counted 8 | cleared 8, for the user and for the SO                                   (login.go)
+//	  static      "softcsp\0" | version 2 | uuid 16 | era 16 | parts: typed, critical or not               (header.go)
+//	  slot.user   salt 16 | passes 4 | memory in KiB 4 | lanes 1 | nonce 24 | sealed master key 48 | 2       (absent: no PIN)
+//	  slot.so     likewise; without the 2 at the end it was written by version 1
+//	  state       epoch 8 | count 8 | nonce 24 | sealed set-hash                                           (roster.go)
+//	  tries       counted 8 | cleared 8, for the user and for the SO                                       (login.go)
 //	  generation  8: the number of the last commit
 //	  floor       8: the generation since which the journal is complete
 //	bucket objects
-//	  id 16       revision 8 | n 2 | n terms of 16 | length 4 | public | nonce 24 | sealed              (seal.go)
+//	  id 16       revision 8 | n 2 | n terms of 16 | length 4 | public | signature 64, where the length is not 0 |
+//	              nonce 24 | sealed: what is secret | origin 1 | separation at birth 1                     (seal.go)
 //	bucket roll
 //	  id 16       revision 8 | tag 16: of the object of that id
 //	bucket index
-//	  term 16 | id 16                                                                                  (index.go)
+//	  term 16 | id 16                                                                                      (index.go)
 //	bucket journal
-//	  generation 8   the ids of the objects that the commit created, changed or deleted                (journal.go)
+//	  generation 8   the ids of the objects that the commit created, changed or deleted                    (journal.go)
 //
 // The era is drawn anew whenever the token is initialised. The state authenticates static, both slots, epoch, count and
-// the set of all (id, revision, tag). Terms that an object can be found by are authenticated with the object.
-const version = 1
+// the set of all (id, revision, tag). Terms that an object can be found by are authenticated with the object. The version
+// stands in what each seal authenticates, and in the labels by which keys are derived.
+//
+// Outside of all authentication stand, because processes change them that have no key: tries, generation, floor, the journal.
+// The index is not authenticated either: who finds something by it looks at the object.
+//
+// In version 1, which is read until the first login makes version 2 of it (upgrade.go), static is "softcsp\0" | version 2 | uuid 16 |
+// era 16 | kdf 1 | flags 1 (1: relaxed) | max tries 4 | label; objects have no signature, and nothing sealed beside what is
+// secret; the slots end with the master key.
+const version = 2
 
 const magic = "softcsp\x00"
 
@@ -51,63 +60,99 @@ const (
 
 // A static is what is fixed when a token is initialised.
 type static struct {
-	uuid, era [16]byte
-	kdf       kdf
-	relaxed   bool
-	maxTries  uint32
-	label     string
+	version    uint16
+	uuid, era  [16]byte
+	kdf        kdf
+	relaxed    bool
+	maxTries   uint32
+	label      string
+	separation Separation
+	voucher    []byte // what public parts are signed under, nil in version 1
+	index      uint16 // the version whose label the index key has
+	others     []part // that this version does not know
 }
 
-const staticSize = len(magic) + 2 + 16 + 16 + 1 + 1 + 4
+const (
+	staticHead  = len(magic) + 2 + 16 + 16
+	static1Size = staticHead + 1 + 1 + 4
+)
 
 // encode returns s as it stands in the file.
 func (s *static) encode() []byte {
-	b := make([]byte, 0, staticSize+len(s.label))
+	b := make([]byte, 0, staticHead+128+len(s.label))
 	b = append(b, magic...)
 	b = binary.BigEndian.AppendUint16(b, version)
 	b = append(b, s.uuid[:]...)
 	b = append(b, s.era[:]...)
-	var flags byte
-	if s.relaxed {
-		flags |= flagRelaxed
-	}
-	b = append(b, byte(s.kdf), flags)
-	b = binary.BigEndian.AppendUint32(b, s.maxTries)
-	return append(b, s.label...)
+	return appendParts(b, s.parts())
 }
 
-// parseStatic reads what encode made. A file of another version is told apart from one that is damaged.
+// parseStatic reads what encode made, or version 1 did. A file of another version is told apart from one that is damaged.
 func parseStatic(b []byte) (*static, error) {
 	if len(b) < len(magic)+2 || string(b[:len(magic)]) != magic {
 		return nil, unrecognized("not a token of softcsp")
 	}
-	if v := binary.BigEndian.Uint16(b[len(magic):]); v != version {
-		return nil, unrecognized("format version %d: this softcsp reads version %d", v, version)
+	s := &static{version: binary.BigEndian.Uint16(b[len(magic):])}
+	if s.version != 1 && s.version != version {
+		return nil, unrecognizedVersion(s.version)
 	}
-	if len(b) < staticSize {
+	if len(b) < staticHead {
 		return nil, tampered("the header is cut short")
 	}
-	b = b[len(magic)+2:]
-	s := &static{uuid: [16]byte(b), era: [16]byte(b[16:]), kdf: kdf(b[32])}
-	s.relaxed = b[33]&flagRelaxed != 0
-	s.maxTries = binary.BigEndian.Uint32(b[34:])
-	s.label = string(b[38:])
-	if s.kdf >= kdfs || b[33]&^flagsKnown != 0 || s.maxTries == 0 {
+	s.uuid, s.era = [16]byte(b[len(magic)+2:]), [16]byte(b[len(magic)+2+16:])
+	if s.version == 1 {
+		if err := s.take1(b); err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	list, ok := parseParts(b[staticHead:])
+	if !ok {
 		return nil, tampered("the header is damaged")
+	}
+	if err := s.takeParts(list); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
+// take1 reads what version 1 has in the place of parts. How far keys are kept apart was a setting then.
+func (s *static) take1(b []byte) error {
+	if len(b) < static1Size {
+		return tampered("the header is cut short")
+	}
+	flags := b[staticHead+1]
+	s.kdf, s.relaxed = kdf(b[staticHead]), flags&flagRelaxed != 0
+	s.maxTries = binary.BigEndian.Uint32(b[staticHead+2:])
+	s.label = string(b[static1Size:])
+	s.separation, s.index = SeparationStandard, 1
+	if s.kdf >= kdfs || flags&^flagsKnown != 0 || s.maxTries == 0 {
+		return tampered("the header is damaged")
+	}
+	return nil
+}
+
 // readStatic reads the static part and tests that it is this token's.
 func (t *Token) readStatic(x tx) (*static, error) {
-	s, err := parseStatic(x.get(bHeader, keyStatic))
+	raw := x.get(bHeader, keyStatic)
+	if known := t.static.Load(); known != nil && known.raw == string(raw) {
+		return known.static, nil
+	}
+	s, err := parseStatic(raw)
 	if err != nil {
 		return nil, err
 	}
 	if s.uuid != t.raw {
 		return nil, unrecognized("the file holds token %s: a token file must keep its name", formatUUID(s.uuid))
 	}
+	t.static.Store(&knownStatic{string(raw), s})
 	return s, nil
+}
+
+// A knownStatic is a static part that was parsed, and what from.
+type knownStatic struct {
+	raw string
+	*static
 }
 
 // number reads an integer of the header, 0 where there is none.

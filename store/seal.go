@@ -2,6 +2,7 @@ package store
 
 import (
 	"crypto/cipher"
+	"crypto/ed25519"
 	"encoding/binary"
 	"fmt"
 
@@ -17,16 +18,20 @@ const maxObject = 16 << 20
 
 // A blob is an object as it stands in the file, taken apart. The slices refer to the file.
 type blob struct {
-	rev    uint64
-	terms  []byte // n of termSize
-	public []byte
-	head   []byte // everything before the nonce: authenticated
-	nonce  []byte
-	sealed []byte
+	version   uint16
+	rev       uint64
+	terms     []byte // n of termSize
+	public    []byte
+	signature []byte // of a public part, from version 2 on
+	signed    []byte // what it signs
+	head      []byte // everything before the nonce: authenticated
+	nonce     []byte
+	sealed    []byte
 }
 
-// parseBlob takes an object apart. It looks at lengths alone.
-func parseBlob(b []byte) (o blob, ok bool) {
+// parseBlob takes an object of a version of the format apart. It looks at lengths alone.
+func parseBlob(v uint16, b []byte) (o blob, ok bool) {
+	o.version = v
 	if len(b) < 8+2 {
 		return o, false
 	}
@@ -43,9 +48,17 @@ func parseBlob(b []byte) (o blob, ok bool) {
 	}
 	o.public = rest[:length]
 	at += 4 + int(length)
+	o.signed = b[:at]
+	if v != 1 && length > 0 {
+		if len(b)-at < ed25519.SignatureSize+chacha20poly1305.NonceSizeX+tagSize {
+			return o, false
+		}
+		o.signature = b[at : at+ed25519.SignatureSize]
+		at += ed25519.SignatureSize
+	}
 	o.head = b[:at]
 	o.nonce, o.sealed = b[at:at+chacha20poly1305.NonceSizeX], b[at+chacha20poly1305.NonceSizeX:]
-	return o, true
+	return o, v == 1 || len(o.sealed) >= sealedTail+tagSize
 }
 
 // entry returns what the roll must say of the object.
@@ -59,28 +72,59 @@ func (o *blob) term(i int) term { return term(o.terms[i*termSize:]) }
 // count returns the number of terms.
 func (o *blob) count() int { return len(o.terms) / termSize }
 
-// sealContext returns the associated data of an object: the token, the object and its head, which has the revision, the
-// terms and the public part.
-func sealContext(t *Token, id ID, head []byte) []byte {
-	ad := make([]byte, 0, 64+len(head))
-	ad = append(ad, "softcsp object"...)
-	ad = append(ad, 0, version)
-	ad = append(ad, t.raw[:]...)
-	ad = append(ad, id[:]...)
-	return append(ad, head...)
+// sealedTail is what is sealed after the secret part of an object: its origin, and the separation at its birth.
+const sealedTail = 2
+
+// sealContext returns the associated data of an object: the version, the token, the object and its head, which has the revision,
+// the terms, the public part and its signature.
+func sealContext(v uint16, t *Token, id ID, head []byte) []byte {
+	return objectContext("softcsp object", v, t, id, head)
 }
 
-// seal returns a record as it stands in the file, as revision rev.
+// objectContext is what is authenticated of an object under a name of its own.
+func objectContext(name string, v uint16, t *Token, id ID, head []byte) []byte {
+	b := make([]byte, 0, 64+len(head))
+	b = append(b, name...)
+	b = append(b, 0, byte(v))
+	b = append(b, t.raw[:]...)
+	b = append(b, id[:]...)
+	return append(b, head...)
+}
+
+// seal returns a record as it stands in the file, as revision rev, and wipes what it had of secrets.
 func (k *Keys) seal(id ID, rev uint64, r *Record) ([]byte, error) {
-	if len(r.Public) > maxObject || len(r.Sealed) > maxObject {
-		return nil, fmt.Errorf("%w: an object of more than %d bytes", ck.CKR_DEVICE_MEMORY, maxObject)
-	}
+	defer r.wipe()
 	terms, err := k.termsOf(r)
 	if err != nil {
 		return nil, err
 	}
+	return k.sealTerms(id, rev, terms, r)
+}
+
+// wipe overwrites what a record has of an object's secrets, the label of a private object among them.
+func (r *Record) wipe() {
+	clear(r.Sealed)
+	for _, term := range r.Terms {
+		clear(term)
+	}
+}
+
+// sealTerms is seal for an object whose terms are known.
+func (k *Keys) sealTerms(id ID, rev uint64, terms []term, r *Record) (b []byte, err error) {
+	if len(r.Public) > maxObject || len(r.Sealed) > maxObject {
+		return nil, fmt.Errorf("%w: an object of more than %d bytes", ck.CKR_DEVICE_MEMORY, maxObject)
+	}
+	err = k.use(func() error {
+		b = k.encode(id, rev, terms, r)
+		return nil
+	})
+	return b, err
+}
+
+// encode is sealTerms for a caller that runs inside use.
+func (k *Keys) encode(id ID, rev uint64, terms []term, r *Record) []byte {
 	head := 8 + 2 + len(terms)*termSize + 4 + len(r.Public)
-	b := make([]byte, 0, head+chacha20poly1305.NonceSizeX+len(r.Sealed)+tagSize)
+	b := make([]byte, 0, head+ed25519.SignatureSize+chacha20poly1305.NonceSizeX+len(r.Sealed)+sealedTail+tagSize)
 	b = binary.BigEndian.AppendUint64(b, rev)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(terms)))
 	for _, h := range terms {
@@ -88,37 +132,47 @@ func (k *Keys) seal(id ID, rev uint64, r *Record) ([]byte, error) {
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(r.Public)))
 	b = append(b, r.Public...)
-	b = b[:head+chacha20poly1305.NonceSizeX]
-	nonce := b[head:]
+	if len(r.Public) > 0 {
+		b = append(b, k.vouch(id, b)...)
+	}
+	ad := sealContext(version, k.token, id, b)
+	nonce := b[len(b) : len(b)+chacha20poly1305.NonceSizeX]
 	random(nonce)
-	ad := sealContext(k.token, id, b[:head])
-	err = k.use(func() error {
-		secret.Do(func() { b = newAEAD(k.key(sealing)).Seal(b, nonce, r.Sealed, ad) })
-		return nil
-	})
-	return b, err
+	b = b[:len(b)+len(nonce)]
+	plain := append(append(b[len(b):], r.Sealed...), byte(r.Origin), byte(r.Birth)) // where the seal then overwrites it
+	secret.Do(func() { b = newAEAD(k.key(version, sealing)).Seal(b, nonce, plain, ad) })
+	return b
 }
 
-// open opens an object into locked memory.
-func (k *Keys) open(id ID, o *blob) (sealed []byte, err error) {
-	err = k.use(func() error {
-		sealed, err = k.unseal(id, o)
-		return err
-	})
-	return sealed, err
+// open opens an object into locked memory, and puts what was sealed into r.
+func (k *Keys) open(id ID, o *blob, r *Record) error {
+	return k.use(func() error { return k.unseal(id, o, r) })
 }
 
 // unseal is open for a caller that runs inside use.
-func (k *Keys) unseal(id ID, o *blob) ([]byte, error) {
+func (k *Keys) unseal(id ID, o *blob, r *Record) error {
+	if !k.reads(o.version) {
+		return tampered("object %s is of format version %d", id, o.version)
+	}
 	sealed := locked.Alloc(len(o.sealed) - tagSize)
-	ad := sealContext(k.token, id, o.head)
+	ad := sealContext(o.version, k.token, id, o.head)
 	var err error
-	secret.Do(func() { _, err = newAEAD(k.key(sealing)).Open(sealed[:0], o.nonce, o.sealed, ad) })
+	secret.Do(func() { _, err = newAEAD(k.key(o.version, sealing)).Open(sealed[:0], o.nonce, o.sealed, ad) })
 	if err != nil {
 		locked.Free(sealed)
-		return nil, tampered("object %s was changed by something else than softcsp", id)
+		return tampered("object %s was changed by something else than softcsp", id)
 	}
-	return sealed, nil
+	r.Origin, r.Birth, r.Sealed = OriginBefore2, SeparationStandard, sealed
+	if o.version == 1 {
+		return nil
+	}
+	n := len(sealed) - sealedTail
+	r.Origin, r.Birth, r.Sealed = Origin(sealed[n]), Separation(sealed[n+1]), sealed[:n]
+	if n == 0 {
+		locked.Free(sealed)
+		r.Sealed = []byte{}
+	}
+	return nil
 }
 
 // newAEAD returns XChaCha20-Poly1305 under a key of this package's, which has the right length. The caller runs inside

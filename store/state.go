@@ -21,8 +21,8 @@ const (
 )
 
 // stateContext returns the associated data of the state: everything of the header that nobody without the keys may change.
-func stateContext(x tx, head []byte) []byte {
-	ad := append([]byte("softcsp state"), 0, version)
+func stateContext(x tx, v uint16, head []byte) []byte {
+	ad := append([]byte("softcsp state"), 0, byte(v))
 	for _, part := range [][]byte{x.get(bHeader, keyStatic), x.get(bHeader, keySlots[User]), x.get(bHeader, keySlots[SO])} {
 		ad = binary.BigEndian.AppendUint32(ad, uint32(len(part)))
 		ad = append(ad, part...)
@@ -36,8 +36,8 @@ func (k *Keys) sealState(x tx, s *state) []byte {
 	binary.BigEndian.PutUint64(b, s.epoch)
 	binary.BigEndian.PutUint64(b[8:], s.count)
 	random(b[stateHead:])
-	ad := stateContext(x, b[:stateHead])
-	secret.Do(func() { b = newAEAD(k.key(heading)).Seal(b, b[stateHead:], s.sum.encode(), ad) })
+	ad := stateContext(x, version, b[:stateHead])
+	secret.Do(func() { b = newAEAD(k.key(version, heading)).Seal(b, b[stateHead:], s.sum.encode(), ad) })
 	return b
 }
 
@@ -47,13 +47,19 @@ func (k *Keys) openState(x tx) (*state, error) {
 	if len(b) != stateSize {
 		return nil, tampered("the header's state is damaged")
 	}
+	v, err := k.token.readStatic(x)
+	if err != nil {
+		return nil, err
+	}
+	if !k.reads(v.version) {
+		return nil, errWentBack
+	}
 	s := &state{epoch: be(b), count: be(b[8:])}
 	nonce := b[stateHead : stateHead+chacha20poly1305.NonceSizeX]
-	ad := stateContext(x, b[:stateHead])
-	var err error
+	ad := stateContext(x, v.version, b[:stateHead])
 	secret.Do(func() {
 		var plain []byte
-		if plain, err = newAEAD(k.key(heading)).Open(nil, nonce, b[stateHead+len(nonce):], ad); err == nil {
+		if plain, err = newAEAD(k.key(v.version, heading)).Open(nil, nonce, b[stateHead+len(nonce):], ad); err == nil {
 			s.sum.decode(plain)
 		}
 	})
@@ -65,5 +71,5 @@ func (k *Keys) openState(x tx) (*state, error) {
 
 // headOf returns a digest of the whole header as the state sees it.
 func headOf(x tx) [sha256.Size]byte {
-	return sha256.Sum256(stateContext(x, x.get(bHeader, keyState)))
+	return sha256.Sum256(stateContext(x, 0, x.get(bHeader, keyState)))
 }

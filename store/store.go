@@ -53,8 +53,10 @@ type Info struct {
 	Label        string
 	KDF          string
 	Relaxed      bool
-	Separation   Separation
-	UserPIN      bool // a user PIN is set
+	// Version is that of the file's format: 1 until the first login makes 2 of it.
+	Version    int
+	Separation Separation
+	UserPIN    bool // a user PIN is set
 	// Tries left for each way, of MaxTries; 0 is locked.
 	UserTries, SOTries, MaxTries uint
 }

@@ -102,9 +102,34 @@ func terms(name string) [][]byte {
 
 func create(t testing.TB, tok *Token, k *Keys, records ...*Record) {
 	t.Helper()
-	if err := tok.Create(k, records...); err != nil {
+	copies := make([]*Record, len(records))
+	for i, r := range records {
+		copies[i] = r.clone()
+	}
+	if err := tok.Create(k, copies...); err != nil {
 		t.Fatal(err)
 	}
+	for i, c := range copies {
+		records[i].ID, records[i].Rev = c.ID, c.Rev
+	}
+}
+
+// update is Update of a copy, since the store wipes what it has sealed.
+func update(tok *Token, k *Keys, r *Record) error {
+	c := r.clone()
+	err := tok.Update(k, c)
+	r.Rev = c.Rev
+	return err
+}
+
+// clone returns a record that the store may wipe.
+func (r *Record) clone() *Record {
+	c := *r
+	c.Sealed, c.Terms = bytes.Clone(r.Sealed), nil
+	for _, term := range r.Terms {
+		c.Terms = append(c.Terms, bytes.Clone(term))
+	}
+	return &c
 }
 
 // wants fails the test unless err has the code; nil is CKR_OK.
@@ -150,7 +175,7 @@ func TestObjects(t *testing.T) {
 
 		// A new revision, of the other kind and with other terms.
 		a.Public, a.Terms = []byte("now public"), [][]byte{[]byte("x")}
-		wants(t, tok.Update(k, a), ck.CKR_OK)
+		wants(t, update(tok, k, a), ck.CKR_OK)
 		if a.Rev != 2 {
 			t.Errorf("revision %d after Update", a.Rev)
 		}
@@ -158,7 +183,7 @@ func TestObjects(t *testing.T) {
 		wantRecord(t, got, err, a)
 		stale := *a
 		stale.Rev = 1
-		if err := tok.Update(k, &stale); !errors.Is(err, ErrStale) || stale.Rev != 1 {
+		if err := update(tok, k, &stale); !errors.Is(err, ErrStale) || stale.Rev != 1 {
 			t.Errorf("Update of an old revision answers %v", err)
 		}
 
@@ -207,7 +232,7 @@ func TestFind(t *testing.T) {
 		find(k, "class", b, c)
 		find(k, "label a")
 		c.Terms = [][]byte{[]byte("other")}
-		wants(t, tok.Update(k, c), ck.CKR_OK)
+		wants(t, update(tok, k, c), ck.CKR_OK)
 		find(k, "class", b)
 		find(k, "other", c)
 	})
@@ -400,7 +425,7 @@ func TestConcurrent(t *testing.T) {
 				defer k.Wipe()
 				for i := range 10 {
 					r := private(fmt.Sprint(g, i))
-					wants(t, tok.Create(k, r), ck.CKR_OK)
+					create(t, tok, k, r)
 					ids, err := tok.Find(k, []byte("label "+fmt.Sprint(g, i)))
 					if err != nil || len(ids) != 1 || ids[0] != r.ID {
 						t.Errorf("Find: %v %v, want %v", ids, err, r.ID)

@@ -64,8 +64,13 @@ type item struct {
 // tally adds the elements of some items to s, and takes those of others away; with marks in the parts of the bits too. The
 // caller runs inside use.
 func (k *Keys) tally(s *sum, plus, minus []item, marks bool) {
+	k.tallyIn(k.now(), s, plus, minus, marks)
+}
+
+// tallyIn is tally in a version of the format.
+func (k *Keys) tallyIn(version uint16, s *sum, plus, minus []item, marks bool) {
 	secret.Do(func() {
-		m := newMeter(k.key(counting))
+		m := newMeter(k.key(version, counting))
 		for n := range plus {
 			v := m.measure(&plus[n])
 			if s.add(v); marks {

@@ -37,9 +37,9 @@ func newStage(t testing.TB) *stage {
 	wants(t, tok.SetPIN(k, User, userPIN), ck.CKR_OK)
 	s := &stage{tok: tok, path: tok.be.(*boltFile).path, a: private("a"), b: public("b")}
 	create(t, tok, k, s.a, s.b, private("c"), public("d"), private("e"))
-	wants(t, tok.Update(k, s.a), ck.CKR_OK)
+	wants(t, update(tok, k, s.a), ck.CKR_OK)
 	s.old = s.dump(t)
-	wants(t, tok.Update(k, s.a), ck.CKR_OK)
+	wants(t, update(tok, k, s.a), ck.CKR_OK)
 	sound(t, tok)
 	return s
 }
@@ -318,11 +318,11 @@ func TestEveryByteOfAnObject(t *testing.T) {
 			}), ck.CKR_OK)
 			for i := range raw {
 				raw[i] ^= 1 << (i % 8)
-				_, err := k.record(r.ID, is, raw)
+				_, err := k.record(version, r.ID, is, raw)
 				wants(t, err, ck.CKR_DEVICE_ERROR)
 				raw[i] ^= 1 << (i % 8)
 			}
-			got, err := k.record(r.ID, is, raw)
+			got, err := k.record(version, r.ID, is, raw)
 			wantRecord(t, got, err, r)
 		}
 	})
@@ -405,11 +405,11 @@ func TestNothingToRead(t *testing.T) {
 	b := public("known")
 	create(t, tok, k, a, b)
 	a.Sealed = []byte("second sealed value")
-	wants(t, tok.Update(k, a), ck.CKR_OK)
+	wants(t, update(tok, k, a), ck.CKR_OK)
 	secrets := [][]byte{soPIN, userPIN, []byte("a very private name"), []byte("sealed value"), []byte("label known")}
 	wants(t, k.use(func() error {
 		for p := range purposes {
-			secrets = append(secrets, bytes.Clone(k.key(p)))
+			secrets = append(secrets, bytes.Clone(k.key(version, p)))
 		}
 		secrets = append(secrets, bytes.Clone(k.master()))
 		return nil
@@ -459,7 +459,7 @@ func FuzzOpen(f *testing.F) {
 		f.Fatalf("%d seeds", len(seeds))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		o, ok := parseBlob(b)
+		o, ok := parseBlob(version, b)
 		if !ok {
 			return
 		}
@@ -467,10 +467,11 @@ func FuzzOpen(f *testing.F) {
 		if again := slices.Concat(o.head, o.nonce, o.sealed); !bytes.Equal(again, b) {
 			t.Fatalf("%x is put together to %x", b, again)
 		}
-		plain, err := k.open(id, &o)
+		var r Record
+		err := k.open(id, &o, &r)
 		if isSeed := slices.ContainsFunc(seeds, func(s []byte) bool { return bytes.Equal(s, b) }); isSeed != (err == nil) {
 			t.Fatalf("opens with %v, was sealed: %v", err, isSeed)
 		}
-		locked.Free(plain)
+		locked.Free(r.Sealed)
 	})
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"log/slog"
 	"strings"
 	"sync/atomic"
 )
@@ -11,13 +12,23 @@ type Token struct {
 	raw  [16]byte
 	be   backend
 
+	static  atomic.Pointer[knownStatic]
 	info    atomic.Pointer[knownInfo]
 	finds   finds // what is found without keys
 	journal journal
 	pins    pins
+	witness witness
+	env     environment
 
-	readonlyLogin bool // logins need not be counted in the file
-	unwritten     unwritten
+	unwritten unwritten
+}
+
+// An environment is what a token is told by the place that it is in.
+type environment struct {
+	log           *slog.Logger
+	machine       *machine
+	separation    Separation // of a token of version 1 when it is upgraded
+	readonlyLogin bool       // logins need not be counted in the file
 }
 
 // A knownInfo is what everyone may know, in one generation.
@@ -27,8 +38,8 @@ type knownInfo struct {
 }
 
 // newToken returns the token of that name.
-func newToken(raw [16]byte, be backend) *Token {
-	return &Token{uuid: formatUUID(raw), raw: raw, be: be}
+func newToken(raw [16]byte, be backend, env environment) *Token {
+	return &Token{uuid: formatUUID(raw), raw: raw, be: be, env: env}
 }
 
 // serial returns the 16 digits that stand for a token in CK_TOKEN_INFO.
@@ -61,19 +72,30 @@ func (t *Token) Info() (Info, error) {
 	return t.left(t.info.Load().Info), nil
 }
 
+// Separation returns how far the token's keys are to be kept apart, as Info does. It takes no lock while the generation stays.
+func (t *Token) Separation() (Separation, error) {
+	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
+		return i.Separation, nil
+	}
+	i, err := t.Info()
+	return i.Separation, err
+}
+
 // learn keeps what everyone may know.
 func (t *Token) learn(x tx, s *static) {
 	tries := readTries(x)
 	t.info.Store(&knownInfo{x.generation(), Info{
-		UUID:      t.uuid,
-		Serial:    serial(t.uuid),
-		Label:     s.label,
-		KDF:       s.kdf.String(),
-		Relaxed:   s.relaxed,
-		UserPIN:   x.get(bHeader, keySlots[User]) != nil,
-		UserTries: tries[User].left(s.maxTries),
-		SOTries:   tries[SO].left(s.maxTries),
-		MaxTries:  uint(s.maxTries),
+		UUID:       t.uuid,
+		Serial:     serial(t.uuid),
+		Label:      s.label,
+		KDF:        s.kdf.String(),
+		Relaxed:    s.relaxed,
+		Version:    int(s.version),
+		Separation: s.separation,
+		UserPIN:    x.get(bHeader, keySlots[User]) != nil,
+		UserTries:  tries[User].left(s.maxTries),
+		SOTries:    tries[SO].left(s.maxTries),
+		MaxTries:   uint(s.maxTries),
 	}})
 }
 

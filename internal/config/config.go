@@ -17,6 +17,8 @@ type Config struct {
 	// TokenDir is the directory of the token files, always absolute. It is "" where the store is "memory" and no directory
 	// was named.
 	TokenDir string
+	// StateDir is where the process remembers what it has seen of tokens: best effort, "" for nowhere.
+	StateDir string
 	// Store is "bolt" or "memory".
 	Store string
 	// Durability is "full" (a commit is on the disk before the call returns) or "relaxed".

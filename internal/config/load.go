@@ -18,6 +18,9 @@ import (
 // SystemFile is the last place where a configuration is looked for.
 const SystemFile = "/etc/softcsp/softcsp.toml"
 
+// rootState is where root keeps what it remembers of tokens.
+const rootState = "/var/lib/softcsp"
+
 // rootDir is where root keeps tokens, unless something else is said.
 const rootDir = "/var/lib/softcsp/tokens"
 
@@ -80,6 +83,7 @@ func (w *world) load(reserved string) (*Config, error) {
 		}
 	}
 	w.defaultDir(c)
+	c.StateDir = w.stateDir()
 	c.out = newOutput(c.Log, c.LogFile)
 	return c, nil
 }
@@ -260,4 +264,19 @@ func (w *world) defaultDir(c *Config) {
 		h, c.Why["tokendir"] = nobodyHome, "default for a user without a home directory"
 	}
 	c.TokenDir = filepath.Join(h, ".local", "share", "softcsp", "tokens")
+}
+
+// stateDir finds the directory of what is remembered. It asks the environment alone: to do without costs a process less than to
+// look its home directory up.
+func (w *world) stateDir() string {
+	if d := w.getenv("XDG_STATE_HOME"); filepath.IsAbs(d) {
+		return filepath.Join(d, "softcsp")
+	}
+	if w.uid == 0 {
+		return rootState
+	}
+	if h := w.getenv("HOME"); filepath.IsAbs(h) {
+		return filepath.Join(h, ".local", "state", "softcsp")
+	}
+	return ""
 }

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// A token of version 1 becomes one of version 2 at the first login, whosever: the master key that the PIN opens is all that is
+// needed. Every object is opened and sealed anew, in one commit. The key slots stay as they are, since the other PIN is not known,
+// until their PINs are set anew; so do terms, which are hashes that cannot be made anew without what was hashed, and with them the
+// key that they were hashed under.
+
+// upgrade makes a token of version 1 one of version 2. Where another process has done so it has nothing to do. With keep a copy of
+// the file is left beside it first.
+func (t *Token) upgrade(k *Keys, keep bool) error {
+	var next roster
+	commit, done := t.journalled(func(x tx) ([]ID, error) {
+		return nil, k.use(func() error {
+			k.set.mu.Lock()
+			defer k.set.mu.Unlock()
+			if err := k.follow(x); err != nil || k.now() == version {
+				return err
+			}
+			return k.convert(x, &next)
+		})
+	}, func() { k.upgraded(&next) })
+	return t.be.alone(func(update func(func(tx) error, func()) error) error {
+		if f, ok := t.be.(*boltFile); ok && keep {
+			if err := f.keepCopy(); err != nil {
+				return err
+			}
+		}
+		return update(commit, done)
+	})
+}
+
+// modernize is upgrade where it can be done: a token that cannot be written to is read as it is. What else is wrong with it shows
+// when it is read.
+func (t *Token) modernize(k *Keys) {
+	if err := t.upgrade(k, false); err != nil {
+		t.env.log.Error("the token stays at format version 1", "token", t.uuid, "error", err)
+		return
+	}
+	t.env.log.Info("the token was upgraded to format version 2", "token", t.uuid, "separation", t.env.separation.String())
+}
+
+// convert writes version 2 of everything, and notes in next what the roster will be. The roster is locked and follows x.
+func (k *Keys) convert(x tx, next *roster) error {
+	s, err := k.token.readStatic(x)
+	if err != nil {
+		return err
+	}
+	r := &k.set
+	ids := make([]ID, 0, r.entries.len())
+	for id := range r.entries.all() {
+		ids = append(ids, id)
+	}
+	items := make([]item, 0, len(ids))
+	for _, id := range sortIDs(ids) {
+		i, err := k.convertObject(x, id)
+		if err != nil {
+			return err
+		}
+		items = append(items, i)
+	}
+	fresh := *s
+	fresh.version, fresh.separation, fresh.voucher = version, k.token.env.separation, k.voucher
+	if err := x.put(bHeader, keyStatic, fresh.encode()); err != nil {
+		return err
+	}
+	if err := forgetJournal(x); err != nil {
+		return err
+	}
+	now := state{epoch: r.epoch + 1, count: uint64(len(items))}
+	k.tallyIn(version, &now.sum, items, nil, true)
+	if err := x.put(bHeader, keyState, k.sealState(x, &now)); err != nil {
+		return err
+	}
+	next.gen, next.epoch, next.sum, next.head, next.entries = x.generation()+1, now.epoch, now.sum, headOf(x), newRoll(items)
+	return nil
+}
+
+// convertObject seals one object anew.
+func (k *Keys) convertObject(x tx, id ID) (i item, err error) {
+	is, _ := k.set.entries.get(id)
+	raw := x.get(bObjects, id[:])
+	if raw == nil {
+		return i, tampered("object %s was deleted by something else than softcsp", id)
+	}
+	o, ok := parseBlob(1, raw)
+	if !ok || o.entry() != is {
+		return i, tampered("object %s is not in the state that softcsp left it in", id)
+	}
+	r := Record{Public: o.public}
+	if err := k.unseal(id, &o, &r); err != nil {
+		return i, err
+	}
+	defer locked.Free(r.Sealed)
+	terms := make([]term, o.count())
+	for n := range terms {
+		terms[n] = o.term(n)
+	}
+	sealed := k.encode(id, o.rev, terms, &r)
+	fresh, ok := parseBlob(version, sealed)
+	if !ok {
+		return i, ck.CKR_GENERAL_ERROR
+	}
+	i = item{id, fresh.entry()}
+	if err := x.put(bObjects, id[:], sealed); err != nil {
+		return i, err
+	}
+	return i, x.put(bRoll, id[:], i.encode())
+}
+
+// forgetJournal begins the journal anew: it need not name every object to tell that all have changed.
+func forgetJournal(x tx) error {
+	var old [][]byte
+	err := x.each(bJournal, nil, func(key, _ []byte) error {
+		old = append(old, append([]byte{}, key...))
+		return nil
+	})
+	for _, key := range old {
+		if err == nil {
+			err = x.del(bJournal, key)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return x.put(bHeader, keyFloor, be64(x.generation()+1))
+}
+
+// upgraded makes the roster what the upgrade has made true.
+func (k *Keys) upgraded(next *roster) {
+	k.set.mu.Lock()
+	defer k.set.mu.Unlock()
+	if k.set.entries == nil || next.entries == nil {
+		return // wiped meanwhile, or there was nothing to do
+	}
+	k.set.gen, k.set.epoch, k.set.head, k.set.sum, k.set.entries = next.gen, next.epoch, next.head, next.sum, next.entries
+	k.version.Store(version)
+}
+
+// Upgrade makes a token of version 1 one of version 2, as the first login does, and leaves a copy of the file beside it. It
+// counts a try as Unlock does. It reports whether there was anything to do.
+func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
+	a, master, err := t.enter(w, pin)
+	if err != nil {
+		return false, err
+	}
+	k, err := newKeys(t, a.s, master)
+	if err != nil {
+		return false, err
+	}
+	defer k.Wipe()
+	if k.now() == version {
+		return false, nil
+	}
+	if err := t.upgrade(k, true); err != nil {
+		return false, err
+	}
+	t.accept(k.voucher)
+	return true, nil
+}
+
+// keptSuffix is how the name of a copy from before an upgrade ends. Nothing lists it as a token.
+const keptSuffix = ".v1"
+
+// keepCopy leaves a copy of the token's file beside it. The caller has the lock.
+func (b *boltFile) keepCopy() (err error) {
+	from, err := os.Open(b.path)
+	if err != nil {
+		return fileError(b.path, err)
+	}
+	defer func() { _ = from.Close() }()
+	to := b.path + keptSuffix
+	fresh := strings.TrimSuffix(b.sidecar, ".lock") + ".new"
+	_ = os.Remove(fresh)
+	out, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fileError(fresh, err)
+	}
+	_, err = io.Copy(out, from)
+	if err == nil {
+		err = out.Sync()
+	}
+	if e := out.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(fresh, to)
+	}
+	if err != nil {
+		_ = os.Remove(fresh)
+		return fileError(to, err)
+	}
+	return syncDir(filepath.Dir(to))
+}

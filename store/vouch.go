@@ -1,0 +1,125 @@
+package store
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/secret"
+)
+
+// The public part of an object is signed, so that a process without a PIN notices when it was changed: with an Ed25519 key that
+// derives from the master key, and whose public half, the voucher, stands in the header. Who writes the file can put another
+// voucher there. Therefore a process remembers that of each token once it has seen it, and so does the machine (remember.go); only
+// a login, which derives the key anew, makes them accept another.
+
+const voucherSize = ed25519.PublicKeySize
+
+// ErrAltered is the answer where a public object, or what it is signed under, is not what somebody with a PIN left there.
+var ErrAltered = fmt.Errorf("%w: not vouched for", ck.CKR_DEVICE_ERROR)
+
+// vouch returns the signature of a public part. The caller runs inside use.
+func (k *Keys) vouch(id ID, signed []byte) (signature []byte) {
+	message := objectContext("softcsp public", version, k.token, id, signed)
+	secret.Do(func() {
+		key := append(append(make([]byte, 0, ed25519.PrivateKeySize), k.key(version, vouching)...), k.voucher...)
+		signature = ed25519.Sign(key, message)
+	})
+	return signature
+}
+
+// A witness is what a process knows of a token's public parts without keys.
+type witness struct {
+	mu      sync.Mutex
+	voucher []byte         // that the token has, as far as the process knows
+	seen    map[ID]checked // the objects that were read
+	refused string         // the header's voucher that was last told to be a wrong one
+}
+
+// A checked is a state of an object, and what is wrong with it.
+type checked struct {
+	digest [16]byte
+	err    error
+}
+
+// maxSeen is the number of objects of which it is kept in mind that they were checked.
+const maxSeen = 1 << 16
+
+// accept remembers the voucher of a token, which a login has shown to be right.
+func (t *Token) accept(voucher []byte) {
+	w := &t.witness
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if bytes.Equal(w.voucher, voucher) {
+		return
+	}
+	w.voucher = bytes.Clone(voucher)
+	if !bytes.Equal(t.env.machine.load(t.uuid), voucher) {
+		t.env.machine.save(t.uuid, voucher)
+	}
+}
+
+// familiar tests that the header's voucher, none in version 1, is the one that is remembered. At the first sight there is none.
+func (t *Token) familiar(s *static) error {
+	w := &t.witness
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.voucher != nil && bytes.Equal(w.voucher, s.voucher) {
+		return nil
+	}
+	machine := t.env.machine.load(t.uuid)
+	switch {
+	case machine != nil && bytes.Equal(machine, s.voucher):
+	case machine == nil && w.voucher == nil:
+		if s.voucher == nil {
+			return nil // version 1
+		}
+		t.env.machine.save(t.uuid, s.voucher)
+	default:
+		err := fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
+			ErrAltered, t.uuid)
+		if w.refused != string(s.voucher) || len(s.voucher) == 0 {
+			w.refused = string(s.voucher)
+			t.env.log.Error("public objects are not shown", "error", err)
+		}
+		return err
+	}
+	w.voucher = bytes.Clone(s.voucher)
+	return nil
+}
+
+// signed reports whether an object's public part is what was signed; nothing is in version 1.
+func (t *Token) signed(s *static, id ID, o *blob) bool {
+	return s.version == 1 || ed25519.Verify(s.voucher, objectContext("softcsp public", s.version, t, id, o.signed), o.signature)
+}
+
+// vouched tests the signature of an object's public part. It computes once for each state of an object.
+func (t *Token) vouched(s *static, id ID, o *blob) error {
+	if s.version == 1 {
+		return nil
+	}
+	message := objectContext("softcsp public", s.version, t, id, o.signed)
+	sum := sha256.Sum256(append(append(message, o.signature...), s.voucher...))
+	now := checked{digest: [16]byte(sum[:])}
+	w := &t.witness
+	w.mu.Lock()
+	was, known := w.seen[id]
+	w.mu.Unlock()
+	if known && was.digest == now.digest {
+		return was.err
+	}
+	if !t.signed(s, id, o) {
+		now.err = fmt.Errorf("%w: public object %s was changed by something else than softcsp", ErrAltered, id)
+		t.env.log.Error("a public object is not shown", "token", t.uuid, "error", now.err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.seen == nil || len(w.seen) >= maxSeen {
+		w.seen = make(map[ID]checked)
+	}
+	w.seen[id] = now
+	return now.err
+}
