@@ -16,7 +16,7 @@ func environment(t *testing.T, more map[string]string) func(string) string {
 	dir := t.TempDir()
 	return func(name string) string {
 		switch name {
-		case "SOFTCSP_TOKENDIR":
+		case "SOFTCSP_TOKENDIR", "XDG_STATE_HOME":
 			return dir
 		case "SOFTCSP_KDF":
 			return "test"

@@ -192,6 +192,11 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 // Create adds objects in one durable transaction and returns their IDs and revisions in the records. What the records have of
 // secrets is wiped before the transaction begins.
 func (t *Token) Create(k *Keys, records ...*Record) error {
+	defer func() {
+		for _, r := range records {
+			r.wipe()
+		}
+	}()
 	if err := k.alive(t); err != nil || len(records) == 0 {
 		return err
 	}
@@ -227,6 +232,7 @@ func (t *Token) Create(k *Keys, records ...*Record) error {
 // Update replaces an object of that revision: CKR_OBJECT_HANDLE_INVALID where it is gone. The new revision is in r, whose secrets
 // are wiped. Where another process has changed it since it answers ErrStale and changes nothing.
 func (t *Token) Update(k *Keys, r *Record) error {
+	defer r.wipe()
 	if err := k.alive(t); err != nil {
 		return err
 	}

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,7 +46,11 @@ func (t *Token) upgrade(k *Keys, keep bool) error {
 // when it is read.
 func (t *Token) modernize(k *Keys) {
 	if err := t.upgrade(k, false); err != nil {
-		t.env.log.Error("the token stays at format version 1", "token", t.uuid, "error", err)
+		level := slog.LevelError
+		if errors.Is(err, ck.CKR_TOKEN_WRITE_PROTECTED) {
+			level = slog.LevelDebug
+		}
+		t.env.log.Log(context.Background(), level, "the token stays at format version 1", "token", t.uuid, "error", err)
 		return
 	}
 	t.env.log.Info("the token was upgraded to format version 2", "token", t.uuid, "separation", t.env.separation.String())

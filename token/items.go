@@ -115,7 +115,7 @@ func opened(r store.Record) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.id, o.rev = r.ID, r.Rev
+	o.id, o.rev, o.origin, o.birth = r.ID, r.Rev, r.Origin, r.Birth
 	return o, nil
 }
 

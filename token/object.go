@@ -19,6 +19,8 @@ type Object struct {
 	id     store.ID
 	rev    uint64
 	serial uint64 // CKA_UNIQUE_ID of a session object
+	origin store.Origin
+	birth  store.Separation // that was in force when it came to be
 
 	table   *table
 	bits    uint64           // the booleans that are true, by row
@@ -220,12 +222,14 @@ func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
 	if err := d.consistent(&request{how: byDerive}); err != nil {
 		return nil, err
 	}
-	return d.object().as(o), nil
+	changed := d.object().as(o)
+	changed.origin = store.OriginDerived
+	return changed, nil
 }
 
 // as gives an object the identity of another.
 func (o *Object) as(p *Object) *Object {
-	o.id, o.rev, o.serial = p.id, p.rev, p.serial
+	o.id, o.rev, o.serial, o.origin, o.birth = p.id, p.rev, p.serial, p.origin, p.birth
 	return o
 }
 

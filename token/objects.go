@@ -110,15 +110,7 @@ func record(o *Object, keys *store.Keys) *store.Record {
 	if keys != nil && o.table.isPair() && len(o.identity()) != 0 {
 		terms = append(terms, o.identityTerm(keys))
 	}
-	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Terms: terms}
-}
-
-// wipe overwrites what a record has of an object's secrets, the label of a private object among them.
-func wipe(r *store.Record) {
-	clear(r.Sealed)
-	for _, term := range r.Terms {
-		clear(term)
-	}
+	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.birth, Terms: terms}
 }
 
 // DestroyObject implements C_DestroyObject, section 5.7.3.
@@ -244,9 +236,7 @@ func (s *slot) replace(i *item, o, changed *Object, keys *store.Keys) error {
 		changed.release()
 		return err
 	}
-	r := record(changed, keys)
-	defer wipe(r)
-	err = token.Update(keys, r)
+	err = token.Update(keys, record(changed, keys))
 	changed.release() // it is read again when it is needed
 	if err == nil || errors.Is(err, store.ErrStale) {
 		i.swap(nil)

@@ -182,6 +182,9 @@ func (s *session) overtaken(op *operation) bool {
 // build makes the object of a request in the slot. A value that has wrapped does not lose that by being copied.
 func (s *slot) build(r *request) (*Object, error) {
 	o, err := build(r)
+	if err == nil && r.how != byCopy {
+		o.birth = s.separation()
+	}
 	if err == nil && s.core.strict && s.claimed.n.Load() != 0 && s.wraps(o) {
 		if i := o.table.find(wrapsSecrets); i >= 0 {
 			o.bits |= 1 << i

@@ -87,7 +87,6 @@ func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, 
 	records := make([]*store.Record, len(objects))
 	for i, o := range objects {
 		records[i] = record(o, keys)
-		defer wipe(records[i])
 	}
 	if err := token.Create(keys, records...); err != nil {
 		releaseAll(objects)

@@ -272,6 +272,23 @@ func (s *slot) info() (ck.TokenInfo, error) {
 	return info, nil
 }
 
+// separation returns how far the token's keys are kept apart: as it was initialised, or as the configuration says, where that is
+// stricter. A token that cannot be read is strict.
+func (s *slot) separation() store.Separation {
+	if s.core.config.KeySeparation == "strict" {
+		return store.SeparationStrict
+	}
+	token, err := s.store()
+	if err != nil {
+		return store.SeparationStrict
+	}
+	about, err := token.Info()
+	if err != nil {
+		return store.SeparationStrict
+	}
+	return about.Separation
+}
+
 // The flags of a token that is for laboratories only, in a part of the flags that the standard leaves alone.
 const (
 	// FlagWeakKDF says that the PINs' key derivation costs next to nothing (--kdf test).
@@ -381,6 +398,9 @@ func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
 	f := store.Format{
 		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, KDF: c.config.KDF, MaxTries: c.config.MaxTries,
 		Relaxed: c.config.Durability == "relaxed",
+	}
+	if f.Separation, err = store.ParseSeparation(c.config.KeySeparation); err != nil {
+		return err
 	}
 	if token == nil {
 		_, err := c.place.Format(s.uuid, f)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
 )
 
 // An origin is how an object comes to be, or to be changed.
@@ -83,7 +84,17 @@ func build(r *request) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.object(), nil
+	o := d.object()
+	if o.origin = historyOf[r.how]; r.how == byCopy {
+		o.origin, o.birth = r.base.origin, r.base.birth
+	}
+	return o, nil
+}
+
+// historyOf is what the token tells of how an object came to be.
+var historyOf = [allOrigins]store.Origin{
+	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
+	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
 }
 
 // drafts are empty drafts. A draft is large, and there is one for each object that is made.

@@ -90,7 +90,7 @@ func TestDocuments(t *testing.T) {
 			}
 			cmd := exec.CommandContext(t.Context(), "sh", "-eux", "-c", script)
 			cmd.Dir = home
-			cmd.Env = []string{"HOME=" + home, "PATH=" + build + ":" + os.Getenv("PATH"), "XDG_DATA_HOME=" + filepath.Join(home, "data"), "LANG=C"}
+			cmd.Env = []string{"HOME=" + home, "PATH=" + build + ":" + os.Getenv("PATH"), "XDG_DATA_HOME=" + filepath.Join(home, "data"), "XDG_STATE_HOME=" + filepath.Join(home, "state"), "LANG=C"}
 			cmd.WaitDelay = time.Second
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)

@@ -25,6 +25,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("XDG_CONFIG_HOME", "")
 			e.Setenv("XDG_DATA_HOME", "")
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
 			e.Setenv("SOFTCSP_TOKENDIR", filepath.Join(e.WorkDir, "tokens"))
 			e.Setenv("SOFTCSP_CONF", filepath.Join(e.WorkDir, "softcsp.toml"))
 			e.Setenv("SOFTCSP_KDF", "test")
