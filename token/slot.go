@@ -282,11 +282,11 @@ func (s *slot) separation() store.Separation {
 	if err != nil {
 		return store.SeparationStrict
 	}
-	about, err := token.Info()
+	separation, err := token.Separation()
 	if err != nil {
 		return store.SeparationStrict
 	}
-	return about.Separation
+	return separation
 }
 
 // The flags of a token that is for laboratories only, in a part of the flags that the standard leaves alone.
