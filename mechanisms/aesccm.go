@@ -4,7 +4,7 @@ import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/binary"
-	"errors"
+	"math"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -66,7 +66,7 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) begin {
 		if err != nil {
 			return nil, err
 		}
-		if !c.tagsAndNonce() || c.exact && !ccmFits(len(c.nonce), uint64(c.length)) {
+		if !c.tagsAndNonce() || c.exact && uint64(c.length) > ccmLimit(len(c.nonce)) {
 			return nil, ck.CKR_MECHANISM_PARAM_INVALID
 		}
 		if !decrypt {
@@ -78,15 +78,18 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) begin {
 		if err != nil {
 			return nil, err
 		}
-		return &aead{AEAD: &ccm{b, int(c.tag)}, nonce: ck.Clone(c.nonce), aad: ck.Clone(c.aad),
-			decrypt: decrypt, exact: c.exact, length: c.length}, nil
+		a := newAEAD(&ccm{b, int(c.tag)}, c.nonce, c.aad, decrypt, ccmLimit(len(c.nonce)))
+		a.exact, a.length = c.exact, c.length
+		return a, nil
 	}
 }
 
-// ccmFits reports whether the length of the data can be written in the bytes that the nonce leaves for it.
-func ccmFits(nonce int, length uint64) bool {
-	q := 15 - nonce
-	return q >= 8 || length>>(8*q) == 0
+// ccmLimit returns how many bytes of data can be told in the bytes that the nonce leaves for that: SP 800-38C, A.1.
+func ccmLimit(nonce int) uint64 {
+	if q := 15 - nonce; q < 8 {
+		return 1<<(8*q) - 1
+	}
+	return math.MaxUint64
 }
 
 // A ccm is CCM as a cipher.AEAD.
@@ -95,32 +98,67 @@ type ccm struct {
 	tag   int
 }
 
-var _ cipher.AEAD = (*ccm)(nil)
+var _ aeadMode = (*ccm)(nil)
 
 func (c *ccm) NonceSize() int { return 13 } // one of those that there are
 func (c *ccm) Overhead() int  { return c.tag }
 
-// authenticate computes T of SP 800-38C, 6.1, steps 1 to 4, with the formatting of appendix A.
-func (c *ccm) authenticate(nonce, data, aad []byte) []byte {
-	var b [aesBlock]byte
+func (c *ccm) Seal(dst, nonce, data, aad []byte) []byte {
+	return sealWhole(c.begin(nonce, aad, uint64(len(data))), dst, data)
+}
+
+func (c *ccm) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
+	return openWhole(c.begin(nonce, aad, uint64(len(sealed)-c.tag)), c.tag, dst, sealed)
+}
+
+// A ccmSealing is CCM in parts.
+type ccmSealing struct {
+	mac    chainMAC // of the plaintext
+	stream cipher.Stream
+	mask   [aesBlock]byte // of the tag
+	size   int            // of the tag
+}
+
+// begin begins CCM: SP 800-38C, 6.1, with the formatting of appendix A.
+func (c *ccm) begin(nonce, aad []byte, length uint64) sealing {
+	s := &ccmSealing{mac: chainMAC{block: c.block, size: aesBlock}, size: c.tag}
+	var b, counter [aesBlock]byte
 	q := 15 - len(nonce)
-	binary.BigEndian.PutUint64(b[8:], uint64(len(data)))
+	binary.BigEndian.PutUint64(b[8:], length)
 	copy(b[1:], nonce)
 	b[0] = byte(8*((c.tag-2)/2) + q - 1)
-	m := &chainMAC{block: c.block, size: aesBlock}
 	if len(aad) > 0 {
 		b[0] |= 1 << 6
 	}
-	m.Write(b[:])
+	s.mac.Write(b[:])
 	if len(aad) > 0 {
-		m.Write(ccmLength(uint64(len(aad))))
-		m.Write(aad)
-		if m.n > 0 {
-			m.fill()
+		s.mac.Write(ccmLength(uint64(len(aad))))
+		s.mac.Write(aad)
+		if s.mac.n > 0 {
+			s.mac.fill()
 		}
 	}
-	m.Write(data)
-	return m.Sum(nil)[:c.tag]
+	counter[0] = byte(q - 1)
+	copy(counter[1:], nonce)
+	secret.Do(func() { s.stream = cipher.NewCTR(c.block, counter[:]) })
+	s.stream.XORKeyStream(s.mask[:], s.mask[:])
+	return s
+}
+
+func (s *ccmSealing) encrypt(dst, src []byte) {
+	s.mac.Write(src)
+	s.stream.XORKeyStream(dst, src)
+}
+
+func (s *ccmSealing) decrypt(dst, src []byte) {
+	s.stream.XORKeyStream(dst, src)
+	s.mac.Write(dst)
+}
+
+func (s *ccmSealing) tag(b []byte) []byte {
+	tag := s.mac.Sum(nil)
+	subtle.XORBytes(tag, tag, s.mask[:])
+	return append(b, tag[:s.size]...)
 }
 
 // ccmLength encodes the length of the associated data: SP 800-38C, A.2.2.
@@ -132,38 +170,4 @@ func ccmLength(n uint64) []byte {
 		return binary.BigEndian.AppendUint32([]byte{0xff, 0xfe}, uint32(n))
 	}
 	return binary.BigEndian.AppendUint64([]byte{0xff, 0xff}, n)
-}
-
-// stream begins the counter mode, and masks the tag with its first block: SP 800-38C, 6.1, steps 5 to 8, and A.3.
-func (c *ccm) stream(nonce, tag []byte) (s cipher.Stream) {
-	var a, mask [aesBlock]byte
-	a[0] = byte(14 - len(nonce))
-	copy(a[1:], nonce)
-	secret.Do(func() { s = cipher.NewCTR(c.block, a[:]) })
-	s.XORKeyStream(mask[:], mask[:])
-	subtle.XORBytes(tag, tag, mask[:])
-	return s
-}
-
-func (c *ccm) Seal(dst, nonce, data, aad []byte) []byte {
-	tag := c.authenticate(nonce, data, aad)
-	n := len(dst)
-	dst = append(dst, data...)
-	c.stream(nonce, tag).XORKeyStream(dst[n:], dst[n:])
-	return append(dst, tag...)
-}
-
-// errTag says that a tag is not the one of the data.
-var errTag = errors.New("wrong tag")
-
-func (c *ccm) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
-	data, want := sealed[:len(sealed)-c.tag], append([]byte(nil), sealed[len(sealed)-c.tag:]...)
-	n := len(dst)
-	dst = append(dst, data...)
-	c.stream(nonce, want).XORKeyStream(dst[n:], dst[n:])
-	if subtle.ConstantTimeCompare(c.authenticate(nonce, dst[n:], aad), want) != 1 {
-		clear(dst[n:])
-		return nil, errTag
-	}
-	return dst, nil
 }

@@ -3,6 +3,7 @@ package mechanisms
 import (
 	"crypto/cipher"
 	"crypto/subtle"
+	"encoding/binary"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -20,16 +21,19 @@ var gcmRows = []Mechanism{
 		Authentic: true, Wrap: wrapWith(beginGCM(readGCMWrap, false)), Unwrap: unwrapWith(beginGCM(readGCMWrap, true)), WrapSize: gcmWrapSize, Message: messageGCM},
 }
 
-// A gcm is an AES-GCM operation. Input in parts is collected until the end: a plaintext is not released before its tag
-// has been found right, and Go offers no GCM in parts.
+// A gcm is GCM with a key and with the whole tag.
 type gcm struct {
-	aead       cipher.AEAD // with the whole tag, or with a tag of exactly tag bytes
-	nonce, aad []byte
-	tag        int
-	decrypt    bool
-	gather
-	small [64]byte // nonce and aad where they fit
+	cipher.AEAD
+	block cipher.Block
 }
+
+// A shortGCM is GCM with tags of less than 16 bytes.
+type shortGCM struct {
+	*gcm
+	size int
+}
+
+var _, _ aeadMode = (*gcm)(nil), (*shortGCM)(nil)
 
 // A gcmParam is what CK_GCM_PARAMS and CK_GCM_WRAP_PARAMS say. tag is in bits.
 type gcmParam struct {
@@ -93,26 +97,31 @@ func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) begin {
 				return nil, err
 			}
 		}
-		g := &gcm{tag: int(c.tag / 8), decrypt: decrypt}
-		g.nonce = append(g.small[:0:len(g.small)], c.nonce...)
-		if room := len(g.small) - len(c.nonce); room >= len(c.aad) {
-			g.aad = append(g.small[len(c.nonce):len(c.nonce)], c.aad...)
-		} else {
-			g.aad = ck.Clone(c.aad)
+		mode, err := gcmWith(k, len(c.nonce), int(c.tag/8))
+		if err != nil {
+			return nil, err
 		}
-		g.aead, err = gcmFor(k, len(c.nonce))
-		return g, err
+		return newAEAD(mode, c.nonce, c.aad, decrypt, gcmMaxLen), nil
 	}
 }
 
+// gcmWith returns GCM for nonces and tags of so many bytes.
+func gcmWith(k *Key, nonce, tag int) (aeadMode, error) {
+	g, err := gcmFor(k, nonce)
+	if err != nil || tag == gcmTag {
+		return g, err
+	}
+	return &shortGCM{g, tag}, nil
+}
+
 // gcmFor returns GCM with the whole tag: the key's prepared one for nonces of the usual length.
-func gcmFor(k *Key, nonce int) (cipher.AEAD, error) {
+func gcmFor(k *Key, nonce int) (*gcm, error) {
 	if nonce == gcmNonce {
 		form, err := k.Prepared(ck.CKM_AES_GCM, prepareGCM)
 		if err != nil {
 			return nil, err
 		}
-		return form.(cipher.AEAD), nil
+		return form.(*gcm), nil
 	}
 	b, err := openAES(k, nil)
 	if err != nil {
@@ -129,74 +138,101 @@ func prepareGCM(k *Key) (any, error) {
 	return newGCM(b, gcmNonce)
 }
 
-func newGCM(b cipher.Block, nonce int) (a cipher.AEAD, err error) {
-	secret.Do(func() { a, err = cipher.NewGCMWithNonceSize(b, nonce) })
-	return a, err
+func newGCM(b cipher.Block, nonce int) (g *gcm, err error) {
+	g = &gcm{block: b}
+	secret.Do(func() { g.AEAD, err = cipher.NewGCMWithNonceSize(b, nonce) })
+	return g, err
 }
 
-func (g *gcm) WholeLen(n int) int {
-	if g.decrypt {
-		return max(n-g.tag, 0)
-	}
-	return n + g.tag
+func (g *shortGCM) Overhead() int { return g.size }
+
+// Seal cuts the whole tag: SP 800-38D, 7.1, step 6.
+func (g *shortGCM) Seal(dst, nonce, data, aad []byte) []byte {
+	return sealWhole(g.begin(nonce, aad, 0), dst, data)
 }
 
-func (g *gcm) UpdateLen(int) int                 { return 0 }
-func (g *gcm) Update(_, src []byte) (int, error) { g.add(src); return 0, nil }
-func (g *gcm) FinalLen() int                     { return g.WholeLen(len(g.data)) }
-
-func (g *gcm) Final(dst []byte) (int, error) {
-	n, err := g.Whole(dst, g.data)
-	g.wipe()
-	return n, err
+// Open decrypts what has a short tag, which Go does not in every form.
+func (g *shortGCM) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
+	data, want := sealed[:len(sealed)-g.size], sealed[len(sealed)-g.size:]
+	s := g.sealing(nonce, aad, g.size)
+	s.hash.write(data)
+	if subtle.ConstantTimeCompare(s.tag(nil), want) != 1 {
+		return nil, errTag
+	}
+	n := len(dst)
+	dst = append(dst, data...)
+	s.stream.XORKeyStream(dst[n:], dst[n:])
+	return dst, nil
 }
 
-func (g *gcm) Whole(dst, src []byte) (int, error) {
-	n := g.WholeLen(len(src))
-	if any, exact := overlap(dst[:n], src); any && !exact {
-		src = ck.Clone(src)
-		defer clear(src)
-	}
-	if g.decrypt {
-		return g.open(dst[:n:n], src)
-	}
-	return g.seal(dst[:n:n], src)
+func (g *gcm) begin(nonce, aad []byte, _ uint64) sealing { return g.sealing(nonce, aad, gcmTag) }
+
+func (g *shortGCM) begin(nonce, aad []byte, _ uint64) sealing {
+	return g.gcm.sealing(nonce, aad, g.size)
 }
 
-func (g *gcm) seal(dst, src []byte) (int, error) {
-	if len(src) > gcmMaxLen {
-		return 0, ck.CKR_DATA_LEN_RANGE
-	}
-	if g.tag == gcmTag {
-		g.aead.Seal(dst[:0], g.nonce, src, g.aad)
-		return len(dst), nil
-	}
-	// A short tag is the whole one, cut: SP 800-38D, 7.1, step 6.
-	return copy(dst, g.aead.Seal(nil, g.nonce, src, g.aad)), nil
+// sealing begins GCM in parts: SP 800-38D, 7.1 and 7.2.
+func (g *gcm) sealing(nonce, aad []byte, tag int) *gcmSealing {
+	s := &gcmSealing{size: tag}
+	secret.Do(func() {
+		s.hash = &ghash{block: g.block, gcm: g.AEAD, nonce: nonce}
+		s.stream = newGCMStream(g.block, g.AEAD, nonce)
+	})
+	s.hash.write(aad)
+	s.hash.ciphertext()
+	return s
 }
 
-func (g *gcm) open(dst, src []byte) (int, error) {
-	if len(src) < g.tag || len(src)-g.tag > gcmMaxLen {
-		return 0, ck.CKR_ENCRYPTED_DATA_LEN_RANGE
-	}
-	if g.tag == gcmTag {
-		if _, err := g.aead.Open(dst[:0], g.nonce, src, g.aad); err != nil {
-			return 0, ck.CKR_ENCRYPTED_DATA_INVALID
+// A gcmSealing is GCM in parts.
+type gcmSealing struct {
+	stream *gcmStream
+	hash   *ghash
+	size   int // of the tag
+}
+
+func (s *gcmSealing) encrypt(dst, src []byte) {
+	s.stream.XORKeyStream(dst, src)
+	s.hash.write(dst)
+}
+
+func (s *gcmSealing) decrypt(dst, src []byte) {
+	s.hash.write(src)
+	s.stream.XORKeyStream(dst, src)
+}
+
+func (s *gcmSealing) tag(b []byte) []byte { return append(b, s.hash.sum(nil)[:s.size]...) }
+
+// A gcmStream is the counter mode of GCM, in which the last 32 bits count, and wrap around.
+type gcmStream struct {
+	block   cipher.Block
+	counter [aesBlock]byte
+	left    uint64 // bytes until they wrap around
+	current cipher.Stream
+}
+
+// newGCMStream begins the counter mode behind the first counter block, which encrypts the tag: SP 800-38D, 7.1, step 3. That block is
+// had without GHASH: the tag of nothing is its encryption.
+func newGCMStream(block cipher.Block, whole cipher.AEAD, nonce []byte) *gcmStream {
+	s := &gcmStream{block: block}
+	block.Decrypt(s.counter[:], whole.Seal(nil, nonce, nil, nil))
+	s.at(binary.BigEndian.Uint32(s.counter[12:]) + 1)
+	return s
+}
+
+func (s *gcmStream) at(counter uint32) {
+	binary.BigEndian.PutUint32(s.counter[12:], counter)
+	s.left = (1<<32 - uint64(counter)) * aesBlock
+	s.current = cipher.NewCTR(s.block, s.counter[:])
+}
+
+func (s *gcmStream) XORKeyStream(dst, src []byte) {
+	for len(src) > 0 {
+		if s.left == 0 {
+			secret.Do(func() { s.at(0) })
 		}
-		return len(dst), nil
+		n := int(min(uint64(len(src)), s.left))
+		s.current.XORKeyStream(dst[:n], src[:n])
+		s.left -= uint64(n)
+		dst, src = dst[n:], src[n:]
 	}
-	return g.openShort(dst, src)
-}
-
-// openShort decrypts what has a short tag, which Go does not in every form. The mode adds one and the same key stream in
-// both directions, so that encrypting the ciphertext gives the plaintext, and encrypting that gives the tag to compare.
-func (g *gcm) openShort(dst, src []byte) (int, error) {
-	n := len(src) - g.tag
-	plain := g.aead.Seal(nil, g.nonce, src[:n], nil)
-	again := g.aead.Seal(nil, g.nonce, plain[:n], g.aad)
-	defer clear(plain)
-	if subtle.ConstantTimeCompare(again[n:n+g.tag], src[n:]) != 1 {
-		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
-	}
-	return copy(dst, plain[:n]), nil
 }

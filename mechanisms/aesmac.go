@@ -101,23 +101,9 @@ func beginGMAC(k *Key, p *ck.Param) (*mac, error) {
 	if err != nil {
 		return nil, err
 	}
-	return soleMAC(&gmac{AEAD: a, nonce: append([]byte(nil), c.nonce...)}, int(c.tag/8)), nil
+	g := &ghash{block: a.block, gcm: a.AEAD, nonce: ck.Clone(c.nonce)}
+	return soleMAC(gmac{g}, int(c.tag/8)), nil
 }
-
-// A gmac is a GMAC (SP 800-38D, 3) as a hash.Hash. It collects the data, as Go's GCM takes it as a whole.
-type gmac struct {
-	cipher.AEAD
-	nonce []byte
-	gather
-}
-
-var _ hash.Hash = (*gmac)(nil)
-
-func (g *gmac) Size() int                   { return gcmTag }
-func (g *gmac) BlockSize() int              { return aesBlock }
-func (g *gmac) Reset()                      { g.wipe() }
-func (g *gmac) Write(p []byte) (int, error) { g.add(p); return len(p), nil }
-func (g *gmac) Sum(b []byte) []byte         { return g.Seal(b, g.nonce, nil, g.data) }
 
 // beginCMAC begins a CMAC. form is the name of the prepared form.
 func beginCMAC(form ck.MechanismType, newCipher func([]byte) (cipher.Block, error), size macSizer) func(*Key, *ck.Param) (*mac, error) {

@@ -18,43 +18,103 @@ var aesModeRows = []Mechanism{
 	blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, xts),
 }
 
-// stealing makes a Cipher of a function that takes a block at least, all at once, and works in place.
-func stealing(decrypt bool, run func(data []byte)) Cipher {
-	short := error(ck.CKR_DATA_LEN_RANGE)
-	if decrypt {
-		short = ck.CKR_ENCRYPTED_DATA_LEN_RANGE
+// A stealing is a Cipher of a mode with ciphertext stealing, in which the end of the data, a block and what follows it that is less than
+// another, is processed together. In parts it keeps back as much as may be that end.
+type stealing struct {
+	decrypt bool
+	blocks  func(data []byte) // processes whole blocks, in place
+	end     func(data []byte) // processes the end, in place
+	buf     [2 * aesBlock]byte
+	n       int
+}
+
+var _ Limited = (*stealing)(nil)
+
+// before returns how many of n bytes certainly come before the end.
+func (s *stealing) before(n int) int { return max(n/aesBlock-1, 0) * aesBlock }
+
+func (s *stealing) WholeLen(n int) int  { return n }
+func (s *stealing) UpdateLen(n int) int { return s.before(s.n + n) }
+func (s *stealing) FinalLen() int       { return s.n }
+
+// CheckWhole says that there is a block at least.
+func (s *stealing) CheckWhole(n int) error {
+	switch {
+	case n >= aesBlock:
+		return nil
+	case s.decrypt:
+		return ck.CKR_ENCRYPTED_DATA_LEN_RANGE
 	}
-	return &collector{size: func(n int) int { return n }, run: func(dst, src []byte) (int, error) {
-		if len(src) < aesBlock {
-			return 0, short
-		}
-		n := copy(dst, src)
-		run(dst[:n])
-		return n, nil
-	}}
+	return ck.CKR_DATA_LEN_RANGE
+}
+
+// CheckUpdate says that a part may have any length.
+func (s *stealing) CheckUpdate(int) error { return nil }
+
+// CheckFinal says that all parts together are a block at least.
+func (s *stealing) CheckFinal() error { return s.CheckWhole(s.n) }
+
+func (s *stealing) Whole(dst, src []byte) (int, error) {
+	if err := s.CheckWhole(len(src)); err != nil {
+		return 0, err
+	}
+	data := dst[:copy(dst, src)]
+	n := s.before(len(data))
+	s.blocks(data[:n])
+	s.end(data[n:])
+	return len(data), nil
+}
+
+func (s *stealing) Update(dst, src []byte) (int, error) {
+	out := s.UpdateLen(len(src))
+	if out == 0 {
+		s.n += copy(s.buf[s.n:], src)
+		return 0, nil
+	}
+	dst = dst[:out]
+	if any, exact := overlap(dst, src); any && (s.n > 0 || !exact) {
+		src = ck.Clone(src)
+		defer clear(src)
+	}
+	held := copy(dst, s.buf[:s.n])
+	taken := copy(dst[held:], src)
+	s.n = copy(s.buf[:], s.buf[held:s.n])
+	s.n += copy(s.buf[s.n:], src[taken:])
+	s.blocks(dst)
+	return out, nil
+}
+
+func (s *stealing) Final(dst []byte) (int, error) {
+	if err := s.CheckFinal(); err != nil {
+		return 0, err
+	}
+	data := dst[:copy(dst, s.buf[:s.n])]
+	s.end(data)
+	clear(s.buf[:])
+	return len(data), nil
 }
 
 // cts is CBC with ciphertext stealing. PKCS #11 names the addendum to SP 800-38A, which has three variants, and not which of
 // them: it is CBC-CS1, as elsewhere.
 func cts(decrypt bool) begin {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
-		b, field, err := start(k, p, openAES, ivField)
+		b, iv, err := start(k, p, openAES, ivField)
 		if err != nil {
 			return nil, err
 		}
-		iv := append([]byte(nil), field...)
-		run := func(data []byte) { stealEncrypt(b, iv, data) }
+		mode := newCBC(b, append([]byte(nil), iv...), decrypt)
+		s := &stealing{decrypt: decrypt, blocks: func(data []byte) { mode.CryptBlocks(data, data) }}
+		s.end = func(data []byte) { stealEncrypt(mode, data) }
 		if decrypt {
-			run = func(data []byte) { stealDecrypt(b, iv, data) }
+			s.end = func(data []byte) { stealDecrypt(b, mode, data) }
 		}
-		return stealing(decrypt, run), nil
+		return s, nil
 	}
 }
 
-// stealEncrypt is CBC-CS1-Encrypt of the addendum to SP 800-38A.
-func stealEncrypt(b cipher.Block, iv, data []byte) {
+// stealEncrypt is the end of CBC-CS1-Encrypt of the addendum to SP 800-38A.
+func stealEncrypt(mode cipher.BlockMode, data []byte) {
 	whole, rest := split(data)
-	mode := newCBC(b, iv, false)
 	mode.CryptBlocks(whole, whole)
 	if len(rest) == 0 {
 		return
@@ -65,22 +125,20 @@ func stealEncrypt(b cipher.Block, iv, data []byte) {
 	copy(data[len(data)-aesBlock:], last[:]) // over the end of the last whole block, which can be computed again
 }
 
-// stealDecrypt is CBC-CS1-Decrypt.
-func stealDecrypt(b cipher.Block, iv, data []byte) {
+// stealDecrypt is the end of CBC-CS1-Decrypt.
+func stealDecrypt(b cipher.Block, mode cipher.BlockMode, data []byte) {
 	whole, rest := split(data)
 	if len(rest) > 0 {
 		var last [aesBlock]byte
 		b.Decrypt(last[:], data[len(data)-aesBlock:])
-		stolen := len(whole) - aesBlock // where the cut block begins
-		cut := data[stolen : stolen+len(rest)]
 		var plain [aesBlock]byte
-		subtle.XORBytes(plain[:], cut, last[:])
-		copy(data[stolen+len(rest):len(whole)], last[len(rest):])
+		subtle.XORBytes(plain[:], whole[:len(rest)], last[:])
+		copy(whole[len(rest):], last[len(rest):])
 		copy(rest, plain[:])
 		clear(last[:])
 		clear(plain[:])
 	}
-	newCBC(b, iv, true).CryptBlocks(whole, whole)
+	mode.CryptBlocks(whole, whole)
 }
 
 // split parts whole blocks from the rest.
@@ -117,45 +175,53 @@ func xts(decrypt bool) begin {
 		if err != nil {
 			return nil, err
 		}
-		key, first := form.(*xtsKey), new([aesBlock]byte)
-		key.tweak.Encrypt(first[:], unit)
-		crypt := key.data.Encrypt
+		key, x := form.(*xtsKey), &xtsUnit{decrypt: decrypt}
+		key.tweak.Encrypt(x.tweak[:], unit)
+		x.crypt = key.data.Encrypt
 		if decrypt {
-			crypt = key.data.Decrypt
+			x.crypt = key.data.Decrypt
 		}
-		return stealing(decrypt, func(data []byte) { xtsUnit(crypt, *first, decrypt, data) }), nil
+		return &stealing{decrypt: decrypt, blocks: x.blocks, end: x.end}, nil
 	}
 }
 
-// xtsUnit processes a data unit: IEEE 1619, 5.3.2 and 5.4.2.
-func xtsUnit(crypt func(dst, src []byte), tweak [aesBlock]byte, decrypt bool, data []byte) {
-	block := func(b []byte, t *[aesBlock]byte) {
-		subtle.XORBytes(b, b, t[:])
-		crypt(b, b)
-		subtle.XORBytes(b, b, t[:])
+// An xtsUnit is a data unit that is processed: IEEE 1619, 5.3.2 and 5.4.2.
+type xtsUnit struct {
+	crypt   func(dst, src []byte)
+	decrypt bool
+	tweak   [aesBlock]byte // of the next block
+}
+
+func (x *xtsUnit) block(b []byte, tweak *[aesBlock]byte) {
+	subtle.XORBytes(b, b, tweak[:])
+	x.crypt(b, b)
+	subtle.XORBytes(b, b, tweak[:])
+}
+
+func (x *xtsUnit) blocks(data []byte) {
+	for ; len(data) > 0; data = data[aesBlock:] {
+		x.block(data[:aesBlock], &x.tweak)
+		doubleTweak(&x.tweak)
 	}
-	whole, rest := split(data)
-	if len(rest) > 0 {
-		whole = whole[:len(whole)-aesBlock]
-	}
-	for i := 0; i < len(whole); i += aesBlock {
-		block(whole[i:i+aesBlock], &tweak)
-		doubleTweak(&tweak)
-	}
+}
+
+// end processes the last whole block and what follows it.
+func (x *xtsUnit) end(data []byte) {
+	last, rest := data[:aesBlock], data[aesBlock:]
 	if len(rest) == 0 {
+		x.block(last, &x.tweak)
 		return
 	}
-	last := data[len(whole) : len(whole)+aesBlock]
-	next := tweak
-	doubleTweak(&next)
-	if decrypt { // the whole block was encrypted with the later of the two
-		tweak, next = next, tweak
+	first, second := x.tweak, x.tweak
+	doubleTweak(&second)
+	if x.decrypt { // the whole block was encrypted with the later of the two
+		first, second = second, first
 	}
-	block(last, &tweak)
+	x.block(last, &first)
 	for i := range rest {
 		last[i], rest[i] = rest[i], last[i]
 	}
-	block(last, &next)
+	x.block(last, &second)
 }
 
 // doubleTweak multiplies by x in GF(2^128), with the least byte first: IEEE 1619, 5.2.

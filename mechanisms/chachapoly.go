@@ -2,12 +2,10 @@ package mechanisms
 
 import (
 	"crypto/cipher"
-	"crypto/subtle"
 	"encoding/binary"
 
-	"golang.org/x/crypto/chacha20"
 	"golang.org/x/crypto/chacha20poly1305"
-	"golang.org/x/crypto/poly1305" //lint:ignore SA1019 the older construction needs it
+	"golang.org/x/crypto/poly1305" //lint:ignore SA1019 what comes in parts needs it
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -23,21 +21,30 @@ func chachaPoly(decrypt bool) begin {
 		if len(k.Value) != chachaKey {
 			return nil, ck.CKR_KEY_SIZE_RANGE
 		}
-		a := &aead{nonce: ck.Clone(nonce), aad: ck.Clone(aad), decrypt: decrypt}
-		secret.Do(func() { a.AEAD, err = newChaChaPoly(k.Value, len(nonce)) })
-		return a, err
+		var mode aeadMode
+		secret.Do(func() { mode, err = newChaChaPoly(k.Value, len(nonce)) })
+		if err != nil {
+			return nil, err
+		}
+		return newAEAD(mode, nonce, aad, decrypt, chachaMaxLen), nil
 	}
 }
 
+// chachaMaxLen is how far a counter of 32 bits gets: RFC 8439, 2.8.
+const chachaMaxLen = (1<<32 - 1) * chachaBlock
+
 // newChaChaPoly returns the construction for nonces of a length.
-func newChaChaPoly(key []byte, nonce int) (cipher.AEAD, error) {
+func newChaChaPoly(key []byte, nonce int) (m aeadMode, err error) {
+	c := &chachaMode{key: [chachaKey]byte(key)}
 	switch nonce {
 	case 8:
-		return &firstChaChaPoly{[chachaKey]byte(key)}, nil
+		return firstChaChaPoly{c}, nil
 	case chacha20poly1305.NonceSize:
-		return chacha20poly1305.New(key)
+		c.AEAD, err = chacha20poly1305.New(key)
+	default:
+		c.AEAD, err = chacha20poly1305.NewX(key)
 	}
-	return chacha20poly1305.NewX(key)
+	return c, err
 }
 
 // readChaChaPoly reads the parameter.
@@ -63,57 +70,89 @@ func readPolyNonce(p *ck.Param) ([]byte, error) {
 	return p.BytesAt(addr, n), nil
 }
 
+// A chachaMode is the construction of RFC 8439, 2.8, or that with the longer nonce of draft-irtf-cfrg-xchacha-03.
+type chachaMode struct {
+	cipher.AEAD
+	key [chachaKey]byte
+}
+
 // A firstChaChaPoly is the construction before RFC 7539, with a nonce of 64 bits: draft-agl-tls-chacha20poly1305-04, 5.
-type firstChaChaPoly struct{ key [chachaKey]byte }
+type firstChaChaPoly struct{ *chachaMode }
 
-var _ cipher.AEAD = (*firstChaChaPoly)(nil)
+var _, _ aeadMode = (*chachaMode)(nil), firstChaChaPoly{}
 
-func (f *firstChaChaPoly) NonceSize() int { return 8 }
-func (f *firstChaChaPoly) Overhead() int  { return polyTag }
+func (firstChaChaPoly) NonceSize() int { return 8 }
+func (firstChaChaPoly) Overhead() int  { return polyTag }
 
-// start makes the MAC, with the associated data in it, and the stream behind the block that keys it.
-func (f *firstChaChaPoly) start(nonce, aad []byte) (*poly1305.MAC, *chacha20.Cipher) {
-	long := make([]byte, chacha20.NonceSize)
-	copy(long[4:], nonce)
-	stream := newChaCha(f.key[:], long, 0)
-	var first [chachaBlock]byte
-	stream.XORKeyStream(first[:], first[:])
-	m := poly1305.New((*[chachaKey]byte)(first[:]))
-	clear(first[:])
-	writeLong(m, aad)
-	return m, stream
+func (f firstChaChaPoly) Seal(dst, nonce, data, aad []byte) []byte {
+	return sealWhole(f.begin(nonce, aad, 0), dst, data)
 }
 
-// writeLong adds data and its length.
-func writeLong(m *poly1305.MAC, data []byte) {
-	m.Write(data)
-	m.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(data))))
+func (f firstChaChaPoly) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
+	return openWhole(f.begin(nonce, aad, 0), polyTag, dst, sealed)
 }
 
-func (f *firstChaChaPoly) Seal(dst, nonce, data, aad []byte) []byte {
-	n := len(dst)
-	dst = append(dst, data...)
+func (f firstChaChaPoly) begin(nonce, aad []byte, _ uint64) sealing {
+	return f.sealing(nonce, aad, true)
+}
+func (c *chachaMode) begin(nonce, aad []byte, _ uint64) sealing { return c.sealing(nonce, aad, false) }
+
+// sealing begins an encryption in parts: the first block of the stream keys the MAC.
+func (c *chachaMode) sealing(nonce, aad []byte, first bool) *polySealing {
+	s := &polySealing{first: first}
 	secret.Do(func() {
-		m, stream := f.start(nonce, aad)
-		stream.XORKeyStream(dst[n:], dst[n:])
-		writeLong(m, dst[n:])
-		dst = m.Sum(dst)
-	})
-	return dst
-}
-
-func (f *firstChaChaPoly) Open(dst, nonce, sealed, aad []byte) (plain []byte, err error) {
-	data, tag := sealed[:len(sealed)-polyTag], sealed[len(sealed)-polyTag:]
-	secret.Do(func() {
-		m, stream := f.start(nonce, aad)
-		writeLong(m, data)
-		if subtle.ConstantTimeCompare(m.Sum(nil), tag) != 1 {
-			err = errTag
-			return
+		if len(nonce) == chacha20poly1305.NonceSize {
+			s.stream = newChaCha(c.key[:], nonce, 0)
+		} else {
+			s.stream = newLongChaCha(c.key[:], nonce, 0)
 		}
-		n := len(dst)
-		plain = append(dst, data...)
-		stream.XORKeyStream(plain[n:], plain[n:])
+		var key [chachaBlock]byte
+		s.stream.XORKeyStream(key[:], key[:])
+		s.mac = poly1305.New((*[chachaKey]byte)(key[:]))
+		clear(key[:])
 	})
-	return plain, err
+	s.aad = uint64(len(aad))
+	s.mac.Write(aad)
+	s.end(s.aad)
+	return s
+}
+
+// A polySealing is ChaCha20 with Poly1305 in parts.
+type polySealing struct {
+	stream    cipher.Stream
+	mac       *poly1305.MAC
+	first     bool // the older construction, in which each length stands behind what it is the length of
+	aad, data uint64
+}
+
+// end ends associated data or ciphertext of n bytes.
+func (s *polySealing) end(n uint64) {
+	if s.first {
+		s.count(n)
+	} else if rest := n % polyBlock; rest != 0 {
+		s.mac.Write(make([]byte, polyBlock-rest))
+	}
+}
+
+func (s *polySealing) count(n uint64) { s.mac.Write(binary.LittleEndian.AppendUint64(nil, n)) }
+
+func (s *polySealing) encrypt(dst, src []byte) {
+	s.stream.XORKeyStream(dst, src)
+	s.mac.Write(dst)
+	s.data += uint64(len(dst))
+}
+
+func (s *polySealing) decrypt(dst, src []byte) {
+	s.mac.Write(src)
+	s.data += uint64(len(src))
+	s.stream.XORKeyStream(dst, src)
+}
+
+func (s *polySealing) tag(b []byte) []byte {
+	s.end(s.data)
+	if !s.first {
+		s.count(s.aad)
+		s.count(s.data)
+	}
+	return s.mac.Sum(b)
 }

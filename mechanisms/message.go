@@ -1,7 +1,6 @@
 package mechanisms
 
 import (
-	"crypto/cipher"
 	"errors"
 
 	"github.com/softcsp/softcsp/ck"
@@ -36,10 +35,8 @@ type messageParam struct {
 type messageMode interface {
 	// read reads the parameter of a message and checks its lengths.
 	read(p *ck.Param) (messageParam, error)
-	// cipher returns the encryption or decryption of one message, whose output has the tag behind it. It serves until the next.
-	cipher(nonce, aad []byte, tag int, decrypt bool) (Cipher, error)
-	// stream returns what encrypts the data in parts.
-	stream(nonce []byte) (cipher.Stream, error)
+	// mode returns the mode for nonces and tags of so many bytes. It serves until the next call.
+	mode(nonce, tag int) (aeadMode, error)
 	// limit is how long a message with a nonce of so many bytes may be at most, in bytes.
 	limit(nonce int) uint64
 }
@@ -53,12 +50,13 @@ type messages struct {
 	scratch []byte
 
 	// The message in parts:
-	nonce, aad []byte
-	tag        int
-	exact      bool
-	length     uint
-	running    cipher.Stream
-	gather
+	nonce   []byte
+	tag     int
+	exact   bool
+	length  uint
+	running sealing
+	done    uint64   // how much has been encrypted
+	held    segments // what is to be decrypted
 }
 
 var _ MessageCipher = (*messages)(nil)
@@ -68,9 +66,6 @@ const keepScratch = 1 << 16
 
 // room returns n bytes, which are overwritten by the next call.
 func (m *messages) room(n int) []byte {
-	if n > keepScratch {
-		return ck.Make(n)
-	}
 	if cap(m.scratch) < n {
 		m.scratch = make([]byte, max(n, 1<<10))
 	}
@@ -78,9 +73,9 @@ func (m *messages) room(n int) []byte {
 }
 
 // fits tells whether a message may have n bytes.
-func (m *messages) fits(n, nonce int, exact bool, length uint) error {
+func (m *messages) fits(n uint64, nonce int, exact bool, length uint) error {
 	switch {
-	case uint64(n) <= m.mode.limit(nonce) && (!exact || uint(n) == length):
+	case n <= m.mode.limit(nonce) && (!exact || n == uint64(length)):
 		return nil
 	case m.decrypt:
 		return ck.CKR_ENCRYPTED_DATA_LEN_RANGE
@@ -93,49 +88,54 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := m.fits(len(src), len(c.nonce), c.exact && !m.any, c.length); err != nil {
+	if err := m.fits(uint64(len(src)), len(c.nonce), c.exact && !m.any, c.length); err != nil {
 		return err
 	}
-	if m.decrypt {
+	if !m.decrypt {
+		if err := m.ivs.make(c.nonce, c.fixed, c.generator); err != nil {
+			return err
+		}
+	}
+	mode, err := m.mode.mode(len(c.nonce), len(c.tag))
+	switch {
+	case err != nil:
+		return err
+	case len(src) > keepScratch:
+		return m.long(mode, c, aad, dst, src)
+	case m.decrypt:
 		ck.Touch(src)
 		buf := append(append(m.room(len(src) + len(c.tag))[:0], src...), c.tag...)
 		defer clear(buf)
-		return m.open(dst, buf, c.nonce, aad, len(c.tag))
+		plain, err := mode.Open(buf[:0], c.nonce, buf, aad)
+		if err != nil {
+			return ck.CKR_AEAD_DECRYPT_FAILED
+		}
+		copy(dst, plain)
+		return nil
 	}
-	if err := m.ivs.make(c.nonce, c.fixed, c.generator); err != nil {
-		return err
-	}
-	return m.seal(dst, c.tag, src, c.nonce, aad)
-}
-
-// seal encrypts a message and writes its tag. dst may be nil, for the tag alone.
-func (m *messages) seal(dst, tag, src, nonce, aad []byte) error {
-	one, err := m.mode.cipher(nonce, aad, len(tag), false)
-	if err != nil {
-		return err
-	}
-	ck.Touch(src)
-	buf := m.room(len(src) + len(tag))
-	if _, err := one.Whole(buf, src); err != nil {
-		return err
-	}
-	copy(dst, buf[:len(src)])
-	copy(tag, buf[len(src):])
+	sealed := mode.Seal(m.room(len(src) + len(c.tag))[:0], c.nonce, src, aad)
+	copy(dst, sealed[:len(src)])
+	copy(c.tag, sealed[len(src):])
 	return nil
 }
 
-// open decrypts a message in buf, with its tag behind it, and writes it to dst when the tag has been found right.
-func (m *messages) open(dst, buf, nonce, aad []byte, tag int) error {
-	one, err := m.mode.cipher(nonce, aad, tag, true)
-	if err != nil {
+// long processes a message that is too long for memory of our own: it is encrypted where it shall be.
+func (m *messages) long(mode aeadMode, c messageParam, aad, dst, src []byte) error {
+	m.nonce = ck.Append(m.nonce[:0], c.nonce)
+	s := mode.begin(m.nonce, aad, uint64(len(src)))
+	if !m.decrypt {
+		encryptApart(s, dst[:len(src)], src)
+		s.tag(c.tag[:0])
+		return nil
+	}
+	var held segments
+	if err := held.add(src); err != nil {
 		return err
 	}
-	n, err := one.Whole(buf, buf)
-	if errors.Is(err, ck.CKR_ENCRYPTED_DATA_INVALID) {
+	if !held.open(s, c.tag, dst) {
 		return ck.CKR_AEAD_DECRYPT_FAILED
 	}
-	copy(dst, buf[:n])
-	return err
+	return nil
 }
 
 func (m *messages) Begin(p *ck.Param, aad []byte) error {
@@ -146,12 +146,14 @@ func (m *messages) Begin(p *ck.Param, aad []byte) error {
 	if err != nil {
 		return err
 	}
-	m.nonce, m.aad = ck.Append(m.nonce[:0], c.nonce), ck.Append(m.aad[:0], aad)
-	m.tag, m.exact, m.length = len(c.tag), c.exact && !m.any, c.length
-	if !m.decrypt {
-		m.running, err = m.mode.stream(m.nonce)
+	mode, err := m.mode.mode(len(c.nonce), len(c.tag))
+	if err != nil {
+		return err
 	}
-	return err
+	m.nonce = ck.Append(m.nonce[:0], c.nonce)
+	m.tag, m.exact, m.length, m.done = len(c.tag), c.exact && !m.any, c.length, 0
+	m.running = mode.begin(m.nonce, aad, uint64(c.length))
+	return nil
 }
 
 func (m *messages) NextLen(n int, last bool) int {
@@ -159,46 +161,45 @@ func (m *messages) NextLen(n int, last bool) int {
 	case !m.decrypt:
 		return n
 	case last:
-		return len(m.data) + n
+		return m.held.n + n
 	}
 	return 0
 }
 
 func (m *messages) Next(p *ck.Param, dst, src []byte, last bool) error {
-	all := len(m.data) + len(src)
-	if err := m.fits(all, len(m.nonce), m.exact && (last || uint(all) > m.length), m.length); err != nil {
+	all := m.done + uint64(m.held.n) + uint64(len(src))
+	if err := m.fits(all, len(m.nonce), m.exact && (last || all > uint64(m.length)), m.length); err != nil {
 		return err
 	}
-	if !last {
-		m.add(src)
-		m.run(dst, len(src))
+	var c messageParam
+	if last {
+		var err error
+		if c, err = m.mode.read(p); err == nil && len(c.tag) != m.tag {
+			err = ck.CKR_MECHANISM_PARAM_INVALID
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if !m.decrypt {
+		encryptApart(m.running, dst[:len(src)], src)
+		m.done = all
+		if last {
+			m.running.tag(c.tag[:0])
+		}
 		return nil
 	}
-	c, err := m.mode.read(p)
-	if err == nil && len(c.tag) != m.tag {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
-	}
-	if err != nil {
+	if err := m.held.add(src); err != nil || !last {
 		return err
 	}
-	m.add(src)
-	if m.decrypt {
-		m.add(c.tag)
-		return m.open(dst, m.data, m.nonce, m.aad, m.tag)
+	if !m.held.open(m.running, c.tag, dst) {
+		return ck.CKR_AEAD_DECRYPT_FAILED
 	}
-	m.run(dst, len(src))
-	return m.seal(nil, c.tag, m.data, m.nonce, m.aad)
-}
-
-// run encrypts the last n bytes that were gathered.
-func (m *messages) run(dst []byte, n int) {
-	if !m.decrypt {
-		m.running.XORKeyStream(dst[:n], m.data[len(m.data)-n:])
-	}
+	return nil
 }
 
 func (m *messages) End() {
-	m.wipe()
+	m.held.wipe()
 	m.running = nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"testing"
 
@@ -144,15 +145,52 @@ func checkCipher(m *Mechanism, k *Key, param func() *ck.Param, plain, cipher []b
 	return errors.Join(err, same("unwrapped key", got, plain))
 }
 
-// whole does an operation in one call.
+// whole does an operation in one call, and in parts, which has to come to the same.
 func whole(begin begin, k *Key, p *ck.Param, src []byte) ([]byte, error) {
+	again := *p
 	c, err := begin(k, p)
 	if err != nil {
 		return nil, err
 	}
 	dst := make([]byte, c.WholeLen(len(src)))
 	n, err := c.Whole(dst, src)
+	if _, ok := c.(*collector); ok { // it waits for all of the input
+		return dst[:n], err
+	}
+	got, partsErr := inRandomParts(begin, k, again, src)
+	if partsErr != err || err == nil && !bytes.Equal(got, dst[:n]) {
+		return nil, fmt.Errorf("in one call %x, %v; in parts %x, %v", dst[:n], err, got, partsErr)
+	}
 	return dst[:n], err
+}
+
+// inRandomParts does an operation in parts of any length.
+func inRandomParts(begin begin, k *Key, p ck.Param, src []byte) ([]byte, error) {
+	c, err := begin(k, &p)
+	if err != nil {
+		return nil, err
+	}
+	r := rand.New(rand.NewPCG(uint64(len(src)), 1))
+	var out []byte
+	for rest := src; len(rest) > 0; {
+		n := min(r.IntN(1+r.IntN(len(rest)+40)), len(rest))
+		room := c.UpdateLen(n)
+		if a, ok := c.(*aead); ok && !a.decrypt && room != n {
+			return nil, fmt.Errorf("%d bytes of plaintext give %d", n, room)
+		}
+		dst := make([]byte, room)
+		written, err := c.Update(dst, rest[:n])
+		if err != nil {
+			return nil, err
+		}
+		if written != room {
+			return nil, fmt.Errorf("%d bytes instead of %d", written, room)
+		}
+		out, rest = append(out, dst...), rest[n:]
+	}
+	dst := make([]byte, c.FinalLen())
+	n, err := c.Final(dst)
+	return append(out, dst[:n]...), err
 }
 
 // checkMAC checks that a MAC is made so and taken, and that no other is.
