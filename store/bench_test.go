@@ -162,7 +162,7 @@ func BenchmarkWalk(b *testing.B) {
 			b.Skip("there is no file")
 		}
 		for b.Loop() {
-			must(b, walkFile(f.path, false))
+			must(b, walkFile(b, f.path, false))
 		}
 	})
 }

@@ -5,76 +5,130 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"runtime/debug"
-	"strings"
-	"sync"
 	"sync/atomic"
-	"time"
 
-	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A boltFile is a token in a bbolt file. The file is open during a transaction only: bbolt locks all of it, readers
-// against writers, and other processes want it too. Before bbolt's lock stands one on the sidecar file, whose word is
-// the generation.
+// A boltFile is a token in a bbolt file. The file is open during a transaction only, under a lock on the sidecar, whose
+// word is the generation. Reading is pages.go; press.go has bbolt make the pages that a commit writes.
 type boltFile struct {
-	path, sidecar string
+	dir, name, sidecar string
+	path               string          // of the file, for what is said of it
+	over               func(disk) disk // tests put faults between
 
-	mu   sync.RWMutex // transactions of this process, so that few threads wait in the kernel
 	word atomic.Pointer[word]
 	last atomic.Uint64 // the generation last seen, where there is no word
 	seen atomic.Pointer[sight]
 }
 
-// A sight is a file as this process last saw it, and found it sound.
+// A sight is a file as this process last saw it, and found every page used once.
 type sight struct {
-	ino  uint64
-	size int64
-	time unix.Timespec
-	gen  uint64
+	dev, ino uint64
+	time     unix.Timespec
+	number   uint64 // of the commit
 }
 
 var _ backend = (*boltFile)(nil)
 
 // newBoltFile returns the token uuid in dir. Nothing is opened yet.
 func newBoltFile(dir, uuid string) *boltFile {
-	return &boltFile{path: filepath.Join(dir, uuid+suffix), sidecar: filepath.Join(dir, "."+uuid+".lock")}
+	return &boltFile{dir: dir, name: uuid + suffix, sidecar: "." + uuid + ".lock", path: filepath.Join(dir, uuid+suffix)}
 }
 
-// view implements backend.
-func (b *boltFile) view(f func(tx) error) error {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	l, err := takeLock(b.sidecar, false, true)
+// A visit is the use of a token's directory under the token's lock.
+type visit struct {
+	disk
+	scratch func() (*plainFile, error)
+	l       *lock
+}
+
+// visit runs f under the lock.
+func (b *boltFile) visit(exclusive, wait bool, f func(*visit) error) error {
+	d, err := openDir(b.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fileError(b.path, fs.ErrNotExist)
+	} else if err != nil {
+		return err
+	}
+	defer d.close()
+	l, err := takeLock(d, b.sidecar, exclusive, wait)
 	if err != nil {
 		return err
 	}
 	defer l.release()
-	return b.read(l, f)
+	return guard(b.path, func() error { return f(b.visitOf(d, l)) })
 }
 
-// read runs f over the file. The caller has the lock, shared at least.
-func (b *boltFile) read(l *lock, f func(tx) error) error {
-	if err := b.inspect(); err != nil {
+// visitOf returns the use of a directory by who has the lock.
+func (b *boltFile) visitOf(d *dir, l *lock) *visit {
+	v := &visit{disk: d, scratch: d.scratch, l: l}
+	if b.over != nil {
+		v.disk = b.over(d)
+	}
+	return v
+}
+
+// A pageError is what is wrong with a page, on its way from where there is no room for an error to guard.
+type pageError struct{ err error }
+
+// guard runs f. Whatever a damaged file makes of it, a panic or a fault in a mapping, is an error.
+func guard(path string, f func() error) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case pageError:
+			err = r.err
+		default:
+			err = tampered("%s is damaged: %v", path, r)
+		}
+	}()
+	return f()
+}
+
+// view implements backend.
+func (b *boltFile) view(f func(tx) error) error {
+	return b.visit(false, true, func(v *visit) error { return b.read(v, f) })
+}
+
+// openFile opens the token's file.
+func (b *boltFile) openFile(v *visit, write bool) (file, unix.Stat_t, error) {
+	f, err := v.open(b.name, write)
+	if err != nil {
+		return nil, unix.Stat_t{}, fileError(b.path, err)
+	}
+	st, err := f.stat()
+	if err != nil {
+		_ = f.close()
+	}
+	return f, st, fileError(b.path, err)
+}
+
+// read runs f over the file.
+func (b *boltFile) read(v *visit, f func(tx) error) error {
+	file, st, err := b.openFile(v, false)
+	if err != nil {
 		return err
 	}
-	return b.open(b.path, true, func(db *bbolt.DB) error {
-		btx, err := db.Begin(false)
-		if err != nil {
-			return fileError(b.path, err)
-		}
-		defer func() { _ = btx.Rollback() }()
-		x := newBoltTx(btx)
-		b.mend(l, x.generation())
-		b.look(x.generation())
-		return f(x)
-	})
+	defer func() { _ = file.close() }()
+	pages, err := openBook(b.path, file, &st)
+	if err != nil {
+		return err
+	}
+	x := &boltTx{b: pages, st: &st}
+	b.mend(v.l, x.generation())
+	if err := f(x); err != nil || v.l != nil {
+		return err
+	}
+	// There is no lock that this process may take. Pages are not written over before the commit after the next.
+	if again, err := openBook(b.path, file, &st); err != nil || again.meta.number != pages.meta.number {
+		return fmt.Errorf("%w: %s was changed while it was read, and %s cannot be read", ck.CKR_FUNCTION_FAILED, b.path, b.sidecar)
+	}
+	return nil
 }
 
 // update implements backend.
@@ -84,122 +138,133 @@ func (b *boltFile) update(f func(tx) error, done func()) error {
 
 // alone implements backend.
 func (b *boltFile) alone(f func(update func(func(tx) error, func()) error) error) error {
-	return b.exclusive(func(l *lock) error {
-		if err := b.inspect(); err != nil {
+	return b.visit(true, true, func(v *visit) error {
+		file, _, err := b.openFile(v, true)
+		if err != nil {
 			return err
 		}
-		return b.open(b.path, false, func(db *bbolt.DB) error {
-			return f(func(g func(tx) error, done func()) error { return b.commit(l, db, g, done) })
-		})
+		defer func() { _ = file.close() }()
+		return f(func(g func(tx) error, done func()) error { return b.commit(v, file, g, done) })
 	})
 }
 
-// commit runs f over the open file and, where it has written, commits. The caller has the lock.
-func (b *boltFile) commit(l *lock, db *bbolt.DB, f func(tx) error, done func()) error {
-	btx, err := db.Begin(true)
+// commit runs f over the open file and, where it has written, commits.
+func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func()) error {
+	st, err := file.stat()
 	if err != nil {
 		return fileError(b.path, err)
 	}
-	defer func() { _ = btx.Rollback() }() // does nothing after a commit
-	x := newBoltTx(btx)
+	pages, err := openBook(b.path, file, &st)
+	if err != nil {
+		return err
+	}
+	if err := b.inspect(pages, file, &st); err != nil {
+		return err
+	}
+	x := &boltTx{b: pages, st: &st, writes: map[bucket]map[string][]byte{}}
 	gen := x.generation()
-	b.mend(l, gen)
-	if err := f(x); err != nil || !x.dirty {
+	b.mend(v.l, gen)
+	if err := f(x); err != nil || len(x.writes) == 0 {
 		return err
 	}
 	if err := x.put(bHeader, keyGeneration, be64(gen+1)); err != nil {
 		return err
 	}
-	if s, err := parseStatic(x.get(bHeader, keyStatic)); err == nil && s.relaxed {
-		db.NoSync = true
+	relaxed := false
+	if s, err := parseStatic(x.get(bHeader, keyStatic)); err == nil {
+		relaxed = s.relaxed
 	}
-	return b.publish(gen, done, btx.Commit)
+	made, err := x.press(v)
+	if err != nil {
+		return err
+	}
+	defer made.close()
+	if err := v.l.held(); err != nil {
+		return err
+	}
+	return b.publish(gen, done, func() error {
+		err := made.write(file, st.Size, relaxed)
+		if err == nil {
+			b.look(file, made.number)
+		}
+		return err
+	})
 }
 
 // replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.
 func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
-	return b.exclusive(func(l *lock) error {
+	return b.visit(true, true, func(v *visit) error {
 		var gen uint64
-		err := b.read(l, func(x tx) error {
-			gen = x.generation()
+		var old *unix.Stat_t
+		err := b.read(v, func(x tx) error {
+			gen, old = x.generation(), x.(*boltTx).st
 			return check(x)
 		})
 		if err != nil {
 			return err
 		}
-		fresh, err := b.build(gen+1, f)
+		fresh, err := b.build(v, gen+1, old, f)
 		if err != nil {
 			return err
 		}
-		return b.publish(gen, nil, func() error {
-			if err := os.Rename(fresh, b.path); err != nil {
-				_ = os.Remove(fresh)
-				return err
-			}
-			return syncDir(filepath.Dir(b.path))
-		})
+		return b.publish(gen, nil, func() error { return b.place(v, fresh, true) })
 	})
 }
 
 // create makes the token's file, with what f writes in it, all at once.
 func (b *boltFile) create(f func(tx) error) error {
-	return b.exclusive(func(l *lock) error {
-		fresh, err := b.build(1, f)
+	return b.visit(true, true, func(v *visit) error {
+		fresh, err := b.build(v, 1, nil, f)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = os.Remove(fresh) }()
-		if err := os.Link(fresh, b.path); errors.Is(err, fs.ErrExist) {
+		if err := b.place(v, fresh, false); errors.Is(err, fs.ErrExist) {
 			return ErrExists
 		} else if err != nil {
 			return fileError(b.path, err)
 		}
-		b.mend(l, 1)
-		return syncDir(filepath.Dir(b.path))
+		b.mend(v.l, 1)
+		return nil
 	})
 }
 
-// build writes a file of generation gen beside the token's and returns its name.
-func (b *boltFile) build(gen uint64, f func(tx) error) (string, error) {
-	path := strings.TrimSuffix(b.sidecar, ".lock") + ".new"
-	// The lock is ours, so what is there is of a process that died. It may be the token by another name: create.
-	_ = os.Remove(path)
-	temp, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return "", fileError(path, err)
-	}
-	_ = temp.Close()
-	err = b.open(path, false, func(db *bbolt.DB) error {
-		return fileError(path, db.Update(func(btx *bbolt.Tx) error {
-			for n := range buckets {
-				if _, err := btx.CreateBucket([]byte(n.String())); err != nil {
-					return err
-				}
-			}
-			x := newBoltTx(btx)
-			if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
-				return err
-			}
-			return f(x)
-		}))
-	})
-	if err != nil {
-		_ = os.Remove(path)
-		return "", err
-	}
-	return path, nil
-}
-
-// exclusive runs f while no other transaction runs, in any process.
-func (b *boltFile) exclusive(f func(*lock) error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l, err := takeLock(b.sidecar, true, true)
-	if err != nil {
+// place gives a file that build made the token's name, durably.
+func (b *boltFile) place(v *visit, fresh string, over bool) error {
+	if err := v.rename(fresh, b.name, over); err != nil {
+		_ = v.remove(fresh)
 		return err
 	}
-	defer l.release()
-	return f(l)
+	return v.sync()
+}
+
+// build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets
+// that one's group and mode.
+func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
+	name = b.sidecar[:len(b.sidecar)-len(".lock")] + ".new"
+	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
+	_ = v.remove(name)
+	out, err := v.create(name)
+	if err != nil {
+		return "", fileError(b.path, err)
+	}
+	defer func() {
+		if e := out.close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			_ = v.remove(name)
+			err = fileError(b.path, err)
+		}
+	}()
+	if old != nil {
+		out.like(old)
+	}
+	return name, pressNew(v, b.path, out, func(x tx) error {
+		if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
+			return err
+		}
+		return f(x)
+	})
 }
 
 // publish commits the generation after gen, and tells it to every process. Where the commit fails the word stays odd:
@@ -216,7 +281,6 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 		done()
 	}
 	b.last.Store(gen + 1)
-	b.look(gen + 1)
 	if w != nil {
 		w.store((gen + 1) << 1)
 	}
@@ -231,9 +295,9 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 		return
 	}
 	w := b.word.Load()
-	if w == nil || w.dev != l.st.Dev || w.ino != l.st.Ino || w.readOnly && !l.readOnly {
+	if w == nil || w.lost.Load() || w.dev != l.st.Dev || w.ino != l.st.Ino || w.readOnly && !l.readOnly {
 		var err error
-		if w, err = mapWord(l.fd, &l.st, l.readOnly); err != nil {
+		if w, err = mapWord(l.fd(), &l.st, l.readOnly); err != nil {
 			return
 		}
 		b.word.Store(w)
@@ -243,25 +307,25 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 	}
 }
 
-// inspect walks the file where this process does not know it: at first, and where it changed and no commit explains that.
-// The caller has the lock.
-func (b *boltFile) inspect() (err error) {
-	var st unix.Stat_t
-	if err := unix.Stat(b.path, &st); err != nil {
-		return fileError(b.path, err)
-	}
-	w, s := b.word.Load(), b.seen.Load()
-	if s != nil && s.ino == st.Ino && st.Size >= s.size && (s.time == st.Mtim || w != nil && s.gen != w.load()>>1) {
+// inspect walks the file before this process writes to it for the first time, and where it changed and no commit explains
+// that. Nothing that others can write decides about that but the number of the commit, and nothing but the loss of a file
+// that is damaged already depends on it.
+func (b *boltFile) inspect(pages *book, file file, st *unix.Stat_t) error {
+	s := b.seen.Load()
+	if s != nil && s.dev == st.Dev && s.ino == st.Ino && (s.time == st.Mtim || s.number < pages.meta.number) {
 		return nil
 	}
-	return guard(b.path, func() error { return walkFile(b.path, false) })
+	whole, err := openBook(b.path, file, st)
+	if err != nil {
+		return err
+	}
+	return whole.walk(false)
 }
 
-// look remembers the file as it is now, with what is known of it.
-func (b *boltFile) look(gen uint64) {
-	var st unix.Stat_t
-	if unix.Stat(b.path, &st) == nil {
-		b.seen.Store(&sight{st.Ino, st.Size, st.Mtim, gen})
+// look remembers the file as it is now, after the commit of a number.
+func (b *boltFile) look(file file, number uint64) {
+	if st, err := file.stat(); err == nil {
+		b.seen.Store(&sight{st.Dev, st.Ino, st.Mtim, number})
 	}
 }
 
@@ -279,82 +343,29 @@ func (b *boltFile) generation() uint64 {
 // has been told of a later one yet.
 func (b *boltFile) ask() uint64 {
 	w := b.word.Load()
-	l, err := takeLock(b.sidecar, false, w == nil || w.load() == 0)
-	switch {
-	case errors.Is(err, errBusy):
-		return w.load() >> 1
-	case err != nil:
-		return b.last.Load()
-	}
-	defer l.release()
 	gen := b.last.Load()
-	_ = b.read(l, func(x tx) error {
-		gen = x.generation()
-		return nil
+	err := b.visit(false, w == nil || w.load() == 0, func(v *visit) error {
+		return b.read(v, func(x tx) error {
+			gen = x.generation()
+			return nil
+		})
 	})
+	if errors.Is(err, errBusy) {
+		return w.load() >> 1
+	}
 	return gen
-}
-
-// guard runs f. Whatever a damaged file makes of it, a panic or a fault in a mapping, is an error.
-func guard(path string, f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = tampered("%s is damaged: %v", path, r)
-		}
-	}()
-	return f()
-}
-
-// open opens the bbolt file at path for f, and closes it.
-func (b *boltFile) open(path string, readOnly bool, f func(*bbolt.DB) error) error {
-	var file *os.File
-	closed := false
-	err := guard(path, func() error {
-		err := b.openBolt(path, readOnly, &file, f)
-		closed = true
-		return err
-	})
-	if !closed && file != nil { // bbolt panicked and holds its own locks for ever; the file's must go
-		_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
-		_ = file.Close()
-	}
-	return err
-}
-
-// openBolt is open for who deals with what bbolt makes of a damaged file.
-func (b *boltFile) openBolt(path string, readOnly bool, file **os.File, f func(*bbolt.DB) error) error {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{
-		ReadOnly:     readOnly,
-		Timeout:      10 * time.Second, // the lock of this package lets nobody in: who has bbolt's is another program
-		FreelistType: bbolt.FreelistMapType,
-		NoStatistics: true,
-		OpenFile: func(name string, flag int, _ os.FileMode) (_ *os.File, err error) {
-			*file, err = os.OpenFile(name, flag&^os.O_CREATE, 0)
-			return *file, err
-		},
-	})
-	if err != nil {
-		return fileError(path, err)
-	}
-	err = f(db)
-	if e := closeBolt(db, *file); err == nil {
-		err = fileError(path, e)
-	}
-	return err
-}
-
-// closeBolt closes db. A child that was forked meanwhile has the descriptor too, so the lock is given back by name.
-func closeBolt(db *bbolt.DB, file *os.File) error {
-	_ = unix.Flock(int(file.Fd()), unix.LOCK_UN)
-	return db.Close()
 }
 
 // readOnly reports whether the file cannot be opened for writing. Opening it is what tells: rights come in many ways.
 func (b *boltFile) readOnly() bool {
-	fd, err := unix.Open(b.path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	d, err := openDir(b.dir)
+	if err != nil {
+		return false
+	}
+	defer d.close()
+	f, err := d.open(b.name, true)
 	if err == nil {
-		_ = unix.Close(fd)
+		_ = f.close()
 		return false
 	}
 	return forbidden(err) || lost(b.path)
@@ -378,86 +389,74 @@ func fileError(path string, err error) error {
 	return fmt.Errorf("%w: %s: %v", ck.CKR_DEVICE_ERROR, path, err)
 }
 
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return fileError(dir, err)
-	}
-	defer func() { _ = d.Close() }()
-	return fileError(dir, d.Sync())
-}
-
 // A boltTx is a transaction of a bbolt file.
 type boltTx struct {
-	btx   *bbolt.Tx
-	b     [buckets]*bbolt.Bucket
-	dirty bool
+	b      *book
+	st     *unix.Stat_t
+	writes map[bucket]map[string][]byte // what is to be written; nil is to be deleted
 }
 
 var _ tx = (*boltTx)(nil)
 
-func newBoltTx(btx *bbolt.Tx) *boltTx { return &boltTx{btx: btx} }
-
-// check makes bbolt's own tests, which a file must be fit for.
-func (x *boltTx) check() (errs []error) {
-	if err := walkFile(x.btx.DB().Path(), true); err != nil {
-		return []error{err}
+// check looks at the file as a whole.
+func (x *boltTx) check() error {
+	whole, err := openBook(x.b.path, x.b.file, x.st)
+	if err != nil {
+		return err
 	}
-	for err := range x.btx.Check() {
-		errs = append(errs, err)
-	}
-	return errs
-}
-
-// bucket returns a bucket, nil where the file has none of that name.
-func (x *boltTx) bucket(b bucket) *bbolt.Bucket {
-	if x.b[b] == nil {
-		x.b[b] = x.btx.Bucket([]byte(b.String()))
-	}
-	return x.b[b]
+	return whole.walk(true)
 }
 
 // generation implements tx.
 func (x *boltTx) generation() uint64 { return number(x, keyGeneration) }
 
-// get implements tx.
+// get implements tx. A page that is damaged ends the transaction: guard.
 func (x *boltTx) get(b bucket, key []byte) []byte {
-	if bb := x.bucket(b); bb != nil {
-		return bb.Get(key)
+	if value, there := x.writes[b][string(key)]; there {
+		return value
 	}
-	return nil
+	value, err := x.b.get(b, key)
+	if err != nil {
+		panic(pageError{err})
+	}
+	return value
 }
 
 // put implements tx.
 func (x *boltTx) put(b bucket, key, value []byte) error {
-	x.dirty = true
-	if bb := x.bucket(b); bb != nil {
-		return fileError(x.btx.DB().Path(), bb.Put(key, value))
+	if value == nil {
+		value = []byte{}
 	}
-	return unrecognized("the file has no bucket %q", b)
+	return x.write(b, key, value)
 }
 
 // del implements tx.
-func (x *boltTx) del(b bucket, key []byte) error {
-	x.dirty = true
-	if bb := x.bucket(b); bb != nil {
-		return fileError(x.btx.DB().Path(), bb.Delete(key))
+func (x *boltTx) del(b bucket, key []byte) error { return x.write(b, key, nil) }
+
+func (x *boltTx) write(b bucket, key, value []byte) error {
+	if x.writes == nil {
+		return fmt.Errorf("%w: a transaction that only reads", ck.CKR_GENERAL_ERROR)
 	}
-	return unrecognized("the file has no bucket %q", b)
+	if x.writes[b] == nil {
+		x.writes[b] = map[string][]byte{}
+	}
+	x.writes[b][string(key)] = value
+	return nil
 }
 
-// each implements tx.
+// each implements tx. What the transaction itself has written comes last.
 func (x *boltTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
-	bb := x.bucket(b)
-	if bb == nil {
-		return unrecognized("the file has no bucket %q", b)
-	}
-	c := bb.Cursor()
-	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
-		if err := f(k, v); err != nil {
-			return err
+	written := x.writes[b]
+	err := x.b.each(b, prefix, func(key, value []byte) error {
+		if _, there := written[string(key)]; there {
+			return nil
+		}
+		return f(key, value)
+	})
+	for key, value := range written {
+		if err == nil && value != nil && bytes.HasPrefix([]byte(key), prefix) {
+			err = f([]byte(key), value)
 		}
 	}
-	return nil
+	return err
 }

@@ -91,8 +91,8 @@ func (c *checker) fault(id ID, format string, args ...any) {
 
 // run makes all tests.
 func (c *checker) run() {
-	if x, ok := c.x.(interface{ check() []error }); ok {
-		for _, err := range x.check() {
+	if x, ok := c.x.(interface{ check() error }); ok {
+		if err := x.check(); err != nil {
 			c.fault(ID{}, "structure of the file: %v", err)
 		}
 	}

@@ -3,100 +3,412 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A lock is a lock between processes on a sidecar file: shared for readers, exclusive for writers. It waits in the kernel,
-// where bbolt's own lock would poll every 50 ms. It is an open file description lock, so two descriptors of one
-// process are strangers to each other too.
+// A lock is a lock between processes on a sidecar file: shared for readers, exclusive for writers.
+//
+// It is a POSIX record lock: the process owns it, so it ends with the process, whatever children have inherited of its
+// descriptors and mappings. A lock of an open file (flock, F_OFD_SETLK) would live on in a child that was forked in the middle
+// of a commit. The price: threads of a process do not keep each other out, and closing any descriptor of the file drops
+// what the process has on it. So the threads of a process share one descriptor and a claim, which keeps them apart;
+// and copies of the library in one process, which know nothing of each other, take a lock of an open file on a byte that
+// is this process's own (own.go). A child that inherits that keeps nobody out but a process that is gone.
 type lock struct {
-	fd       int
-	st       unix.Stat_t
-	readOnly bool
+	c         *claim
+	exclusive bool
+	st        unix.Stat_t
+	readOnly  bool
 }
+
+// fd returns the descriptor of the sidecar.
+func (l *lock) fd() int { return l.c.fd }
 
 var errBusy = errors.New("the lock is taken")
 
-// takeLock takes the lock on path, which it makes where there is none. Without wait it answers errBusy at once where another
-// has the lock. A process that may only read gets a shared lock on what there is, and nil where there is nothing:
-// bbolt's lock on the token file is left to it then.
-func takeLock(path string, exclusive, wait bool) (*lock, error) {
-	for {
-		l := &lock{}
-		var err error
-		l.fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
-		if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EPERM) {
-			if exclusive {
-				return nil, fmt.Errorf("%w: %s cannot be written: %v", ck.CKR_TOKEN_WRITE_PROTECTED, path, err)
-			}
-			l.readOnly = true
-			if l.fd, err = unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
-				return nil, nil
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: opening %s: %v", ck.CKR_FUNCTION_FAILED, path, err)
-		}
-		if err := l.take(exclusive, wait); err != nil {
-			_ = unix.Close(l.fd)
-			return nil, err
-		}
-		// Somebody may have removed the file between opening and locking: then the lock is worth nothing.
-		if err := unix.Fstat(l.fd, &l.st); err != nil || l.st.Nlink > 0 {
-			return l, err
-		}
-		l.release()
-	}
-}
+// How long a lock may be held by one and the same process before who waits gives up, and how long anybody waits in all.
+// Variables, so that tests need not wait.
+var (
+	lockPatience = 5 * time.Second
+	lockLimit    = 60 * time.Second
+)
 
-// The two bytes of the sidecar that are locked. Who wants the lock passes the gate first, and a writer waits inside the
-// gate: without it, readers who come and go could keep a writer out for ever.
+// fcntl is the system call; tests let it fail.
+var fcntl = unix.FcntlFlock
+
+// The bytes of the sidecar that are locked. Who wants the lock passes the gate first, and waits for the room inside the gate:
+// without it, readers who come and go could keep a writer out for ever, and those who wait would all wait for the room.
 const (
 	gate = 0
 	room = 1
 )
 
-// take asks the kernel for the lock.
-func (l *lock) take(exclusive, wait bool) error {
-	kind := int16(unix.F_RDLCK)
-	if exclusive {
-		kind = unix.F_WRLCK
+// A claim is what this process has of one sidecar: for a reader and many, or for one writer.
+type claim struct {
+	key   claimKey
+	users int // references, under claims.mu
+
+	threads sync.RWMutex // the transactions of this process
+	entry   sync.Mutex   // one thread at a time asks the kernel
+	gaveUp  struct {     // the last time that one waited in vain, and for whom
+		at     time.Time
+		holder int32
 	}
-	if err := l.ask(gate, kind, wait); err != nil {
-		return err
-	}
-	err := l.ask(room, kind, wait)
-	_ = l.ask(gate, unix.F_UNLCK, false)
-	return err
+
+	mu       sync.Mutex
+	fd       int // -1 where the sidecar is not open
+	st       unix.Stat_t
+	readOnly bool
+	owned    bool // this copy of the library has the process's own byte
+	open     int  // threads that use fd
+	holders  int  // threads that have the lock
 }
 
-// ask asks the kernel for the lock on one byte.
-func (l *lock) ask(at int64, kind int16, wait bool) error {
-	cmd := unix.F_OFD_SETLK
-	if wait {
-		cmd = unix.F_OFD_SETLKW
+// A claimKey names a sidecar. Opening a file to see which it is would be closing it again.
+type claimKey struct {
+	dev, ino uint64 // of the directory
+	name     string
+}
+
+// claims are those in use, of all places of this copy of the library.
+var claims = struct {
+	mu  sync.Mutex
+	all map[claimKey]*claim
+}{all: map[claimKey]*claim{}}
+
+// claimOn returns the claim on a sidecar. The caller gives it back with drop.
+func claimOn(d *dir, name string) *claim {
+	key := claimKey{d.st.Dev, d.st.Ino, name}
+	claims.mu.Lock()
+	defer claims.mu.Unlock()
+	c := claims.all[key]
+	if c == nil {
+		c = &claim{key: key, fd: -1}
+		claims.all[key] = c
 	}
-	for {
-		switch err := unix.FcntlFlock(uintptr(l.fd), cmd, &unix.Flock_t{Type: kind, Start: at, Len: 1}); {
-		case err == nil:
-			return nil
-		case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
+	c.users++
+	return c
+}
+
+func (c *claim) drop() {
+	claims.mu.Lock()
+	defer claims.mu.Unlock()
+	if c.users--; c.users == 0 && c.fd < 0 {
+		delete(claims.all, c.key)
+	}
+}
+
+// takeLock takes the lock on a file of the directory, which it makes where there is none. Without wait it answers errBusy at
+// once where another has the lock. A process that may only read gets a shared lock on what there is, and nil where there
+// is nothing that it can read.
+func takeLock(d *dir, name string, exclusive, wait bool) (*lock, error) {
+	c := claimOn(d, name)
+	if !c.enter(exclusive, wait) {
+		c.drop()
+		return nil, errBusy
+	}
+	l := &lock{c: c, exclusive: exclusive}
+	switch err := c.take(d, l, newPatience(wait, d.file(name))); {
+	case errors.Is(err, errNoSidecar):
+		l = nil
+	case err == nil:
+		return l, nil
+	default:
+		c.exit(exclusive)
+		c.drop()
+		return nil, err
+	}
+	c.exit(exclusive)
+	c.drop()
+	return nil, nil
+}
+
+// enter keeps the threads of this process apart.
+func (c *claim) enter(exclusive, wait bool) bool {
+	switch {
+	case exclusive && wait:
+		c.threads.Lock()
+	case exclusive:
+		return c.threads.TryLock()
+	case wait:
+		c.threads.RLock()
+	default:
+		return c.threads.TryRLock()
+	}
+	return true
+}
+
+func (c *claim) exit(exclusive bool) {
+	if exclusive {
+		c.threads.Unlock()
+	} else {
+		c.threads.RUnlock()
+	}
+}
+
+// take takes the lock from other processes. It asks anew where somebody removed the file between opening and locking:
+// then the lock is worth nothing.
+func (c *claim) take(d *dir, l *lock, p *patience) error {
+	if !p.wait {
+		if !c.entry.TryLock() {
 			return errBusy
-		case !errors.Is(err, unix.EINTR):
-			return fmt.Errorf("%w: locking: %v", ck.CKR_FUNCTION_FAILED, err)
+		}
+	} else {
+		c.entry.Lock()
+	}
+	defer c.entry.Unlock()
+	for {
+		if err := c.attach(d, l.exclusive, p); err != nil {
+			return err
+		}
+		err := c.pass(l.exclusive, p)
+		if err == nil {
+			if err = unix.Fstat(c.fd, &l.st); err == nil && l.st.Nlink > 0 {
+				l.readOnly = c.readOnly
+				return nil
+			}
+			c.leaveRoom()
+		}
+		c.detach()
+		if err != nil {
+			return err
+		}
+		if err := p.pause(c, -1, time.Millisecond); err != nil {
+			return err
 		}
 	}
 }
 
-// release gives the lock back. It says so to the kernel: a child that was forked meanwhile has the descriptor too, and
-// closing ours alone would leave the lock with it.
+var errNoSidecar = errors.New("there is no sidecar")
+
+// attach opens the sidecar for one more thread, and takes the process's own byte with the first.
+func (c *claim) attach(d *dir, exclusive bool, p *patience) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd >= 0 && !c.genuine() { // the host closed it
+		c.fd, c.owned = -1, false
+	}
+	if c.fd >= 0 && c.readOnly && exclusive {
+		return c.protected(d, unix.EACCES)
+	}
+	if c.fd < 0 {
+		if err := c.openSidecar(d, exclusive); err != nil {
+			return err
+		}
+	}
+	for !c.owned {
+		ok, err := c.ask(unix.F_OFD_SETLK, ownByte(), kindOf(!c.readOnly))
+		if err == nil && !ok {
+			err = p.pause(c, -1, time.Millisecond)
+		}
+		if err != nil {
+			return err // the descriptor stays open: closing it drops the locks of the copy of the library that has the byte
+		}
+		c.owned = ok
+	}
+	c.open++
+	return nil
+}
+
+// openSidecar opens the sidecar, for reading where it cannot be written.
+func (c *claim) openSidecar(d *dir, exclusive bool) (err error) {
+	c.readOnly = false
+	c.fd, c.st, err = d.openFD(c.key.name, unix.O_RDWR|unix.O_CREAT)
+	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	if exclusive {
+		return c.protected(d, err)
+	}
+	c.readOnly = true
+	if c.fd, c.st, err = d.openFD(c.key.name, unix.O_RDONLY); err != nil && !errors.Is(err, ck.CKR_FUNCTION_FAILED) {
+		return errNoSidecar
+	}
+	return err
+}
+
+func (c *claim) protected(d *dir, err error) error {
+	return fmt.Errorf("%w: %s cannot be written: %v", ck.CKR_TOKEN_WRITE_PROTECTED, d.file(c.key.name), err)
+}
+
+// genuine says whether the descriptor is still what it was when it was opened.
+func (c *claim) genuine() bool {
+	var st unix.Stat_t
+	return unix.Fstat(c.fd, &st) == nil && st.Dev == c.st.Dev && st.Ino == c.st.Ino
+}
+
+// pass goes through the gate into the room.
+func (c *claim) pass(exclusive bool, p *patience) error {
+	if err := c.await(gate, kindOf(!c.readOnly), p, time.Millisecond); err != nil {
+		return err
+	}
+	defer func() { _, _ = c.ask(unix.F_SETLK, gate, unix.F_UNLCK) }()
+	c.mu.Lock()
+	if c.holders > 0 { // other readers of this process are inside
+		c.holders++
+		c.mu.Unlock()
+		return nil
+	}
+	c.mu.Unlock()
+	if err := c.await(room, kindOf(exclusive), p, 200*time.Microsecond); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.holders++
+	c.mu.Unlock()
+	return nil
+}
+
+// await asks for a byte until it has it.
+func (c *claim) await(at int64, kind int16, p *patience, longest time.Duration) error {
+	for {
+		ok, err := c.ask(unix.F_SETLK, at, kind)
+		if ok || err != nil {
+			return err
+		}
+		if err := p.pause(c, at, longest); err != nil {
+			return err
+		}
+	}
+}
+
+func kindOf(exclusive bool) int16 {
+	if exclusive {
+		return unix.F_WRLCK
+	}
+	return unix.F_RDLCK
+}
+
+// ask asks the kernel for a byte, or gives it back, and says whether it was to be had.
+func (c *claim) ask(cmd int, at int64, kind int16) (bool, error) {
+	f := unix.Flock_t{Type: kind, Start: at, Len: 1}
+	err := retry(func() error { return fcntl(uintptr(c.fd), cmd, &f) })
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
+		return false, nil
+	}
+	return false, fmt.Errorf("%w: locking %s: %v", ck.CKR_FUNCTION_FAILED, c.key.name, err)
+}
+
+// held makes sure, before anything is written, that the lock is still there: a host that closes descriptors that are not
+// its own drops it.
+func (l *lock) held() error {
+	if !l.c.genuine() {
+		return fmt.Errorf("%w: somebody closed the descriptor of %s", ck.CKR_FUNCTION_FAILED, l.c.key.name)
+	}
+	ok, err := l.c.ask(unix.F_SETLK, room, unix.F_WRLCK)
+	if err == nil && !ok {
+		err = fmt.Errorf("%w: the lock on %s was lost", ck.CKR_FUNCTION_FAILED, l.c.key.name)
+	}
+	return err
+}
+
+// leaveRoom ends the holding of one thread, and the process's with the last.
+func (c *claim) leaveRoom() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.holders--; c.holders == 0 && c.genuine() {
+		_, _ = c.ask(unix.F_SETLK, room, unix.F_UNLCK) // where that fails detach closes the file, which cannot fail
+	}
+}
+
+// detach ends the use of the sidecar by one thread, and closes it with the last. Closing drops every lock of the process on
+// it. The own byte is given back by name: a child that was forked meanwhile has the open file too, and would keep the byte
+// from this process. Where that cannot be done the file stays open, and the byte ours.
+func (c *claim) detach() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open--; c.open > 0 {
+		return
+	}
+	if c.genuine() {
+		if _, err := c.ask(unix.F_OFD_SETLK, ownByte(), unix.F_UNLCK); err != nil {
+			f := unix.Flock_t{Type: unix.F_UNLCK, Start: gate, Len: 2}
+			if retry(func() error { return fcntl(uintptr(c.fd), unix.F_SETLK, &f) }) == nil {
+				return
+			}
+		}
+		_ = unix.Close(c.fd)
+	}
+	c.fd, c.owned = -1, false
+}
+
+// release gives the lock back.
 func (l *lock) release() {
 	if l == nil {
 		return
 	}
-	_ = l.ask(room, unix.F_UNLCK, false)
-	_ = unix.Close(l.fd)
+	l.c.leaveRoom()
+	l.c.detach()
+	l.c.exit(l.exclusive)
+	l.c.drop()
+}
+
+// A patience is how long somebody waits. The kernel's own waiting has no end that can be set, so this asks again and again:
+// soon at first, and by chance, so that those who wait have equal chances.
+type patience struct {
+	wait         bool
+	what         string
+	began, since time.Time // since when all is as it is
+	looked       time.Time
+	holder       int32
+	nap          time.Duration
+}
+
+func newPatience(wait bool, what string) *patience { return &patience{wait: wait, what: what} }
+
+// pause waits a little. It answers errBusy where there is no waiting, and an error where it has waited long enough. The
+// caller has c.entry.
+func (p *patience) pause(c *claim, at int64, longest time.Duration) error {
+	if !p.wait {
+		return errBusy
+	}
+	now := time.Now()
+	if p.nap == 0 {
+		p.began, p.since, p.looked, p.nap = now, now, now, 20*time.Microsecond
+		if now.Sub(c.gaveUp.at) < time.Second {
+			// Another thread has just waited for this one in vain. Where a hundred wait, the last need not wait hundred times.
+			if p.holder = holderOf(c, at); p.holder == c.gaveUp.holder {
+				p.since = now.Add(-lockPatience)
+			}
+		}
+	}
+	if now.Sub(p.looked) > lockPatience/100 {
+		p.looked = now
+		if pid := holderOf(c, at); pid != p.holder {
+			p.holder, p.since = pid, now
+		}
+	}
+	if now.Sub(p.since) >= lockPatience || now.Sub(p.began) > lockLimit {
+		c.gaveUp.at, c.gaveUp.holder = now, p.holder
+		who := "another process"
+		if p.holder > 0 {
+			who = fmt.Sprintf("process %d", p.holder)
+		}
+		return fmt.Errorf("%w: %s is locked by %s, and stays so", ck.CKR_FUNCTION_FAILED, p.what, who)
+	}
+	p.nap = min(p.nap*3/2, longest)
+	ts := unix.NsecToTimespec(int64(p.nap/2) + rand.Int64N(int64(p.nap)))
+	_ = unix.Nanosleep(&ts, nil)
+	return nil
+}
+
+// holderOf returns the process that has a byte: 0 where it is not to be known, -1 where an open file has it.
+func holderOf(c *claim, at int64) int32 {
+	if at < 0 {
+		return 0
+	}
+	f := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
+	if fcntl(uintptr(c.fd), unix.F_GETLK, &f) != nil || f.Type == unix.F_UNLCK {
+		return 0
+	}
+	return f.Pid
 }

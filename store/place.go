@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -63,34 +62,34 @@ func (p *Place) prepare() error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return dirError(p.dir, err)
 	}
-	if _, err := os.ReadDir(p.dir); err != nil {
-		return dirError(p.dir, err)
+	d, err := openDir(p.dir)
+	if err != nil {
+		return err
 	}
-	if p.word.Load() != nil {
+	defer d.close()
+	if w := p.word.Load(); w != nil && !w.lost.Load() {
 		return nil
 	}
-	if l, err := takeLock(p.file(".place"), false, true); err == nil && l != nil {
-		if w, err := mapWord(l.fd, &l.st, l.readOnly); err == nil {
-			p.word.Store(w)
-		}
+	if l, err := takeLock(d, placeName, false, true); err == nil && l != nil {
+		p.remap(l)
 		l.release()
 	}
 	return nil
 }
 
+// remap maps the word of the place where that has not been done, or where somebody cut its file short.
+func (p *Place) remap(l *lock) {
+	if w := p.word.Load(); w != nil && !w.lost.Load() {
+		return
+	}
+	if w, err := mapWord(l.fd(), &l.st, l.readOnly); err == nil {
+		p.word.Store(w)
+	}
+}
+
 // ErrNoPlace is behind the answer of List and Format where there is no such directory, it cannot be made, or this process may not
 // use it.
 var ErrNoPlace = errors.New("there is no such place")
-
-// dirError says what is wrong with the directory and what to do about it.
-func dirError(dir string, err error) error {
-	what := errors.Unwrap(err)
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.EROFS) && !errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w: the token directory %s cannot be opened: %v", ck.CKR_FUNCTION_FAILED, dir, what)
-	}
-	return fmt.Errorf("%w: the token directory %s cannot be opened: %v: let this user (uid %d) read and write it, or name "+
-		"another one with SOFTCSP_TOKENDIR%w", ck.CKR_FUNCTION_FAILED, dir, what, os.Getuid(), noPlace{})
-}
 
 // noPlace is ErrNoPlace in an error whose text says enough.
 type noPlace struct{}
@@ -129,62 +128,97 @@ func (p *Place) List() (tokens []string, next string, err error) {
 	if p.dir == "" {
 		return slices.Sorted(maps.Keys(p.tokens)), p.next, nil
 	}
-	entries, err := os.ReadDir(p.dir)
+	d, err := openDir(p.dir)
 	if err != nil {
-		return nil, p.next, dirError(p.dir, err)
+		return nil, p.next, err
 	}
-	for _, e := range entries {
-		uuid, ok := strings.CutSuffix(e.Name(), suffix)
-		if _, err := parseUUID(uuid); ok && err == nil && !e.IsDir() {
+	defer d.close()
+	names, err := d.names()
+	if err != nil {
+		return nil, "", err
+	}
+	for _, name := range names {
+		uuid, ok := strings.CutSuffix(name, suffix)
+		if !ok {
+			continue
+		}
+		if _, err := parseUUID(uuid); err == nil && d.kind(name)&unix.S_IFMT != unix.S_IFDIR {
 			tokens = append(tokens, uuid)
 		}
 	}
 	slices.Sort(tokens)
-	return tokens, p.reserved(), nil
+	return tokens, p.reserved(d), nil
 }
+
+// The files of a directory that are no token's: the UUID of the next one, and the lock under which tokens are made.
+const (
+	nextName  = "next"
+	placeName = ".place"
+)
 
 // reserved returns the UUID that the directory keeps for the next token, and makes one where there is none. Where it
 // cannot be kept it is this process's own.
-func (p *Place) reserved() string {
-	if uuid, ok := p.readNext(); ok {
+func (p *Place) reserved(d *dir) string {
+	if uuid, ok := readNext(d); ok {
 		return uuid
 	}
-	l, err := takeLock(p.file(".place"), true, true)
+	l, err := takeLock(d, placeName, true, true)
 	if err != nil {
 		return p.next
 	}
 	defer l.release()
-	if uuid, ok := p.readNext(); ok {
+	if uuid, ok := readNext(d); ok {
 		return uuid
 	}
-	if uuid, err := p.renewNext(); err == nil {
+	if uuid, err := renewNext(d); err == nil {
 		return uuid
 	}
 	return p.next
 }
 
 // readNext reads the UUID of the next token, and tests that there is no such token yet.
-func (p *Place) readNext() (string, bool) {
-	b, err := os.ReadFile(p.file("next"))
+func readNext(d *dir) (string, bool) {
+	f, err := d.open(nextName, false)
 	if err != nil {
 		return "", false
 	}
-	uuid := strings.TrimSpace(string(b))
+	defer func() { _ = f.close() }()
+	b := make([]byte, 64)
+	n, _ := f.ReadAt(b, 0)
+	uuid := strings.TrimSpace(string(b[:n]))
 	if _, err := parseUUID(uuid); err != nil {
 		return "", false
 	}
-	_, err = os.Lstat(p.file(uuid + suffix))
-	return uuid, errors.Is(err, fs.ErrNotExist)
+	return uuid, d.kind(uuid+suffix) == 0
 }
 
-// renewNext keeps a new UUID for the next token. The caller has the place's lock.
-func (p *Place) renewNext() (string, error) {
-	uuid := formatUUID(newUUID())
-	fresh := p.file(".next")
-	if err := os.WriteFile(fresh, []byte(uuid+"\n"), 0o600); err != nil {
+// renewNext keeps a new UUID for the next token. The caller has the place's lock, so every file that such a renewal would make
+// on the way is of a process that died.
+func renewNext(d *dir) (string, error) {
+	names, err := d.names()
+	if err != nil {
 		return "", err
 	}
-	return uuid, os.Rename(fresh, p.file("next"))
+	for _, name := range names {
+		if strings.HasPrefix(name, "."+nextName) {
+			_ = d.remove(name)
+		}
+	}
+	uuid := formatUUID(newUUID())
+	fresh := "." + nextName + "-" + formatUUID(newUUID())[:8]
+	f, err := d.create(fresh)
+	if err != nil {
+		return "", err
+	}
+	_, err = f.WriteAt([]byte(uuid+"\n"), 0)
+	_ = f.close()
+	if err == nil {
+		err = d.rename(fresh, nextName, true)
+	}
+	if err != nil {
+		_ = d.remove(fresh)
+	}
+	return uuid, err
 }
 
 // Stamp changes when a token is added to or removed from the place. It is cheap enough to ask in every C_GetSlotList.
@@ -217,8 +251,13 @@ func (p *Place) Token(uuid string) (*Token, error) {
 	if p.dir == "" {
 		return nil, ck.CKR_TOKEN_NOT_PRESENT
 	}
-	if _, err := os.Stat(p.file(uuid + suffix)); err != nil {
-		return nil, fileError(p.file(uuid+suffix), err)
+	d, err := openDir(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	if d.kind(uuid+suffix) == 0 {
+		return nil, fileError(p.file(uuid+suffix), fs.ErrNotExist)
 	}
 	t := newToken(raw, newBoltFile(p.dir, uuid), p.env)
 	p.tokens[uuid] = t
@@ -253,7 +292,12 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 		return nil, err
 	}
 	defer n.keys.Wipe()
-	l, err := takeLock(p.file(".place"), true, true)
+	d, err := openDir(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	l, err := takeLock(d, placeName, true, true)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +306,8 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 		return nil, err
 	}
 	t.accept(n.s.voucher)
-	_, _ = p.renewNext() // where that fails List does it
+	p.remap(l)
+	_, _ = renewNext(d) // where that fails List does it
 	if w := p.word.Load(); w != nil {
 		w.add()
 	}

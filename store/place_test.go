@@ -245,7 +245,10 @@ func TestWord(t *testing.T) {
 		}
 	}
 	// While a writer is at work the generation is the one before, and nobody waits.
-	l, err := takeLock(b.sidecar, true, true)
+	d, err := openDir(p.dir)
+	wants(t, err, ck.CKR_OK)
+	defer d.close()
+	l, err := takeLock(d, b.sidecar, true, true)
 	wants(t, err, ck.CKR_OK)
 	b.word.Load().store(gen<<1 | 1)
 	if got := tok.Generation(); got != gen {
@@ -253,7 +256,7 @@ func TestWord(t *testing.T) {
 	}
 	l.release()
 
-	if err := os.Remove(b.sidecar); err != nil {
+	if err := os.Remove(p.file(b.sidecar)); err != nil {
 		t.Fatal(err)
 	}
 	create(t, tok, k, private("a"))

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/softcsp/softcsp/ck"
@@ -180,31 +178,36 @@ const keptSuffix = ".v1"
 
 // keepCopy leaves a copy of the token's file beside it. The caller has the lock.
 func (b *boltFile) keepCopy() (err error) {
-	from, err := os.Open(b.path)
+	d, err := openDir(b.dir)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	v := b.visitOf(d, nil)
+	from, st, err := b.openFile(v, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.close() }()
+	fresh := strings.TrimSuffix(b.sidecar, ".lock") + ".new"
+	_ = v.remove(fresh)
+	out, err := v.create(fresh)
 	if err != nil {
 		return fileError(b.path, err)
 	}
-	defer func() { _ = from.Close() }()
-	to := b.path + keptSuffix
-	fresh := strings.TrimSuffix(b.sidecar, ".lock") + ".new"
-	_ = os.Remove(fresh)
-	out, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return fileError(fresh, err)
-	}
-	_, err = io.Copy(out, from)
+	_, err = io.Copy(io.NewOffsetWriter(out, 0), io.NewSectionReader(from, 0, st.Size))
 	if err == nil {
-		err = out.Sync()
+		err = out.sync()
 	}
-	if e := out.Close(); err == nil {
+	if e := out.close(); err == nil {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(fresh, to)
+		err = v.rename(fresh, b.name+keptSuffix, true)
 	}
 	if err != nil {
-		_ = os.Remove(fresh)
-		return fileError(to, err)
+		_ = v.remove(fresh)
+		return fileError(b.path+keptSuffix, err)
 	}
-	return syncDir(filepath.Dir(to))
+	return fileError(b.path, v.sync())
 }

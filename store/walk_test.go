@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -39,7 +40,7 @@ func TestWalk(t *testing.T) {
 		return 0
 	}
 	branch, leaf, free := at(pageBranch), at(pageLeaf), at(pageFree)
-	if err := walkFile(s.path, true); err != nil {
+	if err := walkFile(t, s.path, true); err != nil {
 		t.Fatal(err)
 	}
 	for name, f := range damages(clean, branch, leaf, free) {
@@ -52,11 +53,35 @@ func TestWalk(t *testing.T) {
 		if err := os.WriteFile(s.path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := walkFile(s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
+		if err := walkFile(t, s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
 			t.Errorf("%s: %v", name, err)
 		}
 		s.readEverything(t)
 	}
+}
+
+// walkFile walks the file at path.
+func walkFile(t testing.TB, path string, full bool) error {
+	t.Helper()
+	d, err := openDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	f, err := d.open(filepath.Base(path), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.close() }()
+	st, err := f.stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := openBook(path, f, &st)
+	if err != nil {
+		return err
+	}
+	return b.walk(full)
 }
 
 // damages are changes to the pages of the given numbers; nil cuts the file short.
@@ -112,10 +137,10 @@ func TestMetaPages(t *testing.T) {
 			if err := os.WriteFile(s.path, b, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			if err := walkFile(s.path, false); err != nil {
+			if err := walkFile(t, s.path, false); err != nil {
 				t.Errorf("meta page %d %s, in use: %v", n, name, err)
 			}
-			if err := walkFile(s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
+			if err := walkFile(t, s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
 				t.Errorf("meta page %d %s: %v", n, name, err)
 			}
 			if faults, err := s.tok.CheckPIN(SO, soPIN); err != nil || len(faults) == 0 {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"unsafe"
 
@@ -18,6 +19,7 @@ type word struct {
 	v        *atomic.Uint64
 	dev, ino uint64
 	readOnly bool
+	lost     atomic.Bool
 }
 
 // wordSize is the length of the sidecar file.
@@ -41,30 +43,41 @@ func mapWord(fd int, st *unix.Stat_t, readOnly bool) (*word, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &word{(*atomic.Uint64)(unsafe.Pointer(&mem[0])), st.Dev, st.Ino, readOnly}
+	w := &word{v: (*atomic.Uint64)(unsafe.Pointer(&mem[0])), dev: st.Dev, ino: st.Ino, readOnly: readOnly}
 	runtime.AddCleanup(w, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
 	return w, nil
 }
 
-// load returns the value.
-func (w *word) load() uint64 {
-	v := w.v.Load()
+// Whoever may write to the file can cut it short, and the mapping with it: reading the word is a fault then, which would end
+// the process. So each access is made under guarded, the word is gone then, and the process goes on.
+
+// guarded ends an access. It is deferred, with what debug.SetPanicOnFault answered.
+func (w *word) guarded(before bool) {
+	if r := recover(); r != nil {
+		w.lost.Store(true)
+	}
+	debug.SetPanicOnFault(before)
 	runtime.KeepAlive(w)
-	return v
+}
+
+// load returns the value, 0 where it is gone.
+func (w *word) load() (v uint64) {
+	defer w.guarded(debug.SetPanicOnFault(true))
+	return w.v.Load()
 }
 
 // store sets the value, where this process may.
 func (w *word) store(v uint64) {
+	defer w.guarded(debug.SetPanicOnFault(true))
 	if !w.readOnly {
 		w.v.Store(v)
 	}
-	runtime.KeepAlive(w)
 }
 
 // add adds one, where this process may.
 func (w *word) add() {
+	defer w.guarded(debug.SetPanicOnFault(true))
 	if !w.readOnly {
 		w.v.Add(1)
 	}
-	runtime.KeepAlive(w)
 }
