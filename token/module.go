@@ -57,6 +57,7 @@ type core struct {
 	lastUnique atomic.Uint64
 	eraser     eraser
 
+	used    atomic.Bool  // a session was opened or a token made: there may be secrets to erase
 	inside  atomic.Int64 // calls in progress
 	closing atomic.Bool
 }
@@ -135,7 +136,9 @@ func (m *Module) Finalize() error {
 		c.closeSessions(s)
 	}
 	m.core.Store(nil)
-	c.eraser.now()
+	if c.used.Load() {
+		c.eraser.now()
+	}
 	err := error(nil)
 	c.place.Forget()
 	if c.place != m.memory {

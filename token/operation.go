@@ -85,6 +85,9 @@ func (s *session) cancel(flags ck.Flags) {
 
 // waiting returns the operation that waits for C_Login with CKU_CONTEXT_SPECIFIC, nil if there is none.
 func (s *session) waiting() *operation {
+	if s.work == nil {
+		return nil
+	}
 	for kind := range s.ops {
 		if op := &s.ops[kind]; op.active && op.confirm {
 			return op

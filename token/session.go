@@ -18,13 +18,10 @@ type session struct {
 	async       bool          // long functions answer CKR_PENDING
 	cancelled   atomic.Uint32 // how often what the session computes was given up
 
-	mu      sync.Mutex
-	closed  bool
-	ops     [operations]operation
-	digest  digestOperation
-	find    findOperation
-	device  uint32 // ulDeviceError
-	derived derivation
+	mu     sync.Mutex
+	closed bool
+	*work         // from the first operation on: most of the memory of a session, of which hosts open many that do little
+	device uint32 // ulDeviceError
 
 	// Guarded by the slot's object table:
 	owned []*item // its session objects
@@ -33,6 +30,14 @@ type session struct {
 	// Guarded by the lock of jobs:
 	jobs  []*job // functions that have answered CKR_PENDING
 	ended bool   // no more may do
+}
+
+// A work is the operations of a session.
+type work struct {
+	ops     [operations]operation
+	digest  digestOperation
+	find    findOperation
+	derived derivation
 }
 
 func (s *session) self() ck.SessionHandle    { return s.handle }
@@ -77,6 +82,9 @@ func (m *Module) lock(h ck.SessionHandle) (*session, error) {
 		s.unlock()
 		return nil, ck.CKR_SESSION_HANDLE_INVALID
 	}
+	if s.work == nil {
+		s.work = new(work)
+	}
 	return s, nil
 }
 
@@ -118,6 +126,9 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	ses := &session{slot: s, writable: writable, restriction: restriction, async: flags&ck.CKF_ASYNC_SESSION != 0}
 	h := c.sessions.add(ses)
 	s.sessions[h] = ses
+	if !c.used.Load() {
+		c.used.Store(true)
+	}
 	if writable {
 		s.writable++
 	}
@@ -162,8 +173,15 @@ func (s *session) stop(closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = s.closed || closed
-	s.cancel(allOperations)
-	s.derived.wipe()
+	s.drop()
+}
+
+// drop ends all operations. The session is locked.
+func (s *session) drop() {
+	if s.work != nil {
+		s.cancel(allOperations)
+		s.derived.wipe()
+	}
 }
 
 // waits returns what tells whether nobody waits any more for what the session computes now: it was cancelled, the session was

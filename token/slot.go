@@ -383,6 +383,7 @@ func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
 	if err != nil {
 		return err
 	}
+	c.used.Store(true)
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	s.mu.Lock()
