@@ -65,8 +65,8 @@ type InitArgs struct {
 	Flags     Flags
 	// Reserved is the text at pReserved, "" for NULL.
 	Reserved string
-	// Getenv reads the environment; nil is os.Getenv. The Go runtime of a shared library knows the environment that the
-	// process was started with, and not what the program has set since.
+	// Getenv reads the environment; nil is os.Getenv, and nothing in a program that was given rights by its file. The Go
+	// runtime of a shared library does not know what the program has set since it was started.
 	Getenv func(name string) string
 }
 

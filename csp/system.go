@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -32,13 +31,16 @@ type home struct {
 	pin    []byte // where the token is of our own making, in memory
 }
 
-// New returns a System that reads the settings of the tokens from an environment.
+// New returns a System that reads the settings of the tokens from an environment; nil is the process's own.
 func New(getenv func(string) string) *System {
+	if getenv == nil {
+		getenv = token.Getenv
+	}
 	return &System{getenv: getenv, defaults: make(map[uint32]string)}
 }
 
 // std is the System of the package's functions.
-var std = New(os.Getenv)
+var std = New(nil)
 
 // AcquireContext is CryptAcquireContext of the process's one System.
 func AcquireContext(container, provider string, typ, flags uint32) (*Context, error) {

@@ -1,5 +1,6 @@
 package main
 
+// #define _GNU_SOURCE
 // #include <stdlib.h>
 // #include "../include/softcsp/cryptoki.h"
 import "C"
@@ -46,11 +47,12 @@ func inInitArgs(addr uintptr) ck.InitArgs {
 	return args
 }
 
-// getenv reads the environment of the C library, which the program may have changed since the Go runtime read it.
+// getenv reads the environment of the C library: the program may have changed it since it started. In a program that was given
+// rights by its file (AT_SECURE) it is that of whoever started it, and says nothing.
 func getenv(name string) string {
 	s := C.CString(name)
 	defer C.free(unsafe.Pointer(s))
-	return C.GoString(C.getenv(s))
+	return C.GoString(C.secure_getenv(s))
 }
 
 //export goC_Finalize

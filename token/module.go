@@ -9,7 +9,6 @@ package token
 
 import (
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -79,6 +78,9 @@ func (m *Module) enter() (*core, error) {
 
 func (c *core) leave() { c.inside.Add(-1) }
 
+// Getenv reads the environment, which says nothing in a program that was given rights by its file.
+func Getenv(name string) string { return config.Getenv(name) }
+
 // Initialize implements C_Initialize, section 5.4.1. Calls from any number of threads are safe however they are asked for: our
 // own locks need none of the application's mutex functions. CKF_LIBRARY_CANT_CREATE_OS_THREADS comes too late, as the Go
 // runtime has its threads since it was loaded.
@@ -90,7 +92,7 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 	}
 	getenv := args.Getenv
 	if getenv == nil {
-		getenv = os.Getenv
+		getenv = config.Getenv
 	}
 	cfg, err := config.LoadFrom(args.Reserved, getenv)
 	if err != nil {
