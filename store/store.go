@@ -56,7 +56,10 @@ type Info struct {
 	// Version is that of the file's format: 1 until the first login makes 2 of it.
 	Version    int
 	Separation Separation
-	UserPIN    bool // a user PIN is set
+	// Voucher is the SHA-256, in hexadecimal digits, of the key that public objects are signed under: what tells the token from
+	// another that somebody put in its place. It is "" in format 1.
+	Voucher string
+	UserPIN bool // a user PIN is set
 	// Tries left for each way, of MaxTries; 0 is locked.
 	UserTries, SOTries, MaxTries uint
 }

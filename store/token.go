@@ -92,6 +92,7 @@ func (t *Token) learn(x tx, s *static) {
 		Relaxed:    s.relaxed,
 		Version:    int(s.version),
 		Separation: s.separation,
+		Voucher:    fingerprint(s.voucher),
 		UserPIN:    x.get(bHeader, keySlots[User]) != nil,
 		UserTries:  tries[User].left(s.maxTries),
 		SOTries:    tries[SO].left(s.maxTries),

@@ -21,6 +21,14 @@ const voucherSize = ed25519.PublicKeySize
 // ErrAltered is the answer where a public object, or what it is signed under, is not what somebody with a PIN left there.
 var ErrAltered = fmt.Errorf("%w: not vouched for", ck.CKR_DEVICE_ERROR)
 
+// fingerprint returns what a voucher is shown as.
+func fingerprint(voucher []byte) string {
+	if voucher == nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(voucher))
+}
+
 // vouch returns the signature of a public part. The caller runs inside use.
 func (k *Keys) vouch(id ID, signed []byte) (signature []byte) {
 	message := objectContext("softcsp public", version, k.token, id, signed)

@@ -217,12 +217,24 @@ func (m *Module) GetSlotInfo(id ck.SlotID) (ck.SlotInfo, error) {
 		return ck.SlotInfo{}, err
 	}
 	return ck.SlotInfo{
-		SlotDescription: "softcsp slot " + s.serial,
+		SlotDescription: s.description(),
 		ManufacturerID:  manufacturer,
 		Flags:           ck.CKF_TOKEN_PRESENT,
 		HardwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
 		FirmwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
 	}, nil
+}
+
+// description names the slot and, where there is a token whose public objects are signed, the key that they are signed under, by the
+// first digits of its fingerprint: 64 bytes hold no more.
+func (s *slot) description() string {
+	name := "softcsp slot " + s.serial
+	if token, err := s.store(); err == nil {
+		if about, err := token.Info(); err == nil && about.Voucher != "" {
+			name += " key " + about.Voucher[:28]
+		}
+	}
+	return name
 }
 
 // GetTokenInfo implements C_GetTokenInfo, section 5.5.3.

@@ -223,7 +223,11 @@ func (c *client) login(h ck.SessionHandle, t tok, as ck.UserType, pin *secretSou
 }
 
 func (c *client) loginWith(h ck.SessionHandle, t tok, as ck.UserType, pin []byte) error {
-	err := c.Login(h, as, pin)
+	return c.explainLogin(t, as, c.Login(h, as, pin))
+}
+
+// explainLogin says what came of a login.
+func (c *client) explainLogin(t tok, as ck.UserType, err error) error {
 	switch {
 	case err == nil:
 		return nil

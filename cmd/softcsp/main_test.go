@@ -35,6 +35,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("OFFICE", office)
+			old, err := filepath.Abs("../../store/testdata/v1")
+			if err != nil {
+				return err
+			}
+			e.Setenv("V1", old)
 			for name, text := range map[string]string{"softcsp.toml": "", "so.pin": "87654321\n", "user.pin": "1234\n", "wrong.pin": "4321\n"} {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text), 0o600); err != nil {
 					return err

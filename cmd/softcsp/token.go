@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
 )
 
 func tokenInit(a *app) *cobra.Command {
 	so, user := soPIN(), userPIN()
 	so.confirm, user.confirm = true, true
-	var name, kdf string
+	var name, kdf, separation string
 	c := &cobra.Command{
 		Use:   "init --label LABEL",
 		Short: "Make a token",
@@ -23,7 +24,10 @@ func tokenInit(a *app) *cobra.Command {
 and a PIN for the user, who can use keys. A PIN has 4 to 255 bytes.
 
 --kdf says what a guess at a PIN costs whoever has the file: interactive takes 19 MiB of memory and 2 passes of
-Argon2id, sensitive 64 MiB and 3, and test 64 KiB and 1, which protects nothing and is for labs.`,
+Argon2id, sensitive 64 MiB and 3, and test 64 KiB and 1, which protects nothing and is for labs.
+
+--separation says how far the token's keys are kept apart, for as long as it is not initialised anew: strict keeps off the
+known attacks on keys by their own functions, standard does what PKCS#11 asks for.`,
 		Example: "  softcsp token init --label lab --so-pin-file so.pin --pin-file user.pin",
 		Args:    exactly(0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -33,21 +37,28 @@ Argon2id, sensitive 64 MiB and 3, and test 64 KiB and 1, which protects nothing 
 			if !slices.Contains([]string{"", "interactive", "sensitive", "test"}, kdf) {
 				return usage(c, fmt.Errorf("--kdf is %q, but can be interactive, sensitive or test", kdf))
 			}
-			return a.initToken(name, kdf, so, user)
+			if _, err := store.ParseSeparation(separation); err != nil {
+				return usage(c, fmt.Errorf("--separation is %q, but can be strict or standard", separation))
+			}
+			return a.initToken(name, kdf, separation, so, user)
 		},
 	}
 	c.Flags().StringVarP(&name, "label", "l", "", "`name` of the token, 32 bytes at most")
 	c.Flags().StringVar(&kdf, "kdf", "", "cost of a PIN: `interactive`, sensitive or test (default: the configuration's)")
+	c.Flags().StringVar(&separation, "separation", "", "how far keys are kept apart: `strict` or standard (default: the configuration's, else strict)")
 	so.add(c.Flags())
 	user.add(c.Flags())
 	return lists(a, c)
 }
 
 // initToken makes a token. Both PINs are read before anything is made.
-func (a *app) initToken(name, kdf string, so, user *secretSource) error {
+func (a *app) initToken(name, kdf, separation string, so, user *secretSource) error {
 	var pairs []string
 	if kdf != "" {
 		pairs = []string{"kdf", kdf}
+	}
+	if separation != "" {
+		pairs = append(pairs, "key_separation", separation)
 	}
 	c, err := a.open(pairs...)
 	if err != nil {
@@ -115,7 +126,7 @@ func tokenList(a *app) *cobra.Command {
 		Use:   "list",
 		Short: "List tokens",
 		Long: `Lists the tokens there are: label, serial number, the slot that programs see it in, how many tries each PIN has left,
-the cost of a PIN, and the file.`,
+how far its keys are kept apart, the cost of a PIN, and the file.`,
 		Example: "  softcsp token list --json",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
@@ -147,7 +158,11 @@ type tokenRow struct {
 	MaxTries  uint   `json:"max_tries"`
 	KDF       string `json:"kdf"`
 	Relaxed   bool   `json:"relaxed"`
-	File      string `json:"file"`
+	Format    int    `json:"format"`
+	// Separation is how far the token's keys are kept apart; Voucher is the SHA-256 of the key that its public objects are signed under.
+	Separation string `json:"separation"`
+	Voucher    string `json:"voucher,omitempty"`
+	File       string `json:"file"`
 }
 
 func (a *app) showTokens(c *client, list []tok) error {
@@ -163,16 +178,17 @@ func (a *app) showTokens(c *client, list []tok) error {
 			Label: t.info.Label, Serial: t.info.SerialNumber, Slot: uint(t.slot),
 			UserPIN:   t.info.Flags&ck.CKF_USER_PIN_INITIALIZED != 0,
 			UserTries: i.UserTries, SOTries: i.SOTries, MaxTries: i.MaxTries, KDF: i.KDF, Relaxed: i.Relaxed,
+			Format: i.Version, Separation: i.Separation.String(), Voucher: i.Voucher,
 		}
 		if i.UUID != "" {
 			r.File = filepath.Join(c.cfg.TokenDir, i.UUID+".token")
 		}
 		rows = append(rows, r)
 		text = append(text, []string{
-			r.Label, r.Serial, fmt.Sprint(r.Slot), r.pin(), fmt.Sprintf("%d of %d", r.SOTries, r.MaxTries), r.cost(), r.File,
+			r.Label, r.Serial, fmt.Sprint(r.Slot), r.pin(), fmt.Sprintf("%d of %d", r.SOTries, r.MaxTries), r.Separation, r.cost(), r.File,
 		})
 	}
-	return a.show(rows, []string{"LABEL", "SERIAL", "SLOT", "USER PIN", "SO PIN", "COST", "FILE"}, text)
+	return a.show(rows, []string{"LABEL", "SERIAL", "SLOT", "USER PIN", "SO PIN", "KEYS", "COST", "FILE"}, text)
 }
 
 func (r *tokenRow) pin() string {
