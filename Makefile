@@ -36,7 +36,7 @@ build/libsoftcsp.so: $(SOURCES)
 	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
 	tools/overlay.sh $$d/runtime && \
 	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -overlay $$d/runtime/overlay.json -ldflags \
-	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,rsa1024min=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
+	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 
 build/softcsp: $(SOURCES)

@@ -6,6 +6,7 @@
  * error, as some on Windows do.
  */
 #include "fork.h"
+#include "signals.h"
 
 #include "../include/softcsp/wincrypt.h"
 
@@ -73,9 +74,10 @@ struct softcsp_crypt {
 static const struct softcsp_crypt *fresh_crypt(void)
 {
 	const struct softcsp_image *image = softcsp_fresh();
+	CK_RV why;
 
 	if (image == NULL)
-		image = softcsp_load();
+		image = softcsp_load(&why);
 	if (image != NULL)
 		return image->crypt;
 	done(NTE_PROVIDER_DLL_FAIL);
@@ -105,6 +107,7 @@ static BOOL stub_AcquireContextA(HCRYPTPROV *phProv, LPCSTR szContainer, LPCSTR 
 
 		return fresh != NULL && fresh->CryptAcquireContextA(phProv, szContainer, szProvider, dwProvType, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptAcquireContextA(NUMBER(phProv), NUMBER(szContainer), NUMBER(szProvider), dwProvType, dwFlags));
 }
 
@@ -117,6 +120,7 @@ static BOOL stub_AcquireContextW(HCRYPTPROV *phProv, LPCWSTR szContainer, LPCWST
 
 		return fresh != NULL && fresh->CryptAcquireContextW(phProv, szContainer, szProvider, dwProvType, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptAcquireContextW(NUMBER(phProv), NUMBER(szContainer), NUMBER(szProvider), dwProvType, dwFlags));
 }
 
@@ -129,6 +133,7 @@ static BOOL stub_ReleaseContext(HCRYPTPROV hProv, DWORD dwFlags)
 
 		return fresh != NULL && fresh->CryptReleaseContext(hProv, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptReleaseContext(hProv, dwFlags));
 }
 
@@ -141,6 +146,7 @@ static BOOL stub_ContextAddRef(HCRYPTPROV hProv, DWORD *pdwReserved, DWORD dwFla
 
 		return fresh != NULL && fresh->CryptContextAddRef(hProv, pdwReserved, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptContextAddRef(hProv, NUMBER(pdwReserved), dwFlags));
 }
 
@@ -153,6 +159,7 @@ static BOOL stub_SetProvParam(HCRYPTPROV hProv, DWORD dwParam, const BYTE *pbDat
 
 		return fresh != NULL && fresh->CryptSetProvParam(hProv, dwParam, pbData, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptSetProvParam(hProv, dwParam, NUMBER(pbData), dwFlags));
 }
 
@@ -165,6 +172,7 @@ static BOOL stub_GetProvParam(HCRYPTPROV hProv, DWORD dwParam, BYTE *pbData, DWO
 
 		return fresh != NULL && fresh->CryptGetProvParam(hProv, dwParam, pbData, pdwDataLen, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptGetProvParam(hProv, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags));
 }
 
@@ -177,6 +185,7 @@ static BOOL stub_GenRandom(HCRYPTPROV hProv, DWORD dwLen, BYTE *pbBuffer)
 
 		return fresh != NULL && fresh->CryptGenRandom(hProv, dwLen, pbBuffer);
 	}
+	softcsp_arrive();
 	return done(goCryptGenRandom(hProv, dwLen, NUMBER(pbBuffer)));
 }
 
@@ -189,6 +198,7 @@ static BOOL stub_CreateHash(HCRYPTPROV hProv, ALG_ID Algid, HCRYPTKEY hKey, DWOR
 
 		return fresh != NULL && fresh->CryptCreateHash(hProv, Algid, hKey, dwFlags, phHash);
 	}
+	softcsp_arrive();
 	return done(goCryptCreateHash(hProv, Algid, hKey, dwFlags, NUMBER(phHash)));
 }
 
@@ -201,6 +211,7 @@ static BOOL stub_HashData(HCRYPTHASH hHash, const BYTE *pbData, DWORD dwDataLen,
 
 		return fresh != NULL && fresh->CryptHashData(hHash, pbData, dwDataLen, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptHashData(hHash, NUMBER(pbData), dwDataLen, dwFlags));
 }
 
@@ -213,6 +224,7 @@ static BOOL stub_HashSessionKey(HCRYPTHASH hHash, HCRYPTKEY hKey, DWORD dwFlags)
 
 		return fresh != NULL && fresh->CryptHashSessionKey(hHash, hKey, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptHashSessionKey(hHash, hKey, dwFlags));
 }
 
@@ -225,6 +237,7 @@ static BOOL stub_SetHashParam(HCRYPTHASH hHash, DWORD dwParam, const BYTE *pbDat
 
 		return fresh != NULL && fresh->CryptSetHashParam(hHash, dwParam, pbData, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptSetHashParam(hHash, dwParam, NUMBER(pbData), dwFlags));
 }
 
@@ -237,6 +250,7 @@ static BOOL stub_GetHashParam(HCRYPTHASH hHash, DWORD dwParam, BYTE *pbData, DWO
 
 		return fresh != NULL && fresh->CryptGetHashParam(hHash, dwParam, pbData, pdwDataLen, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptGetHashParam(hHash, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags));
 }
 
@@ -249,6 +263,7 @@ static BOOL stub_DuplicateHash(HCRYPTHASH hHash, DWORD *pdwReserved, DWORD dwFla
 
 		return fresh != NULL && fresh->CryptDuplicateHash(hHash, pdwReserved, dwFlags, phHash);
 	}
+	softcsp_arrive();
 	return done(goCryptDuplicateHash(hHash, NUMBER(pdwReserved), dwFlags, NUMBER(phHash)));
 }
 
@@ -261,6 +276,7 @@ static BOOL stub_DestroyHash(HCRYPTHASH hHash)
 
 		return fresh != NULL && fresh->CryptDestroyHash(hHash);
 	}
+	softcsp_arrive();
 	return done(goCryptDestroyHash(hHash));
 }
 
@@ -273,6 +289,7 @@ static BOOL stub_DeriveKey(HCRYPTPROV hProv, ALG_ID Algid, HCRYPTHASH hBaseData,
 
 		return fresh != NULL && fresh->CryptDeriveKey(hProv, Algid, hBaseData, dwFlags, phKey);
 	}
+	softcsp_arrive();
 	return done(goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, NUMBER(phKey)));
 }
 
@@ -285,6 +302,7 @@ static BOOL stub_GenKey(HCRYPTPROV hProv, ALG_ID Algid, DWORD dwFlags, HCRYPTKEY
 
 		return fresh != NULL && fresh->CryptGenKey(hProv, Algid, dwFlags, phKey);
 	}
+	softcsp_arrive();
 	return done(goCryptGenKey(hProv, Algid, dwFlags, NUMBER(phKey)));
 }
 
@@ -297,6 +315,7 @@ static BOOL stub_GetUserKey(HCRYPTPROV hProv, DWORD dwKeySpec, HCRYPTKEY *phUser
 
 		return fresh != NULL && fresh->CryptGetUserKey(hProv, dwKeySpec, phUserKey);
 	}
+	softcsp_arrive();
 	return done(goCryptGetUserKey(hProv, dwKeySpec, NUMBER(phUserKey)));
 }
 
@@ -309,6 +328,7 @@ static BOOL stub_DuplicateKey(HCRYPTKEY hKey, DWORD *pdwReserved, DWORD dwFlags,
 
 		return fresh != NULL && fresh->CryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey);
 	}
+	softcsp_arrive();
 	return done(goCryptDuplicateKey(hKey, NUMBER(pdwReserved), dwFlags, NUMBER(phKey)));
 }
 
@@ -321,6 +341,7 @@ static BOOL stub_SetKeyParam(HCRYPTKEY hKey, DWORD dwParam, const BYTE *pbData, 
 
 		return fresh != NULL && fresh->CryptSetKeyParam(hKey, dwParam, pbData, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptSetKeyParam(hKey, dwParam, NUMBER(pbData), dwFlags));
 }
 
@@ -333,6 +354,7 @@ static BOOL stub_GetKeyParam(HCRYPTKEY hKey, DWORD dwParam, BYTE *pbData, DWORD 
 
 		return fresh != NULL && fresh->CryptGetKeyParam(hKey, dwParam, pbData, pdwDataLen, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptGetKeyParam(hKey, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags));
 }
 
@@ -345,6 +367,7 @@ static BOOL stub_DestroyKey(HCRYPTKEY hKey)
 
 		return fresh != NULL && fresh->CryptDestroyKey(hKey);
 	}
+	softcsp_arrive();
 	return done(goCryptDestroyKey(hKey));
 }
 
@@ -357,6 +380,7 @@ static BOOL stub_ExportKey(HCRYPTKEY hKey, HCRYPTKEY hExpKey, DWORD dwBlobType, 
 
 		return fresh != NULL && fresh->CryptExportKey(hKey, hExpKey, dwBlobType, dwFlags, pbData, pdwDataLen);
 	}
+	softcsp_arrive();
 	return done(goCryptExportKey(hKey, hExpKey, dwBlobType, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen)));
 }
 
@@ -369,6 +393,7 @@ static BOOL stub_ImportKey(HCRYPTPROV hProv, const BYTE *pbData, DWORD dwDataLen
 
 		return fresh != NULL && fresh->CryptImportKey(hProv, pbData, dwDataLen, hPubKey, dwFlags, phKey);
 	}
+	softcsp_arrive();
 	return done(goCryptImportKey(hProv, NUMBER(pbData), dwDataLen, hPubKey, dwFlags, NUMBER(phKey)));
 }
 
@@ -381,6 +406,7 @@ static BOOL stub_Encrypt(HCRYPTKEY hKey, HCRYPTHASH hHash, BOOL Final, DWORD dwF
 
 		return fresh != NULL && fresh->CryptEncrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen, dwBufLen);
 	}
+	softcsp_arrive();
 	return done(goCryptEncrypt(hKey, hHash, Final, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen), dwBufLen));
 }
 
@@ -393,6 +419,7 @@ static BOOL stub_Decrypt(HCRYPTKEY hKey, HCRYPTHASH hHash, BOOL Final, DWORD dwF
 
 		return fresh != NULL && fresh->CryptDecrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen);
 	}
+	softcsp_arrive();
 	return done(goCryptDecrypt(hKey, hHash, Final, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen)));
 }
 
@@ -405,6 +432,7 @@ static BOOL stub_SignHashA(HCRYPTHASH hHash, DWORD dwKeySpec, LPCSTR szDescripti
 
 		return fresh != NULL && fresh->CryptSignHashA(hHash, dwKeySpec, szDescription, dwFlags, pbSignature, pdwSigLen);
 	}
+	softcsp_arrive();
 	return done(goCryptSignHashA(hHash, dwKeySpec, NUMBER(szDescription), dwFlags, NUMBER(pbSignature), NUMBER(pdwSigLen)));
 }
 
@@ -417,6 +445,7 @@ static BOOL stub_SignHashW(HCRYPTHASH hHash, DWORD dwKeySpec, LPCWSTR szDescript
 
 		return fresh != NULL && fresh->CryptSignHashW(hHash, dwKeySpec, szDescription, dwFlags, pbSignature, pdwSigLen);
 	}
+	softcsp_arrive();
 	return done(goCryptSignHashW(hHash, dwKeySpec, NUMBER(szDescription), dwFlags, NUMBER(pbSignature), NUMBER(pdwSigLen)));
 }
 
@@ -429,6 +458,7 @@ static BOOL stub_VerifySignatureA(HCRYPTHASH hHash, const BYTE *pbSignature, DWO
 
 		return fresh != NULL && fresh->CryptVerifySignatureA(hHash, pbSignature, dwSigLen, hPubKey, szDescription, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptVerifySignatureA(hHash, NUMBER(pbSignature), dwSigLen, hPubKey, NUMBER(szDescription), dwFlags));
 }
 
@@ -441,6 +471,7 @@ static BOOL stub_VerifySignatureW(HCRYPTHASH hHash, const BYTE *pbSignature, DWO
 
 		return fresh != NULL && fresh->CryptVerifySignatureW(hHash, pbSignature, dwSigLen, hPubKey, szDescription, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptVerifySignatureW(hHash, NUMBER(pbSignature), dwSigLen, hPubKey, NUMBER(szDescription), dwFlags));
 }
 
@@ -453,6 +484,7 @@ static BOOL stub_EnumProvidersA(DWORD dwIndex, DWORD *pdwReserved, DWORD dwFlags
 
 		return fresh != NULL && fresh->CryptEnumProvidersA(dwIndex, pdwReserved, dwFlags, pdwProvType, szProvName, pcbProvName);
 	}
+	softcsp_arrive();
 	return done(goCryptEnumProvidersA(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szProvName), NUMBER(pcbProvName)));
 }
 
@@ -465,6 +497,7 @@ static BOOL stub_EnumProvidersW(DWORD dwIndex, DWORD *pdwReserved, DWORD dwFlags
 
 		return fresh != NULL && fresh->CryptEnumProvidersW(dwIndex, pdwReserved, dwFlags, pdwProvType, szProvName, pcbProvName);
 	}
+	softcsp_arrive();
 	return done(goCryptEnumProvidersW(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szProvName), NUMBER(pcbProvName)));
 }
 
@@ -477,6 +510,7 @@ static BOOL stub_EnumProviderTypesA(DWORD dwIndex, DWORD *pdwReserved, DWORD dwF
 
 		return fresh != NULL && fresh->CryptEnumProviderTypesA(dwIndex, pdwReserved, dwFlags, pdwProvType, szTypeName, pcbTypeName);
 	}
+	softcsp_arrive();
 	return done(goCryptEnumProviderTypesA(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szTypeName), NUMBER(pcbTypeName)));
 }
 
@@ -489,6 +523,7 @@ static BOOL stub_EnumProviderTypesW(DWORD dwIndex, DWORD *pdwReserved, DWORD dwF
 
 		return fresh != NULL && fresh->CryptEnumProviderTypesW(dwIndex, pdwReserved, dwFlags, pdwProvType, szTypeName, pcbTypeName);
 	}
+	softcsp_arrive();
 	return done(goCryptEnumProviderTypesW(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szTypeName), NUMBER(pcbTypeName)));
 }
 
@@ -501,6 +536,7 @@ static BOOL stub_GetDefaultProviderA(DWORD dwProvType, DWORD *pdwReserved, DWORD
 
 		return fresh != NULL && fresh->CryptGetDefaultProviderA(dwProvType, pdwReserved, dwFlags, pszProvName, pcbProvName);
 	}
+	softcsp_arrive();
 	return done(goCryptGetDefaultProviderA(dwProvType, NUMBER(pdwReserved), dwFlags, NUMBER(pszProvName), NUMBER(pcbProvName)));
 }
 
@@ -513,6 +549,7 @@ static BOOL stub_GetDefaultProviderW(DWORD dwProvType, DWORD *pdwReserved, DWORD
 
 		return fresh != NULL && fresh->CryptGetDefaultProviderW(dwProvType, pdwReserved, dwFlags, pszProvName, pcbProvName);
 	}
+	softcsp_arrive();
 	return done(goCryptGetDefaultProviderW(dwProvType, NUMBER(pdwReserved), dwFlags, NUMBER(pszProvName), NUMBER(pcbProvName)));
 }
 
@@ -525,6 +562,7 @@ static BOOL stub_SetProviderA(LPCSTR pszProvName, DWORD dwProvType)
 
 		return fresh != NULL && fresh->CryptSetProviderA(pszProvName, dwProvType);
 	}
+	softcsp_arrive();
 	return done(goCryptSetProviderA(NUMBER(pszProvName), dwProvType));
 }
 
@@ -537,6 +575,7 @@ static BOOL stub_SetProviderW(LPCWSTR pszProvName, DWORD dwProvType)
 
 		return fresh != NULL && fresh->CryptSetProviderW(pszProvName, dwProvType);
 	}
+	softcsp_arrive();
 	return done(goCryptSetProviderW(NUMBER(pszProvName), dwProvType));
 }
 
@@ -549,6 +588,7 @@ static BOOL stub_SetProviderExA(LPCSTR pszProvName, DWORD dwProvType, DWORD *pdw
 
 		return fresh != NULL && fresh->CryptSetProviderExA(pszProvName, dwProvType, pdwReserved, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptSetProviderExA(NUMBER(pszProvName), dwProvType, NUMBER(pdwReserved), dwFlags));
 }
 
@@ -561,6 +601,7 @@ static BOOL stub_SetProviderExW(LPCWSTR pszProvName, DWORD dwProvType, DWORD *pd
 
 		return fresh != NULL && fresh->CryptSetProviderExW(pszProvName, dwProvType, pdwReserved, dwFlags);
 	}
+	softcsp_arrive();
 	return done(goCryptSetProviderExW(NUMBER(pszProvName), dwProvType, NUMBER(pdwReserved), dwFlags));
 }
 

@@ -184,10 +184,11 @@ void softcsp_adopt(const char *path)
 }
 
 /* Starts this image, unless another process did: then it is dead here. The caller holds the lock. */
-static const struct softcsp_image *start(void)
+static const struct softcsp_image *start(CK_RV *why)
 {
 	started = 1; /* from here on a child may have half a runtime */
-	if (softcsp_start_runtime() != 0) {
+	*why = softcsp_start_runtime();
+	if (*why != CKR_OK) {
 		started = 0;
 		return NULL;
 	}
@@ -196,20 +197,21 @@ static const struct softcsp_image *start(void)
 }
 
 /* Finds the image for this process: in a grandchild that of the child's copy, which is as dead there as this one. */
-static const struct softcsp_image *find(void)
+static const struct softcsp_image *find(CK_RV *why)
 {
 	if (successor == NULL) {
 		if (spare == NULL)
 			load_spare();
 		successor = spare;
 	}
-	return successor != NULL ? successor->load() : NULL;
+	return successor != NULL ? successor->load(why) : NULL;
 }
 
-const struct softcsp_image *softcsp_load(void)
+const struct softcsp_image *softcsp_load(CK_RV *why)
 {
 	const struct softcsp_image *image;
 
+	*why = CKR_LIBRARY_LOAD_FAILED;
 	settle();
 	if (!softcsp_absent())
 		return &softcsp_image;
@@ -218,9 +220,9 @@ const struct softcsp_image *softcsp_load(void)
 	if (!softcsp_absent()) {
 		image = &softcsp_image;
 	} else if (image == NULL && !started) {
-		image = start();
+		image = start(why);
 	} else if (image == NULL) {
-		image = find();
+		image = find(why);
 		__atomic_store_n(&softcsp_process.fresh, image, __ATOMIC_RELEASE);
 	}
 	unlock();

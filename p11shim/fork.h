@@ -15,7 +15,7 @@ struct softcsp_image {
 	CK_VERSION version;
 	const CK_FUNCTION_LIST_3_2 *functions;
 	void (*adopt)(const char *path);              /* tells a copy the path of the library that it is a copy of */
-	const struct softcsp_image *(*load)(void);    /* the image to use in this process, which it may have to load */
+	const struct softcsp_image *(*load)(CK_RV *why); /* the image to use in this process, which it may have to load */
 	void (*prepare)(void);                        /* before a fork */
 	void (*child)(void);                          /* in a forked child, where the kernel may not have wiped its page */
 	const struct softcsp_crypt *crypt;            /* the functions of wincrypt.h: see cryptstubs.c */
@@ -50,8 +50,9 @@ static inline const struct softcsp_image *softcsp_fresh(void)
 	return __atomic_load_n(&softcsp_process.fresh, __ATOMIC_ACQUIRE);
 }
 
-/* The image to call, which is started, and in a forked child loaded before that, unless it runs. NULL when that fails. */
-const struct softcsp_image *softcsp_load(void) HIDDEN;
+/* The image to call, which is started, and in a forked child loaded before that, unless it runs. NULL when that fails,
+ * and in *why what C_Initialize answers then. */
+const struct softcsp_image *softcsp_load(CK_RV *why) HIDDEN;
 
 /* What is done while the library is loaded. */
 void softcsp_watch_forks(void) HIDDEN;

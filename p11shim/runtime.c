@@ -10,57 +10,32 @@
 #include "runtime.h"
 
 #include "copy.h"
+#include "guest.h"
+#include "signals.h"
+#include "threads.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-typedef int create_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
-typedef int create_key(pthread_key_t *key, void (*destructor)(void *));
-
-static create_thread *libc_create_thread;
-static create_key *libc_create_key;
-
 /* Libc's functions are looked up while the library is loaded: the runtime holds locks when it calls, and dlsym takes the
- * loader's. What the loader gives the entry is kept for the start. */
-static int count;
-static char **arguments;
-
-__attribute__((constructor)) static void loaded(int argc, char **argv)
+ * loader's. */
+__attribute__((constructor)) static void loaded(void)
 {
-	libc_create_thread = (create_thread *)dlsym(RTLD_NEXT, "pthread_create");
-	libc_create_key = (create_key *)dlsym(RTLD_NEXT, "pthread_key_create");
-	count = argc;
-	arguments = argv;
+	softcsp_find_threads();
+	softcsp_find_heap();
 	softcsp_find_file();
 	softcsp_watch_forks();
 }
 
-/* While the runtime starts: the thread that it wants to create, which exists already, so that there being none is an error
- * before anything is done. */
-static int starting;
-static void *(*first)(void *);
-static void *first_arg;
-
-HIDDEN int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+static void *run(void *arguments)
 {
-	if (libc_create_thread == NULL)
-		return ENOSYS;
-	if (!starting)
-		return libc_create_thread(thread, attr, start, arg);
-	starting = 0;
-	first = start;
-	first_arg = arg;
-	return 0;
-}
+	char **argv = arguments;
 
-static void *run(void *unused)
-{
-	softcsp_go_entry[0](count, arguments, arguments + count + 1);
-	return first != NULL ? first(first_arg) : unused;
+	softcsp_go_entry[0](1, argv, argv + 2);
+	return NULL;
 }
 
 int softcsp_create_thread(void *(*start)(void *))
@@ -70,32 +45,38 @@ int softcsp_create_thread(void *(*start)(void *))
 	sigset_t every, before;
 	int err;
 
-	if (libc_create_thread == NULL)
+	if (softcsp_libc_create == NULL)
 		return ENOSYS;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	sigfillset(&every);
 	pthread_sigmask(SIG_SETMASK, &every, &before);
-	err = libc_create_thread(&thread, &attr, start, NULL);
+	err = softcsp_libc_create(&thread, &attr, start, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
 	return err;
 }
 
-/* The threads of the runtime have the mask of its first: the host's signals are none of theirs. */
-int softcsp_start_runtime(void)
+/* The entry runs in one of the threads that are held for the runtime, and gets another for the runtime's first. */
+CK_RV softcsp_start_runtime(void)
 {
-	int err;
+	char **arguments;
+	CK_RV rv;
 
 	if (softcsp_go_entry == NULL) /* built without start.ld: the runtime runs */
-		return 0;
-	if (libc_create_thread == NULL || libc_create_key == NULL)
-		return ENOSYS;
-	starting = 1;
-	err = softcsp_create_thread(run);
-	if (err != 0)
-		starting = 0;
-	return err;
+		return CKR_OK;
+	if (softcsp_libc_create == NULL || softcsp_libc_key == NULL)
+		return CKR_FUNCTION_FAILED;
+	rv = softcsp_welcome();
+	if (rv != CKR_OK)
+		return rv;
+	softcsp_prepare_signals();
+	arguments = softcsp_arguments();
+	if (arguments == NULL || !softcsp_give(run, arguments)) {
+		softcsp_release_threads();
+		return CKR_HOST_MEMORY;
+	}
+	return CKR_OK;
 }
 
 /* The runtime has one thread-specific value, whose destructor enters Go when a thread ends that called Go. The forking
@@ -110,12 +91,12 @@ static void guarded(void *value)
 
 HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
-	if (libc_create_key == NULL)
+	if (softcsp_libc_key == NULL)
 		return EAGAIN;
 	if (destructor == NULL || thread_ended != NULL)
-		return libc_create_key(key, destructor);
+		return softcsp_libc_key(key, destructor);
 	thread_ended = destructor;
-	return libc_create_key(key, guarded);
+	return softcsp_libc_key(key, guarded);
 }
 
 /* All of the runtime's memory comes from here, and keys that are in use lie in it, prepared for ciphers. So none of it is
@@ -123,7 +104,11 @@ HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 HIDDEN void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	void *p = (void *)syscall(SYS_mmap, addr, length, prot, flags, fd, offset);
-	int kept = errno;
+	int kept;
+
+	if (p == MAP_FAILED && softcsp_spend())
+		p = (void *)syscall(SYS_mmap, addr, length, prot, flags, fd, offset);
+	kept = errno;
 
 	if (p != MAP_FAILED && (flags & MAP_ANONYMOUS) && (flags & MAP_TYPE) == MAP_PRIVATE) {
 		madvise(p, length, MADV_DONTDUMP);

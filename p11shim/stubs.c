@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fork.h"
+#include "signals.h"
 
 #define EXPORT(name) __attribute__((alias(#name), visibility("default")))
 
@@ -16,12 +17,14 @@ extern CK_RV goC_Initialize(CK_ULONG);
 
 static CK_RV stub_Initialize(CK_VOID_PTR pInitArgs)
 {
-	const struct softcsp_image *image = softcsp_load();
+	CK_RV why;
+	const struct softcsp_image *image = softcsp_load(&why);
 
 	if (image == NULL)
-		return CKR_LIBRARY_LOAD_FAILED;
+		return why;
 	if (image != &softcsp_image)
 		return image->functions->C_Initialize(pInitArgs);
+	softcsp_arrive();
 	return goC_Initialize(NUMBER(pInitArgs));
 }
 
@@ -34,6 +37,7 @@ static CK_RV stub_Finalize(CK_VOID_PTR pReserved)
 
 		return fresh ? fresh->functions->C_Finalize(pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Finalize(NUMBER(pReserved));
 }
 
@@ -46,6 +50,7 @@ static CK_RV stub_GetInfo(CK_INFO_PTR pInfo)
 
 		return fresh ? fresh->functions->C_GetInfo(pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetInfo(NUMBER(pInfo));
 }
 
@@ -60,6 +65,7 @@ static CK_RV stub_GetSlotList(CK_BBOOL tokenPresent, CK_SLOT_ID_PTR pSlotList, C
 
 		return fresh ? fresh->functions->C_GetSlotList(tokenPresent, pSlotList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetSlotList(tokenPresent, NUMBER(pSlotList), NUMBER(pulCount));
 }
 
@@ -72,6 +78,7 @@ static CK_RV stub_GetSlotInfo(CK_SLOT_ID slotID, CK_SLOT_INFO_PTR pInfo)
 
 		return fresh ? fresh->functions->C_GetSlotInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetSlotInfo(slotID, NUMBER(pInfo));
 }
 
@@ -84,6 +91,7 @@ static CK_RV stub_GetTokenInfo(CK_SLOT_ID slotID, CK_TOKEN_INFO_PTR pInfo)
 
 		return fresh ? fresh->functions->C_GetTokenInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetTokenInfo(slotID, NUMBER(pInfo));
 }
 
@@ -96,6 +104,7 @@ static CK_RV stub_GetMechanismList(CK_SLOT_ID slotID, CK_MECHANISM_TYPE_PTR pMec
 
 		return fresh ? fresh->functions->C_GetMechanismList(slotID, pMechanismList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetMechanismList(slotID, NUMBER(pMechanismList), NUMBER(pulCount));
 }
 
@@ -108,6 +117,7 @@ static CK_RV stub_GetMechanismInfo(CK_SLOT_ID slotID, CK_MECHANISM_TYPE type, CK
 
 		return fresh ? fresh->functions->C_GetMechanismInfo(slotID, type, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetMechanismInfo(slotID, type, NUMBER(pInfo));
 }
 
@@ -120,6 +130,7 @@ static CK_RV stub_InitToken(CK_SLOT_ID slotID, CK_UTF8CHAR_PTR pPin, CK_ULONG ul
 
 		return fresh ? fresh->functions->C_InitToken(slotID, pPin, ulPinLen, pLabel) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_InitToken(slotID, NUMBER(pPin), ulPinLen, NUMBER(pLabel));
 }
 
@@ -132,6 +143,7 @@ static CK_RV stub_InitPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pPin, CK_U
 
 		return fresh ? fresh->functions->C_InitPIN(hSession, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_InitPIN(hSession, NUMBER(pPin), ulPinLen);
 }
 
@@ -144,6 +156,7 @@ static CK_RV stub_SetPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pOldPin, CK
 
 		return fresh ? fresh->functions->C_SetPIN(hSession, pOldPin, ulOldLen, pNewPin, ulNewLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SetPIN(hSession, NUMBER(pOldPin), ulOldLen, NUMBER(pNewPin), ulNewLen);
 }
 
@@ -156,6 +169,7 @@ static CK_RV stub_OpenSession(CK_SLOT_ID slotID, CK_FLAGS flags, CK_VOID_PTR pAp
 
 		return fresh ? fresh->functions->C_OpenSession(slotID, flags, pApplication, Notify, phSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_OpenSession(slotID, flags, NUMBER(pApplication), NUMBER(Notify), NUMBER(phSession));
 }
 
@@ -168,6 +182,7 @@ static CK_RV stub_CloseSession(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_CloseSession(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_CloseSession(hSession);
 }
 
@@ -180,6 +195,7 @@ static CK_RV stub_CloseAllSessions(CK_SLOT_ID slotID)
 
 		return fresh ? fresh->functions->C_CloseAllSessions(slotID) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_CloseAllSessions(slotID);
 }
 
@@ -192,6 +208,7 @@ static CK_RV stub_GetSessionInfo(CK_SESSION_HANDLE hSession, CK_SESSION_INFO_PTR
 
 		return fresh ? fresh->functions->C_GetSessionInfo(hSession, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetSessionInfo(hSession, NUMBER(pInfo));
 }
 
@@ -204,6 +221,7 @@ static CK_RV stub_GetOperationState(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pOpe
 
 		return fresh ? fresh->functions->C_GetOperationState(hSession, pOperationState, pulOperationStateLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetOperationState(hSession, NUMBER(pOperationState), NUMBER(pulOperationStateLen));
 }
 
@@ -216,6 +234,7 @@ static CK_RV stub_SetOperationState(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pOpe
 
 		return fresh ? fresh->functions->C_SetOperationState(hSession, pOperationState, ulOperationStateLen, hEncryptionKey, hAuthenticationKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SetOperationState(hSession, NUMBER(pOperationState), ulOperationStateLen, hEncryptionKey, hAuthenticationKey);
 }
 
@@ -228,6 +247,7 @@ static CK_RV stub_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UT
 
 		return fresh ? fresh->functions->C_Login(hSession, userType, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Login(hSession, userType, NUMBER(pPin), ulPinLen);
 }
 
@@ -240,6 +260,7 @@ static CK_RV stub_Logout(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_Logout(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Logout(hSession);
 }
 
@@ -252,6 +273,7 @@ static CK_RV stub_CreateObject(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTem
 
 		return fresh ? fresh->functions->C_CreateObject(hSession, pTemplate, ulCount, phObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_CreateObject(hSession, NUMBER(pTemplate), ulCount, NUMBER(phObject));
 }
 
@@ -264,6 +286,7 @@ static CK_RV stub_CopyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObjec
 
 		return fresh ? fresh->functions->C_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_CopyObject(hSession, hObject, NUMBER(pTemplate), ulCount, NUMBER(phNewObject));
 }
 
@@ -276,6 +299,7 @@ static CK_RV stub_DestroyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hOb
 
 		return fresh ? fresh->functions->C_DestroyObject(hSession, hObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DestroyObject(hSession, hObject);
 }
 
@@ -288,6 +312,7 @@ static CK_RV stub_GetObjectSize(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hOb
 
 		return fresh ? fresh->functions->C_GetObjectSize(hSession, hObject, pulSize) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetObjectSize(hSession, hObject, NUMBER(pulSize));
 }
 
@@ -300,6 +325,7 @@ static CK_RV stub_GetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE
 
 		return fresh ? fresh->functions->C_GetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount);
 }
 
@@ -312,6 +338,7 @@ static CK_RV stub_SetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE
 
 		return fresh ? fresh->functions->C_SetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount);
 }
 
@@ -324,6 +351,7 @@ static CK_RV stub_FindObjectsInit(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR p
 
 		return fresh ? fresh->functions->C_FindObjectsInit(hSession, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_FindObjectsInit(hSession, NUMBER(pTemplate), ulCount);
 }
 
@@ -336,6 +364,7 @@ static CK_RV stub_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR p
 
 		return fresh ? fresh->functions->C_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_FindObjects(hSession, NUMBER(phObject), ulMaxObjectCount, NUMBER(pulObjectCount));
 }
 
@@ -348,6 +377,7 @@ static CK_RV stub_FindObjectsFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_FindObjectsFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_FindObjectsFinal(hSession);
 }
 
@@ -360,6 +390,7 @@ static CK_RV stub_EncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMech
 
 		return fresh ? fresh->functions->C_EncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_EncryptInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -372,6 +403,7 @@ static CK_RV stub_Encrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULON
 
 		return fresh ? fresh->functions->C_Encrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Encrypt(hSession, NUMBER(pData), ulDataLen, NUMBER(pEncryptedData), NUMBER(pulEncryptedDataLen));
 }
 
@@ -384,6 +416,7 @@ static CK_RV stub_EncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, C
 
 		return fresh ? fresh->functions->C_EncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_EncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
 }
 
@@ -396,6 +429,7 @@ static CK_RV stub_EncryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastEncr
 
 		return fresh ? fresh->functions->C_EncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_EncryptFinal(hSession, NUMBER(pLastEncryptedPart), NUMBER(pulLastEncryptedPartLen));
 }
 
@@ -408,6 +442,7 @@ static CK_RV stub_DecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMech
 
 		return fresh ? fresh->functions->C_DecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -420,6 +455,7 @@ static CK_RV stub_Decrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedData
 
 		return fresh ? fresh->functions->C_Decrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Decrypt(hSession, NUMBER(pEncryptedData), ulEncryptedDataLen, NUMBER(pData), NUMBER(pulDataLen));
 }
 
@@ -432,6 +468,7 @@ static CK_RV stub_DecryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncrypt
 
 		return fresh ? fresh->functions->C_DecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
 }
 
@@ -444,6 +481,7 @@ static CK_RV stub_DecryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastPart
 
 		return fresh ? fresh->functions->C_DecryptFinal(hSession, pLastPart, pulLastPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptFinal(hSession, NUMBER(pLastPart), NUMBER(pulLastPartLen));
 }
 
@@ -456,6 +494,7 @@ static CK_RV stub_DigestInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMecha
 
 		return fresh ? fresh->functions->C_DigestInit(hSession, pMechanism) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DigestInit(hSession, NUMBER(pMechanism));
 }
 
@@ -468,6 +507,7 @@ static CK_RV stub_Digest(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG
 
 		return fresh ? fresh->functions->C_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Digest(hSession, NUMBER(pData), ulDataLen, NUMBER(pDigest), NUMBER(pulDigestLen));
 }
 
@@ -480,6 +520,7 @@ static CK_RV stub_DigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK
 
 		return fresh ? fresh->functions->C_DigestUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DigestUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
 
@@ -492,6 +533,7 @@ static CK_RV stub_DigestKey(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hKey)
 
 		return fresh ? fresh->functions->C_DigestKey(hSession, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DigestKey(hSession, hKey);
 }
 
@@ -504,6 +546,7 @@ static CK_RV stub_DigestFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pDigest, C
 
 		return fresh ? fresh->functions->C_DigestFinal(hSession, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DigestFinal(hSession, NUMBER(pDigest), NUMBER(pulDigestLen));
 }
 
@@ -516,6 +559,7 @@ static CK_RV stub_SignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechani
 
 		return fresh ? fresh->functions->C_SignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -528,6 +572,7 @@ static CK_RV stub_Sign(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG u
 
 		return fresh ? fresh->functions->C_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Sign(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
 
@@ -540,6 +585,7 @@ static CK_RV stub_SignUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_U
 
 		return fresh ? fresh->functions->C_SignUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
 
@@ -552,6 +598,7 @@ static CK_RV stub_SignFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, 
 
 		return fresh ? fresh->functions->C_SignFinal(hSession, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignFinal(hSession, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
 
@@ -564,6 +611,7 @@ static CK_RV stub_SignRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR p
 
 		return fresh ? fresh->functions->C_SignRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignRecoverInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -576,6 +624,7 @@ static CK_RV stub_SignRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_
 
 		return fresh ? fresh->functions->C_SignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignRecover(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
 
@@ -588,6 +637,7 @@ static CK_RV stub_VerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMecha
 
 		return fresh ? fresh->functions->C_VerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -600,6 +650,7 @@ static CK_RV stub_Verify(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG
 
 		return fresh ? fresh->functions->C_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_Verify(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
 }
 
@@ -612,6 +663,7 @@ static CK_RV stub_VerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK
 
 		return fresh ? fresh->functions->C_VerifyUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
 
@@ -624,6 +676,7 @@ static CK_RV stub_VerifyFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature
 
 		return fresh ? fresh->functions->C_VerifyFinal(hSession, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyFinal(hSession, NUMBER(pSignature), ulSignatureLen);
 }
 
@@ -636,6 +689,7 @@ static CK_RV stub_VerifyRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR
 
 		return fresh ? fresh->functions->C_VerifyRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyRecoverInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -648,6 +702,7 @@ static CK_RV stub_VerifyRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignatu
 
 		return fresh ? fresh->functions->C_VerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyRecover(hSession, NUMBER(pSignature), ulSignatureLen, NUMBER(pData), NUMBER(pulDataLen));
 }
 
@@ -660,6 +715,7 @@ static CK_RV stub_DigestEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pP
 
 		return fresh ? fresh->functions->C_DigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DigestEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
 }
 
@@ -672,6 +728,7 @@ static CK_RV stub_DecryptDigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pE
 
 		return fresh ? fresh->functions->C_DecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptDigestUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
 }
 
@@ -684,6 +741,7 @@ static CK_RV stub_SignEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPar
 
 		return fresh ? fresh->functions->C_SignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
 }
 
@@ -696,6 +754,7 @@ static CK_RV stub_DecryptVerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pE
 
 		return fresh ? fresh->functions->C_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptVerifyUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
 }
 
@@ -708,6 +767,7 @@ static CK_RV stub_GenerateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMech
 
 		return fresh ? fresh->functions->C_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GenerateKey(hSession, NUMBER(pMechanism), NUMBER(pTemplate), ulCount, NUMBER(phKey));
 }
 
@@ -720,6 +780,7 @@ static CK_RV stub_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR p
 
 		return fresh ? fresh->functions->C_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount, pPrivateKeyTemplate, ulPrivateKeyAttributeCount, phPublicKey, phPrivateKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GenerateKeyPair(hSession, NUMBER(pMechanism), NUMBER(pPublicKeyTemplate), ulPublicKeyAttributeCount, NUMBER(pPrivateKeyTemplate), ulPrivateKeyAttributeCount, NUMBER(phPublicKey), NUMBER(phPrivateKey));
 }
 
@@ -732,6 +793,7 @@ static CK_RV stub_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanis
 
 		return fresh ? fresh->functions->C_WrapKey(hSession, pMechanism, hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_WrapKey(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen));
 }
 
@@ -744,6 +806,7 @@ static CK_RV stub_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechan
 
 		return fresh ? fresh->functions->C_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_UnwrapKey(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey));
 }
 
@@ -756,6 +819,7 @@ static CK_RV stub_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechan
 
 		return fresh ? fresh->functions->C_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DeriveKey(hSession, NUMBER(pMechanism), hBaseKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey));
 }
 
@@ -768,6 +832,7 @@ static CK_RV stub_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_U
 
 		return fresh ? fresh->functions->C_SeedRandom(hSession, pSeed, ulSeedLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SeedRandom(hSession, NUMBER(pSeed), ulSeedLen);
 }
 
@@ -780,6 +845,7 @@ static CK_RV stub_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomD
 
 		return fresh ? fresh->functions->C_GenerateRandom(hSession, RandomData, ulRandomLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GenerateRandom(hSession, NUMBER(RandomData), ulRandomLen);
 }
 
@@ -792,6 +858,7 @@ static CK_RV stub_GetFunctionStatus(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_GetFunctionStatus(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetFunctionStatus(hSession);
 }
 
@@ -804,6 +871,7 @@ static CK_RV stub_CancelFunction(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_CancelFunction(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_CancelFunction(hSession);
 }
 
@@ -816,6 +884,7 @@ static CK_RV stub_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR pSlot, CK_VOID
 
 		return fresh ? fresh->functions->C_WaitForSlotEvent(flags, pSlot, pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_WaitForSlotEvent(flags, NUMBER(pSlot), NUMBER(pReserved));
 }
 
@@ -832,6 +901,7 @@ static CK_RV stub_LoginUser(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, C
 
 		return fresh ? fresh->functions->C_LoginUser(hSession, userType, pPin, ulPinLen, pUsername, ulUsernameLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_LoginUser(hSession, userType, NUMBER(pPin), ulPinLen, NUMBER(pUsername), ulUsernameLen);
 }
 
@@ -844,6 +914,7 @@ static CK_RV stub_SessionCancel(CK_SESSION_HANDLE hSession, CK_FLAGS flags)
 
 		return fresh ? fresh->functions->C_SessionCancel(hSession, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SessionCancel(hSession, flags);
 }
 
@@ -856,6 +927,7 @@ static CK_RV stub_MessageEncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PT
 
 		return fresh ? fresh->functions->C_MessageEncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageEncryptInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -868,6 +940,7 @@ static CK_RV stub_EncryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParame
 
 		return fresh ? fresh->functions->C_EncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_EncryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pPlaintext), ulPlaintextLen, NUMBER(pCiphertext), NUMBER(pulCiphertextLen));
 }
 
@@ -880,6 +953,7 @@ static CK_RV stub_EncryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pP
 
 		return fresh ? fresh->functions->C_EncryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_EncryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen);
 }
 
@@ -892,6 +966,7 @@ static CK_RV stub_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPa
 
 		return fresh ? fresh->functions->C_EncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_EncryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pPlaintextPart), ulPlaintextPartLen, NUMBER(pCiphertextPart), NUMBER(pulCiphertextPartLen), flags);
 }
 
@@ -904,6 +979,7 @@ static CK_RV stub_MessageEncryptFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageEncryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageEncryptFinal(hSession);
 }
 
@@ -916,6 +992,7 @@ static CK_RV stub_MessageDecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PT
 
 		return fresh ? fresh->functions->C_MessageDecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageDecryptInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -928,6 +1005,7 @@ static CK_RV stub_DecryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParame
 
 		return fresh ? fresh->functions->C_DecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(pPlaintext), NUMBER(pulPlaintextLen));
 }
 
@@ -940,6 +1018,7 @@ static CK_RV stub_DecryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pP
 
 		return fresh ? fresh->functions->C_DecryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen);
 }
 
@@ -952,6 +1031,7 @@ static CK_RV stub_DecryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPa
 
 		return fresh ? fresh->functions->C_DecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pCiphertextPart), ulCiphertextPartLen, NUMBER(pPlaintextPart), NUMBER(pulPlaintextPartLen), flags);
 }
 
@@ -964,6 +1044,7 @@ static CK_RV stub_MessageDecryptFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageDecryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageDecryptFinal(hSession);
 }
 
@@ -976,6 +1057,7 @@ static CK_RV stub_MessageSignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR p
 
 		return fresh ? fresh->functions->C_MessageSignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageSignInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -988,6 +1070,7 @@ static CK_RV stub_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter
 
 		return fresh ? fresh->functions->C_SignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
 
@@ -1000,6 +1083,7 @@ static CK_RV stub_SignMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPara
 
 		return fresh ? fresh->functions->C_SignMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignMessageBegin(hSession, NUMBER(pParameter), ulParameterLen);
 }
 
@@ -1012,6 +1096,7 @@ static CK_RV stub_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParam
 
 		return fresh ? fresh->functions->C_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_SignMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
 }
 
@@ -1024,6 +1109,7 @@ static CK_RV stub_MessageSignFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageSignFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageSignFinal(hSession);
 }
 
@@ -1036,6 +1122,7 @@ static CK_RV stub_MessageVerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR
 
 		return fresh ? fresh->functions->C_MessageVerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageVerifyInit(hSession, NUMBER(pMechanism), hKey);
 }
 
@@ -1048,6 +1135,7 @@ static CK_RV stub_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParamet
 
 		return fresh ? fresh->functions->C_VerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
 }
 
@@ -1060,6 +1148,7 @@ static CK_RV stub_VerifyMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPa
 
 		return fresh ? fresh->functions->C_VerifyMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyMessageBegin(hSession, NUMBER(pParameter), ulParameterLen);
 }
 
@@ -1072,6 +1161,7 @@ static CK_RV stub_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPar
 
 		return fresh ? fresh->functions->C_VerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifyMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
 }
 
@@ -1084,6 +1174,7 @@ static CK_RV stub_MessageVerifyFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageVerifyFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_MessageVerifyFinal(hSession);
 }
 
@@ -1096,6 +1187,7 @@ static CK_RV stub_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pM
 
 		return fresh ? fresh->functions->C_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_EncapsulateKey(hSession, NUMBER(pMechanism), hPublicKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), NUMBER(pulCiphertextLen), NUMBER(phKey));
 }
 
@@ -1108,6 +1200,7 @@ static CK_RV stub_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pM
 
 		return fresh ? fresh->functions->C_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_DecapsulateKey(hSession, NUMBER(pMechanism), hPrivateKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(phKey));
 }
 
@@ -1120,6 +1213,7 @@ static CK_RV stub_VerifySignatureInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_P
 
 		return fresh ? fresh->functions->C_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifySignatureInit(hSession, NUMBER(pMechanism), hKey, NUMBER(pSignature), ulSignatureLen);
 }
 
@@ -1132,6 +1226,7 @@ static CK_RV stub_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData,
 
 		return fresh ? fresh->functions->C_VerifySignature(hSession, pData, ulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifySignature(hSession, NUMBER(pData), ulDataLen);
 }
 
@@ -1144,6 +1239,7 @@ static CK_RV stub_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR 
 
 		return fresh ? fresh->functions->C_VerifySignatureUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifySignatureUpdate(hSession, NUMBER(pPart), ulPartLen);
 }
 
@@ -1156,6 +1252,7 @@ static CK_RV stub_VerifySignatureFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_VerifySignatureFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_VerifySignatureFinal(hSession);
 }
 
@@ -1168,6 +1265,7 @@ static CK_RV stub_GetSessionValidationFlags(CK_SESSION_HANDLE hSession, CK_SESSI
 
 		return fresh ? fresh->functions->C_GetSessionValidationFlags(hSession, type, pFlags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_GetSessionValidationFlags(hSession, type, NUMBER(pFlags));
 }
 
@@ -1180,6 +1278,7 @@ static CK_RV stub_AsyncComplete(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFun
 
 		return fresh ? fresh->functions->C_AsyncComplete(hSession, pFunctionName, pResult) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_AsyncComplete(hSession, NUMBER(pFunctionName), NUMBER(pResult));
 }
 
@@ -1192,6 +1291,7 @@ static CK_RV stub_AsyncGetID(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFuncti
 
 		return fresh ? fresh->functions->C_AsyncGetID(hSession, pFunctionName, pulID) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_AsyncGetID(hSession, NUMBER(pFunctionName), NUMBER(pulID));
 }
 
@@ -1204,6 +1304,7 @@ static CK_RV stub_AsyncJoin(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctio
 
 		return fresh ? fresh->functions->C_AsyncJoin(hSession, pFunctionName, ulID, pData, ulData) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_AsyncJoin(hSession, NUMBER(pFunctionName), ulID, NUMBER(pData), ulData);
 }
 
@@ -1216,6 +1317,7 @@ static CK_RV stub_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_
 
 		return fresh ? fresh->functions->C_WrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_WrapKeyAuthenticated(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen));
 }
 
@@ -1228,6 +1330,7 @@ static CK_RV stub_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANIS
 
 		return fresh ? fresh->functions->C_UnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
+	softcsp_arrive();
 	return goC_UnwrapKeyAuthenticated(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(phKey));
 }
 

@@ -29,7 +29,9 @@ change sigtab_linux_generic.go 4 '/^\t\/\* (16|17|27|34) \*\//s/ ?\+ _SigUnblock
 change netpoll.go 2 '/^func netpollGenericInit/,/^}/s/^\tif netpollInited.Load\(\) == 0 \{/\tif false {/
 /^func poll_runtime_pollOpen/,/^}/s/errno := netpollopen\(fd, pd\)/errno := int32(1) \/\/ EPERM, as for a regular file/'
 
-# What ends in a fatal error prints memory, in which keys may lie.
+# What ends in a fatal error prints memory, and what functions were called with, in which keys may lie. GOTRACEBACK=none holds
+# for errors of the runtime itself, too.
 change hexdump.go 1 '/^func hexdumpWords/,/^}/s/^\tprintlock\(\)$/\tif true {return}; printlock()/'
+change runtime1.go 1 '/^func gotraceback/,/^}/s/^\t\tlevel = 2$/\t\tlevel = int32(t >> tracebackShift)/'
 
 printf '{"Replace":{%s}}\n' "$list" > "$dir/overlay.json"

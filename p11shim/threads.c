@@ -1,0 +1,149 @@
+/* The threads of the Go runtime. It wants one more whenever all that it has are busy or blocked, and ends the process where it
+ * gets none. So there are as many as it can want before it starts (guest.c), which wait here until it does; a limit
+ * that is met later is not met by it. They have small stacks, as Go code runs on others, and no signal goes to them: a new
+ * thread has the mask of its creator.
+ */
+#define _GNU_SOURCE
+#include "threads.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#define MOST 128
+
+__thread int softcsp_thread __attribute__((tls_model("initial-exec")));
+
+softcsp_create *softcsp_libc_create;
+softcsp_key *softcsp_libc_key;
+
+/* What a thread-local variable of the host takes is taken from the stacks: libc knows how much that is. */
+static size_t (*least_stack)(const pthread_attr_t *attr);
+
+#define STACK (256 * 1024) /* of which the runtime is told one half */
+
+void softcsp_find_threads(void)
+{
+	softcsp_libc_create = (softcsp_create *)dlsym(RTLD_NEXT, "pthread_create");
+	softcsp_libc_key = (softcsp_key *)dlsym(RTLD_NEXT, "pthread_key_create");
+	least_stack = (size_t (*)(const pthread_attr_t *))dlsym(RTLD_NEXT, "__pthread_get_minstack");
+}
+
+struct job {
+	void *(*start)(void *);
+	void *arg;
+};
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t given = PTHREAD_COND_INITIALIZER;
+static struct job jobs[MOST];
+static int waiting, pending, leaving;
+
+static void *wait_for_job(void *unused)
+{
+	struct job job;
+
+	softcsp_thread = SOFTCSP_RUNTIME;
+	for (;;) {
+		pthread_mutex_lock(&mutex);
+		while (pending == 0 && leaving == 0)
+			pthread_cond_wait(&given, &mutex);
+		if (pending == 0) {
+			leaving--;
+			pthread_mutex_unlock(&mutex);
+			return unused;
+		}
+		job = jobs[--pending];
+		pthread_mutex_unlock(&mutex);
+		job.start(job.arg);
+		pthread_mutex_lock(&mutex); /* the runtime has done with this one: it waits for the next */
+		waiting++;
+		pthread_mutex_unlock(&mutex);
+	}
+}
+
+/* Creates a thread as all of the runtime's are: detached, without signals, and of a small stack. */
+static int create(void *(*start)(void *), void *arg)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	sigset_t every, before;
+	int err;
+
+	if (softcsp_libc_create == NULL)
+		return ENOSYS;
+	pthread_attr_init(&attr);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, STACK + (least_stack != NULL ? least_stack(&attr) : STACK * 3));
+	sigfillset(&every);
+	pthread_sigmask(SIG_SETMASK, &every, &before);
+	err = softcsp_libc_create(&thread, &attr, start, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	return err;
+}
+
+int softcsp_reserve_threads(int want, int *why)
+{
+	int n = 0;
+
+	for (*why = 0; n < want && n < MOST; n++) {
+		*why = create(wait_for_job, NULL);
+		if (*why != 0)
+			break;
+	}
+	pthread_mutex_lock(&mutex);
+	waiting += n;
+	pthread_mutex_unlock(&mutex);
+	return n;
+}
+
+void softcsp_release_threads(void)
+{
+	pthread_mutex_lock(&mutex);
+	leaving += waiting;
+	waiting = 0;
+	pthread_cond_broadcast(&given);
+	pthread_mutex_unlock(&mutex);
+}
+
+int softcsp_give(void *(*start)(void *), void *arg)
+{
+	int ok;
+
+	pthread_mutex_lock(&mutex);
+	ok = waiting > 0 && pending < MOST;
+	if (ok) {
+		waiting--;
+		jobs[pending++] = (struct job){ start, arg };
+		pthread_cond_signal(&given);
+	}
+	pthread_mutex_unlock(&mutex);
+	return ok;
+}
+
+/* The runtime's pthread_create, as a symbol of the library itself comes before libc's. What it wants beyond the reserve may
+ * be had, or be had soon. */
+HIDDEN int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	const struct timespec tenth = { 0, 100 * 1000 * 1000 };
+	int err = EAGAIN;
+
+	(void)attr;
+	*thread = pthread_self(); /* nobody asks */
+	for (int tries = 0; tries < 100 && err == EAGAIN; tries++) {
+		if (tries != 0)
+			nanosleep(&tenth, NULL);
+		err = softcsp_give(start, arg) ? 0 : create(start, arg);
+	}
+	return err;
+}
+
+/* How much of a stack the runtime may take for its own. */
+HIDDEN int pthread_attr_getstacksize(const pthread_attr_t *attr, size_t *size)
+{
+	(void)attr;
+	*size = STACK / 2;
+	return 0;
+}
