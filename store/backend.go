@@ -38,10 +38,14 @@ const (
 	bRoll
 	bIndex
 	bJournal
+	bUnvouched
 	buckets
 )
 
 // String returns the bucket's name in the file.
 func (b bucket) String() string {
-	return [buckets]string{"header", "objects", "roll", "index", "journal"}[b]
+	return [buckets]string{"header", "objects", "roll", "index", "journal", "unvouched"}[b]
 }
+
+// optional reports whether a file may do without the bucket: one that was made by version 1.
+func (b bucket) optional() bool { return b == bUnvouched }

@@ -138,12 +138,22 @@ func (b *boltFile) update(f func(tx) error, done func()) error {
 
 // alone implements backend.
 func (b *boltFile) alone(f func(update func(func(tx) error, func()) error) error) error {
+	return b.after(nil, f)
+}
+
+// after is alone that first does something with the file.
+func (b *boltFile) after(before func(v *visit, from file, size int64) error, f func(update func(func(tx) error, func()) error) error) error {
 	return b.visit(true, true, func(v *visit) error {
-		file, _, err := b.openFile(v, true)
+		file, st, err := b.openFile(v, true)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = file.close() }()
+		if before != nil {
+			if err := before(v, file, st.Size); err != nil {
+				return fileError(b.path, err)
+			}
+		}
 		return f(func(g func(tx) error, done func()) error { return b.commit(v, file, g, done) })
 	})
 }

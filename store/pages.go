@@ -439,7 +439,9 @@ func (b *book) each(of bucket, prefix []byte, f func(key, value []byte) error) e
 	if err != nil {
 		return err
 	}
-	if c == nil {
+	if c == nil && of.optional() {
+		return nil
+	} else if c == nil {
 		return unrecognized("the file has no bucket %q", of)
 	}
 	for {

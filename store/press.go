@@ -129,7 +129,9 @@ func (x *boltTx) needed() (map[uint64][]byte, error) {
 		if err != nil {
 			return err
 		}
-		if c == nil {
+		if c == nil && of.optional() {
+			return nil
+		} else if c == nil {
 			return unrecognized("the file has no bucket %q", of)
 		}
 		for _, s := range c.steps {
@@ -178,7 +180,12 @@ func (x *boltTx) everything() (map[uint64][]byte, error) {
 func (x *boltTx) apply(btx *bbolt.Tx) error {
 	for of, keys := range x.writes {
 		b := btx.Bucket([]byte(of.String()))
-		if b == nil {
+		if b == nil && of.optional() {
+			var err error
+			if b, err = btx.CreateBucket([]byte(of.String())); err != nil {
+				return err
+			}
+		} else if b == nil {
 			return unrecognized("the file has no bucket %q", of)
 		}
 		sorted := make([]string, 0, len(keys))

@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"strings"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/locked"
@@ -30,14 +28,11 @@ func (t *Token) upgrade(k *Keys, keep bool) error {
 			return k.convert(x, &next)
 		})
 	}, func() { k.upgraded(&next) })
-	return t.be.alone(func(update func(func(tx) error, func()) error) error {
-		if f, ok := t.be.(*boltFile); ok && keep {
-			if err := f.keepCopy(); err != nil {
-				return err
-			}
-		}
-		return update(commit, done)
-	})
+	once := func(update func(func(tx) error, func()) error) error { return update(commit, done) }
+	if f, ok := t.be.(*boltFile); ok && keep {
+		return f.after(f.keepCopy, once)
+	}
+	return t.be.alone(once)
 }
 
 // modernize is upgrade where it can be done: a token that cannot be written to is read as it is. What else is wrong with it shows
@@ -177,25 +172,20 @@ func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
 const keptSuffix = ".v1"
 
 // keepCopy leaves a copy of the token's file beside it. The caller has the lock.
-func (b *boltFile) keepCopy() (err error) {
-	d, err := openDir(b.dir)
-	if err != nil {
-		return err
-	}
-	defer d.close()
-	v := b.visitOf(d, nil)
-	from, st, err := b.openFile(v, false)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = from.close() }()
-	fresh := strings.TrimSuffix(b.sidecar, ".lock") + ".new"
+func (b *boltFile) keepCopy(v *visit, from file, size int64) error {
+	fresh := b.sidecar[:len(b.sidecar)-len(".lock")] + ".new"
 	_ = v.remove(fresh)
 	out, err := v.create(fresh)
 	if err != nil {
-		return fileError(b.path, err)
+		return err
 	}
-	_, err = io.Copy(io.NewOffsetWriter(out, 0), io.NewSectionReader(from, 0, st.Size))
+	buf := make([]byte, 1<<20)
+	for at := int64(0); at < size && err == nil; at += int64(len(buf)) {
+		buf = buf[:min(int64(len(buf)), size-at)]
+		if _, err = from.ReadAt(buf, at); err == nil {
+			_, err = out.WriteAt(buf, at)
+		}
+	}
 	if err == nil {
 		err = out.sync()
 	}
@@ -207,7 +197,7 @@ func (b *boltFile) keepCopy() (err error) {
 	}
 	if err != nil {
 		_ = v.remove(fresh)
-		return fileError(b.path+keptSuffix, err)
+		return err
 	}
-	return fileError(b.path, v.sync())
+	return v.sync()
 }
