@@ -117,34 +117,47 @@ static void *loader(void *unused)
 	return unused;
 }
 
-/* Has a spare loaded, by a thread of its own, and waits: what holds the loader's locks may wait for this thread, and in a
- * child may be no more. So until the loader answers the wait is short, and in a parent, whose fork it delays, it always
- * is. The caller holds the lock. */
-static void load_spare(void)
+/* Waits a tenth of a second, or until the loading has ended. The caller holds the lock. */
+static void wait_a_little(void)
 {
 	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 100 * 1000 * 1000;
+	if (until.tv_nsec >= 1000 * 1000 * 1000) {
+		until.tv_nsec -= 1000 * 1000 * 1000;
+		until.tv_sec++;
+	}
+	while (softcsp_process.loading != NOT)
+		if (pthread_cond_timedwait(&softcsp_process.loaded, &softcsp_process.lock, &until) != 0)
+			break;
+}
+
+/* Has a spare loaded, by a thread of its own, and waits, for a while: who holds the loader's locks may wait for this thread,
+ * and in a child may be no more. So the loader has to answer within a second. What it does then takes its time in a
+ * child, which has nothing without it; a parent's fork is not kept for long, and that once. The caller holds the lock. */
+static void load_spare(void)
+{
+	static int gave_up;
+	int child = softcsp_absent();
 
 	if (softcsp_process.loading == NOT) {
 		pthread_cond_init(&softcsp_process.loaded, NULL);
 		if (softcsp_create_thread(loader) != 0)
 			return;
 		softcsp_process.loading = ASKING;
+	} else if (gave_up && !child) {
+		return;
 	}
-	for (int tenths = 0; tenths < (softcsp_process.loading == COPYING && softcsp_absent() ? 300 : 9); tenths++) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 100 * 1000 * 1000;
-		if (until.tv_nsec >= 1000 * 1000 * 1000) {
-			until.tv_nsec -= 1000 * 1000 * 1000;
-			until.tv_sec++;
-		}
-		while (softcsp_process.loading != NOT)
-			if (pthread_cond_timedwait(&softcsp_process.loaded, &softcsp_process.lock, &until) != 0)
-				break;
-		if (softcsp_process.loading == NOT)
+	for (int tenths = 0; softcsp_process.loading != NOT; tenths++) {
+		if (tenths >= (softcsp_process.loading == ASKING ? 9 : child ? 300 : 20)) {
+			gave_up = 1;
+			if (child)
+				say("the loader does not answer");
 			return;
+		}
+		wait_a_little();
 	}
-	if (softcsp_absent())
-		say("the loader does not answer");
 }
 
 void softcsp_prepare(void)
