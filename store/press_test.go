@@ -1,0 +1,147 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// TestPress writes and deletes at random, few keys and many at once, and compares with a map. bbolt itself, and the walk,
+// find nothing wrong with the file, and no page is lost.
+func TestPress(t *testing.T) {
+	rounds := 150
+	if testing.Short() {
+		rounds = 60
+	}
+	r := rand.New(rand.NewPCG(7, 8))
+	b := newBoltFile(t.TempDir(), formatUUID(newUUID()))
+	wants(t, b.create(func(x tx) error { return nil }), ck.CKR_OK)
+	want := map[string][]byte{}
+	key := func() []byte { return fmt.Appendf(nil, "key %016x", r.Uint64N(3000)*0x9e3779b97f4a7c15) }
+	for round := range rounds {
+		wants(t, b.update(func(x tx) error {
+			n := 1 + r.IntN(8)
+			if r.IntN(12) == 0 {
+				n = 800
+			}
+			shrink := round/20%2 == 1
+			for range n {
+				k := key()
+				if r.IntN(10) < 3 == shrink {
+					wants(t, x.put(bIndex, k, bytes.Repeat([]byte{byte(round)}, r.IntN(300))), ck.CKR_OK)
+					want[string(k)] = bytes.Repeat([]byte{byte(round)}, len(x.get(bIndex, k)))
+				} else {
+					wants(t, x.del(bIndex, k), ck.CKR_OK)
+					delete(want, string(k))
+				}
+			}
+			if r.IntN(30) == 0 { // a value of many pages
+				wants(t, x.put(bObjects, []byte("large"), bytes.Repeat([]byte{byte(round)}, r.IntN(100_000))), ck.CKR_OK)
+			}
+			return nil
+		}, nil), ck.CKR_OK)
+		if round%10 == 9 {
+			wantContents(t, b, want)
+		}
+		if t.Failed() {
+			t.Fatalf("in round %d", round)
+		}
+	}
+	if err := walkFile(t, b.path, true); err != nil {
+		t.Error(err)
+	}
+	db, err := bbolt.Open(b.path, 0o600, &bbolt.Options{ReadOnly: true})
+	wants(t, err, ck.CKR_OK)
+	defer func() { _ = db.Close() }()
+	wants(t, db.View(func(btx *bbolt.Tx) error {
+		for err := range btx.Check() {
+			t.Error(err)
+		}
+		return nil
+	}), ck.CKR_OK)
+}
+
+// TestPressMissing has bbolt see less than it needs: it says so, and with everything it makes the commit.
+func TestPressMissing(t *testing.T) {
+	b := newBoltFile(t.TempDir(), formatUUID(newUUID()))
+	wants(t, b.create(func(x tx) error {
+		for i := range 3000 {
+			if err := x.put(bIndex, fmt.Appendf(nil, "key %016d", i), nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), ck.CKR_OK)
+	wants(t, b.visit(true, true, func(v *visit) error {
+		f, st, err := b.openFile(v, true)
+		wants(t, err, ck.CKR_OK)
+		defer func() { _ = f.close() }()
+		pages, err := openBook(b.path, f, &st)
+		wants(t, err, ck.CKR_OK)
+		x := &boltTx{b: pages, st: &st, writes: map[bucket]map[string][]byte{}}
+		for i := range 500 { // all of some pages, which go
+			wants(t, x.del(bIndex, fmt.Appendf(nil, "key %016d", 1000+i)), ck.CKR_OK)
+		}
+		free, err := pages.freePages()
+		wants(t, err, ck.CKR_OK)
+		needed, err := x.needed()
+		wants(t, err, ck.CKR_OK)
+		for id, data := range needed {
+			delete(needed, id)
+			if made, err := x.pressOn(v, free, needed); err == nil {
+				made.close() // a page beside those that go, which was not wanted
+			} else if !errors.Is(err, errMissing) {
+				t.Errorf("without page %d: %v", id, err)
+			}
+			needed[id] = data
+		}
+		all, err := x.everything()
+		wants(t, err, ck.CKR_OK)
+		if len(all) <= len(needed) {
+			t.Errorf("%d pages are everything, and %d are needed", len(all), len(needed))
+		}
+		made, err := x.pressOn(v, free, all)
+		wants(t, err, ck.CKR_OK)
+		defer made.close()
+		return made.write(f, st.Size, true)
+	}), ck.CKR_OK)
+	wants(t, walkFile(t, b.path, true), ck.CKR_OK)
+	wants(t, b.view(func(x tx) error {
+		n := 0
+		err := x.each(bIndex, nil, func([]byte, []byte) error { n++; return nil })
+		if n != 2500 {
+			t.Errorf("there are %d keys, want 2500", n)
+		}
+		return err
+	}), ck.CKR_OK)
+}
+
+// wantContents fails the test unless the index is what want says.
+func wantContents(t *testing.T, b *boltFile, want map[string][]byte) {
+	t.Helper()
+	wants(t, b.view(func(x tx) error {
+		n := 0
+		for k, v := range want {
+			if got := x.get(bIndex, []byte(k)); !bytes.Equal(got, v) {
+				t.Errorf("%q is %d bytes, want %d", k, len(got), len(v))
+			}
+		}
+		err := x.each(bIndex, []byte("key"), func(k, v []byte) error {
+			n++
+			if w, there := want[string(k)]; !there || !bytes.Equal(v, w) {
+				t.Errorf("%q is there as %d bytes", k, len(v))
+			}
+			return nil
+		})
+		if n != len(want) {
+			t.Errorf("there are %d keys, want %d", n, len(want))
+		}
+		return err
+	}), ck.CKR_OK)
+}
