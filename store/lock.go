@@ -39,8 +39,11 @@ var (
 	lockLimit    = 60 * time.Second
 )
 
-// fcntl is the system call; tests let it fail.
-var fcntl = unix.FcntlFlock
+// The system calls; tests let them fail.
+var (
+	fcntl = unix.FcntlFlock
+	fstat = unix.Fstat
+)
 
 // The bytes of the sidecar that are locked. Who wants the lock passes the gate first, and waits for the room inside the gate:
 // without it, readers who come and go could keep a writer out for ever, and those who wait would all wait for the room.
@@ -169,7 +172,7 @@ func (c *claim) take(d *dir, l *lock, p *patience) error {
 		}
 		err := c.pass(l.exclusive, p)
 		if err == nil {
-			if err = unix.Fstat(c.fd, &l.st); err == nil && l.st.Nlink > 0 {
+			if err = fstat(c.fd, &l.st); err == nil && l.st.Nlink > 0 {
 				l.readOnly = c.readOnly
 				return nil
 			}

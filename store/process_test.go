@@ -37,6 +37,9 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
+	if args[0] == "hold" {
+		return hold(args[2], args[1])
+	}
 	if args[0] == "list" {
 		_, next, err := p.List()
 		fmt.Println(next)

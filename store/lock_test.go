@@ -1,0 +1,168 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// hold takes a lock, in a process of its own, and keeps it.
+func hold(dir, name string) error {
+	d, err := openDir(dir)
+	if err != nil {
+		return err
+	}
+	if _, err := takeLock(d, name, true, true); err != nil {
+		return err
+	}
+	fmt.Println("held", os.Getpid())
+	time.Sleep(time.Minute) // until it is killed
+	return nil
+}
+
+// impatient shortens the time that who waits for a lock is patient.
+func impatient(t *testing.T) {
+	t.Helper()
+	old := lockPatience
+	t.Cleanup(func() { lockPatience = old })
+	lockPatience = 300 * time.Millisecond
+}
+
+// testDir opens a directory for a test.
+func testDir(t testing.TB) *dir {
+	t.Helper()
+	d, err := openDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.close)
+	return d
+}
+
+// TestLockHeld holds that a lock that another process keeps is an error after a while, for every thread, and that it ends with
+// that process.
+func TestLockHeld(t *testing.T) {
+	impatient(t)
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	for _, name := range []string{placeName, tok.be.(*boltFile).sidecar} {
+		run(t, "hold:"+name+":"+p.dir, 700*time.Millisecond, func(fields []string) {
+			began := time.Now()
+			var wg sync.WaitGroup
+			for range 8 {
+				wg.Go(func() {
+					var err error
+					if name == placeName {
+						_, err = p.Format("", Format{SOPIN: soPIN, KDF: "test"})
+					} else {
+						_, err = tok.Find(k, []byte("class"))
+					}
+					wants(t, err, ck.CKR_FUNCTION_FAILED)
+					if err == nil || !strings.Contains(err.Error(), p.file(name)) || !strings.Contains(err.Error(), fields[1]) {
+						t.Errorf("%v does not name %s and process %s", err, p.file(name), fields[1])
+					}
+				})
+			}
+			wg.Wait()
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+	create(t, tok, k, private("a"))
+	if len(claims.all) != 0 {
+		t.Errorf("claims are left: %v", claims.all)
+	}
+}
+
+// TestLockFails lets system calls fail in the middle of taking and giving back: the lock is nobody's then, in this process and in
+// others.
+func TestLockFails(t *testing.T) {
+	impatient(t)
+	d := testDir(t)
+	defer func() { fcntl, fstat = unix.FcntlFlock, unix.Fstat }()
+	free := func(when string) {
+		t.Helper()
+		fcntl, fstat = unix.FcntlFlock, unix.Fstat
+		l, err := takeLock(d, "lock", true, true)
+		if err != nil {
+			t.Errorf("%s: %v", when, err)
+		}
+		l.release()
+		run(t, "hold:lock:"+d.path, 0, func(fields []string) {
+			if fields[0] != "held" {
+				t.Errorf("%s: another process says %v", when, fields)
+			}
+		})
+	}
+	for _, exclusive := range []bool{true, false} {
+		fstat = func(int, *unix.Stat_t) error { return unix.EIO }
+		if _, err := takeLock(d, "lock", exclusive, true); err == nil {
+			t.Error("a lock on a file that cannot be looked at")
+		}
+		free("fstat fails")
+		for n := range 8 {
+			var calls atomic.Int32
+			fcntl = func(fd uintptr, cmd int, f *unix.Flock_t) error {
+				if int(calls.Add(1)) == n+1 {
+					return unix.ENOLCK
+				}
+				return unix.FcntlFlock(fd, cmd, f)
+			}
+			l, err := takeLock(d, "lock", exclusive, true)
+			if err == nil {
+				l.release()
+			}
+			free(fmt.Sprintf("call %d fails", n))
+		}
+		// No unlock works, for as long as it may take.
+		fcntl = func(fd uintptr, cmd int, f *unix.Flock_t) error {
+			if f.Type == unix.F_UNLCK {
+				return unix.ENOLCK
+			}
+			return unix.FcntlFlock(fd, cmd, f)
+		}
+		l, err := takeLock(d, "lock", exclusive, true)
+		wants(t, err, ck.CKR_OK)
+		l.release()
+		free("unlocking fails")
+	}
+}
+
+// TestLockExcludes holds that there is one writer or any number of readers, of threads and processes.
+func TestLockExcludes(t *testing.T) {
+	d := testDir(t)
+	one, err := takeLock(d, "lock", false, true)
+	wants(t, err, ck.CKR_OK)
+	two, err := takeLock(d, "lock", false, false)
+	wants(t, err, ck.CKR_OK)
+	if _, err := takeLock(d, "lock", true, false); !errors.Is(err, errBusy) {
+		t.Errorf("a writer beside readers: %v", err)
+	}
+	one.release()
+	if _, err := takeLock(d, "lock", true, false); !errors.Is(err, errBusy) {
+		t.Errorf("a writer beside a reader: %v", err)
+	}
+	two.release()
+	w, err := takeLock(d, "lock", true, false)
+	wants(t, err, ck.CKR_OK)
+	if _, err := takeLock(d, "lock", false, false); !errors.Is(err, errBusy) {
+		t.Errorf("a reader beside a writer: %v", err)
+	}
+	wants(t, w.held(), ck.CKR_OK)
+	wants(t, unix.Close(w.fd()), ck.CKR_OK) // as a host does that closes what is not its own
+	wants(t, w.held(), ck.CKR_FUNCTION_FAILED)
+	w.release()
+	again, err := takeLock(d, "lock", true, false)
+	wants(t, err, ck.CKR_OK)
+	again.release()
+}
