@@ -223,6 +223,9 @@ func (c *claim) attach(d *dir, exclusive bool, p *patience) error {
 func (c *claim) openSidecar(d *dir, exclusive bool) (err error) {
 	c.readOnly = false
 	c.fd, c.st, err = d.openFD(c.key.name, unix.O_RDWR|unix.O_CREAT)
+	if err == nil && c.st.Size == 0 && d.shared() { // it is new; the group needs it
+		_ = unix.Fchmod(c.fd, 0o660)
+	}
 	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EPERM) {
 		return err
 	}

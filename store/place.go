@@ -210,6 +210,9 @@ func renewNext(d *dir) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if d.shared() {
+		f.like(&unix.Stat_t{Gid: d.st.Gid, Mode: 0o660})
+	}
 	_, err = f.WriteAt([]byte(uuid+"\n"), 0)
 	_ = f.close()
 	if err == nil {

@@ -373,11 +373,17 @@ func TestNoPlace(t *testing.T) {
 // asNobody runs f with the file system rights of user 65534, on a thread of its own.
 func asNobody(t *testing.T, f func()) {
 	t.Helper()
+	asUser(t, func() error { return unix.Setfsuid(65534) }, f)
+}
+
+// asUser runs f on a thread of its own, after become.
+func asUser(t *testing.T, become func() error, f func()) {
+	t.Helper()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: the thread ends with its rights
-		if err := unix.Setfsuid(65534); err != nil {
+		if err := become(); err != nil {
 			t.Error(err)
 			return
 		}
