@@ -3,6 +3,7 @@ package conformance
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -54,5 +55,24 @@ func TestNoPlace(t *testing.T) {
 				"C_InitToken slot str:so-12345678 @pad:32:none -> CKR_FUNCTION_FAILED|CKR_TOKEN_WRITE_PROTECTED",
 				"C_OpenSession slot CKF_SERIAL_SESSION NULL NULL &s -> CKR_TOKEN_NOT_RECOGNIZED", "C_Finalize NULL", "close")
 		})
+	}
+}
+
+// TestFullDisk fills a small disk with objects, and destroys them again.
+func TestFullDisk(t *testing.T) {
+	slow(t)
+	only(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1280k"); err != nil {
+		t.Skipf("there is no small disk to be had: %v", err)
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	env := []string{"SOFTCSP_TOKENDIR=" + filepath.Join(dir, "tokens"), "SOFTCSP_CONF=", "SOFTCSP_KDF=test", "SOFTCSP_DURABILITY=relaxed"}
+	if out := mustRun(t, 60*time.Second, env, program(t, "login/full.c"), module.path); out != "ok\n" {
+		t.Errorf("said %q, not ok", out)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
@@ -24,6 +25,8 @@ type boltFile struct {
 	word atomic.Pointer[word]
 	last atomic.Uint64 // the generation last seen, where there is no word
 	seen atomic.Pointer[sight]
+
+	tired atomic.Int64 // when writing the file anew failed: compact.go
 }
 
 // A sight is a file as this process last saw it, and found every page used once.
@@ -148,18 +151,23 @@ func (b *boltFile) after(before func(v *visit, from file, size int64) error, f f
 		if err != nil {
 			return err
 		}
-		defer func() { _ = file.close() }()
+		loose := false
 		if before != nil {
-			if err := before(v, file, st.Size); err != nil {
-				return fileError(b.path, err)
-			}
+			err = fileError(b.path, before(v, file, st.Size))
 		}
-		return f(func(g func(tx) error, done func()) error { return b.commit(v, file, g, done) })
+		if err == nil {
+			err = f(func(g func(tx) error, done func()) error { return b.commit(v, file, g, done, &loose) })
+		}
+		_ = file.close()
+		if err == nil && loose {
+			b.tidy(v)
+		}
+		return err
 	})
 }
 
-// commit runs f over the open file and, where it has written, commits.
-func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func()) error {
+// commit runs f over the open file and, where it has written, commits. It notes whether that left the file mostly empty.
+func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), loose *bool) error {
 	st, err := file.stat()
 	if err != nil {
 		return fileError(b.path, err)
@@ -192,10 +200,14 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func()) er
 	if err := v.l.held(); err != nil {
 		return err
 	}
+	if err := made.room(file, &st, x.adds()); err != nil {
+		return fileError(b.path, err)
+	}
 	return b.publish(gen, done, func() error {
-		err := made.write(file, st.Size, relaxed)
+		err := made.write(file, relaxed)
 		if err == nil {
 			b.look(file, made.number)
+			*loose = made.loose()
 		}
 		return err
 	})
@@ -247,9 +259,27 @@ func (b *boltFile) place(v *visit, fresh string, over bool) error {
 	return v.sync()
 }
 
-// build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets
-// that one's group and mode.
+// build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets that
+// one's owner, group and mode.
 func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
+	return b.write(v, old, func(mem *plainFile) error {
+		return runBolt(b.path, mem, func(btx *bbolt.Tx) error {
+			for n := range buckets {
+				if _, err := btx.CreateBucket([]byte(n.String())); err != nil {
+					return err
+				}
+			}
+			x := &freshTx{btx}
+			if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
+				return err
+			}
+			return f(x)
+		})
+	})
+}
+
+// write writes the file that fill makes in memory beside the token's and returns its name.
+func (b *boltFile) write(v *visit, old *unix.Stat_t, fill func(mem *plainFile) error) (name string, err error) {
 	name = b.sidecar[:len(b.sidecar)-len(".lock")] + ".new"
 	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
 	_ = v.remove(name)
@@ -269,12 +299,7 @@ func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) erro
 	if old != nil {
 		out.like(old)
 	}
-	return name, pressNew(v, b.path, out, func(x tx) error {
-		if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
-			return err
-		}
-		return f(x)
-	})
+	return name, pressNew(v, b.path, out, fill)
 }
 
 // publish commits the generation after gen, and tells it to every process. Where the commit fails the word stays odd:
@@ -393,7 +418,7 @@ func fileError(path string, err error) error {
 		return fmt.Errorf("%w: %v", ck.CKR_TOKEN_WRITE_PROTECTED, err)
 	case errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrVersionMismatch):
 		return unrecognized("%s is not a token file: %v", path, err)
-	case errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT):
+	case full(err):
 		return fmt.Errorf("%w: %s: %v", ck.CKR_DEVICE_MEMORY, path, err)
 	}
 	return fmt.Errorf("%w: %s: %v", ck.CKR_DEVICE_ERROR, path, err)

@@ -35,10 +35,12 @@ type file interface {
 	io.ReaderAt
 	io.WriterAt
 	truncate(size int64) error
+	// allocate has the disk set apart what a file of that size takes, and makes it that long where it is shorter.
+	allocate(size int64) error
 	// sync makes contents durable.
 	sync() error
 	stat() (unix.Stat_t, error)
-	// like gives the file the group and the mode of another, which it is to replace.
+	// like gives the file the owner, the group and the mode of another, which it is to replace, as far as this process may.
 	like(old *unix.Stat_t)
 	close() error
 }
@@ -296,6 +298,16 @@ func (f *plainFile) truncate(size int64) error {
 	return pathError("writing", f.path, retry(func() error { return unix.Ftruncate(f.fd, size) }))
 }
 
+func (f *plainFile) allocate(size int64) error {
+	return pathError("writing", f.path, retry(func() error { return unix.Fallocate(f.fd, 0, 0, size) }))
+}
+
+// listed reports whether an access control list says who may use the file.
+func (f *plainFile) listed() bool {
+	n, err := unix.Fgetxattr(f.fd, "system.posix_acl_access", nil)
+	return err == nil && n > 0
+}
+
 func (f *plainFile) sync() error {
 	return pathError("writing", f.path, retry(func() error { return unix.Fdatasync(f.fd) }))
 }
@@ -306,9 +318,13 @@ func (f *plainFile) stat() (st unix.Stat_t, err error) {
 
 func (f *plainFile) close() error { return pathError("closing", f.path, unix.Close(f.fd)) }
 
-// like gives the file the group and the mode of another that it is to replace.
+// like gives the file the group and the mode of another that it is to replace, and the owner, where this process may.
 func (f *plainFile) like(old *unix.Stat_t) {
-	_ = unix.Fchown(f.fd, -1, int(old.Gid))
+	uid := -1
+	if unix.Geteuid() == 0 {
+		uid = int(old.Uid)
+	}
+	_ = unix.Fchown(f.fd, uid, int(old.Gid))
 	_ = unix.Fchmod(f.fd, old.Mode&0o666)
 }
 

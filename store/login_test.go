@@ -193,7 +193,7 @@ func TestReformat(t *testing.T) {
 		wants(t, err, ck.CKR_OK)
 		want := Info{
 			UUID: before.UUID, Serial: before.Serial, Label: "other", KDF: "test", Relaxed: true, Version: version,
-			UserTries: 5, SOTries: 5, MaxTries: 5,
+			UserTries: 5, SOTries: 5, MaxTries: 5, Voucher: after.Voucher,
 		}
 		if want.Voucher = after.Voucher; after != want || after.Voucher == before.Voucher {
 			t.Errorf("Info: %+v, want %+v", after, want)

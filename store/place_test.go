@@ -121,7 +121,7 @@ func TestStrangers(t *testing.T) {
 		"text":      {[]byte(strings.Repeat("no token at all\n", 4096)), ck.CKR_TOKEN_NOT_RECOGNIZED},
 		"renamed":   {clean, ck.CKR_TOKEN_NOT_RECOGNIZED},
 		"version 2": {version2(t, clean), ck.CKR_TOKEN_NOT_RECOGNIZED},
-		"cut":       {clean[:len(clean)/3], ck.CKR_DEVICE_ERROR},
+		"cut":       {clean[:3*pageSize], ck.CKR_DEVICE_ERROR},
 	} {
 		uuid := formatUUID(newUUID())
 		if err := os.WriteFile(p.file(uuid+suffix), c.content, 0o600); err != nil {

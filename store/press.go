@@ -28,6 +28,7 @@ type pressed struct {
 	meta   []byte // the new meta page
 	slot   uint64 // and its place
 	size   uint64 // that the file has to have
+	free   uint64 // how many pages of it are free
 	runs   []span
 }
 
@@ -210,12 +211,7 @@ func (x *boltTx) apply(btx *bbolt.Tx) error {
 
 // collect finds what bbolt has written: the pages of the new trees that were not in use in the old ones.
 func (x *boltTx) collect(mem *plainFile, free []uint64) (*pressed, error) {
-	st, err := mem.stat()
-	if err != nil {
-		return nil, fileError(x.b.path, err)
-	}
-	st.Blocks = st.Size / 512
-	n, err := openBook(x.b.path, mem, &st)
+	n, err := openScratch(x.b.path, mem)
 	if err != nil {
 		return nil, err
 	}
@@ -244,6 +240,7 @@ func (x *boltTx) collect(mem *plainFile, free []uint64) (*pressed, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.free = freeCount(list)
 	m.runs = append(m.runs, span{n.meta.free, uint64(len(list)) / pageSize})
 	slices.SortFunc(m.runs, func(a, b span) int { return int(a.first) - int(b.first) })
 	return m, nil
@@ -273,8 +270,12 @@ func (b *book) visit(p *page, root bool, fresh func(uint64) bool) error {
 }
 
 // write makes the commit: the pages, then the meta page, each on the disk before the next begins.
-func (m *pressed) write(to file, size int64, relaxed bool) error {
-	if int64(m.size) > size {
+func (m *pressed) write(to file, relaxed bool) error {
+	st, err := to.stat()
+	if err != nil {
+		return err
+	}
+	if int64(m.size) > st.Size {
 		if err := to.truncate(grown(int64(m.size))); err != nil {
 			return err
 		}
@@ -367,33 +368,34 @@ func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
 	}))
 }
 
-// pressNew has bbolt make a file with what f writes, and copies it to out, durably.
-func pressNew(v *visit, path string, out file, f func(tx) error) error {
+// pressNew has fill make a file in memory, and copies it to out, durably.
+func pressNew(v *visit, path string, out file, fill func(mem *plainFile) error) error {
 	mem, err := v.scratch()
 	if err != nil {
 		return fileError(path, err)
 	}
 	defer func() { _ = mem.close() }()
-	err = runBolt(path, mem, func(btx *bbolt.Tx) error {
-		for n := range buckets {
-			if _, err := btx.CreateBucket([]byte(n.String())); err != nil {
-				return err
-			}
-		}
-		return f(&freshTx{btx})
-	})
+	if err := fill(mem); err != nil {
+		return err
+	}
+	n, err := openScratch(path, mem)
 	if err != nil {
 		return err
 	}
-	st, err := mem.stat()
-	if err != nil {
-		return err
-	}
-	size := uint64(st.Size) / pageSize
-	if err := (&pressed{mem: mem}).copy(out, []span{{0, size}}); err != nil {
+	if err := (&pressed{mem: mem}).copy(out, []span{{0, n.meta.end}}); err != nil {
 		return err
 	}
 	return out.sync()
+}
+
+// openScratch opens a file that bbolt has made in memory.
+func openScratch(path string, mem *plainFile) (*book, error) {
+	st, err := mem.stat()
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	st.Blocks = st.Size / 512 // it may have holes
+	return openBook(path, mem, &st)
 }
 
 // A freshTx is a transaction of a file that is being made.

@@ -109,7 +109,7 @@ func TestPressMissing(t *testing.T) {
 		made, err := x.pressOn(v, free, all)
 		wants(t, err, ck.CKR_OK)
 		defer made.close()
-		return made.write(f, st.Size, true)
+		return made.write(f, true)
 	}), ck.CKR_OK)
 	wants(t, walkFile(t, b.path, true), ck.CKR_OK)
 	wants(t, b.view(func(x tx) error {

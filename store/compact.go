@@ -1,0 +1,142 @@
+package store
+
+import (
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// bbolt gives pages that are not used any more to later commits, and never back to the disk; it writes the list of them with
+// every commit. So a file that has become mostly empty is written anew, without them, and takes the place of the old one. Nothing
+// of what it says changes, nor does its generation: other processes find another file under the name when they next open it, and
+// otherwise notice nothing.
+//
+// That happens by itself in the commit that leaves more pages free than in use. It costs as much as there is left, and what was
+// deleted before is more than that: so deleting does not cost more than twice what it did, however it goes on.
+const (
+	compactFrom  = 2 << 20 // bytes from which on a file is worth it
+	compactAgain = time.Minute
+	copyChunk    = 4 << 20 // bytes that are copied in one transaction
+	copyFill     = 0.75    // how full pages are made: the names of objects are random, and more of them will come in between
+)
+
+// loose reports whether the commit leaves the file worth writing anew.
+func (m *pressed) loose() bool { return m.size >= compactFrom && m.free*pageSize > m.size/2 }
+
+// tidy writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
+// again for some time.
+func (b *boltFile) tidy(v *visit) {
+	if now := uptime(); b.tired.Load() == 0 || now-time.Duration(b.tired.Load()) >= compactAgain {
+		if b.compact(v, false) != nil {
+			b.tired.Store(int64(now))
+		}
+	}
+}
+
+// compact writes the file anew. Unless it is asked for it leaves a file alone that would become somebody else's by it.
+func (b *boltFile) compact(v *visit, asked bool) error {
+	file, st, err := b.openFile(v, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = file.close() }()
+	if !asked && unix.Geteuid() != 0 && st.Uid != uint32(unix.Geteuid()) {
+		return unix.EPERM
+	}
+	if f, ok := file.(*plainFile); ok && f.listed() {
+		return fmt.Errorf("%w: %s has an access control list, which would be lost", ck.CKR_FUNCTION_REJECTED, b.path)
+	}
+	pages, err := openBook(b.path, file, &st)
+	if err != nil {
+		return err
+	}
+	fresh, err := b.write(v, &st, func(mem *plainFile) error { return b.copy(mem, pages) })
+	if err != nil {
+		return err
+	}
+	if err := v.l.held(); err != nil {
+		_ = v.remove(fresh)
+		return err
+	}
+	return fileError(b.path, b.place(v, fresh, true))
+}
+
+// copy copies everything that stands in pages to an empty file, in order.
+func (b *boltFile) copy(mem *plainFile, pages *book) error {
+	for of := range buckets {
+		var keys, values [][]byte
+		size := 0
+		flush := func() error {
+			err := runBolt(b.path, mem, func(btx *bbolt.Tx) error {
+				bb, err := btx.CreateBucketIfNotExists([]byte(of.String()))
+				if err != nil {
+					return err
+				}
+				bb.FillPercent = copyFill
+				for i := range keys {
+					if err := bb.Put(keys[i], values[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			keys, values, size = keys[:0], values[:0], 0
+			return err
+		}
+		err := pages.each(of, nil, func(key, value []byte) error {
+			// What is handed out stays: it is a copy of the page.
+			keys, values = append(keys, key), append(values, value)
+			if size += len(key) + len(value); size < copyChunk {
+				return nil
+			}
+			return flush()
+		})
+		if err == nil {
+			err = flush()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Compact writes the token's file anew, without what is not used of it, and returns its sizes before and after. Tokens in memory
+// have no file.
+func (t *Token) Compact() (before, after int64, err error) {
+	b, ok := t.be.(*boltFile)
+	if !ok {
+		return 0, 0, nil
+	}
+	err = b.visit(true, true, func(v *visit) error {
+		err := b.read(v, func(x tx) error {
+			_, err := t.readStatic(x)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if before, err = b.size(v); err != nil {
+			return err
+		}
+		if err := b.compact(v, true); err != nil {
+			return err
+		}
+		after, err = b.size(v)
+		return err
+	})
+	return before, after, err
+}
+
+// size returns the size of the file.
+func (b *boltFile) size(v *visit) (int64, error) {
+	file, st, err := b.openFile(v, false)
+	if err != nil {
+		return 0, err
+	}
+	return st.Size, file.close()
+}

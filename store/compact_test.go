@@ -1,0 +1,209 @@
+package store
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// manyObjects makes many objects of a kilobyte each.
+func manyObjects(t testing.TB, tok *Token, k *Keys, n int) (ids []ID) {
+	t.Helper()
+	records := make([]*Record, n)
+	for i := range records {
+		records[i] = private(fmt.Sprint(i))
+		records[i].Sealed = append(records[i].Sealed, make([]byte, 1000)...)
+	}
+	for some := range slices.Chunk(records, 500) {
+		create(t, tok, k, some...)
+	}
+	for _, r := range records {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+// relaxedToken makes a token whose commits do not wait for the disk.
+func relaxedToken(t *testing.T, p *Place) (*Token, *Keys) {
+	t.Helper()
+	tok, k := makeToken(t, p)
+	k.Wipe()
+	wants(t, tok.Reformat(Format{SOPIN: soPIN, KDF: "test", Relaxed: true}), ck.CKR_OK)
+	so := unlock(t, tok, SO, soPIN)
+	defer so.Wipe()
+	wants(t, tok.SetPIN(so, User, userPIN), ck.CKR_OK)
+	return tok, unlock(t, tok, User, userPIN)
+}
+
+// fileSize returns the size of the token's file.
+func fileSize(t *testing.T, tok *Token) int64 {
+	t.Helper()
+	st, err := os.Stat(tok.be.(*boltFile).path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st.Size()
+}
+
+// TestTidy deletes most of what is in a token: the file becomes small by itself, keeps its mode, and another process that has it
+// in use notices nothing.
+func TestTidy(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := relaxedToken(t, p)
+	defer k.Wipe()
+	wants(t, os.Chmod(tok.be.(*boltFile).path, 0o640), ck.CKR_OK)
+	ids := manyObjects(t, tok, k, 4000)
+	large := fileSize(t, tok)
+	other := sameToken(t, p, tok)
+	theirs := unlock(t, other, User, userPIN)
+	defer theirs.Wipe()
+	for some := range slices.Chunk(ids[:3900], 300) {
+		wants(t, tok.Delete(k, some...), ck.CKR_OK)
+	}
+	if small := fileSize(t, tok); small > large/4 || large < compactFrom {
+		t.Errorf("%d bytes of %d are left with 100 objects of 4000", small, large)
+	}
+	st, err := os.Stat(tok.be.(*boltFile).path)
+	if wants(t, err, ck.CKR_OK); st.Mode().Perm() != 0o640 {
+		t.Errorf("mode %v", st.Mode())
+	}
+	c := private("another")
+	create(t, other, theirs, c)
+	for _, who := range []struct {
+		tok *Token
+		k   *Keys
+	}{{tok, k}, {other, theirs}} {
+		seen := 0
+		wants(t, who.tok.All(who.k, nil, func(r Record) error {
+			seen++
+			locked.Free(r.Sealed)
+			return nil
+		}), ck.CKR_OK)
+		if seen != 101 {
+			t.Errorf("%d objects", seen)
+		}
+		got, err := who.tok.Get(who.k, c.ID)
+		wantRecord(t, got, err, c)
+	}
+	sound(t, tok)
+}
+
+// TestCompact writes a file anew that is mostly in use, and one that is small.
+func TestCompact(t *testing.T) {
+	eachBackend(t, func(t *testing.T, p *Place) {
+		tok, k := makeToken(t, p)
+		a, b := private("a"), public("b")
+		create(t, tok, k, a, b)
+		gen := tok.Generation()
+		for range 2 {
+			before, after, err := tok.Compact()
+			if wants(t, err, ck.CKR_OK); after > before {
+				t.Errorf("%d bytes, were %d", after, before)
+			}
+		}
+		if tok.Generation() != gen {
+			t.Errorf("generation %d, was %d", tok.Generation(), gen)
+		}
+		for _, r := range []*Record{a, b} {
+			got, err := tok.Get(k, r.ID)
+			wantRecord(t, got, err, r)
+		}
+		ids, err := tok.Find(k, []byte("class"))
+		if wants(t, err, ck.CKR_OK); len(ids) != 2 {
+			t.Errorf("%d objects are found", len(ids))
+		}
+		wants(t, tok.Delete(k, b.ID), ck.CKR_OK)
+		sound(t, tok)
+	})
+}
+
+// A fullDisk is a directory on a disk that has no room any more from some moment on: what lies before limit has its place.
+type fullDisk struct {
+	disk
+	limit *int64
+}
+
+type fullFile struct {
+	file
+	limit *int64
+}
+
+func (d fullDisk) open(name string, write bool) (file, error) {
+	f, err := d.disk.open(name, write)
+	return fullFile{f, d.limit}, err
+}
+
+func (d fullDisk) create(name string) (file, error) {
+	if *d.limit > 0 {
+		return nil, unix.ENOSPC
+	}
+	return d.disk.create(name)
+}
+
+// WriteAt writes where the file has its place, and nowhere else.
+func (f fullFile) WriteAt(b []byte, off int64) (int, error) {
+	if *f.limit > 0 && off+int64(len(b)) > *f.limit {
+		return 0, unix.ENOSPC
+	}
+	return f.file.WriteAt(b, off)
+}
+
+func (f fullFile) allocate(size int64) error {
+	if *f.limit > 0 && size > *f.limit {
+		return unix.ENOSPC
+	}
+	return f.file.allocate(size)
+}
+
+func (f fullFile) stat() (unix.Stat_t, error) {
+	st, err := f.file.stat()
+	if *f.limit > 0 {
+		st.Blocks = *f.limit / 512 // whatever the file system makes of holes
+	}
+	return st, err
+}
+
+// TestFullDisk fills a disk by making objects: each is made or is not; and then everything can be deleted, by a process that logs
+// in, and there is room again.
+func TestFullDisk(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := relaxedToken(t, p)
+	var limit int64
+	over := func(d disk) disk { return fullDisk{d, &limit} }
+	tok.be.(*boltFile).over = over
+	ids := manyObjects(t, tok, k, 1000)
+	limit = fileSize(t, tok)
+	for n := 0; ; n++ {
+		r := private(fmt.Sprint("more ", n))
+		r.Sealed = make([]byte, 8000)
+		err := tok.Create(k, r)
+		if err != nil {
+			wants(t, err, ck.CKR_DEVICE_MEMORY)
+			break
+		}
+		if ids = append(ids, r.ID); n > 1000 {
+			t.Fatal("the disk is never full")
+		}
+	}
+	k.Wipe()
+	other := sameToken(t, p, tok)
+	other.be.(*boltFile).over = over
+	k = unlock(t, other, User, userPIN)
+	defer k.Wipe()
+	_, err := other.Unlock(User, []byte("wrong"))
+	wants(t, err, ck.CKR_PIN_INCORRECT)
+	for _, id := range ids[:100] {
+		wants(t, other.Delete(k, id), ck.CKR_OK)
+	}
+	create(t, other, k, private("again"))
+	for some := range slices.Chunk(ids[100:], 50) {
+		wants(t, other.Delete(k, some...), ck.CKR_OK)
+	}
+	sound(t, other)
+}

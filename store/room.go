@@ -1,0 +1,55 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// On a full disk it must be possible to log in and to delete, or nobody could make room. bbolt writes no page over that is in
+// use, so even a deletion needs pages first. So a file has a reserve: pages that are free, or that the disk has set apart behind
+// its end. A commit that adds or changes objects begins only where the reserve is there after it; one that does not may use
+// it up.
+const reserve = 64 // pages: what deleting an object that is found by many terms takes at most, and as much again
+
+// adds reports whether the commit is one that adds or changes objects.
+func (x *boltTx) adds() bool {
+	for _, value := range x.writes[bObjects] {
+		if value != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// room has the disk set the place of a commit apart, and the reserve. Where a file system cannot do that a full disk is noticed
+// when the commit is written.
+func (m *pressed) room(to file, st *unix.Stat_t, adds bool) error {
+	want := m.size + (reserve-min(reserve, m.free))*pageSize
+	if uint64(st.Blocks)*512 >= want && uint64(st.Size) >= m.size {
+		return nil
+	}
+	// Some more at once, so that not every commit does it.
+	err := to.allocate(int64(want + max(want/8, reserve*pageSize/2)))
+	if full(err) {
+		err = to.allocate(int64(want))
+	}
+	if full(err) && adds {
+		return err
+	}
+	return nil
+}
+
+// freeCount returns how many pages the list of the free ones names. It stands before the list where it is too large for the page's
+// head.
+func freeCount(list []byte) uint64 {
+	n := uint64(binary.LittleEndian.Uint16(list[10:]))
+	if n == 0xffff {
+		n = le(list[pageHead:])
+	}
+	return n
+}
+
+// full reports whether an error says that the disk, or what the user may have of it, is full.
+func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
