@@ -353,11 +353,12 @@ func (t *Token) Reformat(f Format) error {
 	return err
 }
 
-// A founding is a token in the making: a new master key under the SO PIN, and no object.
+// A founding is a token in the making: a new master key under the SO PIN, and under the user's where there is one, and no
+// object.
 type founding struct {
-	s    *static
-	so   slot
-	keys *Keys
+	s     *static
+	slots [ways]slot
+	keys  *Keys
 }
 
 // check tests what was asked for.
@@ -388,25 +389,33 @@ func (t *Token) founding(f Format) (*founding, error) {
 	random(s.era[:])
 	master := locked.Alloc(masterSize)
 	random(master)
-	so := newSlot(s)
-	kek := so.derive(f.SOPIN)
-	defer locked.Free(kek)
-	so = so.wrap(s, SO, kek, master)
-	k, err := newKeys(t, s, master)
-	if err != nil {
+	n := &founding{s: s}
+	for w, pin := range [ways][]byte{User: f.UserPIN, SO: f.SOPIN} {
+		if pin == nil && Way(w) == User {
+			continue
+		}
+		b := newSlot(s)
+		kek := b.derive(pin)
+		n.slots[w] = b.wrap(s, Way(w), kek, master)
+		locked.Free(kek)
+	}
+	var err error
+	if n.keys, err = newKeys(t, s, master); err != nil {
 		return nil, err
 	}
-	s.voucher = k.voucher
-	return &founding{s, so, k}, nil
+	s.voucher = n.keys.voucher
+	return n, nil
 }
 
 // write writes the header of the new token.
 func (n *founding) write(x tx) error {
-	for _, kv := range [][2][]byte{
-		{keyStatic, n.s.encode()},
-		{keySlots[SO], n.so},
-		{keyFloor, be64(x.generation())},
-	} {
+	parts := [][2][]byte{{keyStatic, n.s.encode()}, {keyFloor, be64(x.generation())}}
+	for w, b := range n.slots {
+		if b != nil {
+			parts = append(parts, [2][]byte{keySlots[w], b})
+		}
+	}
+	for _, kv := range parts {
 		if err := x.put(bHeader, kv[0], kv[1]); err != nil {
 			return err
 		}

@@ -29,6 +29,8 @@ type Place struct {
 	dir string // "" for memory
 	env environment
 
+	over func(disk) disk // tests put faults between
+
 	mu     sync.Mutex
 	tokens map[string]*Token
 	next   string // where the directory does not keep it
@@ -262,7 +264,9 @@ func (p *Place) Token(uuid string) (*Token, error) {
 	if d.kind(uuid+suffix) == 0 {
 		return nil, fileError(p.file(uuid+suffix), fs.ErrNotExist)
 	}
-	t := newToken(raw, newBoltFile(p.dir, uuid), p.env)
+	be := newBoltFile(p.dir, uuid)
+	be.over = p.over
+	t := newToken(raw, be, p.env)
 	p.tokens[uuid] = t
 	return t, nil
 }
@@ -289,6 +293,7 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 		return p.formatMemory(raw, f)
 	}
 	be := newBoltFile(p.dir, uuid)
+	be.over = p.over
 	t := newToken(raw, be, p.env)
 	n, err := t.founding(f)
 	if err != nil {

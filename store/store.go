@@ -26,6 +26,8 @@ import (
 type Format struct {
 	Label string
 	SOPIN []byte
+	// UserPIN is the user's, nil for none yet. A token is made with both PINs or not at all.
+	UserPIN []byte
 	// KDF is "interactive", "sensitive" or "test": DESIGN section 5.
 	KDF string
 	// MaxTries is the number of failed logins that locks a PIN.

@@ -386,6 +386,18 @@ func (m *Module) GetMechanismInfo(id ck.SlotID, t ck.MechanismType) (ck.Mechanis
 // InitToken implements C_InitToken, section 5.5.7. The slot keeps its number and the token its serial number. label is
 // padded with blanks.
 func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
+	return m.initToken(id, pin, nil, label)
+}
+
+// MakeToken is C_InitToken and C_InitPIN in one: the token has both PINs or is not made.
+func (m *Module) MakeToken(id ck.SlotID, soPIN, userPIN, label []byte) error {
+	if err := checkPIN(userPIN); err != nil {
+		return err
+	}
+	return m.initToken(id, soPIN, userPIN, label)
+}
+
+func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 	c, err := m.enter()
 	if err != nil {
 		return err
@@ -409,8 +421,8 @@ func (m *Module) InitToken(id ck.SlotID, pin, label []byte) error {
 		return err
 	}
 	f := store.Format{
-		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, KDF: c.config.KDF, MaxTries: c.config.MaxTries,
-		Relaxed: c.config.Durability == "relaxed",
+		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, UserPIN: userPIN, KDF: c.config.KDF,
+		MaxTries: c.config.MaxTries, Relaxed: c.config.Durability == "relaxed",
 	}
 	if f.Separation, err = store.ParseSeparation(c.config.KeySeparation); err != nil {
 		return err

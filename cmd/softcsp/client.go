@@ -19,8 +19,9 @@ import (
 // store tells what Cryptoki has no words for, the tries that a PIN has left.
 type client struct {
 	ck.Cryptoki
-	cfg *config.Config
-	app *app
+	module *token.Module // the same, for what Cryptoki has no function for
+	cfg    *config.Config
+	app    *app
 }
 
 // reserved is the pReserved text for the flags of the program and the pairs given. It names the configuration file that is
@@ -77,7 +78,7 @@ func (a *app) open(pairs ...string) (*client, error) {
 	if err := m.Initialize(ck.InitArgs{Reserved: text, Flags: ck.CKF_OS_LOCKING_OK}); err != nil {
 		return nil, explain("starting", err)
 	}
-	return &client{Cryptoki: m, cfg: cfg, app: a}, nil
+	return &client{Cryptoki: m, module: m, cfg: cfg, app: a}, nil
 }
 
 // scratch starts a module of its own that leaves nothing behind, with a token without PINs worth the name.
@@ -86,7 +87,7 @@ func (a *app) scratch() (*client, ck.SessionHandle, error) {
 	if err := m.Initialize(ck.InitArgs{Reserved: "store='memory' kdf='test'"}); err != nil {
 		return nil, 0, explain("starting", err)
 	}
-	c := &client{Cryptoki: m, app: a}
+	c := &client{Cryptoki: m, module: m, app: a}
 	h, err := c.blank("scratch")
 	if err != nil {
 		c.close()

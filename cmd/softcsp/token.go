@@ -92,18 +92,10 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 			return explain("token init", ck.CKR_PIN_LEN_RANGE)
 		}
 	}
-	if err := c.InitToken(free, sopin, label(name)); err != nil {
+	if err := c.module.MakeToken(free, sopin, pin, label(name)); err != nil {
 		return explain("making the token", err)
 	}
 	t := tok{slot: free}
-	t.info.Label = name
-	h, err := c.session(t)
-	if err != nil {
-		return err
-	}
-	if err := c.setPIN(h, t, ck.CKU_SO, sopin, pin); err != nil {
-		return err
-	}
 	if t.info, err = c.GetTokenInfo(free); err != nil {
 		return explain("reading the new token", err)
 	}
