@@ -5,7 +5,9 @@ import "errors"
 // A Kept is a copy of a parameter that can be read after the call that the parameter came with, any number of times. What
 // reading leads to is copied when it is first read, until Close.
 type Kept struct {
-	data   []byte
+	data   []byte // what is there already
+	addr   uint64 // or where it lies
+	length uint
 	pieces []piece
 	live   func(address uint64, n uint) []byte
 	size   uint // of all pieces
@@ -21,10 +23,14 @@ type piece struct {
 }
 
 // Keep starts a copy of the parameter.
-func (p *Param) Keep() *Kept { return &Kept{data: Clone(p.data), live: p.follow} }
+func (p *Param) Keep() *Kept {
+	return &Kept{data: Clone(p.data), addr: p.addr, length: p.size, live: p.follow}
+}
 
 // Param returns the copy, to be read from its beginning.
-func (k *Kept) Param() Param { return Param{data: k.data, follow: k.follow} }
+func (k *Kept) Param() Param {
+	return Param{addr: k.addr, size: k.length, data: k.data, follow: k.follow}
+}
 
 func (k *Kept) follow(address uint64, n uint) []byte {
 	for _, p := range k.pieces {

@@ -8,9 +8,15 @@ const ulongSize = 8
 // A Param reads the parameter of a mechanism, a C structure of CK_ULONGs, pointers and byte arrays, in the order in
 // which its fields are declared. The first bad read is kept and reported by Done, in the manner of cryptobyte.String.
 // What it returns lies in the caller's memory and is valid during the call only.
+//
+// The structure is looked at with the first read and not before: applications leave what stands for the parameter of a
+// mechanism without one uninitialised, as PowerDNS does for CKM_SHA_1.
 type Param struct {
+	addr   uint64 // where the structure lies
+	size   uint   // and how long it is
 	data   []byte
 	off    int
+	read   bool // whether anything has been read
 	bad    bool
 	follow func(address uint64, n uint) []byte
 	stop   *bool // where Kept.Read wants to know that all has been read
@@ -19,17 +25,37 @@ type Param struct {
 // NewParam makes a Param over the bytes of a structure. follow returns the n bytes at an address of the caller's
 // memory, or nil where there can be none; follow itself may be nil for a structure without pointers.
 func NewParam(data []byte, follow func(address uint64, n uint) []byte) Param {
-	return Param{data: data, follow: follow}
+	return Param{size: uint(len(data)), data: data, follow: follow}
+}
+
+// ParamAt makes a Param over the structure of n bytes at an address of the caller's memory.
+func ParamAt(addr uint64, n uint, follow func(address uint64, n uint) []byte) Param {
+	return Param{addr: addr, size: n, follow: follow}
+}
+
+// load looks at the structure. Where there can be none it panics with CKR_ARGUMENTS_BAD, as a fault does.
+func (p *Param) load() {
+	if p.read {
+		return
+	}
+	p.read = true
+	if p.data != nil {
+		return
+	}
+	if p.data = p.at(p.addr, p.size); p.data == nil && p.size != 0 && p.addr != 0 {
+		panic(CKR_ARGUMENTS_BAD)
+	}
 }
 
 // Present reports whether the mechanism has a parameter at all.
-func (p *Param) Present() bool { return len(p.data) != 0 }
+func (p *Param) Present() bool { return p.size != 0 }
 
 // Len returns the length of the whole parameter in bytes.
-func (p *Param) Len() int { return len(p.data) }
+func (p *Param) Len() int { return int(p.size) }
 
 // Rest returns all that has not been read, for parameters that are plain bytes, an IV say.
 func (p *Param) Rest() []byte {
+	p.load()
 	b := p.data[p.off:]
 	p.off = len(p.data)
 	return b
@@ -37,6 +63,7 @@ func (p *Param) Rest() []byte {
 
 // Fixed reads n bytes that stand in the structure itself, a CK_BYTE iv[16] say.
 func (p *Param) Fixed(n int) []byte {
+	p.load()
 	if p.bad || n < 0 || len(p.data)-p.off < n {
 		p.bad = true
 		return nil
@@ -99,7 +126,9 @@ func (p *Param) Structs(n, size uint) Param {
 	if n > maxStructs {
 		p.bad = true
 	}
-	return Param{data: p.at(addr, n*size), bad: p.bad, follow: p.follow}
+	inner := NewParam(p.at(addr, n*size), p.follow)
+	inner.bad = p.bad
+	return inner
 }
 
 // maxStructs is how many structures a parameter can point to, generously.
@@ -123,7 +152,8 @@ func (p *Param) template(depth int, nested *int) []Attribute {
 	if n > maxStructs || depth > 2 {
 		p.bad = true
 	}
-	rows := Param{data: p.BytesAt(addr, n*attributeSize), bad: p.bad, follow: p.follow}
+	rows := NewParam(p.BytesAt(addr, n*attributeSize), p.follow)
+	rows.bad = p.bad
 	if p.bad {
 		return nil
 	}
@@ -136,7 +166,7 @@ func (p *Param) template(depth int, nested *int) []Attribute {
 			continue
 		}
 		addr, length := rows.Ulong(), rows.Ulong()
-		inner := Param{data: AppendUlong(AppendUlong(nil, addr), length/attributeSize), follow: p.follow}
+		inner := NewParam(AppendUlong(AppendUlong(nil, addr), length/attributeSize), p.follow)
 		template := inner.template(depth+1, nested)
 		*nested += TemplateLen(template)
 		rows.bad = rows.bad || inner.bad || length%attributeSize != 0 || *nested > mostNested
@@ -165,18 +195,14 @@ func (p *Param) at(addr uint64, n uint) []byte {
 	return b
 }
 
-// Done returns nil if every read was good and the whole parameter was read, and CKR_MECHANISM_PARAM_INVALID otherwise.
+// Done returns nil if every read was good and the whole parameter was read, and CKR_MECHANISM_PARAM_INVALID otherwise. Where
+// nothing has been read there is no parameter, and Done is None.
 func (p *Param) Done() error {
-	if p.bad || p.off != len(p.data) {
+	if p.bad || p.read && p.off != len(p.data) {
 		return CKR_MECHANISM_PARAM_INVALID
 	}
 	return p.stopped()
 }
 
-// None returns nil if the mechanism has no parameter, and CKR_MECHANISM_PARAM_INVALID otherwise.
-func (p *Param) None() error {
-	if len(p.data) != 0 {
-		return CKR_MECHANISM_PARAM_INVALID
-	}
-	return p.stopped()
-}
+// None says that the mechanism has no parameter: what stands for one is not looked at.
+func (p *Param) None() error { return p.stopped() }

@@ -110,6 +110,9 @@ func encryptData(open opener, chained bool) func(*Base, *ck.Param, *Derived) err
 		if err := p.Done(); err != nil {
 			return err
 		}
+		if _, n, err := wanted(b.Template); err == nil && n > uint(len(data)) {
+			return ck.CKR_DATA_LEN_RANGE // "the data is too short to make the requested key"
+		}
 		if len(data) == 0 || len(data)%size != 0 || len(data) > maxSecret {
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}

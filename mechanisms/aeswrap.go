@@ -61,7 +61,13 @@ func keyWrapRow(t ck.MechanismType, w keyWrap) Mechanism {
 
 // open reads the parameter, an IV or nothing.
 func (w keyWrap) open(k *Key, p *ck.Param) (*keyWrap, error) {
-	iv := p.Rest()
+	var iv []byte
+	if p.Present() {
+		iv = p.Rest()
+	}
+	if err := p.Done(); err != nil {
+		return &w, err
+	}
 	switch {
 	case len(iv) == w.ivLen:
 		copy(w.iv[:], iv)

@@ -324,8 +324,8 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("%s makes a key of nothing", s.name)
 		}
 		bad := params(1)
-		if _, err := s.row.Generate(rand.Reader, &bad, size); err != ck.CKR_MECHANISM_PARAM_INVALID {
-			t.Errorf("%s takes a parameter: %v", s.name, err)
+		if _, err := s.row.Generate(rand.Reader, &bad, size); err != nil {
+			t.Errorf("%s looks at a parameter: %v", s.name, err)
 		}
 	}
 	if n < 10 {

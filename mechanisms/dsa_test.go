@@ -248,8 +248,8 @@ func TestDSAGenerate(t *testing.T) {
 		t.Errorf("without randomness: %v", err)
 	}
 	bad := params(1)
-	if _, _, err := row.GeneratePair(rand.Reader, &bad, domain); err != ck.CKR_MECHANISM_PARAM_INVALID {
-		t.Errorf("takes a parameter: %v", err)
+	if _, _, err := row.GeneratePair(rand.Reader, &bad, domain); err != nil {
+		t.Errorf("looks at a parameter: %v", err)
 	}
 }
 

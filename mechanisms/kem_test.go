@@ -125,19 +125,23 @@ func TestEncapsulate(t *testing.T) {
 	}
 }
 
-// TestEncapsulateParam sees that a public key in the parameter of ECDH, or a parameter where there is none, is refused.
+// TestEncapsulateParam sees that a public key in the parameter of ECDH is refused, and that a parameter is not looked at where there is none.
 func TestEncapsulateParam(t *testing.T) {
 	for _, s := range kemSamples(t) {
-		s.param = params(1, 2, 3)
-		if m := s.row.Type; m == ck.CKM_ECDH1_DERIVE || m == ck.CKM_ECDH1_COFACTOR_DERIVE {
+		s.param = ck.ParamAt(1, 100, func(uint64, uint) []byte { t.Errorf("%s looks at its parameter", s.name); return nil })
+		m := s.row.Type
+		bad := m == ck.CKM_ECDH1_DERIVE || m == ck.CKM_ECDH1_COFACTOR_DERIVE
+		if bad {
 			s.param = ecdhParams(ck.CKD_NULL, nil, []byte{1})
+		} else if m == ck.CKM_RSA_PKCS_OAEP || m == ck.CKM_X9_42_DH_DERIVE {
+			s.param, bad = params(1, 2, 3), true
 		}
 		var d Derived
-		if _, err := s.encapsulated(sizedAES(32), &d); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
+		if _, err := s.encapsulated(sizedAES(32), &d); errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) != bad {
 			t.Errorf("%s: %v", s.name, err)
 		}
 		p := s.param
-		if err := s.row.Decapsulate(&Base{Key: s.priv, Template: sizedAES(32)}, &p, make([]byte, 32), &d); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
+		if err := s.row.Decapsulate(&Base{Key: s.priv, Template: sizedAES(32)}, &p, make([]byte, 32), &d); errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) != bad {
 			t.Errorf("%s: %v", s.name, err)
 		}
 	}

@@ -328,16 +328,13 @@ func (f *frame) inMechanism(addr uintptr) *ck.Mechanism {
 	need(addr)
 	m := (*C.CK_MECHANISM)(pointer(addr))
 	at, length := address(&m.pParameter), uintptr(m.ulParameterLen)
-	if length != 0 && at == 0 {
-		panic(ck.CKR_MECHANISM_PARAM_INVALID)
-	}
-	f.mechanism = ck.Mechanism{Type: ck.MechanismType(m.mechanism), Param: ck.NewParam(inBytes(at, length), follow)}
+	f.mechanism = ck.Mechanism{Type: ck.MechanismType(m.mechanism), Param: ck.ParamAt(uint64(at), uint(length), follow)}
 	return &f.mechanism
 }
 
 // inParameter is the parameter of a message.
 func (f *frame) inParameter(addr, n uintptr) *ck.Param {
-	f.param = ck.NewParam(inBytes(addr, n), follow)
+	f.param = ck.ParamAt(uint64(max(addr, 1)), uint(n), follow) // NULL with a length is no better than any pointer to nothing
 	return &f.param
 }
 

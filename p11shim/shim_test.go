@@ -158,9 +158,26 @@ func TestMechanism(t *testing.T) {
 	if rv := caught(func() { f.inMechanism(0) }); rv != ck.CKR_ARGUMENTS_BAD {
 		t.Error(rv)
 	}
-	m[0].value = 0
-	if rv := caught(func() { f.inMechanism(addressOf(&m[0])) }); rv != ck.CKR_MECHANISM_PARAM_INVALID {
-		t.Error(rv)
+	for _, nowhere := range []uintptr{0, 1, 4096, most} { // what a mechanism without a parameter does not look at
+		m[0].value = nowhere
+		for _, length := range []uintptr{16, most, ^uintptr(0)} {
+			m[0].length = length
+			got := f.inMechanism(addressOf(&m[0]))
+			none := got.Param
+			if none.None() != nil || none.Done() != nil {
+				t.Errorf("%#x, %d bytes: there is no parameter, and it is looked at", nowhere, length)
+			}
+			want := ck.CKR_ARGUMENTS_BAD
+			if nowhere == 0 {
+				want = ck.CKR_MECHANISM_PARAM_INVALID
+			}
+			if nowhere == 4096 && length == 16 { // where there may be some
+				continue
+			}
+			if rv := caught(func() { got.Param.Fixed(16); panic(ck.Code(got.Param.Done())) }); rv != want {
+				t.Errorf("%#x, %d bytes: %v", nowhere, length, rv)
+			}
+		}
 	}
 	for _, bad := range [][2]uint64{{8, 8}, {1 << 63, 8}, {1 << 20, 1 << 62}} {
 		if follow(bad[0], uint(bad[1])) != nil {

@@ -120,8 +120,8 @@ func TestAsyncErrors(t *testing.T) {
 	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
 	_, _, err := m.GenerateKeyPair(s, rsaPair, []ck.Attribute{attr(ck.CKA_LABEL, true)}, []ck.Attribute{attr(ck.CKA_CLASS, ck.CKO_DATA)})
 	want(t, "a template", err, ck.CKR_TEMPLATE_INCOMPLETE)
-	bad := &ck.Mechanism{Type: rsaPair.Type, Param: ck.NewParam([]byte{1}, nil)}
-	_, _, err = m.GenerateKeyPair(s, bad, []ck.Attribute{attr(ck.CKA_MODULUS_BITS, 1024)}, nil)
+	bad := &ck.Mechanism{Type: ck.CKM_PKCS5_PBKD2, Param: ck.NewParam([]byte{1}, nil)}
+	_, err = m.GenerateKey(s, bad, []ck.Attribute{attr(ck.CKA_VALUE_LEN, 16)})
 	want(t, "a parameter", err, ck.CKR_MECHANISM_PARAM_INVALID)
 	_, _, err = m.GenerateKeyPair(s, rsaPair, []ck.Attribute{attr(ck.CKA_MODULUS_BITS, 100)}, nil)
 	want(t, "a size", err, ck.CKR_PENDING)

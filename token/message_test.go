@@ -86,7 +86,7 @@ func TestMessageReferences(t *testing.T) {
 	o := i.object.Load()
 	refs := o.refs.Load()
 	bad := ck.NewParam([]byte{1}, nil)
-	want(t, "a parameter", m.MessageSignInit(s, &ck.Mechanism{Type: ck.CKM_AES_CMAC, Param: bad}, k), ck.CKR_MECHANISM_PARAM_INVALID)
+	want(t, "a parameter", m.MessageSignInit(s, &ck.Mechanism{Type: ck.CKM_AES_CMAC_GENERAL, Param: bad}, k), ck.CKR_MECHANISM_PARAM_INVALID)
 	for name, end := range map[string]func() error{
 		"final":  func() error { return m.MessageVerifyFinal(s) },
 		"cancel": func() error { return m.SessionCancel(s, ck.CKF_MESSAGE_VERIFY) },
