@@ -192,6 +192,11 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 // Create adds objects in one durable transaction and returns their IDs and revisions in the records. What the records have of
 // secrets is wiped before the transaction begins.
 func (t *Token) Create(k *Keys, records ...*Record) error {
+	return t.create(k, func(*change) error { return nil }, records...)
+}
+
+// create is Create where proviso has nothing against it.
+func (t *Token) create(k *Keys, proviso func(*change) error, records ...*Record) error {
 	defer func() {
 		for _, r := range records {
 			r.wipe()
@@ -213,6 +218,9 @@ func (t *Token) Create(k *Keys, records ...*Record) error {
 		}
 	}
 	err := t.change(k, func(c *change) error {
+		if err := proviso(c); err != nil {
+			return err
+		}
 		for i, id := range ids {
 			if err := c.put(id, sealed[i]); err != nil {
 				return err
@@ -241,17 +249,7 @@ func (t *Token) Update(k *Keys, r *Record) error {
 		return err
 	}
 	err = t.change(k, func(c *change) error {
-		rev, err := c.revision(r.ID)
-		if err != nil {
-			return err
-		}
-		if rev != r.Rev {
-			return ErrStale
-		}
-		if err := c.leave(r.ID); err != nil {
-			return err
-		}
-		return c.put(r.ID, sealed)
+		return c.replace(r, sealed)
 	})
 	if err == nil {
 		r.Rev++
