@@ -38,7 +38,7 @@ func keyWrapRow(t ck.MechanismType, w keyWrap) Mechanism {
 		o, err := w.open(k, p)
 		return &collector{size: func(n int) int { return max(n-semiblock, 0) }, run: o.decrypt, inexact: o.own || o.pkcs}, err
 	}
-	return Mechanism{Type: t, Keys: aesKeys, Min: 16, Max: 32, Encrypt: encrypt, Decrypt: decrypt, Authentic: true,
+	return Mechanism{Type: t, Keys: aesKeys, Min: 16, Max: 32, Encrypt: encrypt, Decrypt: decrypt, Authentic: true, Seals: true,
 		Wrap: func(k *Key, p *ck.Param, value []byte) ([]byte, error) {
 			o, err := w.open(k, p)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"math"
 	"math/bits"
+	"slices"
 
 	"golang.org/x/crypto/chacha20"
 	"golang.org/x/crypto/poly1305"      //lint:ignore SA1019 PKCS #11 has it by itself
@@ -31,15 +32,16 @@ const (
 
 // chachaRows are ChaCha20 (RFC 8439), Salsa20 and Poly1305. The sizes of the ciphers are in bits, those of the generations in
 // bytes. CKM_SALSA20_POLY1305 is missing: the standard does not say how its associated data enters the tag.
-var chachaRows = []Mechanism{
+var chachaRows = slices.Concat([]Mechanism{
 	keyGen(ck.CKM_CHACHA20_KEY_GEN, ck.CKK_CHACHA20),
 	blockRow(ck.CKM_CHACHA20, chachaKeys, 8*chachaKey, 8*chachaKey, limited(beginChaCha)),
 	withMessages(streamRow(ck.CKM_CHACHA20_POLY1305, chachaKeys, 8*chachaKey, 8*chachaKey, chachaPoly), messageChaChaPoly),
 	keyGen(ck.CKM_SALSA20_KEY_GEN, ck.CKK_SALSA20),
 	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, limited(beginSalsa)),
 	keyGen(ck.CKM_POLY1305_KEY_GEN, ck.CKK_POLY1305),
-	macRow(ck.CKM_POLY1305, polyKeys, chachaKey, chachaKey, beginPoly1305),
-}
+}, telling([]Mechanism{macRow(ck.CKM_POLY1305, polyKeys, chachaKey, chachaKey, beginPoly1305)}, func(_ *Key, _ ck.Param, decide bool) bool {
+	return !decide // two tags of one key are two equations for it (RFC 8439, section 2.5)
+}))
 
 // readNonce reads a pointer and a length in bits.
 func readNonce(p *ck.Param) []byte {

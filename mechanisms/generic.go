@@ -43,15 +43,15 @@ func combine(behind bool, f func(buf, key, data []byte) []byte) func(*Base, *ck.
 		if behind {
 			before = len(data)
 		}
-		d.share(before, b.Key.Value)
+		d.takes(b.Key, before)
 		return err
 	}
 }
 
-// share notes how many bytes of key there are in the new value, in which it begins after before bytes.
-func (d *Derived) share(before int, key []byte) {
-	if n := len(d.Value) - before; n > 0 && n < len(key) && (d.Part == 0 || uint(n) < d.Part) {
-		d.Part = uint(n)
+// takes notes how many bytes of a key there are in the new value, in which it begins after before bytes.
+func (d *Derived) takes(k *Key, before int) {
+	if n := min(len(d.Value)-before, len(k.Value)); n > 0 {
+		d.Taken = append(d.Taken, Taken{k, uint(n)})
 	}
 }
 
@@ -69,8 +69,8 @@ func concatenateKeys(b *Base, p *ck.Param, d *Derived) (err error) {
 		return err
 	}
 	secret.Do(func() { err = d.take(b, append(append(d.buf[:0], b.Key.Value...), other.Value...)) })
-	d.share(0, b.Key.Value)
-	d.share(len(b.Key.Value), other.Value)
+	d.takes(b.Key, 0)
+	d.takes(other, len(b.Key.Value))
 	return err
 }
 
@@ -104,6 +104,6 @@ func extractKey(b *Base, p *ck.Param, d *Derived) (err error) {
 		}
 		err = d.take(b, out)
 	})
-	d.share(0, value)
+	d.takes(b.Key, 0)
 	return err
 }

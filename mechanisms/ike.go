@@ -168,7 +168,9 @@ func ike1Extended(b *Base, p *ck.Param, d *Derived) error {
 		if n > uint(len(b.Key.Value)) {
 			return ck.CKR_KEY_SIZE_RANGE
 		}
-		return d.prf(h, t, n, func(_ func(*Key, ...[]byte) []byte, out []byte) { copy(out, b.Key.Value) })
+		err = d.prf(h, t, n, func(_ func(*Key, ...[]byte) []byte, out []byte) { copy(out, b.Key.Value) })
+		d.takes(b.Key, 0)
+		return err
 	}
 	first := [][]byte{gxy, extra}
 	if gxy == nil && len(extra) == 0 {

@@ -52,6 +52,14 @@ type Mechanism struct {
 	AtEnd bool
 	// Authentic says that Unwrap notices when what was wrapped has been changed.
 	Authentic bool
+	// Seals says that Wrap keeps a key even from who may wrap and unwrap with the same wrapping key whatever they like, with any
+	// parameter: no part of it, nothing joined with another, no key stream can be had that way.
+	Seals bool
+	// Bare says that Sign is the private function as it is, which decrypts as well.
+	Bare bool
+	// Tells reports whether what the mechanism computes with a parameter tells the key, all at once or bit by bit, to who chooses
+	// parameter and data. It is nil where that is never so. decide says that it is an operation that answers yes or no only.
+	Tells func(k *Key, p ck.Param, decide bool) bool
 	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.
 	FromDigest bool
 	// Inherits says that Derive hands on parts of the base key's value: the new key is no less protected than the base.

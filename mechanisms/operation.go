@@ -80,6 +80,12 @@ type Further struct {
 // A Result is what a derivation writes to the caller's memory.
 type Result struct{ To, From []byte }
 
+// A Taken is how many bytes of a key's value are in a new one.
+type Taken struct {
+	Key   *Key
+	Bytes uint
+}
+
 // A Derived is what a derivation makes. The caller owns it, reuses it, and wipes it.
 type Derived struct {
 	// Type is the type of the new key.
@@ -104,9 +110,13 @@ type Derived struct {
 	Further []Further
 	// Results are written when the keys have been made.
 	Results []Result
-	// Part is how many bytes of a key's value the new value has, where it has a part of it only: of the shortest part, 0 where
-	// there is none. Mechanisms that hand on a key's bytes tell it.
-	Part uint
+	// Taken is what the new value has of the values of keys. Mechanisms that hand on bytes of keys tell it.
+	Taken []Taken
+	// Inherits says what Mechanism.Inherits does, where it is the parameter that decides: whoever reads the new key and knows the
+	// other keys can compute one of them.
+	Inherits bool
+	// Tells says that the Results have bytes of the base key's value.
+	Tells bool
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
 	// Stopped tells a derivation that takes long whether nobody waits for it any more. nil is never.
@@ -129,7 +139,10 @@ func (d *Derived) Wipe() {
 	d.session.Wipe()
 	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
 	d.Stopped = nil
-	d.Data, d.Public, d.Further, d.Results, d.Part = false, false, nil, nil, 0
+	d.Data, d.Public, d.Further, d.Results = false, false, nil, nil
+	d.Inherits, d.Tells = false, false
+	clear(d.Taken)
+	d.Taken = d.Taken[:0]
 	d.Attributes = d.Attributes[:0]
 }
 

@@ -15,12 +15,52 @@ var (
 )
 
 // rc2Rows are RC2 (RFC 2268). Its sizes are in bits: of keys, and effective ones.
-var rc2Rows = []Mechanism{
+var rc2Rows = telling([]Mechanism{
 	inBits(keyGen(ck.CKM_RC2_KEY_GEN, ck.CKK_RC2)),
 	zeroFilled(blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2MaxBits, ecb(openRC2))),
 	zeroFilled(blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, false))),
 	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, true)),
 	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2MaxBits, cfb(openRC2, ivField, 1)),
+}, rc2Tells)
+
+// rc2Tells reports whether RC2 with the effective bits of a parameter tells the key: with few of them it is a cipher with a short
+// key, whose last bytes those of the key are, and with one byte more each time the whole key comes out. 40 bits are what was left
+// of a long key by law, and are let be where no other number comes near.
+func rc2Tells(k *Key, p ck.Param, _ bool) bool {
+	bits, length := p.Ulong(), uint(len(k.Value))
+	if bits == 0 || bits == k.EffectiveBits || 8*length < guessedBits {
+		return false // as CryptDeriveKey made it, or so short that it can be guessed anyway
+	}
+	return bits < min(8*length, rc2Apart) && !(bits == rc2Export && 8*length >= rc2Apart)
+}
+
+const (
+	rc2Export = 40
+	rc2Apart  = 128
+
+	guessedBits = 80 // fewer can be found by trying anyway
+)
+
+// rc5Tells reports whether RC5 with the rounds and the words of a parameter tells the key: with no rounds it is the addition of it.
+func rc5Tells(k *Key, p ck.Param, _ bool) bool {
+	word, rounds := p.Ulong(), p.Ulong()
+	if 8*len(k.Value) < guessedBits {
+		return false
+	}
+	return rounds < rc5Rounds || word < 4
+}
+
+// rc5Rounds is how many rounds RFC 2040 has RC5 make at least, with words of 32 bits.
+const rc5Rounds = 12
+
+// telling gives rows the column.
+func telling(rows []Mechanism, tells func(*Key, ck.Param, bool) bool) []Mechanism {
+	for i := range rows {
+		if rows[i].Generate == nil {
+			rows[i].Tells = tells
+		}
+	}
+	return rows
 }
 
 // rc4Rows are RC4. Its sizes are in bits.
@@ -30,17 +70,17 @@ var rc4Rows = []Mechanism{
 }
 
 // rc5Rows are RC5 (RFC 2040). Its sizes are in bytes.
-var rc5Rows = []Mechanism{
+var rc5Rows = telling([]Mechanism{
 	keyGen(ck.CKM_RC5_KEY_GEN, ck.CKK_RC5),
 	zeroFilled(blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5MaxKey, ecb(openRC5))),
 	zeroFilled(blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, false))),
 	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, true)),
-}
+}, rc5Tells)
 
 // rcMACRows are CBC-MAC with RC2 and RC5.
 var rcMACRows = append(
-	blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2MaxBits, openRC2),
-	blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5MaxKey, openRC5)...)
+	telling(blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2MaxBits, openRC2), rc2Tells),
+	telling(blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5MaxKey, openRC5), rc5Tells)...)
 
 // openRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
 // that has its own.

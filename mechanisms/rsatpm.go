@@ -13,8 +13,8 @@ import (
 
 // tpmRows are both mechanisms.
 var tpmRows = []Mechanism{
-	rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS_TPM_1_1}, func(p *ck.Param) (*rsaScheme, error) { return boundScheme(p, pkcs1Scheme) })),
-	rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS_OAEP_TPM_1_1}, func(p *ck.Param) (*rsaScheme, error) { return boundScheme(p, tpmOAEP) })),
+	rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS_TPM_1_1, Seals: true}, func(p *ck.Param) (*rsaScheme, error) { return boundScheme(p, pkcs1Scheme) })),
+	rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS_OAEP_TPM_1_1, Seals: true}, func(p *ck.Param) (*rsaScheme, error) { return boundScheme(p, tpmOAEP) })),
 }
 
 // boundHeader is the version 1.1.0.0 and TPM_PT_BIND.

@@ -203,6 +203,8 @@ func (k *kdf108) derive(b *Base, d *Derived) error {
 				return err
 			}
 			f.data = other.Value
+			// CMAC can be run backwards with its key, to what it was the MAC of. HMAC cannot.
+			d.Inherits = d.Inherits || k.prf == ck.CKM_AES_CMAC || k.prf == ck.CKM_DES3_CMAC
 		}
 	}
 	d.Value, d.Further = d.room(n), k.further

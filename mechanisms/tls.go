@@ -229,7 +229,7 @@ func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms 
 			d.Defaults = tls12Defaults
 		}
 		if r.version != nil {
-			d.Results = []Result{{r.version, slices.Clone(b.Key.Value[:2])}}
+			d.Results, d.Tells = []Result{{r.version, slices.Clone(b.Key.Value[:2])}}, true
 		}
 		d.Type, d.Value = ck.CKK_GENERIC_SECRET, d.room(masterSize)
 		secret.Do(func() { derive(d.Value, b.Key.Value) })

@@ -8,11 +8,11 @@ import "github.com/softcsp/softcsp/ck"
 // Where the standard leaves a default to the token (footnote 9), or the tables here say something else, it is said here
 // why:
 //
-//   - A key is sensitive and not extractable unless its template says otherwise. Applications that were written for
-//     SoftHSM2 count on that, and who forgets to say loses nothing.
+//   - A key is not extractable unless its template says otherwise, so that it cannot be read either, and a private key is
+//     sensitive. Applications that were written for SoftHSM2 count on that.
 //   - The purposes of a key (CKA_ENCRYPT and so on) are permitted unless its template says otherwise, except CKA_DERIVE, for
 //     which the standard has a default. This too is what SoftHSM2 and NSS do.
-//   - A key is private where somebody is logged in who may have it; other objects are public.
+//   - A key is private where somebody is logged in who may have it, and so is a data object; other objects are public.
 //   - The list of allowed mechanisms and the three kinds of templates cannot be changed, since they have no footnote 8. Nor
 //     can CKA_APPLICATION, CKA_OBJECT_ID and CKA_VALUE of data objects.
 //   - CKA_COPYABLE has footnote 12, which says what the text says of it.
@@ -142,6 +142,8 @@ var publicKey = part{"public key", []attribute{
 	{ck.CKA_ENCAPSULATE_TEMPLATE, templateA, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, 0, 0},
 	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{wrapsTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{servesElse, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
 // privateKey is section 4.10.
@@ -164,11 +166,14 @@ var privateKey = part{"private key", []attribute{
 	{ck.CKA_PUBLIC_KEY_INFO, octets, modifiable, 0},
 	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{wrapsTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{servesElse, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{staysInside, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
 // secretKey is section 4.11.
 var secretKey = part{"secret key", []attribute{
-	{ck.CKA_SENSITIVE, boolean, modifiable | defaulted | staysTrue, 1},
+	{ck.CKA_SENSITIVE, boolean, modifiable | staysTrue, 0},
 	{ck.CKA_ENCRYPT, boolean, modifiable | defaulted, 1},
 	{ck.CKA_DECRYPT, boolean, modifiable | defaulted, 1},
 	{ck.CKA_SIGN, boolean, modifiable | defaulted, 1},
@@ -188,4 +193,8 @@ var secretKey = part{"secret key", []attribute{
 	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{unasked, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{wrapsTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{servesElse, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{staysInside, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{knownBytes, ulong, notCreate | notGenerate | notUnwrap | internal, 0},
 }}

@@ -138,7 +138,7 @@ func TestFurtherKeys(t *testing.T) {
 	s := loggedIn(t, m, slot)
 	base, err := m.CreateObject(s, append(baseKey("base"), attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)))
 	must(t, err)
-	sealed, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, []ck.Attribute{attr(ck.CKA_DERIVE, true), attr(ck.CKA_VALUE_LEN, 16)})
+	sealed, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, []ck.Attribute{attr(ck.CKA_DERIVE, true), attr(ck.CKA_SENSITIVE, true), attr(ck.CKA_VALUE_LEN, 16)})
 	must(t, err)
 	for _, durable := range []bool{false, true} {
 		out := ulongs(1)

@@ -18,12 +18,12 @@ func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public c
 	if err != nil {
 		return 0, err
 	}
-	k, err := s.keyAtOnce(public, row, ck.CKA_ENCAPSULATE)
+	k, err := s.keyAtOnce(public, row, ck.CKA_ENCAPSULATE, &mech.Param)
 	if err != nil {
 		return 0, err
 	}
 	defer k.release()
-	r := &request{how: byEncapsulate, template: template, base: k}
+	r := &request{how: byEncapsulate, template: template, base: k.Object}
 	b, err := r.kemBase()
 	if err != nil {
 		return 0, err
@@ -59,14 +59,17 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	if err != nil {
 		return 0, err
 	}
-	k, err := s.keyAtOnce(private, row, ck.CKA_DECAPSULATE)
+	k, err := s.keyAtOnce(private, row, ck.CKA_DECAPSULATE, &mech.Param)
 	if err != nil {
 		return 0, as(err, unwrappingKey)
 	}
 	defer k.release()
-	r := &request{how: byDecapsulate, template: template, base: k}
+	r := &request{how: byDecapsulate, template: template, base: k.Object}
 	b, err := r.kemBase()
 	if err != nil {
+		return 0, err
+	}
+	if err := s.assume(k, use{what: ck.CKA_DECAPSULATE, class: k.class(), row: row}); err != nil {
 		return 0, err
 	}
 	var d mechanisms.Derived

@@ -2,7 +2,6 @@ package token
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -32,12 +31,16 @@ func valueLen(template []ck.Attribute) (uint, error) {
 }
 
 // keyAtOnce finds a key for a function that does all in one call. The caller releases it.
-func (s *session) keyAtOnce(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (*Object, error) {
+func (s *session) keyAtOnce(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType, p *ck.Param) (object, error) {
 	o, err := s.key(h, row, use)
-	if err == nil {
-		if err = o.atOnce(); err != nil {
-			o.release()
-		}
+	if err != nil {
+		return o, err
+	}
+	if err = o.atOnce(); err == nil && row.Tells != nil {
+		err = o.standing().mayTell(row, o.key(), p, false)
+	}
+	if err != nil {
+		o.release()
 	}
 	return o, err
 }
@@ -198,20 +201,20 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		}
 		return object{}, err
 	}
-	use := ck.CKA_DERIVE
+	what := ck.CKA_DERIVE
 	if row.Reveals {
-		use = anyUse
+		what = anyUse
 	}
-	if err = o.usable(row, use); err == nil && !row.Reveals {
+	if err = o.usable(row, what); err == nil && !row.Reveals {
 		if err = o.atOnce(); err != nil && row.FromDigest {
 			err = mechanisms.NTE_SILENT_CONTEXT
 		}
 	}
 	if err == nil {
-		err = s.slot.separate(o, ck.CKA_DERIVE)
+		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err == nil {
-		err = s.restriction.fits(row.Type, o.key())
+		err = s.assume(object{o, i}, use{what: what, class: o.class(), row: row})
 	}
 	if err != nil {
 		o.release()
@@ -263,21 +266,17 @@ func (d *derivation) fix() []ck.Attribute {
 	return d.fixed
 }
 
-// minPart is how many bytes of a sensitive key there must be in a key that has a part of it only: with fewer they could be found
-// one after another by trying (Clulow, "On the Security of PKCS #11", 2003). 112 bits are what NIST SP 800-131A asks for.
-const minPart = 14
-
 // makeDerived makes the objects of a derivation, all or none, and tells the caller what the derivation has for it.
 func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
 		how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...), base: from,
-		inherits: row.Inherits, either: row.Either, others: d.others, data: d.out.Data,
+		either: row.Either, others: d.others, data: d.out.Data, taken: len(d.out.Taken) > 0 || d.out.Inherits,
 	}
 	if err := s.mayAsk(&d.out); err != nil {
 		return err
 	}
-	if p := d.out.Part; s.slot.core.strict && p != 0 && p < minPart && (d.request.any(ck.CKA_SENSITIVE, true) || d.request.any(ck.CKA_EXTRACTABLE, false)) {
-		return fmt.Errorf("%w: the new key has %d bytes of a key that may not be read", ck.CKR_KEY_SIZE_RANGE, p)
+	if err := s.heir(&d.request, row, d); err != nil {
+		return err
 	}
 	var h ck.ObjectHandle
 	var err error

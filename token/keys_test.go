@@ -146,7 +146,7 @@ func TestUnwrappedKey(t *testing.T) {
 	out := ck.Into(make([]byte, 64))
 	must(t, m.WrapKey(s, mech, w, w, &out))
 	wrapped := out.Data[:out.N]
-	if got := unwrapped(w, wrapped); !maps.Equal(got, map[ck.AttributeType]bool{ck.CKA_EXTRACTABLE: true, ck.CKA_SENSITIVE: true,
+	if got := unwrapped(w, wrapped); !maps.Equal(got, map[ck.AttributeType]bool{ck.CKA_EXTRACTABLE: true, ck.CKA_SENSITIVE: false,
 		ck.CKA_ALWAYS_SENSITIVE: false, ck.CKA_NEVER_EXTRACTABLE: false, ck.CKA_LOCAL: false}) {
 		t.Error(got)
 	}
@@ -265,7 +265,7 @@ func TestTwoModules(t *testing.T) {
 func TestInheritance(t *testing.T) {
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
-	base, err := m.CreateObject(s, baseKey("sensitive")) // and not extractable: the defaults
+	base, err := m.CreateObject(s, append(baseKey("sensitive"), attr(ck.CKA_SENSITIVE, true)))
 	must(t, err)
 	data := []byte("0123456789")
 	mech := func() *ck.Mechanism {

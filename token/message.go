@@ -70,10 +70,10 @@ func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *op
 		err = ck.CKR_USER_NOT_LOGGED_IN
 	case op.process.open && !open:
 		err = ck.CKR_OPERATION_ACTIVE
-	case s.overtaken(op):
-		err = errWraps
 	default:
-		return s, op, nil
+		if err = op.overtaken(); err == nil {
+			return s, op, nil
+		}
 	}
 	s.unlock()
 	return nil, nil, err

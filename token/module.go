@@ -44,7 +44,6 @@ func New() *Module { return &Module{} }
 // A core is what a module has between C_Initialize and C_Finalize.
 type core struct {
 	config *config.Config
-	strict bool // the known attacks are kept off, beside what the standard asks for
 	place  *store.Place
 	log    *slog.Logger
 
@@ -103,7 +102,7 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 		cfg.Close()
 		return err
 	}
-	c := &core{config: cfg, strict: cfg.KeySeparation != "standard", place: place, log: cfg.Logger(), jobs: &m.jobs}
+	c := &core{config: cfg, place: place, log: cfg.Logger(), jobs: &m.jobs}
 	c.sessions.unknown = ck.CKR_SESSION_HANDLE_INVALID
 	c.objects.unknown = ck.CKR_OBJECT_HANDLE_INVALID
 	m.core.Store(c)

@@ -35,6 +35,9 @@ type Object struct {
 	noCheck bool             // it has no CKA_CHECK_VALUE
 	refs    atomic.Int32
 	mech    mechanisms.Key
+
+	role *atomic.Uint32 // the role of a key: hold.go
+	own  atomic.Uint32  // where role usually points
 }
 
 // A place is where a value lies in the blob.
@@ -99,6 +102,8 @@ func (o *Object) finish() {
 	if !o.table.isKey() {
 		return
 	}
+	o.role = &o.own
+	o.own.Store(uint32(o.roleOf()))
 	k := &o.mech
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if !o.table.isSecret() {
@@ -176,11 +181,14 @@ func (d *draft) copy(r *request) error {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	r.base.draft(d)
+	if r.base.role != nil {
+		d.marks(role(r.base.role.Load()))
+	}
 	return d.alter(r)
 }
 
 // changed makes the object that C_SetAttributeValue with the template makes of o, section 4.1.2: the whole change or none.
-func (o *Object) changed(template []ck.Attribute, so bool) (*Object, error) {
+func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, error) {
 	switch {
 	case !o.flag(ck.CKA_MODIFIABLE):
 		return nil, ck.CKR_ACTION_PROHIBITED
@@ -192,7 +200,7 @@ func (o *Object) changed(template []ck.Attribute, so bool) (*Object, error) {
 	}
 	var d draft
 	o.draft(&d)
-	if err := d.alter(&request{how: bySet, template: template, so: so}); err != nil {
+	if err := d.alter(&request{how: bySet, template: template, so: so, strict: strict}); err != nil {
 		return nil, err
 	}
 	return d.object().as(o), nil
@@ -227,14 +235,27 @@ func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
 	return changed, nil
 }
 
-// as gives an object the identity of another.
+// as gives an object the identity of another, which it is after a change.
 func (o *Object) as(p *Object) *Object {
 	o.id, o.rev, o.serial, o.origin, o.birth = p.id, p.rev, p.serial, p.origin, p.birth
+	o.shares(p)
 	return o
+}
+
+// shares gives two objects with one value one role.
+func (o *Object) shares(p *Object) {
+	if o.role == nil || p.role == nil {
+		return
+	}
+	if has := o.own.Load(); has != uint32(noRole) {
+		p.role.CompareAndSwap(uint32(noRole), has)
+	}
+	o.role = p.role
 }
 
 // alter applies the template of a copy or a change to a draft of the object that is there.
 func (d *draft) alter(r *request) error {
+	wrapped := d.flag(ck.CKA_WRAP)
 	for _, a := range r.template {
 		i := d.t.known(a.Type)
 		if i < 0 || d.t.rows[i].rule.has(templateOnly) {
@@ -256,18 +277,10 @@ func (d *draft) alter(r *request) error {
 			return err
 		}
 	}
-	if d.asked(ck.CKA_SENSITIVE) {
-		d.unmark(broughtIn)
-		d.unmark(unasked)
+	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(wrapsSecrets) {
+		d.marks(serving) // for all that is known
 	}
 	return d.consistent(r)
-}
-
-// unmark takes back what mark has set.
-func (d *draft) unmark(t ck.AttributeType) {
-	if i := d.t.find(t); i >= 0 {
-		d.bits &^= 1 << i
-	}
 }
 
 // mayAlter tells whether a copy or a change may give row i the value v.
@@ -286,14 +299,15 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 			return ck.CKR_OK
 		}
 	case rule.has(staysTrue): // "It becomes a read only attribute", also for the value that it has; a copy may repeat it
-		first := row.Type == ck.CKA_SENSITIVE && d.flag(unasked)
-		if !same && v[0] == 1 || same && (v[0] == 0 || first || r.how == byCopy) {
+		if !same && v[0] == 1 || same && (v[0] == 0 || r.how == byCopy) {
 			return ck.CKR_OK
 		}
 	case rule.has(staysFalse) && row.kind == boolean:
 		if !same && v[0] == 0 || same && (v[0] == 1 || r.how == byCopy) {
 			return ck.CKR_OK
 		}
+	case row.Type == ck.CKA_DERIVE && r.strict && !same && v[0] == 1 && d.t.isSecret() && d.flag(ck.CKA_SENSITIVE):
+		// what may be derived from a sensitive key is for who made it to say
 	case rule.has(modifiable):
 		return ck.CKR_OK
 	case rule.has(copying) && r.how == byCopy:

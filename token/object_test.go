@@ -18,7 +18,7 @@ var certificateTemplate = rows(ck.CKA_CLASS, ck.CKO_CERTIFICATE, ck.CKA_CERTIFIC
 func derivedKey(t testing.TB, pairs ...any) *Object {
 	fixed := with(aesKey, ck.CKA_SOFTCSP_ALGID, 0x660e, ck.CKA_SOFTCSP_SALT, "salt", ck.CKA_SOFTCSP_EFFECTIVE_BITS, 128, ck.CKA_SOFTCSP_PERMISSIONS, 0x3b,
 		ck.CKA_SOFTCSP_PROVIDER, 0, mechanisms.CKA_SOFTCSP_BASE_HASH, "the hash of the base data")
-	return built(t, &request{how: byDerive, template: rows(pairs...), fixed: fixed})
+	return built(t, &request{how: byDerive, template: rows(pairs...), fixed: fixed, defaults: rows(ck.CKA_SENSITIVE, true)})
 }
 
 // reread encodes an object and decodes it.
@@ -122,7 +122,7 @@ func TestDecodeWithoutLogin(t *testing.T) {
 			t.Errorf("%v matches nothing", a)
 		}
 	}
-	_, err = p.changed(rows(ck.CKA_LABEL, "other"), false)
+	_, err = p.changed(rows(ck.CKA_LABEL, "other"), false, false)
 	want(t, "change", err, ck.CKR_USER_NOT_LOGGED_IN)
 	_, err = build(copyOf(p))
 	want(t, "copy", err, ck.CKR_USER_NOT_LOGGED_IN)
@@ -164,7 +164,7 @@ func TestDecodeDamaged(t *testing.T) {
 }
 
 func TestChanged(t *testing.T) {
-	closed := built(t, creating(with(aesKey, ck.CKA_LABEL, "old")))
+	closed := built(t, creating(with(aesKey, ck.CKA_LABEL, "old", ck.CKA_SENSITIVE, true)))
 	open := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)))
 	trusted := func(template []ck.Attribute) *Object {
 		return built(t, &request{how: byCreate, template: with(template, ck.CKA_TRUSTED, true), so: true})
@@ -188,7 +188,6 @@ func TestChanged(t *testing.T) {
 		{"not modifiable", rigid, rows(ck.CKA_LABEL, "x"), false, ck.CKR_ACTION_PROHIBITED},
 		{"sensitive", open, rows(ck.CKA_SENSITIVE, true), false, ck.CKR_OK},
 		{"not extractable", open, rows(ck.CKA_EXTRACTABLE, false), false, ck.CKR_OK},
-		{"sensitive as by default", closed, rows(ck.CKA_SENSITIVE, true), false, ck.CKR_OK},
 		{"sensitive as it was asked", built(t, creating(with(aesKey, ck.CKA_SENSITIVE, true))), rows(ck.CKA_SENSITIVE, true), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 		{"no longer sensitive", closed, rows(ck.CKA_SENSITIVE, false), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 		{"extractable again", closed, rows(ck.CKA_EXTRACTABLE, true), false, ck.CKR_ATTRIBUTE_READ_ONLY},
@@ -228,7 +227,7 @@ func TestChanged(t *testing.T) {
 	} {
 		c.o.serial, c.o.rev = 77, 3
 		before, _ := encoded(c.o)
-		o, err := c.o.changed(c.template, c.so)
+		o, err := c.o.changed(c.template, c.so, false)
 		want(t, c.what, err, c.want)
 		if after, _ := encoded(c.o); !bytes.Equal(before, after) {
 			t.Errorf("%s: the object itself has changed", c.what)
@@ -241,7 +240,7 @@ func TestChanged(t *testing.T) {
 		}
 		if len(c.template) > 0 {
 			// All or nothing: the good change with a bad one behind it.
-			_, err := c.o.changed(with(c.template, ck.CKA_UNIQUE_ID, "x"), c.so)
+			_, err := c.o.changed(with(c.template, ck.CKA_UNIQUE_ID, "x"), c.so, false)
 			want(t, c.what+" and more", err, ck.CKR_ATTRIBUTE_READ_ONLY)
 		}
 		same(t, o, reread(t, o))

@@ -24,18 +24,44 @@ func (m *Module) CopyObject(h ck.SessionHandle, from ck.ObjectHandle, template [
 		return 0, err
 	}
 	defer c.leave()
-	_, o, err := s.object(from)
+	for {
+		k, err := s.copy(from, template)
+		if !errors.Is(err, store.ErrStale) {
+			return k, err
+		}
+	}
+}
+
+// copy does one attempt at a copy of an object, which another process may have changed meanwhile: store.ErrStale. A copy that lies
+// elsewhere than its original, in memory or in the token, does not learn what becomes of that: a key that is copied so serves.
+func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
+	i, o, err := s.object(from)
 	if err != nil {
 		return 0, err
 	}
 	defer o.release()
+	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != asksToken(template, o.isToken()) && role(o.role.Load()) == noRole {
+		if err := s.assume(object{o, i}, use{what: ck.CKA_DERIVE, class: o.class()}); err != nil {
+			return 0, err
+		}
+	}
 	return s.make(&request{how: byCopy, template: template, base: o})
+}
+
+// asksToken returns the CKA_TOKEN of a template, or what is without it.
+func asksToken(template []ck.Attribute, without bool) bool {
+	for _, a := range template {
+		if v, err := ck.Bool(a.Value); a.Type == ck.CKA_TOKEN && err == nil {
+			return v
+		}
+	}
+	return without
 }
 
 // make builds an object and adds it where it belongs.
 func (s *session) make(r *request) (ck.ObjectHandle, error) {
 	user, keys := s.slot.login()
-	r.so = user == theSO
+	r.so, r.strict = user == theSO, s.strict
 	if r.how != byCopy {
 		// What a template does not say to be public is private as soon as the user is logged in.
 		if user != theUser {
@@ -46,12 +72,15 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 	case byUnwrap, byEncapsulate, byDecapsulate:
 		r.defaults = append(r.defaults, unwrapDefault)
 	}
-	o, err := s.slot.build(r)
+	o, err := build(r)
 	if err != nil {
 		return 0, err
 	}
 	if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
 		err = s.restriction.suits(r.mechanism, o)
+	}
+	if err == nil && r.before != nil {
+		err = r.before(o)
 	}
 	if err != nil {
 		o.release()
@@ -61,7 +90,15 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 		o.serial = s.slot.core.lastUnique.Add(1)
 		return s.slot.objects.addSession(s, o)
 	}
-	return s.slot.keep(o, keys)
+	return s.slot.keep(o, r.original(), keys)
+}
+
+// original is the token object that a copy is of, nil for what is no copy of one.
+func (r *request) original() *Object {
+	if r.how == byCopy && r.base.isToken() {
+		return r.base
+	}
+	return nil
 }
 
 // readOnly reports whether this process cannot write to the token.
@@ -85,9 +122,9 @@ func (s *session) mayHave(o *Object, user userState) error {
 	return nil
 }
 
-// keep stores a new token object durably. It takes the reference.
-func (s *slot) keep(o *Object, keys *store.Keys) (ck.ObjectHandle, error) {
-	handles, err := s.keepAll([]*Object{o}, keys)
+// keep stores a new token object durably: a copy only of an original that is still as it was. It takes the reference.
+func (s *slot) keep(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
+	handles, err := s.keepAll([]*Object{o}, original, keys)
 	if err != nil {
 		return 0, err
 	}
@@ -210,7 +247,7 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 	if err := s.mayHave(o, user); err != nil {
 		return err
 	}
-	changed, err := o.changed(template, user == theSO)
+	changed, err := o.changed(template, user == theSO, s.strict)
 	if err != nil {
 		return err
 	}

@@ -44,16 +44,16 @@ var usage = [operations]ck.AttributeType{
 // An operation is a cryptographic operation in progress.
 type operation struct {
 	active  bool
-	parts   bool   // data has been processed in parts: the operation ends with its Final
-	whole   bool   // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
-	confirm bool   // C_Login with CKU_CONTEXT_SPECIFIC is due
-	private bool   // with a private key, which takes long
-	secret  uint64 // the hash of a secret key, and how many of its slot had wrapped when it was looked at
-	claimed uint64
-	cipher  mechanisms.Cipher
-	signer  mechanisms.Signer
-	count   func() error // what signer needs of a counter, nil without one
-	checker mechanisms.Verifier
+	parts   bool // data has been processed in parts: the operation ends with its Final
+	whole   bool // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
+	confirm bool // C_Login with CKU_CONTEXT_SPECIFIC is due
+	private bool // with a private key, which takes long
+	// unrecorded is the key where its role could not be recorded: hold.go.
+	unrecorded *item
+	cipher     mechanisms.Cipher
+	signer     mechanisms.Signer
+	count      func() error // what signer needs of a counter, nil without one
+	checker    mechanisms.Verifier
 	// signature is what C_VerifySignatureInit was told.
 	signature []byte
 	process   *process // of messages, nil otherwise
@@ -125,46 +125,48 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.permits(mech.Type, cancelFlags[kind]) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	claimed := s.slot.claimed.n.Load()
 	o, err := s.key(key, row, usage[kind])
 	if err != nil {
 		return err
 	}
 	defer o.release()
+	u := use{what: usage[kind], class: o.class(), row: row}
 	defer func() {
 		if !op.active { // also after a fault in the parameter
 			op.end()
 		}
 	}()
-	if err := start(op, row, o.key(), &mech.Param); err != nil {
+	param := mech.Param
+	if err = start(op, row, o.key(), &mech.Param); err == nil && row.Tells != nil {
+		err = o.standing().mayTell(row, o.key(), &param, kind == verifying || kind == verifyingGiven)
+	}
+	if err == nil {
+		err = s.assume(o, u)
+	}
+	if err != nil {
 		return err
 	}
-	if o.class() == ck.CKO_SECRET_KEY {
-		op.secret, op.claimed = s.slot.objects.hash(o.mech.Value), claimed
-	}
+	op.unrecorded = s.unrecorded(o, u)
 	op.counting(s, key)
 	op.origin = origination{row.Type, mech.Param.Len(), o.id, o.serial}
 	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
 }
 
-// key finds a key for a mechanism and a use. The caller releases it.
-func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (*Object, error) {
-	_, o, err := s.object(h)
+// key finds a key for a mechanism and a use. The caller releases it, and sees to its role.
+func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (object, error) {
+	i, o, err := s.object(h)
 	if err != nil {
-		return nil, keyHandle(err)
+		return object{}, keyHandle(err)
 	}
-	if err = o.usable(row, use); err == nil {
-		err = s.slot.separate(o, use)
-	}
-	if err == nil && s.restriction != nil {
+	if err = o.usable(row, use); err == nil && s.restriction != nil {
 		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err != nil {
 		o.release()
-		return nil, err
+		return object{}, err
 	}
-	return o, nil
+	return object{o, i}, nil
 }
 
 // usable tells whether an object may be used as a key.
@@ -190,9 +192,10 @@ func (s *session) current(kind int) (*operation, error) {
 	case op.confirm:
 		op.end()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
-	case s.overtaken(op):
+	}
+	if err := op.overtaken(); err != nil {
 		op.end()
-		return nil, errWraps
+		return nil, err
 	}
 	return op, nil
 }

@@ -109,7 +109,7 @@ func hotpAt(m *Module, s ck.SessionHandle, counter uint64) (k ck.ObjectHandle, t
 func TestHOTPKeys(t *testing.T) {
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
-	k, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_HOTP_KEY_GEN}, rows(ck.CKA_OTP_LENGTH, 8, ck.CKA_EXTRACTABLE, true))
+	k, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_HOTP_KEY_GEN}, rows(ck.CKA_OTP_LENGTH, 8, ck.CKA_EXTRACTABLE, true, ck.CKA_SENSITIVE, true))
 	must(t, err)
 	for _, a := range rows(ck.CKA_CLASS, ck.CKO_OTP_KEY, ck.CKA_KEY_TYPE, ck.CKK_HOTP, ck.CKA_VALUE_LEN, 20, ck.CKA_OTP_COUNTER, make([]byte, 8), ck.CKA_OTP_LENGTH, 8,
 		ck.CKA_OTP_FORMAT, ck.CK_OTP_FORMAT_DECIMAL, ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_OPTIONAL, ck.CKA_OTP_PIN_REQUIREMENT, ck.CK_OTP_PARAM_IGNORED,

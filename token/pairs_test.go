@@ -335,10 +335,10 @@ func TestCreatePair(t *testing.T) {
 	}
 	o := built(t, creating(private))
 	info := o.bytes(ck.CKA_PUBLIC_KEY_INFO)
-	if _, err := o.changed(rows(ck.CKA_PUBLIC_KEY_INFO, "info"), false); ck.Code(err) != ck.CKR_ATTRIBUTE_VALUE_INVALID {
+	if _, err := o.changed(rows(ck.CKA_PUBLIC_KEY_INFO, "info"), false, false); ck.Code(err) != ck.CKR_ATTRIBUTE_VALUE_INVALID {
 		t.Errorf("another public key: %v", err)
 	}
-	changed, err := o.changed(rows(ck.CKA_PUBLIC_KEY_INFO, info, ck.CKA_LABEL, "new"), false)
+	changed, err := o.changed(rows(ck.CKA_PUBLIC_KEY_INFO, info, ck.CKA_LABEL, "new"), false, false)
 	must(t, err)
 	defer changed.release()
 	same := reread(t, changed)

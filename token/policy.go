@@ -45,12 +45,7 @@ func (o *Object) allows(m ck.MechanismType) bool {
 	if v == nil {
 		return true
 	}
-	for ; len(v) >= ulongSize; v = v[ulongSize:] {
-		if ck.MechanismType(number(v)) == m {
-			return true
-		}
-	}
-	return false
+	return listed(v, m)
 }
 
 // current tells whether the key is between its dates.
@@ -69,13 +64,10 @@ func (o *Object) current(now time.Time) error {
 	return nil
 }
 
-// allowsWrapping tells whether a wrapping key may wrap the key target: section 5.18.3.
-func (o *Object) allowsWrapping(target *Object) error {
-	switch {
-	case !target.flag(ck.CKA_EXTRACTABLE):
-		return ck.CKR_KEY_UNEXTRACTABLE
-	case target.flag(ck.CKA_WRAP_WITH_TRUSTED) && !o.flag(ck.CKA_TRUSTED):
-		return ck.CKR_KEY_NOT_WRAPPABLE
+// allowsWrapping tells whether a wrapping key may wrap the key target by a mechanism: section 5.18.3.
+func (o *Object) allowsWrapping(target *Object, row *mechanisms.Mechanism, strict bool) error {
+	if err := o.standing().mayWrap(target.standing(), row, strict); err != nil {
+		return err
 	}
 	var space [maxRows]ck.Attribute
 	rows, err := ck.ParseTemplate(space[:0], o.bytes(ck.CKA_WRAP_TEMPLATE))

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
 )
 
 func TestPermits(t *testing.T) {
@@ -84,9 +85,9 @@ func TestAllowsWrapping(t *testing.T) {
 		{"trusted only, trusted", trusted, extractable(ck.CKA_WRAP_WITH_TRUSTED, true), ck.CKR_OK},
 		{"as the template says", choosy, extractable(ck.CKA_LABEL, "yes"), ck.CKR_OK},
 		{"not as the template says", choosy, extractable(ck.CKA_LABEL, "no"), ck.CKR_KEY_HANDLE_INVALID},
-		{"a template that asks for the value", reader, extractable(), ck.CKR_KEY_HANDLE_INVALID},
+		{"a template that asks for the value", reader, extractable(ck.CKA_SENSITIVE, true), ck.CKR_KEY_HANDLE_INVALID},
 	} {
-		want(t, c.what, c.with.allowsWrapping(c.target), c.want)
+		want(t, c.what, c.with.allowsWrapping(c.target, mechanisms.Lookup(ck.CKM_AES_KEY_WRAP), false), c.want)
 	}
 }
 

@@ -15,6 +15,7 @@ type session struct {
 	writable bool
 	// restriction is the policy as it was when the session was opened.
 	restriction restriction
+	strict      bool          // the separation of keys that was in force then
 	async       bool          // long functions answer CKR_PENDING
 	cancelled   atomic.Uint32 // how often what the session computes was given up
 
@@ -112,6 +113,7 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	if err != nil {
 		return 0, err
 	}
+	strict := s.separation() == store.SeparationStrict
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	writable := flags&ck.CKF_RW_SESSION != 0
@@ -123,7 +125,7 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	case limit != 0 && uint(len(s.sessions)) >= limit:
 		return 0, ck.CKR_SESSION_COUNT
 	}
-	ses := &session{slot: s, writable: writable, restriction: restriction, async: flags&ck.CKF_ASYNC_SESSION != 0}
+	ses := &session{slot: s, writable: writable, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0}
 	h := c.sessions.add(ses)
 	s.sessions[h] = ses
 	if !c.used.Load() {

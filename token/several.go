@@ -13,12 +13,15 @@ func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at in
 	user, keys := s.slot.login()
 	objects := make([]*Object, 0, len(requests))
 	for i, r := range requests {
-		r.so = user == theSO
+		r.so, r.strict = user == theSO, s.strict
 		if user != theUser {
 			r.defaults = append(r.defaults[:len(r.defaults):len(r.defaults)], publicDefault)
 		}
-		o, err := s.slot.build(r)
+		o, err := build(r)
 		if err == nil {
+			if r.how == byGenerate && i == 1 && !o.isToken() && !objects[0].isToken() {
+				o.shares(objects[0]) // the halves of a pair
+			}
 			objects = append(objects, o)
 			if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
 				err = s.restriction.suits(r.mechanism, o)
@@ -60,7 +63,7 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 	if err != nil {
 		releaseAll(durable)
 	} else if len(durable) > 0 {
-		kept, err = s.slot.keepAll(durable, keys)
+		kept, err = s.slot.keepAll(durable, nil, keys)
 	}
 	if err != nil {
 		for _, h := range handles {
@@ -76,8 +79,9 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 	return handles, nil
 }
 
-// keepAll stores new token objects in one durable transaction. It takes their references.
-func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
+// keepAll stores new token objects in one durable transaction, provided that the original, if there is one, is still as it was. It
+// takes their references.
+func (s *slot) keepAll(objects []*Object, original *Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
 	token, err := s.store()
 	if err != nil {
 		releaseAll(objects)
@@ -88,7 +92,12 @@ func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, 
 	for i, o := range objects {
 		records[i] = record(o, keys)
 	}
-	if err := token.Create(keys, records...); err != nil {
+	if original != nil {
+		err = token.CreateBeside(keys, original.id, original.rev, records...)
+	} else {
+		err = token.Create(keys, records...)
+	}
+	if err != nil {
 		releaseAll(objects)
 		return nil, err
 	}
@@ -109,18 +118,23 @@ func (s *slot) keepAll(objects []*Object, keys *store.Keys) ([]ck.ObjectHandle, 
 // other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base
 // key has, and of its class.
 func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
-	_, o, err := s.object(h)
+	i, o, err := s.object(h)
 	if err != nil {
 		return nil, keyHandle(err)
 	}
-	switch err = o.permits(ck.CKA_DERIVE, s.derived.row.Type, time.Now); {
+	row := s.derived.row
+	switch err = o.permits(ck.CKA_DERIVE, row.Type, time.Now); {
 	case err != nil:
 	case s.derived.base.Key == nil || o.class() != s.derived.base.Key.Class:
 		err = ck.CKR_KEY_TYPE_INCONSISTENT
 	default:
-		if err = s.slot.separate(o, ck.CKA_DERIVE); err == nil {
-			err = o.atOnce()
-		}
+		err = o.atOnce()
+	}
+	if err == nil {
+		err = s.restriction.fits(row.Type, o.key())
+	}
+	if err == nil {
+		err = s.assume(object{o, i}, use{what: ck.CKA_DERIVE, class: o.class(), row: row})
 	}
 	if err != nil {
 		o.release()
@@ -141,7 +155,7 @@ func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.Obje
 	for i := range d.out.Further {
 		f := &d.out.Further[i]
 		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, inherits: row.Inherits, either: row.Either, others: d.others, defaults: f.Defaults,
+			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, either: row.Either, others: d.others, defaults: f.Defaults,
 			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
 				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
 		})

@@ -35,7 +35,6 @@ type slot struct {
 	keys     *store.Keys // of the user or of the SO, nil while nobody is logged in
 
 	objects objectTable
-	claimed claimed
 }
 
 // A userState is who is logged in to a token. Being logged in is common to all sessions of a process.

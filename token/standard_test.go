@@ -214,7 +214,7 @@ func (o *Object) attempt(how origin, a ck.Attribute) (*Object, error) {
 	if how == byCopy {
 		return build(&request{how: byCopy, template: []ck.Attribute{a}, base: o})
 	}
-	return o.changed([]ck.Attribute{a}, false)
+	return o.changed([]ck.Attribute{a}, false, false)
 }
 
 // origins tries a row that the footnotes forbid, or leave out one that they demand, in each way to make an object.

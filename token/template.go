@@ -53,6 +53,16 @@ type request struct {
 	either bool
 	// data says that a derivation makes a data object, and a generation domain parameters.
 	data bool
+	// strict says that the token's separation is strict.
+	strict bool
+	// taken says that the new key has bytes of the base and of the others.
+	taken bool
+	// before is asked of the new object before it is anywhere, nil where nobody asks.
+	before func(*Object) error
+
+	read  bool // imposed has been called
+	asked []ck.Attribute
+	t     *table // what table has found
 }
 
 // A draft is an object that is being built: every value it will have, not yet copied.
@@ -85,8 +95,14 @@ func build(r *request) (*Object, error) {
 		return nil, err
 	}
 	o := d.object()
+	if !r.strict {
+		o.birth = store.SeparationStandard
+	}
 	if o.origin = historyOf[r.how]; r.how == byCopy {
 		o.origin, o.birth = r.base.origin, r.base.birth
+		if !o.isToken() && !r.base.isToken() {
+			o.shares(r.base)
+		}
 	}
 	return o, nil
 }
@@ -113,7 +129,7 @@ func (d *draft) compose(r *request) error {
 		return err
 	}
 	d.bits, d.gen = d.t.defaults, ck.MechanismType(ck.UnavailableInformation)
-	if d.t.isSecret() || d.t.class == ck.CKO_PRIVATE_KEY {
+	if d.t.isSecret() || d.t.class == ck.CKO_PRIVATE_KEY || d.t.class == ck.CKO_DATA {
 		d.bits |= 1 << rowPrivate
 	}
 	for _, a := range r.template {
@@ -152,17 +168,28 @@ var imposing = [allOrigins]ck.AttributeType{
 
 // imposed returns what the base asks of the new key.
 func (r *request) imposed() ([]ck.Attribute, error) {
-	if r.base == nil {
-		return nil, nil
+	t := imposing[r.how]
+	if r.base == nil || t == 0 || r.read {
+		return r.asked, nil
 	}
-	if t := imposing[r.how]; t != 0 {
-		return ck.ParseTemplate(nil, r.base.bytes(t))
-	}
-	return nil, nil
+	var err error
+	r.asked, err = ck.ParseTemplate(nil, r.base.bytes(t))
+	r.read = err == nil
+	return r.asked, err
 }
 
 // table finds out of which class and type the new object is.
 func (r *request) table(imposed []ck.Attribute) (*table, error) {
+	if r.t != nil {
+		return r.t, nil
+	}
+	t, err := r.findTable(imposed)
+	r.t = t
+	return t, err
+}
+
+// findTable does the work of table.
+func (r *request) findTable(imposed []ck.Attribute) (*table, error) {
 	c, err := r.number(ck.CKA_CLASS, imposed)
 	if err != nil {
 		return nil, err
@@ -295,20 +322,17 @@ func (r *request) past(t ck.AttributeType) bool {
 	return r.base.flag(t)
 }
 
-// inherit makes the object no less protected than what it comes from.
+// inherit makes the object no less protected than what it comes from, and no more useful where it has bytes of that.
 func (d *draft) inherit(r *request) error {
 	if r.base == nil {
 		return nil
 	}
-	for _, p := range [...]struct {
-		t    ck.AttributeType
-		hard bool
-	}{{ck.CKA_SENSITIVE, true}, {ck.CKA_EXTRACTABLE, false}} {
+	for _, p := range narrowed {
 		i := d.t.find(p.t)
-		if i < 0 || !r.any(p.t, p.hard) {
+		if i < 0 || !r.any(p.t, p.narrow) || p.strict && (!r.strict || !r.taken) {
 			continue
 		}
-		v := ck.BoolValue(p.hard)
+		v := ck.BoolValue(p.narrow)
 		if d.seen>>i&1 != 0 && !d.is(i, v) {
 			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, p.t)
 		}
@@ -316,7 +340,29 @@ func (d *draft) inherit(r *request) error {
 			return err
 		}
 	}
-	return nil
+	if !r.strict || !r.taken {
+		return nil
+	}
+	list := r.base.bytes(ck.CKA_ALLOWED_MECHANISMS)
+	for _, o := range r.others {
+		list = inCommon(list, o.bytes(ck.CKA_ALLOWED_MECHANISMS))
+	}
+	return d.allow(list)
+}
+
+// allow makes a list of mechanisms all that are allowed, nil for what is allowed anyway.
+func (d *draft) allow(list []byte) error {
+	i := d.t.find(ck.CKA_ALLOWED_MECHANISMS)
+	if list == nil || i < 0 {
+		return nil
+	}
+	if d.seen>>i&1 != 0 {
+		if d.v[i] == nil || !within(d.v[i], list) {
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
+		}
+		return nil
+	}
+	return d.put(i, list)
 }
 
 // fall applies the defaults of the operation. Those that objects of this type do not have are left out.
@@ -416,12 +462,12 @@ func (d *draft) mark(t ck.AttributeType, on bool) {
 
 // history sets what the token says of where a key comes from: sections 4.8 and 4.11.
 func (d *draft) history(r *request) {
-	d.mark(unasked, d.flag(ck.CKA_SENSITIVE) && !d.asked(ck.CKA_SENSITIVE))
+	if d.t.isKey() && (r.how == byCreate || r.how == byGenerate) {
+		d.mark(staysInside, !d.flag(ck.CKA_EXTRACTABLE))
+	}
 	switch {
 	case !d.t.isKey():
 		d.mark(ck.CKA_LOCAL, r.how == byGenerate) // of domain parameters
-	case r.how == byCreate:
-		d.mark(broughtIn, !d.asked(ck.CKA_SENSITIVE))
 	case r.how == byGenerate:
 		d.gen = r.mechanism
 		d.mark(ck.CKA_LOCAL, true)
@@ -431,12 +477,6 @@ func (d *draft) history(r *request) {
 		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.past(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
 		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.past(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
 	}
-}
-
-// asked reports whether somebody has set a boolean to true.
-func (d *draft) asked(t ck.AttributeType) bool {
-	i := d.t.find(t)
-	return i >= 0 && d.seen&d.bits>>i&1 != 0
 }
 
 // sameTemplate reports whether two attribute arrays have the same rows, in whatever order.

@@ -204,7 +204,7 @@ func nested(depth int) []ck.Attribute {
 func TestDefaults(t *testing.T) {
 	open := []any{ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true}
 	exposed := built(t, generating(append(open, ck.CKA_VALUE_LEN, 16)...))
-	guarded := built(t, generating(ck.CKA_VALUE_LEN, 16))
+	guarded := built(t, generating(ck.CKA_VALUE_LEN, 16, ck.CKA_SENSITIVE, true))
 	foreign := built(t, creating(aesKey))
 	type want struct{ sensitive, extractable, always, never, local bool }
 	for _, c := range []struct {
@@ -212,17 +212,20 @@ func TestDefaults(t *testing.T) {
 		r    *request
 		want
 	}{
-		{"created", creating(aesKey), want{sensitive: true}},
+		{"created", creating(aesKey), want{}},
+		{"created sensitive", creating(with(aesKey, ck.CKA_SENSITIVE, true)), want{sensitive: true}},
 		{"created open", creating(with(aesKey, open...)), want{extractable: true}},
-		{"generated", generating(ck.CKA_VALUE_LEN, 16), want{sensitive: true, always: true, never: true, local: true}},
+		{"generated", generating(ck.CKA_VALUE_LEN, 16), want{never: true, local: true}},
+		{"generated sensitive", generating(ck.CKA_VALUE_LEN, 16, ck.CKA_SENSITIVE, true), want{sensitive: true, always: true, never: true, local: true}},
 		{"generated open", generating(append(open, ck.CKA_VALUE_LEN, 16)...), want{extractable: true, local: true}},
-		{"generated extractable", generating(ck.CKA_VALUE_LEN, 16, ck.CKA_EXTRACTABLE, true), want{sensitive: true, extractable: true, always: true, local: true}},
-		{"unwrapped", unwrapping(guarded, typed), want{sensitive: true}},
-		{"derived from a guarded key", deriving(guarded), want{sensitive: true, always: true, never: true}},
+		{"generated extractable", generating(ck.CKA_VALUE_LEN, 16, ck.CKA_EXTRACTABLE, true), want{extractable: true, local: true}},
+		{"unwrapped", unwrapping(guarded, typed), want{}},
+		{"derived from a guarded key", deriving(guarded), want{never: true}},
+		{"derived sensitive from a guarded key", deriving(guarded, ck.CKA_SENSITIVE, true), want{sensitive: true, always: true, never: true}},
 		{"derived open from a guarded key", deriving(guarded, open...), want{extractable: true}},
-		{"derived from an exposed key", deriving(exposed), want{sensitive: true}},
-		{"derived from a foreign key", deriving(foreign), want{sensitive: true}},
-		{"derived from no key", deriving(nil), want{sensitive: true}},
+		{"derived from an exposed key", deriving(exposed), want{}},
+		{"derived from a foreign key", deriving(foreign), want{}},
+		{"derived from no key", deriving(nil), want{}},
 		{"copied", copyOf(guarded), want{sensitive: true, always: true, never: true, local: true}},
 		{"copied and closed", copyOf(exposed, ck.CKA_SENSITIVE, true, ck.CKA_EXTRACTABLE, false), want{sensitive: true, local: true}},
 	} {
@@ -249,8 +252,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%v is true by default", p)
 		}
 	}
-	if data := built(t, creating(rows(ck.CKA_CLASS, ck.CKO_DATA))); data.isPrivate() {
-		t.Error("data is private by default")
+	if data := built(t, creating(rows(ck.CKA_CLASS, ck.CKO_DATA))); !data.isPrivate() {
+		t.Error("data is not private by default")
 	}
 }
 
@@ -271,7 +274,7 @@ func TestRequestDefaults(t *testing.T) {
 
 // A mechanism that hands on parts of the base key cannot be used to open it.
 func TestInherits(t *testing.T) {
-	closed := built(t, creating(aesKey))
+	closed := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, true)))
 	open := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)))
 	derive := func(base *Object, pairs ...any) (*Object, error) {
 		r := deriving(base, pairs...)

@@ -11,12 +11,12 @@ import (
 func TestTLSKeys(t *testing.T) {
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
-	pms, err := m.GenerateKey(s, inMemory(ck.CKM_TLS_PRE_MASTER_KEY_GEN, []byte{3, 3}), []ck.Attribute{attr(ck.CKA_DERIVE, true)})
+	pms, err := m.GenerateKey(s, inMemory(ck.CKM_TLS_PRE_MASTER_KEY_GEN, []byte{3, 3}), []ck.Attribute{attr(ck.CKA_DERIVE, true), attr(ck.CKA_SENSITIVE, true)})
 	must(t, err)
 	random, version := bytes.Repeat([]byte{7}, 32), make([]byte, 2)
 	var master ck.ObjectHandle
 	must(t, m.DeriveKey(s, inMemory(ck.CKM_TLS12_MASTER_KEY_DERIVE, ulongs(at(1), 32, at(1), 32, at(2), uint(ck.CKM_SHA256)), random, version), pms,
-		[]ck.Attribute{attr(ck.CKA_DERIVE, true)}, &master))
+		[]ck.Attribute{attr(ck.CKA_DERIVE, true), attr(ck.CKA_SENSITIVE, true)}, &master))
 	if !bytes.Equal(version, []byte{3, 3}) {
 		t.Errorf("version %x", version)
 	}

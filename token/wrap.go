@@ -2,15 +2,17 @@ package token
 
 import (
 	"bytes"
+	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// A wrapping is what C_WrapKey and C_WrapKeyAuthenticated do in their own ways.
-type wrapping struct {
-	row *mechanisms.Mechanism
+// A wrapper is what C_WrapKey and C_WrapKeyAuthenticated do in their own ways.
+type wrapper struct {
+	row   *mechanisms.Mechanism
+	param *ck.Param
 	// size returns how long the wrapped key is, where wrapping it changes the parameter or what it points to, so that a length query
 	// must do without. It is nil elsewhere.
 	size func(n int) (int, error)
@@ -28,7 +30,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.Ob
 	if err != nil {
 		return err
 	}
-	w := wrapping{row: row, wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) { return row.Wrap(with, &mech.Param, value) }}
+	w := wrapper{row: row, param: &mech.Param, wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) { return row.Wrap(with, &mech.Param, value) }}
 	if row.WrapSize != nil {
 		w.size = func(n int) (int, error) {
 			p := mech.Param
@@ -52,8 +54,8 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wi
 	if err != nil {
 		return err
 	}
-	return s.wrapKey(&wrapping{
-		row: row, size: func(n int) (int, error) { return n, nil },
+	return s.wrapKey(&wrapper{
+		row: row, param: &mech.Param, size: func(n int) (int, error) { return n, nil },
 		wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) {
 			return row.WrapMessage(with, &mech.Param, aad, value)
 		},
@@ -61,8 +63,8 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wi
 }
 
 // wrapKey wraps the key at a handle with another.
-func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer) error {
-	w, err := s.keyAtOnce(with, x.row, ck.CKA_WRAP)
+func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer) error {
+	w, err := s.keyAtOnce(with, x.row, ck.CKA_WRAP, x.param)
 	if err != nil {
 		return as(err, map[ck.RV]ck.RV{
 			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
@@ -83,14 +85,15 @@ func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer
 	case target.missing:
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
-	if err := w.allowsWrapping(target); err != nil {
+	if err := w.allowsWrapping(target, x.row, s.strict); err != nil {
 		return err
 	}
 	if err := target.atOnce(); err != nil {
 		return err
 	}
 	if out.Has {
-		if err := s.claim(with, w, target); err != nil {
+		u := use{what: ck.CKA_WRAP, class: w.class(), row: x.row, sensitive: target.flag(ck.CKA_SENSITIVE), withTrusted: target.flag(ck.CKA_WRAP_WITH_TRUSTED)}
+		if err := s.assume(w, u); err != nil {
 			return err
 		}
 	}
@@ -106,7 +109,7 @@ func (s *session) wrapKey(x *wrapping, with, key ck.ObjectHandle, out *ck.Buffer
 }
 
 // run wraps the value of a secret key, or the PrivateKeyInfo of a private key.
-func (x *wrapping) run(with *mechanisms.Key, value []byte, out *ck.Buffer) error {
+func (x *wrapper) run(with *mechanisms.Key, value []byte, out *ck.Buffer) error {
 	if x.size != nil {
 		need, err := x.size(len(value))
 		if err != nil {
@@ -134,7 +137,7 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.Objec
 	if err != nil {
 		return 0, err
 	}
-	return s.unwrapKey(row, with, template, func(with *mechanisms.Key) ([]byte, error) { return row.Unwrap(with, &mech.Param, wrapped) })
+	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key) ([]byte, error) { return row.Unwrap(with, &mech.Param, wrapped) })
 }
 
 // UnwrapKeyAuthenticated implements C_UnwrapKeyAuthenticated, section 5.18.7 of PKCS#11 3.2.
@@ -151,18 +154,23 @@ func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, 
 	if err != nil {
 		return 0, err
 	}
-	return s.unwrapKey(row, with, template, func(with *mechanisms.Key) ([]byte, error) {
+	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key) ([]byte, error) {
 		return row.UnwrapMessage(with, &mech.Param, aad, wrapped)
 	})
 }
 
 // unwrapKey makes a key of what unwrap decrypts.
-func (s *session) unwrapKey(row *mechanisms.Mechanism, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key) ([]byte, error)) (ck.ObjectHandle, error) {
-	u, err := s.keyAtOnce(with, row, ck.CKA_UNWRAP)
+func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key) ([]byte, error)) (ck.ObjectHandle, error) {
+	u, err := s.keyAtOnce(with, row, ck.CKA_UNWRAP, p)
 	if err != nil {
 		return 0, as(err, unwrappingKey)
 	}
 	defer u.release()
+	if !row.Seals { // what its answers tell is enough
+		if err := s.assume(u, use{what: ck.CKA_UNWRAP, class: u.class(), row: row}); err != nil {
+			return 0, err
+		}
+	}
 	size, err := valueLen(template)
 	if err != nil {
 		return 0, err
@@ -175,7 +183,10 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, with ck.ObjectHandle, tem
 		})
 	}
 	defer clear(value)
-	r := &request{how: byUnwrap, template: template, base: u}
+	r := &request{how: byUnwrap, template: template, base: u.Object, strict: s.strict}
+	r.before = func(k *Object) error {
+		return s.assume(u, use{what: ck.CKA_UNWRAP, class: u.class(), row: row, sensitive: k.flag(ck.CKA_SENSITIVE)})
+	}
 	k, err := s.unwrapTo(r, row, value, size)
 	if err != nil && !row.Truncates && !row.Authentic {
 		// Where a padding decides how long the key is, what is wrong with the key would tell that the padding was right.
@@ -186,56 +197,68 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, with ck.ObjectHandle, tem
 
 // unwrapTo makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
 func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
-	full, strict := value, s.slot.core.strict
+	imposed, err := r.imposed()
+	if err != nil {
+		return 0, err
+	}
+	t, err := r.table(imposed)
+	if err != nil {
+		return 0, err
+	}
+	full := value
 	if size != 0 && size < uint(len(value)) && row.Truncates {
 		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
-		if strict && len(bytes.Trim(value[size:], "\x00")) != 0 {
+		if s.strict && len(bytes.Trim(value[size:], "\x00")) != 0 {
 			return 0, wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
 		}
 		value = value[:size]
 	}
-	var err error
 	if row.AtEnd {
-		if value, err = r.atEnd(value, size); err != nil {
+		if value, err = atEnd(t, value, size); err != nil {
 			return 0, err
 		}
 		full = value
 	}
-	if r.fixed, err = r.unwrapped(value); err != nil {
+	if r.fixed, err = unwrapped(t, value); err != nil {
 		return 0, err
 	}
 	defer wipeValues(r.fixed)
-	if !strict {
-		return s.make(r)
-	}
-	if s.slot.wraps(r.base) { // also where the token has the key no more, or what was wrapped has been changed
-		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
-	}
-	imposed, err := r.imposed()
-	if err != nil {
-		return 0, err
-	}
-	t, err := r.table(imposed)
-	if err != nil {
-		return 0, err
-	}
-	if err := s.bind(r, full, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
-		return 0, err
+	if s.strict {
+		if err := r.guard(t, value); err != nil {
+			return 0, err
+		}
+		if err := s.bind(r, full, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
+			return 0, err
+		}
 	}
 	return s.make(r)
 }
 
+// guard adds to the request of a key that was unwrapped what follows from the role of the key that unwraps: also where the token has
+// the key no more that was wrapped. Of what such a key is nothing is known but that it is whole.
+func (r *request) guard(t *table, value []byte) error {
+	sensitive, withTrusted := role(r.base.role.Load()).opens()
+	if sensitive {
+		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
+	}
+	if withTrusted {
+		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_WRAP_WITH_TRUSTED, Value: ck.BoolValue(true)})
+	}
+	if !sensitive || !t.isSecret() {
+		return nil
+	}
+	if mechanisms.IsPrivate(value) {
+		return fmt.Errorf("%w: what was wrapped is a private key", ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	if t.find(knownBytes) >= 0 {
+		r.known(uint(len(value)))
+	}
+	return nil
+}
+
 // atEnd takes the key off the end of what was unwrapped: as many bytes as the template says or the type of key has, and
 // the encoding of a private key from its first byte on. More than zeros before it is no key that was wrapped so.
-func (r *request) atEnd(value []byte, size uint) ([]byte, error) {
-	imposed, err := r.imposed()
-	if err != nil {
-		return nil, err
-	}
-	t, err := r.table(imposed)
-	if err != nil {
-		return nil, err
-	}
+func atEnd(t *table, value []byte, size uint) ([]byte, error) {
 	if t.class == ck.CKO_PRIVATE_KEY {
 		return bytes.TrimLeft(value, "\x00"), nil
 	}
@@ -252,18 +275,11 @@ func (r *request) atEnd(value []byte, size uint) ([]byte, error) {
 }
 
 // unwrapped returns the attributes that an unwrapped key has from its value.
-func (r *request) unwrapped(value []byte) ([]ck.Attribute, error) {
-	imposed, err := r.imposed()
-	if err != nil {
-		return nil, err
-	}
-	t, err := r.table(imposed)
-	switch {
-	case err != nil:
-		return nil, err
-	case t.class == ck.CKO_PUBLIC_KEY:
+func unwrapped(t *table, value []byte) ([]ck.Attribute, error) {
+	switch t.class {
+	case ck.CKO_PUBLIC_KEY:
 		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
-	case t.class == ck.CKO_PRIVATE_KEY:
+	case ck.CKO_PRIVATE_KEY:
 		return mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
 	}
 	return []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}, nil

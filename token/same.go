@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
@@ -11,9 +12,10 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// A value that is in the token as that of a sensitive key cannot come in again as that of a key that is less protected, or of
-// another type. Without this, who may wrap a key may unwrap it with CKA_SENSITIVE false and read it: Clulow, "On the Security
-// of PKCS #11", 2003; Bortolozzo and others, "Attacking and Fixing PKCS#11 Security Tokens", 2010.
+// In a token of strict separation a value that is there as that of a sensitive key does not come in again as that of a key that is
+// less protected, that may do more, or is of another type. Without this, who may wrap a key may unwrap it with CKA_SENSITIVE
+// false and read it: Clulow, "On the Security of PKCS #11", 2003; Bortolozzo and others, "Attacking and Fixing PKCS#11 Security
+// Tokens", 2010.
 //
 // What is compared is what C_WrapKey encrypts. Token objects are found by a keyed fingerprint of it, which is among their terms.
 
@@ -57,10 +59,10 @@ func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(print)), uint32(t)), print...)
 }
 
-// twins returns the keys of the session's token that have the secret form. The caller releases them.
-func (s *session) twins(form []byte) (list []*Object, err error) {
+// same returns the keys of the session's token that have the secret form. The caller releases them.
+func (s *session) same(form []byte) (list []*Object, err error) {
 	_, keys := s.slot.login()
-	list = s.slot.objects.twins(form)
+	list = s.slot.objects.same(form)
 	if keys == nil {
 		return list, nil
 	}
@@ -85,8 +87,8 @@ func (s *session) twins(form []byte) (list []*Object, err error) {
 	return list, nil
 }
 
-// twins returns the session objects that have the secret form.
-func (t *objectTable) twins(form []byte) (list []*Object) {
+// same returns the session objects that have the secret form.
+func (t *objectTable) same(form []byte) (list []*Object) {
 	for _, o := range t.likely(form) {
 		other, mine := o.wrappable()
 		if subtle.ConstantTimeCompare(other, form) == 1 {
@@ -101,7 +103,7 @@ func (t *objectTable) twins(form []byte) (list []*Object) {
 	return list
 }
 
-// likely returns the session objects that twins has to look at closely.
+// likely returns the session objects that same has to look at closely.
 func (t *objectTable) likely(form []byte) (list []*Object) {
 	private := mechanisms.IsPrivate(form) // the forms of private keys take long to make
 	t.mu.Lock()
@@ -161,32 +163,61 @@ const maxFill = 16
 
 // bindTo is bind for one form, whose length is n.
 func (s *session) bindTo(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
-	list, err := s.twins(form)
+	list, err := s.same(form)
 	defer releaseAll(list)
 	if err != nil {
 		return err
 	}
-	for _, twin := range list {
-		if !twin.sealed() || twin.flag(broughtIn) {
+	for _, o := range list {
+		if !o.sealed() || o.left() {
 			return nil // the value is known
 		}
 	}
-	for _, twin := range list {
-		if twin.class() != class || twin.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
+	for _, o := range list {
+		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
 			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
 		}
-		if twin.flag(wrapsSecrets) && r.bytes(wrapsSecrets) == nil {
-			r.fixed = append(r.fixed, ck.Attribute{Type: wrapsSecrets, Value: ck.BoolValue(true)})
-		}
-		for _, p := range [...]struct {
-			t  ck.AttributeType
-			is bool
-		}{{ck.CKA_SENSITIVE, true}, {ck.CKA_EXTRACTABLE, false}, {ck.CKA_WRAP_WITH_TRUSTED, true}} {
-			if twin.flag(p.t) == p.is && r.bytes(p.t) == nil {
-				r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.is)})
-			}
+		if err := r.narrow(o); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// narrow adds to the request of a key what a key with the same value is and may not.
+func (r *request) narrow(o *Object) error {
+	for _, p := range narrowed {
+		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.bytes(p.t) == nil {
+			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.narrow)})
+		}
+	}
+	for role, t := range map[role]ck.AttributeType{serving: servesElse, wrapping: wrapsSecrets, guarding: wrapsTrusted} {
+		if o.standing().role == role && r.bytes(t) == nil && o.table.find(t) >= 0 {
+			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
+		}
+	}
+	if known := o.standing().known; known != 0 && r.bytes(knownBytes) == nil {
+		r.known(known)
+	}
+	list := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
+	if list == nil {
+		return nil
+	}
+	for _, a := range r.template {
+		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
+			if len(a.Value)%ulongSize != 0 || !within(a.Value, list) {
+				return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
+			}
+			return nil
+		}
+	}
+	for i, a := range r.defaults {
+		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
+			r.defaults[i].Value = inCommon(a.Value, list)
+			return nil
+		}
+	}
+	r.defaults = append(r.defaults, ck.Attribute{Type: ck.CKA_ALLOWED_MECHANISMS, Value: bytes.Clone(list)})
 	return nil
 }
 

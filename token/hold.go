@@ -1,0 +1,290 @@
+package token
+
+import (
+	"errors"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// How keys have their roles. A session object has its role in memory, in common with its copies. A token object has it in the token:
+// taking it is one transaction over all objects with that value (of a pair: both halves), so that of two processes one wins. What
+// can never wrap a sensitive key needs no record, and most keys are such: they were not permitted to wrap, may leave the token, or
+// are of a type for which there is no mechanism that seals. A key that is permitted to wrap later has served by then.
+
+// Attributes of the token's own, which no application sees.
+const (
+	// wrapsSecrets, wrapsTrusted and servesElse are the roles.
+	wrapsSecrets ck.AttributeType = 0xc3530181
+	wrapsTrusted ck.AttributeType = 0xc3530184
+	servesElse   ck.AttributeType = 0xc3530185
+	// staysInside is true of a key that was generated or imported, and was not extractable from then on.
+	staysInside ck.AttributeType = 0xc3530186
+	// knownBytes is the number of piece.go.
+	knownBytes ck.AttributeType = 0xc3530187
+	// broughtIn and unasked were of keys in tokens of before format 2.
+	broughtIn ck.AttributeType = 0xc3530182
+	unasked   ck.AttributeType = 0xc3530183
+)
+
+// roleOf returns the role that stands in an object's attributes.
+func (o *Object) roleOf() role {
+	switch {
+	case o.flag(wrapsTrusted):
+		return guarding
+	case o.flag(wrapsSecrets):
+		return wrapping
+	case o.flag(servesElse):
+		return serving
+	}
+	return noRole
+}
+
+// marks puts a role among the attributes of a draft.
+func (d *draft) marks(r role) {
+	d.mark(wrapsSecrets, r >= wrapping)
+	d.mark(wrapsTrusted, r == guarding)
+	d.mark(servesElse, r == serving)
+}
+
+// inside reports whether a key has never been extractable since it was generated or imported. Of a key from before format 2 the
+// token knows no more than that it is not now.
+func (o *Object) inside() bool {
+	if o.origin == store.OriginBefore2 {
+		return !o.flag(ck.CKA_EXTRACTABLE)
+	}
+	return o.flag(staysInside)
+}
+
+// given reports whether a secret key was imported.
+func (o *Object) given() bool {
+	return o.class() == ck.CKO_SECRET_KEY && (o.origin == store.OriginImported || o.flag(broughtIn))
+}
+
+// left is standing.left, which every use asks of a key that has no role.
+func (o *Object) left() bool {
+	return standing{given: o.given(), sensitive: o.flag(ck.CKA_SENSITIVE), trusted: o.flag(ck.CKA_TRUSTED)}.left()
+}
+
+// standing returns what counts of a key.
+func (o *Object) standing() standing {
+	known := uint(0)
+	if v := o.bytes(knownBytes); v != nil {
+		known = number(v)
+	}
+	return standing{
+		sensitive: o.flag(ck.CKA_SENSITIVE), extractable: o.flag(ck.CKA_EXTRACTABLE), trusted: o.flag(ck.CKA_TRUSTED),
+		withTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), inside: o.class() == ck.CKO_PUBLIC_KEY || o.inside(),
+		given: o.given(),
+		role:  role(o.role.Load()), length: uint(len(o.mech.Value)), known: known,
+	}
+}
+
+// identity is what two keys have in common that unwrap the same: the value of a secret key, the public key of a pair.
+func (o *Object) identity() []byte {
+	switch o.class() {
+	case ck.CKO_SECRET_KEY:
+		return o.mech.Value
+	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY:
+		return o.bytes(ck.CKA_PUBLIC_KEY_INFO)
+	}
+	return nil
+}
+
+// identityTerm is the term by which the keys are found that have the identity of o, nil where there is none.
+func (o *Object) identityTerm(keys *store.Keys) []byte {
+	if o.class() == ck.CKO_SECRET_KEY {
+		return o.fingerprint(keys)
+	}
+	if id := o.identity(); len(id) != 0 {
+		return keyedTerm(keys, ck.CKA_PUBLIC_KEY_INFO, id)
+	}
+	return nil
+}
+
+// assume gives the key o, behind i, the role that a use needs, or tells why it cannot have it.
+func (s *session) assume(o object, u use) error {
+	if !s.strict {
+		return nil
+	}
+	need := u.role()
+	has := role(o.role.Load())
+	if next, err := has.take(need); err == nil && next == has || o.left() {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if need == serving && !mayWrapOnce(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.inside()) {
+		o.role.CompareAndSwap(uint32(noRole), uint32(serving))
+		return nil
+	}
+	session := o.item.owner != nil
+	switch {
+	case need == serving && session:
+		return assumed(o.role, need)
+	case need == serving && !session && s.slot.readOnly():
+		if u.what == ck.CKA_WRAP || u.what == ck.CKA_UNWRAP {
+			return ck.CKR_TOKEN_WRITE_PROTECTED
+		}
+		return nil // nobody else knows, but in this process it wraps nothing, as that would have to be recorded
+	}
+	return s.hold(o, need)
+}
+
+// assumed changes a role in memory.
+func assumed(r *atomic.Uint32, need role) error {
+	for {
+		has := r.Load()
+		next, err := role(has).take(need)
+		if err != nil || r.CompareAndSwap(has, uint32(next)) {
+			return err
+		}
+	}
+}
+
+// hold takes a role for all keys with the identity of o, and records it.
+func (s *session) hold(o object, need role) error {
+	user, keys := s.slot.login()
+	if user == nobody {
+		if need >= wrapping {
+			return ck.CKR_USER_NOT_LOGGED_IN // nothing could be recorded
+		}
+		return assumed(o.role, need)
+	}
+	if err := s.slot.objects.holdAll(o.Object, need); err != nil {
+		return err
+	}
+	term := o.identityTerm(keys)
+	if term == nil {
+		return assumed(o.role, need)
+	}
+	for {
+		err := s.slot.record(term, keys, need)
+		switch {
+		case errors.Is(err, store.ErrStale):
+			continue
+		case err != nil:
+			return err
+		}
+		return assumed(o.role, need)
+	}
+}
+
+// holdAll takes a role for the session objects with the identity of o.
+func (t *objectTable) holdAll(o *Object, need role) error {
+	var list []*Object
+	defer func() { releaseAll(list) }()
+	id := o.identity()
+	t.mu.Lock()
+	for _, i := range t.session {
+		k := i.object.Load()
+		if k != nil && k.table.isKey() && sameIdentity(k, o, id) && k.acquire() {
+			list = append(list, k)
+		}
+	}
+	t.mu.Unlock()
+	for _, k := range list {
+		if need >= wrapping && k.class() == ck.CKO_PRIVATE_KEY && !k.inside() {
+			return errOutside
+		}
+		if err := assumed(k.role, need); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameIdentity reports whether k has the identity id of o.
+func sameIdentity(k, o *Object, id []byte) bool {
+	return len(id) != 0 && (k.class() == ck.CKO_SECRET_KEY) == (o.class() == ck.CKO_SECRET_KEY) && string(k.identity()) == string(id)
+}
+
+// record takes a role for the token objects that have a term, in one transaction: ErrStale where it has to be tried again.
+func (s *slot) record(term []byte, keys *store.Keys, need role) error {
+	token, err := s.store()
+	if err != nil {
+		return err
+	}
+	ids, err := token.Find(keys, term)
+	if err != nil {
+		return err
+	}
+	var changed []*store.Record
+	defer func() {
+		for _, r := range changed {
+			r.Wipe()
+		}
+	}()
+	for _, id := range ids {
+		o, err := s.objects.fresh(token, keys, id)
+		if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
+			return store.ErrStale // destroyed meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		r, err := o.recorded(need, keys)
+		o.release()
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			changed = append(changed, r)
+		}
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	return token.Revise(keys, term, ids, changed...)
+}
+
+// recorded returns the record of a token object that has taken a role, nil where it has that already.
+func (o *Object) recorded(need role, keys *store.Keys) (*store.Record, error) {
+	if need >= wrapping && o.class() == ck.CKO_PRIVATE_KEY && !o.inside() {
+		return nil, errOutside
+	}
+	has := o.roleOf()
+	next, err := has.take(need)
+	if err != nil || next == has {
+		return nil, err
+	}
+	var d draft
+	o.draft(&d)
+	d.marks(next)
+	changed := d.object().as(o)
+	defer changed.release()
+	return record(changed, keys), nil
+}
+
+// fresh reads a token object from the store.
+func (t *objectTable) fresh(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
+	r, err := token.Get(keys, id)
+	if err != nil {
+		return nil, err
+	}
+	return opened(r)
+}
+
+// unrecorded returns the item of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
+// at each call whether another process has made it wrap meanwhile.
+func (s *session) unrecorded(o object, u use) *item {
+	if !s.strict || o.item.owner != nil || u.role() != serving || role(o.role.Load()) == serving || o.left() {
+		return nil
+	}
+	return o.item
+}
+
+// overtaken tells whether the key of an operation that is not recorded has come to wrap sensitive keys.
+func (op *operation) overtaken() error {
+	if op.unrecorded == nil {
+		return nil
+	}
+	o, err := op.unrecorded.get()
+	if err != nil {
+		return keyHandle(err)
+	}
+	defer o.release()
+	_, err = role(o.role.Load()).take(serving)
+	return err
+}

@@ -1,0 +1,172 @@
+package token
+
+import (
+	"fmt"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/store"
+)
+
+// A derivation that joins keys and data, or takes a part of a key, makes a key of which a part may be known: and a key of which all
+// but a byte is known is found by trying, and the next byte then. So a key that was made so carries how many of its bytes may be
+// known to somebody who has only used the token (Clulow, "On the Security of PKCS #11", 2003, and what follows from
+// it where the parts are joined again). The number is an upper bound: of any one key that is in it, len - known bytes at
+// least are unknown to who knows all else.
+
+// minPart is how many unknown bytes of a key there must be in a key that has a part of it only. 112 bits are what NIST SP 800-131A
+// asks for.
+const minPart = 14
+
+// guessable is how many bytes a key has that can be found by trying: less than 80 bits.
+const guessable = 10
+
+// A piece is how much of a key's value is in a new one.
+type piece struct {
+	standing
+	bytes uint // of the key's value that are in the new one
+}
+
+// bound reports whether the pieces of the key are to be watched: always where it may not leave the token, and in a token of strict
+// separation where it is sensitive.
+func (k standing) bound(strict bool) bool { return !k.extractable || strict && k.sensitive }
+
+// join returns how many bytes may be known of a new value of n bytes that has the pieces, or CKR_KEY_SIZE_RANGE where it would have
+// too few bytes of one that are not.
+func join(n uint, pieces []piece, strict bool) (known uint, err error) {
+	for _, p := range pieces {
+		cut := p.length - p.bytes
+		unknown := uint(0)
+		if u := p.length - min(p.known, p.length); u > cut {
+			unknown = u - cut
+		}
+		if p.bound(strict) && cut != 0 && unknown < minPart {
+			return 0, fmt.Errorf("%w: of a key that may not be read, the new key would have %d bytes that are not known", ck.CKR_KEY_SIZE_RANGE, unknown)
+		}
+		known = max(known, n-min(n, unknown))
+	}
+	return known, nil
+}
+
+// mayBecome tells whether bytes of a key that is bound may become, or be joined to, a key of a type. In a key of these types a part
+// can be found without the others: RC4's with a beginning that is known (Fluhrer, Mantin, Shamir, "Weaknesses in the Key
+// Scheduling Algorithm of RC4", 2001), that of triple DES with another that differs in one part only (Kelsey, Schneier, Wagner,
+// "Key-Schedule Cryptanalysis", 1996); RC2 and RC5 can be told to use a part, and two tags of Poly1305 are two equations.
+func (p piece) mayBecome(t ck.KeyType, strict bool) error {
+	if !p.bound(strict) || p.length < guessable {
+		return nil
+	}
+	switch t {
+	case ck.CKK_RC2, ck.CKK_RC4, ck.CKK_RC5, ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3, ck.CKK_CDMF, ck.CKK_POLY1305:
+		return fmt.Errorf("%w: bytes of a key that may not be read do not become a key of this type", ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	return nil
+}
+
+// narrowed are the attributes of a key that a new key with its bytes, or with its value, has as it has them, and the value that
+// is the narrow one.
+var narrowed = [...]struct {
+	t      ck.AttributeType
+	narrow bool
+	strict bool // in a token of strict separation only
+}{
+	{ck.CKA_SENSITIVE, true, false},
+	{ck.CKA_EXTRACTABLE, false, false},
+	{ck.CKA_WRAP_WITH_TRUSTED, true, false},
+	{ck.CKA_ENCRYPT, false, true},
+	{ck.CKA_DECRYPT, false, true},
+	{ck.CKA_SIGN, false, true},
+	{ck.CKA_VERIFY, false, true},
+	{ck.CKA_SIGN_RECOVER, false, true},
+	{ck.CKA_WRAP, false, true},
+	{ck.CKA_UNWRAP, false, true},
+	{ck.CKA_MODIFIABLE, false, true},
+	{ck.CKA_COPYABLE, false, true},
+}
+
+// inCommon returns the mechanisms that are in both lists of CKA_ALLOWED_MECHANISMS, of which nil allows all.
+func inCommon(a, b []byte) []byte {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	both := []byte{}
+	for ; len(a) >= ulongSize; a = a[ulongSize:] {
+		if listed(b, ck.MechanismType(number(a))) {
+			both = append(both, a[:ulongSize]...)
+		}
+	}
+	return both
+}
+
+// listed reports whether a list of mechanisms has one.
+func listed(list []byte, m ck.MechanismType) bool {
+	for ; len(list) >= ulongSize; list = list[ulongSize:] {
+		if ck.MechanismType(number(list)) == m {
+			return true
+		}
+	}
+	return false
+}
+
+// within reports whether a list of mechanisms has none that another does not have.
+func within(list, of []byte) bool { return len(inCommon(list, of)) == len(list) }
+
+// pieces returns what a derivation has taken over of its keys.
+func (s *session) pieces(from *Object, d *derivation) (list []piece) {
+	for _, taken := range d.out.Taken {
+		if from != nil && taken.Key == from.key() {
+			list = append(list, piece{from.standing(), taken.Bytes})
+		}
+		for _, o := range d.others {
+			if taken.Key == o.key() {
+				list = append(list, piece{o.standing(), taken.Bytes})
+			}
+		}
+	}
+	return list
+}
+
+// heir checks what a derivation takes over of its keys, and adds to the request what must be remembered of the new key. rows of
+// SP 800-108 take over no bytes, but make something from which another key can be had, all of it or none.
+func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) error {
+	if d.out.Tells && r.base.sealed() && !r.base.premaster() {
+		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	}
+	r.inherits = row.Inherits || d.out.Inherits
+	if d.out.Inherits {
+		r.known(uint(len(d.out.Value)))
+		for i := range d.out.Further {
+			f := &d.out.Further[i]
+			f.Attributes = append(f.Attributes, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(uint(len(f.Value)))})
+		}
+		return nil
+	}
+	if len(d.out.Taken) == 0 {
+		return nil
+	}
+	pieces := s.pieces(r.base, d)
+	for _, p := range pieces {
+		if err := p.mayBecome(d.out.Type, s.strict); err != nil {
+			return err
+		}
+	}
+	known, err := join(uint(len(d.out.Value)), pieces, s.strict)
+	if err == nil && known != 0 {
+		r.known(known)
+	}
+	return err
+}
+
+// known notes how many bytes of the new key may be known.
+func (r *request) known(n uint) {
+	r.fixed = append(r.fixed, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(n)})
+}
+
+// premaster reports whether a key is a premaster secret of TLS, in which the version is no secret: one that was generated as such, or
+// came from the other side.
+func (o *Object) premaster() bool {
+	return o.gen == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.gen == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped
+}

@@ -1,0 +1,149 @@
+package token
+
+import (
+	"fmt"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// In a token of strict separation a key has one role: it wraps and unwraps sensitive keys, or it does anything else. C_Decrypt would
+// tell what C_WrapKey has hidden (Clulow, "On the Security of PKCS #11", 2003), and so would every other use in which the cipher
+// can be had, before or after. Attributes cannot say it, since templates that are silent permit everything, and what is permitted
+// one after the other is as bad (Delaune, Kremer, Steel, "Formal Analysis of PKCS#11", 2008). So the first use decides, and it is
+// in the token before the answer of that use leaves: hold.go. What is here decides, and holds nothing, so that the model of
+// model_test.go can ask the same questions as the functions of the token do.
+
+// A role is what a key is for.
+type role uint32
+
+const (
+	noRole   role = iota // none yet
+	serving              // it does anything else than to wrap sensitive keys and unwrap them
+	wrapping             // it wraps sensitive keys and unwraps them
+	guarding             // so, and keys with CKA_WRAP_WITH_TRUSTED were among them
+)
+
+var (
+	errWraps    = fmt.Errorf("%w: the key wraps sensitive keys, and does nothing else", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	errServes   = fmt.Errorf("%w: the key has been used for something else than wrapping sensitive keys", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	errOutside  = fmt.Errorf("%w: the key that wraps a sensitive key has to have been generated or imported, and to have never been extractable", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	errUnsealed = fmt.Errorf("%w: the mechanism does not keep a sensitive key from who may wrap and unwrap others", ck.CKR_KEY_NOT_WRAPPABLE)
+	errPart     = fmt.Errorf("%w: a part of the key is known", ck.CKR_KEY_NOT_WRAPPABLE)
+)
+
+// A use is something that a key is to be used for.
+type use struct {
+	what  ck.AttributeType // the purpose: CKA_ENCRYPT and so on, or anyUse
+	class ck.ObjectClass   // of the key that is used
+	row   *mechanisms.Mechanism
+	// sensitive says, where a key is wrapped, that it is sensitive, and where one is unwrapped that it will be.
+	sensitive bool
+	// withTrusted says that it has CKA_WRAP_WITH_TRUSTED.
+	withTrusted bool
+}
+
+// role returns the role that a key needs for the use: none where it can do no harm. What the public half of a pair does, anybody can
+// do. What a private key signs opens nothing, unless the signature is the bare private function. A mechanism that does not
+// seal is one of encryption: wrapping with it is encrypting, and unwrapping decrypting. What a mechanism that seals makes is no
+// help against another key that it has sealed; what it opens must not become readable.
+func (u use) role() role {
+	switch {
+	case u.what == anyUse:
+		return noRole
+	case u.what == ck.CKA_WRAP && u.sensitive && u.withTrusted:
+		return guarding
+	case u.what == ck.CKA_WRAP && u.sensitive:
+		return wrapping
+	case u.class == ck.CKO_PUBLIC_KEY, u.class == ck.CKO_OTP_KEY:
+		return noRole
+	case u.what == ck.CKA_WRAP && u.row.Seals, u.what == ck.CKA_UNWRAP && u.row.Seals && u.sensitive:
+		return noRole
+	case u.class == ck.CKO_PRIVATE_KEY && (u.what == ck.CKA_SIGN || u.what == ck.CKA_SIGN_RECOVER) && !u.row.Bare:
+		return noRole
+	}
+	return serving
+}
+
+// take returns the role of a key that has one, or none, after a use that needs one, or none.
+func (has role) take(need role) (role, error) {
+	switch {
+	case has == noRole || need == noRole:
+		return max(has, need), nil
+	case has == serving && need != serving:
+		return has, errServes
+	case has != serving && need == serving:
+		return has, errWraps
+	}
+	return max(has, need), nil
+}
+
+// A standing is what counts of a key where it wraps or is wrapped, or hands on its bytes.
+type standing struct {
+	sensitive, extractable bool
+	trusted, withTrusted   bool // CKA_TRUSTED, CKA_WRAP_WITH_TRUSTED
+	inside                 bool // it came to be in the token, or was imported, and has not been extractable since
+	given                  bool // it was imported by somebody who knows the value, and is not said to be sensitive
+	role                   role
+	length, known          uint // of the value of a secret key, and how many bytes of it may be known
+}
+
+// mayWrap tells whether a key of one standing may wrap one of another with a mechanism: section 5.18.3, and in a token of strict
+// separation that what is sensitive stays so. A key that can leave the token, or that can be made once more, may be in use
+// elsewhere for something else, of which nothing here can know.
+func (w standing) mayWrap(target standing, row *mechanisms.Mechanism, strict bool) error {
+	switch {
+	case !target.extractable:
+		return ck.CKR_KEY_UNEXTRACTABLE
+	case target.withTrusted && !w.trusted:
+		return ck.CKR_KEY_NOT_WRAPPABLE
+	case !strict || !target.sensitive || w.left():
+		return nil
+	case !row.Seals:
+		return errUnsealed
+	case target.known != 0:
+		return errPart
+	case !w.inside:
+		return errOutside
+	}
+	return nil
+}
+
+// left reports whether a key is left out of what is done here: who has made it knows the value, and can do with it outside what
+// could be kept off inside. What is trusted is not.
+func (w standing) left() bool { return w.given && !w.sensitive && !w.trusted }
+
+// opens returns what must be true of a key that one with the role unwraps, as it may be what it has wrapped.
+func (has role) opens() (sensitive, withTrusted bool) { return has >= wrapping, has == guarding }
+
+// mayTell tells whether a key may be used with a mechanism that tells it.
+func (k standing) mayTell(row *mechanisms.Mechanism, key *mechanisms.Key, p *ck.Param, decide bool) error {
+	if row.Tells == nil || !k.sensitive && k.extractable || !row.Tells(key, *p, decide) {
+		return nil
+	}
+	return fmt.Errorf("%w: with this parameter the mechanism tells the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+}
+
+// mayWrapOnce reports whether a key could come to wrap a sensitive one, so that its role has to be remembered.
+func mayWrapOnce(class ck.ObjectClass, t ck.KeyType, wraps, inside bool) bool {
+	switch class {
+	case ck.CKO_SECRET_KEY:
+		return wraps && inside && sealing[t]
+	case ck.CKO_PRIVATE_KEY:
+		return inside && sealing[t]
+	}
+	return class == ck.CKO_PUBLIC_KEY
+}
+
+// sealing are the types of the keys of mechanisms that seal.
+var sealing = func() map[ck.KeyType]bool {
+	m := make(map[ck.KeyType]bool)
+	for _, t := range mechanisms.Types() {
+		if row := mechanisms.Lookup(t); row.Seals {
+			for _, k := range row.Keys {
+				m[k] = true
+			}
+		}
+	}
+	return m
+}()

@@ -1,0 +1,320 @@
+package token
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// generate makes an AES key in the token, sensitive unless it is said otherwise.
+func generate(t *testing.T, m *Module, s ck.SessionHandle, pairs ...any) ck.ObjectHandle {
+	t.Helper()
+	template := sized(rows(pairs...))
+	if !slices.ContainsFunc(template, func(a ck.Attribute) bool { return a.Type == ck.CKA_SENSITIVE }) {
+		template = with(template, ck.CKA_SENSITIVE, true)
+	}
+	k, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, template)
+	must(t, err)
+	return k
+}
+
+// sized is a template that says how long the key is.
+func sized(template []ck.Attribute) []ck.Attribute {
+	for _, a := range template {
+		if a.Type == ck.CKA_VALUE_LEN {
+			return template
+		}
+	}
+	return with(template, ck.CKA_VALUE_LEN, 16)
+}
+
+// wrapped wraps a key.
+func wrapped(t *testing.T, m *Module, s ck.SessionHandle, mech ck.MechanismType, w, k ck.ObjectHandle) []byte {
+	t.Helper()
+	out := ck.Into(make([]byte, 256))
+	must(t, m.WrapKey(s, &ck.Mechanism{Type: mech}, w, k, &out))
+	return bytes.Clone(out.Data[:out.N])
+}
+
+// started is a module over a directory, with a session of the user's, as another process would have it.
+func started(t *testing.T, conf string) (*Module, ck.SessionHandle) {
+	t.Helper()
+	m := New()
+	must(t, m.Initialize(ck.InitArgs{Reserved: conf}))
+	t.Cleanup(func() { must(t, m.Finalize()) })
+	list, err := m.GetSlotList(true)
+	must(t, err)
+	if len(list) == 1 {
+		must(t, m.InitToken(list[0], []byte(soPIN), bytes.Repeat([]byte{' '}, 32)))
+		s := open(t, m, list[0], true)
+		must(t, m.Login(s, ck.CKU_SO, []byte(soPIN)))
+		must(t, m.InitPIN(s, []byte(userPIN)))
+		must(t, m.CloseSession(s))
+	}
+	return m, loggedIn(t, m, list[0])
+}
+
+// What has wrapped a sensitive key does nothing else, in this process and in others, under this handle and as a copy.
+func TestWrapping(t *testing.T) {
+	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
+	m, s := started(t, conf)
+	ecb := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_ECB} }
+	for _, private := range []bool{true, false} {
+		label := map[bool]string{true: "private", false: "public"}[private]
+		w := generate(t, m, s, ck.CKA_TOKEN, true, ck.CKA_PRIVATE, private, ck.CKA_LABEL, label, ck.CKA_DERIVE, true)
+		before, err := m.CopyObject(s, w, rows(ck.CKA_LABEL, label+" copy"))
+		must(t, err)
+		open := generate(t, m, s, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)
+		wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, open) // an open key is no secret
+		wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, generate(t, m, s, ck.CKA_EXTRACTABLE, true))
+		session, err := m.CopyObject(s, w, rows(ck.CKA_TOKEN, false))
+		must(t, err)
+		after, err := m.CopyObject(s, w, rows(ck.CKA_LABEL, label+" second copy"))
+		must(t, err)
+		kept, err := m.CopyObject(s, session, rows(ck.CKA_TOKEN, true, ck.CKA_LABEL, label+" third copy"))
+		must(t, err)
+		for i, k := range []ck.ObjectHandle{w, before, session, after, kept} {
+			want(t, "decrypt", m.DecryptInit(s, ecb(), k), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+			want(t, "encrypt", m.EncryptInit(s, ecb(), k), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+			want(t, "sign", m.SignInit(s, &ck.Mechanism{Type: ck.CKM_AES_MAC}, k), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+			out := ck.Into(make([]byte, 256))
+			want(t, "wrap an open key as data is encrypted", m.WrapKey(s, ecb(), k, open, &out), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+			if wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, k, open); t.Failed() {
+				t.Fatal("key ", i)
+			}
+		}
+		other, os := started(t, conf)
+		for _, l := range []string{label, label + " copy", label + " second copy", label + " third copy"} {
+			found := find(t, other, os, attr(ck.CKA_LABEL, l))
+			if len(found) != 1 {
+				t.Fatalf("%d objects %q", len(found), l)
+			}
+			want(t, l+" elsewhere", other.DecryptInit(os, ecb(), found[0]), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		}
+	}
+}
+
+// What has been used for anything else wraps no sensitive key, whoever used it first, and whether or not that has ended.
+func TestServing(t *testing.T) {
+	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
+	m, s := started(t, conf)
+	other, os := started(t, conf)
+	victim := generate(t, m, s, ck.CKA_EXTRACTABLE, true)
+	refused := func(what string, w ck.ObjectHandle) {
+		t.Helper()
+		out := ck.Into(make([]byte, 256))
+		want(t, what, m.WrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, w, victim, &out), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	}
+	ecb := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_ECB} }
+	for _, token := range []bool{false, true} {
+		k := generate(t, m, s, ck.CKA_TOKEN, token)
+		copied, err := m.CopyObject(s, k, nil)
+		must(t, err)
+		must(t, m.DecryptInit(s, ecb(), k))
+		refused("in progress", k)
+		refused("a copy", copied)
+		must(t, m.SessionCancel(s, ck.CKF_DECRYPT))
+		refused("after", k)
+		wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, k, generate(t, m, s, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true))
+	}
+	k := generate(t, m, s, ck.CKA_TOKEN, true, ck.CKA_LABEL, "elsewhere")
+	must(t, other.DecryptInit(os, ecb(), find(t, other, os, attr(ck.CKA_LABEL, "elsewhere"))[0]))
+	refused("in another process", k)
+
+	session := generate(t, m, s)
+	_, err := m.CopyObject(s, session, rows(ck.CKA_TOKEN, true))
+	must(t, err)
+	refused("that lies in two places", session)
+	never := generate(t, m, s, ck.CKA_WRAP, false)
+	must(t, m.SetAttributeValue(s, never, rows(ck.CKA_WRAP, true)))
+	refused("that may wrap only now", never)
+	refused("that may leave", generate(t, m, s, ck.CKA_EXTRACTABLE, true))
+	once := generate(t, m, s, ck.CKA_EXTRACTABLE, true)
+	must(t, m.SetAttributeValue(s, once, rows(ck.CKA_EXTRACTABLE, false)))
+	refused("that could once leave", once)
+	must(t, m.SetAttributeValue(s, generate(t, m, s, ck.CKA_SENSITIVE, false), rows(ck.CKA_DERIVE, true)))
+	want(t, "derive from a sensitive key", m.SetAttributeValue(s, victim, rows(ck.CKA_DERIVE, true)), ck.CKR_ATTRIBUTE_READ_ONLY)
+	_, err = m.CopyObject(s, victim, rows(ck.CKA_DERIVE, true))
+	want(t, "derive from a copy of a sensitive key", err, ck.CKR_ATTRIBUTE_READ_ONLY)
+}
+
+// One of two processes wins that use a key at the same moment, one to wrap and one to decrypt.
+func TestRoleOnce(t *testing.T) {
+	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
+	a, as := started(t, conf)
+	b, bs := started(t, conf)
+	victim := generate(t, a, as, ck.CKA_EXTRACTABLE, true)
+	won := map[bool]int{}
+	for i := range 12 {
+		label := fmt.Sprint("key ", i)
+		wa := generate(t, a, as, ck.CKA_TOKEN, true, ck.CKA_LABEL, label)
+		wb := find(t, b, bs, attr(ck.CKA_LABEL, label))[0]
+		if i%2 == 1 {
+			var err error
+			wb, err = b.CopyObject(bs, wb, rows(ck.CKA_LABEL, "copy"))
+			must(t, err)
+		}
+		decrypts := make(chan error, 1)
+		go func() { decrypts <- b.DecryptInit(bs, &ck.Mechanism{Type: ck.CKM_AES_ECB}, wb) }()
+		out := ck.Into(make([]byte, 64))
+		wraps := a.WrapKey(as, &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, wa, victim, &out)
+		if err := <-decrypts; (err == nil) == (wraps == nil) {
+			t.Fatalf("wrapping: %v, decrypting: %v", wraps, err)
+		} else if err == nil {
+			must(t, b.SessionCancel(bs, ck.CKF_DECRYPT))
+		}
+		won[wraps == nil]++
+	}
+	t.Log(won)
+}
+
+// The roles of a pair are those of both halves.
+func TestPairRoles(t *testing.T) {
+	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
+	m, s := started(t, conf)
+	other, os := started(t, conf)
+	victim := generate(t, m, s, ck.CKA_EXTRACTABLE, true)
+	for _, token := range []bool{false, true} {
+		pair := func(label string) (ck.ObjectHandle, ck.ObjectHandle) {
+			template := rows(ck.CKA_TOKEN, token, ck.CKA_LABEL, label, ck.CKA_DERIVE, true)
+			pub, priv, err := m.GenerateKeyPair(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, with(template, ck.CKA_MODULUS_BITS, 1024), template)
+			must(t, err)
+			return pub, priv
+		}
+		pub, priv := pair("wraps")
+		blob := wrapped(t, m, s, ck.CKM_RSA_PKCS, pub, victim)
+		pkcs := &ck.Mechanism{Type: ck.CKM_RSA_PKCS}
+		want(t, "decrypt", m.DecryptInit(s, pkcs, priv), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		want(t, "sign with the bare function", m.SignInit(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		want(t, "sign so that it can be recovered", m.SignRecoverInit(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		_, err := m.DecapsulateKey(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv, rows(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET), blob)
+		want(t, "decapsulate", err, ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		signWith(t, m, s, priv, ck.CKM_SHA256_RSA_PKCS, "data")
+		_, err = m.UnwrapKey(s, pkcs, priv, blob, typed)
+		must(t, err)
+		if token {
+			found := find(t, other, os, rows(ck.CKA_LABEL, "wraps", ck.CKA_CLASS, ck.CKO_PRIVATE_KEY)...)
+			want(t, "decrypt elsewhere", other.DecryptInit(os, pkcs, found[0]), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		}
+		pub, priv = pair("decrypts")
+		signWith(t, m, s, priv, ck.CKM_SHA256_RSA_PKCS, "data")
+		must(t, m.DecryptInit(s, pkcs, priv))
+		out := ck.Into(make([]byte, 256))
+		want(t, "wrap", m.WrapKey(s, pkcs, pub, victim, &out), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		must(t, m.SessionCancel(s, ck.CKF_DECRYPT))
+	}
+}
+
+// A key that was wrapped by one that is trusted comes back as one that only such may wrap.
+func TestWithTrusted(t *testing.T) {
+	m, slot := newToken(t)
+	s := open(t, m, slot, true)
+	must(t, m.Login(s, ck.CKU_SO, []byte(soPIN)))
+	w := generate(t, m, s, ck.CKA_TOKEN, true, ck.CKA_PRIVATE, false, ck.CKA_TRUSTED, true)
+	must(t, m.Logout(s))
+	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
+	k := generate(t, m, s, ck.CKA_EXTRACTABLE, true, ck.CKA_WRAP_WITH_TRUSTED, true, ck.CKA_DERIVE, true)
+	blob := wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, k)
+	var joined ck.ObjectHandle
+	open := generate(t, m, s, ck.CKA_DERIVE, true)
+	must(t, m.DeriveKey(s, inMemory(ck.CKM_CONCATENATE_BASE_AND_KEY, ulongs(uint(k))), open, nil, &joined))
+	must(t, m.DestroyObject(s, k))
+	untrusted, err := m.CopyObject(s, w, rows(ck.CKA_TRUSTED, false, ck.CKA_LABEL, "copy"))
+	must(t, err)
+	for _, u := range []ck.ObjectHandle{w, untrusted} {
+		_, err = m.UnwrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, u, blob, with(typed, ck.CKA_WRAP_WITH_TRUSTED, false))
+		want(t, "without the condition", err, ck.CKR_TEMPLATE_INCONSISTENT)
+		k, err = m.UnwrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, u, blob, typed)
+		must(t, err)
+		for _, h := range []ck.ObjectHandle{k, joined} {
+			if v := value(t, m, s, h, ck.CKA_WRAP_WITH_TRUSTED); v[0] != 1 {
+				t.Error("the condition is lost")
+			}
+		}
+	}
+}
+
+// What is unwrapped is as protected as the keys with its value are, wherever they are.
+func TestTwins(t *testing.T) {
+	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
+	m, s := started(t, conf)
+	kw := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
+	bare := with(typed, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)
+	for _, c := range []struct{ token, private bool }{{false, true}, {true, true}, {true, false}} {
+		w := generate(t, m, s, ck.CKA_TOKEN, true, ck.CKA_LABEL, "wrapping")
+		k := generate(t, m, s, ck.CKA_TOKEN, c.token, ck.CKA_PRIVATE, c.private, ck.CKA_EXTRACTABLE, true)
+		blob := wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, k)
+		for what, template := range map[string][]ck.Attribute{
+			"open": bare, "not sensitive": with(typed, ck.CKA_SENSITIVE, false), "of another type": rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET),
+		} {
+			_, err := m.UnwrapKey(s, kw, w, blob, template)
+			want(t, what, err, ck.CKR_TEMPLATE_INCONSISTENT)
+		}
+		if c.token {
+			other, os := started(t, conf)
+			_, err := other.UnwrapKey(os, kw, find(t, other, os, attr(ck.CKA_LABEL, "wrapping"))[0], blob, bare)
+			want(t, "in another process", err, ck.CKR_TEMPLATE_INCONSISTENT)
+		}
+		u, err := m.UnwrapKey(s, kw, w, blob, typed)
+		must(t, err)
+		must(t, m.DestroyObject(s, u))
+		must(t, m.SetAttributeValue(s, k, rows(ck.CKA_EXTRACTABLE, false)))
+		u, err = m.UnwrapKey(s, kw, w, blob, typed)
+		must(t, err)
+		if v, err := read(m, s, u, ck.CKA_EXTRACTABLE); err != nil || v[0] != 0 {
+			t.Errorf("extractable %x, %v, though its twin is not", v, err)
+		}
+		must(t, m.DestroyObject(s, u))
+		must(t, m.DestroyObject(s, k))
+		_, err = m.UnwrapKey(s, kw, w, blob, bare)
+		want(t, "that the token has no more", err, ck.CKR_TEMPLATE_INCONSISTENT)
+		other, os := started(t, conf)
+		_, err = other.UnwrapKey(os, kw, find(t, other, os, attr(ck.CKA_LABEL, "wrapping"))[0], blob, bare)
+		want(t, "that the token has no more, in another process", err, ck.CKR_TEMPLATE_INCONSISTENT)
+		must(t, m.DestroyObject(s, w))
+	}
+}
+
+// A mechanism that does not seal wraps no sensitive key.
+func TestSeals(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	w, k := generate(t, m, s), generate(t, m, s, ck.CKA_VALUE_LEN, 32, ck.CKA_EXTRACTABLE, true)
+	out := ck.Into(make([]byte, 256))
+	want(t, "ECB", m.WrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_ECB}, w, k, &out), ck.CKR_KEY_NOT_WRAPPABLE)
+	nonce, tag := make([]byte, 12), make([]byte, 16)
+	gcm := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_GCM, Param: *gcmMessage(nonce, tag)} }
+	want(t, "GCM", m.WrapKeyAuthenticated(s, gcm(), w, k, nil, &out), ck.CKR_KEY_NOT_WRAPPABLE)
+	open := generate(t, m, s, ck.CKA_EXTRACTABLE, true, ck.CKA_SENSITIVE, false)
+	must(t, m.WrapKeyAuthenticated(s, gcm(), w, open, nil, &out))
+	_, err := m.UnwrapKeyAuthenticated(s, gcm(), w, out.Data[:out.N], typed, nil)
+	must(t, err)
+}
+
+// What a key with the same value may not, a key that is unwrapped may not either.
+func TestNarrow(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	kw := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
+	w := generate(t, m, s)
+	k := generate(t, m, s, ck.CKA_EXTRACTABLE, true, ck.CKA_DECRYPT, false, ck.CKA_MODIFIABLE, false, ck.CKA_ALLOWED_MECHANISMS, ulongs(uint(ck.CKM_AES_GCM), uint(ck.CKM_AES_CBC)))
+	blob := wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, k)
+	for _, a := range [][]ck.Attribute{rows(ck.CKA_DECRYPT, true), rows(ck.CKA_MODIFIABLE, true), rows(ck.CKA_ALLOWED_MECHANISMS, ulongs(uint(ck.CKM_AES_ECB)))} {
+		_, err := m.UnwrapKey(s, kw, w, blob, append(a, typed...))
+		want(t, a[0].Type.String(), err, ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	u, err := m.UnwrapKey(s, kw, w, blob, with(typed, ck.CKA_ALLOWED_MECHANISMS, ulongs(uint(ck.CKM_AES_GCM))))
+	must(t, err)
+	must(t, m.DestroyObject(s, u))
+	u, err = m.UnwrapKey(s, kw, w, blob, typed)
+	must(t, err)
+	if v := value(t, m, s, u, ck.CKA_ALLOWED_MECHANISMS); !bytes.Equal(v, ulongs(uint(ck.CKM_AES_GCM), uint(ck.CKM_AES_CBC))) {
+		t.Errorf("allowed: %x", v)
+	}
+	if v := value(t, m, s, u, ck.CKA_DECRYPT); v[0] != 0 {
+		t.Error("it decrypts")
+	}
+}
