@@ -62,7 +62,7 @@ func TestFootnotes(t *testing.T) {
 	do(t, s, "login",
 		"let aes {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES}",
 		"C_CreateObject s aes+{CKA_VALUE=rep:16:11} &w",
-		"C_CreateObject s aes+{CKA_VALUE=rep:16:22,CKA_EXTRACTABLE=true} &k",
+		"C_CreateObject s aes+{CKA_VALUE=rep:16:22,CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &k",
 		"C_WrapKey s CKM_AES_KEY_WRAP w k wrapped=out:24",
 		"C_GenerateKeyPair s CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=1024} {} &pub &priv")
 	tried := 0
