@@ -45,6 +45,9 @@ func newToken(raw [16]byte, be backend, env environment) *Token {
 // serial returns the 16 digits that stand for a token in CK_TOKEN_INFO.
 func serial(uuid string) string { return strings.ReplaceAll(uuid, "-", "")[:16] }
 
+// UUID returns the name of the token.
+func (t *Token) UUID() string { return t.uuid }
+
 // Generation changes with each commit of any process. Asking for it is no system call.
 func (t *Token) Generation() uint64 { return t.be.generation() }
 

@@ -23,7 +23,7 @@ type noun struct {
 
 // nouns are all commands of two words.
 var nouns = []noun{
-	{"token", "Make, list and check tokens", []func(*app) *cobra.Command{tokenInit, tokenList, tokenCheck, tokenPIN, tokenUpgrade}},
+	{"token", "Make, list and check tokens", []func(*app) *cobra.Command{tokenInit, tokenList, tokenCheck, tokenPIN, tokenUpgrade, tokenCompact}},
 	{"object", "Show what is in a token", []func(*app) *cobra.Command{objectList}},
 	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyDerive, keyEncrypt, keyDecrypt}},
 	{"mechanism", "Show what the library can do", []func(*app) *cobra.Command{mechanismList}},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -44,40 +43,21 @@ func (a *app) upgradeToken(t choice, way store.Way, as ck.UserType, pin *secretS
 		return err
 	}
 	defer c.close()
-	meant, err := c.pick(t)
-	if err != nil {
-		return err
-	}
-	if c.cfg.Store == "memory" {
-		return errors.New(`the store is "memory": there is no file`)
-	}
-	infos, err := c.infos()
-	if err != nil {
-		return explain("reading tokens", err)
-	}
-	uuid := infos[meant.info.SerialNumber].UUID
-	place, err := store.OpenPlace(c.cfg)
-	if err != nil {
-		return explain("opening the token directory", err)
-	}
-	defer place.Close()
-	token, err := place.Token(uuid)
-	if err != nil {
-		return explain("opening the token", err)
-	}
-	secret, err := pin.read(a)
-	if err != nil {
-		return err
-	}
-	defer clear(secret)
-	done, err := token.Upgrade(way, secret)
-	if err != nil {
-		return c.explainLogin(meant, as, err)
-	}
-	if !done {
-		a.note("token %q is of the present format already", meant.info.Label)
+	return c.stored(t, func(token *store.Token, meant tok) error {
+		secret, err := pin.read(a)
+		if err != nil {
+			return err
+		}
+		defer clear(secret)
+		done, err := token.Upgrade(way, secret)
+		if err != nil {
+			return c.explainLogin(meant, as, err)
+		}
+		if !done {
+			a.note("token %q is of the present format already", meant.info.Label)
+			return nil
+		}
+		a.note("token %q was upgraded; the file as it was is %s", meant.info.Label, filepath.Join(c.cfg.TokenDir, token.UUID()+".token.v1"))
 		return nil
-	}
-	a.note("token %q was upgraded; the file as it was is %s", meant.info.Label, filepath.Join(c.cfg.TokenDir, uuid+".token.v1"))
-	return nil
+	})
 }
