@@ -64,7 +64,7 @@ func Append(a, b []byte) []byte {
 	Touch(b)
 	grown := n // a little more where it grows again and again
 	if len(a) > 0 {
-		grown = min(2*n, n+spare, MostCopied)
+		grown = n + min(n, max(spare, n/2), MostCopied-n)
 	}
 	c := append(Make(grown)[:0], a...)
 	clear(a)

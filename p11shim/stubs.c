@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fork.h"
+#include "reach.h"
 #include "signals.h"
 
 #define EXPORT(name) __attribute__((alias(#name), visibility("default")))
@@ -1624,7 +1625,7 @@ static CK_INTERFACE image_interface = { (CK_UTF8CHAR_PTR)SOFTCSP_IMAGE, (CK_VOID
 
 static CK_RV stub_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR ppFunctionList)
 {
-	if (ppFunctionList == NULL)
+	if (!softcsp_writable(ppFunctionList, sizeof *ppFunctionList))
 		return CKR_ARGUMENTS_BAD;
 	*ppFunctionList = (CK_FUNCTION_LIST_PTR)&list;
 	return CKR_OK;
@@ -1634,7 +1635,7 @@ static CK_RV stub_GetInterfaceList(CK_INTERFACE_PTR pInterfacesList, CK_ULONG_PT
 {
 	CK_ULONG room;
 
-	if (pulCount == NULL)
+	if (!softcsp_writable(pulCount, sizeof *pulCount))
 		return CKR_ARGUMENTS_BAD;
 	room = *pulCount;
 	*pulCount = INTERFACES;
@@ -1642,20 +1643,35 @@ static CK_RV stub_GetInterfaceList(CK_INTERFACE_PTR pInterfacesList, CK_ULONG_PT
 		return CKR_OK;
 	if (room < INTERFACES)
 		return CKR_BUFFER_TOO_SMALL;
+	if (!softcsp_writable(pInterfacesList, sizeof interfaces))
+		return CKR_ARGUMENTS_BAD;
 	memcpy(pInterfacesList, interfaces, sizeof interfaces);
 	return CKR_OK;
+}
+
+/* named compares a caller's name with one of ours. */
+static int named(const CK_UTF8CHAR *name, const char *ours)
+{
+	for (size_t i = 0;; i++) {
+		if ((i == 0 || (CK_ULONG)(name + i) % 4096 == 0) && !softcsp_readable(name + i, 1))
+			return 0;
+		if (name[i] != (CK_UTF8CHAR)ours[i])
+			return 0;
+		if (ours[i] == 0)
+			return 1;
+	}
 }
 
 /* Section 5.4.6: no name, no version and no flags each leave the choice to us; the newest comes first. All are of one name. */
 static CK_RV stub_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pVersion, CK_INTERFACE_PTR_PTR ppInterface, CK_FLAGS flags)
 {
-	if (ppInterface == NULL)
+	if (!softcsp_writable(ppInterface, sizeof *ppInterface) || (pVersion != NULL && !softcsp_readable(pVersion, sizeof *pVersion)))
 		return CKR_ARGUMENTS_BAD;
-	if (pInterfaceName != NULL && strcmp((const char *)pInterfaceName, SOFTCSP_IMAGE) == 0) {
+	if (pInterfaceName != NULL && named(pInterfaceName, SOFTCSP_IMAGE)) {
 		*ppInterface = &image_interface;
 		return CKR_OK;
 	}
-	if (pInterfaceName != NULL && strcmp((const char *)pInterfaceName, (const char *)interfaces[0].pInterfaceName) != 0)
+	if (pInterfaceName != NULL && !named(pInterfaceName, (const char *)interfaces[0].pInterfaceName))
 		return CKR_ARGUMENTS_BAD;
 	for (CK_ULONG i = 0; i < INTERFACES; i++) {
 		const CK_VERSION *version = interfaces[i].pFunctionList;

@@ -309,7 +309,7 @@ func (s *session) signLater(name string, op *operation, data []byte, out *ck.Buf
 	if s.busy(name) {
 		return ck.CKR_OPERATION_ACTIVE
 	}
-	if err := op.signer.Update(data); err != nil {
+	if err := op.add(data); err != nil {
 		return op.settle(err)
 	}
 	signer, signature, n := op.signer, make([]byte, size), 0

@@ -41,8 +41,9 @@ func overwrite(h hash.Hash) {
 }
 
 // write adds data. The stack on which it is hashed is erased.
-func (d *digestOperation) write(data []byte) {
+func (d *digestOperation) write(data []byte) error {
 	erasing.Do(func() { d.hash.Write(data) })
+	return nil
 }
 
 // value appends the hash value to b. What has been written stays in no copy of the hash's state.
@@ -122,16 +123,20 @@ func (m *Module) Digest(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	d.whole = true
-	return d.sum(data, out)
+	return s.sum(data, out)
 }
 
 // sum adds data and writes the hash value, if there is a buffer that can hold it, which ends the digest.
-func (d *digestOperation) sum(data []byte, out *ck.Buffer) error {
+func (s *session) sum(data []byte, out *ck.Buffer) error {
+	d := &s.digest
 	size := d.hash.Size()
 	if out.Query(size) {
 		return out.Fill(size, nil)
 	}
-	d.write(data)
+	if err := s.inPieces(data, d.write); err != nil {
+		d.end()
+		return err
+	}
 	d.value(out.Data[:0])
 	out.N = uint(size)
 	d.end()
@@ -150,7 +155,10 @@ func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	d.parts = true
-	d.write(data)
+	if err := s.inPieces(data, d.write); err != nil {
+		d.end()
+		return err
+	}
 	return nil
 }
 
@@ -180,8 +188,7 @@ func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 		return err
 	}
 	d.parts = true
-	d.write(o.key().Value)
-	return nil
+	return d.write(o.key().Value)
 }
 
 // DigestFinal implements C_DigestFinal, section 5.12.5.
@@ -198,5 +205,5 @@ func (m *Module) DigestFinal(h ck.SessionHandle, out *ck.Buffer) error {
 		s.digest.end()
 		return ck.CKR_OPERATION_ACTIVE
 	}
-	return s.digest.sum(nil, out)
+	return s.sum(nil, out)
 }

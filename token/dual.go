@@ -18,7 +18,9 @@ func (m *Module) DigestEncryptUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 	}
 	return s.dual(op, out, d.end, len(part), func(dst []byte) (int, error) {
 		d.parts = true
-		d.write(part) // before it is overwritten, where out is the same memory
+		if err := s.inPieces(part, d.write); err != nil { // before it is overwritten, where out is the same memory
+			return 0, err
+		}
 		return op.cipher.Update(dst, part)
 	})
 }
@@ -38,7 +40,7 @@ func (m *Module) DecryptDigestUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		n, err := op.cipher.Update(dst, part)
 		if err == nil {
 			d.parts = true
-			d.write(dst[:n])
+			err = s.inPieces(dst[:n], d.write)
 		}
 		return n, err
 	})
@@ -57,7 +59,7 @@ func (m *Module) SignEncryptUpdate(h ck.SessionHandle, part []byte, out *ck.Buff
 	}
 	return s.dual(op, out, sign.end, len(part), func(dst []byte) (int, error) {
 		sign.parts = true
-		if err := sign.signer.Update(part); err != nil {
+		if err := sign.add(part); err != nil {
 			return 0, err
 		}
 		return op.cipher.Update(dst, part)
@@ -79,7 +81,7 @@ func (m *Module) DecryptVerifyUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		n, err := op.cipher.Update(dst, part)
 		if err == nil {
 			verify.parts = true
-			err = verify.checker.Update(dst[:n])
+			err = verify.check(dst[:n])
 		}
 		return n, err
 	})

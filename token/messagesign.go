@@ -115,7 +115,7 @@ func (m *Module) SignMessageNext(h ck.SessionHandle, _ *ck.Param, part []byte, o
 	if out != nil {
 		return op.signMessage(part, out)
 	}
-	return op.messagePart(func() error { return op.signer.Update(part) })
+	return op.messagePart(func() error { return op.add(part) })
 }
 
 // messagePart takes a part of a message, which ends with an error, and with a fault in the part.
@@ -147,7 +147,7 @@ func (m *Module) VerifyMessage(h ck.SessionHandle, p *ck.Param, data, signature 
 // verifyMessage adds data and verifies, which ends the message.
 func (op *operation) verifyMessage(data, signature []byte) error {
 	defer op.endMessage()
-	if err := op.checker.Update(data); err != nil {
+	if err := op.check(data); err != nil {
 		return err
 	}
 	return op.checker.Verify(signature)
@@ -168,7 +168,7 @@ func (m *Module) VerifyMessageNext(h ck.SessionHandle, _ *ck.Param, part, signat
 	if signature != nil {
 		return op.verifyMessage(part, signature)
 	}
-	return op.messagePart(func() error { return op.checker.Update(part) })
+	return op.messagePart(func() error { return op.check(part) })
 }
 
 // MessageVerifyFinal implements C_MessageVerifyFinal, section 5.16.5.

@@ -44,6 +44,7 @@ var usage = [operations]ck.AttributeType{
 // An operation is a cryptographic operation in progress.
 type operation struct {
 	active  bool
+	session *session
 	parts   bool // data has been processed in parts: the operation ends with its Final
 	whole   bool // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
 	confirm bool // C_Login with CKU_CONTEXT_SPECIFIC is due
@@ -136,6 +137,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 			op.end()
 		}
 	}()
+	op.session = s
 	param := mech.Param
 	if err = start(op, row, o.key(), &mech.Param); err == nil && row.Tells != nil {
 		err = o.standing().mayTell(row, o.key(), &param, kind == verifying || kind == verifyingGiven)
@@ -199,6 +201,10 @@ func (s *session) current(kind int) (*operation, error) {
 	}
 	return op, nil
 }
+
+// add adds data to what is signed, and check to what is verified.
+func (op *operation) add(data []byte) error   { return op.session.inPieces(data, op.signer.Update) }
+func (op *operation) check(data []byte) error { return op.session.inPieces(data, op.checker.Update) }
 
 // settle ends an operation unless err says that the caller's buffer is too small.
 func (op *operation) settle(err error) error {

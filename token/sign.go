@@ -50,7 +50,7 @@ func (m *Module) SignUpdate(h ck.SessionHandle, data []byte) error {
 	}
 	defer s.unlock()
 	op.parts = true
-	if err := op.signer.Update(data); err != nil {
+	if err := op.add(data); err != nil {
 		return op.settle(err)
 	}
 	return nil
@@ -81,7 +81,7 @@ func (op *operation) sign(data []byte, out *ck.Buffer) error {
 
 // signTo adds data and writes the signature to dst.
 func (op *operation) signTo(dst, data []byte) (int, error) {
-	if err := op.signer.Update(data); err != nil {
+	if err := op.add(data); err != nil {
 		return 0, err
 	}
 	if op.count != nil {
@@ -107,7 +107,7 @@ func (op *operation) verify(data, signature []byte) error {
 	if op.parts {
 		return op.settle(ck.CKR_OPERATION_ACTIVE)
 	}
-	if err := op.checker.Update(data); err != nil {
+	if err := op.check(data); err != nil {
 		return op.settle(err)
 	}
 	return op.settle(op.checker.Verify(signature))
@@ -126,7 +126,7 @@ func (m *Module) verifyPart(h ck.SessionHandle, kind int, data []byte) error {
 	}
 	defer s.unlock()
 	op.parts = true
-	if err := op.checker.Update(data); err != nil {
+	if err := op.check(data); err != nil {
 		return op.settle(err)
 	}
 	return nil

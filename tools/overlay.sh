@@ -25,7 +25,9 @@ change() { # change FILE LINES SED-SCRIPT: the script changes, adds or removes s
 change sigtab_linux_generic.go 4 '/^\t\/\* (16|17|27|34) \*\//s/ ?\+ _SigUnblock//'
 
 # Timers and files start the network poller: two descriptors, which hosts close, and system calls that are refused by some.
-# There is no network here. Timers are then looked after by the runtime's own thread.
+# There is no network here. Timers are then looked after by the runtime's own thread, as they were before Go 1.26: with nobody
+# in the poller, no other would when all threads are idle.
+change proc.go 1 '/^func sysmon/,/^}/s/^\t\t\/\/ retake P.s blocked in syscalls$/\t\tif timeSleepUntil() < now { startm(nil, false, false) }/'
 change netpoll.go 2 '/^func netpollGenericInit/,/^}/s/^\tif netpollInited.Load\(\) == 0 \{/\tif false {/
 /^func poll_runtime_pollOpen/,/^}/s/errno := netpollopen\(fd, pd\)/errno := int32(1) \/\/ EPERM, as for a regular file/'
 
