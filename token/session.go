@@ -193,19 +193,19 @@ func (s *session) waits() (stopped func() bool) {
 	return func() bool { return s.cancelled.Load() != before || s.slot.core.closing.Load() }
 }
 
-// piece is how much data is processed without asking whether anybody waits for it.
-const piece = 1 << 20
+// atOnce is how much data is processed without asking whether anybody waits for it.
+const atOnce = 1 << 20
 
 // inPieces hands data on: a caller may have a terabyte of zeros, and C_CloseSession and C_Finalize do not wait for that.
 func (s *session) inPieces(data []byte, take func(data []byte) error) error {
-	if len(data) <= piece {
+	if len(data) <= atOnce {
 		return take(data)
 	}
 	for stopped := s.waits(); len(data) > 0; {
 		if stopped() {
 			return ck.CKR_FUNCTION_CANCELED
 		}
-		n := min(piece, len(data))
+		n := min(atOnce, len(data))
 		if err := take(data[:n]); err != nil {
 			return err
 		}
