@@ -3,6 +3,7 @@ package token
 import (
 	"encoding"
 	"encoding/binary"
+	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/locked"
@@ -206,6 +207,9 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	if err := s.keysFor(all, encryption, authentication); err != nil {
 		return err
 	}
+	if len(all) == 1 && all[0].kind == digesting && s.takesLast() {
+		return fmt.Errorf("%w: a digest would be under way in every session", ck.CKR_FUNCTION_FAILED)
+	}
 	old, digest := s.ops, s.digest
 	s.ops, s.digest = [operations]operation{}, digestOperation{}
 	erasing.Do(func() { err = s.restore(all, encryption, authentication) })
@@ -219,6 +223,28 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	}
 	digest.end()
 	return nil
+}
+
+// takesLast reports whether there are other sessions with the token, all with a digest under way, so that with one in s none is left
+// that is free. SunPKCS11 clones a digest into another session, and closes both when they are done; with the last session
+// the login ends (§5.6.3), and Java does not expect that. It gets on without clones.
+func (s *session) takesLast() bool {
+	others := false
+	for _, other := range s.slot.open() {
+		if other == s {
+			continue
+		}
+		others = true
+		if !other.mu.TryLock() {
+			continue
+		}
+		free := other.work == nil || !other.digest.active
+		other.mu.Unlock()
+		if free {
+			return false
+		}
+	}
+	return others
 }
 
 // keysFor tells whether the keys that were given are those that the operations had.

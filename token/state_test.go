@@ -25,7 +25,11 @@ func TestOperationState(t *testing.T) {
 	if bytes.Contains(state.Data, []byte("first")) {
 		t.Error("the state shows what was hashed")
 	}
+	want(t, "a digest in every session", m.SetOperationState(other, state.Data, 0, 0), ck.CKR_FUNCTION_FAILED)
+	must(t, m.SetOperationState(s, state.Data, 0, 0))
+	free := open(t, m, slot, false)
 	must(t, m.SetOperationState(other, state.Data, 0, 0))
+	must(t, m.CloseSession(free))
 	sum := sha256.Sum256([]byte("the first half, the second"))
 	for _, h := range []ck.SessionHandle{s, other} {
 		must(t, m.DigestUpdate(h, []byte("the second")))
