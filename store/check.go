@@ -102,6 +102,11 @@ func (c *checker) run() {
 	c.objects()
 	c.index()
 	c.journal()
+	c.each(bUnvouched, func(key, value []byte) {
+		if _, ok := parseUnvouched(key, value); !ok {
+			c.fault(ID{}, "what was asked for without a login has a damaged entry at %x", key)
+		}
+	})
 	if c.k != nil && s != nil {
 		c.sums(s)
 	}

@@ -43,6 +43,7 @@ type Keys struct {
 	era     [16]byte      // of the token when it was unlocked: keys do not outlive C_InitToken
 	version atomic.Uint32 // of the token's format: they do outlive that it is upgraded
 	voucher []byte        // the public half of the key that public parts are signed under
+	asked   bool          // at the login something was there that is not vouched for
 
 	mu sync.RWMutex
 	// The master key, then the key of each purpose in the present version, then, of a token of version 1, those of that one. In
@@ -52,6 +53,9 @@ type Keys struct {
 	set   roster
 	finds finds
 }
+
+// Asked reports whether somebody had asked for something without a PIN when the keys were unlocked: Token.Unvouched tells what.
+func (k *Keys) Asked() bool { return k.asked }
 
 // newKeys derives the keys from master, which it keeps.
 func newKeys(t *Token, s *static, master []byte) (*Keys, error) {

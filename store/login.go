@@ -229,7 +229,16 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, slot, error) {
 	if k.now() != version {
 		t.modernize(k)
 	}
-	if err := t.be.view(k.trust); err != nil {
+	err = t.be.view(func(x tx) error {
+		if err := k.trust(x); err != nil {
+			return err
+		}
+		return x.each(bUnvouched, nil, func(_, _ []byte) error {
+			k.asked = true
+			return nil
+		})
+	})
+	if err != nil {
 		k.Wipe()
 		return nil, nil, err
 	}

@@ -20,6 +20,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	var raw []byte
 	var is entry
 	var v uint16
+	var asked *Unvouched
 	err := t.be.view(func(x tx) error {
 		entries, now, err := k.trusted(x)
 		if err != nil {
@@ -28,17 +29,42 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 		var there bool
 		v = now
 		is, there = entries.get(id)
-		if raw = slices.Clone(x.get(bObjects, id[:])); !there && raw == nil {
+		raw = slices.Clone(x.get(bObjects, id[:]))
+		asked = askedFor(x, v, id, raw)
+		switch {
+		case there || !there && raw == nil && asked != nil:
+			return nil
+		case raw == nil:
 			return ck.CKR_OBJECT_HANDLE_INVALID
-		} else if !there {
-			return tampered("object %s was added by something else than softcsp", id)
 		}
-		return nil
+		return tampered("object %s was added by something else than softcsp", id)
 	})
 	if err != nil {
 		return Record{}, err
 	}
-	return k.record(v, id, is, raw)
+	if raw == nil && asked != nil {
+		return Record{ID: id, Rev: asked.Number, Unvouched: asked}, nil
+	}
+	r, err := k.record(v, id, is, raw)
+	r.Unvouched = asked
+	return r, err
+}
+
+// askedFor returns what is asked for an object, for who keeps it beyond the transaction.
+func askedFor(x tx, v uint16, id ID, raw []byte) *Unvouched {
+	var o *blob
+	if raw != nil {
+		b, ok := parseBlob(v, raw)
+		if !ok {
+			return nil
+		}
+		o = &b
+	}
+	u := unvouched(x, id, o)
+	if u == nil {
+		return nil
+	}
+	return u.clone()
 }
 
 // getPublic reads the public part of an object.
@@ -49,10 +75,16 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 			return err
 		}
 		raw := x.get(bObjects, id[:])
-		if raw == nil {
-			return ck.CKR_OBJECT_HANDLE_INVALID
+		asked := askedFor(x, s.version, id, raw)
+		switch {
+		case raw != nil:
+			r, err = t.public(s, id, raw)
+		case asked != nil:
+			r = Record{ID: id, Rev: asked.Number}
+		default:
+			err = ck.CKR_OBJECT_HANDLE_INVALID
 		}
-		r, err = t.public(s, id, raw)
+		r.Unvouched = asked
 		return err
 	})
 	return r, err
@@ -141,17 +173,22 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 				return tampered("object %s was added by something else than softcsp", id)
 			}
 			seen++
-			if skip(id, is.rev) {
+			asked := askedFor(x, v, id, raw)
+			if asked == nil && skip(id, is.rev) {
 				return nil
 			}
 			r, err := k.record(v, id, is, raw)
 			if err != nil {
 				return err
 			}
+			r.Unvouched = asked
 			return f(r)
 		})
-		if err != nil || seen == entries.len() {
+		if err != nil {
 			return err
+		}
+		if seen == entries.len() {
+			return eachCreated(x, f)
 		}
 		for id := range entries.all() {
 			if x.get(bObjects, id[:]) == nil {
@@ -169,12 +206,13 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 		if err != nil {
 			return err
 		}
-		return x.each(bObjects, nil, func(key, raw []byte) error {
+		err = x.each(bObjects, nil, func(key, raw []byte) error {
 			if len(key) != len(ID{}) || len(raw) < 8 {
 				return tampered("object %x is damaged", key)
 			}
 			id := ID(key)
-			if skip(id, be(raw)) {
+			asked := askedFor(x, s.version, id, raw)
+			if asked == nil && skip(id, be(raw)) {
 				return nil
 			}
 			r, err := t.public(s, id, raw)
@@ -184,9 +222,24 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 			case err != nil:
 				return err
 			}
+			r.Unvouched = asked
 			return f(r)
 		})
+		if err != nil {
+			return err
+		}
+		return eachCreated(x, f)
 	})
+}
+
+// eachCreated calls f with what somebody without a PIN asks to be made.
+func eachCreated(x tx, f func(Record) error) (err error) {
+	e := eachUnvouched(x, func(id ID, u *Unvouched) {
+		if err == nil && unvouched(x, id, nil) != nil && x.get(bObjects, id[:]) == nil {
+			err = f(Record{ID: id, Rev: u.Number, Unvouched: u.clone()})
+		}
+	})
+	return errors.Join(err, e)
 }
 
 // Create adds objects in one durable transaction and returns their IDs and revisions in the records. What the records have of
@@ -238,7 +291,8 @@ func (t *Token) create(k *Keys, proviso func(*change) error, records ...*Record)
 }
 
 // Update replaces an object of that revision: CKR_OBJECT_HANDLE_INVALID where it is gone. The new revision is in r, whose secrets
-// are wiped. Where another process has changed it since it answers ErrStale and changes nothing.
+// are wiped. Where another process has changed it since, or somebody without a PIN has asked for a change, it answers ErrStale and
+// changes nothing.
 func (t *Token) Update(k *Keys, r *Record) error {
 	defer r.wipe()
 	if err := k.alive(t); err != nil {
@@ -265,7 +319,15 @@ func (t *Token) Delete(k *Keys, ids ...ID) error {
 	}
 	return t.change(k, func(c *change) error {
 		for _, id := range ids {
-			if err := c.drop(id); err != nil {
+			asked := askedFor(c.x, version, id, c.x.get(bObjects, id[:]))
+			if asked != nil {
+				if err := c.x.del(bUnvouched, id[:]); err != nil {
+					return err
+				}
+			}
+			if asked != nil && asked.Kind == Created {
+				c.gone[id] = true
+			} else if err := c.drop(id); err != nil {
 				return err
 			}
 		}

@@ -68,13 +68,14 @@ func (c *change) having(terms []term) (ids []ID, err error) {
 	return sortIDs(ids), nil
 }
 
-// replace puts a sealed record in the place of the object that it is of, ErrStale where that is of another revision.
+// replace puts a sealed record in the place of the object that it is of: ErrStale where that is of another revision, or somebody
+// without a PIN has asked for a change.
 func (c *change) replace(r *Record, sealed []byte) error {
 	rev, err := c.revision(r.ID)
 	if err != nil {
 		return err
 	}
-	if rev != r.Rev {
+	if rev != r.Rev || askedFor(c.x, version, r.ID, c.x.get(bObjects, r.ID[:])) != nil {
 		return ErrStale
 	}
 	if err := c.leave(r.ID); err != nil {

@@ -29,12 +29,15 @@ import (
 //	  term 16 | id 16                                                                                      (index.go)
 //	bucket journal
 //	  generation 8   the ids of the objects that the commit created, changed or deleted                    (journal.go)
+//	bucket unvouched, which a file that version 1 made may do without
+//	  id 16       kind 1 | number 8 | the template of a call that was made without a login                 (unvouched.go)
 //
 // The era is drawn anew whenever the token is initialised. The state authenticates static, both slots, epoch, count and
 // the set of all (id, revision, tag). Terms that an object can be found by are authenticated with the object. The version
 // stands in what each seal authenticates, and in the labels by which keys are derived.
 //
-// Outside of all authentication stand, because processes change them that have no key: tries, generation, floor, the journal.
+// Outside of all authentication stand, because processes change them that have no key: tries, generation, floor, the journal,
+// and what was asked for without a login.
 // The index is not authenticated either: who finds something by it looks at the object.
 //
 // In version 1, which is read until the first login makes version 2 of it (upgrade.go), static is "softcsp\0" | version 2 | uuid 16 |

@@ -85,6 +85,8 @@ type Record struct {
 	// where the record was read with keys.
 	Origin Origin
 	Birth  Separation
+	// Unvouched is what somebody without a PIN has asked for since, nil for nothing. An object that is to be made has no other part.
+	Unvouched *Unvouched
 	// Terms are what the object can be found by: any bytes. They are blinded under the index key for an object without a
 	// public part. They do not come back.
 	Terms [][]byte

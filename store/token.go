@@ -15,6 +15,7 @@ type Token struct {
 	static  atomic.Pointer[knownStatic]
 	info    atomic.Pointer[knownInfo]
 	finds   finds // what is found without keys
+	asked   atomic.Pointer[askedIDs]
 	journal journal
 	pins    pins
 	witness witness

@@ -1,6 +1,9 @@
 package token
 
 import (
+	"errors"
+	"slices"
+
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
 )
@@ -169,6 +172,18 @@ func (q *query) byTerm(term []byte) error {
 			return err
 		}
 	}
+	asked, err := token.Asked()
+	if err != nil {
+		return err
+	}
+	for _, id := range asked {
+		if slices.Contains(ids, id) {
+			continue
+		}
+		if err := q.look(token, id); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -176,7 +191,7 @@ func (q *query) byTerm(term []byte) error {
 func (q *query) look(token *store.Token, id store.ID) error {
 	if i := q.table.known(id); i != nil {
 		o, err := i.get()
-		if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+		if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
 			return nil
 		}
 		if err != nil {
@@ -190,7 +205,7 @@ func (q *query) look(token *store.Token, id store.ID) error {
 	}
 	epoch := q.table.now()
 	r, err := token.Get(q.keys, id)
-	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
 		return nil
 	}
 	if err != nil {
@@ -202,6 +217,9 @@ func (q *query) look(token *store.Token, id store.ID) error {
 // take adds the object of a record, which it owns, if it matches.
 func (q *query) take(r store.Record, epoch uint64) error {
 	o, err := opened(r)
+	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+		return nil // destroyed by somebody without a login
+	}
 	if err != nil {
 		return err
 	}

@@ -224,6 +224,13 @@ func (s *slot) record(term []byte, keys *store.Keys, need role) error {
 		if err != nil {
 			return err
 		}
+		if o.asked != nil {
+			o.release()
+			if err := s.adopt(keys); err != nil {
+				return err
+			}
+			return store.ErrStale
+		}
 		r, err := o.recorded(need, keys)
 		o.release()
 		if err != nil {

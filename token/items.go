@@ -103,20 +103,13 @@ func (i *item) read() error {
 		return err
 	}
 	o, err := opened(r)
+	if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
+		t.drop(i)
+	}
 	if err == nil && !t.keep(i, o, epoch, keys) {
 		err = ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	return err
-}
-
-// opened makes an Object of a record.
-func opened(r store.Record) (*Object, error) {
-	o, err := decode(r.Public, r.Sealed)
-	if err != nil {
-		return nil, err
-	}
-	o.id, o.rev, o.origin, o.birth = r.ID, r.Rev, r.Origin, r.Birth
-	return o, nil
 }
 
 // sync drops what other processes have changed since the table was last looked at. Where this process cannot look any more it goes

@@ -67,7 +67,12 @@ func (s *slot) enter(as userState, way store.Way, pin []byte) error {
 	}
 	s.user, s.keys = as, keys
 	s.mu.Unlock()
-	// What was read of public objects was read without the keys: neither authenticated nor complete.
+	if keys.Asked() && !token.ReadOnly() {
+		if err := s.adopt(keys); err != nil {
+			s.core.log.Error("what was asked for without a login is not vouched for yet", "token", s.serial, "error", err)
+		}
+	}
+	// What was read of public objects was read without the keys: neither complete nor all that is known of it.
 	s.objects.unload()
 	return nil
 }

@@ -21,6 +21,9 @@ type Object struct {
 	serial uint64 // CKA_UNIQUE_ID of a session object
 	origin store.Origin
 	birth  store.Separation // that was in force when it came to be
+	// asked is what is asked for the object without a login, nil for nothing; unvouched says that this is what it is like.
+	asked     *store.Unvouched
+	unvouched bool
 
 	table   *table
 	bits    uint64           // the booleans that are true, by row

@@ -40,6 +40,11 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 		return 0, err
 	}
 	defer o.release()
+	if _, keys := s.slot.login(); i.owner == nil {
+		if err := s.slot.settle(i, o, keys); err != nil {
+			return 0, err
+		}
+	}
 	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != asksToken(template, o.isToken()) && role(o.role.Load()) == noRole {
 		if err := s.assume(object{o, i}, use{what: ck.CKA_DERIVE, class: o.class()}); err != nil {
 			return 0, err
@@ -90,6 +95,9 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 		o.serial = s.slot.core.lastUnique.Add(1)
 		return s.slot.objects.addSession(s, o)
 	}
+	if user == nobody {
+		return s.slot.leave(o, r)
+	}
 	return s.slot.keep(o, r.original(), keys)
 }
 
@@ -116,8 +124,8 @@ func (s *session) mayHave(o *Object, user userState) error {
 		return ck.CKR_SESSION_READ_ONLY
 	case o.isPrivate() && user != theUser:
 		return ck.CKR_USER_NOT_LOGGED_IN
-	case o.isToken() && user == nobody:
-		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to authenticate it with
+	case o.isToken() && user == nobody && !o.open():
+		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
 	}
 	return nil
 }
@@ -170,11 +178,7 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 		return ck.CKR_ACTION_PROHIBITED
 	}
 	if i.owner == nil {
-		token, err := s.slot.store()
-		if err != nil {
-			return err
-		}
-		if err := token.Delete(keys, i.id); err != nil {
+		if err := s.slot.destroy(i, o, user, keys); err != nil {
 			return err
 		}
 	}
@@ -182,6 +186,18 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 		return ck.CKR_OBJECT_HANDLE_INVALID // another thread was faster
 	}
 	return nil
+}
+
+// destroy deletes a token object.
+func (s *slot) destroy(i *item, o *Object, user userState, keys *store.Keys) error {
+	if user == nobody {
+		return s.leaveDeletion(i, o)
+	}
+	token, err := s.store()
+	if err != nil {
+		return err
+	}
+	return token.Delete(keys, i.id)
 }
 
 // GetObjectSize implements C_GetObjectSize, section 5.7.4.
@@ -251,6 +267,10 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 	if err != nil {
 		return err
 	}
+	if i.owner == nil && user == nobody {
+		changed.release()
+		return s.slot.leaveChange(i, template)
+	}
 	return s.slot.replace(i, o, changed, keys)
 }
 
@@ -267,6 +287,10 @@ func (s *slot) replace(i *item, o, changed *Object, keys *store.Keys) error {
 		o.release()
 		i.label, i.name = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
 		return nil
+	}
+	if err := s.settle(i, o, keys); err != nil {
+		changed.release()
+		return err
 	}
 	token, err := s.store()
 	if err != nil {

@@ -161,7 +161,10 @@ func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.Attri
 	if err != nil {
 		return object{}, keyHandle(err)
 	}
-	if err = o.usable(row, use); err == nil && s.restriction != nil {
+	if err = o.usable(row, use); err == nil && o.unvouched && verifies(use) {
+		err = errUnvouched
+	}
+	if err == nil && s.restriction != nil {
 		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err != nil {

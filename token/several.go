@@ -23,7 +23,10 @@ func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at in
 				o.shares(objects[0]) // the halves of a pair
 			}
 			objects = append(objects, o)
-			if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
+			if err = s.mayHave(o, user); err == nil && o.isToken() && user == nobody {
+				err = ck.CKR_USER_NOT_LOGGED_IN
+			}
+			if err == nil && r.how == byGenerate {
 				err = s.restriction.suits(r.mechanism, o)
 			}
 		}

@@ -1,0 +1,275 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// Who has no PIN may make, change and destroy public objects (PKCS #11, section 5.7), and has no key to seal them with. What such
+// processes ask for stands in a bucket of its own, for everybody to see at once, until somebody who logs in has it carried out
+// (Adopt). It is a request, in words that this package does not understand, and never an object: who reads it applies it to what
+// is vouched for, under the same rules as the call had. So what somebody else writes there can do no more than such calls can.
+//
+//	bucket unvouched
+//	  id 16       kind 1 | number 8: how often it was written | the template of the call
+const (
+	maxUnvouched     = 256
+	maxUnvouchedSize = 64 << 10
+	unvouchedHead    = 1 + 8
+)
+
+// An UnvouchedKind is what is asked for.
+type UnvouchedKind uint8
+
+const (
+	Created UnvouchedKind = iota + 1
+	Altered
+	Destroyed
+)
+
+// An Unvouched is what somebody without a PIN has asked for: an object that is to be made, or changed, or destroyed.
+type Unvouched struct {
+	Kind   UnvouchedKind
+	Number uint64
+	// Data is the template of the call, or of all calls since the object was vouched for.
+	Data []byte
+}
+
+// parseUnvouched reads an entry, and tells whether it may be there.
+func parseUnvouched(key, b []byte) (*Unvouched, bool) {
+	if len(key) != len(ID{}) || len(b) < unvouchedHead || len(b) > unvouchedHead+maxUnvouchedSize {
+		return nil, false
+	}
+	u := &Unvouched{UnvouchedKind(b[0]), be(b[1:]), b[unvouchedHead:]}
+	return u, u.Kind >= Created && u.Kind <= Destroyed && u.Number > 0
+}
+
+// encode returns the entry as it stands in the file.
+func (u *Unvouched) encode() []byte {
+	return append(binary.BigEndian.AppendUint64([]byte{byte(u.Kind)}, u.Number), u.Data...)
+}
+
+// clone returns the entry for who keeps it beyond the transaction.
+func (u *Unvouched) clone() *Unvouched {
+	return &Unvouched{u.Kind, u.Number, bytes.Clone(u.Data)}
+}
+
+// unvouched returns what is asked for an object, nil for nothing. o is the object, nil where there is none of that ID: what is there
+// can be changed or destroyed, where it has no secrets, and what is not can be created.
+func unvouched(x tx, id ID, o *blob) *Unvouched {
+	u, ok := parseUnvouched(id[:], x.get(bUnvouched, id[:]))
+	if !ok || (u.Kind == Created) != (o == nil) || o != nil && !o.open() {
+		return nil
+	}
+	return u
+}
+
+// open reports whether an object has a public part and no secrets.
+func (o *blob) open() bool {
+	return len(o.public) > 0 && o.version != 1 && len(o.sealed) == sealedTail+tagSize
+}
+
+// eachUnvouched calls f with what is asked for, as far as it may be there.
+func eachUnvouched(x tx, f func(ID, *Unvouched)) error {
+	n := 0
+	return x.each(bUnvouched, nil, func(key, value []byte) error {
+		if u, ok := parseUnvouched(key, value); ok && n < maxUnvouched {
+			n++
+			f(ID(key), u)
+		}
+		return nil
+	})
+}
+
+// Leave notes what somebody without a PIN asks for. A new object gets an ID, in id. What is asked for an object for which something
+// was asked already takes the place of that, and has its number: ErrStale where it is another by now.
+func (t *Token) Leave(id *ID, u Unvouched) error {
+	if len(u.Data) > maxUnvouchedSize {
+		return fmt.Errorf("%w: without a login an object can have %d bytes", ck.CKR_DEVICE_MEMORY, maxUnvouchedSize)
+	}
+	if u.Kind == Created && u.Number == 0 {
+		random(id[:])
+	}
+	return t.update(func(x tx) ([]ID, error) {
+		s, err := t.readStatic(x)
+		if err != nil {
+			return nil, err
+		}
+		if s.version == 1 {
+			return nil, fmt.Errorf("%w: the token is of format version 1 until somebody has logged in", ck.CKR_USER_NOT_LOGGED_IN)
+		}
+		return []ID{*id}, leave(x, s, *id, u)
+	}, nil)
+}
+
+// leave writes an entry.
+func leave(x tx, s *static, id ID, u Unvouched) error {
+	var o *blob
+	if raw := x.get(bObjects, id[:]); raw != nil {
+		b, ok := parseBlob(s.version, raw)
+		if !ok || !b.open() {
+			return ck.CKR_USER_NOT_LOGGED_IN
+		}
+		o = &b
+	}
+	was := unvouched(x, id, o)
+	switch {
+	case was == nil && o == nil && (u.Kind != Created || u.Number != 0), was != nil && was.Kind == Destroyed:
+		return ck.CKR_OBJECT_HANDLE_INVALID
+	case was == nil && u.Number != 0, was != nil && was.Number != u.Number, o != nil && u.Kind == Created, o == nil && u.Kind == Altered:
+		return ErrStale
+	case was != nil && was.Kind == Created && u.Kind == Destroyed:
+		return x.del(bUnvouched, id[:])
+	case was == nil:
+		n := 0
+		if err := x.each(bUnvouched, nil, func(_, _ []byte) error { n++; return nil }); err != nil {
+			return err
+		}
+		if n >= maxUnvouched {
+			return fmt.Errorf("%w: without a login %d objects can be made or changed, until somebody logs in", ck.CKR_DEVICE_MEMORY, maxUnvouched)
+		}
+	}
+	u.Number++
+	return x.put(bUnvouched, id[:], u.encode())
+}
+
+// An askedIDs is what something is asked for in one generation.
+type askedIDs struct {
+	gen uint64
+	ids []ID
+}
+
+// Asked returns the objects for which something is asked without a PIN. No index has what they are to be, so that who searches looks
+// at them all. It is kept in memory until the generation changes; the caller must not change it.
+func (t *Token) Asked() ([]ID, error) {
+	if a := t.asked.Load(); a != nil && a.gen == t.Generation() {
+		return a.ids, nil
+	}
+	a := &askedIDs{}
+	err := t.be.view(func(x tx) error {
+		a.gen = x.generation()
+		return eachUnvouched(x, func(id ID, _ *Unvouched) { a.ids = append(a.ids, id) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.asked.Store(a)
+	return a.ids, nil
+}
+
+// Unvouched returns all that is asked for: each with the ID of the object and the object as it is vouched for, if there is one. The
+// caller frees what is sealed of it.
+func (t *Token) Unvouched(k *Keys) (list []Record, err error) {
+	if err := k.alive(t); err != nil {
+		return nil, err
+	}
+	ids, err := t.Asked()
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		r, err := t.Get(k, id)
+		if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
+			continue
+		}
+		if err != nil {
+			return list, err
+		}
+		if r.Unvouched != nil {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
+// An Adoption is what becomes of a request.
+type Adoption struct {
+	ID     ID
+	Number uint64  // of the request
+	Object *Record // what the object is to be, nil for a request that is carried out without, or refused
+	Delete bool    // the object is to be deleted
+}
+
+// Adopt carries requests out, in one durable transaction, and takes them away, with whatever else stands there. A request that was
+// written anew meanwhile, or whose object was changed, stays for the next time.
+func (t *Token) Adopt(k *Keys, list []Adoption) error {
+	if err := k.alive(t); err != nil {
+		return err
+	}
+	sealed := make([][]byte, len(list))
+	for i, a := range list {
+		if a.Object == nil {
+			continue
+		}
+		var err error
+		if sealed[i], err = k.seal(a.ID, a.Object.Rev+1, a.Object); err != nil {
+			return err
+		}
+	}
+	return t.change(k, func(c *change) error {
+		touched := map[ID]bool{}
+		for i, a := range list {
+			touched[a.ID] = true
+			if u, ok := parseUnvouched(a.ID[:], c.x.get(bUnvouched, a.ID[:])); !ok || u.Number != a.Number {
+				continue
+			}
+			if err := c.adopt(a, sealed[i]); err != nil {
+				return err
+			}
+		}
+		return c.sweep(touched)
+	})
+}
+
+// adopt carries one request out.
+func (c *change) adopt(a Adoption, sealed []byte) error {
+	rev, err := c.revision(a.ID)
+	there := err == nil
+	switch {
+	case a.Delete && there:
+		if err := c.drop(a.ID); err != nil {
+			return err
+		}
+	case a.Object != nil && there && rev != a.Object.Rev:
+		return nil
+	case a.Object != nil:
+		if there {
+			if err := c.leave(a.ID); err != nil {
+				return err
+			}
+		}
+		if err := c.put(a.ID, sealed); err != nil {
+			return err
+		}
+	}
+	return c.x.del(bUnvouched, a.ID[:])
+}
+
+// sweep takes entries away that nobody's call has written.
+func (c *change) sweep(known map[ID]bool) error {
+	var stray [][]byte
+	n := 0
+	err := c.x.each(bUnvouched, nil, func(key, value []byte) error {
+		u, ok := parseUnvouched(key, value)
+		if n++; ok && n <= maxUnvouched {
+			_, there := c.k.set.entries.get(ID(key))
+			ok = known[ID(key)] || (u.Kind == Created) != there
+		} else {
+			ok = false
+		}
+		if !ok {
+			stray = append(stray, slices.Clone(key))
+		}
+		return nil
+	})
+	for _, key := range stray {
+		if err == nil {
+			err = c.x.del(bUnvouched, key)
+		}
+	}
+	return err
+}

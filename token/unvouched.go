@@ -1,0 +1,308 @@
+package token
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// Public token objects can be made, changed and destroyed in a read-write session without a login (section 5.7), where there is no
+// key to seal them with. The store keeps the template of the call, and everybody who reads it applies it anew, by the rules of the
+// call: so whatever stands there, written by whomever, does what such a call could have done and no more. The next login has it
+// sealed. Until then the object is not vouched for: it is never trusted, and no signature is verified with it.
+
+// errUnvouched says that a key is not vouched for.
+var errUnvouched = fmt.Errorf("%w: the key was made or changed without a login, and nobody has logged in since", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+
+// verifies reports whether a use of a key is to trust it.
+func verifies(use ck.AttributeType) bool { return use == ck.CKA_VERIFY || use == ck.CKA_VERIFY_RECOVER }
+
+// errAsked says that an object would not be what can be had without a login.
+var errAsked = fmt.Errorf("%w: without a login there are only public objects without secrets", ck.CKR_USER_NOT_LOGGED_IN)
+
+// open reports whether an object may be made, changed or destroyed without a login: it is a public token object without secrets.
+func (o *Object) open() bool {
+	switch o.class() {
+	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY:
+		return false
+	}
+	return o.isToken() && !o.isPrivate() && o.set&o.table.having(concealed) == 0
+}
+
+// asked makes an object of what somebody without a login has asked to be made.
+func asked(data []byte) (*Object, error) {
+	template, err := ck.ParseTemplate(nil, data)
+	if err != nil {
+		return nil, err
+	}
+	o, err := build(&request{how: byCreate, template: template, defaults: []ck.Attribute{publicDefault}, strict: true})
+	if err != nil {
+		return nil, err
+	}
+	if !o.open() {
+		o.release()
+		return nil, errAsked
+	}
+	return o, nil
+}
+
+// altered makes the object that somebody without a login has asked o to be.
+func (o *Object) altered(data []byte) (*Object, error) {
+	if !o.open() {
+		return nil, errAsked
+	}
+	template, err := ck.ParseTemplate(nil, data)
+	if err != nil {
+		return nil, err
+	}
+	changed, err := o.changed(template, false, true)
+	if err == nil && !changed.open() {
+		changed.release()
+		err = errAsked
+	}
+	return changed, err
+}
+
+// apply makes the object that a record and what is asked for it come to: nil where that is none. It takes the reference of base,
+// the object as it is vouched for, nil where there is none.
+func apply(base *Object, u *store.Unvouched) (*Object, error) {
+	var o *Object
+	var err error
+	switch u.Kind {
+	case store.Created:
+		o, err = asked(u.Data)
+	case store.Altered:
+		o, err = base.altered(u.Data)
+	case store.Destroyed:
+		if !base.open() || !base.flag(ck.CKA_DESTROYABLE) {
+			err = ck.CKR_ACTION_PROHIBITED
+		}
+	}
+	if base != nil {
+		if err == nil && o != nil {
+			o.as(base)
+		}
+		base.release()
+	}
+	return o, err
+}
+
+// opened makes an Object of a record: CKR_OBJECT_HANDLE_INVALID where what was asked for without a login leaves none. What was
+// asked for and cannot be is left out.
+func opened(r store.Record) (*Object, error) {
+	var base *Object
+	if r.Unvouched == nil || r.Unvouched.Kind != store.Created {
+		var err error
+		if base, err = decode(r.Public, r.Sealed); err != nil {
+			return nil, err
+		}
+		base.id, base.rev, base.origin, base.birth = r.ID, r.Rev, r.Origin, r.Birth
+	}
+	if r.Unvouched == nil {
+		return base, nil
+	}
+	if base != nil {
+		base.refs.Add(1)
+		base.asked = r.Unvouched
+	}
+	o, err := apply(base, r.Unvouched)
+	switch {
+	case err != nil && base != nil:
+		return base, nil
+	case base != nil:
+		base.release()
+	}
+	if err != nil || o == nil {
+		return nil, ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	o.id, o.rev, o.asked, o.unvouched = r.ID, r.Rev, r.Unvouched, true
+	return o, nil
+}
+
+// leave asks for a new object, without a login. It takes the reference of o.
+func (s *slot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
+	defer o.release()
+	if r.how != byCreate && r.how != byCopy || !o.open() {
+		return 0, ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
+	}
+	template := r.template
+	if r.how == byCopy {
+		template = o.creation()
+	}
+	u := &store.Unvouched{Kind: store.Created, Data: ck.AppendTemplate(nil, template)}
+	made, err := asked(u.Data)
+	if err != nil {
+		return 0, err
+	}
+	token, err := s.store()
+	if err == nil {
+		err = token.Leave(&made.id, *u)
+	}
+	if err != nil {
+		made.release()
+		return 0, err
+	}
+	u.Number = 1
+	made.rev = u.Number
+	i, err := s.objects.itemOf(made)
+	made.release() // it is read again when it is needed
+	if err != nil {
+		return 0, err
+	}
+	return i.handle, nil
+}
+
+// creation returns the template that makes an object like o: what is told of its history is left out.
+func (o *Object) creation() (template []ck.Attribute) {
+	open, _ := o.list(nil, nil)
+	for _, a := range open {
+		if i := o.table.find(a.Type); !o.table.rows[i].rule.has(notCreate) && a.Type != ck.CKA_TRUSTED {
+			template = append(template, a)
+		}
+	}
+	return template
+}
+
+// leaveChange asks for a change of an object, without a login.
+func (s *slot) leaveChange(i *item, template []ck.Attribute) error {
+	token, err := s.store()
+	if err != nil {
+		return err
+	}
+	r, err := token.Get(nil, i.id)
+	if err != nil {
+		return err
+	}
+	o, err := opened(r)
+	if err != nil {
+		return err
+	}
+	o.release()
+	u := store.Unvouched{Kind: store.Altered}
+	switch {
+	case o.unvouched:
+		u = *r.Unvouched
+	case o.asked != nil: // which is not to be had
+		u.Number = r.Unvouched.Number
+	}
+	if u.Data, err = merged(u.Data, template); err != nil {
+		return err
+	}
+	var base *Object
+	if u.Kind != store.Created {
+		if base, err = decode(r.Public, nil); err != nil {
+			return err
+		}
+	}
+	if o, err = apply(base, &u); err != nil {
+		return err
+	}
+	if o == nil {
+		return ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	o.release()
+	if err = token.Leave(&i.id, u); err == nil {
+		i.swap(nil) // it is read again when it is needed
+	}
+	return err
+}
+
+// leaveDeletion asks for an object to be destroyed, without a login.
+func (s *slot) leaveDeletion(i *item, o *Object) error {
+	token, err := s.store()
+	if err != nil {
+		return err
+	}
+	u := store.Unvouched{Kind: store.Destroyed}
+	if o.asked != nil {
+		u.Number = o.asked.Number
+	}
+	return token.Leave(&i.id, u)
+}
+
+// merged returns a template with another put over it.
+func merged(below []byte, over []ck.Attribute) ([]byte, error) {
+	list, err := ck.ParseTemplate(nil, below)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range over {
+		at := len(list)
+		for i := range list {
+			if list[i].Type == a.Type {
+				at = i
+			}
+		}
+		if at == len(list) {
+			list = append(list, a)
+		} else {
+			list[at].Value = bytes.Clone(a.Value)
+		}
+	}
+	return ck.AppendTemplate(nil, list), nil
+}
+
+// adopt has everything sealed that was asked for without a login, as far as it may be, and tells so in the log.
+func (s *slot) adopt(keys *store.Keys) error {
+	token, err := s.store()
+	if err != nil {
+		return err
+	}
+	records, err := token.Unvouched(keys)
+	if err != nil {
+		return err
+	}
+	list := make([]store.Adoption, 0, len(records))
+	for _, r := range records {
+		list = append(list, s.adoption(r, keys))
+	}
+	return token.Adopt(keys, list)
+}
+
+// settle has what is asked for an object sealed, by who is logged in and is about to use it for something new: store.ErrStale, where
+// there was anything, for it is another object then.
+func (s *slot) settle(i *item, o *Object, keys *store.Keys) error {
+	if o.asked == nil || keys == nil {
+		return nil
+	}
+	if err := s.adopt(keys); err != nil {
+		return err
+	}
+	i.swap(nil)
+	return store.ErrStale
+}
+
+// adoption decides what becomes of one request.
+func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
+	a := store.Adoption{ID: r.ID, Number: r.Unvouched.Number}
+	var base *Object
+	var err error
+	if r.Unvouched.Kind != store.Created {
+		base, err = decode(r.Public, r.Sealed)
+		if err == nil {
+			base.id, base.rev, base.origin, base.birth = r.ID, r.Rev, r.Origin, r.Birth
+		}
+	}
+	var o *Object
+	if err == nil {
+		o, err = apply(base, r.Unvouched)
+	}
+	what := map[store.UnvouchedKind]string{store.Created: "made", store.Altered: "changed", store.Destroyed: "destroyed"}[r.Unvouched.Kind]
+	switch {
+	case err != nil:
+		s.core.log.Error("what was asked for without a login is refused", "token", s.serial, "object", r.ID.String(), "asked", what, "error", err)
+		return a
+	case o == nil:
+		a.Delete = true
+	default:
+		if r.Unvouched.Kind == store.Created {
+			o.id, o.birth = r.ID, s.separation()
+		}
+		a.Object = record(o, keys)
+		o.release()
+	}
+	s.core.log.Info("an object was "+what+" without a login, and is vouched for from now on", "token", s.serial, "object", r.ID.String())
+	return a
+}
