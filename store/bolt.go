@@ -16,7 +16,7 @@ import (
 )
 
 // A boltFile is a token in a bbolt file. The file is open during a transaction only, under a lock on the sidecar, whose
-// word is the generation. Reading is pages.go; press.go has bbolt make the pages that a commit writes.
+// word is the generation. Reading is pages.go; tree.go makes the pages that a commit writes.
 type boltFile struct {
 	dir, name, sidecar string
 	path               string          // of the file, for what is said of it
@@ -122,6 +122,7 @@ func (b *boltFile) read(v *visit, f func(tx) error) error {
 	if err != nil {
 		return err
 	}
+	defer pages.close()
 	x := &boltTx{b: pages, st: &st}
 	b.mend(v.l, x.generation())
 	if err := f(x); err != nil || v.l != nil {
@@ -176,9 +177,11 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 	if err != nil {
 		return err
 	}
+	defer pages.close()
 	if err := b.inspect(pages, file, &st); err != nil {
 		return err
 	}
+	pages.room = 4 << 20 // what is read now is needed again to write
 	x := &boltTx{b: pages, st: &st, writes: map[bucket]map[string][]byte{}}
 	gen := x.generation()
 	b.mend(v.l, gen)
@@ -192,11 +195,10 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 	if s, err := parseStatic(x.get(bHeader, keyStatic)); err == nil {
 		relaxed = s.relaxed
 	}
-	made, err := x.press(v)
+	made, err := x.make()
 	if err != nil {
 		return err
 	}
-	defer made.close()
 	if err := v.l.held(); err != nil {
 		return err
 	}
@@ -354,6 +356,7 @@ func (b *boltFile) inspect(pages *book, file file, st *unix.Stat_t) error {
 	if err != nil {
 		return err
 	}
+	defer whole.close()
 	return whole.walk(false)
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sort"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,10 +57,11 @@ type book struct {
 
 	seen []uint64          // a bit for each page that was reached
 	from map[uint64]origin // where from
-	kept map[uint64]page   // branch pages
+	kept map[uint64]page   // branch pages, and leaves as far as there is room
+	room int               // for leaves
+	lent []*[]byte         // single pages, of pagePool
 	tops [buckets]*page    // of each bucket, once it was looked for
 	last [buckets]page     // the leaf that was read last
-	keep func(*page)       // is told of every page that is read, where there is one
 }
 
 // An origin is the element that leads to a page.
@@ -76,6 +78,29 @@ type page struct {
 	branch bool
 	n      int
 	data   []byte
+}
+
+// pagePool has the memory of single pages, some of which each transaction takes and gives back at its end.
+var pagePool = sync.Pool{New: func() any { b := make([]byte, pageSize); return &b }}
+
+const maxLent = 64
+
+// blank returns memory for one page, with anything in it.
+func (b *book) blank() []byte {
+	if len(b.lent) == maxLent {
+		return make([]byte, pageSize)
+	}
+	p := pagePool.Get().(*[]byte)
+	b.lent = append(b.lent, p)
+	return *p
+}
+
+// close ends the use of everything that the book has handed out.
+func (b *book) close() {
+	for _, p := range b.lent {
+		pagePool.Put(p)
+	}
+	b.lent, b.kept = nil, nil
 }
 
 // openBook opens the file that f is open on, of which st tells.
@@ -104,18 +129,15 @@ func (b *book) damaged(what string) error { return tampered("%s is damaged: %s",
 // readMeta finds the meta page that is in force: the later one of those that are whole. Each commit writes the one that the
 // commit before did not.
 func (b *book) readMeta() error {
-	raw := make([]byte, pageSize+pageHead+metaSize)
-	n, err := b.file.ReadAt(raw, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fileError(b.path, err)
-	}
-	raw = raw[:n]
 	what, found, first := unrecognized("%s is not a token file", b.path), 0, uint64(0)
 	for slot := range uint64(2) {
-		if uint64(len(raw)) < slot*pageSize+pageHead+metaSize {
+		var m meta
+		switch n, err := b.file.ReadAt(m.raw[:], int64(slot*pageSize+pageHead)); {
+		case err != nil && !errors.Is(err, io.EOF):
+			return fileError(b.path, err)
+		case n < metaSize:
 			continue
 		}
-		m := meta{raw: [metaSize]byte(raw[slot*pageSize+pageHead:])}
 		if binary.LittleEndian.Uint32(m.raw[:]) != boltMagic || binary.LittleEndian.Uint32(m.raw[4:]) != 2 {
 			continue
 		}
@@ -176,7 +198,7 @@ func (b *book) raw(id uint64, from origin) ([]byte, error) {
 	if id < 2 || id >= b.meta.end {
 		return nil, b.damaged("a page is out of bounds")
 	}
-	data := make([]byte, pageSize)
+	data := b.blank()
 	if err := b.fill(data, id*pageSize); err != nil {
 		return nil, err
 	}
@@ -225,11 +247,11 @@ func (b *book) page(id uint64, from origin, root bool) (page, error) {
 	if err := b.look(&p, root); err != nil {
 		return page{}, err
 	}
-	if p.branch {
-		b.kept[id] = p
+	if !p.branch {
+		b.room -= len(data)
 	}
-	if b.keep != nil {
-		b.keep(&p)
+	if p.branch || b.room >= 0 {
+		b.kept[id] = p
 	}
 	return p, nil
 }
