@@ -205,6 +205,9 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 	if err := made.room(file, &st, x.adds()); err != nil {
 		return fileError(b.path, err)
 	}
+	if err := b.settle(v); err != nil {
+		return fileError(b.path, err)
+	}
 	return b.publish(gen, done, func() error {
 		err := made.write(file, relaxed)
 		if err == nil {
@@ -252,14 +255,42 @@ func (b *boltFile) create(f func(tx) error) error {
 	})
 }
 
-// place gives a file that build made the token's name, durably.
+// place gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
+// would be lost with it: a file beside it says so to every process until it is.
 func (b *boltFile) place(v *visit, fresh string, over bool) error {
-	if err := v.rename(fresh, b.name, over); err != nil {
+	mark, err := v.create(b.beside(".moved"))
+	if err == nil {
+		err = mark.close()
+	} else if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	if err == nil {
+		err = v.rename(fresh, b.name, over)
+	}
+	if err != nil {
 		_ = v.remove(fresh)
 		return err
 	}
-	return v.sync()
+	return b.settle(v)
 }
+
+// settle makes the name of the token's file durable, where place left that to the next who writes.
+func (b *boltFile) settle(v *visit) error {
+	mark, err := v.open(b.beside(".moved"), false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		_ = mark.close()
+	}
+	if err := v.sync(); err != nil {
+		return err
+	}
+	return v.remove(b.beside(".moved"))
+}
+
+// beside returns the name of a file beside the token's.
+func (b *boltFile) beside(suffix string) string { return b.sidecar[:len(b.sidecar)-len(".lock")] + suffix }
 
 // build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets that
 // one's owner, group and mode.
@@ -282,7 +313,7 @@ func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) erro
 
 // write writes the file that fill makes in memory beside the token's and returns its name.
 func (b *boltFile) write(v *visit, old *unix.Stat_t, fill func(mem *plainFile) error) (name string, err error) {
-	name = b.sidecar[:len(b.sidecar)-len(".lock")] + ".new"
+	name = b.beside(".new")
 	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
 	_ = v.remove(name)
 	out, err := v.create(name)

@@ -23,7 +23,7 @@ const suffix = ".token"
 // A Place is where tokens live: a directory, or the memory of this process.
 //
 // In a directory stand, for each token, <uuid>.token, which is the token, and .<uuid>.lock, by which processes share it and
-// which any of them makes anew; further "next", the UUID of the token that the next Format makes, and ".place", whose
+// which any of them makes anew, and for moments .<uuid>.new and .<uuid>.moved, which are of a file that takes its place; further "next", the UUID of the token that the next Format makes, and ".place", whose
 // word is counted up when a token is added.
 type Place struct {
 	dir string // "" for memory

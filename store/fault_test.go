@@ -1,0 +1,471 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// A diskStep is something that the store asked of the disk.
+type diskStep struct {
+	kind string // create, write, truncate, sync, rename, remove, names
+	file int    // which file, whatever its name
+	name string // of what was created or removed, or the new one
+	off  int64
+	data []byte
+	err  error // the answer
+}
+
+// A recorder notes what the store asks of a disk, and lets what fail says fail. It does not wait for the machine's disk.
+type recorder struct {
+	steps []diskStep
+	files map[string]int
+	fail  func(n int, s *diskStep) error
+}
+
+// note notes a diskStep, and returns the error that it is to have.
+func (r *recorder) note(s diskStep) error {
+	if r.fail != nil {
+		s.err = r.fail(len(r.steps), &s)
+	}
+	r.steps = append(r.steps, s)
+	return s.err
+}
+
+// number returns which file has the name.
+func (r *recorder) number(name string, fresh bool) int {
+	n, there := r.files[name]
+	if !there || fresh {
+		n = len(r.steps) + 1
+		r.files[name] = n
+	}
+	return n
+}
+
+// A recordedDisk is a disk with a recorder.
+type recordedDisk struct {
+	disk
+	r *recorder
+}
+
+type recordedFile struct {
+	file
+	r *recorder
+	n int
+}
+
+func (d recordedDisk) open(name string, write bool) (file, error) {
+	f, err := d.disk.open(name, write)
+	if err != nil {
+		return nil, err
+	}
+	return recordedFile{f, d.r, d.r.number(name, false)}, nil
+}
+
+func (d recordedDisk) create(name string) (file, error) {
+	n := d.r.number(name, true)
+	if err := d.r.note(diskStep{kind: "create", file: n, name: name}); err != nil {
+		return nil, err
+	}
+	f, err := d.disk.create(name)
+	return recordedFile{f, d.r, n}, err
+}
+
+func (d recordedDisk) rename(from, to string, over bool) error {
+	if err := d.r.note(diskStep{kind: "rename", file: d.r.number(from, false), name: to}); err != nil {
+		return err
+	}
+	d.r.files[to] = d.r.files[from]
+	delete(d.r.files, from)
+	return d.disk.rename(from, to, over)
+}
+
+func (d recordedDisk) remove(name string) error {
+	if err := d.r.note(diskStep{kind: "remove", name: name}); err != nil {
+		return err
+	}
+	return d.disk.remove(name)
+}
+
+func (d recordedDisk) sync() error { return d.r.note(diskStep{kind: "names"}) }
+
+// WriteAt writes half where it is to fail: a short write.
+func (f recordedFile) WriteAt(b []byte, off int64) (int, error) {
+	if err := f.r.note(diskStep{kind: "write", file: f.n, off: off, data: bytes.Clone(b)}); err != nil {
+		n, _ := f.file.WriteAt(b[:len(b)/2], off)
+		return n, err
+	}
+	return f.file.WriteAt(b, off)
+}
+
+func (f recordedFile) truncate(size int64) error {
+	if err := f.r.note(diskStep{kind: "truncate", file: f.n, off: size}); err != nil {
+		return err
+	}
+	return f.file.truncate(size)
+}
+
+func (f recordedFile) allocate(size int64) error {
+	if err := f.r.note(diskStep{kind: "truncate", file: f.n, off: size}); err != nil {
+		return err
+	}
+	return f.file.allocate(size)
+}
+
+func (f recordedFile) sync() error { return f.r.note(diskStep{kind: "sync", file: f.n}) }
+
+// A fate decides how much of a write reaches the disk that nothing has waited for: from nothing, 0, to all of it, 1.
+type fate func() float64
+
+// A medium is what is on a disk.
+type medium struct {
+	names   map[string]int
+	files   map[int][]byte
+	pending map[int][]diskStep
+	renames []diskStep
+}
+
+// after returns what is on a disk when the power fails after some steps.
+func after(steps []diskStep, f fate) *medium {
+	m := &medium{names: map[string]int{}, files: map[int][]byte{}, pending: map[int][]diskStep{}}
+	for _, s := range steps {
+		switch s.kind {
+		case "write", "truncate":
+			if s.err != nil {
+				s.data = s.data[:len(s.data)/2]
+			}
+			m.pending[s.file] = append(m.pending[s.file], s)
+		case "sync":
+			if s.err == nil {
+				m.settle(s.file, func() float64 { return 1 })
+			} else {
+				m.settle(s.file, f) // what could not be written the kernel gives up
+			}
+		case "names":
+			if s.err == nil {
+				m.settleNames(len(m.renames))
+			}
+		default:
+			if s.err == nil {
+				m.renames = append(m.renames, s)
+			}
+		}
+	}
+	for _, n := range slices.Sorted(maps.Keys(m.pending)) {
+		m.settle(n, f)
+	}
+	m.settleNames(int(f() * float64(len(m.renames)))) // in the order in which they were asked for
+	return m
+}
+
+// settle writes what was asked for of a file, as far as its fate is.
+func (m *medium) settle(n int, f fate) {
+	for _, s := range m.pending[n] {
+		b, part := m.files[n], f()
+		if s.kind == "truncate" {
+			if part < 1 || s.err != nil {
+				continue
+			}
+		}
+		data := s.data[:int(part*float64(len(s.data)))/512*512]
+		if end := s.off + int64(len(data)); int64(len(b)) < end && (len(data) > 0 || s.kind == "truncate") {
+			b = append(b, make([]byte, end-int64(len(b)))...)
+		}
+		if len(data) > 0 {
+			copy(b[s.off:], data)
+		}
+		m.files[n] = b
+	}
+	m.pending[n] = nil
+}
+
+// settleNames makes the first n changes of names durable.
+func (m *medium) settleNames(n int) {
+	for _, s := range m.renames[:n] {
+		if s.kind != "create" {
+			maps.DeleteFunc(m.names, func(name string, file int) bool { return file == s.file || name == s.name && s.kind == "remove" })
+		}
+		if s.kind != "remove" {
+			m.names[s.name] = s.file
+		}
+	}
+	m.renames = m.renames[n:]
+}
+
+// write writes the files to a directory.
+func (m *medium) write(t *testing.T, dir string) {
+	t.Helper()
+	for name, n := range m.names {
+		wants(t, os.WriteFile(filepath.Join(dir, name), m.files[n], 0o600), ck.CKR_OK)
+	}
+}
+
+// A call is one call of the store: what it is to bring about, and between which steps it was made.
+type call struct {
+	what       string // object, or "pin" or "tries"
+	value      string // "" for gone
+	begin, end int
+	err        error
+}
+
+// A trial is a token that is worked with on a recorded disk, and what came of it.
+type trial struct {
+	t     *testing.T
+	r     *recorder
+	tok   *Token
+	calls []call
+	pin   []byte
+}
+
+// newTrial makes a token on a recorded disk.
+func newTrial(t *testing.T, fail func(n int, s *diskStep) error) *trial {
+	x := &trial{t: t, r: &recorder{files: map[string]int{}}, pin: userPIN}
+	p := newPlace(t, "bolt")
+	p.over = func(d disk) disk { return recordedDisk{d, x.r} }
+	tok, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.tok = tok
+	from := len(x.r.steps)
+	if fail != nil {
+		x.r.fail = func(n int, s *diskStep) error { return fail(n-from, s) }
+	}
+	return x
+}
+
+// do makes a call.
+func (x *trial) do(what, value string, f func() error) {
+	c := call{what: what, value: value, begin: len(x.r.steps)}
+	c.err = f()
+	c.end = len(x.r.steps)
+	x.calls = append(x.calls, c)
+}
+
+// work makes, changes and destroys objects, logs in, and changes the PIN, and goes on whatever fails.
+func (x *trial) work() {
+	var k *Keys
+	login := func() {
+		for range 12 { // the try itself may fail
+			var err error
+			if k, err = x.tok.Unlock(User, x.pin); err == nil {
+				return
+			}
+		}
+	}
+	set := func(name, value string) {
+		x.do(name, value, func() error {
+			r, err := named(x.tok, k, name)
+			if err != nil {
+				return err
+			}
+			if r == nil {
+				return x.tok.Create(k, &Record{Sealed: []byte(value), Terms: [][]byte{[]byte(name)}})
+			}
+			locked.Free(r.Sealed)
+			if value == "" {
+				return x.tok.Delete(k, r.ID)
+			}
+			r.Sealed, r.Terms = []byte(value), [][]byte{[]byte(name)}
+			return x.tok.Update(k, r)
+		})
+	}
+	login()
+	set("a", "1")
+	set("b", "2")
+	set("a", "3")
+	x.do("tries", "", func() error {
+		_, err := x.tok.Unlock(User, []byte("wrong"))
+		return err
+	})
+	set("c", string(make([]byte, 20000)))
+	set("b", "")
+	x.do("pin", "new", func() error {
+		err := x.tok.ChangePIN(User, x.pin, []byte("new"))
+		if err == nil {
+			x.pin = []byte("new")
+		}
+		return err
+	})
+	_, _, err := x.tok.Compact()
+	_ = err // whatever it answers, nothing may be lost
+	set("a", "4")
+	set("d", "5")
+	k.Wipe()
+}
+
+// named reads the object with a name, nil where there is none.
+func named(tok *Token, k *Keys, name string) (*Record, error) {
+	ids, err := tok.Find(k, []byte(name))
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	r, err := tok.Get(k, ids[0])
+	return &r, err
+}
+
+// may returns what each object may be after some steps: what it was acknowledged to be, or what a call left in doubt.
+func (x *trial) may(steps int) map[string][]string {
+	may := map[string][]string{"pin": {string(userPIN)}, "a": {""}, "b": {""}, "c": {""}, "d": {""}}
+	for _, c := range x.calls {
+		switch {
+		case c.begin >= steps && c.err == nil:
+		case c.end <= steps && c.err == nil:
+			may[c.what] = []string{c.value}
+		case c.end <= steps || c.begin < steps:
+			may[c.what] = append(may[c.what], c.value)
+		}
+	}
+	return may
+}
+
+// check opens the token in dir as another process, and compares.
+func (x *trial) check(dir string, steps int, what string) {
+	x.t.Helper()
+	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: dir})
+	wants(x.t, err, ck.CKR_OK)
+	tok, err := p.Token(x.tok.uuid)
+	if err != nil {
+		x.t.Fatalf("%s: %v", what, err)
+	}
+	may := x.may(steps)
+	var k *Keys
+	for _, pin := range may["pin"] {
+		if k, err = tok.Unlock(User, []byte(pin)); ck.Code(err) != ck.CKR_PIN_INCORRECT {
+			break
+		}
+	}
+	if err != nil {
+		x.t.Fatalf("%s: %v", what, err)
+	}
+	defer k.Wipe()
+	for _, name := range []string{"a", "b", "c", "d"} {
+		r, err := named(tok, k, name)
+		if err != nil {
+			x.t.Errorf("%s: %s: %v", what, name, err)
+			continue
+		}
+		is := ""
+		if r != nil {
+			is = string(r.Sealed)
+			locked.Free(r.Sealed)
+		}
+		if !slices.Contains(may[name], is) {
+			x.t.Errorf("%s: %s is %.20q, and may be %.60q", what, name, is, may[name])
+		}
+	}
+	for _, keys := range []*Keys{nil, k} {
+		faults, err := tok.Check(keys)
+		wants(x.t, err, ck.CKR_OK)
+		for _, f := range faults {
+			x.t.Errorf("%s: %v", what, f)
+		}
+	}
+}
+
+// TestPowerCut has the power fail after every step of a trace, with what nothing had waited for on the disk, not there, or there in
+// part and out of order: what was acknowledged is there, what was not is there or not, and the token is sound.
+func TestPowerCut(t *testing.T) {
+	x := newTrial(t, nil)
+	made := len(x.r.steps)
+	x.work()
+	x.r.fail = nil
+	for _, c := range x.calls {
+		if c.err != nil && c.what != "tries" {
+			t.Fatalf("%s: %v", c.what, c.err)
+		}
+	}
+	r := rand.New(rand.NewPCG(1, uint64(os.Getpid())))
+	fates := map[string]fate{
+		"nothing": func() float64 { return 0 },
+		"all":     func() float64 { return 1 },
+		"some":    func() float64 { return float64(r.IntN(2)) },
+		"torn":    r.Float64,
+	}
+	times, every := 1, 2
+	switch {
+	case os.Getenv("SOFTCSP_LONG") != "":
+		times, every = 20, 1
+	case testing.Short():
+		every = 8
+	}
+	for n := made; n <= len(x.r.steps); n += every {
+		for name, f := range fates {
+			for range times {
+				dir := t.TempDir()
+				after(x.r.steps[:n], f).write(t, dir)
+				x.check(dir, n, fmt.Sprintf("power cut after step %d of %d, %s", n-made, len(x.r.steps)-made, name))
+				if t.Failed() {
+					return
+				}
+				_ = os.RemoveAll(dir)
+			}
+		}
+	}
+	t.Logf("%d steps", len(x.r.steps)-made)
+}
+
+// TestFaults lets every step of the work fail once, and all from one on: whatever the answers were is true, for this process, for
+// the next, and after a power cut.
+func TestFaults(t *testing.T) {
+	every := 6
+	switch {
+	case os.Getenv("SOFTCSP_LONG") != "":
+		every = 1
+	case testing.Short():
+		every = 20
+	}
+	for name, fail := range map[string]func(at int) func(n int, s *diskStep) error{
+		"EIO": func(at int) func(int, *diskStep) error {
+			return func(n int, s *diskStep) error { return when(n == at, unix.EIO) }
+		},
+		"ENOSPC": func(at int) func(int, *diskStep) error {
+			return func(n int, s *diskStep) error {
+				return when(n >= at && n < at+6 && (s.kind == "write" || s.kind == "truncate" || s.kind == "create"), unix.ENOSPC)
+			}
+		},
+		"fsync": func(at int) func(int, *diskStep) error {
+			return func(n int, s *diskStep) error { return when(n >= at && n < at+8 && s.kind == "sync", unix.EIO) }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for at := 0; ; at += every {
+				failed := false
+				x := newTrial(t, func(n int, s *diskStep) error {
+					err := fail(at)(n, s)
+					failed = failed || err != nil
+					return err
+				})
+				from := len(x.r.steps)
+				x.work()
+				what := fmt.Sprintf("%s at step %d", name, at)
+				x.check(filepath.Dir(x.tok.be.(*boltFile).path), len(x.r.steps), what)
+				dir := t.TempDir()
+				after(x.r.steps, func() float64 { return 0 }).write(t, dir)
+				x.check(dir, len(x.r.steps), what+", power cut")
+				if t.Failed() || at > len(x.r.steps)-from {
+					return
+				}
+			}
+		})
+	}
+}
+
+// when returns err if it is to be.
+func when(is bool, err error) error {
+	if is {
+		return err
+	}
+	return nil
+}
