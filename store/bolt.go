@@ -290,7 +290,9 @@ func (b *boltFile) settle(v *visit) error {
 }
 
 // beside returns the name of a file beside the token's.
-func (b *boltFile) beside(suffix string) string { return b.sidecar[:len(b.sidecar)-len(".lock")] + suffix }
+func (b *boltFile) beside(suffix string) string {
+	return b.sidecar[:len(b.sidecar)-len(".lock")] + suffix
+}
 
 // build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets that
 // one's owner, group and mode.
