@@ -70,12 +70,12 @@ func rsaEncapsulates(m Mechanism) Mechanism {
 			return err
 		}
 		secret.Do(func() { d.Type = t; d.Value, err = unwrap(b.Key, p, ciphertext) })
-		switch size := uint(len(d.Value)); {
-		case err != nil:
+		if err != nil && !errors.Is(err, ck.CKR_WRAPPED_KEY_INVALID) {
 			return err
-		case n != 0 && n != size:
-			return ck.CKR_WRAPPED_KEY_LEN_RANGE
-		case !validSize(t, size):
+		}
+		// A wrong padding and a length that the key cannot have are the same error, after the same steps.
+		size := uint(len(d.Value))
+		if valid := validSize(t, size); err != nil || !valid || n != 0 && n != size {
 			return ck.CKR_WRAPPED_KEY_INVALID
 		}
 		return nil

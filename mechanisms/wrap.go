@@ -58,9 +58,9 @@ func unwrapWith(decrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
 		ck.Touch(wrapped)
 		out := ck.Make(c.WholeLen(len(wrapped)))
 		n, err := c.Whole(out, wrapped)
-		if err != nil {
+		if err = wrappedKey(err); err != nil {
 			clear(out)
-			return nil, wrappedKey(err)
+			return nil, err
 		}
 		return out[:n], nil
 	}
@@ -68,10 +68,10 @@ func unwrapWith(decrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
 
 // wrappedKey turns an error about encrypted data into the one about a wrapped key.
 func wrappedKey(err error) error {
-	switch {
-	case errors.Is(err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE):
+	switch ck.Code(err) {
+	case ck.CKR_ENCRYPTED_DATA_LEN_RANGE:
 		return ck.CKR_WRAPPED_KEY_LEN_RANGE
-	case errors.Is(err, ck.CKR_ENCRYPTED_DATA_INVALID):
+	case ck.CKR_ENCRYPTED_DATA_INVALID:
 		return ck.CKR_WRAPPED_KEY_INVALID
 	}
 	return err

@@ -175,24 +175,68 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	if err != nil {
 		return 0, err
 	}
-	var value []byte
-	erasing.Do(func() { value, err = unwrap(u.key()) })
-	if err != nil {
-		return 0, as(err, map[ck.RV]ck.RV{
-			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
-		})
-	}
-	defer clear(value)
 	r := &request{how: byUnwrap, template: template, base: u.Object, strict: s.strict}
 	r.before = func(k *Object) error {
 		return s.assume(u, use{what: ck.CKA_UNWRAP, class: u.class(), row: row, sensitive: k.flag(ck.CKA_SENSITIVE)})
 	}
+	check := func(_ []byte, err error) error { return err }
+	pads := !row.Truncates && !row.Authentic // a padding decides how long the key is
+	if pads && !row.AtEnd {
+		if check, err = r.padded(size); err != nil {
+			return 0, err
+		}
+	}
+	var value []byte
+	erasing.Do(func() { value, err = unwrap(u.key()) })
+	defer clear(value)
+	if err = check(value, err); err != nil {
+		return 0, as(err, map[ck.RV]ck.RV{
+			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
+		})
+	}
 	k, err := s.unwrapTo(r, row, value, size)
-	if err != nil && !row.Truncates && !row.Authentic {
-		// Where a padding decides how long the key is, what is wrong with the key would tell that the padding was right.
+	if err != nil && pads {
 		err = as(err, map[ck.RV]ck.RV{ck.CKR_WRAPPED_KEY_LEN_RANGE: ck.CKR_WRAPPED_KEY_INVALID})
 	}
 	return k, err
+}
+
+// padded returns what tells whether a value can be the key, where a padding decided how long it is. What is wrong with a key whose
+// padding is right must not tell that the padding is right, which would decrypt anything with enough questions (Bleichenbacher, Vaudenay):
+// a wrong padding, a length that the key cannot have and an encoding that is none are the same error, after the same steps. What is
+// wrong with the class and type in the template is said before.
+func (r *request) padded(size uint) (func(value []byte, err error) error, error) {
+	imposed, err := r.imposed()
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.table(imposed)
+	if err != nil {
+		return nil, err
+	}
+	if t.class == ck.CKO_PUBLIC_KEY {
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+	}
+	return func(value []byte, err error) error {
+		switch ck.Code(err) {
+		case ck.CKR_OK, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CKR_WRAPPED_KEY_INVALID: // value is empty then
+		default:
+			return err
+		}
+		var other error
+		if t.class == ck.CKO_PRIVATE_KEY {
+			var parts []ck.Attribute
+			parts, other = mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
+			wipeValues(parts)
+		} else {
+			other = mechanisms.ValidValue(ck.KeyType(t.subtype), value)
+		}
+		same := size == 0 || t.class == ck.CKO_PRIVATE_KEY || uint(len(value)) == size
+		if err == nil && other == nil && same {
+			return nil
+		}
+		return ck.CKR_WRAPPED_KEY_INVALID
+	}, nil
 }
 
 // unwrapTo makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
