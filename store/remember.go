@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"encoding/hex"
 	"io/fs"
 	"os"
@@ -101,8 +102,12 @@ func (m *machine) makeRoom(dir *os.File) {
 		}
 		return 0
 	}
-	slices.SortFunc(list, func(a, b fs.DirEntry) int { return int(min(max(age(a)-age(b), -1), 1)) })
-	for _, e := range list[:len(list)-maxVouchers+1] {
+	ages := make(map[string]int64, len(list))
+	for _, e := range list {
+		ages[e.Name()] = age(e)
+	}
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return cmp.Compare(ages[a.Name()], ages[b.Name()]) })
+	for _, e := range list[:len(list)-maxVouchers*3/4] { // more than one, so that the next find room
 		_ = unix.Unlinkat(int(dir.Fd()), e.Name(), 0)
 	}
 }

@@ -211,9 +211,7 @@ func (t *Token) Adopt(k *Keys, list []Adoption) error {
 		}
 	}
 	return t.change(k, func(c *change) error {
-		touched := map[ID]bool{}
 		for i, a := range list {
-			touched[a.ID] = true
 			if u, ok := parseUnvouched(a.ID[:], c.x.get(bUnvouched, a.ID[:])); !ok || u.Number != a.Number {
 				continue
 			}
@@ -221,7 +219,7 @@ func (t *Token) Adopt(k *Keys, list []Adoption) error {
 				return err
 			}
 		}
-		return c.sweep(touched)
+		return c.sweep()
 	})
 }
 
@@ -249,19 +247,13 @@ func (c *change) adopt(a Adoption, sealed []byte) error {
 	return c.x.del(bUnvouched, a.ID[:])
 }
 
-// sweep takes entries away that nobody's call has written.
-func (c *change) sweep(known map[ID]bool) error {
+// sweep takes entries away that no call has written.
+func (c *change) sweep() error {
 	var stray [][]byte
 	n := 0
 	err := c.x.each(bUnvouched, nil, func(key, value []byte) error {
-		u, ok := parseUnvouched(key, value)
-		if n++; ok && n <= maxUnvouched {
-			_, there := c.k.set.entries.get(ID(key))
-			ok = known[ID(key)] || (u.Kind == Created) != there
-		} else {
-			ok = false
-		}
-		if !ok {
+		_, ok := parseUnvouched(key, value)
+		if n++; !ok || n > maxUnvouched || askedFor(c.x, version, ID(key), c.x.get(bObjects, key)) == nil {
 			stray = append(stray, slices.Clone(key))
 		}
 		return nil

@@ -1,0 +1,333 @@
+package store
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+)
+
+// A scene is a token in a directory, what a process without a PIN sees of it, and what it logs.
+type scene struct {
+	p     *Place
+	tok   *Token
+	state string
+	log   bytes.Buffer
+	seen  *Record // a public object
+}
+
+// newScene makes a token with public objects.
+func newScene(t *testing.T) *scene {
+	t.Helper()
+	s := &scene{state: filepath.Join(t.TempDir(), "state")}
+	dir := filepath.Join(t.TempDir(), "tokens")
+	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: dir, StateDir: s.state})
+	wants(t, err, ck.CKR_OK)
+	s.p = p
+	tok, k := makeToken(t, p)
+	s.seen = public("a")
+	create(t, tok, k, s.seen, public("b"), private("c"))
+	s.process(t, tok.uuid, s.state)
+	return s
+}
+
+// process begins another process, that has seen nothing but what the state directory tells.
+func (s *scene) process(t *testing.T, uuid, state string) {
+	t.Helper()
+	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.p.dir, StateDir: state})
+	wants(t, err, ck.CKR_OK)
+	t.Cleanup(func() { _ = p.Close() })
+	s.log.Reset()
+	p.env.log = slog.New(slog.NewTextHandler(&s.log, nil))
+	s.tok, err = p.Token(uuid)
+	wants(t, err, ck.CKR_OK)
+}
+
+// shows fails the test unless a process without a PIN sees n public objects, and the error of the first is rv.
+func (s *scene) shows(t *testing.T, what string, n int, rv ck.RV) {
+	t.Helper()
+	seen := 0
+	wants(t, s.tok.All(nil, nil, func(Record) error { seen++; return nil }), ck.CKR_OK)
+	if seen != n {
+		t.Errorf("%s: %d public objects, want %d", what, seen, n)
+	}
+	_, err := s.tok.Get(nil, s.seen.ID)
+	if ck.Code(err) != rv || rv == ck.CKR_DEVICE_ERROR && !errors.Is(err, ErrAltered) {
+		t.Errorf("%s: %v, want %v", what, err, rv)
+	}
+}
+
+// edit changes the file as who has no key would.
+func (s *scene) edit(t *testing.T, f func(x tx) error) {
+	t.Helper()
+	wants(t, s.tok.be.update(f, nil), ck.CKR_OK)
+}
+
+// swap puts another object's bytes, or changed ones, in the place of the first, and returns how to take that back.
+func (s *scene) swap(t *testing.T, change func(raw []byte) []byte) (back func()) {
+	t.Helper()
+	var old []byte
+	s.edit(t, func(x tx) error {
+		old = bytes.Clone(x.get(bObjects, s.seen.ID[:]))
+		return x.put(bObjects, s.seen.ID[:], change(bytes.Clone(old)))
+	})
+	return func() { s.edit(t, func(x tx) error { return x.put(bObjects, s.seen.ID[:], old) }) }
+}
+
+// TestVouched changes each byte of a public object's public part, its revision, terms and signature: without a PIN it is not served
+// by name, is left out of lists, and is in the log once.
+func TestVouched(t *testing.T) {
+	s := newScene(t)
+	s.shows(t, "untouched", 2, ck.CKR_OK)
+	var size int
+	s.swap(t, func(b []byte) []byte {
+		o, _ := parseBlob(version, b)
+		size = len(o.head)
+		return b
+	})
+	for i := 0; i < size; i += 13 {
+		back := s.swap(t, func(b []byte) []byte {
+			b[i] ^= 1 << (i % 8)
+			return b
+		})
+		_, err := s.tok.Get(nil, s.seen.ID)
+		wants(t, err, ck.CKR_DEVICE_ERROR)
+		back()
+	}
+	s.log.Reset()
+	s.swap(t, func(b []byte) []byte {
+		o, _ := parseBlob(version, b)
+		o.public[0] ^= 1
+		return b
+	})
+	for range 3 {
+		s.shows(t, "a changed byte", 1, ck.CKR_DEVICE_ERROR)
+	}
+	if n := strings.Count(s.log.String(), "not shown"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, s.log.String())
+	}
+	faults, err := s.tok.Check(nil)
+	if err != nil || len(faults) == 0 {
+		t.Errorf("Check without a PIN: %v, %v", faults, err)
+	}
+	s.edit(t, func(x tx) error { return x.del(bObjects, s.seen.ID[:]) })
+	s.restore(t)
+}
+
+// restore deletes what the scene has changed, so that the token is sound at the end.
+func (s *scene) restore(t *testing.T) {
+	t.Helper()
+	k, err := s.tok.enterAnyway(t)
+	wants(t, err, ck.CKR_OK)
+	defer k.Wipe()
+	wants(t, s.tok.Delete(k, s.seen.ID), ck.CKR_OK)
+}
+
+// enterAnyway logs in to a token that was tampered with.
+func (t *Token) enterAnyway(tb testing.TB) (*Keys, error) {
+	tb.Helper()
+	a, master, err := t.enter(User, userPIN)
+	if err != nil {
+		return nil, err
+	}
+	return newKeys(t, a.s, master)
+}
+
+// TestVoucherIsRemembered signs an object anew under a key of an attacker's, who puts that key into the header too.
+func TestVoucherIsRemembered(t *testing.T) {
+	s := newScene(t)
+	_, forger, err := ed25519.GenerateKey(nil)
+	wants(t, err, ck.CKR_OK)
+	var header []byte
+	var objects map[ID][]byte
+	forge := func(id ID, raw []byte) []byte {
+		o, _ := parseBlob(version, raw)
+		if len(o.public) == 0 {
+			return raw
+		}
+		copy(o.public, "forged")
+		copy(o.signature, ed25519.Sign(forger, objectContext("softcsp public", version, s.tok, id, o.signed)))
+		return raw
+	}
+	s.edit(t, func(x tx) error {
+		header, objects = bytes.Clone(x.get(bHeader, keyStatic)), map[ID][]byte{}
+		if err := x.each(bObjects, nil, func(key, raw []byte) error {
+			objects[ID(key)] = bytes.Clone(raw)
+			return nil
+		}); err != nil {
+			return err
+		}
+		for id, raw := range objects {
+			if err := x.put(bObjects, id[:], forge(id, bytes.Clone(raw))); err != nil {
+				return err
+			}
+		}
+		st, err := parseStatic(header)
+		if err != nil {
+			return err
+		}
+		st.voucher = forger[ed25519.SeedSize:]
+		return x.put(bHeader, keyStatic, st.encode())
+	})
+	s.shows(t, "a process that has seen the token", 0, ck.CKR_DEVICE_ERROR)
+	s.process(t, s.tok.uuid, s.state)
+	s.shows(t, "a machine that has", 0, ck.CKR_DEVICE_ERROR)
+	s.shows(t, "again", 0, ck.CKR_DEVICE_ERROR)
+	if n := strings.Count(s.log.String(), "not shown"); n != 1 {
+		t.Errorf("%d lines in the log:\n%s", n, s.log.String())
+	}
+	// At the first sight nobody can know better: docs/limits.md.
+	s.process(t, s.tok.uuid, filepath.Join(t.TempDir(), "another"))
+	s.shows(t, "another machine", 2, ck.CKR_OK)
+	_, err = s.tok.Unlock(User, userPIN)
+	wants(t, err, ck.CKR_DEVICE_ERROR)
+
+	s.edit(t, func(x tx) error {
+		for id, raw := range objects {
+			if err := x.put(bObjects, id[:], raw); err != nil {
+				return err
+			}
+		}
+		return x.put(bHeader, keyStatic, header)
+	})
+	// That machine has the wrong key by now, until somebody logs in.
+	s.shows(t, "the machine that was cheated", 0, ck.CKR_DEVICE_ERROR)
+	unlock(t, s.tok, User, userPIN).Wipe()
+	s.shows(t, "after a login", 2, ck.CKR_OK)
+}
+
+// TestInitialisedAnew has another process initialise a token: its key is another, and who did it says so to the machine.
+func TestInitialisedAnew(t *testing.T) {
+	s := newScene(t)
+	s.shows(t, "before", 2, ck.CKR_OK)
+	other, err := s.p.Token(s.tok.uuid)
+	wants(t, err, ck.CKR_OK)
+	wants(t, other.Reformat(Format{Label: "new", SOPIN: soPIN, KDF: "test"}), ck.CKR_OK)
+	k := unlock(t, other, SO, soPIN)
+	defer k.Wipe()
+	s.seen = public("x")
+	create(t, other, k, s.seen)
+	s.shows(t, "after", 1, ck.CKR_OK)
+}
+
+// TestMachine is what the state directory may be: links are not followed, what is not a file of the user's is not read, and there are
+// never too many.
+func TestMachine(t *testing.T) {
+	dir := t.TempDir()
+	m := &machine{filepath.Join(dir, "state")}
+	key := bytes.Repeat([]byte{7}, voucherSize)
+	if got := m.load("a"); got != nil {
+		t.Errorf("%x", got)
+	}
+	m.save("a", key)
+	if got := m.load("a"); !bytes.Equal(got, key) {
+		t.Errorf("%x", got)
+	}
+	vouchers := filepath.Join(m.dir, vouchersDir)
+	victim := filepath.Join(dir, "victim")
+	wants(t, os.WriteFile(victim, []byte(strings.Repeat("ab", voucherSize)), 0o600), ck.CKR_OK)
+	wants(t, os.Symlink(victim, filepath.Join(vouchers, "link")), ck.CKR_OK)
+	wants(t, os.Mkdir(filepath.Join(vouchers, "dir"), 0o700), ck.CKR_OK)
+	wants(t, os.WriteFile(filepath.Join(vouchers, "short"), []byte("ab"), 0o600), ck.CKR_OK)
+	for _, name := range []string{"link", "dir", "short"} {
+		if got := m.load(name); got != nil {
+			t.Errorf("%s: %x", name, got)
+		}
+	}
+	m.save("link", key)
+	m.save("short", key)
+	if got := m.load("short"); !bytes.Equal(got, key) {
+		t.Errorf("%x", got)
+	}
+	if b, err := os.ReadFile(victim); err != nil || bytes.Contains(b, []byte("07")) {
+		t.Errorf("the file behind a link is %q, %v", b, err)
+	}
+	for n := range maxVouchers + 20 {
+		wants(t, os.WriteFile(filepath.Join(vouchers, fmt.Sprint(n)), nil, 0o600), ck.CKR_OK)
+	}
+	m.save("last", key)
+	list, err := os.ReadDir(vouchers)
+	if got := m.load("last"); err != nil || len(list) > maxVouchers || !bytes.Equal(got, key) {
+		t.Errorf("%d files, %v", len(list), err)
+	}
+	wants(t, os.Chmod(vouchers, 0o777), ck.CKR_OK)
+	if got := m.load("last"); got != nil {
+		t.Error("a directory that everybody writes to is believed")
+	}
+	wants(t, os.RemoveAll(m.dir), ck.CKR_OK)
+	wants(t, os.Symlink(dir, m.dir), ck.CKR_OK)
+	(&machine{filepath.Join(dir, "none\x00")}).save("a", key)
+	(*machine)(nil).save("a", key)
+}
+
+// TestUnvouchedEntries writes what no call writes into the bucket: it is not shown, and the next adoption takes it away.
+func TestUnvouchedEntries(t *testing.T) {
+	s := newScene(t)
+	k := unlock(t, s.tok, User, userPIN)
+	defer k.Wipe()
+	hidden := private("hidden")
+	guarded := public("guarded") // which has a secret beside its public part
+	create(t, s.tok, k, hidden, guarded)
+	s.edit(t, func(x tx) error {
+		created := Unvouched{Created, 1, []byte("x")}
+		entries := map[string][]byte{
+			"short":               created.encode(),
+			string(s.seen.ID[:]):  created.encode(), // there is such an object
+			"0123456789abcde1":    (&Unvouched{Altered, 1, []byte("x")}).encode(),
+			"0123456789abcde2":    (&Unvouched{Created, 0, []byte("x")}).encode(),
+			"0123456789abcde3":    (&Unvouched{9, 1, []byte("x")}).encode(),
+			"0123456789abcde4":    {1},
+			"0123456789abcde5":    (&Unvouched{Created, 1, make([]byte, maxUnvouchedSize+1)}).encode(),
+			string(hidden.ID[:]):  (&Unvouched{Destroyed, 1, nil}).encode(),
+			string(guarded.ID[:]): (&Unvouched{Destroyed, 1, nil}).encode(),
+		}
+		for n := range maxUnvouched {
+			entries[fmt.Sprintf("x%015d", n)] = created.encode()
+		}
+		for key, value := range entries {
+			if err := x.put(bUnvouched, []byte(key), value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	n := 0
+	wants(t, s.tok.All(k, nil, func(r Record) error {
+		if r.Unvouched != nil {
+			n++
+		}
+		return nil
+	}), ck.CKR_OK)
+	if n > maxUnvouched {
+		t.Errorf("%d objects are shown", n)
+	}
+	for _, r := range []*Record{hidden, guarded} {
+		if got, err := s.tok.Get(k, r.ID); err != nil || got.Unvouched != nil {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	for range 2 { // some were behind others that should not be there
+		list, err := s.tok.Unvouched(k)
+		wants(t, err, ck.CKR_OK)
+		var refused []Adoption
+		for _, r := range list {
+			refused = append(refused, Adoption{ID: r.ID, Number: r.Unvouched.Number})
+		}
+		wants(t, s.tok.Adopt(k, refused), ck.CKR_OK)
+	}
+	wants(t, s.tok.be.view(func(x tx) error {
+		return x.each(bUnvouched, nil, func(key, _ []byte) error {
+			t.Errorf("%q is still there", key)
+			return nil
+		})
+	}), ck.CKR_OK)
+	wants(t, update(s.tok, k, hidden), ck.CKR_OK)
+}
