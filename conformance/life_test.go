@@ -44,3 +44,24 @@ func TestCryptThreads(t *testing.T) {
 		t.Errorf("said %q", out)
 	}
 }
+
+// TestStop ends calls that would compute for minutes or years: with C_Finalize, C_CloseSession and C_SessionCancel.
+func TestStop(t *testing.T) {
+	slow(t)
+	only(t)
+	prog := program(t, "life/stop.c")
+	for _, what := range []string{"pbkdf2", "pbe", "rsa", "domain", "digest", "hmac"} {
+		for _, how := range []string{"finalize", "close", "cancel"} {
+			if how == "cancel" && (what == "digest" || what == "hmac") {
+				continue // what holds the session's lock is not cancelled by a call that waits for it
+			}
+			t.Run(what+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				env := []string{"SOFTCSP_STORE=memory", "SOFTCSP_CONF=", "SOFTCSP_KDF=test"}
+				if out := mustRun(t, 60*time.Second, env, prog, module.path, what, how); out != "ok\n" {
+					t.Fatalf("said %q, not ok", out)
+				}
+			})
+		}
+	}
+}

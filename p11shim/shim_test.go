@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -66,6 +68,87 @@ func TestCall(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, test.want)
 		}
 	}
+}
+
+// TestLogged writes to the log the code that is returned, also where that there is no session comes before what else is wrong.
+func TestLogged(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "log")
+	if err := module.Initialize(ck.InitArgs{Reserved: "store='memory' log='info' log_file='" + file + "'"}); err != nil {
+		t.Fatal(err)
+	}
+	rvs := []ck.RV{
+		ck.RV(callIn(4711, "C_First", func(*frame) error { return ck.CKR_ARGUMENTS_BAD })),
+		ck.RV(callIn(4711, "C_Second", func(*frame) error { need(0); return nil })),
+		ck.RV(callIn(4711, "C_Third", func(*frame) error { return ck.CKR_PIN_INCORRECT })),
+	}
+	if err := module.Finalize(); err != nil {
+		t.Fatal(err)
+	}
+	if want := []ck.RV{ck.CKR_SESSION_HANDLE_INVALID, ck.CKR_SESSION_HANDLE_INVALID, ck.CKR_PIN_INCORRECT}; !slices.Equal(rvs, want) {
+		t.Errorf("%v, want %v", rvs, want)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if len(lines) != len(rvs) {
+		t.Fatalf("the log: %s", text)
+	}
+	for i, rv := range rvs {
+		if !strings.Contains(lines[i], "rv="+rv.String()) {
+			t.Errorf("%v was returned, and the log has %s", rv, lines[i])
+		}
+	}
+}
+
+// TestLengths asks whether memory is there before it believes a length, and not where nothing is read.
+func TestLengths(t *testing.T) {
+	nowhere := unmapped(t)
+	page, err := syscall.Mmap(-1, 0, 4<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(page)
+	there := addressOf(&page[0])
+	if got := inBytes(there, 4<<20); len(got) != 4<<20 {
+		t.Errorf("%d bytes", len(got))
+	}
+	for _, n := range []uintptr{trusted + 1, 1 << 32, 1 << 45} {
+		if rv := caught(func() { inBytes(nowhere, n) }); rv != ck.CKR_ARGUMENTS_BAD {
+			t.Errorf("%d bytes that are not there: %v", n, rv)
+		}
+		if follow(uint64(nowhere), uint(n)) != nil {
+			t.Errorf("%d bytes that are not there were followed", n)
+		}
+	}
+	if rv := caught(func() { inBytes(there, 1<<27) }); rv != ck.CKR_ARGUMENTS_BAD {
+		t.Errorf("more than there is: %v", rv)
+	}
+	if got := outBytes(there, 1<<27); len(got) != 1<<27 {
+		t.Errorf("room that is not looked at: %d", len(got))
+	}
+}
+
+// TestNested refuses templates within templates that are many times as long as what they lie in.
+func TestNested(t *testing.T) {
+	inner := make([]row, mostRows)
+	for i := range inner {
+		inner[i] = row{uintptr(ck.CKA_ID), 0, 0}
+	}
+	outer := make([]row, 64)
+	for i := range outer {
+		outer[i] = row{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&inner[0]), 24 * mostRows}
+	}
+	var f frame
+	if rv := caught(func() { f.inTemplate(0, addressOf(&outer[0]), uintptr(len(outer))) }); rv != ck.CKR_ATTRIBUTE_VALUE_INVALID {
+		t.Errorf("a template: %v", rv)
+	}
+	f = frame{}
+	if rv := caught(func() { f.appendBuffers(nil, rows(addressOf(&outer[0]), uintptr(len(outer))), 0) }); rv != ck.CKR_ATTRIBUTE_VALUE_INVALID {
+		t.Errorf("buffers: %v", rv)
+	}
+	runtime.KeepAlive(inner)
 }
 
 // caught runs f and returns the code that it panicked with.
