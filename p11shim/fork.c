@@ -18,6 +18,7 @@
 #include "fork.h"
 
 #include "copy.h"
+#include "handlers.h"
 #include "runtime.h"
 
 #include <dlfcn.h>
@@ -180,6 +181,8 @@ void softcsp_child(void)
 	if (successor != NULL)
 		successor->child();
 	settle();
+	if (softcsp_absent())
+		softcsp_restore_handlers();
 }
 
 void softcsp_watch_forks(void)
@@ -235,6 +238,7 @@ const struct softcsp_image *softcsp_load(CK_RV *why)
 	} else if (image == NULL && !started) {
 		image = start(why);
 	} else if (image == NULL) {
+		softcsp_restore_handlers(); /* a handler of the host's may be here before ours, or none have run */
 		image = find(why);
 		__atomic_store_n(&softcsp_process.fresh, image, __ATOMIC_RELEASE);
 	}

@@ -17,7 +17,7 @@ struct softcsp_image {
 	void (*adopt)(const char *path);              /* tells a copy the path of the library that it is a copy of */
 	const struct softcsp_image *(*load)(CK_RV *why); /* the image to use in this process, which it may have to load */
 	void (*prepare)(void);                        /* before a fork */
-	void (*child)(void);                          /* in a forked child, where the kernel may not have wiped its page */
+	void (*child)(void);                          /* in a forked child, once or more */
 	const struct softcsp_crypt *crypt;            /* the functions of wincrypt.h: see cryptstubs.c */
 };
 

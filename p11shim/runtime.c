@@ -11,6 +11,7 @@
 
 #include "copy.h"
 #include "guest.h"
+#include "handlers.h"
 #include "signals.h"
 #include "threads.h"
 
@@ -26,6 +27,7 @@ __attribute__((constructor)) static void loaded(void)
 {
 	softcsp_find_threads();
 	softcsp_find_heap();
+	softcsp_find_sigaction();
 	softcsp_find_file();
 	softcsp_watch_forks();
 }
