@@ -273,6 +273,19 @@ func (t *objectTable) fresh(token *store.Token, keys *store.Keys, id store.ID) (
 	return opened(r)
 }
 
+// same tells whether a key still has the role that it had when it was looked up: what it has unwrapped may have been wrapped since.
+func (o object) same() error {
+	now, err := o.item.get()
+	if err != nil {
+		return keyHandle(err)
+	}
+	defer now.release()
+	if role(now.role.Load()) != role(o.role.Load()) {
+		return errWraps
+	}
+	return nil
+}
+
 // unrecorded returns the item of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
 // at each call whether another process has made it wrap meanwhile.
 func (s *session) unrecorded(o object, u use) *item {

@@ -177,6 +177,9 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	}
 	r := &request{how: byUnwrap, template: template, base: u.Object, strict: s.strict}
 	r.before = func(k *Object) error {
+		if err := u.same(); err != nil {
+			return err
+		}
 		return s.assume(u, use{what: ck.CKA_UNWRAP, class: u.class(), row: row, sensitive: k.flag(ck.CKA_SENSITIVE)})
 	}
 	check := func(_ []byte, err error) error { return err }
