@@ -20,6 +20,11 @@ func (x *boltTx) adds() bool {
 			return true
 		}
 	}
+	for _, value := range x.writes[bUnvouched] {
+		if len(value) > unvouchedHead { // what asks for less is to make room
+			return true
+		}
+	}
 	return false
 }
 
