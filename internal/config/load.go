@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -51,16 +53,36 @@ func LoadFrom(reserved string, getenv func(string) string) (*Config, error) {
 	return w.load(reserved)
 }
 
-// passwdHome returns the home directory that the system knows for the user: a daemon may have it in no variable.
+// passwdHome returns the home directory that the system knows for the user: a daemon may have it in no variable. The file of
+// users comes first: to ask the C library can mean to load a library of its, which a forked child may not be able to do.
 func passwdHome() (string, error) {
-	u, err := user.LookupId(strconv.Itoa(os.Geteuid()))
-	if err != nil {
-		return "", err
+	uid := strconv.Itoa(os.Geteuid())
+	home := ""
+	if f, err := os.Open("/etc/passwd"); err == nil {
+		home = homeIn(f, uid)
+		f.Close()
 	}
-	if !filepath.IsAbs(u.HomeDir) {
+	if home == "" {
+		u, err := user.LookupId(uid)
+		if err != nil {
+			return "", err
+		}
+		home = u.HomeDir
+	}
+	if !filepath.IsAbs(home) {
 		return "", errors.New("the user has no home directory")
 	}
-	return u.HomeDir, nil
+	return home, nil
+}
+
+// homeIn finds the home directory of a user in a file like /etc/passwd, "" where it has none.
+func homeIn(passwd io.Reader, uid string) string {
+	for sc := bufio.NewScanner(passwd); sc.Scan(); {
+		if f := strings.Split(sc.Text(), ":"); len(f) == 7 && f[2] == uid {
+			return f[5]
+		}
+	}
+	return ""
 }
 
 func (w *world) load(reserved string) (*Config, error) {

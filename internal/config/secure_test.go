@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -46,5 +47,14 @@ func TestGetenv(t *testing.T) {
 	auxv, err := os.ReadFile("/proc/self/auxv")
 	if err != nil || len(auxv) == 0 || isSecure(auxv) {
 		t.Errorf("the vector of this process: %v, %x", err, auxv)
+	}
+}
+
+func TestHomeIn(t *testing.T) {
+	const passwd = "root:x:0:0:root:/root:/bin/sh\n# no line\nshort:x:7:7\n+::::::\nd:x:1000:1000:D,,,:/home/d:/bin/sh\nagain:x:0:0::/other:\n"
+	for uid, want := range map[string]string{"0": "/root", "1000": "/home/d", "7": "", "": "", "100": ""} {
+		if got := homeIn(strings.NewReader(passwd), uid); got != want {
+			t.Errorf("user %q: %q, want %q", uid, got, want)
+		}
 	}
 }
