@@ -67,7 +67,7 @@ func TestFullDisk(t *testing.T) {
 		t.Skipf("there is no small disk to be had: %v", err)
 	}
 	defer func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	}()
@@ -75,4 +75,43 @@ func TestFullDisk(t *testing.T) {
 	if out := mustRun(t, 60*time.Second, env, program(t, "login/full.c"), module.path); out != "ok\n" {
 		t.Errorf("said %q, not ok", out)
 	}
+}
+
+// TestReadonlyDisk uses a token on a file system that nobody can write to: where the configuration allows it a login works, wrong
+// PINs are counted by the process, and keys do what they do.
+func TestReadonlyDisk(t *testing.T) {
+	slow(t)
+	only(t)
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=8m"); err != nil {
+		t.Skipf("there is no disk to be had: %v", err)
+	}
+	defer func() {
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	}()
+	host := func(settings ...string) *Script {
+		env := append(settings, "SOFTCSP_TOKENDIR="+filepath.Join(dir, "tokens"), "SOFTCSP_CONF=", "XDG_CONFIG_HOME="+t.TempDir(), "SOFTCSP_KDF=test")
+		return NewScript(func(string) (*Host, error) { return StartHost(driver, module.path, env...) })
+	}
+	key := "C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_LABEL=str:k,CKA_VALUE=rep:16:61,CKA_SIGN=true,CKA_ENCRYPT=true,"
+	s := host()
+	do(t, s, "login", key+"CKA_TOKEN=true} &k", "close")
+	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	open := []string{"C_Initialize NULL", "C_GetSlotList true &l[8] &n=8", "C_OpenSession l[0] CKF_SERIAL_SESSION NULL NULL &s"}
+	s = host()
+	do(t, s, open...)
+	do(t, s, "C_Login s CKU_USER str:"+userPIN+" -> CKR_TOKEN_WRITE_PROTECTED", "close")
+	s = host("SOFTCSP_READONLY_LOGIN=true")
+	do(t, s, open...)
+	do(t, s, "C_Login s CKU_USER str:wrong-pin -> CKR_PIN_INCORRECT", "C_GetTokenInfo l[0] &i",
+		"expect i.flags has CKF_USER_PIN_COUNT_LOW|CKF_WRITE_PROTECTED", "C_Login s CKU_USER str:"+userPIN,
+		"C_GetTokenInfo l[0] &i", "expect i.flags lacks CKF_USER_PIN_COUNT_LOW|CKF_USER_PIN_FINAL_TRY",
+		"C_FindObjectsInit s {CKA_LABEL=str:k}", "C_FindObjects s &f[4] 4 &n", "C_FindObjectsFinal s", "expect n = 1",
+		"C_SignInit s CKM_AES_CMAC f[0]", "C_Sign s str:abc out:16", "C_EncryptInit s CKM_AES_ECB f[0]", "C_Encrypt s rep:16:61 out:16",
+		key+"CKA_TOKEN=false} &k", "C_SignInit s CKM_AES_CMAC k", "C_Sign s str:abc out:16",
+		key+"CKA_TOKEN=true} &k -> CKR_TOKEN_WRITE_PROTECTED", "close")
 }
