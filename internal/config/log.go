@@ -1,10 +1,13 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // An output is where the log goes. A file is opened when the first line is written.
@@ -58,12 +61,46 @@ func (o *output) open() {
 	if o.name == "" {
 		return
 	}
-	f, err := os.OpenFile(o.name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) // os.OpenFile adds O_CLOEXEC
+	f, err := openLog(o.name)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "softcsp: the log goes to stderr: %v\n", err)
 		return
 	}
 	o.file = f
+}
+
+// openLog opens the file. In a directory that others may write to its name can be a link to what only this user may write, a
+// second name of that, or a FIFO that nobody reads: none is opened, and nobody waits.
+func openLog(name string) (*os.File, error) {
+	flags := syscall.O_APPEND | syscall.O_CREAT | syscall.O_WRONLY | syscall.O_CLOEXEC | syscall.O_NONBLOCK | syscall.O_NOCTTY
+	if !trustedLink(name) {
+		flags |= syscall.O_NOFOLLOW
+	}
+	fd, err := syscall.Open(name, flags, 0o600)
+	var st syscall.Stat_t
+	if err == nil {
+		if err = syscall.Fstat(fd, &st); err == nil && st.Mode&syscall.S_IFMT == syscall.S_IFREG && st.Nlink > 1 {
+			err = errors.New("it has other names (hard links), which may be somebody else's")
+		}
+		if err == nil {
+			err = syscall.SetNonblock(fd, false)
+		}
+		if err != nil {
+			_ = syscall.Close(fd)
+		}
+	}
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// trustedLink says whether a name is a link that nobody but root and this user can have made, as /dev/stderr is.
+func trustedLink(name string) bool {
+	ours := func(st *syscall.Stat_t) bool { return st.Uid == 0 || st.Uid == uint32(syscall.Geteuid()) }
+	var link, dir syscall.Stat_t
+	return syscall.Lstat(name, &link) == nil && link.Mode&syscall.S_IFMT == syscall.S_IFLNK && ours(&link) &&
+		syscall.Stat(filepath.Dir(name), &dir) == nil && ours(&dir) && dir.Mode&0o022 == 0
 }
 
 func (o *output) close() error {
