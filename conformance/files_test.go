@@ -78,33 +78,8 @@ func TestDamagedFiles(t *testing.T) {
 	only(t)
 	env := tokenEnv(t)
 	dir := env[0][len("SOFTCSP_TOKENDIR="):]
-	cmd := exec.Command(program(t, "files/reader.c"), module.path)
-	cmd.Env = append(os.Environ(), env...)
-	cmd.Stderr = io.Discard
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
-	lines := bufio.NewScanner(out)
-	said := func(want string, n int) {
-		t.Helper()
-		if !lines.Scan() || lines.Text() != want {
-			_ = cmd.Wait()
-			t.Fatalf("change %d: %q, %v", n, lines.Text(), cmd.ProcessState)
-		}
-	}
-	said("ready", 0)
-	_, _ = io.WriteString(in, "new\n")
-	said("done", 0)
+	r := startReader(t, env)
+	r.use(t, "new", 0)
 	files, err := filepath.Glob(filepath.Join(dir, "*.token"))
 	if err != nil || len(files) != 1 {
 		t.Fatal(files, err)
@@ -119,31 +94,73 @@ func TestDamagedFiles(t *testing.T) {
 		changes = 3000
 	}
 	for n := range changes {
-		r := rand.New(rand.NewPCG(uint64(n), 1))
-		b := damage(r, clean)
-		if r.IntN(2) == 0 {
+		chance := rand.New(rand.NewPCG(uint64(n), 1))
+		b := damage(chance, clean)
+		if chance.IntN(2) == 0 {
 			_ = os.Remove(files[0])
 		}
 		if err := os.WriteFile(files[0], b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r.IntN(5) == 0 {
-			_ = os.Truncate(files[0], r.Int64N(1<<38))
+		if chance.IntN(5) == 0 {
+			_ = os.Truncate(files[0], chance.Int64N(1<<38))
 		}
 		for _, name := range sidecars {
-			_ = os.WriteFile(name, binary.LittleEndian.AppendUint64(nil, r.Uint64N(200)), 0o600)
+			_ = os.WriteFile(name, binary.LittleEndian.AppendUint64(nil, chance.Uint64N(200)), 0o600)
 		}
-		_, _ = io.WriteString(in, []string{"new\n", "again\n"}[r.IntN(2)])
-		said("done", n)
+		r.use(t, []string{"new", "again"}[chance.IntN(2)], n)
 	}
 	if err := os.WriteFile(files[0], clean, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.WriteString(in, "new\n")
-	said("done", changes)
-	_ = in.Close()
-	if said("ok", changes); cmd.Wait() != nil {
-		t.Error(cmd.ProcessState)
+	r.use(t, "new", changes)
+	_ = r.in.Close()
+	if r.said(t, "ok", changes); r.cmd.Wait() != nil {
+		t.Error(r.cmd.ProcessState)
+	}
+}
+
+// A reader is the program files/reader.c.
+type reader struct {
+	cmd   *exec.Cmd
+	in    io.WriteCloser
+	lines *bufio.Scanner
+}
+
+func startReader(t *testing.T, env []string) *reader {
+	t.Helper()
+	r := &reader{cmd: exec.Command(program(t, "files/reader.c"), module.path)}
+	r.cmd.Env = append(os.Environ(), env...)
+	in, err := r.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := r.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.in, r.lines = in, bufio.NewScanner(out)
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	timer := time.AfterFunc(5*time.Minute, func() { _ = r.cmd.Process.Kill() })
+	t.Cleanup(func() { timer.Stop() })
+	r.said(t, "ready", 0)
+	return r
+}
+
+// use has the program use what there is, after change n.
+func (r *reader) use(t *testing.T, how string, n int) {
+	t.Helper()
+	_, _ = io.WriteString(r.in, how+"\n")
+	r.said(t, "done", n)
+}
+
+func (r *reader) said(t *testing.T, want string, n int) {
+	t.Helper()
+	if !r.lines.Scan() || r.lines.Text() != want {
+		_ = r.cmd.Wait()
+		t.Fatalf("change %d: %q, %v", n, r.lines.Text(), r.cmd.ProcessState)
 	}
 }
 

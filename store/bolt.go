@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -458,76 +457,4 @@ func fileError(path string, err error) error {
 		return fmt.Errorf("%w: %s: %v", ck.CKR_DEVICE_MEMORY, path, err)
 	}
 	return fmt.Errorf("%w: %s: %v", ck.CKR_DEVICE_ERROR, path, err)
-}
-
-// A boltTx is a transaction of a bbolt file.
-type boltTx struct {
-	b      *book
-	st     *unix.Stat_t
-	writes map[bucket]map[string][]byte // what is to be written; nil is to be deleted
-}
-
-var _ tx = (*boltTx)(nil)
-
-// check looks at the file as a whole.
-func (x *boltTx) check() error {
-	whole, err := openBook(x.b.path, x.b.file, x.st)
-	if err != nil {
-		return err
-	}
-	return whole.walk(true)
-}
-
-// generation implements tx.
-func (x *boltTx) generation() uint64 { return number(x, keyGeneration) }
-
-// get implements tx. A page that is damaged ends the transaction: guard.
-func (x *boltTx) get(b bucket, key []byte) []byte {
-	if value, there := x.writes[b][string(key)]; there {
-		return value
-	}
-	value, err := x.b.get(b, key)
-	if err != nil {
-		panic(pageError{err})
-	}
-	return value
-}
-
-// put implements tx.
-func (x *boltTx) put(b bucket, key, value []byte) error {
-	if value == nil {
-		value = []byte{}
-	}
-	return x.write(b, key, value)
-}
-
-// del implements tx.
-func (x *boltTx) del(b bucket, key []byte) error { return x.write(b, key, nil) }
-
-func (x *boltTx) write(b bucket, key, value []byte) error {
-	if x.writes == nil {
-		return fmt.Errorf("%w: a transaction that only reads", ck.CKR_GENERAL_ERROR)
-	}
-	if x.writes[b] == nil {
-		x.writes[b] = map[string][]byte{}
-	}
-	x.writes[b][string(key)] = value
-	return nil
-}
-
-// each implements tx. What the transaction itself has written comes last.
-func (x *boltTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
-	written := x.writes[b]
-	err := x.b.each(b, prefix, func(key, value []byte) error {
-		if _, there := written[string(key)]; there {
-			return nil
-		}
-		return f(key, value)
-	})
-	for key, value := range written {
-		if err == nil && value != nil && bytes.HasPrefix([]byte(key), prefix) {
-			err = f([]byte(key), value)
-		}
-	}
-	return err
 }
