@@ -140,11 +140,11 @@ func (h *home) find(name string) error {
 
 // format makes a token in memory. Its PIN is the one given or, where that is empty, chance.
 func (h *home) format(pin []byte) error {
-	slots, err := h.module.GetSlotList(true)
+	slot, err := h.module.EmptySlot()
 	if err != nil {
 		return err
 	}
-	h.slot = slots[len(slots)-1]
+	h.slot = slot
 	so := randomPIN()
 	if len(pin) == 0 {
 		pin = randomPIN()

@@ -48,13 +48,9 @@ func (m *Module) slotEvent(began *core) (ck.SlotID, error) {
 	return id, nil
 }
 
-// changed notes the slots whose tokens have come or gone since the list was as it is, each once. The first list of all is
-// not news.
-func (t *slots) changed(now []*slot) {
-	if t.list == nil {
-		return
-	}
-	for _, lists := range [][2][]*slot{{now, t.list}, {t.list, now}} {
+// changed notes the slots whose tokens have come or gone, each once.
+func (t *slots) changed(now, before []*slot) {
+	for _, lists := range [][2][]*slot{{now, before}, {before, now}} {
 		for _, s := range lists[0] {
 			if !slices.Contains(lists[1], s) && !slices.Contains(t.events, s.id) {
 				t.events = append(t.events, s.id)

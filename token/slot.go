@@ -124,7 +124,9 @@ func (c *core) relist() (gone []*slot, err error) {
 			gone = append(gone, s)
 		}
 	}
-	t.changed(list)
+	if t.list != nil { // the first list of all is not news
+		t.changed(c.listed(list), c.listed(t.list))
+	}
 	t.list, t.byID, t.stamp = list, byID, stamp
 	return gone, nil
 }
@@ -196,12 +198,35 @@ func (m *Module) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	if err := c.refresh(); err != nil {
 		return nil, err
 	}
-	list := c.slots.all()
+	list := c.listed(c.slots.all())
 	ids := make([]ck.SlotID, len(list))
 	for i, s := range list {
 		ids[i] = s.id
 	}
 	return ids, nil
+}
+
+// listed leaves out the slot of the token that has yet to be initialised, the last, where the configuration hides it. It is there all
+// the same.
+func (c *core) listed(all []*slot) []*slot {
+	if c.config.EmptySlot || len(all) == 0 {
+		return all
+	}
+	return all[:len(all)-1]
+}
+
+// EmptySlot returns the slot of the token that has yet to be initialised, listed or not.
+func (m *Module) EmptySlot() (ck.SlotID, error) {
+	c, err := m.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	if err := c.refresh(); err != nil {
+		return 0, err
+	}
+	all := c.slots.all()
+	return all[len(all)-1].id, nil
 }
 
 // GetSlotInfo implements C_GetSlotInfo, section 5.5.2.
@@ -215,10 +240,14 @@ func (m *Module) GetSlotInfo(id ck.SlotID) (ck.SlotInfo, error) {
 	if err != nil {
 		return ck.SlotInfo{}, err
 	}
+	flags := ck.CKF_TOKEN_PRESENT
+	if c.config.Removable {
+		flags |= ck.CKF_REMOVABLE_DEVICE
+	}
 	return ck.SlotInfo{
 		SlotDescription: s.description(),
 		ManufacturerID:  manufacturer,
-		Flags:           ck.CKF_TOKEN_PRESENT,
+		Flags:           flags,
 		HardwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
 		FirmwareVersion: ck.Version{Major: VersionMajor, Minor: VersionMinor},
 	}, nil

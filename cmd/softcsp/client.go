@@ -98,11 +98,10 @@ func (a *app) scratch() (*client, ck.SessionHandle, error) {
 
 // blank makes a token of that name in memory and opens a session with it.
 func (c *client) blank(name string) (ck.SessionHandle, error) {
-	slots, err := c.GetSlotList(true)
+	id, err := c.module.EmptySlot()
 	if err != nil {
 		return 0, err
 	}
-	id := slots[len(slots)-1]
 	if err := c.InitToken(id, []byte("scratch"), label(name)); err != nil {
 		return 0, err
 	}
@@ -144,12 +143,12 @@ func (c *client) tokens() (list []tok, free ck.SlotID, err error) {
 		case err != nil:
 			return nil, 0, explain("reading token", err)
 		case info.Flags&ck.CKF_TOKEN_INITIALIZED == 0:
-			free = s
 		default:
 			list = append(list, tok{s, info})
 		}
 	}
-	return list, free, nil
+	free, err = c.module.EmptySlot()
+	return list, free, err
 }
 
 // A choice is the flag that says which token is meant.

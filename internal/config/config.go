@@ -34,6 +34,9 @@ type Config struct {
 	// KeySeparation is "strict" (the known attacks on keys are kept off) or "standard" (no more than PKCS #11 asks for) for
 	// tokens that C_InitToken makes, or "". A token that is there it can make stricter, not less strict.
 	KeySeparation string
+	// Removable says that the slots call themselves ones for removable devices, EmptySlot that the slot of a token that has yet to be
+	// initialised is listed.
+	Removable, EmptySlot bool
 	// CSPToken is the label or serial number of the token that CryptoAPI's containers live in, "" for the first.
 	CSPToken string
 	// Log is "error", "info" or "debug", or "" for nothing; LogFile is where it goes, "" for stderr.
@@ -71,6 +74,8 @@ var settings = []setting{
 	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries }},
 	{name: "readonly_login", fallback: "false", words: yesNo, field: func(c *Config) any { return &c.ReadonlyLogin }},
 	{name: "key_separation", words: []string{"", "strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }},
+	{name: "removable", fallback: "false", words: yesNo, field: func(c *Config) any { return &c.Removable }},
+	{name: "empty_slot", fallback: "true", words: yesNo, field: func(c *Config) any { return &c.EmptySlot }},
 	{name: "csp_token", field: func(c *Config) any { return &c.CSPToken }},
 	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }},
 	{name: "log_file", path: true, field: func(c *Config) any { return &c.LogFile }},

@@ -61,7 +61,7 @@ func TestDefaults(t *testing.T) {
 	want := map[string]string{
 		"tokendir": filepath.Join(h.dir, "home/.local/share/softcsp/tokens"),
 		"store":    "bolt", "durability": "full", "kdf": "interactive",
-		"max_sessions": "0", "max_tries": "10", "readonly_login": "false", "key_separation": "", "csp_token": "", "log": "", "log_file": "",
+		"max_sessions": "0", "max_tries": "10", "readonly_login": "false", "key_separation": "", "removable": "false", "empty_slot": "true", "csp_token": "", "log": "", "log_file": "",
 	}
 	for _, name := range Names() {
 		if got := c.Value(name); got != want[name] {
@@ -166,6 +166,7 @@ func TestEnvironment(t *testing.T) {
 		"SOFTCSP_STORE": "memory", "SOFTCSP_LOG": "debug", "SOFTCSP_LOG_FILE": "/l", "SOFTCSP_KDF": "test",
 		"SOFTCSP_DURABILITY": "relaxed", "SOFTCSP_MAX_TRIES": "3", "SOFTCSP_MAX_SESSIONS": "7", "SOFTCSP_TOKENDIR": "/d",
 		"SOFTCSP_KEY_SEPARATION": "standard", "SOFTCSP_CSP_TOKEN": "label", "SOFTCSP_READONLY_LOGIN": "true",
+		"SOFTCSP_REMOVABLE": "true", "SOFTCSP_EMPTY_SLOT": "false",
 	} {
 		h.env[k] = v
 	}
