@@ -54,7 +54,7 @@ HIDDEN void *malloc(size_t size)
 {
 	void *p = NULL;
 
-	if (softcsp_thread == SOFTCSP_RUNTIME && size <= sizeof *blocks)
+	if (softcsp_runtime_thread && size <= sizeof *blocks)
 		p = take_block();
 	if (p == NULL && libc_malloc != NULL)
 		p = libc_malloc(size);
@@ -82,7 +82,7 @@ HIDDEN void free(void *p)
 		return;
 	if (at < sizeof blocks) {
 		__atomic_fetch_and(&taken, ~((uint64_t)1 << at / sizeof *blocks), __ATOMIC_RELEASE);
-	} else if (softcsp_thread == SOFTCSP_RUNTIME) {
+	} else if (softcsp_runtime_thread) {
 		r->next = __atomic_load_n(&returned, __ATOMIC_RELAXED);
 		while (!__atomic_compare_exchange_n(&returned, &r->next, r, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 			;

@@ -67,7 +67,7 @@ CK_RV softcsp_start_runtime(void)
 
 	if (softcsp_go_entry == NULL) /* built without start.ld: the runtime runs */
 		return CKR_OK;
-	if (softcsp_libc_create == NULL || softcsp_libc_key == NULL)
+	if (softcsp_libc_create == NULL || softcsp_libc_key == NULL || softcsp_libc_sigaction == NULL)
 		return CKR_FUNCTION_FAILED;
 	rv = softcsp_welcome();
 	if (rv != CKR_OK)
@@ -79,6 +79,15 @@ CK_RV softcsp_start_runtime(void)
 		return CKR_HOST_MEMORY;
 	}
 	return CKR_OK;
+}
+
+/* The runtime handles what faults in its code, and would handle two more signals: SIGPIPE, for programs that write to sockets,
+ * and SIGURG, by which it interrupts its threads where it is allowed to. Both stay the host's. */
+HIDDEN int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	if ((sig == SIGPIPE || sig == SIGURG) && act != NULL && (act->sa_flags & SA_SIGINFO))
+		act = NULL;
+	return softcsp_libc_sigaction(sig, act, old);
 }
 
 /* The runtime has one thread-specific value, whose destructor enters Go when a thread ends that called Go. The forking
@@ -93,7 +102,7 @@ static void guarded(void *value)
 
 HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
-	if (softcsp_libc_key == NULL)
+	if (softcsp_libc_key == NULL || softcsp_libc_sigaction == NULL)
 		return EAGAIN;
 	if (destructor == NULL || thread_ended != NULL)
 		return softcsp_libc_key(key, destructor);

@@ -1,27 +1,46 @@
-/* The host's signals that arrive while its thread is in Go. There the stack is a goroutine's, a few kB among others, and a
- * handler would overrun it. The kernel runs a handler on another stack where there is one, and where the handler was
- * installed with SA_ONSTACK. So each thread gets one before its first call, unless it has one that is large enough; and
- * handlers get the flag, as the Go runtime gives it to those that it finds when it starts. The host may install others at
- * any time: so they are looked at again, but not at every call, as it takes 64 system calls.
+/* The host's signals that arrive while its thread is in Go. The kernel runs a handler on a stack for handlers where there is
+ * one, and where it was installed with SA_ONSTACK, and otherwise on what stack there is: a goroutine's, which has room for
+ * 120 kB of it (tools/overlay.sh). So that there is more, each thread gets a stack for handlers before its first call, unless
+ * it has one that is large enough; and handlers get the flag, as the Go runtime gives it to those that it finds when it
+ * starts. The host may install others at any time: so they are looked at again, but not at every call, as it takes 64
+ * system calls.
  */
 #define _GNU_SOURCE
 #include "signals.h"
 
+#include "threads.h"
+
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A stack for handlers, above a page that faults. What the host has may be for one handler alone; LEAST holds a signal of any
  * processor, and the runtime's own handlers. */
-#define STACK (256 * 1024)
+#define STACK (512 * 1024)
 #define LEAST (64 * 1024)
 #define GUARD 4096
 
-unsigned long softcsp_marked;
+#define CALLS 16     /* between two looks at the clock */
+#define HUNDREDTHS 2 /* between two looks at the handlers */
+
+__thread int softcsp_calls __attribute__((tls_model("initial-exec")));
+
+/* This thread has a stack for handlers, or cannot have one. */
+static __thread char met __attribute__((tls_model("initial-exec")));
 
 static pthread_key_t key;
 static int have_key;
+static unsigned long marked; /* when the handlers were looked at */
+
+static unsigned long hundredths(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* no system call */
+	return now.tv_sec * 100ul + now.tv_nsec / 10000000;
+}
 
 /* At the end of a thread. Where another destructor calls into Go afterwards, this comes again. */
 static void forget_thread(void *stack)
@@ -34,22 +53,16 @@ static void forget_thread(void *stack)
 			return; /* a handler ends the thread: it is in use */
 	}
 	munmap(stack, GUARD + STACK);
-	softcsp_thread = SOFTCSP_UNKNOWN;
+	met = 0;
+	softcsp_calls = 0;
 }
 
-void softcsp_prepare_signals(void)
-{
-	if (!have_key)
-		have_key = softcsp_libc_key(&key, forget_thread) == 0;
-	softcsp_mark_handlers();
-}
-
-void softcsp_meet_thread(void)
+static void meet_thread(void)
 {
 	stack_t now, ours = { .ss_size = STACK };
 	char *p;
 
-	softcsp_thread = SOFTCSP_MET;
+	met = 1;
 	if (!have_key || sigaltstack(NULL, &now) != 0)
 		return;
 	if ((now.ss_flags & SS_ONSTACK) || (!(now.ss_flags & SS_DISABLE) && now.ss_size >= LEAST))
@@ -66,17 +79,21 @@ void softcsp_meet_thread(void)
 		sigaltstack(&ours, NULL);
 }
 
+/* There is a function to call. */
+static int handles(const struct sigaction *action)
+{
+	return (action->sa_flags & SA_SIGINFO) || (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
 /* Gives one handler the flag. The host may install another at the same time, which then has to come back. */
 static void mark(int sig, struct sigaction seen)
 {
 	for (int tries = 0; tries < 8; tries++) {
 		struct sigaction marked = seen, before;
 
-		if (!(seen.sa_flags & SA_SIGINFO) && (seen.sa_handler == SIG_DFL || seen.sa_handler == SIG_IGN))
-			marked.sa_flags = seen.sa_flags;
-		else
+		if (handles(&seen))
 			marked.sa_flags |= SA_ONSTACK;
-		if (sigaction(sig, &marked, &before) != 0)
+		if (softcsp_libc_sigaction(sig, &marked, &before) != 0)
 			return;
 		if (before.sa_sigaction == seen.sa_sigaction && (before.sa_flags | SA_ONSTACK) == (seen.sa_flags | SA_ONSTACK))
 			return;
@@ -84,18 +101,29 @@ static void mark(int sig, struct sigaction seen)
 	}
 }
 
-void softcsp_mark_handlers(void)
+static void mark_all(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	__atomic_store_n(&softcsp_marked, (unsigned long)now.tv_sec * 100 + now.tv_nsec / 10000000, __ATOMIC_RELAXED);
+	__atomic_store_n(&marked, hundredths(), __ATOMIC_RELAXED);
 	for (int sig = 1; sig <= SIGRTMAX; sig++) {
 		struct sigaction seen;
 
-		if (sigaction(sig, NULL, &seen) != 0 || (seen.sa_flags & SA_ONSTACK))
-			continue;
-		if ((seen.sa_flags & SA_SIGINFO) || (seen.sa_handler != SIG_DFL && seen.sa_handler != SIG_IGN))
+		if (softcsp_libc_sigaction(sig, NULL, &seen) == 0 && !(seen.sa_flags & SA_ONSTACK) && handles(&seen))
 			mark(sig, seen);
 	}
+}
+
+void softcsp_prepare_signals(void)
+{
+	if (!have_key)
+		have_key = softcsp_libc_key(&key, forget_thread) == 0;
+	mark_all();
+}
+
+void softcsp_arrive_anew(void)
+{
+	softcsp_calls = CALLS;
+	if (!met)
+		meet_thread();
+	if (hundredths() - __atomic_load_n(&marked, __ATOMIC_RELAXED) >= HUNDREDTHS)
+		mark_all();
 }

@@ -2,29 +2,22 @@
 #ifndef SOFTCSP_SIGNALS_H
 #define SOFTCSP_SIGNALS_H
 
-#include <time.h>
+#include "fork.h"
 
-#include "threads.h"
-
-/* Makes what belongs to threads, before the runtime starts. */
+/* Makes what belongs to threads, before the runtime starts, and gives the handlers that there are the flag. */
 void softcsp_prepare_signals(void) HIDDEN;
 
-void softcsp_meet_thread(void) HIDDEN;
-void softcsp_mark_handlers(void) HIDDEN;
+void softcsp_arrive_anew(void) HIDDEN;
 
-/* When the handlers were looked at last, in hundredths of a second. */
-extern unsigned long softcsp_marked HIDDEN;
+/* Calls that this thread may make until its handlers are looked at. In the space that the loader keeps for libraries: the
+ * other way needs the loader itself as a library. */
+extern __thread int softcsp_calls HIDDEN __attribute__((tls_model("initial-exec")));
 
 /* Comes before each call into Go. */
 static inline void softcsp_arrive(void)
 {
-	struct timespec now;
-
-	if (__builtin_expect(softcsp_thread == SOFTCSP_UNKNOWN, 0))
-		softcsp_meet_thread();
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* no system call */
-	if (__builtin_expect((unsigned long)now.tv_sec * 100 + now.tv_nsec / 10000000 - __atomic_load_n(&softcsp_marked, __ATOMIC_RELAXED) >= 2, 0))
-		softcsp_mark_handlers();
+	if (__builtin_expect(--softcsp_calls < 0, 0))
+		softcsp_arrive_anew();
 }
 
 #endif

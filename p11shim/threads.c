@@ -13,20 +13,22 @@
 
 #define MOST 128
 
-__thread int softcsp_thread __attribute__((tls_model("initial-exec")));
+__thread char softcsp_runtime_thread __attribute__((tls_model("initial-exec")));
 
 softcsp_create *softcsp_libc_create;
 softcsp_key *softcsp_libc_key;
+softcsp_action *softcsp_libc_sigaction;
 
 /* What a thread-local variable of the host takes is taken from the stacks: libc knows how much that is. */
 static size_t (*least_stack)(const pthread_attr_t *attr);
 
-#define STACK (256 * 1024) /* of which the runtime is told one half */
+#define STACK (512 * 1024) /* of which the runtime is told one half; a quarter is for handlers: see tools/overlay.sh */
 
 void softcsp_find_threads(void)
 {
 	softcsp_libc_create = (softcsp_create *)dlsym(RTLD_NEXT, "pthread_create");
 	softcsp_libc_key = (softcsp_key *)dlsym(RTLD_NEXT, "pthread_key_create");
+	softcsp_libc_sigaction = (softcsp_action *)dlsym(RTLD_NEXT, "sigaction");
 	least_stack = (size_t (*)(const pthread_attr_t *))dlsym(RTLD_NEXT, "__pthread_get_minstack");
 }
 
@@ -44,7 +46,7 @@ static void *wait_for_job(void *unused)
 {
 	struct job job;
 
-	softcsp_thread = SOFTCSP_RUNTIME;
+	softcsp_runtime_thread = 1;
 	for (;;) {
 		pthread_mutex_lock(&mutex);
 		while (pending == 0 && leaving == 0)

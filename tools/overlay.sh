@@ -36,4 +36,13 @@ change netpoll.go 2 '/^func netpollGenericInit/,/^}/s/^\tif netpollInited.Load\(
 change hexdump.go 1 '/^func hexdumpWords/,/^}/s/^\tprintlock\(\)$/\tif true {return}; printlock()/'
 change runtime1.go 1 '/^func gotraceback/,/^}/s/^\t\tlevel = 2$/\t\tlevel = int32(t >> tracebackShift)/'
 
+# A handler of the host's that interrupts Go in the host's thread runs on the goroutine's stack, unless the host asked for another.
+# For a system that does so the runtime keeps room below each stack. So here: of the 128 kB of the smallest 8 are for Go, which
+# the calls do with that are to be fast: what Go may use is erased with each secret, what only handlers use is not. The
+# host's own stacks have room.
+change stack.go 1 's/^\tstackSystem = /&120<<10 + /'
+change cgocall.go 2 's/^(\t.*g0\.stackguard0 = .* \+ stackGuard)$/\1 - stackSystem/'
+change signal_unix.go 2 's/^(\tgp\.m\.gsignal\.stackguard[01] = stsp \+ stackGuard)$/\1 - stackSystem/'
+change secret.go 1 '/^func secret_eraseSecrets/,/^}/s/^\tlo := getg\(\)\.stack\.lo$/& + stackSystem/'
+
 printf '{"Replace":{%s}}\n' "$list" > "$dir/overlay.json"
