@@ -85,7 +85,7 @@ CK_RV softcsp_start_runtime(void)
  * and SIGURG, by which it interrupts its threads where it is allowed to. Both stay the host's. */
 HIDDEN int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	if ((sig == SIGPIPE || sig == SIGURG) && act != NULL && (act->sa_flags & SA_SIGINFO))
+	if (sig == SIGPIPE || sig == SIGURG)
 		act = NULL;
 	return softcsp_libc_sigaction(sig, act, old);
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -26,7 +27,14 @@ import (
 )
 
 // module is the one global variable: a loaded library has one state.
-var module = token.New()
+var module = begin()
+
+// begin makes it. Where nobody reads standard error any more the runtime would end the process when the log is written to
+// it, if the host does without SIGPIPE. The host's action for the signal is not touched: see runtime.c.
+func begin() *token.Module {
+	signal.Ignore(syscall.SIGPIPE)
+	return token.New()
+}
 
 func main() {}
 

@@ -1,0 +1,155 @@
+package conformance
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// guest compiles a program of guest/: a host whose signals, limits and descriptors are its own business.
+func guest(t *testing.T, name string) (prog string, env []string) {
+	t.Helper()
+	only(t)
+	env, err := module.place(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmp, err := os.MkdirTemp("", "softcsp-guest") // below directories that all may pass: one of the programs gives its rights up
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(tmp); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(tmp, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	return program(t, filepath.Join("guest", name+".c")), append(env, "TMPDIR="+tmp, "SOFTCSP_CONF=", "SOFTCSP_KDF=test")
+}
+
+// TestGuestSignals has the host's signals come while it is in the library, which neither takes them nor minds.
+func TestGuestSignals(t *testing.T) {
+	t.Run("masks", func(t *testing.T) {
+		prog, env := guest(t, "masks")
+		mustRun(t, time.Minute, env, prog, module.path)
+	})
+	t.Run("pipe", func(t *testing.T) {
+		prog, env := guest(t, "pipe")
+		mustRun(t, time.Minute, env, prog, module.path)
+	})
+	t.Run("handlers", func(t *testing.T) {
+		slow(t)
+		prog, env := guest(t, "handlers")
+		times := 1
+		if os.Getenv("SOFTCSP_LONG") != "" {
+			times = 30
+		}
+		for _, how := range []string{"before 3000", "before 200000", "after 3000", "after 100000", "again 3000", "again 60000", "before 100 own", "after 1000 own"} {
+			for range times {
+				mustRun(t, time.Minute, env, prog, append([]string{module.path}, strings.Fields(how)...)...)
+			}
+		}
+	})
+	t.Run("perl", func(t *testing.T) {
+		slow(t)
+		perl := need(t, "perl", "apt-get install perl-base")
+		_, env := guest(t, "pipe")
+		preload := program(t, "guest/preload.c", "-shared", "-fPIC")
+		mustRun(t, time.Minute, append(env, "MODULE="+module.path, "LD_PRELOAD="+preload), perl, "guest/signals.pl")
+	})
+}
+
+// TestGuestLimits narrows the place of a host in every way. The library works in it or says that it cannot; the host goes on.
+func TestGuestLimits(t *testing.T) {
+	slow(t)
+	prog, env := guest(t, "limits")
+	run := func(kind string, n int) (refused bool) {
+		t.Helper()
+		out := mustRun(t, time.Minute, env, prog, module.path, kind, strconv.Itoa(n))
+		if !strings.HasSuffix(out, "ok\n") {
+			t.Errorf("%s %d: %s", kind, n, out)
+		}
+		return strings.Contains(out, "refused 0x")
+	}
+	for _, row := range []struct{ kind, sentence string }{
+		{"space", `ulimit -v` + "`" + ` of at least ([0-9]+) MB`},
+		{"data", `ulimit -d` + "`" + ` of at least ([0-9]+) MB`},
+	} {
+		said := documented(t, row.sentence)
+		if run(row.kind, said) {
+			t.Errorf("%s: %d MB are not enough, and docs/hosts.md says so", row.kind, said)
+		}
+		for n := said - said/16; n > said/2; n -= said / 16 {
+			run(row.kind, n)
+		}
+	}
+	threads := documented(t, `room for ([0-9]+) threads`)
+	for _, n := range []int{1, threads / 2, threads - 1, threads + 2} {
+		run("threads", n)
+	}
+	if n := syscall.Getuid(); n == 0 && run("threads", threads+2) {
+		t.Errorf("%d threads are not enough, and docs/hosts.md says so", threads)
+	}
+	run("closing", 0)
+	run("full", 1)
+	run("descriptors", 40)
+	for _, call := range []uintptr{
+		syscall.SYS_EPOLL_CREATE1, syscall.SYS_EPOLL_CTL, syscall.SYS_EVENTFD2, 435 /* clone3 */, syscall.SYS_SIGALTSTACK, syscall.SYS_CLONE,
+		318 /* getrandom */, syscall.SYS_PRCTL, syscall.SYS_SCHED_GETAFFINITY,
+	} {
+		run("EPERM", int(call))
+		run("ENOSYS", int(call))
+	}
+}
+
+// documented is a number in docs/hosts.md.
+func documented(t *testing.T, sentence string) int {
+	t.Helper()
+	text, err := os.ReadFile("../docs/hosts.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(strings.ReplaceAll(sentence, " ", `\s+`)).FindSubmatch(text)
+	if m == nil {
+		t.Fatalf("docs/hosts.md does not say %q", sentence)
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestGuestEnvironment gives the host the variables of Go programs, which are not for the library.
+func TestGuestEnvironment(t *testing.T) {
+	prog, env := guest(t, "limits")
+	for _, v := range []string{
+		"GODEBUG=fips140=only", "GODEBUG=madvdontneed=1,gctrace=1,asyncpreemptoff=0", "GOMEMLIMIT=some", "GOMEMLIMIT=1", "GOGC=off", "GOMAXPROCS=100000", "GOTRACEBACK=crash",
+	} {
+		out := mustRun(t, time.Minute, append(env, v), prog, module.path, "none", "1")
+		if out != "ok\n" {
+			t.Errorf("%s: said %q", v, out)
+		}
+	}
+}
+
+// TestGuestCrash has a host crash while the library is loaded. What is said of it tells nothing of anybody's memory.
+func TestGuestCrash(t *testing.T) {
+	prog, env := guest(t, "crash")
+	for _, where := range []string{"host", "stack"} {
+		out, err := output(time.Minute, env, prog, module.path, where)
+		if err == nil {
+			t.Fatalf("%s: it went on: %s", where, out)
+		}
+		if m := regexp.MustCompile(`(?m)^(goroutine |r[a-d]x |stack: |0x?[0-9a-f]{8,}: )|\(0x`).FindString(out); m != "" {
+			t.Errorf("%s: said %q in %s", where, m, out)
+		}
+	}
+}
