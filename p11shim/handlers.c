@@ -10,9 +10,7 @@
 #include <link.h>
 #include <signal.h>
 
-typedef int set_action(int sig, const struct sigaction *act, struct sigaction *old);
-
-static set_action *libc_sigaction;
+softcsp_action *softcsp_libc_sigaction;
 
 /* What there was before the runtime's handler. */
 static struct {
@@ -25,7 +23,7 @@ extern const char _end[] HIDDEN;
 
 void softcsp_find_sigaction(void)
 {
-	libc_sigaction = (set_action *)dlsym(RTLD_NEXT, "sigaction");
+	softcsp_libc_sigaction = (softcsp_action *)dlsym(RTLD_NEXT, "sigaction");
 }
 
 /* Says whether a handler is the runtime's: nothing else in this image is one. */
@@ -36,20 +34,24 @@ static int ours(const struct sigaction *act)
 	return at >= (const char *)&__ehdr_start && at < _end;
 }
 
-/* The runtime's sigaction: a symbol of the library itself comes before libc's. */
+/* The runtime's sigaction: a symbol of the library itself comes before libc's. The runtime handles what faults in its code, and
+ * would handle two more signals, which stay the host's: SIGPIPE, for programs that write to sockets, and SIGURG, by which it
+ * interrupts its threads where it is allowed to. */
 HIDDEN int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
 	struct sigaction before;
 
-	if (libc_sigaction == NULL) {
+	if (softcsp_libc_sigaction == NULL) {
 		errno = EINVAL;
 		return -1;
 	}
-	if (act != NULL && ours(act) && sig > 0 && sig < _NSIG && libc_sigaction(sig, NULL, &before) == 0 && !ours(&before)) {
+	if (sig == SIGPIPE || sig == SIGURG)
+		act = NULL;
+	if (act != NULL && ours(act) && sig > 0 && sig < _NSIG && softcsp_libc_sigaction(sig, NULL, &before) == 0 && !ours(&before)) {
 		signals[sig].before = before;
 		signals[sig].taken = 1;
 	}
-	return libc_sigaction(sig, act, old);
+	return softcsp_libc_sigaction(sig, act, old);
 }
 
 void softcsp_restore_handlers(void)
@@ -57,6 +59,6 @@ void softcsp_restore_handlers(void)
 	struct sigaction now;
 
 	for (int sig = 1; sig < _NSIG; sig++)
-		if (signals[sig].taken && libc_sigaction(sig, NULL, &now) == 0 && ours(&now))
-			libc_sigaction(sig, &signals[sig].before, NULL);
+		if (signals[sig].taken && softcsp_libc_sigaction(sig, NULL, &now) == 0 && ours(&now))
+			softcsp_libc_sigaction(sig, &signals[sig].before, NULL);
 }

@@ -81,15 +81,6 @@ CK_RV softcsp_start_runtime(void)
 	return CKR_OK;
 }
 
-/* The runtime handles what faults in its code, and would handle two more signals: SIGPIPE, for programs that write to sockets,
- * and SIGURG, by which it interrupts its threads where it is allowed to. Both stay the host's. */
-HIDDEN int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
-{
-	if (sig == SIGPIPE || sig == SIGURG)
-		act = NULL;
-	return softcsp_libc_sigaction(sig, act, old);
-}
-
 /* The runtime has one thread-specific value, whose destructor enters Go when a thread ends that called Go. The forking
  * thread's child inherits the value and must not: its runtime is dead. */
 static void (*thread_ended)(void *);
@@ -102,7 +93,7 @@ static void guarded(void *value)
 
 HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
-	if (softcsp_libc_key == NULL || softcsp_libc_sigaction == NULL)
+	if (softcsp_libc_key == NULL)
 		return EAGAIN;
 	if (destructor == NULL || thread_ended != NULL)
 		return softcsp_libc_key(key, destructor);

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "signals.h"
 
+#include "handlers.h"
 #include "threads.h"
 
 #include <signal.h>

@@ -17,7 +17,6 @@ __thread char softcsp_runtime_thread __attribute__((tls_model("initial-exec")));
 
 softcsp_create *softcsp_libc_create;
 softcsp_key *softcsp_libc_key;
-softcsp_action *softcsp_libc_sigaction;
 
 /* What a thread-local variable of the host takes is taken from the stacks: libc knows how much that is. */
 static size_t (*least_stack)(const pthread_attr_t *attr);
@@ -28,7 +27,6 @@ void softcsp_find_threads(void)
 {
 	softcsp_libc_create = (softcsp_create *)dlsym(RTLD_NEXT, "pthread_create");
 	softcsp_libc_key = (softcsp_key *)dlsym(RTLD_NEXT, "pthread_key_create");
-	softcsp_libc_sigaction = (softcsp_action *)dlsym(RTLD_NEXT, "sigaction");
 	least_stack = (size_t (*)(const pthread_attr_t *))dlsym(RTLD_NEXT, "__pthread_get_minstack");
 }
 

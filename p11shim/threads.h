@@ -2,8 +2,6 @@
 #ifndef SOFTCSP_THREADS_H
 #define SOFTCSP_THREADS_H
 
-#include <signal.h>
-
 #include "fork.h"
 
 typedef int softcsp_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
@@ -15,13 +13,11 @@ void softcsp_find_heap(void) HIDDEN;
 /* This thread is one of the runtime's. */
 extern __thread char softcsp_runtime_thread HIDDEN __attribute__((tls_model("initial-exec")));
 
-/* Libc's pthread_create, pthread_key_create and sigaction, or NULL. */
+/* Libc's pthread_create and pthread_key_create, or NULL. */
 typedef int softcsp_key(pthread_key_t *key, void (*destructor)(void *));
-typedef int softcsp_action(int sig, const struct sigaction *act, struct sigaction *old);
 
 extern softcsp_create *softcsp_libc_create HIDDEN;
 extern softcsp_key *softcsp_libc_key HIDDEN;
-extern softcsp_action *softcsp_libc_sigaction HIDDEN;
 
 /* Creates up to a number of threads that wait for what softcsp_give gives them. The number that there are then; in *why what
  * the next one met. */
