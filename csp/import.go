@@ -82,7 +82,7 @@ func (c *Context) imported(a *mechanisms.Algorithm, value []byte, effective, fla
 		Flags: flags & (CRYPT_EXPORTABLE | CRYPT_NO_SALT),
 	}
 	var object ck.ObjectHandle
-	k, err := c.derived(&object, func(d *mechanisms.Derived) error { return d.ImportSessionKey(&i) })
+	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) })
 	if err != nil {
 		return nil, err
 	}

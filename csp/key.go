@@ -46,11 +46,11 @@ type Key struct {
 var sessionKey = []ck.Attribute{{Type: ck.CKA_PRIVATE, Value: no}}
 
 // derived makes a Key of what make makes in the token.
-func (c *Context) derived(key *ck.ObjectHandle, make func(*mechanisms.Derived) error) (*Key, error) {
+func (c *Context) derived(key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) (*Key, error) {
 	k := &Key{ctx: c}
 	k.users.Store(1)
-	err := c.module.Derive(c.session, sessionKey, key, func(d *mechanisms.Derived) error {
-		if err := make(d); err != nil {
+	err := c.module.Derive(c.session, sessionKey, key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
+		if err := make(d, old); err != nil {
 			return err
 		}
 		k.describe(d.Session())
@@ -107,14 +107,17 @@ func (c *Context) deriveKey(algid uint32, base *Hash, flags uint32, old *Key) (*
 	var object ck.ObjectHandle
 	if r.Flags&CRYPT_UPDATE_KEY != 0 && old != nil && old.pair == nil {
 		object = old.object
-		if err := c.module.UseKey(c.session, object, func(k *mechanisms.Key) error {
-			r.Old = mechanisms.OldKeyOf(k)
-			return nil
-		}); err != nil {
-			return nil, translated(err)
-		}
 	}
-	k, err := c.derived(&object, func(d *mechanisms.Derived) error { return d.DeriveSessionKey(r) })
+	k, err := c.derived(&object, func(d *mechanisms.Derived, was *mechanisms.Key) error {
+		if was != nil {
+			if r.Old != nil {
+				clear(r.Old.BaseHash)
+			}
+			r.Old = mechanisms.OldKeyOf(was)
+			r.Old.BaseHash = append([]byte(nil), r.Old.BaseHash...) // the key goes on having its own
+		}
+		return d.DeriveSessionKey(r)
+	})
 	if r.Old != nil {
 		clear(r.Old.BaseHash)
 	}
@@ -172,7 +175,7 @@ func (c *Context) GenKey(algid, flags uint32) (*Key, error) {
 		return c.genPair(spec, flags)
 	}
 	var object ck.ObjectHandle
-	k, err := c.derived(&object, func(d *mechanisms.Derived) error {
+	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error {
 		return d.GenerateSessionKey(c.provider.Provider, algid, flags&^CRYPT_USER_PROTECTED, rand.Reader)
 	})
 	if err != nil {

@@ -181,18 +181,14 @@ func (k *Key) setSalt(salt []byte, ex bool) error {
 		Provider: k.ctx.provider.Provider, Algorithm: k.alg, Salt: salt, Salted: true, EffectiveBits: uint(k.effective),
 		Flags: k.permissions & CRYPT_EXPORT >> 2, Replaces: true,
 	}
-	c := k.ctx
-	err := c.module.UseKey(c.session, k.object, func(m *mechanisms.Key) error {
+	c, object := k.ctx, k.object
+	err := c.module.Derive(c.session, sessionKey, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
 		i.Value = append([]byte(nil), m.Value...)
 		i.BaseHash = append([]byte(nil), m.Attr(mechanisms.CKA_SOFTCSP_BASE_HASH)...)
-		return nil
+		defer clear(i.Value)
+		defer clear(i.BaseHash)
+		return d.ImportSessionKey(&i)
 	})
-	defer clear(i.Value)
-	defer clear(i.BaseHash)
-	if err == nil {
-		object := k.object
-		err = c.module.Derive(c.session, sessionKey, &object, func(d *mechanisms.Derived) error { return d.ImportSessionKey(&i) })
-	}
 	if err != nil {
 		return translated(err)
 	}

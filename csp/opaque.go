@@ -159,7 +159,7 @@ func (c *Context) importOpaque(algid uint32, body []byte) (*Key, error) {
 		EffectiveBits: uint(n[1]), Flags: n[2] & CRYPT_EXPORT >> 2,
 	}
 	var object ck.ObjectHandle
-	k, err := c.derived(&object, func(d *mechanisms.Derived) error { return d.ImportSessionKey(&i) })
+	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) })
 	if err != nil {
 		return nil, err
 	}

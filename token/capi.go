@@ -16,8 +16,9 @@ import (
 var capiRow = mechanisms.Lookup(ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY)
 
 // Derive is C_DeriveKey with what make makes in the place of what a mechanism derives. key holds the new key's handle
-// afterwards, and on entry that of the key that is changed where what is made replaces one.
-func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.ObjectHandle, make func(*mechanisms.Derived) error) error {
+// afterwards, and on entry that of the key that is changed where what is made replaces one, else 0. make is given that key as it is,
+// and called again with what it has become where somebody else was faster.
+func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) error {
 	s, err := m.lock(h)
 	if err != nil {
 		return err
@@ -26,26 +27,39 @@ func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.Obj
 	if !s.restriction.permits(capiRow.Type, ck.CKF_DERIVE) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	d := &s.derived
-	defer d.wipe()
+	defer s.derived.wipe()
 	for {
-		if err = make(&d.out); err != nil {
+		err := s.deriveBy(template, key, make)
+		if !errors.Is(err, store.ErrStale) {
 			return err
 		}
-		if !d.out.Replaces {
-			return s.makeDerived(capiRow, template, nil, d, key)
-		}
-		target, err := s.target(*key)
-		if err != nil {
+		s.derived.wipe()
+	}
+}
+
+// deriveBy does one attempt at Derive.
+func (s *session) deriveBy(template []ck.Attribute, key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) error {
+	d := &s.derived
+	var target object
+	var old *mechanisms.Key
+	if *key != ck.InvalidHandle {
+		var err error
+		if target, err = s.target(*key); err != nil {
 			return keyHandle(err)
 		}
-		err = s.rederive(target, d)
-		target.release()
-		if !errors.Is(err, store.ErrStale) { // somebody else has changed the key that is to be changed
-			return err
-		}
-		d.wipe()
+		defer target.release()
+		old = target.key()
 	}
+	if err := make(&d.out, old); err != nil {
+		return err
+	}
+	switch {
+	case !d.out.Replaces:
+		return s.makeDerived(capiRow, template, nil, d, key)
+	case old == nil:
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	return s.rederive(target, d)
 }
 
 // UseKey has use look at a key as mechanisms see it. The key is valid while use runs.

@@ -18,7 +18,7 @@ func TestDerive(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := mechanisms.ImportedKey{Provider: p, Algorithm: a, Value: []byte("12345"), EffectiveBits: 40}
-	make := func(d *mechanisms.Derived) error { return d.ImportSessionKey(&i) }
+	make := func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }
 	var key ck.ObjectHandle
 	if err := m.Derive(h, nil, &key, make); err != nil {
 		t.Fatal(err)
@@ -58,4 +58,35 @@ func TestDerive(t *testing.T) {
 	if err := m.UseKey(h, 99, nil); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
 		t.Errorf("using no key: %v", err)
 	}
+}
+
+// TestDeriveAnew has another session change a key while what it is to be is being made of it: it is made of what the key has become.
+func TestDeriveAnew(t *testing.T) {
+	m, slot := newToken(t)
+	h, other := open(t, m, slot, true), open(t, m, slot, true)
+	p := mechanisms.ProviderByNumber(3)
+	a, err := p.Algorithm(mechanisms.CALG_RC2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := mechanisms.ImportedKey{Provider: p, Algorithm: a, Value: []byte("12345"), EffectiveBits: 40, Salted: true}
+	var key ck.ObjectHandle
+	must(t, m.Derive(h, nil, &key, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }))
+	calls := 0
+	must(t, m.Derive(h, nil, &key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
+		next := i
+		next.Replaces, next.Salt = true, append(bytes.Clone(old.Salt), 9)
+		if calls++; calls == 1 {
+			theirs := i
+			theirs.Replaces, theirs.Salt = true, []byte{1, 2, 3}
+			must(t, m.Derive(other, nil, &key, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&theirs) }))
+		}
+		return d.ImportSessionKey(&next)
+	}))
+	must(t, m.UseKey(h, key, func(k *mechanisms.Key) error {
+		if calls != 2 || !bytes.Equal(k.Salt, []byte{1, 2, 3, 9}) {
+			t.Errorf("%d calls made a salt of %x", calls, k.Salt)
+		}
+		return nil
+	}))
 }
