@@ -102,7 +102,8 @@ HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 }
 
 /* All of the runtime's memory comes from here, and keys that are in use lie in it, prepared for ciphers. So none of it is
- * in a core dump, and a forked child, whose runtime is dead, finds zeros. */
+ * in a core dump, and a forked child, whose runtime is dead, finds zeros. What is only reserved, most of a runtime's address
+ * space, the child does not have: it needs as much for the runtime of its own. */
 HIDDEN void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	void *p = (void *)syscall(SYS_mmap, addr, length, prot, flags, fd, offset);
@@ -111,10 +112,9 @@ HIDDEN void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t 
 	if (p == MAP_FAILED && softcsp_spend())
 		p = (void *)syscall(SYS_mmap, addr, length, prot, flags, fd, offset);
 	kept = errno;
-
 	if (p != MAP_FAILED && (flags & MAP_ANONYMOUS) && (flags & MAP_TYPE) == MAP_PRIVATE) {
 		madvise(p, length, MADV_DONTDUMP);
-		madvise(p, length, MADV_WIPEONFORK);
+		madvise(p, length, prot == PROT_NONE ? MADV_DONTFORK : MADV_WIPEONFORK);
 		errno = kept;
 	}
 	return p;
