@@ -37,7 +37,7 @@ func (k *Key) Export(with *Key, kind, flags uint32) ([]byte, error) {
 		}
 		return k.exportPublic()
 	case PRIVATEKEYBLOB:
-		if k.pair == nil || k.pair.private == 0 {
+		if k.pair == nil || !k.pair.hasPrivate() {
 			return nil, NTE_BAD_KEY
 		}
 	case SIMPLEBLOB, PLAINTEXTKEYBLOB, OPAQUEKEYBLOB:
@@ -122,6 +122,13 @@ func (c *Context) little(o ck.ObjectHandle, t ck.AttributeType, n int) ([]byte, 
 // rsaHead makes a blob up to the modulus, which it ends with.
 func (k *Key) rsaHead(kind byte, magic uint32) ([]byte, error) {
 	c := k.ctx
+	if s := k.pair.small; s != nil {
+		n := bytes.Clone(s.n)
+		reverse(n)
+		blob := binary.LittleEndian.AppendUint32(header(kind, k.algid), magic)
+		blob = binary.LittleEndian.AppendUint32(blob, k.bits)
+		return append(binary.LittleEndian.AppendUint32(blob, uint32(s.e)), n...), nil
+	}
 	e, err := c.little(k.pair.public, ck.CKA_PUBLIC_EXPONENT, 4)
 	if err != nil {
 		return nil, err
@@ -156,7 +163,11 @@ func (k *Key) exportPrivate(with *Key) ([]byte, error) {
 		return nil, err
 	}
 	half := (k.size() + 1) / 2
-	for _, p := range privateParts {
+	parts := privateParts
+	if s := k.pair.small; s != nil {
+		blob, parts = append(blob, s.parts...), nil
+	}
+	for _, p := range parts {
 		n := half
 		if p.halves == 2 {
 			n = k.size()

@@ -100,7 +100,7 @@ func (c *Context) importSimple(algid uint32, rest []byte, with *Key, flags uint3
 		defer own.Destroy() //nolint:errcheck // it is there
 		with = own
 	}
-	if with.alive() != nil || with.pair == nil || with.pair.private == 0 || with.algid != CALG_RSA_KEYX {
+	if with.alive() != nil || with.pair == nil || !with.pair.hasPrivate() || with.algid != CALG_RSA_KEYX {
 		return nil, NTE_BAD_PUBLIC_KEY
 	}
 	if len(rest) < 4+with.size() {
@@ -173,6 +173,13 @@ func (c *Context) importPublic(algid uint32, rest []byte, flags uint32) (*Key, e
 	if err != nil {
 		return nil, err
 	}
+	small, err := newSmallRSA(r, nil)
+	if err != nil {
+		return nil, err
+	}
+	if small != nil {
+		return c.pairKey(&pair{small: small, spec: spec}, algid, r.bits, flags&CRYPT_EXPORTABLE != 0), nil
+	}
 	template := []ck.Attribute{
 		number(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), number(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attribute(ck.CKA_PRIVATE, no),
 		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:r.bits/8])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
@@ -210,6 +217,13 @@ func (c *Context) importPrivate(algid uint32, rest []byte, with *Key, flags uint
 		return nil, err
 	}
 	spec := keySpec(algid)
+	small, err := newSmallRSA(r, r.rest[size:])
+	if err != nil {
+		return nil, err
+	}
+	if small != nil {
+		return c.smallPair(&pair{small: small, spec: spec}, r.bits, flags)
+	}
 	public, private := c.halves(spec, flags&CRYPT_EXPORTABLE != 0)
 	shared := []ck.Attribute{
 		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:size])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
@@ -232,6 +246,16 @@ func (c *Context) importPrivate(algid uint32, rest []byte, with *Key, flags uint
 		}
 	}()
 	return c.storePair(spec, r.bits, flags, public, private)
+}
+
+// smallPair makes the Key of a pair that is no object. In a verify context it is the context's, in a container nobody's but its handle's.
+func (c *Context) smallPair(p *pair, bits, flags uint32) (*Key, error) {
+	if c.verify() {
+		return c.newPair(p, bits, flags, nil)
+	}
+	k := c.pairKey(p, pairALGID(p.spec), bits, flags&CRYPT_EXPORTABLE != 0)
+	k.protect(flags)
+	return k, nil
 }
 
 // opened decrypts the body of a PRIVATEKEYBLOB with a session key.

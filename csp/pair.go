@@ -11,8 +11,12 @@ type pair struct {
 	public, private ck.ObjectHandle // private 0 for a public key alone
 	spec            uint32          // AT_KEYEXCHANGE or AT_SIGNATURE
 	kept            bool            // of a named container: no Key's end destroys it
+	small           *smallRSA       // in the place of objects
 	users           atomic.Int32
 }
+
+// hasPrivate tells whether there is more than a public key.
+func (p *pair) hasPrivate() bool { return p.private != 0 || p.small != nil && p.small.parts != nil }
 
 func (p *pair) hold() { p.users.Add(1) }
 

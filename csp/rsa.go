@@ -51,6 +51,9 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 	}
 	c, data := k.ctx, ck.Clone(buf[:n])
 	defer clear(data)
+	if s := k.pair.small; s != nil {
+		return k.smallEncrypt(s, m, data, buf)
+	}
 	out := ck.Into(buf[:k.size()])
 	c.ops.Lock()
 	defer c.ops.Unlock()
@@ -64,13 +67,26 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 	return int(out.N), nil
 }
 
+// smallEncrypt is rsaEncrypt with a key that is no object.
+func (k *Key) smallEncrypt(s *smallRSA, m *ck.Mechanism, data, buf []byte) (int, error) {
+	if m.Type != ck.CKM_RSA_PKCS {
+		return len(data), NTE_BAD_FLAGS
+	}
+	out, err := s.encrypt(data)
+	if err != nil {
+		return len(data), err
+	}
+	reverse(out)
+	return copy(buf, out), nil
+}
+
 // rsaDecrypt is CryptDecrypt with the private half of a key exchange pair.
 func (k *Key) rsaDecrypt(h *Hash, flags uint32, data []byte) (int, error) {
 	m, _, err := rsaMechanism(flags)
 	switch {
 	case err != nil:
 		return len(data), err
-	case k.algid == CALG_RSA_SIGN || k.pair.private == 0:
+	case k.algid == CALG_RSA_SIGN || !k.pair.hasPrivate():
 		return len(data), NTE_BAD_KEY
 	case len(data) < k.size():
 		return len(data), NTE_BAD_DATA
@@ -93,6 +109,12 @@ func (k *Key) rsaDecrypt(h *Hash, flags uint32, data []byte) (int, error) {
 func (k *Key) privately(m *ck.Mechanism, data []byte) ([]byte, error) {
 	in := ck.Clone(data)
 	reverse(in)
+	if s := k.pair.small; s != nil {
+		if m.Type != ck.CKM_RSA_PKCS {
+			return nil, NTE_BAD_DATA
+		}
+		return s.decrypt(in)
+	}
 	out := ck.Into(make([]byte, k.size()))
 	c := k.ctx
 	c.ops.Lock()
@@ -140,6 +162,11 @@ func (h *Hash) Sign(spec uint32, description []byte, flags uint32) ([]byte, erro
 		return nil, err
 	}
 	k.notify("sign")
+	if s := k.pair.small; s != nil {
+		em, err := s.sign(data)
+		reverse(em)
+		return em, err
+	}
 	out := ck.Into(make([]byte, k.size()))
 	c := k.ctx
 	c.ops.Lock()
@@ -218,6 +245,9 @@ func (h *Hash) Verify(signature []byte, n int, key *Key, description []byte, fla
 
 // verify verifies a signature over data that PKCS #1 pads.
 func (k *Key) verify(data, sig []byte) error {
+	if s := k.pair.small; s != nil {
+		return s.verify(data, sig)
+	}
 	c := k.ctx
 	c.ops.Lock()
 	defer c.ops.Unlock()
