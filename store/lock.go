@@ -60,8 +60,8 @@ type claim struct {
 	threads sync.RWMutex // the transactions of this process
 	entry   sync.Mutex   // one thread at a time asks the kernel
 	gaveUp  struct {     // the last time that one waited in vain, and for whom
-		at     time.Time
-		holder int32
+		at time.Time
+		of holder
 	}
 
 	mu       sync.Mutex
@@ -365,7 +365,7 @@ type patience struct {
 	what         string
 	began, since time.Time // since when all is as it is
 	looked       time.Time
-	holder       int32
+	holder       holder
 	nap          time.Duration
 }
 
@@ -382,22 +382,22 @@ func (p *patience) pause(c *claim, at int64, longest time.Duration) error {
 		p.began, p.since, p.looked, p.nap = now, now, now, 20*time.Microsecond
 		if now.Sub(c.gaveUp.at) < time.Second {
 			// Another thread has just waited for this one in vain. Where a hundred wait, the last need not wait hundred times.
-			if p.holder = holderOf(c, at); p.holder == c.gaveUp.holder {
+			if p.holder = holderOf(c, at); p.holder == c.gaveUp.of {
 				p.since = now.Add(-lockPatience)
 			}
 		}
 	}
 	if now.Sub(p.looked) > lockPatience/100 {
 		p.looked = now
-		if pid := holderOf(c, at); pid != p.holder {
-			p.holder, p.since = pid, now
+		if h := holderOf(c, at); h != p.holder {
+			p.holder, p.since = h, now
 		}
 	}
 	if now.Sub(p.since) >= lockPatience || now.Sub(p.began) > lockLimit {
-		c.gaveUp.at, c.gaveUp.holder = now, p.holder
+		c.gaveUp.at, c.gaveUp.of = now, p.holder
 		who := "another process"
-		if p.holder > 0 {
-			who = fmt.Sprintf("process %d", p.holder)
+		if p.holder.pid > 0 {
+			who = fmt.Sprintf("process %d", p.holder.pid)
 		}
 		return fmt.Errorf("%w: %s is locked by %s, and stays so", ck.CKR_FUNCTION_FAILED, p.what, who)
 	}
@@ -407,14 +407,24 @@ func (p *patience) pause(c *claim, at int64, longest time.Duration) error {
 	return nil
 }
 
-// holderOf returns the process that has a byte: 0 where it is not to be known, -1 where an open file has it.
-func holderOf(c *claim, at int64) int32 {
+// A holder is who has a lock, as far as it is to be known: the process (0 in another PID namespace, -1 for an open file), and
+// how many commits there have been. Where either changes somebody gets on.
+type holder struct {
+	pid  int32
+	word uint64
+}
+
+func holderOf(c *claim, at int64) (h holder) {
 	if at < 0 {
-		return 0
+		return h
 	}
 	f := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
-	if fcntl(uintptr(c.fd), unix.F_GETLK, &f) != nil || f.Type == unix.F_UNLCK {
-		return 0
+	if fcntl(uintptr(c.fd), unix.F_GETLK, &f) == nil && f.Type != unix.F_UNLCK {
+		h.pid = f.Pid
 	}
-	return f.Pid
+	var b [wordSize]byte
+	if _, err := unix.Pread(c.fd, b[:], 0); err == nil {
+		h.word = le(b[:])
+	}
+	return h
 }

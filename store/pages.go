@@ -44,6 +44,7 @@ var pageSize = uint64(os.Getpagesize())
 // A meta is a meta page: where everything is, as of one commit.
 type meta struct {
 	raw                     [metaSize]byte
+	slot                    uint64 // which of the two pages it is
 	root, free, end, number uint64
 }
 
@@ -131,7 +132,7 @@ func (b *book) damaged(what string) error { return tampered("%s is damaged: %s",
 func (b *book) readMeta() error {
 	what, found, first := unrecognized("%s is not a token file", b.path), 0, uint64(0)
 	for slot := range uint64(2) {
-		var m meta
+		m := meta{slot: slot}
 		switch n, err := b.file.ReadAt(m.raw[:], int64(slot*pageSize+pageHead)); {
 		case err != nil && !errors.Is(err, io.EOF):
 			return fileError(b.path, err)
@@ -145,7 +146,7 @@ func (b *book) readMeta() error {
 		_, _ = h.Write(m.raw[:metaSize-8])
 		m.root, m.free, m.end, m.number = le(m.raw[16:]), le(m.raw[32:]), le(m.raw[40:]), le(m.raw[48:])
 		switch {
-		case h.Sum64() != le(m.raw[metaSize-8:]) || m.number%2 != slot:
+		case h.Sum64() != le(m.raw[metaSize-8:]):
 			if found == 0 {
 				what = b.damaged("its meta pages are damaged")
 			}

@@ -445,7 +445,7 @@ func (m *maker) finish(root uint64) *pressed {
 	slices.SortFunc(m.out, func(a, b madePage) int { return int(a.id) - int(b.id) })
 
 	p := &pressed{number: m.b.meta.number + 1, size: m.end * pageSize, free: uint64(len(rest)), pages: m.out, meta: make([]byte, pageSize)}
-	p.slot = p.number % 2
+	p.slot = 1 - m.b.meta.slot
 	binary.LittleEndian.PutUint64(p.meta, p.slot)
 	binary.LittleEndian.PutUint16(p.meta[8:], pageMeta)
 	raw := p.meta[pageHead:][:metaSize]
