@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/subtle"
+	"math/big"
 
-	"filippo.io/bigmod"
+	"github.com/softcsp/softcsp/internal/secret"
 )
 
 // A smallRSA is a key with the public exponent 1 or 2, which no token takes. Microsoft's article on plain text session keys has programs
@@ -50,24 +51,19 @@ func isOne(number []byte) bool {
 	return number[0] == 1 && len(bytes.Trim(number[1:], "\x00")) == 0
 }
 
-// raised returns number, below the modulus, to the power of e.
+// raised returns number, below the modulus and as long as it, to the power of e.
 func (s *smallRSA) raised(number []byte) ([]byte, error) {
-	m, err := bigmod.NewModulus(s.n)
-	if err != nil {
-		return nil, NTE_BAD_KEY
-	}
-	x, err := bigmod.NewNat().SetBytes(number, m)
-	if err != nil {
+	if len(number) != len(s.n) || bytes.Compare(number, s.n) >= 0 {
 		return nil, NTE_BAD_DATA
 	}
+	out := bytes.Clone(number)
 	if s.e == 2 {
-		y, err := bigmod.NewNat().SetBytes(number, m)
-		if err != nil {
-			return nil, NTE_BAD_DATA
-		}
-		x.Mul(y, m)
+		secret.Do(func() {
+			x := new(big.Int).SetBytes(number)
+			x.Mul(x, x).Mod(x, new(big.Int).SetBytes(s.n)).FillBytes(out)
+		})
 	}
-	return x.Bytes(m), nil
+	return out, nil
 }
 
 // padded is data with the padding of PKCS #1: RFC 8017, section 7.2.1 for kind 2, section 9.2 for kind 1. There is room for it.
