@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -206,4 +207,58 @@ func TestFullDisk(t *testing.T) {
 		wants(t, other.Delete(k, some...), ck.CKR_OK)
 	}
 	sound(t, other)
+}
+
+// TestTidyAtOnce has processes fill and empty a token beside each other, so that its file is replaced again and again under all of
+// them: each finds what it has made, and nothing that it has deleted.
+func TestTidyAtOnce(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := relaxedToken(t, p)
+	defer k.Wipe()
+	stays := private("stays")
+	create(t, tok, k, stays)
+	inodes := map[uint64]bool{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for n := range 2 {
+		other := sameToken(t, p, tok)
+		keys := unlock(t, other, User, userPIN)
+		wg.Go(func() {
+			defer keys.Wipe()
+			for round := range 2 {
+				mine := private(fmt.Sprint(n, " ", round))
+				create(t, other, keys, mine)
+				var ids []ID
+				for range 3 {
+					ids = append(ids, manyObjects(t, other, keys, 300)...)
+				}
+				for some := range slices.Chunk(ids, 100) {
+					wants(t, other.Delete(keys, some...), ck.CKR_OK)
+				}
+				for _, r := range []*Record{mine, stays} {
+					got, err := other.Get(keys, r.ID)
+					wantRecord(t, got, err, r)
+				}
+				var st unix.Stat_t
+				wants(t, unix.Stat(other.be.(*boltFile).path, &st), ck.CKR_OK)
+				mu.Lock()
+				inodes[st.Ino] = true
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if len(inodes) < 2 {
+		t.Error("the file was never written anew")
+	}
+	seen := 0
+	wants(t, tok.All(k, nil, func(r Record) error {
+		seen++
+		locked.Free(r.Sealed)
+		return nil
+	}), ck.CKR_OK)
+	if seen != 5 {
+		t.Errorf("%d objects, want 5", seen)
+	}
+	sound(t, tok)
 }
