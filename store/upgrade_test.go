@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -263,5 +264,54 @@ func TestNoWayBack(t *testing.T) {
 	wants(t, tok.All(nil, nil, func(Record) error { seen++; return nil }), ck.CKR_OK)
 	if seen != 0 {
 		t.Errorf("%d public objects are shown of a token whose key is gone", seen)
+	}
+}
+
+// TestUpgradeAtOnce has several processes log in to one token of format 1 at the same time: one upgrades it, and all go on.
+func TestUpgradeAtOnce(t *testing.T) {
+	p, tok := oldToken(t, "strict", "")
+	var wg sync.WaitGroup
+	for n := range 6 {
+		wg.Go(func() {
+			other, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = other.Close() }()
+			mine, err := other.Token(tok.uuid)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			w := Way(n % ways)
+			k, err := mine.Unlock(w, [ways][]byte{User: v1User, SO: v1SO}[w])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer k.Wipe()
+			seen := 0
+			err = mine.All(k, nil, func(r Record) error {
+				locked.Free(r.Sealed)
+				seen++
+				return nil
+			})
+			if err != nil || seen < 14 {
+				t.Errorf("%d objects, %v", seen, err)
+			}
+			if err := mine.Create(k, private("mine")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	k := unlock(t, tok, User, v1User)
+	defer k.Wipe()
+	if n := len(everything(t, tok, k)); n != 14+6 {
+		t.Errorf("%d objects", n)
+	}
+	if faults, err := tok.Check(k); err != nil || len(faults) > 0 {
+		t.Errorf("%v, %v", faults, err)
 	}
 }
