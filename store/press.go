@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"runtime/debug"
+	"slices"
 
 	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
@@ -50,14 +51,25 @@ func (m *pressed) write(to file, relaxed bool) error {
 // writePages writes pages, those in a row at once.
 func writePages(to file, pages []madePage) error {
 	const most = 1 << 20
+	var buf []byte
 	for len(pages) > 0 {
-		data, first := pages[0].data, pages[0].id
-		for pages = pages[1:]; len(pages) > 0 && len(data) < most && pages[0].id == first+uint64(len(data))/pageSize; pages = pages[1:] {
-			data = append(data[:len(data):len(data)], pages[0].data...)
+		n, size := 1, len(pages[0].data)
+		for n < len(pages) && size < most && pages[n].id == pages[0].id+uint64(size)/pageSize {
+			size += len(pages[n].data)
+			n++
 		}
-		if _, err := to.WriteAt(data, int64(first*pageSize)); err != nil {
+		data := pages[0].data
+		if n > 1 {
+			buf = slices.Grow(buf[:0], size)
+			for _, p := range pages[:n] {
+				buf = append(buf, p.data...)
+			}
+			data = buf
+		}
+		if _, err := to.WriteAt(data, int64(pages[0].id*pageSize)); err != nil {
 			return err
 		}
+		pages = pages[n:]
 	}
 	return nil
 }

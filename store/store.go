@@ -12,8 +12,8 @@
 // that the whole file was put back to an earlier state, and that the counts of failed logins were: they must be counted
 // by processes that have no key yet, so no key protects them. [Token.Check] finds what the daily checks do not look for.
 //
-// schema.go describes the file, roster.go how the set of objects is held together, bolt.go and word.go how processes
-// share it.
+// schema.go describes the file, roster.go how the set of objects is held together, lock.go and word.go how processes share
+// it, disk.go what a directory is trusted with, pages.go and tree.go how a file is read and written.
 package store
 
 import (

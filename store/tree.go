@@ -209,7 +209,7 @@ func (m *maker) settle(p *page, root bool, cells []childCell) (*node, error) {
 			i = left
 		}
 	}
-	n := &node{root: root}
+	n := &node{root: root, entries: make([]cell, 0, len(cells)+1)}
 	for i := range cells {
 		if cells[i].fresh == nil {
 			n.entries = append(n.entries, cells[i].cell)
