@@ -144,8 +144,11 @@ static void load_spare(void)
 
 	if (softcsp_process.loading == NOT) {
 		pthread_cond_init(&softcsp_process.loaded, NULL);
-		if (softcsp_create_thread(loader) != 0)
+		if (softcsp_create_thread(loader) != 0) {
+			if (child)
+				say("no thread can be created");
 			return;
+		}
 		softcsp_process.loading = ASKING;
 	} else if (gave_up && !child) {
 		return;
