@@ -68,6 +68,11 @@ func (b *boltFile) compact(v *visit, asked bool) error {
 // copy copies everything that stands in pages to an empty file, in order.
 func (b *boltFile) copy(mem *plainFile, pages *book) error {
 	for of := range buckets {
+		if c, err := pages.seek(of, nil); err != nil {
+			return err
+		} else if c == nil && of.optional() {
+			continue
+		}
 		var keys, values [][]byte
 		size := 0
 		flush := func() error {

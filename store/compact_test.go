@@ -124,6 +124,27 @@ func TestCompact(t *testing.T) {
 	})
 }
 
+// TestCompactOld writes a file of version 1 anew: it stays one, and is upgraded as ever.
+func TestCompactOld(t *testing.T) {
+	_, tok := oldToken(t, "strict", "")
+	_, _, err := tok.Compact()
+	wants(t, err, ck.CKR_OK)
+	if i, err := tok.Info(); err != nil || i.Version != 1 {
+		t.Errorf("version %d, %v", i.Version, err)
+	}
+	k := unlock(t, tok, User, v1User)
+	defer k.Wipe()
+	if i, err := tok.Info(); err != nil || i.Version != version {
+		t.Errorf("version %d, %v", i.Version, err)
+	}
+	_, _, err = tok.Compact()
+	wants(t, err, ck.CKR_OK)
+	faults, err := tok.Check(k)
+	if wants(t, err, ck.CKR_OK); len(faults) > 0 {
+		t.Error(faults)
+	}
+}
+
 // A fullDisk is a directory on a disk that has no room any more from some moment on: what lies before limit has its place.
 type fullDisk struct {
 	disk
