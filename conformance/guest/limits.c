@@ -98,6 +98,27 @@ static void fill(CK_SLOT_ID slot)
 		close(fd);
 }
 
+/* A child has a runtime of its own, beside what is left of its parent's. It may be refused, and goes on. */
+static void try_child(void)
+{
+	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+	CK_SESSION_HANDLE session;
+	CK_OBJECT_HANDLE key;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return;
+	if (pid == 0) {
+		alarm(PATIENCE);
+		if (p11->C_Initialize(&args) == CKR_OK) {
+			session = open_session(find_slot(), &key);
+			sign(session, key, 0);
+		}
+		_exit(0);
+	}
+	reap(pid);
+}
+
 int main(int argc, char **argv)
 {
 	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
@@ -136,6 +157,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 4; i++)
 		if (threads[i] != 0)
 			pthread_join(threads[i], NULL);
+	try_child();
 	if (pollers() != 0)
 		fault("%d descriptors of the runtime's own", pollers());
 	return done();
