@@ -178,6 +178,8 @@ CK_RV softcsp_welcome(void)
 		softcsp_release_threads();
 	else
 		kept = map(KEPT, PROT_NONE);
+	if (kept != NULL && kept != MAP_FAILED)
+		madvise(kept, KEPT, MADV_DONTFORK); /* a child has a runtime of its own */
 	return rv;
 }
 

@@ -113,6 +113,9 @@ static void try_child(void)
 		if (p11->C_Initialize(&args) == CKR_OK) {
 			session = open_session(find_slot(), &key);
 			sign(session, key, 0);
+		} else {
+			printf("child refused\n");
+			fflush(stdout);
 		}
 		_exit(0);
 	}
