@@ -38,6 +38,9 @@ The result goes to --out, which is written whole or not at all, or to standard o
 			if err != nil {
 				return err
 			}
+			if office.SealedProperties(file) {
+				a.note("title, author and other properties of the document stay encrypted")
+			}
 			return a.write(out, func(w io.Writer) error {
 				_, err := w.Write(plain)
 				return err

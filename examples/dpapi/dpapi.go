@@ -119,14 +119,18 @@ func (b *Blob) Open(masterKey, entropy []byte, keys Keys) ([]byte, error) {
 	}
 	master := sha1.Sum(masterKey)
 	defer clear(master[:])
-	if !b.genuine(newHash, master[:], entropy) {
-		return nil, ErrBlob
+	for _, mac := range []func(func() hash.Hash, []byte, []byte, ...[]byte) []byte{plainMAC, olderMAC} {
+		if hmac.Equal(mac(newHash, master[:], b.mac, entropy, b.signed), b.signature) {
+			value := mac(newHash, master[:], b.salt, entropy)
+			defer clear(value)
+			return b.decrypt(id, value, keys)
+		}
 	}
-	session := hmac.New(newHash, master[:])
-	session.Write(b.salt)
-	session.Write(entropy)
-	value := session.Sum(nil)
-	defer clear(value)
+	return nil, ErrBlob
+}
+
+// decrypt decrypts the data with the key that a value gives.
+func (b *Blob) decrypt(id uint32, value []byte, keys Keys) ([]byte, error) {
 	key, err := keys.Derive(id, value, b.Cipher)
 	if err != nil {
 		return nil, err
@@ -135,16 +139,20 @@ func (b *Blob) Open(masterKey, entropy []byte, keys Keys) ([]byte, error) {
 	return key.Decrypt(append([]byte(nil), b.data...))
 }
 
-// genuine checks the signature: an HMAC over what the blob says, with the hash of the master key. Older blobs have it made
-// in a way of their own: the inner hash over the MAC's salt alone, all the rest in the outer.
-func (b *Blob) genuine(newHash func() hash.Hash, master, entropy []byte) bool {
-	plain := hmac.New(newHash, master)
-	plain.Write(b.mac)
-	plain.Write(entropy)
-	plain.Write(b.signed)
-	if hmac.Equal(plain.Sum(nil), b.signature) {
-		return true
+// plainMAC is an HMAC with the hash of the master key over a salt and what follows it. It signs a blob, and makes the value that
+// its key is derived from.
+func plainMAC(newHash func() hash.Hash, master, salt []byte, rest ...[]byte) []byte {
+	h := hmac.New(newHash, master)
+	h.Write(salt)
+	for _, part := range rest {
+		h.Write(part)
 	}
+	return h.Sum(nil)
+}
+
+// olderMAC is what stands for an HMAC in blobs of Windows XP: the inner hash is over the salt alone, all the rest is in the outer. Without
+// anything beside the salt, entropy say, it is the same.
+func olderMAC(newHash func() hash.Hash, master, salt []byte, rest ...[]byte) []byte {
 	inner, outer := newHash(), newHash()
 	pad := make([]byte, inner.BlockSize())
 	defer clear(pad)
@@ -153,13 +161,14 @@ func (b *Blob) genuine(newHash func() hash.Hash, master, entropy []byte) bool {
 		pad[i] ^= 0x36
 	}
 	inner.Write(pad)
-	inner.Write(b.mac)
+	inner.Write(salt)
 	for i := range pad {
 		pad[i] ^= 0x36 ^ 0x5c
 	}
 	outer.Write(pad)
 	outer.Write(inner.Sum(nil))
-	outer.Write(entropy)
-	outer.Write(b.signed)
-	return hmac.Equal(outer.Sum(nil), b.signature)
+	for _, part := range rest {
+		outer.Write(part)
+	}
+	return outer.Sum(nil)
 }

@@ -189,25 +189,28 @@ func entryName(e []byte) string {
 	return string(utf16.Decode(name))
 }
 
-// pieces are where the bytes of a stream lie, in their order.
-func (c *compound) pieces(s stream) (all []piece, err error) {
-	if s.size > uint64(len(c.data)) {
-		return nil, errCompound
+// pieces are where the bytes of a stream lie, in their order. All that its directory entry tells must be there.
+func (c *compound) pieces(s stream) ([]piece, error) {
+	all, missing, err := c.found(s)
+	if missing != 0 {
+		err = errCompound
 	}
+	return all, err
+}
+
+// found are the pieces that there are of a stream, and how many bytes are missing.
+func (c *compound) found(s stream) (all []piece, missing uint64, err error) {
 	if s.size >= c.cutoff {
 		all, err = c.sectors(s.start)
 	} else {
 		all, err = c.smallPieces(s.start)
 	}
-	left := int(s.size)
+	left := s.size
 	for i := range all {
-		all[i].n = min(all[i].n, left)
-		left -= all[i].n
+		all[i].n = int(min(uint64(all[i].n), left))
+		left -= uint64(all[i].n)
 	}
-	if left != 0 {
-		err = errCompound
-	}
-	return all, err
+	return all, left, err
 }
 
 // smallPieces are the pieces of a small stream, whose sectors lie in the root's.
@@ -230,14 +233,26 @@ func (c *compound) read(name string) ([]byte, error) {
 		return nil, nil
 	}
 	pieces, err := c.pieces(s)
-	if err != nil {
-		return nil, err
+	return c.joined(pieces), err
+}
+
+// readShort returns what there is of a stream, nil where there is none. Some writers tell a longer length than the stream has.
+func (c *compound) readShort(name string) ([]byte, error) {
+	s, there := c.streams[name]
+	if !there {
+		return nil, nil
 	}
-	b := make([]byte, 0, s.size)
+	pieces, _, err := c.found(s)
+	return c.joined(pieces), err
+}
+
+// joined copies pieces into one.
+func (c *compound) joined(pieces []piece) []byte {
+	b := []byte{}
 	for _, p := range pieces {
 		b = append(b, c.data[p.at:p.at+p.n]...)
 	}
-	return b, nil
+	return b
 }
 
 // write writes a stream over in its place. b is as long as the stream.

@@ -55,7 +55,11 @@ func Open(file []byte, password string, keys Keys) ([]byte, error) {
 		{"Workbook", (*document).openExcel},
 		{"PowerPoint Document", (*document).openPowerPoint},
 	} {
-		main, err := c.read(kind.stream)
+		read := c.read
+		if kind.stream == "EncryptedPackage" { // which says itself how long it is
+			read = c.readShort
+		}
+		main, err := read(kind.stream)
 		if err != nil {
 			return nil, err
 		}
@@ -64,6 +68,21 @@ func Open(file []byte, password string, keys Keys) ([]byte, error) {
 		}
 	}
 	return nil, ErrFormat
+}
+
+// SealedProperties tells whether title, author and the like of a document are encrypted too, in a stream of their own, which Open leaves as
+// it is: MS-OFFCRYPTO 2.3.5.4.
+func SealedProperties(file []byte) bool {
+	c, err := openCompound(file)
+	if err != nil {
+		return false
+	}
+	for _, name := range []string{"encryption", "EncryptedSummary"} {
+		if s, there := c.streams[name]; there && s.size > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // A document is a document that is being opened.
@@ -99,11 +118,17 @@ func (d *document) openPackage() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	h, err := readHeader(info)
+	switch {
+	case err != nil:
+		return nil, err
+	case h.algorithm == CALG_RC4:
+		return nil, fmt.Errorf("%w: a package that RC4 encrypts", ErrFormat)
+	case len(d.main) < 8:
+		return nil, fmt.Errorf("%w: the package is cut short", ErrFormat)
+	}
 	if err := d.unlock(info); err != nil {
 		return nil, err
-	}
-	if d.algorithm == CALG_RC4 || len(d.main) < 8 {
-		return nil, ErrFormat
 	}
 	const block = 16
 	size, content := binary.LittleEndian.Uint64(d.main), d.main[8:]

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"os"
@@ -120,6 +121,63 @@ func TestDamaged(t *testing.T) {
 	}
 	if _, err := office.Open([]byte("PK\x03\x04"), "", k); !errors.Is(err, office.ErrFormat) {
 		t.Errorf("a zip file: %v", err)
+	}
+}
+
+// entry is where the directory entry of a stream begins.
+func entry(t *testing.T, file []byte, name string) int {
+	t.Helper()
+	var utf16 []byte
+	for _, c := range name {
+		utf16 = append(utf16, byte(c), 0)
+	}
+	at := bytes.Index(file, append(utf16, 0, 0))
+	if at < 0 {
+		t.Fatalf("there is no %q", name)
+	}
+	return at
+}
+
+// TestLongSize opens a package whose stream has fewer bytes than its directory entry tells, and more than the package needs.
+func TestLongSize(t *testing.T) {
+	for _, fact := range documents(t) {
+		if fact.Package == "" {
+			continue
+		}
+		file := read(t, fact.File)
+		size := entry(t, file, "EncryptedPackage") + 120
+		told := binary.LittleEndian.Uint32(file[size:])
+		for _, more := range []uint32{1, 1 << 16, 1 << 30} {
+			if told < 4096 && told+more >= 4096 { // the length decides where a stream lies
+				continue
+			}
+			binary.LittleEndian.PutUint32(file[size:], told+more)
+			plain, err := office.Open(file, fact.Password, keys(t))
+			if err != nil {
+				t.Errorf("%s, %d bytes more: %v", fact.File, more, err)
+				continue
+			}
+			checkPackage(t, &fact, plain)
+		}
+	}
+}
+
+// TestNotOpened gives documents that are not opened, and hears why.
+func TestNotOpened(t *testing.T) {
+	k := keys(t)
+	rc4 := bytes.Replace(read(t, "office/inputs/ecma376standard_password.docx"), []byte("\x0e\x66\x00\x00\x04\x80\x00\x00"), []byte("\x01\x68\x00\x00\x04\x80\x00\x00"), 1)
+	if _, err := office.Open(rc4, "Password1234_", k); !errors.Is(err, office.ErrFormat) || !strings.Contains(err.Error(), "RC4") {
+		t.Errorf("RC4 in a package: %v", err)
+	}
+	plain := read(t, "office/outputs/rc4cryptoapi_password_plain.ppt")
+	copy(plain[entry(t, plain, "\x05SummaryInformation"):], "P\x00i\x00c\x00t\x00u\x00r\x00e\x00s\x00\x00\x00")
+	if _, err := office.Open(plain, "", k); !errors.Is(err, office.ErrFormat) || strings.Contains(err.Error(), "pictures") {
+		t.Errorf("a presentation that is not encrypted: %v", err)
+	}
+	for name, want := range map[string]bool{"poi/Password_Protected-hello.ppt": true, "poi/Password_Protected-np-hello.ppt": false, "outputs/rc4cryptoapi_password_plain.doc": false} {
+		if office.SealedProperties(read(t, "office/"+name)) != want {
+			t.Errorf("%s: whether its properties are encrypted", name)
+		}
 	}
 }
 

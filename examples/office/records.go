@@ -99,9 +99,6 @@ func (d *document) openPowerPoint() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, there := d.streams["Pictures"]; there {
-		return nil, fmt.Errorf("%w: pictures in a presentation", ErrFormat)
-	}
 	if len(user) < 20 {
 		return nil, ErrFormat
 	}
@@ -109,8 +106,11 @@ func (d *document) openPowerPoint() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(edit) < pptEditSession+4 || binary.LittleEndian.Uint32(edit[pptEditLast:]) != 0 {
-		return nil, fmt.Errorf("%w: a presentation that is not encrypted, or was edited and not rewritten", ErrFormat)
+	if len(edit) < pptEditSession+4 {
+		return nil, fmt.Errorf("%w: a presentation that is not encrypted", ErrFormat)
+	}
+	if binary.LittleEndian.Uint32(edit[pptEditLast:]) != 0 {
+		return nil, fmt.Errorf("%w: a presentation that was edited and not rewritten", ErrFormat)
 	}
 	directory, err := d.record(binary.LittleEndian.Uint32(edit[pptEditDirectory:]), pptDirectory)
 	if err != nil {
@@ -134,6 +134,9 @@ func (d *document) openPowerPoint() ([]byte, error) {
 				return nil, err
 			}
 		}
+	}
+	if err := d.openPictures(); err != nil {
+		return nil, err
 	}
 	// The session, its entry and its number go.
 	clear(session)
