@@ -327,9 +327,9 @@ func joinCalls(m *model, s *modelState) (next []*modelState) {
 		derive(i, -1, fmt.Sprintf(all, 13, 13), data(ck.CKM_CONCATENATE_BASE_AND_DATA, 13), generic, kinds+"}")
 		derive(i, -1, fmt.Sprintf(all, 3, 3), data(ck.CKM_CONCATENATE_DATA_AND_BASE, 3), stream, "{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_RC4,CKA_VALUE_LEN=19}")
 		derive(i, -1, fmt.Sprintf(all, length, length), data(ck.CKM_XOR_BASE_AND_DATA, uint(length)), open, kinds+",CKA_SENSITIVE=false,CKA_EXTRACTABLE=true}")
-		for _, first := range []int{0, 1, length - 1} {
+		for _, first := range []int{0, 1, 15} { // 15 is where data begins that was joined to one byte of a key
 			for _, n := range []int{1, 14, 15} {
-				if n < length {
+				if n < length && first < length {
 					derive(i, -1, fmt.Sprintf(":ulong:%d", 8*first), inMemory(ck.CKM_EXTRACT_KEY_FROM_KEY, ulongs(uint(8*first))),
 						with(generic, ck.CKA_VALUE_LEN, n), fmt.Sprintf("%s,CKA_VALUE_LEN=%d}", kinds, n))
 				}
