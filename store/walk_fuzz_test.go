@@ -238,7 +238,7 @@ func TestMutants(t *testing.T) {
 		n = 30
 	}
 	if os.Getenv("SOFTCSP_LONG") != "" {
-		n = 20_000
+		n = 5_000
 	}
 	g := newTarget(t)
 	for seed := range n {
