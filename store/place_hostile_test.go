@@ -46,7 +46,7 @@ func testPlanted(t *testing.T, plant func(path, victim string) error) {
 	_, next, err := p.List()
 	wants(t, err, ck.CKR_OK)
 	f := tok.be.(*boltFile)
-	for _, name := range []string{nextName, ".next", placeName, f.sidecar, "." + tok.uuid + ".new", "." + next + ".new", "." + next + ".lock", f.name, next + suffix} {
+	for _, name := range []string{nextName, ".next", placeName, f.sidecar, "." + tok.uuid + ".new", "." + tok.uuid + ".moved", "." + next + ".moved", "." + next + ".new", "." + next + ".lock", f.name, next + suffix} {
 		path := p.file(name)
 		wants(t, ignoreMissing(os.Rename(path, path+".away")), ck.CKR_OK)
 		if err := plant(path, victim); err != nil {

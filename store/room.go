@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -44,16 +43,6 @@ func (m *pressed) room(to file, st *unix.Stat_t, adds bool) error {
 		return err
 	}
 	return nil
-}
-
-// freeCount returns how many pages the list of the free ones names. It stands before the list where it is too large for the page's
-// head.
-func freeCount(list []byte) uint64 {
-	n := uint64(binary.LittleEndian.Uint16(list[10:]))
-	if n == 0xffff {
-		n = le(list[pageHead:])
-	}
-	return n
 }
 
 // full reports whether an error says that the disk, or what the user may have of it, is full.
