@@ -44,6 +44,15 @@ func Make(n int) []byte {
 	return make([]byte, n)
 }
 
+// MakeFor returns n zero bytes for what is made of b.
+func MakeFor(b []byte, n int) []byte {
+	if len(b) > MostCopied {
+		panic(CKR_HOST_MEMORY)
+	}
+	Touch(b)
+	return Make(n)
+}
+
 // Clone returns a copy of b, nil for nil.
 func Clone(b []byte) []byte {
 	if b == nil {

@@ -244,8 +244,7 @@ func (m *Mechanism) UnwrapMessage(k *Key, p *ck.Param, aad, wrapped []byte) ([]b
 		return nil, err
 	}
 	c.(*messages).any = true
-	ck.Touch(wrapped)
-	out := ck.Make(len(wrapped))
+	out := ck.MakeFor(wrapped, len(wrapped))
 	if err := c.Whole(p, aad, out, wrapped); err != nil {
 		if errors.Is(err, ck.CKR_AEAD_DECRYPT_FAILED) {
 			return nil, ck.CKR_WRAPPED_KEY_INVALID

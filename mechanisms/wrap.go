@@ -55,8 +55,7 @@ func unwrapWith(decrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		ck.Touch(wrapped)
-		out := ck.Make(c.WholeLen(len(wrapped)))
+		out := ck.MakeFor(wrapped, c.WholeLen(len(wrapped)))
 		n, err := c.Whole(out, wrapped)
 		if err = wrappedKey(err); err != nil {
 			clear(out)

@@ -165,3 +165,17 @@ func TestDeviceErrorOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestLongPIN looks at no more of a PIN than a PIN can have: what follows is not there.
+func TestLongPIN(t *testing.T) {
+	m, slot := newToken(t)
+	s := open(t, m, slot, true)
+	b, err := syscall.Mmap(-1, 0, 8192, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	must(t, err)
+	defer syscall.Munmap(b) //nolint:errcheck // a test
+	must(t, syscall.Mprotect(b[4096:], syscall.PROT_NONE))
+	want(t, "C_Login", m.Login(s, ck.CKU_USER, b[3000:]), ck.CKR_PIN_INCORRECT)
+	want(t, "C_SetPIN", m.SetPIN(s, b[3000:], []byte("12345678")), ck.CKR_PIN_INCORRECT)
+	want(t, "C_SetPIN to one", m.SetPIN(s, []byte(userPIN), b[3000:]), ck.CKR_PIN_LEN_RANGE)
+	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
+}

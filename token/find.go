@@ -26,6 +26,11 @@ func (m *Module) FindObjectsInit(h ck.SessionHandle, template []ck.Attribute) er
 	if s.find.active {
 		return ck.CKR_OPERATION_ACTIVE
 	}
+	for _, a := range template {
+		if len(a.Value) > maxBlob { // no object has that
+			return errTooLarge
+		}
+	}
 	user, keys := s.slot.login()
 	q := query{table: &s.slot.objects, template: template, user: user, keys: keys, found: s.find.handles[:0]}
 	if err := q.run(); err != nil {

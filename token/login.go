@@ -39,6 +39,9 @@ func (m *Module) LoginUser(h ck.SessionHandle, as ck.UserType, pin, username []b
 	return fmt.Errorf("%w: users have no names", ck.CKR_USER_TYPE_INVALID)
 }
 
+// looked is what is looked at of a PIN that somebody shows: one that is longer than any is wrong, whatever follows.
+func looked(pin []byte) []byte { return pin[:min(len(pin), maxPIN+1)] }
+
 // enter logs in to a token.
 func (s *slot) enter(as userState, way store.Way, pin []byte) error {
 	if pin == nil {
@@ -51,7 +54,7 @@ func (s *slot) enter(as userState, way store.Way, pin []byte) error {
 	if err != nil {
 		return err
 	}
-	keys, err := token.Unlock(way, pin)
+	keys, err := token.Unlock(way, looked(pin))
 	if err != nil {
 		return err
 	}
@@ -114,7 +117,7 @@ func (s *session) confirm(pin []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := token.Confirm(way, pin); err != nil {
+	if err := token.Confirm(way, looked(pin)); err != nil {
 		if ck.Code(err) == ck.CKR_PIN_LOCKED {
 			s.slot.logout(false) // section 4.10 says so
 		}
@@ -213,5 +216,5 @@ func (m *Module) SetPIN(h ck.SessionHandle, old, pin []byte) error {
 	if user, _ := s.slot.login(); user == theSO {
 		way = store.SO
 	}
-	return token.ChangePIN(way, old, pin)
+	return token.ChangePIN(way, looked(old), pin)
 }
