@@ -304,3 +304,9 @@ func (s *slot) replace(i *item, o, changed *Object, keys *store.Keys) error {
 	}
 	return err
 }
+
+// historyOf is what the token tells of how an object came to be.
+var historyOf = [allOrigins]store.Origin{
+	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
+	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
+}

@@ -107,12 +107,6 @@ func build(r *request) (*Object, error) {
 	return o, nil
 }
 
-// historyOf is what the token tells of how an object came to be.
-var historyOf = [allOrigins]store.Origin{
-	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
-	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
-}
-
 // drafts are empty drafts. A draft is large, and there is one for each object that is made.
 var drafts = sync.Pool{New: func() any { return new(draft) }}
 

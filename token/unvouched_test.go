@@ -97,16 +97,21 @@ func labelOf(template []ck.Attribute) ck.Attribute {
 	panic("no label")
 }
 
-// TestPublicObjectsWithoutLogin makes, changes, copies and destroys public objects without a login; another process sees each at
-// once, and the next login has them sealed, with the handles that they had.
-func TestPublicObjectsWithoutLogin(t *testing.T) {
-	w := newWorld(t)
-	count := func(m *Module, s ck.SessionHandle, want int, template ...ck.Attribute) {
+// counter returns a function that counts the token objects that a session sees.
+func counter(t *testing.T) func(m *Module, s ck.SessionHandle, want int, template ...ck.Attribute) {
+	return func(m *Module, s ck.SessionHandle, want int, template ...ck.Attribute) {
 		t.Helper()
 		if got := find(t, m, s, append(template, attr(ck.CKA_TOKEN, true))...); len(got) != want {
 			t.Errorf("%d objects like %v, want %d", len(got), template, want)
 		}
 	}
+}
+
+// TestPublicObjectsWithoutLogin makes, changes, copies and destroys public objects without a login; another process sees each at
+// once, and the next login has them sealed, with the handles that they had.
+func TestPublicObjectsWithoutLogin(t *testing.T) {
+	w := newWorld(t)
+	count := counter(t)
 	key, _ := signer(t, "key")
 	c := certificateOf(t)
 	certificate := rows(ck.CKA_SUBJECT, c.RawSubject, ck.CKA_VALUE, c.Raw)
@@ -147,9 +152,23 @@ func TestPublicObjectsWithoutLogin(t *testing.T) {
 	if n := strings.Count(string(log), "made without a login"); n != 3 {
 		t.Errorf("the log tells of %d objects:\n%s", n, log)
 	}
-	must(t, w.a.Logout(w.s))
+}
 
-	// What is vouched for can be changed and destroyed too.
+// TestVouchedWithoutLogin changes and destroys without a login what is vouched for, also while somebody else is logged in.
+func TestVouchedWithoutLogin(t *testing.T) {
+	w := newWorld(t)
+	count := counter(t)
+	key, _ := signer(t, "key")
+	c := certificateOf(t)
+	for _, template := range [][]ck.Attribute{
+		note("second", "one"), key,
+		append(rows(ck.CKA_CLASS, ck.CKO_CERTIFICATE, ck.CKA_CERTIFICATE_TYPE, ck.CKC_X_509, ck.CKA_TOKEN, true, ck.CKA_LABEL, "certificate"), rows(ck.CKA_SUBJECT, c.RawSubject, ck.CKA_VALUE, c.Raw)...),
+	} {
+		_, err := w.a.CreateObject(w.s, template)
+		must(t, err)
+	}
+	w.login(t)
+	must(t, w.a.Logout(w.s))
 	must(t, w.b.SetAttributeValue(w.r, find(t, w.b, w.r, attr(ck.CKA_LABEL, "second"))[0], []ck.Attribute{attr(ck.CKA_LABEL, "third")}))
 	theirs := find(t, w.b, w.r, attr(ck.CKA_LABEL, "certificate"))[0]
 	must(t, w.b.SetAttributeValue(w.r, theirs, []ck.Attribute{attr(ck.CKA_LABEL, "renamed")}))
@@ -241,10 +260,7 @@ func TestUnvouchedVerifiesNothing(t *testing.T) {
 	must(t, verify(h))
 	must(t, w.a.SetAttributeValue(w.s, h, []ck.Attribute{attr(ck.CKA_LABEL, "other")}))
 	want(t, "a changed key", verify(h), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-	session := template[:2:2]
-	for _, a := range template[3:] {
-		session = append(session, a)
-	}
+	session := append(template[:2:2], template[3:]...)
 	own, err := w.a.CreateObject(w.s, session)
 	must(t, err)
 	must(t, verify(own)) // a session object is the application's own
