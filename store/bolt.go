@@ -47,6 +47,7 @@ type visit struct {
 	disk
 	scratch func() (*plainFile, error)
 	l       *lock
+	beat    func() // called now and then by what takes long, nil otherwise
 }
 
 // visit runs f under the lock.

@@ -54,7 +54,9 @@ func (b *boltFile) compact(v *visit, asked bool) error {
 	if err != nil {
 		return err
 	}
-	fresh, err := b.write(v, &st, func(mem *plainFile) error { return b.copy(mem, pages) })
+	v.beat = b.beat
+	defer b.settled()
+	fresh, err := b.write(v, &st, func(mem *plainFile) error { return b.copy(mem, pages, v.beat) })
 	if err != nil {
 		return err
 	}
@@ -65,8 +67,23 @@ func (b *boltFile) compact(v *visit, asked bool) error {
 	return fileError(b.path, b.place(v, fresh, true))
 }
 
+// beat shows those who wait for the lock that its holder is at work: they give up where nothing changes for long. An odd word tells
+// what it always does, that the generation is the one before.
+func (b *boltFile) beat() {
+	if w := b.word.Load(); w != nil {
+		w.store(w.load() ^ 1)
+	}
+}
+
+// settled ends what beat has begun.
+func (b *boltFile) settled() {
+	if w := b.word.Load(); w != nil {
+		w.store(w.load() &^ 1)
+	}
+}
+
 // copy copies everything that stands in pages to an empty file, in order.
-func (b *boltFile) copy(mem *plainFile, pages *book) error {
+func (b *boltFile) copy(mem *plainFile, pages *book, beat func()) error {
 	for of := range buckets {
 		if c, err := pages.seek(of, nil); err != nil {
 			return err
@@ -90,6 +107,7 @@ func (b *boltFile) copy(mem *plainFile, pages *book) error {
 				return nil
 			})
 			keys, values, size = keys[:0], values[:0], 0
+			beat()
 			return err
 		}
 		err := pages.each(of, nil, func(key, value []byte) error {

@@ -138,8 +138,15 @@ func pressNew(v *visit, path string, out file, fill func(mem *plainFile) error) 
 	if err != nil {
 		return err
 	}
+	const part = 32 << 20 // bytes after which the disk is waited for, so that whoever waits for the lock sees that it goes on
 	buf := make([]byte, 1<<20)
 	for at, end := uint64(0), n.meta.end*pageSize; at < end; at += uint64(len(buf)) {
+		if at > 0 && at%part == 0 && v.beat != nil {
+			if err := out.sync(); err != nil {
+				return err
+			}
+			v.beat()
+		}
 		buf = buf[:min(uint64(len(buf)), end-at)]
 		if _, err := mem.ReadAt(buf, int64(at)); err != nil {
 			return err
