@@ -199,7 +199,7 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 	if err != nil {
 		return err
 	}
-	if err := v.l.held(); err != nil {
+	if err := b.unmoved(v, file, pages); err != nil {
 		return err
 	}
 	if err := made.room(file, &st, x.adds()); err != nil {
@@ -216,6 +216,22 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 		}
 		return err
 	})
+}
+
+// unmoved makes sure, before anything is written, that the lock is there, and that nobody has committed while it was not: a host
+// that opens and closes the sidecar, or closes what is not its own, drops it.
+func (b *boltFile) unmoved(v *visit, file file, pages *book) error {
+	if err := v.l.held(); err != nil {
+		return err
+	}
+	now := &book{path: b.path, file: file}
+	if err := now.readMeta(); err != nil {
+		return err
+	}
+	if now.meta.number != pages.meta.number {
+		return fmt.Errorf("%w: %s was changed while it was locked: something in this process closes %s", ck.CKR_FUNCTION_FAILED, b.path, b.sidecar)
+	}
+	return nil
 }
 
 // replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.

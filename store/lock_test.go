@@ -166,3 +166,31 @@ func TestLockExcludes(t *testing.T) {
 	wants(t, err, ck.CKR_OK)
 	again.release()
 }
+
+// TestLockDropped has the host open and close the sidecar in the middle of a commit, which drops a lock of the process, and another
+// process commit meanwhile: this commit is refused, and nothing is lost.
+func TestLockDropped(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	b := tok.be.(*boltFile)
+	drop := func() {
+		f, err := os.Open(p.file(b.sidecar))
+		wants(t, err, ck.CKR_OK)
+		wants(t, f.Close(), ck.CKR_OK)
+	}
+	wants(t, tok.update(func(x tx) ([]ID, error) { drop(); return nil, x.put(bHeader, keyTries, x.get(bHeader, keyTries)) }, nil), ck.CKR_OK)
+	before := tok.Generation()
+	other := ""
+	wants(t, tok.update(func(x tx) ([]ID, error) {
+		drop()
+		run(t, "once:"+tok.uuid+":"+p.dir, 0, func(fields []string) { other = fields[1] })
+		return nil, x.put(bHeader, keyTries, x.get(bHeader, keyTries))
+	}, nil), ck.CKR_FUNCTION_FAILED)
+	if tok.Generation() <= before {
+		t.Error("the other process has not committed")
+	}
+	ids, err := tok.Find(k, []byte("class"))
+	if err != nil || len(ids) != 1 || ids[0].String() != other {
+		t.Errorf("Find: %v, %v, want %s", ids, err, other)
+	}
+}
