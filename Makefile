@@ -30,13 +30,13 @@ build: build/libsoftcsp.so build/softcsp
 
 # Built aside and moved, so that nobody loads half a library. The Go runtime in it does not interrupt threads by signals: the
 # kernel would put their registers, with what of a key is in them, on a signal stack that nobody erases, and a host's system
-# calls would be interrupted.
+# calls would be interrupted. Nor does it end the process for an address within its own memory that a caller came by.
 build/libsoftcsp.so: $(SOURCES)
 	@tools/setup.sh build
 	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
 	tools/overlay.sh $$d/runtime && \
 	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -overlay $$d/runtime/overlay.json -ldflags \
-	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
+	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,invalidptr=0,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 
 build/softcsp: $(SOURCES)

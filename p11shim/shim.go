@@ -56,6 +56,17 @@ type frame struct {
 	nested    int // what the templates of the call have within templates
 }
 
+// forget drops what leads to the caller's memory: once that is gone its addresses may become the collector's.
+func (f *frame) forget() {
+	f.out, f.mechanism, f.param = ck.Buffer{}, ck.Mechanism{}, ck.Param{}
+	for k := range f.templates {
+		clear(f.templates[k])
+		f.templates[k] = f.templates[k][:0]
+	}
+	clear(f.buffers)
+	f.buffers = f.buffers[:0]
+}
+
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
 // callIn runs an entry point that takes a session.
@@ -93,6 +104,7 @@ func run(name string, session *uintptr, f func(*frame) error) (rv uintptr) {
 	fr := frames.Get().(*frame)
 	fr.nested = 0
 	err := f(fr)
+	fr.forget()
 	frames.Put(fr)
 	if err != nil && session != nil {
 		err = inSession(*session, err)
