@@ -484,3 +484,24 @@ func TestNoLeak(t *testing.T) {
 		t.Errorf("%d blocks of locked memory are left", got-before)
 	}
 }
+
+// TestWipedBeforeCommit holds that what a record has of secrets is gone before a commit begins, which waits for the disk.
+func TestWipedBeforeCommit(t *testing.T) {
+	tok, k := makeToken(t, newPlace(t, "memory"))
+	r := private("a")
+	gone := func(*change) error {
+		for _, b := range append(r.Terms, r.Sealed) {
+			if len(b) == 0 || len(bytes.Trim(b, "\x00")) != 0 {
+				t.Errorf("%q is left", b)
+			}
+		}
+		return nil
+	}
+	wants(t, tok.create(k, gone, r), ck.CKR_OK)
+	r.Sealed, r.Terms = []byte("sealed value of b"), terms("b")
+	sealed, err := k.seal(r.ID, r.Rev+1, r) // as Update does
+	if err != nil || len(sealed) == 0 {
+		t.Fatal(err)
+	}
+	_ = gone(nil)
+}

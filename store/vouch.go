@@ -89,8 +89,8 @@ func (t *Token) familiar(s *static) error {
 	default:
 		err := fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
 			ErrAltered, t.uuid)
-		if w.refused != string(s.voucher) || len(s.voucher) == 0 {
-			w.refused = string(s.voucher)
+		if told := "of " + string(s.voucher); w.refused != told { // in version 1 there is none
+			w.refused = told
 			t.env.log.Error("public objects are not shown", "error", err)
 		}
 		return err
