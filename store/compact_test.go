@@ -59,16 +59,16 @@ func TestTidy(t *testing.T) {
 	tok, k := relaxedToken(t, p)
 	defer k.Wipe()
 	wants(t, os.Chmod(tok.be.(*boltFile).path, 0o640), ck.CKR_OK)
-	ids := manyObjects(t, tok, k, 4000)
+	ids := manyObjects(t, tok, k, 2000)
 	large := fileSize(t, tok)
 	other := sameToken(t, p, tok)
 	theirs := unlock(t, other, User, userPIN)
 	defer theirs.Wipe()
-	for some := range slices.Chunk(ids[:3900], 300) {
+	for some := range slices.Chunk(ids[:1900], 300) {
 		wants(t, tok.Delete(k, some...), ck.CKR_OK)
 	}
 	if small := fileSize(t, tok); small > large/4 || large < compactFrom {
-		t.Errorf("%d bytes of %d are left with 100 objects of 4000", small, large)
+		t.Errorf("%d bytes of %d are left with 100 objects of 2000", small, large)
 	}
 	st, err := os.Stat(tok.be.(*boltFile).path)
 	if wants(t, err, ck.CKR_OK); st.Mode().Perm() != 0o640 {

@@ -393,7 +393,7 @@ func TestPowerCut(t *testing.T) {
 		"some":    func() float64 { return float64(r.IntN(2)) },
 		"torn":    r.Float64,
 	}
-	times, every := 1, 2
+	times, every := 1, 4
 	switch {
 	case os.Getenv("SOFTCSP_LONG") != "":
 		times, every = 20, 1
@@ -419,12 +419,12 @@ func TestPowerCut(t *testing.T) {
 // TestFaults lets every step of the work fail once, and all from one on: whatever the answers were is true, for this process, for
 // the next, and after a power cut.
 func TestFaults(t *testing.T) {
-	every := 6
+	every := 11
 	switch {
 	case os.Getenv("SOFTCSP_LONG") != "":
 		every = 1
 	case testing.Short():
-		every = 20
+		every = 31
 	}
 	for name, fail := range map[string]func(at int) func(n int, s *diskStep) error{
 		"EIO": func(at int) func(int, *diskStep) error {
