@@ -177,6 +177,9 @@ typedef unsigned char instruction;
 #elif defined __aarch64__
 typedef uint32_t instruction;
 #define BREAKPOINT(i) (((i) & 0xffe0001f) == 0xd4200000)
+#else
+typedef unsigned char instruction;
+#define BREAKPOINT(i) 0
 #endif
 
 /* Compares a segment of the image with the file's, in which no debugger has set breakpoints. */
