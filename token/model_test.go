@@ -119,8 +119,9 @@ type model struct {
 	strict bool
 	off    string // the rule that is left out
 	calls  []func(*model, *modelState) []*modelState
-	ways   []*algebra // to wrap
-	away   bool       // there is another process, too
+	ways   []*algebra      // to wrap
+	away   bool            // there is another process, too
+	kinds  map[string]bool // the ways in which secrets came out, where all are looked for
 }
 
 // allowed reports whether a call is permitted, given what a rule says of it. The rule that is left out says nothing.
@@ -219,8 +220,12 @@ func (m *model) explore(start *modelState, depth int) (found *modelState, states
 		for _, s := range level {
 			for _, call := range m.calls {
 				for _, n := range call(m, s) {
-					if n.attack != "" {
+					if n.attack != "" && m.kinds == nil {
 						return n, len(seen)
+					}
+					if n.attack != "" {
+						m.kinds[strings.TrimRight(n.attack, "0123456789")] = true
+						continue
 					}
 					if f := n.form(); !seen[f] {
 						seen[f] = true

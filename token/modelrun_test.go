@@ -178,6 +178,23 @@ func (c *scenario) run(t *testing.T, strict bool, off string) (*modelState, int)
 	return m.explore(s, c.depth)
 }
 
+// TestModelFinds wants the model to find every kind of attack in a standard token that it knows of.
+func TestModelFinds(t *testing.T) {
+	kinds := map[string]bool{}
+	for _, c := range scenarios {
+		m := &model{t: t, calls: c.calls, ways: algebras(t), away: c.away, kinds: kinds}
+		s := &modelState{}
+		c.keys(t, m, s)
+		m.explore(s, min(c.depth, 3))
+	}
+	for _, k := range []string{"read x", "guess x", "take apart x", "decrypt", "add the key stream", "decapsulate", "sign with the bare function", "decrypt what a known key wraps"} {
+		if !kinds[k] {
+			t.Errorf("%q is not found", k)
+		}
+	}
+	t.Log(kinds)
+}
+
 // walk returns calls that are permitted, one after another, chosen by a number.
 func (c *scenario) walk(t *testing.T, strict bool, seed int) *modelState {
 	t.Helper()
