@@ -33,6 +33,7 @@ func TestJoin(t *testing.T) {
 		{"a part of a key and data", 14, []piece{key(29, 13, 14)}, 0, ck.CKR_KEY_SIZE_RANGE},
 		{"a part of a key and data, without more than the data", 28, []piece{key(45, 13, 28)}, 13, ck.CKR_OK},
 		{"two keys", 48, []piece{key(32, 0, 32), key(16, 0, 16)}, 32, ck.CKR_OK},
+		{"two keys, the short one first", 48, []piece{key(16, 0, 16), key(32, 0, 32)}, 32, ck.CKR_OK},
 		{"a part of two keys", 30, []piece{key(48, 32, 30)}, 0, ck.CKR_KEY_SIZE_RANGE},
 		{"a key and a byte of another", 33, []piece{key(32, 0, 32), key(16, 0, 1)}, 0, ck.CKR_KEY_SIZE_RANGE},
 		{"of which nothing is known but that it is whole", 16, []piece{key(16, 16, 16)}, 16, ck.CKR_OK},
