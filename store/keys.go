@@ -43,6 +43,7 @@ type Keys struct {
 	era     [16]byte      // of the token when it was unlocked: keys do not outlive C_InitToken
 	version atomic.Uint32 // of the token's format: they do outlive that it is upgraded
 	voucher []byte        // the public half of the key that public parts are signed under
+	lasting bool          // the token is one that a machine remembers
 	asked   bool          // at the login something was there that is not vouched for
 
 	mu sync.RWMutex
@@ -60,7 +61,7 @@ func (k *Keys) Asked() bool { return k.asked }
 // newKeys derives the keys from master, which it keeps.
 func newKeys(t *Token, s *static, master []byte) (*Keys, error) {
 	versions := 1 + version - int(s.version)
-	k := &Keys{token: t, era: s.era, secret: locked.Alloc(masterSize + versions*int(purposes)*keySize)}
+	k := &Keys{token: t, era: s.era, lasting: s.lasting(), secret: locked.Alloc(masterSize + versions*int(purposes)*keySize)}
 	k.version.Store(uint32(s.version))
 	copy(k.secret, master)
 	locked.Free(master)

@@ -243,7 +243,7 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, slot, error) {
 		return nil, nil, err
 	}
 	if k.now() == version {
-		t.accept(k.voucher)
+		t.accept(k)
 	}
 	return k, a.slot, nil
 }
@@ -357,7 +357,7 @@ func (t *Token) Reformat(f Format) error {
 		return err
 	}, n.write)
 	if err == nil {
-		t.accept(n.s.voucher)
+		t.accept(n.keys)
 	}
 	return err
 }

@@ -313,7 +313,7 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 	if err := be.create(n.write); err != nil {
 		return nil, err
 	}
-	t.accept(n.s.voucher)
+	t.accept(n.keys)
 	p.remap(l)
 	_, _ = renewNext(d) // where that fails List does it
 	if w := p.word.Load(); w != nil {

@@ -38,7 +38,13 @@ func newPlace(t testing.TB, kind string) *Place {
 // newToken makes a token with both PINs and unlocks it. Every invariant of it is tested when the test ends.
 func makeToken(t testing.TB, p *Place) (*Token, *Keys) {
 	t.Helper()
-	tok, err := p.Format("", Format{Label: "label", SOPIN: soPIN, KDF: "test"})
+	return makeTokenOf(t, p, "test")
+}
+
+// makeTokenOf is makeToken for a cost of the PINs.
+func makeTokenOf(t testing.TB, p *Place, kdf string) (*Token, *Keys) {
+	t.Helper()
+	tok, err := p.Format("", Format{Label: "label", SOPIN: soPIN, KDF: kdf})
 	if err != nil {
 		t.Fatal(err)
 	}

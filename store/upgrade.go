@@ -164,7 +164,7 @@ func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
 	if err := t.upgrade(k, true); err != nil {
 		return false, err
 	}
-	t.accept(k.voucher)
+	t.accept(k)
 	return true, nil
 }
 

@@ -57,18 +57,22 @@ type checked struct {
 const maxSeen = 1 << 16
 
 // accept remembers the voucher of a token, which a login has shown to be right.
-func (t *Token) accept(voucher []byte) {
+func (t *Token) accept(k *Keys) {
 	w := &t.witness
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if bytes.Equal(w.voucher, voucher) {
+	if bytes.Equal(w.voucher, k.voucher) {
 		return
 	}
-	w.voucher = bytes.Clone(voucher)
-	if !bytes.Equal(t.env.machine.load(t.uuid), voucher) {
-		t.env.machine.save(t.uuid, voucher)
+	w.voucher = bytes.Clone(k.voucher)
+	if known := t.env.machine.load(t.uuid); !bytes.Equal(known, k.voucher) && (known != nil || k.lasting) {
+		t.env.machine.save(t.uuid, k.voucher)
 	}
 }
+
+// lasting reports whether a machine remembers the token. It does not remember those of a test, which are to leave nothing behind. A
+// token that it knows does not become one that it does not by what its file says.
+func (s *static) lasting() bool { return s.kdf != kdfTest && !s.relaxed }
 
 // familiar tests that the header's voucher, none in version 1, is the one that is remembered. At the first sight there is none.
 func (t *Token) familiar(s *static) error {
@@ -85,7 +89,9 @@ func (t *Token) familiar(s *static) error {
 		if s.voucher == nil {
 			return nil // version 1
 		}
-		t.env.machine.save(t.uuid, s.voucher)
+		if s.lasting() {
+			t.env.machine.save(t.uuid, s.voucher)
+		}
 	default:
 		err := fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
 			ErrAltered, t.uuid)

@@ -32,7 +32,7 @@ func newScene(t *testing.T) *scene {
 	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: dir, StateDir: s.state})
 	wants(t, err, ck.CKR_OK)
 	s.p = p
-	tok, k := makeToken(t, p)
+	tok, k := makeTokenOf(t, p, "interactive") // a machine remembers no token of a test
 	s.seen = public("a")
 	create(t, tok, k, s.seen, public("b"), private("c"))
 	s.process(t, tok.uuid, s.state)
@@ -330,4 +330,21 @@ func TestUnvouchedEntries(t *testing.T) {
 		})
 	}), ck.CKR_OK)
 	wants(t, update(s.tok, k, hidden), ck.CKR_OK)
+}
+
+// TestNothingBehind holds that a machine remembers no token of a test, whoever makes it and whoever looks at it.
+func TestNothingBehind(t *testing.T) {
+	state := filepath.Join(t.TempDir(), "state")
+	cfg := &config.Config{Store: "bolt", TokenDir: filepath.Join(t.TempDir(), "tokens"), StateDir: state}
+	p, err := OpenPlace(cfg)
+	wants(t, err, ck.CKR_OK)
+	tok, _ := makeToken(t, p)
+	other, err := OpenPlace(cfg)
+	wants(t, err, ck.CKR_OK)
+	seen, err := other.Token(tok.uuid)
+	wants(t, err, ck.CKR_OK)
+	wants(t, seen.All(nil, nil, func(Record) error { return nil }), ck.CKR_OK)
+	if list, err := os.ReadDir(filepath.Join(state, vouchersDir)); len(list) != 0 {
+		t.Errorf("%d tokens are remembered, %v", len(list), err)
+	}
 }
