@@ -283,3 +283,20 @@ func TestTidyAtOnce(t *testing.T) {
 	}
 	sound(t, tok)
 }
+
+// TestFullFromTheStart fills the disk when a token has just been made: logging in works all the same.
+func TestFullFromTheStart(t *testing.T) {
+	p := newPlace(t, "bolt")
+	var limit int64
+	p.over = func(d disk) disk { return fullDisk{d, &limit} }
+	tok, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit = fileSize(t, tok)
+	unlock(t, tok, SO, soPIN).Wipe()
+	k := unlock(t, tok, User, userPIN)
+	defer k.Wipe()
+	wants(t, tok.Create(k, &Record{Sealed: make([]byte, 1<<20)}), ck.CKR_DEVICE_MEMORY)
+	wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
+}

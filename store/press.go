@@ -155,6 +155,7 @@ func pressNew(v *visit, path string, out file, fill func(mem *plainFile) error) 
 			return err
 		}
 	}
+	_ = out.allocate(int64((n.meta.end + reserve) * pageSize)) // room.go; where there is no room for it the first commits do without
 	return out.sync()
 }
 
