@@ -32,7 +32,7 @@ func fuzzing(t *testing.T) time.Duration {
 	slow(t)
 	d, err := time.ParseDuration(os.Getenv("SOFTCSP_FUZZ"))
 	if err != nil {
-		return 8 * time.Second
+		return 5 * time.Second
 	}
 	return d
 }

@@ -82,11 +82,11 @@ func shrunk(t *testing.T, history []uint64) []uint64 {
 	return history
 }
 
-// TestModel has the model expect the wrong thing, and finds the steps that lead there.
-func TestModel(t *testing.T) {
+// TestHistoryIsShrunk has the model expect the wrong thing, and finds the steps that lead there.
+func TestHistoryIsShrunk(t *testing.T) {
 	only(t)
 	slow(t)
-	history := make([]uint64, 200)
+	history := make([]uint64, 1000)
 	for i := range history {
 		history[i] = uint64(i)
 	}

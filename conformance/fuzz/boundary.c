@@ -1,5 +1,5 @@
 /*
- * boundary MODULE [--seed N] [--calls N] [--seconds N] [--threads N] [--faults] [--alone N]: a host that calls wrongly.
+ * boundary MODULE [--seed N] [--calls N] [--seconds N] [--threads N] [--faults] [--flow NAME]: a host that calls wrongly.
  *
  * Flows (flows.c) call as the standard says, and every function succeeds in one of them. Their arguments lie in blocks of an
  * arena, so that it is known which words of a call are addresses, also those within structures. A call is disturbed in one or
@@ -125,7 +125,7 @@ static const struct block *find(const struct worker *w, word address)
 
 /* ---- how a call is disturbed ---- */
 
-enum { GONE, NULLED, CUT, READ_ONLY, MISALIGNED, AT_END, NOT_READABLE, LOW, HEAP, OTHER, SPARSE, KINDS };
+enum { GONE, CUT, READ_ONLY, NULLED, MISALIGNED, AT_END, NOT_READABLE, LOW, HEAP, OTHER, SPARSE, KINDS };
 enum { PLANNED_KINDS = AT_END + 1, PIN_KINDS = AT_END + 1 };
 
 /* A spot is a word of a call, an argument or a field. */
@@ -471,6 +471,8 @@ static int child(const char *path, uint64_t seed, int planned_ones, const char *
 	if (planned_ones) {
 		faults(&workers[0], only);
 	} else {
+		for (i = 0; i < flows_count; i++)
+			planned(&workers[0], &flows[i], -1, 0, 0);
 		for (i = 1; i < workers_count; i++)
 			pthread_create(&threads[i], NULL, work, &workers[i]);
 		work(&workers[0]);

@@ -101,7 +101,7 @@ void pair(struct worker *w, CK_MECHANISM_TYPE generate, const struct template *p
 }
 
 /* rsa makes a key pair where there is none: it takes long. */
-static void rsa(struct worker *w)
+void rsa(struct worker *w)
 {
 	CK_ULONG size;
 	struct template public = template(w), private = template(w);
@@ -178,7 +178,6 @@ int ready(struct worker *w)
 	}
 	if (info.state != CKS_RW_USER_FUNCTIONS && !login(w))
 		return 0;
-	rsa(w);
 	return 1;
 }
 

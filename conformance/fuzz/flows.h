@@ -26,6 +26,8 @@ CK_OBJECT_HANDLE wrapping(struct worker *w);
 void pair(struct worker *w, CK_MECHANISM_TYPE generate, const struct template *public, CK_ATTRIBUTE_TYPE use, CK_ATTRIBUTE_TYPE verify,
 	  CK_OBJECT_HANDLE *pub, CK_OBJECT_HANDLE *priv);
 
+void rsa(struct worker *w);
+
 void ciphers(struct worker *w);
 void aead(struct worker *w);
 void dual(struct worker *w);

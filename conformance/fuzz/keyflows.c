@@ -140,6 +140,8 @@ void signatures(struct worker *w)
 	struct template t = template(w);
 	int i = w->mode == BY_CHANCE ? (int)draw(w, 4) : 2;
 
+	if (i < 2)
+		rsa(w);
 	switch (i) {
 	case 0:
 		sign(w, mechanism(w, CKM_SHA256_RSA_PKCS, NULL, 0), w->rsa_private, w->rsa_public, some(w, 100));
@@ -164,6 +166,7 @@ void recovery(struct worker *w)
 	word s = w->session, sig = W(zeros(w, 128)), m = mechanism(w, CKM_RSA_PKCS, NULL, 0);
 	CK_ULONG *n = length(w, 128);
 
+	rsa(w);
 	CALL(C_SignRecoverInit, s, m, w->rsa_private);
 	CALL(C_SignRecover, s, W(zeros(w, 20)), 20, sig, W(n));
 	CALL(C_VerifyRecoverInit, s, m, w->rsa_public);
@@ -415,7 +418,7 @@ void anything(struct worker *w)
 {
 	CK_MECHANISM_TYPE *list = zeros(w, 1024 * sizeof *list);
 	CK_ULONG n = 1024;
-	CK_OBJECT_HANDLE k, keys[] = { 0, w->rsa_public, w->rsa_private };
+	CK_OBJECT_HANDLE k, keys[3];
 	struct template t = wanted(w, CKK_GENERIC_SECRET, 16);
 	word s = w->session, data = W(zeros(w, 300)), out = W(zeros(w, 6000)), m;
 	size_t size = draw(w, 4) ? 8 * draw(w, 12) : draw(w, 100), i;
@@ -425,6 +428,10 @@ void anything(struct worker *w)
 		return;
 	for (i = 0; 8 * i + 8 <= size; i++)
 		parameter[i] = draw(w, 2) ? W(zeros(w, 64)) : draw(w, 40);
+	if (w->mode == BY_CHANCE)
+		rsa(w);
+	keys[1] = w->rsa_public;
+	keys[2] = w->rsa_private;
 	keys[0] = secret(w, draw(w, 2) ? CKK_AES : CKK_GENERIC_SECRET, 16 + 16 * draw(w, 2));
 	k = keys[draw(w, 3)];
 	m = mechanism(w, list[draw(w, n)], size ? parameter : NULL, size);
