@@ -30,7 +30,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 		v = now
 		is, there = entries.get(id)
 		raw = slices.Clone(x.get(bObjects, id[:]))
-		asked = askedFor(x, v, id, raw)
+		asked = askedFor(x, v, id[:], raw)
 		switch {
 		case there || !there && raw == nil && asked != nil:
 			return nil
@@ -51,7 +51,11 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 }
 
 // askedFor returns what is asked for an object, for who keeps it beyond the transaction.
-func askedFor(x tx, v uint16, id ID, raw []byte) *Unvouched {
+func askedFor(x tx, v uint16, key, raw []byte) *Unvouched {
+	if x.get(bUnvouched, key) == nil {
+		return nil
+	}
+	id := ID(key)
 	var o *blob
 	if raw != nil {
 		b, ok := parseBlob(v, raw)
@@ -75,7 +79,7 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 			return err
 		}
 		raw := x.get(bObjects, id[:])
-		asked := askedFor(x, s.version, id, raw)
+		asked := askedFor(x, s.version, id[:], raw)
 		switch {
 		case raw != nil:
 			r, err = t.public(s, id, raw)
@@ -173,7 +177,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 				return tampered("object %s was added by something else than softcsp", id)
 			}
 			seen++
-			asked := askedFor(x, v, id, raw)
+			asked := askedFor(x, v, key, raw)
 			if asked == nil && skip(id, is.rev) {
 				return nil
 			}
@@ -211,7 +215,7 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 				return tampered("object %x is damaged", key)
 			}
 			id := ID(key)
-			asked := askedFor(x, s.version, id, raw)
+			asked := askedFor(x, s.version, key, raw)
 			if asked == nil && skip(id, be(raw)) {
 				return nil
 			}
@@ -319,7 +323,7 @@ func (t *Token) Delete(k *Keys, ids ...ID) error {
 	}
 	return t.change(k, func(c *change) error {
 		for _, id := range ids {
-			asked := askedFor(c.x, version, id, c.x.get(bObjects, id[:]))
+			asked := askedFor(c.x, version, id[:], c.x.get(bObjects, id[:]))
 			if asked != nil {
 				if err := c.x.del(bUnvouched, id[:]); err != nil {
 					return err

@@ -253,7 +253,7 @@ func (c *change) sweep() error {
 	n := 0
 	err := c.x.each(bUnvouched, nil, func(key, value []byte) error {
 		_, ok := parseUnvouched(key, value)
-		if n++; !ok || n > maxUnvouched || askedFor(c.x, version, ID(key), c.x.get(bObjects, key)) == nil {
+		if n++; !ok || n > maxUnvouched || askedFor(c.x, version, key, c.x.get(bObjects, key)) == nil {
 			stray = append(stray, slices.Clone(key))
 		}
 		return nil
