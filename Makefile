@@ -30,7 +30,8 @@ build: build/libsoftcsp.so build/softcsp
 
 # Built aside and moved, so that nobody loads half a library. The Go runtime in it does not interrupt threads by signals: the
 # kernel would put their registers, with what of a key is in them, on a signal stack that nobody erases, and a host's system
-# calls would be interrupted. Nor does it end the process for an address within its own memory that a caller came by.
+# calls would be interrupted. Nor does it end the process for an address within its own memory that a caller came by, nor keep
+# files of the control group open to look at its limits again: guest.c looks once.
 build/libsoftcsp.so: $(SOURCES)
 	@tools/setup.sh build
 	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \

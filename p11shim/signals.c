@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 /* A stack for handlers, above a page that faults. What the host has may be for one handler alone; LEAST holds a signal of any
- * processor, and the runtime's own handlers. */
+ * processor and the runtime's own handlers, and is what other Go runtimes give their threads. */
 #define STACK (512 * 1024)
-#define LEAST (64 * 1024)
+#define LEAST (32 * 1024)
 #define GUARD 4096
 
 #define CALLS 16     /* between two looks at the clock */
