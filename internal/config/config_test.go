@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -337,13 +338,54 @@ func FuzzReserved(f *testing.F) {
 	})
 }
 
+// settingsText is what settings say, as TOML and as pReserved have it. ok is false where the latter cannot say it.
+func settingsText(said map[string]value) (file, reserved string, ok bool) {
+	var f, r strings.Builder
+	ok = true
+	for k, v := range said {
+		f.WriteString(k + " = " + strconv.Quote(v.text) + "\n")
+		r.WriteString(k + "='" + v.text + "' ")
+		ok = ok && !strings.ContainsAny(v.text, "'")
+	}
+	return f.String(), r.String(), ok
+}
+
+// FuzzFile reads configuration files: an error names the file, and its line where it is about one; what is read can be written and read
+// again, in a file and at pReserved.
 func FuzzFile(f *testing.F) {
 	f.Add("tokendir = '/x'\nmax_tries = 3\n")
 	f.Add("[store]\na = 1\n")
+	f.Add("store = 'memory'\nremovable = true\nempty_slot = false\nlog = \"debug\"\n[policy]\ndeny = [\"CKM_*MD5*\"]\n")
+	f.Add("[policy.token.signer.mechanism.\"CKM_*\"]\nmax_bits = 4096\noperations = [\"sign\"]\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		said, _, err := parseFile("/dir/f", s)
-		if err == nil && len(said) > len(settings) {
+		if err != nil {
+			if !strings.Contains(err.Error(), "/dir/f") {
+				t.Errorf("%q: %v", s, err)
+			}
+			return
+		}
+		if len(said) > len(settings) {
 			t.Errorf("%q: %v", s, said)
+		}
+		file, reserved, ok := settingsText(said)
+		again, _, err := parseFile("/dir/f", file)
+		if err == nil && ok {
+			for k, v := range said {
+				if again[k].text != v.text {
+					t.Errorf("%q: %s is %q, and again %q", s, k, v.text, again[k].text)
+				}
+			}
+			var other map[string]value
+			other, err = parseReserved(reserved)
+			for k, v := range said {
+				if err == nil && other[k].text != v.text {
+					t.Errorf("%q: %s is %q, and at pReserved %q", s, k, v.text, other[k].text)
+				}
+			}
+		}
+		if err != nil && ok {
+			t.Errorf("%q became %q and %q: %v", s, file, reserved, err)
 		}
 	})
 }
