@@ -150,7 +150,7 @@ func (m target) place(dir string, settings ...string) ([]string, error) {
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	return []string{"SOFTHSM2_CONF=" + conf, "SOFTCSP_CONF=" + conf, "SOFTCSP_LOG=error"}, nil
+	return []string{"SOFTHSM2_CONF=" + conf, "SOFTCSP_CONF=" + conf, "SOFTCSP_LOG=error", "XDG_STATE_HOME=" + filepath.Join(dir, "state")}, nil
 }
 
 // script makes a Script for a module, whose hosts share one place for tokens, with further lines of configuration. It is closed when

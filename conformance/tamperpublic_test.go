@@ -22,7 +22,6 @@ func TestTamperPublic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env = append(env, "XDG_STATE_HOME="+filepath.Join(dir, "state"))
 	start := func() *Script {
 		return NewScript(func(string) (*Host, error) { return StartHost(driver, module.path, env...) })
 	}
