@@ -7,7 +7,8 @@ LIBDIR   = $(PREFIX)/lib
 INCDIR   = $(PREFIX)/include/softcsp
 DATADIR  = $(PREFIX)/share
 P11KITDIR ?= $(DATADIR)/p11-kit/modules
-FUZZTIME ?= 10s
+FUZZTIME ?= 10m
+FUZZ     ?= ^Fuzz
 
 # The one place of the version is the first heading of the changelog.
 VERSION := $(shell sed -n 's/^\#\# \([0-9][0-9.]*\).*/\1/p' CHANGELOG.md | head -n 1)
@@ -23,7 +24,7 @@ GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cr
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 
-.PHONY: build demo gen test check long lint race pure conformance twoworlds bench fuzz install clean setup setup-test
+.PHONY: build demo gen test check long lint race pure conformance twoworlds bench fuzz fuzz-minute install clean setup setup-test
 .NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
@@ -52,7 +53,7 @@ gen:
 test: setup-test build
 	go test ./...
 
-check: setup-test lint build pure race conformance demo test
+check: setup-test lint build pure race conformance demo test fuzz-minute
 
 lint:
 	@mkdir -p build && sha256sum $(GENERATED) > build/generated.sum && go run ./internal/gen && sha256sum --check --quiet build/generated.sum || { echo 'lint: generated files were not up to date; commit them'; exit 1; }
@@ -83,9 +84,15 @@ twoworlds: build
 bench: setup-test build
 	./bench/run.sh
 
-fuzz:
-	@for p in $$(go list ./...); do list=$$(go test -list '^Fuzz' $$p) || exit 1; for f in $$(echo "$$list" | grep '^Fuzz'); do \
+# Each fuzzer for FUZZTIME: those that drive the built library, and then Go's. In `make check` Go's are those of token files and configuration;
+# the seeds of the others run in every `make test`.
+fuzz: setup-test build
+	SOFTCSP_FUZZ=$(FUZZTIME) go test -count=1 -timeout 0 ./conformance -run '^Test(Boundary|Stateful|CryptBoundary)$$'
+	@for p in $$(go list ./...); do list=$$(go test -list '$(FUZZ)' $$p) || exit 1; for f in $$(echo "$$list" | grep '^Fuzz'); do \
 	echo "$$p $$f" && go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+fuzz-minute:
+	$(MAKE) fuzz FUZZTIME=1m FUZZ='^Fuzz(TokenFile|File)$$$$'
 
 install: build
 	for d in $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(P11KITDIR) $(DATADIR)/man/man1 \
