@@ -237,7 +237,7 @@ static int sets_pin(const char *name) { return is(name, "C_SetPIN") || is(name, 
 /* disturb changes words of a call, and notes what the fields among them were. */
 static int disturb(struct worker *w, const char *name, struct spots *s, struct spot *was, word *olds)
 {
-	int times = w->mode == BY_CHANCE ? 1 + (draw(w, 4) == 0) : 1, n = 0, i, left = w->pointer;
+	int times = w->mode == BY_CHANCE && !sets_pin(name) ? 1 + (draw(w, 4) == 0) : 1, n = 0, i, left = w->pointer;
 
 	while (times-- > 0 && s->n > 0) {
 		struct spot *x = &s->all[draw(w, s->n)];
