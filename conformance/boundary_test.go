@@ -20,7 +20,7 @@ func boundary(t *testing.T) string {
 		t.Fatal(err)
 	}
 	prog := filepath.Join(work, "boundary")
-	if err := compile(prog, "fuzz/boundary.c", "fuzz/flows.c", "fuzz/keyflows.c", "-Wno-unused-const-variable", "-I"+work, "-I"+include); err != nil {
+	if err := compile(prog, "fuzz/boundary.c", "fuzz/disturb.c", "fuzz/flows.c", "fuzz/keyflows.c", "-Wno-unused-const-variable", "-I"+work, "-I"+include); err != nil {
 		t.Fatal(err)
 	}
 	return prog

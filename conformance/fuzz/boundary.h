@@ -53,6 +53,25 @@ enum { UNDISTURBED, BY_CHANCE, PLANNED };
 
 extern const CK_UTF8CHAR so_pin[8], user_pin[8];
 
+/* A spot is a word of a call, an argument or a field. */
+struct spot {
+	word *at;
+	int address;
+};
+
+struct spots {
+	struct spot all[256];
+	int n, addresses;
+};
+
+/* What memory an address leads to: those that are planned come first. */
+enum { GONE, CUT, READ_ONLY, NULLED, MISALIGNED, AT_END, NOT_READABLE, LOW, HEAP, OTHER, SPARSE, KINDS };
+enum { PLANNED_KINDS = AT_END + 1, PIN_KINDS = AT_END + 1 };
+
+int is(const char *name, const char *other);
+void memory(struct worker *w);
+void look(struct worker *w, word *args, int n, struct spots *s);
+int disturb(struct worker *w, const char *name, struct spots *s, struct spot *was, word *olds);
 uint64_t draw(struct worker *w, uint64_t below);
 void *block(struct worker *w, size_t n, int fields);
 void *bytes(struct worker *w, const void *from, size_t n);
