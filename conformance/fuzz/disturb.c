@@ -33,11 +33,10 @@ void memory(struct worker *w)
 		exit(70);
 	w->arena = p + PAGE;
 	w->none = p;
-	w->hole = map(16 * PAGE, PROT_NONE);
-	munmap(w->hole, 16 * PAGE);
+	w->hole = (unsigned char *)0x180000000000; /* where the kernel maps nothing of its own accord */
 	w->fixed = map(16 * PAGE, PROT_READ);
 	w->edge = map(17 * PAGE, PROT_READ | PROT_WRITE);
-	munmap(w->edge + 16 * PAGE, PAGE);
+	mprotect(w->edge + 16 * PAGE, PAGE, PROT_NONE);
 	w->odd = map(17 * PAGE, PROT_READ | PROT_WRITE);
 	w->sparse = map(256UL << 20, PROT_READ | PROT_WRITE);
 }
