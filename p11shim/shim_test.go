@@ -105,13 +105,16 @@ func TestLogged(t *testing.T) {
 // TestLengths asks whether memory is there before it believes a length, and not where nothing is read.
 func TestLengths(t *testing.T) {
 	nowhere := unmapped(t)
-	page, err := syscall.Mmap(-1, 0, 4<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
+	const all, some = 1 << 28, 4 << 20
+	there, _, errno := syscall.Syscall6(syscall.SYS_MMAP, 0, all, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE|syscall.MAP_NORESERVE, ^uintptr(0), 0)
+	if errno != 0 {
+		t.Fatal(errno)
 	}
-	defer syscall.Munmap(page)
-	there := addressOf(&page[0])
-	if got := inBytes(there, 4<<20); len(got) != 4<<20 {
+	if _, _, errno := syscall.Syscall(syscall.SYS_MUNMAP, there+some, all-some, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	defer syscall.Syscall(syscall.SYS_MUNMAP, there, some, 0)
+	if got := inBytes(there, some); len(got) != some {
 		t.Errorf("%d bytes", len(got))
 	}
 	for _, n := range []uintptr{trusted + 1, 1 << 32, 1 << 45} {

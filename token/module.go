@@ -22,7 +22,7 @@ import (
 // The version of softcsp, as C_GetInfo tells it.
 const (
 	VersionMajor = 0
-	VersionMinor = 2
+	VersionMinor = 3
 )
 
 // A Module is a PKCS#11 module. The zero value is not initialised.
