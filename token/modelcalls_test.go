@@ -325,6 +325,9 @@ func joinCalls(m *model, s *modelState) (next []*modelState) {
 		}
 		all := ":CK_KEY_DERIVATION_STRING_DATA{pData=rep:%d:00,ulLen=%d}"
 		derive(i, -1, fmt.Sprintf(all, 13, 13), data(ck.CKM_CONCATENATE_BASE_AND_DATA, 13), generic, kinds+"}")
+		if k.o.flag(ck.CKA_EXTRACTABLE) {
+			derive(i, -1, fmt.Sprintf(all, 13, 13), data(ck.CKM_CONCATENATE_BASE_AND_DATA, 13), with(generic, ck.CKA_EXTRACTABLE, true), kinds+",CKA_EXTRACTABLE=true}")
+		}
 		derive(i, -1, fmt.Sprintf(all, 3, 3), data(ck.CKM_CONCATENATE_DATA_AND_BASE, 3), stream, "{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_RC4,CKA_VALUE_LEN=19}")
 		derive(i, -1, fmt.Sprintf(all, length, length), data(ck.CKM_XOR_BASE_AND_DATA, uint(length)), open, kinds+",CKA_SENSITIVE=false,CKA_EXTRACTABLE=true}")
 		for _, first := range []int{0, 1, 15} { // 15 is where data begins that was joined to one byte of a key

@@ -284,5 +284,8 @@ func (c *scenario) write(out *strings.Builder, rule string, found *modelState) {
 	for _, l := range append(slices.Clip(c.setup), found.log...) {
 		fmt.Fprintln(out, l)
 	}
+	if name, reads := strings.CutPrefix(found.attack, "read "); reads {
+		fmt.Fprintf(out, "C_GetAttributeValue s %s {CKA_VALUE=?64}\n", name)
+	}
 	fmt.Fprintln(out)
 }
