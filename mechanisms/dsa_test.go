@@ -160,12 +160,12 @@ func TestDSASigns(t *testing.T) {
 		if err := verifySignature(row, public, data, sigs[0][1:]); err != ck.CKR_SIGNATURE_LEN_RANGE {
 			t.Errorf("%v, a short signature: %v", row.Type, err)
 		}
-		bad := params(1)
-		_, err1 := row.Sign(private, &bad)
-		_, err2 := row.Verify(public, &bad)
+		garbage := params(1) // is not looked at
+		_, err1 := row.Sign(private, &garbage)
+		_, err2 := row.Verify(public, &garbage)
 		_, err3 := row.Sign(public, new(ck.Param))
 		_, err4 := row.Verify(private, new(ck.Param))
-		for j, want := range []ck.RV{ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CKR_KEY_TYPE_INCONSISTENT} {
+		for j, want := range []error{nil, nil, ck.CKR_KEY_TYPE_INCONSISTENT, ck.CKR_KEY_TYPE_INCONSISTENT} {
 			if err := []error{err1, err2, err3, err4}[j]; err != want {
 				t.Errorf("%v, %d: %v", row.Type, j, err)
 			}

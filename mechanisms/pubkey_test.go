@@ -74,11 +74,8 @@ func TestPublicOf(t *testing.T) {
 			t.Errorf("%v has no public key", kt)
 		}
 	}
-	bad := params(1)
-	if err := row.Derive(&Base{}, &bad, new(Derived)); err != ck.CKR_MECHANISM_PARAM_INVALID {
-		t.Errorf("takes a parameter: %v", err)
-	}
-	if err := row.Derive(&Base{}, new(ck.Param), new(Derived)); err != ck.CKR_KEY_HANDLE_INVALID {
+	garbage := params(1) // is not looked at
+	if err := row.Derive(&Base{}, &garbage, new(Derived)); err != ck.CKR_KEY_HANDLE_INVALID {
 		t.Errorf("without a key: %v", err)
 	}
 }

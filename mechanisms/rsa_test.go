@@ -228,6 +228,9 @@ func rsaWrapBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
 
 func rsaParamBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
 	good := rsaParams(m.Type)
+	if !good.Present() {
+		return // TestParamLength holds that it is not looked at
+	}
 	all := append(bytesOf(good), make([]byte, 9)...)
 	follow := func(_ uint64, n uint) []byte { return make([]byte, min(n, 1<<16)) }
 	for n := range all {

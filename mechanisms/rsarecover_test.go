@@ -98,8 +98,8 @@ func TestRSARecoverRefuses(t *testing.T) {
 			t.Errorf("%v, %s: %v, want %v", c.m.Type, c.name, err, c.want)
 		}
 	}
-	p := params(1)
-	if _, err := pkcs.VerifyRecover(pub, &p); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
-		t.Errorf("a parameter: %v", err)
+	garbage := params(1)
+	if _, err := pkcs.VerifyRecover(pub, &garbage); err != nil {
+		t.Errorf("a parameter is looked at: %v", err)
 	}
 }
