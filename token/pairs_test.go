@@ -232,6 +232,28 @@ func TestWrapPrivateKey(t *testing.T) {
 		_, err = m.UnwrapKey(s, mech(), aes, out.Data, with(template, ck.CKA_MODULUS, "n"))
 		want(t, name+" with a modulus", err, ck.CKR_ATTRIBUTE_READ_ONLY)
 	}
+	for _, c := range []struct {
+		mech ck.MechanismType
+		pub  []ck.Attribute
+		kt   ck.KeyType
+		same ck.AttributeType
+	}{
+		{ck.CKM_EC_KEY_PAIR_GEN, rows(ck.CKA_EC_PARAMS, "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"), ck.CKK_EC, ck.CKA_VALUE},
+		{ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, rows(ck.CKA_EC_PARAMS, "\x06\x03\x2b\x65\x70"), ck.CKK_EC_EDWARDS, ck.CKA_VALUE},
+		{ck.CKM_ML_DSA_KEY_PAIR_GEN, rows(ck.CKA_PARAMETER_SET, uint(1)), ck.CKK_ML_DSA, ck.CKA_SEED},
+	} {
+		_, other, err := m.GenerateKeyPair(s, &ck.Mechanism{Type: c.mech}, c.pub, rows(ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true))
+		must(t, err)
+		out := ck.Into(make([]byte, 8192))
+		must(t, m.WrapKey(s, iv(ck.CKM_AES_CBC_PAD, 16), aes, other, &out))
+		back, err := m.UnwrapKey(s, iv(ck.CKM_AES_CBC_PAD, 16), aes, out.Data[:out.N], rows(ck.CKA_CLASS, ck.CKO_PRIVATE_KEY, ck.CKA_KEY_TYPE, c.kt, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true))
+		must(t, err)
+		x, err1 := read(m, s, other, c.same)
+		y, err2 := read(m, s, back, c.same)
+		if err1 != nil || err2 != nil || !bytes.Equal(x, y) {
+			t.Errorf("%v: unwrapped to %x, %v, %v", c.mech, y, err1, err2)
+		}
+	}
 	oaepWrap := func() *ck.Mechanism {
 		oaep := slices.Concat(ck.UlongValue(uint(ck.CKM_SHA256)), ck.UlongValue(ck.CKG_MGF1_SHA256), ck.UlongValue(ck.CKZ_DATA_SPECIFIED), make([]byte, 16))
 		return &ck.Mechanism{Type: ck.CKM_RSA_AES_KEY_WRAP, Param: ck.NewParam(append(ck.UlongValue(256), ck.UlongValue(1)...),

@@ -228,9 +228,11 @@ func (r *request) padded(size uint) (func(value []byte, err error) error, error)
 		}
 		var other error
 		if t.class == ck.CKO_PRIVATE_KEY {
+			trial := bytes.Clone(value) // the parts lie in it
 			var parts []ck.Attribute
-			parts, other = mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
+			parts, other = mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), trial)
 			wipeValues(parts)
+			clear(trial)
 		} else {
 			other = mechanisms.ValidValue(ck.KeyType(t.subtype), value)
 		}
