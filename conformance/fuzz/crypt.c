@@ -22,8 +22,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, ROOM = 4096, GUARD = 64 << 20, POOL = 32, MOST_THREADS = 8, PATIENCE = 60, FUNCTIONS = 40 };
+enum { PAGE = 4096, ROOM = 4096, POOL = 32, MOST_THREADS = 8, PATIENCE = 60, FUNCTIONS = 40 };
 enum { PROV, HASH, KEY, KINDS };
+
+#define GUARD (8UL << 30) /* more than any length that a DWORD can have */
 
 struct worker {
 	int number;
@@ -57,7 +59,7 @@ static uint64_t draw(struct worker *w, uint64_t below)
 
 static void *map(size_t n, int protection)
 {
-	void *p = mmap(NULL, n, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, n, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		exit(70);
@@ -76,7 +78,7 @@ static unsigned char *ending(size_t n, int protection)
 static void memory(struct worker *w)
 {
 	w->hole = (unsigned char *)(1UL << 46); /* where nothing is mapped, nor will be while this runs */
-	w->none = map(4 * PAGE, PROT_NONE);
+	w->none = ending(4 * PAGE, PROT_NONE);
 	w->fixed = ending(4 * PAGE, PROT_READ);
 	w->edge = ending(4 * PAGE, PROT_READ | PROT_WRITE);
 	w->odd = ending(4 * PAGE, PROT_READ | PROT_WRITE);
