@@ -20,6 +20,7 @@
 #include "copy.h"
 #include "handlers.h"
 #include "runtime.h"
+#include "threads.h"
 
 #include <dlfcn.h>
 #include <link.h>

@@ -40,25 +40,6 @@ static void *run(void *arguments)
 	return NULL;
 }
 
-int softcsp_create_thread(void *(*start)(void *))
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	sigset_t every, before;
-	int err;
-
-	if (softcsp_libc_create == NULL)
-		return ENOSYS;
-	pthread_attr_init(&attr);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&every);
-	pthread_sigmask(SIG_SETMASK, &every, &before);
-	err = softcsp_libc_create(&thread, &attr, start, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	return err;
-}
-
 /* The entry runs in one of the threads that are held for the runtime, and gets another for the runtime's first. */
 CK_RV softcsp_start_runtime(void)
 {

@@ -14,7 +14,4 @@ extern softcsp_entry *const softcsp_go_entry[1] __attribute__((weak, visibility(
 /* Starts the Go runtime of this image, once, or says on standard error why it cannot. */
 CK_RV softcsp_start_runtime(void) HIDDEN;
 
-/* Creates a thread that is detached and takes no signals. Zero, or the error of pthread_create. */
-int softcsp_create_thread(void *(*start)(void *)) HIDDEN;
-
 #endif

@@ -63,8 +63,8 @@ static void *wait_for_job(void *unused)
 	}
 }
 
-/* Creates a thread as all of the runtime's are: detached, without signals, and of a small stack. */
-static int create(void *(*start)(void *), void *arg)
+/* Creates a thread that is detached and takes no signals: of a small stack, as all of the runtime's are, or as libc has it. */
+static int create(void *(*start)(void *), void *arg, int small)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -75,7 +75,8 @@ static int create(void *(*start)(void *), void *arg)
 		return ENOSYS;
 	pthread_attr_init(&attr);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, STACK + (least_stack != NULL ? least_stack(&attr) : STACK * 3));
+	if (small)
+		pthread_attr_setstacksize(&attr, STACK + (least_stack != NULL ? least_stack(&attr) : STACK * 3));
 	sigfillset(&every);
 	pthread_sigmask(SIG_SETMASK, &every, &before);
 	err = softcsp_libc_create(&thread, &attr, start, arg);
@@ -84,12 +85,17 @@ static int create(void *(*start)(void *), void *arg)
 	return err;
 }
 
+int softcsp_create_thread(void *(*start)(void *))
+{
+	return create(start, NULL, 0);
+}
+
 int softcsp_reserve_threads(int want, int *why)
 {
 	int n = 0;
 
 	for (*why = 0; n < want && n < MOST; n++) {
-		*why = create(wait_for_job, NULL);
+		*why = create(wait_for_job, NULL, 1);
 		if (*why != 0)
 			break;
 	}
@@ -135,7 +141,7 @@ HIDDEN int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 	for (int tries = 0; tries < 100 && err == EAGAIN; tries++) {
 		if (tries != 0)
 			nanosleep(&tenth, NULL);
-		err = softcsp_give(start, arg) ? 0 : create(start, arg);
+		err = softcsp_give(start, arg) ? 0 : create(start, arg, 1);
 	}
 	return err;
 }

@@ -19,6 +19,9 @@ typedef int softcsp_key(pthread_key_t *key, void (*destructor)(void *));
 extern softcsp_create *softcsp_libc_create HIDDEN;
 extern softcsp_key *softcsp_libc_key HIDDEN;
 
+/* Creates a thread that is detached, takes no signals and has a stack as libc gives it. Zero, or the error of pthread_create. */
+int softcsp_create_thread(void *(*start)(void *)) HIDDEN;
+
 /* Creates up to a number of threads that wait for what softcsp_give gives them. The number that there are then; in *why what
  * the next one met. */
 int softcsp_reserve_threads(int want, int *why) HIDDEN;
