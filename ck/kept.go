@@ -24,12 +24,20 @@ type piece struct {
 
 // Keep starts a copy of the parameter.
 func (p *Param) Keep() *Kept {
-	return &Kept{data: Clone(p.data), addr: p.addr, length: p.size, live: p.follow}
+	k := &Kept{addr: p.addr, length: uint(p.Len()), live: p.follow}
+	if p.addr == 0 {
+		k.data = Clone(p.data)
+	}
+	return k
 }
 
 // Param returns the copy, to be read from its beginning.
 func (k *Kept) Param() Param {
-	return Param{addr: k.addr, size: k.length, data: k.data, follow: k.follow}
+	p := Param{addr: k.addr, data: k.data, follow: k.follow}
+	if k.data == nil {
+		p.absent = k.length
+	}
+	return p
 }
 
 func (k *Kept) follow(address uint64, n uint) []byte {

@@ -12,50 +12,58 @@ const ulongSize = 8
 // The structure is looked at with the first read and not before: applications leave what stands for the parameter of a
 // mechanism without one uninitialised, as PowerDNS does for CKM_SHA_1.
 type Param struct {
-	addr   uint64 // where the structure lies
-	size   uint   // and how long it is
+	addr   uint64 // where the structure lies in the caller's memory, 0 for one given as bytes
+	absent uint   // how long it is where it has not been reached
 	data   []byte
 	off    int
-	read   bool // whether anything has been read
 	bad    bool
 	follow func(address uint64, n uint) []byte
 	stop   *bool // where Kept.Read wants to know that all has been read
 }
 
 // NewParam makes a Param over the bytes of a structure. follow returns the n bytes at an address of the caller's
-// memory, or nil where there can be none; follow itself may be nil for a structure without pointers.
+// memory, or nil where there can be none, and does not look at them; follow itself may be nil for a structure without pointers.
 func NewParam(data []byte, follow func(address uint64, n uint) []byte) Param {
-	return Param{size: uint(len(data)), data: data, follow: follow}
+	return Param{data: data, follow: follow}
 }
 
-// ParamAt makes a Param over the structure of n bytes at an address of the caller's memory.
-func ParamAt(addr uint64, n uint, follow func(address uint64, n uint) []byte) Param {
-	return Param{addr: addr, size: n, follow: follow}
+// At has the Param read the structure of n bytes at an address of the caller's memory, from its beginning.
+func (p *Param) At(addr uint64, n uint, follow func(address uint64, n uint) []byte) {
+	p.addr, p.absent, p.off, p.bad, p.follow, p.stop = addr, 0, 0, false, follow, nil
+	if p.data = nil; n == 0 {
+		return
+	}
+	if addr != 0 {
+		p.data = follow(addr, n)
+	}
+	if p.data == nil {
+		p.absent = n
+	}
 }
 
-// load looks at the structure. Where there can be none it panics with CKR_ARGUMENTS_BAD, as a fault does.
-func (p *Param) load() {
-	if p.read {
-		return
-	}
-	p.read = true
-	if p.data != nil {
-		return
-	}
-	if p.data = p.at(p.addr, p.size); p.data == nil && p.size != 0 && p.addr != 0 {
+// reach finds the structure. Where there can be none it panics with CKR_ARGUMENTS_BAD, as a fault does. NULL is a bad read.
+func (p *Param) reach() {
+	if p.data = p.at(p.addr, p.absent); p.data != nil {
+		p.absent = 0
+	} else if p.addr != 0 {
 		panic(CKR_ARGUMENTS_BAD)
 	}
 }
 
+// Forget drops what leads to the caller's memory. The parameter is of no use any more.
+func (p *Param) Forget() { p.data = nil }
+
 // Present reports whether the mechanism has a parameter at all.
-func (p *Param) Present() bool { return p.size != 0 }
+func (p *Param) Present() bool { return p.Len() != 0 }
 
 // Len returns the length of the whole parameter in bytes.
-func (p *Param) Len() int { return int(p.size) }
+func (p *Param) Len() int { return len(p.data) + int(p.absent) }
 
 // Rest returns all that has not been read, for parameters that are plain bytes, an IV say.
 func (p *Param) Rest() []byte {
-	p.load()
+	if p.absent != 0 {
+		p.reach()
+	}
 	b := p.data[p.off:]
 	p.off = len(p.data)
 	return b
@@ -63,14 +71,22 @@ func (p *Param) Rest() []byte {
 
 // Fixed reads n bytes that stand in the structure itself, a CK_BYTE iv[16] say.
 func (p *Param) Fixed(n int) []byte {
-	p.load()
-	if p.bad || n < 0 || len(p.data)-p.off < n {
-		p.bad = true
-		return nil
+	at := p.off
+	if p.bad || uint(n) > uint(len(p.data)-at) {
+		return p.far(n)
 	}
-	b := p.data[p.off : p.off+n : p.off+n]
 	p.off += n
-	return b
+	return p.data[at:p.off:p.off]
+}
+
+// far is Fixed where the bytes are not there, or not yet.
+func (p *Param) far(n int) []byte {
+	if p.absent != 0 && !p.bad {
+		p.reach()
+		return p.Fixed(n)
+	}
+	p.bad = true
+	return nil
 }
 
 // Align skips the padding that a C compiler puts before a field with the alignment of a CK_ULONG.
@@ -97,16 +113,23 @@ func (p *Param) Bool() bool {
 
 // Bytes reads a pointer and the length that follows it. NULL with a length other than 0 is a bad read.
 func (p *Param) Bytes() []byte {
-	addr := uint64(p.Ulong())
-	n := p.Ulong()
-	return p.at(addr, n)
+	addr, n := p.pair()
+	return p.at(uint64(addr), n)
 }
 
 // BytesAfter reads a length and the pointer that follows it.
 func (p *Param) BytesAfter() []byte {
-	n := p.Ulong()
-	addr := uint64(p.Ulong())
-	return p.at(addr, n)
+	n, addr := p.pair()
+	return p.at(uint64(addr), n)
+}
+
+// pair reads two numbers, of which one is a pointer.
+func (p *Param) pair() (first, second uint) {
+	b := p.Fixed(2 * ulongSize)
+	if b == nil {
+		return 0, 0
+	}
+	return uint(binary.NativeEndian.Uint64(b)), uint(binary.NativeEndian.Uint64(b[ulongSize:]))
 }
 
 // BytesOrNull reads a pointer to n bytes, which may be NULL: nil.
@@ -198,7 +221,7 @@ func (p *Param) at(addr uint64, n uint) []byte {
 // Done returns nil if every read was good and the whole parameter was read, and CKR_MECHANISM_PARAM_INVALID otherwise. Where
 // nothing has been read there is no parameter, and Done is None.
 func (p *Param) Done() error {
-	if p.bad || p.read && p.off != len(p.data) {
+	if p.bad || p.off != 0 && p.off != len(p.data) {
 		return CKR_MECHANISM_PARAM_INVALID
 	}
 	return p.stopped()

@@ -84,9 +84,11 @@ var _ Cipher = (*aead)(nil)
 
 // newAEAD begins an operation. It copies nonce and aad.
 func newAEAD(mode aeadMode, nonce, aad []byte, decrypt bool, limit uint64) *aead {
-	a := &aead{AEAD: mode, mode: mode, decrypt: decrypt, limit: limit, tag: mode.Overhead()}
-	if g, ok := mode.(*gcm); ok {
-		a.AEAD = g.AEAD // the same methods, and a call less
+	a := &aead{mode: mode, decrypt: decrypt, limit: limit}
+	if g, ok := mode.(*gcm); ok { // the same methods, and a call less
+		a.AEAD, a.tag = g.AEAD, gcmTag
+	} else {
+		a.AEAD, a.tag = mode, mode.Overhead()
 	}
 	a.nonce = ck.Append(a.small[:0:len(a.small)], nonce)
 	if room := len(a.small) - len(nonce); room >= len(aad) {

@@ -128,7 +128,7 @@ func TestEncapsulate(t *testing.T) {
 // TestEncapsulateParam sees that a public key in the parameter of ECDH is refused, and that a parameter is not looked at where there is none.
 func TestEncapsulateParam(t *testing.T) {
 	for _, s := range kemSamples(t) {
-		s.param = ck.ParamAt(1, 100, func(uint64, uint) []byte { t.Errorf("%s looks at its parameter", s.name); return nil })
+		s.param = unread(100)
 		m := s.row.Type
 		bad := m == ck.CKM_ECDH1_DERIVE || m == ck.CKM_ECDH1_COFACTOR_DERIVE
 		if bad {

@@ -58,13 +58,19 @@ type frame struct {
 
 // forget drops what leads to the caller's memory: once that is gone its addresses may become the collector's.
 func (f *frame) forget() {
-	f.out, f.mechanism, f.param = ck.Buffer{}, ck.Mechanism{}, ck.Param{}
+	f.out.Data = nil
+	f.mechanism.Param.Forget()
+	f.param.Forget()
 	for k := range f.templates {
-		clear(f.templates[k])
-		f.templates[k] = f.templates[k][:0]
+		if t := f.templates[k]; len(t) > 0 {
+			clear(t)
+			f.templates[k] = t[:0]
+		}
 	}
-	clear(f.buffers)
-	f.buffers = f.buffers[:0]
+	if len(f.buffers) > 0 {
+		clear(f.buffers)
+		f.buffers = f.buffers[:0]
+	}
 }
 
 var frames = sync.Pool{New: func() any { return new(frame) }}
@@ -348,13 +354,14 @@ func (f *frame) inMechanism(addr uintptr) *ck.Mechanism {
 	need(addr)
 	m := (*C.CK_MECHANISM)(pointer(addr))
 	at, length := address(&m.pParameter), uintptr(m.ulParameterLen)
-	f.mechanism = ck.Mechanism{Type: ck.MechanismType(m.mechanism), Param: ck.ParamAt(uint64(at), uint(length), follow)}
+	f.mechanism.Type = ck.MechanismType(m.mechanism)
+	f.mechanism.Param.At(uint64(at), uint(length), follow)
 	return &f.mechanism
 }
 
 // inParameter is the parameter of a message.
 func (f *frame) inParameter(addr, n uintptr) *ck.Param {
-	f.param = ck.ParamAt(uint64(max(addr, 1)), uint(n), follow) // NULL with a length is no better than any pointer to nothing
+	f.param.At(uint64(max(addr, 1)), uint(n), follow) // NULL with a length is no better than any pointer to nothing
 	return &f.param
 }
 

@@ -133,11 +133,18 @@ func (s *session) sum(data []byte, out *ck.Buffer) error {
 	if out.Query(size) {
 		return out.Fill(size, nil)
 	}
-	if err := s.inPieces(data, d.write); err != nil {
-		d.end()
-		return err
+	if len(data) <= atOnce {
+		erasing.Do(func() {
+			d.hash.Write(data)
+			d.hash.Sum(out.Data[:0])
+		})
+	} else {
+		if err := s.inPieces(data, d.write); err != nil {
+			d.end()
+			return err
+		}
+		d.value(out.Data[:0])
 	}
-	d.value(out.Data[:0])
 	out.N = uint(size)
 	d.end()
 	return nil

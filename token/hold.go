@@ -63,22 +63,30 @@ func (o *Object) given() bool {
 }
 
 // left is standing.left, which every use asks of a key that has no role.
-func (o *Object) left() bool {
-	return standing{given: o.given(), sensitive: o.flag(ck.CKA_SENSITIVE), trusted: o.flag(ck.CKA_TRUSTED)}.left()
-}
+func (o *Object) left() bool { return o.stands().left() }
 
 // standing returns what counts of a key.
 func (o *Object) standing() standing {
-	known := uint(0)
-	if v := o.bytes(knownBytes); v != nil {
-		known = number(v)
+	k := *o.stands()
+	k.role = role(o.role.Load())
+	return k
+}
+
+// stands returns what counts of a key without its role. The rest does not change, and is found out once.
+func (o *Object) stands() *standing {
+	if k := o.fixed.Load(); k != nil {
+		return k
 	}
-	return standing{
+	k := &standing{
 		sensitive: o.flag(ck.CKA_SENSITIVE), extractable: o.flag(ck.CKA_EXTRACTABLE), trusted: o.flag(ck.CKA_TRUSTED),
 		withTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), inside: o.class() == ck.CKO_PUBLIC_KEY || o.inside(),
-		given: o.given(),
-		role:  role(o.role.Load()), length: uint(len(o.mech.Value)), known: known,
+		given: o.given(), length: uint(len(o.mech.Value)),
 	}
+	if v := o.bytes(knownBytes); v != nil {
+		k.known = number(v)
+	}
+	o.fixed.Store(k)
+	return k
 }
 
 // identity is what two keys have in common that unwrap the same: the value of a secret key, the public key of a pair.
@@ -104,7 +112,7 @@ func (o *Object) identityTerm(keys *store.Keys) []byte {
 }
 
 // assume gives the key o, behind i, the role that a use needs, or tells why it cannot have it.
-func (s *session) assume(o object, u use) error {
+func (s *session) assume(o object, u *use) error {
 	if !s.strict {
 		return nil
 	}
@@ -288,7 +296,7 @@ func (o object) same() error {
 
 // unrecorded returns the item of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
 // at each call whether another process has made it wrap meanwhile.
-func (s *session) unrecorded(o object, u use) *item {
+func (s *session) unrecorded(o object, u *use) *item {
 	if !s.strict || o.item.owner != nil || u.role() != serving || role(o.role.Load()) == serving || o.left() {
 		return nil
 	}

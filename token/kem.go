@@ -69,7 +69,7 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	if err != nil {
 		return 0, err
 	}
-	if err := s.assume(k, use{what: ck.CKA_DECAPSULATE, class: k.class(), row: row}); err != nil {
+	if err := s.assume(k, &use{what: ck.CKA_DECAPSULATE, class: k.class(), row: row}); err != nil {
 		return 0, err
 	}
 	var d mechanisms.Derived

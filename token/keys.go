@@ -214,7 +214,7 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err == nil {
-		err = s.assume(object{o, i}, use{what: what, class: o.class(), row: row})
+		err = s.assume(object{o, i}, &use{what: what, class: o.class(), row: row})
 	}
 	if err != nil {
 		o.release()

@@ -39,8 +39,9 @@ type Object struct {
 	refs    atomic.Int32
 	mech    mechanisms.Key
 
-	role *atomic.Uint32 // the role of a key: hold.go
-	own  atomic.Uint32  // where role usually points
+	role  *atomic.Uint32 // the role of a key: hold.go
+	own   atomic.Uint32  // where role usually points
+	fixed atomic.Pointer[standing]
 }
 
 // A place is where a value lies in the blob.

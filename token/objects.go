@@ -46,7 +46,7 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 		}
 	}
 	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != asksToken(template, o.isToken()) && role(o.role.Load()) == noRole {
-		if err := s.assume(object{o, i}, use{what: ck.CKA_DERIVE, class: o.class()}); err != nil {
+		if err := s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class()}); err != nil {
 			return 0, err
 		}
 	}

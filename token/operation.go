@@ -131,14 +131,17 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 		return err
 	}
 	defer o.release()
-	u := use{what: usage[kind], class: o.class(), row: row}
+	u := &use{what: usage[kind], class: o.class(), row: row}
 	defer func() {
 		if !op.active { // also after a fault in the parameter
 			op.end()
 		}
 	}()
 	op.session = s
-	param := mech.Param
+	var param ck.Param
+	if row.Tells != nil {
+		param = mech.Param
+	}
 	if err = start(op, row, o.key(), &mech.Param); err == nil && row.Tells != nil {
 		err = o.standing().mayTell(row, o.key(), &param, kind == verifying || kind == verifyingGiven)
 	}
@@ -150,7 +153,7 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	}
 	op.unrecorded = s.unrecorded(o, u)
 	op.counting(s, key)
-	op.origin = origination{row.Type, mech.Param.Len(), o.id, o.serial}
+	op.origin.mechanism, op.origin.param, op.origin.id, op.origin.serial = row.Type, mech.Param.Len(), o.id, o.serial
 	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
 }

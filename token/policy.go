@@ -69,8 +69,11 @@ func (o *Object) allowsWrapping(target *Object, row *mechanisms.Mechanism, stric
 	if err := o.standing().mayWrap(target.standing(), row, strict); err != nil {
 		return err
 	}
-	var space [maxRows]ck.Attribute
-	rows, err := ck.ParseTemplate(space[:0], o.bytes(ck.CKA_WRAP_TEMPLATE))
+	template := o.bytes(ck.CKA_WRAP_TEMPLATE)
+	if len(template) == 0 {
+		return nil
+	}
+	rows, err := ck.ParseTemplate(nil, template)
 	if err != nil {
 		return err
 	}

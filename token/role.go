@@ -47,7 +47,7 @@ type use struct {
 // do. What a private key signs opens nothing, unless the signature is the bare private function. A mechanism that does not
 // seal is one of encryption: wrapping with it is encrypting, and unwrapping decrypting. What a mechanism that seals makes is no
 // help against another key that it has sealed; what it opens must not become readable.
-func (u use) role() role {
+func (u *use) role() role {
 	switch {
 	case u.what == anyUse:
 		return noRole

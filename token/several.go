@@ -137,7 +137,7 @@ func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
 		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err == nil {
-		err = s.assume(object{o, i}, use{what: ck.CKA_DERIVE, class: o.class(), row: row})
+		err = s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class(), row: row})
 	}
 	if err != nil {
 		o.release()

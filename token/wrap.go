@@ -92,7 +92,7 @@ func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer)
 		return err
 	}
 	if out.Has {
-		u := use{what: ck.CKA_WRAP, class: w.class(), row: x.row, sensitive: target.flag(ck.CKA_SENSITIVE), withTrusted: target.flag(ck.CKA_WRAP_WITH_TRUSTED)}
+		u := &use{what: ck.CKA_WRAP, class: w.class(), row: x.row, sensitive: target.flag(ck.CKA_SENSITIVE), withTrusted: target.flag(ck.CKA_WRAP_WITH_TRUSTED)}
 		if err := s.assume(w, u); err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	}
 	defer u.release()
 	if !row.Seals { // what its answers tell is enough
-		if err := s.assume(u, use{what: ck.CKA_UNWRAP, class: u.class(), row: row}); err != nil {
+		if err := s.assume(u, &use{what: ck.CKA_UNWRAP, class: u.class(), row: row}); err != nil {
 			return 0, err
 		}
 	}
@@ -180,7 +180,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		if err := u.same(); err != nil {
 			return err
 		}
-		return s.assume(u, use{what: ck.CKA_UNWRAP, class: u.class(), row: row, sensitive: k.flag(ck.CKA_SENSITIVE)})
+		return s.assume(u, &use{what: ck.CKA_UNWRAP, class: u.class(), row: row, sensitive: k.flag(ck.CKA_SENSITIVE)})
 	}
 	check := func(_ []byte, err error) error { return err }
 	pads := !row.Truncates && !row.Authentic // a padding decides how long the key is

@@ -37,12 +37,14 @@ change hexdump.go 1 '/^func hexdumpWords/,/^}/s/^\tprintlock\(\)$/\tif true {ret
 change runtime1.go 1 '/^func gotraceback/,/^}/s/^\t\tlevel = 2$/\t\tlevel = int32(t >> tracebackShift)/'
 
 # A handler of the host's that interrupts Go in the host's thread runs on the goroutine's stack, unless the host asked for another.
-# For a system that does so the runtime keeps room below each stack. So here: of the 128 kB of the smallest 8 are for Go, which
-# the calls do with that are to be fast: what Go may use is erased with each secret, what only handlers use is not. The
-# host's own stacks have room.
-change stack.go 1 's/^\tstackSystem = /&120<<10 + /'
-change cgocall.go 2 's/^(\t.*g0\.stackguard0 = .* \+ stackGuard)$/\1 - stackSystem/'
-change signal_unix.go 2 's/^(\tgp\.m\.gsignal\.stackguard[01] = stsp \+ stackGuard)$/\1 - stackSystem/'
-change secret.go 1 '/^func secret_eraseSecrets/,/^}/s/^\tlo := getg\(\)\.stack\.lo$/& + stackSystem/'
+# So there is room for it below each stack: 120 kB, which Go does not know of. It neither grows into them nor erases them
+# with a secret.
+change stack.go 5 '/^func stackalloc/,/^}/{
+s/^\tif n < fixedStack.*\{$/\tif false {/
+s/npage := uintptr\(n\) >> gc.PageShift/npage := (uintptr(n) + 120<<10 + 1<<gc.PageShift - 1) >> gc.PageShift/
+s/^\t\tif !stackLarge.free\[log2npage\].isEmpty\(\)/& \&\& stackLarge.free[log2npage].first.npages == npage/
+s/unsafe.Pointer\(s.base\(\)\)/unsafe.Pointer(s.base() + 120<<10)/
+}
+/^func stackfree/,/^}/s/^\tif n < fixedStack.*\{$/\tif false {/'
 
 printf '{"Replace":{%s}}\n' "$list" > "$dir/overlay.json"
