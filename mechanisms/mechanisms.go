@@ -129,13 +129,39 @@ func typesOf(rows []Mechanism) []ck.MechanismType {
 	return t
 }
 
+// places tell where a type is in table: 1 + the row, by open addressing.
+var places = placesOf(types)
+
+const placeBits = 11
+
+func placesOf(types []ck.MechanismType) (places [1 << placeBits]uint16) {
+	if len(types) > len(places)/2 {
+		panic("mechanisms: too many rows")
+	}
+	for i, t := range types {
+		h := placeOf(t)
+		for places[h] != 0 {
+			h = (h + 1) % (1 << placeBits)
+		}
+		places[h] = uint16(i + 1)
+	}
+	return places
+}
+
+// placeOf spreads the types over the places: Fibonacci hashing.
+func placeOf(t ck.MechanismType) uint { return uint(uint32(t) * 0x9e3779b1 >> (32 - placeBits)) }
+
 // Lookup finds the row of a mechanism, nil if there is none.
 func Lookup(t ck.MechanismType) *Mechanism {
-	i, found := slices.BinarySearch(types, t)
-	if !found {
-		return nil
+	for h := placeOf(t); ; h = (h + 1) % (1 << placeBits) {
+		i := places[h]
+		if i == 0 {
+			return nil
+		}
+		if types[i-1] == t {
+			return &table[i-1]
+		}
 	}
-	return &table[i]
 }
 
 // Types returns the types of all mechanisms in ascending order. The caller may keep and change the slice.

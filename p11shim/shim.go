@@ -115,7 +115,7 @@ func run(name string, session *uintptr, f func(*frame) error) (rv uintptr) {
 	if err != nil && session != nil {
 		err = inSession(*session, err)
 	}
-	if log := module.Log(); log != nil {
+	if log := module.LogOf(err); log != nil {
 		logCall(log, name, err)
 	}
 	return uintptr(ck.Code(err))

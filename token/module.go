@@ -8,6 +8,7 @@
 package token
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,8 @@ type core struct {
 	config *config.Config
 	place  *store.Place
 	log    *slog.Logger
+	// verbose says that the log has calls that succeed, too.
+	verbose bool
 
 	slots    slots
 	sessions handles[ck.SessionHandle, session, *session]
@@ -103,6 +106,7 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 		return err
 	}
 	c := &core{config: cfg, place: place, log: cfg.Logger(), jobs: &m.jobs}
+	c.verbose = c.log.Enabled(context.Background(), slog.LevelDebug)
 	c.sessions.unknown = ck.CKR_SESSION_HANDLE_INVALID
 	c.objects.unknown = ck.CKR_OBJECT_HANDLE_INVALID
 	m.core.Store(c)
@@ -153,6 +157,14 @@ func (m *Module) Finalize() error {
 // Log returns where a module that is initialised writes its log, or nil.
 func (m *Module) Log() *slog.Logger {
 	if c := m.core.Load(); c != nil {
+		return c.log
+	}
+	return nil
+}
+
+// LogOf is Log for a call that ended with err: nil where the log has no calls that succeed, as it mostly is.
+func (m *Module) LogOf(err error) *slog.Logger {
+	if c := m.core.Load(); c != nil && (err != nil || c.verbose) {
 		return c.log
 	}
 	return nil
