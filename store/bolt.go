@@ -443,21 +443,6 @@ func (b *boltFile) ask() uint64 {
 	return gen
 }
 
-// readOnly reports whether the file cannot be opened for writing. Opening it is what tells: rights come in many ways.
-func (b *boltFile) readOnly() bool {
-	d, err := openDir(b.dir)
-	if err != nil {
-		return false
-	}
-	defer d.close()
-	f, err := d.open(b.name, true)
-	if err == nil {
-		_ = f.close()
-		return false
-	}
-	return forbidden(err) || lost(b.path)
-}
-
 // fileError puts a return value on an error that has none.
 func fileError(path string, err error) error {
 	var rv ck.RV

@@ -15,6 +15,17 @@ func (t *Token) Lost() bool {
 	return ok && lost(f.path)
 }
 
+// readOnly reports whether the file cannot be opened for writing. Opening it is what tells: rights come in many ways. Nothing is
+// written.
+func (b *boltFile) readOnly() bool {
+	fd, err := unix.Open(b.path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err == nil {
+		_ = unix.Close(fd)
+		return false
+	}
+	return forbidden(err) || lost(b.path)
+}
+
 // lost reports whether a file is out of reach. One that is gone from a directory that is there is not: it was removed.
 func lost(path string) bool {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
