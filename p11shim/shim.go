@@ -62,15 +62,13 @@ func (f *frame) forget() {
 	f.mechanism.Param.Forget()
 	f.param.Forget()
 	for k := range f.templates {
-		if t := f.templates[k]; len(t) > 0 {
-			clear(t)
-			f.templates[k] = t[:0]
+		for i := range f.templates[k] {
+			f.templates[k][i].Value = nil
 		}
+		f.templates[k] = f.templates[k][:0]
 	}
-	if len(f.buffers) > 0 {
-		clear(f.buffers)
-		f.buffers = f.buffers[:0]
-	}
+	clear(f.buffers)
+	f.buffers = f.buffers[:0]
 }
 
 var frames = sync.Pool{New: func() any { return new(frame) }}

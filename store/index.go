@@ -108,7 +108,18 @@ func (o *blob) dropTerms(x tx, id ID) error {
 
 // Find returns the objects that have the term: public ones, and private ones where k is not nil. Results are kept in memory
 // until the generation changes, so that asking again is cheap. The caller must not change them.
-func (t *Token) Find(k *Keys, what []byte) ([]ID, error) {
+func (t *Token) Find(k *Keys, what []byte) ([]ID, error) { return t.findAt(t.Generation(), k, what) }
+
+// Search is Find and Asked at once: no index has what is asked for.
+func (t *Token) Search(k *Keys, what []byte) (ids, asked []ID, err error) {
+	gen := t.Generation()
+	if ids, err = t.findAt(gen, k, what); err == nil {
+		asked, err = t.askedAt(gen)
+	}
+	return ids, asked, err
+}
+
+func (t *Token) findAt(gen uint64, k *Keys, what []byte) ([]ID, error) {
 	known := &t.finds
 	if k != nil {
 		if err := k.alive(t); err != nil {
@@ -117,7 +128,7 @@ func (t *Token) Find(k *Keys, what []byte) ([]ID, error) {
 		known = &k.finds
 	}
 	public := hashPublic(what)
-	if ids, ok := known.get(t.Generation(), public); ok {
+	if ids, ok := known.get(gen, public); ok {
 		return ids, nil
 	}
 	terms := []term{public}

@@ -145,8 +145,10 @@ type askedIDs struct {
 
 // Asked returns the objects for which something is asked without a PIN. No index has what they are to be, so that who searches looks
 // at them all. It is kept in memory until the generation changes; the caller must not change it.
-func (t *Token) Asked() ([]ID, error) {
-	if a := t.asked.Load(); a != nil && a.gen == t.Generation() {
+func (t *Token) Asked() ([]ID, error) { return t.askedAt(t.Generation()) }
+
+func (t *Token) askedAt(gen uint64) ([]ID, error) {
+	if a := t.asked.Load(); a != nil && a.gen == gen {
 		return a.ids, nil
 	}
 	a := &askedIDs{}

@@ -235,22 +235,22 @@ var indexed = [...]ck.AttributeType{ck.CKA_LABEL, ck.CKA_ID, ck.CKA_SUBJECT, ck.
 func (o *Object) terms() [][]byte {
 	var terms [][]byte
 	for _, t := range indexed {
-		if v, ok := term(ck.Attribute{Type: t, Value: o.bytes(t)}); ok {
+		if v, ok := term(nil, ck.Attribute{Type: t, Value: o.bytes(t)}); ok {
 			terms = append(terms, v)
 		}
 	}
 	return terms
 }
 
-// term returns the term of a row of a template, false where it is of a type that is not indexed, or empty: objects without
-// a value have no term.
-func term(a ck.Attribute) ([]byte, bool) {
+// term returns the term of a row of a template, in space where it fits, false where it is of a type that is not indexed, or empty:
+// objects without a value have no term.
+func term(space []byte, a ck.Attribute) ([]byte, bool) {
 	if len(a.Value) == 0 {
 		return nil, false
 	}
 	for _, t := range indexed {
 		if t == a.Type {
-			return ck.Append(binary.LittleEndian.AppendUint32(nil, uint32(t)), a.Value), true
+			return ck.Append(binary.LittleEndian.AppendUint32(space[:0], uint32(t)), a.Value), true
 		}
 	}
 	return nil, false

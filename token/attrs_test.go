@@ -147,17 +147,17 @@ func TestTerms(t *testing.T) {
 		t.Fatalf("%d terms", len(terms))
 	}
 	for i, a := range rows(ck.CKA_LABEL, "label", ck.CKA_ID, "id") {
-		if b, ok := term(a); !ok || !bytes.Equal(b, terms[i]) {
+		if b, ok := term(nil, a); !ok || !bytes.Equal(b, terms[i]) {
 			t.Errorf("%v: %x, want %x", a.Type, b, terms[i])
 		}
 	}
 	for _, a := range rows(ck.CKA_LABEL, "", ck.CKA_VALUE, value16, ck.CKA_CLASS, ck.CKO_SECRET_KEY) {
-		if _, ok := term(a); ok {
+		if _, ok := term(nil, a); ok {
 			t.Errorf("%v is indexed", a.Type)
 		}
 	}
-	a, _ := term(rows(ck.CKA_LABEL, "x")[0])
-	b, _ := term(rows(ck.CKA_ID, "x")[0])
+	a, _ := term(nil, rows(ck.CKA_LABEL, "x")[0])
+	b, _ := term(nil, rows(ck.CKA_ID, "x")[0])
 	if bytes.Equal(a, b) {
 		t.Error("label and id have the same term")
 	}

@@ -13,6 +13,7 @@ type findOperation struct {
 	active  bool
 	handles []ck.ObjectHandle
 	next    int
+	query   query // while it runs
 }
 
 // FindObjectsInit implements C_FindObjectsInit, section 5.7.7. The search is done at once: what is made or destroyed before
@@ -32,11 +33,13 @@ func (m *Module) FindObjectsInit(h ck.SessionHandle, template []ck.Attribute) er
 		}
 	}
 	user, keys := s.slot.login()
-	q := query{table: &s.slot.objects, template: template, user: user, keys: keys, found: s.find.handles[:0]}
+	q := &s.find.query
+	defer q.end()
+	q.table, q.template, q.user, q.keys, q.found = &s.slot.objects, template, user, keys, s.find.handles[:0]
 	if err := q.run(); err != nil {
 		return err
 	}
-	s.find = findOperation{active: true, handles: q.found}
+	s.find.active, s.find.handles, s.find.next = true, q.found, 0
 	return nil
 }
 
@@ -86,7 +89,11 @@ type query struct {
 	user     userState
 	keys     *store.Keys
 	found    []ck.ObjectHandle
+	space    [64]byte // for the term
 }
+
+// end drops what the query was about.
+func (q *query) end() { q.template, q.keys, q.found = nil, nil, nil }
 
 func (q *query) run() error {
 	where, err := q.where()
@@ -106,7 +113,7 @@ func (q *query) run() error {
 		return err
 	}
 	for _, a := range q.template {
-		if term, ok := term(a); ok {
+		if term, ok := term(q.space[:], a); ok {
 			defer clear(term)
 			return q.byTerm(term)
 		}
@@ -168,7 +175,7 @@ func (q *query) byTerm(term []byte) error {
 	if err != nil {
 		return err
 	}
-	ids, err := token.Find(q.keys, term)
+	ids, asked, err := token.Search(q.keys, term)
 	if err != nil {
 		return err
 	}
@@ -176,10 +183,6 @@ func (q *query) byTerm(term []byte) error {
 		if err := q.look(token, id); err != nil {
 			return err
 		}
-	}
-	asked, err := token.Asked()
-	if err != nil {
-		return err
 	}
 	for _, id := range asked {
 		if slices.Contains(ids, id) {
