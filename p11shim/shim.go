@@ -62,8 +62,12 @@ func (f *frame) forget() {
 	f.mechanism.Param.Forget()
 	f.param.Forget()
 	for k := range f.templates {
-		for i := range f.templates[k] {
-			f.templates[k][i].Value = nil
+		if t := f.templates[k]; len(t) > 4 {
+			clear(t)
+		} else { // faster so
+			for i := range t {
+				t[i].Value = nil
+			}
 		}
 		f.templates[k] = f.templates[k][:0]
 	}
@@ -229,6 +233,9 @@ var empty = []byte{}
 
 // inBytes is the n bytes at addr: nil for NULL, a view of the caller's memory otherwise.
 func inBytes(addr, n uintptr) []byte {
+	if n-1 < trusted && addr >= least && addr <= most-trusted {
+		return view(addr, n)
+	}
 	b := outBytes(addr, n)
 	if n > trusted && !mapped(addr, n) {
 		panic(ck.CKR_ARGUMENTS_BAD)
@@ -246,7 +253,14 @@ func outBytes(addr, n uintptr) []byte {
 	case addr < least || n > most || addr > most-n:
 		panic(ck.CKR_ARGUMENTS_BAD)
 	}
-	return unsafe.Slice((*byte)(pointer(addr)), n)
+	return view(addr, n)
+}
+
+// view is the n bytes at addr, which have been found to be possible.
+//
+//go:noinline
+func view(addr, n uintptr) []byte {
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), addr)), n)
 }
 
 // trusted is how much is looked at without asking the system first whether it is there.
@@ -336,7 +350,7 @@ var follow = func(addr uint64, n uint) []byte {
 	if addr < least || n > most || addr > most-uint64(n) || n > trusted && !mapped(uintptr(addr), uintptr(n)) {
 		return nil
 	}
-	return unsafe.Slice((*byte)(pointer(uintptr(addr))), n)
+	return view(uintptr(addr), uintptr(n))
 }
 
 // inMechanismOrNil is the mechanism at addr, nil for NULL.

@@ -6,6 +6,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -19,8 +20,9 @@ import (
 // Argon2id: for each way the key that it gave, sealed under a key that comes of a random one and the PIN. So the PIN is needed
 // all the same, and a wrong one costs what it always does. Tries are counted as ever.
 type pins struct {
-	mu    sync.Mutex
-	known [ways]*knownPIN
+	mu     sync.Mutex
+	known  [ways]*knownPIN
+	looked atomic.Int64 // when look last looked, in milliseconds of the system's clock
 }
 
 // A knownPIN is one of them.
@@ -105,6 +107,14 @@ func (p *pins) expire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.prune()
+}
+
+// look is expire for what is asked often: it asks the clock that is cheap, and goes on once a second, or when that clock is set.
+func (p *pins) look() {
+	if now := time.Now().UnixMilli(); uint64(now-p.looked.Load()) >= 1000 {
+		p.looked.Store(now)
+		p.expire()
+	}
 }
 
 // prune is expire for who has the lock.

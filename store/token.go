@@ -56,7 +56,7 @@ func (t *Token) Generation() uint64 { return t.be.generation() }
 // softcsp, or of a version that this one does not read, it answers CKR_TOKEN_NOT_RECOGNIZED; where it is damaged
 // CKR_DEVICE_ERROR; where it is gone CKR_TOKEN_NOT_PRESENT.
 func (t *Token) Info() (Info, error) {
-	t.pins.expire()
+	t.pins.look()
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
 		return t.left(i.Info), nil
 	}
