@@ -103,6 +103,27 @@ func throughBlob(t *testing.T, what string, c *Context, k, with *Key, kind uint3
 	}
 }
 
+// TestEffectiveBits wants KP_EFFECTIVE_KEYLEN not to tell a key that may not be exported: with 8 bits of it, and then 16, it is found by trying.
+func TestEffectiveBits(t *testing.T) {
+	c, err := testSystem(t).AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+	must(t, err)
+	k, err := c.GenKey(CALG_RC2, 128<<16)
+	must(t, err)
+	must(t, k.SetParam(KP_EFFECTIVE_KEYLEN, dword(8), 0))
+	for _, salt := range []string{"", "salt"} {
+		if _, err := k.Encrypt(nil, true, 0, make([]byte, 16), 4); err == nil {
+			t.Error("encrypts with 8 effective bits")
+		}
+		must(t, k.SetParam(KP_SALT_EX, []byte(salt), 0))
+	}
+	if _, err := k.Encrypt(nil, true, 0, make([]byte, 16), 4); err == nil {
+		t.Error("encrypts with 8 effective bits, after a salt was set")
+	}
+	must(t, k.SetParam(KP_EFFECTIVE_KEYLEN, dword(128), 0))
+	_, err = k.Encrypt(nil, true, 0, make([]byte, 16), 4)
+	must(t, err)
+}
+
 // TestOpaque imports an opaque blob with its parameters into another context, and not where another token is.
 func TestOpaque(t *testing.T) {
 	s := testSystem(t)

@@ -178,12 +178,13 @@ func (k *Key) setSalt(salt []byte, ex bool) error {
 		return NTE_BAD_DATA
 	}
 	i := mechanisms.ImportedKey{
-		Provider: k.ctx.provider.Provider, Algorithm: k.alg, Salt: salt, Salted: true, EffectiveBits: uint(k.effective),
+		Provider: k.ctx.provider.Provider, Algorithm: k.alg, Salt: salt, Salted: true,
 		Flags: k.permissions & CRYPT_EXPORT >> 2, Replaces: true,
 	}
 	c, object := k.ctx, k.object
 	err := c.module.Derive(c.session, sessionKey, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
 		i.Value = append([]byte(nil), m.Value...)
+		i.EffectiveBits = m.EffectiveBits // those that it was made with: KP_EFFECTIVE_KEYLEN is no such thing
 		i.BaseHash = append([]byte(nil), m.Attr(mechanisms.CKA_SOFTCSP_BASE_HASH)...)
 		defer clear(i.Value)
 		defer clear(i.BaseHash)
