@@ -9,13 +9,19 @@ import (
 
 var xtsKeys = []ck.KeyType{ck.CKK_AES_XTS}
 
+// splitting marks a row that uses the halves of the key apart from each other, whatever the parameter.
+func splitting(m Mechanism) Mechanism {
+	m.Splits = func(ck.Param) bool { return true }
+	return m
+}
+
 // aesModeRows are the modes of AES that take lengths other than whole blocks without padding them: ciphertext stealing, XTS and
 // CFB by single bits.
 var aesModeRows = []Mechanism{
 	aesRow(ck.CKM_AES_CTS, cts),
 	streamRow(ck.CKM_AES_CFB1, aesKeys, 16, 32, cfb1),
 	keyGen(ck.CKM_AES_XTS_KEY_GEN, ck.CKK_AES_XTS),
-	blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, xts),
+	splitting(blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, xts)),
 }
 
 // A stealing is a Cipher of a mode with ciphertext stealing, in which the end of the data, a block and what follows it that is less than

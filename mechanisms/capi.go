@@ -1,6 +1,8 @@
 package mechanisms
 
 import (
+	"fmt"
+
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -84,6 +86,9 @@ func (b *Base) derive(r *DeriveRequest, id uint32, d *Derived) error {
 	if err == nil {
 		err = d.fill(b.Template, r.Flags)
 	}
+	if err == nil && b.Key != nil && id&CK_SOFTCSP_HASH_VALUE != 0 && d.session.cut(r) {
+		err = d.takesHash(b.Key, r.Flags)
+	}
 	if err != nil {
 		d.Wipe()
 		return err
@@ -116,6 +121,20 @@ func (b *Base) sessionKey(k *SessionKey, r *DeriveRequest, id uint32) error {
 	}
 	r.Digest = b.Key.Value
 	return CryptDeriveKey(k, r)
+}
+
+// takesHash notes that the new key is the beginning of the base key's value, and its salt what comes next. A salt can be read, and a
+// key that may be exported too: neither is had of a base key that cannot.
+func (d *Derived) takesHash(base *Key, flags uint32) error {
+	d.takes(base, 0)
+	switch {
+	case !base.sealed():
+	case flags&CRYPT_EXPORTABLE != 0:
+		return fmt.Errorf("%w: CRYPT_EXPORTABLE, of a key that may not be read", ck.CKR_TEMPLATE_INCONSISTENT)
+	case flags&CRYPT_CREATE_SALT != 0 && len(d.session.Salt) != 0:
+		return fmt.Errorf("%w: the salt would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	}
+	return nil
 }
 
 // deriveNamed makes the Derive column of a mechanism with a hash in its name: provider 0, and the template says the rest.

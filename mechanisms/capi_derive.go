@@ -188,6 +188,11 @@ func (k *SessionKey) finish(r *DeriveRequest, n int) {
 // expands reports whether a key of n bytes is made of expanded material.
 func expands(a *Algorithm, h *Hash, n int) bool { return n > h.Size || a.double && h.Size <= 20 }
 
+// cut reports whether the key is the beginning of the hash value in r as it was given.
+func (k *SessionKey) cut(r *DeriveRequest) bool {
+	return !k.Updated && !expands(k.Algorithm, r.Hash, len(k.Value))
+}
+
 // expand writes E to dst, which has 2L bytes at least.
 func (h *Hash) expand(dst, value []byte, pad *[padSize]byte) {
 	for i, c := range [2]byte{0x36, 0x5c} {

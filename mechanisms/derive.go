@@ -93,6 +93,18 @@ func (k *Key) protection() []ck.Attribute {
 	return list
 }
 
+// sealed reports whether the value of a key may not be read.
+func (k *Key) sealed() bool {
+	is := func(t ck.AttributeType, otherwise bool) bool {
+		if k.Attr == nil {
+			return otherwise
+		}
+		v, err := ck.Bool(k.Attr(t))
+		return err == nil && v || err != nil && otherwise
+	}
+	return is(ck.CKA_SENSITIVE, false) || !is(ck.CKA_EXTRACTABLE, true)
+}
+
 // findHash returns the row of the hash whose digest, or whose HMAC, is a mechanism; nil if there is none.
 func findHash(m ck.MechanismType) *Hash {
 	if m == 0 {

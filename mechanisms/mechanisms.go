@@ -60,6 +60,9 @@ type Mechanism struct {
 	// Tells reports whether what the mechanism computes with a parameter tells the key, all at once or bit by bit, to who chooses
 	// parameter and data. It is nil where that is never so. decide says that it is an operation that answers yes or no only.
 	Tells func(k *Key, p ck.Param, decide bool) bool
+	// Splits reports whether the mechanism uses, with a parameter, one half of the key apart from the other, so that each can be found by
+	// itself. It is nil where that is never so. Where it is Derive that does, Derived.Splits says so.
+	Splits func(p ck.Param) bool
 	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.
 	FromDigest bool
 	// Inherits says that Derive hands on parts of the base key's value: the new key is no less protected than the base.

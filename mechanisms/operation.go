@@ -117,6 +117,8 @@ type Derived struct {
 	Inherits bool
 	// Tells says that the Results have bytes of the base key's value.
 	Tells bool
+	// Splits says that the halves of the base key's value were used apart from each other.
+	Splits bool
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
 	// Stopped tells a derivation that takes long whether nobody waits for it any more. nil is never.
@@ -140,7 +142,7 @@ func (d *Derived) Wipe() {
 	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
 	d.Stopped = nil
 	d.Data, d.Public, d.Further, d.Results = false, false, nil, nil
-	d.Inherits, d.Tells = false, false
+	d.Inherits, d.Tells, d.Splits = false, false, false
 	clear(d.Taken)
 	d.Taken = d.Taken[:0]
 	d.Attributes = d.Attributes[:0]

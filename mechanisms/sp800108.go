@@ -1,6 +1,7 @@
 package mechanisms
 
 import (
+	"crypto/des"
 	"encoding/binary"
 	"math"
 
@@ -34,6 +35,9 @@ var kdf108PRFs = map[ck.MechanismType]bool{
 	ck.CKM_SHA3_224_HMAC: true, ck.CKM_SHA3_256_HMAC: true, ck.CKM_SHA3_384_HMAC: true, ck.CKM_SHA3_512_HMAC: true,
 	ck.CKM_DES3_CMAC: true, ck.CKM_AES_CMAC: true,
 }
+
+// kdf108Blocks are the lengths in bytes of what the functions among them that can be inverted have of a message at most.
+var kdf108Blocks = map[ck.MechanismType]uint{ck.CKM_AES_CMAC: aesBlock, ck.CKM_DES3_CMAC: des.BlockSize}
 
 // A kdf108 is a CK_SP800_108_KDF_PARAMS or CK_SP800_108_FEEDBACK_KDF_PARAMS, read.
 type kdf108 struct {
@@ -203,8 +207,11 @@ func (k *kdf108) derive(b *Base, d *Derived) error {
 				return err
 			}
 			f.data = other.Value
-			// CMAC can be run backwards with its key, to what it was the MAC of. HMAC cannot.
-			d.Inherits = d.Inherits || k.prf == ck.CKM_AES_CMAC || k.prf == ck.CKM_DES3_CMAC
+			// CMAC can be run backwards with its key, to what it was the MAC of, a block at a time. HMAC cannot.
+			if block := kdf108Blocks[k.prf]; block != 0 {
+				d.Inherits = true
+				d.Taken = append(d.Taken, Taken{other, min(uint(len(other.Value)), block)})
+			}
 		}
 	}
 	d.Value, d.Further = d.room(n), k.further

@@ -119,6 +119,7 @@ type master struct {
 	randoms tlsRandoms
 	session []byte // the session hash of RFC 7627, in place of the randoms
 	hash    *Hash
+	splits  bool   // the secret has two halves
 	version []byte // of the caller's memory: where the version goes
 }
 
@@ -164,6 +165,7 @@ func (m *master) finish(p *ck.Param, t ck.MechanismType) (err error) {
 func tlsMaster(read func(*ck.Param) (master, error)) func(*ck.Param) (master, func(out, pms []byte), error) {
 	return func(p *ck.Param) (master, func(out, pms []byte), error) {
 		m, err := read(p)
+		m.splits = m.hash == nil
 		return m, func(out, pms []byte) {
 			macs := tlsMACs(m.hash, pms)
 			if m.session != nil {
@@ -231,6 +233,7 @@ func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms 
 		if r.version != nil {
 			d.Results, d.Tells = []Result{{r.version, slices.Clone(b.Key.Value[:2])}}, true
 		}
+		d.Splits = r.splits
 		d.Type, d.Value = ck.CKK_GENERIC_SECRET, d.room(masterSize)
 		secret.Do(func() { derive(d.Value, b.Key.Value) })
 		return nil
@@ -264,7 +267,7 @@ func tlsKDF(m ck.MechanismType) Mechanism {
 		if err != nil {
 			return err
 		}
-		d.Type, d.Value, d.Defaults = t, d.room(size), b.Key.protection()
+		d.Type, d.Value, d.Defaults, d.Splits = t, d.room(size), b.Key.protection(), h == nil
 		secret.Do(func() {
 			tlsPRF(tlsMACs(h, b.Key.Value), d.Value, seed...)
 			FixParity(t, d.Value)

@@ -92,6 +92,7 @@ func keyAndMAC(m ck.MechanismType, block func(r *keyMaterial, out, master []byte
 		case r.key != 0 && !validSize(t, r.key):
 			return ck.CKR_KEY_SIZE_RANGE
 		}
+		d.Splits = m == ck.CKM_TLS_KEY_AND_MAC_DERIVE
 		secret.Do(func() {
 			out := make([]byte, 2*(r.mac+r.key+r.iv))
 			block(&r, out, b.Key.Value)

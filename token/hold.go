@@ -303,6 +303,13 @@ func (s *session) unrecorded(o object, u *use) *item {
 	return o.item
 }
 
+// hidden reports whether a token key could come to wrap sensitive keys in another process, though it had been copied or taken over in this
+// one, which cannot record that.
+func (s *session) hidden(o *Object) bool {
+	return s.strict && o.isToken() && role(o.role.Load()) == noRole && !o.left() &&
+		mayWrapOnce(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.inside()) && s.slot.readOnly()
+}
+
 // overtaken tells whether the key of an operation that is not recorded has come to wrap sensitive keys.
 func (op *operation) overtaken() error {
 	if op.unrecorded == nil {

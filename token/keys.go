@@ -36,8 +36,8 @@ func (s *session) keyAtOnce(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck
 	if err != nil {
 		return o, err
 	}
-	if err = o.atOnce(); err == nil && row.Tells != nil {
-		err = o.standing().mayTell(row, o.key(), p, false)
+	if err = o.atOnce(); err == nil && watched(row) {
+		err = o.standing().mayTell(row, o.key(), p, false, s.strict)
 	}
 	if err != nil {
 		o.release()

@@ -139,11 +139,11 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	}()
 	op.session = s
 	var param ck.Param
-	if row.Tells != nil {
+	if watched(row) {
 		param = mech.Param
 	}
-	if err = start(op, row, o.key(), &mech.Param); err == nil && row.Tells != nil {
-		err = o.standing().mayTell(row, o.key(), &param, kind == verifying || kind == verifyingGiven)
+	if err = start(op, row, o.key(), &mech.Param); err == nil && watched(row) {
+		err = o.standing().mayTell(row, o.key(), &param, kind == verifying || kind == verifyingGiven, s.strict)
 	}
 	if err == nil {
 		err = s.assume(o, u)

@@ -48,6 +48,16 @@ func join(n uint, pieces []piece, strict bool) (known uint, err error) {
 	return known, nil
 }
 
+// maySplit tells whether a key may be used by a mechanism that uses its halves apart from each other. The one can be found by trying,
+// and the other with it, from both sides to the middle: so each half has to have as much as nobody can try.
+func (k standing) maySplit(strict bool) error {
+	unknown := k.length - min(k.known, k.length)
+	if !k.bound(strict) || k.length < guessable || unknown >= 2*guessable {
+		return nil
+	}
+	return fmt.Errorf("%w: of a key that may not be read, each half would have %d bytes that are not known", ck.CKR_KEY_SIZE_RANGE, unknown/2)
+}
+
 // mayBecome tells whether bytes of a key that is bound may become, or be joined to, a key of a type. In a key of these types a part
 // can be found without the others: RC4's with a beginning that is known (Fluhrer, Mantin, Shamir, "Weaknesses in the Key
 // Scheduling Algorithm of RC4", 2001), that of triple DES with another that differs in one part only (Kelsey, Schneier, Wagner,
@@ -80,9 +90,15 @@ var narrowed = [...]struct {
 	{ck.CKA_SIGN_RECOVER, false, true},
 	{ck.CKA_WRAP, false, true},
 	{ck.CKA_UNWRAP, false, true},
+	{ck.CKA_DERIVE, false, true},
+	{ck.CKA_DECAPSULATE, false, true},
 	{ck.CKA_MODIFIABLE, false, true},
 	{ck.CKA_COPYABLE, false, true},
 }
+
+// asking are the attributes with which a key asks something of those that it wraps, or that are made with it. A new key with its bytes, or
+// with its value, asks the same in a token of strict separation.
+var asking = [...]ck.AttributeType{ck.CKA_WRAP_TEMPLATE, ck.CKA_UNWRAP_TEMPLATE, ck.CKA_DERIVE_TEMPLATE, ck.CKA_DECAPSULATE_TEMPLATE}
 
 // inCommon returns the mechanisms that are in both lists of CKA_ALLOWED_MECHANISMS, of which nil allows all.
 func inCommon(a, b []byte) []byte {
@@ -129,35 +145,60 @@ func (s *session) pieces(from *Object, d *derivation) (list []piece) {
 	return list
 }
 
-// heir checks what a derivation takes over of its keys, and adds to the request what must be remembered of the new key. rows of
-// SP 800-108 take over no bytes, but make something from which another key can be had, all of it or none.
+// heir checks what a derivation takes over of its keys, and adds to the request what must be remembered of the new key. Rows of
+// SP 800-108 take over no bytes, but make something from which those of another key can be computed, if all of it is known: so each
+// of the new keys has to be as long as a part has to be, and of what is made of them again, nothing counts as unknown but the whole.
 func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) error {
 	if d.out.Tells && r.base.sealed() && !r.base.premaster() {
 		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	}
-	r.inherits = row.Inherits || d.out.Inherits
-	if d.out.Inherits {
-		r.known(uint(len(d.out.Value)))
-		for i := range d.out.Further {
-			f := &d.out.Further[i]
-			f.Attributes = append(f.Attributes, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(uint(len(f.Value)))})
-		}
-		return nil
-	}
-	if len(d.out.Taken) == 0 {
-		return nil
-	}
-	pieces := s.pieces(r.base, d)
-	for _, p := range pieces {
-		if err := p.mayBecome(d.out.Type, s.strict); err != nil {
+	if d.out.Splits {
+		if err := r.base.standing().maySplit(s.strict); err != nil {
 			return err
 		}
 	}
-	known, err := join(uint(len(d.out.Value)), pieces, s.strict)
-	if err == nil && known != 0 {
+	r.inherits = row.Inherits || d.out.Inherits || len(d.out.Taken) > 0
+	if len(d.out.Taken) == 0 {
+		return nil
+	}
+	for _, o := range append([]*Object{r.base}, d.others...) {
+		if o != nil && s.hidden(o) {
+			return ck.CKR_TOKEN_WRITE_PROTECTED
+		}
+	}
+	pieces := s.pieces(r.base, d)
+	known, err := s.joins(d.out.Type, d.out.Value, pieces)
+	if err != nil {
+		return err
+	}
+	if d.out.Inherits {
+		known = uint(len(d.out.Value))
+	}
+	if known != 0 {
 		r.known(known)
 	}
-	return err
+	for i := range d.out.Further {
+		f := &d.out.Further[i]
+		if _, err := s.joins(f.Type, f.Value, pieces); err != nil {
+			return err
+		}
+		f.Attributes = append(f.Attributes, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(uint(len(f.Value)))})
+	}
+	return nil
+}
+
+// joins is join for a new key with that type and value, which has no more of a key than it is long.
+func (s *session) joins(t ck.KeyType, value []byte, pieces []piece) (known uint, err error) {
+	n := uint(len(value))
+	cut := make([]piece, len(pieces))
+	for i, p := range pieces {
+		if err := p.mayBecome(t, s.strict); err != nil {
+			return 0, err
+		}
+		p.bytes = min(p.bytes, n)
+		cut[i] = p
+	}
+	return join(n, cut, s.strict)
 }
 
 // known notes how many bytes of the new key may be known.

@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -113,6 +114,22 @@ func TestTells(t *testing.T) {
 	var k ck.ObjectHandle
 	want(t, "the MAC of a key, under one that is known", m.DeriveKey(s, mac(ck.CKM_AES_CMAC, victim), known, readable, &k), ck.CKR_TEMPLATE_INCONSISTENT)
 	must(t, m.DeriveKey(s, mac(ck.CKM_SHA256_HMAC, victim), known, readable, &k))
+	// Byte after byte of the MAC could be found by trying, and then the key.
+	short := func(n int) []ck.Attribute { return rows(ck.CKA_VALUE_LEN, n, ck.CKA_SIGN, true) }
+	want(t, "a byte of the MAC of a key", m.DeriveKey(s, mac(ck.CKM_AES_CMAC, victim), known, short(1), &k), ck.CKR_KEY_SIZE_RANGE)
+	want(t, "all but a part of the MAC of a key", m.DeriveKey(s, mac(ck.CKM_AES_CMAC, victim), known, short(13), &k), ck.CKR_KEY_SIZE_RANGE)
+	must(t, m.DeriveKey(s, mac(ck.CKM_AES_CMAC, victim), known, short(14), &k))
+	want(t, "the MAC of a key as one of RC4", m.DeriveKey(s, mac(ck.CKM_AES_CMAC, victim), known, with(short(16), ck.CKA_KEY_TYPE, ck.CKK_RC4), &k), ck.CKR_TEMPLATE_INCONSISTENT)
+	des, err := m.CreateObject(s, rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_DES3, ck.CKA_VALUE, "\x01\x02\x04\x08\x10\x20\x40\x80\x02\x04\x08\x10\x20\x40\x80\x01\x04\x08\x10\x20\x40\x80\x01\x02", ck.CKA_DERIVE, true))
+	must(t, err)
+	want(t, "a MAC with a short state", m.DeriveKey(s, mac(ck.CKM_DES3_CMAC, victim), des, short(16), &k), ck.CKR_KEY_SIZE_RANGE)
+	further := func(n int) *ck.Mechanism {
+		return inMemory(ck.CKM_SP800_108_COUNTER_KDF, ulongs(uint(ck.CKM_AES_CMAC), 2, at(1), 1, at(4)),
+			ulongs(ck.CK_SP800_108_ITERATION_VARIABLE, at(2), 16, ck.CK_SP800_108_KEY_HANDLE, at(3), 8), ulongs(0, 16), ulongs(uint(victim)),
+			ulongs(at(5), 1, at(6)), ulongs(uint(ck.CKA_VALUE_LEN), at(7), 8), make([]byte, 8), ulongs(uint(n)))
+	}
+	want(t, "a byte of the MAC of a key, beside a whole one", m.DeriveKey(s, further(1), known, short(16), &k), ck.CKR_KEY_SIZE_RANGE)
+	must(t, m.DeriveKey(s, further(16), known, short(16), &k))
 
 	for _, c := range []struct {
 		what string
@@ -164,4 +181,61 @@ func TestPolicyOfOthers(t *testing.T) {
 // limited is a policy that lets a mechanism alone be used, with keys of so many bits at least.
 func limited(t ck.MechanismType, bits uint) restriction {
 	return restriction{t: {Operations: operationFlags, MinBits: bits}}
+}
+
+// TestSplits uses keys that may not leave where each half of them is used apart from the other.
+func TestSplits(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	randoms := func() [][]byte { return [][]byte{make([]byte, 32), make([]byte, 32)} }
+	kdf := func(base ck.ObjectHandle, prf ck.MechanismType) error {
+		var k ck.ObjectHandle
+		return m.DeriveKey(s, inMemory(ck.CKM_TLS_KDF, ulongs(uint(prf), at(1), 4, at(2), 32, at(3), 32, 0, 0), append([][]byte{[]byte("test")}, randoms()...)...), base, rows(ck.CKA_VALUE_LEN, 16), &k)
+	}
+	master := func(base ck.ObjectHandle) error {
+		var k ck.ObjectHandle
+		return m.DeriveKey(s, inMemory(ck.CKM_TLS_MASTER_KEY_DERIVE_DH, ulongs(at(1), 32, at(2), 32, 0), randoms()...), base, nil, &k)
+	}
+	mac := func(prf ck.MechanismType) *ck.Mechanism { return inMemory(ck.CKM_TLS_MAC, ulongs(uint(prf), 12, 1)) }
+	joined := func(base ck.ObjectHandle, n uint, template ...any) (k ck.ObjectHandle) {
+		must(t, m.DeriveKey(s, inMemory(ck.CKM_CONCATENATE_BASE_AND_DATA, ulongs(at(1), n), make([]byte, n)), base, rows(append(template, ck.CKA_DERIVE, true)...), &k))
+		return k
+	}
+	for _, c := range []struct {
+		length int
+		want   ck.RV
+	}{{9, ck.CKR_OK}, {14, ck.CKR_KEY_SIZE_RANGE}, {19, ck.CKR_KEY_SIZE_RANGE}, {20, ck.CKR_OK}, {46, ck.CKR_OK}} {
+		whole := never(t, m, s, c.length)
+		long := joined(whole, uint(48-c.length))
+		for what, k := range map[string]ck.ObjectHandle{"a key": whole, "a key and data": long} {
+			what = fmt.Sprintf("%s, %d bytes: ", what, c.length)
+			rv := c.want
+			if k == long && c.length < guessable {
+				rv = ck.CKR_KEY_SIZE_RANGE // there is no telling that what is not known of it is as little
+			}
+			want(t, what+"exporter", kdf(k, ck.CKM_TLS_PRF), rv)
+			want(t, what+"master secret", master(k), rv)
+			want(t, what+"MAC", m.SignInit(s, mac(ck.CKM_TLS_PRF), k), rv)
+			_ = m.SessionCancel(s, ck.CKF_SIGN)
+			must(t, m.VerifyInit(s, mac(ck.CKM_TLS_PRF), k)) // it says yes or no
+			must(t, m.SessionCancel(s, ck.CKF_VERIFY))
+			must(t, kdf(k, ck.CKM_SHA256)) // the PRF of TLS 1.2 has the key whole
+			must(t, m.SignInit(s, mac(ck.CKM_SHA256), k))
+			must(t, m.SessionCancel(s, ck.CKF_SIGN))
+		}
+		var key ck.ObjectHandle
+		block := inMemory(ck.CKM_TLS_KEY_AND_MAC_DERIVE, ulongs(160, 128, 0, 0, at(1), 32, at(2), 32, at(3)), append(randoms(), make([]byte, 48))...)
+		rv := c.want
+		if c.length < guessable {
+			rv = ck.CKR_KEY_SIZE_RANGE
+		}
+		want(t, "key block", m.DeriveKey(s, block, long, rows(ck.CKA_KEY_TYPE, ck.CKK_AES), &key), rv)
+	}
+	xts := func(k ck.ObjectHandle) error { return m.EncryptInit(s, inMemory(ck.CKM_AES_XTS, make([]byte, 16)), k) }
+	want(t, "XTS", xts(joined(never(t, m, s, 16), 16, ck.CKA_KEY_TYPE, ck.CKK_AES_XTS, ck.CKA_VALUE_LEN, 32)), ck.CKR_KEY_SIZE_RANGE)
+	must(t, xts(joined(never(t, m, s, 32), 1, ck.CKA_KEY_TYPE, ck.CKK_AES_XTS, ck.CKA_VALUE_LEN, 32)))
+	must(t, m.SessionCancel(s, ck.CKF_ENCRYPT))
+	open, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, rows(ck.CKA_VALUE_LEN, 16, ck.CKA_EXTRACTABLE, true, ck.CKA_SENSITIVE, false, ck.CKA_DERIVE, true))
+	must(t, err)
+	must(t, kdf(open, ck.CKM_TLS_PRF)) // it may leave anyway
 }

@@ -116,8 +116,17 @@ func (w standing) left() bool { return w.given && !w.sensitive && !w.trusted }
 // opens returns what must be true of a key that one with the role unwraps, as it may be what it has wrapped.
 func (has role) opens() (sensitive, withTrusted bool) { return has >= wrapping, has == guarding }
 
-// mayTell tells whether a key may be used with a mechanism that tells it.
-func (k standing) mayTell(row *mechanisms.Mechanism, key *mechanisms.Key, p *ck.Param, decide bool) error {
+// watched reports whether there are parameters with which a mechanism is not to be had for every key: mayTell.
+func watched(row *mechanisms.Mechanism) bool { return row.Tells != nil || row.Splits != nil }
+
+// mayTell tells whether a key may be used with a mechanism that tells it, or lets its halves be found. decide says that it is for an
+// answer of yes or no.
+func (k standing) mayTell(row *mechanisms.Mechanism, key *mechanisms.Key, p *ck.Param, decide, strict bool) error {
+	if row.Splits != nil && !decide && row.Splits(*p) {
+		if err := k.maySplit(strict); err != nil {
+			return err
+		}
+	}
 	if row.Tells == nil || !k.sensitive && k.extractable || !row.Tells(key, *p, decide) {
 		return nil
 	}

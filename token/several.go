@@ -158,7 +158,7 @@ func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.Obje
 	for i := range d.out.Further {
 		f := &d.out.Further[i]
 		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, either: row.Either, others: d.others, defaults: f.Defaults,
+			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, taken: d.request.taken, either: row.Either, others: d.others, defaults: f.Defaults,
 			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
 				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
 		})
