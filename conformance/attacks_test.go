@@ -40,6 +40,12 @@ const (
 	part        = "{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_DERIVE=true}"
 )
 
+// fromHash is the derivation of CryptDeriveKey from a key whose value is that of a finished SHA-256.
+func fromHash(algid, flags string) string {
+	const sha256 = "0x8000800c" // CALG_SHA_256|CK_SOFTCSP_HASH_VALUE
+	return "CKM_SOFTCSP_CRYPT_DERIVE_KEY:CK_SOFTCSP_CRYPT_DERIVE_KEY_PARAMS{ulProvider=0,ulHashAlgId=" + sha256 + ",ulAlgId=" + algid + ",ulFlags=" + flags + "}"
+}
+
 // attacks are those that an application with the user's PIN can try.
 var attacks = []attack{
 	{name: "read", source: standard, stopped: "CKR_ATTRIBUTE_SENSITIVE", immune: "it keeps CKA_SENSITIVE",
@@ -189,6 +195,25 @@ var attacks = []attack{
 	{name: "a beginning of one's own", source: clulow, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no derivation by joining data",
 		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}",
 			"! C_DeriveKey s CKM_CONCATENATE_DATA_AND_BASE:CK_KEY_DERIVATION_STRING_DATA{pData=hex:03ff07,ulLen=3} victim {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_RC4,CKA_VALUE_LEN=35,CKA_ENCRYPT=true} &weak"}},
+	{name: "have the key be the hash value", source: standard, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no CryptDeriveKey",
+		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}", "! C_DeriveKey s " + fromHash("CALG_AES_256", "CRYPT_EXPORTABLE") + " victim {} &copy", "get s copy CKA_VALUE"}},
+	{name: "have a part of the key be a key", source: clulow, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no CryptDeriveKey",
+		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}", "! C_DeriveKey s " + fromHash("CALG_RC2", "0x00080000") + " victim {} &byte",
+			"C_EncryptInit s CKM_RC2_ECB:ulong:0 byte", "C_Encrypt s rep:8:00 out:8"}},
+	{name: "have a part of the key be the salt", source: standard, stopped: "CKR_KEY_FUNCTION_NOT_PERMITTED", immune: "it has no CryptDeriveKey",
+		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}", "! C_DeriveKey s " + fromHash("CALG_RC2", "0x00080000|CRYPT_CREATE_SALT") + " victim {} &salted", "get s salted CKA_SOFTCSP_SALT"}},
+	{name: "unwrap, and allow other mechanisms by a template", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it does not take CKA_ALLOWED_MECHANISMS in CKA_UNWRAP_TEMPLATE",
+		lines: []string{strings.Replace(aesVictim, "{", "{CKA_ALLOWED_MECHANISMS=ulong:CKM_AES_GCM,", 1), strings.Replace(aesWrapper, "{", "{CKA_UNWRAP_TEMPLATE={CKA_ALLOWED_MECHANISMS=ulong:CKM_AES_ECB},", 1),
+			"C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24", "! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true} &copy",
+			"C_EncryptInit s CKM_AES_ECB copy", "C_Encrypt s rep:16:00 out:16"}},
+	{name: "unwrap to derive", separation: true, source: tookan, stopped: "CKR_TEMPLATE_INCONSISTENT",
+		lines: []string{strings.Replace(aesVictim, "CKA_DERIVE=true", "CKA_DERIVE=false", 1), aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
+			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_DERIVE=true} &copy",
+			"C_DeriveKey s CKM_AES_ECB_ENCRYPT_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=rep:16:00,ulLen=16} copy {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE_LEN=16,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &made"}},
+	{name: "meet in the middle of a part", source: clulow, stopped: "CKR_KEY_SIZE_RANGE", immune: "it has no derivation by joining data",
+		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}",
+			"C_DeriveKey s CKM_EXTRACT_KEY_FROM_KEY:ulong:0 victim {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE_LEN=14,CKA_SIGN=true} &part",
+			"! C_SignInit s CKM_TLS_MAC:CK_TLS_MAC_PARAMS{prfHashMechanism=CKM_TLS_PRF,ulMacLength=12,ulServerOrClient=1} part", "C_Sign s rep:36:00 out:12"}},
 	{name: "guess by searching", source: standard, stopped: "none found",
 		lines: []string{"C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE=str:guess,CKA_SENSITIVE=true} &victim", "! found s {CKA_VALUE=str:guess}"}},
 }

@@ -188,6 +188,9 @@ func (d *draft) copy(r *request) error {
 	if r.base.role != nil {
 		d.marks(role(r.base.role.Load()))
 	}
+	if r.guards {
+		d.marks(guarding)
+	}
 	return d.alter(r)
 }
 

@@ -33,7 +33,8 @@ func (m *Module) CopyObject(h ck.SessionHandle, from ck.ObjectHandle, template [
 }
 
 // copy does one attempt at a copy of an object, which another process may have changed meanwhile: store.ErrStale. A copy that lies
-// elsewhere than its original, in memory or in the token, does not learn what becomes of that: a key that is copied so serves.
+// elsewhere than its original, in memory or in the token, does not learn what becomes of that: a key that is copied so serves, or, if
+// it wraps, what the one in memory unwraps is for trusted keys, as the one in the token may wrap such in another process.
 func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
 	i, o, err := s.object(from)
 	if err != nil {
@@ -45,12 +46,24 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 			return 0, err
 		}
 	}
-	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != asksToken(template, o.isToken()) && role(o.role.Load()) == noRole {
-		if err := s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class()}); err != nil {
-			return 0, err
+	r := &request{how: byCopy, template: template, base: o}
+	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != asksToken(template, o.isToken()) {
+		if s.hidden(o) {
+			return 0, ck.CKR_TOKEN_WRITE_PROTECTED
+		}
+		switch role(o.role.Load()) {
+		case noRole:
+			if err := s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class()}); err != nil {
+				return 0, err
+			}
+		case wrapping:
+			r.guards = o.isToken()
+			if !r.guards {
+				r.before = func(*Object) error { return assumed(o.role, guarding) }
+			}
 		}
 	}
-	return s.make(&request{how: byCopy, template: template, base: o})
+	return s.make(r)
 }
 
 // asksToken returns the CKA_TOKEN of a template, or what is without it.

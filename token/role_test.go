@@ -318,3 +318,86 @@ func TestNarrow(t *testing.T) {
 		t.Error("it decrypts")
 	}
 }
+
+// What a wrapping key asks of those that it unwraps does not widen what a key with the same value may, and what such a key asks of
+// others is asked by the one that is unwrapped, or that has its bytes.
+func TestNarrowTemplates(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	kw := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
+	template := func(pairs ...any) []byte { return ck.AppendTemplate(nil, rows(pairs...)) }
+	asks, readable := template(ck.CKA_SENSITIVE, true, ck.CKA_EXTRACTABLE, false), rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET, ck.CKA_VALUE_LEN, 16, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)
+	k := generate(t, m, s, ck.CKA_EXTRACTABLE, true, ck.CKA_DERIVE, true, ck.CKA_ALLOWED_MECHANISMS, ulongs(uint(ck.CKM_XOR_BASE_AND_DATA), uint(ck.CKM_AES_ECB_ENCRYPT_DATA)),
+		ck.CKA_DERIVE_TEMPLATE, asks)
+	w := generate(t, m, s, ck.CKA_UNWRAP_TEMPLATE, template(ck.CKA_ALLOWED_MECHANISMS, ulongs(uint(ck.CKM_AES_ECB))))
+	blob := wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, k)
+	_, err := m.UnwrapKey(s, kw, w, blob, typed)
+	want(t, "mechanisms that the wrapping key asks for", err, ck.CKR_TEMPLATE_INCONSISTENT)
+
+	w = generate(t, m, s)
+	blob = wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, k)
+	_, err = m.UnwrapKey(s, kw, w, blob, with(typed, ck.CKA_DERIVE_TEMPLATE, template(ck.CKA_LABEL, "derived")))
+	want(t, "another template", err, ck.CKR_TEMPLATE_INCONSISTENT)
+	u, err := m.UnwrapKey(s, kw, w, blob, with(typed, ck.CKA_DERIVE_TEMPLATE, asks))
+	must(t, err)
+	must(t, m.DestroyObject(s, u)) // as it does not derive
+	u, err = m.UnwrapKey(s, kw, w, blob, with(typed, ck.CKA_DERIVE, true))
+	must(t, err)
+	var taken, made ck.ObjectHandle
+	must(t, m.DeriveKey(s, inMemory(ck.CKM_XOR_BASE_AND_DATA, ulongs(at(1), 16), make([]byte, 16)), k, rows(ck.CKA_KEY_TYPE, ck.CKK_AES, ck.CKA_VALUE_LEN, 16, ck.CKA_DERIVE, true), &taken))
+	for what, h := range map[string]ck.ObjectHandle{"itself": k, "unwrapped": u, "with its bytes": taken} {
+		data := inMemory(ck.CKM_AES_ECB_ENCRYPT_DATA, ulongs(at(1), 16), make([]byte, 16))
+		want(t, what+": derive what can be read", m.DeriveKey(s, data, h, readable, &made), ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+
+	k = generate(t, m, s, ck.CKA_EXTRACTABLE, true)
+	_, err = m.UnwrapKey(s, kw, w, wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, k), with(typed, ck.CKA_DERIVE, true))
+	want(t, "derive from what is not derived from", err, ck.CKR_TEMPLATE_INCONSISTENT)
+}
+
+// A copy in memory of a wrapping key does not learn that the key has wrapped one for trusted keys alone in another process, and so
+// unwraps such keys alone.
+func TestGuardingCopies(t *testing.T) {
+	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
+	m, s := started(t, conf)
+	kw := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
+	plain := func(m *Module, s ck.SessionHandle) ck.ObjectHandle {
+		return generate(t, m, s, ck.CKA_EXTRACTABLE, true)
+	}
+	trusting := func(label string) {
+		t.Helper()
+		must(t, m.Logout(s))
+		must(t, m.Login(s, ck.CKU_SO, []byte(soPIN)))
+		generate(t, m, s, ck.CKA_TOKEN, true, ck.CKA_PRIVATE, false, ck.CKA_TRUSTED, true, ck.CKA_LABEL, label)
+		must(t, m.Logout(s))
+		must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
+	}
+	trusting("in the token first")
+	w := find(t, m, s, attr(ck.CKA_LABEL, "in the token first"))[0]
+	wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, plain(m, s))
+	other, os := started(t, conf)
+	copied, err := other.CopyObject(os, find(t, other, os, attr(ck.CKA_LABEL, "in the token first"))[0], rows(ck.CKA_TOKEN, false))
+	must(t, err)
+	blob := wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, generate(t, m, s, ck.CKA_EXTRACTABLE, true, ck.CKA_WRAP_WITH_TRUSTED, true))
+	unwraps := func(what string, m *Module, s ck.SessionHandle, with ck.ObjectHandle, blob []byte) {
+		t.Helper()
+		k, err := m.UnwrapKey(s, kw, with, blob, typed)
+		must(t, err)
+		if v := value(t, m, s, k, ck.CKA_WRAP_WITH_TRUSTED); v[0] != 1 {
+			t.Errorf("%s: the condition is lost", what)
+		}
+	}
+	unwraps("a copy in memory", other, os, copied, blob)
+
+	// the other way round
+	session, err := m.CopyObject(s, w, rows(ck.CKA_TOKEN, false))
+	must(t, err)
+	_ = session
+	g := generate(t, m, s, ck.CKA_LABEL, "in memory first")
+	wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, g, plain(m, s))
+	_, err = m.CopyObject(s, g, rows(ck.CKA_TOKEN, true, ck.CKA_PRIVATE, true))
+	must(t, err)
+	blob = wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, g, plain(m, s))
+	must(t, m.DestroyObject(s, find(t, m, s, attr(ck.CKA_LABEL, "in memory first"), attr(ck.CKA_TOKEN, true))[0]))
+	unwraps("the original in memory", m, s, g, blob)
+}

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -199,11 +200,24 @@ func (r *request) narrow(o *Object) error {
 	if known := o.standing().known; known != 0 && r.bytes(knownBytes) == nil {
 		r.known(known)
 	}
+	for _, t := range asking {
+		switch v, other := o.bytes(t), r.bytes(t); {
+		case v == nil:
+		case other == nil:
+			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: bytes.Clone(v)})
+		case !sameTemplate(v, other):
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)
+		}
+	}
 	list := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
 	if list == nil {
 		return nil
 	}
-	for _, a := range r.template {
+	imposed, err := r.imposed()
+	if err != nil {
+		return err
+	}
+	for _, a := range slices.Concat(r.template, imposed) {
 		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
 			if len(a.Value)%ulongSize != 0 || !within(a.Value, list) {
 				return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)

@@ -57,6 +57,8 @@ type request struct {
 	strict bool
 	// taken says that the new key has bytes of the base and of the others.
 	taken bool
+	// guards says that what a copy unwraps has CKA_WRAP_WITH_TRUSTED.
+	guards bool
 	// before is asked of the new object before it is anywhere, nil where nobody asks.
 	before func(*Object) error
 
@@ -337,11 +339,33 @@ func (d *draft) inherit(r *request) error {
 	if !r.strict || !r.taken {
 		return nil
 	}
+	for _, o := range append([]*Object{r.base}, r.others...) {
+		if err := d.asks(r, o); err != nil {
+			return err
+		}
+	}
 	list := r.base.bytes(ck.CKA_ALLOWED_MECHANISMS)
 	for _, o := range r.others {
 		list = inCommon(list, o.bytes(ck.CKA_ALLOWED_MECHANISMS))
 	}
 	return d.allow(list)
+}
+
+// asks has the object ask of others what a key asks whose bytes it has. What that key asks of the object itself comes before.
+func (d *draft) asks(r *request, k *Object) error {
+	for _, t := range asking {
+		i, v := d.t.find(t), k.bytes(t)
+		switch {
+		case i < 0 || v == nil || slices.ContainsFunc(r.asked, func(a ck.Attribute) bool { return a.Type == t }):
+			continue
+		case d.seen>>i&1 != 0 && !d.is(i, v):
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)
+		}
+		if err := d.put(i, v); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allow makes a list of mechanisms all that are allowed, nil for what is allowed anyway.
