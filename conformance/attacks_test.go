@@ -210,6 +210,10 @@ var attacks = []attack{
 		lines: []string{strings.Replace(aesVictim, "CKA_DERIVE=true", "CKA_DERIVE=false", 1), aesWrapper, "C_WrapKey s CKM_AES_KEY_WRAP w victim wrapped=out:24",
 			"! C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_DERIVE=true} &copy",
 			"C_DeriveKey s CKM_AES_ECB_ENCRYPT_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=rep:16:00,ulLen=16} copy {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE_LEN=16,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true} &made"}},
+	{name: "have the length of what is unwrapped tell a byte", separation: true, source: clulow, stopped: "CKR_KEY_NOT_WRAPPABLE", immune: "it has no derivation by exclusive or",
+		lines: []string{aesVictim, aesWrapper, "C_DeriveKey s CKM_XOR_BASE_AND_DATA:CK_KEY_DERIVATION_STRING_DATA{pData=rep:16:55,ulLen=16} victim " +
+			"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=true,CKA_EXTRACTABLE=true} &other", "! C_WrapKey s CKM_AES_KEY_WRAP w other wrapped=out:24",
+			"C_UnwrapKey s CKM_AES_KEY_WRAP w wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE_LEN=15} &cut"}},
 	{name: "meet in the middle of a part", source: clulow, stopped: "CKR_KEY_SIZE_RANGE", immune: "it has no derivation by joining data",
 		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}",
 			"C_DeriveKey s CKM_EXTRACT_KEY_FROM_KEY:ulong:0 victim {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE_LEN=14,CKA_SIGN=true} &part",

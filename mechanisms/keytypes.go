@@ -154,6 +154,12 @@ func CheckValue(t ck.KeyType, value []byte) (kcv []byte) {
 	return kcv
 }
 
+// HasParity reports whether the least bit of each byte of a key of a type follows from the others.
+func HasParity(t ck.KeyType) bool {
+	row := findKeyType(t)
+	return row != nil && row.Parity
+}
+
 // FixParity gives the bytes of a DES key odd parity, and leaves the values of other types as they are.
 func FixParity(t ck.KeyType, value []byte) {
 	if row := findKeyType(t); row != nil && row.Parity {

@@ -197,4 +197,5 @@ var secretKey = part{"secret key", []attribute{
 	{servesElse, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{staysInside, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{knownBytes, ulong, notCreate | notGenerate | notUnwrap | internal, 0},
+	{madeOf, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}

@@ -2,6 +2,7 @@ package token
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -130,15 +131,24 @@ func listed(list []byte, m ck.MechanismType) bool {
 // within reports whether a list of mechanisms has none that another does not have.
 func within(list, of []byte) bool { return len(inCommon(list, of)) == len(list) }
 
+// piece returns how much of the key a new one has, of which so many bytes are in it. In a key of the DES family one bit of each byte is known.
+func (o *Object) piece(bytes uint) piece {
+	p := piece{o.standing(), bytes}
+	if mechanisms.HasParity(o.keyType()) {
+		p.known = max(p.known, (p.length+7)/8)
+	}
+	return p
+}
+
 // pieces returns what a derivation has taken over of its keys.
 func (s *session) pieces(from *Object, d *derivation) (list []piece) {
 	for _, taken := range d.out.Taken {
 		if from != nil && taken.Key == from.key() {
-			list = append(list, piece{from.standing(), taken.Bytes})
+			list = append(list, from.piece(taken.Bytes))
 		}
 		for _, o := range d.others {
 			if taken.Key == o.key() {
-				list = append(list, piece{o.standing(), taken.Bytes})
+				list = append(list, o.piece(taken.Bytes))
 			}
 		}
 	}
@@ -177,6 +187,9 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 	if known != 0 {
 		r.known(known)
 	}
+	if slices.ContainsFunc(pieces, func(p piece) bool { return p.bound(s.strict) }) {
+		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
+	}
 	for i := range d.out.Further {
 		f := &d.out.Further[i]
 		if _, err := s.joins(f.Type, f.Value, pieces); err != nil {
@@ -207,7 +220,7 @@ func (r *request) known(n uint) {
 }
 
 // premaster reports whether a key is a premaster secret of TLS, in which the version is no secret: one that was generated as such, or
-// came from the other side.
+// came from the other side. What was unwrapped with a key that wraps sensitive keys may be any of those, turned around at will.
 func (o *Object) premaster() bool {
-	return o.gen == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.gen == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped
+	return o.gen == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.gen == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped && o.standing().known == 0
 }

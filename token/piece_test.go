@@ -101,6 +101,12 @@ func TestTells(t *testing.T) {
 	var turned ck.ObjectHandle
 	must(t, m.DeriveKey(s, inMemory(ck.CKM_EXTRACT_KEY_FROM_KEY, ulongs(16)), pms, rows(ck.CKA_VALUE_LEN, 48, ck.CKA_DERIVE, true), &turned))
 	want(t, "the version of a part", master(turned), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	secret, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, rows(ck.CKA_VALUE_LEN, 48, ck.CKA_SENSITIVE, true, ck.CKA_EXTRACTABLE, true, ck.CKA_DERIVE, true))
+	must(t, err)
+	kw, w, generic := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, generate(t, m, s), rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET, ck.CKA_SENSITIVE, true, ck.CKA_DERIVE, true)
+	unwrapped, err := m.UnwrapKey(s, kw, w, wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, secret), generic)
+	must(t, err)
+	want(t, "the version of what was wrapped here", master(unwrapped), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 
 	known, err := m.CreateObject(s, with(aesKey, ck.CKA_DERIVE, true, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true))
 	must(t, err)
@@ -238,4 +244,16 @@ func TestSplits(t *testing.T) {
 	open, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, rows(ck.CKA_VALUE_LEN, 16, ck.CKA_EXTRACTABLE, true, ck.CKA_SENSITIVE, false, ck.CKA_DERIVE, true))
 	must(t, err)
 	must(t, kdf(open, ck.CKM_TLS_PRF)) // it may leave anyway
+}
+
+// TestParity counts no bit of a DES key that the others tell.
+func TestParity(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	k, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_DES3_KEY_GEN}, rows(ck.CKA_EXTRACTABLE, false, ck.CKA_DERIVE, true))
+	must(t, err)
+	for n, rv := range map[int]ck.RV{14: ck.CKR_KEY_SIZE_RANGE, 16: ck.CKR_KEY_SIZE_RANGE, 17: ck.CKR_OK, 24: ck.CKR_OK} {
+		var part ck.ObjectHandle
+		want(t, fmt.Sprint(n, " bytes"), m.DeriveKey(s, inMemory(ck.CKM_EXTRACT_KEY_FROM_KEY, ulongs(0)), k, rows(ck.CKA_VALUE_LEN, n), &part), rv)
+	}
 }

@@ -29,7 +29,7 @@ var (
 	errServes   = fmt.Errorf("%w: the key has been used for something else than wrapping sensitive keys", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	errOutside  = fmt.Errorf("%w: the key that wraps a sensitive key has to have been generated or imported, and to have never been extractable", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	errUnsealed = fmt.Errorf("%w: the mechanism does not keep a sensitive key from who may wrap and unwrap others", ck.CKR_KEY_NOT_WRAPPABLE)
-	errPart     = fmt.Errorf("%w: a part of the key is known", ck.CKR_KEY_NOT_WRAPPABLE)
+	errPart     = fmt.Errorf("%w: the key has bytes of another, or a part of it is known", ck.CKR_KEY_NOT_WRAPPABLE)
 )
 
 // A use is something that a key is to be used for.
@@ -85,12 +85,14 @@ type standing struct {
 	inside                 bool // it came to be in the token, or was imported, and has not been extractable since
 	given                  bool // it was imported by somebody who knows the value, and is not said to be sensitive
 	role                   role
+	made                   bool // it has bytes of another key that may not be read
 	length, known          uint // of the value of a secret key, and how many bytes of it may be known
 }
 
 // mayWrap tells whether a key of one standing may wrap one of another with a mechanism: section 5.18.3, and in a token of strict
 // separation that what is sensitive stays so. A key that can leave the token, or that can be made once more, may be in use
-// elsewhere for something else, of which nothing here can know.
+// elsewhere for something else, of which nothing here can know. And one that was made of another's bytes can be made to differ from that in
+// any way: the lengths and paddings with which mechanisms unwrap would tell, byte after byte, whether its last ones are such and such.
 func (w standing) mayWrap(target standing, row *mechanisms.Mechanism, strict bool) error {
 	switch {
 	case !target.extractable:
@@ -101,7 +103,7 @@ func (w standing) mayWrap(target standing, row *mechanisms.Mechanism, strict boo
 		return nil
 	case !row.Seals:
 		return errUnsealed
-	case target.known != 0:
+	case target.known != 0 || target.made:
 		return errPart
 	case !w.inside:
 		return errOutside

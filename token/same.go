@@ -197,6 +197,9 @@ func (r *request) narrow(o *Object) error {
 			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
 		}
 	}
+	if o.flag(madeOf) && r.bytes(madeOf) == nil {
+		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
+	}
 	if known := o.standing().known; known != 0 && r.bytes(knownBytes) == nil {
 		r.known(known)
 	}
