@@ -198,4 +198,5 @@ var secretKey = part{"secret key", []attribute{
 	{staysInside, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{knownBytes, ulong, notCreate | notGenerate | notUnwrap | internal, 0},
 	{madeOf, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{onceTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}

@@ -24,6 +24,8 @@ const (
 	// knownBytes is the number of piece.go, and madeOf is true of a key that has bytes of one that they are counted of.
 	knownBytes ck.AttributeType = 0xc3530187
 	madeOf     ck.AttributeType = 0xc3530188
+	// onceTrusted is true of a key, or a copy of one, that has had CKA_TRUSTED.
+	onceTrusted ck.AttributeType = 0xc3530189
 	// broughtIn and unasked were of keys in tokens of before format 2.
 	broughtIn ck.AttributeType = 0xc3530182
 	unasked   ck.AttributeType = 0xc3530183
@@ -81,7 +83,7 @@ func (o *Object) stands() *standing {
 	k := &standing{
 		sensitive: o.flag(ck.CKA_SENSITIVE), extractable: o.flag(ck.CKA_EXTRACTABLE), trusted: o.flag(ck.CKA_TRUSTED),
 		withTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), inside: o.class() == ck.CKO_PUBLIC_KEY || o.inside(),
-		given: o.given(), length: uint(len(o.mech.Value)), made: o.flag(madeOf),
+		given: o.given(), length: uint(len(o.mech.Value)), made: o.flag(madeOf), onceTrusted: o.flag(onceTrusted),
 	}
 	if v := o.bytes(knownBytes); v != nil {
 		k.known = number(v)

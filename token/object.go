@@ -263,6 +263,7 @@ func (o *Object) shares(p *Object) {
 // alter applies the template of a copy or a change to a draft of the object that is there.
 func (d *draft) alter(r *request) error {
 	wrapped := d.flag(ck.CKA_WRAP)
+	d.mark(onceTrusted, d.flag(ck.CKA_TRUSTED))
 	for _, a := range r.template {
 		i := d.t.known(a.Type)
 		if i < 0 || d.t.rows[i].rule.has(templateOnly) {

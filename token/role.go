@@ -82,6 +82,7 @@ func (has role) take(need role) (role, error) {
 type standing struct {
 	sensitive, extractable bool
 	trusted, withTrusted   bool // CKA_TRUSTED, CKA_WRAP_WITH_TRUSTED
+	onceTrusted            bool // it was trusted, or is a copy of what was
 	inside                 bool // it came to be in the token, or was imported, and has not been extractable since
 	given                  bool // it was imported by somebody who knows the value, and is not said to be sensitive
 	role                   role
@@ -112,8 +113,8 @@ func (w standing) mayWrap(target standing, row *mechanisms.Mechanism, strict boo
 }
 
 // left reports whether a key is left out of what is done here: who has made it knows the value, and can do with it outside what
-// could be kept off inside. What is trusted is not.
-func (w standing) left() bool { return w.given && !w.sensitive && !w.trusted }
+// could be kept off inside. What is trusted is not, nor what was: anybody can take the trust away.
+func (w standing) left() bool { return w.given && !w.sensitive && !w.trusted && !w.onceTrusted }
 
 // opens returns what must be true of a key that one with the role unwraps, as it may be what it has wrapped.
 func (has role) opens() (sensitive, withTrusted bool) { return has >= wrapping, has == guarding }

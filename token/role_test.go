@@ -401,3 +401,27 @@ func TestGuardingCopies(t *testing.T) {
 	must(t, m.DestroyObject(s, find(t, m, s, attr(ck.CKA_LABEL, "in memory first"), attr(ck.CKA_TOKEN, true))[0]))
 	unwraps("the original in memory", m, s, g, blob)
 }
+
+// A wrapping key that was imported does not lose its role with the trust that the security officer has put in it.
+func TestOnceTrusted(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	must(t, m.Logout(s))
+	must(t, m.Login(s, ck.CKU_SO, []byte(soPIN)))
+	imported := with(typed, ck.CKA_VALUE, "sixteen byte key", ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, false, ck.CKA_PRIVATE, false, ck.CKA_TRUSTED, true, ck.CKA_LABEL, "trusted")
+	_, err := m.CreateObject(s, with(imported, ck.CKA_TOKEN, true))
+	must(t, err)
+	must(t, m.Logout(s))
+	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
+	w := find(t, m, s, attr(ck.CKA_LABEL, "trusted"))[0]
+	ecb := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_ECB} }
+	before, err := m.CopyObject(s, w, rows(ck.CKA_TRUSTED, false))
+	must(t, err)
+	wrapped(t, m, s, ck.CKM_AES_KEY_WRAP, w, generate(t, m, s, ck.CKA_EXTRACTABLE, true, ck.CKA_WRAP_WITH_TRUSTED, true))
+	want(t, "decrypt with a copy of before, without the trust", m.DecryptInit(s, ecb(), before), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	after, err := m.CopyObject(s, w, rows(ck.CKA_TRUSTED, false))
+	must(t, err)
+	want(t, "decrypt with a copy, without the trust", m.DecryptInit(s, ecb(), after), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	must(t, m.SetAttributeValue(s, w, rows(ck.CKA_TRUSTED, false)))
+	want(t, "decrypt without the trust", m.DecryptInit(s, ecb(), w), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+}
