@@ -143,6 +143,20 @@ func (s *session) assume(o object, u *use) error {
 	return s.hold(o, need)
 }
 
+// mayAssume tells whether a key may take the role that a use needs. It takes none, so that what is asked before a function has done
+// anything can be asked for a call that fails.
+func (s *session) mayAssume(o object, u *use) error {
+	if !s.strict || o.left() {
+		return nil
+	}
+	_, err := role(o.role.Load()).take(u.role())
+	return err
+}
+
+// answers reports whether what a function with a key returned may depend on the key, an error too: a parameter that is none is found
+// before the key is used.
+func answers(err error) bool { return !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) }
+
 // assumed changes a role in memory.
 func assumed(r *atomic.Uint32, need role) error {
 	for {

@@ -69,12 +69,19 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	if err != nil {
 		return 0, err
 	}
-	if err := s.assume(k, &use{what: ck.CKA_DECAPSULATE, class: k.class(), row: row}); err != nil {
+	u := &use{what: ck.CKA_DECAPSULATE, class: k.class(), row: row}
+	if err := s.mayAssume(k, u); err != nil {
 		return 0, err
 	}
 	var d mechanisms.Derived
 	defer d.Wipe()
-	if err := row.Decapsulate(b, &mech.Param, ciphertext, &d); err != nil {
+	err = row.Decapsulate(b, &mech.Param, ciphertext, &d)
+	if answers(err) {
+		if err := s.assume(k, u); err != nil {
+			return 0, err
+		}
+	}
+	if err != nil {
 		return 0, err
 	}
 	return s.makeShared(r, &d)

@@ -167,7 +167,14 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 			d.base.Target = target.key()
 		}
 	}
-	if err := row.Derive(&d.base, p, &d.out); err != nil {
+	err = row.Derive(&d.base, p, &d.out)
+	if from.Object != nil && answers(err) {
+		u := baseUse(from.Object, row)
+		if err := s.assume(from, &u); err != nil {
+			return err
+		}
+	}
+	if err != nil {
 		return err
 	}
 	d.out.Ready()
@@ -214,13 +221,23 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err == nil {
-		err = s.assume(object{o, i}, &use{what: what, class: o.class(), row: row})
+		u := baseUse(o, row)
+		err = s.mayAssume(object{o, i}, &u)
 	}
 	if err != nil {
 		o.release()
 		return object{}, err
 	}
 	return object{o, i}, nil
+}
+
+// baseUse is what a derivation does with the key that it derives from.
+func baseUse(o *Object, row *mechanisms.Mechanism) use {
+	u := use{what: ck.CKA_DERIVE, class: o.class(), row: row}
+	if row.Reveals {
+		u.what = anyUse
+	}
+	return u
 }
 
 // target finds the key that a derivation may change.

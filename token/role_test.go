@@ -425,3 +425,57 @@ func TestOnceTrusted(t *testing.T) {
 	must(t, m.SetAttributeValue(s, w, rows(ck.CKA_TRUSTED, false)))
 	want(t, "decrypt without the trust", m.DecryptInit(s, ecb(), w), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 }
+
+// A call that fails, or asks for a length, does not decide what a key is for.
+func TestFailedUses(t *testing.T) {
+	m, s := started(t, "tokendir='"+t.TempDir()+"' kdf='test'")
+	victim := generate(t, m, s, ck.CKA_EXTRACTABLE, true)
+	type call struct {
+		name string
+		rv   ck.RV
+		do   func(k ck.ObjectHandle) error
+	}
+	wrap := func(mech ck.MechanismType, param []byte, room int) func(k ck.ObjectHandle) error {
+		return func(k ck.ObjectHandle) error {
+			out := ck.Into(make([]byte, room))
+			return m.WrapKey(s, &ck.Mechanism{Type: mech, Param: ck.NewParam(param, nil)}, k, victim, &out)
+		}
+	}
+	unwrap := func(k ck.ObjectHandle) error {
+		_, err := m.UnwrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_CBC, Param: ck.NewParam([]byte("no IV"), nil)}, k, make([]byte, 128), typed)
+		return err
+	}
+	derive := func(k ck.ObjectHandle) error {
+		var h ck.ObjectHandle
+		return m.DeriveKey(s, &ck.Mechanism{Type: ck.CKM_AES_ECB_ENCRYPT_DATA, Param: ck.NewParam([]byte("none"), nil)}, k, typed, &h)
+	}
+	for _, token := range []bool{false, true} {
+		for _, c := range []call{
+			{"wrap with a wrong parameter", ck.CKR_MECHANISM_PARAM_INVALID, wrap(ck.CKM_AES_KEY_WRAP, []byte("short"), 256)},
+			{"wrap to a short buffer", ck.CKR_BUFFER_TOO_SMALL, wrap(ck.CKM_AES_KEY_WRAP, nil, 1)},
+			{"unwrap with a wrong parameter", ck.CKR_MECHANISM_PARAM_INVALID, unwrap},
+			{"derive with a wrong parameter", ck.CKR_MECHANISM_PARAM_INVALID, derive},
+		} {
+			// The key decrypts after it, and another wraps.
+			k := generate(t, m, s, ck.CKA_TOKEN, token, ck.CKA_DERIVE, true)
+			want(t, c.name, c.do(k), c.rv)
+			if err := m.DecryptInit(s, &ck.Mechanism{Type: ck.CKM_AES_ECB}, k); err != nil {
+				t.Errorf("%s: decrypts no more: %v", c.name, err)
+			} else {
+				must(t, m.SessionCancel(s, ck.CKF_DECRYPT))
+			}
+			k = generate(t, m, s, ck.CKA_TOKEN, token, ck.CKA_DERIVE, true)
+			want(t, c.name, c.do(k), c.rv)
+			out := ck.Into(make([]byte, 256))
+			if err := m.WrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, k, victim, &out); err != nil {
+				t.Errorf("%s: wraps no more: %v", c.name, err)
+			}
+		}
+		template := rows(ck.CKA_TOKEN, token)
+		pub, priv, err := m.GenerateKeyPair(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, with(template, ck.CKA_MODULUS_BITS, 1024), template)
+		must(t, err)
+		want(t, "OAEP without its parameter", wrap(ck.CKM_RSA_PKCS_OAEP, nil, 256)(pub), ck.CKR_MECHANISM_PARAM_INVALID)
+		must(t, m.DecryptInit(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, priv))
+		must(t, m.SessionCancel(s, ck.CKF_DECRYPT))
+	}
+}

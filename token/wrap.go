@@ -91,25 +91,26 @@ func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer)
 	if err := target.atOnce(); err != nil {
 		return err
 	}
+	u := &use{what: ck.CKA_WRAP, class: w.class(), row: x.row, sensitive: target.flag(ck.CKA_SENSITIVE), withTrusted: target.flag(ck.CKA_WRAP_WITH_TRUSTED)}
 	if out.Has {
-		u := &use{what: ck.CKA_WRAP, class: w.class(), row: x.row, sensitive: target.flag(ck.CKA_SENSITIVE), withTrusted: target.flag(ck.CKA_WRAP_WITH_TRUSTED)}
-		if err := s.assume(w, u); err != nil {
+		if err := s.mayAssume(w, u); err != nil {
 			return err
 		}
 	}
 	if target.table.isSecret() {
-		return x.run(w.key(), target.key().Value, out)
+		return s.runWrapper(x, w, u, target.key().Value, out)
 	}
 	value, err := mechanisms.MarshalPrivate(target.key())
 	if err != nil {
 		return err
 	}
 	defer clear(value)
-	return x.run(w.key(), value, out)
+	return s.runWrapper(x, w, u, value, out)
 }
 
-// run wraps the value of a secret key, or the PrivateKeyInfo of a private key.
-func (x *wrapper) run(with *mechanisms.Key, value []byte, out *ck.Buffer) error {
+// runWrapper wraps the value of a secret key, or the PrivateKeyInfo of a private key. The key that wraps gets its role when there is
+// something that leaves: a call that fails, or asks for the length, does not decide what a key is for.
+func (s *session) runWrapper(x *wrapper, w object, u *use, value []byte, out *ck.Buffer) error {
 	if x.size != nil {
 		need, err := x.size(len(value))
 		if err != nil {
@@ -119,9 +120,15 @@ func (x *wrapper) run(with *mechanisms.Key, value []byte, out *ck.Buffer) error 
 			return out.Fill(need, nil)
 		}
 	}
-	wrapped, err := x.wrap(with, value)
+	wrapped, err := x.wrap(w.key(), value)
 	if err != nil {
 		return err
+	}
+	if !out.Query(len(wrapped)) {
+		if err := s.assume(w, u); err != nil {
+			clear(wrapped)
+			return err
+		}
 	}
 	return out.Copy(wrapped)
 }
@@ -166,8 +173,9 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		return 0, as(err, unwrappingKey)
 	}
 	defer u.release()
-	if !row.Seals { // what its answers tell is enough
-		if err := s.assume(u, &use{what: ck.CKA_UNWRAP, class: u.class(), row: row}); err != nil {
+	opens := &use{what: ck.CKA_UNWRAP, class: u.class(), row: row}
+	if !row.Seals {
+		if err := s.mayAssume(u, opens); err != nil {
 			return 0, err
 		}
 	}
@@ -192,6 +200,11 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	var value []byte
 	erasing.Do(func() { value, err = unwrap(u.key()) })
 	defer clear(value)
+	if !row.Seals && answers(err) { // what its answers tell is enough
+		if err := s.assume(u, opens); err != nil {
+			return 0, err
+		}
+	}
 	if err = check(value, err); err != nil {
 		return 0, as(err, map[ck.RV]ck.RV{
 			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
