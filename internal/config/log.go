@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -50,10 +51,25 @@ func (o *output) Write(line []byte) (int, error) {
 		o.opened = true
 		o.open()
 	}
-	if o.file == nil {
-		return os.Stderr.Write(line)
+	to := o.file
+	if to == nil {
+		to = os.Stderr
 	}
-	return o.file.Write(line)
+	if tooLong(to, len(line)) {
+		return len(line), nil
+	}
+	return to.Write(line)
+}
+
+// tooLong reports whether a file becomes larger by n bytes than this process may make any. To write them would be a signal that ends
+// the host.
+func tooLong(f *os.File, n int) bool {
+	var most syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_FSIZE, &most) != nil || most.Cur == math.MaxUint64 {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode().IsRegular() && uint64(st.Size())+uint64(n) > most.Cur
 }
 
 // open opens the file. What cannot be opened is said once, and the log goes to stderr.

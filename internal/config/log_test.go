@@ -50,3 +50,28 @@ func TestLogFile(t *testing.T) {
 		_ = os.Remove(path)
 	}
 }
+
+// TestLogLimit writes more than a process may that has a limit on the size of files: lines are left out, and it lives.
+func TestLogLimit(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "log")
+	var was syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	o := &output{name: name}
+	line := []byte(strings.Repeat("x", 1023) + "\n")
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4 << 10, Max: was.Max}); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if n, err := o.Write(line); n != len(line) || err != nil {
+			t.Errorf("writes %d, %v", n, err)
+		}
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := os.Stat(name); err != nil || st.Size() != 4<<10 {
+		t.Errorf("the file is %v, %v", st, err)
+	}
+}
