@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -147,6 +148,7 @@ static struct file source(void)
 static int fill(int to)
 {
 	struct file from = source();
+	struct rlimit most;
 	struct stat st;
 	off_t off = 0;
 	int ok;
@@ -158,6 +160,10 @@ static int fill(int to)
 	ok = fstat(from.fd, &st) == 0 && S_ISREG(st.st_mode) && (own.size == 0 || st.st_size == own.size);
 	if (!ok)
 		fails("copy", "the file is not the one that was loaded");
+	if (ok && getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur != RLIM_INFINITY && (rlim_t)st.st_size > most.rlim_cur) {
+		ok = 0; /* to try would be a signal, which ends the host */
+		fails("copy", strerror(EFBIG));
+	}
 	while (ok && off < st.st_size) {
 		ssize_t n = sendfile(to, from.fd, &off, st.st_size - off);
 
