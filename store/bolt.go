@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
-	"go.etcd.io/bbolt"
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
 
@@ -45,7 +44,7 @@ func newBoltFile(dir, uuid string) *boltFile {
 // A visit is the use of a token's directory under the token's lock.
 type visit struct {
 	disk
-	scratch func() (*plainFile, error)
+	scratch func(size int64) (*plainFile, error)
 	l       *lock
 	beat    func() // called now and then by what takes long, nil otherwise
 }
@@ -181,6 +180,9 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 	if err := b.inspect(pages, file, &st); err != nil {
 		return err
 	}
+	if pages.meta.number >= maxNumber { // the next would not be taken for the newest
+		return pages.damaged("its commits are more than there can be")
+	}
 	pages.room = 4 << 20 // what is read now is needed again to write
 	x := &boltTx{b: pages, st: &st, writes: map[bucket]map[string][]byte{}}
 	gen := x.generation()
@@ -202,6 +204,11 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 	if err := b.unmoved(v, file, pages); err != nil {
 		return err
 	}
+	if !relaxed {
+		if err := b.anchor(v.l, file, pages); err != nil {
+			return fileError(b.path, err)
+		}
+	}
 	if err := made.room(file, &st, x.adds()); err != nil {
 		return fileError(b.path, err)
 	}
@@ -209,17 +216,21 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 		return fileError(b.path, err)
 	}
 	return b.publish(gen, done, func() error {
-		err := made.write(file, relaxed)
+		err := made.write(file, relaxed, func() error { return b.unmoved(v, file, pages) })
 		if err == nil {
 			b.look(file, made.number)
 			*loose = made.loose()
+			if !relaxed {
+				v.l.setAnchor(made.sum())
+			}
 		}
 		return err
 	})
 }
 
-// unmoved makes sure, before anything is written, that the lock is there, and that nobody has committed while it was not: a host
-// that opens and closes the sidecar, or closes what is not its own, drops it.
+// unmoved makes sure, before anything is written, and again before that counts, that the lock is there, and that nobody has committed
+// to the file, or put another in its place, while it was not: a host that opens and closes the sidecar, or closes what is not its
+// own, drops it.
 func (b *boltFile) unmoved(v *visit, file file, pages *book) error {
 	if err := v.l.held(); err != nil {
 		return err
@@ -228,129 +239,29 @@ func (b *boltFile) unmoved(v *visit, file file, pages *book) error {
 	if err := now.readMeta(); err != nil {
 		return err
 	}
-	if now.meta.number != pages.meta.number {
-		return fmt.Errorf("%w: %s was changed while it was locked: something in this process closes %s", ck.CKR_FUNCTION_FAILED, b.path, b.sidecar)
+	st, err := file.stat()
+	if err != nil {
+		return fileError(b.path, err)
+	}
+	if now.meta.number != pages.meta.number || st.Nlink == 0 {
+		return fmt.Errorf("%w: %s was changed while it was locked: something in this process closes %s, or put another file in its place",
+			ck.CKR_FUNCTION_FAILED, b.path, b.sidecar)
 	}
 	return nil
 }
 
-// replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.
-func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
-	return b.visit(true, true, func(v *visit) error {
-		var gen uint64
-		var old *unix.Stat_t
-		err := b.read(v, func(x tx) error {
-			gen, old = x.generation(), x.(*boltTx).st
-			return check(x)
-		})
-		if err != nil {
-			return err
-		}
-		fresh, err := b.build(v, gen+1, old, f)
-		if err != nil {
-			return err
-		}
-		return b.publish(gen, nil, func() error { return b.place(v, fresh, true) })
-	})
-}
-
-// create makes the token's file, with what f writes in it, all at once.
-func (b *boltFile) create(f func(tx) error) error {
-	return b.visit(true, true, func(v *visit) error {
-		fresh, err := b.build(v, 1, nil, f)
-		if err != nil {
-			return err
-		}
-		if err := b.place(v, fresh, false); errors.Is(err, fs.ErrExist) {
-			return ErrExists
-		} else if err != nil {
-			return fileError(b.path, err)
-		}
-		b.mend(v.l, 1)
-		return nil
-	})
-}
-
-// place gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
-// would be lost with it: a file beside it says so to every process until it is.
-func (b *boltFile) place(v *visit, fresh string, over bool) error {
-	mark, err := v.create(b.beside(".moved"))
-	if err == nil {
-		err = mark.close()
-	} else if errors.Is(err, fs.ErrExist) {
-		err = nil
-	}
-	if err == nil {
-		err = v.rename(fresh, b.name, over)
-	}
-	if err != nil {
-		_ = v.remove(fresh)
-		return err
-	}
-	return b.settle(v)
-}
-
-// settle makes the name of the token's file durable, where place left that to the next who writes.
-func (b *boltFile) settle(v *visit) error {
-	mark, err := v.open(b.beside(".moved"), false)
-	if errors.Is(err, fs.ErrNotExist) {
+// anchor makes sure that the commit that stands is on the disk before another one writes over pages that were in use before it. Who
+// made it may have been killed, or told of an error, when the disk did not have it yet: then what others read of it is in memory
+// alone, and a power cut in the middle of this commit would leave them the one before, without its pages.
+func (b *boltFile) anchor(l *lock, file file, pages *book) error {
+	if l.anchor() == le(pages.meta.raw[metaSize-8:]) {
 		return nil
 	}
-	if err == nil {
-		_ = mark.close()
-	}
-	if err := v.sync(); err != nil {
+	// After an error the kernel may take the page for written. It is written again.
+	if _, err := file.WriteAt(metaPage(pages.meta.slot, pages.meta.raw[:]), int64(pages.meta.slot*pageSize)); err != nil {
 		return err
 	}
-	return v.remove(b.beside(".moved"))
-}
-
-// beside returns the name of a file beside the token's.
-func (b *boltFile) beside(suffix string) string {
-	return b.sidecar[:len(b.sidecar)-len(".lock")] + suffix
-}
-
-// build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets that
-// one's owner, group and mode.
-func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
-	return b.write(v, old, func(mem *plainFile) error {
-		return runBolt(b.path, mem, func(btx *bbolt.Tx) error {
-			for n := range buckets {
-				if _, err := btx.CreateBucket([]byte(n.String())); err != nil {
-					return err
-				}
-			}
-			x := &freshTx{btx}
-			if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
-				return err
-			}
-			return f(x)
-		})
-	})
-}
-
-// write writes the file that fill makes in memory beside the token's and returns its name.
-func (b *boltFile) write(v *visit, old *unix.Stat_t, fill func(mem *plainFile) error) (name string, err error) {
-	name = b.beside(".new")
-	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
-	_ = v.remove(name)
-	out, err := v.create(name)
-	if err != nil {
-		return "", fileError(b.path, err)
-	}
-	defer func() {
-		if e := out.close(); err == nil {
-			err = e
-		}
-		if err != nil {
-			_ = v.remove(name)
-			err = fileError(b.path, err)
-		}
-	}()
-	if old != nil {
-		out.like(old)
-	}
-	return name, pressNew(v, b.path, out, fill)
+	return file.sync()
 }
 
 // publish commits the generation after gen, and tells it to every process. Where the commit fails the word stays odd:

@@ -25,7 +25,7 @@ const (
 )
 
 // loose reports whether the commit leaves the file worth writing anew.
-func (m *pressed) loose() bool { return m.size >= compactFrom && m.free*pageSize > m.size/2 }
+func (m *draft) loose() bool { return m.size >= compactFrom && m.free*pageSize > m.size/2 }
 
 // tidy writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
 // again for some time.
@@ -56,15 +56,11 @@ func (b *boltFile) compact(v *visit, asked bool) error {
 	}
 	v.beat = b.beat
 	defer b.settled()
-	fresh, err := b.write(v, &st, func(mem *plainFile) error { return b.copy(mem, pages, v.beat) })
+	fresh, err := b.write(v, &st, 2*int64(pages.meta.end*pageSize)+emptySize, func(mem *plainFile) error { return b.copy(mem, pages, v.beat) })
 	if err != nil {
 		return err
 	}
-	if err := v.l.held(); err != nil {
-		_ = v.remove(fresh)
-		return err
-	}
-	return fileError(b.path, b.place(v, fresh, true))
+	return fileError(b.path, b.takeOver(v, file, pages, fresh))
 }
 
 // beat shows those who wait for the lock that its holder is at work: they give up where nothing changes for long. An odd word tells
@@ -82,20 +78,18 @@ func (b *boltFile) settled() {
 	}
 }
 
-// copy copies everything that stands in pages to an empty file, in order.
+// copy copies everything that stands in pages to an empty file, in order: also buckets that only a later softcsp knows.
 func (b *boltFile) copy(mem *plainFile, pages *book, beat func()) error {
-	for of := range buckets {
-		if c, err := pages.seek(of, nil); err != nil {
-			return err
-		} else if c == nil && of.optional() {
-			continue
-		}
+	return pages.eachBucket(func(name []byte, sequence uint64, c *cursor) error {
 		var keys, values [][]byte
 		size := 0
 		flush := func() error {
 			err := runBolt(b.path, mem, func(btx *bbolt.Tx) error {
-				bb, err := btx.CreateBucketIfNotExists([]byte(of.String()))
+				bb, err := btx.CreateBucketIfNotExists(name)
 				if err != nil {
+					return err
+				}
+				if err := bb.SetSequence(sequence); err != nil {
 					return err
 				}
 				bb.FillPercent = copyFill
@@ -110,7 +104,7 @@ func (b *boltFile) copy(mem *plainFile, pages *book, beat func()) error {
 			beat()
 			return err
 		}
-		err := pages.each(of, nil, func(key, value []byte) error {
+		err := c.each(nil, func(key, value []byte) error {
 			// What is handed out stays: it is a copy of the page.
 			keys, values = append(keys, key), append(values, value)
 			if size += len(key) + len(value); size < copyChunk {
@@ -121,11 +115,8 @@ func (b *boltFile) copy(mem *plainFile, pages *book, beat func()) error {
 		if err == nil {
 			err = flush()
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return err
+	})
 }
 
 // Compact writes the token's file anew, without what is not used of it, and returns its sizes before and after. Tokens in memory

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"github.com/softcsp/softcsp/ck"
@@ -122,6 +124,29 @@ func TestCompact(t *testing.T) {
 		wants(t, tok.Delete(k, b.ID), ck.CKR_OK)
 		sound(t, tok)
 	})
+}
+
+// TestCompactLarge writes a file anew that is larger than memory is taken for: in another file, of which nothing is left.
+func TestCompactLarge(t *testing.T) {
+	defer func(most int64) { mostInMemory = most }(mostInMemory)
+	mostInMemory = 1 << 20
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	ids := manyObjects(t, tok, k, 1000)
+	before, after, err := tok.Compact()
+	if wants(t, err, ck.CKR_OK); after > before {
+		t.Errorf("%d bytes, were %d", after, before)
+	}
+	if all := everything(t, tok, k); len(all) != len(ids) {
+		t.Errorf("%d objects, want %d", len(all), len(ids))
+	}
+	names, err := os.ReadDir(p.dir)
+	wants(t, err, ck.CKR_OK)
+	for _, e := range names {
+		if strings.Contains(e.Name(), "scratch") || strings.HasSuffix(e.Name(), ".new") {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
 }
 
 // TestCompactOld writes a file of version 1 anew: it stays one, and is upgraded as ever.
@@ -299,4 +324,56 @@ func TestFullFromTheStart(t *testing.T) {
 	defer k.Wipe()
 	wants(t, tok.Create(k, &Record{Sealed: make([]byte, 1<<20)}), ck.CKR_DEVICE_MEMORY)
 	wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
+}
+
+// TestCompactUnknown writes a file anew that has buckets of a later softcsp, small and large: they stay.
+func TestCompactUnknown(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	create(t, tok, k, private("a"))
+	path := tok.be.(*boltFile).path
+	sizes := map[string]int{"audit": 1, "zones": 3000, "empty": 0}
+	open := func(f func(*bbolt.Tx) error) {
+		t.Helper()
+		db, err := bbolt.Open(path, 0o600, nil)
+		wants(t, err, ck.CKR_OK)
+		wants(t, db.Update(f), ck.CKR_OK)
+		wants(t, db.Close(), ck.CKR_OK)
+	}
+	open(func(btx *bbolt.Tx) error {
+		for name, n := range sizes {
+			bb, err := btx.CreateBucket([]byte(name))
+			if err != nil {
+				return err
+			}
+			for i := range n {
+				if err := bb.Put(fmt.Appendf(nil, "key %d", i), fmt.Appendf(nil, "value %d", i)); err != nil {
+					return err
+				}
+			}
+			wants(t, bb.SetSequence(uint64(n+7)), ck.CKR_OK)
+		}
+		return nil
+	})
+	create(t, tok, k, private("b")) // a commit keeps them too
+	_, _, err := tok.Compact()
+	wants(t, err, ck.CKR_OK)
+	open(func(btx *bbolt.Tx) error {
+		for name, n := range sizes {
+			bb := btx.Bucket([]byte(name))
+			if bb == nil {
+				t.Errorf("bucket %s is gone", name)
+				continue
+			}
+			if bb.Sequence() != uint64(n+7) {
+				t.Errorf("bucket %s has the sequence %d", name, bb.Sequence())
+			}
+			for i := range n {
+				if v := bb.Get(fmt.Appendf(nil, "key %d", i)); string(v) != fmt.Sprint("value ", i) {
+					t.Errorf("bucket %s: %d is %q", name, i, v)
+				}
+			}
+		}
+		return nil
+	})
 }

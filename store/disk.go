@@ -277,8 +277,21 @@ func (f *plainFile) ReadAt(p []byte, off int64) (done int, err error) {
 	return done, nil
 }
 
+// small answers EFBIG where the process may not write files of a size. The system would answer so too, and send a signal that ends
+// the host.
+func small(size int64) error {
+	var most unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_FSIZE, &most) == nil && uint64(size) > most.Cur {
+		return unix.EFBIG
+	}
+	return nil
+}
+
 // WriteAt implements io.WriterAt.
 func (f *plainFile) WriteAt(p []byte, off int64) (done int, err error) {
+	if err := small(off + int64(len(p))); err != nil {
+		return 0, pathError("writing", f.path, err)
+	}
 	for done < len(p) {
 		n, err := unix.Pwrite(f.fd, p[done:], off+int64(done))
 		switch {
@@ -295,10 +308,16 @@ func (f *plainFile) WriteAt(p []byte, off int64) (done int, err error) {
 }
 
 func (f *plainFile) truncate(size int64) error {
+	if err := small(size); err != nil {
+		return pathError("writing", f.path, err)
+	}
 	return pathError("writing", f.path, retry(func() error { return unix.Ftruncate(f.fd, size) }))
 }
 
 func (f *plainFile) allocate(size int64) error {
+	if err := small(size); err != nil {
+		return pathError("writing", f.path, err)
+	}
 	return pathError("writing", f.path, retry(func() error { return unix.Fallocate(f.fd, 0, 0, size) }))
 }
 
@@ -328,10 +347,18 @@ func (f *plainFile) like(old *unix.Stat_t) {
 	_ = unix.Fchmod(f.fd, old.Mode&0o666)
 }
 
-// scratch makes a file without a name, in memory where that can be had.
-func (d *dir) scratch() (*plainFile, error) {
-	if fd, err := unix.MemfdCreate("softcsp", unix.MFD_CLOEXEC); err == nil {
-		return &plainFile{fd: fd, path: d.path}, nil
+// mostInMemory is how much memory is taken for a file in the making. A variable, so that tests need not make so much.
+var mostInMemory int64 = 256 << 20
+
+// scratch makes a file without a name, in memory where that can be had, which will have at most a size.
+func (d *dir) scratch(size int64) (*plainFile, error) {
+	if err := small(size); err != nil {
+		return nil, pathError("writing", d.path, err)
+	}
+	if size <= mostInMemory {
+		if fd, err := unix.MemfdCreate("softcsp", unix.MFD_CLOEXEC); err == nil {
+			return &plainFile{fd: fd, path: d.path}, nil
+		}
 	}
 	name := ".scratch-" + formatUUID(newUUID())
 	fd, _, err := d.openFD(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)

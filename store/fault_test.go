@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -125,6 +126,9 @@ func (f recordedFile) allocate(size int64) error {
 
 func (f recordedFile) sync() error { return f.r.note(diskStep{kind: "sync", file: f.n}) }
 
+// errDied stands for the end of a process that waits for the disk: another goes on.
+var errDied = errors.New("the process died")
+
 // A fate decides how much of a write reaches the disk that nothing has waited for: from nothing, 0, to all of it, 1.
 type fate func() float64
 
@@ -149,7 +153,7 @@ func after(steps []diskStep, f fate) *medium {
 		case "sync":
 			if s.err == nil {
 				m.settle(s.file, func() float64 { return 1 })
-			} else {
+			} else if s.err != errDied { // then it is still to be written
 				m.settle(s.file, f) // what could not be written the kernel gives up
 			}
 		case "names":
@@ -459,6 +463,55 @@ func TestFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPowerCutAfterFault has one waiting for the disk fail, or the process die that waits, and then the power, while others go on with
+// what they find in the system's memory: nothing that was acknowledged may rest on what the disk does not have.
+func TestPowerCutAfterFault(t *testing.T) {
+	every, most := 5, 12
+	switch {
+	case os.Getenv("SOFTCSP_LONG") != "":
+		every, most = 1, 30
+	case testing.Short():
+		every = 13
+	}
+	fates := map[string]fate{
+		"nothing": func() float64 { return 0 },
+		"some":    func() float64 { return float64(rand.IntN(2)) },
+	}
+	for _, fault := range []error{unix.EIO, errDied} {
+		for at := 0; ; at += every {
+			syncs, failed := 0, -1
+			x := newTrial(t, nil)
+			made := len(x.r.steps)
+			x.r.fail = func(n int, s *diskStep) error {
+				if s.kind != "sync" {
+					return nil
+				}
+				if syncs++; syncs == at+1 {
+					failed = n
+					return fault
+				}
+				return nil
+			}
+			x.work()
+			x.r.fail = nil
+			if failed < 0 {
+				break
+			}
+			for n := max(failed, made) + 1; n <= min(failed+most, len(x.r.steps)); n++ {
+				for name, f := range fates {
+					dir := t.TempDir()
+					after(x.r.steps[:n], f).write(t, dir)
+					x.check(dir, n, fmt.Sprintf("%v when waiting for the %dth time, power cut %d steps later, %s", fault, at, n-failed, name))
+					if t.Failed() {
+						return
+					}
+					_ = os.RemoveAll(dir)
+				}
+			}
+		}
 	}
 }
 

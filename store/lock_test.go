@@ -194,3 +194,69 @@ func TestLockDropped(t *testing.T) {
 		t.Errorf("Find: %v, %v, want %s", ids, err, other)
 	}
 }
+
+// A dropper is a disk whose files have something happen when they are waited for: before the pages of a commit count.
+type dropper struct {
+	disk
+	f *func()
+}
+
+type droppedFile struct {
+	file
+	f *func()
+}
+
+func (d dropper) open(name string, write bool) (file, error) {
+	f, err := d.disk.open(name, write)
+	return droppedFile{f, d.f}, err
+}
+
+func (f droppedFile) sync() error {
+	if g := *f.f; g != nil {
+		*f.f = nil
+		g()
+	}
+	return f.file.sync()
+}
+
+// TestLockDroppedLate is TestLockDropped when the commit has begun to write, and where another process does more than commit: it
+// writes the file anew, or puts another in its place.
+func TestLockDroppedLate(t *testing.T) {
+	for job, want := range map[string]ck.RV{"once": ck.CKR_FUNCTION_FAILED, "compact": ck.CKR_FUNCTION_FAILED} {
+		for _, late := range []bool{false, true} {
+			p := newPlace(t, "bolt")
+			tok, k := makeToken(t, p)
+			b := tok.be.(*boltFile)
+			other := func() {
+				f, err := os.Open(p.file(b.sidecar))
+				wants(t, err, ck.CKR_OK)
+				wants(t, f.Close(), ck.CKR_OK)
+				run(t, job+":"+tok.uuid+":"+p.dir, 0, func([]string) {})
+			}
+			var now func()
+			b.over = func(d disk) disk { return dropper{d, &now} }
+			err := tok.update(func(x tx) ([]ID, error) {
+				if late {
+					now = other
+				} else {
+					other()
+				}
+				return nil, x.put(bHeader, []byte("trace"), []byte(job))
+			}, nil)
+			if ck.Code(err) != want {
+				t.Errorf("%s, late %v: %v", job, late, err)
+			}
+			b.over = nil
+			there := false
+			wants(t, b.view(func(x tx) error {
+				there = x.get(bHeader, []byte("trace")) != nil
+				return nil
+			}), ck.CKR_OK)
+			if there != (err == nil) {
+				t.Errorf("%s, late %v: the commit is there: %v; it answered %v", job, late, there, err)
+			}
+			_ = tok.update(func(x tx) ([]ID, error) { return nil, x.del(bHeader, []byte("trace")) }, nil)
+			create(t, tok, k, private("a"))
+		}
+	}
+}

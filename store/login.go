@@ -61,6 +61,17 @@ type attempt struct {
 // errMoved says that the slot is not the attempt's any more.
 var errMoved = fmt.Errorf("%w: the PIN was set anew meanwhile", ck.CKR_FUNCTION_FAILED)
 
+// steady calls f again while the slot is another each time that it gets to it; not for ever, since anybody who writes the file can see
+// to that.
+func steady(f func() error) (err error) {
+	for range 8 {
+		if err = f(); !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+	return err
+}
+
 // attempt reads what a login needs. A PIN that is locked is not worth computing anything for.
 func (t *Token) attempt(w Way) (*attempt, error) {
 	a := &attempt{way: w}
@@ -183,29 +194,29 @@ func (t *Token) tryUnwritten(a *attempt, kek []byte) (master []byte, err error) 
 
 // enter counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
 // the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
-func (t *Token) enter(w Way, pin []byte) (*attempt, []byte, error) {
+func (t *Token) enter(w Way, pin []byte) (a *attempt, master []byte, err error) {
 	if w < 0 || w >= ways {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
 	}
-	for {
-		a, err := t.attempt(w)
-		if err != nil {
-			return nil, nil, err
+	err = steady(func() (err error) {
+		if a, err = t.attempt(w); err != nil {
+			return err
 		}
 		kek := t.pins.recall(a, pin)
-		if kek == nil {
+		recalled := kek != nil
+		if !recalled {
 			kek = a.slot.derive(pin)
 		}
-		master, err := t.try(a, kek)
-		if err == nil {
+		defer func() { locked.Free(kek) }()
+		if master, err = t.try(a, kek); err == nil {
 			t.pins.remember(a, pin, kek)
+		} else if recalled {
+			// The try may not have been counted: then the time that it took must not tell that the PIN is right.
+			locked.Free(a.slot.derive(pin))
 		}
-		locked.Free(kek)
-		if errors.Is(err, errMoved) {
-			continue
-		}
-		return a, master, err
-	}
+		return err
+	})
+	return a, master, err
 }
 
 // Unlock counts a try, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or
@@ -272,26 +283,19 @@ func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error {
 	if w < 0 || w >= ways {
 		return ck.CKR_USER_TYPE_INVALID
 	}
-	for {
-		if err := t.setPIN(k, w, pin, nil); !errors.Is(err, errMoved) {
-			return err
-		}
-	}
+	return steady(func() error { return t.setPIN(k, w, pin, nil) })
 }
 
 // ChangePIN sets a PIN for who knows the one that it had. It counts a try as Unlock does.
 func (t *Token) ChangePIN(w Way, old, pin []byte) error {
-	for {
+	return steady(func() error {
 		k, slot, err := t.unlock(w, old)
 		if err != nil {
 			return err
 		}
-		err = t.setPIN(k, w, pin, slot)
-		k.Wipe()
-		if !errors.Is(err, errMoved) {
-			return err
-		}
-	}
+		defer k.Wipe()
+		return t.setPIN(k, w, pin, slot)
+	})
 }
 
 // setPIN wraps the master key anew under pin, where old, if it is not nil, still is what stands in the file: errMoved. The cost

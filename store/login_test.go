@@ -6,9 +6,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
@@ -400,4 +402,68 @@ func unprivileged(t *testing.T, f func()) {
 	} else {
 		f()
 	}
+}
+
+// TestMovedForEver has somebody put another key slot into the file whenever a login has looked at it: it ends.
+func TestMovedForEver(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	defer k.Wipe()
+	b, other := tok.be.(*boltFile), sameToken(t, p, tok).be
+	moves := 0
+	tok.be = meddled{b, func() {
+		moves++
+		wants(t, other.update(func(x tx) error {
+			slot := slices.Clone(x.get(bHeader, keySlots[User]))
+			slot[0]++
+			return x.put(bHeader, keySlots[User], slot)
+		}, nil), ck.CKR_OK)
+	}}
+	before, err := os.ReadFile(b.path)
+	wants(t, err, ck.CKR_OK)
+	_, err = tok.Unlock(User, userPIN)
+	if ck.Code(err) != ck.CKR_FUNCTION_FAILED || moves > 20 {
+		t.Errorf("%v after %d changes", err, moves)
+	}
+	tok.be = b
+	wants(t, os.WriteFile(b.path, before, 0o600), ck.CKR_OK)
+}
+
+// A meddled backend is one that somebody else writes to after each transaction that only reads.
+type meddled struct {
+	backend
+	f func()
+}
+
+func (m meddled) view(f func(tx) error) error {
+	err := m.backend.view(f)
+	m.f()
+	return err
+}
+
+// TestTryThatIsNotCounted logs in while nothing can be written: how long it takes does not tell whether the PIN is right, also in a process
+// that remembers it.
+func TestTryThatIsNotCounted(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeTokenOf(t, p, "sensitive")
+	k.Wipe()
+	b := tok.be.(*boltFile)
+	b.over = func(d disk) disk { return fullDisk{d, new(int64(1))} }
+	took := func(pin []byte) (least time.Duration) {
+		least = time.Hour
+		for range 3 {
+			began := time.Now()
+			_, err := tok.Unlock(User, pin)
+			if err == nil || ck.Code(err) == ck.CKR_PIN_INCORRECT {
+				t.Errorf("answers %v", err)
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	right, wrong := took(userPIN), took([]byte("wrong"))
+	if right < wrong/3 {
+		t.Errorf("the right PIN takes %v, a wrong one %v", right, wrong)
+	}
+	b.over = nil
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
 )
 
 // bbolt trusts its file: a page that is its own ancestor makes it recurse until the process dies of it, a count that is too
@@ -35,9 +37,22 @@ const (
 	noFreelist = ^uint64(0)
 	maxDepth   = 32
 
-	maxRun  = 8 * maxObject // bytes of a page with those that continue it: two objects at least can share one
-	maxFile = 64 << 30
+	maxKept = 4096 // pages that are kept in memory
 )
+
+// What a page can have with those that continue it, in bytes. Two objects at least can share one.
+const (
+	maxRun       = 8 * maxObject
+	maxRootRun   = 64 << 10
+	maxHeaderRun = 1 << 20
+	maxHoles     = 256 << 20 // of pages that are continued, in one transaction, beside what there is on the disk
+)
+
+// maxNumber is that of the last commit.
+const maxNumber = 1 << 62
+
+// maxFile is the size of a file. A variable, so that tests need not fill a disk.
+var maxFile uint64 = 64 << 30
 
 var pageSize = uint64(os.Getpagesize())
 
@@ -54,6 +69,7 @@ type book struct {
 	file  io.ReaderAt
 	meta  meta
 	run   uint64 // how many pages one may be continued by
+	still uint64 // how many pages that continue others may be read
 	other bool   // the other meta page is that of the commit before
 
 	seen []uint64          // a bit for each page that was reached
@@ -113,11 +129,14 @@ func openBook(path string, f io.ReaderAt, st *unix.Stat_t) (*book, error) {
 	if b.meta.end < 2 || b.meta.end > uint64(st.Size)/pageSize {
 		return nil, b.damaged("it is cut short")
 	}
-	if st.Size > maxFile {
+	if uint64(st.Size) > maxFile {
 		return nil, b.damaged("it is larger than any token")
 	}
-	// A hole in a file costs nobody anything. What takes much memory must be there.
-	b.run = min(maxRun, max(maxObject, uint64(st.Blocks)*512)) / pageSize
+	// A hole in a file costs nobody anything, and there are some where the disk compresses what is written to it, or notes only later
+	// how much that was. What takes more memory than an object or two, or long, must be there.
+	there := uint64(st.Blocks) * 512
+	b.run = min(maxRun, max(3*maxObject, there)) / pageSize
+	b.still = (maxHoles + 16*there) / pageSize
 	b.seen = make([]uint64, b.meta.end/64+1)
 	b.mark(0)
 	b.mark(1)
@@ -194,8 +213,23 @@ func (b *book) claim(id, more uint64, from origin) error {
 	return nil
 }
 
+// most returns how many pages one of a bucket may be continued by. A branch is one page: names are short.
+func (b *book) most(of bucket, kind uint16) uint64 {
+	switch {
+	case kind == pageBranch:
+		return 0
+	case kind == pageFree:
+		return min(b.run, 8*b.meta.end/pageSize+1)
+	case of == buckets:
+		return maxRootRun / pageSize
+	case of == bHeader:
+		return maxHeaderRun / pageSize
+	}
+	return b.run
+}
+
 // raw reads a page with those that continue it.
-func (b *book) raw(id uint64, from origin) ([]byte, error) {
+func (b *book) raw(id uint64, from origin, of bucket) ([]byte, error) {
 	if id < 2 || id >= b.meta.end {
 		return nil, b.damaged("a page is out of bounds")
 	}
@@ -204,14 +238,21 @@ func (b *book) raw(id uint64, from origin) ([]byte, error) {
 		return nil, err
 	}
 	more := uint64(binary.LittleEndian.Uint32(data[12:]))
-	if le(data) != id || more >= b.meta.end-id || more > b.run {
+	if le(data) != id || more >= b.meta.end-id || more > b.most(of, binary.LittleEndian.Uint16(data[8:])) {
 		return nil, b.damaged("a page is not what it says")
 	}
+	if more > b.still {
+		return nil, b.damaged("it is mostly holes")
+	}
+	b.still -= more
 	if err := b.claim(id, more, from); err != nil {
 		return nil, err
 	}
 	if more == 0 {
 		return data, nil
+	}
+	if err := ck.Room(int((more + 1) * pageSize)); err != nil {
+		return nil, err
 	}
 	whole := make([]byte, (more+1)*pageSize)
 	copy(whole, data)
@@ -228,12 +269,12 @@ func (b *book) fill(p []byte, at uint64) error {
 	return nil
 }
 
-// page returns the page that an element leads to. The pages of the root hold buckets, those of a bucket none.
-func (b *book) page(id uint64, from origin, root bool) (page, error) {
+// page returns a page of a bucket that an element leads to. The pages of the root hold buckets, those of a bucket none.
+func (b *book) page(id uint64, from origin, of bucket) (page, error) {
 	if p, ok := b.kept[id]; ok {
 		return p, b.claim(id, 0, from)
 	}
-	data, err := b.raw(id, from)
+	data, err := b.raw(id, from, of)
 	if err != nil {
 		return page{}, err
 	}
@@ -245,25 +286,27 @@ func (b *book) page(id uint64, from origin, root bool) (page, error) {
 	default:
 		return page{}, b.damaged("a page has no kind")
 	}
-	if err := b.look(&p, root); err != nil {
+	if err := b.look(&p, of == buckets); err != nil {
 		return page{}, err
 	}
 	if !p.branch {
 		b.room -= len(data)
 	}
-	if p.branch || b.room >= 0 {
+	if (p.branch || b.room >= 0) && len(b.kept) < maxKept {
 		b.kept[id] = p
 	}
 	return p, nil
 }
 
-// look looks at the elements of a page.
+// look looks at the elements of a page. What they name lies behind them, in their order, and no byte of it is of two: else what one
+// page has could be as much as the square of its size.
 func (b *book) look(p *page, root bool) error {
 	p.n = int(binary.LittleEndian.Uint16(p.data[10:]))
 	if pageHead+p.n*elementHead > len(p.data) || p.branch && p.n == 0 {
 		return b.damaged("a page has more elements than room, or none")
 	}
 	var before []byte
+	free := uint64(pageHead + p.n*elementHead) // where the next may begin
 	for i := range p.n {
 		e := p.data[pageHead+i*elementHead:]
 		pos, keySize := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
@@ -277,9 +320,11 @@ func (b *book) look(p *page, root bool) error {
 		} else if kind := binary.LittleEndian.Uint32(e); root && (kind != 1 || stop-pos-keySize < bucketHead) || !root && kind != 0 {
 			return b.damaged("a leaf page has a bucket where it must not, or none where it must")
 		}
-		if keySize == 0 || pos < elementHead || stop > uint64(len(e)) {
-			return b.damaged("an element is not in its page")
+		at := uint64(pageHead + i*elementHead)
+		if keySize == 0 || at+pos < free || stop > uint64(len(e)) {
+			return b.damaged("an element is not in its page, or in the place of another")
 		}
+		free = at + stop
 		key := e[pos : pos+keySize]
 		if bytes.Compare(before, key) >= 0 {
 			return b.damaged("a page is out of order")
@@ -322,166 +367,11 @@ func (p *page) search(key []byte) int {
 	return i
 }
 
-// A cursor is a place in a tree: an element on each level.
-type cursor struct {
-	b     *book
-	of    bucket // buckets for the root
-	steps []step
-}
-
-type step struct {
-	p page
-	i int
-}
-
-// top returns the first page of a bucket, nil where there is no such bucket.
-func (b *book) top(of bucket) (*page, error) {
-	if b.tops[of] != nil {
-		return b.tops[of], nil
-	}
-	c, err := b.seek(buckets, []byte(of.String()))
-	if err != nil || c == nil {
-		return nil, err
-	}
-	s := c.leaf()
-	if s.i == s.p.n || string(s.p.key(s.i)) != of.String() {
-		return nil, nil
-	}
-	p, err := b.bucketPage(s.p.value(s.i), uint64(of))
-	if err != nil {
-		return nil, err
-	}
-	b.tops[of] = &p
-	return &p, nil
-}
-
-// bucketPage returns the first page of a bucket: it stands in the place of its number while it is small.
-func (b *book) bucketPage(value []byte, number uint64) (page, error) {
-	if id := le(value); id != 0 {
-		return b.page(id, origin{page: topOf | number}, false)
-	}
-	p := page{data: value[bucketHead:]}
-	if len(p.data) < pageHead || binary.LittleEndian.Uint16(p.data[8:]) != pageLeaf {
-		return page{}, b.damaged("a bucket is damaged")
-	}
-	return p, b.look(&p, false)
-}
-
-// seek finds the place of a key: nil where there is no such bucket.
-func (b *book) seek(of bucket, key []byte) (*cursor, error) {
-	c := &cursor{b: b, of: of, steps: make([]step, 0, 4)}
-	var p page
-	if of == buckets {
-		var err error
-		if p, err = b.page(b.meta.root, origin{page: topOf | uint64(buckets)}, true); err != nil {
-			return nil, err
-		}
-	} else if top, err := b.top(of); err != nil || top == nil {
-		return nil, err
-	} else {
-		p = *top
-	}
-	return c, c.down(p, func(p *page) int { return p.search(key) })
-}
-
-// down goes from a page to a leaf.
-func (c *cursor) down(p page, choose func(p *page) int) (err error) {
-	for {
-		s := step{p, choose(&p)}
-		c.steps = append(c.steps, s)
-		if !p.branch {
-			return nil
-		}
-		if len(c.steps) > maxDepth {
-			return c.b.damaged("its pages are nested too deep")
-		}
-		if p, err = c.follow(&s); err != nil {
-			return err
-		}
-	}
-}
-
-// follow returns the page that an element of a branch leads to.
-func (c *cursor) follow(s *step) (page, error) {
-	id := s.p.child(s.i)
-	if c.of < buckets && c.b.last[c.of].id == id {
-		return c.b.last[c.of], c.b.claim(id, 0, origin{s.p.id, s.i})
-	}
-	p, err := c.b.page(id, origin{s.p.id, s.i}, c.of == buckets)
-	if err == nil && !p.branch && c.of < buckets {
-		c.b.last[c.of] = p
-	}
-	return p, err
-}
-
-// leaf returns the place in the leaf, which may be behind its last element.
-func (c *cursor) leaf() *step { return &c.steps[len(c.steps)-1] }
-
-// settle goes on to the next leaf until there is an element, and reports whether there is one.
-func (c *cursor) settle() (bool, error) {
-	for {
-		s := c.leaf()
-		if s.i < s.p.n {
-			return true, nil
-		}
-		for len(c.steps) > 0 && s.i+1 >= s.p.n {
-			c.steps = c.steps[:len(c.steps)-1]
-			if len(c.steps) > 0 {
-				s = c.leaf()
-			}
-		}
-		if len(c.steps) == 0 {
-			return false, nil
-		}
-		s.i++
-		p, err := c.follow(s)
-		if err == nil {
-			err = c.down(p, func(*page) int { return 0 })
-		}
-		if err != nil {
-			return false, err
-		}
-	}
-}
-
-// get returns the value of a key, nil where there is none.
-func (b *book) get(of bucket, key []byte) ([]byte, error) {
-	c, err := b.seek(of, key)
-	if err != nil || c == nil {
-		return nil, err
-	}
-	if s := c.leaf(); s.i < s.p.n && bytes.Equal(s.p.key(s.i), key) {
-		return s.p.value(s.i), nil
-	}
-	return nil, nil
-}
-
-// each calls f with every element whose key begins with prefix, in order.
-func (b *book) each(of bucket, prefix []byte, f func(key, value []byte) error) error {
-	c, err := b.seek(of, prefix)
-	if err != nil {
-		return err
-	}
-	if c == nil && of.optional() {
-		return nil
-	} else if c == nil {
-		return unrecognized("the file has no bucket %q", of)
-	}
-	for {
-		there, err := c.settle()
-		if err != nil || !there {
-			return err
-		}
-		s := c.leaf()
-		key := s.p.key(s.i)
-		if !bytes.HasPrefix(key, prefix) {
-			return nil
-		}
-		if err := f(key, s.p.value(s.i)); err != nil {
-			return err
-		}
-		s.i++
-	}
+// continued reports whether a page is continued by others, as it says. It is not looked at.
+func (b *book) continued(id uint64) (bool, error) {
+	var more [4]byte
+	err := b.fill(more[:], id*pageSize+12)
+	return more != [4]byte{}, err
 }
 
 // le reads 8 bytes in bbolt's order on the machines that softcsp runs on.

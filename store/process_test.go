@@ -52,6 +52,12 @@ func child(args []string) error {
 	if err != nil {
 		return err
 	}
+	if args[0] == "compact" {
+		_, _, err := tok.Compact()
+		fmt.Println("done")
+		time.Sleep(time.Minute) // until it is killed
+		return err
+	}
 	if args[0] == "guess" {
 		for {
 			if _, err := tok.Unlock(User, []byte("wrong")); ck.Code(err) != ck.CKR_PIN_INCORRECT {

@@ -26,18 +26,20 @@ func (b *boltFile) readOnly() bool {
 	return forbidden(err) || lost(b.path)
 }
 
-// lost reports whether a file is out of reach. One that is gone from a directory that is there is not: it was removed.
+// lost reports whether a file is out of reach. One that is gone from a directory that is there is not: it was removed. Nothing
+// is followed or opened that is no file: to open a device may be to set it off.
 func lost(path string) bool {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	var st unix.Stat_t
+	d, err := openDir(filepath.Dir(path))
+	if err != nil {
+		return forbidden(err) || unix.Stat(filepath.Dir(path), &st) != nil
+	}
+	defer d.close()
+	fd, _, err := d.openFD(filepath.Base(path), unix.O_RDONLY)
 	if err == nil {
 		_ = unix.Close(fd)
-		return false
 	}
-	if forbidden(err) {
-		return true
-	}
-	var st unix.Stat_t
-	return unix.Stat(filepath.Dir(path), &st) != nil
+	return forbidden(err)
 }
 
 // forbidden reports whether an error says that the process may not.

@@ -14,10 +14,14 @@ import (
 
 // A machine is what is known of the vouchers of tokens that were seen on this machine by this user: for each token a file with 64 hex digits in
 // vouchers/ of the state directory. It is best effort. What cannot be read or written is not remembered, and no error.
+//
+// A voucher that a login has shown to be right is in a file that nobody may write to. Others, of tokens that were only seen, do not
+// take the place of anything: else who fills a directory with tokens would have a machine forget the one that is to be replaced.
 type machine struct{ dir string }
 
 const (
 	maxVouchers = 1024
+	maxSights   = 768 // from which on what was only seen is not remembered
 	vouchersDir = "vouchers"
 )
 
@@ -42,45 +46,51 @@ func (m *machine) open(create bool) (*os.File, bool) {
 	return os.NewFile(uintptr(fd), dir), true
 }
 
-// load returns the voucher of a token, nil where none is remembered.
-func (m *machine) load(uuid string) []byte {
+// load returns the voucher of a token, nil where none is remembered, and whether a login has shown it to be right.
+func (m *machine) load(uuid string) (voucher []byte, sure bool) {
 	dir, ok := m.open(false)
 	if !ok {
-		return nil
+		return nil, false
 	}
 	defer func() { _ = dir.Close() }()
 	fd, err := unix.Openat(int(dir.Fd()), uuid, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != uint32(os.Geteuid()) {
-		return nil
+		return nil, false
 	}
 	var b [2*voucherSize + 2]byte
 	n, err := unix.Read(fd, b[:])
 	if err != nil || n < 2*voucherSize {
-		return nil
+		return nil, false
 	}
-	voucher, err := hex.DecodeString(strings.TrimSpace(string(b[:n])))
+	voucher, err = hex.DecodeString(strings.TrimSpace(string(b[:n])))
 	if err != nil || len(voucher) != voucherSize {
-		return nil
+		return nil, false
 	}
-	return voucher
+	return voucher, st.Mode&unix.S_IWUSR == 0
 }
 
-// save remembers the voucher of a token, all at once.
-func (m *machine) save(uuid string, voucher []byte) {
+// save remembers the voucher of a token, all at once. sure says that a login has shown it to be right.
+func (m *machine) save(uuid string, voucher []byte, sure bool) {
 	dir, ok := m.open(true)
-	if !ok {
+	if !ok || small(2*voucherSize+1) != nil {
 		return
 	}
 	defer func() { _ = dir.Close() }()
-	m.makeRoom(dir)
+	if !m.makeRoom(dir, sure) {
+		return
+	}
+	mode := uint32(0o600)
+	if sure {
+		mode = 0o400
+	}
 	at, fresh := int(dir.Fd()), "."+uuid+".new"
 	_ = unix.Unlinkat(at, fresh, 0)
-	fd, err := unix.Openat(at, fresh, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := unix.Openat(at, fresh, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
 	if err != nil {
 		return
 	}
@@ -90,24 +100,32 @@ func (m *machine) save(uuid string, voucher []byte) {
 	}
 }
 
-// makeRoom forgets what is oldest, where there is no room for one more.
-func (m *machine) makeRoom(dir *os.File) {
+// makeRoom reports whether there is room for one more. For what is sure it makes some: it forgets what was only seen, and then what
+// is oldest.
+func (m *machine) makeRoom(dir *os.File, sure bool) bool {
 	list, err := dir.ReadDir(2 * maxVouchers)
+	if !sure {
+		return len(list) < maxSights
+	}
 	if len(list) < maxVouchers || err != nil {
-		return
+		return true
 	}
-	age := func(e fs.DirEntry) int64 {
+	worth := func(e fs.DirEntry) (sure bool, age int64) {
 		if i, err := e.Info(); err == nil {
-			return i.ModTime().UnixNano()
+			return i.Mode()&unix.S_IWUSR == 0, i.ModTime().UnixNano()
 		}
-		return 0
+		return false, 0
 	}
-	ages := make(map[string]int64, len(list))
+	worths := make(map[string]int64, len(list))
 	for _, e := range list {
-		ages[e.Name()] = age(e)
+		sure, age := worth(e)
+		if worths[e.Name()] = age; !sure {
+			worths[e.Name()] -= 1 << 62
+		}
 	}
-	slices.SortFunc(list, func(a, b fs.DirEntry) int { return cmp.Compare(ages[a.Name()], ages[b.Name()]) })
+	slices.SortFunc(list, func(a, b fs.DirEntry) int { return cmp.Compare(worths[a.Name()], worths[b.Name()]) })
 	for _, e := range list[:len(list)-maxVouchers*3/4] { // more than one, so that the next find room
 		_ = unix.Unlinkat(int(dir.Fd()), e.Name(), 0)
 	}
+	return true
 }

@@ -27,15 +27,25 @@ func (x *boltTx) adds() bool {
 	return false
 }
 
+// growth is how much smaller than the largest of all a file is to which something is added.
+const growth = 512 << 20
+
 // room has the disk set the place of a commit apart, and the reserve. Where a file system cannot do that a full disk is noticed
 // when the commit is written.
-func (m *pressed) room(to file, st *unix.Stat_t, adds bool) error {
+func (m *draft) room(to file, st *unix.Stat_t, adds bool) error {
+	most := maxFile - growth/2 // one that is larger than maxFile could not be read any more
+	if adds {
+		most -= growth / 2
+	}
+	if m.size > most {
+		return unix.EFBIG
+	}
 	want := m.size + (reserve-min(reserve, m.free))*pageSize
 	if uint64(st.Blocks)*512 >= want && uint64(st.Size) >= m.size {
 		return nil
 	}
 	// Some more at once, so that not every commit does it.
-	err := to.allocate(int64(want + max(want/8, reserve*pageSize/2)))
+	err := to.allocate(int64(want + min(growth/4, max(want/8, reserve*pageSize/2))))
 	if full(err) {
 		err = to.allocate(int64(want))
 	}
@@ -45,5 +55,7 @@ func (m *pressed) room(to file, st *unix.Stat_t, adds bool) error {
 	return nil
 }
 
-// full reports whether an error says that the disk, or what the user may have of it, is full.
-func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+// full reports whether an error says that the disk, or what the user may have of it, is full, or the file as large as it may be.
+func full(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}

@@ -21,6 +21,7 @@ type maker struct {
 	freed []uint64 // pages that were in use and are not any more
 	end   uint64
 	out   []madePage
+	none  uint64 // of so many free pages in a row there are none, 0 where that is not known
 }
 
 // A madePage is a page that was made, with those that continue it.
@@ -95,12 +96,15 @@ func (m *maker) alloc(n uint64) (id uint64) {
 		id, m.avail = m.avail[0], m.avail[1:]
 		return id
 	}
-	for i := 0; i+int(n) <= len(m.avail); i++ {
+	for i := 0; i+int(n) <= len(m.avail) && (m.none == 0 || n < m.none); i++ {
 		if m.avail[i+int(n)-1] == m.avail[i]+n-1 {
 			id = m.avail[i]
 			m.avail = slices.Delete(m.avail, i, i+int(n))
 			return id
 		}
+	}
+	if m.none == 0 || n < m.none {
+		m.none = n
 	}
 	id = m.end
 	m.end += n
@@ -108,12 +112,12 @@ func (m *maker) alloc(n uint64) (id uint64) {
 }
 
 // rebuild does ops under a page, and returns what the page has become: nil where nothing changes. Pages below are made.
-func (m *maker) rebuild(p *page, root bool, depth int, ops []op) (*node, error) {
+func (m *maker) rebuild(p *page, of bucket, depth int, ops []op) (*node, error) {
 	if depth > maxDepth {
 		return nil, m.b.damaged("its pages are nested too deep")
 	}
 	if !p.branch {
-		return m.rebuildLeaf(p, root, ops), nil
+		return m.rebuildLeaf(p, of == buckets, ops), nil
 	}
 	cells := make([]childCell, p.n)
 	changed := false
@@ -128,9 +132,9 @@ func (m *maker) rebuild(p *page, root bool, depth int, ops []op) (*node, error) 
 		if len(mine) == 0 {
 			continue
 		}
-		child, err := m.b.page(p.child(i), origin{p.id, i}, root)
+		child, err := m.b.page(p.child(i), origin{p.id, i}, of)
 		if err == nil {
-			cells[i].fresh, err = m.rebuild(&child, root, depth+1, mine)
+			cells[i].fresh, err = m.rebuild(&child, of, depth+1, mine)
 		}
 		if err != nil {
 			return nil, err
@@ -141,7 +145,7 @@ func (m *maker) rebuild(p *page, root bool, depth int, ops []op) (*node, error) 
 		return nil, nil
 	}
 	m.free(p)
-	return m.settle(p, root, cells)
+	return m.settle(p, of, cells)
 }
 
 // rebuildLeaf is rebuild for a leaf.
@@ -185,7 +189,7 @@ type childCell struct {
 }
 
 // settle joins children that have become sparse with one beside them, writes those that are new, and returns the branch.
-func (m *maker) settle(p *page, root bool, cells []childCell) (*node, error) {
+func (m *maker) settle(p *page, of bucket, cells []childCell) (*node, error) {
 	for i := 0; i < len(cells); {
 		f := cells[i].fresh
 		switch {
@@ -196,8 +200,16 @@ func (m *maker) settle(p *page, root bool, cells []childCell) (*node, error) {
 		default:
 			left := max(i-1, 0)
 			both := cells[left : left+2]
+			wide, err := m.wide(&both[1-(i-left)])
+			if err != nil {
+				return nil, err
+			}
+			if wide && f.leaf {
+				i++
+				continue
+			}
 			for j := range both {
-				if err := m.thaw(p, root, &both[j]); err != nil {
+				if err := m.thaw(p, of, &both[j]); err != nil {
 					return nil, err
 				}
 			}
@@ -209,7 +221,7 @@ func (m *maker) settle(p *page, root bool, cells []childCell) (*node, error) {
 			i = left
 		}
 	}
-	n := &node{root: root, entries: make([]cell, 0, len(cells)+1)}
+	n := &node{root: of == buckets, entries: make([]cell, 0, len(cells)+1)}
 	for i := range cells {
 		if cells[i].fresh == nil {
 			n.entries = append(n.entries, cells[i].cell)
@@ -224,17 +236,26 @@ func (m *maker) settle(p *page, root bool, cells []childCell) (*node, error) {
 	return n, nil
 }
 
+// wide reports whether a child takes more than one page. Joined with a small one it would be split from it again, and written
+// anew whenever that changes.
+func (m *maker) wide(it *childCell) (bool, error) {
+	if it.fresh != nil {
+		return it.fresh.size() > int(pageSize), nil
+	}
+	return m.b.continued(it.child)
+}
+
 // thaw makes a page that stays one in the making.
-func (m *maker) thaw(p *page, root bool, it *childCell) error {
+func (m *maker) thaw(p *page, of bucket, it *childCell) error {
 	if it.fresh != nil {
 		return nil
 	}
-	child, err := m.b.page(it.child, origin{p.id, it.at}, root)
+	child, err := m.b.page(it.child, origin{p.id, it.at}, of)
 	if err != nil {
 		return err
 	}
 	m.free(&child)
-	it.fresh = nodeOf(&child, root)
+	it.fresh = nodeOf(&child, of == buckets)
 	return nil
 }
 
@@ -258,6 +279,9 @@ func (m *maker) split(n *node) (pages []cell, err error) {
 		}
 		part := node{n.leaf, n.root, n.entries[from:to]}
 		count := (uint64(sum) + pageSize - 1) / pageSize
+		if !n.leaf && count > 1 {
+			return nil, m.b.damaged("a name is longer than any")
+		}
 		id := m.alloc(count)
 		var data []byte
 		if count == 1 {
@@ -352,7 +376,7 @@ func (m *maker) bucket(of bucket, ops []op) ([]byte, error) {
 	default:
 		return nil, unrecognized("the file has no bucket %q", of)
 	}
-	n, err := m.rebuild(top, false, 0, ops)
+	n, err := m.rebuild(top, of, 0, ops)
 	if n == nil || err != nil {
 		return nil, err
 	}
@@ -371,7 +395,7 @@ func (m *maker) bucket(of bucket, ops []op) ([]byte, error) {
 }
 
 // make makes the pages of the commit.
-func (x *boltTx) make() (*pressed, error) {
+func (x *boltTx) make() (*draft, error) {
 	free, err := x.b.freePages()
 	if err != nil {
 		return nil, err
@@ -399,11 +423,11 @@ func (x *boltTx) make() (*pressed, error) {
 		}
 	}
 	slices.SortFunc(tops, func(a, b op) int { return bytes.Compare(a.key, b.key) })
-	first, err := x.b.page(x.b.meta.root, origin{page: topOf | uint64(buckets)}, true)
+	first, err := x.b.page(x.b.meta.root, origin{page: topOf | uint64(buckets)}, buckets)
 	if err != nil {
 		return nil, err
 	}
-	n, err := m.rebuild(&first, true, 0, tops)
+	n, err := m.rebuild(&first, buckets, 0, tops)
 	if err != nil {
 		return nil, err
 	}
@@ -423,7 +447,7 @@ func (x *boltTx) make() (*pressed, error) {
 }
 
 // finish makes the list of free pages and the meta page.
-func (m *maker) finish(root uint64) *pressed {
+func (m *maker) finish(root uint64) *draft {
 	most := uint64(len(m.avail) + len(m.freed) + 1)
 	count := (pageHead + 8*most + pageSize - 1) / pageSize
 	id := m.alloc(count)
@@ -444,12 +468,10 @@ func (m *maker) finish(root uint64) *pressed {
 	m.out = append(m.out, madePage{id, list})
 	slices.SortFunc(m.out, func(a, b madePage) int { return int(a.id) - int(b.id) })
 
-	p := &pressed{number: m.b.meta.number + 1, size: m.end * pageSize, free: uint64(len(rest)), pages: m.out, meta: make([]byte, pageSize)}
+	p := &draft{number: m.b.meta.number + 1, size: m.end * pageSize, free: uint64(len(rest)), pages: m.out}
 	p.slot = 1 - m.b.meta.slot
-	binary.LittleEndian.PutUint64(p.meta, p.slot)
-	binary.LittleEndian.PutUint16(p.meta[8:], pageMeta)
+	p.meta = metaPage(p.slot, m.b.meta.raw[:])
 	raw := p.meta[pageHead:][:metaSize]
-	copy(raw, m.b.meta.raw[:])
 	for at, v := range map[int]uint64{16: root, 32: id, 40: m.end, 48: p.number} {
 		binary.LittleEndian.PutUint64(raw[at:], v)
 	}
@@ -457,4 +479,13 @@ func (m *maker) finish(root uint64) *pressed {
 	_, _ = h.Write(raw[:metaSize-8])
 	binary.LittleEndian.PutUint64(raw[metaSize-8:], h.Sum64())
 	return p
+}
+
+// metaPage returns a meta page.
+func metaPage(slot uint64, raw []byte) []byte {
+	b := make([]byte, pageSize)
+	binary.LittleEndian.PutUint64(b, slot)
+	binary.LittleEndian.PutUint16(b[8:], pageMeta)
+	copy(b[pageHead:], raw)
+	return b
 }

@@ -315,3 +315,35 @@ func TestUpgradeAtOnce(t *testing.T) {
 		t.Errorf("%v, %v", faults, err)
 	}
 }
+
+// TestUpgradeFullDisk logs in to a token of format 1 on a full disk: it stays one, and can be used. What writes waits for room.
+func TestUpgradeFullDisk(t *testing.T) {
+	_, tok := oldToken(t, "strict", "")
+	limit := fileSize(t, tok)
+	tok.be.(*boltFile).over = func(d disk) disk { return fullDisk{d, &limit} }
+	k := unlock(t, tok, User, v1User)
+	defer k.Wipe()
+	if i, err := tok.Info(); err != nil || i.Version != 1 || i.UserTries != i.MaxTries {
+		t.Errorf("%+v, %v", i, err)
+	}
+	all := everything(t, tok, k)
+	if len(all) != 14 {
+		t.Errorf("%d objects", len(all))
+	}
+	for id := range all {
+		wants(t, tok.Delete(k, id), ck.CKR_DEVICE_MEMORY)
+	}
+	wants(t, tok.Create(k, private("a")), ck.CKR_DEVICE_MEMORY)
+	wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_DEVICE_MEMORY)
+	_, err := tok.Upgrade(User, v1User)
+	wants(t, err, ck.CKR_DEVICE_MEMORY)
+	_, err = tok.Unlock(User, []byte("wrong"))
+	wants(t, err, ck.CKR_PIN_INCORRECT)
+	limit = 0
+	for id := range all {
+		wants(t, tok.Delete(k, id), ck.CKR_OK)
+	}
+	if i, err := tok.Info(); err != nil || i.Version != version {
+		t.Errorf("%+v, %v", i, err)
+	}
+}

@@ -43,13 +43,14 @@ func (k *Keys) vouch(id ID, signed []byte) (signature []byte) {
 type witness struct {
 	mu      sync.Mutex
 	voucher []byte         // that the token has, as far as the process knows
+	sure    bool           // a login has shown that
 	seen    map[ID]checked // the objects that were read
 	refused string         // the header's voucher that was last told to be a wrong one
 }
 
 // A checked is a state of an object, and what is wrong with it.
 type checked struct {
-	digest [16]byte
+	digest [sha256.Size]byte
 	err    error
 }
 
@@ -61,12 +62,12 @@ func (t *Token) accept(k *Keys) {
 	w := &t.witness
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if bytes.Equal(w.voucher, k.voucher) {
+	if w.sure && bytes.Equal(w.voucher, k.voucher) {
 		return
 	}
-	w.voucher = bytes.Clone(k.voucher)
-	if known := t.env.machine.load(t.uuid); !bytes.Equal(known, k.voucher) && (known != nil || k.lasting) {
-		t.env.machine.save(t.uuid, k.voucher)
+	w.voucher, w.sure = bytes.Clone(k.voucher), true
+	if known, sure := t.env.machine.load(t.uuid); (!sure || !bytes.Equal(known, k.voucher)) && (known != nil || k.lasting) {
+		t.env.machine.save(t.uuid, k.voucher, true)
 	}
 }
 
@@ -82,7 +83,7 @@ func (t *Token) familiar(s *static) error {
 	if w.voucher != nil && bytes.Equal(w.voucher, s.voucher) {
 		return nil
 	}
-	machine := t.env.machine.load(t.uuid)
+	machine, _ := t.env.machine.load(t.uuid)
 	switch {
 	case machine != nil && bytes.Equal(machine, s.voucher):
 	case machine == nil && w.voucher == nil:
@@ -90,7 +91,7 @@ func (t *Token) familiar(s *static) error {
 			return nil // version 1
 		}
 		if s.lasting() {
-			t.env.machine.save(t.uuid, s.voucher)
+			t.env.machine.save(t.uuid, s.voucher, false)
 		}
 	default:
 		err := fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
@@ -117,7 +118,7 @@ func (t *Token) vouched(s *static, id ID, o *blob) error {
 	}
 	message := objectContext("softcsp public", s.version, t, id, o.signed)
 	sum := sha256.Sum256(append(append(message, o.signature...), s.voucher...))
-	now := checked{digest: [16]byte(sum[:])}
+	now := checked{digest: sum}
 	w := &t.witness
 	w.mu.Lock()
 	was, known := w.seen[id]

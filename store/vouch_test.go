@@ -224,11 +224,11 @@ func TestMachine(t *testing.T) {
 	dir := t.TempDir()
 	m := &machine{filepath.Join(dir, "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
-	if got := m.load("a"); got != nil {
+	if got, _ := m.load("a"); got != nil {
 		t.Errorf("%x", got)
 	}
-	m.save("a", key)
-	if got := m.load("a"); !bytes.Equal(got, key) {
+	m.save("a", key, true)
+	if got, _ := m.load("a"); !bytes.Equal(got, key) {
 		t.Errorf("%x", got)
 	}
 	vouchers := filepath.Join(m.dir, vouchersDir)
@@ -238,13 +238,13 @@ func TestMachine(t *testing.T) {
 	wants(t, os.Mkdir(filepath.Join(vouchers, "dir"), 0o700), ck.CKR_OK)
 	wants(t, os.WriteFile(filepath.Join(vouchers, "short"), []byte("ab"), 0o600), ck.CKR_OK)
 	for _, name := range []string{"link", "dir", "short"} {
-		if got := m.load(name); got != nil {
+		if got, _ := m.load(name); got != nil {
 			t.Errorf("%s: %x", name, got)
 		}
 	}
-	m.save("link", key)
-	m.save("short", key)
-	if got := m.load("short"); !bytes.Equal(got, key) {
+	m.save("link", key, true)
+	m.save("short", key, true)
+	if got, _ := m.load("short"); !bytes.Equal(got, key) {
 		t.Errorf("%x", got)
 	}
 	if b, err := os.ReadFile(victim); err != nil || bytes.Contains(b, []byte("07")) {
@@ -253,19 +253,48 @@ func TestMachine(t *testing.T) {
 	for n := range maxVouchers + 20 {
 		wants(t, os.WriteFile(filepath.Join(vouchers, fmt.Sprint(n)), nil, 0o600), ck.CKR_OK)
 	}
-	m.save("last", key)
+	m.save("last", key, true)
 	list, err := os.ReadDir(vouchers)
-	if got := m.load("last"); err != nil || len(list) > maxVouchers || !bytes.Equal(got, key) {
+	if got, _ := m.load("last"); err != nil || len(list) > maxVouchers || !bytes.Equal(got, key) {
 		t.Errorf("%d files, %v", len(list), err)
 	}
 	wants(t, os.Chmod(vouchers, 0o777), ck.CKR_OK)
-	if got := m.load("last"); got != nil {
+	if got, _ := m.load("last"); got != nil {
 		t.Error("a directory that everybody writes to is believed")
 	}
 	wants(t, os.RemoveAll(m.dir), ck.CKR_OK)
 	wants(t, os.Symlink(dir, m.dir), ck.CKR_OK)
-	(&machine{filepath.Join(dir, "none\x00")}).save("a", key)
-	(*machine)(nil).save("a", key)
+	(&machine{filepath.Join(dir, "none\x00")}).save("a", key, true)
+	(*machine)(nil).save("a", key, true)
+}
+
+// TestMachineFlood has very many tokens be seen, as somebody can see to: what is remembered of those that were there before stays.
+func TestMachineFlood(t *testing.T) {
+	m := &machine{filepath.Join(t.TempDir(), "state")}
+	key := bytes.Repeat([]byte{7}, voucherSize)
+	is := func(when, name string, want bool) {
+		t.Helper()
+		if got, sure := m.load(name); !bytes.Equal(got, key) || sure != want {
+			t.Errorf("%s: %s is %x, %v", when, name, got, sure)
+		}
+	}
+	m.save("seen", key, false)
+	m.save("known", key, true)
+	for n := range 2 * maxVouchers {
+		m.save(fmt.Sprint("flood ", n), key, false)
+	}
+	is("after the flood", "seen", false)
+	is("after the flood", "known", true)
+	m.save("new", key, true)
+	for n := range maxVouchers/2 - 10 {
+		m.save(fmt.Sprint("login ", n), key, true)
+	}
+	for _, name := range []string{"known", "new", "login 0"} {
+		is("after many logins", name, true)
+	}
+	if list, err := os.ReadDir(filepath.Join(m.dir, vouchersDir)); err != nil || len(list) > maxVouchers {
+		t.Errorf("%d files, %v", len(list), err)
+	}
 }
 
 // TestUnvouchedEntries writes what no call writes into the bucket: it is not shown, and the next adoption takes it away.

@@ -11,11 +11,11 @@ func (b *book) walk(full bool) error {
 	if full && !b.other {
 		return b.damaged("one of its meta pages is damaged, or older than it should be")
 	}
-	p, err := b.page(b.meta.root, origin{page: topOf | uint64(buckets)}, true)
+	p, err := b.page(b.meta.root, origin{page: topOf | uint64(buckets)}, buckets)
 	if err != nil {
 		return err
 	}
-	if err := w.visit(&p, true, 0, func(p *page) error { return w.bucketsOf(p) }); err != nil {
+	if err := w.visit(&p, buckets, 0, func(p *page) error { return w.bucketsOf(p) }); err != nil {
 		return err
 	}
 	free, err := b.freePages()
@@ -44,16 +44,14 @@ type walker struct {
 // bucketsOf walks the buckets that a leaf of the root holds.
 func (w walker) bucketsOf(p *page) error {
 	for i := range p.n {
-		// The name is as good as any for where the page was reached from: no two elements have the same.
-		number := uint64(buckets) + 1 + uint64(i) + p.id<<16
-		for b := range buckets {
-			if string(p.key(i)) == b.String() {
-				number = uint64(b)
-			}
+		of := bucketOf(p.key(i))
+		number := uint64(of)
+		if of == unknownBucket {
+			number = strange(p, i)
 		}
 		top, err := w.b.bucketPage(p.value(i), number)
 		if err == nil && top.branch {
-			err = w.visit(&top, false, 0, func(*page) error { return nil })
+			err = w.visit(&top, of, 0, func(*page) error { return nil })
 		}
 		if err != nil {
 			return err
@@ -63,7 +61,7 @@ func (w walker) bucketsOf(p *page) error {
 }
 
 // visit calls leaf with every leaf under p that is read.
-func (w walker) visit(p *page, root bool, depth int, leaf func(*page) error) error {
+func (w walker) visit(p *page, of bucket, depth int, leaf func(*page) error) error {
 	if depth > maxDepth {
 		return w.b.damaged("its pages are nested too deep")
 	}
@@ -74,19 +72,19 @@ func (w walker) visit(p *page, root bool, depth int, leaf func(*page) error) err
 	for i := range p.n {
 		id, from := p.child(i), origin{p.id, i}
 		if leaves {
-			if err := w.b.claim(id, 0, from); err != nil {
-				return err
+			if w.b.mark(id) { // nothing is remembered of where from: there may be very many
+				return w.b.damaged("a page is reached twice")
 			}
 			continue
 		}
-		child, err := w.b.page(id, from, root)
+		child, err := w.b.page(id, from, of)
 		if err == nil {
-			err = w.visit(&child, root, depth+1, leaf)
+			err = w.visit(&child, of, depth+1, leaf)
 		}
 		if err != nil {
 			return err
 		}
-		leaves = !root && !w.full && !child.branch
+		leaves = of != buckets && !w.full && !child.branch
 	}
 	return nil
 }
@@ -119,7 +117,7 @@ func (b *book) freePage() ([]byte, error) {
 	if b.meta.free == noFreelist {
 		return nil, b.damaged("it has no list of free pages")
 	}
-	data, err := b.raw(b.meta.free, origin{page: topOf | 1<<62})
+	data, err := b.raw(b.meta.free, origin{page: topOf | 1<<62}, buckets)
 	if err == nil && binary.LittleEndian.Uint16(data[8:]) != pageFree {
 		err = b.damaged("the list of free pages is damaged")
 	}

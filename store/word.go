@@ -35,6 +35,9 @@ func mapWord(fd int, st *unix.Stat_t, readOnly bool) (*word, error) {
 		if readOnly {
 			return nil, unix.EROFS
 		}
+		if err := small(wordSize); err != nil {
+			return nil, err
+		}
 		if err := unix.Ftruncate(fd, wordSize); err != nil {
 			return nil, err
 		}

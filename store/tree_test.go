@@ -6,25 +6,26 @@ import (
 	"math/rand/v2"
 	"os"
 	"testing"
+	"time"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/softcsp/softcsp/ck"
 )
 
-// TestPress writes and deletes at random, few keys and many at once, and compares with a map. bbolt itself, and the walk,
+// TestTree writes and deletes at random, few keys and many at once, and compares with a map. bbolt itself, and the walk,
 // find nothing wrong with the file, and no page is lost.
-func TestPress(t *testing.T) {
+func TestTree(t *testing.T) {
 	seeds := uint64(2)
 	if os.Getenv("SOFTCSP_LONG") != "" {
 		seeds = 200
 	}
 	for seed := range seeds {
-		testPress(t, rand.New(rand.NewPCG(7, seed)))
+		testTree(t, rand.New(rand.NewPCG(7, seed)))
 	}
 }
 
-func testPress(t *testing.T, r *rand.Rand) {
+func testTree(t *testing.T, r *rand.Rand) {
 	t.Helper()
 	const rounds = 120
 	b := newBoltFile(t.TempDir(), formatUUID(newUUID()))
@@ -103,4 +104,65 @@ func wantContents(t *testing.T, b *boltFile, want map[string][]byte) {
 		}
 		return err
 	}), ck.CKR_OK)
+}
+
+// A counter counts what is written to a disk.
+type counter struct {
+	disk
+	n *int
+}
+
+type countedFile struct {
+	file
+	n *int
+}
+
+func (d counter) open(name string, write bool) (file, error) {
+	f, err := d.disk.open(name, write)
+	return countedFile{f, d.n}, err
+}
+
+func (f countedFile) WriteAt(p []byte, off int64) (int, error) {
+	*f.n += len(p)
+	return f.file.WriteAt(p, off)
+}
+
+// TestTreeNeighbours changes small values beside large ones: these are not written anew each time.
+func TestTreeNeighbours(t *testing.T) {
+	const large = 1 << 20
+	b := newBoltFile(t.TempDir(), formatUUID(newUUID()))
+	wants(t, b.create(func(tx) error { return nil }), ck.CKR_OK)
+	put := func(key string, size int) {
+		wants(t, b.update(func(x tx) error { return x.put(bObjects, []byte(key), make([]byte, size)) }, nil), ck.CKR_OK)
+	}
+	for _, key := range []string{"b", "d", "f"} {
+		put(key, large)
+	}
+	written := 0
+	b.over = func(d disk) disk { return counter{d, &written} }
+	for _, key := range []string{"a", "c", "e", "g"} {
+		for n := range 3 {
+			written = 0
+			if put(key, 10+n); n > 0 && written > large/4 {
+				t.Errorf("to change %d bytes at %q, %d were written", 10+n, key, written)
+			}
+		}
+	}
+	wants(t, walkFile(t, b.path, true), ck.CKR_OK)
+}
+
+// TestTreeLargeAmidFree makes large values while there are many free pages that are no two in a row: it takes no longer than it
+// should.
+func TestTreeLargeAmidFree(t *testing.T) {
+	m := &maker{end: 1 << 20}
+	for id := range uint64(200_000) {
+		m.avail = append(m.avail, 2*id+2)
+	}
+	began := time.Now()
+	for range 20_000 {
+		m.alloc(3)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
 }

@@ -1,0 +1,87 @@
+package store
+
+import "slices"
+
+// A draft is a commit as it is to be written: tree.go makes it.
+type draft struct {
+	number uint64
+	pages  []madePage // in order
+	meta   []byte     // the new meta page
+	slot   uint64     // and its place
+	size   uint64     // that the file has to have
+	free   uint64     // how many pages of it are free
+}
+
+// sum is what tells the commit from others: the checksum of its meta page.
+func (m *draft) sum() uint64 { return le(m.meta[pageHead+metaSize-8:]) }
+
+// write makes the commit: the pages, then, where nothing is against it, the meta page, each on the disk before the next begins.
+func (m *draft) write(to file, relaxed bool, against func() error) error {
+	st, err := to.stat()
+	if err != nil {
+		return err
+	}
+	if int64(m.size) > st.Size {
+		if err := to.truncate(grown(int64(m.size))); err != nil {
+			return err
+		}
+	}
+	if err := writePages(to, m.pages); err != nil {
+		return err
+	}
+	if !relaxed {
+		if err := to.sync(); err != nil {
+			return err
+		}
+	}
+	if err := against(); err != nil {
+		return err
+	}
+	if _, err := to.WriteAt(m.meta, int64(m.slot*pageSize)); err != nil {
+		return err
+	}
+	if relaxed {
+		return nil
+	}
+	return to.sync()
+}
+
+// writePages writes pages, those in a row at once.
+func writePages(to file, pages []madePage) error {
+	const most = 1 << 20
+	var buf []byte
+	for len(pages) > 0 {
+		n, size := 1, len(pages[0].data)
+		for n < len(pages) && size < most && pages[n].id == pages[0].id+uint64(size)/pageSize {
+			size += len(pages[n].data)
+			n++
+		}
+		data := pages[0].data
+		if n > 1 {
+			buf = slices.Grow(buf[:0], size)
+			for _, p := range pages[:n] {
+				buf = append(buf, p.data...)
+			}
+			data = buf
+		}
+		if _, err := to.WriteAt(data, int64(pages[0].id*pageSize)); err != nil {
+			return err
+		}
+		pages = pages[n:]
+	}
+	return nil
+}
+
+// grown returns the size that a file gets which has to have one: twice as much each time, so that few commits change it, and
+// from 16 MiB on by as much.
+func grown(size int64) int64 {
+	const step = 16 << 20
+	n := int64(32 << 10)
+	for n < size && n < step {
+		n *= 2
+	}
+	if n < size {
+		n = (size + step - 1) / step * step
+	}
+	return n
+}

@@ -1,0 +1,261 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"runtime/debug"
+
+	"go.etcd.io/bbolt"
+	"golang.org/x/sys/unix"
+)
+
+// replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.
+func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
+	return b.visit(true, true, func(v *visit) error {
+		file, st, err := b.openFile(v, false)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = file.close() }()
+		pages, err := openBook(b.path, file, &st)
+		if err != nil {
+			return err
+		}
+		defer pages.close()
+		x := &boltTx{b: pages, st: &st}
+		gen := x.generation()
+		b.mend(v.l, gen)
+		if err := check(x); err != nil {
+			return err
+		}
+		fresh, err := b.build(v, gen+1, &st, f)
+		if err != nil {
+			return err
+		}
+		return b.publish(gen, nil, func() error { return b.takeOver(v, file, pages, fresh) })
+	})
+}
+
+// create makes the token's file, with what f writes in it, all at once.
+func (b *boltFile) create(f func(tx) error) error {
+	return b.visit(true, true, func(v *visit) error {
+		fresh, err := b.build(v, 1, nil, f)
+		if err != nil {
+			return err
+		}
+		if err := b.place(v, fresh, false); errors.Is(err, fs.ErrExist) {
+			return ErrExists
+		} else if err != nil {
+			return fileError(b.path, err)
+		}
+		b.mend(v.l, 1)
+		return nil
+	})
+}
+
+// takeOver puts a file that build made in the place of the one that pages are of.
+func (b *boltFile) takeOver(v *visit, file file, pages *book, fresh string) error {
+	if err := b.unmoved(v, file, pages); err != nil {
+		_ = v.remove(fresh)
+		return err
+	}
+	return b.place(v, fresh, true)
+}
+
+// place gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
+// would be lost with it: a file beside it says so to every process until it is.
+func (b *boltFile) place(v *visit, fresh string, over bool) error {
+	mark, err := v.create(b.beside(".moved"))
+	if err == nil {
+		err = mark.close()
+	} else if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	if err == nil {
+		err = v.rename(fresh, b.name, over)
+	}
+	if err != nil {
+		_ = v.remove(fresh)
+		return err
+	}
+	return b.settle(v)
+}
+
+// settle makes the name of the token's file durable, where place left that to the next who writes.
+func (b *boltFile) settle(v *visit) error {
+	mark, err := v.open(b.beside(".moved"), false)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		_ = mark.close()
+	}
+	if err := v.sync(); err != nil {
+		return err
+	}
+	return v.remove(b.beside(".moved"))
+}
+
+// beside returns the name of a file beside the token's.
+func (b *boltFile) beside(suffix string) string {
+	return b.sidecar[:len(b.sidecar)-len(".lock")] + suffix
+}
+
+// emptySize is more than a token without objects takes.
+const emptySize = 256 << 10
+
+// build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets that
+// one's owner, group and mode.
+func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
+	return b.write(v, old, emptySize, func(mem *plainFile) error {
+		return runBolt(b.path, mem, func(btx *bbolt.Tx) error {
+			for n := range buckets {
+				if _, err := btx.CreateBucket([]byte(n.String())); err != nil {
+					return err
+				}
+			}
+			x := &freshTx{btx}
+			if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
+				return err
+			}
+			return f(x)
+		})
+	})
+}
+
+// write writes the file that fill makes in memory, and that has at most a size, beside the token's and returns its name.
+func (b *boltFile) write(v *visit, old *unix.Stat_t, size int64, fill func(mem *plainFile) error) (name string, err error) {
+	name = b.beside(".new")
+	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
+	_ = v.remove(name)
+	out, err := v.create(name)
+	if err != nil {
+		return "", fileError(b.path, err)
+	}
+	defer func() {
+		if e := out.close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			_ = v.remove(name)
+			err = fileError(b.path, err)
+		}
+	}()
+	if old != nil {
+		out.like(old)
+	}
+	return name, writeFresh(v, b.path, out, size, fill)
+}
+
+// A file that is made anew, whole, is made by bbolt: in a file in memory, of which the pages are copied. So bbolt's own lock,
+// which children would inherit, is on nothing that others use.
+
+// runBolt runs f in a transaction of the bbolt file in memory, and commits it.
+func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
+	fd, err := unix.FcntlInt(uintptr(mem.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return fileError(path, err)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	db, begun := (*bbolt.DB)(nil), false
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r != nil {
+			err = tampered("%s is damaged: %v", path, r)
+		}
+		if db != nil && (begun || r == nil) { // else bbolt has its own lock, for ever
+			_ = db.Close()
+		} else {
+			_ = file.Close()
+		}
+	}()
+	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+		NoSync: true, NoGrowSync: true, NoStatistics: true, FreelistType: bbolt.FreelistMapType,
+		OpenFile: func(string, int, os.FileMode) (*os.File, error) { return file, nil },
+	})
+	if err != nil {
+		return fileError(path, err)
+	}
+	return fileError(path, db.Update(func(btx *bbolt.Tx) error {
+		begun = true
+		return f(btx)
+	}))
+}
+
+// writeFresh has fill make a file in memory, and copies it to out, durably.
+func writeFresh(v *visit, path string, out file, size int64, fill func(mem *plainFile) error) error {
+	mem, err := v.scratch(size)
+	if err != nil {
+		return fileError(path, err)
+	}
+	defer func() { _ = mem.close() }()
+	if err := fill(mem); err != nil {
+		return err
+	}
+	n, err := openScratch(path, mem)
+	if err != nil {
+		return err
+	}
+	const part = 32 << 20 // bytes after which the disk is waited for, so that whoever waits for the lock sees that it goes on
+	buf := make([]byte, 1<<20)
+	for at, end := uint64(0), n.meta.end*pageSize; at < end; at += uint64(len(buf)) {
+		if at > 0 && at%part == 0 && v.beat != nil {
+			if err := out.sync(); err != nil {
+				return err
+			}
+			v.beat()
+		}
+		buf = buf[:min(uint64(len(buf)), end-at)]
+		if _, err := mem.ReadAt(buf, int64(at)); err != nil {
+			return err
+		}
+		if _, err := out.WriteAt(buf, int64(at)); err != nil {
+			return err
+		}
+	}
+	_ = out.allocate(int64((n.meta.end + reserve) * pageSize)) // room.go; where there is no room for it the first commits do without
+	return out.sync()
+}
+
+// openScratch opens a file that bbolt has made in memory.
+func openScratch(path string, mem *plainFile) (*book, error) {
+	st, err := mem.stat()
+	if err != nil {
+		return nil, fileError(path, err)
+	}
+	st.Blocks = st.Size / 512 // it may have holes
+	return openBook(path, mem, &st)
+}
+
+// A freshTx is a transaction of a file that is being made.
+type freshTx struct{ btx *bbolt.Tx }
+
+var _ tx = (*freshTx)(nil)
+
+func (x *freshTx) bucket(b bucket) *bbolt.Bucket { return x.btx.Bucket([]byte(b.String())) }
+
+// generation implements tx.
+func (x *freshTx) generation() uint64 { return number(x, keyGeneration) }
+
+// get implements tx.
+func (x *freshTx) get(b bucket, key []byte) []byte { return x.bucket(b).Get(key) }
+
+// put implements tx.
+func (x *freshTx) put(b bucket, key, value []byte) error { return x.bucket(b).Put(key, value) }
+
+// del implements tx.
+func (x *freshTx) del(b bucket, key []byte) error { return x.bucket(b).Delete(key) }
+
+// each implements tx.
+func (x *freshTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
+	c := x.bucket(b).Cursor()
+	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
+		if err := f(k, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
