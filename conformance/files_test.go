@@ -52,6 +52,14 @@ func TestTwice(t *testing.T) {
 	}
 }
 
+// TestFileSizeLimit runs files/fsize.c: a host whose files may not be large lives.
+func TestFileSizeLimit(t *testing.T) {
+	only(t)
+	if out := mustRun(t, 90*time.Second, tokenEnv(t), program(t, "files/fsize.c"), module.path); out != "ok\n" {
+		t.Errorf("said %q, not ok", out)
+	}
+}
+
 // TestCrowd runs files/crowd.c: nothing is lost, nothing is stale, and nobody starves.
 func TestCrowd(t *testing.T) {
 	slow(t)
