@@ -3,7 +3,10 @@ package csp
 import (
 	"bytes"
 	"fmt"
+	"runtime"
+	"runtime/debug"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -155,6 +158,33 @@ func TestOpaque(t *testing.T) {
 	if _, err := open(testSystem(t)).Import(blob, nil, 0); Code(err) != NTE_BAD_DATA {
 		t.Errorf("in another process: %v", err)
 	}
+}
+
+// TestOpaqueNowhere imports what is said to be a gigabyte, of which only the beginning is there. Memory is not made for it.
+func TestOpaqueNowhere(t *testing.T) {
+	c, err := testSystem(t).AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+	must(t, err)
+	const size = 1 << 30
+	mem, err := syscall.Mmap(-1, 0, size, syscall.PROT_NONE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
+	must(t, err)
+	defer syscall.Munmap(mem) //nolint:errcheck // it is ours
+	must(t, syscall.Mprotect(mem[:4096], syscall.PROT_READ|syscall.PROT_WRITE))
+	copy(mem, header(OPAQUEKEYBLOB, CALG_RC4))
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if f, ok := recover().(interface{ Addr() uintptr }); !ok || f.Addr() == 0 {
+			t.Error("there was no fault")
+		}
+	}()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	defer func() {
+		if runtime.ReadMemStats(&after); after.TotalAlloc-before.TotalAlloc > 1<<20 {
+			t.Errorf("%d bytes were made", after.TotalAlloc-before.TotalAlloc)
+		}
+	}()
+	_, err = c.Import(mem, nil, 0)
+	t.Errorf("importing what is not there: %v", err)
 }
 
 // TestPairBlobs takes a key pair through its blobs, in the clear and encrypted.

@@ -115,7 +115,7 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := ck.Into(make([]byte, len(body)))
+	out := ck.Into(ck.MakeFor(body, len(body)))
 	c.ops.Lock()
 	defer c.ops.Unlock()
 	if err = c.module.DecryptInit(c.session, gcm(body[:nonceLen], head), seal); err == nil {
