@@ -16,12 +16,14 @@ import (
 // TestTree writes and deletes at random, few keys and many at once, and compares with a map. bbolt itself, and the walk,
 // find nothing wrong with the file, and no page is lost.
 func TestTree(t *testing.T) {
-	seeds := uint64(2)
+	seeds, first := uint64(2), uint64(0)
 	if os.Getenv("SOFTCSP_LONG") != "" {
-		seeds = 200
+		seeds, first = 200, rand.Uint64()
 	}
 	for seed := range seeds {
-		testTree(t, rand.New(rand.NewPCG(7, seed)))
+		if testTree(t, rand.New(rand.NewPCG(7, first+seed))); t.Failed() {
+			t.Fatalf("with the seed %d", first+seed)
+		}
 	}
 }
 
@@ -55,8 +57,16 @@ func testTree(t *testing.T, r *rand.Rand) {
 				}
 				clear(want)
 			}
-			if r.IntN(30) == 0 { // a value of many pages
-				wants(t, x.put(bObjects, []byte("large"), bytes.Repeat([]byte{byte(round)}, r.IntN(100_000))), ck.CKR_OK)
+			if r.IntN(30) == 0 { // a value of many pages, alone or between others
+				of, k := bObjects, []byte("large")
+				if r.IntN(2) == 0 {
+					of, k = bIndex, key()
+				}
+				v := bytes.Repeat([]byte{byte(round)}, r.IntN(100_000))
+				wants(t, x.put(of, k, v), ck.CKR_OK)
+				if of == bIndex {
+					want[string(k)] = v
+				}
 			}
 			return nil
 		}, nil), ck.CKR_OK)
