@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,7 @@ type boltFile struct {
 	seen atomic.Pointer[sight]
 
 	tired atomic.Int64 // when writing the file anew failed: compact.go
+	asked atomic.Int64 // when recognize last asked, in milliseconds
 }
 
 // A sight is a file as this process last saw it, and found every page used once.
@@ -301,6 +303,21 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 	}
 	if w.load() != gen<<1 {
 		w.store(gen << 1)
+	}
+}
+
+// recognize forgets the word where somebody has removed the sidecar: others have made another then, and this process would never hear
+// of what they commit while it reads nothing but what it has in memory. It asks once a second at most.
+func (b *boltFile) recognize() {
+	w, now := b.word.Load(), time.Now().UnixMilli()
+	if w == nil || uint64(now-b.asked.Load()) < 1000 {
+		return
+	}
+	b.asked.Store(now)
+	var st unix.Stat_t
+	err := unix.Lstat(filepath.Join(b.dir, b.sidecar), &st)
+	if err == nil && (st.Dev != w.dev || st.Ino != w.ino) || errors.Is(err, unix.ENOENT) {
+		b.word.CompareAndSwap(w, nil)
 	}
 }
 

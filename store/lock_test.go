@@ -260,3 +260,23 @@ func TestLockDroppedLate(t *testing.T) {
 		}
 	}
 }
+
+// TestSidecarRemoved has somebody remove the sidecar while two processes have the token: what one commits the other sees, at the latest
+// when it asks about the token.
+func TestSidecarRemoved(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	other := sameToken(t, p, tok)
+	theirs := unlock(t, other, User, userPIN)
+	defer theirs.Wipe()
+	for n := range 3 {
+		if ids, err := other.Find(theirs, []byte("class")); err != nil || len(ids) != n {
+			t.Errorf("%d objects, %v, want %d", len(ids), err, n)
+		}
+		wants(t, os.Remove(p.file(tok.be.(*boltFile).sidecar)), ck.CKR_OK)
+		create(t, tok, k, private("a"))
+		other.be.(*boltFile).asked.Store(0)
+		_, err := other.Info()
+		wants(t, err, ck.CKR_OK)
+	}
+}

@@ -57,6 +57,9 @@ func (t *Token) Generation() uint64 { return t.be.generation() }
 // CKR_DEVICE_ERROR; where it is gone CKR_TOKEN_NOT_PRESENT.
 func (t *Token) Info() (Info, error) {
 	t.pins.look()
+	if f, ok := t.be.(*boltFile); ok {
+		f.recognize()
+	}
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
 		return t.left(i.Info), nil
 	}
