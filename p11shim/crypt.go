@@ -6,13 +6,13 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime/debug"
 	"unicode/utf16"
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/csp"
+	"github.com/softcsp/softcsp/internal/quiet"
 )
 
 // The functions of wincrypt.h. Each converts and calls package csp, whose errors are the codes that C sees; what refuses a
@@ -79,7 +79,7 @@ func cryptPanicked(name string, p any) csp.Error {
 	if log := capi.Log(); log != nil {
 		log.Error(name, "error", what, "at", trace())
 	} else {
-		fmt.Fprintf(os.Stderr, "softcsp: %s: %v: %s at %s\n", name, code, what, trace())
+		quiet.Printf("%s: %v: %s at %s", name, code, what, trace())
 	}
 	return code
 }

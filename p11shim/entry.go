@@ -6,11 +6,10 @@ package main
 import "C"
 
 import (
-	"fmt"
-	"os"
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/quiet"
 )
 
 // The entry points whose arguments do not say what they mean. The others are in zentry.go.
@@ -20,7 +19,7 @@ func goC_Initialize(pInitArgs uintptr) uintptr {
 	return call("C_Initialize", func(*frame) error {
 		err := module.Initialize(inInitArgs(pInitArgs))
 		if err != nil && module.Log() == nil && getenv("SOFTCSP_LOG") != "" {
-			fmt.Fprintf(os.Stderr, "softcsp: C_Initialize: %v\n", err) // there is no log yet, and most likely why is in its configuration
+			quiet.Printf("C_Initialize: %v", err) // there is no log yet, and most likely why is in its configuration
 		}
 		return err
 	})

@@ -13,8 +13,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -23,18 +21,12 @@ import (
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/quiet"
 	"github.com/softcsp/softcsp/token"
 )
 
 // module is the one global variable: a loaded library has one state.
-var module = begin()
-
-// begin makes it. Where nobody reads standard error any more the runtime would end the process when the log is written to
-// it, if the host does without SIGPIPE. The host's action for the signal is not touched: see runtime.c.
-func begin() *token.Module {
-	signal.Ignore(syscall.SIGPIPE)
-	return token.New()
-}
+var module = token.New()
 
 func main() {}
 
@@ -182,7 +174,7 @@ func panicked(name string, session *uintptr, p any) ck.RV {
 	case log != nil:
 		log.Error(name, "rv", rv.String(), "error", what, "at", trace())
 	default:
-		fmt.Fprintf(os.Stderr, "softcsp: %s: %v: %s at %s\n", name, rv, what, trace())
+		quiet.Printf("%s: %v: %s at %s", name, rv, what, trace())
 	}
 	return rv
 }

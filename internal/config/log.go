@@ -2,22 +2,22 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/softcsp/softcsp/internal/quiet"
 )
 
-// An output is where the log goes. A file is opened when the first line is written.
+// An output is where the log goes. A file is opened when the first line is written, and again when the process has closed it.
 type output struct {
 	logger *slog.Logger
 	name   string
 
 	mu     sync.Mutex
-	file   *os.File
+	file   *quiet.File
 	opened bool
 	closed bool
 }
@@ -47,29 +47,17 @@ func (o *output) Write(line []byte) (int, error) {
 	if o.closed {
 		return len(line), nil
 	}
+	if o.file != nil && !o.file.Genuine() {
+		o.file, o.opened = nil, false
+	}
 	if !o.opened {
 		o.opened = true
 		o.open()
 	}
-	to := o.file
-	if to == nil {
-		to = os.Stderr
+	if o.file == nil {
+		return quiet.Stderr.Write(line)
 	}
-	if tooLong(to, len(line)) {
-		return len(line), nil
-	}
-	return to.Write(line)
-}
-
-// tooLong reports whether a file becomes larger by n bytes than this process may make any. To write them would be a signal that ends
-// the host.
-func tooLong(f *os.File, n int) bool {
-	var most syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_FSIZE, &most) != nil || most.Cur == math.MaxUint64 {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode().IsRegular() && uint64(st.Size())+uint64(n) > most.Cur
+	return o.file.Write(line)
 }
 
 // open opens the file. What cannot be opened is said once, and the log goes to stderr.
@@ -79,7 +67,7 @@ func (o *output) open() {
 	}
 	f, err := openLog(o.name)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "softcsp: the log goes to stderr: %v\n", err)
+		quiet.Printf("the log goes to stderr: %v", err)
 		return
 	}
 	o.file = f
@@ -87,7 +75,7 @@ func (o *output) open() {
 
 // openLog opens the file. In a directory that others may write to its name can be a link to what only this user may write, a
 // second name of that, or a FIFO that nobody reads: none is opened, and nobody waits.
-func openLog(name string) (*os.File, error) {
+func openLog(name string) (*quiet.File, error) {
 	flags := syscall.O_APPEND | syscall.O_CREAT | syscall.O_WRONLY | syscall.O_CLOEXEC | syscall.O_NONBLOCK | syscall.O_NOCTTY
 	if !trustedLink(name) {
 		flags |= syscall.O_NOFOLLOW
@@ -108,7 +96,11 @@ func openLog(name string) (*os.File, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
-	return os.NewFile(uintptr(fd), name), nil
+	f, err := quiet.NewFile(fd)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return f, nil
 }
 
 // trustedLink says whether a name is a link that nobody but root and this user can have made, as /dev/stderr is.
