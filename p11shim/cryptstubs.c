@@ -6,7 +6,7 @@
  * error, as some on Windows do.
  */
 #include "fork.h"
-#include "signals.h"
+#include "visit.h"
 
 #include "../include/softcsp/wincrypt.h"
 
@@ -107,8 +107,9 @@ static BOOL stub_AcquireContextA(HCRYPTPROV *phProv, LPCSTR szContainer, LPCSTR 
 
 		return fresh != NULL && fresh->CryptAcquireContextA(phProv, szContainer, szProvider, dwProvType, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptAcquireContextA(NUMBER(phProv), NUMBER(szContainer), NUMBER(szProvider), dwProvType, dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptAcquireContextA(NUMBER(phProv), NUMBER(szContainer), NUMBER(szProvider), dwProvType, dwFlags)));
 }
 
 extern CK_ULONG goCryptAcquireContextW(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -120,8 +121,9 @@ static BOOL stub_AcquireContextW(HCRYPTPROV *phProv, LPCWSTR szContainer, LPCWST
 
 		return fresh != NULL && fresh->CryptAcquireContextW(phProv, szContainer, szProvider, dwProvType, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptAcquireContextW(NUMBER(phProv), NUMBER(szContainer), NUMBER(szProvider), dwProvType, dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptAcquireContextW(NUMBER(phProv), NUMBER(szContainer), NUMBER(szProvider), dwProvType, dwFlags)));
 }
 
 extern CK_ULONG goCryptReleaseContext(CK_ULONG, CK_ULONG);
@@ -133,8 +135,9 @@ static BOOL stub_ReleaseContext(HCRYPTPROV hProv, DWORD dwFlags)
 
 		return fresh != NULL && fresh->CryptReleaseContext(hProv, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptReleaseContext(hProv, dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptReleaseContext(hProv, dwFlags)));
 }
 
 extern CK_ULONG goCryptContextAddRef(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -146,8 +149,9 @@ static BOOL stub_ContextAddRef(HCRYPTPROV hProv, DWORD *pdwReserved, DWORD dwFla
 
 		return fresh != NULL && fresh->CryptContextAddRef(hProv, pdwReserved, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptContextAddRef(hProv, NUMBER(pdwReserved), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptContextAddRef(hProv, NUMBER(pdwReserved), dwFlags)));
 }
 
 extern CK_ULONG goCryptSetProvParam(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -159,8 +163,9 @@ static BOOL stub_SetProvParam(HCRYPTPROV hProv, DWORD dwParam, const BYTE *pbDat
 
 		return fresh != NULL && fresh->CryptSetProvParam(hProv, dwParam, pbData, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptSetProvParam(hProv, dwParam, NUMBER(pbData), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSetProvParam(hProv, dwParam, NUMBER(pbData), dwFlags)));
 }
 
 extern CK_ULONG goCryptGetProvParam(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -172,8 +177,9 @@ static BOOL stub_GetProvParam(HCRYPTPROV hProv, DWORD dwParam, BYTE *pbData, DWO
 
 		return fresh != NULL && fresh->CryptGetProvParam(hProv, dwParam, pbData, pdwDataLen, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptGetProvParam(hProv, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGetProvParam(hProv, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags)));
 }
 
 extern CK_ULONG goCryptGenRandom(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -185,8 +191,9 @@ static BOOL stub_GenRandom(HCRYPTPROV hProv, DWORD dwLen, BYTE *pbBuffer)
 
 		return fresh != NULL && fresh->CryptGenRandom(hProv, dwLen, pbBuffer);
 	}
-	softcsp_arrive();
-	return done(goCryptGenRandom(hProv, dwLen, NUMBER(pbBuffer)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGenRandom(hProv, dwLen, NUMBER(pbBuffer))));
 }
 
 extern CK_ULONG goCryptCreateHash(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -198,8 +205,9 @@ static BOOL stub_CreateHash(HCRYPTPROV hProv, ALG_ID Algid, HCRYPTKEY hKey, DWOR
 
 		return fresh != NULL && fresh->CryptCreateHash(hProv, Algid, hKey, dwFlags, phHash);
 	}
-	softcsp_arrive();
-	return done(goCryptCreateHash(hProv, Algid, hKey, dwFlags, NUMBER(phHash)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptCreateHash(hProv, Algid, hKey, dwFlags, NUMBER(phHash))));
 }
 
 extern CK_ULONG goCryptHashData(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -211,8 +219,9 @@ static BOOL stub_HashData(HCRYPTHASH hHash, const BYTE *pbData, DWORD dwDataLen,
 
 		return fresh != NULL && fresh->CryptHashData(hHash, pbData, dwDataLen, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptHashData(hHash, NUMBER(pbData), dwDataLen, dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptHashData(hHash, NUMBER(pbData), dwDataLen, dwFlags)));
 }
 
 extern CK_ULONG goCryptHashSessionKey(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -224,8 +233,9 @@ static BOOL stub_HashSessionKey(HCRYPTHASH hHash, HCRYPTKEY hKey, DWORD dwFlags)
 
 		return fresh != NULL && fresh->CryptHashSessionKey(hHash, hKey, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptHashSessionKey(hHash, hKey, dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptHashSessionKey(hHash, hKey, dwFlags)));
 }
 
 extern CK_ULONG goCryptSetHashParam(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -237,8 +247,9 @@ static BOOL stub_SetHashParam(HCRYPTHASH hHash, DWORD dwParam, const BYTE *pbDat
 
 		return fresh != NULL && fresh->CryptSetHashParam(hHash, dwParam, pbData, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptSetHashParam(hHash, dwParam, NUMBER(pbData), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSetHashParam(hHash, dwParam, NUMBER(pbData), dwFlags)));
 }
 
 extern CK_ULONG goCryptGetHashParam(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -250,8 +261,9 @@ static BOOL stub_GetHashParam(HCRYPTHASH hHash, DWORD dwParam, BYTE *pbData, DWO
 
 		return fresh != NULL && fresh->CryptGetHashParam(hHash, dwParam, pbData, pdwDataLen, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptGetHashParam(hHash, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGetHashParam(hHash, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags)));
 }
 
 extern CK_ULONG goCryptDuplicateHash(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -263,8 +275,9 @@ static BOOL stub_DuplicateHash(HCRYPTHASH hHash, DWORD *pdwReserved, DWORD dwFla
 
 		return fresh != NULL && fresh->CryptDuplicateHash(hHash, pdwReserved, dwFlags, phHash);
 	}
-	softcsp_arrive();
-	return done(goCryptDuplicateHash(hHash, NUMBER(pdwReserved), dwFlags, NUMBER(phHash)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptDuplicateHash(hHash, NUMBER(pdwReserved), dwFlags, NUMBER(phHash))));
 }
 
 extern CK_ULONG goCryptDestroyHash(CK_ULONG);
@@ -276,8 +289,9 @@ static BOOL stub_DestroyHash(HCRYPTHASH hHash)
 
 		return fresh != NULL && fresh->CryptDestroyHash(hHash);
 	}
-	softcsp_arrive();
-	return done(goCryptDestroyHash(hHash));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptDestroyHash(hHash)));
 }
 
 extern CK_ULONG goCryptDeriveKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -289,8 +303,9 @@ static BOOL stub_DeriveKey(HCRYPTPROV hProv, ALG_ID Algid, HCRYPTHASH hBaseData,
 
 		return fresh != NULL && fresh->CryptDeriveKey(hProv, Algid, hBaseData, dwFlags, phKey);
 	}
-	softcsp_arrive();
-	return done(goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, NUMBER(phKey)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, NUMBER(phKey))));
 }
 
 extern CK_ULONG goCryptGenKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -302,8 +317,9 @@ static BOOL stub_GenKey(HCRYPTPROV hProv, ALG_ID Algid, DWORD dwFlags, HCRYPTKEY
 
 		return fresh != NULL && fresh->CryptGenKey(hProv, Algid, dwFlags, phKey);
 	}
-	softcsp_arrive();
-	return done(goCryptGenKey(hProv, Algid, dwFlags, NUMBER(phKey)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGenKey(hProv, Algid, dwFlags, NUMBER(phKey))));
 }
 
 extern CK_ULONG goCryptGetUserKey(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -315,8 +331,9 @@ static BOOL stub_GetUserKey(HCRYPTPROV hProv, DWORD dwKeySpec, HCRYPTKEY *phUser
 
 		return fresh != NULL && fresh->CryptGetUserKey(hProv, dwKeySpec, phUserKey);
 	}
-	softcsp_arrive();
-	return done(goCryptGetUserKey(hProv, dwKeySpec, NUMBER(phUserKey)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGetUserKey(hProv, dwKeySpec, NUMBER(phUserKey))));
 }
 
 extern CK_ULONG goCryptDuplicateKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -328,8 +345,9 @@ static BOOL stub_DuplicateKey(HCRYPTKEY hKey, DWORD *pdwReserved, DWORD dwFlags,
 
 		return fresh != NULL && fresh->CryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey);
 	}
-	softcsp_arrive();
-	return done(goCryptDuplicateKey(hKey, NUMBER(pdwReserved), dwFlags, NUMBER(phKey)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptDuplicateKey(hKey, NUMBER(pdwReserved), dwFlags, NUMBER(phKey))));
 }
 
 extern CK_ULONG goCryptSetKeyParam(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -341,8 +359,9 @@ static BOOL stub_SetKeyParam(HCRYPTKEY hKey, DWORD dwParam, const BYTE *pbData, 
 
 		return fresh != NULL && fresh->CryptSetKeyParam(hKey, dwParam, pbData, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptSetKeyParam(hKey, dwParam, NUMBER(pbData), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSetKeyParam(hKey, dwParam, NUMBER(pbData), dwFlags)));
 }
 
 extern CK_ULONG goCryptGetKeyParam(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -354,8 +373,9 @@ static BOOL stub_GetKeyParam(HCRYPTKEY hKey, DWORD dwParam, BYTE *pbData, DWORD 
 
 		return fresh != NULL && fresh->CryptGetKeyParam(hKey, dwParam, pbData, pdwDataLen, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptGetKeyParam(hKey, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGetKeyParam(hKey, dwParam, NUMBER(pbData), NUMBER(pdwDataLen), dwFlags)));
 }
 
 extern CK_ULONG goCryptDestroyKey(CK_ULONG);
@@ -367,8 +387,9 @@ static BOOL stub_DestroyKey(HCRYPTKEY hKey)
 
 		return fresh != NULL && fresh->CryptDestroyKey(hKey);
 	}
-	softcsp_arrive();
-	return done(goCryptDestroyKey(hKey));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptDestroyKey(hKey)));
 }
 
 extern CK_ULONG goCryptExportKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -380,8 +401,9 @@ static BOOL stub_ExportKey(HCRYPTKEY hKey, HCRYPTKEY hExpKey, DWORD dwBlobType, 
 
 		return fresh != NULL && fresh->CryptExportKey(hKey, hExpKey, dwBlobType, dwFlags, pbData, pdwDataLen);
 	}
-	softcsp_arrive();
-	return done(goCryptExportKey(hKey, hExpKey, dwBlobType, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptExportKey(hKey, hExpKey, dwBlobType, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen))));
 }
 
 extern CK_ULONG goCryptImportKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -393,8 +415,9 @@ static BOOL stub_ImportKey(HCRYPTPROV hProv, const BYTE *pbData, DWORD dwDataLen
 
 		return fresh != NULL && fresh->CryptImportKey(hProv, pbData, dwDataLen, hPubKey, dwFlags, phKey);
 	}
-	softcsp_arrive();
-	return done(goCryptImportKey(hProv, NUMBER(pbData), dwDataLen, hPubKey, dwFlags, NUMBER(phKey)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptImportKey(hProv, NUMBER(pbData), dwDataLen, hPubKey, dwFlags, NUMBER(phKey))));
 }
 
 extern CK_ULONG goCryptEncrypt(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -406,8 +429,9 @@ static BOOL stub_Encrypt(HCRYPTKEY hKey, HCRYPTHASH hHash, BOOL Final, DWORD dwF
 
 		return fresh != NULL && fresh->CryptEncrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen, dwBufLen);
 	}
-	softcsp_arrive();
-	return done(goCryptEncrypt(hKey, hHash, Final, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen), dwBufLen));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptEncrypt(hKey, hHash, Final, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen), dwBufLen)));
 }
 
 extern CK_ULONG goCryptDecrypt(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -419,8 +443,9 @@ static BOOL stub_Decrypt(HCRYPTKEY hKey, HCRYPTHASH hHash, BOOL Final, DWORD dwF
 
 		return fresh != NULL && fresh->CryptDecrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen);
 	}
-	softcsp_arrive();
-	return done(goCryptDecrypt(hKey, hHash, Final, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptDecrypt(hKey, hHash, Final, dwFlags, NUMBER(pbData), NUMBER(pdwDataLen))));
 }
 
 extern CK_ULONG goCryptSignHashA(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -432,8 +457,9 @@ static BOOL stub_SignHashA(HCRYPTHASH hHash, DWORD dwKeySpec, LPCSTR szDescripti
 
 		return fresh != NULL && fresh->CryptSignHashA(hHash, dwKeySpec, szDescription, dwFlags, pbSignature, pdwSigLen);
 	}
-	softcsp_arrive();
-	return done(goCryptSignHashA(hHash, dwKeySpec, NUMBER(szDescription), dwFlags, NUMBER(pbSignature), NUMBER(pdwSigLen)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSignHashA(hHash, dwKeySpec, NUMBER(szDescription), dwFlags, NUMBER(pbSignature), NUMBER(pdwSigLen))));
 }
 
 extern CK_ULONG goCryptSignHashW(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -445,8 +471,9 @@ static BOOL stub_SignHashW(HCRYPTHASH hHash, DWORD dwKeySpec, LPCWSTR szDescript
 
 		return fresh != NULL && fresh->CryptSignHashW(hHash, dwKeySpec, szDescription, dwFlags, pbSignature, pdwSigLen);
 	}
-	softcsp_arrive();
-	return done(goCryptSignHashW(hHash, dwKeySpec, NUMBER(szDescription), dwFlags, NUMBER(pbSignature), NUMBER(pdwSigLen)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSignHashW(hHash, dwKeySpec, NUMBER(szDescription), dwFlags, NUMBER(pbSignature), NUMBER(pdwSigLen))));
 }
 
 extern CK_ULONG goCryptVerifySignatureA(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -458,8 +485,9 @@ static BOOL stub_VerifySignatureA(HCRYPTHASH hHash, const BYTE *pbSignature, DWO
 
 		return fresh != NULL && fresh->CryptVerifySignatureA(hHash, pbSignature, dwSigLen, hPubKey, szDescription, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptVerifySignatureA(hHash, NUMBER(pbSignature), dwSigLen, hPubKey, NUMBER(szDescription), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptVerifySignatureA(hHash, NUMBER(pbSignature), dwSigLen, hPubKey, NUMBER(szDescription), dwFlags)));
 }
 
 extern CK_ULONG goCryptVerifySignatureW(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -471,8 +499,9 @@ static BOOL stub_VerifySignatureW(HCRYPTHASH hHash, const BYTE *pbSignature, DWO
 
 		return fresh != NULL && fresh->CryptVerifySignatureW(hHash, pbSignature, dwSigLen, hPubKey, szDescription, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptVerifySignatureW(hHash, NUMBER(pbSignature), dwSigLen, hPubKey, NUMBER(szDescription), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptVerifySignatureW(hHash, NUMBER(pbSignature), dwSigLen, hPubKey, NUMBER(szDescription), dwFlags)));
 }
 
 extern CK_ULONG goCryptEnumProvidersA(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -484,8 +513,9 @@ static BOOL stub_EnumProvidersA(DWORD dwIndex, DWORD *pdwReserved, DWORD dwFlags
 
 		return fresh != NULL && fresh->CryptEnumProvidersA(dwIndex, pdwReserved, dwFlags, pdwProvType, szProvName, pcbProvName);
 	}
-	softcsp_arrive();
-	return done(goCryptEnumProvidersA(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szProvName), NUMBER(pcbProvName)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptEnumProvidersA(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szProvName), NUMBER(pcbProvName))));
 }
 
 extern CK_ULONG goCryptEnumProvidersW(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -497,8 +527,9 @@ static BOOL stub_EnumProvidersW(DWORD dwIndex, DWORD *pdwReserved, DWORD dwFlags
 
 		return fresh != NULL && fresh->CryptEnumProvidersW(dwIndex, pdwReserved, dwFlags, pdwProvType, szProvName, pcbProvName);
 	}
-	softcsp_arrive();
-	return done(goCryptEnumProvidersW(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szProvName), NUMBER(pcbProvName)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptEnumProvidersW(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szProvName), NUMBER(pcbProvName))));
 }
 
 extern CK_ULONG goCryptEnumProviderTypesA(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -510,8 +541,9 @@ static BOOL stub_EnumProviderTypesA(DWORD dwIndex, DWORD *pdwReserved, DWORD dwF
 
 		return fresh != NULL && fresh->CryptEnumProviderTypesA(dwIndex, pdwReserved, dwFlags, pdwProvType, szTypeName, pcbTypeName);
 	}
-	softcsp_arrive();
-	return done(goCryptEnumProviderTypesA(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szTypeName), NUMBER(pcbTypeName)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptEnumProviderTypesA(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szTypeName), NUMBER(pcbTypeName))));
 }
 
 extern CK_ULONG goCryptEnumProviderTypesW(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -523,8 +555,9 @@ static BOOL stub_EnumProviderTypesW(DWORD dwIndex, DWORD *pdwReserved, DWORD dwF
 
 		return fresh != NULL && fresh->CryptEnumProviderTypesW(dwIndex, pdwReserved, dwFlags, pdwProvType, szTypeName, pcbTypeName);
 	}
-	softcsp_arrive();
-	return done(goCryptEnumProviderTypesW(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szTypeName), NUMBER(pcbTypeName)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptEnumProviderTypesW(dwIndex, NUMBER(pdwReserved), dwFlags, NUMBER(pdwProvType), NUMBER(szTypeName), NUMBER(pcbTypeName))));
 }
 
 extern CK_ULONG goCryptGetDefaultProviderA(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -536,8 +569,9 @@ static BOOL stub_GetDefaultProviderA(DWORD dwProvType, DWORD *pdwReserved, DWORD
 
 		return fresh != NULL && fresh->CryptGetDefaultProviderA(dwProvType, pdwReserved, dwFlags, pszProvName, pcbProvName);
 	}
-	softcsp_arrive();
-	return done(goCryptGetDefaultProviderA(dwProvType, NUMBER(pdwReserved), dwFlags, NUMBER(pszProvName), NUMBER(pcbProvName)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGetDefaultProviderA(dwProvType, NUMBER(pdwReserved), dwFlags, NUMBER(pszProvName), NUMBER(pcbProvName))));
 }
 
 extern CK_ULONG goCryptGetDefaultProviderW(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -549,8 +583,9 @@ static BOOL stub_GetDefaultProviderW(DWORD dwProvType, DWORD *pdwReserved, DWORD
 
 		return fresh != NULL && fresh->CryptGetDefaultProviderW(dwProvType, pdwReserved, dwFlags, pszProvName, pcbProvName);
 	}
-	softcsp_arrive();
-	return done(goCryptGetDefaultProviderW(dwProvType, NUMBER(pdwReserved), dwFlags, NUMBER(pszProvName), NUMBER(pcbProvName)));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptGetDefaultProviderW(dwProvType, NUMBER(pdwReserved), dwFlags, NUMBER(pszProvName), NUMBER(pcbProvName))));
 }
 
 extern CK_ULONG goCryptSetProviderA(CK_ULONG, CK_ULONG);
@@ -562,8 +597,9 @@ static BOOL stub_SetProviderA(LPCSTR pszProvName, DWORD dwProvType)
 
 		return fresh != NULL && fresh->CryptSetProviderA(pszProvName, dwProvType);
 	}
-	softcsp_arrive();
-	return done(goCryptSetProviderA(NUMBER(pszProvName), dwProvType));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSetProviderA(NUMBER(pszProvName), dwProvType)));
 }
 
 extern CK_ULONG goCryptSetProviderW(CK_ULONG, CK_ULONG);
@@ -575,8 +611,9 @@ static BOOL stub_SetProviderW(LPCWSTR pszProvName, DWORD dwProvType)
 
 		return fresh != NULL && fresh->CryptSetProviderW(pszProvName, dwProvType);
 	}
-	softcsp_arrive();
-	return done(goCryptSetProviderW(NUMBER(pszProvName), dwProvType));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSetProviderW(NUMBER(pszProvName), dwProvType)));
 }
 
 extern CK_ULONG goCryptSetProviderExA(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -588,8 +625,9 @@ static BOOL stub_SetProviderExA(LPCSTR pszProvName, DWORD dwProvType, DWORD *pdw
 
 		return fresh != NULL && fresh->CryptSetProviderExA(pszProvName, dwProvType, pdwReserved, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptSetProviderExA(NUMBER(pszProvName), dwProvType, NUMBER(pdwReserved), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSetProviderExA(NUMBER(pszProvName), dwProvType, NUMBER(pdwReserved), dwFlags)));
 }
 
 extern CK_ULONG goCryptSetProviderExW(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -601,8 +639,9 @@ static BOOL stub_SetProviderExW(LPCWSTR pszProvName, DWORD dwProvType, DWORD *pd
 
 		return fresh != NULL && fresh->CryptSetProviderExW(pszProvName, dwProvType, pdwReserved, dwFlags);
 	}
-	softcsp_arrive();
-	return done(goCryptSetProviderExW(NUMBER(pszProvName), dwProvType, NUMBER(pdwReserved), dwFlags));
+	if (!softcsp_arrive())
+		return done(NTE_FAIL);
+	return done(softcsp_leave(goCryptSetProviderExW(NUMBER(pszProvName), dwProvType, NUMBER(pdwReserved), dwFlags)));
 }
 
 const struct softcsp_crypt softcsp_crypt = {

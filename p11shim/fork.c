@@ -20,11 +20,11 @@
 #include "copy.h"
 #include "handlers.h"
 #include "runtime.h"
+#include "say.h"
 #include "threads.h"
 
 #include <dlfcn.h>
 #include <link.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -82,7 +82,7 @@ static int seen(struct dl_phdr_info *info, size_t size, void *data)
 
 static void say(const char *why)
 {
-	fprintf(stderr, "softcsp: cannot load a copy of %s in a forked process: %s\n", softcsp_path(), why);
+	softcsp_say("cannot load a copy of %s in a forked process: %s", softcsp_path(), why);
 }
 
 /* What the thread does that loads a spare. */
@@ -167,6 +167,8 @@ static void load_spare(void)
 
 void softcsp_prepare(void)
 {
+	int cancellable;
+
 	if (softcsp_absent()) {
 		if (softcsp_fresh() != NULL)
 			softcsp_fresh()->prepare();
@@ -174,10 +176,12 @@ void softcsp_prepare(void)
 	}
 	if (__atomic_load_n(&spare, __ATOMIC_ACQUIRE) != NULL || barren)
 		return;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
 	lock();
 	if (spare == NULL)
 		load_spare();
 	unlock();
+	pthread_setcancelstate(cancellable, NULL);
 }
 
 void softcsp_child(void)
@@ -230,11 +234,13 @@ static const struct softcsp_image *find(CK_RV *why)
 const struct softcsp_image *softcsp_load(CK_RV *why)
 {
 	const struct softcsp_image *image;
+	int cancellable;
 
 	*why = CKR_LIBRARY_LOAD_FAILED;
 	settle();
 	if (!softcsp_absent())
 		return &softcsp_image;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable); /* what waits and opens files is a place to cancel at */
 	lock();
 	image = softcsp_process.fresh;
 	if (!softcsp_absent()) {
@@ -247,5 +253,6 @@ const struct softcsp_image *softcsp_load(CK_RV *why)
 		__atomic_store_n(&softcsp_process.fresh, image, __ATOMIC_RELEASE);
 	}
 	unlock();
+	pthread_setcancelstate(cancellable, NULL);
 	return image;
 }

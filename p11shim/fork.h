@@ -25,6 +25,19 @@ extern const struct softcsp_crypt softcsp_crypt HIDDEN;
 
 extern const struct softcsp_image softcsp_image HIDDEN;
 
+struct softcsp_job {
+	void *(*start)(void *);
+	void *arg;
+};
+
+/* The threads that wait for the runtime: see threads.c. */
+struct softcsp_reserve {
+	pthread_mutex_t mutex;
+	pthread_cond_t given;
+	struct softcsp_job jobs[128];
+	int waiting, pending, leaving;
+};
+
 /* What belongs to one process: all zero in a forked child. It fills its page, so that the kernel can wipe it. */
 struct softcsp_process {
 	int here;                          /* this process started this image's runtime */
@@ -33,6 +46,7 @@ struct softcsp_process {
 	const struct softcsp_image *fresh; /* the copy to which a forked child forwards */
 	int loading;                       /* what the thread does that loads a copy */
 	pthread_cond_t loaded;             /* it does something else */
+	struct softcsp_reserve reserve;
 } __attribute__((aligned(4096)));
 
 extern struct softcsp_process softcsp_process HIDDEN;

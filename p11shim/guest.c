@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "guest.h"
 
+#include "handlers.h"
+#include "say.h"
 #include "threads.h"
 
 #include <errno.h>
@@ -37,7 +39,7 @@ static void *kept;
 
 static CK_RV say(CK_RV rv, const char *what)
 {
-	fprintf(stderr, "softcsp: cannot start: %s\n", what);
+	softcsp_say("cannot start: %s", what);
 	return rv;
 }
 
@@ -73,7 +75,7 @@ static int has_random(void)
 
 	if (syscall(SYS_getrandom, &byte, 1, 1 /* GRND_NONBLOCK */) == 1 || errno == EAGAIN)
 		return 1;
-	fd = errno == ENOSYS ? open("/dev/urandom", O_RDONLY | O_CLOEXEC) : -1;
+	fd = errno == ENOSYS || errno == EPERM ? open("/dev/urandom", O_RDONLY | O_CLOEXEC) : -1;
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0;
@@ -92,8 +94,20 @@ static int has_signal_stacks(void)
 	return sigaltstack(&ours, NULL) == 0 && sigaltstack(&before, NULL) == 0;
 }
 
+/* Handlers and masks can be set, as they are. */
+static int has_signals(void)
+{
+	struct sigaction now;
+	sigset_t mask;
+
+	return pthread_sigmask(SIG_BLOCK, NULL, &mask) == 0 && pthread_sigmask(SIG_SETMASK, &mask, NULL) == 0 &&
+		softcsp_libc_sigaction(SIGFPE, NULL, &now) == 0 && softcsp_libc_sigaction(SIGFPE, &now, NULL) == 0;
+}
+
 static CK_RV try_calls(void)
 {
+	if (!has_signals())
+		return say(CKR_FUNCTION_FAILED, "rt_sigaction or rt_sigprocmask is refused");
 	if (!has_random())
 		return say(CKR_FUNCTION_FAILED, "there is no getrandom, and no /dev/urandom");
 	if (!has_signal_stacks())

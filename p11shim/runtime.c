@@ -14,9 +14,11 @@
 #include "handlers.h"
 #include "signals.h"
 #include "threads.h"
+#include "visit.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,6 +42,10 @@ static void *run(void *arguments)
 	return NULL;
 }
 
+/* What each call into Go begins with. It waits until the runtime has started, where a thread can be cancelled, and then keeps a lock
+ * from all others. So the start waits for it, where none is cancelled. */
+extern uintptr_t _cgo_wait_runtime_init_done(void);
+
 /* The entry runs in one of the threads that are held for the runtime, and gets another for the runtime's first. */
 CK_RV softcsp_start_runtime(void)
 {
@@ -59,6 +65,7 @@ CK_RV softcsp_start_runtime(void)
 		softcsp_release_threads();
 		return CKR_HOST_MEMORY;
 	}
+	_cgo_wait_runtime_init_done();
 	return CKR_OK;
 }
 
@@ -68,7 +75,7 @@ static void (*thread_ended)(void *);
 
 static void guarded(void *value)
 {
-	if (!softcsp_absent())
+	if (!softcsp_absent() && !softcsp_visit.inside)
 		thread_ended(value);
 }
 

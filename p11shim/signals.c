@@ -10,6 +10,7 @@
 
 #include "handlers.h"
 #include "threads.h"
+#include "visit.h"
 
 #include <signal.h>
 #include <sys/mman.h>
@@ -25,8 +26,6 @@
 
 #define CALLS 16     /* between two looks at the clock */
 #define HUNDREDTHS 2 /* between two looks at the handlers */
-
-__thread int softcsp_calls __attribute__((tls_model("initial-exec")));
 
 /* This thread has a stack for handlers, or cannot have one. */
 static __thread char met __attribute__((tls_model("initial-exec")));
@@ -55,29 +54,32 @@ static void forget_thread(void *stack)
 	}
 	munmap(stack, GUARD + STACK);
 	met = 0;
-	softcsp_calls = 0;
+	softcsp_visit.calls = 0;
 }
 
-static void meet_thread(void)
+/* Zero where the system refuses what Go would end the process for: a host may have shut itself in since the start. */
+static int meet_thread(void)
 {
 	stack_t now, ours = { .ss_size = STACK };
+	sigset_t mask;
 	char *p;
 
+	if (sigaltstack(NULL, &now) != 0 || pthread_sigmask(SIG_BLOCK, NULL, &mask) != 0)
+		return 0;
 	met = 1;
-	if (!have_key || sigaltstack(NULL, &now) != 0)
-		return;
-	if ((now.ss_flags & SS_ONSTACK) || (!(now.ss_flags & SS_DISABLE) && now.ss_size >= LEAST))
-		return;
+	if (!have_key || (now.ss_flags & SS_ONSTACK) || (!(now.ss_flags & SS_DISABLE) && now.ss_size >= LEAST))
+		return 1;
 	/* Not by the library's own mmap: a handler may fork, and its stack is to be there in the child. */
 	p = (char *)syscall(SYS_mmap, NULL, GUARD + STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
-		return; /* the runtime makes a small one */
+		return 1; /* the runtime makes a small one */
 	madvise(p, GUARD + STACK, MADV_DONTDUMP); /* registers lie there, with what of a key was in them */
 	ours.ss_sp = p + GUARD;
 	if (mprotect(p, GUARD, PROT_NONE) != 0 || pthread_setspecific(key, p) != 0)
 		munmap(p, GUARD + STACK);
 	else
 		sigaltstack(&ours, NULL);
+	return 1;
 }
 
 /* There is a function to call. */
@@ -120,11 +122,12 @@ void softcsp_prepare_signals(void)
 	mark_all();
 }
 
-void softcsp_arrive_anew(void)
+int softcsp_arrive_anew(void)
 {
-	softcsp_calls = CALLS;
-	if (!met)
-		meet_thread();
+	if (!met && !meet_thread())
+		return 0;
+	softcsp_visit.calls = CALLS;
 	if (hundredths() - __atomic_load_n(&marked, __ATOMIC_RELAXED) >= HUNDREDTHS)
 		mark_all();
+	return 1;
 }

@@ -7,17 +7,8 @@
 /* Makes what belongs to threads, before the runtime starts, and gives the handlers that there are the flag. */
 void softcsp_prepare_signals(void) HIDDEN;
 
-void softcsp_arrive_anew(void) HIDDEN;
-
-/* Calls that this thread may make until its handlers are looked at. In the space that the loader keeps for libraries: the
- * other way needs the loader itself as a library. */
-extern __thread int softcsp_calls HIDDEN __attribute__((tls_model("initial-exec")));
-
-/* Comes before each call into Go. */
-static inline void softcsp_arrive(void)
-{
-	if (__builtin_expect(--softcsp_calls < 0, 0))
-		softcsp_arrive_anew();
-}
+/* Comes before a call into Go, but not before each: before a thread's first, and at times. Zero where the thread must not call, as it
+ * is refused what Go does to a thread that is new to it. */
+int softcsp_arrive_anew(void) HIDDEN;
 
 #endif

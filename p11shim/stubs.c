@@ -8,7 +8,7 @@
 
 #include "fork.h"
 #include "reach.h"
-#include "signals.h"
+#include "visit.h"
 
 #define EXPORT(name) __attribute__((alias(#name), visibility("default")))
 
@@ -25,8 +25,9 @@ static CK_RV stub_Initialize(CK_VOID_PTR pInitArgs)
 		return why;
 	if (image != &softcsp_image)
 		return image->functions->C_Initialize(pInitArgs);
-	softcsp_arrive();
-	return goC_Initialize(NUMBER(pInitArgs));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Initialize(NUMBER(pInitArgs)));
 }
 
 extern CK_RV goC_Finalize(CK_ULONG);
@@ -38,8 +39,9 @@ static CK_RV stub_Finalize(CK_VOID_PTR pReserved)
 
 		return fresh ? fresh->functions->C_Finalize(pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Finalize(NUMBER(pReserved));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Finalize(NUMBER(pReserved)));
 }
 
 extern CK_RV goC_GetInfo(CK_ULONG);
@@ -51,8 +53,9 @@ static CK_RV stub_GetInfo(CK_INFO_PTR pInfo)
 
 		return fresh ? fresh->functions->C_GetInfo(pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetInfo(NUMBER(pInfo));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetInfo(NUMBER(pInfo)));
 }
 
 static CK_RV stub_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR ppFunctionList);
@@ -66,8 +69,9 @@ static CK_RV stub_GetSlotList(CK_BBOOL tokenPresent, CK_SLOT_ID_PTR pSlotList, C
 
 		return fresh ? fresh->functions->C_GetSlotList(tokenPresent, pSlotList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetSlotList(tokenPresent, NUMBER(pSlotList), NUMBER(pulCount));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetSlotList(tokenPresent, NUMBER(pSlotList), NUMBER(pulCount)));
 }
 
 extern CK_RV goC_GetSlotInfo(CK_ULONG, CK_ULONG);
@@ -79,8 +83,9 @@ static CK_RV stub_GetSlotInfo(CK_SLOT_ID slotID, CK_SLOT_INFO_PTR pInfo)
 
 		return fresh ? fresh->functions->C_GetSlotInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetSlotInfo(slotID, NUMBER(pInfo));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetSlotInfo(slotID, NUMBER(pInfo)));
 }
 
 extern CK_RV goC_GetTokenInfo(CK_ULONG, CK_ULONG);
@@ -92,8 +97,9 @@ static CK_RV stub_GetTokenInfo(CK_SLOT_ID slotID, CK_TOKEN_INFO_PTR pInfo)
 
 		return fresh ? fresh->functions->C_GetTokenInfo(slotID, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetTokenInfo(slotID, NUMBER(pInfo));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetTokenInfo(slotID, NUMBER(pInfo)));
 }
 
 extern CK_RV goC_GetMechanismList(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -105,8 +111,9 @@ static CK_RV stub_GetMechanismList(CK_SLOT_ID slotID, CK_MECHANISM_TYPE_PTR pMec
 
 		return fresh ? fresh->functions->C_GetMechanismList(slotID, pMechanismList, pulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetMechanismList(slotID, NUMBER(pMechanismList), NUMBER(pulCount));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetMechanismList(slotID, NUMBER(pMechanismList), NUMBER(pulCount)));
 }
 
 extern CK_RV goC_GetMechanismInfo(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -118,8 +125,9 @@ static CK_RV stub_GetMechanismInfo(CK_SLOT_ID slotID, CK_MECHANISM_TYPE type, CK
 
 		return fresh ? fresh->functions->C_GetMechanismInfo(slotID, type, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetMechanismInfo(slotID, type, NUMBER(pInfo));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetMechanismInfo(slotID, type, NUMBER(pInfo)));
 }
 
 extern CK_RV goC_InitToken(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -131,8 +139,9 @@ static CK_RV stub_InitToken(CK_SLOT_ID slotID, CK_UTF8CHAR_PTR pPin, CK_ULONG ul
 
 		return fresh ? fresh->functions->C_InitToken(slotID, pPin, ulPinLen, pLabel) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_InitToken(slotID, NUMBER(pPin), ulPinLen, NUMBER(pLabel));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_InitToken(slotID, NUMBER(pPin), ulPinLen, NUMBER(pLabel)));
 }
 
 extern CK_RV goC_InitPIN(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -144,8 +153,9 @@ static CK_RV stub_InitPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pPin, CK_U
 
 		return fresh ? fresh->functions->C_InitPIN(hSession, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_InitPIN(hSession, NUMBER(pPin), ulPinLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_InitPIN(hSession, NUMBER(pPin), ulPinLen));
 }
 
 extern CK_RV goC_SetPIN(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -157,8 +167,9 @@ static CK_RV stub_SetPIN(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pOldPin, CK
 
 		return fresh ? fresh->functions->C_SetPIN(hSession, pOldPin, ulOldLen, pNewPin, ulNewLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SetPIN(hSession, NUMBER(pOldPin), ulOldLen, NUMBER(pNewPin), ulNewLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SetPIN(hSession, NUMBER(pOldPin), ulOldLen, NUMBER(pNewPin), ulNewLen));
 }
 
 extern CK_RV goC_OpenSession(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -170,8 +181,9 @@ static CK_RV stub_OpenSession(CK_SLOT_ID slotID, CK_FLAGS flags, CK_VOID_PTR pAp
 
 		return fresh ? fresh->functions->C_OpenSession(slotID, flags, pApplication, Notify, phSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_OpenSession(slotID, flags, NUMBER(pApplication), NUMBER(Notify), NUMBER(phSession));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_OpenSession(slotID, flags, NUMBER(pApplication), NUMBER(Notify), NUMBER(phSession)));
 }
 
 extern CK_RV goC_CloseSession(CK_ULONG);
@@ -183,8 +195,9 @@ static CK_RV stub_CloseSession(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_CloseSession(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_CloseSession(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_CloseSession(hSession));
 }
 
 extern CK_RV goC_CloseAllSessions(CK_ULONG);
@@ -196,8 +209,9 @@ static CK_RV stub_CloseAllSessions(CK_SLOT_ID slotID)
 
 		return fresh ? fresh->functions->C_CloseAllSessions(slotID) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_CloseAllSessions(slotID);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_CloseAllSessions(slotID));
 }
 
 extern CK_RV goC_GetSessionInfo(CK_ULONG, CK_ULONG);
@@ -209,8 +223,9 @@ static CK_RV stub_GetSessionInfo(CK_SESSION_HANDLE hSession, CK_SESSION_INFO_PTR
 
 		return fresh ? fresh->functions->C_GetSessionInfo(hSession, pInfo) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetSessionInfo(hSession, NUMBER(pInfo));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetSessionInfo(hSession, NUMBER(pInfo)));
 }
 
 extern CK_RV goC_GetOperationState(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -222,8 +237,9 @@ static CK_RV stub_GetOperationState(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pOpe
 
 		return fresh ? fresh->functions->C_GetOperationState(hSession, pOperationState, pulOperationStateLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetOperationState(hSession, NUMBER(pOperationState), NUMBER(pulOperationStateLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetOperationState(hSession, NUMBER(pOperationState), NUMBER(pulOperationStateLen)));
 }
 
 extern CK_RV goC_SetOperationState(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -235,8 +251,9 @@ static CK_RV stub_SetOperationState(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pOpe
 
 		return fresh ? fresh->functions->C_SetOperationState(hSession, pOperationState, ulOperationStateLen, hEncryptionKey, hAuthenticationKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SetOperationState(hSession, NUMBER(pOperationState), ulOperationStateLen, hEncryptionKey, hAuthenticationKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SetOperationState(hSession, NUMBER(pOperationState), ulOperationStateLen, hEncryptionKey, hAuthenticationKey));
 }
 
 extern CK_RV goC_Login(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -248,8 +265,9 @@ static CK_RV stub_Login(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, CK_UT
 
 		return fresh ? fresh->functions->C_Login(hSession, userType, pPin, ulPinLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Login(hSession, userType, NUMBER(pPin), ulPinLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Login(hSession, userType, NUMBER(pPin), ulPinLen));
 }
 
 extern CK_RV goC_Logout(CK_ULONG);
@@ -261,8 +279,9 @@ static CK_RV stub_Logout(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_Logout(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Logout(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Logout(hSession));
 }
 
 extern CK_RV goC_CreateObject(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -274,8 +293,9 @@ static CK_RV stub_CreateObject(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR pTem
 
 		return fresh ? fresh->functions->C_CreateObject(hSession, pTemplate, ulCount, phObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_CreateObject(hSession, NUMBER(pTemplate), ulCount, NUMBER(phObject));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_CreateObject(hSession, NUMBER(pTemplate), ulCount, NUMBER(phObject)));
 }
 
 extern CK_RV goC_CopyObject(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -287,8 +307,9 @@ static CK_RV stub_CopyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hObjec
 
 		return fresh ? fresh->functions->C_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_CopyObject(hSession, hObject, NUMBER(pTemplate), ulCount, NUMBER(phNewObject));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_CopyObject(hSession, hObject, NUMBER(pTemplate), ulCount, NUMBER(phNewObject)));
 }
 
 extern CK_RV goC_DestroyObject(CK_ULONG, CK_ULONG);
@@ -300,8 +321,9 @@ static CK_RV stub_DestroyObject(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hOb
 
 		return fresh ? fresh->functions->C_DestroyObject(hSession, hObject) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DestroyObject(hSession, hObject);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DestroyObject(hSession, hObject));
 }
 
 extern CK_RV goC_GetObjectSize(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -313,8 +335,9 @@ static CK_RV stub_GetObjectSize(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hOb
 
 		return fresh ? fresh->functions->C_GetObjectSize(hSession, hObject, pulSize) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetObjectSize(hSession, hObject, NUMBER(pulSize));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetObjectSize(hSession, hObject, NUMBER(pulSize)));
 }
 
 extern CK_RV goC_GetAttributeValue(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -326,8 +349,9 @@ static CK_RV stub_GetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE
 
 		return fresh ? fresh->functions->C_GetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount));
 }
 
 extern CK_RV goC_SetAttributeValue(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -339,8 +363,9 @@ static CK_RV stub_SetAttributeValue(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE
 
 		return fresh ? fresh->functions->C_SetAttributeValue(hSession, hObject, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SetAttributeValue(hSession, hObject, NUMBER(pTemplate), ulCount));
 }
 
 extern CK_RV goC_FindObjectsInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -352,8 +377,9 @@ static CK_RV stub_FindObjectsInit(CK_SESSION_HANDLE hSession, CK_ATTRIBUTE_PTR p
 
 		return fresh ? fresh->functions->C_FindObjectsInit(hSession, pTemplate, ulCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_FindObjectsInit(hSession, NUMBER(pTemplate), ulCount);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_FindObjectsInit(hSession, NUMBER(pTemplate), ulCount));
 }
 
 extern CK_RV goC_FindObjects(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -365,8 +391,9 @@ static CK_RV stub_FindObjects(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE_PTR p
 
 		return fresh ? fresh->functions->C_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_FindObjects(hSession, NUMBER(phObject), ulMaxObjectCount, NUMBER(pulObjectCount));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_FindObjects(hSession, NUMBER(phObject), ulMaxObjectCount, NUMBER(pulObjectCount)));
 }
 
 extern CK_RV goC_FindObjectsFinal(CK_ULONG);
@@ -378,8 +405,9 @@ static CK_RV stub_FindObjectsFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_FindObjectsFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_FindObjectsFinal(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_FindObjectsFinal(hSession));
 }
 
 extern CK_RV goC_EncryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -391,8 +419,9 @@ static CK_RV stub_EncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMech
 
 		return fresh ? fresh->functions->C_EncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_EncryptInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_EncryptInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_Encrypt(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -404,8 +433,9 @@ static CK_RV stub_Encrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULON
 
 		return fresh ? fresh->functions->C_Encrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Encrypt(hSession, NUMBER(pData), ulDataLen, NUMBER(pEncryptedData), NUMBER(pulEncryptedDataLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Encrypt(hSession, NUMBER(pData), ulDataLen, NUMBER(pEncryptedData), NUMBER(pulEncryptedDataLen)));
 }
 
 extern CK_RV goC_EncryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -417,8 +447,9 @@ static CK_RV stub_EncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, C
 
 		return fresh ? fresh->functions->C_EncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_EncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_EncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen)));
 }
 
 extern CK_RV goC_EncryptFinal(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -430,8 +461,9 @@ static CK_RV stub_EncryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastEncr
 
 		return fresh ? fresh->functions->C_EncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_EncryptFinal(hSession, NUMBER(pLastEncryptedPart), NUMBER(pulLastEncryptedPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_EncryptFinal(hSession, NUMBER(pLastEncryptedPart), NUMBER(pulLastEncryptedPartLen)));
 }
 
 extern CK_RV goC_DecryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -443,8 +475,9 @@ static CK_RV stub_DecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMech
 
 		return fresh ? fresh->functions->C_DecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_Decrypt(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -456,8 +489,9 @@ static CK_RV stub_Decrypt(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncryptedData
 
 		return fresh ? fresh->functions->C_Decrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Decrypt(hSession, NUMBER(pEncryptedData), ulEncryptedDataLen, NUMBER(pData), NUMBER(pulDataLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Decrypt(hSession, NUMBER(pEncryptedData), ulEncryptedDataLen, NUMBER(pData), NUMBER(pulDataLen)));
 }
 
 extern CK_RV goC_DecryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -469,8 +503,9 @@ static CK_RV stub_DecryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pEncrypt
 
 		return fresh ? fresh->functions->C_DecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen)));
 }
 
 extern CK_RV goC_DecryptFinal(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -482,8 +517,9 @@ static CK_RV stub_DecryptFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pLastPart
 
 		return fresh ? fresh->functions->C_DecryptFinal(hSession, pLastPart, pulLastPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptFinal(hSession, NUMBER(pLastPart), NUMBER(pulLastPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptFinal(hSession, NUMBER(pLastPart), NUMBER(pulLastPartLen)));
 }
 
 extern CK_RV goC_DigestInit(CK_ULONG, CK_ULONG);
@@ -495,8 +531,9 @@ static CK_RV stub_DigestInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMecha
 
 		return fresh ? fresh->functions->C_DigestInit(hSession, pMechanism) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DigestInit(hSession, NUMBER(pMechanism));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DigestInit(hSession, NUMBER(pMechanism)));
 }
 
 extern CK_RV goC_Digest(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -508,8 +545,9 @@ static CK_RV stub_Digest(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG
 
 		return fresh ? fresh->functions->C_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Digest(hSession, NUMBER(pData), ulDataLen, NUMBER(pDigest), NUMBER(pulDigestLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Digest(hSession, NUMBER(pData), ulDataLen, NUMBER(pDigest), NUMBER(pulDigestLen)));
 }
 
 extern CK_RV goC_DigestUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -521,8 +559,9 @@ static CK_RV stub_DigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK
 
 		return fresh ? fresh->functions->C_DigestUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DigestUpdate(hSession, NUMBER(pPart), ulPartLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DigestUpdate(hSession, NUMBER(pPart), ulPartLen));
 }
 
 extern CK_RV goC_DigestKey(CK_ULONG, CK_ULONG);
@@ -534,8 +573,9 @@ static CK_RV stub_DigestKey(CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hKey)
 
 		return fresh ? fresh->functions->C_DigestKey(hSession, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DigestKey(hSession, hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DigestKey(hSession, hKey));
 }
 
 extern CK_RV goC_DigestFinal(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -547,8 +587,9 @@ static CK_RV stub_DigestFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pDigest, C
 
 		return fresh ? fresh->functions->C_DigestFinal(hSession, pDigest, pulDigestLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DigestFinal(hSession, NUMBER(pDigest), NUMBER(pulDigestLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DigestFinal(hSession, NUMBER(pDigest), NUMBER(pulDigestLen)));
 }
 
 extern CK_RV goC_SignInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -560,8 +601,9 @@ static CK_RV stub_SignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechani
 
 		return fresh ? fresh->functions->C_SignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_Sign(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -573,8 +615,9 @@ static CK_RV stub_Sign(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG u
 
 		return fresh ? fresh->functions->C_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Sign(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Sign(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen)));
 }
 
 extern CK_RV goC_SignUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -586,8 +629,9 @@ static CK_RV stub_SignUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK_U
 
 		return fresh ? fresh->functions->C_SignUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignUpdate(hSession, NUMBER(pPart), ulPartLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignUpdate(hSession, NUMBER(pPart), ulPartLen));
 }
 
 extern CK_RV goC_SignFinal(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -599,8 +643,9 @@ static CK_RV stub_SignFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature, 
 
 		return fresh ? fresh->functions->C_SignFinal(hSession, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignFinal(hSession, NUMBER(pSignature), NUMBER(pulSignatureLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignFinal(hSession, NUMBER(pSignature), NUMBER(pulSignatureLen)));
 }
 
 extern CK_RV goC_SignRecoverInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -612,8 +657,9 @@ static CK_RV stub_SignRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR p
 
 		return fresh ? fresh->functions->C_SignRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignRecoverInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignRecoverInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_SignRecover(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -625,8 +671,9 @@ static CK_RV stub_SignRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_
 
 		return fresh ? fresh->functions->C_SignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignRecover(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignRecover(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen)));
 }
 
 extern CK_RV goC_VerifyInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -638,8 +685,9 @@ static CK_RV stub_VerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMecha
 
 		return fresh ? fresh->functions->C_VerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_Verify(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -651,8 +699,9 @@ static CK_RV stub_Verify(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData, CK_ULONG
 
 		return fresh ? fresh->functions->C_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_Verify(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_Verify(hSession, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen));
 }
 
 extern CK_RV goC_VerifyUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -664,8 +713,9 @@ static CK_RV stub_VerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPart, CK
 
 		return fresh ? fresh->functions->C_VerifyUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyUpdate(hSession, NUMBER(pPart), ulPartLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyUpdate(hSession, NUMBER(pPart), ulPartLen));
 }
 
 extern CK_RV goC_VerifyFinal(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -677,8 +727,9 @@ static CK_RV stub_VerifyFinal(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignature
 
 		return fresh ? fresh->functions->C_VerifyFinal(hSession, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyFinal(hSession, NUMBER(pSignature), ulSignatureLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyFinal(hSession, NUMBER(pSignature), ulSignatureLen));
 }
 
 extern CK_RV goC_VerifyRecoverInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -690,8 +741,9 @@ static CK_RV stub_VerifyRecoverInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR
 
 		return fresh ? fresh->functions->C_VerifyRecoverInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyRecoverInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyRecoverInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_VerifyRecover(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -703,8 +755,9 @@ static CK_RV stub_VerifyRecover(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSignatu
 
 		return fresh ? fresh->functions->C_VerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyRecover(hSession, NUMBER(pSignature), ulSignatureLen, NUMBER(pData), NUMBER(pulDataLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyRecover(hSession, NUMBER(pSignature), ulSignatureLen, NUMBER(pData), NUMBER(pulDataLen)));
 }
 
 extern CK_RV goC_DigestEncryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -716,8 +769,9 @@ static CK_RV stub_DigestEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pP
 
 		return fresh ? fresh->functions->C_DigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DigestEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DigestEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen)));
 }
 
 extern CK_RV goC_DecryptDigestUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -729,8 +783,9 @@ static CK_RV stub_DecryptDigestUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pE
 
 		return fresh ? fresh->functions->C_DecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptDigestUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptDigestUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen)));
 }
 
 extern CK_RV goC_SignEncryptUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -742,8 +797,9 @@ static CK_RV stub_SignEncryptUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pPar
 
 		return fresh ? fresh->functions->C_SignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignEncryptUpdate(hSession, NUMBER(pPart), ulPartLen, NUMBER(pEncryptedPart), NUMBER(pulEncryptedPartLen)));
 }
 
 extern CK_RV goC_DecryptVerifyUpdate(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -755,8 +811,9 @@ static CK_RV stub_DecryptVerifyUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pE
 
 		return fresh ? fresh->functions->C_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptVerifyUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptVerifyUpdate(hSession, NUMBER(pEncryptedPart), ulEncryptedPartLen, NUMBER(pPart), NUMBER(pulPartLen)));
 }
 
 extern CK_RV goC_GenerateKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -768,8 +825,9 @@ static CK_RV stub_GenerateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMech
 
 		return fresh ? fresh->functions->C_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GenerateKey(hSession, NUMBER(pMechanism), NUMBER(pTemplate), ulCount, NUMBER(phKey));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GenerateKey(hSession, NUMBER(pMechanism), NUMBER(pTemplate), ulCount, NUMBER(phKey)));
 }
 
 extern CK_RV goC_GenerateKeyPair(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -781,8 +839,9 @@ static CK_RV stub_GenerateKeyPair(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR p
 
 		return fresh ? fresh->functions->C_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount, pPrivateKeyTemplate, ulPrivateKeyAttributeCount, phPublicKey, phPrivateKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GenerateKeyPair(hSession, NUMBER(pMechanism), NUMBER(pPublicKeyTemplate), ulPublicKeyAttributeCount, NUMBER(pPrivateKeyTemplate), ulPrivateKeyAttributeCount, NUMBER(phPublicKey), NUMBER(phPrivateKey));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GenerateKeyPair(hSession, NUMBER(pMechanism), NUMBER(pPublicKeyTemplate), ulPublicKeyAttributeCount, NUMBER(pPrivateKeyTemplate), ulPrivateKeyAttributeCount, NUMBER(phPublicKey), NUMBER(phPrivateKey)));
 }
 
 extern CK_RV goC_WrapKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -794,8 +853,9 @@ static CK_RV stub_WrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechanis
 
 		return fresh ? fresh->functions->C_WrapKey(hSession, pMechanism, hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_WrapKey(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_WrapKey(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen)));
 }
 
 extern CK_RV goC_UnwrapKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -807,8 +867,9 @@ static CK_RV stub_UnwrapKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechan
 
 		return fresh ? fresh->functions->C_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_UnwrapKey(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_UnwrapKey(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey)));
 }
 
 extern CK_RV goC_DeriveKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -820,8 +881,9 @@ static CK_RV stub_DeriveKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pMechan
 
 		return fresh ? fresh->functions->C_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DeriveKey(hSession, NUMBER(pMechanism), hBaseKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DeriveKey(hSession, NUMBER(pMechanism), hBaseKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(phKey)));
 }
 
 extern CK_RV goC_SeedRandom(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -833,8 +895,9 @@ static CK_RV stub_SeedRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pSeed, CK_U
 
 		return fresh ? fresh->functions->C_SeedRandom(hSession, pSeed, ulSeedLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SeedRandom(hSession, NUMBER(pSeed), ulSeedLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SeedRandom(hSession, NUMBER(pSeed), ulSeedLen));
 }
 
 extern CK_RV goC_GenerateRandom(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -846,8 +909,9 @@ static CK_RV stub_GenerateRandom(CK_SESSION_HANDLE hSession, CK_BYTE_PTR RandomD
 
 		return fresh ? fresh->functions->C_GenerateRandom(hSession, RandomData, ulRandomLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GenerateRandom(hSession, NUMBER(RandomData), ulRandomLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GenerateRandom(hSession, NUMBER(RandomData), ulRandomLen));
 }
 
 extern CK_RV goC_GetFunctionStatus(CK_ULONG);
@@ -859,8 +923,9 @@ static CK_RV stub_GetFunctionStatus(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_GetFunctionStatus(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetFunctionStatus(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetFunctionStatus(hSession));
 }
 
 extern CK_RV goC_CancelFunction(CK_ULONG);
@@ -872,8 +937,9 @@ static CK_RV stub_CancelFunction(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_CancelFunction(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_CancelFunction(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_CancelFunction(hSession));
 }
 
 extern CK_RV goC_WaitForSlotEvent(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -885,8 +951,9 @@ static CK_RV stub_WaitForSlotEvent(CK_FLAGS flags, CK_SLOT_ID_PTR pSlot, CK_VOID
 
 		return fresh ? fresh->functions->C_WaitForSlotEvent(flags, pSlot, pReserved) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_WaitForSlotEvent(flags, NUMBER(pSlot), NUMBER(pReserved));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_WaitForSlotEvent(flags, NUMBER(pSlot), NUMBER(pReserved)));
 }
 
 static CK_RV stub_GetInterfaceList(CK_INTERFACE_PTR interfaces, CK_ULONG_PTR pulCount);
@@ -902,8 +969,9 @@ static CK_RV stub_LoginUser(CK_SESSION_HANDLE hSession, CK_USER_TYPE userType, C
 
 		return fresh ? fresh->functions->C_LoginUser(hSession, userType, pPin, ulPinLen, pUsername, ulUsernameLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_LoginUser(hSession, userType, NUMBER(pPin), ulPinLen, NUMBER(pUsername), ulUsernameLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_LoginUser(hSession, userType, NUMBER(pPin), ulPinLen, NUMBER(pUsername), ulUsernameLen));
 }
 
 extern CK_RV goC_SessionCancel(CK_ULONG, CK_ULONG);
@@ -915,8 +983,9 @@ static CK_RV stub_SessionCancel(CK_SESSION_HANDLE hSession, CK_FLAGS flags)
 
 		return fresh ? fresh->functions->C_SessionCancel(hSession, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SessionCancel(hSession, flags);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SessionCancel(hSession, flags));
 }
 
 extern CK_RV goC_MessageEncryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -928,8 +997,9 @@ static CK_RV stub_MessageEncryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PT
 
 		return fresh ? fresh->functions->C_MessageEncryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageEncryptInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageEncryptInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_EncryptMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -941,8 +1011,9 @@ static CK_RV stub_EncryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParame
 
 		return fresh ? fresh->functions->C_EncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_EncryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pPlaintext), ulPlaintextLen, NUMBER(pCiphertext), NUMBER(pulCiphertextLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_EncryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pPlaintext), ulPlaintextLen, NUMBER(pCiphertext), NUMBER(pulCiphertextLen)));
 }
 
 extern CK_RV goC_EncryptMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -954,8 +1025,9 @@ static CK_RV stub_EncryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pP
 
 		return fresh ? fresh->functions->C_EncryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_EncryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_EncryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen));
 }
 
 extern CK_RV goC_EncryptMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -967,8 +1039,9 @@ static CK_RV stub_EncryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPa
 
 		return fresh ? fresh->functions->C_EncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_EncryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pPlaintextPart), ulPlaintextPartLen, NUMBER(pCiphertextPart), NUMBER(pulCiphertextPartLen), flags);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_EncryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pPlaintextPart), ulPlaintextPartLen, NUMBER(pCiphertextPart), NUMBER(pulCiphertextPartLen), flags));
 }
 
 extern CK_RV goC_MessageEncryptFinal(CK_ULONG);
@@ -980,8 +1053,9 @@ static CK_RV stub_MessageEncryptFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageEncryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageEncryptFinal(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageEncryptFinal(hSession));
 }
 
 extern CK_RV goC_MessageDecryptInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -993,8 +1067,9 @@ static CK_RV stub_MessageDecryptInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PT
 
 		return fresh ? fresh->functions->C_MessageDecryptInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageDecryptInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageDecryptInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_DecryptMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1006,8 +1081,9 @@ static CK_RV stub_DecryptMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParame
 
 		return fresh ? fresh->functions->C_DecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(pPlaintext), NUMBER(pulPlaintextLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(pPlaintext), NUMBER(pulPlaintextLen)));
 }
 
 extern CK_RV goC_DecryptMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1019,8 +1095,9 @@ static CK_RV stub_DecryptMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pP
 
 		return fresh ? fresh->functions->C_DecryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptMessageBegin(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pAssociatedData), ulAssociatedDataLen));
 }
 
 extern CK_RV goC_DecryptMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1032,8 +1109,9 @@ static CK_RV stub_DecryptMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPa
 
 		return fresh ? fresh->functions->C_DecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pCiphertextPart), ulCiphertextPartLen, NUMBER(pPlaintextPart), NUMBER(pulPlaintextPartLen), flags);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecryptMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pCiphertextPart), ulCiphertextPartLen, NUMBER(pPlaintextPart), NUMBER(pulPlaintextPartLen), flags));
 }
 
 extern CK_RV goC_MessageDecryptFinal(CK_ULONG);
@@ -1045,8 +1123,9 @@ static CK_RV stub_MessageDecryptFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageDecryptFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageDecryptFinal(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageDecryptFinal(hSession));
 }
 
 extern CK_RV goC_MessageSignInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1058,8 +1137,9 @@ static CK_RV stub_MessageSignInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR p
 
 		return fresh ? fresh->functions->C_MessageSignInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageSignInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageSignInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_SignMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1071,8 +1151,9 @@ static CK_RV stub_SignMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParameter
 
 		return fresh ? fresh->functions->C_SignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen)));
 }
 
 extern CK_RV goC_SignMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1084,8 +1165,9 @@ static CK_RV stub_SignMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPara
 
 		return fresh ? fresh->functions->C_SignMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignMessageBegin(hSession, NUMBER(pParameter), ulParameterLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignMessageBegin(hSession, NUMBER(pParameter), ulParameterLen));
 }
 
 extern CK_RV goC_SignMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1097,8 +1179,9 @@ static CK_RV stub_SignMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParam
 
 		return fresh ? fresh->functions->C_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_SignMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_SignMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), NUMBER(pulSignatureLen)));
 }
 
 extern CK_RV goC_MessageSignFinal(CK_ULONG);
@@ -1110,8 +1193,9 @@ static CK_RV stub_MessageSignFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageSignFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageSignFinal(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageSignFinal(hSession));
 }
 
 extern CK_RV goC_MessageVerifyInit(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1123,8 +1207,9 @@ static CK_RV stub_MessageVerifyInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR
 
 		return fresh ? fresh->functions->C_MessageVerifyInit(hSession, pMechanism, hKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageVerifyInit(hSession, NUMBER(pMechanism), hKey);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageVerifyInit(hSession, NUMBER(pMechanism), hKey));
 }
 
 extern CK_RV goC_VerifyMessage(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1136,8 +1221,9 @@ static CK_RV stub_VerifyMessage(CK_SESSION_HANDLE hSession, CK_VOID_PTR pParamet
 
 		return fresh ? fresh->functions->C_VerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyMessage(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen));
 }
 
 extern CK_RV goC_VerifyMessageBegin(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1149,8 +1235,9 @@ static CK_RV stub_VerifyMessageBegin(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPa
 
 		return fresh ? fresh->functions->C_VerifyMessageBegin(hSession, pParameter, ulParameterLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyMessageBegin(hSession, NUMBER(pParameter), ulParameterLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyMessageBegin(hSession, NUMBER(pParameter), ulParameterLen));
 }
 
 extern CK_RV goC_VerifyMessageNext(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1162,8 +1249,9 @@ static CK_RV stub_VerifyMessageNext(CK_SESSION_HANDLE hSession, CK_VOID_PTR pPar
 
 		return fresh ? fresh->functions->C_VerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifyMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifyMessageNext(hSession, NUMBER(pParameter), ulParameterLen, NUMBER(pData), ulDataLen, NUMBER(pSignature), ulSignatureLen));
 }
 
 extern CK_RV goC_MessageVerifyFinal(CK_ULONG);
@@ -1175,8 +1263,9 @@ static CK_RV stub_MessageVerifyFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_MessageVerifyFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_MessageVerifyFinal(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_MessageVerifyFinal(hSession));
 }
 
 extern CK_RV goC_EncapsulateKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1188,8 +1277,9 @@ static CK_RV stub_EncapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pM
 
 		return fresh ? fresh->functions->C_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_EncapsulateKey(hSession, NUMBER(pMechanism), hPublicKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), NUMBER(pulCiphertextLen), NUMBER(phKey));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_EncapsulateKey(hSession, NUMBER(pMechanism), hPublicKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), NUMBER(pulCiphertextLen), NUMBER(phKey)));
 }
 
 extern CK_RV goC_DecapsulateKey(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1201,8 +1291,9 @@ static CK_RV stub_DecapsulateKey(CK_SESSION_HANDLE hSession, CK_MECHANISM_PTR pM
 
 		return fresh ? fresh->functions->C_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_DecapsulateKey(hSession, NUMBER(pMechanism), hPrivateKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(phKey));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_DecapsulateKey(hSession, NUMBER(pMechanism), hPrivateKey, NUMBER(pTemplate), ulAttributeCount, NUMBER(pCiphertext), ulCiphertextLen, NUMBER(phKey)));
 }
 
 extern CK_RV goC_VerifySignatureInit(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1214,8 +1305,9 @@ static CK_RV stub_VerifySignatureInit(CK_SESSION_HANDLE hSession, CK_MECHANISM_P
 
 		return fresh ? fresh->functions->C_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignatureLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifySignatureInit(hSession, NUMBER(pMechanism), hKey, NUMBER(pSignature), ulSignatureLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifySignatureInit(hSession, NUMBER(pMechanism), hKey, NUMBER(pSignature), ulSignatureLen));
 }
 
 extern CK_RV goC_VerifySignature(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1227,8 +1319,9 @@ static CK_RV stub_VerifySignature(CK_SESSION_HANDLE hSession, CK_BYTE_PTR pData,
 
 		return fresh ? fresh->functions->C_VerifySignature(hSession, pData, ulDataLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifySignature(hSession, NUMBER(pData), ulDataLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifySignature(hSession, NUMBER(pData), ulDataLen));
 }
 
 extern CK_RV goC_VerifySignatureUpdate(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1240,8 +1333,9 @@ static CK_RV stub_VerifySignatureUpdate(CK_SESSION_HANDLE hSession, CK_BYTE_PTR 
 
 		return fresh ? fresh->functions->C_VerifySignatureUpdate(hSession, pPart, ulPartLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifySignatureUpdate(hSession, NUMBER(pPart), ulPartLen);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifySignatureUpdate(hSession, NUMBER(pPart), ulPartLen));
 }
 
 extern CK_RV goC_VerifySignatureFinal(CK_ULONG);
@@ -1253,8 +1347,9 @@ static CK_RV stub_VerifySignatureFinal(CK_SESSION_HANDLE hSession)
 
 		return fresh ? fresh->functions->C_VerifySignatureFinal(hSession) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_VerifySignatureFinal(hSession);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_VerifySignatureFinal(hSession));
 }
 
 extern CK_RV goC_GetSessionValidationFlags(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1266,8 +1361,9 @@ static CK_RV stub_GetSessionValidationFlags(CK_SESSION_HANDLE hSession, CK_SESSI
 
 		return fresh ? fresh->functions->C_GetSessionValidationFlags(hSession, type, pFlags) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_GetSessionValidationFlags(hSession, type, NUMBER(pFlags));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_GetSessionValidationFlags(hSession, type, NUMBER(pFlags)));
 }
 
 extern CK_RV goC_AsyncComplete(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1279,8 +1375,9 @@ static CK_RV stub_AsyncComplete(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFun
 
 		return fresh ? fresh->functions->C_AsyncComplete(hSession, pFunctionName, pResult) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_AsyncComplete(hSession, NUMBER(pFunctionName), NUMBER(pResult));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_AsyncComplete(hSession, NUMBER(pFunctionName), NUMBER(pResult)));
 }
 
 extern CK_RV goC_AsyncGetID(CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1292,8 +1389,9 @@ static CK_RV stub_AsyncGetID(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFuncti
 
 		return fresh ? fresh->functions->C_AsyncGetID(hSession, pFunctionName, pulID) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_AsyncGetID(hSession, NUMBER(pFunctionName), NUMBER(pulID));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_AsyncGetID(hSession, NUMBER(pFunctionName), NUMBER(pulID)));
 }
 
 extern CK_RV goC_AsyncJoin(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1305,8 +1403,9 @@ static CK_RV stub_AsyncJoin(CK_SESSION_HANDLE hSession, CK_UTF8CHAR_PTR pFunctio
 
 		return fresh ? fresh->functions->C_AsyncJoin(hSession, pFunctionName, ulID, pData, ulData) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_AsyncJoin(hSession, NUMBER(pFunctionName), ulID, NUMBER(pData), ulData);
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_AsyncJoin(hSession, NUMBER(pFunctionName), ulID, NUMBER(pData), ulData));
 }
 
 extern CK_RV goC_WrapKeyAuthenticated(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1318,8 +1417,9 @@ static CK_RV stub_WrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANISM_
 
 		return fresh ? fresh->functions->C_WrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_WrapKeyAuthenticated(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_WrapKeyAuthenticated(hSession, NUMBER(pMechanism), hWrappingKey, hKey, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(pWrappedKey), NUMBER(pulWrappedKeyLen)));
 }
 
 extern CK_RV goC_UnwrapKeyAuthenticated(CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG, CK_ULONG);
@@ -1331,8 +1431,9 @@ static CK_RV stub_UnwrapKeyAuthenticated(CK_SESSION_HANDLE hSession, CK_MECHANIS
 
 		return fresh ? fresh->functions->C_UnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey) : CKR_CRYPTOKI_NOT_INITIALIZED;
 	}
-	softcsp_arrive();
-	return goC_UnwrapKeyAuthenticated(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(phKey));
+	if (!softcsp_arrive())
+		return CKR_FUNCTION_FAILED;
+	return softcsp_leave(goC_UnwrapKeyAuthenticated(hSession, NUMBER(pMechanism), hUnwrappingKey, NUMBER(pWrappedKey), ulWrappedKeyLen, NUMBER(pTemplate), ulAttributeCount, NUMBER(pAssociatedData), ulAssociatedDataLen, NUMBER(phKey)));
 }
 
 static const CK_FUNCTION_LIST list = {

@@ -6,12 +6,12 @@
 #define _GNU_SOURCE
 #include "threads.h"
 
+#include "visit.h"
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <time.h>
-
-#define MOST 128
 
 __thread char softcsp_runtime_thread __attribute__((tls_model("initial-exec")));
 
@@ -30,36 +30,31 @@ void softcsp_find_threads(void)
 	least_stack = (size_t (*)(const pthread_attr_t *))dlsym(RTLD_NEXT, "__pthread_get_minstack");
 }
 
-struct job {
-	void *(*start)(void *);
-	void *arg;
-};
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t given = PTHREAD_COND_INITIALIZER;
-static struct job jobs[MOST];
-static int waiting, pending, leaving;
+/* Of one process: a child has none of its parent's threads, and its parent's lock may be held. */
+#define reserve softcsp_process.reserve
+#define MOST ((int)(sizeof reserve.jobs / sizeof *reserve.jobs))
 
 static void *wait_for_job(void *unused)
 {
-	struct job job;
+	struct softcsp_job job;
 
 	softcsp_runtime_thread = 1;
+	softcsp_reset_floats(); /* those of its creator's, otherwise */
 	for (;;) {
-		pthread_mutex_lock(&mutex);
-		while (pending == 0 && leaving == 0)
-			pthread_cond_wait(&given, &mutex);
-		if (pending == 0) {
-			leaving--;
-			pthread_mutex_unlock(&mutex);
+		pthread_mutex_lock(&reserve.mutex);
+		while (reserve.pending == 0 && reserve.leaving == 0)
+			pthread_cond_wait(&reserve.given, &reserve.mutex);
+		if (reserve.pending == 0) {
+			reserve.leaving--;
+			pthread_mutex_unlock(&reserve.mutex);
 			return unused;
 		}
-		job = jobs[--pending];
-		pthread_mutex_unlock(&mutex);
+		job = reserve.jobs[--reserve.pending];
+		pthread_mutex_unlock(&reserve.mutex);
 		job.start(job.arg);
-		pthread_mutex_lock(&mutex); /* the runtime has done with this one: it waits for the next */
-		waiting++;
-		pthread_mutex_unlock(&mutex);
+		pthread_mutex_lock(&reserve.mutex); /* the runtime has done with this one: it waits for the next */
+		reserve.waiting++;
+		pthread_mutex_unlock(&reserve.mutex);
 	}
 }
 
@@ -99,33 +94,33 @@ int softcsp_reserve_threads(int want, int *why)
 		if (*why != 0)
 			break;
 	}
-	pthread_mutex_lock(&mutex);
-	waiting += n;
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_lock(&reserve.mutex);
+	reserve.waiting += n;
+	pthread_mutex_unlock(&reserve.mutex);
 	return n;
 }
 
 void softcsp_release_threads(void)
 {
-	pthread_mutex_lock(&mutex);
-	leaving += waiting;
-	waiting = 0;
-	pthread_cond_broadcast(&given);
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_lock(&reserve.mutex);
+	reserve.leaving += reserve.waiting;
+	reserve.waiting = 0;
+	pthread_cond_broadcast(&reserve.given);
+	pthread_mutex_unlock(&reserve.mutex);
 }
 
 int softcsp_give(void *(*start)(void *), void *arg)
 {
 	int ok;
 
-	pthread_mutex_lock(&mutex);
-	ok = waiting > 0 && pending < MOST;
+	pthread_mutex_lock(&reserve.mutex);
+	ok = reserve.waiting > 0 && reserve.pending < MOST;
 	if (ok) {
-		waiting--;
-		jobs[pending++] = (struct job){ start, arg };
-		pthread_cond_signal(&given);
+		reserve.waiting--;
+		reserve.jobs[reserve.pending++] = (struct softcsp_job){ start, arg };
+		pthread_cond_signal(&reserve.given);
 	}
-	pthread_mutex_unlock(&mutex);
+	pthread_mutex_unlock(&reserve.mutex);
 	return ok;
 }
 
