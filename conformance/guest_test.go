@@ -145,6 +145,61 @@ func TestGuestEnvironment(t *testing.T) {
 	}
 }
 
+// TestGuestHabits has hosts do what a library may meet: with standard error, descriptors and limits, with floating point numbers, with
+// threads that are cancelled or have small stacks, and with handlers that call or jump, which they must not.
+func TestGuestHabits(t *testing.T) {
+	for _, row := range []struct{ name, ways string }{
+		{"stderr", "closed|full"}, {"logfile", ""}, {"size", "before|after"}, {"floats", "some before|some after|all before|all after"},
+		{"within", "calls|jumps"}, {"cancel", ""}, {"again", ""}, {"stacks", ""},
+		{"random", "ENOSYS before|EPERM before|ENOSYS after|EPERM after"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			slow(t)
+			prog, env := guest(t, row.name)
+			for way := range strings.SplitSeq(row.ways, "|") {
+				if out := mustRun(t, time.Minute, env, prog, append([]string{module.path}, strings.Fields(way)...)...); !strings.HasSuffix(out, "ok\n") {
+					t.Errorf("%s: said %q, not ok", way, out)
+				}
+			}
+		})
+	}
+}
+
+// TestGuestRefusals refuses the system calls that the library makes, one in each life of a host, with the errors that filters give: all
+// of them in make long, and otherwise those that it once ended the process for. What is left out libc itself cannot do without
+// (futex, brk, rseq, munmap, and rt_sigprocmask after the start), or is documented to end the process (mmap, after the start).
+func TestGuestRefusals(t *testing.T) {
+	slow(t)
+	prog, env := guest(t, "refusals")
+	run := func(call int, errno syscall.Errno, when string) {
+		t.Helper()
+		mustRun(t, time.Minute, env, prog, module.path, strconv.Itoa(call), strconv.Itoa(int(errno)), when)
+	}
+	if os.Getenv("SOFTCSP_LONG") == "" {
+		run(syscall.SYS_RT_SIGACTION, syscall.EPERM, "before")
+		run(syscall.SYS_RT_SIGPROCMASK, syscall.EPERM, "before")
+		run(syscall.SYS_SIGALTSTACK, syscall.EPERM, "after")
+		run(318 /* getrandom */, syscall.EPERM, "after")
+		return
+	}
+	for _, call := range []int{
+		syscall.SYS_READ, syscall.SYS_CLOSE, syscall.SYS_STAT, syscall.SYS_FSTAT, syscall.SYS_LSEEK, syscall.SYS_MPROTECT, syscall.SYS_RT_SIGACTION,
+		syscall.SYS_RT_SIGPROCMASK, syscall.SYS_IOCTL, syscall.SYS_PREAD64, syscall.SYS_PWRITE64, syscall.SYS_ACCESS, syscall.SYS_SCHED_YIELD,
+		syscall.SYS_MSYNC, syscall.SYS_MINCORE, syscall.SYS_MADVISE, syscall.SYS_NANOSLEEP, syscall.SYS_GETPID, syscall.SYS_SENDFILE, syscall.SYS_CLONE,
+		syscall.SYS_FCNTL, syscall.SYS_FLOCK, syscall.SYS_FDATASYNC, syscall.SYS_FTRUNCATE, syscall.SYS_READLINK, syscall.SYS_GETEUID,
+		syscall.SYS_SIGALTSTACK, syscall.SYS_MLOCK, syscall.SYS_MUNLOCK, syscall.SYS_PRCTL, syscall.SYS_GETTID, syscall.SYS_SCHED_GETAFFINITY,
+		syscall.SYS_GETDENTS64, syscall.SYS_CLOCK_GETTIME, syscall.SYS_CLOCK_NANOSLEEP, syscall.SYS_TGKILL, syscall.SYS_OPENAT, syscall.SYS_NEWFSTATAT,
+		syscall.SYS_FALLOCATE, syscall.SYS_PRLIMIT64, syscall.SYS_SET_ROBUST_LIST, 309 /* getcpu */, 318 /* getrandom */, 319 /* memfd_create */, 435, /* clone3 */
+	} {
+		for _, errno := range []syscall.Errno{syscall.EPERM, syscall.ENOSYS} {
+			run(call, errno, "before")
+			if call != syscall.SYS_RT_SIGPROCMASK {
+				run(call, errno, "after")
+			}
+		}
+	}
+}
+
 // TestGuestCrash has a host crash while the library is loaded. What is said of it tells nothing of anybody's memory.
 func TestGuestCrash(t *testing.T) {
 	prog, env := guest(t, "crash")
