@@ -84,8 +84,9 @@ func (c *core) leave() { c.inside.Add(-1) }
 func Getenv(name string) string { return config.Getenv(name) }
 
 // Initialize implements C_Initialize, section 5.4.1. Calls from any number of threads are safe however they are asked for: our
-// own locks need none of the application's mutex functions. CKF_LIBRARY_CANT_CREATE_OS_THREADS comes too late, as the Go
-// runtime has its threads since it was loaded.
+// own locks need none of the application's mutex functions. CKF_LIBRARY_CANT_CREATE_OS_THREADS is
+// not obeyed, and not refused with CKR_NEED_TO_CREATE_THREADS as it could be: NSS sets it always, with every module, and Perl's
+// Crypt::HSM on some systems, and neither means that threads do harm.
 func (m *Module) Initialize(args ck.InitArgs) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
