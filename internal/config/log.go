@@ -55,9 +55,11 @@ func (o *output) Write(line []byte) (int, error) {
 		o.open()
 	}
 	if o.file == nil {
-		return quiet.Stderr.Write(line)
+		_, _ = quiet.Stderr.Write(line) // nobody can be told
+	} else {
+		_, _ = o.file.Write(line)
 	}
-	return o.file.Write(line)
+	return len(line), nil
 }
 
 // open opens the file. What cannot be opened is said once, and the log goes to stderr.
