@@ -44,6 +44,9 @@ type Mechanism struct {
 	// Wrap encrypts the value of another key, Unwrap decrypts it. What Unwrap returns is the caller's to wipe.
 	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
 	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
+	// UnwrapVeiled is Unwrap for a key whose wrapped keys are to be kept from who may ask it anything: where another mechanism would say
+	// that a padding is wrong, it gives bytes that nobody can tell from those of a key. It is nil where Unwrap is good enough.
+	UnwrapVeiled func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
 	// WrapSize returns how many bytes Wrap makes of n, where Wrap may write to what p points to.
 	WrapSize func(p *ck.Param, n int) (int, error)
 	// Truncates says that Unwrap returns whole blocks, and that the template's CKA_VALUE_LEN cuts off what fills the last.

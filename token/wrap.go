@@ -144,7 +144,12 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.Objec
 	if err != nil {
 		return 0, err
 	}
-	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key) ([]byte, error) { return row.Unwrap(with, &mech.Param, wrapped) })
+	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, veiled bool) ([]byte, error) {
+		if veiled && row.UnwrapVeiled != nil {
+			return row.UnwrapVeiled(with, &mech.Param, wrapped)
+		}
+		return row.Unwrap(with, &mech.Param, wrapped)
+	})
 }
 
 // UnwrapKeyAuthenticated implements C_UnwrapKeyAuthenticated, section 5.18.7 of PKCS#11 3.2.
@@ -161,13 +166,14 @@ func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, 
 	if err != nil {
 		return 0, err
 	}
-	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key) ([]byte, error) {
+	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, _ bool) ([]byte, error) {
 		return row.UnwrapMessage(with, &mech.Param, aad, wrapped)
 	})
 }
 
-// unwrapKey makes a key of what unwrap decrypts.
-func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key) ([]byte, error)) (ck.ObjectHandle, error) {
+// unwrapKey makes a key of what unwrap decrypts. A key that has wrapped sensitive keys must not become an oracle: it says nothing of
+// paddings, where the mechanism has a way for that.
+func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key, veiled bool) ([]byte, error)) (ck.ObjectHandle, error) {
 	u, err := s.keyAtOnce(with, row, ck.CKA_UNWRAP, p)
 	if err != nil {
 		return 0, as(err, unwrappingKey)
@@ -198,7 +204,8 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		}
 	}
 	var value []byte
-	erasing.Do(func() { value, err = unwrap(u.key()) })
+	veiled := s.strict && role(u.role.Load()) >= wrapping
+	erasing.Do(func() { value, err = unwrap(u.key(), veiled) })
 	defer clear(value)
 	if !row.Seals && answers(err) { // what its answers tell is enough
 		if err := s.assume(u, opens); err != nil {
