@@ -290,10 +290,11 @@ func (h *Hash) SetHMACInfo(info HMACInfo) error {
 		return NTE_BAD_HASH_STATE
 	}
 	return h.key.use(func(value []byte) error {
+		row, wipe := mechanisms.PaddedHMAC(inner, value, info.Inner, info.Outer)
 		h.pads.letGo()
-		h.pads = new(pads)
+		h.pads = &pads{wipe: wipe}
 		h.pads.users.Store(1)
-		h.row, h.pads.wipe = mechanisms.PaddedHMAC(inner, value, info.Inner, info.Outer)
+		h.row = row
 		secret.Do(func() { h.state = h.row.New() })
 		h.size = h.row.Size
 		return nil

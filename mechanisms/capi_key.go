@@ -176,7 +176,7 @@ func PaddedHMAC(inner *Hash, key, first, second []byte) (h *Hash, wipe func()) {
 				inner.sum(sum, key)
 				k = sum[:min(len(sum), len(s))]
 			}
-			pads[i] = slices.Clone(s)
+			pads[i] = ck.Clone(s)
 			subtle.XORBytes(pads[i], pads[i], k)
 		}
 	})
