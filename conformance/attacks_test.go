@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -368,4 +369,32 @@ func TestAttacksWithoutSeparation(t *testing.T) {
 			t.Errorf("%s (%s) depends on key_separation: %q", a.name, a.source, line)
 		}
 	}
+}
+
+// TestPaddingOracle asks a pair whether ciphertexts are padded rightly (R. Bardou and others, Efficient Padding Oracle Attacks on
+// Cryptographic Hardware, CRYPTO 2012). Once the pair has wrapped a sensitive key it does not tell.
+func TestPaddingOracle(t *testing.T) {
+	only(t)
+	s := module.script(t)
+	do(t, s, "login", aesVictim, "C_GenerateKeyPair s CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=1024,CKA_WRAP=true} {CKA_UNWRAP=true} &pub &priv")
+	told := func() (keys int) {
+		for i := range 40 {
+			line := fmt.Sprintf("C_UnwrapKey s CKM_RSA_PKCS priv rep:128:%02x {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=true} &x", i+1)
+			if err := s.Line(line); err == nil {
+				keys++
+			} else if !strings.Contains(err.Error(), "CKR_WRAPPED_KEY_INVALID") {
+				t.Error(err)
+			}
+		}
+		return keys
+	}
+	if n := told(); n != 0 {
+		t.Errorf("%d of 40 ciphertexts are padded rightly", n)
+	}
+	do(t, s, "C_WrapKey s CKM_RSA_PKCS pub victim w=out:128")
+	if n := told(); n < 32 { // one of 118 lengths is none
+		t.Errorf("%d of 40 ciphertexts are unwrapped, so that the others are told apart", n)
+	}
+	do(t, s, "C_UnwrapKey s CKM_RSA_PKCS priv w {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_ENCRYPT=true} &same",
+		"C_EncryptInit s CKM_AES_ECB victim", "C_Encrypt s rep:16:00 a=out:16", "C_EncryptInit s CKM_AES_ECB same", "C_Encrypt s rep:16:00 b=out:16", "expect a = b")
 }
