@@ -21,6 +21,7 @@ type Mechanism struct {
 	Keys     []ck.KeyType // the types of keys that it takes
 	Min, Max uint         // key sizes as C_GetMechanismInfo tells them, in the unit that the standard names for it
 	Also     ck.Flags     // what C_GetMechanismInfo tells beside what follows from the columns
+	can      ck.Flags     // what it tells of a row of the table
 
 	// Hash is the hash that a digest mechanism computes.
 	Hash *Hash
@@ -119,6 +120,9 @@ var types = typesOf(table)
 func index(families ...[]Mechanism) []Mechanism {
 	rows := slices.Concat(families...)
 	slices.SortFunc(rows, func(a, b Mechanism) int { return cmp.Compare(a.Type, b.Type) })
+	for i := range rows {
+		rows[i].can = rows[i].flags()
+	}
 	for i := range rows[1:] {
 		if rows[i].Type == rows[i+1].Type {
 			panic("mechanisms: two rows for " + rows[i].Type.String())
@@ -175,7 +179,7 @@ func Types() []ck.MechanismType { return slices.Clone(types) }
 
 // Info is what C_GetMechanismInfo tells of the mechanism.
 func (m *Mechanism) Info() ck.MechanismInfo {
-	return ck.MechanismInfo{MinKeySize: m.Min, MaxKeySize: m.Max, Flags: m.flags()}
+	return ck.MechanismInfo{MinKeySize: m.Min, MaxKeySize: m.Max, Flags: m.can}
 }
 
 // flags returns what the row can do, as C_GetMechanismInfo tells it.
@@ -212,17 +216,7 @@ func (m *Mechanism) flags() ck.Flags {
 
 // Has reports whether the row can do what a flag of C_GetMechanismInfo says.
 func (m *Mechanism) Has(flag ck.Flags) bool {
-	switch flag {
-	case ck.CKF_ENCRYPT:
-		return m.Encrypt != nil
-	case ck.CKF_DECRYPT:
-		return m.Decrypt != nil
-	case ck.CKF_SIGN:
-		return m.Sign != nil
-	case ck.CKF_VERIFY:
-		return m.Verify != nil
-	}
-	return m.flags()&flag != 0
+	return m.can&flag != 0
 }
 
 // Takes reports whether a key of a class and type goes with the mechanism. A row that derives and names no types takes

@@ -34,6 +34,8 @@ const (
 // roleOf returns the role that stands in an object's attributes.
 func (o *Object) roleOf() role {
 	switch {
+	case o.bits&o.table.roles == 0:
+		return noRole
 	case o.flag(wrapsTrusted):
 		return guarding
 	case o.flag(wrapsSecrets):

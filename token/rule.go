@@ -172,6 +172,7 @@ type table struct {
 	restricting uint64             // the rows that restrict the use of a key if they have a value
 	forbidden   [allOrigins]uint64 // the rows that a template may not have, for each origin
 	required    [allOrigins]uint64 // the rows that must be decided
+	roles       uint64             // the rows of the roles
 	value       int                // the row of CKA_VALUE, -1 if there is none
 }
 
@@ -215,6 +216,8 @@ func newTable(class ck.ObjectClass, subtype uint, parts ...part) *table {
 		switch a.Type {
 		case ck.CKA_ALLOWED_MECHANISMS, ck.CKA_START_DATE, ck.CKA_END_DATE:
 			t.restricting |= bit
+		case wrapsSecrets, wrapsTrusted, servesElse:
+			t.roles |= bit
 		case ck.CKA_VALUE:
 			t.value = i
 		}
