@@ -162,7 +162,7 @@ func putBuffers(all []C.CK_ATTRIBUTE, answers []ck.AttributeBuffer) {
 
 //export goC_FindObjects
 func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintptr) uintptr {
-	return callIn(hSession, "C_FindObjects", func(*frame) error {
+	return bareIn(hSession, "C_FindObjects", func(*frame) error {
 		answer(pulObjectCount)
 		var out []ck.ObjectHandle
 		if ulMaxObjectCount != 0 {
@@ -182,7 +182,7 @@ func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintpt
 
 //export goC_GenerateRandom
 func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
-	return callIn(hSession, "C_GenerateRandom", func(*frame) error {
+	return bareIn(hSession, "C_GenerateRandom", func(*frame) error {
 		out := outBytes(pRandomData, ulRandomLen)
 		return module.GenerateRandom(ck.SessionHandle(hSession), out)
 	})
@@ -234,7 +234,7 @@ func goC_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen,
 
 //export goC_AsyncComplete
 func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
-	return callIn(hSession, "C_AsyncComplete", func(*frame) error {
+	return bareIn(hSession, "C_AsyncComplete", func(*frame) error {
 		need(pResult)
 		c := (*C.CK_ASYNC_DATA)(pointer(pResult))
 		name := inText(pFunctionName)

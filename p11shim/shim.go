@@ -65,13 +65,19 @@ func (f *frame) forget() {
 	}
 	clear(f.buffers)
 	f.buffers = f.buffers[:0]
+	f.nested = 0
 }
 
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
 // callIn runs an entry point that takes a session.
 func callIn(session uintptr, name string, f func(*frame) error) uintptr {
-	return run(name, &session, f)
+	return run(name, &session, true, f)
+}
+
+// bareIn is callIn for an entry point that needs no frame, and gets none.
+func bareIn(session uintptr, name string, f func(*frame) error) uintptr {
+	return run(name, &session, false, f)
 }
 
 // ending runs an entry point that ends operations of its session unless it succeeds. The token sees to that, but of arguments
@@ -90,22 +96,26 @@ func ending(session uintptr, name string, operations ck.Flags, f func(*frame) er
 }
 
 // call runs an entry point that takes no session.
-func call(name string, f func(*frame) error) uintptr { return run(name, nil, f) }
+func call(name string, f func(*frame) error) uintptr { return run(name, nil, true, f) }
 
 // run runs one entry point. It is the only place where an error becomes a number, and where one is logged. A fault in
 // memory that the caller named is a panic too, as long as it is Go that touches it.
-func run(name string, session *uintptr, f func(*frame) error) (rv uintptr) {
+func run(name string, session *uintptr, framed bool, f func(*frame) error) (rv uintptr) {
 	debug.SetPanicOnFault(true)
 	defer func() {
 		if p := recover(); p != nil {
 			rv = uintptr(panicked(name, session, p))
 		}
 	}()
-	fr := frames.Get().(*frame)
-	fr.nested = 0
-	err := f(fr)
-	fr.forget()
-	frames.Put(fr)
+	var err error
+	if framed {
+		fr := frames.Get().(*frame)
+		err = f(fr)
+		fr.forget()
+		frames.Put(fr)
+	} else {
+		err = f(nil)
+	}
 	if err != nil && session != nil {
 		err = inSession(*session, err)
 	}

@@ -8,7 +8,7 @@ import "github.com/softcsp/softcsp/ck"
 
 //export goC_GetInfo
 func goC_GetInfo(pInfo uintptr) uintptr {
-	return call("C_GetInfo", func(f *frame) error {
+	return call("C_GetInfo", func(*frame) error {
 		need(pInfo)
 		info, err := module.GetInfo()
 		if err == nil {
@@ -20,7 +20,7 @@ func goC_GetInfo(pInfo uintptr) uintptr {
 
 //export goC_GetSlotInfo
 func goC_GetSlotInfo(slotID, pInfo uintptr) uintptr {
-	return call("C_GetSlotInfo", func(f *frame) error {
+	return call("C_GetSlotInfo", func(*frame) error {
 		need(pInfo)
 		info, err := module.GetSlotInfo(ck.SlotID(slotID))
 		if err == nil {
@@ -32,7 +32,7 @@ func goC_GetSlotInfo(slotID, pInfo uintptr) uintptr {
 
 //export goC_GetTokenInfo
 func goC_GetTokenInfo(slotID, pInfo uintptr) uintptr {
-	return call("C_GetTokenInfo", func(f *frame) error {
+	return call("C_GetTokenInfo", func(*frame) error {
 		need(pInfo)
 		info, err := module.GetTokenInfo(ck.SlotID(slotID))
 		if err == nil {
@@ -44,7 +44,7 @@ func goC_GetTokenInfo(slotID, pInfo uintptr) uintptr {
 
 //export goC_GetMechanismInfo
 func goC_GetMechanismInfo(slotID, typ, pInfo uintptr) uintptr {
-	return call("C_GetMechanismInfo", func(f *frame) error {
+	return call("C_GetMechanismInfo", func(*frame) error {
 		need(pInfo)
 		info, err := module.GetMechanismInfo(ck.SlotID(slotID), ck.MechanismType(typ))
 		if err == nil {
@@ -56,35 +56,35 @@ func goC_GetMechanismInfo(slotID, typ, pInfo uintptr) uintptr {
 
 //export goC_InitPIN
 func goC_InitPIN(hSession, pPin, ulPinLen uintptr) uintptr {
-	return callIn(hSession, "C_InitPIN", func(f *frame) error {
+	return bareIn(hSession, "C_InitPIN", func(*frame) error {
 		return module.InitPIN(ck.SessionHandle(hSession), inBytes(pPin, ulPinLen))
 	})
 }
 
 //export goC_SetPIN
 func goC_SetPIN(hSession, pOldPin, ulOldLen, pNewPin, ulNewLen uintptr) uintptr {
-	return callIn(hSession, "C_SetPIN", func(f *frame) error {
+	return bareIn(hSession, "C_SetPIN", func(*frame) error {
 		return module.SetPIN(ck.SessionHandle(hSession), inBytes(pOldPin, ulOldLen), inBytes(pNewPin, ulNewLen))
 	})
 }
 
 //export goC_CloseSession
 func goC_CloseSession(hSession uintptr) uintptr {
-	return callIn(hSession, "C_CloseSession", func(f *frame) error {
+	return bareIn(hSession, "C_CloseSession", func(*frame) error {
 		return module.CloseSession(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_CloseAllSessions
 func goC_CloseAllSessions(slotID uintptr) uintptr {
-	return call("C_CloseAllSessions", func(f *frame) error {
+	return call("C_CloseAllSessions", func(*frame) error {
 		return module.CloseAllSessions(ck.SlotID(slotID))
 	})
 }
 
 //export goC_GetSessionInfo
 func goC_GetSessionInfo(hSession, pInfo uintptr) uintptr {
-	return callIn(hSession, "C_GetSessionInfo", func(f *frame) error {
+	return bareIn(hSession, "C_GetSessionInfo", func(*frame) error {
 		need(pInfo)
 		info, err := module.GetSessionInfo(ck.SessionHandle(hSession))
 		if err == nil {
@@ -103,21 +103,21 @@ func goC_GetOperationState(hSession, pOperationState, pulOperationStateLen uintp
 
 //export goC_SetOperationState
 func goC_SetOperationState(hSession, pOperationState, ulOperationStateLen, hEncryptionKey, hAuthenticationKey uintptr) uintptr {
-	return callIn(hSession, "C_SetOperationState", func(f *frame) error {
+	return bareIn(hSession, "C_SetOperationState", func(*frame) error {
 		return module.SetOperationState(ck.SessionHandle(hSession), inBytes(pOperationState, ulOperationStateLen), ck.ObjectHandle(hEncryptionKey), ck.ObjectHandle(hAuthenticationKey))
 	})
 }
 
 //export goC_Login
 func goC_Login(hSession, userType, pPin, ulPinLen uintptr) uintptr {
-	return callIn(hSession, "C_Login", func(f *frame) error {
+	return bareIn(hSession, "C_Login", func(*frame) error {
 		return module.Login(ck.SessionHandle(hSession), ck.UserType(userType), inBytes(pPin, ulPinLen))
 	})
 }
 
 //export goC_Logout
 func goC_Logout(hSession uintptr) uintptr {
-	return callIn(hSession, "C_Logout", func(f *frame) error {
+	return bareIn(hSession, "C_Logout", func(*frame) error {
 		return module.Logout(ck.SessionHandle(hSession))
 	})
 }
@@ -148,14 +148,14 @@ func goC_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject uintptr) 
 
 //export goC_DestroyObject
 func goC_DestroyObject(hSession, hObject uintptr) uintptr {
-	return callIn(hSession, "C_DestroyObject", func(f *frame) error {
+	return bareIn(hSession, "C_DestroyObject", func(*frame) error {
 		return module.DestroyObject(ck.SessionHandle(hSession), ck.ObjectHandle(hObject))
 	})
 }
 
 //export goC_GetObjectSize
 func goC_GetObjectSize(hSession, hObject, pulSize uintptr) uintptr {
-	return callIn(hSession, "C_GetObjectSize", func(f *frame) error {
+	return bareIn(hSession, "C_GetObjectSize", func(*frame) error {
 		answer(pulSize)
 		size, err := module.GetObjectSize(ck.SessionHandle(hSession), ck.ObjectHandle(hObject))
 		if err == nil {
@@ -181,7 +181,7 @@ func goC_FindObjectsInit(hSession, pTemplate, ulCount uintptr) uintptr {
 
 //export goC_FindObjectsFinal
 func goC_FindObjectsFinal(hSession uintptr) uintptr {
-	return callIn(hSession, "C_FindObjectsFinal", func(f *frame) error {
+	return bareIn(hSession, "C_FindObjectsFinal", func(*frame) error {
 		return module.FindObjectsFinal(ck.SessionHandle(hSession))
 	})
 }
@@ -258,14 +258,14 @@ func goC_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen uintptr) uintp
 
 //export goC_DigestUpdate
 func goC_DigestUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_DigestUpdate", ck.CKF_DIGEST, func(f *frame) error {
+	return ending(hSession, "C_DigestUpdate", ck.CKF_DIGEST, func(*frame) error {
 		return module.DigestUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_DigestKey
 func goC_DigestKey(hSession, hKey uintptr) uintptr {
-	return callIn(hSession, "C_DigestKey", func(f *frame) error {
+	return bareIn(hSession, "C_DigestKey", func(*frame) error {
 		return module.DigestKey(ck.SessionHandle(hSession), ck.ObjectHandle(hKey))
 	})
 }
@@ -293,7 +293,7 @@ func goC_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen uintptr) u
 
 //export goC_SignUpdate
 func goC_SignUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_SignUpdate", ck.CKF_SIGN, func(f *frame) error {
+	return ending(hSession, "C_SignUpdate", ck.CKF_SIGN, func(*frame) error {
 		return module.SignUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
@@ -328,21 +328,21 @@ func goC_VerifyInit(hSession, pMechanism, hKey uintptr) uintptr {
 
 //export goC_Verify
 func goC_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return ending(hSession, "C_Verify", ck.CKF_VERIFY, func(f *frame) error {
+	return ending(hSession, "C_Verify", ck.CKF_VERIFY, func(*frame) error {
 		return module.Verify(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyUpdate
 func goC_VerifyUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_VerifyUpdate", ck.CKF_VERIFY, func(f *frame) error {
+	return ending(hSession, "C_VerifyUpdate", ck.CKF_VERIFY, func(*frame) error {
 		return module.VerifyUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifyFinal
 func goC_VerifyFinal(hSession, pSignature, ulSignatureLen uintptr) uintptr {
-	return ending(hSession, "C_VerifyFinal", ck.CKF_VERIFY, func(f *frame) error {
+	return ending(hSession, "C_VerifyFinal", ck.CKF_VERIFY, func(*frame) error {
 		return module.VerifyFinal(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen))
 	})
 }
@@ -436,35 +436,35 @@ func goC_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedK
 
 //export goC_SeedRandom
 func goC_SeedRandom(hSession, pSeed, ulSeedLen uintptr) uintptr {
-	return callIn(hSession, "C_SeedRandom", func(f *frame) error {
+	return bareIn(hSession, "C_SeedRandom", func(*frame) error {
 		return module.SeedRandom(ck.SessionHandle(hSession), inBytes(pSeed, ulSeedLen))
 	})
 }
 
 //export goC_GetFunctionStatus
 func goC_GetFunctionStatus(hSession uintptr) uintptr {
-	return callIn(hSession, "C_GetFunctionStatus", func(f *frame) error {
+	return bareIn(hSession, "C_GetFunctionStatus", func(*frame) error {
 		return module.GetFunctionStatus(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_CancelFunction
 func goC_CancelFunction(hSession uintptr) uintptr {
-	return callIn(hSession, "C_CancelFunction", func(f *frame) error {
+	return bareIn(hSession, "C_CancelFunction", func(*frame) error {
 		return module.CancelFunction(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_LoginUser
 func goC_LoginUser(hSession, userType, pPin, ulPinLen, pUsername, ulUsernameLen uintptr) uintptr {
-	return callIn(hSession, "C_LoginUser", func(f *frame) error {
+	return bareIn(hSession, "C_LoginUser", func(*frame) error {
 		return module.LoginUser(ck.SessionHandle(hSession), ck.UserType(userType), inBytes(pPin, ulPinLen), inBytes(pUsername, ulUsernameLen))
 	})
 }
 
 //export goC_SessionCancel
 func goC_SessionCancel(hSession, flags uintptr) uintptr {
-	return callIn(hSession, "C_SessionCancel", func(f *frame) error {
+	return bareIn(hSession, "C_SessionCancel", func(*frame) error {
 		return module.SessionCancel(ck.SessionHandle(hSession), ck.Flags(flags))
 	})
 }
@@ -499,7 +499,7 @@ func goC_EncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart
 
 //export goC_MessageEncryptFinal
 func goC_MessageEncryptFinal(hSession uintptr) uintptr {
-	return callIn(hSession, "C_MessageEncryptFinal", func(f *frame) error {
+	return bareIn(hSession, "C_MessageEncryptFinal", func(*frame) error {
 		return module.MessageEncryptFinal(ck.SessionHandle(hSession))
 	})
 }
@@ -534,7 +534,7 @@ func goC_DecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPar
 
 //export goC_MessageDecryptFinal
 func goC_MessageDecryptFinal(hSession uintptr) uintptr {
-	return callIn(hSession, "C_MessageDecryptFinal", func(f *frame) error {
+	return bareIn(hSession, "C_MessageDecryptFinal", func(*frame) error {
 		return module.MessageDecryptFinal(ck.SessionHandle(hSession))
 	})
 }
@@ -562,7 +562,7 @@ func goC_SignMessageBegin(hSession, pParameter, ulParameterLen uintptr) uintptr 
 
 //export goC_MessageSignFinal
 func goC_MessageSignFinal(hSession uintptr) uintptr {
-	return callIn(hSession, "C_MessageSignFinal", func(f *frame) error {
+	return bareIn(hSession, "C_MessageSignFinal", func(*frame) error {
 		return module.MessageSignFinal(ck.SessionHandle(hSession))
 	})
 }
@@ -597,7 +597,7 @@ func goC_VerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLe
 
 //export goC_MessageVerifyFinal
 func goC_MessageVerifyFinal(hSession uintptr) uintptr {
-	return callIn(hSession, "C_MessageVerifyFinal", func(f *frame) error {
+	return bareIn(hSession, "C_MessageVerifyFinal", func(*frame) error {
 		return module.MessageVerifyFinal(ck.SessionHandle(hSession))
 	})
 }
@@ -638,28 +638,28 @@ func goC_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignature
 
 //export goC_VerifySignature
 func goC_VerifySignature(hSession, pData, ulDataLen uintptr) uintptr {
-	return ending(hSession, "C_VerifySignature", ck.CKF_VERIFY, func(f *frame) error {
+	return ending(hSession, "C_VerifySignature", ck.CKF_VERIFY, func(*frame) error {
 		return module.VerifySignature(ck.SessionHandle(hSession), inBytes(pData, ulDataLen))
 	})
 }
 
 //export goC_VerifySignatureUpdate
 func goC_VerifySignatureUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_VerifySignatureUpdate", ck.CKF_VERIFY, func(f *frame) error {
+	return ending(hSession, "C_VerifySignatureUpdate", ck.CKF_VERIFY, func(*frame) error {
 		return module.VerifySignatureUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifySignatureFinal
 func goC_VerifySignatureFinal(hSession uintptr) uintptr {
-	return ending(hSession, "C_VerifySignatureFinal", ck.CKF_VERIFY, func(f *frame) error {
+	return ending(hSession, "C_VerifySignatureFinal", ck.CKF_VERIFY, func(*frame) error {
 		return module.VerifySignatureFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_GetSessionValidationFlags
 func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
-	return callIn(hSession, "C_GetSessionValidationFlags", func(f *frame) error {
+	return bareIn(hSession, "C_GetSessionValidationFlags", func(*frame) error {
 		answer(pFlags)
 		flags, err := module.GetSessionValidationFlags(ck.SessionHandle(hSession), uint(typ))
 		if err == nil {
@@ -671,7 +671,7 @@ func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
 
 //export goC_AsyncGetID
 func goC_AsyncGetID(hSession, pFunctionName, pulID uintptr) uintptr {
-	return callIn(hSession, "C_AsyncGetID", func(f *frame) error {
+	return bareIn(hSession, "C_AsyncGetID", func(*frame) error {
 		answer(pulID)
 		id, err := module.AsyncGetID(ck.SessionHandle(hSession), inText(pFunctionName))
 		if err == nil {
@@ -683,7 +683,7 @@ func goC_AsyncGetID(hSession, pFunctionName, pulID uintptr) uintptr {
 
 //export goC_AsyncJoin
 func goC_AsyncJoin(hSession, pFunctionName, ulID, pData, ulData uintptr) uintptr {
-	return callIn(hSession, "C_AsyncJoin", func(f *frame) error {
+	return bareIn(hSession, "C_AsyncJoin", func(*frame) error {
 		return module.AsyncJoin(ck.SessionHandle(hSession), inText(pFunctionName), uint(ulID), inBytes(pData, ulData))
 	})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -201,9 +202,16 @@ func writeEntry(b *bytes.Buffer, f function, ps []param) {
 		call = fmt.Sprintf("ending(%s, %q, %s", names[0], f.name, flags)
 	} else if len(f.args) > 0 && f.args[0].typ == "CK_SESSION_HANDLE" {
 		call = fmt.Sprintf("callIn(%s, %q", names[0], f.name)
+		if !framed(ps) {
+			call = fmt.Sprintf("bareIn(%s, %q", names[0], f.name)
+		}
 	}
-	fmt.Fprintf(b, "\n//export go%s\nfunc go%s(%s uintptr) uintptr {\n\treturn %s, func(f *frame) error {\n",
-		f.name, f.name, strings.Join(names, ", "), call)
+	frame := "f *frame"
+	if !framed(ps) {
+		frame = "*frame"
+	}
+	fmt.Fprintf(b, "\n//export go%s\nfunc go%s(%s uintptr) uintptr {\n\treturn %s, func(%s) error {\n",
+		f.name, f.name, strings.Join(names, ", "), call, frame)
 	var args, outs []string
 	templates, buffered, buffer := 0, false, ""
 	for _, p := range ps {
@@ -242,6 +250,17 @@ func writeEntry(b *bytes.Buffer, f function, ps []param) {
 		}
 	}
 	writeCall(b, strings.TrimPrefix(f.name, "C_"), args, outs, ps, buffered)
+}
+
+// framed reports whether parameters are converted into a frame.
+func framed(ps []param) bool {
+	return slices.ContainsFunc(ps, func(p param) bool {
+		switch p.kind {
+		case inParameter, inTemplate, inMechanism, outBuffer:
+			return true
+		}
+		return false
+	})
 }
 
 // mechanismReader is how a function reads its mechanism: a NULL one cancels the operation that an Init function would
