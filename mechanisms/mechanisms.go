@@ -59,7 +59,8 @@ type Mechanism struct {
 	// Seals says that Wrap keeps a key even from who may wrap and unwrap with the same wrapping key whatever they like, with any
 	// parameter: no part of it, nothing joined with another, no key stream can be had that way.
 	Seals bool
-	// Bare says that Sign is the private function as it is, which decrypts as well.
+	// Bare says that Sign is the private function as it is, which decrypts as well, or that of a block of which the caller chooses all
+	// but a fixed part that is short: the quotient of two such is the private function of whatever is wanted (De Jonge and Chaum, 1985).
 	Bare bool
 	// Tells reports whether what the mechanism computes with a parameter tells the key, all at once or bit by bit, to who chooses
 	// parameter and data. It is nil where that is never so. decide says that it is an operation that answers yes or no only.

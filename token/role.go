@@ -44,7 +44,7 @@ type use struct {
 }
 
 // role returns the role that a key needs for the use: none where it can do no harm. What the public half of a pair does, anybody can
-// do. What a private key signs opens nothing, unless the signature is the bare private function. A mechanism that does not
+// do. What a private key signs opens nothing, unless the signature is the private function of what the caller chooses. A mechanism that does not
 // seal is one of encryption: wrapping with it is encrypting, and unwrapping decrypting. What a mechanism that seals makes is no
 // help against another key that it has sealed; what it opens must not become readable.
 func (u *use) role() role {

@@ -188,7 +188,9 @@ func TestPairRoles(t *testing.T) {
 		blob := wrapped(t, m, s, ck.CKM_RSA_PKCS, pub, victim)
 		pkcs := &ck.Mechanism{Type: ck.CKM_RSA_PKCS}
 		want(t, "decrypt", m.DecryptInit(s, pkcs, priv), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-		want(t, "sign with the bare function", m.SignInit(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		for _, bare := range []ck.MechanismType{ck.CKM_RSA_X_509, ck.CKM_RSA_PKCS, ck.CKM_RSA_X9_31} {
+			want(t, "sign with "+bare.String(), m.SignInit(s, &ck.Mechanism{Type: bare}, priv), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		}
 		want(t, "sign so that it can be recovered", m.SignRecoverInit(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 		_, err := m.DecapsulateKey(s, &ck.Mechanism{Type: ck.CKM_RSA_X_509}, priv, rows(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET), blob)
 		want(t, "decapsulate", err, ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
