@@ -155,9 +155,11 @@ func (s *session) mayAssume(o object, u *use) error {
 	return err
 }
 
-// answers reports whether what a function with a key returned may depend on the key, an error too: a parameter that is none is found
-// before the key is used.
-func answers(err error) bool { return !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) }
+// answers reports whether what a function with a key returned may depend on the key, an error too: a parameter that is none, and a
+// template that lacks something, are found whatever the key is.
+func answers(err error) bool {
+	return !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) && !errors.Is(err, ck.CKR_TEMPLATE_INCOMPLETE)
+}
 
 // assumed changes a role in memory.
 func assumed(r *atomic.Uint32, need role) error {

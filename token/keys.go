@@ -79,6 +79,8 @@ type derivation struct {
 	row    *mechanisms.Mechanism
 	lookup func(ck.ObjectHandle) (*mechanisms.Key, error)
 	others []*Object // what lookup has found
+	items  []*item   // by which it was reached
+	unused bool      // lookup has found nothing, so that no key was used
 
 	request request
 }
@@ -92,6 +94,8 @@ func (d *derivation) wipe() {
 		d.others[i] = nil
 	}
 	d.others = d.others[:0]
+	clear(d.items)
+	d.items, d.unused = d.items[:0], false
 	clear(d.fixed)
 	d.fixed = d.fixed[:0]
 	clear(d.request.defaults)
@@ -168,9 +172,8 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 		}
 	}
 	err = row.Derive(&d.base, p, &d.out)
-	if from.Object != nil && answers(err) {
-		u := baseUse(from.Object, row)
-		if err := s.assume(from, &u); err != nil {
+	if err == nil || answers(err) && !d.unused {
+		if err := s.derivesFrom(from); err != nil {
 			return err
 		}
 	}
@@ -229,6 +232,23 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		return object{}, err
 	}
 	return object{o, i}, nil
+}
+
+// derivesFrom gives the keys of a derivation the role that they have from then on.
+func (s *session) derivesFrom(base object) error {
+	d := &s.derived
+	if base.Object != nil {
+		u := baseUse(base.Object, d.row)
+		if err := s.assume(base, &u); err != nil {
+			return err
+		}
+	}
+	for n, o := range d.others {
+		if err := s.assume(object{o, d.items[n]}, &use{what: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // baseUse is what a derivation does with the key that it derives from.

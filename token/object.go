@@ -188,8 +188,11 @@ func (d *draft) copy(r *request) error {
 	if r.base.role != nil {
 		d.marks(role(r.base.role.Load()))
 	}
-	if r.guards {
+	switch {
+	case r.guards:
 		d.marks(guarding)
+	case r.serves:
+		d.marks(serving)
 	}
 	return d.alter(r)
 }

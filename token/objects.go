@@ -53,9 +53,8 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 		}
 		switch role(o.role.Load()) {
 		case noRole:
-			if err := s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class()}); err != nil {
-				return 0, err
-			}
+			r.serves = s.strict && !o.left()
+			r.before = func(*Object) error { return s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class()}) }
 		case wrapping:
 			r.guards = o.isToken()
 			if !r.guards {

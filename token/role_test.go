@@ -457,6 +457,22 @@ func TestFailedUses(t *testing.T) {
 			{"wrap to a short buffer", ck.CKR_BUFFER_TOO_SMALL, wrap(ck.CKM_AES_KEY_WRAP, nil, 1)},
 			{"unwrap with a wrong parameter", ck.CKR_MECHANISM_PARAM_INVALID, unwrap},
 			{"derive with a wrong parameter", ck.CKR_MECHANISM_PARAM_INVALID, derive},
+			{"derive what has no length", ck.CKR_TEMPLATE_INCOMPLETE, func(k ck.ObjectHandle) error {
+				var h ck.ObjectHandle
+				return m.DeriveKey(s, inMemory(ck.CKM_EXTRACT_KEY_FROM_KEY, ulongs(0)), k, typed, &h)
+			}},
+			{"join with a key that is none", ck.CKR_KEY_HANDLE_INVALID, func(k ck.ObjectHandle) error {
+				var h ck.ObjectHandle
+				return m.DeriveKey(s, inMemory(ck.CKM_CONCATENATE_BASE_AND_KEY, ulongs(4711)), k, typed, &h)
+			}},
+			{"derive with another key and a wrong parameter", ck.CKR_MECHANISM_PARAM_INVALID, func(k ck.ObjectHandle) error {
+				var h ck.ObjectHandle
+				return m.DeriveKey(s, tooLong(k), generate(t, m, s, ck.CKA_DERIVE, true), with(typed, ck.CKA_VALUE_LEN, 32), &h)
+			}},
+			{"copy with a wrong template", ck.CKR_ATTRIBUTE_READ_ONLY, func(k ck.ObjectHandle) error {
+				_, err := m.CopyObject(s, k, rows(ck.CKA_TOKEN, !token, ck.CKA_SENSITIVE, false))
+				return err
+			}},
 		} {
 			// The key decrypts after it, and another wraps.
 			k := generate(t, m, s, ck.CKA_TOKEN, token, ck.CKA_DERIVE, true)
@@ -479,5 +495,34 @@ func TestFailedUses(t *testing.T) {
 		want(t, "OAEP without its parameter", wrap(ck.CKM_RSA_PKCS_OAEP, nil, 256)(pub), ck.CKR_MECHANISM_PARAM_INVALID)
 		must(t, m.DecryptInit(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, priv))
 		must(t, m.SessionCancel(s, ck.CKF_DECRYPT))
+
+		pub, priv, err = m.GenerateKeyPair(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, with(template, ck.CKA_MODULUS_BITS, 1024), with(template, ck.CKA_DECAPSULATE, true))
+		must(t, err)
+		_, err = m.DecapsulateKey(s, &ck.Mechanism{Type: ck.CKM_RSA_PKCS_OAEP}, priv, typed, make([]byte, 128))
+		want(t, "decapsulate without the parameter", err, ck.CKR_MECHANISM_PARAM_INVALID)
+		if err := wrap(ck.CKM_RSA_PKCS, nil, 256)(pub); err != nil {
+			t.Errorf("a pair that has decapsulated nothing wraps no more: %v", err)
+		}
 	}
+
+	// What was used does not wrap, and what was copied so neither, nor its copy.
+	k := generate(t, m, s, ck.CKA_DERIVE, true)
+	var h ck.ObjectHandle
+	must(t, m.DeriveKey(s, inMemory(ck.CKM_CONCATENATE_BASE_AND_KEY, ulongs(uint(k))), generate(t, m, s, ck.CKA_DERIVE, true), nil, &h))
+	want(t, "wrap with what another was derived with", wrap(ck.CKM_AES_KEY_WRAP, nil, 256)(k), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	for _, token := range []bool{false, true} {
+		k := generate(t, m, s, ck.CKA_TOKEN, token)
+		copied, err := m.CopyObject(s, k, rows(ck.CKA_TOKEN, !token))
+		must(t, err)
+		for _, w := range []ck.ObjectHandle{k, copied} {
+			want(t, "wrap with what lies in two places", wrap(ck.CKM_AES_KEY_WRAP, nil, 256)(w), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+		}
+	}
+}
+
+// tooLong is CKM_SP800_108_COUNTER_KDF with another key, and a field that has no room for the length of a key of 32 bytes.
+func tooLong(other ck.ObjectHandle) *ck.Mechanism {
+	fields := ulongs(ck.CK_SP800_108_ITERATION_VARIABLE, at(2), 16, ck.CK_SP800_108_KEY_HANDLE, at(3), 8, ck.CK_SP800_108_DKM_LENGTH, at(4), 24)
+	return inMemory(ck.CKM_SP800_108_COUNTER_KDF, ulongs(uint(ck.CKM_SHA256_HMAC), 3, at(1), 0, 0), fields, ulongs(0, 16), ulongs(uint(other)),
+		ulongs(ck.CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, 0, 8))
 }

@@ -119,8 +119,9 @@ func (s *slot) keepAll(objects []*Object, original *Object, keys *store.Keys) ([
 }
 
 // other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base
-// key has, and of its class.
-func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
+// key has, and of its class. Where there is none the derivation has used no key.
+func (s *session) other(h ck.ObjectHandle) (k *mechanisms.Key, err error) {
+	defer func() { s.derived.unused = s.derived.unused || err != nil }()
 	i, o, err := s.object(h)
 	if err != nil {
 		return nil, keyHandle(err)
@@ -137,13 +138,13 @@ func (s *session) other(h ck.ObjectHandle) (*mechanisms.Key, error) {
 		err = s.restriction.fits(row.Type, o.key())
 	}
 	if err == nil {
-		err = s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class(), row: row})
+		err = s.mayAssume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class(), row: row})
 	}
 	if err != nil {
 		o.release()
 		return nil, err
 	}
-	s.derived.others = append(s.derived.others, o)
+	s.derived.others, s.derived.items = append(s.derived.others, o), append(s.derived.items, i)
 	return o.key(), nil
 }
 

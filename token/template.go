@@ -59,6 +59,8 @@ type request struct {
 	taken bool
 	// guards says that what a copy unwraps has CKA_WRAP_WITH_TRUSTED.
 	guards bool
+	// serves says that a copy does anything else than to wrap sensitive keys.
+	serves bool
 	// before is asked of the new object before it is anywhere, nil where nobody asks.
 	before func(*Object) error
 
