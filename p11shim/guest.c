@@ -62,7 +62,7 @@ static int can_map(size_t size, int prot)
 static CK_RV try_memory(void)
 {
 	if (!can_map(SPACE + KEPT, PROT_NONE))
-		return say(CKR_HOST_MEMORY, "not enough address space (ulimit -v)");
+		return say(CKR_HOST_MEMORY, "not enough address space (ulimit -v, or ulimit -l where memory is locked)");
 	if (!can_map(DATA, PROT_READ | PROT_WRITE))
 		return say(CKR_HOST_MEMORY, "not enough memory for data (ulimit -d, ulimit -l, or overcommitment)");
 	return CKR_OK;

@@ -47,7 +47,9 @@ static void forget_thread(void *stack)
 {
 	stack_t now;
 
-	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == (char *)stack + GUARD) {
+	if (sigaltstack(NULL, &now) != 0)
+		return; /* nobody says whether it is in use */
+	if (now.ss_sp == (char *)stack + GUARD) {
 		now.ss_flags = SS_DISABLE;
 		if (sigaltstack(&now, NULL) != 0)
 			return; /* a handler ends the thread: it is in use */

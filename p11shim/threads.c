@@ -25,7 +25,10 @@ static size_t (*least_stack)(const pthread_attr_t *attr);
 
 void softcsp_find_threads(void)
 {
-	softcsp_libc_create = (softcsp_create *)dlsym(RTLD_NEXT, "pthread_create");
+	/* A host's thread sanitizer ends the process where a thread uses libc that it did not create. */
+	void *where = dlsym(RTLD_DEFAULT, "__tsan_init") != NULL ? RTLD_DEFAULT : RTLD_NEXT;
+
+	softcsp_libc_create = (softcsp_create *)dlsym(where, "pthread_create");
 	softcsp_libc_key = (softcsp_key *)dlsym(RTLD_NEXT, "pthread_key_create");
 	least_stack = (size_t (*)(const pthread_attr_t *))dlsym(RTLD_NEXT, "__pthread_get_minstack");
 }
