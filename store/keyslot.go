@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -76,17 +77,58 @@ func newSlot(s *static) slot {
 	return b
 }
 
-// derive makes the wrapping key of pin, in locked memory. It takes as long as the token's kdf says.
-func (b slot) derive(pin []byte) (kek []byte) {
-	kek = locked.Alloc(chacha20poly1305.KeySize)
+// derive makes the wrapping key of pin, in locked memory. It takes as long as the token's kdf says. CKR_HOST_MEMORY where there is not
+// the memory for it.
+func (b slot) derive(pin []byte) (kek []byte, err error) {
 	passes, memory, lanes := b.costs()
+	if memory > costs[kdfInteractive].memory {
+		n, err := takeShares(memory)
+		if err != nil {
+			return nil, err
+		}
+		defer giveShares(n)
+	}
+	kek = locked.Alloc(chacha20poly1305.KeySize)
 	secret.Do(func() {
 		copy(kek, argon2.IDKey(pin, b[:saltSize], passes, memory, lanes, chacha20poly1305.KeySize))
 	})
-	if memory >= 1<<10 {
+	if memory > shareSize {
+		debug.FreeOSMemory() // before the next takes as much
+	} else if memory >= 1<<10 {
 		freeSoon()
 	}
-	return kek
+	return kek, nil
+}
+
+// A file may ask for a lot of memory, and any number of threads may log in at once. So what asks for more than a token does by default
+// takes shares of what there is for all of them in this process, and waits where there are none.
+const shareSize = 64 << 10 // KiB
+
+var (
+	shares     = make(chan struct{}, maxMemory/shareSize)
+	takingMany sync.Mutex // one takes all of its shares before the next begins
+)
+
+// takeShares waits for the shares of some KiB, and returns how many they are. The memory of all that are taken is asked of the system, as
+// who took the others may not have theirs yet.
+func takeShares(memory uint32) (n int, err error) {
+	n = int((memory + shareSize - 1) / shareSize)
+	takingMany.Lock()
+	defer takingMany.Unlock()
+	for range n {
+		shares <- struct{}{}
+	}
+	if err := ck.Room(len(shares) * shareSize << 10); err != nil {
+		giveShares(n)
+		return 0, fmt.Errorf("%w: a PIN takes %d KiB to check", err, memory)
+	}
+	return n, nil
+}
+
+func giveShares(n int) {
+	for range n {
+		<-shares
+	}
 }
 
 var freeing atomic.Bool

@@ -205,14 +205,17 @@ func (t *Token) enter(w Way, pin []byte) (a *attempt, master []byte, err error) 
 		kek := t.pins.recall(a, pin)
 		recalled := kek != nil
 		if !recalled {
-			kek = a.slot.derive(pin)
+			if kek, err = a.slot.derive(pin); err != nil {
+				return err
+			}
 		}
 		defer func() { locked.Free(kek) }()
 		if master, err = t.try(a, kek); err == nil {
 			t.pins.remember(a, pin, kek)
 		} else if recalled {
 			// The try may not have been counted: then the time that it took must not tell that the PIN is right.
-			locked.Free(a.slot.derive(pin))
+			again, _ := a.slot.derive(pin)
+			locked.Free(again)
 		}
 		return err
 	})
@@ -317,7 +320,10 @@ func (t *Token) setPIN(k *Keys, w Way, pin []byte, old slot) error {
 		return err
 	}
 	fresh := newSlot(s)
-	kek := fresh.derive(pin)
+	kek, err := fresh.derive(pin)
+	if err != nil {
+		return err
+	}
 	defer locked.Free(kek)
 	defer t.pins.changed(w)
 	return t.change(k, func(c *change) error {
@@ -408,7 +414,11 @@ func (t *Token) founding(f Format) (*founding, error) {
 			continue
 		}
 		b := newSlot(s)
-		kek := b.derive(pin)
+		kek, err := b.derive(pin)
+		if err != nil {
+			locked.Free(master)
+			return nil, err
+		}
 		n.slots[w] = b.wrap(s, Way(w), kek, master)
 		locked.Free(kek)
 	}

@@ -4,13 +4,19 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
@@ -153,7 +159,8 @@ func TestPINChangesMeanwhile(t *testing.T) {
 		defer k.Wipe()
 		a, err := tok.attempt(User)
 		wants(t, err, ck.CKR_OK)
-		kek := a.slot.derive(userPIN)
+		kek, err := a.slot.derive(userPIN)
+		wants(t, err, ck.CKR_OK)
 		defer locked.Free(kek)
 		wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
 		if _, err := tok.try(a, kek); !errors.Is(err, errMoved) {
@@ -237,7 +244,11 @@ func openSlot(b slot, s *static, w Way, pin []byte) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
-	return b.unwrap(s, w, b.derive(pin))
+	kek, err := b.derive(pin)
+	if err != nil {
+		return nil, err
+	}
+	return b.unwrap(s, w, kek)
 }
 
 // TestSlotCosts holds what a file may ask for.
@@ -263,12 +274,95 @@ func TestSlotCosts(t *testing.T) {
 	}
 }
 
+// dear returns a slot that asks for as much memory as it may.
+func dear() slot {
+	b := newSlot(&static{kdf: kdfTest})
+	binary.BigEndian.PutUint32(b[saltSize+4:], maxMemory)
+	return b
+}
+
+// TestDearSlots has several threads log in to what somebody has written, at once: they take no more memory together than one.
+func TestDearSlots(t *testing.T) {
+	var all sync.WaitGroup
+	var done atomic.Bool
+	for range 3 {
+		all.Go(func() {
+			kek, err := dear().derive(userPIN)
+			wants(t, err, ck.CKR_OK)
+			locked.Free(kek)
+		})
+	}
+	go func() {
+		all.Wait()
+		done.Store(true)
+	}()
+	most := uint64(0)
+	for !done.Load() {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapInuse)
+		time.Sleep(5 * time.Millisecond)
+	}
+	if most < maxMemory<<10 || most > 3*maxMemory<<10/2 {
+		t.Errorf("%d MiB at once, %d for one", most>>20, maxMemory>>10)
+	}
+	if len(shares) > 0 {
+		t.Errorf("%d shares are not given back", len(shares))
+	}
+}
+
+// TestDearSlotsWithoutMemory does so in a process that may not have the memory for one: it answers and lives.
+func TestDearSlotsWithoutMemory(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	k.Wipe()
+	run(t, "dear:"+tok.uuid+":"+p.dir, 0, func(said []string) {
+		if len(said) != 2 || said[0] != "lives" || said[1] != "CKR_HOST_MEMORY" {
+			t.Error(said)
+		}
+	})
+}
+
+// dearSlots is what a process does for that test.
+func dearSlots() error {
+	var now unix.Rlimit
+	stat, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return err
+	}
+	pages, err := strconv.ParseUint(strings.Fields(string(stat))[0], 10, 64)
+	if err == nil {
+		err = unix.Getrlimit(unix.RLIMIT_AS, &now)
+	}
+	if err != nil {
+		return err
+	}
+	now.Cur = pages*pageSize + 3*shareSize<<10
+	if err := unix.Setrlimit(unix.RLIMIT_AS, &now); err != nil {
+		return err
+	}
+	var all sync.WaitGroup
+	answers := make(chan error, 4)
+	for range cap(answers) {
+		all.Go(func() {
+			_, err := dear().derive(userPIN)
+			answers <- err
+		})
+	}
+	all.Wait()
+	fmt.Println("lives", ck.Code(<-answers))
+	time.Sleep(time.Minute) // until it is killed
+	return nil
+}
+
 // TestSlotIsBound holds that a slot opens with its PIN, for its way, in its token, and not otherwise.
 func TestSlotIsBound(t *testing.T) {
 	s := &static{uuid: newUUID(), kdf: kdfTest}
 	master := bytes.Repeat([]byte{7}, masterSize)
 	b := newSlot(s)
-	b = b.wrap(s, User, b.derive(userPIN), master)
+	kek, err := b.derive(userPIN)
+	wants(t, err, ck.CKR_OK)
+	b = b.wrap(s, User, kek, master)
 	got, err := openSlot(b, s, User, userPIN)
 	if err != nil || !bytes.Equal(got, master) {
 		t.Fatalf("opens to %x, %v", got, err)

@@ -40,6 +40,9 @@ func child(args []string) error {
 	if args[0] == "hold" {
 		return hold(args[2], args[1])
 	}
+	if args[0] == "dear" {
+		return dearSlots()
+	}
 	if args[0] == "format" {
 		return formatForever(p)
 	}
