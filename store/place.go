@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -34,6 +35,7 @@ type Place struct {
 	mu     sync.Mutex
 	tokens map[string]*Token
 	next   string // where the directory does not keep it
+	full   bool   // the log tells of too many tokens
 	stamp  atomic.Uint64
 	word   atomic.Pointer[word]
 }
@@ -123,7 +125,7 @@ func (p *Place) file(name string) string { return filepath.Join(p.dir, name) }
 
 // List returns the UUIDs of the tokens there are, sorted, and of the token that the next Format will make, which is
 // the same in every process until then. A file that is not called like a token's is passed over; one that is called so
-// and is none is listed, and its Info says what is wrong with it.
+// and is none is listed, and its Info says what is wrong with it. Of more than maxTokens the first are returned.
 func (p *Place) List() (tokens []string, next string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,17 +141,36 @@ func (p *Place) List() (tokens []string, next string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
+	return p.tokensOf(d, names), p.reserved(d), nil
+}
+
+// maxTokens is how many tokens of a directory are used: a process asks about each of them, and keeps what it learns. A variable, so that tests
+// need not make as many.
+var maxTokens = 1024
+
+// tokensOf returns the tokens that names are of, sorted: those that come first, where there are too many. The caller has the mutex.
+func (p *Place) tokensOf(d *dir, names []string) (tokens []string) {
+	slices.Sort(names)
+	more := 0
 	for _, name := range names {
 		uuid, ok := strings.CutSuffix(name, suffix)
 		if !ok {
 			continue
 		}
-		if _, err := parseUUID(uuid); err == nil && d.kind(name)&unix.S_IFMT != unix.S_IFDIR {
+		if _, err := parseUUID(uuid); err != nil {
+			continue
+		}
+		if len(tokens) == maxTokens {
+			more++
+		} else if d.kind(name)&unix.S_IFMT != unix.S_IFDIR {
 			tokens = append(tokens, uuid)
 		}
 	}
-	slices.Sort(tokens)
-	return tokens, p.reserved(d), nil
+	if more > 0 && !p.full {
+		p.env.log.Error("there are more tokens than are used", "directory", p.dir, "used", len(tokens), "others", more)
+	}
+	p.full = more > 0
+	return tokens
 }
 
 // The files of a directory that are no token's: the UUID of the next one, and the lock under which tokens are made.
@@ -279,11 +300,15 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 			return nil, err
 		}
 	}
+	tokens, next, err := p.List()
+	if err != nil {
+		return nil, err
+	}
+	if p.dir != "" && len(tokens) >= maxTokens { // it might not be found again
+		return nil, fmt.Errorf("%w: there are %d tokens, and no more are used", ck.CKR_DEVICE_MEMORY, len(tokens))
+	}
 	if uuid == "" {
-		var err error
-		if _, uuid, err = p.List(); err != nil {
-			return nil, err
-		}
+		uuid = next
 	}
 	raw, err := parseUUID(uuid)
 	if err != nil {

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -390,6 +392,51 @@ func asUser(t *testing.T, become func() error, f func()) {
 		f()
 	}()
 	<-done
+}
+
+// TestTooManyTokens puts more tokens into a directory than are used: the first are, the log tells so once, and no other is made.
+func TestTooManyTokens(t *testing.T) {
+	defer func(most int) { maxTokens = most }(maxTokens)
+	maxTokens = 5
+	p := newPlace(t, "bolt")
+	var log bytes.Buffer
+	p.env.log = slog.New(slog.NewTextHandler(&log, nil))
+	tok, k := makeToken(t, p)
+	k.Wipe()
+	planted := func(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-000000000000", n) }
+	holds := func(n int, lines int) {
+		t.Helper()
+		tokens, next, err := p.List()
+		wants(t, err, ck.CKR_OK)
+		if len(tokens) != n || !slices.IsSorted(tokens) || next == "" || n == maxTokens && slices.Contains(tokens, planted(0xffff0000+5)) {
+			t.Errorf("%d tokens, want %d: %v", len(tokens), n, tokens)
+		}
+		if got := strings.Count(log.String(), "more tokens"); got != lines {
+			t.Errorf("%d lines, want %d", got, lines)
+		}
+	}
+	holds(1, 0)
+	for n := range 4 {
+		wants(t, os.WriteFile(p.file(planted(n)+suffix), nil, 0o600), ck.CKR_OK)
+	}
+	wants(t, os.Mkdir(p.file(planted(9)+suffix), 0o700), ck.CKR_OK) // none of a token
+	holds(5, 0)
+	_, err := p.Format("", Format{SOPIN: soPIN, KDF: "test"})
+	wants(t, err, ck.CKR_DEVICE_MEMORY)
+	for n := range 3 {
+		wants(t, os.WriteFile(p.file(planted(0xffff0000+5+n)+suffix), nil, 0o600), ck.CKR_OK)
+		holds(5, 1)
+	}
+	for n := range 3 {
+		wants(t, os.Remove(p.file(planted(0xffff0000+5+n)+suffix)), ck.CKR_OK)
+	}
+	wants(t, os.Remove(p.file(planted(1)+suffix)), ck.CKR_OK)
+	holds(4, 1)
+	_, err = p.Format("", Format{SOPIN: soPIN, KDF: "test"})
+	wants(t, err, ck.CKR_OK)
+	wants(t, os.WriteFile(p.file(planted(1)+suffix), nil, 0o600), ck.CKR_OK)
+	holds(5, 2)
+	unlock(t, tok, SO, soPIN).Wipe()
 }
 
 // TestNoDescriptors holds that opening, using and closing a place leaves no descriptor.
