@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"encoding/hex"
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,10 +12,13 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
 )
 
 // A machine is what is known of the vouchers of tokens that were seen on this machine by this user: for each token a file with 64 hex digits in
-// vouchers/ of the state directory. It is best effort. What cannot be read or written is not remembered, and no error.
+// vouchers/ of the state directory. It is best effort. What cannot be read or written is not remembered, and no error; but where it may well
+// be there, and only cannot be read at the moment, nobody may take it for missing.
 //
 // A voucher that a login has shown to be right is in a file that nobody may write to. Others, of tokens that were only seen, do not
 // take the place of anything: else who fills a directory with tokens would have a machine forget the one that is to be replaced.
@@ -25,63 +30,80 @@ const (
 	vouchersDir = "vouchers"
 )
 
-// open opens the directory, which nobody else may write to. With make it is made where it is missing.
-func (m *machine) open(create bool) (*os.File, bool) {
+// openat is a system call; tests let it fail.
+var openat = unix.Openat
+
+// open opens the directory, which nobody else may write to. With make it is made where it is missing. It answers nil where there is none.
+func (m *machine) open(create bool) (*os.File, error) {
 	if m == nil || m.dir == "" {
-		return nil, false
+		return nil, nil
 	}
 	dir := filepath.Join(m.dir, vouchersDir)
 	if create {
 		_ = os.MkdirAll(dir, 0o700)
 	}
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, false
+		return nil, later(err)
 	}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil || st.Uid != uint32(os.Geteuid()) || st.Mode&0o022 != 0 {
 		_ = unix.Close(fd)
-		return nil, false
+		return nil, nil
 	}
-	return os.NewFile(uintptr(fd), dir), true
+	return os.NewFile(uintptr(fd), dir), nil
 }
 
-// load returns the voucher of a token, nil where none is remembered, and whether a login has shown it to be right.
-func (m *machine) load(uuid string) (voucher []byte, sure bool) {
-	dir, ok := m.open(false)
-	if !ok {
-		return nil, false
+// later returns an error that may be over the next time, for want of descriptors or memory say, and nil for one that stays.
+func later(err error) error {
+	for _, stays := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ENAMETOOLONG, unix.EINVAL} {
+		if errors.Is(err, stays) {
+			return nil
+		}
+	}
+	if err == nil || forbidden(err) {
+		return nil
+	}
+	return fmt.Errorf("%w: what this machine knows of the token cannot be read now: %v", ck.CKR_FUNCTION_FAILED, err)
+}
+
+// load returns the voucher of a token, nil where none is remembered, and whether a login has shown it to be right. It answers an error
+// where that is not to be known now.
+func (m *machine) load(uuid string) (voucher []byte, sure bool, err error) {
+	dir, err := m.open(false)
+	if dir == nil {
+		return nil, false, err
 	}
 	defer func() { _ = dir.Close() }()
-	fd, err := unix.Openat(int(dir.Fd()), uuid, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := openat(int(dir.Fd()), uuid, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, false
+		return nil, false, later(err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || st.Uid != uint32(os.Geteuid()) {
-		return nil, false
+		return nil, false, nil
 	}
 	var b [2*voucherSize + 2]byte
 	n, err := unix.Read(fd, b[:])
-	if err != nil || n < 2*voucherSize {
-		return nil, false
+	if err != nil {
+		return nil, false, later(err)
 	}
 	voucher, err = hex.DecodeString(strings.TrimSpace(string(b[:n])))
 	if err != nil || len(voucher) != voucherSize {
-		return nil, false
+		return nil, false, nil
 	}
-	return voucher, st.Mode&unix.S_IWUSR == 0
+	return voucher, st.Mode&unix.S_IWUSR == 0, nil
 }
 
 // save remembers the voucher of a token, all at once. sure says that a login has shown it to be right.
 func (m *machine) save(uuid string, voucher []byte, sure bool) {
-	dir, ok := m.open(true)
-	if !ok || small(2*voucherSize+1) != nil {
+	dir, _ := m.open(true)
+	if dir == nil {
 		return
 	}
 	defer func() { _ = dir.Close() }()
-	if !m.makeRoom(dir, sure) {
+	if small(2*voucherSize+1) != nil || !m.makeRoom(dir, sure) {
 		return
 	}
 	mode := uint32(0o600)

@@ -65,8 +65,9 @@ func (t *Token) accept(k *Keys) {
 	if w.sure && bytes.Equal(w.voucher, k.voucher) {
 		return
 	}
-	w.voucher, w.sure = bytes.Clone(k.voucher), true
-	if known, sure := t.env.machine.load(t.uuid); (!sure || !bytes.Equal(known, k.voucher)) && (known != nil || k.lasting) {
+	known, sure, err := t.env.machine.load(t.uuid)
+	w.voucher, w.sure = bytes.Clone(k.voucher), err == nil
+	if err == nil && (!sure || !bytes.Equal(known, k.voucher)) && (known != nil || k.lasting) {
 		t.env.machine.save(t.uuid, k.voucher, true)
 	}
 }
@@ -83,7 +84,10 @@ func (t *Token) familiar(s *static) error {
 	if w.voucher != nil && bytes.Equal(w.voucher, s.voucher) {
 		return nil
 	}
-	machine, _ := t.env.machine.load(t.uuid)
+	machine, _, err := t.env.machine.load(t.uuid)
+	if err != nil {
+		return err // what looks like the first sight may be none
+	}
 	switch {
 	case machine != nil && bytes.Equal(machine, s.voucher):
 	case machine == nil && w.voucher == nil:
@@ -94,7 +98,7 @@ func (t *Token) familiar(s *static) error {
 			t.env.machine.save(t.uuid, s.voucher, false)
 		}
 	default:
-		err := fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
+		err = fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
 			ErrAltered, t.uuid)
 		if told := "of " + string(s.voucher); w.refused != told { // in version 1 there is none
 			w.refused = told

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 )
@@ -224,11 +226,11 @@ func TestMachine(t *testing.T) {
 	dir := t.TempDir()
 	m := &machine{filepath.Join(dir, "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
-	if got, _ := m.load("a"); got != nil {
+	if got, _, _ := m.load("a"); got != nil {
 		t.Errorf("%x", got)
 	}
 	m.save("a", key, true)
-	if got, _ := m.load("a"); !bytes.Equal(got, key) {
+	if got, _, _ := m.load("a"); !bytes.Equal(got, key) {
 		t.Errorf("%x", got)
 	}
 	vouchers := filepath.Join(m.dir, vouchersDir)
@@ -238,13 +240,13 @@ func TestMachine(t *testing.T) {
 	wants(t, os.Mkdir(filepath.Join(vouchers, "dir"), 0o700), ck.CKR_OK)
 	wants(t, os.WriteFile(filepath.Join(vouchers, "short"), []byte("ab"), 0o600), ck.CKR_OK)
 	for _, name := range []string{"link", "dir", "short"} {
-		if got, _ := m.load(name); got != nil {
+		if got, _, _ := m.load(name); got != nil {
 			t.Errorf("%s: %x", name, got)
 		}
 	}
 	m.save("link", key, true)
 	m.save("short", key, true)
-	if got, _ := m.load("short"); !bytes.Equal(got, key) {
+	if got, _, _ := m.load("short"); !bytes.Equal(got, key) {
 		t.Errorf("%x", got)
 	}
 	if b, err := os.ReadFile(victim); err != nil || bytes.Contains(b, []byte("07")) {
@@ -255,11 +257,11 @@ func TestMachine(t *testing.T) {
 	}
 	m.save("last", key, true)
 	list, err := os.ReadDir(vouchers)
-	if got, _ := m.load("last"); err != nil || len(list) > maxVouchers || !bytes.Equal(got, key) {
+	if got, _, _ := m.load("last"); err != nil || len(list) > maxVouchers || !bytes.Equal(got, key) {
 		t.Errorf("%d files, %v", len(list), err)
 	}
 	wants(t, os.Chmod(vouchers, 0o777), ck.CKR_OK)
-	if got, _ := m.load("last"); got != nil {
+	if got, _, _ := m.load("last"); got != nil {
 		t.Error("a directory that everybody writes to is believed")
 	}
 	wants(t, os.RemoveAll(m.dir), ck.CKR_OK)
@@ -268,13 +270,45 @@ func TestMachine(t *testing.T) {
 	(*machine)(nil).save("a", key, true)
 }
 
+// TestMachineCannotTell lets the process have no descriptor for what the machine remembers: that is not the first sight of a token, and what
+// is asked for without a PIN is refused until it can be told.
+func TestMachineCannotTell(t *testing.T) {
+	s := newScene(t)
+	s.shows(t, "before", 2, ck.CKR_OK)
+	defer func(was func(int, string, int, uint32) (int, error)) { openat = was }(openat)
+	for nth := range 2 {
+		s.process(t, s.tok.uuid, s.state)
+		n := 0
+		openat = func(at int, name string, flags int, mode uint32) (int, error) {
+			if n++; n > nth {
+				return -1, unix.EMFILE
+			}
+			return unix.Openat(at, name, flags, mode)
+		}
+		wants(t, s.tok.All(nil, nil, func(Record) error { return nil }), ck.CKR_FUNCTION_FAILED)
+		n = 0
+		_, err := s.tok.Get(nil, s.seen.ID)
+		wants(t, err, ck.CKR_FUNCTION_FAILED)
+		n = 0
+		_, err = s.tok.Find(nil, []byte("class"))
+		if ck.Code(err) != ck.CKR_FUNCTION_FAILED && err != nil {
+			t.Error(err)
+		}
+		openat = unix.Openat
+		s.shows(t, "later", 2, ck.CKR_OK)
+	}
+	k := unlock(t, s.tok, User, userPIN)
+	defer k.Wipe()
+	s.shows(t, "after a login", 2, ck.CKR_OK)
+}
+
 // TestMachineFlood has very many tokens be seen, as somebody can see to: what is remembered of those that were there before stays.
 func TestMachineFlood(t *testing.T) {
 	m := &machine{filepath.Join(t.TempDir(), "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
 	is := func(when, name string, want bool) {
 		t.Helper()
-		if got, sure := m.load(name); !bytes.Equal(got, key) || sure != want {
+		if got, sure, _ := m.load(name); !bytes.Equal(got, key) || sure != want {
 			t.Errorf("%s: %s is %x, %v", when, name, got, sure)
 		}
 	}
