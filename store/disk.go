@@ -350,13 +350,16 @@ func (f *plainFile) like(old *unix.Stat_t) {
 // mostInMemory is how much memory is taken for a file in the making. A variable, so that tests need not make so much.
 var mostInMemory int64 = 256 << 20
 
+// memfdCreate is a system call; tests look who makes it.
+var memfdCreate = unix.MemfdCreate
+
 // scratch makes a file without a name, in memory where that can be had, which will have at most a size.
 func (d *dir) scratch(size int64) (*plainFile, error) {
 	if err := small(size); err != nil {
 		return nil, pathError("writing", d.path, err)
 	}
 	if size <= mostInMemory {
-		if fd, err := unix.MemfdCreate("softcsp", unix.MFD_CLOEXEC); err == nil {
+		if fd, err := memfdCreate("softcsp", unix.MFD_CLOEXEC); err == nil {
 			return &plainFile{fd: fd, path: d.path}, nil
 		}
 	}
