@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -14,6 +16,7 @@ import (
 type roster struct {
 	mu      sync.Mutex
 	gen     uint64 // the commit up to which it follows
+	from    source // where it was read last
 	epoch   uint64 // how many commits changed the state
 	head    [sha256.Size]byte
 	sum     sum
@@ -29,18 +32,24 @@ func (r *roster) forget() {
 
 // reset is forget for who has the lock.
 func (r *roster) reset() {
-	r.gen, r.epoch, r.head, r.sum, r.entries = 0, 0, [sha256.Size]byte{}, sum{}, nil
+	r.gen, r.from, r.epoch, r.head, r.sum, r.entries = 0, source{}, 0, [sha256.Size]byte{}, sum{}, nil
 }
 
 // errWentBack says that the file is older than what was seen of it.
 var errWentBack = tampered("the file was put back to an earlier state")
 
 // follow brings the roster to the transaction's generation. The caller holds r.mu and runs inside use. It costs as much as
-// there are changes; where they cannot be followed it looks at every object.
+// there are changes; where they cannot be followed it looks at every object. The number of a commit does not tell whether there are any: where
+// the file was put back and others have committed, it comes again.
 func (k *Keys) follow(x tx) error {
 	r := &k.set
-	gen := x.generation()
-	if r.entries != nil && r.gen == gen {
+	gen, from := x.generation(), sourceOf(x)
+	if r.entries != nil && r.gen == gen && r.from == from {
+		return nil
+	}
+	head := headOf(x)
+	if r.entries != nil && r.head == head {
+		r.gen, r.from = gen, from
 		return nil
 	}
 	s, err := k.token.readStatic(x)
@@ -57,25 +66,36 @@ func (k *Keys) follow(x tx) error {
 		k.version.Store(uint32(s.version)) // another process has upgraded the token
 		r.reset()
 	}
-	head := headOf(x)
-	if r.entries != nil && r.head == head {
-		r.gen = gen
-		return nil
-	}
 	st, err := k.openState(x)
 	if err != nil {
 		return err
 	}
-	if st.epoch < r.epoch {
-		return errWentBack
+	if st.epoch < r.epoch || r.entries != nil && st.epoch == r.epoch {
+		return errWentBack // and perhaps on from there another way, up to the same number
 	}
 	if !k.catchUp(x, st) {
 		if err := k.takeStock(x, st); err != nil {
 			return err
 		}
 	}
-	r.gen, r.epoch, r.head, r.sum = gen, st.epoch, head, st.sum
+	r.gen, r.from, r.epoch, r.head, r.sum = gen, from, st.epoch, head, st.sum
 	return nil
+}
+
+// A source is which file a transaction reads, in which state. Its times are the system's: who writes a file cannot set when it was changed.
+type source struct {
+	dev, ino uint64
+	changed  unix.Timespec
+	sum      uint64 // of the meta page
+}
+
+// sourceOf returns it; tokens in memory have none, as nobody puts them back.
+func sourceOf(x tx) source {
+	b, ok := x.(*boltTx)
+	if !ok {
+		return source{}
+	}
+	return source{b.st.Dev, b.st.Ino, b.st.Ctim, le(b.b.meta.raw[metaSize-8:])}
 }
 
 // catchUp follows the journal from the roster's generation, and reports whether that leads to the state s.

@@ -475,3 +475,35 @@ func FuzzOpen(f *testing.F) {
 		locked.Free(r.Sealed)
 	})
 }
+
+// TestPutBackAndOn puts a copy of the file back while a process has the token, and has another one commit to it until the file has the number
+// that it had: the first process does not take it for what it knows, and spoils nothing.
+func TestPutBackAndOn(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	defer k.Wipe()
+	kept := private("kept")
+	create(t, tok, k, kept)
+	other := sameToken(t, p, tok)
+	theirs := unlock(t, other, User, userPIN)
+	defer theirs.Wipe()
+	path := p.file(tok.uuid + suffix)
+	copied, err := os.ReadFile(path)
+	wants(t, err, ck.CKR_OK)
+	create(t, tok, k, private("lost"))
+	gen := tok.Generation()
+	wants(t, os.WriteFile(path+".copy", copied, 0o600), ck.CKR_OK)
+	wants(t, os.Rename(path+".copy", path), ck.CKR_OK)
+	create(t, other, theirs, private("new"))
+	if now := other.Generation(); now != gen {
+		t.Fatalf("the number is %d, want %d", now, gen)
+	}
+	wants(t, tok.Create(k, private("more")), ck.CKR_DEVICE_ERROR)
+	wants(t, tok.Delete(k, kept.ID), ck.CKR_DEVICE_ERROR)
+	_, err = tok.Get(k, kept.ID)
+	wants(t, err, ck.CKR_DEVICE_ERROR)
+	again := unlock(t, tok, User, userPIN)
+	defer again.Wipe()
+	create(t, tok, again, private("more"))
+	sound(t, other)
+}
