@@ -144,7 +144,6 @@ static void load_spare(void)
 	int child = softcsp_absent();
 
 	if (softcsp_process.loading == NOT) {
-		pthread_cond_init(&softcsp_process.loaded, NULL);
 		if (softcsp_create_thread(loader) != 0) {
 			if (child)
 				say("no thread can be created");

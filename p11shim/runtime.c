@@ -63,6 +63,7 @@ CK_RV softcsp_start_runtime(void)
 	arguments = softcsp_arguments();
 	if (arguments == NULL || !softcsp_give(run, arguments)) {
 		softcsp_release_threads();
+		softcsp_spend();
 		return CKR_HOST_MEMORY;
 	}
 	_cgo_wait_runtime_init_done();
@@ -75,8 +76,11 @@ static void (*thread_ended)(void *);
 
 static void guarded(void *value)
 {
-	if (!softcsp_absent() && !softcsp_visit.inside)
-		thread_ended(value);
+	if (softcsp_absent() || softcsp_visit.inside)
+		return;
+	softcsp_visit.inside = 1; /* for handlers that interrupt it */
+	thread_ended(value);
+	softcsp_visit.inside = 0;
 }
 
 HIDDEN int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
