@@ -2,6 +2,7 @@ package token
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -183,4 +184,48 @@ func TestFurtherKeys(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A CKA_DERIVE_TEMPLATE that says how long a key is keeps its beginning from being derived as a key of its own, which could be guessed a
+// byte at a time.
+func TestDerivedBeginnings(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	says := ck.AppendTemplate(nil, rows(ck.CKA_VALUE_LEN, 32, ck.CKA_SENSITIVE, true))
+	k, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_GENERIC_SECRET_KEY_GEN}, rows(ck.CKA_DERIVE, true, ck.CKA_SENSITIVE, true, ck.CKA_VALUE_LEN, 48, ck.CKA_DERIVE_TEMPLATE, says))
+	must(t, err)
+	length := func(n int) []ck.Attribute {
+		return rows(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET, ck.CKA_VALUE_LEN, n)
+	}
+	tls := func(bits uint) *ck.Mechanism {
+		random := make([]byte, 32)
+		return inMemory(ck.CKM_TLS12_KEY_SAFE_DERIVE, ulongs(0, bits, 0, 0, at(1), 32, at(1), 32, at(2), uint(ck.CKM_SHA256)), random, make([]byte, 48))
+	}
+	for what, derive := range map[string]func(n int, h *ck.ObjectHandle) error{
+		"HKDF": func(n int, h *ck.ObjectHandle) error {
+			return m.DeriveKey(s, hkdfMechanism(ck.CKM_HKDF_DERIVE, 0), k, length(n), h)
+		},
+		"SP 800-108": func(n int, h *ck.ObjectHandle) error {
+			return m.DeriveKey(s, kdf108Mechanism(k, ulongs(0), length(32)...), k, length(n), h)
+		},
+		"the second of SP 800-108": func(n int, h *ck.ObjectHandle) error {
+			return m.DeriveKey(s, kdf108Mechanism(k, ulongs(0), length(n)...), k, length(32), h)
+		},
+		"a hash": func(n int, h *ck.ObjectHandle) error {
+			return m.DeriveKey(s, inMemory(ck.CKM_SHA256_KEY_DERIVATION, nil), k, length(n), h)
+		},
+		"TLS": func(n int, h *ck.ObjectHandle) error {
+			return m.DeriveKey(s, tls(8*uint(n)), k, rows(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET), h)
+		},
+	} {
+		var h ck.ObjectHandle
+		for _, n := range []int{1, 31} {
+			want(t, fmt.Sprint(n, " bytes by ", what), derive(n, &h), ck.CKR_TEMPLATE_INCONSISTENT)
+		}
+		if err := derive(32, &h); err != nil {
+			t.Errorf("32 bytes by %s: %v", what, err)
+		}
+	}
+	var h ck.ObjectHandle
+	want(t, "data", m.DeriveKey(s, hkdfMechanism(ck.CKM_HKDF_DATA, 0), k, rows(ck.CKA_CLASS, ck.CKO_DATA, ck.CKA_VALUE_LEN, 32), &h), ck.CKR_TEMPLATE_INCONSISTENT)
 }
