@@ -171,7 +171,9 @@ func (b *book) readMeta() error {
 			}
 			continue
 		case uint64(binary.LittleEndian.Uint32(m.raw[8:])) != pageSize:
-			what = b.damaged("its pages are not this machine's")
+			if found == 0 {
+				what = unrecognized("%s has pages of %d bytes, and this machine has pages of %d", b.path, binary.LittleEndian.Uint32(m.raw[8:]), pageSize)
+			}
 			continue
 		}
 		if found++; found == 1 {

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"go.etcd.io/bbolt"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -148,4 +151,32 @@ func TestMetaPages(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestOtherPages has a token of a machine whose pages have another size: it is no damaged one, and the answer says what it is.
+func TestOtherPages(t *testing.T) {
+	p := newPlace(t, "bolt")
+	tok, k := makeToken(t, p)
+	k.Wipe()
+	path := p.file(tok.uuid + suffix)
+	before, err := os.ReadFile(path)
+	wants(t, err, ck.CKR_OK)
+	for _, size := range []int{1024, 16 << 10, 64 << 10} {
+		wants(t, os.Remove(path), ck.CKR_OK)
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{PageSize: size})
+		wants(t, err, ck.CKR_OK)
+		wants(t, db.Close(), ck.CKR_OK)
+		made, err := os.ReadFile(path)
+		wants(t, err, ck.CKR_OK)
+		_, err = sameToken(t, p, tok).Info()
+		if ck.Code(err) != ck.CKR_TOKEN_NOT_RECOGNIZED || !strings.Contains(err.Error(), fmt.Sprintf("pages of %d bytes", size)) {
+			t.Errorf("%d: %v", size, err)
+		}
+		_, err = sameToken(t, p, tok).Unlock(User, userPIN)
+		wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
+		if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, made) {
+			t.Errorf("%d: the file is another now, %v", size, err)
+		}
+	}
+	wants(t, os.WriteFile(path, before, 0o600), ck.CKR_OK)
 }
