@@ -82,7 +82,7 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 		asked := askedFor(x, s.version, id[:], raw)
 		switch {
 		case raw != nil:
-			r, err = t.public(s, id, raw)
+			r, err = t.public(x, s, id, raw)
 		case asked != nil:
 			r = Record{ID: id, Rev: asked.Number}
 		default:
@@ -96,7 +96,7 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 
 // public returns the public part of an object, once it is known to be what somebody with a PIN left there: ErrAltered where it is
 // not, CKR_OBJECT_HANDLE_INVALID for a private object.
-func (t *Token) public(s *static, id ID, raw []byte) (r Record, err error) {
+func (t *Token) public(x tx, s *static, id ID, raw []byte) (r Record, err error) {
 	o, ok := parseBlob(s.version, raw)
 	switch {
 	case !ok:
@@ -107,7 +107,7 @@ func (t *Token) public(s *static, id ID, raw []byte) (r Record, err error) {
 	if err := t.familiar(s); err != nil {
 		return r, err
 	}
-	if err := t.vouched(s, id, &o); err != nil {
+	if err := t.vouched(x, s, id, &o); err != nil {
 		return r, err
 	}
 	return Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}, nil
@@ -219,7 +219,7 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 			if asked == nil && skip(id, be(raw)) {
 				return nil
 			}
-			r, err := t.public(s, id, raw)
+			r, err := t.public(x, s, id, raw)
 			switch {
 			case errors.Is(err, ErrAltered) || errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID):
 				return nil

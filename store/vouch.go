@@ -46,6 +46,10 @@ type witness struct {
 	sure    bool           // a login has shown that
 	seen    map[ID]checked // the objects that were read
 	refused string         // the header's voucher that was last told to be a wrong one
+	altered struct {       // objects that are not shown
+		gen   uint64 // in which state of the token they were found
+		count int
+	}
 }
 
 // A checked is a state of an object, and what is wrong with it.
@@ -116,7 +120,7 @@ func (t *Token) signed(s *static, id ID, o *blob) bool {
 }
 
 // vouched tests the signature of an object's public part. It computes once for each state of an object.
-func (t *Token) vouched(s *static, id ID, o *blob) error {
+func (t *Token) vouched(x tx, s *static, id ID, o *blob) error {
 	if s.version == 1 {
 		return nil
 	}
@@ -132,13 +136,32 @@ func (t *Token) vouched(s *static, id ID, o *blob) error {
 	}
 	if !t.signed(s, id, o) {
 		now.err = fmt.Errorf("%w: public object %s was changed by something else than softcsp", ErrAltered, id)
-		t.env.log.Error("a public object is not shown", "token", t.uuid, "error", now.err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if now.err != nil {
+		t.tell(x.generation(), now.err)
+	}
 	if w.seen == nil || len(w.seen) >= maxSeen {
 		w.seen = make(map[ID]checked)
 	}
 	w.seen[id] = now
 	return now.err
+}
+
+// tell has the log say that an object is not shown: of the first in one state of the token, and when there are ten, a hundred, and so on,
+// since whoever writes the file can have there be very many. The caller has the witness's mutex.
+func (t *Token) tell(gen uint64, err error) {
+	a := &t.witness.altered
+	if a.gen != gen {
+		a.gen, a.count = gen, 0
+	}
+	a.count++
+	n := a.count
+	for n%10 == 0 {
+		n /= 10
+	}
+	if n == 1 {
+		t.env.log.Error("public objects are not shown", "token", t.uuid, "count", a.count, "error", err)
+	}
 }

@@ -124,6 +124,48 @@ func TestVouched(t *testing.T) {
 	s.restore(t)
 }
 
+// TestManyForged changes very many public objects: the log tells of them in a few lines, and of one that is changed later in another.
+func TestManyForged(t *testing.T) {
+	s := newScene(t)
+	k := unlock(t, s.tok, User, userPIN)
+	var made []*Record
+	for n := range 250 {
+		made = append(made, public(fmt.Sprint(n)))
+	}
+	wants(t, s.tok.Create(k, made...), ck.CKR_OK)
+	k.Wipe()
+	change := func(some []*Record) {
+		s.edit(t, func(x tx) error {
+			for _, r := range some {
+				raw := bytes.Clone(x.get(bObjects, r.ID[:]))
+				o, _ := parseBlob(version, raw)
+				o.public[0] ^= 1
+				wants(t, x.put(bObjects, r.ID[:], raw), ck.CKR_OK)
+			}
+			return nil
+		})
+	}
+	told := func(want int) {
+		t.Helper()
+		if n := strings.Count(s.log.String(), "not shown"); n != want {
+			t.Errorf("%d lines in the log, want %d:\n%s", n, want, s.log.String())
+		}
+	}
+	change(made[:200])
+	for range 2 {
+		s.shows(t, "200 are changed", 52, ck.CKR_OK)
+		told(3)
+	}
+	change(made[200:201])
+	s.shows(t, "one more", 51, ck.CKR_OK)
+	told(4)
+	if !strings.Contains(s.log.String(), "count=100") {
+		t.Errorf("no count:\n%s", s.log.String())
+	}
+	change(made[:201]) // as they were
+	s.shows(t, "as they were", 252, ck.CKR_OK)
+}
+
 // restore deletes what the scene has changed, so that the token is sound at the end.
 func (s *scene) restore(t *testing.T) {
 	t.Helper()
