@@ -78,6 +78,9 @@ func TestGuestLimits(t *testing.T) {
 		if !strings.HasSuffix(out, "ok\n") {
 			t.Errorf("%s %d: %s", kind, n, out)
 		}
+		if strings.Contains(out, ": \n") {
+			t.Errorf("%s %d: said %q, and not why", kind, n, out)
+		}
 		return strings.Contains(out, "refused 0x"), strings.Contains(out, "child refused")
 	}
 	for _, row := range []struct{ kind, sentence string }{

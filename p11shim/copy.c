@@ -80,6 +80,8 @@ static struct file adopt_descriptor(int fd)
 	high = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_DESCRIPTOR);
 	if (high < 0)
 		high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	if (high < 0)
+		fails("fcntl", strerror(errno));
 	close(fd);
 	if (high >= 0 && fstat(high, &st) == 0) {
 		f.fd = high;

@@ -76,28 +76,6 @@ static int pollers(void)
 	return n;
 }
 
-/* Calls without a descriptor left. They may fail. */
-static void fill(CK_SLOT_ID slot)
-{
-	CK_SESSION_HANDLE session;
-	CK_TOKEN_INFO info;
-	int last = -1;
-
-	limit(RLIMIT_NOFILE, 64);
-	for (int fd; (fd = dup(0)) >= 0;)
-		last = fd;
-	for (int i = 0; i < 100; i++) {
-		p11->C_GetTokenInfo(slot, &info);
-		if (p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session) == CKR_OK) {
-			p11->C_Login(session, CKU_USER, user_pin, sizeof user_pin - 1);
-			p11->C_SetPIN(session, user_pin, sizeof user_pin - 1, user_pin, sizeof user_pin - 1);
-			p11->C_CloseSession(session);
-		}
-	}
-	for (int fd = last; fd > last - 20; fd--)
-		close(fd);
-}
-
 /* A child has a runtime of its own, beside what is left of its parent's. It may be refused, and goes on. */
 static void try_child(void)
 {
@@ -120,6 +98,30 @@ static void try_child(void)
 		_exit(0);
 	}
 	reap(pid);
+}
+
+/* Calls without a descriptor left. They may fail. So may a child with one, for which there is no copy. */
+static void fill(CK_SLOT_ID slot)
+{
+	CK_SESSION_HANDLE session;
+	CK_TOKEN_INFO info;
+	int last = -1;
+
+	limit(RLIMIT_NOFILE, 64);
+	for (int fd; (fd = dup(0)) >= 0;)
+		last = fd;
+	for (int i = 0; i < 100; i++) {
+		p11->C_GetTokenInfo(slot, &info);
+		if (p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &session) == CKR_OK) {
+			p11->C_Login(session, CKU_USER, user_pin, sizeof user_pin - 1);
+			p11->C_SetPIN(session, user_pin, sizeof user_pin - 1, user_pin, sizeof user_pin - 1);
+			p11->C_CloseSession(session);
+		}
+	}
+	close(last);
+	try_child();
+	for (int fd = last - 1; fd > last - 20; fd--)
+		close(fd);
 }
 
 int main(int argc, char **argv)
