@@ -155,7 +155,7 @@ func TestGuestEnvironment(t *testing.T) {
 func TestGuestHabits(t *testing.T) {
 	for _, row := range []struct{ name, ways string }{
 		{"stderr", "closed|full"}, {"logfile", ""}, {"size", "before|after"}, {"floats", "some before|some after|all before|all after"},
-		{"within", "calls|jumps"}, {"cancel", ""}, {"again", ""}, {"stacks", ""}, {"crowd", "|children"},
+		{"within", "calls|jumps|starts"}, {"cancel", ""}, {"again", ""}, {"stacks", ""}, {"crowd", "|children"},
 		{"random", "ENOSYS before|EPERM before|ENOSYS after|EPERM after"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

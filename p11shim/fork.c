@@ -39,6 +39,9 @@ static const struct softcsp_image *spare;     /* a copy that sleeps, for childre
 static int barren;                            /* none could be loaded: each child is to try for itself */
 static const struct softcsp_image *successor; /* the copy that a child took, for the child's own children */
 
+/* This thread has the lock, or is about to: a handler that interrupts it must not wait for it. */
+static __thread char busy __attribute__((tls_model("initial-exec")));
+
 static void lock(void)
 {
 	pthread_mutex_lock(&softcsp_process.lock);
@@ -173,18 +176,21 @@ void softcsp_prepare(void)
 			softcsp_fresh()->prepare();
 		return;
 	}
-	if (__atomic_load_n(&spare, __ATOMIC_ACQUIRE) != NULL || barren)
+	if (__atomic_load_n(&spare, __ATOMIC_ACQUIRE) != NULL || barren || busy)
 		return;
+	busy = 1;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
 	lock();
 	if (spare == NULL)
 		load_spare();
 	unlock();
 	pthread_setcancelstate(cancellable, NULL);
+	busy = 0;
 }
 
 void softcsp_child(void)
 {
+	busy = 0;
 	if (successor != NULL)
 		successor->child();
 	settle();
@@ -239,6 +245,11 @@ const struct softcsp_image *softcsp_load(CK_RV *why)
 	settle();
 	if (!softcsp_absent())
 		return &softcsp_image;
+	if (busy) {
+		*why = CKR_FUNCTION_FAILED;
+		return NULL;
+	}
+	busy = 1;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable); /* what waits and opens files is a place to cancel at */
 	lock();
 	image = softcsp_process.fresh;
@@ -253,5 +264,6 @@ const struct softcsp_image *softcsp_load(CK_RV *why)
 	}
 	unlock();
 	pthread_setcancelstate(cancellable, NULL);
+	busy = 0;
 	return image;
 }

@@ -1,5 +1,5 @@
-/* A host that does what it must not: a handler that interrupts a call "calls", or "jumps" out of it. The thread gets an error from what
- * it calls then, and the process goes on. */
+/* A host that does what it must not: a handler that interrupts a call "calls", "jumps" out of it, or "starts" the library while it
+ * starts. The thread gets an error from what it calls then, and the process goes on. */
 #include "../fork/common.h"
 
 #include <setjmp.h>
@@ -65,6 +65,46 @@ static void *leaver(void *session)
 	return NULL; /* and the thread can end */
 }
 
+static void starter(int sig)
+{
+	CK_RV rv;
+
+	(void)sig;
+	if (!inside)
+		return;
+	rv = p11->C_Initialize(NULL);
+	if (rv != CKR_OK && rv != CKR_CRYPTOKI_ALREADY_INITIALIZED)
+		expect(rv, CKR_FUNCTION_FAILED, "C_Initialize of the handler's");
+}
+
+/* In children, each of which starts the library. */
+static void starts(void)
+{
+	struct sigaction action = { .sa_handler = starter };
+	pthread_t kicker, self = pthread_self();
+	CK_INFO info;
+
+	sigaction(SIGUSR1, &action, NULL);
+	for (int i = 0; i < 5; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			CK_RV rv;
+
+			alarm(20);
+			start(&kicker, kick, &self);
+			inside = 1;
+			rv = p11->C_Initialize(NULL);
+			inside = 0;
+			if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED) /* by a handler that came before */
+				must(rv, "C_Initialize");
+			MUST(C_GetInfo(&info));
+			_exit(0);
+		}
+		reap(pid);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = handler };
@@ -75,6 +115,11 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
+	if (strcmp(argv[2], "starts") == 0) {
+		load(argv[1]);
+		starts();
+		return done();
+	}
 	jumps = strcmp(argv[2], "jumps") == 0;
 	session = begin(argv[1], &key);
 	MUST(C_GetSessionInfo(session, &info));
