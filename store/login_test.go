@@ -283,6 +283,10 @@ func dear() slot {
 
 // TestDearSlots has several threads log in to what somebody has written, at once: they take no more memory together than one.
 func TestDearSlots(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	runtime.GC()
 	var all sync.WaitGroup
 	var done atomic.Bool
 	for range 3 {
@@ -538,6 +542,9 @@ func (m meddled) view(f func(tx) error) error {
 // TestTryThatIsNotCounted logs in while nothing can be written: how long it takes does not tell whether the PIN is right, also in a process
 // that remembers it.
 func TestTryThatIsNotCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	p := newPlace(t, "bolt")
 	tok, k := makeTokenOf(t, p, "sensitive")
 	k.Wipe()
