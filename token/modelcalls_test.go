@@ -123,6 +123,9 @@ func cipherCalls(m *model, s *modelState) (next []*modelState) {
 				if n := use(i, k, ck.CKA_SIGN, ck.CKM_RSA_X_509, "C_SignInit s CKM_RSA_X_509 %s\nC_Sign s "+b.name+" out:256"); n != nil {
 					n.open(id, "sign with the bare function")
 				}
+				if n := use(i, k, ck.CKA_SIGN, ck.CKM_RSA_PKCS, "C_SignInit s CKM_RSA_PKCS %s\nC_Sign s rep:16:41 out:256"); n != nil {
+					n.open(id, "sign two blocks")
+				}
 			}
 		case k.o.keyType() == ck.CKK_AES:
 			if len(s.begun) == 0 {

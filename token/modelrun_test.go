@@ -187,7 +187,7 @@ func TestModelFinds(t *testing.T) {
 		c.keys(t, m, s)
 		m.explore(s, min(c.depth, 3))
 	}
-	for _, k := range []string{"read x", "guess x", "take apart x", "decrypt", "add the key stream", "decapsulate", "sign with the bare function", "decrypt what a known key wraps"} {
+	for _, k := range []string{"read x", "guess x", "take apart x", "decrypt", "add the key stream", "decapsulate", "sign with the bare function", "sign two blocks", "decrypt what a known key wraps"} {
 		if !kinds[k] {
 			t.Errorf("%q is not found", k)
 		}
