@@ -41,6 +41,9 @@ const (
 	part        = "{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_DERIVE=true}"
 )
 
+// openHash imports a hash value, of which nobody says that it may not leave.
+const openHash = "C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_VALUE=rep:32:17,CKA_DERIVE=true} &h"
+
 // fromHash is the derivation of CryptDeriveKey from a key whose value is that of a finished SHA-256.
 func fromHash(algid, flags string) string {
 	const sha256 = "0x8000800c" // CALG_SHA_256|CK_SOFTCSP_HASH_VALUE
@@ -198,6 +201,12 @@ var attacks = []attack{
 			"! C_DeriveKey s CKM_CONCATENATE_DATA_AND_BASE:CK_KEY_DERIVATION_STRING_DATA{pData=hex:03ff07,ulLen=3} victim {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_RC4,CKA_VALUE_LEN=35,CKA_ENCRYPT=true} &weak"}},
 	{name: "have the key be the hash value", source: standard, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no CryptDeriveKey",
 		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}", "! C_DeriveKey s " + fromHash("CALG_AES_256", "CRYPT_EXPORTABLE") + " victim {} &copy", "get s copy CKA_VALUE"}},
+	{name: "have an imported key be the hash value", source: standard, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no CryptDeriveKey",
+		lines: []string{strings.Replace(openHash, "{", "{CKA_EXTRACTABLE=false,", 1), "! C_DeriveKey s " + fromHash("CALG_AES_256", "CRYPT_EXPORTABLE") + " h {} &copy", "get s copy CKA_VALUE"}},
+	{name: "have what was made sensitive be the hash value", source: standard, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no CryptDeriveKey",
+		lines: []string{openHash, "C_SetAttributeValue s h {CKA_SENSITIVE=true}", "! C_DeriveKey s " + fromHash("CALG_AES_256", "CRYPT_EXPORTABLE") + " h {} &copy", "get s copy CKA_VALUE"}},
+	{name: "have a copy that was made sensitive be the hash value", source: standard, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no CryptDeriveKey",
+		lines: []string{openHash, "C_CopyObject s h {CKA_SENSITIVE=true} &g", "! C_DeriveKey s " + fromHash("CALG_AES_256", "CRYPT_EXPORTABLE") + " g {} &copy", "get s copy CKA_VALUE"}},
 	{name: "have a part of the key be a key", source: clulow, stopped: "CKR_TEMPLATE_INCONSISTENT", immune: "it has no CryptDeriveKey",
 		lines: []string{neverVictim, "C_SetAttributeValue s victim {CKA_DERIVE=true}", "! C_DeriveKey s " + fromHash("CALG_RC2", "0x00080000") + " victim {} &byte",
 			"C_EncryptInit s CKM_RC2_ECB:ulong:0 byte", "C_Encrypt s rep:8:00 out:8"}},

@@ -86,7 +86,7 @@ func (b *Base) derive(r *DeriveRequest, id uint32, d *Derived) error {
 	if err == nil {
 		err = d.fill(b.Template, r.Flags)
 	}
-	if err == nil && b.Key != nil && id&CK_SOFTCSP_HASH_VALUE != 0 && d.session.cut(r) {
+	if err == nil && b.Key != nil && !b.Open && id&CK_SOFTCSP_HASH_VALUE != 0 && d.session.cut(r) {
 		err = d.takesHash(b.Key, r.Flags)
 	}
 	if err != nil {

@@ -56,6 +56,8 @@ type Verifier interface {
 type Base struct {
 	// Key is the key at hBaseKey, nil where the handle is 0.
 	Key *Key
+	// Open says that whoever has made the key knows its value, and has not said that it is to be kept from anybody.
+	Open bool
 	// Hash and Digest are the hash and the value of the session's digest operation, nil without one.
 	Hash   *Hash
 	Digest []byte

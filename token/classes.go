@@ -199,4 +199,5 @@ var secretKey = part{"secret key", []attribute{
 	{knownBytes, ulong, notCreate | notGenerate | notUnwrap | internal, 0},
 	{madeOf, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{onceTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{saidOpenly, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}

@@ -26,6 +26,9 @@ const (
 	madeOf     ck.AttributeType = 0xc3530188
 	// onceTrusted is true of a key, or a copy of one, that has had CKA_TRUSTED.
 	onceTrusted ck.AttributeType = 0xc3530189
+	// saidOpenly is true of a secret key that was imported by a template that does not say that it is sensitive, and nothing of whether it may
+	// leave: who has made it knows the value, and keeps nothing from anybody by it.
+	saidOpenly ck.AttributeType = 0xc353018a
 	// broughtIn and unasked were of keys in tokens of before format 2.
 	broughtIn ck.AttributeType = 0xc3530182
 	unasked   ck.AttributeType = 0xc3530183

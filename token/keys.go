@@ -159,7 +159,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 			return err
 		}
 		defer from.release()
-		d.base.Key = from.key()
+		d.base.Key, d.base.Open = from.key(), from.flag(saidOpenly)
 	}
 	if row.FromDigest {
 		if s.digest.active {

@@ -288,6 +288,9 @@ func (d *draft) alter(r *request) error {
 			return err
 		}
 	}
+	if d.flag(ck.CKA_SENSITIVE) || d.says(ck.CKA_EXTRACTABLE) {
+		d.unmark(saidOpenly)
+	}
 	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(wrapsSecrets) {
 		d.marks(serving) // for all that is known
 	}

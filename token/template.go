@@ -480,10 +480,26 @@ func (d *draft) mark(t ck.AttributeType, on bool) {
 	}
 }
 
+// unmark takes back what mark has set.
+func (d *draft) unmark(t ck.AttributeType) {
+	if i := d.t.find(t); i >= 0 {
+		d.bits &^= 1 << i
+	}
+}
+
+// says reports whether the template says something of an attribute, or that it is true.
+func (d *draft) says(t ck.AttributeType) bool {
+	i := d.t.find(t)
+	return i >= 0 && d.seen>>i&1 != 0
+}
+
 // history sets what the token says of where a key comes from: sections 4.8 and 4.11.
 func (d *draft) history(r *request) {
 	if d.t.isKey() && (r.how == byCreate || r.how == byGenerate) {
 		d.mark(staysInside, !d.flag(ck.CKA_EXTRACTABLE))
+	}
+	if d.t.isSecret() && r.how == byCreate {
+		d.mark(saidOpenly, !d.flag(ck.CKA_SENSITIVE) && !d.says(ck.CKA_EXTRACTABLE))
 	}
 	switch {
 	case !d.t.isKey():
