@@ -29,7 +29,7 @@ var rules = map[string][]string{
 	"internal/gen/support":     {"ck", "mechanisms", "token"},
 	"internal/vectors":         {"ck", "github.com/c2sp/wycheproof"},
 	"mechanisms":               {"ck", "internal/secret", "filippo.io", "github.com/cloudflare/circl", "github.com/decred/dcrd/dcrec/secp256k1", "golang.org/x/crypto"},
-	"store":                    {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys"},
+	"store":                    {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys", "filippo.io/edwards25519"},
 	"token":                    {"ck", "mechanisms", "store", "internal/config", "internal/locked", "internal/secret"},
 	"csp":                      {"ck", "mechanisms", "token", "internal/secret"},
 	"p11shim":                  {"ck", "token", "csp", "internal/config", "internal/quiet"},

@@ -1,8 +1,6 @@
 package store
 
 import (
-	"bytes"
-	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -72,7 +70,7 @@ func newKeys(t *Token, s *static, master []byte) (*Keys, error) {
 			err = k.derive(v, s.index, salt)
 		}
 		if err == nil {
-			k.voucher = bytes.Clone(ed25519.NewKeyFromSeed(k.key(version, vouching))[ed25519.SeedSize:])
+			k.voucher = voucherOf(k.key(version, vouching))
 		}
 	})
 	if err != nil {

@@ -456,3 +456,14 @@ func TestNothingBehind(t *testing.T) {
 		t.Errorf("%d tokens are remembered, %v", len(list), err)
 	}
 }
+
+// TestVoucherOf compares with crypto/ed25519.
+func TestVoucherOf(t *testing.T) {
+	seed := make([]byte, ed25519.SeedSize)
+	for range 100 {
+		random(seed)
+		if got, want := voucherOf(seed), ed25519.NewKeyFromSeed(seed)[ed25519.SeedSize:]; !bytes.Equal(got, want) {
+			t.Fatalf("%x: %x, want %x", seed, got, want)
+		}
+	}
+}
