@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"sync/atomic"
-	"time"
 
 	berrors "go.etcd.io/bbolt/errors"
 	"golang.org/x/sys/unix"
@@ -26,7 +25,7 @@ type boltFile struct {
 	seen atomic.Pointer[sight]
 
 	tired atomic.Int64 // when writing the file anew failed: compact.go
-	asked atomic.Int64 // when recognize last asked, in milliseconds
+	asked seldom       // recognize
 }
 
 // A sight is a file as this process last saw it, and found every page used once.
@@ -114,6 +113,11 @@ func (b *boltFile) openFile(v *visit, write bool) (file, unix.Stat_t, error) {
 
 // read runs f over the file.
 func (b *boltFile) read(v *visit, f func(tx) error) error {
+	return b.readFrom(v, func(_ file, x *boltTx) error { return f(x) })
+}
+
+// readFrom is read for who needs the file, too.
+func (b *boltFile) readFrom(v *visit, f func(from file, x *boltTx) error) error {
 	file, st, err := b.openFile(v, false)
 	if err != nil {
 		return err
@@ -126,7 +130,7 @@ func (b *boltFile) read(v *visit, f func(tx) error) error {
 	defer pages.close()
 	x := &boltTx{b: pages, st: &st}
 	b.mend(v.l, x.generation())
-	if err := f(x); err != nil || v.l != nil {
+	if err := f(file, x); err != nil || v.l != nil {
 		return err
 	}
 	// There is no lock that this process may take. Pages are not written over before the commit after the next.
@@ -309,11 +313,10 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 // recognize forgets the word where somebody has removed the sidecar: others have made another then, and this process would never hear
 // of what they commit while it reads nothing but what it has in memory. It asks once a second at most.
 func (b *boltFile) recognize() {
-	w, now := b.word.Load(), time.Now().UnixMilli()
-	if w == nil || uint64(now-b.asked.Load()) < 1000 {
+	w := b.word.Load()
+	if w == nil || !b.asked.due() {
 		return
 	}
-	b.asked.Store(now)
 	var st unix.Stat_t
 	err := unix.Lstat(filepath.Join(b.dir, b.sidecar), &st)
 	if err == nil && (st.Dev != w.dev || st.Ino != w.ino) || errors.Is(err, unix.ENOENT) {

@@ -14,27 +14,17 @@ import (
 // replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.
 func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
 	return b.visit(true, true, func(v *visit) error {
-		file, st, err := b.openFile(v, false)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = file.close() }()
-		pages, err := openBook(b.path, file, &st)
-		if err != nil {
-			return err
-		}
-		defer pages.close()
-		x := &boltTx{b: pages, st: &st}
-		gen := x.generation()
-		b.mend(v.l, gen)
-		if err := check(x); err != nil {
-			return err
-		}
-		fresh, err := b.build(v, gen+1, &st, f)
-		if err != nil {
-			return err
-		}
-		return b.publish(gen, nil, func() error { return b.takeOver(v, file, pages, fresh) })
+		return b.readFrom(v, func(from file, x *boltTx) error {
+			if err := check(x); err != nil {
+				return err
+			}
+			gen := x.generation()
+			fresh, err := b.build(v, gen+1, x.st, f)
+			if err != nil {
+				return err
+			}
+			return b.publish(gen, nil, func() error { return b.takeOver(v, from, x.b, fresh) })
+		})
 	})
 }
 

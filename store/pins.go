@@ -22,7 +22,7 @@ import (
 type pins struct {
 	mu     sync.Mutex
 	known  [ways]*knownPIN
-	looked atomic.Int64 // when look last looked, in milliseconds of the system's clock
+	looked seldom
 }
 
 // A knownPIN is one of them.
@@ -109,12 +109,24 @@ func (p *pins) expire() {
 	p.prune()
 }
 
-// look is expire for what is asked often: it asks the clock that is cheap, and goes on once a second, or when that clock is set.
+// look is expire for what is asked often.
 func (p *pins) look() {
-	if now := time.Now().UnixMilli(); uint64(now-p.looked.Load()) >= 1000 {
-		p.looked.Store(now)
+	if p.looked.due() {
 		p.expire()
 	}
+}
+
+// A seldom lets what is asked for often be done once a second, by the clock that is cheap: when it was last done, in milliseconds.
+type seldom struct{ atomic.Int64 }
+
+// due reports whether a second has passed, or the clock was set.
+func (s *seldom) due() bool {
+	now := time.Now().UnixMilli()
+	if uint64(now-s.Load()) < 1000 {
+		return false
+	}
+	s.Store(now)
+	return true
 }
 
 // prune is expire for who has the lock.
