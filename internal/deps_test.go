@@ -16,6 +16,9 @@ import (
 
 const module = "github.com/softcsp/softcsp/"
 
+// algorithms are the packages below internal/algorithm. Its row is that of each of them that has none of its own.
+const algorithms = "internal/algorithm/..."
+
 // rules says for each package what it may import beside the standard library. Its packages stand without the module's
 // path. DO NOT CHANGE THIS TABLE TO MEND A BUILD: it is the picture in docs/design.md, and arrows point one way.
 var rules = map[string][]string{
@@ -28,7 +31,8 @@ var rules = map[string][]string{
 	"internal/gen":             {},
 	"internal/gen/support":     {"ck", "mechanisms", "token"},
 	"internal/vectors":         {"ck", "github.com/c2sp/wycheproof"},
-	"mechanisms":               {"ck", "internal/secret", "filippo.io", "github.com/cloudflare/circl", "github.com/decred/dcrd/dcrec/secp256k1", "golang.org/x/crypto"},
+	algorithms:                 {},
+	"mechanisms":               {"ck", algorithms, "internal/secret", "filippo.io", "github.com/cloudflare/circl", "github.com/decred/dcrd/dcrec/secp256k1", "golang.org/x/crypto"},
 	"store":                    {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys", "filippo.io/edwards25519"},
 	"token":                    {"ck", "mechanisms", "store", "internal/config", "internal/locked", "internal/secret"},
 	"csp":                      {"ck", "mechanisms", "token", "internal/secret"},
@@ -54,12 +58,12 @@ var owners = map[string][]string{
 type pkg struct {
 	ImportPath, Dir                              string
 	GoFiles, CgoFiles, TestGoFiles, XTestGoFiles []string
-	Imports                                      []string
+	Imports, TestImports, XTestImports           []string
 }
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,Imports", module+"...")
+	cmd := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,CgoFiles,TestGoFiles,XTestGoFiles,Imports,TestImports,XTestImports", module+"...")
 	cmd.Stderr = os.Stderr
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
 	out, err := cmd.Output()
@@ -86,11 +90,20 @@ func standard(path string) bool {
 	return !strings.Contains(first, ".")
 }
 
-// among reports whether path is one of allowed or below one that is a module of others.
+// among reports whether path is one of allowed, or below one that is a module of others or ends in "/...".
 func among(path string, allowed []string) bool {
 	return slices.ContainsFunc(allowed, func(a string) bool {
-		return path == module+a || path == a || !standard(a) && strings.HasPrefix(path, a+"/")
+		parent, below := strings.CutSuffix(module+a, "/...")
+		return path == module+a || path == a || !standard(a) && strings.HasPrefix(path, a+"/") || below && strings.HasPrefix(path, parent+"/")
 	})
+}
+
+// ruleOf returns the row of a package.
+func ruleOf(name string) (allowed []string, ok bool) {
+	if allowed, ok = rules[name]; !ok && among(module+name, []string{algorithms}) {
+		return rules[algorithms], true
+	}
+	return allowed, ok
 }
 
 func TestImports(t *testing.T) {
@@ -98,7 +111,7 @@ func TestImports(t *testing.T) {
 	for _, p := range packages(t) {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		seen[name] = true
-		allowed, ok := rules[name]
+		allowed, ok := ruleOf(name)
 		if !ok {
 			t.Errorf("package %s has no rule", name)
 		}
@@ -112,9 +125,29 @@ func TestImports(t *testing.T) {
 		}
 	}
 	for name := range rules {
-		if !seen[name] {
+		if !seen[name] && name != algorithms {
 			t.Errorf("there is no package %s", name)
 		}
+	}
+}
+
+// TestAlgorithms sees that the packages of algorithms know nothing of this module but each other, their tests included: they
+// speak no PKCS #11.
+func TestAlgorithms(t *testing.T) {
+	n := 0
+	for _, p := range packages(t) {
+		if !among(p.ImportPath, []string{algorithms}) {
+			continue
+		}
+		n++
+		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
+			if strings.HasPrefix(path, module) && !among(path, []string{algorithms}) {
+				t.Errorf("%s imports %s", p.ImportPath, path)
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("there are no algorithms")
 	}
 }
 

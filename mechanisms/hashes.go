@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ripemd160" //lint:ignore SA1019 PKCS #11 has it
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/md2"
 )
 
 // A Hash is a row of the one list of hashes. What exists for each hash, digest, HMAC and so on, is made from it. A 0 is
@@ -36,7 +37,7 @@ type Hash struct {
 
 // hashes is the one list of hashes.
 var hashes = []*Hash{
-	{Name: "MD2", ALGID: CALG_MD2, New: newMD2, Size: md2Size, Block: md2Block, Digest: ck.CKM_MD2,
+	{Name: "MD2", ALGID: CALG_MD2, New: md2.New, Size: md2.Size, Block: md2.BlockSize, Digest: ck.CKM_MD2,
 		HMAC: ck.CKM_MD2_HMAC, HMACGeneral: ck.CKM_MD2_HMAC_GENERAL, Derivation: ck.CKM_MD2_KEY_DERIVATION},
 	{Name: "MD4", ALGID: CALG_MD4, New: newMD4, Size: md4.Size, Block: md4.BlockSize, Digest: ck.CKM_SOFTCSP_MD4,
 		HMAC: ck.CKM_SOFTCSP_MD4_HMAC, HMACGeneral: ck.CKM_SOFTCSP_MD4_HMAC_GENERAL},

@@ -1,14 +1,19 @@
-package mechanisms
+// Package md2 implements the MD2 hash algorithm of RFC 1319.
+//
+// Collisions of MD2 are known. It is here for old signatures and for keys that were derived with it.
+package md2
 
 import "hash"
 
 const (
-	md2Size  = 16
-	md2Block = 16
+	// Size is the length of a hash in bytes.
+	Size = 16
+	// BlockSize is the length of a block in bytes.
+	BlockSize = 16
 )
 
-// md2Pi is the substitution of MD2 (RFC 1319, 3.2): a permutation made from the digits of pi.
-var md2Pi = [256]byte{
+// pi is the substitution of MD2 (RFC 1319, 3.2): a permutation made from the digits of pi.
+var pi = [256]byte{
 	41, 46, 67, 201, 162, 216, 124, 1, 61, 54, 84, 161, 236, 240, 6, 19,
 	98, 167, 5, 243, 192, 199, 115, 140, 152, 147, 43, 217, 188, 76, 130, 202,
 	30, 155, 87, 60, 253, 212, 224, 22, 103, 66, 111, 24, 138, 23, 229, 18,
@@ -27,34 +32,36 @@ var md2Pi = [256]byte{
 	49, 68, 80, 180, 143, 237, 31, 26, 219, 153, 141, 51, 159, 17, 131, 20,
 }
 
-// A md2 is MD2 in progress.
-type md2 struct {
-	x   [3 * md2Block]byte // the state is the first block; the other two are scratch
-	c   [md2Block]byte     // the checksum
-	buf [md2Block]byte
+// A digest is MD2 in progress.
+type digest struct {
+	x   [3 * BlockSize]byte // the state is the first block; the other two are scratch
+	c   [BlockSize]byte     // the checksum
+	buf [BlockSize]byte
 	n   int
 }
 
-var _ hash.Cloner = (*md2)(nil)
+var _ hash.Cloner = (*digest)(nil)
 
-func newMD2() hash.Hash { return new(md2) }
+// New returns a [hash.Hash] that computes the MD2 of what is written to it. It implements [hash.Cloner].
+func New() hash.Hash { return new(digest) }
 
-func (*md2) Size() int      { return md2Size }
-func (*md2) BlockSize() int { return md2Block }
-func (m *md2) Reset()       { *m = md2{} }
+func (*digest) Size() int      { return Size }
+func (*digest) BlockSize() int { return BlockSize }
+
+func (m *digest) Reset() { *m = digest{} }
 
 // Clone implements hash.Cloner.
-func (m *md2) Clone() (hash.Cloner, error) {
+func (m *digest) Clone() (hash.Cloner, error) {
 	d := *m
 	return &d, nil
 }
 
-func (m *md2) Write(p []byte) (int, error) {
+func (m *digest) Write(p []byte) (int, error) {
 	total := len(p)
 	for len(p) > 0 {
 		n := copy(m.buf[m.n:], p)
 		p = p[n:]
-		if m.n += n; m.n == md2Block {
+		if m.n += n; m.n == BlockSize {
 			m.checksum(&m.buf)
 			m.block(&m.buf)
 			m.n = 0
@@ -63,38 +70,38 @@ func (m *md2) Write(p []byte) (int, error) {
 	return total, nil
 }
 
-func (m *md2) Sum(b []byte) []byte {
+func (m *digest) Sum(b []byte) []byte {
 	d := *m
-	pad := byte(md2Block - d.n) // RFC 1319, 3.1
-	for i := d.n; i < md2Block; i++ {
+	pad := byte(BlockSize - d.n) // RFC 1319, 3.1
+	for i := d.n; i < BlockSize; i++ {
 		d.buf[i] = pad
 	}
 	d.checksum(&d.buf)
 	d.block(&d.buf)
 	c := d.c
 	d.block(&c)
-	return append(b, d.x[:md2Size]...)
+	return append(b, d.x[:Size]...)
 }
 
 // checksum is RFC 1319, 3.2, with erratum 555: a byte of the checksum is xored, not replaced.
-func (m *md2) checksum(block *[md2Block]byte) {
-	last := m.c[md2Block-1]
+func (m *digest) checksum(block *[BlockSize]byte) {
+	last := m.c[BlockSize-1]
 	for i, b := range block {
-		m.c[i] ^= md2Pi[b^last]
+		m.c[i] ^= pi[b^last]
 		last = m.c[i]
 	}
 }
 
 // block is RFC 1319, 3.4.
-func (m *md2) block(block *[md2Block]byte) {
+func (m *digest) block(block *[BlockSize]byte) {
 	for i, b := range block {
-		m.x[md2Block+i] = b
-		m.x[2*md2Block+i] = b ^ m.x[i]
+		m.x[BlockSize+i] = b
+		m.x[2*BlockSize+i] = b ^ m.x[i]
 	}
 	t := byte(0)
 	for round := range byte(18) {
 		for i := range m.x {
-			m.x[i] ^= md2Pi[t]
+			m.x[i] ^= pi[t]
 			t = m.x[i]
 		}
 		t += round
