@@ -19,7 +19,7 @@ export GOEXPERIMENT = runtimesecret
 export GOFLAGS += -buildvcs=false
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SOURCES   := $(shell find ck csp examples internal mechanisms p11shim store token cmd include -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld') go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
+SOURCES   := $(shell find capi ck csp examples internal mechanisms p11shim store token cmd include -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld') go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
 GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cryptstubs.c include/softcsp/cryptoki.h docs/support.md)
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)

@@ -1,12 +1,16 @@
 package csp
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/softcsp/softcsp/capi"
+)
 
 // BenchmarkDeriveKey makes the five calls of a derivation through handles: hash 14 bytes with MD5, derive an RC2 key of 128
 // bits, destroy both.
 func BenchmarkDeriveKey(b *testing.B) {
 	t := NewHandles(testSystem(b))
-	prov, err := t.AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+	prov, err := t.AcquireContext("", capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, capi.CRYPT_VERIFYCONTEXT)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -14,7 +18,7 @@ func BenchmarkDeriveKey(b *testing.B) {
 	password := []byte("apple-camshaft")
 	b.ReportAllocs()
 	for b.Loop() {
-		hash, err := t.AddHash(c.CreateHash(CALG_MD5, nil, 0))
+		hash, err := t.AddHash(c.CreateHash(capi.CALG_MD5, nil, 0))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -23,7 +27,7 @@ func BenchmarkDeriveKey(b *testing.B) {
 			b.Fatal(err)
 		}
 		var key Handle
-		if err := t.DeriveKey(prov, CALG_RC2, hash, 128<<16, &key); err != nil {
+		if err := t.DeriveKey(prov, capi.CALG_RC2, hash, 128<<16, &key); err != nil {
 			b.Fatal(err)
 		}
 		if err := t.DestroyHash(hash); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -18,7 +19,7 @@ const (
 )
 
 func header(kind byte, algid uint32) []byte {
-	return binary.LittleEndian.AppendUint32([]byte{kind, CUR_BLOB_VERSION, 0, 0}, algid)
+	return binary.LittleEndian.AppendUint32([]byte{kind, capi.CUR_BLOB_VERSION, 0, 0}, algid)
 }
 
 // Export is CryptExportKey. with is the key exchange key that a SIMPLEBLOB is for, or a session key that encrypts a
@@ -27,38 +28,38 @@ func (k *Key) Export(with *Key, kind, flags uint32) ([]byte, error) {
 	if err := k.alive(); err != nil {
 		return nil, err
 	}
-	if flags&^CRYPT_BLOB_VER3 != 0 {
-		return nil, NTE_BAD_FLAGS
+	if flags&^capi.CRYPT_BLOB_VER3 != 0 {
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	switch kind {
-	case PUBLICKEYBLOB:
+	case capi.PUBLICKEYBLOB:
 		if with != nil || k.pair == nil {
-			return nil, NTE_BAD_KEY
+			return nil, capi.NTE_BAD_KEY
 		}
 		return k.exportPublic()
-	case PRIVATEKEYBLOB:
+	case capi.PRIVATEKEYBLOB:
 		if k.pair == nil || !k.pair.hasPrivate() {
-			return nil, NTE_BAD_KEY
+			return nil, capi.NTE_BAD_KEY
 		}
-	case SIMPLEBLOB, PLAINTEXTKEYBLOB, OPAQUEKEYBLOB:
+	case capi.SIMPLEBLOB, capi.PLAINTEXTKEYBLOB, capi.OPAQUEKEYBLOB:
 		if k.pair != nil {
-			return nil, NTE_BAD_KEY
+			return nil, capi.NTE_BAD_KEY
 		}
 	default:
-		return nil, NTE_BAD_TYPE
+		return nil, capi.NTE_BAD_TYPE
 	}
-	if k.permissions&CRYPT_EXPORT == 0 {
-		return nil, NTE_BAD_KEY_STATE
+	if k.permissions&capi.CRYPT_EXPORT == 0 {
+		return nil, capi.NTE_BAD_KEY_STATE
 	}
 	k.notify("export")
 	switch kind {
-	case PRIVATEKEYBLOB:
+	case capi.PRIVATEKEYBLOB:
 		return k.exportPrivate(with)
-	case SIMPLEBLOB:
+	case capi.SIMPLEBLOB:
 		return k.exportSimple(with)
-	case OPAQUEKEYBLOB:
+	case capi.OPAQUEKEYBLOB:
 		if with != nil {
-			return nil, NTE_BAD_KEY
+			return nil, capi.NTE_BAD_KEY
 		}
 		return k.exportOpaque()
 	}
@@ -68,10 +69,10 @@ func (k *Key) Export(with *Key, kind, flags uint32) ([]byte, error) {
 // exportPlain makes a PLAINTEXTKEYBLOB: the length of the key in bytes, and the key.
 func (k *Key) exportPlain(with *Key) (blob []byte, err error) {
 	if with != nil {
-		return nil, NTE_BAD_KEY
+		return nil, capi.NTE_BAD_KEY
 	}
 	err = k.use(func(value []byte) error {
-		blob = binary.LittleEndian.AppendUint32(header(PLAINTEXTKEYBLOB, k.algid), uint32(len(value)))
+		blob = binary.LittleEndian.AppendUint32(header(capi.PLAINTEXTKEYBLOB, k.algid), uint32(len(value)))
 		blob = append(blob, value...)
 		return nil
 	})
@@ -80,14 +81,14 @@ func (k *Key) exportPlain(with *Key) (blob []byte, err error) {
 
 // exportSimple makes a SIMPLEBLOB: the ALG_ID of the exchange key, and the key encrypted with it by PKCS #1.
 func (k *Key) exportSimple(with *Key) ([]byte, error) {
-	if with.alive() != nil || with.pair == nil || with.algid != CALG_RSA_KEYX {
-		return nil, NTE_BAD_PUBLIC_KEY
+	if with.alive() != nil || with.pair == nil || with.algid != capi.CALG_RSA_KEYX {
+		return nil, capi.NTE_BAD_PUBLIC_KEY
 	}
 	data := make([]byte, with.size())
 	n := 0
 	err := k.use(func(value []byte) error {
 		if n = len(value); n > len(data) {
-			return NTE_BAD_LEN
+			return capi.NTE_BAD_LEN
 		}
 		copy(data, value)
 		return nil
@@ -99,7 +100,7 @@ func (k *Key) exportSimple(with *Key) ([]byte, error) {
 		clear(data)
 		return nil, err
 	}
-	return append(binary.LittleEndian.AppendUint32(header(SIMPLEBLOB, k.algid), with.algid), data...), nil
+	return append(binary.LittleEndian.AppendUint32(header(capi.SIMPLEBLOB, k.algid), with.algid), data...), nil
 }
 
 // little reads a number of n bytes at least, in little-endian order, from an attribute.
@@ -110,7 +111,7 @@ func (c *Context) little(o ck.ObjectHandle, t ck.AttributeType, n int) ([]byte, 
 	}
 	v = bytes.TrimLeft(v, "\x00")
 	if len(v) > n {
-		return nil, NTE_FAIL
+		return nil, capi.NTE_FAIL
 	}
 	out := make([]byte, n)
 	copy(out[n-len(v):], v)
@@ -142,7 +143,7 @@ func (k *Key) rsaHead(kind byte, magic uint32) ([]byte, error) {
 	return append(append(blob, e...), n...), nil
 }
 
-func (k *Key) exportPublic() ([]byte, error) { return k.rsaHead(PUBLICKEYBLOB, magicRSA1) }
+func (k *Key) exportPublic() ([]byte, error) { return k.rsaHead(capi.PUBLICKEYBLOB, magicRSA1) }
 
 // privateParts are what follows the modulus in a PRIVATEKEYBLOB: how long each is, in halves of the modulus.
 var privateParts = []struct {
@@ -156,9 +157,9 @@ var privateParts = []struct {
 // exportPrivate makes a PRIVATEKEYBLOB. What follows its header is encrypted with a session key where there is one.
 func (k *Key) exportPrivate(with *Key) ([]byte, error) {
 	if with != nil && (with.alive() != nil || with.pair != nil) {
-		return nil, NTE_BAD_KEY
+		return nil, capi.NTE_BAD_KEY
 	}
-	blob, err := k.rsaHead(PRIVATEKEYBLOB, magicRSA2)
+	blob, err := k.rsaHead(capi.PRIVATEKEYBLOB, magicRSA2)
 	if err != nil {
 		return nil, err
 	}

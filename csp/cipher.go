@@ -3,18 +3,19 @@ package csp
 import (
 	"encoding/binary"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
 // blockMechanisms are the mechanisms of the modes, by the type of the key. None pads: padding is the same in all modes here,
 // and stands in pad.
 var blockMechanisms = map[ck.KeyType]map[uint32]ck.MechanismType{
-	ck.CKK_RC2:  {CRYPT_MODE_ECB: ck.CKM_RC2_ECB, CRYPT_MODE_CBC: ck.CKM_RC2_CBC, CRYPT_MODE_CFB: ck.CKM_SOFTCSP_RC2_CFB8},
-	ck.CKK_RC5:  {CRYPT_MODE_ECB: ck.CKM_RC5_ECB, CRYPT_MODE_CBC: ck.CKM_RC5_CBC},
-	ck.CKK_DES:  {CRYPT_MODE_ECB: ck.CKM_DES_ECB, CRYPT_MODE_CBC: ck.CKM_DES_CBC, CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
-	ck.CKK_DES2: {CRYPT_MODE_ECB: ck.CKM_DES3_ECB, CRYPT_MODE_CBC: ck.CKM_DES3_CBC, CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
-	ck.CKK_DES3: {CRYPT_MODE_ECB: ck.CKM_DES3_ECB, CRYPT_MODE_CBC: ck.CKM_DES3_CBC, CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
-	ck.CKK_AES:  {CRYPT_MODE_ECB: ck.CKM_AES_ECB, CRYPT_MODE_CBC: ck.CKM_AES_CBC, CRYPT_MODE_CFB: ck.CKM_AES_CFB8},
+	ck.CKK_RC2:  {capi.CRYPT_MODE_ECB: ck.CKM_RC2_ECB, capi.CRYPT_MODE_CBC: ck.CKM_RC2_CBC, capi.CRYPT_MODE_CFB: ck.CKM_SOFTCSP_RC2_CFB8},
+	ck.CKK_RC5:  {capi.CRYPT_MODE_ECB: ck.CKM_RC5_ECB, capi.CRYPT_MODE_CBC: ck.CKM_RC5_CBC},
+	ck.CKK_DES:  {capi.CRYPT_MODE_ECB: ck.CKM_DES_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	ck.CKK_DES2: {capi.CRYPT_MODE_ECB: ck.CKM_DES3_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES3_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	ck.CKK_DES3: {capi.CRYPT_MODE_ECB: ck.CKM_DES3_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES3_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	ck.CKK_AES:  {capi.CRYPT_MODE_ECB: ck.CKM_AES_ECB, capi.CRYPT_MODE_CBC: ck.CKM_AES_CBC, capi.CRYPT_MODE_CFB: ck.CKM_AES_CFB8},
 }
 
 // RC5 has 32-bit words and 12 rounds, as RFC 2040 names it RC5-32/12.
@@ -27,9 +28,9 @@ const (
 func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
 	m, ok := blockMechanisms[k.alg.Type][mode]
 	if !ok {
-		return nil, NTE_BAD_ALGID
+		return nil, capi.NTE_BAD_ALGID
 	}
-	if mode == CRYPT_MODE_ECB {
+	if mode == capi.CRYPT_MODE_ECB {
 		iv = nil
 	}
 	var param []byte
@@ -50,7 +51,7 @@ func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
 // run encrypts or decrypts whole blocks in place, in one call of the token. It does not touch the key's state.
 func (k *Key) run(decrypt bool, mode uint32, iv, data []byte) error {
 	if k.noCipher {
-		return NTE_BAD_KEY
+		return capi.NTE_BAD_KEY
 	}
 	m, err := k.mechanism(mode, iv)
 	if err != nil {
@@ -103,17 +104,17 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 		return k.rsaEncrypt(h, flags, buf, n)
 	}
 	if flags != 0 {
-		return n, NTE_BAD_FLAGS
+		return n, capi.NTE_BAD_FLAGS
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.decryptOnly || k.noCipher {
-		return n, NTE_BAD_KEY
+		return n, capi.NTE_BAD_KEY
 	}
 	need := n
 	if b := k.block(); b != 0 {
 		if !final && n%b != 0 {
-			return n, NTE_BAD_DATA
+			return n, capi.NTE_BAD_DATA
 		}
 		if final {
 			need = n/b*b + b
@@ -123,10 +124,10 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 		return need, nil
 	}
 	if need > len(buf) {
-		return need, ERROR_MORE_DATA
+		return need, capi.ERROR_MORE_DATA
 	}
 	if !k.ciphers() {
-		return n, NTE_BAD_ALGID
+		return n, capi.NTE_BAD_ALGID
 	}
 	if h != nil {
 		if err := h.HashData(buf[:n], 0); err != nil {
@@ -165,20 +166,20 @@ func (k *Key) Decrypt(h *Hash, final bool, flags uint32, data []byte) (int, erro
 		return k.rsaDecrypt(h, flags, data)
 	}
 	if flags != 0 {
-		return n, NTE_BAD_FLAGS
+		return n, capi.NTE_BAD_FLAGS
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	b := k.block()
 	switch {
 	case k.noCipher:
-		return n, NTE_BAD_KEY
+		return n, capi.NTE_BAD_KEY
 	case final && n == 0:
-		return n, NTE_BAD_LEN
+		return n, capi.NTE_BAD_LEN
 	case !k.ciphers():
-		return n, NTE_BAD_ALGID
+		return n, capi.NTE_BAD_ALGID
 	case b != 0 && n%b != 0:
-		return n, NTE_BAD_DATA
+		return n, capi.NTE_BAD_DATA
 	}
 	k.notify("decrypt")
 	if err := k.crypt(true, data); err != nil {
@@ -187,7 +188,7 @@ func (k *Key) Decrypt(h *Hash, final bool, flags uint32, data []byte) (int, erro
 	if final && b != 0 {
 		pad, ok := padding(data[n-b:])
 		if !ok {
-			return k.settle(n, final, NTE_BAD_DATA)
+			return k.settle(n, final, capi.NTE_BAD_DATA)
 		}
 		n -= pad
 	}
@@ -231,7 +232,7 @@ func (k *Key) crypt(decrypt bool, data []byte) error {
 	if !decrypt {
 		copy(last[:], data[len(data)-b:])
 	}
-	if k.mode != CRYPT_MODE_ECB {
+	if k.mode != capi.CRYPT_MODE_ECB {
 		k.chain = last
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"slices"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -65,21 +66,21 @@ func (c *Context) openContainer() error {
 		return err
 	}
 	switch {
-	case c.flags&CRYPT_DELETEKEYSET != 0:
+	case c.flags&capi.CRYPT_DELETEKEYSET != 0:
 		if len(there) == 0 {
-			return NTE_BAD_KEYSET
+			return capi.NTE_BAD_KEYSET
 		}
 		return c.deleteContainer(there)
-	case c.flags&CRYPT_NEWKEYSET == 0:
+	case c.flags&capi.CRYPT_NEWKEYSET == 0:
 		if len(there) == 0 {
-			return NTE_BAD_KEYSET
+			return capi.NTE_BAD_KEYSET
 		}
 		return nil
 	case len(there) != 0:
-		return NTE_EXISTS
+		return capi.NTE_EXISTS
 	}
 	err = c.makeContainer()
-	if err == NTE_SILENT_CONTEXT {
+	if err == capi.NTE_SILENT_CONTEXT {
 		c.pending, err = true, nil // until CryptSetProvParam gives the PIN
 	}
 	return err
@@ -105,7 +106,7 @@ func (c *Context) deleteContainer(marks []ck.ObjectHandle) error {
 		return err
 	}
 	var all []ck.ObjectHandle
-	for _, spec := range [...]uint32{AT_KEYEXCHANGE, AT_SIGNATURE} {
+	for _, spec := range [...]uint32{capi.AT_KEYEXCHANGE, capi.AT_SIGNATURE} {
 		pair, err := c.find([]ck.Attribute{attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_ID, pairID(c.name, spec))})
 		if err != nil {
 			return err

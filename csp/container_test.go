@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/token"
 )
@@ -49,9 +50,9 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func want(t testing.TB, what string, err error, code Error) {
+func want(t testing.TB, what string, err error, code capi.Error) {
 	t.Helper()
-	if Code(err) != code {
+	if capi.Code(err) != code {
 		t.Errorf("%s: %v, want %v", what, err, code)
 	}
 }
@@ -69,7 +70,7 @@ func system(t *testing.T, getenv func(string) string) *System {
 
 func acquire(t *testing.T, s *System, container string, flags uint32) *Context {
 	t.Helper()
-	c, err := s.AcquireContext(container, MS_ENHANCED_PROV, PROV_RSA_FULL, flags)
+	c, err := s.AcquireContext(container, capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, flags)
 	must(t, err)
 	return c
 }
@@ -79,38 +80,38 @@ func acquire(t *testing.T, s *System, container string, flags uint32) *Context {
 func TestContainer(t *testing.T) {
 	getenv := environment(t, nil)
 	s := system(t, getenv)
-	_, err := s.AcquireContext("work", "", PROV_RSA_FULL, 0)
-	want(t, "no token", err, SCARD_E_NO_SMARTCARD)
+	_, err := s.AcquireContext("work", "", capi.PROV_RSA_FULL, 0)
+	want(t, "no token", err, capi.SCARD_E_NO_SMARTCARD)
 	initToken(t, getenv, "first")
-	_, err = s.AcquireContext("work", "", PROV_RSA_FULL, 0)
-	want(t, "no container", err, NTE_BAD_KEYSET)
-	_, err = s.AcquireContext("work", "", PROV_RSA_FULL, CRYPT_DELETEKEYSET)
-	want(t, "deleting no container", err, NTE_BAD_KEYSET)
+	_, err = s.AcquireContext("work", "", capi.PROV_RSA_FULL, 0)
+	want(t, "no container", err, capi.NTE_BAD_KEYSET)
+	_, err = s.AcquireContext("work", "", capi.PROV_RSA_FULL, capi.CRYPT_DELETEKEYSET)
+	want(t, "deleting no container", err, capi.NTE_BAD_KEYSET)
 
-	c := acquire(t, s, "work", CRYPT_NEWKEYSET)
-	_, err = c.GenKey(AT_SIGNATURE, 0)
-	want(t, "a pair without a PIN", err, NTE_SILENT_CONTEXT)
-	want(t, "a wrong PIN", c.SetParam(PP_SIGNATURE_PIN, []byte("wrong-1234"), 0), SCARD_W_WRONG_CHV)
-	must(t, c.SetParam(PP_KEYEXCHANGE_PIN, []byte(testPIN), 0))
-	_, err = s.AcquireContext("work", "", PROV_RSA_FULL, CRYPT_NEWKEYSET)
-	want(t, "the container again", err, NTE_EXISTS)
-	for _, spec := range []uint32{AT_KEYEXCHANGE, AT_SIGNATURE} {
+	c := acquire(t, s, "work", capi.CRYPT_NEWKEYSET)
+	_, err = c.GenKey(capi.AT_SIGNATURE, 0)
+	want(t, "a pair without a PIN", err, capi.NTE_SILENT_CONTEXT)
+	want(t, "a wrong PIN", c.SetParam(capi.PP_SIGNATURE_PIN, []byte("wrong-1234"), 0), capi.SCARD_W_WRONG_CHV)
+	must(t, c.SetParam(capi.PP_KEYEXCHANGE_PIN, []byte(testPIN), 0))
+	_, err = s.AcquireContext("work", "", capi.PROV_RSA_FULL, capi.CRYPT_NEWKEYSET)
+	want(t, "the container again", err, capi.NTE_EXISTS)
+	for _, spec := range []uint32{capi.AT_KEYEXCHANGE, capi.AT_SIGNATURE} {
 		_, err = c.UserKey(spec)
-		want(t, "no pair yet", err, NTE_NO_KEY)
+		want(t, "no pair yet", err, capi.NTE_NO_KEY)
 		k, err := c.GenKey(spec, 1024<<16)
 		must(t, err)
 		must(t, k.Destroy())
 	}
 	sig := sign(t, c)
 
-	other := acquire(t, s, "work", CRYPT_SILENT|CRYPT_MACHINE_KEYSET)
+	other := acquire(t, s, "work", capi.CRYPT_SILENT|capi.CRYPT_MACHINE_KEYSET)
 	checkSignature(t, other, sig)
 	names, err := other.containers()
 	if must(t, err); !slices.Equal(names, []string{"work"}) {
 		t.Errorf("containers %q", names)
 	}
 	must(t, c.Release(0))
-	want(t, "releasing twice", c.Release(0), ERROR_INVALID_PARAMETER)
+	want(t, "releasing twice", c.Release(0), capi.ERROR_INVALID_PARAMETER)
 	must(t, other.Release(0))
 
 	later := system(t, func(name string) string {
@@ -125,13 +126,13 @@ func TestContainer(t *testing.T) {
 		t.Error("another signature")
 	}
 	must(t, c.Release(0))
-	_, err = later.AcquireContext("work", "", PROV_RSA_FULL, CRYPT_DELETEKEYSET)
+	_, err = later.AcquireContext("work", "", capi.PROV_RSA_FULL, capi.CRYPT_DELETEKEYSET)
 	must(t, err)
-	_, err = later.AcquireContext("work", "", PROV_RSA_FULL, 0)
-	want(t, "after the deletion", err, NTE_BAD_KEYSET)
-	c = acquire(t, later, "work", CRYPT_NEWKEYSET)
-	_, err = c.UserKey(AT_SIGNATURE)
-	want(t, "a pair of the container before", err, NTE_NO_KEY)
+	_, err = later.AcquireContext("work", "", capi.PROV_RSA_FULL, 0)
+	want(t, "after the deletion", err, capi.NTE_BAD_KEYSET)
+	c = acquire(t, later, "work", capi.CRYPT_NEWKEYSET)
+	_, err = c.UserKey(capi.AT_SIGNATURE)
+	want(t, "a pair of the container before", err, capi.NTE_NO_KEY)
 	must(t, c.Release(0))
 }
 
@@ -145,17 +146,17 @@ func hashOf(t *testing.T, c *Context, algid uint32, data string) *Hash {
 
 func sign(t *testing.T, c *Context) []byte {
 	t.Helper()
-	sig, err := hashOf(t, c, CALG_SHA1, "signed").Sign(AT_SIGNATURE, nil, 0)
+	sig, err := hashOf(t, c, capi.CALG_SHA1, "signed").Sign(capi.AT_SIGNATURE, nil, 0)
 	must(t, err)
 	return sig
 }
 
 func checkSignature(t *testing.T, c *Context, sig []byte) {
 	t.Helper()
-	k, err := c.UserKey(AT_SIGNATURE)
+	k, err := c.UserKey(capi.AT_SIGNATURE)
 	must(t, err)
-	must(t, hashOf(t, c, CALG_SHA1, "signed").Verify(sig, len(sig), k, nil, 0))
-	want(t, "another text", hashOf(t, c, CALG_SHA1, "forged").Verify(sig, len(sig), k, nil, 0), NTE_BAD_SIGNATURE)
+	must(t, hashOf(t, c, capi.CALG_SHA1, "signed").Verify(sig, len(sig), k, nil, 0))
+	want(t, "another text", hashOf(t, c, capi.CALG_SHA1, "forged").Verify(sig, len(sig), k, nil, 0), capi.NTE_BAD_SIGNATURE)
 	must(t, k.Destroy())
 }
 
@@ -166,30 +167,30 @@ func TestContainerToken(t *testing.T) {
 	initToken(t, getenv, "first")
 	initToken(t, getenv, "second")
 	more["SOFTCSP_CSP_TOKEN"] = "second"
-	acquire(t, system(t, getenv), "here", CRYPT_NEWKEYSET)
+	acquire(t, system(t, getenv), "here", capi.CRYPT_NEWKEYSET)
 	more["SOFTCSP_CSP_TOKEN"] = "first"
-	_, err := system(t, getenv).AcquireContext("here", "", PROV_RSA_FULL, 0)
-	want(t, "in another token", err, NTE_BAD_KEYSET)
+	_, err := system(t, getenv).AcquireContext("here", "", capi.PROV_RSA_FULL, 0)
+	want(t, "in another token", err, capi.NTE_BAD_KEYSET)
 	more["SOFTCSP_CSP_TOKEN"] = "third"
-	_, err = system(t, getenv).AcquireContext("here", "", PROV_RSA_FULL, 0)
-	want(t, "no such token", err, SCARD_E_NO_SMARTCARD)
+	_, err = system(t, getenv).AcquireContext("here", "", capi.PROV_RSA_FULL, 0)
+	want(t, "no such token", err, capi.SCARD_E_NO_SMARTCARD)
 }
 
 // TestContainerObjects sees through PKCS#11 what a container is: a data object, and key pairs that are sealed.
 func TestContainerObjects(t *testing.T) {
 	getenv := environment(t, map[string]string{"SOFTCSP_PIN": testPIN})
 	initToken(t, getenv, "first")
-	c := acquire(t, system(t, getenv), "box", CRYPT_NEWKEYSET)
-	k, err := c.GenKey(AT_KEYEXCHANGE, 1024<<16)
+	c := acquire(t, system(t, getenv), "box", capi.CRYPT_NEWKEYSET)
+	k, err := c.GenKey(capi.AT_KEYEXCHANGE, 1024<<16)
 	must(t, err)
-	_, err = k.Export(nil, PRIVATEKEYBLOB, 0)
-	want(t, "a pair that is not exportable", err, NTE_BAD_KEY_STATE)
+	_, err = k.Export(nil, capi.PRIVATEKEYBLOB, 0)
+	want(t, "a pair that is not exportable", err, capi.NTE_BAD_KEY_STATE)
 	must(t, k.Destroy())
 	objects, err := c.find([]ck.Attribute{attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_LABEL, []byte("box"))})
 	if must(t, err); len(objects) != 3 {
 		t.Fatalf("%d objects, want 3", len(objects))
 	}
-	private, err := c.find([]ck.Attribute{number(ck.CKA_CLASS, uint(ck.CKO_PRIVATE_KEY)), attribute(ck.CKA_ID, pairID("box", AT_KEYEXCHANGE))})
+	private, err := c.find([]ck.Attribute{number(ck.CKA_CLASS, uint(ck.CKO_PRIVATE_KEY)), attribute(ck.CKA_ID, pairID("box", capi.AT_KEYEXCHANGE))})
 	if must(t, err); len(private) != 1 {
 		t.Fatalf("%d private keys", len(private))
 	}

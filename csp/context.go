@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/token"
@@ -49,17 +50,17 @@ func (s *System) AcquireContext(container, provider string, typ, flags uint32) (
 	if err != nil {
 		return nil, err
 	}
-	const known = CRYPT_NEWKEYSET | CRYPT_DELETEKEYSET | CRYPT_MACHINE_KEYSET | CRYPT_SILENT | CRYPT_DEFAULT_CONTAINER_OPTN | CRYPT_VERIFYCONTEXT
+	const known = capi.CRYPT_NEWKEYSET | capi.CRYPT_DELETEKEYSET | capi.CRYPT_MACHINE_KEYSET | capi.CRYPT_SILENT | capi.CRYPT_DEFAULT_CONTAINER_OPTN | capi.CRYPT_VERIFYCONTEXT
 	switch {
-	case flags&^known != 0, flags&CRYPT_VERIFYCONTEXT != 0 && flags&CRYPT_VERIFYCONTEXT != CRYPT_VERIFYCONTEXT,
-		flags&CRYPT_VERIFYCONTEXT != 0 && (container != "" || flags&CRYPT_DELETEKEYSET != 0),
-		flags&CRYPT_NEWKEYSET != 0 && flags&CRYPT_DELETEKEYSET != 0:
-		return nil, NTE_BAD_FLAGS
+	case flags&^known != 0, flags&capi.CRYPT_VERIFYCONTEXT != 0 && flags&capi.CRYPT_VERIFYCONTEXT != capi.CRYPT_VERIFYCONTEXT,
+		flags&capi.CRYPT_VERIFYCONTEXT != 0 && (container != "" || flags&capi.CRYPT_DELETEKEYSET != 0),
+		flags&capi.CRYPT_NEWKEYSET != 0 && flags&capi.CRYPT_DELETEKEYSET != 0:
+		return nil, capi.NTE_BAD_FLAGS
 	case len(container) > maxContainer:
-		return nil, NTE_BAD_KEYSET_PARAM
+		return nil, capi.NTE_BAD_KEYSET_PARAM
 	}
 	c := &Context{system: s, provider: p, flags: flags, refs: 1}
-	if flags&CRYPT_VERIFYCONTEXT != 0 {
+	if flags&capi.CRYPT_VERIFYCONTEXT != 0 {
 		c.home, err = s.scratch()
 	} else {
 		c.home, err = s.tokenHome()
@@ -76,7 +77,7 @@ func (s *System) AcquireContext(container, provider string, typ, flags uint32) (
 	if c.name != "" {
 		err = c.openContainer()
 	}
-	if err != nil || flags&CRYPT_DELETEKEYSET != 0 {
+	if err != nil || flags&capi.CRYPT_DELETEKEYSET != 0 {
 		c.end()
 		return nil, err
 	}
@@ -123,7 +124,7 @@ func (c *Context) login() error {
 		if info, err := c.module.GetSessionInfo(c.session); err == nil && info.State == ck.CKS_RW_USER_FUNCTIONS {
 			return nil // another context has logged in
 		}
-		return NTE_SILENT_CONTEXT
+		return capi.NTE_SILENT_CONTEXT
 	}
 	err := c.module.Login(c.session, ck.CKU_USER, pin)
 	if ck.Code(err) == ck.CKR_USER_ALREADY_LOGGED_IN {
@@ -135,7 +136,7 @@ func (c *Context) login() error {
 // setPIN is PP_KEYEXCHANGE_PIN and PP_SIGNATURE_PIN. There is one PIN for both. nil forgets it.
 func (c *Context) setPIN(pin []byte) error {
 	if c.verify() {
-		return NTE_BAD_TYPE
+		return capi.NTE_BAD_TYPE
 	}
 	c.mu.Lock()
 	clear(c.pin)
@@ -162,7 +163,7 @@ func (c *Context) AddRef() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.refs == 0 {
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	c.refs++
 	return nil
@@ -174,7 +175,7 @@ func (c *Context) Release(flags uint32) error {
 	c.mu.Lock()
 	if c.refs == 0 {
 		c.mu.Unlock()
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	c.refs--
 	last := c.refs == 0
@@ -183,7 +184,7 @@ func (c *Context) Release(flags uint32) error {
 		c.end()
 	}
 	if flags != 0 {
-		return NTE_BAD_FLAGS
+		return capi.NTE_BAD_FLAGS
 	}
 	return nil
 }
@@ -215,7 +216,7 @@ func (c *Context) openStream() (ck.SessionHandle, error) {
 	defer c.mu.Unlock()
 	if c.closed.Load() {
 		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
-		return 0, NTE_BAD_UID
+		return 0, capi.NTE_BAD_UID
 	}
 	if c.streams == nil {
 		c.streams = make(map[ck.SessionHandle]bool)
@@ -238,7 +239,7 @@ func (c *Context) closeStream(s ck.SessionHandle) {
 // alive is what every function begins with: NTE_BAD_UID for no context, or one that was released.
 func (c *Context) alive() error {
 	if c == nil || c.closed.Load() {
-		return NTE_BAD_UID
+		return capi.NTE_BAD_UID
 	}
 	return nil
 }

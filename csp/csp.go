@@ -2,7 +2,7 @@
 // and key blobs, with the bytes and the errors that Windows gives.
 //
 // A [Context] is what CryptAcquireContext makes. Its methods are the functions of CryptoAPI without their prefix, and what
-// they fail with is an [Error], a code of winerror.h. [Handles] puts the numbers over it that C programs have.
+// they fail with is a [capi.Error], a code of winerror.h. [Handles] puts the numbers over it that C programs have.
 //
 // Every key is an object of a token, made and used through package token: a session object, or, of a named container, token
 // objects. The algorithms are those of package mechanisms; that of CryptDeriveKey is there and nowhere else. What is here is

@@ -4,17 +4,18 @@ import (
 	"fmt"
 	"log"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/csp"
 )
 
 // Microsoft's page of CryptDeriveKey derives an RC2 key from the MD5 hash of a password. Here it encrypts, and is exported.
 func ExampleContext_DeriveKey() {
-	c, err := csp.AcquireContext("", csp.MS_ENHANCED_PROV, csp.PROV_RSA_FULL, csp.CRYPT_VERIFYCONTEXT)
+	c, err := csp.AcquireContext("", capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, capi.CRYPT_VERIFYCONTEXT)
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer c.Release(0)
-	hash, err := c.CreateHash(csp.CALG_MD5, nil, 0)
+	hash, err := c.CreateHash(capi.CALG_MD5, nil, 0)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -22,7 +23,7 @@ func ExampleContext_DeriveKey() {
 	if err := hash.HashData([]byte("apple-camshaft"), 0); err != nil {
 		log.Fatal(err)
 	}
-	key, err := c.DeriveKey(csp.CALG_RC2, hash, 128<<16|csp.CRYPT_EXPORTABLE)
+	key, err := c.DeriveKey(capi.CALG_RC2, hash, 128<<16|capi.CRYPT_EXPORTABLE)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -33,7 +34,7 @@ func ExampleContext_DeriveKey() {
 	fmt.Printf("%x %v\n", buf[:n], err)
 	n, err = key.Decrypt(nil, true, 0, buf[:n])
 	fmt.Printf("%s %v\n", buf[:n], err)
-	blob, err := key.Export(nil, csp.PLAINTEXTKEYBLOB, 0)
+	blob, err := key.Export(nil, capi.PLAINTEXTKEYBLOB, 0)
 	fmt.Printf("%x %v\n", blob, err)
 	// Output:
 	// 9045378dfad40f0b4d3a217f019400f3 <nil>
@@ -44,7 +45,7 @@ func ExampleContext_DeriveKey() {
 // A session key goes to somebody else under their public key: the receiver makes the pair, and the sender gets its public half.
 func ExampleKey_Export() {
 	open := func() *csp.Context {
-		c, err := csp.AcquireContext("", "", csp.PROV_RSA_AES, csp.CRYPT_VERIFYCONTEXT)
+		c, err := csp.AcquireContext("", "", capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -60,14 +61,14 @@ func ExampleKey_Export() {
 	defer receiver.Release(0)
 	defer sender.Release(0)
 
-	exchange := must(receiver.GenKey(csp.AT_KEYEXCHANGE, 2048<<16))
-	public, err := exchange.Export(nil, csp.PUBLICKEYBLOB, 0)
+	exchange := must(receiver.GenKey(capi.AT_KEYEXCHANGE, 2048<<16))
+	public, err := exchange.Export(nil, capi.PUBLICKEYBLOB, 0)
 	if err != nil {
 		log.Fatal(err)
 	}
 
-	key := must(sender.GenKey(csp.CALG_AES_256, csp.CRYPT_EXPORTABLE))
-	blob, err := key.Export(must(sender.Import(public, nil, 0)), csp.SIMPLEBLOB, 0)
+	key := must(sender.GenKey(capi.CALG_AES_256, capi.CRYPT_EXPORTABLE))
+	blob, err := key.Export(must(sender.Import(public, nil, 0)), capi.SIMPLEBLOB, 0)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -80,7 +81,7 @@ func ExampleKey_Export() {
 	received := must(receiver.Import(blob, exchange, 0))
 	n, err = received.Decrypt(nil, true, 0, buf[:n])
 	fmt.Printf("%s %v\n", buf[:n], err)
-	_, err = received.Export(nil, csp.PLAINTEXTKEYBLOB, 0)
+	_, err = received.Export(nil, capi.PLAINTEXTKEYBLOB, 0)
 	fmt.Println(err)
 	// Output:
 	// attack at dawn <nil>

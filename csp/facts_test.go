@@ -7,11 +7,12 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // modesOf are the modes that facts name.
-var modesOf = map[string]uint32{"CBC": CRYPT_MODE_CBC, "ECB": CRYPT_MODE_ECB, "CFB8": CRYPT_MODE_CFB}
+var modesOf = map[string]uint32{"CBC": capi.CRYPT_MODE_CBC, "ECB": capi.CRYPT_MODE_ECB, "CFB8": capi.CRYPT_MODE_CFB}
 
 // TestWindowsFacts makes the calls whose answers on Windows are known.
 func TestWindowsFacts(t *testing.T) {
@@ -28,17 +29,17 @@ func TestWindowsFacts(t *testing.T) {
 			if !ok {
 				continue
 			}
-			c, err := s.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+			c, err := s.AcquireContext("", p.name, p.typ, capi.CRYPT_VERIFYCONTEXT)
 			must(t, err)
 			var k *Key
 			if f.Kind == "salt_length" { // of CryptGenKey, RC4
-				k, err = c.GenKey(CALG_RC4, uint32(f.DWFlags()))
+				k, err = c.GenKey(capi.CALG_RC4, uint32(f.DWFlags()))
 			} else {
 				k, err = c.deriveFact(&f)
 			}
 			if f.Error != "" {
 				refusals++
-				if err == nil || f.Error != "any failure" && Code(err).Error() != f.Error {
+				if err == nil || f.Error != "any failure" && capi.Code(err).Error() != f.Error {
 					t.Errorf("%s, %s: %v, want %s", f.ID, name, err, f.Error)
 				}
 			} else {
@@ -70,20 +71,20 @@ func (c *Context) deriveFact(f *vectors.WindowsFact) (*Key, error) {
 func (k *Key) checkFact(t *testing.T, f *vectors.WindowsFact, provider string) {
 	t.Helper()
 	if f.Kind == "salt_length" {
-		salt, err := k.Param(KP_SALT, 0)
+		salt, err := k.Param(capi.KP_SALT, 0)
 		if zero := bytes.Count(salt, []byte{0}) == len(salt); err != nil || len(salt) != f.SaltLen || len(salt) != 0 && zero != (f.SaltContents == "zero") {
 			t.Errorf("%s, %s: salt %x, %v, want %d bytes, %s", f.ID, provider, salt, err, f.SaltLen, f.SaltContents)
 		}
 		return
 	}
 	if f.Exported != nil {
-		blob, err := k.Export(nil, PLAINTEXTKEYBLOB, 0)
+		blob, err := k.Export(nil, capi.PLAINTEXTKEYBLOB, 0)
 		if err != nil || !bytes.Equal(blob[headerLen+4:], f.Exported) {
 			t.Errorf("%s, %s: key %x, %v, want %x", f.ID, provider, blob, err, f.Exported)
 		}
 	}
 	if f.Salt != nil {
-		if salt, err := k.Param(KP_SALT, 0); err != nil || !bytes.Equal(salt, f.Salt) {
+		if salt, err := k.Param(capi.KP_SALT, 0); err != nil || !bytes.Equal(salt, f.Salt) {
 			t.Errorf("%s, %s: salt %x, %v, want %x", f.ID, provider, salt, err, f.Salt)
 		}
 	}
@@ -91,13 +92,13 @@ func (k *Key) checkFact(t *testing.T, f *vectors.WindowsFact, provider string) {
 		return
 	}
 	if f.SetEffective != 0 {
-		err := k.SetParam(KP_EFFECTIVE_KEYLEN, dword(uint32(f.SetEffective)), 0)
+		err := k.SetParam(capi.KP_EFFECTIVE_KEYLEN, dword(uint32(f.SetEffective)), 0)
 		if refused := provider == "base" && f.SetEffective != 40; refused != (err != nil) {
 			t.Errorf("%s, %s: KP_EFFECTIVE_KEYLEN: %v", f.ID, provider, err)
 		}
 	}
 	if mode, ok := modesOf[f.Mode]; ok {
-		must(t, k.SetParam(KP_MODE, dword(mode), 0))
+		must(t, k.SetParam(capi.KP_MODE, dword(mode), 0))
 	}
 	if got := encrypted(t, k, string(f.Plaintext)); !bytes.HasPrefix(got, f.Ciphertext) {
 		t.Errorf("%s, %s: ciphertext %x, want %x", f.ID, provider, got, f.Ciphertext)
@@ -108,7 +109,7 @@ func (k *Key) checkFact(t *testing.T, f *vectors.WindowsFact, provider string) {
 func TestMACs(t *testing.T) {
 	facts, err := vectors.Lines[vectors.WindowsFact](knownAnswers, "cryptderivekey/windows-facts.jsonl")
 	must(t, err)
-	c, err := testSystem(t).AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+	c, err := testSystem(t).AcquireContext("", capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, capi.CRYPT_VERIFYCONTEXT)
 	must(t, err)
 	data, tried := make([]byte, 256), 0
 	for i := range data {
@@ -120,16 +121,16 @@ func TestMACs(t *testing.T) {
 			continue
 		}
 		tried++
-		k, err := c.DeriveKey(CALG_RC2, hashOf(t, c, CALG_MD2, string(base)), uint32(f.DWFlags()))
+		k, err := c.DeriveKey(capi.CALG_RC2, hashOf(t, c, capi.CALG_MD2, string(base)), uint32(f.DWFlags()))
 		must(t, err)
 		var h *Hash
 		if f.Bits == 40 {
-			h, err = c.CreateHash(CALG_MAC, k, 0)
+			h, err = c.CreateHash(capi.CALG_MAC, k, 0)
 			must(t, err)
 		} else {
-			h, err = c.CreateHash(CALG_HMAC, k, 0)
+			h, err = c.CreateHash(capi.CALG_HMAC, k, 0)
 			must(t, err)
-			must(t, h.SetHMACInfo(HMACInfo{HashAlgid: CALG_MD5}))
+			must(t, h.SetHMACInfo(HMACInfo{HashAlgid: capi.CALG_MD5}))
 		}
 		must(t, k.Destroy())
 		must(t, h.HashData(data[:100], 0))
@@ -152,15 +153,15 @@ func TestMACs(t *testing.T) {
 func TestDPAPI(t *testing.T) {
 	facts, err := vectors.Lines[vectors.DPAPIFact](knownAnswers, "cryptderivekey/dpapi-facts.jsonl")
 	must(t, err)
-	c, err := testSystem(t).AcquireContext("", "", PROV_RSA_AES, CRYPT_VERIFYCONTEXT)
+	c, err := testSystem(t).AcquireContext("", "", capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 	must(t, err)
 	for _, f := range facts {
 		h, err := c.CreateHash(uint32(f.Hash), nil, 0)
 		must(t, err)
 		must(t, h.SetValue(f.HashValue))
-		k, err := c.DeriveKey(uint32(f.Cipher), h, CRYPT_EXPORTABLE)
+		k, err := c.DeriveKey(uint32(f.Cipher), h, capi.CRYPT_EXPORTABLE)
 		must(t, err)
-		if blob, err := k.Export(nil, PLAINTEXTKEYBLOB, 0); err != nil || !bytes.Equal(blob[headerLen+4:], f.Key()) {
+		if blob, err := k.Export(nil, capi.PLAINTEXTKEYBLOB, 0); err != nil || !bytes.Equal(blob[headerLen+4:], f.Key()) {
 			t.Errorf("%s: key %x, %v, want %x", f.Source, blob, err, f.Key())
 		}
 		plain := slices.Clone([]byte(f.Ciphertext))
@@ -182,11 +183,11 @@ func TestOffice(t *testing.T) {
 	s := testSystem(t)
 	for _, f := range facts {
 		p := providersOf[f.Provider]
-		c, err := s.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+		c, err := s.AcquireContext("", p.name, p.typ, capi.CRYPT_VERIFYCONTEXT)
 		must(t, err)
 		k, err := c.DeriveKey(uint32(f.Cipher), hashOf(t, c, uint32(f.Hash), string(f.Base)), uint32(f.Bits)<<16)
 		must(t, err)
-		must(t, k.SetParam(KP_MODE, dword(CRYPT_MODE_ECB), 0))
+		must(t, k.SetParam(capi.KP_MODE, dword(capi.CRYPT_MODE_ECB), 0))
 		both := slices.Concat(f.EncVerifier, f.EncHash)
 		_, err = k.Decrypt(nil, false, 0, both)
 		if must(t, err); !bytes.HasPrefix(both, slices.Concat(f.Verifier, f.VerifierHash)) {

@@ -1,5 +1,7 @@
 package csp
 
+import "github.com/softcsp/softcsp/capi"
+
 // Handles is a System as C programs see it: its functions take and return handles, and refuse those that stand for nothing, or
 // for something of another kind, with ERROR_INVALID_PARAMETER, as advapi32 does before any provider sees them.
 type Handles struct {
@@ -21,7 +23,7 @@ func (t *Handles) Context(h Handle) (*Context, error) {
 	if c := t.contexts.get(h); c != nil {
 		return c, nil
 	}
-	return nil, ERROR_INVALID_PARAMETER
+	return nil, capi.ERROR_INVALID_PARAMETER
 }
 
 // Hash finds a hash object.
@@ -29,7 +31,7 @@ func (t *Handles) Hash(h Handle) (*Hash, error) {
 	if v := t.hashes.get(h); v != nil {
 		return v, nil
 	}
-	return nil, ERROR_INVALID_PARAMETER
+	return nil, capi.ERROR_INVALID_PARAMETER
 }
 
 // Key finds a key.
@@ -37,7 +39,7 @@ func (t *Handles) Key(h Handle) (*Key, error) {
 	if k := t.keys.get(h); k != nil {
 		return k, nil
 	}
-	return nil, ERROR_INVALID_PARAMETER
+	return nil, capi.ERROR_INVALID_PARAMETER
 }
 
 // OptionalHash is Hash, and nil for 0.
@@ -102,7 +104,7 @@ func (t *Handles) ReleaseContext(h Handle, flags uint32) error {
 func (t *Handles) DestroyHash(h Handle) error {
 	v := t.hashes.remove(h)
 	if v == nil {
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	return v.Destroy()
 }
@@ -111,7 +113,7 @@ func (t *Handles) DestroyHash(h Handle) error {
 func (t *Handles) DestroyKey(h Handle) error {
 	k := t.keys.remove(h)
 	if k == nil {
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	return k.Destroy()
 }
@@ -128,9 +130,9 @@ func (t *Handles) DeriveKey(prov Handle, algid uint32, base Handle, flags uint32
 		return err
 	}
 	if key == nil {
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
-	if flags&CRYPT_UPDATE_KEY != 0 {
+	if flags&capi.CRYPT_UPDATE_KEY != 0 {
 		*key, err = t.AddKey(c.UpdateKey(algid, h, flags, t.keys.get(*key)))
 	} else {
 		*key, err = t.AddKey(c.DeriveKey(algid, h, flags))

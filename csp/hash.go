@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -43,19 +44,19 @@ func (c *Context) CreateHash(algid uint32, key *Key, flags uint32) (*Hash, error
 	if err := c.alive(); err != nil {
 		return nil, err
 	}
-	if !c.provider.offers(algid) || algid != CALG_HMAC && algid != CALG_MAC && mechanisms.HashByALGID(algid) == nil {
-		return nil, NTE_BAD_ALGID
+	if !c.provider.offers(algid) || algid != capi.CALG_HMAC && algid != capi.CALG_MAC && mechanisms.HashByALGID(algid) == nil {
+		return nil, capi.NTE_BAD_ALGID
 	}
 	if flags != 0 {
-		return nil, NTE_BAD_FLAGS
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	h := &Hash{ctx: c, algid: algid}
 	switch algid {
-	case CALG_HMAC, CALG_MAC:
+	case capi.CALG_HMAC, capi.CALG_MAC:
 		if key == nil || key.pair != nil {
-			return nil, NTE_BAD_KEY
+			return nil, capi.NTE_BAD_KEY
 		}
-		if algid == CALG_MAC {
+		if algid == capi.CALG_MAC {
 			mac, err := key.newMAC()
 			if err != nil {
 				return nil, err
@@ -63,7 +64,7 @@ func (c *Context) CreateHash(algid uint32, key *Key, flags uint32) (*Hash, error
 			h.mac, h.size = mac, key.block()
 		}
 		if !key.hold() {
-			return nil, NTE_BAD_KEY
+			return nil, capi.NTE_BAD_KEY
 		}
 		h.key = key
 	default:
@@ -117,7 +118,7 @@ func erase(h hash.Hash) {
 // alive is nil as long as the context of the hash object is open.
 func (h *Hash) alive() error {
 	if h == nil || h.ctx.closed.Load() {
-		return NTE_BAD_HASH
+		return capi.NTE_BAD_HASH
 	}
 	return nil
 }
@@ -127,8 +128,8 @@ func (h *Hash) HashData(data []byte, flags uint32) error {
 	if err := h.alive(); err != nil {
 		return err
 	}
-	if flags&^CRYPT_USERDATA != 0 {
-		return NTE_BAD_FLAGS
+	if flags&^capi.CRYPT_USERDATA != 0 {
+		return capi.NTE_BAD_FLAGS
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -138,14 +139,14 @@ func (h *Hash) HashData(data []byte, flags uint32) error {
 // write adds data. The hash is locked.
 func (h *Hash) write(data []byte) error {
 	switch {
-	case h.algid == CALG_SSL3_SHAMD5:
-		return NTE_BAD_ALGID // its value is set: HP_HASHVAL
+	case h.algid == capi.CALG_SSL3_SHAMD5:
+		return capi.NTE_BAD_ALGID // its value is set: HP_HASHVAL
 	case h.finished:
-		return NTE_BAD_HASH_STATE
+		return capi.NTE_BAD_HASH_STATE
 	case h.mac != nil:
 		return h.mac.write(h.key, data)
 	case h.state == nil:
-		return NTE_BAD_HASH_STATE
+		return capi.NTE_BAD_HASH_STATE
 	}
 	secret.Do(func() { h.state.Write(data) })
 	return nil
@@ -161,7 +162,7 @@ func (h *Hash) finish() error {
 			return err
 		}
 	case h.state == nil:
-		return NTE_BAD_HASH_STATE
+		return capi.NTE_BAD_HASH_STATE
 	default:
 		secret.Do(func() { h.state.Sum(h.value[:0]) })
 	}
@@ -175,10 +176,10 @@ func (h *Hash) HashSessionKey(key *Key, flags uint32) error {
 		return err
 	}
 	if key.alive() != nil || key.pair != nil {
-		return NTE_BAD_KEY
+		return capi.NTE_BAD_KEY
 	}
-	if flags&^CRYPT_LITTLE_ENDIAN != 0 {
-		return NTE_BAD_FLAGS
+	if flags&^capi.CRYPT_LITTLE_ENDIAN != 0 {
+		return capi.NTE_BAD_FLAGS
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -188,7 +189,7 @@ func (h *Hash) HashSessionKey(key *Key, flags uint32) error {
 	return key.use(func(value []byte) error {
 		v := append([]byte(nil), value...)
 		defer clear(v)
-		if flags&CRYPT_LITTLE_ENDIAN == 0 {
+		if flags&capi.CRYPT_LITTLE_ENDIAN == 0 {
 			reverse(v)
 		}
 		return h.write(v)
@@ -201,7 +202,7 @@ func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
 		return nil, err
 	}
 	if flags != 0 {
-		return nil, NTE_BAD_FLAGS
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -258,7 +259,7 @@ func (h *Hash) SetValue(value []byte) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(value) != h.size || h.size == 0 {
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	copy(h.value[:], value)
 	h.finished = true
@@ -277,17 +278,17 @@ func (h *Hash) SetHMACInfo(info HMACInfo) error {
 	if err := h.alive(); err != nil {
 		return err
 	}
-	if h.algid != CALG_HMAC {
-		return NTE_BAD_TYPE
+	if h.algid != capi.CALG_HMAC {
+		return capi.NTE_BAD_TYPE
 	}
 	inner := mechanisms.HashByALGID(info.HashAlgid)
-	if inner == nil || !h.ctx.provider.offers(info.HashAlgid) || info.HashAlgid == CALG_SSL3_SHAMD5 {
-		return NTE_BAD_ALGID
+	if inner == nil || !h.ctx.provider.offers(info.HashAlgid) || info.HashAlgid == capi.CALG_SSL3_SHAMD5 {
+		return capi.NTE_BAD_ALGID
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.finished {
-		return NTE_BAD_HASH_STATE
+		return capi.NTE_BAD_HASH_STATE
 	}
 	return h.key.use(func(value []byte) error {
 		row, wipe := mechanisms.PaddedHMAC(inner, value, info.Inner, info.Outer)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/big"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -15,42 +16,42 @@ func (c *Context) Import(blob []byte, with *Key, flags uint32) (*Key, error) {
 	if err := c.alive(); err != nil {
 		return nil, err
 	}
-	if flags&0xffff&^(CRYPT_EXPORTABLE|CRYPT_USER_PROTECTED|CRYPT_NO_SALT|CRYPT_OAEP|CRYPT_IPSEC_HMAC_KEY) != 0 {
-		return nil, NTE_BAD_FLAGS
+	if flags&0xffff&^(capi.CRYPT_EXPORTABLE|capi.CRYPT_USER_PROTECTED|capi.CRYPT_NO_SALT|capi.CRYPT_OAEP|capi.CRYPT_IPSEC_HMAC_KEY) != 0 {
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	if len(blob) < headerLen {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
-	if blob[1] != CUR_BLOB_VERSION {
-		return nil, NTE_BAD_VER
+	if blob[1] != capi.CUR_BLOB_VERSION {
+		return nil, capi.NTE_BAD_VER
 	}
 	algid, rest := binary.LittleEndian.Uint32(blob[4:]), blob[headerLen:]
 	switch blob[0] {
-	case PUBLICKEYBLOB:
+	case capi.PUBLICKEYBLOB:
 		return c.importPublic(algid, rest, flags)
-	case PRIVATEKEYBLOB:
+	case capi.PRIVATEKEYBLOB:
 		return c.importPrivate(algid, rest, with, flags)
-	case SIMPLEBLOB:
+	case capi.SIMPLEBLOB:
 		return c.importSimple(algid, rest, with, flags)
-	case PLAINTEXTKEYBLOB:
+	case capi.PLAINTEXTKEYBLOB:
 		return c.importPlain(algid, rest, flags)
-	case OPAQUEKEYBLOB:
+	case capi.OPAQUEKEYBLOB:
 		return c.importOpaque(algid, rest)
 	}
-	return nil, NTE_BAD_TYPE
+	return nil, capi.NTE_BAD_TYPE
 }
 
 // importPlain reads a PLAINTEXTKEYBLOB. A key for HMAC (CRYPT_IPSEC_HMAC_KEY) may have any length.
 func (c *Context) importPlain(algid uint32, rest []byte, flags uint32) (*Key, error) {
 	if len(rest) < 4 || uint64(len(rest)-4) < uint64(binary.LittleEndian.Uint32(rest)) {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	value := rest[4 : 4+binary.LittleEndian.Uint32(rest)]
-	if flags&CRYPT_IPSEC_HMAC_KEY != 0 {
-		if algid != CALG_RC2 || len(value) == 0 {
-			return nil, NTE_BAD_DATA
+	if flags&capi.CRYPT_IPSEC_HMAC_KEY != 0 {
+		if algid != capi.CALG_RC2 || len(value) == 0 {
+			return nil, capi.NTE_BAD_DATA
 		}
-		a := &mechanisms.Algorithm{ALGID: algid, Type: ck.CKK_GENERIC_SECRET, BlockBits: 64, Mode: CRYPT_MODE_CBC}
+		a := &mechanisms.Algorithm{ALGID: algid, Type: ck.CKK_GENERIC_SECRET, BlockBits: 64, Mode: capi.CRYPT_MODE_CBC}
 		k, err := c.imported(a, value, uint32(len(value))*8, flags)
 		if err == nil {
 			k.noCipher = true
@@ -62,14 +63,14 @@ func (c *Context) importPlain(algid uint32, rest []byte, flags uint32) (*Key, er
 		return nil, err
 	}
 	if bits, err := a.KeyBits(uint(len(value)) * 8); err != nil || bits != uint(len(value))*8 {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	return c.imported(a, value, c.importedBits(a, value), flags)
 }
 
 // importedBits are the effective bits of a key that was imported: all, but 40 of an RC2 key in the Base provider.
 func (c *Context) importedBits(a *mechanisms.Algorithm, value []byte) uint32 {
-	if a.ALGID == CALG_RC2 && c.isBase() {
+	if a.ALGID == capi.CALG_RC2 && c.isBase() {
 		return 40
 	}
 	return uint32(len(value)) * 8
@@ -79,7 +80,7 @@ func (c *Context) importedBits(a *mechanisms.Algorithm, value []byte) uint32 {
 func (c *Context) imported(a *mechanisms.Algorithm, value []byte, effective, flags uint32) (*Key, error) {
 	i := mechanisms.ImportedKey{
 		Provider: c.provider.Provider, Algorithm: a, Value: value, EffectiveBits: uint(effective),
-		Flags: flags & (CRYPT_EXPORTABLE | CRYPT_NO_SALT),
+		Flags: flags & (capi.CRYPT_EXPORTABLE | capi.CRYPT_NO_SALT),
 	}
 	var object ck.ObjectHandle
 	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) })
@@ -93,27 +94,27 @@ func (c *Context) imported(a *mechanisms.Algorithm, value []byte, effective, fla
 // importSimple reads a SIMPLEBLOB. Its key may be longer than the provider makes them: such a key decrypts only.
 func (c *Context) importSimple(algid uint32, rest []byte, with *Key, flags uint32) (*Key, error) {
 	if with == nil {
-		own, err := c.UserKey(AT_KEYEXCHANGE)
+		own, err := c.UserKey(capi.AT_KEYEXCHANGE)
 		if err != nil {
 			return nil, err
 		}
 		defer own.Destroy() //nolint:errcheck // it is there
 		with = own
 	}
-	if with.alive() != nil || with.pair == nil || !with.pair.hasPrivate() || with.algid != CALG_RSA_KEYX {
-		return nil, NTE_BAD_PUBLIC_KEY
+	if with.alive() != nil || with.pair == nil || !with.pair.hasPrivate() || with.algid != capi.CALG_RSA_KEYX {
+		return nil, capi.NTE_BAD_PUBLIC_KEY
 	}
 	if len(rest) < 4+with.size() {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
-	if binary.LittleEndian.Uint32(rest) != CALG_RSA_KEYX {
-		return nil, NTE_BAD_ALGID
+	if binary.LittleEndian.Uint32(rest) != capi.CALG_RSA_KEYX {
+		return nil, capi.NTE_BAD_ALGID
 	}
 	a, err := c.algorithm(algid)
 	if err != nil {
 		return nil, err
 	}
-	m, _, err := rsaMechanism(flags & CRYPT_OAEP)
+	m, _, err := rsaMechanism(flags & capi.CRYPT_OAEP)
 	if err != nil {
 		return nil, err
 	}
@@ -123,9 +124,9 @@ func (c *Context) importSimple(algid uint32, rest []byte, with *Key, flags uint3
 	}
 	defer clear(value)
 	n := uint(len(value)) * 8
-	long := algid == CALG_RC2 && n > a.Max
+	long := algid == capi.CALG_RC2 && n > a.Max
 	if bits, err := a.KeyBits(n); !long && (err != nil || bits != n || n == 0) {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	k, err := c.imported(a, value, c.importedBits(a, value), flags)
 	if err == nil {
@@ -144,11 +145,11 @@ type rsaBlob struct {
 // readRSA reads an RSAPUBKEY.
 func readRSA(b []byte, magic uint32) (rsaBlob, error) {
 	if len(b) < rsaPubLen || binary.LittleEndian.Uint32(b) != magic {
-		return rsaBlob{}, NTE_BAD_DATA
+		return rsaBlob{}, capi.NTE_BAD_DATA
 	}
 	r := rsaBlob{binary.LittleEndian.Uint32(b[4:]), bigEndian(b[8:12]), b[rsaPubLen:]}
 	if r.bits == 0 || r.bits > 16384 || r.bits%8 != 0 || uint32(len(r.rest)) < r.bits/8 {
-		return rsaBlob{}, NTE_BAD_DATA
+		return rsaBlob{}, capi.NTE_BAD_DATA
 	}
 	return r, nil
 }
@@ -166,8 +167,8 @@ func bigEndian(little []byte) []byte {
 // importPublic reads a PUBLICKEYBLOB.
 func (c *Context) importPublic(algid uint32, rest []byte, flags uint32) (*Key, error) {
 	spec := keySpec(algid)
-	if algid != CALG_RSA_KEYX && algid != CALG_RSA_SIGN {
-		return nil, NTE_BAD_ALGID
+	if algid != capi.CALG_RSA_KEYX && algid != capi.CALG_RSA_SIGN {
+		return nil, capi.NTE_BAD_ALGID
 	}
 	r, err := readRSA(rest, magicRSA1)
 	if err != nil {
@@ -178,7 +179,7 @@ func (c *Context) importPublic(algid uint32, rest []byte, flags uint32) (*Key, e
 		return nil, err
 	}
 	if small != nil {
-		return c.pairKey(&pair{small: small, spec: spec}, algid, r.bits, flags&CRYPT_EXPORTABLE != 0), nil
+		return c.pairKey(&pair{small: small, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
 	}
 	template := []ck.Attribute{
 		number(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), number(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attribute(ck.CKA_PRIVATE, no),
@@ -188,13 +189,13 @@ func (c *Context) importPublic(algid uint32, rest []byte, flags uint32) (*Key, e
 	if err != nil {
 		return nil, translated(err)
 	}
-	return c.pairKey(&pair{public: o, spec: spec}, algid, r.bits, flags&CRYPT_EXPORTABLE != 0), nil
+	return c.pairKey(&pair{public: o, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
 }
 
 // importPrivate reads a PRIVATEKEYBLOB. The private exponent may be cut off: it follows from the rest.
 func (c *Context) importPrivate(algid uint32, rest []byte, with *Key, flags uint32) (*Key, error) {
-	if algid != CALG_RSA_KEYX && algid != CALG_RSA_SIGN {
-		return nil, NTE_BAD_ALGID
+	if algid != capi.CALG_RSA_KEYX && algid != capi.CALG_RSA_SIGN {
+		return nil, capi.NTE_BAD_ALGID
 	}
 	if with != nil {
 		plain, err := with.opened(rest)
@@ -211,7 +212,7 @@ func (c *Context) importPrivate(algid uint32, rest []byte, with *Key, flags uint
 	size := int(r.bits / 8)
 	half := (size + 1) / 2
 	if len(r.rest) < size+5*half {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	if err := c.mayPair(flags); err != nil {
 		return nil, err
@@ -224,7 +225,7 @@ func (c *Context) importPrivate(algid uint32, rest []byte, with *Key, flags uint
 	if small != nil {
 		return c.smallPair(&pair{small: small, spec: spec}, r.bits, flags)
 	}
-	public, private := c.halves(spec, flags&CRYPT_EXPORTABLE != 0)
+	public, private := c.halves(spec, flags&capi.CRYPT_EXPORTABLE != 0)
 	shared := []ck.Attribute{
 		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:size])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
 	}
@@ -253,7 +254,7 @@ func (c *Context) smallPair(p *pair, bits, flags uint32) (*Key, error) {
 	if c.verify() {
 		return c.newPair(p, bits, flags, nil)
 	}
-	k := c.pairKey(p, pairALGID(p.spec), bits, flags&CRYPT_EXPORTABLE != 0)
+	k := c.pairKey(p, pairALGID(p.spec), bits, flags&capi.CRYPT_EXPORTABLE != 0)
 	k.protect(flags)
 	return k, nil
 }
@@ -261,7 +262,7 @@ func (c *Context) smallPair(p *pair, bits, flags uint32) (*Key, error) {
 // opened decrypts the body of a PRIVATEKEYBLOB with a session key.
 func (k *Key) opened(body []byte) ([]byte, error) {
 	if k.alive() != nil || k.pair != nil {
-		return nil, NTE_BAD_KEY
+		return nil, capi.NTE_BAD_KEY
 	}
 	plain := ck.Clone(body)
 	n, err := k.Decrypt(nil, true, 0, plain)

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -82,7 +83,7 @@ func (c *Context) DeriveKey(algid uint32, base *Hash, flags uint32) (*Key, error
 // UpdateKey is CryptDeriveKey with CRYPT_UPDATE_KEY and a key to update. The Microsoft providers make a new key all the same,
 // and leave the old one alone: the result is the key that the caller's handle stands for afterwards.
 func (c *Context) UpdateKey(algid uint32, base *Hash, flags uint32, old *Key) (*Key, error) {
-	return c.deriveKey(algid, base, flags|CRYPT_UPDATE_KEY, old)
+	return c.deriveKey(algid, base, flags|capi.CRYPT_UPDATE_KEY, old)
 }
 
 func (c *Context) deriveKey(algid uint32, base *Hash, flags uint32, old *Key) (*Key, error) {
@@ -92,9 +93,9 @@ func (c *Context) deriveKey(algid uint32, base *Hash, flags uint32, old *Key) (*
 	if err := base.alive(); err != nil {
 		return nil, err
 	}
-	r := &mechanisms.DeriveRequest{Provider: c.provider.Provider, ALGID: algid, Flags: flags &^ CRYPT_USER_PROTECTED}
+	r := &mechanisms.DeriveRequest{Provider: c.provider.Provider, ALGID: algid, Flags: flags &^ capi.CRYPT_USER_PROTECTED}
 	if !c.provider.Updates() {
-		r.Flags &^= CRYPT_UPDATE_KEY
+		r.Flags &^= capi.CRYPT_UPDATE_KEY
 	}
 	base.mu.Lock()
 	defer base.mu.Unlock()
@@ -105,7 +106,7 @@ func (c *Context) deriveKey(algid uint32, base *Hash, flags uint32, old *Key) (*
 	}
 	r.Hash, r.Digest = row, value
 	var object ck.ObjectHandle
-	if r.Flags&CRYPT_UPDATE_KEY != 0 && old != nil && old.pair == nil {
+	if r.Flags&capi.CRYPT_UPDATE_KEY != 0 && old != nil && old.pair == nil {
 		object = old.object
 	}
 	k, err := c.derived(&object, func(d *mechanisms.Derived, was *mechanisms.Key) error {
@@ -144,14 +145,14 @@ func (h *Hash) reopen(was bool) {
 
 // protect notes CRYPT_USER_PROTECTED: the use of such a key is told in the log.
 func (k *Key) protect(flags uint32) {
-	if k.flags = flags & 0xffff; flags&CRYPT_USER_PROTECTED != 0 {
+	if k.flags = flags & 0xffff; flags&capi.CRYPT_USER_PROTECTED != 0 {
 		k.notify("made")
 	}
 }
 
 // notify tells the log what is done with a key that CRYPT_USER_PROTECTED protects.
 func (k *Key) notify(what string) {
-	if log := k.ctx.module.Log(); log != nil && k.flags&CRYPT_USER_PROTECTED != 0 {
+	if log := k.ctx.module.Log(); log != nil && k.flags&capi.CRYPT_USER_PROTECTED != 0 {
 		log.Info("protected key", "use", what, "algid", k.algid, "container", k.ctx.name)
 	}
 }
@@ -176,7 +177,7 @@ func (c *Context) GenKey(algid, flags uint32) (*Key, error) {
 	}
 	var object ck.ObjectHandle
 	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error {
-		return d.GenerateSessionKey(c.provider.Provider, algid, flags&^CRYPT_USER_PROTECTED, rand.Reader)
+		return d.GenerateSessionKey(c.provider.Provider, algid, flags&^capi.CRYPT_USER_PROTECTED, rand.Reader)
 	})
 	if err != nil {
 		return nil, err
@@ -188,7 +189,7 @@ func (c *Context) GenKey(algid, flags uint32) (*Key, error) {
 // alive is nil as long as the key and its context are there.
 func (k *Key) alive() error {
 	if k == nil || k.ctx.closed.Load() {
-		return NTE_BAD_KEY
+		return capi.NTE_BAD_KEY
 	}
 	return nil
 }
@@ -233,7 +234,7 @@ func (k *Key) Destroy() error {
 	k.gone = true
 	k.mu.Unlock()
 	if gone {
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	k.letGo()
 	return nil
@@ -262,7 +263,7 @@ func (k *Key) Duplicate(flags uint32) (*Key, error) {
 		return nil, err
 	}
 	if flags != 0 {
-		return nil, NTE_BAD_FLAGS
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/softcsp/softcsp/capi"
 )
 
 // contexts opens a verify context of each provider.
@@ -15,7 +17,7 @@ func contexts(t *testing.T, each func(*testing.T, *Context)) {
 	s := testSystem(t)
 	for name, p := range providersOf {
 		t.Run(name, func(t *testing.T) {
-			c, err := s.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+			c, err := s.AcquireContext("", p.name, p.typ, capi.CRYPT_VERIFYCONTEXT)
 			must(t, err)
 			each(t, c)
 			must(t, c.Release(0))
@@ -34,23 +36,23 @@ func encrypted(t *testing.T, k *Key, data string) []byte {
 // TestGenKey makes a key of every algorithm and length, takes it through every kind of blob, and sees that it is the same key.
 func TestGenKey(t *testing.T) {
 	contexts(t, func(t *testing.T, c *Context) {
-		exchange, err := c.GenKey(AT_KEYEXCHANGE, CRYPT_EXPORTABLE)
+		exchange, err := c.GenKey(capi.AT_KEYEXCHANGE, capi.CRYPT_EXPORTABLE)
 		must(t, err)
 		for _, a := range c.provider.Algorithms {
 			for bits := a.Min; bits <= a.Max; bits += max(8, (a.Max-a.Min)/32*8) {
 				if bits/8 > 117 { // more than the exchange key holds
 					break
 				}
-				k, err := c.GenKey(a.ALGID, uint32(bits)<<16|CRYPT_EXPORTABLE)
+				k, err := c.GenKey(a.ALGID, uint32(bits)<<16|capi.CRYPT_EXPORTABLE)
 				if err != nil {
 					t.Fatalf("%s, %d bits: %v", a.Name, bits, err)
 				}
-				if n, err := k.Number(KP_KEYLEN); err != nil || n != uint32(bits) {
+				if n, err := k.Number(capi.KP_KEYLEN); err != nil || n != uint32(bits) {
 					t.Errorf("%s, %d bits: KP_KEYLEN %d, %v", a.Name, bits, n, err)
 				}
-				for _, kind := range []uint32{PLAINTEXTKEYBLOB, OPAQUEKEYBLOB, SIMPLEBLOB} {
+				for _, kind := range []uint32{capi.PLAINTEXTKEYBLOB, capi.OPAQUEKEYBLOB, capi.SIMPLEBLOB} {
 					with := exchange
-					if kind != SIMPLEBLOB {
+					if kind != capi.SIMPLEBLOB {
 						with = nil
 					}
 					throughBlob(t, fmt.Sprintf("%s, %d bits, blob %d", a.Name, bits, kind), c, k, with, kind)
@@ -82,16 +84,16 @@ func throughBlob(t *testing.T, what string, c *Context, k, with *Key, kind uint3
 		return
 	}
 	defer again.Destroy() //nolint:errcheck // it is there
-	if effective, _ := again.Number(KP_EFFECTIVE_KEYLEN); kind == OPAQUEKEYBLOB || effective == k.effective {
+	if effective, _ := again.Number(capi.KP_EFFECTIVE_KEYLEN); kind == capi.OPAQUEKEYBLOB || effective == k.effective {
 		if got, want := encrypted(t, again, "one text"), encrypted(t, k, "one text"); !bytes.Equal(got, want) {
 			t.Errorf("%s: %x, want %x", what, got, want)
 		}
 	}
-	_, err = again.Export(nil, PLAINTEXTKEYBLOB, 0)
-	if kind == OPAQUEKEYBLOB {
+	_, err = again.Export(nil, capi.PLAINTEXTKEYBLOB, 0)
+	if kind == capi.OPAQUEKEYBLOB {
 		want(t, what+": an exportable key stays so", err, 0)
 	} else {
-		want(t, what+": an imported key", err, NTE_BAD_KEY_STATE)
+		want(t, what+": an imported key", err, capi.NTE_BAD_KEY_STATE)
 	}
 	for _, cut := range []int{0, headerLen - 1, headerLen, len(blob) - 1} {
 		if k, err := c.Import(blob[:cut], with, 0); err == nil {
@@ -100,29 +102,29 @@ func throughBlob(t *testing.T, what string, c *Context, k, with *Key, kind uint3
 		}
 	}
 	blob[len(blob)-1] ^= 1
-	if kind == OPAQUEKEYBLOB {
+	if kind == capi.OPAQUEKEYBLOB {
 		_, err = c.Import(blob, nil, 0)
-		want(t, what+": changed", err, NTE_BAD_DATA)
+		want(t, what+": changed", err, capi.NTE_BAD_DATA)
 	}
 }
 
 // TestEffectiveBits wants KP_EFFECTIVE_KEYLEN not to tell a key that may not be exported: with 8 bits of it, and then 16, it is found by trying.
 func TestEffectiveBits(t *testing.T) {
-	c, err := testSystem(t).AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+	c, err := testSystem(t).AcquireContext("", capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, capi.CRYPT_VERIFYCONTEXT)
 	must(t, err)
-	k, err := c.GenKey(CALG_RC2, 128<<16)
+	k, err := c.GenKey(capi.CALG_RC2, 128<<16)
 	must(t, err)
-	must(t, k.SetParam(KP_EFFECTIVE_KEYLEN, dword(8), 0))
+	must(t, k.SetParam(capi.KP_EFFECTIVE_KEYLEN, dword(8), 0))
 	for _, salt := range []string{"", "salt"} {
 		if _, err := k.Encrypt(nil, true, 0, make([]byte, 16), 4); err == nil {
 			t.Error("encrypts with 8 effective bits")
 		}
-		must(t, k.SetParam(KP_SALT_EX, []byte(salt), 0))
+		must(t, k.SetParam(capi.KP_SALT_EX, []byte(salt), 0))
 	}
 	if _, err := k.Encrypt(nil, true, 0, make([]byte, 16), 4); err == nil {
 		t.Error("encrypts with 8 effective bits, after a salt was set")
 	}
-	must(t, k.SetParam(KP_EFFECTIVE_KEYLEN, dword(128), 0))
+	must(t, k.SetParam(capi.KP_EFFECTIVE_KEYLEN, dword(128), 0))
 	_, err = k.Encrypt(nil, true, 0, make([]byte, 16), 4)
 	must(t, err)
 }
@@ -131,40 +133,40 @@ func TestEffectiveBits(t *testing.T) {
 func TestOpaque(t *testing.T) {
 	s := testSystem(t)
 	open := func(s *System) *Context {
-		c, err := s.AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+		c, err := s.AcquireContext("", capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, capi.CRYPT_VERIFYCONTEXT)
 		must(t, err)
 		return c
 	}
 	c := open(s)
-	k, err := c.DeriveKey(CALG_RC2, hashOf(t, c, CALG_SHA1, "base"), 64<<16|CRYPT_EXPORTABLE)
+	k, err := c.DeriveKey(capi.CALG_RC2, hashOf(t, c, capi.CALG_SHA1, "base"), 64<<16|capi.CRYPT_EXPORTABLE)
 	must(t, err)
-	must(t, k.SetParam(KP_SALT_EX, []byte("salt"), 0))
-	must(t, k.SetParam(KP_IV, []byte("12345678"), 0))
-	must(t, k.SetParam(KP_EFFECTIVE_KEYLEN, dword(63), 0))
-	must(t, k.SetParam(KP_MODE, dword(CRYPT_MODE_CFB), 0))
-	blob, err := k.Export(nil, OPAQUEKEYBLOB, 0)
+	must(t, k.SetParam(capi.KP_SALT_EX, []byte("salt"), 0))
+	must(t, k.SetParam(capi.KP_IV, []byte("12345678"), 0))
+	must(t, k.SetParam(capi.KP_EFFECTIVE_KEYLEN, dword(63), 0))
+	must(t, k.SetParam(capi.KP_MODE, dword(capi.CRYPT_MODE_CFB), 0))
+	blob, err := k.Export(nil, capi.OPAQUEKEYBLOB, 0)
 	must(t, err)
 	want, wantIV := encrypted(t, k, "text"), []byte("12345678")
 	must(t, c.Release(0))
 	c = open(s)
 	k, err = c.Import(blob, nil, 0)
 	must(t, err)
-	if iv, err := k.Param(KP_IV, 0); err != nil || !bytes.Equal(iv, wantIV) {
+	if iv, err := k.Param(capi.KP_IV, 0); err != nil || !bytes.Equal(iv, wantIV) {
 		t.Errorf("IV %q, %v", iv, err)
 	}
 	if got := encrypted(t, k, "text"); !bytes.Equal(got, want) {
 		t.Errorf("%x, want %x", got, want)
 	}
-	if _, err := open(testSystem(t)).Import(blob, nil, 0); Code(err) != NTE_BAD_DATA {
+	if _, err := open(testSystem(t)).Import(blob, nil, 0); capi.Code(err) != capi.NTE_BAD_DATA {
 		t.Errorf("in another process: %v", err)
 	}
 }
 
 // TestNowhere gives what is said to be a gigabyte, of which only the beginning is there. Memory is not made for it.
 func TestNowhere(t *testing.T) {
-	c, err := testSystem(t).AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+	c, err := testSystem(t).AcquireContext("", capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, capi.CRYPT_VERIFYCONTEXT)
 	must(t, err)
-	k, err := c.GenKey(CALG_RC4, 0)
+	k, err := c.GenKey(capi.CALG_RC4, 0)
 	must(t, err)
 	mem, err := syscall.Mmap(-1, 0, 1<<30, syscall.PROT_NONE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_NORESERVE)
 	must(t, err)
@@ -172,19 +174,19 @@ func TestNowhere(t *testing.T) {
 	must(t, syscall.Mprotect(mem[:4096], syscall.PROT_READ|syscall.PROT_WRITE))
 	hmac := func(info HMACInfo) func() error {
 		return func() error {
-			h, err := c.CreateHash(CALG_HMAC, k, 0)
+			h, err := c.CreateHash(capi.CALG_HMAC, k, 0)
 			must(t, err)
 			return h.SetHMACInfo(info)
 		}
 	}
 	for name, f := range map[string]func() error{
 		"an opaque blob": func() error {
-			copy(mem, header(OPAQUEKEYBLOB, CALG_RC4))
+			copy(mem, header(capi.OPAQUEKEYBLOB, capi.CALG_RC4))
 			_, err := c.Import(mem, nil, 0)
 			return err
 		},
-		"an inner string": hmac(HMACInfo{HashAlgid: CALG_MD5, Inner: mem}),
-		"an outer string": hmac(HMACInfo{HashAlgid: CALG_MD5, Outer: mem}),
+		"an inner string": hmac(HMACInfo{HashAlgid: capi.CALG_MD5, Inner: mem}),
+		"an outer string": hmac(HMACInfo{HashAlgid: capi.CALG_MD5, Outer: mem}),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -209,9 +211,9 @@ func faults(t *testing.T, f func() error) (fault bool) {
 func TestPairBlobs(t *testing.T) {
 	contexts(t, func(t *testing.T, c *Context) {
 		for _, bits := range []uint32{512, 1024} {
-			k, err := c.GenKey(AT_KEYEXCHANGE, bits<<16|CRYPT_EXPORTABLE)
+			k, err := c.GenKey(capi.AT_KEYEXCHANGE, bits<<16|capi.CRYPT_EXPORTABLE)
 			must(t, err)
-			public, err := k.Export(nil, PUBLICKEYBLOB, 0)
+			public, err := k.Export(nil, capi.PUBLICKEYBLOB, 0)
 			if must(t, err); len(public) != headerLen+rsaPubLen+int(bits/8) {
 				t.Errorf("a public blob of %d bytes", len(public))
 			}
@@ -221,21 +223,21 @@ func TestPairBlobs(t *testing.T) {
 			n, err := p.Encrypt(nil, true, 0, buf, copy(buf, "secret"))
 			must(t, err)
 			_, err = p.Decrypt(nil, true, 0, append([]byte(nil), buf[:n]...))
-			want(t, "decrypting with a public key", err, NTE_BAD_KEY)
-			session, err := c.GenKey(CALG_RC2, 40<<16)
+			want(t, "decrypting with a public key", err, capi.NTE_BAD_KEY)
+			session, err := c.GenKey(capi.CALG_RC2, 40<<16)
 			must(t, err)
 			for _, with := range []*Key{nil, session} {
-				blob, err := k.Export(with, PRIVATEKEYBLOB, 0)
+				blob, err := k.Export(with, capi.PRIVATEKEYBLOB, 0)
 				if must(t, err); with == nil && len(blob) != headerLen+rsaPubLen+int(bits/8)/2*9 {
 					t.Errorf("a private blob of %d bytes", len(blob))
 				}
-				again, err := c.Import(blob, with, CRYPT_EXPORTABLE)
+				again, err := c.Import(blob, with, capi.CRYPT_EXPORTABLE)
 				must(t, err)
 				plain := append([]byte(nil), buf[:n]...)
 				if m, err := again.Decrypt(nil, true, 0, plain); err != nil || string(plain[:m]) != "secret" {
 					t.Errorf("decrypts to %q, %v", plain[:m], err)
 				}
-				if same, err := again.Export(with, PRIVATEKEYBLOB, 0); err != nil || !bytes.Equal(same, blob) {
+				if same, err := again.Export(with, capi.PRIVATEKEYBLOB, 0); err != nil || !bytes.Equal(same, blob) {
 					t.Errorf("another private blob, %v", err)
 				}
 				must(t, again.Destroy())
@@ -251,15 +253,15 @@ func TestPairBlobs(t *testing.T) {
 func TestPieces(t *testing.T) {
 	contexts(t, func(t *testing.T, c *Context) {
 		for _, a := range c.provider.Algorithms {
-			for _, mode := range []uint32{CRYPT_MODE_CBC, CRYPT_MODE_ECB, CRYPT_MODE_CFB} {
+			for _, mode := range []uint32{capi.CRYPT_MODE_CBC, capi.CRYPT_MODE_ECB, capi.CRYPT_MODE_CFB} {
 				k, err := c.GenKey(a.ALGID, 0)
 				must(t, err)
-				must(t, k.SetParam(KP_MODE, dword(mode), 0))
+				must(t, k.SetParam(capi.KP_MODE, dword(mode), 0))
 				if k.block() != 0 {
-					must(t, k.SetParam(KP_IV, []byte("0123456789abcdef")[:k.block()], 0))
+					must(t, k.SetParam(capi.KP_IV, []byte("0123456789abcdef")[:k.block()], 0))
 				}
 				text := bytes.Repeat([]byte("sixteen letters."), 5)
-				if mode == CRYPT_MODE_CFB && a.ALGID == CALG_RC5 {
+				if mode == capi.CRYPT_MODE_CFB && a.ALGID == capi.CALG_RC5 {
 					continue // RC5 has no such mode
 				}
 				whole := encrypted(t, k, string(text))
@@ -299,15 +301,15 @@ func TestPieces(t *testing.T) {
 func TestThreads(t *testing.T) {
 	r := NewHandles(testSystem(t))
 	open := func() (Handle, *Context) {
-		h, err := r.AcquireContext("", MS_ENH_RSA_AES_PROV, PROV_RSA_AES, CRYPT_VERIFYCONTEXT)
+		h, err := r.AcquireContext("", capi.MS_ENH_RSA_AES_PROV, capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 		must(t, err)
 		c, err := r.Context(h)
 		must(t, err)
 		return h, c
 	}
 	_, shared := open()
-	hash := hashOf(t, shared, CALG_SHA_256, "base")
-	key, err := shared.DeriveKey(CALG_AES_256, hash, 0)
+	hash := hashOf(t, shared, capi.CALG_SHA_256, "base")
+	key, err := shared.DeriveKey(capi.CALG_AES_256, hash, 0)
 	must(t, err)
 	want := encrypted(t, key, "sixteen letters.")
 	var wg sync.WaitGroup
@@ -315,9 +317,9 @@ func TestThreads(t *testing.T) {
 		wg.Go(func() {
 			h, c := open()
 			for range 50 {
-				own := hashOf(t, c, CALG_SHA_256, "base")
+				own := hashOf(t, c, capi.CALG_SHA_256, "base")
 				for _, base := range []*Hash{own, hash} {
-					k, err := c.DeriveKey(CALG_AES_256, base, 0)
+					k, err := c.DeriveKey(capi.CALG_AES_256, base, 0)
 					if err != nil || !bytes.Equal(encrypted(t, k, "sixteen letters."), want) || k.Destroy() != nil {
 						t.Errorf("another key: %v", err)
 					}
@@ -341,9 +343,9 @@ func TestThreads(t *testing.T) {
 func TestReleaseEndsAll(t *testing.T) {
 	s := testSystem(t)
 	for range 3 {
-		c, err := s.AcquireContext("", MS_ENHANCED_PROV, PROV_RSA_FULL, CRYPT_VERIFYCONTEXT)
+		c, err := s.AcquireContext("", capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL, capi.CRYPT_VERIFYCONTEXT)
 		must(t, err)
-		k, err := c.GenKey(CALG_RC4, 0)
+		k, err := c.GenKey(capi.CALG_RC4, 0)
 		must(t, err)
 		_, err = k.Encrypt(nil, false, 0, make([]byte, 5), 5)
 		must(t, err)
@@ -351,7 +353,7 @@ func TestReleaseEndsAll(t *testing.T) {
 		must(t, err)
 		must(t, c.Release(0))
 		_, err = k.Encrypt(nil, false, 0, make([]byte, 5), 5)
-		want(t, "after the release", err, NTE_BAD_KEY)
+		want(t, "after the release", err, capi.NTE_BAD_KEY)
 	}
 	info, err := s.private.module.GetTokenInfo(s.private.slot)
 	if must(t, err); info.SessionCount != 0 {
@@ -362,11 +364,11 @@ func TestReleaseEndsAll(t *testing.T) {
 // TestUpdateKey changes a key of provider softcsp by a second hash object, and sees that the Microsoft providers make another.
 func TestUpdateKey(t *testing.T) {
 	contexts(t, func(t *testing.T, c *Context) {
-		k, err := c.DeriveKey(CALG_RC4, hashOf(t, c, CALG_MD5, "first"), 40<<16|CRYPT_NO_SALT|CRYPT_EXPORTABLE)
+		k, err := c.DeriveKey(capi.CALG_RC4, hashOf(t, c, capi.CALG_MD5, "first"), 40<<16|capi.CRYPT_NO_SALT|capi.CRYPT_EXPORTABLE)
 		must(t, err)
 		before := encrypted(t, k, "text")
-		second := hashOf(t, c, CALG_MD5, "second")
-		n, err := c.UpdateKey(CALG_RC4, second, 40<<16|CRYPT_NO_SALT|CRYPT_EXPORTABLE, k)
+		second := hashOf(t, c, capi.CALG_MD5, "second")
+		n, err := c.UpdateKey(capi.CALG_RC4, second, 40<<16|capi.CRYPT_NO_SALT|capi.CRYPT_EXPORTABLE, k)
 		must(t, err)
 		if !c.provider.Updates() {
 			if n == k || !bytes.Equal(encrypted(t, k, "text"), before) {
@@ -374,21 +376,21 @@ func TestUpdateKey(t *testing.T) {
 			}
 			return
 		}
-		both := hashOf(t, c, CALG_MD5, "")
+		both := hashOf(t, c, capi.CALG_MD5, "")
 		for _, text := range []string{"first", "second"} {
-			v, err := hashOf(t, c, CALG_MD5, text).Value()
+			v, err := hashOf(t, c, capi.CALG_MD5, text).Value()
 			must(t, err)
 			must(t, both.HashData(v, 0))
 		}
-		same, err := c.DeriveKey(CALG_RC4, both, 40<<16|CRYPT_NO_SALT)
+		same, err := c.DeriveKey(capi.CALG_RC4, both, 40<<16|capi.CRYPT_NO_SALT)
 		must(t, err)
 		if after := encrypted(t, k, "text"); n != k || bytes.Equal(after, before) || !bytes.Equal(after, encrypted(t, same, "text")) {
 			t.Errorf("%x before, %x after", before, after)
 		}
-		_, err = c.UpdateKey(CALG_RC4, second, 0, nil)
-		want(t, "updating no key", err, ERROR_INVALID_HANDLE)
-		_, err = c.UpdateKey(CALG_RC2, second, 0, k)
-		want(t, "another algorithm", err, NTE_BAD_ALGID)
+		_, err = c.UpdateKey(capi.CALG_RC4, second, 0, nil)
+		want(t, "updating no key", err, capi.ERROR_INVALID_HANDLE)
+		_, err = c.UpdateKey(capi.CALG_RC2, second, 0, k)
+		want(t, "another algorithm", err, capi.NTE_BAD_ALGID)
 	})
 }
 

@@ -3,6 +3,7 @@ package csp
 import (
 	"encoding/binary"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -15,60 +16,60 @@ func (k *Key) Param(param, flags uint32) ([]byte, error) {
 		return nil, err
 	}
 	if flags != 0 {
-		return nil, NTE_BAD_FLAGS
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch param {
-	case KP_ALGID:
+	case capi.KP_ALGID:
 		return dword(k.algid), nil
-	case KP_KEYLEN:
+	case capi.KP_KEYLEN:
 		return dword(k.bits), nil
-	case KP_PERMISSIONS:
+	case capi.KP_PERMISSIONS:
 		return dword(k.permissions), nil
-	case KP_EFFECTIVE_KEYLEN:
+	case capi.KP_EFFECTIVE_KEYLEN:
 		return dword(k.effective), nil
 	}
 	if k.pair != nil {
 		return k.pairParam(param)
 	}
 	switch param {
-	case KP_IV:
+	case capi.KP_IV:
 		return append([]byte{}, k.iv[:k.block()]...), nil
-	case KP_SALT:
+	case capi.KP_SALT:
 		if !k.hasSalt {
-			return nil, NTE_BAD_KEY
+			return nil, capi.NTE_BAD_KEY
 		}
 		return append([]byte{}, k.salt[:k.saltLen]...), nil
-	case KP_PADDING:
-		return dword(PKCS5_PADDING), nil
-	case KP_BLOCKLEN:
+	case capi.KP_PADDING:
+		return dword(capi.PKCS5_PADDING), nil
+	case capi.KP_BLOCKLEN:
 		return dword(uint32(k.alg.BlockBits)), nil
-	case KP_MODE:
+	case capi.KP_MODE:
 		return dword(k.mode), nil
-	case KP_MODE_BITS:
+	case capi.KP_MODE_BITS:
 		return dword(k.modeBits), nil
 	}
-	return nil, NTE_BAD_TYPE
+	return nil, capi.NTE_BAD_TYPE
 }
 
 // pairParam is what else a public key or a key pair has.
 func (k *Key) pairParam(param uint32) ([]byte, error) {
 	switch param {
-	case KP_BLOCKLEN:
+	case capi.KP_BLOCKLEN:
 		return dword(k.bits), nil
-	case KP_SALT:
-		return nil, NTE_BAD_KEY
+	case capi.KP_SALT:
+		return nil, capi.NTE_BAD_KEY
 	}
-	return nil, NTE_BAD_TYPE
+	return nil, capi.NTE_BAD_TYPE
 }
 
 // ParamLen is how many bytes CryptSetKeyParam reads of a parameter that has no length of its own.
 func (k *Key) ParamLen(param uint32) int {
 	switch param {
-	case KP_IV:
+	case capi.KP_IV:
 		return k.block()
-	case KP_SALT:
+	case capi.KP_SALT:
 		return saltLen
 	}
 	return 4
@@ -80,55 +81,55 @@ func (k *Key) SetParam(param uint32, value []byte, flags uint32) error {
 		return err
 	}
 	if flags != 0 {
-		return NTE_BAD_FLAGS
+		return capi.NTE_BAD_FLAGS
 	}
 	if value == nil {
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if param == KP_PERMISSIONS {
+	if param == capi.KP_PERMISSIONS {
 		return k.setPermissions(value)
 	}
 	if k.pair != nil {
-		return NTE_BAD_TYPE
+		return capi.NTE_BAD_TYPE
 	}
 	switch param {
-	case KP_IV:
+	case capi.KP_IV:
 		if len(value) < k.block() {
-			return NTE_BAD_DATA
+			return capi.NTE_BAD_DATA
 		}
 		copy(k.iv[:k.block()], value)
 		k.rewind()
 		return nil
-	case KP_SALT:
+	case capi.KP_SALT:
 		return k.setSalt(value[:min(len(value), saltLen)], false)
-	case KP_SALT_EX:
+	case capi.KP_SALT_EX:
 		return k.setSalt(value, true)
-	case KP_PADDING, KP_MODE, KP_MODE_BITS, KP_EFFECTIVE_KEYLEN:
+	case capi.KP_PADDING, capi.KP_MODE, capi.KP_MODE_BITS, capi.KP_EFFECTIVE_KEYLEN:
 		if len(value) < 4 {
-			return NTE_BAD_DATA
+			return capi.NTE_BAD_DATA
 		}
 		return k.setNumber(param, binary.LittleEndian.Uint32(value))
 	}
-	return NTE_BAD_TYPE
+	return capi.NTE_BAD_TYPE
 }
 
 func (k *Key) setNumber(param, n uint32) error {
 	switch param {
-	case KP_PADDING:
-		if n != PKCS5_PADDING {
-			return NTE_BAD_DATA
+	case capi.KP_PADDING:
+		if n != capi.PKCS5_PADDING {
+			return capi.NTE_BAD_DATA
 		}
-	case KP_MODE:
+	case capi.KP_MODE:
 		// A stream cipher takes it and goes on as before. OFB is taken, and CryptEncrypt refuses it.
 		if k.block() != 0 {
 			k.mode = n
 			k.rewind()
 		}
-	case KP_MODE_BITS:
+	case capi.KP_MODE_BITS:
 		k.modeBits = n
-	case KP_EFFECTIVE_KEYLEN:
+	case capi.KP_EFFECTIVE_KEYLEN:
 		return k.setEffective(n)
 	}
 	return nil
@@ -137,10 +138,10 @@ func (k *Key) setNumber(param, n uint32) error {
 // setEffective is KP_EFFECTIVE_KEYLEN. The Base provider knows 40 alone: it refuses others, and has 40 from then on.
 func (k *Key) setEffective(n uint32) error {
 	switch {
-	case k.algid != CALG_RC2:
-		return NTE_BAD_TYPE
+	case k.algid != capi.CALG_RC2:
+		return capi.NTE_BAD_TYPE
 	case n == 0 || n > 1024:
-		return NTE_BAD_DATA
+		return capi.NTE_BAD_DATA
 	}
 	base := k.ctx.isBase()
 	if k.effective = n; base {
@@ -148,7 +149,7 @@ func (k *Key) setEffective(n uint32) error {
 	}
 	k.rewind()
 	if base && n != 40 {
-		return NTE_BAD_DATA
+		return capi.NTE_BAD_DATA
 	}
 	return nil
 }
@@ -158,13 +159,13 @@ func (c *Context) isBase() bool { return c.provider.Number == 1 }
 // setPermissions is KP_PERMISSIONS. CRYPT_EXPORT can neither be gained nor lost, although losing it is no error.
 func (k *Key) setPermissions(value []byte) error {
 	if len(value) < 4 {
-		return NTE_BAD_DATA
+		return capi.NTE_BAD_DATA
 	}
 	n := binary.LittleEndian.Uint32(value)
-	if n&CRYPT_EXPORT != 0 && k.permissions&CRYPT_EXPORT == 0 {
-		return NTE_BAD_DATA
+	if n&capi.CRYPT_EXPORT != 0 && k.permissions&capi.CRYPT_EXPORT == 0 {
+		return capi.NTE_BAD_DATA
 	}
-	k.permissions = n | k.permissions&CRYPT_EXPORT
+	k.permissions = n | k.permissions&capi.CRYPT_EXPORT
 	return nil
 }
 
@@ -172,14 +173,14 @@ func (k *Key) setPermissions(value []byte) error {
 // Base nor Strong.
 func (k *Key) setSalt(salt []byte, ex bool) error {
 	if k.alg == nil || !k.alg.HasSalt() {
-		return NTE_BAD_KEY
+		return capi.NTE_BAD_KEY
 	}
 	if len(salt) > mechanisms.MaxSalt {
-		return NTE_BAD_DATA
+		return capi.NTE_BAD_DATA
 	}
 	i := mechanisms.ImportedKey{
 		Provider: k.ctx.provider.Provider, Algorithm: k.alg, Salt: salt, Salted: true,
-		Flags: k.permissions & CRYPT_EXPORT >> 2, Replaces: true,
+		Flags: k.permissions & capi.CRYPT_EXPORT >> 2, Replaces: true,
 	}
 	c, object := k.ctx, k.object
 	err := c.module.Derive(c.session, sessionKey, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
@@ -208,7 +209,7 @@ func (k *Key) Number(param uint32) (uint32, error) {
 		return 0, err
 	}
 	if len(v) != 4 {
-		return 0, NTE_BAD_TYPE
+		return 0, capi.NTE_BAD_TYPE
 	}
 	return binary.LittleEndian.Uint32(v), nil
 }

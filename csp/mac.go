@@ -1,6 +1,9 @@
 package csp
 
-import "github.com/softcsp/softcsp/ck"
+import (
+	"github.com/softcsp/softcsp/capi"
+	"github.com/softcsp/softcsp/ck"
+)
 
 // A macState is a CALG_MAC object in progress: CBC with PKCS padding, of which the last block is the value. It goes its own
 // way from the key's IV; what the key encrypts meanwhile does not matter, as on Windows 8 and later.
@@ -13,7 +16,7 @@ type macState struct {
 // newMAC begins a MAC with the key, which must be one of a block cipher.
 func (k *Key) newMAC() (*macState, error) {
 	if k.alive() != nil || k.block() == 0 || k.noCipher {
-		return nil, NTE_BAD_KEY
+		return nil, capi.NTE_BAD_KEY
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -27,7 +30,7 @@ func (m *macState) write(k *Key, data []byte) error {
 	n := len(whole) / size * size
 	next := copy(m.rest[:], whole[n:])
 	if n > 0 {
-		if err := k.run(false, CRYPT_MODE_CBC, m.chain[:size], whole[:n]); err != nil {
+		if err := k.run(false, capi.CRYPT_MODE_CBC, m.chain[:size], whole[:n]); err != nil {
 			return err
 		}
 		copy(m.chain[:], whole[n-size:n])
@@ -45,7 +48,7 @@ func (m *macState) finish(k *Key, value []byte) error {
 	for i := m.n; i < size; i++ {
 		last[i] = byte(size - m.n)
 	}
-	if err := k.run(false, CRYPT_MODE_CBC, m.chain[:size], last); err != nil {
+	if err := k.run(false, capi.CRYPT_MODE_CBC, m.chain[:size], last); err != nil {
 		return err
 	}
 	copy(value, last)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -85,7 +86,7 @@ func (k *Key) exportOpaque() ([]byte, error) {
 	defer clear(plain)
 	nonce := make([]byte, nonceLen)
 	rand.Read(nonce) //nolint:errcheck // it does not fail
-	blob := append(header(OPAQUEKEYBLOB, k.algid), nonce...)
+	blob := append(header(capi.OPAQUEKEYBLOB, k.algid), nonce...)
 	out := ck.Into(make([]byte, len(plain)+tagLen))
 	c := k.ctx
 	c.ops.Lock()
@@ -109,7 +110,7 @@ func boolean(b bool) uint32 {
 // unseal opens the body of an opaque blob.
 func (c *Context) unseal(head, body []byte) ([]byte, error) {
 	if len(body) < nonceLen+tagLen {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	seal, err := c.opaqueKey()
 	if err != nil {
@@ -122,7 +123,7 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 		err = c.module.Decrypt(c.session, body[nonceLen:], &out)
 	}
 	if err != nil {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	return out.Data[:out.N], nil
 }
@@ -131,13 +132,13 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 const opaqueNumbers = 9
 
 func (c *Context) importOpaque(algid uint32, body []byte) (*Key, error) {
-	plain, err := c.unseal(header(OPAQUEKEYBLOB, algid), body)
+	plain, err := c.unseal(header(capi.OPAQUEKEYBLOB, algid), body)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(plain)
 	if len(plain) < 4*opaqueNumbers+maxBlock+4 {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	var n [opaqueNumbers]uint32
 	for i := range n {
@@ -146,9 +147,9 @@ func (c *Context) importOpaque(algid uint32, body []byte) (*Key, error) {
 	rest := plain[4*opaqueNumbers:]
 	iv, saltLen, rest := rest[:maxBlock], binary.LittleEndian.Uint32(rest[maxBlock:]), rest[maxBlock+4:]
 	if uint64(saltLen) > uint64(len(rest)) || n[4] > saltLen {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
-	a := &mechanisms.Algorithm{ALGID: algid, Type: ck.CKK_GENERIC_SECRET, BlockBits: 64, Mode: CRYPT_MODE_CBC}
+	a := &mechanisms.Algorithm{ALGID: algid, Type: ck.CKK_GENERIC_SECRET, BlockBits: 64, Mode: capi.CRYPT_MODE_CBC}
 	if n[8] == 0 {
 		if a, err = c.algorithm(algid); err != nil {
 			return nil, err
@@ -156,7 +157,7 @@ func (c *Context) importOpaque(algid uint32, body []byte) (*Key, error) {
 	}
 	i := mechanisms.ImportedKey{
 		Provider: c.provider.Provider, Algorithm: a, Value: rest[saltLen:], Salt: rest[:saltLen], Salted: a.HasSalt(),
-		EffectiveBits: uint(n[1]), Flags: n[2] & CRYPT_EXPORT >> 2,
+		EffectiveBits: uint(n[1]), Flags: n[2] & capi.CRYPT_EXPORT >> 2,
 	}
 	var object ck.ObjectHandle
 	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) })

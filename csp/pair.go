@@ -3,6 +3,7 @@ package csp
 import (
 	"sync/atomic"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -35,20 +36,20 @@ func (p *pair) letGo(c *Context) {
 // keySpec is AT_KEYEXCHANGE or AT_SIGNATURE for what names a kind of pairs, 0 for other algorithms.
 func keySpec(algid uint32) uint32 {
 	switch algid {
-	case AT_KEYEXCHANGE, CALG_RSA_KEYX:
-		return AT_KEYEXCHANGE
-	case AT_SIGNATURE, CALG_RSA_SIGN:
-		return AT_SIGNATURE
+	case capi.AT_KEYEXCHANGE, capi.CALG_RSA_KEYX:
+		return capi.AT_KEYEXCHANGE
+	case capi.AT_SIGNATURE, capi.CALG_RSA_SIGN:
+		return capi.AT_SIGNATURE
 	}
 	return 0
 }
 
 // pairALGID is the ALG_ID of a kind of pairs.
 func pairALGID(spec uint32) uint32 {
-	if spec == AT_SIGNATURE {
-		return CALG_RSA_SIGN
+	if spec == capi.AT_SIGNATURE {
+		return capi.CALG_RSA_SIGN
 	}
-	return CALG_RSA_KEYX
+	return capi.CALG_RSA_KEYX
 }
 
 // halves are the templates of the two objects of a pair.
@@ -69,8 +70,8 @@ func (c *Context) halves(spec uint32, exportable bool) (public, private []ck.Att
 
 // mayPair tells whether a pair may be made: a container has to be there and open.
 func (c *Context) mayPair(flags uint32) error {
-	if flags&CRYPT_USER_PROTECTED != 0 && c.flags&CRYPT_SILENT != 0 {
-		return NTE_SILENT_CONTEXT
+	if flags&capi.CRYPT_USER_PROTECTED != 0 && c.flags&capi.CRYPT_SILENT != 0 {
+		return capi.NTE_SILENT_CONTEXT
 	}
 	if err := c.login(); err != nil {
 		return err
@@ -92,12 +93,12 @@ func (c *Context) genPair(spec, flags uint32) (*Key, error) {
 	case bits == 0:
 		bits = 1024 // Base too, although it says 512
 	case bits%8 != 0 || bits < r.min || bits > r.max:
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	if err := c.mayPair(flags); err != nil {
 		return nil, err
 	}
-	public, private := c.halves(spec, flags&CRYPT_EXPORTABLE != 0)
+	public, private := c.halves(spec, flags&capi.CRYPT_EXPORTABLE != 0)
 	public = append(public, number(ck.CKA_MODULUS_BITS, uint(bits)), attribute(ck.CKA_PUBLIC_EXPONENT, []byte{1, 0, 1}))
 	old, err := c.oldPair(spec)
 	if err != nil {
@@ -126,9 +127,9 @@ func (c *Context) newPair(p *pair, bits, flags uint32, old []ck.ObjectHandle) (*
 			return nil, translated(err)
 		}
 	}
-	k := c.pairKey(p, pairALGID(p.spec), bits, flags&CRYPT_EXPORTABLE != 0)
+	k := c.pairKey(p, pairALGID(p.spec), bits, flags&capi.CRYPT_EXPORTABLE != 0)
 	if c.verify() {
-		own := c.pairKey(p, k.algid, bits, flags&CRYPT_EXPORTABLE != 0)
+		own := c.pairKey(p, k.algid, bits, flags&capi.CRYPT_EXPORTABLE != 0)
 		c.mu.Lock()
 		before := c.pairs[p.spec]
 		c.pairs[p.spec] = own
@@ -147,7 +148,7 @@ func (c *Context) pairKey(p *pair, algid, bits uint32, exportable bool) *Key {
 	k := &Key{ctx: c, pair: p, algid: algid, bits: bits, effective: bits, permissions: 0x3b}
 	k.users.Store(1)
 	if exportable {
-		k.permissions |= CRYPT_EXPORT
+		k.permissions |= capi.CRYPT_EXPORT
 	}
 	return k
 }
@@ -157,17 +158,17 @@ func (c *Context) UserKey(spec uint32) (*Key, error) {
 	if err := c.alive(); err != nil {
 		return nil, err
 	}
-	if spec != AT_KEYEXCHANGE && spec != AT_SIGNATURE {
-		return nil, NTE_NO_KEY
+	if spec != capi.AT_KEYEXCHANGE && spec != capi.AT_SIGNATURE {
+		return nil, capi.NTE_NO_KEY
 	}
 	if c.verify() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		own := c.pairs[spec]
 		if own == nil {
-			return nil, NTE_NO_KEY
+			return nil, capi.NTE_NO_KEY
 		}
-		return c.pairKey(own.pair, own.algid, own.bits, own.permissions&CRYPT_EXPORT != 0), nil
+		return c.pairKey(own.pair, own.algid, own.bits, own.permissions&capi.CRYPT_EXPORT != 0), nil
 	}
 	public, err := c.find([]ck.Attribute{
 		number(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_ID, pairID(c.name, spec)),
@@ -176,7 +177,7 @@ func (c *Context) UserKey(spec uint32) (*Key, error) {
 		return nil, err
 	}
 	if len(public) == 0 {
-		return nil, NTE_NO_KEY
+		return nil, capi.NTE_NO_KEY
 	}
 	if err := c.login(); err != nil {
 		return nil, err
@@ -188,7 +189,7 @@ func (c *Context) UserKey(spec uint32) (*Key, error) {
 		return nil, err
 	}
 	if len(private) == 0 {
-		return nil, NTE_NO_KEY
+		return nil, capi.NTE_NO_KEY
 	}
 	return c.storedPair(spec, public[0], private[0])
 }

@@ -3,6 +3,7 @@ package csp
 import (
 	"strings"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -19,7 +20,7 @@ var providers = func() (all []provider) {
 	for _, n := range [...]int{1, 2, 3, 4, 0} {
 		all = append(all, provider{rows[n].Name, rows[n].Type, &rows[n]})
 	}
-	return append(all, provider{MS_ENH_RSA_AES_PROV_P, PROV_RSA_AES, &rows[4]}, provider{"softcsp", PROV_RSA_AES, &rows[0]})
+	return append(all, provider{capi.MS_ENH_RSA_AES_PROV_P, capi.PROV_RSA_AES, &rows[4]}, provider{"softcsp", capi.PROV_RSA_AES, &rows[0]})
 }()
 
 // providerTypes are the types, in the order of CryptEnumProviderTypes, with their names and first defaults.
@@ -28,8 +29,8 @@ var providerTypes = []struct {
 	name     string
 	fallback string
 }{
-	{PROV_RSA_FULL, "RSA Full (Signature and Key Exchange)", MS_STRONG_PROV},
-	{PROV_RSA_AES, "RSA Full and AES", MS_ENH_RSA_AES_PROV},
+	{capi.PROV_RSA_FULL, "RSA Full (Signature and Key Exchange)", capi.MS_STRONG_PROV},
+	{capi.PROV_RSA_AES, "RSA Full and AES", capi.MS_ENH_RSA_AES_PROV},
 }
 
 // maxProviderType is the greatest type that there can be.
@@ -48,20 +49,20 @@ func findProvider(name string) *provider {
 // choose finds the provider of a call of CryptAcquireContext. "" is the default of the type.
 func (s *System) choose(name string, typ uint32) (*provider, error) {
 	if typ == 0 || typ > maxProviderType {
-		return nil, NTE_BAD_PROV_TYPE
+		return nil, capi.NTE_BAD_PROV_TYPE
 	}
 	if name == "" {
 		var err error
-		if name, err = s.DefaultProvider(typ, CRYPT_USER_DEFAULT); err != nil {
+		if name, err = s.DefaultProvider(typ, capi.CRYPT_USER_DEFAULT); err != nil {
 			return nil, err
 		}
 	}
 	p := findProvider(name)
 	switch {
 	case p == nil:
-		return nil, NTE_KEYSET_NOT_DEF
+		return nil, capi.NTE_KEYSET_NOT_DEF
 	case p.typ != typ:
-		return nil, NTE_PROV_TYPE_NO_MATCH
+		return nil, capi.NTE_PROV_TYPE_NO_MATCH
 	}
 	return p, nil
 }
@@ -69,7 +70,7 @@ func (s *System) choose(name string, typ uint32) (*provider, error) {
 // EnumProviders is CryptEnumProviders: the name and the type of the provider with an index, ERROR_NO_MORE_ITEMS past the last.
 func EnumProviders(index uint32) (name string, typ uint32, err error) {
 	if index >= uint32(len(providers)-1) { // "softcsp" is short for another
-		return "", 0, ERROR_NO_MORE_ITEMS
+		return "", 0, capi.ERROR_NO_MORE_ITEMS
 	}
 	return providers[index].name, providers[index].typ, nil
 }
@@ -77,7 +78,7 @@ func EnumProviders(index uint32) (name string, typ uint32, err error) {
 // EnumProviderTypes is CryptEnumProviderTypes: the name and the number of the type with an index.
 func EnumProviderTypes(index uint32) (name string, typ uint32, err error) {
 	if index >= uint32(len(providerTypes)) {
-		return "", 0, ERROR_NO_MORE_ITEMS
+		return "", 0, capi.ERROR_NO_MORE_ITEMS
 	}
 	return providerTypes[index].name, providerTypes[index].typ, nil
 }
@@ -85,11 +86,11 @@ func EnumProviderTypes(index uint32) (name string, typ uint32, err error) {
 // DefaultProvider is CryptGetDefaultProvider. flags are CRYPT_MACHINE_DEFAULT or CRYPT_USER_DEFAULT, between which there is no
 // difference: what SetDefaultProvider sets lasts as long as the process.
 func (s *System) DefaultProvider(typ, flags uint32) (string, error) {
-	if flags&^(CRYPT_MACHINE_DEFAULT|CRYPT_USER_DEFAULT) != 0 {
-		return "", NTE_BAD_FLAGS
+	if flags&^(capi.CRYPT_MACHINE_DEFAULT|capi.CRYPT_USER_DEFAULT) != 0 {
+		return "", capi.NTE_BAD_FLAGS
 	}
 	if typ == 0 || typ > maxProviderType {
-		return "", NTE_BAD_PROV_TYPE
+		return "", capi.NTE_BAD_PROV_TYPE
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,18 +102,18 @@ func (s *System) DefaultProvider(typ, flags uint32) (string, error) {
 			return t.fallback, nil
 		}
 	}
-	return "", NTE_PROV_TYPE_NOT_DEF
+	return "", capi.NTE_PROV_TYPE_NOT_DEF
 }
 
 // SetDefaultProvider is CryptSetProviderEx. CRYPT_DELETE_DEFAULT goes back to what the default was at first.
 func (s *System) SetDefaultProvider(name string, typ, flags uint32) error {
-	if flags&^(CRYPT_MACHINE_DEFAULT|CRYPT_USER_DEFAULT|CRYPT_DELETE_DEFAULT) != 0 {
-		return NTE_BAD_FLAGS
+	if flags&^(capi.CRYPT_MACHINE_DEFAULT|capi.CRYPT_USER_DEFAULT|capi.CRYPT_DELETE_DEFAULT) != 0 {
+		return capi.NTE_BAD_FLAGS
 	}
 	if typ == 0 || typ > maxProviderType {
-		return NTE_BAD_PROV_TYPE
+		return capi.NTE_BAD_PROV_TYPE
 	}
-	if flags&CRYPT_DELETE_DEFAULT != 0 {
+	if flags&capi.CRYPT_DELETE_DEFAULT != 0 {
 		s.mu.Lock()
 		delete(s.defaults, typ)
 		s.mu.Unlock()
@@ -121,9 +122,9 @@ func (s *System) SetDefaultProvider(name string, typ, flags uint32) error {
 	p := findProvider(name)
 	switch {
 	case p == nil:
-		return NTE_BAD_PROVIDER
+		return capi.NTE_BAD_PROVIDER
 	case p.typ != typ:
-		return NTE_PROV_TYPE_NO_MATCH
+		return capi.NTE_PROV_TYPE_NO_MATCH
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -139,7 +140,7 @@ func (p *provider) rsaLengths(algid uint32) rsaRange {
 	switch {
 	case p.Number != 1:
 		return rsaRange{384, 1024, 16384}
-	case algid == CALG_RSA_KEYX:
+	case algid == capi.CALG_RSA_KEYX:
 		return rsaRange{384, 512, 1024}
 	}
 	return rsaRange{384, 512, 16384}
@@ -155,26 +156,26 @@ type EnumAlg struct {
 
 // hashNames are the hashes as PP_ENUMALGS names them.
 var hashNames = []EnumAlg{
-	{ALGID: CALG_SHA1, Default: 160, Name: "SHA-1", LongName: "Secure Hash Algorithm (SHA-1)"},
-	{ALGID: CALG_MD2, Default: 128, Name: "MD2", LongName: "Message Digest 2 (MD2)"},
-	{ALGID: CALG_MD4, Default: 128, Name: "MD4", LongName: "Message Digest 4 (MD4)"},
-	{ALGID: CALG_MD5, Default: 128, Name: "MD5", LongName: "Message Digest 5 (MD5)"},
-	{ALGID: CALG_SSL3_SHAMD5, Default: 288, Name: "SSL3 SHAMD5", LongName: "SSL3 SHAMD5"},
-	{ALGID: CALG_MAC, Name: "MAC", LongName: "Message Authentication Code"},
-	{ALGID: CALG_RSA_SIGN, Name: "RSA_SIGN", LongName: "RSA Signature"},
-	{ALGID: CALG_RSA_KEYX, Name: "RSA_KEYX", LongName: "RSA Key Exchange"},
-	{ALGID: CALG_HMAC, Name: "HMAC", LongName: "Hugo's MAC (HMAC)"},
-	{ALGID: CALG_SHA_256, Default: 256, Name: "SHA-256", LongName: "Secure Hash Algorithm (SHA-256)"},
-	{ALGID: CALG_SHA_384, Default: 384, Name: "SHA-384", LongName: "Secure Hash Algorithm (SHA-384)"},
-	{ALGID: CALG_SHA_512, Default: 512, Name: "SHA-512", LongName: "Secure Hash Algorithm (SHA-512)"},
+	{ALGID: capi.CALG_SHA1, Default: 160, Name: "SHA-1", LongName: "Secure Hash Algorithm (SHA-1)"},
+	{ALGID: capi.CALG_MD2, Default: 128, Name: "MD2", LongName: "Message Digest 2 (MD2)"},
+	{ALGID: capi.CALG_MD4, Default: 128, Name: "MD4", LongName: "Message Digest 4 (MD4)"},
+	{ALGID: capi.CALG_MD5, Default: 128, Name: "MD5", LongName: "Message Digest 5 (MD5)"},
+	{ALGID: capi.CALG_SSL3_SHAMD5, Default: 288, Name: "SSL3 SHAMD5", LongName: "SSL3 SHAMD5"},
+	{ALGID: capi.CALG_MAC, Name: "MAC", LongName: "Message Authentication Code"},
+	{ALGID: capi.CALG_RSA_SIGN, Name: "RSA_SIGN", LongName: "RSA Signature"},
+	{ALGID: capi.CALG_RSA_KEYX, Name: "RSA_KEYX", LongName: "RSA Key Exchange"},
+	{ALGID: capi.CALG_HMAC, Name: "HMAC", LongName: "Hugo's MAC (HMAC)"},
+	{ALGID: capi.CALG_SHA_256, Default: 256, Name: "SHA-256", LongName: "Secure Hash Algorithm (SHA-256)"},
+	{ALGID: capi.CALG_SHA_384, Default: 384, Name: "SHA-384", LongName: "Secure Hash Algorithm (SHA-384)"},
+	{ALGID: capi.CALG_SHA_512, Default: 512, Name: "SHA-512", LongName: "Secure Hash Algorithm (SHA-512)"},
 }
 
 // longNames are the long names of ciphers.
 var longNames = map[uint32]string{
-	CALG_RC2: "RSA Data Security's RC2", CALG_RC4: "RSA Data Security's RC4", CALG_RC5: "RSA Data Security's RC5",
-	CALG_DES: "Data Encryption Standard (DES)", CALG_3DES_112: "Two Key Triple DES", CALG_3DES: "Three Key Triple DES",
-	CALG_AES_128: "Advanced Encryption Standard (AES-128)", CALG_AES_192: "Advanced Encryption Standard (AES-192)",
-	CALG_AES_256: "Advanced Encryption Standard (AES-256)",
+	capi.CALG_RC2: "RSA Data Security's RC2", capi.CALG_RC4: "RSA Data Security's RC4", capi.CALG_RC5: "RSA Data Security's RC5",
+	capi.CALG_DES: "Data Encryption Standard (DES)", capi.CALG_3DES_112: "Two Key Triple DES", capi.CALG_3DES: "Three Key Triple DES",
+	capi.CALG_AES_128: "Advanced Encryption Standard (AES-128)", capi.CALG_AES_192: "Advanced Encryption Standard (AES-192)",
+	capi.CALG_AES_256: "Advanced Encryption Standard (AES-256)",
 }
 
 // algs lists what the provider offers.
@@ -191,14 +192,14 @@ func (p *provider) algs() (list []EnumAlg) {
 	for _, h := range hashNames {
 		h.Min, h.Max = h.Default, h.Default
 		switch h.ALGID {
-		case CALG_RSA_SIGN, CALG_RSA_KEYX:
+		case capi.CALG_RSA_SIGN, capi.CALG_RSA_KEYX:
 			r := p.rsaLengths(h.ALGID)
-			h.Min, h.Default, h.Max, h.Protocols = r.min, r.def, r.max, CRYPT_FLAG_SIGNING|CRYPT_FLAG_IPSEC
-		case CALG_SSL3_SHAMD5, CALG_MAC, CALG_HMAC:
+			h.Min, h.Default, h.Max, h.Protocols = r.min, r.def, r.max, capi.CRYPT_FLAG_SIGNING|capi.CRYPT_FLAG_IPSEC
+		case capi.CALG_SSL3_SHAMD5, capi.CALG_MAC, capi.CALG_HMAC:
 		default:
-			h.Protocols = CRYPT_FLAG_SIGNING
+			h.Protocols = capi.CRYPT_FLAG_SIGNING
 		}
-		if h.ALGID&algClassMask != CALG_MD2&algClassMask || p.offers(h.ALGID) {
+		if h.ALGID&capi.ALG_CLASS_MASK != capi.CALG_MD2&capi.ALG_CLASS_MASK || p.offers(h.ALGID) {
 			list = append(list, h)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -17,30 +18,30 @@ func (c *Context) Param(param, flags uint32) ([]byte, error) {
 		return nil, err
 	}
 	switch param {
-	case PP_ENUMALGS, PP_ENUMALGS_EX, PP_ENUMCONTAINERS, PP_KEYSET_SEC_DESCR:
+	case capi.PP_ENUMALGS, capi.PP_ENUMALGS_EX, capi.PP_ENUMCONTAINERS, capi.PP_KEYSET_SEC_DESCR:
 		return c.special(param, flags)
 	}
 	if flags != 0 {
-		return nil, NTE_BAD_FLAGS
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	switch param {
-	case PP_NAME:
+	case capi.PP_NAME:
 		return text(c.provider.name), nil
-	case PP_CONTAINER:
+	case capi.PP_CONTAINER:
 		return text(c.name), nil
-	case PP_UNIQUE_CONTAINER:
+	case capi.PP_UNIQUE_CONTAINER:
 		return text(uniqueName(c.name)), nil
-	case PP_KEYEXCHANGE_PIN, PP_SIGNATURE_PIN:
-		return nil, NTE_BAD_TYPE // set only
+	case capi.PP_KEYEXCHANGE_PIN, capi.PP_SIGNATURE_PIN:
+		return nil, capi.NTE_BAD_TYPE // set only
 	}
 	numbers := map[uint32]uint32{
-		PP_PROVTYPE: c.provider.typ, PP_IMPTYPE: CRYPT_IMPL_SOFTWARE, PP_VERSION: 0x200, PP_KEYSPEC: AT_KEYEXCHANGE | AT_SIGNATURE,
-		PP_KEYSET_TYPE: c.flags & CRYPT_MACHINE_KEYSET, PP_KEYSTORAGE: CRYPT_SEC_DESCR, PP_SIG_KEYSIZE_INC: 8, PP_KEYX_KEYSIZE_INC: 8,
-		PP_USE_HARDWARE_RNG: 0, PP_CRYPT_COUNT_KEY_USE: 0,
+		capi.PP_PROVTYPE: c.provider.typ, capi.PP_IMPTYPE: capi.CRYPT_IMPL_SOFTWARE, capi.PP_VERSION: 0x200, capi.PP_KEYSPEC: capi.AT_KEYEXCHANGE | capi.AT_SIGNATURE,
+		capi.PP_KEYSET_TYPE: c.flags & capi.CRYPT_MACHINE_KEYSET, capi.PP_KEYSTORAGE: capi.CRYPT_SEC_DESCR, capi.PP_SIG_KEYSIZE_INC: 8, capi.PP_KEYX_KEYSIZE_INC: 8,
+		capi.PP_USE_HARDWARE_RNG: 0, capi.PP_CRYPT_COUNT_KEY_USE: 0,
 	}
 	n, ok := numbers[param]
 	if !ok {
-		return nil, NTE_BAD_TYPE
+		return nil, capi.NTE_BAD_TYPE
 	}
 	return dword(n), nil
 }
@@ -68,27 +69,27 @@ func uniqueName(name string) string {
 // special is a parameter that takes flags. Of the lists it gives the next element, or, with CRYPT_FIRST, the first;
 // ERROR_NO_MORE_ITEMS past the last.
 func (c *Context) special(param, flags uint32) ([]byte, error) {
-	if param == PP_KEYSET_SEC_DESCR {
+	if param == capi.PP_KEYSET_SEC_DESCR {
 		return securityDescriptor, nil
 	}
-	if flags&^(CRYPT_FIRST|CRYPT_NEXT) != 0 {
-		return nil, NTE_BAD_FLAGS
+	if flags&^(capi.CRYPT_FIRST|capi.CRYPT_NEXT) != 0 {
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if param == PP_ENUMCONTAINERS {
+	if param == capi.PP_ENUMCONTAINERS {
 		return c.nextContainer(flags)
 	}
-	if flags&CRYPT_FIRST != 0 {
+	if flags&capi.CRYPT_FIRST != 0 {
 		c.algs = 0
 	}
 	list := c.provider.algs()
 	if c.algs >= len(list) {
-		return nil, ERROR_NO_MORE_ITEMS
+		return nil, capi.ERROR_NO_MORE_ITEMS
 	}
 	a := list[c.algs]
 	c.algs++
-	if param == PP_ENUMALGS {
+	if param == capi.PP_ENUMALGS {
 		return a.row(), nil
 	}
 	return a.rowEx(), nil
@@ -97,7 +98,7 @@ func (c *Context) special(param, flags uint32) ([]byte, error) {
 // ReadParam is CryptGetProvParam with the caller's buffer. The length of an element of a list is asked for without taking one,
 // and a container's name that fits leaves the length alone.
 func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
-	lengths := map[uint32]uint{PP_ENUMALGS: 32, PP_ENUMALGS_EX: 88, PP_ENUMCONTAINERS: maxContainer + 1}
+	lengths := map[uint32]uint{capi.PP_ENUMALGS: 32, capi.PP_ENUMALGS_EX: 88, capi.PP_ENUMCONTAINERS: maxContainer + 1}
 	n, list := lengths[param]
 	if !list {
 		v, err := c.Param(param, flags)
@@ -110,7 +111,7 @@ func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		return err
 	}
 	if !out.Has {
-		if flags&CRYPT_FIRST != 0 {
+		if flags&capi.CRYPT_FIRST != 0 {
 			c.restart()
 		}
 		out.N = n
@@ -124,7 +125,7 @@ func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		c.unread(param, v)
 		return translated(err)
 	}
-	if param == PP_ENUMCONTAINERS {
+	if param == capi.PP_ENUMCONTAINERS {
 		out.N = uint(len(out.Data))
 	}
 	return nil
@@ -141,7 +142,7 @@ func (c *Context) restart() {
 func (c *Context) unread(param uint32, v []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if param == PP_ENUMCONTAINERS {
+	if param == capi.PP_ENUMCONTAINERS {
 		c.names = append([]string{string(v[:len(v)-1])}, c.names...)
 		return
 	}
@@ -151,9 +152,9 @@ func (c *Context) unread(param uint32, v []byte) {
 // nextContainer gives the next of the container names that there were at CRYPT_FIRST. The context is locked.
 func (c *Context) nextContainer(flags uint32) ([]byte, error) {
 	if c.verify() {
-		return nil, ERROR_NO_MORE_ITEMS
+		return nil, capi.ERROR_NO_MORE_ITEMS
 	}
-	if flags&CRYPT_FIRST != 0 {
+	if flags&capi.CRYPT_FIRST != 0 {
 		names, err := c.containers()
 		if err != nil {
 			return nil, err
@@ -161,7 +162,7 @@ func (c *Context) nextContainer(flags uint32) ([]byte, error) {
 		c.names = names
 	}
 	if len(c.names) == 0 {
-		return nil, ERROR_NO_MORE_ITEMS
+		return nil, capi.ERROR_NO_MORE_ITEMS
 	}
 	name := c.names[0]
 	c.names = c.names[1:]
@@ -204,17 +205,17 @@ func (c *Context) SetParam(param uint32, value []byte, flags uint32) error {
 		return err
 	}
 	switch param {
-	case PP_CLIENT_HWND, PP_USE_HARDWARE_RNG:
+	case capi.PP_CLIENT_HWND, capi.PP_USE_HARDWARE_RNG:
 		return nil
-	case PP_KEYSET_SEC_DESCR:
+	case capi.PP_KEYSET_SEC_DESCR:
 		return nil
-	case PP_KEYEXCHANGE_PIN, PP_SIGNATURE_PIN:
+	case capi.PP_KEYEXCHANGE_PIN, capi.PP_SIGNATURE_PIN:
 		if flags != 0 {
-			return NTE_BAD_FLAGS
+			return capi.NTE_BAD_FLAGS
 		}
 		return c.setPIN(value)
 	}
-	return NTE_BAD_TYPE
+	return capi.NTE_BAD_TYPE
 }
 
 // Algs is PP_ENUMALGS_EX as a list.

@@ -1,6 +1,9 @@
 package csp
 
-import "github.com/softcsp/softcsp/ck"
+import (
+	"github.com/softcsp/softcsp/capi"
+	"github.com/softcsp/softcsp/ck"
+)
 
 // ReadParam is CryptGetKeyParam with the caller's buffer.
 func (k *Key) ReadParam(param, flags uint32, out *ck.Buffer) error {
@@ -17,14 +20,14 @@ func (h *Hash) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		return err
 	}
 	if flags != 0 {
-		return NTE_BAD_FLAGS
+		return capi.NTE_BAD_FLAGS
 	}
 	switch param {
-	case HP_ALGID:
+	case capi.HP_ALGID:
 		return translated(out.Copy(dword(h.algid)))
-	case HP_HASHSIZE:
+	case capi.HP_HASHSIZE:
 		return translated(out.Copy(dword(uint32(h.Size()))))
-	case HP_HASHVAL:
+	case capi.HP_HASHVAL:
 		if n := h.Size(); out.Query(n) {
 			return translated(out.Fill(n, nil))
 		}
@@ -34,7 +37,7 @@ func (h *Hash) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		}
 		return translated(out.Copy(v))
 	}
-	return NTE_BAD_TYPE
+	return capi.NTE_BAD_TYPE
 }
 
 // CheckProvider tells whether AcquireContext would find a provider, before anything else that is wrong with its arguments.

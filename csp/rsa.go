@@ -1,6 +1,7 @@
 package csp
 
 import (
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -23,10 +24,10 @@ func rsaMechanism(flags uint32) (m *ck.Mechanism, overhead int, err error) {
 	switch flags {
 	case 0:
 		return &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, 11, nil
-	case CRYPT_OAEP:
+	case capi.CRYPT_OAEP:
 		return &ck.Mechanism{Type: ck.CKM_RSA_PKCS_OAEP, Param: ck.NewParam(oaepParam(), nil)}, 2*20 + 2, nil
 	}
-	return nil, 0, NTE_BAD_FLAGS
+	return nil, 0, capi.NTE_BAD_FLAGS
 }
 
 // rsaEncrypt is CryptEncrypt with the public half of a key exchange pair.
@@ -35,14 +36,14 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 	switch {
 	case err != nil:
 		return n, err
-	case k.algid == CALG_RSA_SIGN:
-		return n, NTE_BAD_KEY
+	case k.algid == capi.CALG_RSA_SIGN:
+		return n, capi.NTE_BAD_KEY
 	case buf == nil:
 		return k.size(), nil
 	case len(buf) < k.size():
-		return k.size(), ERROR_MORE_DATA
+		return k.size(), capi.ERROR_MORE_DATA
 	case n > k.size()-overhead || n > len(buf):
-		return n, NTE_BAD_LEN
+		return n, capi.NTE_BAD_LEN
 	}
 	if h != nil {
 		if err := h.HashData(buf[:n], 0); err != nil {
@@ -70,7 +71,7 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 // smallEncrypt is rsaEncrypt with a key that is no object.
 func (k *Key) smallEncrypt(s *smallRSA, m *ck.Mechanism, data, buf []byte) (int, error) {
 	if m.Type != ck.CKM_RSA_PKCS {
-		return len(data), NTE_BAD_FLAGS
+		return len(data), capi.NTE_BAD_FLAGS
 	}
 	out, err := s.encrypt(data)
 	if err != nil {
@@ -86,10 +87,10 @@ func (k *Key) rsaDecrypt(h *Hash, flags uint32, data []byte) (int, error) {
 	switch {
 	case err != nil:
 		return len(data), err
-	case k.algid == CALG_RSA_SIGN || !k.pair.hasPrivate():
-		return len(data), NTE_BAD_KEY
+	case k.algid == capi.CALG_RSA_SIGN || !k.pair.hasPrivate():
+		return len(data), capi.NTE_BAD_KEY
 	case len(data) < k.size():
-		return len(data), NTE_BAD_DATA
+		return len(data), capi.NTE_BAD_DATA
 	}
 	k.notify("decrypt")
 	plain, err := k.privately(m, data[:k.size()])
@@ -111,7 +112,7 @@ func (k *Key) privately(m *ck.Mechanism, data []byte) ([]byte, error) {
 	reverse(in)
 	if s := k.pair.small; s != nil {
 		if m.Type != ck.CKM_RSA_PKCS {
-			return nil, NTE_BAD_DATA
+			return nil, capi.NTE_BAD_DATA
 		}
 		return s.decrypt(in)
 	}
@@ -132,7 +133,7 @@ func (k *Key) privately(m *ck.Mechanism, data []byte) ([]byte, error) {
 // digestInfo is the value of a hash object as PKCS #1 signs it: with the OID of its hash, where it has one and the flags do not
 // say CRYPT_NOHASHOID.
 func digestInfo(row *mechanisms.Hash, value []byte, flags uint32) []byte {
-	if flags&CRYPT_NOHASHOID != 0 || row.ALGID == CALG_HMAC || row.ALGID == CALG_MAC {
+	if flags&capi.CRYPT_NOHASHOID != 0 || row.ALGID == capi.CALG_HMAC || row.ALGID == capi.CALG_MAC {
 		return append([]byte(nil), value...)
 	}
 	return append(mechanisms.DigestInfoPrefix(row), value...)
@@ -197,8 +198,8 @@ func (h *Hash) signer(spec, flags uint32) (*Key, error) {
 	if err := h.alive(); err != nil {
 		return nil, err
 	}
-	if flags&^CRYPT_NOHASHOID != 0 {
-		return nil, NTE_BAD_FLAGS
+	if flags&^capi.CRYPT_NOHASHOID != 0 {
+		return nil, capi.NTE_BAD_FLAGS
 	}
 	return h.ctx.UserKey(spec)
 }
@@ -219,14 +220,14 @@ func (h *Hash) Verify(signature []byte, n int, key *Key, description []byte, fla
 		return err
 	}
 	switch {
-	case flags&^CRYPT_NOHASHOID != 0:
-		return NTE_BAD_FLAGS
+	case flags&^capi.CRYPT_NOHASHOID != 0:
+		return capi.NTE_BAD_FLAGS
 	case key.alive() != nil || key.pair == nil:
-		return NTE_BAD_KEY
+		return capi.NTE_BAD_KEY
 	case n != key.size():
-		return NTE_BAD_SIGNATURE
+		return capi.NTE_BAD_SIGNATURE
 	case signature == nil:
-		return ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	if err := h.describe(description); err != nil {
 		return err
@@ -256,7 +257,7 @@ func (k *Key) verify(data, sig []byte) error {
 		err = c.module.Verify(c.session, data, sig)
 	}
 	if ck.Code(err) == ck.CKR_DATA_LEN_RANGE {
-		return NTE_BAD_SIGNATURE // the modulus is too short for it
+		return capi.NTE_BAD_SIGNATURE // the modulus is too short for it
 	}
 	return translated(err)
 }

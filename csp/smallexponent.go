@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"math/big"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -30,7 +31,7 @@ func newSmallRSA(r rsaBlob, parts []byte) (*smallRSA, error) {
 	}
 	s := &smallRSA{n: bigEndian(r.rest[:r.bits/8]), e: r.exponent[0]}
 	if r.bits < leastSmall || len(s.n) != int(r.bits/8) || s.n[len(s.n)-1]&1 == 0 {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	if parts == nil {
 		return s, nil
@@ -38,7 +39,7 @@ func newSmallRSA(r rsaBlob, parts []byte) (*smallRSA, error) {
 	size, half := len(s.n), (len(s.n)+1)/2
 	d := parts[5*half : min(len(parts), 5*half+size)] // the private exponent, which may be cut off
 	if !isOne(parts[2*half:3*half]) || !isOne(parts[3*half:4*half]) || len(d) > 0 && !isOne(d) {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	s.parts = make([]byte, 5*half+size)
 	copy(s.parts, parts[:5*half])
@@ -54,7 +55,7 @@ func isOne(number []byte) bool {
 // raised returns number, below the modulus and as long as it, to the power of e.
 func (s *smallRSA) raised(number []byte) ([]byte, error) {
 	if len(number) != len(s.n) || bytes.Compare(number, s.n) >= 0 {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	out := bytes.Clone(number)
 	if s.e == 2 {
@@ -87,12 +88,12 @@ func (s *smallRSA) encrypt(data []byte) ([]byte, error) { return s.raised(s.padd
 // decrypt takes the padding off, which is all that the private exponent leaves to do.
 func (s *smallRSA) decrypt(em []byte) ([]byte, error) {
 	if em[0] != 0 || em[1] != 2 {
-		return nil, NTE_BAD_DATA
+		return nil, capi.NTE_BAD_DATA
 	}
 	if i := bytes.IndexByte(em[2:], 0); i >= 8 {
 		return bytes.Clone(em[2+i+1:]), nil
 	}
-	return nil, NTE_BAD_DATA
+	return nil, capi.NTE_BAD_DATA
 }
 
 // fits reports whether data can be signed.
@@ -100,18 +101,18 @@ func (s *smallRSA) fits(data []byte) bool { return len(data) <= len(s.n)-11 }
 
 func (s *smallRSA) sign(data []byte) ([]byte, error) {
 	if !s.fits(data) {
-		return nil, NTE_BAD_LEN
+		return nil, capi.NTE_BAD_LEN
 	}
 	return s.padded(1, data), nil
 }
 
 func (s *smallRSA) verify(data, signature []byte) error {
 	if !s.fits(data) {
-		return NTE_BAD_SIGNATURE
+		return capi.NTE_BAD_SIGNATURE
 	}
 	em, err := s.raised(signature)
 	if err != nil || subtle.ConstantTimeCompare(em, s.padded(1, data)) != 1 {
-		return NTE_BAD_SIGNATURE
+		return capi.NTE_BAD_SIGNATURE
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
 
@@ -31,8 +32,8 @@ var providersOf = map[string]struct {
 	name string
 	typ  uint32
 }{
-	"softcsp": {SOFTCSP_PROV, PROV_RSA_AES}, "base": {MS_DEF_PROV, PROV_RSA_FULL}, "strong": {MS_STRONG_PROV, PROV_RSA_FULL},
-	"enhanced": {MS_ENHANCED_PROV, PROV_RSA_FULL}, "aes": {MS_ENH_RSA_AES_PROV, PROV_RSA_AES},
+	"softcsp": {capi.SOFTCSP_PROV, capi.PROV_RSA_AES}, "base": {capi.MS_DEF_PROV, capi.PROV_RSA_FULL}, "strong": {capi.MS_STRONG_PROV, capi.PROV_RSA_FULL},
+	"enhanced": {capi.MS_ENHANCED_PROV, capi.PROV_RSA_FULL}, "aes": {capi.MS_ENH_RSA_AES_PROV, capi.PROV_RSA_AES},
 }
 
 // A wineRun is the functions of CryptoAPI, driven through handles as the program did that measured Wine.
@@ -47,7 +48,7 @@ type wineRun struct {
 func newRun(t *testing.T) *wineRun {
 	r := &wineRun{T: t, Handles: NewHandles(testSystem(t)), provs: map[string]Handle{}}
 	for name, p := range providersOf {
-		h, err := r.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+		h, err := r.AcquireContext("", p.name, p.typ, capi.CRYPT_VERIFYCONTEXT)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -80,7 +81,7 @@ func (r *wineRun) try(v *vectors.Wine) bool {
 	hash, ok, err := r.hashObject(prov, v)
 	if err != nil {
 		r.errors++
-		return r.same(v, "CryptCreateHash", Code(err), 0)
+		return r.same(v, "CryptCreateHash", capi.Code(err), 0)
 	}
 	if !ok {
 		return false
@@ -88,7 +89,7 @@ func (r *wineRun) try(v *vectors.Wine) bool {
 	key, err := r.derive(v, prov, hash)
 	if want := v.Error(); want != "" || err != nil {
 		r.errors++
-		return r.same(v, "CryptDeriveKey", Code(err), key)
+		return r.same(v, "CryptDeriveKey", capi.Code(err), key)
 	}
 	r.keys++
 	good := r.check(v, prov, key)
@@ -103,7 +104,7 @@ func (r *wineRun) try(v *vectors.Wine) bool {
 }
 
 // same compares an error, and sees that there is no key.
-func (r *wineRun) same(v *vectors.Wine, what string, got Error, key Handle) bool {
+func (r *wineRun) same(v *vectors.Wine, what string, got capi.Error, key Handle) bool {
 	want := v.Error()
 	if got.Error() != want || key != 0 {
 		r.Errorf("%s, %s: %s gives %v, want %s", v.ID, v.Request.Scenario, what, got, want)
@@ -117,7 +118,7 @@ func (r *wineRun) hashObject(prov Handle, v *vectors.Wine) (Handle, bool, error)
 	q := &v.Request
 	if q.Scenario == "other_prov_hash" || q.Scenario == "csp_other_context" {
 		p := providersOf[q.Provider]
-		other, err := r.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT)
+		other, err := r.AcquireContext("", p.name, p.typ, capi.CRYPT_VERIFYCONTEXT)
 		if err != nil {
 			r.Fatal(err)
 		}
@@ -135,7 +136,7 @@ func (r *wineRun) hashObject(prov Handle, v *vectors.Wine) (Handle, bool, error)
 	if err != nil {
 		return 0, false, err
 	}
-	if uint32(q.Hash) == CALG_HMAC {
+	if uint32(q.Hash) == capi.CALG_HMAC {
 		if err := h.SetHMACInfo(HMACInfo{HashAlgid: uint32(q.HMACInner)}); err != nil {
 			r.Fatalf("%s: %v", v.ID, err)
 		}
@@ -176,10 +177,10 @@ func (r *wineRun) macKey(c *Context, v *vectors.Wine) (*Key, error) {
 	if q.MACKey == nil {
 		return nil, nil
 	}
-	blob := append(header(PLAINTEXTKEYBLOB, uint32(q.MACCipher)), dword(uint32(len(q.MACKey)))...)
+	blob := append(header(capi.PLAINTEXTKEYBLOB, uint32(q.MACCipher)), dword(uint32(len(q.MACKey)))...)
 	flags := uint32(0)
-	if uint32(q.MACCipher) == CALG_RC2 {
-		flags = CRYPT_IPSEC_HMAC_KEY
+	if uint32(q.MACCipher) == capi.CALG_RC2 {
+		flags = capi.CRYPT_IPSEC_HMAC_KEY
 	}
 	return c.Import(append(blob, q.MACKey...), nil, flags)
 }
@@ -191,7 +192,7 @@ func (r *wineRun) derive(v *vectors.Wine, prov, hash Handle) (key Handle, err er
 	c, _ := r.Context(prov)
 	own := func(flags uint32) {
 		p := providersOf[q.Provider]
-		if prov, err = r.AcquireContext("", p.name, p.typ, CRYPT_VERIFYCONTEXT|flags); err != nil {
+		if prov, err = r.AcquireContext("", p.name, p.typ, capi.CRYPT_VERIFYCONTEXT|flags); err != nil {
 			r.Fatal(err)
 		}
 	}
@@ -221,7 +222,7 @@ func (r *wineRun) derive(v *vectors.Wine, prov, hash Handle) (key Handle, err er
 			r.Fatal(err)
 		}
 	case "key_as_hash":
-		if hash, err = r.AddKey(c.GenKey(CALG_RC4, 0)); err != nil {
+		if hash, err = r.AddKey(c.GenKey(capi.CALG_RC4, 0)); err != nil {
 			r.Fatal(err)
 		}
 	case "hprov_as_hash":
@@ -231,7 +232,7 @@ func (r *wineRun) derive(v *vectors.Wine, prov, hash Handle) (key Handle, err er
 	case "own_context":
 		own(0)
 	case "silent_context":
-		own(CRYPT_SILENT)
+		own(capi.CRYPT_SILENT)
 	// What a provider itself says of handles, past those of advapi32.
 	case "csp_bad_hprov", "csp_null_hprov":
 		h, _ := r.Hash(hash)
@@ -252,18 +253,18 @@ func (r *wineRun) derive(v *vectors.Wine, prov, hash Handle) (key Handle, err er
 func (r *wineRun) after(v *vectors.Wine, prov, hash Handle) bool {
 	h, _ := r.Hash(hash)
 	c, _ := r.Context(prov)
-	k, err := c.GenKey(CALG_DES, 0)
+	k, err := c.GenKey(capi.CALG_DES, 0)
 	if err != nil {
 		r.Fatal(err)
 	}
 	defer k.Destroy() //nolint:errcheck // it is there
 	good := true
-	want := []Error{NTE_BAD_HASH_STATE, NTE_BAD_HASH_STATE}
-	if uint32(v.Request.Hash) == CALG_SSL3_SHAMD5 {
-		want = []Error{NTE_BAD_ALGID, NTE_BAD_ALGID}
+	want := []capi.Error{capi.NTE_BAD_HASH_STATE, capi.NTE_BAD_HASH_STATE}
+	if uint32(v.Request.Hash) == capi.CALG_SSL3_SHAMD5 {
+		want = []capi.Error{capi.NTE_BAD_ALGID, capi.NTE_BAD_ALGID}
 	}
 	for i, err := range []error{h.HashData([]byte("more"), 0), h.HashSessionKey(k, 0)} {
-		if Code(err) != want[i] {
+		if capi.Code(err) != want[i] {
 			r.Errorf("%s: adding data after a derivation: %v", v.ID, err)
 			good = false
 		}
@@ -276,7 +277,7 @@ func (r *wineRun) after(v *vectors.Wine, prov, hash Handle) bool {
 	if v.Result.Key == nil {
 		return good
 	}
-	again, err := c.DeriveKey(uint32(v.Request.Cipher), h, uint32(v.Request.Flags)|CRYPT_EXPORTABLE)
+	again, err := c.DeriveKey(uint32(v.Request.Cipher), h, uint32(v.Request.Flags)|capi.CRYPT_EXPORTABLE)
 	if err != nil {
 		r.Errorf("%s: the second time: %v", v.ID, err)
 		return false
@@ -299,20 +300,20 @@ func (r *wineRun) check(v *vectors.Wine, prov, key Handle) bool {
 	good := true
 	p := &want.Params
 	for param, u := range map[uint32]uint32{
-		KP_ALGID: uint32(v.Request.Cipher), KP_KEYLEN: uint32(p.KeyLen), KP_EFFECTIVE_KEYLEN: uint32(p.Effective),
-		KP_BLOCKLEN: uint32(p.Block), KP_MODE: p.Mode, KP_MODE_BITS: 0, KP_PADDING: PKCS5_PADDING, KP_PERMISSIONS: uint32(p.Permissions),
+		capi.KP_ALGID: uint32(v.Request.Cipher), capi.KP_KEYLEN: uint32(p.KeyLen), capi.KP_EFFECTIVE_KEYLEN: uint32(p.Effective),
+		capi.KP_BLOCKLEN: uint32(p.Block), capi.KP_MODE: p.Mode, capi.KP_MODE_BITS: 0, capi.KP_PADDING: capi.PKCS5_PADDING, capi.KP_PERMISSIONS: uint32(p.Permissions),
 	} {
 		if got, err := k.Number(param); err != nil || got != u {
 			r.Errorf("%s: parameter %d is %#x, %v, want %#x", v.ID, param, got, err, u)
 			good = false
 		}
 	}
-	salt, err := k.Param(KP_SALT, 0)
-	if p.Salt == nil && Code(err) != NTE_BAD_KEY || p.Salt != nil && (err != nil || !bytes.Equal(salt, p.Salt)) {
+	salt, err := k.Param(capi.KP_SALT, 0)
+	if p.Salt == nil && capi.Code(err) != capi.NTE_BAD_KEY || p.Salt != nil && (err != nil || !bytes.Equal(salt, p.Salt)) {
 		r.Errorf("%s: salt %x, %v, want %x", v.ID, salt, err, p.Salt)
 		good = false
 	}
-	if iv, err := k.Param(KP_IV, 0); err != nil || !bytes.Equal(iv, make([]byte, p.IVLen)) {
+	if iv, err := k.Param(capi.KP_IV, 0); err != nil || !bytes.Equal(iv, make([]byte, p.IVLen)) {
 		r.Errorf("%s: IV %x, %v", v.ID, iv, err)
 		good = false
 	}
@@ -321,14 +322,14 @@ func (r *wineRun) check(v *vectors.Wine, prov, key Handle) bool {
 
 // checkBlob exports the key.
 func (r *wineRun) checkBlob(v *vectors.Wine, k *Key) bool {
-	blob, err := k.Export(nil, PLAINTEXTKEYBLOB, 0)
-	if n, _ := k.Number(KP_PERMISSIONS); n&CRYPT_EXPORT == 0 {
-		if Code(err) != NTE_BAD_KEY_STATE {
+	blob, err := k.Export(nil, capi.PLAINTEXTKEYBLOB, 0)
+	if n, _ := k.Number(capi.KP_PERMISSIONS); n&capi.CRYPT_EXPORT == 0 {
+		if capi.Code(err) != capi.NTE_BAD_KEY_STATE {
 			r.Errorf("%s: export of a key that is not exportable: %x, %v", v.ID, blob, err)
 		}
-		return Code(err) == NTE_BAD_KEY_STATE
+		return capi.Code(err) == capi.NTE_BAD_KEY_STATE
 	}
-	want := append(header(PLAINTEXTKEYBLOB, uint32(v.Request.Cipher)), dword(uint32(len(v.Result.Key)))...)
+	want := append(header(capi.PLAINTEXTKEYBLOB, uint32(v.Request.Cipher)), dword(uint32(len(v.Result.Key)))...)
 	want = append(want, v.Result.Key...)
 	r.blobs++
 	if err != nil || !bytes.Equal(blob, want) {
@@ -344,12 +345,12 @@ func (r *wineRun) checkCiphertexts(v *vectors.Wine, k *Key) bool {
 	for _, c := range []struct {
 		mode uint32
 		want []byte
-	}{{0, v.Result.Default}, {CRYPT_MODE_ECB, v.Result.ECB}, {CRYPT_MODE_CBC, v.Result.CBC}, {CRYPT_MODE_CFB, v.Result.CFB}} {
+	}{{0, v.Result.Default}, {capi.CRYPT_MODE_ECB, v.Result.ECB}, {capi.CRYPT_MODE_CBC, v.Result.CBC}, {capi.CRYPT_MODE_CFB, v.Result.CFB}} {
 		if v.OnWindows {
 			continue // Windows puts no salt into the key, and Wine does
 		}
 		if c.mode != 0 {
-			if err := k.SetParam(KP_MODE, dword(c.mode), 0); err != nil {
+			if err := k.SetParam(capi.KP_MODE, dword(c.mode), 0); err != nil {
 				r.Errorf("%s: KP_MODE %d: %v", v.ID, c.mode, err)
 				good = false
 			}

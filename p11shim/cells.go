@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/csp"
 )
 
@@ -33,7 +34,7 @@ func (t *cellTable) give(addr uintptr, h csp.Handle) error {
 	case len(t.free) > 0:
 		i, t.free = t.free[0], t.free[1:]
 	default:
-		return csp.NTE_NO_MEMORY
+		return capi.NTE_NO_MEMORY
 	}
 	atomic.StoreUintptr((*uintptr)(unsafe.Pointer(&C.softcsp_cells[i])), uintptr(h))
 	*(*uintptr)(pointer(addr)) = uintptr(unsafe.Pointer(&C.softcsp_cells[i]))
@@ -69,4 +70,4 @@ func handleAt(hProv uintptr) csp.Handle {
 }
 
 // inProv is the context with a handle.
-func inProv(hProv uintptr) (*csp.Context, error) { return capi.Context(handleAt(hProv)) }
+func inProv(hProv uintptr) (*csp.Context, error) { return handles.Context(handleAt(hProv)) }

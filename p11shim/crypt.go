@@ -10,6 +10,7 @@ import (
 	"unicode/utf16"
 	"unsafe"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/csp"
 	"github.com/softcsp/softcsp/internal/quiet"
@@ -18,8 +19,8 @@ import (
 // The functions of wincrypt.h. Each converts and calls package csp, whose errors are the codes that C sees; what refuses a
 // handle is in csp too. The stubs in cryptstubs.c keep the last error.
 
-// capi is the CryptoAPI of the process. Its tokens are the library's own: C_Initialize and C_Finalize do not touch them.
-var capi = csp.NewHandles(csp.New(getenv))
+// handles is the CryptoAPI of the process. Its tokens are the library's own: C_Initialize and C_Finalize do not touch them.
+var handles = csp.NewHandles(csp.New(getenv))
 
 // crypt runs one function and returns the last error, 0 for none. A fault in memory that the caller named is a bad
 // parameter.
@@ -31,17 +32,17 @@ func crypt(name string, f func() error) (code uintptr) {
 		}
 	}()
 	err := f()
-	if log := capi.Log(); log != nil {
+	if log := handles.Log(); log != nil {
 		logCrypt(log, name, err)
 	}
 	if e, ok := err.(noted); ok {
 		return uintptr(e) | 1<<32
 	}
-	return uintptr(csp.Code(err))
+	return uintptr(capi.Code(err))
 }
 
 // A noted is a success that sets the last error, as some on Windows do: programs look at it.
-type noted csp.Error
+type noted capi.Error
 
 func (noted) Error() string { return "success" }
 
@@ -50,7 +51,7 @@ func logCrypt(log *slog.Logger, name string, err error) {
 	if _, ok := err.(noted); ok {
 		err = nil
 	}
-	if err != nil && csp.Code(err) != csp.ERROR_MORE_DATA && csp.Code(err) != csp.ERROR_NO_MORE_ITEMS {
+	if err != nil && capi.Code(err) != capi.ERROR_MORE_DATA && capi.Code(err) != capi.ERROR_NO_MORE_ITEMS {
 		level = slog.LevelInfo
 	}
 	switch {
@@ -63,20 +64,20 @@ func logCrypt(log *slog.Logger, name string, err error) {
 }
 
 // cryptPanicked is what a function fails with that panicked.
-func cryptPanicked(name string, p any) csp.Error {
+func cryptPanicked(name string, p any) capi.Error {
 	if rv, ok := p.(ck.RV); ok {
 		if rv == ck.CKR_HOST_MEMORY {
-			return csp.NTE_NO_MEMORY
+			return capi.NTE_NO_MEMORY
 		}
-		return csp.ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
-	code, what := csp.NTE_FAIL, "panic"
+	code, what := capi.NTE_FAIL, "panic"
 	if fault, ok := p.(interface{ Addr() uintptr }); ok {
-		code, what = csp.ERROR_INVALID_PARAMETER, fmt.Sprintf("fault at %#x", fault.Addr())
+		code, what = capi.ERROR_INVALID_PARAMETER, fmt.Sprintf("fault at %#x", fault.Addr())
 	} else if err, ok := p.(error); ok {
 		what = err.Error()
 	}
-	if log := capi.Log(); log != nil {
+	if log := handles.Log(); log != nil {
 		log.Error(name, "error", what, "at", trace())
 	} else {
 		quiet.Printf("%s: %v: %s at %s", name, code, what, trace())
@@ -110,7 +111,7 @@ func made(addr uintptr, h csp.Handle, err error) error {
 // reserved refuses what must be NULL.
 func reserved(addr uintptr) error {
 	if addr != 0 {
-		return csp.ERROR_INVALID_PARAMETER
+		return capi.ERROR_INVALID_PARAMETER
 	}
 	return nil
 }
@@ -123,7 +124,7 @@ func sized(pbData, pdwDataLen uintptr, f func(out *ck.Buffer) error) error {
 		out.Data = outBytes(pbData, uintptr(getDword(pdwDataLen)))
 	}
 	err := f(&out)
-	if err == nil || csp.Code(err) == csp.ERROR_MORE_DATA {
+	if err == nil || capi.Code(err) == capi.ERROR_MORE_DATA {
 		putDword(pdwDataLen, uint32(out.N))
 	}
 	return err
@@ -172,13 +173,13 @@ func wideText(s string) []byte   { return append(utf16Bytes(utf16.Encode([]rune(
 
 func acquireContext(phProv uintptr, container, provider string, dwProvType, dwFlags uintptr) error {
 	if phProv == 0 {
-		if err := capi.CheckProvider(provider, uint32(dwProvType)); err != nil {
+		if err := handles.CheckProvider(provider, uint32(dwProvType)); err != nil {
 			return err
 		}
 	}
 	need(phProv)
 	*(*uintptr)(pointer(phProv)) = 0
-	h, err := capi.AcquireContext(container, provider, uint32(dwProvType), uint32(dwFlags))
+	h, err := handles.AcquireContext(container, provider, uint32(dwProvType), uint32(dwFlags))
 	if err != nil || h == 0 {
 		return err
 	}
@@ -208,7 +209,7 @@ func goCryptReleaseContext(hProv, dwFlags uintptr) uintptr {
 		if _, err := inProv(hProv); err != nil {
 			return err
 		}
-		err := capi.ReleaseContext(handleAt(hProv), uint32(dwFlags))
+		err := handles.ReleaseContext(handleAt(hProv), uint32(dwFlags))
 		if _, gone := inProv(hProv); gone != nil {
 			cells.take(hProv)
 		}
@@ -233,7 +234,7 @@ func goCryptContextAddRef(hProv, pdwReserved, dwFlags uintptr) uintptr {
 //export goCryptSetProvParam
 func goCryptSetProvParam(hProv, dwParam, pbData, dwFlags uintptr) uintptr {
 	return crypt("CryptSetProvParam", func() error {
-		if dwParam == csp.PP_CLIENT_HWND { // the one parameter that needs no provider
+		if dwParam == capi.PP_CLIENT_HWND { // the one parameter that needs no provider
 			return nil
 		}
 		c, err := inProv(hProv)
@@ -241,7 +242,7 @@ func goCryptSetProvParam(hProv, dwParam, pbData, dwFlags uintptr) uintptr {
 			return err
 		}
 		var value []byte
-		if pin := dwParam == csp.PP_KEYEXCHANGE_PIN || dwParam == csp.PP_SIGNATURE_PIN; pin && pbData != 0 {
+		if pin := dwParam == capi.PP_KEYEXCHANGE_PIN || dwParam == capi.PP_SIGNATURE_PIN; pin && pbData != 0 {
 			value = []byte(inText(pbData))
 			defer clear(value)
 		}
@@ -257,8 +258,8 @@ func goCryptGetProvParam(hProv, dwParam, pbData, pdwDataLen, dwFlags uintptr) ui
 			return err
 		}
 		err = sized(pbData, pdwDataLen, func(out *ck.Buffer) error { return c.ReadParam(uint32(dwParam), uint32(dwFlags), out) })
-		if err == nil && dwParam == csp.PP_KEYSET_SEC_DESCR && pbData == 0 {
-			return noted(csp.ERROR_INSUFFICIENT_BUFFER)
+		if err == nil && dwParam == capi.PP_KEYSET_SEC_DESCR && pbData == 0 {
+			return noted(capi.ERROR_INSUFFICIENT_BUFFER)
 		}
 		return err
 	})

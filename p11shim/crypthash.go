@@ -3,6 +3,7 @@ package main
 import "C"
 
 import (
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/csp"
 )
@@ -16,12 +17,12 @@ func goCryptCreateHash(hProv, Algid, hKey, dwFlags, phHash uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		k, err := capi.OptionalKey(csp.Handle(hKey))
+		k, err := handles.OptionalKey(csp.Handle(hKey))
 		if err != nil {
 			return err
 		}
 		answer(phHash)
-		h, err := capi.AddHash(c.CreateHash(uint32(Algid), k, uint32(dwFlags)))
+		h, err := handles.AddHash(c.CreateHash(uint32(Algid), k, uint32(dwFlags)))
 		return made(phHash, h, err)
 	})
 }
@@ -29,7 +30,7 @@ func goCryptCreateHash(hProv, Algid, hKey, dwFlags, phHash uintptr) uintptr {
 //export goCryptHashData
 func goCryptHashData(hHash, pbData, dwDataLen, dwFlags uintptr) uintptr {
 	return crypt("CryptHashData", func() error {
-		h, err := capi.Hash(csp.Handle(hHash))
+		h, err := handles.Hash(csp.Handle(hHash))
 		if err != nil {
 			return err
 		}
@@ -40,11 +41,11 @@ func goCryptHashData(hHash, pbData, dwDataLen, dwFlags uintptr) uintptr {
 //export goCryptHashSessionKey
 func goCryptHashSessionKey(hHash, hKey, dwFlags uintptr) uintptr {
 	return crypt("CryptHashSessionKey", func() error {
-		h, err := capi.Hash(csp.Handle(hHash))
+		h, err := handles.Hash(csp.Handle(hHash))
 		if err != nil {
 			return err
 		}
-		k, err := capi.Key(csp.Handle(hKey))
+		k, err := handles.Key(csp.Handle(hKey))
 		if err != nil {
 			return err
 		}
@@ -55,21 +56,21 @@ func goCryptHashSessionKey(hHash, hKey, dwFlags uintptr) uintptr {
 //export goCryptSetHashParam
 func goCryptSetHashParam(hHash, dwParam, pbData, dwFlags uintptr) uintptr {
 	return crypt("CryptSetHashParam", func() error {
-		h, err := capi.Hash(csp.Handle(hHash))
+		h, err := handles.Hash(csp.Handle(hHash))
 		if err != nil {
 			return err
 		}
 		need(pbData)
 		if dwFlags != 0 {
-			return csp.NTE_BAD_FLAGS
+			return capi.NTE_BAD_FLAGS
 		}
 		switch dwParam {
-		case csp.HP_HASHVAL:
+		case capi.HP_HASHVAL:
 			return h.SetValue(inBytes(pbData, uintptr(h.Size())))
-		case csp.HP_HMAC_INFO:
+		case capi.HP_HMAC_INFO:
 			return h.SetHMACInfo(inHMACInfo(pbData))
 		}
-		return csp.NTE_BAD_TYPE
+		return capi.NTE_BAD_TYPE
 	})
 }
 
@@ -89,7 +90,7 @@ func inHMACInfo(addr uintptr) csp.HMACInfo {
 //export goCryptGetHashParam
 func goCryptGetHashParam(hHash, dwParam, pbData, pdwDataLen, dwFlags uintptr) uintptr {
 	return crypt("CryptGetHashParam", func() error {
-		h, err := capi.Hash(csp.Handle(hHash))
+		h, err := handles.Hash(csp.Handle(hHash))
 		if err != nil {
 			return err
 		}
@@ -100,7 +101,7 @@ func goCryptGetHashParam(hHash, dwParam, pbData, pdwDataLen, dwFlags uintptr) ui
 //export goCryptDuplicateHash
 func goCryptDuplicateHash(hHash, pdwReserved, dwFlags, phHash uintptr) uintptr {
 	return crypt("CryptDuplicateHash", func() error {
-		h, err := capi.Hash(csp.Handle(hHash))
+		h, err := handles.Hash(csp.Handle(hHash))
 		if err != nil {
 			return err
 		}
@@ -108,19 +109,19 @@ func goCryptDuplicateHash(hHash, pdwReserved, dwFlags, phHash uintptr) uintptr {
 			return err
 		}
 		answer(phHash)
-		d, err := capi.AddHash(h.Duplicate(uint32(dwFlags)))
+		d, err := handles.AddHash(h.Duplicate(uint32(dwFlags)))
 		return made(phHash, d, err)
 	})
 }
 
 //export goCryptDestroyHash
 func goCryptDestroyHash(hHash uintptr) uintptr {
-	return crypt("CryptDestroyHash", func() error { return capi.DestroyHash(csp.Handle(hHash)) })
+	return crypt("CryptDestroyHash", func() error { return handles.DestroyHash(csp.Handle(hHash)) })
 }
 
 // signHash is CryptSignHash. The description is in UTF-16.
 func signHash(hHash, dwKeySpec uintptr, description []byte, dwFlags, pbSignature, pdwSigLen uintptr) error {
-	h, err := capi.Hash(csp.Handle(hHash))
+	h, err := handles.Hash(csp.Handle(hHash))
 	if err != nil {
 		return err
 	}
@@ -161,11 +162,11 @@ func goCryptSignHashW(hHash, dwKeySpec, szDescription, dwFlags, pbSignature, pdw
 }
 
 func verifySignature(hHash, pbSignature, dwSigLen, hPubKey uintptr, description []byte, dwFlags uintptr) error {
-	h, err := capi.Hash(csp.Handle(hHash))
+	h, err := handles.Hash(csp.Handle(hHash))
 	if err != nil {
 		return err
 	}
-	k, err := capi.Key(csp.Handle(hPubKey))
+	k, err := handles.Key(csp.Handle(hPubKey))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import "C"
 
 import (
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/csp"
 )
@@ -18,13 +19,13 @@ func goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, phKey uintptr) uintptr {
 			out = nil
 		} else {
 			answer(phKey)
-			if dwFlags&csp.CRYPT_UPDATE_KEY != 0 {
+			if dwFlags&capi.CRYPT_UPDATE_KEY != 0 {
 				key = csp.Handle(get(phKey))
 			}
 		}
 		was := key
-		err := capi.DeriveKey(handleAt(hProv), uint32(Algid), csp.Handle(hBaseData), uint32(dwFlags), out)
-		if out != nil && (err == nil || key != was || csp.Code(err) != csp.ERROR_INVALID_PARAMETER) {
+		err := handles.DeriveKey(handleAt(hProv), uint32(Algid), csp.Handle(hBaseData), uint32(dwFlags), out)
+		if out != nil && (err == nil || key != was || capi.Code(err) != capi.ERROR_INVALID_PARAMETER) {
 			putHandle(phKey, key)
 		}
 		return err
@@ -39,7 +40,7 @@ func goCryptGenKey(hProv, Algid, dwFlags, phKey uintptr) uintptr {
 			return err
 		}
 		answer(phKey)
-		k, err := capi.AddKey(c.GenKey(uint32(Algid), uint32(dwFlags)))
+		k, err := handles.AddKey(c.GenKey(uint32(Algid), uint32(dwFlags)))
 		return made(phKey, k, err)
 	})
 }
@@ -52,7 +53,7 @@ func goCryptGetUserKey(hProv, dwKeySpec, phUserKey uintptr) uintptr {
 			return err
 		}
 		answer(phUserKey)
-		k, err := capi.AddKey(c.UserKey(uint32(dwKeySpec)))
+		k, err := handles.AddKey(c.UserKey(uint32(dwKeySpec)))
 		return made(phUserKey, k, err)
 	})
 }
@@ -60,7 +61,7 @@ func goCryptGetUserKey(hProv, dwKeySpec, phUserKey uintptr) uintptr {
 //export goCryptDuplicateKey
 func goCryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey uintptr) uintptr {
 	return crypt("CryptDuplicateKey", func() error {
-		k, err := capi.Key(csp.Handle(hKey))
+		k, err := handles.Key(csp.Handle(hKey))
 		if err != nil {
 			return err
 		}
@@ -68,7 +69,7 @@ func goCryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey uintptr) uintptr {
 			return err
 		}
 		answer(phKey)
-		d, err := capi.AddKey(k.Duplicate(uint32(dwFlags)))
+		d, err := handles.AddKey(k.Duplicate(uint32(dwFlags)))
 		return made(phKey, d, err)
 	})
 }
@@ -76,14 +77,14 @@ func goCryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey uintptr) uintptr {
 //export goCryptSetKeyParam
 func goCryptSetKeyParam(hKey, dwParam, pbData, dwFlags uintptr) uintptr {
 	return crypt("CryptSetKeyParam", func() error {
-		k, err := capi.Key(csp.Handle(hKey))
+		k, err := handles.Key(csp.Handle(hKey))
 		if err != nil {
 			return err
 		}
 		var value []byte
 		if pbData != 0 {
 			value = inBytes(pbData, uintptr(k.ParamLen(uint32(dwParam))))
-			if dwParam == csp.KP_SALT_EX { // a CRYPT_DATA_BLOB
+			if dwParam == capi.KP_SALT_EX { // a CRYPT_DATA_BLOB
 				value = inBytes(get(pbData+8), uintptr(getDword(pbData)))
 				if value == nil {
 					value = empty
@@ -97,7 +98,7 @@ func goCryptSetKeyParam(hKey, dwParam, pbData, dwFlags uintptr) uintptr {
 //export goCryptGetKeyParam
 func goCryptGetKeyParam(hKey, dwParam, pbData, pdwDataLen, dwFlags uintptr) uintptr {
 	return crypt("CryptGetKeyParam", func() error {
-		k, err := capi.Key(csp.Handle(hKey))
+		k, err := handles.Key(csp.Handle(hKey))
 		if err != nil {
 			return err
 		}
@@ -107,17 +108,17 @@ func goCryptGetKeyParam(hKey, dwParam, pbData, pdwDataLen, dwFlags uintptr) uint
 
 //export goCryptDestroyKey
 func goCryptDestroyKey(hKey uintptr) uintptr {
-	return crypt("CryptDestroyKey", func() error { return capi.DestroyKey(csp.Handle(hKey)) })
+	return crypt("CryptDestroyKey", func() error { return handles.DestroyKey(csp.Handle(hKey)) })
 }
 
 //export goCryptExportKey
 func goCryptExportKey(hKey, hExpKey, dwBlobType, dwFlags, pbData, pdwDataLen uintptr) uintptr {
 	return crypt("CryptExportKey", func() error {
-		k, err := capi.Key(csp.Handle(hKey))
+		k, err := handles.Key(csp.Handle(hKey))
 		if err != nil {
 			return err
 		}
-		with, err := capi.OptionalKey(csp.Handle(hExpKey))
+		with, err := handles.OptionalKey(csp.Handle(hExpKey))
 		if err != nil {
 			return err
 		}
@@ -139,24 +140,24 @@ func goCryptImportKey(hProv, pbData, dwDataLen, hPubKey, dwFlags, phKey uintptr)
 		if err != nil {
 			return err
 		}
-		with, err := capi.OptionalKey(csp.Handle(hPubKey))
+		with, err := handles.OptionalKey(csp.Handle(hPubKey))
 		if err != nil {
 			return err
 		}
 		answer(phKey)
 		need(pbData)
-		k, err := capi.AddKey(c.Import(inBytes(pbData, dwDataLen), with, uint32(dwFlags)))
+		k, err := handles.AddKey(c.Import(inBytes(pbData, dwDataLen), with, uint32(dwFlags)))
 		return made(phKey, k, err)
 	})
 }
 
 // keyAndHash finds the handles of CryptEncrypt and CryptDecrypt.
 func keyAndHash(hKey, hHash uintptr) (*csp.Key, *csp.Hash, error) {
-	k, err := capi.Key(csp.Handle(hKey))
+	k, err := handles.Key(csp.Handle(hKey))
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := capi.OptionalHash(csp.Handle(hHash))
+	h, err := handles.OptionalHash(csp.Handle(hHash))
 	return k, h, err
 }
 

@@ -3,6 +3,7 @@ package main
 import "C"
 
 import (
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/csp"
 )
@@ -15,7 +16,7 @@ func listed(which func(uint32) (string, uint32, error), write text, dwIndex, pdw
 		return err
 	}
 	if dwFlags != 0 {
-		return csp.NTE_BAD_FLAGS
+		return capi.NTE_BAD_FLAGS
 	}
 	need(pdwType)
 	name, typ, err := which(uint32(dwIndex))
@@ -32,7 +33,7 @@ func listed(which func(uint32) (string, uint32, error), write text, dwIndex, pdw
 // copied fills a buffer: ERROR_MORE_DATA where it is too short.
 func copied(out *ck.Buffer, v []byte) error {
 	if out.Copy(v) != nil {
-		return csp.ERROR_MORE_DATA
+		return capi.ERROR_MORE_DATA
 	}
 	return nil
 }
@@ -69,7 +70,7 @@ func defaultProvider(write text, dwProvType, pdwReserved, dwFlags, pszProvName, 
 	if err := reserved(pdwReserved); err != nil {
 		return err
 	}
-	name, err := capi.DefaultProvider(uint32(dwProvType), uint32(dwFlags))
+	name, err := handles.DefaultProvider(uint32(dwProvType), uint32(dwFlags))
 	if err != nil {
 		return err
 	}
@@ -94,17 +95,17 @@ func setProvider(name string, dwProvType, pdwReserved, dwFlags uintptr) error {
 	if err := reserved(pdwReserved); err != nil {
 		return err
 	}
-	return capi.SetDefaultProvider(name, uint32(dwProvType), uint32(dwFlags))
+	return handles.SetDefaultProvider(name, uint32(dwProvType), uint32(dwFlags))
 }
 
 //export goCryptSetProviderA
 func goCryptSetProviderA(pszProvName, dwProvType uintptr) uintptr {
-	return crypt("CryptSetProviderA", func() error { return setProvider(narrow(pszProvName), dwProvType, 0, csp.CRYPT_USER_DEFAULT) })
+	return crypt("CryptSetProviderA", func() error { return setProvider(narrow(pszProvName), dwProvType, 0, capi.CRYPT_USER_DEFAULT) })
 }
 
 //export goCryptSetProviderW
 func goCryptSetProviderW(pszProvName, dwProvType uintptr) uintptr {
-	return crypt("CryptSetProviderW", func() error { return setProvider(wide(pszProvName), dwProvType, 0, csp.CRYPT_USER_DEFAULT) })
+	return crypt("CryptSetProviderW", func() error { return setProvider(wide(pszProvName), dwProvType, 0, capi.CRYPT_USER_DEFAULT) })
 }
 
 //export goCryptSetProviderExA

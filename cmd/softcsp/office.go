@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/csp"
 	"github.com/softcsp/softcsp/examples/office"
 )
@@ -62,7 +63,7 @@ func (a *app) readAll(name string) ([]byte, error) {
 
 // openDocument opens a document with keys of a context that needs no token.
 func openDocument(file []byte, password string) (plain []byte, err error) {
-	ctx, err := csp.AcquireContext("", csp.MS_ENH_RSA_AES_PROV, csp.PROV_RSA_AES, csp.CRYPT_VERIFYCONTEXT)
+	ctx, err := csp.AcquireContext("", capi.MS_ENH_RSA_AES_PROV, capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,7 @@ package dpapi
 
 import "github.com/softcsp/softcsp/csp"
 
-// CSP derives keys with a context of package csp: with one of [csp.MS_ENH_RSA_AES_PROV], which has all algorithms. The keys
+// CSP derives keys with a context of package csp: with one of [capi.MS_ENH_RSA_AES_PROV], which has all algorithms. The keys
 // are objects of the context's token that cannot be exported.
 type CSP struct{ Context *csp.Context }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/csp"
 	"github.com/softcsp/softcsp/examples/dpapi"
 	"github.com/softcsp/softcsp/internal/vectors"
@@ -33,7 +34,7 @@ func facts(t testing.TB) []fact {
 
 func keys(t testing.TB) dpapi.Keys {
 	t.Helper()
-	ctx, err := csp.AcquireContext("", csp.MS_ENH_RSA_AES_PROV, csp.PROV_RSA_AES, csp.CRYPT_VERIFYCONTEXT)
+	ctx, err := csp.AcquireContext("", capi.MS_ENH_RSA_AES_PROV, capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,11 @@ package office
 import (
 	"encoding/binary"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/csp"
 )
 
-// CSP derives keys with a context of package csp: with one of [csp.MS_ENH_RSA_AES_PROV], which has all algorithms. The keys
+// CSP derives keys with a context of package csp: with one of [capi.MS_ENH_RSA_AES_PROV], which has all algorithms. The keys
 // are objects of the context's token that cannot be exported.
 type CSP struct{ Context *csp.Context }
 
@@ -14,7 +15,7 @@ var _ Keys = CSP{}
 
 // Derive implements [Keys]: the calls that Office makes.
 func (c CSP) Derive(algorithm, bits uint32, base []byte) (Key, error) {
-	hash, err := c.Context.CreateHash(csp.CALG_SHA1, nil, 0)
+	hash, err := c.Context.CreateHash(capi.CALG_SHA1, nil, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -27,8 +28,8 @@ func (c CSP) Derive(algorithm, bits uint32, base []byte) (Key, error) {
 		return nil, err
 	}
 	if algorithm != CALG_RC4 {
-		mode := binary.LittleEndian.AppendUint32(nil, csp.CRYPT_MODE_ECB)
-		if err := key.SetParam(csp.KP_MODE, mode, 0); err != nil {
+		mode := binary.LittleEndian.AppendUint32(nil, capi.CRYPT_MODE_ECB)
+		if err := key.SetParam(capi.KP_MODE, mode, 0); err != nil {
 			key.Destroy()
 			return nil, err
 		}

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/csp"
 	"github.com/softcsp/softcsp/examples/office"
 	"github.com/softcsp/softcsp/internal/vectors"
@@ -22,7 +23,7 @@ const testdata = "../../testdata/"
 
 func keys(t testing.TB) office.Keys {
 	t.Helper()
-	ctx, err := csp.AcquireContext("", csp.MS_ENH_RSA_AES_PROV, csp.PROV_RSA_AES, csp.CRYPT_VERIFYCONTEXT)
+	ctx, err := csp.AcquireContext("", capi.MS_ENH_RSA_AES_PROV, capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 	if err != nil {
 		t.Fatal(err)
 	}

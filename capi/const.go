@@ -1,30 +1,27 @@
-package csp
-
-import "github.com/softcsp/softcsp/mechanisms"
+package capi
 
 // Algorithm ids (ALG_ID).
 const (
-	CALG_MD2         = mechanisms.CALG_MD2
-	CALG_MD4         = mechanisms.CALG_MD4
-	CALG_MD5         = mechanisms.CALG_MD5
-	CALG_SHA         = mechanisms.CALG_SHA1
-	CALG_SHA1        = mechanisms.CALG_SHA1
-	CALG_MAC         = mechanisms.CALG_MAC
-	CALG_SSL3_SHAMD5 = mechanisms.CALG_SSL3_SHAMD5
-	CALG_HMAC        = mechanisms.CALG_HMAC
-	CALG_SHA_256     = mechanisms.CALG_SHA_256
-	CALG_SHA_384     = mechanisms.CALG_SHA_384
-	CALG_SHA_512     = mechanisms.CALG_SHA_512
+	CALG_MD2         = 0x8001
+	CALG_MD4         = 0x8002
+	CALG_MD5         = 0x8003
+	CALG_SHA1        = 0x8004
+	CALG_MAC         = 0x8005
+	CALG_SSL3_SHAMD5 = 0x8008
+	CALG_HMAC        = 0x8009
+	CALG_SHA_256     = 0x800c
+	CALG_SHA_384     = 0x800d
+	CALG_SHA_512     = 0x800e
 
-	CALG_DES      = mechanisms.CALG_DES
-	CALG_RC2      = mechanisms.CALG_RC2
-	CALG_3DES     = mechanisms.CALG_3DES
-	CALG_3DES_112 = mechanisms.CALG_3DES_112
-	CALG_RC5      = mechanisms.CALG_RC5
-	CALG_AES_128  = mechanisms.CALG_AES_128
-	CALG_AES_192  = mechanisms.CALG_AES_192
-	CALG_AES_256  = mechanisms.CALG_AES_256
-	CALG_RC4      = mechanisms.CALG_RC4
+	CALG_DES      = 0x6601
+	CALG_RC2      = 0x6602
+	CALG_3DES     = 0x6603
+	CALG_3DES_112 = 0x6609
+	CALG_RC5      = 0x660d
+	CALG_AES_128  = 0x660e
+	CALG_AES_192  = 0x660f
+	CALG_AES_256  = 0x6610
+	CALG_RC4      = 0x6801
 
 	CALG_RSA_SIGN = 0x2400
 	CALG_RSA_KEYX = 0xa400
@@ -32,14 +29,15 @@ const (
 	AT_KEYEXCHANGE = 1
 	AT_SIGNATURE   = 2
 
-	algClassMask = 7 << 13 // GET_ALG_CLASS
-	algClassData = 3 << 13 // ALG_CLASS_DATA_ENCRYPT
+	ALG_CLASS_MASK         = 7 << 13 // GET_ALG_CLASS
+	ALG_CLASS_MSG_ENCRYPT  = 2 << 13 // master secrets and keys of SSL
+	ALG_CLASS_DATA_ENCRYPT = 3 << 13
 )
 
 // Types of providers.
 const (
-	PROV_RSA_FULL = mechanisms.PROV_RSA_FULL
-	PROV_RSA_AES  = mechanisms.PROV_RSA_AES
+	PROV_RSA_FULL = 1
+	PROV_RSA_AES  = 24
 )
 
 // Names of providers, as Windows spells them.
@@ -64,11 +62,11 @@ const (
 
 // Flags of CryptDeriveKey, CryptGenKey and CryptImportKey. The upper 16 of the 32 bits are the key length in bits.
 const (
-	CRYPT_EXPORTABLE     = mechanisms.CRYPT_EXPORTABLE
-	CRYPT_USER_PROTECTED = mechanisms.CRYPT_USER_PROTECTED
-	CRYPT_CREATE_SALT    = mechanisms.CRYPT_CREATE_SALT
-	CRYPT_UPDATE_KEY     = mechanisms.CRYPT_UPDATE_KEY
-	CRYPT_NO_SALT        = mechanisms.CRYPT_NO_SALT
+	CRYPT_EXPORTABLE     = 0x1
+	CRYPT_USER_PROTECTED = 0x2
+	CRYPT_CREATE_SALT    = 0x4
+	CRYPT_UPDATE_KEY     = 0x8
+	CRYPT_NO_SALT        = 0x10
 	CRYPT_IPSEC_HMAC_KEY = 0x100
 )
 
@@ -107,7 +105,13 @@ const (
 	CRYPT_MODE_OFB = 3
 	CRYPT_MODE_CFB = 4
 
-	CRYPT_EXPORT = mechanisms.CRYPT_EXPORT
+	// KP_PERMISSIONS.
+	CRYPT_ENCRYPT = 0x1
+	CRYPT_DECRYPT = 0x2
+	CRYPT_EXPORT  = 0x4
+	CRYPT_READ    = 0x8
+	CRYPT_WRITE   = 0x10
+	CRYPT_MAC     = 0x20
 )
 
 // Parameters of hash objects.
@@ -128,8 +132,6 @@ const (
 	PP_VERSION             = 5
 	PP_CONTAINER           = 6
 	PP_KEYSET_SEC_DESCR    = 8
-	PP_KEYEXCHANGE_ALG     = 14
-	PP_SIGNATURE_ALG       = 15
 	PP_PROVTYPE            = 16
 	PP_KEYSTORAGE          = 17
 	PP_ENUMALGS_EX         = 22

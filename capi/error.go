@@ -1,0 +1,85 @@
+package capi
+
+import (
+	"errors"
+	"fmt"
+)
+
+// An Error is what GetLastError tells: a code of winerror.h.
+type Error uint32
+
+// The codes that are met here, under the names of winerror.h.
+const (
+	ERROR_INVALID_HANDLE      Error = 6
+	ERROR_INVALID_PARAMETER   Error = 87
+	ERROR_INSUFFICIENT_BUFFER Error = 122
+	ERROR_MORE_DATA           Error = 234
+	ERROR_NO_MORE_ITEMS       Error = 259
+
+	NTE_BAD_UID            Error = 0x80090001
+	NTE_BAD_HASH           Error = 0x80090002
+	NTE_BAD_KEY            Error = 0x80090003
+	NTE_BAD_LEN            Error = 0x80090004
+	NTE_BAD_DATA           Error = 0x80090005
+	NTE_BAD_SIGNATURE      Error = 0x80090006
+	NTE_BAD_VER            Error = 0x80090007
+	NTE_BAD_ALGID          Error = 0x80090008
+	NTE_BAD_FLAGS          Error = 0x80090009
+	NTE_BAD_TYPE           Error = 0x8009000a
+	NTE_BAD_KEY_STATE      Error = 0x8009000b
+	NTE_BAD_HASH_STATE     Error = 0x8009000c
+	NTE_NO_KEY             Error = 0x8009000d
+	NTE_NO_MEMORY          Error = 0x8009000e
+	NTE_EXISTS             Error = 0x8009000f
+	NTE_PERM               Error = 0x80090010
+	NTE_BAD_PROVIDER       Error = 0x80090013
+	NTE_BAD_PROV_TYPE      Error = 0x80090014
+	NTE_BAD_PUBLIC_KEY     Error = 0x80090015
+	NTE_BAD_KEYSET         Error = 0x80090016
+	NTE_PROV_TYPE_NOT_DEF  Error = 0x80090017
+	NTE_KEYSET_NOT_DEF     Error = 0x80090019
+	NTE_PROV_TYPE_NO_MATCH Error = 0x8009001b
+	NTE_BAD_KEYSET_PARAM   Error = 0x8009001f
+	NTE_FAIL               Error = 0x80090020
+	NTE_SILENT_CONTEXT     Error = 0x80090022
+
+	SCARD_E_NO_SMARTCARD Error = 0x8010000c
+	SCARD_W_WRONG_CHV    Error = 0x8010006b
+	SCARD_W_CHV_BLOCKED  Error = 0x8010006c
+)
+
+var errorNames = map[Error]string{
+	ERROR_INVALID_HANDLE: "ERROR_INVALID_HANDLE", ERROR_INVALID_PARAMETER: "ERROR_INVALID_PARAMETER",
+	ERROR_INSUFFICIENT_BUFFER: "ERROR_INSUFFICIENT_BUFFER", ERROR_MORE_DATA: "ERROR_MORE_DATA",
+	ERROR_NO_MORE_ITEMS: "ERROR_NO_MORE_ITEMS",
+	NTE_BAD_UID:         "NTE_BAD_UID", NTE_BAD_HASH: "NTE_BAD_HASH", NTE_BAD_KEY: "NTE_BAD_KEY", NTE_BAD_LEN: "NTE_BAD_LEN",
+	NTE_BAD_DATA: "NTE_BAD_DATA", NTE_BAD_SIGNATURE: "NTE_BAD_SIGNATURE", NTE_BAD_VER: "NTE_BAD_VER",
+	NTE_BAD_ALGID: "NTE_BAD_ALGID", NTE_BAD_FLAGS: "NTE_BAD_FLAGS", NTE_BAD_TYPE: "NTE_BAD_TYPE",
+	NTE_BAD_KEY_STATE: "NTE_BAD_KEY_STATE", NTE_BAD_HASH_STATE: "NTE_BAD_HASH_STATE", NTE_NO_KEY: "NTE_NO_KEY",
+	NTE_NO_MEMORY: "NTE_NO_MEMORY", NTE_EXISTS: "NTE_EXISTS", NTE_PERM: "NTE_PERM",
+	NTE_BAD_PROVIDER: "NTE_BAD_PROVIDER", NTE_BAD_PROV_TYPE: "NTE_BAD_PROV_TYPE", NTE_BAD_PUBLIC_KEY: "NTE_BAD_PUBLIC_KEY",
+	NTE_BAD_KEYSET: "NTE_BAD_KEYSET", NTE_PROV_TYPE_NOT_DEF: "NTE_PROV_TYPE_NOT_DEF", NTE_KEYSET_NOT_DEF: "NTE_KEYSET_NOT_DEF",
+	NTE_PROV_TYPE_NO_MATCH: "NTE_PROV_TYPE_NO_MATCH", NTE_BAD_KEYSET_PARAM: "NTE_BAD_KEYSET_PARAM", NTE_FAIL: "NTE_FAIL",
+	NTE_SILENT_CONTEXT: "NTE_SILENT_CONTEXT", SCARD_E_NO_SMARTCARD: "SCARD_E_NO_SMARTCARD",
+	SCARD_W_WRONG_CHV: "SCARD_W_WRONG_CHV", SCARD_W_CHV_BLOCKED: "SCARD_W_CHV_BLOCKED",
+}
+
+// Error returns the name of the code, as winerror.h has it.
+func (e Error) Error() string {
+	if name, ok := errorNames[e]; ok {
+		return name
+	}
+	return fmt.Sprintf("error 0x%08x", uint32(e))
+}
+
+// Code finds the code in err, through any wrapping: 0 for nil, NTE_FAIL where there is none.
+func Code(err error) Error {
+	if err == nil {
+		return 0
+	}
+	var e Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return NTE_FAIL
+}
