@@ -137,7 +137,7 @@ func (s *session) pending(name string) *job {
 
 // start lets a job compute, for a session. done reports that there are so many that the caller has to do it in the call.
 func (s *session) start(j *job) (done bool, err error) {
-	all := s.slot.core.jobs
+	all := s.slot.app.jobs
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	switch {
@@ -151,13 +151,13 @@ func (s *session) start(j *job) (done bool, err error) {
 	j.session, j.slot = s, s.slot.id
 	s.jobs = append(s.jobs, j)
 	all.running.Add(1)
-	go j.run(all, s.slot.core.log)
+	go j.run(all, s.slot.app.log)
 	return false, ck.CKR_PENDING
 }
 
 // busy tells whether a function waits for C_AsyncComplete in the session.
 func (s *session) busy(name string) bool {
-	all := s.slot.core.jobs
+	all := s.slot.app.jobs
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	return s.pending(name) != nil
@@ -178,7 +178,7 @@ func (j *job) detach() {
 // abandon gives up the jobs of the session that the flags name. Those whose number was asked for remain unless all is set, and so
 // does their session where ending is not.
 func (s *session) abandon(flags ck.Flags, all, ending bool) {
-	table := s.slot.core.jobs
+	table := s.slot.app.jobs
 	table.mu.Lock()
 	defer table.mu.Unlock()
 	s.ended = s.ended || ending
@@ -272,12 +272,12 @@ func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
 // attend runs the job of a generation that cannot be stopped, and waits for it as long as anybody waits for the call. Then it is left to
 // itself, with copies of what was the caller's.
 func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectHandle, err error) {
-	all := s.slot.core.jobs
+	all := s.slot.app.jobs
 	all.running.Add(1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		j.run(all, s.slot.core.log)
+		j.run(all, s.slot.app.log)
 	}()
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
@@ -333,12 +333,12 @@ func (s *session) signLater(name string, op *operation, data []byte, out *ck.Buf
 
 // AsyncComplete implements C_AsyncComplete, section 5.22.1. It ends the function that began before, with what that returns.
 func (m *Module) AsyncComplete(h ck.SessionHandle, name string, result *ck.AsyncData) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	c.jobs.mu.Lock()
+	defer a.endCall()
+	a.jobs.mu.Lock()
 	j := s.pending(name)
 	switch {
 	case j == nil:
@@ -346,10 +346,10 @@ func (m *Module) AsyncComplete(h ck.SessionHandle, name string, result *ck.Async
 	case j.state.Load() == computing:
 		err = ck.CKR_PENDING
 	default:
-		delete(c.jobs.told, j.id)
+		delete(a.jobs.told, j.id)
 		j.detach()
 	}
-	c.jobs.mu.Unlock()
+	a.jobs.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -364,47 +364,47 @@ func (m *Module) AsyncComplete(h ck.SessionHandle, name string, result *ck.Async
 // AsyncGetID implements C_AsyncGetID, section 5.22.2. What generates may outlive its session, and C_Finalize, as long as the process
 // lives: nothing of it belongs to anybody before its end.
 func (m *Module) AsyncGetID(h ck.SessionHandle, name string) (uint, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
-	c.jobs.mu.Lock()
-	defer c.jobs.mu.Unlock()
+	defer a.endCall()
+	a.jobs.mu.Lock()
+	defer a.jobs.mu.Unlock()
 	j := s.pending(name)
 	switch {
 	case j == nil:
 		return 0, ck.CKR_OPERATION_NOT_INITIALIZED
-	case !j.lasting, j.id == 0 && len(c.jobs.told) >= mostTold:
+	case !j.lasting, j.id == 0 && len(a.jobs.told) >= mostTold:
 		return 0, ck.CKR_STATE_UNSAVEABLE
 	}
-	for j.id == 0 || c.jobs.told[j.id] != nil && c.jobs.told[j.id] != j {
+	for j.id == 0 || a.jobs.told[j.id] != nil && a.jobs.told[j.id] != j {
 		var b [8]byte
 		if err := random(b[:]); err != nil {
 			return 0, err
 		}
 		j.id = uint(binary.NativeEndian.Uint64(b[:]))
 	}
-	if c.jobs.told == nil {
-		c.jobs.told = make(map[uint]*job)
+	if a.jobs.told == nil {
+		a.jobs.told = make(map[uint]*job)
 	}
-	c.jobs.told[j.id] = j
+	a.jobs.told[j.id] = j
 	return j.id, nil
 }
 
 // AsyncJoin implements C_AsyncJoin, section 5.22.3. The functions that may outlive a session have no output for data.
 func (m *Module) AsyncJoin(h ck.SessionHandle, name string, id uint, data []byte) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	if !s.async {
 		return ck.CKR_SESSION_ASYNC_NOT_SUPPORTED
 	}
-	c.jobs.mu.Lock()
-	defer c.jobs.mu.Unlock()
-	j := c.jobs.told[id]
+	a.jobs.mu.Lock()
+	defer a.jobs.mu.Unlock()
+	j := a.jobs.told[id]
 	switch {
 	case s.ended:
 		return ck.CKR_SESSION_HANDLE_INVALID

@@ -196,7 +196,7 @@ func TestAsyncAbandoned(t *testing.T) {
 				if when == "computed" {
 					idle(t, m)
 				}
-				j := m.core.Load().sessionJobs(t, s)[0]
+				j := m.app.Load().sessionJobs(t, s)[0]
 				must(t, end(m, s))
 				idle(t, m)
 				if g := j.session; g != nil {
@@ -214,9 +214,9 @@ func TestAsyncAbandoned(t *testing.T) {
 }
 
 // sessionJobs are the jobs of a session.
-func (c *core) sessionJobs(t *testing.T, h ck.SessionHandle) []*job {
+func (a *application) sessionJobs(t *testing.T, h ck.SessionHandle) []*job {
 	t.Helper()
-	s, err := c.sessions.get(h)
+	s, err := a.sessions.get(h)
 	must(t, err)
 	return s.jobs
 }
@@ -226,7 +226,7 @@ func TestAsyncWiped(t *testing.T) {
 	m, slot := newToken(t)
 	s := asyncSession(t, m, slot)
 	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
-	ses, err := m.core.Load().sessions.get(s)
+	ses, err := m.app.Load().sessions.get(s)
 	must(t, err)
 	for _, finished := range []bool{false, true} {
 		value, going, stop := []byte("secret"), make(chan struct{}), make(chan struct{})
@@ -341,7 +341,7 @@ func TestAsyncMany(t *testing.T) {
 	for range mostRunning {
 		s := asyncSession(t, m, slot)
 		sessions = append(sessions, s)
-		ses, err := m.core.Load().sessions.get(s)
+		ses, err := m.app.Load().sessions.get(s)
 		must(t, err)
 		_, err = ses.start(&job{name: "C_Test", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { <-stop; return nil }})
 		want(t, "starting", err, ck.CKR_PENDING)

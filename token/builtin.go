@@ -89,7 +89,7 @@ func (t *objectTable) builtin() ([]*item, error) {
 		for _, b := range list {
 			i := &item{table: t, builtin: true}
 			i.object.Store(b.object())
-			t.slot.core.objects.add(i)
+			t.slot.app.objects.add(i)
 			t.builtins = append(t.builtins, i)
 		}
 	}

@@ -64,11 +64,11 @@ func (s *session) deriveBy(template []ck.Attribute, key *ck.ObjectHandle, make f
 
 // UseKey has use look at a key as mechanisms see it. The key is valid while use runs.
 func (m *Module) UseKey(h ck.SessionHandle, key ck.ObjectHandle, use func(*mechanisms.Key) error) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	_, o, err := s.object(key)
 	if err != nil {
 		return keyHandle(err)

@@ -14,7 +14,7 @@ const eventPoll = 50 * time.Millisecond
 // process makes it, and is removed when its file is; both are events of that slot. Without CKF_DONT_BLOCK the call waits for
 // one, until C_Finalize.
 func (m *Module) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
-	for began := m.core.Load(); ; {
+	for began := m.app.Load(); ; {
 		id, err := m.slotEvent(began)
 		if err != ck.CKR_NO_EVENT || flags&ck.CKF_DONT_BLOCK != 0 {
 			return id, err
@@ -25,19 +25,19 @@ func (m *Module) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
 
 // slotEvent returns the slot of an event that has not been told yet: CKR_NO_EVENT where there is none. A call that began
 // before C_Finalize does not go on after another C_Initialize.
-func (m *Module) slotEvent(began *core) (ck.SlotID, error) {
-	c, err := m.enter()
+func (m *Module) slotEvent(began *application) (ck.SlotID, error) {
+	a, err := m.beginCall()
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
-	if c != began {
+	defer a.endCall()
+	if a != began {
 		return 0, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	if err := c.refresh(); err != nil {
+	if err := a.refresh(); err != nil {
 		return 0, err
 	}
-	t := &c.slots
+	t := &a.slots
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(t.events) == 0 {

@@ -52,11 +52,11 @@ func (s *session) generate(g generation, p *ck.Param) (object, second ck.ObjectH
 
 // GenerateKey implements C_GenerateKey, section 5.18.1.
 func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []ck.Attribute) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_GENERATE)
 	if err != nil {
 		return 0, err
@@ -160,11 +160,11 @@ func (g *domainGeneration) stops(func() bool) bool       { return false }
 
 // GenerateKeyPair implements C_GenerateKeyPair, section 5.18.2. Both keys come to be, or none.
 func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public, private []ck.Attribute) (ck.ObjectHandle, ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_GENERATE_KEY_PAIR)
 	if err != nil {
 		return 0, 0, err

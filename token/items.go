@@ -51,7 +51,7 @@ func (t *objectTable) init(s *slot) {
 
 // object finds the object with the handle h among those of the session's token. The caller releases it.
 func (s *session) object(h ck.ObjectHandle) (*item, *Object, error) {
-	i, err := s.slot.core.objects.get(h)
+	i, err := s.slot.app.objects.get(h)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -179,7 +179,7 @@ func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error)
 	}
 	i.at, i.owned = len(t.session), len(s.owned)
 	t.session, s.owned = append(t.session, i), append(s.owned, i)
-	h := t.slot.core.objects.add(i)
+	h := t.slot.app.objects.add(i)
 	return h, nil
 }
 
@@ -216,7 +216,7 @@ func (t *objectTable) itemOf(o *Object) (*item, error) {
 	}
 	i := &item{table: t, private: o.isPrivate(), id: o.id}
 	t.token[o.id] = i
-	t.slot.core.objects.add(i)
+	t.slot.app.objects.add(i)
 	return i, nil
 }
 
@@ -255,7 +255,7 @@ func (t *objectTable) drop(i *item) bool {
 }
 
 func (t *objectTable) dropLocked(i *item) bool {
-	if !t.slot.core.objects.remove(i.handle) {
+	if !t.slot.app.objects.remove(i.handle) {
 		return false
 	}
 	if i.owner == nil {
@@ -277,7 +277,7 @@ func (t *objectTable) dropLocked(i *item) bool {
 // forget drops the prepared forms of a key, and sees to it that they are erased.
 func (i *item) forget() {
 	if o := i.object.Load(); o != nil && o.mech.Forget() {
-		i.table.slot.core.eraser.soon()
+		i.table.slot.app.eraser.soon()
 	}
 }
 

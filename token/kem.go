@@ -9,11 +9,11 @@ import (
 
 // EncapsulateKey implements C_EncapsulateKey, section 5.18.8. A length query and a short buffer make no key.
 func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public ck.ObjectHandle, template []ck.Attribute, out *ck.Buffer) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_ENCAPSULATE)
 	if err != nil {
 		return 0, err
@@ -50,11 +50,11 @@ func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public c
 
 // DecapsulateKey implements C_DecapsulateKey, section 5.18.9.
 func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private ck.ObjectHandle, template []ck.Attribute, ciphertext []byte) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_DECAPSULATE)
 	if err != nil {
 		return 0, err

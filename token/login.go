@@ -9,11 +9,11 @@ import (
 
 // Login implements C_Login, section 5.6.9.
 func (m *Module) Login(h ck.SessionHandle, as ck.UserType, pin []byte) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	switch as {
 	case ck.CKU_USER:
 		return s.slot.enter(theUser, store.User, pin)
@@ -31,11 +31,11 @@ func (m *Module) LoginUser(h ck.SessionHandle, as ck.UserType, pin, username []b
 	if len(username) == 0 {
 		return m.Login(h, as, pin)
 	}
-	c, _, err := m.session(h)
+	a, _, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	return fmt.Errorf("%w: users have no names", ck.CKR_USER_TYPE_INVALID)
 }
 
@@ -72,7 +72,7 @@ func (s *slot) enter(as userState, way store.Way, pin []byte) error {
 	s.mu.Unlock()
 	if keys.Asked() && !token.ReadOnly() {
 		if err := s.adopt(keys); err != nil {
-			s.core.log.Error("what was asked for without a login is not vouched for yet", "token", s.serial, "error", err)
+			s.app.log.Error("what was asked for without a login is not vouched for yet", "token", s.serial, "error", err)
 		}
 	}
 	// What was read of public objects was read without the keys: neither complete nor all that is known of it.
@@ -133,11 +133,11 @@ func (s *session) confirm(pin []byte) error {
 
 // Logout implements C_Logout, section 5.6.10.
 func (m *Module) Logout(h ck.SessionHandle) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	if !s.slot.logout(false) {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
@@ -165,19 +165,19 @@ func (s *slot) logout(empty bool) bool {
 		ses.abandon(allOperations, false, false)
 	}
 	keys.Wipe()
-	if !s.core.closing.Load() {
-		s.core.eraser.now()
+	if !s.app.closing.Load() {
+		s.app.eraser.now()
 	}
 	return true
 }
 
 // InitPIN implements C_InitPIN, section 5.5.8.
 func (m *Module) InitPIN(h ck.SessionHandle, pin []byte) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	user, keys := s.slot.login()
 	if user != theSO {
 		return ck.CKR_USER_NOT_LOGGED_IN
@@ -194,11 +194,11 @@ func (m *Module) InitPIN(h ck.SessionHandle, pin []byte) error {
 
 // SetPIN implements C_SetPIN, section 5.5.9: the SO's PIN in an SO session, the user's in any other.
 func (m *Module) SetPIN(h ck.SessionHandle, old, pin []byte) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	if !s.writable {
 		return ck.CKR_SESSION_READ_ONLY
 	}

@@ -30,7 +30,7 @@ const (
 type Module struct {
 	ck.Unsupported
 
-	core atomic.Pointer[core]
+	app atomic.Pointer[application]
 
 	mu     sync.Mutex // serialises C_Initialize and C_Finalize
 	memory *store.Place
@@ -42,8 +42,8 @@ var _ ck.Cryptoki = (*Module)(nil)
 // New returns a module that is not initialised.
 func New() *Module { return &Module{} }
 
-// A core is what a module has between C_Initialize and C_Finalize.
-type core struct {
+// An application is what a module has between C_Initialize and C_Finalize.
+type application struct {
 	config *config.Config
 	place  *store.Place
 	log    *slog.Logger
@@ -63,22 +63,22 @@ type core struct {
 	closing atomic.Bool
 }
 
-// enter begins a call: CKR_CRYPTOKI_NOT_INITIALIZED before C_Initialize and after C_Finalize. Every call that enters leaves,
-// and C_Finalize waits for those inside.
-func (m *Module) enter() (*core, error) {
-	c := m.core.Load()
-	if c == nil {
+// beginCall begins a call: CKR_CRYPTOKI_NOT_INITIALIZED before C_Initialize and after C_Finalize. C_Finalize waits for the calls that
+// have begun and not ended.
+func (m *Module) beginCall() (*application, error) {
+	a := m.app.Load()
+	if a == nil {
 		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	c.inside.Add(1)
-	if c.closing.Load() {
-		c.inside.Add(-1)
+	a.inside.Add(1)
+	if a.closing.Load() {
+		a.inside.Add(-1)
 		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	return c, nil
+	return a, nil
 }
 
-func (c *core) leave() { c.inside.Add(-1) }
+func (a *application) endCall() { a.inside.Add(-1) }
 
 // Getenv reads the environment, which says nothing in a program that was given rights by its file.
 func Getenv(name string) string { return config.Getenv(name) }
@@ -90,7 +90,7 @@ func Getenv(name string) string { return config.Getenv(name) }
 func (m *Module) Initialize(args ck.InitArgs) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.core.Load() != nil {
+	if m.app.Load() != nil {
 		return ck.CKR_CRYPTOKI_ALREADY_INITIALIZED
 	}
 	getenv := args.Getenv
@@ -106,11 +106,11 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 		cfg.Close()
 		return err
 	}
-	c := &core{config: cfg, place: place, log: cfg.Logger(), jobs: &m.jobs}
+	c := &application{config: cfg, place: place, log: cfg.Logger(), jobs: &m.jobs}
 	c.verbose = c.log.Enabled(context.Background(), slog.LevelDebug)
 	c.sessions.unknown = ck.CKR_SESSION_HANDLE_INVALID
 	c.objects.unknown = ck.CKR_OBJECT_HANDLE_INVALID
-	m.core.Store(c)
+	m.app.Store(c)
 	return nil
 }
 
@@ -130,62 +130,62 @@ func (m *Module) open(cfg *config.Config) (*store.Place, error) {
 func (m *Module) Finalize() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	c := m.core.Load()
-	if c == nil {
+	a := m.app.Load()
+	if a == nil {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	c.closing.Store(true)
-	for wait := time.Microsecond; c.inside.Load() != 0; wait = min(2*wait, time.Millisecond) {
+	a.closing.Store(true)
+	for wait := time.Microsecond; a.inside.Load() != 0; wait = min(2*wait, time.Millisecond) {
 		time.Sleep(wait)
 	}
-	for _, s := range c.slots.all() {
-		c.closeSessions(s)
+	for _, s := range a.slots.all() {
+		a.closeSessions(s)
 	}
-	m.core.Store(nil)
-	if c.used.Load() {
-		c.eraser.now()
+	m.app.Store(nil)
+	if a.used.Load() {
+		a.eraser.now()
 	}
 	err := error(nil)
-	c.place.Forget()
-	if c.place != m.memory {
-		err = c.place.Close()
+	a.place.Forget()
+	if a.place != m.memory {
+		err = a.place.Close()
 	}
 	locked.Drain()
-	c.config.Close()
+	a.config.Close()
 	return err
 }
 
 // Log returns where a module that is initialised writes its log, or nil.
 func (m *Module) Log() *slog.Logger {
-	if c := m.core.Load(); c != nil {
-		return c.log
+	if a := m.app.Load(); a != nil {
+		return a.log
 	}
 	return nil
 }
 
 // LogOf is Log for a call that ended with err: nil where the log has no calls that succeed, as it mostly is.
 func (m *Module) LogOf(err error) *slog.Logger {
-	if c := m.core.Load(); c != nil && (err != nil || c.verbose) {
-		return c.log
+	if a := m.app.Load(); a != nil && (err != nil || a.verbose) {
+		return a.log
 	}
 	return nil
 }
 
 // Config returns the settings in force, nil before C_Initialize.
 func (m *Module) Config() *config.Config {
-	if c := m.core.Load(); c != nil {
-		return c.config
+	if a := m.app.Load(); a != nil {
+		return a.config
 	}
 	return nil
 }
 
 // GetInfo implements C_GetInfo, section 5.4.3.
 func (m *Module) GetInfo() (ck.Info, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return ck.Info{}, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	return ck.Info{
 		CryptokiVersion:    ck.Version{Major: 3, Minor: 2},
 		ManufacturerID:     manufacturer,

@@ -9,21 +9,21 @@ import (
 
 // CreateObject implements C_CreateObject, section 5.7.1.
 func (m *Module) CreateObject(h ck.SessionHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	return s.make(&request{how: byCreate, template: template})
 }
 
 // CopyObject implements C_CopyObject, section 5.7.2.
 func (m *Module) CopyObject(h ck.SessionHandle, from ck.ObjectHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	for {
 		k, err := s.copy(from, template)
 		if !errors.Is(err, store.ErrStale) {
@@ -104,7 +104,7 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 		return 0, err
 	}
 	if !o.isToken() {
-		o.serial = s.slot.core.lastUnique.Add(1)
+		o.serial = s.slot.app.lastUnique.Add(1)
 		return s.slot.objects.addSession(s, o)
 	}
 	if user == nobody {
@@ -172,11 +172,11 @@ func record(o *Object, keys *store.Keys) *store.Record {
 
 // DestroyObject implements C_DestroyObject, section 5.7.3.
 func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	i, o, err := s.object(oh)
 	if err != nil {
 		return err
@@ -214,11 +214,11 @@ func (s *slot) destroy(i *item, o *Object, user userState, keys *store.Keys) err
 
 // GetObjectSize implements C_GetObjectSize, section 5.7.4.
 func (m *Module) GetObjectSize(h ck.SessionHandle, oh ck.ObjectHandle) (uint, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	_, o, err := s.object(oh)
 	if err != nil {
 		return 0, err
@@ -230,11 +230,11 @@ func (m *Module) GetObjectSize(h ck.SessionHandle, oh ck.ObjectHandle) (uint, er
 // GetAttributeValue implements C_GetAttributeValue, section 5.7.5. Every row is answered; the error is that of one of the
 // rows that could not be.
 func (m *Module) GetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, rows []ck.AttributeBuffer) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	_, o, err := s.object(oh)
 	if err != nil {
 		return err
@@ -251,11 +251,11 @@ func (m *Module) GetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, rows 
 
 // SetAttributeValue implements C_SetAttributeValue, section 5.7.6: all of the template or nothing.
 func (m *Module) SetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, template []ck.Attribute) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	for {
 		err := s.change(oh, template)
 		if !errors.Is(err, store.ErrStale) {

@@ -68,8 +68,8 @@ func TestOrigins(t *testing.T) {
 // sessionOf returns the session behind a handle.
 func sessionOf(t *testing.T, m *Module, h ck.SessionHandle) *session {
 	t.Helper()
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	must(t, err)
-	c.leave()
+	a.endCall()
 	return s
 }

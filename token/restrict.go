@@ -13,7 +13,7 @@ type restriction map[ck.MechanismType]config.MechanismLimit
 
 // restriction reads the policy for the token in the slot as it is called now.
 func (s *slot) restriction() (restriction, error) {
-	policy := s.core.config.Policy
+	policy := s.app.config.Policy
 	if policy == nil {
 		return nil, nil
 	}

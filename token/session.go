@@ -58,18 +58,18 @@ func (s *session) state(u userState) ck.State {
 	return states[u][0]
 }
 
-// session finds a session that is open. The caller leaves c when it is done.
-func (m *Module) session(h ck.SessionHandle) (*core, *session, error) {
-	c, err := m.enter()
+// session finds a session that is open. The caller ends the call.
+func (m *Module) session(h ck.SessionHandle) (*application, *session, error) {
+	a, err := m.beginCall()
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := c.sessions.get(h)
+	s, err := a.sessions.get(h)
 	if err != nil {
-		c.leave()
+		a.endCall()
 		return nil, nil, err
 	}
-	return c, s, nil
+	return a, s, nil
 }
 
 // lock finds a session that is open and locks it. The caller calls unlock.
@@ -92,17 +92,17 @@ func (m *Module) lock(h ck.SessionHandle) (*session, error) {
 // unlock ends a call that lock began.
 func (s *session) unlock() {
 	s.mu.Unlock()
-	s.slot.core.leave()
+	s.slot.app.endCall()
 }
 
 // OpenSession implements C_OpenSession, section 5.6.1.
 func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
-	s, err := c.slot(id)
+	defer a.endCall()
+	s, err := a.slot(id)
 	if err != nil {
 		return 0, err
 	}
@@ -117,7 +117,7 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	writable := flags&ck.CKF_RW_SESSION != 0
-	switch limit := c.config.MaxSessions; {
+	switch limit := a.config.MaxSessions; {
 	case s.token == nil:
 		return 0, ck.CKR_TOKEN_NOT_RECOGNIZED
 	case !writable && s.user == theSO:
@@ -126,10 +126,10 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 		return 0, ck.CKR_SESSION_COUNT
 	}
 	ses := &session{slot: s, writable: writable, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0}
-	h := c.sessions.add(ses)
+	h := a.sessions.add(ses)
 	s.sessions[h] = ses
-	if !c.used.Load() {
-		c.used.Store(true)
+	if !a.used.Load() {
+		a.used.Store(true)
 	}
 	if writable {
 		s.writable++
@@ -139,12 +139,12 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 
 // CloseSession implements C_CloseSession, section 5.6.2. The last session to be closed logs out.
 func (m *Module) CloseSession(h ck.SessionHandle) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	if !c.sessions.remove(h) {
+	defer a.endCall()
+	if !a.sessions.remove(h) {
 		return ck.CKR_SESSION_HANDLE_INVALID
 	}
 	s.end()
@@ -190,7 +190,7 @@ func (s *session) drop() {
 // closed, its login ended, or C_Finalize wants to return.
 func (s *session) waits() (stopped func() bool) {
 	before := s.cancelled.Load()
-	return func() bool { return s.cancelled.Load() != before || s.slot.core.closing.Load() }
+	return func() bool { return s.cancelled.Load() != before || s.slot.app.closing.Load() }
 }
 
 // atOnce is how much data is processed without asking whether anybody waits for it.
@@ -216,22 +216,22 @@ func (s *session) inPieces(data []byte, take func(data []byte) error) error {
 
 // CloseAllSessions implements C_CloseAllSessions, section 5.6.3.
 func (m *Module) CloseAllSessions(id ck.SlotID) error {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s, err := c.slot(id)
+	defer a.endCall()
+	s, err := a.slot(id)
 	if err != nil {
 		return err
 	}
-	c.closeSessions(s)
+	a.closeSessions(s)
 	return nil
 }
 
-func (c *core) closeSessions(s *slot) {
+func (a *application) closeSessions(s *slot) {
 	for _, ses := range s.open() {
-		if c.sessions.remove(ses.handle) {
+		if a.sessions.remove(ses.handle) {
 			ses.end()
 		}
 	}
@@ -251,11 +251,11 @@ func (s *slot) open() []*session {
 // GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError is the Win32 or NTE code of the session's last
 // failed derivation, 0 after one that succeeded.
 func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return ck.SessionInfo{}, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	s.mu.Lock()
 	device := s.device
 	s.mu.Unlock()
@@ -274,11 +274,11 @@ func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 // GetSessionValidationFlags implements C_GetSessionValidationFlags, section 5.6.11 of PKCS#11 3.2. Nobody has validated softcsp,
 // so that no operation is one of a validated mechanism.
 func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, typ uint) (ck.Flags, error) {
-	c, _, err := m.session(h)
+	a, _, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	if typ != uint(ck.CKS_LAST_VALIDATION_OK) {
 		return 0, ck.CKR_ARGUMENTS_BAD
 	}
@@ -295,9 +295,9 @@ func (s *slot) login() (userState, *store.Keys) {
 // SessionCancel implements C_SessionCancel, section 5.6.8.
 func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	if flags&(ck.CKF_GENERATE|ck.CKF_GENERATE_KEY_PAIR) != 0 { // what generates does not hold the session's lock
-		if c, s, err := m.session(h); err == nil {
+		if a, s, err := m.session(h); err == nil {
 			s.cancelled.Add(1)
-			c.leave()
+			a.endCall()
 		}
 	}
 	s, err := m.lock(h)
@@ -312,20 +312,20 @@ func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 
 // GenerateRandom implements C_GenerateRandom, section 5.21.2.
 func (m *Module) GenerateRandom(h ck.SessionHandle, out []byte) error {
-	c, _, err := m.session(h)
+	a, _, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	return random(out)
 }
 
 // SeedRandom implements C_SeedRandom, section 5.21.1: it mixes the seed into the operating system's generator.
 func (m *Module) SeedRandom(h ck.SessionHandle, seed []byte) error {
-	c, _, err := m.session(h)
+	a, _, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	return reseed(seed)
 }

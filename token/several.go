@@ -56,7 +56,7 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 			continue
 		}
 		if err == nil {
-			o.serial = s.slot.core.lastUnique.Add(1)
+			o.serial = s.slot.app.lastUnique.Add(1)
 			handles[i], err = s.slot.objects.addSession(s, o)
 		} else {
 			o.release()
@@ -70,7 +70,7 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 	}
 	if err != nil {
 		for _, h := range handles {
-			if i, err := s.slot.core.objects.get(h); err == nil {
+			if i, err := s.slot.app.objects.get(h); err == nil {
 				s.slot.objects.drop(i)
 			}
 		}

@@ -117,7 +117,7 @@ func TestReadOfDropped(t *testing.T) {
 	s := loggedIn(t, m, slot)
 	k, err := m.CreateObject(s, aesTemplate(true, "k"))
 	must(t, err)
-	i, err := m.core.Load().objects.get(k)
+	i, err := m.app.Load().objects.get(k)
 	must(t, err)
 	i.table.unload()
 	i.table.drop(i)

@@ -21,7 +21,7 @@ const (
 
 // A slot is a slot and the token in it: what this process has open of it.
 type slot struct {
-	core   *core
+	app    *application
 	id     ck.SlotID
 	uuid   string
 	serial string
@@ -66,10 +66,10 @@ func (t *slots) all() []*slot {
 }
 
 // refresh brings the slots up to date with the place where the tokens live. The sessions with a token that is gone end.
-func (c *core) refresh() error {
-	gone, err := c.relist()
+func (a *application) refresh() error {
+	gone, err := a.relist()
 	for _, s := range gone {
-		c.closeSessions(s)
+		a.closeSessions(s)
 		if token, err := s.store(); err == nil {
 			token.Forget()
 		}
@@ -79,21 +79,21 @@ func (c *core) refresh() error {
 
 // relist makes the list of slots anew where it is out of date, and returns the slots that are no more. A place that cannot be
 // looked into has no tokens; making one says why.
-func (c *core) relist() (gone []*slot, err error) {
-	t := &c.slots
+func (a *application) relist() (gone []*slot, err error) {
+	t := &a.slots
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	stamp := c.place.Stamp()
+	stamp := a.place.Stamp()
 	if t.list != nil && stamp == t.stamp {
 		return nil, nil
 	}
-	tokens, next, err := c.place.List()
+	tokens, next, err := a.place.List()
 	if err != nil && !errors.Is(err, store.ErrNoPlace) {
 		return nil, err
 	}
 	if err != nil {
 		if t.blind != stamp || t.list == nil {
-			c.log.Error("the tokens cannot be listed", "error", err)
+			a.log.Error("the tokens cannot be listed", "error", err)
 			t.blind = stamp
 		}
 		if t.list != nil { // what is known goes on, as with a piece of hardware
@@ -109,7 +109,7 @@ func (c *core) relist() (gone []*slot, err error) {
 	for i, uuid := range append(tokens, next) {
 		s := known[uuid]
 		if s == nil {
-			s = newSlot(c, uuid)
+			s = newSlot(a, uuid)
 			for byID[s.id] != nil {
 				s.id = (s.id + 1) & slotMask
 			}
@@ -125,7 +125,7 @@ func (c *core) relist() (gone []*slot, err error) {
 		}
 	}
 	if t.list != nil { // the first list of all is not news
-		t.changed(c.listed(list), c.listed(t.list))
+		t.changed(a.listed(list), a.listed(t.list))
 	}
 	t.list, t.byID, t.stamp = list, byID, stamp
 	return gone, nil
@@ -134,10 +134,10 @@ func (c *core) relist() (gone []*slot, err error) {
 // slotMask keeps slot numbers in 31 bits, so that a tool that holds them in an int can.
 const slotMask = 1<<31 - 1
 
-func newSlot(c *core, uuid string) *slot {
+func newSlot(a *application, uuid string) *slot {
 	serial := strings.ReplaceAll(uuid, "-", "")[:16]
 	n, _ := strconv.ParseUint(serial, 16, 64)
-	s := &slot{core: c, id: ck.SlotID(n & slotMask), uuid: uuid, serial: serial, sessions: make(map[ck.SessionHandle]*session)}
+	s := &slot{app: a, id: ck.SlotID(n & slotMask), uuid: uuid, serial: serial, sessions: make(map[ck.SessionHandle]*session)}
 	s.objects.init(s)
 	return s
 }
@@ -150,23 +150,23 @@ func (s *slot) initialised() {
 	if s.token != nil {
 		return
 	}
-	tok, err := s.core.place.Token(s.uuid)
+	tok, err := s.app.place.Token(s.uuid)
 	if err != nil {
-		s.core.log.Error("token cannot be opened", "uuid", s.uuid, "error", err)
+		s.app.log.Error("token cannot be opened", "uuid", s.uuid, "error", err)
 		return
 	}
 	s.token = tok
 }
 
 // slot returns the slot with the number id, whether or not C_GetSlotList was called before.
-func (c *core) slot(id ck.SlotID) (*slot, error) {
-	if s := c.slots.find(id); s != nil {
+func (a *application) slot(id ck.SlotID) (*slot, error) {
+	if s := a.slots.find(id); s != nil {
 		return s, nil
 	}
-	if err := c.refresh(); err != nil {
+	if err := a.refresh(); err != nil {
 		return nil, err
 	}
-	if s := c.slots.find(id); s != nil {
+	if s := a.slots.find(id); s != nil {
 		return s, nil
 	}
 	return nil, ck.CKR_SLOT_ID_INVALID
@@ -190,15 +190,15 @@ func (s *slot) store() (*store.Token, error) {
 
 // GetSlotList implements C_GetSlotList, section 5.5.1. There is a token in every slot.
 func (m *Module) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return nil, err
 	}
-	defer c.leave()
-	if err := c.refresh(); err != nil {
+	defer a.endCall()
+	if err := a.refresh(); err != nil {
 		return nil, err
 	}
-	list := c.listed(c.slots.all())
+	list := a.listed(a.slots.all())
 	ids := make([]ck.SlotID, len(list))
 	for i, s := range list {
 		ids[i] = s.id
@@ -208,8 +208,8 @@ func (m *Module) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 
 // listed leaves out the slot of the token that has yet to be initialised, the last, where the configuration hides it. It is there all
 // the same.
-func (c *core) listed(all []*slot) []*slot {
-	if c.config.EmptySlot || len(all) == 0 {
+func (a *application) listed(all []*slot) []*slot {
+	if a.config.EmptySlot || len(all) == 0 {
 		return all
 	}
 	return all[:len(all)-1]
@@ -217,31 +217,31 @@ func (c *core) listed(all []*slot) []*slot {
 
 // EmptySlot returns the slot of the token that has yet to be initialised, listed or not.
 func (m *Module) EmptySlot() (ck.SlotID, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
-	if err := c.refresh(); err != nil {
+	defer a.endCall()
+	if err := a.refresh(); err != nil {
 		return 0, err
 	}
-	all := c.slots.all()
+	all := a.slots.all()
 	return all[len(all)-1].id, nil
 }
 
 // GetSlotInfo implements C_GetSlotInfo, section 5.5.2.
 func (m *Module) GetSlotInfo(id ck.SlotID) (ck.SlotInfo, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return ck.SlotInfo{}, err
 	}
-	defer c.leave()
-	s, err := c.slot(id)
+	defer a.endCall()
+	s, err := a.slot(id)
 	if err != nil {
 		return ck.SlotInfo{}, err
 	}
 	flags := ck.CKF_TOKEN_PRESENT
-	if c.config.Removable {
+	if a.config.Removable {
 		flags |= ck.CKF_REMOVABLE_DEVICE
 	}
 	return ck.SlotInfo{
@@ -267,12 +267,12 @@ func (s *slot) description() string {
 
 // GetTokenInfo implements C_GetTokenInfo, section 5.5.3.
 func (m *Module) GetTokenInfo(id ck.SlotID) (ck.TokenInfo, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return ck.TokenInfo{}, err
 	}
-	defer c.leave()
-	s, err := c.slot(id)
+	defer a.endCall()
+	s, err := a.slot(id)
 	if err != nil {
 		return ck.TokenInfo{}, err
 	}
@@ -283,7 +283,7 @@ func (s *slot) info() (ck.TokenInfo, error) {
 	s.mu.Lock()
 	token, sessions, writable := s.token, len(s.sessions), s.writable
 	s.mu.Unlock()
-	limit := s.core.config.MaxSessions
+	limit := s.app.config.MaxSessions
 	info := ck.TokenInfo{
 		ManufacturerID: manufacturer, Model: "softcsp", SerialNumber: s.serial,
 		Flags: ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_DUAL_CRYPTO_OPERATIONS |
@@ -315,7 +315,7 @@ func (s *slot) info() (ck.TokenInfo, error) {
 // separation returns how far the token's keys are kept apart: as it was initialised, or as the configuration says, where that is
 // stricter. A token that cannot be read is strict.
 func (s *slot) separation() store.Separation {
-	if s.core.config.KeySeparation == "strict" {
+	if s.app.config.KeySeparation == "strict" {
 		return store.SeparationStrict
 	}
 	token, err := s.store()
@@ -371,12 +371,12 @@ func triesFlags(left, limit uint, low, final, locked ck.Flags) ck.Flags {
 
 // GetMechanismList implements C_GetMechanismList, section 5.5.5.
 func (m *Module) GetMechanismList(id ck.SlotID) ([]ck.MechanismType, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return nil, err
 	}
-	defer c.leave()
-	s, err := c.slot(id)
+	defer a.endCall()
+	s, err := a.slot(id)
 	if err != nil {
 		return nil, err
 	}
@@ -391,12 +391,12 @@ func (s *slot) mechanisms() ([]ck.MechanismType, error) {
 
 // GetMechanismInfo implements C_GetMechanismInfo, section 5.5.6.
 func (m *Module) GetMechanismInfo(id ck.SlotID, t ck.MechanismType) (ck.MechanismInfo, error) {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return ck.MechanismInfo{}, err
 	}
-	defer c.leave()
-	s, err := c.slot(id)
+	defer a.endCall()
+	s, err := a.slot(id)
 	if err != nil {
 		return ck.MechanismInfo{}, err
 	}
@@ -426,16 +426,16 @@ func (m *Module) MakeToken(id ck.SlotID, soPIN, userPIN, label []byte) error {
 }
 
 func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
-	c, err := m.enter()
+	a, err := m.beginCall()
 	if err != nil {
 		return err
 	}
-	defer c.leave()
-	s, err := c.slot(id)
+	defer a.endCall()
+	s, err := a.slot(id)
 	if err != nil {
 		return err
 	}
-	c.used.Store(true)
+	a.used.Store(true)
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	s.mu.Lock()
@@ -449,17 +449,17 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 		return err
 	}
 	f := store.Format{
-		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, UserPIN: userPIN, KDF: c.config.KDF,
-		MaxTries: c.config.MaxTries, Relaxed: c.config.Durability == "relaxed",
+		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, UserPIN: userPIN, KDF: a.config.KDF,
+		MaxTries: a.config.MaxTries, Relaxed: a.config.Durability == "relaxed",
 	}
-	if f.Separation, err = store.ParseSeparation(c.config.KeySeparation); err != nil {
+	if f.Separation, err = store.ParseSeparation(a.config.KeySeparation); err != nil {
 		return err
 	}
 	if token == nil {
-		_, err := c.place.Format(s.uuid, f)
+		_, err := a.place.Format(s.uuid, f)
 		s.initialised()
 		if !errors.Is(err, store.ErrExists) {
-			return errors.Join(err, c.refresh())
+			return errors.Join(err, a.refresh())
 		}
 		// Another process has just made the token: it is initialised like any other.
 		if token, err = s.store(); err != nil {
@@ -470,7 +470,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 		return err
 	}
 	s.objects.forget(func(*item) bool { return true })
-	c.jobs.drop(s.id)
+	a.jobs.drop(s.id)
 	return nil
 }
 

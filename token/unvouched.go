@@ -292,7 +292,7 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 	what := map[store.UnvouchedKind]string{store.Created: "made", store.Altered: "changed", store.Destroyed: "destroyed"}[r.Unvouched.Kind]
 	switch {
 	case err != nil:
-		s.core.log.Error("what was asked for without a login is refused", "token", s.serial, "object", r.ID.String(), "asked", what, "error", err)
+		s.app.log.Error("what was asked for without a login is refused", "token", s.serial, "object", r.ID.String(), "asked", what, "error", err)
 		return a
 	case o == nil:
 		a.Delete = true
@@ -303,6 +303,6 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 		a.Object = record(o, keys)
 		o.release()
 	}
-	s.core.log.Info("an object was "+what+" without a login, and is vouched for from now on", "token", s.serial, "object", r.ID.String())
+	s.app.log.Info("an object was "+what+" without a login, and is vouched for from now on", "token", s.serial, "object", r.ID.String())
 	return a
 }

@@ -21,11 +21,11 @@ type wrapper struct {
 
 // WrapKey implements C_WrapKey, section 5.18.3.
 func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.ObjectHandle, out *ck.Buffer) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_WRAP)
 	if err != nil {
 		return err
@@ -42,11 +42,11 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.Ob
 
 // WrapKeyAuthenticated implements C_WrapKeyAuthenticated, section 5.18.6 of PKCS#11 3.2. The parameter is that of a message.
 func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.ObjectHandle, aad []byte, out *ck.Buffer) error {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_WRAP)
 	if err == nil && row.Message == nil {
 		err = ck.CKR_MECHANISM_INVALID
@@ -135,11 +135,11 @@ func (s *session) runWrapper(x *wrapper, w object, u *use, value []byte, out *ck
 
 // UnwrapKey implements C_UnwrapKey, section 5.18.4.
 func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_UNWRAP)
 	if err != nil {
 		return 0, err
@@ -154,11 +154,11 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.Objec
 
 // UnwrapKeyAuthenticated implements C_UnwrapKeyAuthenticated, section 5.18.7 of PKCS#11 3.2.
 func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute, aad []byte) (ck.ObjectHandle, error) {
-	c, s, err := m.session(h)
+	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
-	defer c.leave()
+	defer a.endCall()
 	row, err := s.rowFor(mech, ck.CKF_UNWRAP)
 	if err == nil && row.Message == nil {
 		err = ck.CKR_MECHANISM_INVALID
