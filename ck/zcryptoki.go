@@ -7,7 +7,7 @@ package ck
 // a NULL pointer. A *Param is never nil; what it points to may be written.
 type Cryptoki interface {
 	// Initialize is C_Initialize.
-	Initialize(args InitArgs) error
+	Initialize(initArgs InitArgs) error
 	// Finalize is C_Finalize.
 	Finalize() error
 	// GetInfo is C_GetInfo.
@@ -23,7 +23,7 @@ type Cryptoki interface {
 	// GetMechanismInfo is C_GetMechanismInfo.
 	GetMechanismInfo(slot SlotID, typ MechanismType) (MechanismInfo, error)
 	// InitToken is C_InitToken. The label is 32 bytes, padded with blanks. A nil pin is a NULL pointer.
-	InitToken(slot SlotID, pin, label []byte) error
+	InitToken(slot SlotID, pin []byte, label []byte) error
 	// InitPIN is C_InitPIN. A nil pin is a NULL pointer.
 	InitPIN(session SessionHandle, pin []byte) error
 	// SetPIN is C_SetPIN. A nil pin is a NULL pointer.
@@ -58,8 +58,8 @@ type Cryptoki interface {
 	SetAttributeValue(session SessionHandle, object ObjectHandle, template []Attribute) error
 	// FindObjectsInit is C_FindObjectsInit.
 	FindObjectsInit(session SessionHandle, template []Attribute) error
-	// FindObjects is C_FindObjects. It fills out and returns how many there were.
-	FindObjects(session SessionHandle, out []ObjectHandle) (int, error)
+	// FindObjects is C_FindObjects. It fills object and returns how many there were.
+	FindObjects(session SessionHandle, object []ObjectHandle) (int, error)
 	// FindObjectsFinal is C_FindObjectsFinal.
 	FindObjectsFinal(session SessionHandle) error
 	// EncryptInit is C_EncryptInit.
@@ -134,7 +134,7 @@ type Cryptoki interface {
 	// SeedRandom is C_SeedRandom.
 	SeedRandom(session SessionHandle, seed []byte) error
 	// GenerateRandom is C_GenerateRandom.
-	GenerateRandom(session SessionHandle, out []byte) error
+	GenerateRandom(session SessionHandle, randomData []byte) error
 	// GetFunctionStatus is C_GetFunctionStatus.
 	GetFunctionStatus(session SessionHandle) error
 	// CancelFunction is C_CancelFunction.
@@ -218,7 +218,7 @@ type Unsupported struct{}
 var _ Cryptoki = Unsupported{}
 
 // Initialize answers CKR_FUNCTION_NOT_SUPPORTED.
-func (Unsupported) Initialize(args InitArgs) error { return CKR_FUNCTION_NOT_SUPPORTED }
+func (Unsupported) Initialize(initArgs InitArgs) error { return CKR_FUNCTION_NOT_SUPPORTED }
 
 // Finalize answers CKR_FUNCTION_NOT_SUPPORTED.
 func (Unsupported) Finalize() error { return CKR_FUNCTION_NOT_SUPPORTED }
@@ -252,7 +252,9 @@ func (Unsupported) GetMechanismInfo(slot SlotID, typ MechanismType) (MechanismIn
 }
 
 // InitToken answers CKR_FUNCTION_NOT_SUPPORTED.
-func (Unsupported) InitToken(slot SlotID, pin, label []byte) error { return CKR_FUNCTION_NOT_SUPPORTED }
+func (Unsupported) InitToken(slot SlotID, pin []byte, label []byte) error {
+	return CKR_FUNCTION_NOT_SUPPORTED
+}
 
 // InitPIN answers CKR_FUNCTION_NOT_SUPPORTED.
 func (Unsupported) InitPIN(session SessionHandle, pin []byte) error {
@@ -334,7 +336,7 @@ func (Unsupported) FindObjectsInit(session SessionHandle, template []Attribute) 
 }
 
 // FindObjects answers CKR_FUNCTION_NOT_SUPPORTED.
-func (Unsupported) FindObjects(session SessionHandle, out []ObjectHandle) (int, error) {
+func (Unsupported) FindObjects(session SessionHandle, object []ObjectHandle) (int, error) {
 	return 0, CKR_FUNCTION_NOT_SUPPORTED
 }
 
@@ -517,7 +519,7 @@ func (Unsupported) SeedRandom(session SessionHandle, seed []byte) error {
 }
 
 // GenerateRandom answers CKR_FUNCTION_NOT_SUPPORTED.
-func (Unsupported) GenerateRandom(session SessionHandle, out []byte) error {
+func (Unsupported) GenerateRandom(session SessionHandle, randomData []byte) error {
 	return CKR_FUNCTION_NOT_SUPPORTED
 }
 

@@ -652,7 +652,7 @@ func goC_VerifySignatureUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
 
 //export goC_VerifySignatureFinal
 func goC_VerifySignatureFinal(hSession uintptr) uintptr {
-	return ending(hSession, "C_VerifySignatureFinal", ck.CKF_VERIFY, func(*frame) error {
+	return bareIn(hSession, "C_VerifySignatureFinal", func(*frame) error {
 		return module.VerifySignatureFinal(ck.SessionHandle(hSession))
 	})
 }

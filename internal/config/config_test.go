@@ -282,7 +282,7 @@ func TestLog(t *testing.T) {
 		t.Error("the file is there before the first line")
 	}
 	c.Logger().Debug("unseen")
-	c.Logger().Info("seen", "key", ck.NewSecret([]byte("hidden")))
+	c.Logger().Info("seen", "call", &ck.Call{Function: ck.C_Login, Data: [2][]byte{[]byte("hidden")}})
 	if err := c.Close(); err != nil {
 		t.Error(err)
 	}

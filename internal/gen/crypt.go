@@ -22,7 +22,7 @@ func (t *table) cryptRow(line string) error {
 		return fmt.Errorf("not a row: %s", line)
 	}
 	last := &t.crypt[len(t.crypt)-1]
-	last.args = append(last.args, argument{strings.TrimSpace(line[:i+1]), line[i+1:]})
+	last.args = append(last.args, argument{typ: strings.TrimSpace(line[:i+1]), name: line[i+1:]})
 	return nil
 }
 

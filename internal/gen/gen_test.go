@@ -172,6 +172,9 @@ func number(text string, names map[string]uint64) (uint64, bool) {
 	return n, true
 }
 
+// sameInC compares what C knows of two arguments.
+func sameInC(a, b argument) bool { return a.typ == b.typ && a.name == b.name }
+
 func TestFunctionsAgainstHeader(t *testing.T) {
 	tab := mustLoad(t)
 	all := regexp.MustCompile(`(?s)CK_PKCS11_FUNCTION_INFO\((\w+)\).*?\((.*?)\);`).FindAllStringSubmatch(miekg(t, "pkcs11f.h"), -1)
@@ -186,9 +189,9 @@ func TestFunctionsAgainstHeader(t *testing.T) {
 		var theirs []argument
 		for _, a := range strings.Split(m[2], ",") {
 			typ, name, _ := strings.Cut(strings.Join(strings.Fields(a), " "), " ")
-			theirs = append(theirs, argument{typ, strings.Replace(name, "pRserved", "pReserved", 1)})
+			theirs = append(theirs, argument{typ: typ, name: strings.Replace(name, "pRserved", "pReserved", 1)})
 		}
-		if !slices.Equal(f.args, theirs) {
+		if !slices.EqualFunc(f.args, theirs, sameInC) {
 			t.Errorf("%s: %v, the header has %v", f.name, f.args, theirs)
 		}
 	}
@@ -207,12 +210,12 @@ func TestStructuresAgainstHeader(t *testing.T) {
 		var theirs []argument
 		for _, field := range strings.Split(m[1], ";") {
 			if f := strings.Fields(field); len(f) == 2 {
-				theirs = append(theirs, argument{f[0], f[1]})
+				theirs = append(theirs, argument{typ: f[0], name: f[1]})
 			} else if len(f) != 0 {
 				t.Errorf("%s: cannot read %q", m[2], field)
 			}
 		}
-		if !slices.Equal(ours[m[2]], theirs) {
+		if !slices.EqualFunc(ours[m[2]], theirs, sameInC) {
 			t.Errorf("%s: %v, the header has %v", m[2], ours[m[2]], theirs)
 		}
 	}

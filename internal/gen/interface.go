@@ -8,16 +8,16 @@ import (
 
 // byHand are the methods whose C arguments do not say what they mean, without their C_.
 var byHand = map[string]string{
-	"Initialize":        "(args InitArgs) error",
+	"Initialize":        "(initArgs InitArgs) error",
 	"Finalize":          "() error",
 	"GetSlotList":       "(tokenPresent bool) ([]SlotID, error)",
 	"GetMechanismList":  "(slot SlotID) ([]MechanismType, error)",
 	"WaitForSlotEvent":  "(flags Flags) (SlotID, error)",
-	"InitToken":         "(slot SlotID, pin, label []byte) error",
+	"InitToken":         "(slot SlotID, pin []byte, label []byte) error",
 	"OpenSession":       "(slot SlotID, flags Flags) (SessionHandle, error)",
 	"GetAttributeValue": "(session SessionHandle, object ObjectHandle, template []AttributeBuffer) error",
-	"FindObjects":       "(session SessionHandle, out []ObjectHandle) (int, error)",
-	"GenerateRandom":    "(session SessionHandle, out []byte) error",
+	"FindObjects":       "(session SessionHandle, object []ObjectHandle) (int, error)",
+	"GenerateRandom":    "(session SessionHandle, randomData []byte) error",
 	"DeriveKey": "(session SessionHandle, mechanism *Mechanism, baseKey ObjectHandle, template []Attribute, " +
 		"key *ObjectHandle) error",
 	"AsyncComplete": "(session SessionHandle, functionName string, result *AsyncData) error",
@@ -33,7 +33,7 @@ var notes = map[string]string{
 	"OpenSession":       "There are no notifications, so the callback does not travel.",
 	"WaitForSlotEvent":  "With CKF_DONT_BLOCK it does not wait.",
 	"GetAttributeValue": "It answers row by row, in each row's N; the first trouble is the error.",
-	"FindObjects":       "It fills out and returns how many there were.",
+	"FindObjects":       "It fills object and returns how many there were.",
 	"DeriveKey": "On entry key holds what the caller's *phKey holds: with CRYPT_UPDATE_KEY it\n" +
 		"// names the key to derive into. key is never nil.",
 	"SignMessageNext": "A nil signature says that more of the message follows.",

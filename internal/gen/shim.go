@@ -177,19 +177,16 @@ func writeEntries(t *table, b *bytes.Buffer) {
 	}
 }
 
-// ending holds the functions that end an operation of their session unless they succeed or the buffer is too small (sections
-// 5.8.2 and on), also where an argument is bad, and the flags of the operations.
-var ending = map[string]string{
-	"C_Encrypt": "ck.CKF_ENCRYPT", "C_EncryptUpdate": "ck.CKF_ENCRYPT", "C_EncryptFinal": "ck.CKF_ENCRYPT",
-	"C_Decrypt": "ck.CKF_DECRYPT", "C_DecryptUpdate": "ck.CKF_DECRYPT", "C_DecryptFinal": "ck.CKF_DECRYPT",
-	"C_Digest": "ck.CKF_DIGEST", "C_DigestUpdate": "ck.CKF_DIGEST", "C_DigestFinal": "ck.CKF_DIGEST",
-	"C_Sign": "ck.CKF_SIGN", "C_SignUpdate": "ck.CKF_SIGN", "C_SignFinal": "ck.CKF_SIGN",
-	"C_Verify": "ck.CKF_VERIFY", "C_VerifyUpdate": "ck.CKF_VERIFY", "C_VerifyFinal": "ck.CKF_VERIFY",
-	"C_VerifySignature": "ck.CKF_VERIFY", "C_VerifySignatureUpdate": "ck.CKF_VERIFY", "C_VerifySignatureFinal": "ck.CKF_VERIFY",
-	"C_SignRecover": "ck.CKF_SIGN_RECOVER", "C_VerifyRecover": "ck.CKF_VERIFY_RECOVER",
-	"C_DigestEncryptUpdate": "ck.CKF_DIGEST|ck.CKF_ENCRYPT", "C_DecryptDigestUpdate": "ck.CKF_DIGEST|ck.CKF_DECRYPT",
-	"C_SignEncryptUpdate": "ck.CKF_SIGN|ck.CKF_ENCRYPT", "C_DecryptVerifyUpdate": "ck.CKF_VERIFY|ck.CKF_DECRYPT",
+// endsOnError says whether a function that fails ends the operation that it belongs to, unless the buffer was too small
+// (sections 5.8.2 and on), also where an argument is bad. Messages and searches go on.
+func endsOnError(f function, ps []param) bool {
+	bare := !slices.ContainsFunc(ps, func(p param) bool { return p.kind != byValue })
+	lasting := strings.HasPrefix(f.operations, "CKF_MESSAGE_") || f.operations == "CKF_FIND_OBJECTS"
+	return (f.step == "continues" || f.step == "ends") && !lasting && !bare
 }
+
+// flagsInGo is flags of Cryptoki as another package than ck writes them.
+func flagsInGo(flags string) string { return strings.ReplaceAll("ck."+flags, "|", "|ck.") }
 
 // writeEntry writes one Go entry point: it converts, calls, and puts the results.
 func writeEntry(b *bytes.Buffer, f function, ps []param) {
@@ -198,8 +195,8 @@ func writeEntry(b *bytes.Buffer, f function, ps []param) {
 		names = append(names, goArg(a.name))
 	}
 	call := fmt.Sprintf("call(%q", f.name)
-	if flags := ending[f.name]; flags != "" {
-		call = fmt.Sprintf("ending(%s, %q, %s", names[0], f.name, flags)
+	if endsOnError(f, ps) {
+		call = fmt.Sprintf("ending(%s, %q, %s", names[0], f.name, flagsInGo(f.operations))
 	} else if len(f.args) > 0 && f.args[0].typ == "CK_SESSION_HANDLE" {
 		call = fmt.Sprintf("callIn(%s, %q", names[0], f.name)
 		if !framed(ps) {

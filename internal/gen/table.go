@@ -31,14 +31,19 @@ type section struct {
 	rows   []constant
 }
 
-// An argument of a function, in C.
-type argument struct{ typ, name string }
+// An argument of a function, or a field of a structure, in C.
+type argument struct {
+	typ, name string
+	content   string // of bytes that a function takes or gives: pin, secret or public
+}
 
 // A function of Cryptoki.
 type function struct {
-	version string // the first that has it
-	name    string // with C_
-	args    []argument
+	version    string // the first that has it
+	name       string // with C_
+	step       string // begins, continues, ends, or nothing
+	operations string // the flags of what it begins, continues or ends
+	args       []argument
 }
 
 // A cType is a type of cryptoki.h: a structure, or another name for a type.
@@ -109,19 +114,18 @@ func (t *table) constantRow() func(string) error {
 }
 
 func (t *table) functionRow(line string) error {
-	f := strings.Fields(line)
-	if len(f) != 2 {
+	f := append(strings.Fields(line), "", "")
+	switch head := !strings.HasPrefix(line, " "); {
+	case head && len(f) == 4:
+		t.functions = append(t.functions, function{version: f[0], name: f[1]})
+	case head && len(f) == 6:
+		t.functions = append(t.functions, function{version: f[0], name: f[1], step: f[2], operations: f[3]})
+	case !head && (len(f) == 4 || len(f) == 5) && len(t.functions) > 0:
+		last := &t.functions[len(t.functions)-1]
+		last.args = append(last.args, argument{f[0], f[1], f[2]})
+	default:
 		return fmt.Errorf("not a row: %s", line)
 	}
-	if !strings.HasPrefix(line, " ") {
-		t.functions = append(t.functions, function{version: f[0], name: f[1]})
-		return nil
-	}
-	if len(t.functions) == 0 {
-		return fmt.Errorf("argument before the first function: %s", line)
-	}
-	last := &t.functions[len(t.functions)-1]
-	last.args = append(last.args, argument{f[0], f[1]})
 	return nil
 }
 
@@ -130,7 +134,7 @@ func (t *table) typeRow(line string) error {
 	switch {
 	case strings.HasPrefix(line, " ") && len(f) >= 2 && len(t.types) > 0:
 		last := &t.types[len(t.types)-1]
-		last.fields = append(last.fields, argument{strings.Join(f[:len(f)-1], " "), f[len(f)-1]})
+		last.fields = append(last.fields, argument{typ: strings.Join(f[:len(f)-1], " "), name: f[len(f)-1]})
 	case f[0] == "type" && len(f) >= 3:
 		t.types = append(t.types, cType{name: f[1], alias: strings.Join(f[2:], " ")})
 	case f[0] == "struct" && len(f) == 2:
