@@ -14,6 +14,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/md2"
+	"github.com/softcsp/softcsp/internal/algorithm/ripemd128"
 )
 
 // A Hash is a row of the one list of hashes. What exists for each hash, digest, HMAC and so on, is made from it. A 0 is
@@ -77,7 +78,7 @@ var hashes = []*Hash{
 	{Name: "SHA3-512", New: newSHA3(sha3.New512), Size: 64, Block: 72, Digest: ck.CKM_SHA3_512,
 		HMAC: ck.CKM_SHA3_512_HMAC, HMACGeneral: ck.CKM_SHA3_512_HMAC_GENERAL, Derivation: ck.CKM_SHA3_512_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA3_512_KEY_GEN, Key: ck.CKK_SHA3_512_HMAC},
-	{Name: "RIPEMD-128", New: newRIPEMD128, Size: ripemd128Size, Block: ripemd128Block, Digest: ck.CKM_RIPEMD128,
+	{Name: "RIPEMD-128", New: ripemd128.New, Size: ripemd128.Size, Block: ripemd128.BlockSize, Digest: ck.CKM_RIPEMD128,
 		HMAC: ck.CKM_RIPEMD128_HMAC, HMACGeneral: ck.CKM_RIPEMD128_HMAC_GENERAL, Key: ck.CKK_RIPEMD128_HMAC},
 	{Name: "RIPEMD-160", New: newRIPEMD160, Size: ripemd160.Size, Block: ripemd160.BlockSize, Digest: ck.CKM_RIPEMD160,
 		HMAC: ck.CKM_RIPEMD160_HMAC, HMACGeneral: ck.CKM_RIPEMD160_HMAC_GENERAL, Key: ck.CKK_RIPEMD160_HMAC},
