@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/aria"
 )
 
 // A blockFamily is the mechanisms that PKCS #11 has of most block ciphers.
@@ -40,6 +41,10 @@ func (f blockFamily) rows() []Mechanism {
 	}
 	return append(list, blockMACRows(f.mac, f.macGeneral, keys, f.smallest, f.largest, open)...)
 }
+
+var (
+	newARIA = expanding(aria.NewCipher)
+)
 
 // blockCipherRows are Camellia, SEED, ARIA, IDEA and CDMF: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".
 var blockCipherRows = slices.Concat(

@@ -53,16 +53,18 @@ func opened(form ck.MechanismType, expand func([]byte) (cipher.Block, error)) op
 	}
 }
 
-func newBlowfish(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) { return blowfish.NewCipher(v) })
-}
+var (
+	newBlowfish = expanding(blowfish.NewCipher)
+	newTwofish  = expanding(twofish.NewCipher)
+	newCAST128  = expanding(cast5.NewCipher)
+)
 
-func newTwofish(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) { return twofish.NewCipher(v) })
-}
-
-func newCAST128(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) { return cast5.NewCipher(v) })
+// expanding makes a function that expands keys where temporary storage is erased. The only error is a length that the cipher
+// does not have.
+func expanding[B cipher.Block](newCipher func(key []byte) (B, error)) func(value []byte) (cipher.Block, error) {
+	return func(value []byte) (cipher.Block, error) {
+		return expanded(value, func(v []byte) (cipher.Block, error) { return newCipher(v) })
+	}
 }
 
 // expanded expands a key. The only error is a length that the cipher does not have.

@@ -1,20 +1,28 @@
-package mechanisms
+// Package aria implements the ARIA block cipher of RFC 5794.
+//
+// It is written plainly, with tables that are looked up by secret bytes: its time depends on keys and data where the processor's
+// cache does.
+package aria
 
 import (
 	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/hex"
-
-	"github.com/softcsp/softcsp/ck"
+	"strconv"
 )
 
-const (
-	ariaBlock     = 16
-	ariaMaxRounds = 16
-)
+// BlockSize is the length of a block in bytes.
+const BlockSize = 16
 
-// ariaS1 and ariaS2 are the S-boxes SB1, which is that of AES, and SB2 (RFC 5794, 2.4.2).
-var ariaS1 = [256]byte{
+const maxRounds = 16
+
+// A KeySizeError is the length in bytes of a key that ARIA does not have.
+type KeySizeError int
+
+func (n KeySizeError) Error() string { return "aria: invalid key size " + strconv.Itoa(int(n)) }
+
+// sb1 and sb2 are the S-boxes SB1, which is that of AES, and SB2 (RFC 5794, 2.4.2).
+var sb1 = [256]byte{
 	0x63, 0x7c, 0x77, 0x7b, 0xf2, 0x6b, 0x6f, 0xc5, 0x30, 0x01, 0x67, 0x2b, 0xfe, 0xd7, 0xab, 0x76,
 	0xca, 0x82, 0xc9, 0x7d, 0xfa, 0x59, 0x47, 0xf0, 0xad, 0xd4, 0xa2, 0xaf, 0x9c, 0xa4, 0x72, 0xc0,
 	0xb7, 0xfd, 0x93, 0x26, 0x36, 0x3f, 0xf7, 0xcc, 0x34, 0xa5, 0xe5, 0xf1, 0x71, 0xd8, 0x31, 0x15,
@@ -33,7 +41,7 @@ var ariaS1 = [256]byte{
 	0x8c, 0xa1, 0x89, 0x0d, 0xbf, 0xe6, 0x42, 0x68, 0x41, 0x99, 0x2d, 0x0f, 0xb0, 0x54, 0xbb, 0x16,
 }
 
-var ariaS2 = [256]byte{
+var sb2 = [256]byte{
 	0xe2, 0x4e, 0x54, 0xfc, 0x94, 0xc2, 0x4a, 0xcc, 0x62, 0x0d, 0x6a, 0x46, 0x3c, 0x4d, 0x8b, 0xd1,
 	0x5e, 0xfa, 0x64, 0xcb, 0xb4, 0x97, 0xbe, 0x2b, 0xbc, 0x77, 0x2e, 0x03, 0xd3, 0x19, 0x59, 0xc1,
 	0x1d, 0x06, 0x41, 0x6b, 0x55, 0xf0, 0x99, 0x69, 0xea, 0x9c, 0x18, 0xae, 0x63, 0xdf, 0xe7, 0xbb,
@@ -52,11 +60,11 @@ var ariaS2 = [256]byte{
 	0xed, 0x14, 0xe0, 0xa5, 0x3d, 0x22, 0xb3, 0xf8, 0x89, 0xde, 0x71, 0x1a, 0xaf, 0xba, 0xb5, 0x81,
 }
 
-// ariaOdd and ariaEven are the S-boxes of the substitution layers (RFC 5794, 2.4.2), which are the same for every fourth byte. SB3
+// oddBoxes and evenBoxes are the S-boxes of the substitution layers (RFC 5794, 2.4.2), which are the same for every fourth byte. SB3
 // and SB4 are the inverses of the first two.
 var (
-	ariaOdd  = [4]*[256]byte{&ariaS1, &ariaS2, inverseBox(&ariaS1), inverseBox(&ariaS2)}
-	ariaEven = [4]*[256]byte{ariaOdd[2], ariaOdd[3], ariaOdd[0], ariaOdd[1]}
+	oddBoxes  = [4]*[256]byte{&sb1, &sb2, inverseBox(&sb1), inverseBox(&sb2)}
+	evenBoxes = [4]*[256]byte{oddBoxes[2], oddBoxes[3], oddBoxes[0], oddBoxes[1]}
 )
 
 func inverseBox(box *[256]byte) *[256]byte {
@@ -67,35 +75,35 @@ func inverseBox(box *[256]byte) *[256]byte {
 	return inverse
 }
 
-// ariaConstants are C1, C2 and C3 of the key schedule.
-var ariaConstants = [3]ariaState{
-	ariaConstant("517cc1b727220a94fe13abe8fa9a6ee0"),
-	ariaConstant("6db14acc9e21c820ff28b1d5ef5de2b0"),
-	ariaConstant("db92371d2126e9700324977504e8c90e"),
+// constants are C1, C2 and C3 of the key schedule.
+var constants = [3]state{
+	constant("517cc1b727220a94fe13abe8fa9a6ee0"),
+	constant("6db14acc9e21c820ff28b1d5ef5de2b0"),
+	constant("db92371d2126e9700324977504e8c90e"),
 }
 
-func ariaConstant(text string) (s ariaState) {
+func constant(text string) (s state) {
 	if _, err := hex.Decode(s[:], []byte(text)); err != nil {
 		panic(err)
 	}
 	return s
 }
 
-// An ariaState is a block.
-type ariaState [ariaBlock]byte
+// A state is a block in progress.
+type state [BlockSize]byte
 
-func (s *ariaState) add(k *ariaState) { subtle.XORBytes(s[:], s[:], k[:]) }
+func (s *state) add(k *state) { subtle.XORBytes(s[:], s[:], k[:]) }
 
-func (s *ariaState) substitute(boxes *[4]*[256]byte) {
+func (s *state) substitute(boxes *[4]*[256]byte) {
 	for i := range s {
 		s[i] = boxes[i%4][s[i]]
 	}
 }
 
 // diffuse is the layer A: RFC 5794, 2.4.3.
-func (s *ariaState) diffuse() {
+func (s *state) diffuse() {
 	x := *s
-	*s = ariaState{
+	*s = state{
 		x[3] ^ x[4] ^ x[6] ^ x[8] ^ x[9] ^ x[13] ^ x[14],
 		x[2] ^ x[5] ^ x[7] ^ x[8] ^ x[9] ^ x[12] ^ x[15],
 		x[1] ^ x[4] ^ x[6] ^ x[10] ^ x[11] ^ x[12] ^ x[15],
@@ -116,54 +124,52 @@ func (s *ariaState) diffuse() {
 }
 
 // round is a round without the key that follows it: the functions FO and FE of RFC 5794, 2.4.1.
-func (s *ariaState) round(k *ariaState, boxes *[4]*[256]byte) {
+func (s *state) round(k *state, boxes *[4]*[256]byte) {
 	s.add(k)
 	s.substitute(boxes)
 	s.diffuse()
 }
 
 // rotated is s ^ (t >>> n).
-func (s *ariaState) rotated(t *ariaState, n int) (out ariaState) {
+func (s *state) rotated(t *state, n int) (out state) {
 	for i := range out {
-		j := i - n/8 + 2*ariaBlock
-		out[i] = s[i] ^ t[j%ariaBlock]>>(n%8) ^ t[(j-1)%ariaBlock]<<(8-n%8)
+		j := i - n/8 + 2*BlockSize
+		out[i] = s[i] ^ t[j%BlockSize]>>(n%8) ^ t[(j-1)%BlockSize]<<(8-n%8)
 	}
 	return out
 }
 
-// An aria is ARIA (RFC 5794) with its round keys.
-type aria struct {
-	enc, dec [ariaMaxRounds + 1]ariaState
+// A block is ARIA with its round keys.
+type block struct {
+	enc, dec [maxRounds + 1]state
 	rounds   int
 }
 
-var _ cipher.Block = (*aria)(nil)
+var _ cipher.Block = (*block)(nil)
 
-// newARIA expands a key.
-func newARIA(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) {
-		if len(v) != 16 && len(v) != 24 && len(v) != 32 {
-			return nil, ck.CKR_KEY_SIZE_RANGE
-		}
-		c := &aria{rounds: 8 + len(v)/4}
-		c.expand(v)
-		return c, nil
-	})
+// NewCipher returns ARIA with a key of 16, 24 or 32 bytes. Other lengths are a [KeySizeError].
+func NewCipher(key []byte) (cipher.Block, error) {
+	if len(key) != 16 && len(key) != 24 && len(key) != 32 {
+		return nil, KeySizeError(len(key))
+	}
+	c := &block{rounds: 8 + len(key)/4}
+	c.expand(key)
+	return c, nil
 }
 
 // expand is RFC 5794, 2.2.
-func (c *aria) expand(key []byte) {
-	var w [4]ariaState
-	var right ariaState
+func (c *block) expand(key []byte) {
+	var w [4]state
+	var right state
 	copy(right[:], key[copy(w[0][:], key):])
 	first := (len(key) - 16) / 8 // which of the constants comes first
 	for i := range 3 {
-		boxes := &ariaOdd
+		boxes := &oddBoxes
 		if i == 1 {
-			boxes = &ariaEven
+			boxes = &evenBoxes
 		}
 		w[i+1] = w[i]
-		w[i+1].round(&ariaConstants[(first+i)%3], boxes)
+		w[i+1].round(&constants[(first+i)%3], boxes)
 		if i == 0 {
 			w[1].add(&right)
 		} else {
@@ -184,23 +190,23 @@ func (c *aria) expand(key []byte) {
 	clear(right[:])
 }
 
-func (*aria) BlockSize() int { return ariaBlock }
+func (*block) BlockSize() int { return BlockSize }
 
-func (c *aria) Encrypt(dst, src []byte) { ariaCrypt(c.enc[:c.rounds+1], dst, src) }
-func (c *aria) Decrypt(dst, src []byte) { ariaCrypt(c.dec[:c.rounds+1], dst, src) }
+func (c *block) Encrypt(dst, src []byte) { crypt(c.enc[:c.rounds+1], dst, src) }
+func (c *block) Decrypt(dst, src []byte) { crypt(c.dec[:c.rounds+1], dst, src) }
 
-// ariaCrypt is RFC 5794, 2.3: the last round has a key in the place of the diffusion.
-func ariaCrypt(k []ariaState, dst, src []byte) {
-	s := ariaState(src[:ariaBlock])
+// crypt is RFC 5794, 2.3: the last round has a key in the place of the diffusion.
+func crypt(k []state, dst, src []byte) {
+	s := state(src[:BlockSize])
 	last := len(k) - 1
 	for i := 0; i < last-1; i += 2 {
-		s.round(&k[i], &ariaOdd)
+		s.round(&k[i], &oddBoxes)
 		if i+2 < last {
-			s.round(&k[i+1], &ariaEven)
+			s.round(&k[i+1], &evenBoxes)
 		}
 	}
 	s.add(&k[last-1])
-	s.substitute(&ariaEven)
+	s.substitute(&evenBoxes)
 	s.add(&k[last])
 	copy(dst, s[:])
 }
