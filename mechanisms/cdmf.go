@@ -12,26 +12,24 @@ const cdmfKey = 8
 
 // newCDMF makes DES with the key that CDMF shortens a key to, of 40 bits that count: Johnson, Matyas, Le and Wilkins, "The
 // Commercial Data Masking Facility (CDMF) data privacy algorithm", IBM Journal of Research and Development, 1994.
-func newCDMF(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) {
-		if len(v) != cdmfKey {
-			return nil, ck.CKR_KEY_SIZE_RANGE
-		}
-		const (
-			first, second = 0xc408b0540ba1e0ae, 0xef2c041ce6382fe6
-			keyBits       = 0xfefefefefefefefe // all but those for parity
-			counting      = 0x0efe0efe0efe0efe
-		)
-		key := binary.BigEndian.Uint64(v) & keyBits
-		short, err := encryptDES(first, key)
-		if err == nil {
-			key, err = encryptDES(second, (short^key)&counting)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return des.NewCipher(binary.BigEndian.AppendUint64(nil, key))
-	})
+func newCDMF(key []byte) (cipher.Block, error) {
+	if len(key) != cdmfKey {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	const (
+		first, second = 0xc408b0540ba1e0ae, 0xef2c041ce6382fe6
+		keyBits       = 0xfefefefefefefefe // all but those for parity
+		counting      = 0x0efe0efe0efe0efe
+	)
+	k := binary.BigEndian.Uint64(key) & keyBits
+	short, err := encryptDES(first, k)
+	if err == nil {
+		k, err = encryptDES(second, (short^k)&counting)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return des.NewCipher(binary.BigEndian.AppendUint64(nil, k))
 }
 
 // encryptDES encrypts a block.

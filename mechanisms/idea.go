@@ -19,23 +19,26 @@ type idea struct{ enc, dec [6*ideaRounds + 4]uint16 }
 
 var _ cipher.Block = (*idea)(nil)
 
-// newIDEA expands a key: the subkeys are its parts, then those of the key rotated by 25 bits, and so on.
-func newIDEA(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) {
-		if len(v) != ideaKey {
-			return nil, ck.CKR_KEY_SIZE_RANGE
+// newIDEA makes IDEA.
+func newIDEA(key []byte) (cipher.Block, error) {
+	if len(key) != ideaKey {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	c := new(idea)
+	c.expand(key)
+	c.invert()
+	return c, nil
+}
+
+// expand makes the subkeys for encryption: they are the parts of the key, then those of the key rotated by 25 bits, and so on.
+func (c *idea) expand(key []byte) {
+	k := [2]uint64{binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])}
+	for i := range c.enc {
+		c.enc[i] = uint16(k[i%8/4] >> (48 - 16*(i%4)))
+		if i%8 == 7 {
+			k[0], k[1] = k[0]<<25|k[1]>>39, k[1]<<25|k[0]>>39
 		}
-		c := new(idea)
-		k := half128{binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:])}
-		for i := range c.enc {
-			c.enc[i] = uint16(k[i%8/4] >> (48 - 16*(i%4)))
-			if i%8 == 7 {
-				k = k.rotate(25)
-			}
-		}
-		c.invert()
-		return c, nil
-	})
+	}
 }
 
 // invert makes the subkeys for decryption. In all rounds but the first and the last the two that are added change places,
