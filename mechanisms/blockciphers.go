@@ -6,6 +6,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/aria"
+	"github.com/softcsp/softcsp/internal/algorithm/idea"
 )
 
 // A blockFamily is the mechanisms that PKCS #11 has of most block ciphers.
@@ -44,6 +45,7 @@ func (f blockFamily) rows() []Mechanism {
 
 var (
 	newARIA = expanding(aria.NewCipher)
+	newIDEA = expanding(idea.NewCipher)
 )
 
 // blockCipherRows are Camellia, SEED, ARIA, IDEA and CDMF: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".
@@ -67,12 +69,12 @@ var blockCipherRows = slices.Concat(
 		ecbData: ck.CKM_ARIA_ECB_ENCRYPT_DATA, cbcData: ck.CKM_ARIA_CBC_ENCRYPT_DATA,
 	}.rows(),
 	blockFamily{
-		key: ck.CKK_IDEA, expand: expanding(newIDEA), smallest: ideaKey, largest: ideaKey,
+		key: ck.CKK_IDEA, expand: newIDEA, smallest: idea.KeySize, largest: idea.KeySize,
 		keyGen: ck.CKM_IDEA_KEY_GEN, ecb: ck.CKM_IDEA_ECB, cbc: ck.CKM_IDEA_CBC, cbcPad: ck.CKM_IDEA_CBC_PAD,
 		mac: ck.CKM_IDEA_MAC, macGeneral: ck.CKM_IDEA_MAC_GENERAL,
 	}.rows(),
 	blockFamily{
-		key: ck.CKK_CDMF, expand: expanding(newCDMF), smallest: cdmfKey, largest: cdmfKey,
+		key: ck.CKK_CDMF, expand: newCDMF, smallest: cdmfKey, largest: cdmfKey,
 		keyGen: ck.CKM_CDMF_KEY_GEN, ecb: ck.CKM_CDMF_ECB, cbc: ck.CKM_CDMF_CBC, cbcPad: ck.CKM_CDMF_CBC_PAD,
 		mac: ck.CKM_CDMF_MAC, macGeneral: ck.CKM_CDMF_MAC_GENERAL,
 	}.rows(),

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/idea"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -56,8 +57,8 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_CAMELLIA, Min: 16, Max: 32, Step: 8, cipher: newCamellia},
 	{Type: ck.CKK_SEED, Min: seedKey, Max: seedKey, cipher: newSEED},
 	{Type: ck.CKK_ARIA, Min: 16, Max: 32, Step: 8, cipher: newARIA},
-	{Type: ck.CKK_CDMF, Min: cdmfKey, Max: cdmfKey, Parity: true, cipher: expanding(newCDMF)},
-	{Type: ck.CKK_IDEA, Min: ideaKey, Max: ideaKey, cipher: expanding(newIDEA)},
+	{Type: ck.CKK_CDMF, Min: cdmfKey, Max: cdmfKey, Parity: true, cipher: newCDMF},
+	{Type: ck.CKK_IDEA, Min: idea.KeySize, Max: idea.KeySize, cipher: newIDEA},
 	{Type: ck.CKK_HOTP, Min: 1, Max: hotpMaxKey},
 	{Type: ck.CKK_AES_XTS, Min: 32, Max: 64, Step: 32},
 	{Type: ck.CKK_SHA512_T_HMAC, Min: 1, Max: maxSecret},

@@ -1,28 +1,34 @@
-package mechanisms
+// Package idea implements the IDEA block cipher.
+package idea
 
 import (
 	"crypto/cipher"
 	"encoding/binary"
 	"math/bits"
-
-	"github.com/softcsp/softcsp/ck"
+	"strconv"
 )
 
 const (
 	ideaBlock  = 8
-	ideaKey    = 16
+	// KeySize is the length of a key in bytes.
+	KeySize    = 16
 	ideaRounds = 8
 )
+
+// A KeySizeError is the length in bytes of a key that IDEA does not have.
+type KeySizeError int
+
+func (n KeySizeError) Error() string { return "idea: invalid key size " + strconv.Itoa(int(n)) }
 
 // An idea is IDEA (Lai and Massey; ISO/IEC 9979, entry 2), with its subkeys: six for each round, and four at the end.
 type idea struct{ enc, dec [6*ideaRounds + 4]uint16 }
 
 var _ cipher.Block = (*idea)(nil)
 
-// newIDEA makes IDEA.
-func newIDEA(key []byte) (cipher.Block, error) {
-	if len(key) != ideaKey {
-		return nil, ck.CKR_KEY_SIZE_RANGE
+// NewCipher returns IDEA with a key of [KeySize] bytes. Other lengths are a [KeySizeError].
+func NewCipher(key []byte) (cipher.Block, error) {
+	if len(key) != KeySize {
+		return nil, KeySizeError(len(key))
 	}
 	c := new(idea)
 	c.expand(key)
