@@ -6,6 +6,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/aria"
+	"github.com/softcsp/softcsp/internal/algorithm/camellia"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
 )
 
@@ -44,8 +45,9 @@ func (f blockFamily) rows() []Mechanism {
 }
 
 var (
-	newARIA = expanding(aria.NewCipher)
-	newIDEA = expanding(idea.NewCipher)
+	newARIA     = expanding(aria.NewCipher)
+	newIDEA     = expanding(idea.NewCipher)
+	newCamellia = expanding(camellia.NewCipher)
 )
 
 // blockCipherRows are Camellia, SEED, ARIA, IDEA and CDMF: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".

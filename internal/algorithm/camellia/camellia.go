@@ -1,17 +1,26 @@
-package mechanisms
+// Package camellia implements the Camellia block cipher of RFC 3713.
+//
+// It is written plainly, with tables that are looked up by secret bytes: its time depends on keys and data where the processor's
+// cache does.
+package camellia
 
 import (
 	"crypto/cipher"
 	"encoding/binary"
 	"math/bits"
-
-	"github.com/softcsp/softcsp/ck"
+	"strconv"
 )
 
-const camelliaBlock = 16
+// BlockSize is the length of a block in bytes.
+const BlockSize = 16
 
-// camelliaS1 is SBOX1 (RFC 3713, 2.4.1), from which the other three are made.
-var camelliaS1 = [256]byte{
+// A KeySizeError is the length in bytes of a key that Camellia does not have.
+type KeySizeError int
+
+func (n KeySizeError) Error() string { return "camellia: invalid key size " + strconv.Itoa(int(n)) }
+
+// sbox1 is SBOX1 (RFC 3713, 2.4.1), from which the other three are made.
+var sbox1 = [256]byte{
 	0x70, 0x82, 0x2c, 0xec, 0xb3, 0x27, 0xc0, 0xe5, 0xe4, 0x85, 0x57, 0x35, 0xea, 0x0c, 0xae, 0x41,
 	0x23, 0xef, 0x6b, 0x93, 0x45, 0x19, 0xa5, 0x21, 0xed, 0x0e, 0x4f, 0x4e, 0x1d, 0x65, 0x92, 0xbd,
 	0x86, 0xb8, 0xaf, 0x8f, 0x7c, 0xeb, 0x1f, 0xce, 0x3e, 0x30, 0xdc, 0x5f, 0x5e, 0xc5, 0x0b, 0x1a,
@@ -30,10 +39,10 @@ var camelliaS1 = [256]byte{
 	0x40, 0x28, 0xd3, 0x7b, 0xbb, 0xc9, 0x43, 0xc1, 0x15, 0xe3, 0xad, 0xf4, 0x77, 0xc7, 0x80, 0x9e,
 }
 
-// camelliaSP is the substitution and the diffusion of the F-function (RFC 3713, 2.4.1) together, for each byte of its input.
-var camelliaSP = func() (t [8][256]uint64) {
+// sp is the substitution and the diffusion of the F-function (RFC 3713, 2.4.1) together, for each byte of its input.
+var sp = func() (t [8][256]uint64) {
 	rotate := func(i, n int) func(byte) byte {
-		return func(x byte) byte { return bits.RotateLeft8(camelliaS1[bits.RotateLeft8(x, i)], n) }
+		return func(x byte) byte { return bits.RotateLeft8(sbox1[bits.RotateLeft8(x, i)], n) }
 	}
 	s1, s2, s3, s4 := rotate(0, 0), rotate(0, 1), rotate(0, 7), rotate(1, 0)
 	for i, s := range [...]struct {
@@ -51,59 +60,56 @@ var camelliaSP = func() (t [8][256]uint64) {
 	return t
 }()
 
-// camelliaSigma are the constants of the key schedule.
-var camelliaSigma = [6]uint64{0xa09e667f3bcc908b, 0xb67ae8584caa73b2, 0xc6ef372fe94f82be, 0x54ff53a5f1d36f1c, 0x10e527fade682d1d, 0xb05688c2b3e6c1fd}
+// sigma are the constants of the key schedule.
+var sigma = [6]uint64{0xa09e667f3bcc908b, 0xb67ae8584caa73b2, 0xc6ef372fe94f82be, 0x54ff53a5f1d36f1c, 0x10e527fade682d1d, 0xb05688c2b3e6c1fd}
 
-// A camellia is Camellia (RFC 3713) with the subkeys in the order in which they are used: two whitening keys, six round keys, two keys
-// of the layer FL, six round keys and so on, and two whitening keys. Those for decryption are the same ones from the end.
-type camellia struct {
+// A block is Camellia with the subkeys in the order in which they are used: two whitening keys, six round keys, two keys of the layer FL, six round keys and so on, and two whitening keys. Those for decryption are the same ones from the end.
+type block struct {
 	enc, dec [34]uint64
 	n        int // how many there are
 }
 
-var _ cipher.Block = (*camellia)(nil)
+var _ cipher.Block = (*block)(nil)
 
-// newCamellia expands a key.
-func newCamellia(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) {
-		if len(v) != 16 && len(v) != 24 && len(v) != 32 {
-			return nil, ck.CKR_KEY_SIZE_RANGE
-		}
-		c := new(camellia)
-		c.expand(v)
-		return c, nil
-	})
+// NewCipher returns Camellia with a key of 16, 24 or 32 bytes. Other lengths are a [KeySizeError].
+func NewCipher(key []byte) (cipher.Block, error) {
+	if len(key) != 16 && len(key) != 24 && len(key) != 32 {
+		return nil, KeySizeError(len(key))
+	}
+	c := new(block)
+	c.expand(key)
+	return c, nil
 }
 
-// A half128 is a value of 128 bits.
-type half128 [2]uint64
+// A uint128 is a number of 128 bits, the upper half first.
+type uint128 [2]uint64
 
 // rotate rotates to the left.
-func (h half128) rotate(n uint) half128 {
+func (h uint128) rotate(n uint) uint128 {
 	if n >= 64 {
 		h[0], h[1], n = h[1], h[0], n-64
 	}
-	return half128{h[0]<<n | h[1]>>(64-n), h[1]<<n | h[0]>>(64-n)}
+	return uint128{h[0]<<n | h[1]>>(64-n), h[1]<<n | h[0]>>(64-n)}
 }
 
 // expand is RFC 3713, 2.2.
-func (c *camellia) expand(key []byte) {
+func (c *block) expand(key []byte) {
 	be := binary.BigEndian
-	kl, kr := half128{be.Uint64(key), be.Uint64(key[8:])}, half128{}
+	kl, kr := uint128{be.Uint64(key), be.Uint64(key[8:])}, uint128{}
 	switch len(key) {
 	case 24:
 		kr[0] = be.Uint64(key[16:])
 		kr[1] = ^kr[0]
 	case 32:
-		kr = half128{be.Uint64(key[16:]), be.Uint64(key[24:])}
+		kr = uint128{be.Uint64(key[16:]), be.Uint64(key[24:])}
 	}
-	ka := half128{kl[0] ^ kr[0], kl[1] ^ kr[1]}
-	camelliaPair(&ka, 0)
+	ka := uint128{kl[0] ^ kr[0], kl[1] ^ kr[1]}
+	twoRounds(&ka, 0)
 	ka[0], ka[1] = ka[0]^kl[0], ka[1]^kl[1]
-	camelliaPair(&ka, 2)
-	kb := half128{ka[0] ^ kr[0], ka[1] ^ kr[1]}
-	camelliaPair(&kb, 4)
-	put := func(from half128, n uint) {
+	twoRounds(&ka, 2)
+	kb := uint128{ka[0] ^ kr[0], ka[1] ^ kr[1]}
+	twoRounds(&kb, 4)
+	put := func(from uint128, n uint) {
 		from = from.rotate(n)
 		c.n += copy(c.enc[c.n:], from[:])
 	}
@@ -114,7 +120,7 @@ func (c *camellia) expand(key []byte) {
 		put(ka, 15)
 		put(ka, 30)
 		put(kl, 45)
-		put(half128{ka.rotate(45)[0], kl.rotate(60)[1]}, 0)
+		put(uint128{ka.rotate(45)[0], kl.rotate(60)[1]}, 0)
 		put(ka, 60)
 		put(kl, 77)
 		put(kl, 94)
@@ -123,7 +129,7 @@ func (c *camellia) expand(key []byte) {
 		put(ka, 111)
 	} else {
 		for _, s := range [...]struct {
-			from half128
+			from uint128
 			n    uint
 		}{{kl, 0}, {kb, 0}, {kr, 15}, {ka, 15}, {kr, 30}, {kb, 30}, {kl, 45}, {ka, 45}, {kl, 60}, {kr, 60}, {kb, 60}, {kl, 77}, {ka, 77}, {kr, 94},
 			{ka, 94}, {kl, 111}, {kb, 111}} {
@@ -137,51 +143,51 @@ func (c *camellia) expand(key []byte) {
 	c.dec[c.n-2], c.dec[c.n-1] = c.dec[c.n-1], c.dec[c.n-2]
 }
 
-// camelliaPair is two rounds of the key schedule, from the constant i on.
-func camelliaPair(d *half128, i int) {
-	d[1] ^= camelliaF(d[0] ^ camelliaSigma[i])
-	d[0] ^= camelliaF(d[1] ^ camelliaSigma[i+1])
+// twoRounds is two rounds of the key schedule, from the constant i on.
+func twoRounds(d *uint128, i int) {
+	d[1] ^= f(d[0] ^ sigma[i])
+	d[0] ^= f(d[1] ^ sigma[i+1])
 }
 
-func (*camellia) BlockSize() int { return camelliaBlock }
+func (*block) BlockSize() int { return BlockSize }
 
-func (c *camellia) Encrypt(dst, src []byte) { camelliaCrypt(c.enc[:c.n], dst, src) }
-func (c *camellia) Decrypt(dst, src []byte) { camelliaCrypt(c.dec[:c.n], dst, src) }
+func (c *block) Encrypt(dst, src []byte) { crypt(c.enc[:c.n], dst, src) }
+func (c *block) Decrypt(dst, src []byte) { crypt(c.dec[:c.n], dst, src) }
 
-// camelliaCrypt is RFC 3713, 2.3.
-func camelliaCrypt(k []uint64, dst, src []byte) {
+// crypt is RFC 3713, 2.3.
+func crypt(k []uint64, dst, src []byte) {
 	be := binary.BigEndian
 	d1, d2 := be.Uint64(src)^k[0], be.Uint64(src[8:])^k[1]
 	for k = k[2:]; ; k = k[8:] {
 		for i := 0; i < 6; i += 2 {
-			d2 ^= camelliaF(d1 ^ k[i])
-			d1 ^= camelliaF(d2 ^ k[i+1])
+			d2 ^= f(d1 ^ k[i])
+			d1 ^= f(d2 ^ k[i+1])
 		}
 		if len(k) == 8 {
 			break
 		}
-		d1, d2 = camelliaFL(d1, k[6]), camelliaFLInverse(d2, k[7])
+		d1, d2 = fl(d1, k[6]), flInverse(d2, k[7])
 	}
 	be.PutUint64(dst, d2^k[6])
 	be.PutUint64(dst[8:], d1^k[7])
 }
 
-// camelliaF is the F-function of an input that the key has been added to.
-func camelliaF(x uint64) uint64 {
-	t := &camelliaSP
+// f is the F-function of an input that the key has been added to.
+func f(x uint64) uint64 {
+	t := &sp
 	return t[0][x>>56] ^ t[1][x>>48&0xff] ^ t[2][x>>40&0xff] ^ t[3][x>>32&0xff] ^
 		t[4][x>>24&0xff] ^ t[5][x>>16&0xff] ^ t[6][x>>8&0xff] ^ t[7][x&0xff]
 }
 
-// camelliaFL is RFC 3713, 2.4.2, and camelliaFLInverse 2.4.3.
-func camelliaFL(x, k uint64) uint64 {
+// fl is RFC 3713, 2.4.2, and flInverse 2.4.3.
+func fl(x, k uint64) uint64 {
 	x1, x2 := uint32(x>>32), uint32(x)
 	x2 ^= bits.RotateLeft32(x1&uint32(k>>32), 1)
 	x1 ^= x2 | uint32(k)
 	return uint64(x1)<<32 | uint64(x2)
 }
 
-func camelliaFLInverse(y, k uint64) uint64 {
+func flInverse(y, k uint64) uint64 {
 	y1, y2 := uint32(y>>32), uint32(y)
 	y1 ^= y2 | uint32(k)
 	y2 ^= bits.RotateLeft32(y1&uint32(k>>32), 1)
