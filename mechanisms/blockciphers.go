@@ -8,6 +8,7 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/aria"
 	"github.com/softcsp/softcsp/internal/algorithm/camellia"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
+	"github.com/softcsp/softcsp/internal/algorithm/seed"
 )
 
 // A blockFamily is the mechanisms that PKCS #11 has of most block ciphers.
@@ -48,6 +49,7 @@ var (
 	newARIA     = expanding(aria.NewCipher)
 	newIDEA     = expanding(idea.NewCipher)
 	newCamellia = expanding(camellia.NewCipher)
+	newSEED     = expanding(seed.NewCipher)
 )
 
 // blockCipherRows are Camellia, SEED, ARIA, IDEA and CDMF: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".
@@ -59,7 +61,7 @@ var blockCipherRows = slices.Concat(
 		ecbData: ck.CKM_CAMELLIA_ECB_ENCRYPT_DATA, cbcData: ck.CKM_CAMELLIA_CBC_ENCRYPT_DATA, counter: ck.CKM_CAMELLIA_CTR,
 	}.rows(),
 	blockFamily{
-		key: ck.CKK_SEED, expand: newSEED, smallest: seedKey, largest: seedKey,
+		key: ck.CKK_SEED, expand: newSEED, smallest: seed.KeySize, largest: seed.KeySize,
 		keyGen: ck.CKM_SEED_KEY_GEN, ecb: ck.CKM_SEED_ECB, cbc: ck.CKM_SEED_CBC, cbcPad: ck.CKM_SEED_CBC_PAD,
 		mac: ck.CKM_SEED_MAC, macGeneral: ck.CKM_SEED_MAC_GENERAL,
 		ecbData: ck.CKM_SEED_ECB_ENCRYPT_DATA, cbcData: ck.CKM_SEED_CBC_ENCRYPT_DATA,

@@ -11,6 +11,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
+	"github.com/softcsp/softcsp/internal/algorithm/seed"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -55,7 +56,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_TWOFISH, Min: 16, Max: 32, Step: 8, cipher: newTwofish},
 	{Type: ck.CKK_CAST128, Min: cast128Key, Max: cast128Key, cipher: newCAST128},
 	{Type: ck.CKK_CAMELLIA, Min: 16, Max: 32, Step: 8, cipher: newCamellia},
-	{Type: ck.CKK_SEED, Min: seedKey, Max: seedKey, cipher: newSEED},
+	{Type: ck.CKK_SEED, Min: seed.KeySize, Max: seed.KeySize, cipher: newSEED},
 	{Type: ck.CKK_ARIA, Min: 16, Max: 32, Step: 8, cipher: newARIA},
 	{Type: ck.CKK_CDMF, Min: cdmfKey, Max: cdmfKey, Parity: true, cipher: newCDMF},
 	{Type: ck.CKK_IDEA, Min: idea.KeySize, Max: idea.KeySize, cipher: newIDEA},

@@ -1,21 +1,32 @@
-package mechanisms
+// Package seed implements the SEED block cipher of RFC 4269.
+//
+// It is written plainly, with tables that are looked up by secret bytes: its time depends on keys and data where the processor's
+// cache does.
+package seed
 
 import (
 	"crypto/cipher"
 	"encoding/binary"
 	"math/bits"
-
-	"github.com/softcsp/softcsp/ck"
+	"strconv"
 )
 
 const (
-	seedBlock  = 16
-	seedKey    = 16
-	seedRounds = 16
+	// BlockSize is the length of a block in bytes.
+	BlockSize = 16
+	// KeySize is the length of a key in bytes.
+	KeySize = 16
 )
 
-// seedS1 and seedS2 are the S-boxes (RFC 4269, appendix A).
-var seedS1 = [256]byte{
+const rounds = 16
+
+// A KeySizeError is the length in bytes of a key that SEED does not have.
+type KeySizeError int
+
+func (n KeySizeError) Error() string { return "seed: invalid key size " + strconv.Itoa(int(n)) }
+
+// s1 and s2 are the S-boxes (RFC 4269, appendix A).
+var s1 = [256]byte{
 	0xa9, 0x85, 0xd6, 0xd3, 0x54, 0x1d, 0xac, 0x25, 0x5d, 0x43, 0x18, 0x1e, 0x51, 0xfc, 0xca, 0x63,
 	0x28, 0x44, 0x20, 0x9d, 0xe0, 0xe2, 0xc8, 0x17, 0xa5, 0x8f, 0x03, 0x7b, 0xbb, 0x13, 0xd2, 0xee,
 	0x70, 0x8c, 0x3f, 0xa8, 0x32, 0xdd, 0xf6, 0x74, 0xec, 0x95, 0x0b, 0x57, 0x5c, 0x5b, 0xbd, 0x01,
@@ -34,7 +45,7 @@ var seedS1 = [256]byte{
 	0x16, 0x3a, 0x58, 0xd4, 0x62, 0x29, 0x07, 0x33, 0xe8, 0x1b, 0x05, 0x79, 0x90, 0x6a, 0x2a, 0x9a,
 }
 
-var seedS2 = [256]byte{
+var s2 = [256]byte{
 	0x38, 0xe8, 0x2d, 0xa6, 0xcf, 0xde, 0xb3, 0xb8, 0xaf, 0x60, 0x55, 0xc7, 0x44, 0x6f, 0x6b, 0x5b,
 	0xc3, 0x62, 0x33, 0xb5, 0x29, 0xa0, 0xe2, 0xa7, 0xd3, 0x91, 0x11, 0x06, 0x1c, 0xbc, 0x36, 0x4b,
 	0xef, 0x88, 0x6c, 0xa8, 0x17, 0xc4, 0x16, 0xf4, 0xc2, 0x45, 0xe1, 0xd6, 0x3f, 0x3d, 0x8e, 0x98,
@@ -53,14 +64,14 @@ var seedS2 = [256]byte{
 	0x37, 0xe7, 0x24, 0xa4, 0xcb, 0x53, 0x0a, 0x87, 0xd9, 0x4c, 0x83, 0x8f, 0xce, 0x3b, 0x4a, 0xb7,
 }
 
-// seedSS are the SS-boxes, which are an S-box and the masks of the function G (RFC 4269, 2.2) together, for each byte of its
+// ss are the SS-boxes, which are an S-box and the masks of the function G (RFC 4269, 2.2) together, for each byte of its
 // input from the least on.
-var seedSS = func() (t [4][256]uint32) {
+var ss = func() (t [4][256]uint32) {
 	masks := [4]uint32{0xfc, 0xf3, 0xcf, 0x3f}
 	for i := range t {
-		box := &seedS1
+		box := &s1
 		if i%2 == 1 {
-			box = &seedS2
+			box = &s2
 		}
 		for x := range t[i] {
 			for z := range 4 {
@@ -71,72 +82,75 @@ var seedSS = func() (t [4][256]uint32) {
 	return t
 }()
 
-// A seedCipher is SEED (RFC 4269) with its round keys.
-type seedCipher struct{ k [seedRounds][2]uint32 }
+// A block is SEED with its round keys.
+type block struct{ k [rounds][2]uint32 }
 
-var _ cipher.Block = (*seedCipher)(nil)
+var _ cipher.Block = (*block)(nil)
 
-// newSEED expands a key: RFC 4269, 2.3.
-func newSEED(value []byte) (cipher.Block, error) {
-	return expanded(value, func(v []byte) (cipher.Block, error) {
-		if len(v) != seedKey {
-			return nil, ck.CKR_KEY_SIZE_RANGE
-		}
-		s := new(seedCipher)
-		ab, cd := binary.BigEndian.Uint64(v), binary.BigEndian.Uint64(v[8:])
-		for i := range s.k {
-			kc := bits.RotateLeft32(0x9e3779b9, i)
-			a, b, c, d := uint32(ab>>32), uint32(ab), uint32(cd>>32), uint32(cd)
-			s.k[i] = [2]uint32{seedG(a + c - kc), seedG(b - d + kc)}
-			if i%2 == 0 {
-				ab = bits.RotateLeft64(ab, -8)
-			} else {
-				cd = bits.RotateLeft64(cd, 8)
-			}
-		}
-		return s, nil
-	})
-}
-
-func (*seedCipher) BlockSize() int { return seedBlock }
-
-func (s *seedCipher) Encrypt(dst, src []byte) {
-	l, r := loadSEED(src)
-	for i := range s.k {
-		l, r = r, seedF(l, r, &s.k[i])
+// NewCipher returns SEED with a key of [KeySize] bytes. Other lengths are a [KeySizeError].
+func NewCipher(key []byte) (cipher.Block, error) {
+	if len(key) != KeySize {
+		return nil, KeySizeError(len(key))
 	}
-	storeSEED(dst, r, l)
+	s := new(block)
+	s.expand(key)
+	return s, nil
 }
 
-func (s *seedCipher) Decrypt(dst, src []byte) {
-	l, r := loadSEED(src)
+// expand is RFC 4269, 2.3.
+func (s *block) expand(key []byte) {
+	ab, cd := binary.BigEndian.Uint64(key), binary.BigEndian.Uint64(key[8:])
 	for i := range s.k {
-		l, r = r, seedF(l, r, &s.k[seedRounds-1-i])
+		kc := bits.RotateLeft32(0x9e3779b9, i)
+		a, b, c, d := uint32(ab>>32), uint32(ab), uint32(cd>>32), uint32(cd)
+		s.k[i] = [2]uint32{g(a + c - kc), g(b - d + kc)}
+		if i%2 == 0 {
+			ab = bits.RotateLeft64(ab, -8)
+		} else {
+			cd = bits.RotateLeft64(cd, 8)
+		}
 	}
-	storeSEED(dst, r, l)
 }
 
-// seedF adds the function F of the right half and a round key to the left half: RFC 4269, 2.1.
-func seedF(left, right [2]uint32, k *[2]uint32) [2]uint32 {
+func (*block) BlockSize() int { return BlockSize }
+
+func (s *block) Encrypt(dst, src []byte) {
+	l, r := load(src)
+	for i := range s.k {
+		l, r = r, f(l, r, &s.k[i])
+	}
+	store(dst, r, l)
+}
+
+func (s *block) Decrypt(dst, src []byte) {
+	l, r := load(src)
+	for i := range s.k {
+		l, r = r, f(l, r, &s.k[rounds-1-i])
+	}
+	store(dst, r, l)
+}
+
+// f adds the function F of the right half and a round key to the left half: RFC 4269, 2.1.
+func f(left, right [2]uint32, k *[2]uint32) [2]uint32 {
 	c, d := right[0]^k[0], right[1]^k[1]
-	d = seedG(c ^ d)
-	c = seedG(c + d)
-	d = seedG(d + c)
+	d = g(c ^ d)
+	c = g(c + d)
+	d = g(d + c)
 	c += d
 	return [2]uint32{left[0] ^ c, left[1] ^ d}
 }
 
-// seedG is RFC 4269, 2.2.
-func seedG(x uint32) uint32 {
-	return seedSS[0][x&0xff] ^ seedSS[1][x>>8&0xff] ^ seedSS[2][x>>16&0xff] ^ seedSS[3][x>>24]
+// g is RFC 4269, 2.2.
+func g(x uint32) uint32 {
+	return ss[0][x&0xff] ^ ss[1][x>>8&0xff] ^ ss[2][x>>16&0xff] ^ ss[3][x>>24]
 }
 
-func loadSEED(src []byte) (l, r [2]uint32) {
+func load(src []byte) (l, r [2]uint32) {
 	be := binary.BigEndian
 	return [2]uint32{be.Uint32(src), be.Uint32(src[4:])}, [2]uint32{be.Uint32(src[8:]), be.Uint32(src[12:])}
 }
 
-func storeSEED(dst []byte, l, r [2]uint32) {
+func store(dst []byte, l, r [2]uint32) {
 	be := binary.BigEndian
 	be.PutUint32(dst, l[0])
 	be.PutUint32(dst[4:], l[1])
