@@ -7,6 +7,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/aria"
 	"github.com/softcsp/softcsp/internal/algorithm/camellia"
+	"github.com/softcsp/softcsp/internal/algorithm/cdmf"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
 	"github.com/softcsp/softcsp/internal/algorithm/seed"
 )
@@ -50,6 +51,7 @@ var (
 	newIDEA     = expanding(idea.NewCipher)
 	newCamellia = expanding(camellia.NewCipher)
 	newSEED     = expanding(seed.NewCipher)
+	newCDMF     = expanding(cdmf.NewCipher)
 )
 
 // blockCipherRows are Camellia, SEED, ARIA, IDEA and CDMF: sections 6.47 to 6.52, and "PKCS #11 Historical Mechanisms".
@@ -78,7 +80,7 @@ var blockCipherRows = slices.Concat(
 		mac: ck.CKM_IDEA_MAC, macGeneral: ck.CKM_IDEA_MAC_GENERAL,
 	}.rows(),
 	blockFamily{
-		key: ck.CKK_CDMF, expand: newCDMF, smallest: cdmfKey, largest: cdmfKey,
+		key: ck.CKK_CDMF, expand: newCDMF, smallest: cdmf.KeySize, largest: cdmf.KeySize,
 		keyGen: ck.CKM_CDMF_KEY_GEN, ecb: ck.CKM_CDMF_ECB, cbc: ck.CKM_CDMF_CBC, cbcPad: ck.CKM_CDMF_CBC_PAD,
 		mac: ck.CKM_CDMF_MAC, macGeneral: ck.CKM_CDMF_MAC_GENERAL,
 	}.rows(),

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/cdmf"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
 	"github.com/softcsp/softcsp/internal/algorithm/seed"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -58,7 +59,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_CAMELLIA, Min: 16, Max: 32, Step: 8, cipher: newCamellia},
 	{Type: ck.CKK_SEED, Min: seed.KeySize, Max: seed.KeySize, cipher: newSEED},
 	{Type: ck.CKK_ARIA, Min: 16, Max: 32, Step: 8, cipher: newARIA},
-	{Type: ck.CKK_CDMF, Min: cdmfKey, Max: cdmfKey, Parity: true, cipher: newCDMF},
+	{Type: ck.CKK_CDMF, Min: cdmf.KeySize, Max: cdmf.KeySize, Parity: true, cipher: newCDMF},
 	{Type: ck.CKK_IDEA, Min: idea.KeySize, Max: idea.KeySize, cipher: newIDEA},
 	{Type: ck.CKK_HOTP, Min: 1, Max: hotpMaxKey},
 	{Type: ck.CKK_AES_XTS, Min: 32, Max: 64, Step: 32},

@@ -62,16 +62,11 @@ var (
 // expanding makes a function that expands keys where temporary storage is erased. The only error is a length that the cipher
 // does not have.
 func expanding[B cipher.Block](newCipher func(key []byte) (B, error)) func(value []byte) (cipher.Block, error) {
-	return func(value []byte) (cipher.Block, error) {
-		return expanded(value, func(v []byte) (cipher.Block, error) { return newCipher(v) })
+	return func(value []byte) (b cipher.Block, err error) {
+		secret.Do(func() { b, err = newCipher(value) })
+		if err != nil {
+			return nil, ck.CKR_KEY_SIZE_RANGE
+		}
+		return b, nil
 	}
-}
-
-// expanded expands a key. The only error is a length that the cipher does not have.
-func expanded(value []byte, expand func([]byte) (cipher.Block, error)) (b cipher.Block, err error) {
-	secret.Do(func() { b, err = expand(value) })
-	if err != nil {
-		return nil, ck.CKR_KEY_SIZE_RANGE
-	}
-	return b, nil
 }

@@ -1,20 +1,26 @@
-package mechanisms
+// Package cdmf implements the Commercial Data Masking Facility: DES with keys of which 40 bits count. Johnson, Matyas, Le and Wilkins,
+// "The Commercial Data Masking Facility (CDMF) data privacy algorithm", IBM Journal of Research and Development, 1994.
+//
+// Who tries all keys finds the right one.
+package cdmf
 
 import (
 	"crypto/cipher"
 	"crypto/des"
 	"encoding/binary"
-
-	"github.com/softcsp/softcsp/ck"
 )
 
-const cdmfKey = 8
+const (
+	// BlockSize is the length of a block in bytes.
+	BlockSize = des.BlockSize
+	// KeySize is the length of a key in bytes. The lowest bit of each, the parity of DES, does not count.
+	KeySize = 8
+)
 
-// newCDMF makes DES with the key that CDMF shortens a key to, of 40 bits that count: Johnson, Matyas, Le and Wilkins, "The
-// Commercial Data Masking Facility (CDMF) data privacy algorithm", IBM Journal of Research and Development, 1994.
-func newCDMF(key []byte) (cipher.Block, error) {
-	if len(key) != cdmfKey {
-		return nil, ck.CKR_KEY_SIZE_RANGE
+// NewCipher returns DES with the key that CDMF shortens a key of [KeySize] bytes to. Other lengths are a [des.KeySizeError].
+func NewCipher(key []byte) (cipher.Block, error) {
+	if len(key) != KeySize {
+		return nil, des.KeySizeError(len(key))
 	}
 	const (
 		first, second = 0xc408b0540ba1e0ae, 0xef2c041ce6382fe6
