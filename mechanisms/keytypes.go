@@ -12,6 +12,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/cdmf"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
+	"github.com/softcsp/softcsp/internal/algorithm/rc2"
 	"github.com/softcsp/softcsp/internal/algorithm/seed"
 	"github.com/softcsp/softcsp/internal/secret"
 )
@@ -34,7 +35,7 @@ type keyType struct {
 
 var keyTypes = []keyType{
 	{Type: ck.CKK_GENERIC_SECRET, Min: 1, Max: maxSecret},
-	{Type: ck.CKK_RC2, Min: 1, Max: rc2MaxKey, cipher: rc2Default},
+	{Type: ck.CKK_RC2, Min: 1, Max: rc2.MaxKeySize, cipher: rc2Default},
 	{Type: ck.CKK_RC4, Min: 1, Max: 256},
 	{Type: ck.CKK_DES, Min: 8, Max: 8, Parity: true, cipher: newDES},
 	{Type: ck.CKK_DES2, Min: 16, Max: 16, Parity: true, cipher: newDES},

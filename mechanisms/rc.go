@@ -5,6 +5,7 @@ import (
 	"crypto/rc4"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/rc2"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -17,10 +18,10 @@ var (
 // rc2Rows are RC2 (RFC 2268). Its sizes are in bits: of keys, and effective ones.
 var rc2Rows = telling([]Mechanism{
 	inBits(keyGen(ck.CKM_RC2_KEY_GEN, ck.CKK_RC2)),
-	zeroFilled(blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2MaxBits, ecb(openRC2))),
-	zeroFilled(blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, false))),
-	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2MaxBits, cbc(openRC2, ivField, true)),
-	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2MaxBits, cfb(openRC2, ivField, 1)),
+	zeroFilled(blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2.MaxEffectiveBits, ecb(openRC2))),
+	zeroFilled(blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(openRC2, ivField, false))),
+	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(openRC2, ivField, true)),
+	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2.MaxEffectiveBits, cfb(openRC2, ivField, 1)),
 }, rc2Tells)
 
 // rc2Tells reports whether RC2 with the effective bits of a parameter tells the key: with few of them it is a cipher with a short
@@ -79,7 +80,7 @@ var rc5Rows = telling([]Mechanism{
 
 // rcMACRows are CBC-MAC with RC2 and RC5.
 var rcMACRows = append(
-	telling(blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2MaxBits, openRC2), rc2Tells),
+	telling(blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2.MaxEffectiveBits, openRC2), rc2Tells),
 	telling(blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5MaxKey, openRC5), rc5Tells)...)
 
 // openRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
@@ -89,10 +90,18 @@ func openRC2(k *Key, p *ck.Param) (cipher.Block, error) {
 	if bits == 0 {
 		bits = k.EffectiveBits
 	}
-	if bits == 0 || bits > rc2MaxBits {
+	if bits == 0 || bits > rc2.MaxEffectiveBits {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
 	return preparedFor(k, ck.CKM_RC2_ECB, setting{bits, 0}, func(k *Key) (cipher.Block, error) { return newRC2(salted(k), bits) })
+}
+
+func newRC2(key []byte, effective uint) (cipher.Block, error) {
+	b, err := rc2.NewCipher(key, effective)
+	if err != nil {
+		return nil, ck.CKR_KEY_SIZE_RANGE
+	}
+	return b, nil
 }
 
 // rc2Default makes RC2 with all bits of the key effective.

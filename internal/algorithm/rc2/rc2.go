@@ -1,21 +1,39 @@
-package mechanisms
+// Package rc2 implements the RC2 block cipher of RFC 2268.
+//
+// A key has two lengths: its bytes, and how many bits of strength are left to it, the effective bits. It is here for old messages and
+// for CryptoAPI; it is written plainly, with a table that is looked up by secret bytes.
+package rc2
 
 import (
 	"crypto/cipher"
 	"encoding/binary"
 	"math/bits"
-
-	"github.com/softcsp/softcsp/ck"
+	"strconv"
 )
 
 const (
-	rc2Block   = 8
-	rc2MaxKey  = 128  // bytes
-	rc2MaxBits = 1024 // effective ones
+	// BlockSize is the length of a block in bytes.
+	BlockSize = 8
+	// MaxKeySize is the length of the longest key in bytes. The shortest has one.
+	MaxKeySize = 128
+	// MaxEffectiveBits is how many bits of a key can be effective.
+	MaxEffectiveBits = 1024
 )
 
-// rc2Pi is PITABLE (RFC 2268, 2): a permutation made from the digits of pi.
-var rc2Pi = [256]byte{
+// A KeySizeError is the length in bytes of a key that RC2 does not have.
+type KeySizeError int
+
+func (n KeySizeError) Error() string { return "rc2: invalid key size " + strconv.Itoa(int(n)) }
+
+// An EffectiveBitsError is a number of effective bits that RC2 does not have.
+type EffectiveBitsError uint
+
+func (n EffectiveBitsError) Error() string {
+	return "rc2: invalid number of effective bits " + strconv.FormatUint(uint64(n), 10)
+}
+
+// piTable is PITABLE (RFC 2268, 2): a permutation made from the digits of pi.
+var piTable = [256]byte{
 	0xd9, 0x78, 0xf9, 0xc4, 0x19, 0xdd, 0xb5, 0xed, 0x28, 0xe9, 0xfd, 0x79, 0x4a, 0xa0, 0xd8, 0x9d,
 	0xc6, 0x7e, 0x37, 0x83, 0x2b, 0x76, 0x53, 0x8e, 0x62, 0x4c, 0x64, 0x88, 0x44, 0x8b, 0xfb, 0xa2,
 	0x17, 0x9a, 0x59, 0xf5, 0x87, 0xb3, 0x4f, 0x13, 0x61, 0x45, 0x6d, 0x8d, 0x09, 0x81, 0x7d, 0x32,
@@ -34,39 +52,48 @@ var rc2Pi = [256]byte{
 	0xc5, 0xf3, 0xdb, 0x47, 0xe5, 0xa5, 0x9c, 0x77, 0x0a, 0xa6, 0x20, 0x68, 0xfe, 0x7f, 0xc1, 0xad,
 }
 
-// A rc2Cipher is RC2 (RFC 2268) with an expanded key.
-type rc2Cipher struct{ k [64]uint16 }
+// A block is RC2 with an expanded key.
+type block struct{ k [64]uint16 }
 
-var _ cipher.Block = (*rc2Cipher)(nil)
+var _ cipher.Block = (*block)(nil)
 
-// newRC2 expands a key of 1 to 128 bytes, of whose strength so many bits are effective (RFC 2268, 2).
-func newRC2(key []byte, effective uint) (*rc2Cipher, error) {
-	if len(key) == 0 || len(key) > rc2MaxKey {
-		return nil, ck.CKR_KEY_SIZE_RANGE
+// NewCipher returns RC2 with a key of 1 to [MaxKeySize] bytes, of whose strength effective bits are left, 1 to [MaxEffectiveBits].
+// Other keys are a [KeySizeError], other numbers an [EffectiveBitsError].
+func NewCipher(key []byte, effective uint) (cipher.Block, error) {
+	if len(key) == 0 || len(key) > MaxKeySize {
+		return nil, KeySizeError(len(key))
 	}
-	var l [rc2MaxKey]byte
+	if effective == 0 || effective > MaxEffectiveBits {
+		return nil, EffectiveBitsError(effective)
+	}
+	c := new(block)
+	c.expand(key, effective)
+	return c, nil
+}
+
+// expand is RFC 2268, 2.
+func (c *block) expand(key []byte, effective uint) {
+	var l [MaxKeySize]byte
 	for i := copy(l[:], key); i < len(l); i++ {
-		l[i] = rc2Pi[l[i-1]+l[i-len(key)]]
+		l[i] = piTable[l[i-1]+l[i-len(key)]]
 	}
 	t8 := (effective + 7) / 8
 	first := len(l) - int(t8)
-	l[first] = rc2Pi[l[first]&(0xff>>(8*t8-effective))]
+	l[first] = piTable[l[first]&(0xff>>(8*t8-effective))]
 	for i := first - 1; i >= 0; i-- {
-		l[i] = rc2Pi[l[i+1]^l[i+int(t8)]]
+		l[i] = piTable[l[i+1]^l[i+int(t8)]]
 	}
-	c := new(rc2Cipher)
 	for i := range c.k {
 		c.k[i] = binary.LittleEndian.Uint16(l[2*i:])
 	}
 	clear(l[:])
-	return c, nil
 }
 
-func (*rc2Cipher) BlockSize() int { return rc2Block }
+func (*block) BlockSize() int { return BlockSize }
 
 // Encrypt is RFC 2268, 3: sixteen mixing rounds, and a mashing round after the fifth and the eleventh.
-func (c *rc2Cipher) Encrypt(dst, src []byte) {
-	r0, r1, r2, r3 := loadRC2(src)
+func (c *block) Encrypt(dst, src []byte) {
+	r0, r1, r2, r3 := load(src)
 	for i := 0; i < len(c.k); i += 4 {
 		k := c.k[i : i+4 : i+4]
 		r0 = bits.RotateLeft16(r0+k[0]+r3&r2+^r3&r1, 1)
@@ -80,12 +107,12 @@ func (c *rc2Cipher) Encrypt(dst, src []byte) {
 			r3 += c.k[r2&63]
 		}
 	}
-	storeRC2(dst, r0, r1, r2, r3)
+	store(dst, r0, r1, r2, r3)
 }
 
 // Decrypt is RFC 2268, 4.
-func (c *rc2Cipher) Decrypt(dst, src []byte) {
-	r0, r1, r2, r3 := loadRC2(src)
+func (c *block) Decrypt(dst, src []byte) {
+	r0, r1, r2, r3 := load(src)
 	for i := len(c.k) - 4; i >= 0; i -= 4 {
 		if i == 4*4 || i == 4*10 {
 			r3 -= c.k[r2&63]
@@ -99,15 +126,15 @@ func (c *rc2Cipher) Decrypt(dst, src []byte) {
 		r1 = bits.RotateLeft16(r1, -2) - k[1] - r0&r3 - ^r0&r2
 		r0 = bits.RotateLeft16(r0, -1) - k[0] - r3&r2 - ^r3&r1
 	}
-	storeRC2(dst, r0, r1, r2, r3)
+	store(dst, r0, r1, r2, r3)
 }
 
-func loadRC2(src []byte) (r0, r1, r2, r3 uint16) {
+func load(src []byte) (r0, r1, r2, r3 uint16) {
 	le := binary.LittleEndian
 	return le.Uint16(src), le.Uint16(src[2:]), le.Uint16(src[4:]), le.Uint16(src[6:])
 }
 
-func storeRC2(dst []byte, r0, r1, r2, r3 uint16) {
+func store(dst []byte, r0, r1, r2, r3 uint16) {
 	le := binary.LittleEndian
 	le.PutUint16(dst, r0)
 	le.PutUint16(dst[2:], r1)
