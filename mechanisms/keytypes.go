@@ -13,6 +13,7 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/cdmf"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
 	"github.com/softcsp/softcsp/internal/algorithm/rc2"
+	"github.com/softcsp/softcsp/internal/algorithm/rc5"
 	"github.com/softcsp/softcsp/internal/algorithm/seed"
 	"github.com/softcsp/softcsp/internal/secret"
 )
@@ -40,7 +41,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_DES, Min: 8, Max: 8, Parity: true, cipher: newDES},
 	{Type: ck.CKK_DES2, Min: 16, Max: 16, Parity: true, cipher: newDES},
 	{Type: ck.CKK_DES3, Min: 24, Max: 24, Parity: true, cipher: newDES},
-	{Type: ck.CKK_RC5, Min: 0, Max: rc5MaxKey},
+	{Type: ck.CKK_RC5, Min: 0, Max: rc5.MaxKeySize},
 	{Type: ck.CKK_AES, Min: 16, Max: 32, Step: 8, cipher: newAES},
 	{Type: ck.CKK_HKDF, Min: 1, Max: maxSecret},
 	{Type: ck.CKK_MD5_HMAC, Min: 1, Max: maxSecret},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/rc2"
+	"github.com/softcsp/softcsp/internal/algorithm/rc5"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -73,15 +74,15 @@ var rc4Rows = []Mechanism{
 // rc5Rows are RC5 (RFC 2040). Its sizes are in bytes.
 var rc5Rows = telling([]Mechanism{
 	keyGen(ck.CKM_RC5_KEY_GEN, ck.CKK_RC5),
-	zeroFilled(blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5MaxKey, ecb(openRC5))),
-	zeroFilled(blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, false))),
-	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5MaxKey, cbc(openRC5, ivPointer, true)),
+	zeroFilled(blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5.MaxKeySize, ecb(openRC5))),
+	zeroFilled(blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5.MaxKeySize, cbc(openRC5, ivPointer, false))),
+	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5.MaxKeySize, cbc(openRC5, ivPointer, true)),
 }, rc5Tells)
 
 // rcMACRows are CBC-MAC with RC2 and RC5.
 var rcMACRows = append(
 	telling(blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2.MaxEffectiveBits, openRC2), rc2Tells),
-	telling(blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5MaxKey, openRC5), rc5Tells)...)
+	telling(blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5.MaxKeySize, openRC5), rc5Tells)...)
 
 // openRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
 // that has its own.
@@ -147,14 +148,14 @@ func prepareRC4(k *Key) (form any, err error) {
 // openRC5 reads the word size in bytes and the number of rounds, with which CK_RC5_PARAMS and CK_RC5_CBC_PARAMS begin.
 func openRC5(k *Key, p *ck.Param) (cipher.Block, error) {
 	word, rounds := p.Ulong(), p.Ulong()
-	if rounds > rc5MaxRounds || word != 2 && word != 4 && word != 8 {
+	if rounds > rc5.MaxRounds || word != 2 && word != 4 && word != 8 {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	if len(k.Value) > rc5MaxKey {
+	if len(k.Value) > rc5.MaxKeySize {
 		return nil, ck.CKR_KEY_SIZE_RANGE
 	}
 	return preparedFor(k, ck.CKM_RC5_ECB, setting{word, rounds}, func(k *Key) (cipher.Block, error) {
-		return newRC5(k.Value, word, rounds), nil
+		return rc5.NewCipher(k.Value, word, rounds)
 	})
 }
 

@@ -1,13 +1,28 @@
-package mechanisms
+// Package rc5 implements the RC5 block cipher of RFC 2040.
+package rc5
 
 import (
 	"crypto/cipher"
 	"encoding/binary"
+	"errors"
+	"strconv"
 )
 
 const (
-	rc5MaxKey    = 255 // bytes
-	rc5MaxRounds = 255
+	// MaxKeySize is the length of the longest key in bytes. The shortest has none.
+	MaxKeySize = 255
+	// MaxRounds is how many rounds there can be. RFC 2040 wants 12 at least.
+	MaxRounds = 255
+)
+
+// A KeySizeError is the length in bytes of a key that RC5 does not have.
+type KeySizeError int
+
+func (n KeySizeError) Error() string { return "rc5: invalid key size " + strconv.Itoa(int(n)) }
+
+var (
+	errWord   = errors.New("rc5: words have 2, 4 or 8 bytes")
+	errRounds = errors.New("rc5: more than 255 rounds")
 )
 
 // The constants of RC5 for words of 64 bits, from the binary expansions of e and of the golden ratio (RFC 2040, 5.1).
@@ -25,6 +40,20 @@ type rc5Cipher struct {
 }
 
 var _ cipher.Block = (*rc5Cipher)(nil)
+
+// NewCipher returns RC5 with a key of up to [MaxKeySize] bytes, words of 2, 4 or 8 bytes and up to [MaxRounds] rounds. Its blocks are
+// two words. A longer key is a [KeySizeError].
+func NewCipher(key []byte, word, rounds uint) (cipher.Block, error) {
+	switch {
+	case len(key) > MaxKeySize:
+		return nil, KeySizeError(len(key))
+	case word != 2 && word != 4 && word != 8:
+		return nil, errWord
+	case rounds > MaxRounds:
+		return nil, errRounds
+	}
+	return newRC5(key, word, rounds), nil
+}
 
 // newRC5 expands a key for words of so many bytes and so many rounds (RFC 2040, 5).
 func newRC5(key []byte, word, rounds uint) *rc5Cipher {
