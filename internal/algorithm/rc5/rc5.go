@@ -1,4 +1,5 @@
-// Package rc5 implements the RC5 block cipher of RFC 2040.
+// Package rc5 implements the RC5 block cipher of RFC 2040, with words of 16, 32 and 64 bits. RC5-32/12/16 there is RC5 with words of 4
+// bytes, 12 rounds and a key of 16 bytes here.
 package rc5
 
 import (
@@ -28,18 +29,18 @@ var (
 // The constants of RC5 for words of 64 bits, from the binary expansions of e and of the golden ratio (RFC 2040, 5.1).
 // Those of shorter words are the leading bits, made odd.
 const (
-	rc5P uint64 = 0xb7e151628aed2a6b
-	rc5Q uint64 = 0x9e3779b97f4a7c15
+	magicP uint64 = 0xb7e151628aed2a6b
+	magicQ uint64 = 0x9e3779b97f4a7c15
 )
 
-// A rc5Cipher is RC5 (RFC 2040, 6) with words of 16, 32 or 64 bits.
-type rc5Cipher struct {
+// A block is RC5 (RFC 2040, 6) with words of 16, 32 or 64 bits.
+type block struct {
 	s    []uint64 // the expanded key
 	bits uint     // of a word
 	mask uint64
 }
 
-var _ cipher.Block = (*rc5Cipher)(nil)
+var _ cipher.Block = (*block)(nil)
 
 // NewCipher returns RC5 with a key of up to [MaxKeySize] bytes, words of 2, 4 or 8 bytes and up to [MaxRounds] rounds. Its blocks are
 // two words. A longer key is a [KeySizeError].
@@ -52,13 +53,13 @@ func NewCipher(key []byte, word, rounds uint) (cipher.Block, error) {
 	case rounds > MaxRounds:
 		return nil, errRounds
 	}
-	return newRC5(key, word, rounds), nil
+	return expand(key, word, rounds), nil
 }
 
-// newRC5 expands a key for words of so many bytes and so many rounds (RFC 2040, 5).
-func newRC5(key []byte, word, rounds uint) *rc5Cipher {
-	c := &rc5Cipher{s: make([]uint64, 2*(rounds+1)), bits: 8 * word, mask: ^uint64(0) >> (64 - 8*word)}
-	p, q := rc5P>>(64-c.bits)|1, rc5Q>>(64-c.bits)|1
+// expand is RFC 2040, 5.
+func expand(key []byte, word, rounds uint) *block {
+	c := &block{s: make([]uint64, 2*(rounds+1)), bits: 8 * word, mask: ^uint64(0) >> (64 - 8*word)}
+	p, q := magicP>>(64-c.bits)|1, magicQ>>(64-c.bits)|1
 	c.s[0] = p
 	for i := 1; i < len(c.s); i++ {
 		c.s[i] = (c.s[i-1] + q) & c.mask
@@ -79,15 +80,15 @@ func newRC5(key []byte, word, rounds uint) *rc5Cipher {
 }
 
 // rotate rotates the word x left by the low bits of n.
-func (c *rc5Cipher) rotate(x, n uint64) uint64 {
+func (c *block) rotate(x, n uint64) uint64 {
 	x &= c.mask
 	n &= uint64(c.bits - 1)
 	return (x<<n | x>>(uint64(c.bits)-n)) & c.mask
 }
 
-func (c *rc5Cipher) BlockSize() int { return int(c.bits / 4) }
+func (c *block) BlockSize() int { return int(c.bits / 4) }
 
-func (c *rc5Cipher) Encrypt(dst, src []byte) {
+func (c *block) Encrypt(dst, src []byte) {
 	a, b := c.load(src)
 	a, b = a+c.s[0], b+c.s[1]
 	for i := 2; i < len(c.s); i += 2 {
@@ -97,7 +98,7 @@ func (c *rc5Cipher) Encrypt(dst, src []byte) {
 	c.store(dst, a, b)
 }
 
-func (c *rc5Cipher) Decrypt(dst, src []byte) {
+func (c *block) Decrypt(dst, src []byte) {
 	a, b := c.load(src)
 	for i := len(c.s) - 2; i > 0; i -= 2 {
 		b = c.rotate(b-c.s[i+1], -a) ^ a
@@ -106,7 +107,7 @@ func (c *rc5Cipher) Decrypt(dst, src []byte) {
 	c.store(dst, a-c.s[0], b-c.s[1])
 }
 
-func (c *rc5Cipher) load(src []byte) (a, b uint64) {
+func (c *block) load(src []byte) (a, b uint64) {
 	switch c.bits {
 	case 16:
 		return uint64(binary.LittleEndian.Uint16(src)), uint64(binary.LittleEndian.Uint16(src[2:]))
@@ -116,7 +117,7 @@ func (c *rc5Cipher) load(src []byte) (a, b uint64) {
 	return binary.LittleEndian.Uint64(src), binary.LittleEndian.Uint64(src[8:])
 }
 
-func (c *rc5Cipher) store(dst []byte, a, b uint64) {
+func (c *block) store(dst []byte, a, b uint64) {
 	switch c.bits {
 	case 16:
 		binary.LittleEndian.PutUint16(dst, uint16(a))
