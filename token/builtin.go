@@ -78,7 +78,7 @@ func (b builtin) id() (id store.ID) {
 }
 
 // builtin returns the built-in objects of a slot, which get their handles when they are first searched for.
-func (t *objectTable) builtin() ([]*item, error) {
+func (t *objectTable) builtin() ([]*entry, error) {
 	list, err := t.slot.builtins()
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (t *objectTable) builtin() ([]*item, error) {
 	defer t.mu.Unlock()
 	if t.builtins == nil {
 		for _, b := range list {
-			i := &item{table: t, builtin: true}
+			i := &entry{table: t, builtin: true}
 			i.object.Store(b.object())
 			t.slot.app.objects.add(i)
 			t.builtins = append(t.builtins, i)

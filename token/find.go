@@ -145,7 +145,7 @@ func (q *query) where() (int, error) {
 	return anywhere, nil
 }
 
-// inSession looks at the session objects. Two hashes in each item keep it from looking at most of them closely.
+// inSession looks at the session objects. Two hashes in each entry keep it from looking at most of them closely.
 func (q *query) inSession() {
 	t := q.table
 	var label, name uint64
@@ -235,7 +235,7 @@ func (q *query) take(r store.Record, epoch uint64) error {
 		o.release()
 		return nil
 	}
-	i, err := q.table.itemOf(o)
+	i, err := q.table.entryOf(o)
 	if err != nil {
 		o.release()
 		return nil // logged out meanwhile

@@ -135,7 +135,7 @@ func (s *session) assume(o object, u *use) error {
 		o.role.CompareAndSwap(uint32(noRole), uint32(serving))
 		return nil
 	}
-	session := o.item.owner != nil
+	session := o.entry.owner != nil
 	switch {
 	case need == serving && session:
 		return assumed(o.role, need)
@@ -307,7 +307,7 @@ func (t *objectTable) fresh(token *store.Token, keys *store.Keys, id store.ID) (
 
 // same tells whether a key still has the role that it had when it was looked up: what it has unwrapped may have been wrapped since.
 func (o object) same() error {
-	now, err := o.item.get()
+	now, err := o.entry.get()
 	if err != nil {
 		return keyHandle(err)
 	}
@@ -318,13 +318,13 @@ func (o object) same() error {
 	return nil
 }
 
-// unrecorded returns the item of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
+// unrecorded returns the entry of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
 // at each call whether another process has made it wrap meanwhile.
-func (s *session) unrecorded(o object, u *use) *item {
-	if !s.strict || o.item.owner != nil || u.role() != serving || role(o.role.Load()) == serving || o.left() {
+func (s *session) unrecorded(o object, u *use) *entry {
+	if !s.strict || o.entry.owner != nil || u.role() != serving || role(o.role.Load()) == serving || o.left() {
 		return nil
 	}
-	return o.item
+	return o.entry
 }
 
 // hidden reports whether a token key could come to wrap sensitive keys in another process, though it had been copied or taken over in this

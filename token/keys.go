@@ -76,11 +76,11 @@ type derivation struct {
 	fixed  []ck.Attribute
 	kind   []byte
 
-	row    *mechanisms.Mechanism
-	lookup func(ck.ObjectHandle) (*mechanisms.Key, error)
-	others []*Object // what lookup has found
-	items  []*item   // by which it was reached
-	unused bool      // lookup has found nothing, so that no key was used
+	row     *mechanisms.Mechanism
+	lookup  func(ck.ObjectHandle) (*mechanisms.Key, error)
+	others  []*Object // what lookup has found
+	entries []*entry  // by which it was reached
+	unused  bool      // lookup has found nothing, so that no key was used
 
 	request request
 }
@@ -94,8 +94,8 @@ func (d *derivation) wipe() {
 		d.others[i] = nil
 	}
 	d.others = d.others[:0]
-	clear(d.items)
-	d.items, d.unused = d.items[:0], false
+	clear(d.entries)
+	d.entries, d.unused = d.entries[:0], false
 	clear(d.fixed)
 	d.fixed = d.fixed[:0]
 	clear(d.request.defaults)
@@ -196,10 +196,10 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	return err
 }
 
-// An object is an Object and the item it was reached by.
+// An object is an Object and the entry it was reached by.
 type object struct {
 	*Object
-	item *item
+	entry *entry
 }
 
 // baseKey finds the key that is derived from.
@@ -244,7 +244,7 @@ func (s *session) derivesFrom(base object) error {
 		}
 	}
 	for n, o := range d.others {
-		if err := s.assume(object{o, d.items[n]}, &use{what: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
+		if err := s.assume(object{o, d.entries[n]}, &use{what: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
 			return err
 		}
 	}
@@ -359,5 +359,5 @@ func (s *session) rederive(o object, d *derivation) error {
 	if err != nil {
 		return err
 	}
-	return s.slot.replace(o.item, o.Object, changed, keys)
+	return s.slot.replace(o.entry, o.Object, changed, keys)
 }

@@ -158,7 +158,7 @@ func (s *slot) logout(empty bool) bool {
 	s.mu.Unlock()
 	token.Prune()
 	// First the keys, then the operations: none begins with a key after it was its session's turn.
-	s.objects.forget(func(i *item) bool { return i.private })
+	s.objects.forget(func(i *entry) bool { return i.private })
 	s.objects.unload()
 	for _, ses := range s.open() {
 		ses.stop(false)

@@ -52,7 +52,7 @@ type application struct {
 
 	slots    slots
 	sessions handles[ck.SessionHandle, session, *session]
-	objects  handles[ck.ObjectHandle, item, *item]
+	objects  handles[ck.ObjectHandle, entry, *entry]
 
 	jobs       *jobs
 	lastUnique atomic.Uint64

@@ -201,7 +201,7 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 }
 
 // destroy deletes a token object.
-func (s *slot) destroy(i *item, o *Object, user userState, keys *store.Keys) error {
+func (s *slot) destroy(i *entry, o *Object, user userState, keys *store.Keys) error {
 	if user == nobody {
 		return s.leaveDeletion(i, o)
 	}
@@ -287,7 +287,7 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 }
 
 // replace puts an Object in the place of o, behind the same handle. It takes the reference of changed.
-func (s *slot) replace(i *item, o, changed *Object, keys *store.Keys) error {
+func (s *slot) replace(i *entry, o, changed *Object, keys *store.Keys) error {
 	if i.owner != nil {
 		t := &s.objects
 		t.mu.Lock()

@@ -10,9 +10,9 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// An item is what an object handle stands for. The Object behind it never changes: a change of attributes puts another in
+// An entry is what an object handle stands for. The Object behind it never changes: a change of attributes puts another in
 // its place. That of a token object is read when it is first needed, and again after another process has changed it.
-type item struct {
+type entry struct {
 	handle  ck.ObjectHandle
 	table   *objectTable
 	private bool
@@ -28,8 +28,8 @@ type item struct {
 	name  uint64
 }
 
-func (i *item) self() ck.ObjectHandle    { return i.handle }
-func (i *item) called(h ck.ObjectHandle) { i.handle = h }
+func (i *entry) self() ck.ObjectHandle    { return i.handle }
+func (i *entry) called(h ck.ObjectHandle) { i.handle = h }
 
 // An objectTable is the objects of a slot that this process knows: all session objects, and the token objects that it has
 // given a handle.
@@ -38,19 +38,19 @@ type objectTable struct {
 	seed maphash.Seed
 
 	mu         sync.Mutex
-	session    []*item
-	token      map[store.ID]*item
-	builtins   []*item
+	session    []*entry
+	token      map[store.ID]*entry
+	builtins   []*entry
 	epoch      uint64 // counts what makes objects that are being read now invalid
 	generation atomic.Uint64
 }
 
 func (t *objectTable) init(s *slot) {
-	t.slot, t.seed, t.token = s, maphash.MakeSeed(), make(map[store.ID]*item)
+	t.slot, t.seed, t.token = s, maphash.MakeSeed(), make(map[store.ID]*entry)
 }
 
 // object finds the object with the handle h among those of the session's token. The caller releases it.
-func (s *session) object(h ck.ObjectHandle) (*item, *Object, error) {
+func (s *session) object(h ck.ObjectHandle) (*entry, *Object, error) {
 	i, err := s.slot.app.objects.get(h)
 	if err != nil {
 		return nil, nil, err
@@ -62,8 +62,8 @@ func (s *session) object(h ck.ObjectHandle) (*item, *Object, error) {
 	return i, o, err
 }
 
-// get returns the Object behind an item as it is now.
-func (i *item) get() (*Object, error) {
+// get returns the Object behind an entry as it is now.
+func (i *entry) get() (*Object, error) {
 	if i.owner == nil && !i.builtin {
 		if err := i.table.sync(); err != nil {
 			return nil, err
@@ -87,7 +87,7 @@ func (i *item) get() (*Object, error) {
 }
 
 // read reads a token object from the store.
-func (i *item) read() error {
+func (i *entry) read() error {
 	t := i.table
 	epoch := t.now()
 	token, err := t.slot.store()
@@ -159,8 +159,8 @@ func (t *objectTable) follow(since, now uint64, ids []store.ID, complete bool) b
 	return true
 }
 
-// swap puts another Object in the place of an item's.
-func (i *item) swap(o *Object) {
+// swap puts another Object in the place of an entry's.
+func (i *entry) swap(o *Object) {
 	if old := i.object.Swap(o); old != nil {
 		old.release()
 	}
@@ -168,7 +168,7 @@ func (i *item) swap(o *Object) {
 
 // addSession makes o, whose only reference it takes, an object of the session s.
 func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error) {
-	i := &item{table: t, private: o.isPrivate(), owner: s}
+	i := &entry{table: t, private: o.isPrivate(), owner: s}
 	i.label, i.name = t.hash(o.bytes(ck.CKA_LABEL)), t.hash(o.bytes(ck.CKA_ID))
 	i.object.Store(o)
 	t.mu.Lock()
@@ -204,8 +204,8 @@ func (t *objectTable) hash(value []byte) uint64 {
 	return maphash.Bytes(t.seed, value)
 }
 
-// itemOf returns the item of a token object, and gives it a handle if it has none.
-func (t *objectTable) itemOf(o *Object) (*item, error) {
+// entryOf returns the entry of a token object, and gives it a handle if it has none.
+func (t *objectTable) entryOf(o *Object) (*entry, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i := t.token[o.id]; i != nil {
@@ -214,23 +214,23 @@ func (t *objectTable) itemOf(o *Object) (*item, error) {
 	if err := t.admits(nil, o.isPrivate()); err != nil {
 		return nil, err
 	}
-	i := &item{table: t, private: o.isPrivate(), id: o.id}
+	i := &entry{table: t, private: o.isPrivate(), id: o.id}
 	t.token[o.id] = i
 	t.slot.app.objects.add(i)
 	return i, nil
 }
 
-// known returns the item of a token object if it has one.
-func (t *objectTable) known(id store.ID) *item {
+// known returns the entry of a token object if it has one.
+func (t *objectTable) known(id store.ID) *entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.token[id]
 }
 
-// keep gives an item the Object o, whose reference it takes, unless it has one or the table has changed since epoch, or
-// somebody has logged in or out since o was read or made with keys. It reports whether the item still has its handle: one
+// keep gives an entry the Object o, whose reference it takes, unless it has one or the table has changed since epoch, or
+// somebody has logged in or out since o was read or made with keys. It reports whether the entry still has its handle: one
 // without would keep the Object for ever.
-func (t *objectTable) keep(i *item, o *Object, epoch uint64, keys *store.Keys) bool {
+func (t *objectTable) keep(i *entry, o *Object, epoch uint64, keys *store.Keys) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	there := t.token[i.id] == i
@@ -247,14 +247,14 @@ func (t *objectTable) now() uint64 {
 	return t.epoch
 }
 
-// drop takes the handle of an item away and lets go of its Object. It reports whether there was a handle.
-func (t *objectTable) drop(i *item) bool {
+// drop takes the handle of an entry away and lets go of its Object. It reports whether there was a handle.
+func (t *objectTable) drop(i *entry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.dropLocked(i)
 }
 
-func (t *objectTable) dropLocked(i *item) bool {
+func (t *objectTable) dropLocked(i *entry) bool {
 	if !t.slot.app.objects.remove(i.handle) {
 		return false
 	}
@@ -275,14 +275,14 @@ func (t *objectTable) dropLocked(i *item) bool {
 }
 
 // forget drops the prepared forms of a key, and sees to it that they are erased.
-func (i *item) forget() {
+func (i *entry) forget() {
 	if o := i.object.Load(); o != nil && o.mech.Forget() {
 		i.table.slot.app.eraser.soon()
 	}
 }
 
 // shrunk cuts the last element off.
-func shrunk(list []*item) []*item {
+func shrunk(list []*entry) []*entry {
 	n := len(list) - 1
 	list[n] = nil
 	return list[:n]
@@ -298,8 +298,8 @@ func (t *objectTable) dropOwned(s *session) {
 	}
 }
 
-// forget drops the items that which chooses.
-func (t *objectTable) forget(which func(*item) bool) {
+// forget drops the entries that which chooses.
+func (t *objectTable) forget(which func(*entry) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.epoch++

@@ -50,7 +50,7 @@ type operation struct {
 	confirm bool // C_Login with CKU_CONTEXT_SPECIFIC is due
 	private bool // with a private key, which takes long
 	// unrecorded is the key where its role could not be recorded: hold.go.
-	unrecorded *item
+	unrecorded *entry
 	cipher     mechanisms.Cipher
 	signer     mechanisms.Signer
 	count      func() error // what signer needs of a counter, nil without one

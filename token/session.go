@@ -25,7 +25,7 @@ type session struct {
 	device uint32 // ulDeviceError
 
 	// Guarded by the slot's object table:
-	owned []*item // its session objects
+	owned []*entry // its session objects
 	gone  bool    // no more objects may be added
 
 	// Guarded by the lock of jobs:

@@ -107,7 +107,7 @@ func (s *slot) keepAll(objects []*Object, original *Object, keys *store.Keys) ([
 	handles := make([]ck.ObjectHandle, len(objects))
 	for i, o := range objects {
 		o.id, o.rev = records[i].ID, records[i].Rev
-		it, err := s.objects.itemOf(o)
+		it, err := s.objects.entryOf(o)
 		if err != nil {
 			releaseAll(objects[i:])
 			return nil, err
@@ -144,7 +144,7 @@ func (s *session) other(h ck.ObjectHandle) (k *mechanisms.Key, err error) {
 		o.release()
 		return nil, err
 	}
-	s.derived.others, s.derived.items = append(s.derived.others, o), append(s.derived.items, i)
+	s.derived.others, s.derived.entries = append(s.derived.others, o), append(s.derived.entries, i)
 	return o.key(), nil
 }
 

@@ -469,7 +469,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 	if err := token.Reformat(f); err != nil {
 		return err
 	}
-	s.objects.forget(func(*item) bool { return true })
+	s.objects.forget(func(*entry) bool { return true })
 	a.jobs.drop(s.id)
 	return nil
 }

@@ -146,7 +146,7 @@ func (s *slot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	}
 	u.Number = 1
 	made.rev = u.Number
-	i, err := s.objects.itemOf(made)
+	i, err := s.objects.entryOf(made)
 	made.release() // it is read again when it is needed
 	if err != nil {
 		return 0, err
@@ -166,7 +166,7 @@ func (o *Object) creation() (template []ck.Attribute) {
 }
 
 // leaveChange asks for a change of an object, without a login.
-func (s *slot) leaveChange(i *item, template []ck.Attribute) error {
+func (s *slot) leaveChange(i *entry, template []ck.Attribute) error {
 	token, err := s.store()
 	if err != nil {
 		return err
@@ -210,7 +210,7 @@ func (s *slot) leaveChange(i *item, template []ck.Attribute) error {
 }
 
 // leaveDeletion asks for an object to be destroyed, without a login.
-func (s *slot) leaveDeletion(i *item, o *Object) error {
+func (s *slot) leaveDeletion(i *entry, o *Object) error {
 	token, err := s.store()
 	if err != nil {
 		return err
@@ -263,7 +263,7 @@ func (s *slot) adopt(keys *store.Keys) error {
 
 // settle has what is asked for an object sealed, by who is logged in and is about to use it for something new: store.ErrStale, where
 // there was anything, for it is another object then.
-func (s *slot) settle(i *item, o *Object, keys *store.Keys) error {
+func (s *slot) settle(i *entry, o *Object, keys *store.Keys) error {
 	if o.asked == nil || keys == nil {
 		return nil
 	}
