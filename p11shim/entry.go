@@ -60,7 +60,7 @@ func goC_Finalize(pReserved uintptr) uintptr {
 		if pReserved != 0 {
 			return ck.CKR_ARGUMENTS_BAD
 		}
-		return module.Finalize()
+		return cryptoki().Finalize()
 	})
 }
 
@@ -68,7 +68,7 @@ func goC_Finalize(pReserved uintptr) uintptr {
 func goC_GetSlotList(tokenPresent, pSlotList, pulCount uintptr) uintptr {
 	return call("C_GetSlotList", func(*frame) error {
 		need(pulCount)
-		list, err := module.GetSlotList(byte(tokenPresent) != 0)
+		list, err := cryptoki().GetSlotList(byte(tokenPresent) != 0)
 		if err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ func goC_GetSlotList(tokenPresent, pSlotList, pulCount uintptr) uintptr {
 func goC_GetMechanismList(slotID, pMechanismList, pulCount uintptr) uintptr {
 	return call("C_GetMechanismList", func(*frame) error {
 		need(pulCount)
-		list, err := module.GetMechanismList(ck.SlotID(slotID))
+		list, err := cryptoki().GetMechanismList(ck.SlotID(slotID))
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func goC_InitToken(slotID, pPin, ulPinLen, pLabel uintptr) uintptr {
 	return call("C_InitToken", func(*frame) error {
 		const labelLength = 32
 		need(pLabel)
-		return module.InitToken(ck.SlotID(slotID), inBytes(pPin, ulPinLen), inBytes(pLabel, labelLength))
+		return cryptoki().InitToken(ck.SlotID(slotID), inBytes(pPin, ulPinLen), inBytes(pLabel, labelLength))
 	})
 }
 
@@ -101,7 +101,7 @@ func goC_InitToken(slotID, pPin, ulPinLen, pLabel uintptr) uintptr {
 func goC_OpenSession(slotID, flags, pApplication, notify, phSession uintptr) uintptr {
 	return call("C_OpenSession", func(*frame) error {
 		answer(phSession)
-		session, err := module.OpenSession(ck.SlotID(slotID), ck.Flags(flags))
+		session, err := cryptoki().OpenSession(ck.SlotID(slotID), ck.Flags(flags))
 		if err == nil {
 			put(phSession, session)
 		}
@@ -114,7 +114,7 @@ func goC_GetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintpt
 	return callIn(hSession, "C_GetAttributeValue", func(f *frame) error {
 		all := rows(pTemplate, ulCount)
 		f.buffers = f.appendBuffers(f.buffers[:0], all, 0)
-		err := module.GetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.buffers)
+		err := cryptoki().GetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.buffers)
 		switch ck.Code(err) {
 		case ck.CKR_OK, ck.CKR_ATTRIBUTE_SENSITIVE, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CKR_BUFFER_TOO_SMALL: // §5.7.5: every row is answered
 			putBuffers(all, f.buffers)
@@ -172,7 +172,7 @@ func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintpt
 			}
 			out = unsafe.Slice((*ck.ObjectHandle)(pointer(phObject)), ulMaxObjectCount)
 		}
-		n, err := module.FindObjects(ck.SessionHandle(hSession), out)
+		n, err := cryptoki().FindObjects(ck.SessionHandle(hSession), out)
 		if err == nil {
 			put(pulObjectCount, uint(n))
 		}
@@ -184,7 +184,7 @@ func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintpt
 func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
 	return bareIn(hSession, "C_GenerateRandom", func(*frame) error {
 		out := outBytes(pRandomData, ulRandomLen)
-		return module.GenerateRandom(ck.SessionHandle(hSession), out)
+		return cryptoki().GenerateRandom(ck.SessionHandle(hSession), out)
 	})
 }
 
@@ -197,7 +197,7 @@ func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, 
 			f.handle = ck.ObjectHandle(get(phKey))
 			key = &f.handle
 		}
-		err := module.DeriveKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hBaseKey),
+		err := cryptoki().DeriveKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hBaseKey),
 			f.inTemplate(0, pTemplate, ulAttributeCount), key)
 		if err == nil && key != nil {
 			put(phKey, f.handle)
@@ -213,7 +213,7 @@ func goC_WaitForSlotEvent(flags, pSlot, pReserved uintptr) uintptr {
 		if pReserved != 0 {
 			return ck.CKR_ARGUMENTS_BAD
 		}
-		slot, err := module.WaitForSlotEvent(ck.Flags(flags))
+		slot, err := cryptoki().WaitForSlotEvent(ck.Flags(flags))
 		if err == nil {
 			put(pSlot, slot)
 		}
@@ -226,22 +226,22 @@ func goC_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen,
 	return callIn(hSession, "C_SignMessageNext", func(f *frame) error {
 		session, parameter, data := ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen)
 		if pulSignatureLen == 0 { // §5.14.4: more of the message follows
-			return module.SignMessageNext(session, parameter, data, nil)
+			return cryptoki().SignMessageNext(session, parameter, data, nil)
 		}
-		return f.putLength(module.SignMessageNext(session, parameter, data, f.outBuffer(pSignature, pulSignatureLen)))
+		return f.putLength(cryptoki().SignMessageNext(session, parameter, data, f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_AsyncComplete
 func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
-	return bareIn(hSession, "C_AsyncComplete", func(*frame) error {
+	return callIn(hSession, "C_AsyncComplete", func(f *frame) error {
 		need(pResult)
 		c := (*C.CK_ASYNC_DATA)(pointer(pResult))
 		name := inText(pFunctionName)
 		answer(pResult) // a fault is to happen before anything is fetched that could not be fetched again
 		answer(pResult + unsafe.Sizeof(*c) - unsafe.Sizeof(pResult))
-		var data ck.AsyncData
-		err := module.AsyncComplete(ck.SessionHandle(hSession), name, &data)
+		data := &f.async
+		err := cryptoki().AsyncComplete(ck.SessionHandle(hSession), name, data)
 		if data.Ended { // §5.22.1: with an error, too, the buffer is told, so that it can be freed
 			*(*uintptr)(unsafe.Pointer(&c.pValue)) = uintptr(unsafe.Pointer(unsafe.SliceData(data.Value)))
 			c.ulValue = C.CK_ULONG(data.N)

@@ -17,6 +17,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -25,8 +26,19 @@ import (
 	"github.com/softcsp/softcsp/token"
 )
 
-// module is the one global variable: a loaded library has one state.
+// module is the token of the process: a loaded library has one state.
 var module = token.New()
+
+// layered is what calls go to where a layer is on, between C_Initialize and C_Finalize; nil where none is.
+var layered atomic.Pointer[ck.Cryptoki]
+
+// cryptoki is what a call goes to: the token, or the layers over it.
+func cryptoki() ck.Cryptoki {
+	if top := layered.Load(); top != nil {
+		return *top
+	}
+	return module
+}
 
 func main() {}
 
@@ -45,6 +57,7 @@ type frame struct {
 	templates [2][]ck.Attribute
 	buffers   []ck.AttributeBuffer
 	handle    ck.ObjectHandle
+	async     ck.AsyncData
 	nested    int // what the templates of the call have within templates
 }
 
@@ -65,6 +78,7 @@ func (f *frame) forget() {
 	}
 	clear(f.buffers)
 	f.buffers = f.buffers[:0]
+	f.async = ck.AsyncData{}
 	f.nested = 0
 }
 

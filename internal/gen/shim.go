@@ -270,7 +270,7 @@ func mechanismReader(f function) string {
 }
 
 func writeCall(b *bytes.Buffer, method string, args, outs []string, ps []param, buffered bool) {
-	call := fmt.Sprintf("module.%s(%s)", method, strings.Join(args, ", "))
+	call := fmt.Sprintf("cryptoki().%s(%s)", method, strings.Join(args, ", "))
 	switch {
 	case len(outs) == 0 && !buffered:
 		fmt.Fprintf(b, "\t\treturn %s\n", call)
