@@ -216,8 +216,10 @@ func TestAsyncAbandoned(t *testing.T) {
 // sessionJobs are the jobs of a session.
 func (a *application) sessionJobs(t *testing.T, h ck.SessionHandle) []*job {
 	t.Helper()
-	s, err := a.sessions.get(h)
-	must(t, err)
+	s := a.sessions.Get(h)
+	if s == nil {
+		t.Fatalf("no session %d", h)
+	}
 	return s.jobs
 }
 
@@ -226,8 +228,7 @@ func TestAsyncWiped(t *testing.T) {
 	m, slot := newToken(t)
 	s := asyncSession(t, m, slot)
 	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
-	ses, err := m.app.Load().sessions.get(s)
-	must(t, err)
+	ses := m.app.Load().sessions.Get(s)
 	for _, finished := range []bool{false, true} {
 		value, going, stop := []byte("secret"), make(chan struct{}), make(chan struct{})
 		j := &job{name: "C_GenerateKey", flag: ck.CKF_GENERATE, forget: func() { clear(value) }, work: func(rand io.Reader) error {
@@ -255,7 +256,7 @@ func TestAsyncWiped(t *testing.T) {
 		}
 	}
 	// A panic is an error, and not the end of the process.
-	_, err = ses.start(&job{name: "C_GenerateKey", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { panic("x") }})
+	_, err := ses.start(&job{name: "C_GenerateKey", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { panic("x") }})
 	want(t, "starting", err, ck.CKR_PENDING)
 	_, err = ended(t, m, s, "C_GenerateKey")
 	want(t, "a panic", err, ck.CKR_GENERAL_ERROR)
@@ -341,9 +342,8 @@ func TestAsyncMany(t *testing.T) {
 	for range mostRunning {
 		s := asyncSession(t, m, slot)
 		sessions = append(sessions, s)
-		ses, err := m.app.Load().sessions.get(s)
-		must(t, err)
-		_, err = ses.start(&job{name: "C_Test", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { <-stop; return nil }})
+		ses := m.app.Load().sessions.Get(s)
+		_, err := ses.start(&job{name: "C_Test", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { <-stop; return nil }})
 		want(t, "starting", err, ck.CKR_PENDING)
 	}
 	pub, priv, err := m.GenerateKeyPair(sessions[0], rsaPair, []ck.Attribute{attr(ck.CKA_MODULUS_BITS, 1024), attr(ck.CKA_VERIFY, true)}, []ck.Attribute{attr(ck.CKA_SIGN, true)})

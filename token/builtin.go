@@ -89,7 +89,7 @@ func (t *objectTable) builtin() ([]*entry, error) {
 		for _, b := range list {
 			i := &entry{table: t, builtin: true}
 			i.object.Store(b.object())
-			t.slot.app.objects.add(i)
+			t.slot.app.objects.Add(i, &i.handle)
 			t.builtins = append(t.builtins, i)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/internal/handle"
 	"github.com/softcsp/softcsp/internal/locked"
 	"github.com/softcsp/softcsp/store"
 )
@@ -51,8 +52,8 @@ type application struct {
 	verbose bool
 
 	slots    slots
-	sessions handles[ck.SessionHandle, session, *session]
-	objects  handles[ck.ObjectHandle, entry, *entry]
+	sessions handle.Table[ck.SessionHandle, session]
+	objects  handle.Table[ck.ObjectHandle, entry]
 
 	jobs       *jobs
 	lastUnique atomic.Uint64
@@ -108,8 +109,6 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 	}
 	c := &application{config: cfg, place: place, log: cfg.Logger(), jobs: &m.jobs}
 	c.verbose = c.log.Enabled(context.Background(), slog.LevelDebug)
-	c.sessions.unknown = ck.CKR_SESSION_HANDLE_INVALID
-	c.objects.unknown = ck.CKR_OBJECT_HANDLE_INVALID
 	m.app.Store(c)
 	return nil
 }

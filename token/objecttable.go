@@ -28,9 +28,6 @@ type entry struct {
 	name  uint64
 }
 
-func (i *entry) self() ck.ObjectHandle    { return i.handle }
-func (i *entry) called(h ck.ObjectHandle) { i.handle = h }
-
 // An objectTable is the objects of a slot that this process knows: all session objects, and the token objects that it has
 // given a handle.
 type objectTable struct {
@@ -51,11 +48,8 @@ func (t *objectTable) init(s *slot) {
 
 // object finds the object with the handle h among those of the session's token. The caller releases it.
 func (s *session) object(h ck.ObjectHandle) (*entry, *Object, error) {
-	i, err := s.slot.app.objects.get(h)
-	if err != nil {
-		return nil, nil, err
-	}
-	if i.table != &s.slot.objects {
+	i := s.slot.app.objects.Get(h)
+	if i == nil || i.table != &s.slot.objects {
 		return nil, nil, ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	o, err := i.get()
@@ -179,8 +173,8 @@ func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error)
 	}
 	i.at, i.owned = len(t.session), len(s.owned)
 	t.session, s.owned = append(t.session, i), append(s.owned, i)
-	h := t.slot.app.objects.add(i)
-	return h, nil
+	t.slot.app.objects.Add(i, &i.handle)
+	return i.handle, nil
 }
 
 // admits tells whether a session, or nil for any, may still get an object. The table is locked.
@@ -216,7 +210,7 @@ func (t *objectTable) entryOf(o *Object) (*entry, error) {
 	}
 	i := &entry{table: t, private: o.isPrivate(), id: o.id}
 	t.token[o.id] = i
-	t.slot.app.objects.add(i)
+	t.slot.app.objects.Add(i, &i.handle)
 	return i, nil
 }
 
@@ -255,7 +249,7 @@ func (t *objectTable) drop(i *entry) bool {
 }
 
 func (t *objectTable) dropLocked(i *entry) bool {
-	if !t.slot.app.objects.remove(i.handle) {
+	if t.slot.app.objects.Remove(i.handle) == nil {
 		return false
 	}
 	if i.owner == nil {

@@ -41,9 +41,6 @@ type work struct {
 	derived derivation
 }
 
-func (s *session) self() ck.SessionHandle    { return s.handle }
-func (s *session) called(h ck.SessionHandle) { s.handle = h }
-
 // states is the state of a session by who is logged in and whether it is read-write, section 4.2 of the usage guide.
 var states = [...][2]ck.State{
 	nobody:  {ck.CKS_RO_PUBLIC_SESSION, ck.CKS_RW_PUBLIC_SESSION},
@@ -64,10 +61,10 @@ func (m *Module) session(h ck.SessionHandle) (*application, *session, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	s, err := a.sessions.get(h)
-	if err != nil {
+	s := a.sessions.Get(h)
+	if s == nil {
 		a.endCall()
-		return nil, nil, err
+		return nil, nil, ck.CKR_SESSION_HANDLE_INVALID
 	}
 	return a, s, nil
 }
@@ -126,15 +123,15 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 		return 0, ck.CKR_SESSION_COUNT
 	}
 	ses := &session{slot: s, writable: writable, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0}
-	h := a.sessions.add(ses)
-	s.sessions[h] = ses
+	a.sessions.Add(ses, &ses.handle)
+	s.sessions[ses.handle] = ses
 	if !a.used.Load() {
 		a.used.Store(true)
 	}
 	if writable {
 		s.writable++
 	}
-	return h, nil
+	return ses.handle, nil
 }
 
 // CloseSession implements C_CloseSession, section 5.6.2. The last session to be closed logs out.
@@ -144,7 +141,7 @@ func (m *Module) CloseSession(h ck.SessionHandle) error {
 		return err
 	}
 	defer a.endCall()
-	if !a.sessions.remove(h) {
+	if a.sessions.Remove(h) == nil {
 		return ck.CKR_SESSION_HANDLE_INVALID
 	}
 	s.end()
@@ -231,7 +228,7 @@ func (m *Module) CloseAllSessions(id ck.SlotID) error {
 
 func (a *application) closeSessions(s *slot) {
 	for _, ses := range s.open() {
-		if a.sessions.remove(ses.handle) {
+		if a.sessions.Remove(ses.handle) != nil {
 			ses.end()
 		}
 	}

@@ -70,7 +70,7 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 	}
 	if err != nil {
 		for _, h := range handles {
-			if i, err := s.slot.app.objects.get(h); err == nil {
+			if i := s.slot.app.objects.Get(h); i != nil {
 				s.slot.objects.drop(i)
 			}
 		}
