@@ -1,26 +1,47 @@
 package csp
 
-import "github.com/softcsp/softcsp/capi"
+import (
+	"github.com/softcsp/softcsp/capi"
+	"github.com/softcsp/softcsp/internal/handle"
+)
+
+// A Handle is the number by which C programs know a context, a hash object or a key: HCRYPTPROV, HCRYPTHASH, HCRYPTKEY. 0 is
+// none.
+type Handle uint64
+
+// The kinds of handles. A handle says of which it is, so that one kind is never taken for another.
+const (
+	contextKind = iota + 1
+	hashKind
+	keyKind
+)
 
 // Handles is a System as C programs see it: its functions take and return handles, and refuse those that stand for nothing, or
 // for something of another kind, with ERROR_INVALID_PARAMETER, as advapi32 does before any provider sees them.
 type Handles struct {
 	*System
-	contexts table[Context, *Context]
-	hashes   table[Hash, *Hash]
-	keys     table[Key, *Key]
+	contexts handle.Table[Handle, Context]
+	hashes   handle.Table[Handle, Hash]
+	keys     handle.Table[Handle, Key]
 }
 
 // NewHandles returns the handles of a System.
 func NewHandles(s *System) *Handles {
 	t := &Handles{System: s}
-	t.contexts.kind, t.hashes.kind, t.keys.kind = contextKind, hashKind, keyKind
+	t.contexts.Draw(contextKind)
+	t.hashes.Draw(hashKind)
+	t.keys.Draw(keyKind)
 	return t
 }
 
+// What has ended with its context still has its handle until all of that are taken back, and is not found by it any more.
+func (c *Context) ended() bool { return c.closed.Load() }
+func (h *Hash) ended() bool    { return h.ctx.closed.Load() }
+func (k *Key) ended() bool     { return k.ctx.closed.Load() }
+
 // Context finds a context.
 func (t *Handles) Context(h Handle) (*Context, error) {
-	if c := t.contexts.get(h); c != nil {
+	if c := t.contexts.Get(h); c != nil && !c.ended() {
 		return c, nil
 	}
 	return nil, capi.ERROR_INVALID_PARAMETER
@@ -28,7 +49,7 @@ func (t *Handles) Context(h Handle) (*Context, error) {
 
 // Hash finds a hash object.
 func (t *Handles) Hash(h Handle) (*Hash, error) {
-	if v := t.hashes.get(h); v != nil {
+	if v := t.hashes.Get(h); v != nil && !v.ended() {
 		return v, nil
 	}
 	return nil, capi.ERROR_INVALID_PARAMETER
@@ -36,7 +57,7 @@ func (t *Handles) Hash(h Handle) (*Hash, error) {
 
 // Key finds a key.
 func (t *Handles) Key(h Handle) (*Key, error) {
-	if k := t.keys.get(h); k != nil {
+	if k := t.keys.Get(h); k != nil && !k.ended() {
 		return k, nil
 	}
 	return nil, capi.ERROR_INVALID_PARAMETER
@@ -63,7 +84,8 @@ func (t *Handles) AddHash(h *Hash, err error) (Handle, error) {
 	if err != nil {
 		return 0, err
 	}
-	return t.hashes.add(h), nil
+	t.hashes.Add(h, &h.self)
+	return h.self, nil
 }
 
 // AddKey gives a key a handle, if it has none yet.
@@ -71,10 +93,10 @@ func (t *Handles) AddKey(k *Key, err error) (Handle, error) {
 	if err != nil {
 		return 0, err
 	}
-	if t.keys.get(k.self) == k { // CRYPT_UPDATE_KEY has changed it
-		return k.self, nil
+	if t.keys.Get(k.self) != k { // CRYPT_UPDATE_KEY changes one that has
+		t.keys.Add(k, &k.self)
 	}
-	return t.keys.add(k), nil
+	return k.self, nil
 }
 
 // AcquireContext is CryptAcquireContext. The handle is 0 with CRYPT_DELETEKEYSET.
@@ -83,7 +105,8 @@ func (t *Handles) AcquireContext(container, provider string, typ, flags uint32) 
 	if c == nil {
 		return 0, err
 	}
-	return t.contexts.add(c), nil
+	t.contexts.Add(c, &c.self)
+	return c.self, nil
 }
 
 // ReleaseContext is CryptReleaseContext.
@@ -93,17 +116,17 @@ func (t *Handles) ReleaseContext(h Handle, flags uint32) error {
 		return err
 	}
 	if err = c.Release(flags); c.ended() {
-		t.contexts.sweep()
-		t.hashes.sweep()
-		t.keys.sweep()
+		t.contexts.Sweep((*Context).ended)
+		t.hashes.Sweep((*Hash).ended)
+		t.keys.Sweep((*Key).ended)
 	}
 	return err
 }
 
 // DestroyHash is CryptDestroyHash.
 func (t *Handles) DestroyHash(h Handle) error {
-	v := t.hashes.remove(h)
-	if v == nil {
+	v := t.hashes.Remove(h)
+	if v == nil || v.ended() {
 		return capi.ERROR_INVALID_PARAMETER
 	}
 	return v.Destroy()
@@ -111,8 +134,8 @@ func (t *Handles) DestroyHash(h Handle) error {
 
 // DestroyKey is CryptDestroyKey.
 func (t *Handles) DestroyKey(h Handle) error {
-	k := t.keys.remove(h)
-	if k == nil {
+	k := t.keys.Remove(h)
+	if k == nil || k.ended() {
 		return capi.ERROR_INVALID_PARAMETER
 	}
 	return k.Destroy()
@@ -133,7 +156,8 @@ func (t *Handles) DeriveKey(prov Handle, algid uint32, base Handle, flags uint32
 		return capi.ERROR_INVALID_PARAMETER
 	}
 	if flags&capi.CRYPT_UPDATE_KEY != 0 {
-		*key, err = t.AddKey(c.UpdateKey(algid, h, flags, t.keys.get(*key)))
+		old, _ := t.Key(*key)
+		*key, err = t.AddKey(c.UpdateKey(algid, h, flags, old))
 	} else {
 		*key, err = t.AddKey(c.DeriveKey(algid, h, flags))
 	}
