@@ -9,9 +9,6 @@ import (
 	"hash"
 )
 
-// maxHashSize is the length in bytes of the longest hash value that keys are derived from.
-const maxHashSize = 64
-
 // HashByALGID finds the hash that CryptoAPI knows as id, nil where there is none. CALG_HMAC and CALG_MAC need a key and
 // are none.
 func HashByALGID(id uint32) *Hash {

@@ -36,6 +36,9 @@ type Hash struct {
 	MaxKey int
 }
 
+// maxHashSize is the length in bytes of the longest hash of the list.
+const maxHashSize = 64
+
 // hashes is the one list of hashes.
 var hashes = []*Hash{
 	{Name: "MD2", ALGID: CALG_MD2, New: md2.New, Size: md2.Size, Block: md2.BlockSize, Digest: ck.CKM_MD2,
