@@ -1,20 +1,49 @@
 package store
 
+import "golang.org/x/sys/unix"
+
 // A backend keeps the buckets of one token. Its transactions are serialisable: writers are alone, in every process.
+//
+// A function that is given to update, to an updater or to replace may be run again, over a later state: where another process has
+// committed since it read, say. The last run alone counts; what the ones before have written is gone, and what they answered
+// is forgotten. So such a function has no effect but through its tx, and sets afresh whatever it leaves to done or to its caller.
 type backend interface {
 	// view runs f over a consistent state.
 	view(f func(tx) error) error
-	// update runs f and, where it returns nil and has written, commits under the next generation; done is called then,
+	// update runs f and, where it returns nil and has written, commits under the next generation; done is called then, once,
 	// before anybody else sees the commit.
 	update(f func(tx) error, done func()) error
-	// alone runs f, which may call update any number of times, while no other transaction runs, in any process.
-	alone(f func(update func(f func(tx) error, done func()) error) error) error
+	// alone runs f, once, which may call update any number of times, while no other transaction runs, in any process.
+	alone(f func(update updater) error) error
 	// replace puts what f writes in the place of everything there is, under the generation that f is told. Where check fails
 	// nothing changes.
 	replace(check func(tx) error, f func(tx) error) error
 	// generation returns the number of the last commit of any process.
 	generation() uint64
+	// refresh is called now and then, before generation is asked for: where that may have been cut off from what others commit, this finds
+	// out.
+	refresh()
+	// readOnly reports whether this process cannot write to the token.
+	readOnly() bool
+	// lost reports whether this process cannot read the token any more although nobody has removed it.
+	lost() bool
 }
+
+// An updater is the update of a backend, for who has the token alone.
+type updater func(f func(tx) error, done func()) error
+
+// What a backend can do besides, where its token is a file.
+type (
+	// A compacter writes its token anew, without what is not used of it, if check finds nothing against it. It returns the sizes before
+	// and after.
+	compacter interface {
+		compact(check func(tx) error) (before, after int64, err error)
+	}
+	// A copier leaves a copy of its token, as it is, and then does what alone does.
+	copier interface {
+		aloneWithCopy(f func(update updater) error) error
+	}
+)
 
 // A tx is a transaction of a backend. Values that get and each hand out are valid until it ends, or until the key is
 // written, and must not be changed.
@@ -27,6 +56,15 @@ type tx interface {
 	// each calls f with every key that begins with prefix: none, or a term of the index. The key is valid until f returns. f
 	// must not write.
 	each(b bucket, prefix []byte, f func(key, value []byte) error) error
+	// source returns what the transaction reads: the zero source where nobody can put an earlier state back.
+	source() source
+}
+
+// A source is which file a transaction reads, in which state. Its times are the system's: who writes a file cannot set when it was changed.
+type source struct {
+	dev, ino uint64
+	changed  unix.Timespec
+	commit   uint64 // what tells one commit from others
 }
 
 // A bucket is one of the parts of a token: schema.go.

@@ -25,7 +25,7 @@ type boltFile struct {
 	seen atomic.Pointer[sight]
 
 	tired atomic.Int64 // when writing the file anew failed: compact.go
-	asked seldom       // recognize
+	asked seldom       // refresh
 }
 
 // A sight is a file as this process last saw it, and found every page used once.
@@ -142,16 +142,16 @@ func (b *boltFile) readFrom(v *visit, f func(from file, x *boltTx) error) error 
 
 // update implements backend.
 func (b *boltFile) update(f func(tx) error, done func()) error {
-	return b.alone(func(update func(func(tx) error, func()) error) error { return update(f, done) })
+	return b.alone(func(update updater) error { return update(f, done) })
 }
 
 // alone implements backend.
-func (b *boltFile) alone(f func(update func(func(tx) error, func()) error) error) error {
+func (b *boltFile) alone(f func(update updater) error) error {
 	return b.after(nil, f)
 }
 
 // after is alone that first does something with the file.
-func (b *boltFile) after(before func(v *visit, from file, size int64) error, f func(update func(func(tx) error, func()) error) error) error {
+func (b *boltFile) after(before func(v *visit, from file, size int64) error, f func(update updater) error) error {
 	return b.visit(true, true, func(v *visit) error {
 		file, st, err := b.openFile(v, true)
 		if err != nil {
@@ -310,9 +310,9 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 	}
 }
 
-// recognize forgets the word where somebody has removed the sidecar: others have made another then, and this process would never hear
+// refresh implements backend. It forgets the word where somebody has removed the sidecar: others have made another then, and this process would never hear
 // of what they commit while it reads nothing but what it has in memory. It asks once a second at most.
-func (b *boltFile) recognize() {
+func (b *boltFile) refresh() {
 	w := b.word.Load()
 	if w == nil || !b.asked.due() {
 		return

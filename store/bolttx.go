@@ -80,3 +80,8 @@ func (x *boltTx) each(b bucket, prefix []byte, f func(key, value []byte) error) 
 	}
 	return err
 }
+
+// source implements tx.
+func (x *boltTx) source() source {
+	return source{x.st.Dev, x.st.Ino, x.st.Ctim, le(x.b.meta.raw[metaSize-8:])}
+}

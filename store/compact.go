@@ -31,14 +31,14 @@ func (m *draft) loose() bool { return m.size >= compactFrom && m.free*pageSize >
 // again for some time.
 func (b *boltFile) tidy(v *visit) {
 	if now := uptime(); b.tired.Load() == 0 || now-time.Duration(b.tired.Load()) >= compactAgain {
-		if b.compact(v, false) != nil {
+		if b.rewrite(v, false) != nil {
 			b.tired.Store(int64(now))
 		}
 	}
 }
 
-// compact writes the file anew. Unless it is asked for it leaves a file alone that would become somebody else's by it.
-func (b *boltFile) compact(v *visit, asked bool) error {
+// rewrite writes the file anew. Unless it is asked for it leaves a file alone that would become somebody else's by it.
+func (b *boltFile) rewrite(v *visit, asked bool) error {
 	file, st, err := b.openFile(v, false)
 	if err != nil {
 		return err
@@ -122,22 +122,26 @@ func (b *boltFile) copy(mem *plainFile, pages *book, beat func()) error {
 // Compact writes the token's file anew, without what is not used of it, and returns its sizes before and after. Tokens in memory
 // have no file.
 func (t *Token) Compact() (before, after int64, err error) {
-	b, ok := t.be.(*boltFile)
+	c, ok := t.be.(compacter)
 	if !ok {
 		return 0, 0, nil
 	}
+	return c.compact(func(x tx) error {
+		_, err := t.readStatic(x)
+		return err
+	})
+}
+
+// compact implements compacter.
+func (b *boltFile) compact(check func(tx) error) (before, after int64, err error) {
 	err = b.visit(true, true, func(v *visit) error {
-		err := b.read(v, func(x tx) error {
-			_, err := t.readStatic(x)
-			return err
-		})
-		if err != nil {
+		if err := b.read(v, check); err != nil {
 			return err
 		}
 		if before, err = b.size(v); err != nil {
 			return err
 		}
-		if err := b.compact(v, true); err != nil {
+		if err := b.rewrite(v, true); err != nil {
 			return err
 		}
 		after, err = b.size(v)

@@ -145,7 +145,7 @@ func TestCompactLarge(t *testing.T) {
 	if all := everything(t, tok, k); len(all) != len(ids) {
 		t.Errorf("%d objects, want %d", len(all), len(ids))
 	}
-	names, err := os.ReadDir(p.dir)
+	names, err := os.ReadDir(p.dir())
 	wants(t, err, ck.CKR_OK)
 	for _, e := range names {
 		if strings.Contains(e.Name(), "scratch") || strings.HasSuffix(e.Name(), ".new") {
@@ -318,7 +318,7 @@ func TestTidyAtOnce(t *testing.T) {
 func TestFullFromTheStart(t *testing.T) {
 	p := newPlace(t, "bolt")
 	var limit int64
-	p.over = func(d disk) disk { return fullDisk{d, &limit} }
+	p.backend.(*dirPlace).over = func(d disk) disk { return fullDisk{d, &limit} }
 	tok, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
 	if err != nil {
 		t.Fatal(err)

@@ -236,7 +236,7 @@ type trial struct {
 func newTrial(t *testing.T, fail func(n int, s *diskStep) error) *trial {
 	x := &trial{t: t, r: &recorder{files: map[string]int{}}, pin: userPIN}
 	p := newPlace(t, "bolt")
-	p.over = func(d disk) disk { return recordedDisk{d, x.r} }
+	p.backend.(*dirPlace).over = func(d disk) disk { return recordedDisk{d, x.r} }
 	tok, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
 	if err != nil {
 		t.Fatal(err)

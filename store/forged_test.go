@@ -140,7 +140,7 @@ func TestForged(t *testing.T) {
 		f := forge(g.clean)
 		change(f)
 		f.write(t, g.path)
-		p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: g.p.dir})
+		p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: g.p.dir()})
 		wants(t, err, ck.CKR_OK)
 		tok, err := p.Token(g.tok.uuid)
 		wants(t, err, ck.CKR_OK)

@@ -100,7 +100,7 @@ func TestFormatKilled(t *testing.T) {
 	f := Format{Label: "label", SOPIN: soPIN, UserPIN: userPIN, KDF: "test"}
 	for n := 0; ; n++ {
 		p, left := open(), n
-		p.over = func(d disk) disk { return mortal{d, &left} }
+		p.backend.(*dirPlace).over = func(d disk) disk { return mortal{d, &left} }
 		_, err := p.Format("", f)
 		wantWhole(t, open(), n)
 		if err == nil {
@@ -117,12 +117,12 @@ func TestFormatKilled(t *testing.T) {
 func TestFormatSIGKILL(t *testing.T) {
 	p := newPlace(t, "bolt")
 	for n := range 12 {
-		run(t, "format::"+p.dir, time.Duration(n*n)*100*time.Microsecond, func([]string) {})
+		run(t, "format::"+p.dir(), time.Duration(n*n)*100*time.Microsecond, func([]string) {})
 		wantWhole(t, p, n)
 	}
 	_, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
 	wants(t, err, ck.CKR_OK)
-	wantNoLeftovers(t, p.dir)
+	wantNoLeftovers(t, p.dir())
 }
 
 // wantWhole fails the test unless every token that is listed has both PINs.

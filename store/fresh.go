@@ -249,3 +249,6 @@ func (x *freshTx) each(b bucket, prefix []byte, f func(key, value []byte) error)
 	}
 	return nil
 }
+
+// source implements tx.
+func (x *freshTx) source() source { return source{} }

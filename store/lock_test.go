@@ -55,7 +55,7 @@ func TestLockHeld(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
 	for _, name := range []string{placeName, tok.be.(*boltFile).sidecar} {
-		run(t, "hold:"+name+":"+p.dir, 700*time.Millisecond, func(fields []string) {
+		run(t, "hold:"+name+":"+p.dir(), 700*time.Millisecond, func(fields []string) {
 			began := time.Now()
 			var wg sync.WaitGroup
 			for range 8 {
@@ -183,7 +183,7 @@ func TestLockDropped(t *testing.T) {
 	other := ""
 	wants(t, tok.update(func(x tx) ([]ID, error) {
 		drop()
-		run(t, "once:"+tok.uuid+":"+p.dir, 0, func(fields []string) { other = fields[1] })
+		run(t, "once:"+tok.uuid+":"+p.dir(), 0, func(fields []string) { other = fields[1] })
 		return nil, x.put(bHeader, keyTries, x.get(bHeader, keyTries))
 	}, nil), ck.CKR_FUNCTION_FAILED)
 	if tok.Generation() <= before {
@@ -231,7 +231,7 @@ func TestLockDroppedLate(t *testing.T) {
 				f, err := os.Open(p.file(b.sidecar))
 				wants(t, err, ck.CKR_OK)
 				wants(t, f.Close(), ck.CKR_OK)
-				run(t, job+":"+tok.uuid+":"+p.dir, 0, func([]string) {})
+				run(t, job+":"+tok.uuid+":"+p.dir(), 0, func([]string) {})
 			}
 			var now func()
 			b.over = func(d disk) disk { return dropper{d, &now} }

@@ -141,7 +141,7 @@ func TestManyAtOnce(t *testing.T) {
 // sameToken opens a token of a directory again, as another process does.
 func sameToken(t *testing.T, p *Place, tok *Token) *Token {
 	t.Helper()
-	q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+	q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestDearSlotsWithoutMemory(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
 	k.Wipe()
-	run(t, "dear:"+tok.uuid+":"+p.dir, 0, func(said []string) {
+	run(t, "dear:"+tok.uuid+":"+p.dir(), 0, func(said []string) {
 		if len(said) != 2 || said[0] != "lives" || said[1] != "CKR_HOST_MEMORY" {
 			t.Error(said)
 		}
@@ -451,14 +451,14 @@ func TestReadonlyLogin(t *testing.T) {
 	_, err := tok.Unlock(User, []byte("wrong"))
 	wants(t, err, ck.CKR_PIN_INCORRECT)
 	path := tok.be.(*boltFile).path
-	for dir := p.dir; dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+	for dir := p.dir(); dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
 		wants(t, os.Chmod(dir, 0o755), ck.CKR_OK)
 	}
 	wants(t, os.Chmod(path, 0o444), ck.CKR_OK)
-	wants(t, os.Chmod(p.dir, 0o555), ck.CKR_OK)
+	wants(t, os.Chmod(p.dir(), 0o555), ck.CKR_OK)
 	unprivileged(t, func() {
 		for _, allowed := range []bool{false, true} {
-			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir, ReadonlyLogin: allowed})
+			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir(), ReadonlyLogin: allowed})
 			wants(t, err, ck.CKR_OK)
 			tok, err := q.Token(tok.uuid)
 			wants(t, err, ck.CKR_OK)
@@ -487,7 +487,7 @@ func TestReadonlyLogin(t *testing.T) {
 			wantTries(t, tok, User, 0)
 		}
 	})
-	wants(t, os.Chmod(p.dir, 0o755), ck.CKR_OK)
+	wants(t, os.Chmod(p.dir(), 0o755), ck.CKR_OK)
 	wants(t, os.Chmod(path, 0o644), ck.CKR_OK)
 	wantTries(t, tok, User, defaultTries-1)
 }

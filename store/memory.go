@@ -61,7 +61,7 @@ func (m *memory) update(f func(tx) error, done func()) error {
 }
 
 // alone implements backend.
-func (m *memory) alone(f func(update func(func(tx) error, func()) error) error) error {
+func (m *memory) alone(f func(update updater) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return f(m.commit)
@@ -101,6 +101,15 @@ func (m *memory) replace(check func(tx) error, f func(tx) error) error {
 
 // generation implements backend.
 func (m *memory) generation() uint64 { return m.gen.Load() }
+
+// refresh implements backend.
+func (m *memory) refresh() {}
+
+// readOnly implements backend.
+func (m *memory) readOnly() bool { return false }
+
+// lost implements backend.
+func (m *memory) lost() bool { return false }
 
 // A memoryTx is a transaction of a memory, with what takes it back.
 type memoryTx struct {
@@ -208,3 +217,6 @@ func (x *memoryTx) eachTerm(prefix []byte, f func(key, value []byte) error) erro
 	}
 	return nil
 }
+
+// source implements tx.
+func (x *memoryTx) source() source { return source{} }

@@ -54,7 +54,7 @@ func testPlanted(t *testing.T, plant func(path, victim string) error) {
 		}
 		began := time.Now()
 		for _, err := range usePlanted(t, p, tok) {
-			if rv := ck.Code(err); err != nil && rv != ck.CKR_TOKEN_NOT_PRESENT && rv != ck.CKR_TOKEN_NOT_RECOGNIZED && !strings.Contains(err.Error(), p.dir) {
+			if rv := ck.Code(err); err != nil && rv != ck.CKR_TOKEN_NOT_PRESENT && rv != ck.CKR_TOKEN_NOT_RECOGNIZED && !strings.Contains(err.Error(), p.dir()) {
 				t.Errorf("%s: %v does not name the file", name, err)
 			}
 		}
@@ -82,7 +82,7 @@ func ignoreMissing(err error) error {
 // usePlanted does with a directory what programs do.
 func usePlanted(t *testing.T, p *Place, tok *Token) (errs []error) {
 	t.Helper()
-	q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+	q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 	wants(t, err, ck.CKR_OK)
 	q.Stamp()
 	uuids, _, err := q.List()
@@ -122,22 +122,22 @@ func TestShared(t *testing.T) {
 		}
 	}
 	p := newPlace(t, "bolt")
-	open(filepath.Dir(p.dir))
+	open(filepath.Dir(p.dir()))
 	const group, one, two = 4242, 4243, 4244
-	wants(t, os.RemoveAll(p.dir), ck.CKR_OK)
-	wants(t, os.Mkdir(p.dir, 0o700), ck.CKR_OK)
-	wants(t, os.Chown(p.dir, 0, group), ck.CKR_OK)
-	wants(t, os.Chmod(p.dir, 0o770|os.ModeSetgid), ck.CKR_OK)
+	wants(t, os.RemoveAll(p.dir()), ck.CKR_OK)
+	wants(t, os.Mkdir(p.dir(), 0o700), ck.CKR_OK)
+	wants(t, os.Chown(p.dir(), 0, group), ck.CKR_OK)
+	wants(t, os.Chmod(p.dir(), 0o770|os.ModeSetgid), ck.CKR_OK)
 	var tok *Token
 	asMember(t, one, group, func() {
-		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 		wants(t, err, ck.CKR_OK)
 		tok, _ = makeToken(t, q)
 		wants(t, os.Chmod(q.file(tok.uuid+suffix), 0o660), ck.CKR_OK)
 	})
 	for _, uid := range []uint32{two, 0, one} {
 		asMember(t, uid, group, func() {
-			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 			wants(t, err, ck.CKR_OK)
 			r, err := q.Token(tok.uuid)
 			wants(t, err, ck.CKR_OK)
@@ -176,9 +176,9 @@ func TestStrangersFiles(t *testing.T) {
 	for _, name := range []string{tok.uuid + suffix, tok.be.(*boltFile).sidecar} {
 		give(name, 4243)
 		wants(t, tok.Create(k, private("a")), ck.CKR_FUNCTION_FAILED)
-		wants(t, os.Chown(p.dir, 4243, 4243), ck.CKR_OK) // the directory is theirs: so are its files
+		wants(t, os.Chown(p.dir(), 4243, 4243), ck.CKR_OK) // the directory is theirs: so are its files
 		wants(t, tok.Create(k, private("a")), ck.CKR_OK)
-		wants(t, os.Chown(p.dir, 0, 0), ck.CKR_OK)
+		wants(t, os.Chown(p.dir(), 0, 0), ck.CKR_OK)
 		give(name, 0)
 	}
 }

@@ -68,7 +68,7 @@ func TestPlace(t *testing.T) {
 			t.Errorf("List: %v %v %v, want %v", tokens, after, err, made)
 		}
 		wants(t, p.Close(), ck.CKR_OK)
-		if tokens, _, _ := p.List(); p.dir == "" && len(tokens) != 0 {
+		if tokens, _, _ := p.List(); p.dir() == "" && len(tokens) != 0 {
 			t.Errorf("after Close there are %v", tokens)
 		}
 	})
@@ -82,7 +82,7 @@ func TestNextIsShared(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+			q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 			if err != nil {
 				t.Error(err)
 				return
@@ -97,7 +97,7 @@ func TestNextIsShared(t *testing.T) {
 		})
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), childEnv+"=list::"+p.dir)
+	cmd.Env = append(os.Environ(), childEnv+"=list::"+p.dir())
 	out, err := cmd.Output()
 	wg.Wait()
 	seen[strings.TrimSpace(string(out))]++
@@ -247,7 +247,7 @@ func TestWord(t *testing.T) {
 		}
 	}
 	// While a writer is at work the generation is the one before, and nobody waits.
-	d, err := openDir(p.dir)
+	d, err := openDir(p.dir())
 	wants(t, err, ck.CKR_OK)
 	defer d.close()
 	l, err := takeLock(d, b.sidecar, true, true)
@@ -262,7 +262,7 @@ func TestWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, tok, k, private("a"))
-	other := newToken(tok.raw, newBoltFile(p.dir, tok.uuid), p.env)
+	other := newToken(tok.raw, newBoltFile(p.dir(), tok.uuid), p.env)
 	if got := other.Generation(); got != gen+1 || tok.Generation() != got {
 		t.Errorf("the sidecar was removed: generations %d and %d, want %d", got, tok.Generation(), gen+1)
 	}
@@ -286,13 +286,13 @@ func TestReadOnly(t *testing.T) {
 		for _, f := range []struct {
 			name string
 			mode os.FileMode
-		}{{p.dir, mode | mode>>2}, {tok.be.(*boltFile).path, mode &^ 0o111}, {p.file(".place"), mode &^ 0o111}} {
+		}{{p.dir(), mode | mode>>2}, {tok.be.(*boltFile).path, mode &^ 0o111}, {p.file(".place"), mode &^ 0o111}} {
 			if err := os.Chmod(f.name, f.mode); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	for dir := p.dir; dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
+	for dir := p.dir(); dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
 		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +302,7 @@ func TestReadOnly(t *testing.T) {
 		t.Error("a token that can be written to says that it cannot")
 	}
 	asNobody(t, func() {
-		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 		wants(t, err, ck.CKR_OK)
 		tokens, next, err := q.List()
 		if err != nil || len(tokens) != 1 || next == "" {
@@ -325,11 +325,11 @@ func TestReadOnly(t *testing.T) {
 			t.Error("a token that cannot be written to says that it can")
 		}
 	})
-	if err := os.Chmod(p.dir, 0o700); err != nil {
+	if err := os.Chmod(p.dir(), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	asNobody(t, func() {
-		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+		q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 		wants(t, err, ck.CKR_OK)
 		wantsNoPlace(t, q)
 	})
@@ -344,8 +344,8 @@ func wantsNoPlace(t *testing.T, p *Place) {
 	}
 	_, other := p.Format("", Format{SOPIN: soPIN, KDF: "test"})
 	for _, err := range []error{err, other} {
-		if wants(t, err, ck.CKR_FUNCTION_FAILED); !errors.Is(err, ErrNoPlace) || !strings.Contains(fmt.Sprint(err), p.dir) {
-			t.Errorf("the error does not say that there is no %s: %v", p.dir, err)
+		if wants(t, err, ck.CKR_FUNCTION_FAILED); !errors.Is(err, ErrNoPlace) || !strings.Contains(fmt.Sprint(err), p.dir()) {
+			t.Errorf("the error does not say that there is no %s: %v", p.dir(), err)
 		}
 	}
 }
@@ -475,4 +475,23 @@ func TestNoDescriptors(t *testing.T) {
 	if after := count(); after != before {
 		t.Errorf("%d descriptors, were %d", after, before)
 	}
+}
+
+// TestPlaceBackends opens a place of each kind there is by the setting "store".
+func TestPlaceBackends(t *testing.T) {
+	none := func(string) string { return "" }
+	for name := range placeBackends {
+		cfg, err := config.LoadFrom("store='"+name+"' tokendir='"+t.TempDir()+"'", none)
+		wants(t, err, ck.CKR_OK)
+		p, err := OpenPlace(cfg)
+		wants(t, err, ck.CKR_OK)
+		if _, next, err := p.List(); next == "" || err != nil {
+			t.Errorf("%s: %q, %v", name, next, err)
+		}
+	}
+	if _, err := config.LoadFrom("store='none'", none); err == nil {
+		t.Error("a store that there is not is taken")
+	}
+	_, err := OpenPlace(&config.Config{Store: "none"})
+	wants(t, err, ck.CKR_ARGUMENTS_BAD)
 }

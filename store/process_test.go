@@ -171,7 +171,7 @@ func TestKilledWriters(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 2 {
 			after := time.Duration(1+r.IntN(60)) * time.Millisecond
-			wg.Go(func() { run(t, "work:"+tok.uuid+":"+p.dir, after, note) })
+			wg.Go(func() { run(t, "work:"+tok.uuid+":"+p.dir(), after, note) })
 		}
 		wg.Wait()
 		wantPairs(t, tok, k, there, pairs)
@@ -221,7 +221,7 @@ func TestKilledGuesses(t *testing.T) {
 	seen := uint(0)
 	r := rand.New(rand.NewPCG(5, 6))
 	for range 20 {
-		run(t, "guess:"+tok.uuid+":"+p.dir, time.Duration(r.IntN(20))*time.Millisecond, func([]string) { seen++ })
+		run(t, "guess:"+tok.uuid+":"+p.dir(), time.Duration(r.IntN(20))*time.Millisecond, func([]string) { seen++ })
 		i, err := tok.Info()
 		if err != nil || i.MaxTries-i.UserTries < seen {
 			t.Fatalf("%d guesses were seen, %d counted, %v", seen, i.MaxTries-i.UserTries, err)
@@ -238,7 +238,7 @@ func TestOtherProcess(t *testing.T) {
 	if ids, err := tok.Find(k, []byte("class")); err != nil || len(ids) != 0 {
 		t.Fatal(ids, err)
 	}
-	run(t, "once:"+tok.uuid+":"+p.dir, 0, func(fields []string) {
+	run(t, "once:"+tok.uuid+":"+p.dir(), 0, func(fields []string) {
 		if tok.Generation() == before {
 			t.Error("the generation has not changed")
 		}

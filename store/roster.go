@@ -7,14 +7,17 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/softcsp/softcsp/ck"
 )
 
 // A roster is what a process knows to be true of a token's objects, since it verified the set and followed it.
 type roster struct {
-	mu      sync.Mutex
+	mu sync.Mutex
+	rosterState
+}
+
+// A rosterState is what is known as of one commit.
+type rosterState struct {
 	gen     uint64 // the commit up to which it follows
 	from    source // where it was read last
 	epoch   uint64 // how many commits changed the state
@@ -32,7 +35,7 @@ func (r *roster) forget() {
 
 // reset is forget for who has the lock.
 func (r *roster) reset() {
-	r.gen, r.from, r.epoch, r.head, r.sum, r.entries = 0, source{}, 0, [sha256.Size]byte{}, sum{}, nil
+	r.rosterState = rosterState{}
 }
 
 // errWentBack says that the file is older than what was seen of it.
@@ -43,7 +46,7 @@ var errWentBack = tampered("the file was put back to an earlier state")
 // the file was put back and others have committed, it comes again.
 func (k *Keys) follow(x tx) error {
 	r := &k.set
-	gen, from := x.generation(), sourceOf(x)
+	gen, from := x.generation(), x.source()
 	if r.entries != nil && r.gen == gen && r.from == from {
 		return nil
 	}
@@ -80,22 +83,6 @@ func (k *Keys) follow(x tx) error {
 	}
 	r.gen, r.from, r.epoch, r.head, r.sum = gen, from, st.epoch, head, st.sum
 	return nil
-}
-
-// A source is which file a transaction reads, in which state. Its times are the system's: who writes a file cannot set when it was changed.
-type source struct {
-	dev, ino uint64
-	changed  unix.Timespec
-	sum      uint64 // of the meta page
-}
-
-// sourceOf returns it; tokens in memory have none, as nobody puts them back.
-func sourceOf(x tx) source {
-	b, ok := x.(*boltTx)
-	if !ok {
-		return source{}
-	}
-	return source{b.st.Dev, b.st.Ino, b.st.Ctim, le(b.b.meta.raw[metaSize-8:])}
 }
 
 // catchUp follows the journal from the roster's generation, and reports whether that leads to the state s.

@@ -14,10 +14,15 @@ var (
 	userPIN = []byte("user-pin-91823")
 )
 
-// eachBackend runs f over a token in a directory and over one in memory.
+// eachBackend runs f over a token in a directory and over one in memory, and over both with each function of an update run twice.
 func eachBackend(t *testing.T, f func(t *testing.T, p *Place)) {
 	for _, kind := range []string{"bolt", "memory"} {
 		t.Run(kind, func(t *testing.T) { f(t, newPlace(t, kind)) })
+		t.Run(kind+", updates twice", func(t *testing.T) {
+			p := newPlace(t, kind)
+			p.backend = rerunPlace{p.backend}
+			f(t, p)
+		})
 	}
 }
 
@@ -154,3 +159,24 @@ func wantRecord(t testing.TB, got Record, err error, want *Record) {
 	}
 	locked.Free(got.Sealed)
 }
+
+// dir returns the directory of a place, "" for one in memory.
+func (p *Place) dir() string {
+	if d := p.dirBackend(); d != nil {
+		return d.dir
+	}
+	return ""
+}
+
+// dirBackend returns the directory of a place, nil for one in memory.
+func (p *Place) dirBackend() *dirPlace {
+	be := p.backend
+	if r, ok := be.(rerunPlace); ok {
+		be = r.placeBackend
+	}
+	d, _ := be.(*dirPlace)
+	return d
+}
+
+// file returns the path of a file of the directory.
+func (p *Place) file(name string) string { return p.dirBackend().file(name) }

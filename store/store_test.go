@@ -332,7 +332,7 @@ func TestNoLeak(t *testing.T) {
 		wants(t, err, ck.CKR_PIN_INCORRECT)
 		wants(t, tok.Reformat(Format{SOPIN: []byte("wrong")}), ck.CKR_PIN_INCORRECT)
 		wants(t, tok.Reformat(Format{SOPIN: soPIN, KDF: "none"}), ck.CKR_ARGUMENTS_BAD)
-		if p.dir != "" {
+		if p.dir() != "" {
 			_, err = p.Format(tok.uuid, Format{SOPIN: soPIN, KDF: "test"})
 			if !errors.Is(err, ErrExists) {
 				t.Errorf("Format of a token that exists answers %v", err)

@@ -414,7 +414,7 @@ func TestNothingToRead(t *testing.T) {
 		secrets = append(secrets, bytes.Clone(k.master()))
 		return nil
 	}), ck.CKR_OK)
-	entries, err := os.ReadDir(p.dir)
+	entries, err := os.ReadDir(p.dir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,9 +57,7 @@ func (t *Token) Generation() uint64 { return t.be.generation() }
 // CKR_DEVICE_ERROR; where it is gone CKR_TOKEN_NOT_PRESENT.
 func (t *Token) Info() (Info, error) {
 	t.pins.look()
-	if f, ok := t.be.(*boltFile); ok {
-		f.recognize()
-	}
+	t.be.refresh()
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
 		return t.left(i.Info), nil
 	}
@@ -114,7 +112,7 @@ func (t *Token) left(i Info) Info {
 }
 
 // update runs f and commits what it wrote. f returns the objects that it touched, for the journal; done is called when the
-// commit is made, before anybody else sees it.
+// commit is made, before anybody else sees it. f may be run again, as backend says.
 func (t *Token) update(f func(tx) ([]ID, error), done func()) error {
 	return t.be.update(t.journalled(f, done))
 }
@@ -137,9 +135,10 @@ func (t *Token) journalled(f func(tx) ([]ID, error), done func()) (func(tx) erro
 		}
 }
 
-// alone runs f, which commits once or several times what touches no object, while nobody else reads or writes.
+// alone runs f, which commits once or several times what touches no object, while nobody else reads or writes. What f gives to update may
+// be run again, as backend says.
 func (t *Token) alone(f func(update func(func(tx) error) error) error) error {
-	return t.be.alone(func(update func(func(tx) error, func()) error) error {
+	return t.be.alone(func(update updater) error {
 		return f(func(g func(tx) error) error {
 			return update(t.journalled(func(x tx) ([]ID, error) { return nil, g(x) }, nil))
 		})
@@ -151,9 +150,3 @@ func (t *Token) Prune() { t.pins.expire() }
 
 // Forget wipes what this process remembers of PINs.
 func (t *Token) Forget() { t.pins.forget() }
-
-// ReadOnly reports whether this process cannot write to the token.
-func (t *Token) ReadOnly() bool {
-	f, ok := t.be.(*boltFile)
-	return ok && f.readOnly()
-}

@@ -17,22 +17,23 @@ import (
 // upgrade makes a token of version 1 one of version 2. Where another process has done so it has nothing to do. With keep a copy of
 // the file is left beside it first.
 func (t *Token) upgrade(k *Keys, keep bool) error {
-	var next roster
+	var next rosterState
 	commit, done := t.journalled(func(x tx) ([]ID, error) {
-		return nil, k.use(func() error {
+		next = rosterState{}
+		return nil, k.use(func() (err error) {
 			k.set.mu.Lock()
 			defer k.set.mu.Unlock()
 			if err := k.follow(x); err != nil || k.now() == version {
 				return err
 			}
-			return k.convert(x, &next)
+			next, err = k.convert(x)
+			return err
 		})
 	}, func() { k.upgraded(&next) })
-	once := func(update func(func(tx) error, func()) error) error { return update(commit, done) }
-	if f, ok := t.be.(*boltFile); ok && keep {
-		return f.after(f.keepCopy, once)
+	if c, ok := t.be.(copier); ok && keep {
+		return c.aloneWithCopy(func(update updater) error { return update(commit, done) })
 	}
-	return t.be.alone(once)
+	return t.be.update(commit, done)
 }
 
 // modernize is upgrade where it can be done: a token that cannot be written to is read as it is. What else is wrong with it shows
@@ -49,11 +50,11 @@ func (t *Token) modernize(k *Keys) {
 	t.env.log.Info("the token was upgraded to format version 2", "token", t.uuid, "separation", t.env.separation.String())
 }
 
-// convert writes version 2 of everything, and notes in next what the roster will be. The roster is locked and follows x.
-func (k *Keys) convert(x tx, next *roster) error {
+// convert writes version 2 of everything, and returns what the roster will be. The roster is locked and follows x.
+func (k *Keys) convert(x tx) (next rosterState, err error) {
 	s, err := k.token.readStatic(x)
 	if err != nil {
-		return err
+		return next, err
 	}
 	r := &k.set
 	ids := make([]ID, 0, r.entries.len())
@@ -64,25 +65,24 @@ func (k *Keys) convert(x tx, next *roster) error {
 	for _, id := range sortIDs(ids) {
 		i, err := k.convertObject(x, id)
 		if err != nil {
-			return err
+			return next, err
 		}
 		items = append(items, i)
 	}
 	fresh := *s
 	fresh.version, fresh.separation, fresh.voucher = version, k.token.env.separation, k.voucher
 	if err := x.put(bHeader, keyStatic, fresh.encode()); err != nil {
-		return err
+		return next, err
 	}
 	if err := forgetJournal(x); err != nil {
-		return err
+		return next, err
 	}
 	now := state{epoch: r.epoch + 1, count: uint64(len(items))}
 	k.tallyIn(version, &now.sum, items, nil, true)
 	if err := x.put(bHeader, keyState, k.sealState(x, &now)); err != nil {
-		return err
+		return next, err
 	}
-	next.gen, next.epoch, next.sum, next.head, next.entries = x.generation()+1, now.epoch, now.sum, headOf(x), newRoll(items)
-	return nil
+	return rosterState{gen: x.generation() + 1, epoch: now.epoch, sum: now.sum, head: headOf(x), entries: newRoll(items)}, nil
 }
 
 // convertObject seals one object anew.
@@ -136,13 +136,13 @@ func forgetJournal(x tx) error {
 }
 
 // upgraded makes the roster what the upgrade has made true.
-func (k *Keys) upgraded(next *roster) {
+func (k *Keys) upgraded(next *rosterState) {
 	k.set.mu.Lock()
 	defer k.set.mu.Unlock()
 	if k.set.entries == nil || next.entries == nil {
 		return // wiped meanwhile, or there was nothing to do
 	}
-	k.set.gen, k.set.epoch, k.set.head, k.set.sum, k.set.entries = next.gen, next.epoch, next.head, next.sum, next.entries
+	k.set.rosterState = *next
 	k.version.Store(version)
 }
 
@@ -170,6 +170,9 @@ func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
 
 // keptSuffix is how the name of a copy from before an upgrade ends. Nothing lists it as a token.
 const keptSuffix = ".v1"
+
+// aloneWithCopy implements copier.
+func (b *boltFile) aloneWithCopy(f func(update updater) error) error { return b.after(b.keepCopy, f) }
 
 // keepCopy leaves a copy of the token's file beside it. The caller has the lock.
 func (b *boltFile) keepCopy(v *visit, from file, size int64) error {

@@ -273,7 +273,7 @@ func TestUpgradeAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range 6 {
 		wg.Go(func() {
-			other, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir})
+			other, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
 			if err != nil {
 				t.Error(err)
 				return

@@ -44,7 +44,7 @@ func newScene(t *testing.T) *scene {
 // process begins another process, that has seen nothing but what the state directory tells.
 func (s *scene) process(t *testing.T, uuid, state string) {
 	t.Helper()
-	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.p.dir, StateDir: state})
+	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.p.dir(), StateDir: state})
 	wants(t, err, ck.CKR_OK)
 	t.Cleanup(func() { _ = p.Close() })
 	s.log.Reset()

@@ -10,25 +10,28 @@ import (
 // Lost reports whether this process cannot open the token any more although nobody has said that it is gone: it has given up its
 // rights, or has another root directory. It may go on with what it has read, as a process does whose token is a piece of
 // hardware.
-func (t *Token) Lost() bool {
-	f, ok := t.be.(*boltFile)
-	return ok && lost(f.path)
-}
+func (t *Token) Lost() bool { return t.be.lost() }
 
-// readOnly reports whether the file cannot be opened for writing. Opening it is what tells: rights come in many ways. Nothing is
-// written.
+// ReadOnly reports whether this process cannot write to the token.
+func (t *Token) ReadOnly() bool { return t.be.readOnly() }
+
+// lost implements backend.
+func (b *boltFile) lost() bool { return outOfReach(b.path) }
+
+// readOnly implements backend. It opens the file for writing, and writes nothing: that alone tells, as the right to write comes in many
+// ways.
 func (b *boltFile) readOnly() bool {
 	fd, err := unix.Open(b.path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err == nil {
 		_ = unix.Close(fd)
 		return false
 	}
-	return forbidden(err) || lost(b.path)
+	return forbidden(err) || outOfReach(b.path)
 }
 
-// lost reports whether a file is out of reach. One that is gone from a directory that is there is not: it was removed. Nothing
-// is followed or opened that is no file: to open a device may be to set it off.
-func lost(path string) bool {
+// outOfReach reports whether this process cannot read a file. One that is gone from a directory that is there is none of that kind: it
+// was removed. Nothing is followed or opened that is no file: to open a device may be to set it off.
+func outOfReach(path string) bool {
 	var st unix.Stat_t
 	d, err := openDir(filepath.Dir(path))
 	if err != nil {

@@ -1,0 +1,268 @@
+package store
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
+)
+
+// suffix is how the name of a token file ends.
+const suffix = ".token"
+
+// A dirPlace is a directory of token files.
+//
+// For each token stand in it <uuid>.token, which is the token, and .<uuid>.lock, by which processes share it and
+// which any of them makes anew, and for moments .<uuid>.new and .<uuid>.moved, which are of a file that takes its place; further "next",
+// the UUID of the token that is made next, and ".place", whose word is counted up when a token is added.
+type dirPlace struct {
+	dir  string
+	env  *environment
+	over func(disk) disk // tests put faults between
+
+	mu   sync.Mutex
+	own  string // the next token where the directory does not keep it
+	full bool   // the log tells of too many tokens
+	word atomic.Pointer[word]
+}
+
+var _ placeBackend = (*dirPlace)(nil)
+
+// newDirPlace returns the directory that cfg names. Nothing is made yet.
+func newDirPlace(cfg *config.Config, env *environment) placeBackend {
+	return &dirPlace{dir: cfg.TokenDir, env: env, own: formatUUID(newUUID())}
+}
+
+// prepare implements placeBackend: it makes the directory where there is none, and maps its word.
+func (p *dirPlace) prepare() error {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return dirError(p.dir, err)
+	}
+	d, err := openDir(p.dir)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if w := p.word.Load(); w != nil && !w.lost.Load() {
+		return nil
+	}
+	if l, err := takeLock(d, placeName, false, true); err == nil && l != nil {
+		p.remap(l)
+		l.release()
+	}
+	return nil
+}
+
+// remap maps the word of the place where that has not been done, or where somebody cut its file short.
+func (p *dirPlace) remap(l *lock) {
+	if w := p.word.Load(); w != nil && !w.lost.Load() {
+		return
+	}
+	if w, err := mapWord(l.fd(), &l.st, l.readOnly); err == nil {
+		p.word.Store(w)
+	}
+}
+
+// noPlace is ErrNoPlace in an error whose text says enough.
+type noPlace struct{}
+
+func (noPlace) Error() string        { return "" }
+func (noPlace) Is(target error) bool { return target == ErrNoPlace }
+
+// file returns the path of a file of the directory.
+func (p *dirPlace) file(name string) string { return filepath.Join(p.dir, name) }
+
+// list implements placeBackend. Of more than maxTokens it returns the first.
+func (p *dirPlace) list() (tokens []string, next string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d, err := openDir(p.dir)
+	if err != nil {
+		return nil, p.own, err
+	}
+	defer d.close()
+	names, err := d.names()
+	if err != nil {
+		return nil, "", err
+	}
+	return p.tokensOf(d, names), p.reserved(d), nil
+}
+
+// maxTokens is how many tokens of a directory are used: a process asks about each of them, and keeps what it learns. A variable, so that tests
+// need not make as many.
+var maxTokens = 1024
+
+// tokensOf returns the tokens that names are of, sorted: those that come first, where there are too many. The caller has the mutex.
+func (p *dirPlace) tokensOf(d *dir, names []string) (tokens []string) {
+	slices.Sort(names)
+	more := 0
+	for _, name := range names {
+		uuid, ok := strings.CutSuffix(name, suffix)
+		if !ok {
+			continue
+		}
+		if _, err := parseUUID(uuid); err != nil {
+			continue
+		}
+		if len(tokens) == maxTokens {
+			more++
+		} else if d.kind(name)&unix.S_IFMT != unix.S_IFDIR {
+			tokens = append(tokens, uuid)
+		}
+	}
+	if more > 0 && !p.full {
+		p.env.log.Error("there are more tokens than are used", "directory", p.dir, "used", len(tokens), "others", more)
+	}
+	p.full = more > 0
+	return tokens
+}
+
+// The files of a directory that are no token's: the UUID of the next one, and the lock under which tokens are made.
+const (
+	nextName  = "next"
+	placeName = ".place"
+)
+
+// reserved returns the UUID that the directory keeps for the next token, and makes one where there is none. Where it
+// cannot be kept it is this process's own.
+func (p *dirPlace) reserved(d *dir) string {
+	if uuid, ok := readNext(d); ok {
+		return uuid
+	}
+	l, err := takeLock(d, placeName, true, true)
+	if err != nil {
+		return p.own
+	}
+	defer l.release()
+	if uuid, ok := readNext(d); ok {
+		return uuid
+	}
+	if uuid, err := renewNext(d); err == nil {
+		return uuid
+	}
+	return p.own
+}
+
+// readNext reads the UUID of the next token, and tests that there is no such token yet.
+func readNext(d *dir) (string, bool) {
+	f, err := d.open(nextName, false)
+	if err != nil {
+		return "", false
+	}
+	defer func() { _ = f.close() }()
+	b := make([]byte, 64)
+	n, _ := f.ReadAt(b, 0)
+	uuid := strings.TrimSpace(string(b[:n]))
+	if _, err := parseUUID(uuid); err != nil {
+		return "", false
+	}
+	return uuid, d.kind(uuid+suffix) == 0
+}
+
+// renewNext keeps a new UUID for the next token. The caller has the place's lock, so every file that such a renewal would make
+// on the way is of a process that died.
+func renewNext(d *dir) (string, error) {
+	names, err := d.names()
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "."+nextName) {
+			_ = d.remove(name)
+		}
+	}
+	uuid := formatUUID(newUUID())
+	fresh := "." + nextName + "-" + formatUUID(newUUID())[:8]
+	f, err := d.create(fresh)
+	if err != nil {
+		return "", err
+	}
+	if d.shared() {
+		f.like(&unix.Stat_t{Gid: d.st.Gid, Mode: 0o660})
+	}
+	_, err = f.WriteAt([]byte(uuid+"\n"), 0)
+	_ = f.close()
+	if err == nil {
+		err = d.rename(fresh, nextName, true)
+	}
+	if err != nil {
+		_ = d.remove(fresh)
+	}
+	return uuid, err
+}
+
+// stamp implements placeBackend.
+func (p *dirPlace) stamp() uint64 {
+	// The directory's time tells of files that were copied here or removed, in steps of some milliseconds; the word of
+	// tokens that were made.
+	var st unix.Stat_t
+	_ = unix.Stat(p.dir, &st)
+	stamp := uint64(st.Mtim.Nano())
+	if w := p.word.Load(); w != nil {
+		stamp += w.load() * 0x9e3779b97f4a7c15 // an odd number: no count of tokens hides a step of the clock
+	}
+	return stamp
+}
+
+// open implements placeBackend.
+func (p *dirPlace) open(uuid string) (backend, error) {
+	d, err := openDir(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	if d.kind(uuid+suffix) == 0 {
+		return nil, fileError(p.file(uuid+suffix), fs.ErrNotExist)
+	}
+	return p.token(uuid), nil
+}
+
+// token returns the file of a token, which need not be there.
+func (p *dirPlace) token(uuid string) *boltFile {
+	be := newBoltFile(p.dir, uuid)
+	be.over = p.over
+	return be
+}
+
+// create implements placeBackend.
+func (p *dirPlace) create(uuid string, write func(tx) error) (backend, error) {
+	tokens, _, err := p.list()
+	if err != nil {
+		return nil, err
+	}
+	if len(tokens) >= maxTokens { // it might not be found again
+		return nil, fmt.Errorf("%w: there are %d tokens, and no more are used", ck.CKR_DEVICE_MEMORY, len(tokens))
+	}
+	d, err := openDir(p.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	l, err := takeLock(d, placeName, true, true)
+	if err != nil {
+		return nil, err
+	}
+	defer l.release()
+	be := p.token(uuid)
+	if err := be.create(write); err != nil {
+		return nil, err
+	}
+	p.remap(l)
+	_, _ = renewNext(d) // where that fails list does it
+	if w := p.word.Load(); w != nil {
+		w.add()
+	}
+	return be, nil
+}
+
+// close implements placeBackend.
+func (p *dirPlace) close() { p.word.Store(nil) }
