@@ -18,7 +18,8 @@ type change struct {
 	terms [][]byte // what the index gets
 }
 
-// change runs f over the token and commits what it did, with the state that this leads to. f runs inside use.
+// change runs f over the token and commits what it did, with the state that this leads to. f runs inside use, and may be run again, as
+// backend says.
 func (t *Token) change(k *Keys, f func(*change) error) error {
 	if k.now() != version {
 		if err := t.upgrade(k, false); err != nil {
@@ -26,7 +27,7 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 		}
 	}
 	var c change
-	var next roster
+	var next rosterState
 	return t.update(func(x tx) (ids []ID, err error) {
 		err = k.use(func() error {
 			r := &k.set
@@ -44,14 +45,15 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 				return err
 			}
 			ids = c.ids()
-			return c.finish(ids, &next)
+			next, err = c.finish(ids)
+			return err
 		})
 		return ids, err
 	}, func() { k.set.adopt(&next, &c) })
 }
 
-// finish writes the index and the state, and notes in next what the roster will be. ids are the objects that the commit touches.
-func (c *change) finish(ids []ID, next *roster) error {
+// finish writes the index and the state, and returns what the roster will be. ids are the objects that the commit touches.
+func (c *change) finish(ids []ID) (next rosterState, err error) {
 	r := &c.k.set
 	var old, fresh []item
 	for _, id := range ids {
@@ -65,16 +67,15 @@ func (c *change) finish(ids []ID, next *roster) error {
 	s := state{epoch: r.epoch + 1, count: uint64(r.entries.len() - len(old) + len(fresh)), sum: r.sum}
 	c.k.tally(&s.sum, fresh, old, true)
 	if err := c.x.put(bHeader, keyState, c.k.sealState(c.x, &s)); err != nil {
-		return err
+		return next, err
 	}
 	slices.SortFunc(c.terms, bytes.Compare) // in order, many at once cost no more than one by one
 	for _, key := range c.terms {
 		if err := c.x.put(bIndex, key, nil); err != nil {
-			return err
+			return next, err
 		}
 	}
-	next.gen, next.epoch, next.sum, next.head = c.x.generation()+1, s.epoch, s.sum, headOf(c.x)
-	return nil
+	return rosterState{gen: c.x.generation() + 1, epoch: s.epoch, sum: s.sum, head: headOf(c.x)}, nil
 }
 
 // ids returns the objects that the commit touches, in order.
@@ -84,7 +85,7 @@ func (c *change) ids() []ID {
 }
 
 // adopt makes the roster what a commit has made true.
-func (r *roster) adopt(next *roster, c *change) {
+func (r *roster) adopt(next *rosterState, c *change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.entries == nil {

@@ -325,12 +325,19 @@ func (t *Token) setPIN(k *Keys, w Way, pin []byte, old slot) error {
 		return err
 	}
 	defer locked.Free(kek)
+	err = k.use(func() error {
+		fresh = fresh.wrap(s, w, kek, k.master())
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	defer t.pins.changed(w)
 	return t.change(k, func(c *change) error {
 		if !bytes.Equal(c.x.get(bHeader, keyStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, keySlots[w]), old) {
 			return errMoved
 		}
-		if err := c.x.put(bHeader, keySlots[w], fresh.wrap(s, w, kek, k.master())); err != nil {
+		if err := c.x.put(bHeader, keySlots[w], fresh); err != nil {
 			return err
 		}
 		n := readTries(c.x)
