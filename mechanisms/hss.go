@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/shake"
 )
 
 // HSS and LMS are RFC 8554, with the further hashes of NIST SP 800-208. Signatures are verified only: who makes them has to know for
@@ -32,7 +33,7 @@ var lmsHashes = []lmsHash{{false, 32}, {false, 24}, {true, 32}, {true, 24}}
 // sum hashes the parts.
 func (h lmsHash) sum(parts ...[]byte) []byte {
 	if h.shake {
-		return shake256(h.n, parts...)
+		return shake.Sum256(h.n, parts...)
 	}
 	f := sha256.New()
 	for _, p := range parts {

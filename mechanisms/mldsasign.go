@@ -1,11 +1,11 @@
 package mechanisms
 
 import (
-	"crypto/sha3"
 	"crypto/subtle"
 	"errors"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/shake"
 )
 
 // An mldsaParams is a parameter set: FIPS 204, section 4.
@@ -55,17 +55,6 @@ func (m *mldsaParams) signatureSize() int {
 	return m.challenge + m.l*packedPoly(m.maskBits()) + m.omega + m.k
 }
 
-// shake256 hashes the parts to n bytes.
-func shake256(n int, parts ...[]byte) []byte {
-	h := sha3.NewSHAKE256()
-	for _, p := range parts {
-		h.Write(p)
-	}
-	out := make([]byte, n)
-	h.Read(out)
-	return out
-}
-
 // An mldsaPublic is a public key: the matrix, t1 times 2^d, both transformed, and the hash of the encoding.
 type mldsaPublic struct {
 	*mldsaParams
@@ -88,7 +77,7 @@ func (m *mldsaParams) matrixOf(rho []byte) [][]poly {
 
 // readPublic reads a public key, which every string of the length is.
 func (m *mldsaParams) readPublic(b []byte) *mldsaPublic {
-	p := &mldsaPublic{m, shake256(64, b), m.matrixOf(b[:32]), make([]poly, m.k)}
+	p := &mldsaPublic{m, shake.Sum256(64, b), m.matrixOf(b[:32]), make([]poly, m.k)}
 	size := packedPoly(23 - mldsaD)
 	for i := range p.t1 {
 		t := &p.t1[i]
@@ -103,7 +92,7 @@ func (m *mldsaParams) readPublic(b []byte) *mldsaPublic {
 
 // representative is mu, what is signed in the place of the message: algorithm 7, line 6.
 func (p *mldsaPublic) representative(m *pqMessage) []byte {
-	return shake256(64, p.tr, m.prefix(), m.data)
+	return shake.Sum256(64, p.tr, m.prefix(), m.data)
 }
 
 // An mldsaPrivate is a private key: its secrets transformed.
@@ -150,7 +139,7 @@ func (m *mldsaParams) readPrivate(b []byte) (*mldsaPrivate, error) {
 
 // representative is mu.
 func (k *mldsaPrivate) representative(m *pqMessage) []byte {
-	return shake256(64, k.tr, m.prefix(), m.data)
+	return shake.Sum256(64, k.tr, m.prefix(), m.data)
 }
 
 // times multiplies row i of the matrix by a vector that is transformed. The result is not transformed.
@@ -187,7 +176,7 @@ func (k *mldsaPrivate) public() ([]byte, error) {
 		}
 		b = t.pack(b, 23-mldsaD)
 	}
-	if differs != 0 || subtle.ConstantTimeCompare(shake256(64, b), k.tr) != 1 {
+	if differs != 0 || subtle.ConstantTimeCompare(shake.Sum256(64, b), k.tr) != 1 {
 		return nil, errNotMLDSA
 	}
 	return b, nil
@@ -206,7 +195,7 @@ func (m *mldsaParams) mask(seed []byte, kappa int) []poly {
 	y := make([]poly, m.l)
 	for i := range y {
 		n := kappa + i
-		y[i].unpack(shake256(packedPoly(m.maskBits()), seed, []byte{byte(n), byte(n >> 8)}), m.maskBits())
+		y[i].unpack(shake.Sum256(packedPoly(m.maskBits()), seed, []byte{byte(n), byte(n >> 8)}), m.maskBits())
 		y[i].from(1 << m.gamma1)
 	}
 	return y
@@ -214,7 +203,7 @@ func (m *mldsaParams) mask(seed []byte, kappa int) []poly {
 
 // sign is algorithm 7 from line 7 on.
 func (k *mldsaPrivate) sign(mu []byte, rnd *[32]byte) []byte {
-	seed := shake256(64, k.key, rnd[:], mu)
+	seed := shake.Sum256(64, k.key, rnd[:], mu)
 	for kappa := 0; ; kappa += k.l {
 		y := k.mask(seed, kappa)
 		hat := make([]poly, k.l)
@@ -233,7 +222,7 @@ func (k *mldsaPrivate) sign(mu []byte, rnd *[32]byte) []byte {
 			}
 			encoded = w1[i].pack(encoded, k.highBits())
 		}
-		challenge := shake256(k.challenge, mu, encoded)
+		challenge := shake.Sum256(k.challenge, mu, encoded)
 		if sig := k.respond(challenge, y, w1, w0); sig != nil {
 			return sig
 		}
@@ -354,5 +343,5 @@ func (p *mldsaPublic) verify(mu, sig []byte) bool {
 		}
 		encoded = w.pack(encoded, p.highBits())
 	}
-	return subtle.ConstantTimeCompare(shake256(p.challenge, mu, encoded), challenge) == 1
+	return subtle.ConstantTimeCompare(shake.Sum256(p.challenge, mu, encoded), challenge) == 1
 }

@@ -7,6 +7,8 @@ import (
 	"crypto/sha512"
 	"encoding/binary"
 	"hash"
+
+	"github.com/softcsp/softcsp/internal/algorithm/shake"
 )
 
 // An slhParams is a parameter set: FIPS 205, section 11. w is 16 in all of them.
@@ -141,7 +143,7 @@ func (p *slhParams) sum() func() hash.Hash {
 // randomizer is PRF_msg, of the message in parts.
 func (p *slhParams) randomizer(key, random []byte, message ...[]byte) []byte {
 	if p.shake {
-		return shake256(p.n, append([][]byte{key, random}, message...)...)
+		return shake.Sum256(p.n, append([][]byte{key, random}, message...)...)
 	}
 	m := hmac.New(p.sum(), key)
 	m.Write(random)
@@ -154,7 +156,7 @@ func (p *slhParams) randomizer(key, random []byte, message ...[]byte) []byte {
 // digest is H_msg: n bytes.
 func (p *slhParams) digest(n int, r, public []byte, message ...[]byte) []byte {
 	if p.shake {
-		return shake256(n, append([][]byte{r, public}, message...)...)
+		return shake.Sum256(n, append([][]byte{r, public}, message...)...)
 	}
 	h := p.sum()()
 	h.Write(r)
