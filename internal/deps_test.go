@@ -34,6 +34,7 @@ var rules = map[string][]string{
 	"capi":                     {},
 	"internal/vectors":         {"ck", "github.com/c2sp/wycheproof"},
 	algorithms:                 {},
+	"internal/algorithm/mldsa": {"internal/algorithm/shake", "github.com/cloudflare/circl"},
 	"mechanisms":               {"ck", algorithms, "internal/secret", "filippo.io", "github.com/cloudflare/circl", "github.com/decred/dcrd/dcrec/secp256k1", "golang.org/x/crypto"},
 	"store":                    {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys", "filippo.io/edwards25519"},
 	"token":                    {"ck", "mechanisms", "store", "internal/config", "internal/handle", "internal/locked", "internal/secret"},

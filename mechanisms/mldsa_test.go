@@ -95,18 +95,18 @@ func mldsaSignCase(_ *testing.T, s *parameterSet, g *mldsaGroup, c *mldsaCase) e
 		}
 		all = same("signature", sig, c.Sig)
 	}
-	priv, err := mldsaParamsOf(s.Set).readPrivate(k.Attr(ck.CKA_VALUE))
+	priv, err := mldsaParameters[s.Set].NewPrivateKey(k.Attr(ck.CKA_VALUE))
 	if err != nil {
 		return err
 	}
 	mu := []byte(c.Mu)
 	if c.Msg != nil {
-		mu = priv.representative(&pqMessage{context: c.Ctx, data: *c.Msg})
+		mu = priv.Mu((&pqMessage{context: c.Ctx}).prefix(), *c.Msg)
 		all = errors.Join(all, same("mu", mu, c.Mu))
 	}
 	var rnd [32]byte
 	copy(rnd[:], c.Rnd)
-	return errors.Join(all, same("signature of mu", priv.sign(mu, &rnd), c.Sig))
+	return errors.Join(all, same("signature of mu", priv.SignMu(mu, &rnd), c.Sig))
 }
 
 func mldsaVerifyCase(t *testing.T, s *parameterSet, g *mldsaGroup, c *mldsaCase) error {
@@ -124,8 +124,8 @@ func mldsaVerifyCase(t *testing.T, s *parameterSet, g *mldsaGroup, c *mldsaCase)
 	if len(c.Sig) != s.Signature || len(c.Ctx) > maxContext {
 		return err
 	}
-	pub := mldsaParamsOf(s.Set).readPublic(g.Public)
-	if ok := pub.verify(pub.representative(&pqMessage{context: c.Ctx, data: *c.Msg}), c.Sig); ok != (c.Result == "valid") {
+	pub := mldsaParameters[s.Set].NewPublicKey(g.Public)
+	if ok := pub.VerifyMu(pub.Mu((&pqMessage{context: c.Ctx}).prefix(), *c.Msg), c.Sig); ok != (c.Result == "valid") {
 		t.Errorf("%d is %s, and with mu %v", c.ID, c.Result, ok)
 	}
 	return err

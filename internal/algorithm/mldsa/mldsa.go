@@ -1,16 +1,23 @@
-package mechanisms
+// Package mldsa implements the signatures of ML-DSA, FIPS 204. Algorithms by number are those of that document.
+//
+// There are two engines, and neither can do without the other. circl signs a message as it is (circl.go): with its
+// AVX2 code it does so in a quarter of the time that this package's own arithmetic takes, and verifies in a fifth
+// (BenchmarkEngines). But it has no way in below the message: it signs no mu, so neither HashML-DSA nor what somebody else has hashed
+// (ML-DSA with external mu), takes no rnd, and does not tell whether the parts of a private key are of each other. All
+// of that is mldsa.go, over the ring of poly.go. The tests have both compute every vector.
+//
+// What is expanded of a private key is secret: keys are made where temporary storage is erased, which is the caller's business.
+package mldsa
 
 import (
 	"crypto/subtle"
 	"errors"
 
-	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/shake"
 )
 
-// An mldsaParams is a parameter set: FIPS 204, section 4.
-type mldsaParams struct {
-	set       uint
+// Parameters are a parameter set: FIPS 204, section 4.
+type Parameters struct {
 	k, l      int
 	eta       int32
 	tau       int
@@ -20,51 +27,57 @@ type mldsaParams struct {
 	challenge int // bytes
 }
 
+// The parameter sets.
 var (
-	mldsaParams44 = mldsaParams{uint(ck.CKP_ML_DSA_44), 4, 4, 2, 39, 17, (mldsaQ - 1) / 88, 80, 32}
-	mldsaParams65 = mldsaParams{uint(ck.CKP_ML_DSA_65), 6, 5, 4, 49, 19, (mldsaQ - 1) / 32, 55, 48}
-	mldsaParams87 = mldsaParams{uint(ck.CKP_ML_DSA_87), 8, 7, 2, 60, 19, (mldsaQ - 1) / 32, 75, 64}
+	MLDSA44 = &Parameters{4, 4, 2, 39, 17, (mldsaQ - 1) / 88, 80, 32}
+	MLDSA65 = &Parameters{6, 5, 4, 49, 19, (mldsaQ - 1) / 32, 55, 48}
+	MLDSA87 = &Parameters{8, 7, 2, 60, 19, (mldsaQ - 1) / 32, 75, 64}
 )
 
 // etaBits, highBits and maskBits are the lengths of packed coefficients.
-func (m *mldsaParams) etaBits() uint {
+func (m *Parameters) etaBits() uint {
 	if m.eta == 2 {
 		return 3
 	}
 	return 4
 }
 
-func (m *mldsaParams) highBits() uint {
+func (m *Parameters) highBits() uint {
 	if m.gamma2 == (mldsaQ-1)/32 {
 		return 4
 	}
 	return 6
 }
 
-func (m *mldsaParams) maskBits() uint { return m.gamma1 + 1 }
-func (m *mldsaParams) beta() int32    { return int32(m.tau) * m.eta }
+func (m *Parameters) maskBits() uint { return m.gamma1 + 1 }
+func (m *Parameters) beta() int32    { return int32(m.tau) * m.eta }
 
 // packed is the length of a polynomial in bytes whose coefficients have n bits.
 func packedPoly(n uint) int { return mldsaN / 8 * int(n) }
 
-func (m *mldsaParams) publicSize() int { return 32 + m.k*packedPoly(23-mldsaD) }
-func (m *mldsaParams) privateSize() int {
+// PublicKeySize is the length of a public key in bytes.
+func (m *Parameters) PublicKeySize() int { return 32 + m.k*packedPoly(23-mldsaD) }
+
+// PrivateKeySize is the length of a private key in bytes, as FIPS 204 encodes it.
+func (m *Parameters) PrivateKeySize() int {
 	return 128 + (m.k+m.l)*packedPoly(m.etaBits()) + m.k*packedPoly(mldsaD)
 }
-func (m *mldsaParams) signatureSize() int {
+
+// SignatureSize is the length of a signature in bytes.
+func (m *Parameters) SignatureSize() int {
 	return m.challenge + m.l*packedPoly(m.maskBits()) + m.omega + m.k
 }
 
-// An mldsaPublic is a public key: the matrix, t1 times 2^d, both transformed, and the hash of the encoding.
-type mldsaPublic struct {
-	*mldsaParams
+// A PublicKey is a public key: the matrix, t1 times 2^d, both transformed, and the hash of the encoding.
+type PublicKey struct {
+	*Parameters
 	tr     []byte
 	matrix [][]poly
 	t1     []poly
 }
 
 // matrixOf is algorithm 32.
-func (m *mldsaParams) matrixOf(rho []byte) [][]poly {
+func (m *Parameters) matrixOf(rho []byte) [][]poly {
 	a := make([][]poly, m.k)
 	for i := range a {
 		a[i] = make([]poly, m.l)
@@ -75,9 +88,9 @@ func (m *mldsaParams) matrixOf(rho []byte) [][]poly {
 	return a
 }
 
-// readPublic reads a public key, which every string of the length is.
-func (m *mldsaParams) readPublic(b []byte) *mldsaPublic {
-	p := &mldsaPublic{m, shake.Sum256(64, b), m.matrixOf(b[:32]), make([]poly, m.k)}
+// NewPublicKey reads a public key of [Parameters.PublicKeySize] bytes, which every string of the length is.
+func (m *Parameters) NewPublicKey(b []byte) *PublicKey {
+	p := &PublicKey{m, shake.Sum256(64, b), m.matrixOf(b[:32]), make([]poly, m.k)}
 	size := packedPoly(23 - mldsaD)
 	for i := range p.t1 {
 		t := &p.t1[i]
@@ -90,29 +103,30 @@ func (m *mldsaParams) readPublic(b []byte) *mldsaPublic {
 	return p
 }
 
-// representative is mu, what is signed in the place of the message: algorithm 7, line 6.
-func (p *mldsaPublic) representative(m *pqMessage) []byte {
-	return shake.Sum256(64, p.tr, m.prefix(), m.data)
+// Mu is what is signed in the place of the message M', 64 bytes: algorithm 7, line 6. M' may come in parts.
+func (p *PublicKey) Mu(message ...[]byte) []byte {
+	return shake.Sum256(64, append([][]byte{p.tr}, message...)...)
 }
 
-// An mldsaPrivate is a private key: its secrets transformed.
-type mldsaPrivate struct {
-	*mldsaParams
+// A PrivateKey is a private key: its secrets transformed.
+type PrivateKey struct {
+	*Parameters
 	rho, key, tr []byte
 	matrix       [][]poly
 	s1, s2, t0   []poly
 }
 
-// errNotMLDSA is the error of what is no private key: its parts are not of each other.
-var errNotMLDSA = errors.New("no private key of ML-DSA")
+// errPrivateKey is the error of what is no private key: its parts are not of each other.
+var errPrivateKey = errors.New("mldsa: invalid private key")
 
-// readPrivate reads a private key: algorithm 25. Coefficients out of their range are no key.
-func (m *mldsaParams) readPrivate(b []byte) (*mldsaPrivate, error) {
-	if len(b) != m.privateSize() {
-		return nil, errNotMLDSA
+// NewPrivateKey reads a private key of [Parameters.PrivateKeySize] bytes: algorithm 25. Coefficients out of their range are no key,
+// and an error. b is not kept.
+func (m *Parameters) NewPrivateKey(b []byte) (*PrivateKey, error) {
+	if len(b) != m.PrivateKeySize() {
+		return nil, errPrivateKey
 	}
 	b = append([]byte(nil), b...)
-	k := &mldsaPrivate{mldsaParams: m, rho: b[:32], key: b[32:64], tr: b[64:128], s1: make([]poly, m.l), s2: make([]poly, m.k), t0: make([]poly, m.k)}
+	k := &PrivateKey{Parameters: m, rho: b[:32], key: b[32:64], tr: b[64:128], s1: make([]poly, m.l), s2: make([]poly, m.k), t0: make([]poly, m.k)}
 	k.matrix = m.matrixOf(k.rho)
 	rest := b[128:]
 	var bad int32
@@ -132,18 +146,18 @@ func (m *mldsaParams) readPrivate(b []byte) (*mldsaPrivate, error) {
 	read(k.s2, m.etaBits(), m.eta, 2*m.eta)
 	read(k.t0, mldsaD, 1<<(mldsaD-1), 1<<mldsaD-1)
 	if bad < 0 {
-		return nil, errNotMLDSA
+		return nil, errPrivateKey
 	}
 	return k, nil
 }
 
-// representative is mu.
-func (k *mldsaPrivate) representative(m *pqMessage) []byte {
-	return shake.Sum256(64, k.tr, m.prefix(), m.data)
+// Mu is [PublicKey.Mu] of the public key.
+func (k *PrivateKey) Mu(message ...[]byte) []byte {
+	return shake.Sum256(64, append([][]byte{k.tr}, message...)...)
 }
 
 // times multiplies row i of the matrix by a vector that is transformed. The result is not transformed.
-func (m *mldsaParams) times(row []poly, v []poly) (p poly) {
+func (m *Parameters) times(row []poly, v []poly) (p poly) {
 	for j := range v {
 		var t poly
 		t.mul(&row[j], &v[j])
@@ -155,9 +169,10 @@ func (m *mldsaParams) times(row []poly, v []poly) (p poly) {
 	return p
 }
 
-// public makes the public key, and sees that the rest of the private key is of it: algorithm 6, lines 5 to 9.
-func (k *mldsaPrivate) public() ([]byte, error) {
-	b := append(make([]byte, 0, k.publicSize()), k.rho...)
+// PublicKey makes the public key, and sees that the rest of the private key is of it, which is an error otherwise: algorithm 6,
+// lines 5 to 9.
+func (k *PrivateKey) PublicKey() ([]byte, error) {
+	b := append(make([]byte, 0, k.PublicKeySize()), k.rho...)
 	var differs int32
 	for i := range k.s2 {
 		t := k.times(k.matrix[i], k.s1)
@@ -177,7 +192,7 @@ func (k *mldsaPrivate) public() ([]byte, error) {
 		b = t.pack(b, 23-mldsaD)
 	}
 	if differs != 0 || subtle.ConstantTimeCompare(shake.Sum256(64, b), k.tr) != 1 {
-		return nil, errNotMLDSA
+		return nil, errPrivateKey
 	}
 	return b, nil
 }
@@ -191,7 +206,7 @@ func (p *poly) plain() {
 }
 
 // mask is algorithm 34.
-func (m *mldsaParams) mask(seed []byte, kappa int) []poly {
+func (m *Parameters) mask(seed []byte, kappa int) []poly {
 	y := make([]poly, m.l)
 	for i := range y {
 		n := kappa + i
@@ -201,8 +216,8 @@ func (m *mldsaParams) mask(seed []byte, kappa int) []poly {
 	return y
 }
 
-// sign is algorithm 7 from line 7 on.
-func (k *mldsaPrivate) sign(mu []byte, rnd *[32]byte) []byte {
+// SignMu signs mu: algorithm 7 from line 7 on. rnd is zero for a deterministic signature, and random for a hedged one.
+func (k *PrivateKey) SignMu(mu []byte, rnd *[32]byte) []byte {
 	seed := shake.Sum256(64, k.key, rnd[:], mu)
 	for kappa := 0; ; kappa += k.l {
 		y := k.mask(seed, kappa)
@@ -230,12 +245,12 @@ func (k *mldsaPrivate) sign(mu []byte, rnd *[32]byte) []byte {
 }
 
 // respond answers a challenge, or returns nil where the answer would tell something of the key: lines 15 to 33.
-func (k *mldsaPrivate) respond(challenge []byte, y, w1, w0 []poly) []byte {
+func (k *PrivateKey) respond(challenge []byte, y, w1, w0 []poly) []byte {
 	var c, t poly
 	c.ball(challenge, k.tau)
 	c.ntt()
 	reject := false
-	sig := append(make([]byte, 0, k.signatureSize()), challenge...)
+	sig := append(make([]byte, 0, k.SignatureSize()), challenge...)
 	for i := range y {
 		t.mul(&c, &k.s1[i])
 		t.inverse()
@@ -285,7 +300,7 @@ func (p *poly) center() {
 }
 
 // readHints is algorithm 21. Hints that are not in order, or more than there are, make no signature.
-func (m *mldsaParams) readHints(b []byte) ([]poly, bool) {
+func (m *Parameters) readHints(b []byte) ([]poly, bool) {
 	h := make([]poly, m.k)
 	at := 0
 	for i := range h {
@@ -308,8 +323,8 @@ func (m *mldsaParams) readHints(b []byte) ([]poly, bool) {
 	return h, true
 }
 
-// verify is algorithm 8 from line 2 on. sig has the length of a signature.
-func (p *mldsaPublic) verify(mu, sig []byte) bool {
+// VerifyMu verifies a signature of mu: algorithm 8 from line 2 on. sig has [Parameters.SignatureSize] bytes.
+func (p *PublicKey) VerifyMu(mu, sig []byte) bool {
 	challenge, rest := sig[:p.challenge], sig[p.challenge:]
 	z := make([]poly, p.l)
 	for i := range z {

@@ -1,4 +1,4 @@
-package mechanisms
+package mldsa
 
 import (
 	"crypto/sha3"
@@ -193,7 +193,7 @@ func (p *poly) ball(seed []byte, tau int) {
 }
 
 // decompose is algorithm 36, for a coefficient between 0 and q-1.
-func (m *mldsaParams) decompose(a int32) (high, low int32) {
+func (m *Parameters) decompose(a int32) (high, low int32) {
 	high = (a + 127) >> 7
 	if m.gamma2 == (mldsaQ-1)/32 {
 		high = (high*1025 + 1<<21) >> 22 & 15
@@ -207,7 +207,7 @@ func (m *mldsaParams) decompose(a int32) (high, low int32) {
 }
 
 // useHint is algorithm 40.
-func (m *mldsaParams) useHint(a, hint int32) int32 {
+func (m *Parameters) useHint(a, hint int32) int32 {
 	high, low := m.decompose(a)
 	if hint == 0 {
 		return high
