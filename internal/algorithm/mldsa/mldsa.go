@@ -29,9 +29,9 @@ type Parameters struct {
 
 // The parameter sets.
 var (
-	MLDSA44 = &Parameters{4, 4, 2, 39, 17, (mldsaQ - 1) / 88, 80, 32}
-	MLDSA65 = &Parameters{6, 5, 4, 49, 19, (mldsaQ - 1) / 32, 55, 48}
-	MLDSA87 = &Parameters{8, 7, 2, 60, 19, (mldsaQ - 1) / 32, 75, 64}
+	MLDSA44 = &Parameters{4, 4, 2, 39, 17, (q - 1) / 88, 80, 32}
+	MLDSA65 = &Parameters{6, 5, 4, 49, 19, (q - 1) / 32, 55, 48}
+	MLDSA87 = &Parameters{8, 7, 2, 60, 19, (q - 1) / 32, 75, 64}
 )
 
 // etaBits, highBits and maskBits are the lengths of packed coefficients.
@@ -43,7 +43,7 @@ func (m *Parameters) etaBits() uint {
 }
 
 func (m *Parameters) highBits() uint {
-	if m.gamma2 == (mldsaQ-1)/32 {
+	if m.gamma2 == (q-1)/32 {
 		return 4
 	}
 	return 6
@@ -52,20 +52,20 @@ func (m *Parameters) highBits() uint {
 func (m *Parameters) maskBits() uint { return m.gamma1 + 1 }
 func (m *Parameters) beta() int32    { return int32(m.tau) * m.eta }
 
-// packed is the length of a polynomial in bytes whose coefficients have n bits.
-func packedPoly(n uint) int { return mldsaN / 8 * int(n) }
+// packedSize is the length of a polynomial in bytes whose coefficients have n bits.
+func packedSize(n uint) int { return coefficients / 8 * int(n) }
 
 // PublicKeySize is the length of a public key in bytes.
-func (m *Parameters) PublicKeySize() int { return 32 + m.k*packedPoly(23-mldsaD) }
+func (m *Parameters) PublicKeySize() int { return 32 + m.k*packedSize(23-droppedBits) }
 
 // PrivateKeySize is the length of a private key in bytes, as FIPS 204 encodes it.
 func (m *Parameters) PrivateKeySize() int {
-	return 128 + (m.k+m.l)*packedPoly(m.etaBits()) + m.k*packedPoly(mldsaD)
+	return 128 + (m.k+m.l)*packedSize(m.etaBits()) + m.k*packedSize(droppedBits)
 }
 
 // SignatureSize is the length of a signature in bytes.
 func (m *Parameters) SignatureSize() int {
-	return m.challenge + m.l*packedPoly(m.maskBits()) + m.omega + m.k
+	return m.challenge + m.l*packedSize(m.maskBits()) + m.omega + m.k
 }
 
 // A PublicKey is a public key: the matrix, t1 times 2^d, both transformed, and the hash of the encoding.
@@ -76,13 +76,13 @@ type PublicKey struct {
 	t1     []poly
 }
 
-// matrixOf is algorithm 32.
-func (m *Parameters) matrixOf(rho []byte) [][]poly {
+// expandA is algorithm 32.
+func (m *Parameters) expandA(rho []byte) [][]poly {
 	a := make([][]poly, m.k)
 	for i := range a {
 		a[i] = make([]poly, m.l)
 		for j := range a[i] {
-			a[i][j].uniform(rho, j, i)
+			a[i][j].rejNTTPoly(rho, j, i)
 		}
 	}
 	return a
@@ -90,13 +90,13 @@ func (m *Parameters) matrixOf(rho []byte) [][]poly {
 
 // NewPublicKey reads a public key of [Parameters.PublicKeySize] bytes, which every string of the length is.
 func (m *Parameters) NewPublicKey(b []byte) *PublicKey {
-	p := &PublicKey{m, shake.Sum256(64, b), m.matrixOf(b[:32]), make([]poly, m.k)}
-	size := packedPoly(23 - mldsaD)
+	p := &PublicKey{m, shake.Sum256(64, b), m.expandA(b[:32]), make([]poly, m.k)}
+	size := packedSize(23 - droppedBits)
 	for i := range p.t1 {
 		t := &p.t1[i]
-		t.unpack(b[32+i*size:], 23-mldsaD)
+		t.unpack(b[32+i*size:], 23-droppedBits)
 		for j := range t {
-			t[j] <<= mldsaD
+			t[j] <<= droppedBits
 		}
 		t.ntt()
 	}
@@ -127,24 +127,24 @@ func (m *Parameters) NewPrivateKey(b []byte) (*PrivateKey, error) {
 	}
 	b = append([]byte(nil), b...)
 	k := &PrivateKey{Parameters: m, rho: b[:32], key: b[32:64], tr: b[64:128], s1: make([]poly, m.l), s2: make([]poly, m.k), t0: make([]poly, m.k)}
-	k.matrix = m.matrixOf(k.rho)
+	k.matrix = m.expandA(k.rho)
 	rest := b[128:]
 	var bad int32
 	read := func(list []poly, bits uint, top, most int32) {
 		for i := range list {
 			p := &list[i]
 			p.unpack(rest, bits)
-			rest = rest[packedPoly(bits):]
+			rest = rest[packedSize(bits):]
 			for _, a := range p {
 				bad |= most - a
 			}
-			p.from(top)
+			p.subtractFrom(top)
 			p.ntt()
 		}
 	}
 	read(k.s1, m.etaBits(), m.eta, 2*m.eta)
 	read(k.s2, m.etaBits(), m.eta, 2*m.eta)
-	read(k.t0, mldsaD, 1<<(mldsaD-1), 1<<mldsaD-1)
+	read(k.t0, droppedBits, 1<<(droppedBits-1), 1<<droppedBits-1)
 	if bad < 0 {
 		return nil, errPrivateKey
 	}
@@ -156,15 +156,15 @@ func (k *PrivateKey) Mu(message ...[]byte) []byte {
 	return shake.Sum256(64, append([][]byte{k.tr}, message...)...)
 }
 
-// times multiplies row i of the matrix by a vector that is transformed. The result is not transformed.
-func (m *Parameters) times(row []poly, v []poly) (p poly) {
+// multiplyRow multiplies row i of the matrix by a vector that is transformed. The result is not transformed.
+func (m *Parameters) multiplyRow(row []poly, v []poly) (p poly) {
 	for j := range v {
 		var t poly
 		t.mul(&row[j], &v[j])
 		p.add(&p, &t)
 	}
 	for i := range p {
-		p[i] = mldsaReduce(p[i])
+		p[i] = reduce32(p[i])
 	}
 	return p
 }
@@ -175,21 +175,21 @@ func (k *PrivateKey) PublicKey() ([]byte, error) {
 	b := append(make([]byte, 0, k.PublicKeySize()), k.rho...)
 	var differs int32
 	for i := range k.s2 {
-		t := k.times(k.matrix[i], k.s1)
-		t.inverse()
+		t := k.multiplyRow(k.matrix[i], k.s1)
+		t.inverseNTT()
 		s2, t0 := k.s2[i], k.t0[i]
 		for _, p := range []*poly{&s2, &t0} {
-			p.plain()
+			p.leaveNTT()
 		}
 		t.add(&t, &s2)
 		t.reduce()
 		for j := range t { // algorithm 35
-			high := (t[j] + 1<<(mldsaD-1) - 1) >> mldsaD
-			low := t[j] - high<<mldsaD
-			differs |= positive(mldsaReduce(low - t0[j]))
+			high := (t[j] + 1<<(droppedBits-1) - 1) >> droppedBits
+			low := t[j] - high<<droppedBits
+			differs |= addQ(reduce32(low - t0[j]))
 			t[j] = high
 		}
-		b = t.pack(b, 23-mldsaD)
+		b = t.pack(b, 23-droppedBits)
 	}
 	if differs != 0 || subtle.ConstantTimeCompare(shake.Sum256(64, b), k.tr) != 1 {
 		return nil, errPrivateKey
@@ -197,21 +197,21 @@ func (k *PrivateKey) PublicKey() ([]byte, error) {
 	return b, nil
 }
 
-// plain undoes a transform. inverse also multiplies by 2^32, which is undone first.
-func (p *poly) plain() {
+// leaveNTT undoes a transform. inverseNTT also multiplies by 2^32, which is undone first.
+func (p *poly) leaveNTT() {
 	for i := range p {
-		p[i] = montgomery(int64(p[i]))
+		p[i] = montgomeryReduce(int64(p[i]))
 	}
-	p.inverse()
+	p.inverseNTT()
 }
 
-// mask is algorithm 34.
-func (m *Parameters) mask(seed []byte, kappa int) []poly {
+// expandMask is algorithm 34.
+func (m *Parameters) expandMask(seed []byte, kappa int) []poly {
 	y := make([]poly, m.l)
 	for i := range y {
 		n := kappa + i
-		y[i].unpack(shake.Sum256(packedPoly(m.maskBits()), seed, []byte{byte(n), byte(n >> 8)}), m.maskBits())
-		y[i].from(1 << m.gamma1)
+		y[i].unpack(shake.Sum256(packedSize(m.maskBits()), seed, []byte{byte(n), byte(n >> 8)}), m.maskBits())
+		y[i].subtractFrom(1 << m.gamma1)
 	}
 	return y
 }
@@ -220,17 +220,17 @@ func (m *Parameters) mask(seed []byte, kappa int) []poly {
 func (k *PrivateKey) SignMu(mu []byte, rnd *[32]byte) []byte {
 	seed := shake.Sum256(64, k.key, rnd[:], mu)
 	for kappa := 0; ; kappa += k.l {
-		y := k.mask(seed, kappa)
+		y := k.expandMask(seed, kappa)
 		hat := make([]poly, k.l)
 		for i := range y {
 			hat[i] = y[i]
 			hat[i].ntt()
 		}
 		w1, w0 := make([]poly, k.k), make([]poly, k.k)
-		encoded := make([]byte, 0, k.k*packedPoly(k.highBits()))
+		encoded := make([]byte, 0, k.k*packedSize(k.highBits()))
 		for i := range w1 {
-			w := k.times(k.matrix[i], hat)
-			w.inverse()
+			w := k.multiplyRow(k.matrix[i], hat)
+			w.inverseNTT()
 			w.reduce()
 			for j, a := range w {
 				w1[i][j], w0[i][j] = k.decompose(a)
@@ -247,30 +247,30 @@ func (k *PrivateKey) SignMu(mu []byte, rnd *[32]byte) []byte {
 // respond answers a challenge, or returns nil where the answer would tell something of the key: lines 15 to 33.
 func (k *PrivateKey) respond(challenge []byte, y, w1, w0 []poly) []byte {
 	var c, t poly
-	c.ball(challenge, k.tau)
+	c.sampleInBall(challenge, k.tau)
 	c.ntt()
 	reject := false
 	sig := append(make([]byte, 0, k.SignatureSize()), challenge...)
 	for i := range y {
 		t.mul(&c, &k.s1[i])
-		t.inverse()
+		t.inverseNTT()
 		z := &y[i]
 		z.add(z, &t)
 		z.center()
 		reject = z.exceeds(1<<k.gamma1-k.beta()) || reject
-		z.from(1 << k.gamma1)
+		z.subtractFrom(1 << k.gamma1)
 		sig = z.pack(sig, k.maskBits())
 	}
 	hints, count := make([]byte, k.omega+k.k), 0
 	for i := range w0 {
 		r0 := &w0[i]
 		t.mul(&c, &k.s2[i])
-		t.inverse()
+		t.inverseNTT()
 		r0.sub(r0, &t)
 		r0.center()
 		reject = r0.exceeds(k.gamma2-k.beta()) || reject
 		t.mul(&c, &k.t0[i])
-		t.inverse()
+		t.inverseNTT()
 		t.center()
 		reject = t.exceeds(k.gamma2) || reject
 		r0.add(r0, &t)
@@ -294,13 +294,13 @@ func (k *PrivateKey) respond(challenge []byte, y, w1, w0 []poly) []byte {
 // center brings the coefficients between -q/2 and q/2.
 func (p *poly) center() {
 	for i := range p {
-		a := positive(mldsaReduce(p[i]))
-		p[i] = a - ((mldsaQ-1)/2-a)>>31&mldsaQ
+		a := addQ(reduce32(p[i]))
+		p[i] = a - ((q-1)/2-a)>>31&q
 	}
 }
 
-// readHints is algorithm 21. Hints that are not in order, or more than there are, make no signature.
-func (m *Parameters) readHints(b []byte) ([]poly, bool) {
+// hintBitUnpack is algorithm 21. Hints that are not in order, or more than there are, make no signature.
+func (m *Parameters) hintBitUnpack(b []byte) ([]poly, bool) {
 	h := make([]poly, m.k)
 	at := 0
 	for i := range h {
@@ -329,29 +329,29 @@ func (p *PublicKey) VerifyMu(mu, sig []byte) bool {
 	z := make([]poly, p.l)
 	for i := range z {
 		z[i].unpack(rest, p.maskBits())
-		rest = rest[packedPoly(p.maskBits()):]
-		z[i].from(1 << p.gamma1)
+		rest = rest[packedSize(p.maskBits()):]
+		z[i].subtractFrom(1 << p.gamma1)
 		if z[i].exceeds(1<<p.gamma1 - p.beta()) {
 			return false
 		}
 		z[i].ntt()
 	}
-	hints, ok := p.readHints(rest)
+	hints, ok := p.hintBitUnpack(rest)
 	if !ok {
 		return false
 	}
 	var c, t poly
-	c.ball(challenge, p.tau)
+	c.sampleInBall(challenge, p.tau)
 	c.ntt()
-	encoded := make([]byte, 0, p.k*packedPoly(p.highBits()))
+	encoded := make([]byte, 0, p.k*packedSize(p.highBits()))
 	for i := range p.t1 {
-		w := p.times(p.matrix[i], z)
+		w := p.multiplyRow(p.matrix[i], z)
 		t.mul(&c, &p.t1[i])
 		w.sub(&w, &t)
 		for j := range w {
-			w[j] = mldsaReduce(w[j])
+			w[j] = reduce32(w[j])
 		}
-		w.inverse()
+		w.inverseNTT()
 		w.reduce()
 		for j := range w {
 			w[j] = p.useHint(w[j], hints[i][j])
