@@ -19,12 +19,13 @@ export GOEXPERIMENT = runtimesecret
 export GOFLAGS += -buildvcs=false
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-SOURCES   := $(shell find capi ck csp examples internal mechanisms p11shim store token cmd include -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld') go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
+# What the library and the command are built from, and a little more.
+SOURCES   := $(shell find . \( -name build -o -name .git -o -name conformance -o -name bench \) -prune -o \( -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld' \) ! -name '*_test.go' -print) go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
 GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cryptstubs.c include/softcsp/cryptoki.h docs/support.md)
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 
-.PHONY: build demo gen test check long lint race pure conformance twoworlds bench fuzz fuzz-minute install clean setup setup-test
+.PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds bench fuzz fuzz-minute install clean setup setup-test
 .NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
@@ -33,16 +34,35 @@ build: build/libsoftcsp.so build/softcsp
 # kernel would put their registers, with what of a key is in them, on a signal stack that nobody erases, and a host's system
 # calls would be interrupted. Nor does it end the process for an address within its own memory that a caller came by, nor keep
 # files of the control group open to look at its limits again: guest.c looks once.
-build/libsoftcsp.so: $(SOURCES)
-	@tools/setup.sh build
-	@mkdir -p build && d=$$(mktemp -d build/tmp.XXXXXX) && \
+define build_library
+	@mkdir -p $(@D) && d=$$(mktemp -d $(@D)/tmp.XXXXXX) && \
 	tools/overlay.sh $$d/runtime && \
 	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -overlay $$d/runtime/overlay.json -ldflags \
 	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,invalidptr=0,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
+endef
+
+build_command = CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/softcsp
+
+build/libsoftcsp.so: $(SOURCES)
+	@tools/setup.sh build
+	$(build_library)
 
 build/softcsp: $(SOURCES)
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/softcsp
+	$(build_command)
+
+# The same for arm64, with a cross compiler.
+build-arm64: build/arm64/libsoftcsp.so build/arm64/softcsp
+
+build/arm64/%: export GOARCH = arm64
+build/arm64/%: export CC = aarch64-linux-gnu-gcc
+
+build/arm64/libsoftcsp.so: $(SOURCES)
+	@tools/setup.sh arm64
+	$(build_library)
+
+build/arm64/softcsp: $(SOURCES)
+	$(build_command)
 
 demo: build
 	go run ./conformance/demo -module '$(CURDIR)/build/libsoftcsp.so' -cli '$(CURDIR)/build/softcsp'

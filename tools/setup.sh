@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sees that what `make` needs is there: `setup.sh build`, `setup.sh test` or `setup.sh long`. On Debian, as root, it installs exactly what
-# is missing. Otherwise it says what is missing, and fails.
+# Sees that what `make` needs is there: `setup.sh build`, `test` or `long`, and `setup.sh arm64` or `test-arm64`. On Debian, as root,
+# it installs exactly what is missing. Otherwise it says what is missing, and fails.
 set -eu
 
 missing=
@@ -24,6 +24,15 @@ test | long)
 	need softhsm2 test -e /usr/lib/softhsm/libsofthsm2.so
 	;;
 esac
+case ${1:-build} in
+arm64 | test-arm64)
+	need gcc-aarch64-linux-gnu command -v aarch64-linux-gnu-gcc
+	need libc6-dev-arm64-cross test -e /usr/aarch64-linux-gnu/include/stdio.h
+	;;
+esac
+if [ "${1:-build}" = test-arm64 ]; then
+	need qemu-user command -v qemu-aarch64
+fi
 if [ "${1:-build}" = long ]; then
 	need apache2-bin test -e /usr/lib/apache2/modules/mod_ssl.so
 	need openjdk-17-jdk-headless command -v javac
