@@ -33,8 +33,6 @@ var rules = map[string][]string{
 	"internal/gen/support":     {"ck", "mechanisms", "token"},
 	"capi":                     {},
 	"internal/vectors":         {"ck", "github.com/c2sp/wycheproof"},
-	algorithms:                 {},
-	"internal/algorithm/mldsa": {"internal/algorithm/shake", "github.com/cloudflare/circl"},
 	"mechanisms":               {"ck", algorithms, "internal/secret", "filippo.io", "github.com/cloudflare/circl", "github.com/decred/dcrd/dcrec/secp256k1", "golang.org/x/crypto"},
 	"store":                    {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys", "filippo.io/edwards25519"},
 	"token":                    {"ck", "mechanisms", "store", "internal/config", "internal/handle", "internal/locked", "internal/secret"},
@@ -47,6 +45,10 @@ var rules = map[string][]string{
 	"examples/office":          {"capi", "csp", "examples/internal/fields"},
 	"examples/dpapi":           {"capi", "csp", "examples/internal/fields"},
 	"conformance/demo":         {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
+
+	algorithms:                  {},
+	"internal/algorithm/mldsa":  {"internal/algorithm/shake", "github.com/cloudflare/circl"},
+	"internal/algorithm/slhdsa": {"internal/algorithm/shake"},
 }
 
 // owners are imports that few packages or files may have, tests included.

@@ -131,12 +131,23 @@ func (k *xmssKey) join(out, left, right []byte, a *xmssAddress) {
 	k.call(out, 1, key, first, second)
 }
 
+// digits are the steps of the chains that sign a hash: its digits, and those of their checksum (algorithms 1 and 5).
+func (s *xmssSet) digits(m []byte) []byte {
+	digits := make([]byte, 0, s.chains())
+	sum := 0
+	for _, b := range m[:s.n] {
+		digits = append(digits, b>>4, b&15)
+		sum += 30 - int(b>>4) - int(b&15)
+	}
+	return append(digits, byte(sum>>8), byte(sum>>4&15), byte(sum&15))
+}
+
 // leaf makes the leaf that a signature of WOTS+ leads to: algorithms 6 and 8.
 func (k *xmssKey) leaf(m, sig []byte, at xmssAddress, index uint32) []byte {
 	ots, tree := at.as(0), at.as(1)
 	ots[xmssUnit], tree[xmssUnit] = index, index
 	nodes := bytes.Clone(sig)
-	for i, digit := range (&slhParams{n: k.n}).slhDigits(m) { // whose digits are the same
+	for i, digit := range k.digits(m) {
 		ots[xmssChain] = uint32(i)
 		k.walk(nodes[i*k.n:(i+1)*k.n], &ots, digit)
 	}

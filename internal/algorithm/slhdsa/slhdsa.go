@@ -1,12 +1,21 @@
-package mechanisms
+// Package slhdsa implements the signatures of SLH-DSA, FIPS 205. Algorithms by number are those of that document.
+//
+// Messages are its M': a byte that tells whether the message itself is signed or a digest, the length of the context, the context, and
+// then the message, or the name of the hash and the digest (algorithms 22 and 23). They may come in parts, so that nobody has to copy
+// them. It is written here because libraries sign no digests.
+package slhdsa
 
 import (
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 )
 
+// errPrivateKey is the error of a private key whose root is of another.
+var errPrivateKey = errors.New("slhdsa: invalid private key")
+
 // slhDigits are the steps of the chains that sign a hash: its digits, and those of their checksum (FIPS 205, algorithm 7).
-func (p *slhParams) slhDigits(m []byte) []byte {
+func (p *Parameters) slhDigits(m []byte) []byte {
 	digits := make([]byte, 0, p.chains())
 	sum := 0
 	for _, b := range m[:p.n] {
@@ -123,7 +132,7 @@ func (s *slhSigner) few(sig, digest []byte, a *slhAddress) []byte {
 }
 
 // forsIndices are the leaves that a digest names: algorithm 4.
-func (p *slhParams) forsIndices(digest []byte) []uint32 {
+func (p *Parameters) forsIndices(digest []byte) []uint32 {
 	indices := make([]uint32, p.fors)
 	var acc uint64
 	have := 0
@@ -139,7 +148,7 @@ func (p *slhParams) forsIndices(digest []byte) []uint32 {
 }
 
 // places splits what is hashed of a message: what FORS signs, and the tree and the leaf that sign that (algorithm 19, lines 6 to 10).
-func (p *slhParams) places(r, public []byte, message ...[]byte) (digest []byte, tree uint64, leaf uint32) {
+func (p *Parameters) places(r, public []byte, message ...[]byte) (digest []byte, tree uint64, leaf uint32) {
 	upper := p.height * (p.layers - 1)
 	a, b, c := (p.fors*p.forsLog+7)/8, (upper+7)/8, (p.height+7)/8
 	d := p.digest(a+b+c, r, public, message...)
@@ -156,14 +165,18 @@ func (p *slhParams) places(r, public []byte, message ...[]byte) (digest []byte, 
 }
 
 // signer makes what signs with a private key: SK.seed, SK.prf, PK.seed, PK.root.
-func (p *slhParams) signer(private []byte) *slhSigner {
+func (p *Parameters) signer(private []byte) *slhSigner {
 	return &slhSigner{p.hasher(private[2*p.n : 3*p.n]), private[:p.n], make([]byte, p.chains()*p.n)}
 }
 
-// sign is algorithm 19, of a message in parts. random is n bytes, or PK.seed for a signature without chance.
-func (p *slhParams) sign(private, random []byte, message ...[]byte) []byte {
+// Sign signs a message with a private key of [Parameters.PrivateKeySize] bytes: algorithm 19. random is [Parameters.RandomSize] bytes,
+// or nil for a signature that is the same each time.
+func (p *Parameters) Sign(private, random []byte, message ...[]byte) []byte {
+	if random == nil {
+		random = private[2*p.n : 3*p.n]
+	}
 	s := p.signer(private)
-	sig := make([]byte, p.signatureSize())
+	sig := make([]byte, p.SignatureSize())
 	r, rest := sig[:p.n], sig[p.n:]
 	copy(r, p.randomizer(private[p.n:2*p.n], random, message...))
 	digest, tree, leaf := p.places(r, private[2*p.n:], message...)
@@ -185,8 +198,8 @@ func (p *slhParams) sign(private, random []byte, message ...[]byte) []byte {
 	return sig
 }
 
-// expand makes the keys of the three seeds: algorithm 18.
-func (p *slhParams) expand(seed []byte) (public, private []byte) {
+// NewKeys makes the keys of a seed of [Parameters.SeedSize] bytes: algorithm 18.
+func (p *Parameters) NewKeys(seed []byte) (public, private []byte) {
 	private = append(make([]byte, 0, 4*p.n), seed...)
 	path := make([]byte, p.height*p.n)
 	private = append(private, p.signer(private).tree(path, 0, p.layers-1, 0)...)
@@ -207,8 +220,17 @@ func (h *slhHash) climb(node, path []byte, index, offset uint32, a *slhAddress) 
 	}
 }
 
-// verify is algorithm 20, of a message in parts. sig has the length of a signature.
-func (p *slhParams) verify(public, sig []byte, message ...[]byte) bool {
+// PublicKey returns the public key of a private key of [Parameters.PrivateKeySize] bytes, or an error where its root is of another.
+func (p *Parameters) PublicKey(private []byte) ([]byte, error) {
+	public, _ := p.NewKeys(private[:3*p.n])
+	if subtle.ConstantTimeCompare(public, private[2*p.n:]) != 1 {
+		return nil, errPrivateKey
+	}
+	return public, nil
+}
+
+// Verify verifies a signature of [Parameters.SignatureSize] bytes with a public key of [Parameters.PublicKeySize]: algorithm 20.
+func (p *Parameters) Verify(public, sig []byte, message ...[]byte) bool {
 	h := p.hasher(public[:p.n])
 	digest, tree, leaf := p.places(sig[:p.n], public, message...)
 	rest := append([]byte(nil), sig[p.n:]...)

@@ -1,4 +1,4 @@
-package mechanisms
+package slhdsa
 
 import (
 	"crypto/hmac"
@@ -11,11 +11,9 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/shake"
 )
 
-// An slhParams is a parameter set: FIPS 205, section 11. w is 16 in all of them.
-type slhParams struct {
+// Parameters are a parameter set: FIPS 205, section 11. w is 16 in all of them.
+type Parameters struct {
 	name    string
-	set     uint
-	oid     int
 	shake   bool
 	n       int // of a hash, in bytes
 	layers  int // d
@@ -24,13 +22,46 @@ type slhParams struct {
 	fors    int // k, how many of those
 }
 
+// The parameter sets: FIPS 205, table 2.
+var (
+	SHA2_128s  = &Parameters{"SHA2-128s", false, 16, 7, 9, 12, 14}
+	SHAKE_128s = &Parameters{"SHAKE-128s", true, 16, 7, 9, 12, 14}
+	SHA2_128f  = &Parameters{"SHA2-128f", false, 16, 22, 3, 6, 33}
+	SHAKE_128f = &Parameters{"SHAKE-128f", true, 16, 22, 3, 6, 33}
+	SHA2_192s  = &Parameters{"SHA2-192s", false, 24, 7, 9, 14, 17}
+	SHAKE_192s = &Parameters{"SHAKE-192s", true, 24, 7, 9, 14, 17}
+	SHA2_192f  = &Parameters{"SHA2-192f", false, 24, 22, 3, 8, 33}
+	SHAKE_192f = &Parameters{"SHAKE-192f", true, 24, 22, 3, 8, 33}
+	SHA2_256s  = &Parameters{"SHA2-256s", false, 32, 8, 8, 14, 22}
+	SHAKE_256s = &Parameters{"SHAKE-256s", true, 32, 8, 8, 14, 22}
+	SHA2_256f  = &Parameters{"SHA2-256f", false, 32, 17, 4, 9, 35}
+	SHAKE_256f = &Parameters{"SHAKE-256f", true, 32, 17, 4, 9, 35}
+)
+
+// Name is how FIPS 205 calls the parameter set, without "SLH-DSA-".
+func (p *Parameters) Name() string { return p.name }
+
+// SeedSize is the length in bytes of what keys are made of, three random numbers: SK.seed, SK.prf and PK.seed.
+func (p *Parameters) SeedSize() int { return 3 * p.n }
+
+// RandomSize is the length in bytes of what makes a signature depend on chance.
+func (p *Parameters) RandomSize() int { return p.n }
+
+// PublicKeySize is the length of a public key in bytes.
+func (p *Parameters) PublicKeySize() int { return 2 * p.n }
+
+// PrivateKeySize is the length of a private key in bytes.
+func (p *Parameters) PrivateKeySize() int { return 4 * p.n }
+
 // chains is the number of chains of a WOTS+ key.
-func (p *slhParams) chains() int { return 2*p.n + 3 }
+func (p *Parameters) chains() int { return 2*p.n + 3 }
 
 // A signature is random bytes, FORS, and a signature of WOTS+ with a path for each layer.
-func (p *slhParams) forsSize() int      { return p.fors * (1 + p.forsLog) * p.n }
-func (p *slhParams) layerSize() int     { return (p.chains() + p.height) * p.n }
-func (p *slhParams) signatureSize() int { return p.n + p.forsSize() + p.layers*p.layerSize() }
+func (p *Parameters) forsSize() int  { return p.fors * (1 + p.forsLog) * p.n }
+func (p *Parameters) layerSize() int { return (p.chains() + p.height) * p.n }
+
+// SignatureSize is the length of a signature in bytes.
+func (p *Parameters) SignatureSize() int { return p.n + p.forsSize() + p.layers*p.layerSize() }
 
 // slhType is what an address is for: FIPS 205, section 4.2.
 type slhType byte
@@ -71,14 +102,14 @@ func (a slhAddress) as(t slhType, keep bool) slhAddress {
 
 // An slhHash is the functions of FIPS 205, section 11, with the seed of a public key. It is used by one goroutine.
 type slhHash struct {
-	*slhParams
+	*Parameters
 	narrow []byte // what the input of a hash begins with: the seed, and for SHA-256 zeros up to the end of a block
 	wide   []byte // the same for SHA-512
 	shake  *sha3.SHAKE
 }
 
-func (p *slhParams) hasher(seed []byte) *slhHash {
-	h := &slhHash{slhParams: p}
+func (p *Parameters) hasher(seed []byte) *slhHash {
+	h := &slhHash{Parameters: p}
 	room := len(slhAddress{}) + max(p.chains(), p.fors)*p.n
 	if p.shake {
 		h.narrow = append(make([]byte, 0, p.n+room), seed...)
@@ -133,7 +164,7 @@ func (a *slhAddress) compress(b []byte) []byte {
 }
 
 // sum is SHA-256, or SHA-512 with the longer hashes.
-func (p *slhParams) sum() func() hash.Hash {
+func (p *Parameters) sum() func() hash.Hash {
 	if p.n > 16 {
 		return sha512.New
 	}
@@ -141,7 +172,7 @@ func (p *slhParams) sum() func() hash.Hash {
 }
 
 // randomizer is PRF_msg, of the message in parts.
-func (p *slhParams) randomizer(key, random []byte, message ...[]byte) []byte {
+func (p *Parameters) randomizer(key, random []byte, message ...[]byte) []byte {
 	if p.shake {
 		return shake.Sum256(p.n, append([][]byte{key, random}, message...)...)
 	}
@@ -154,7 +185,7 @@ func (p *slhParams) randomizer(key, random []byte, message ...[]byte) []byte {
 }
 
 // digest is H_msg: n bytes.
-func (p *slhParams) digest(n int, r, public []byte, message ...[]byte) []byte {
+func (p *Parameters) digest(n int, r, public []byte, message ...[]byte) []byte {
 	if p.shake {
 		return shake.Sum256(n, append([][]byte{r, public}, message...)...)
 	}
