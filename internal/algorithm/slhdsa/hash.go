@@ -63,35 +63,35 @@ func (p *Parameters) layerSize() int { return (p.chains() + p.height) * p.n }
 // SignatureSize is the length of a signature in bytes.
 func (p *Parameters) SignatureSize() int { return p.n + p.forsSize() + p.layers*p.layerSize() }
 
-// slhType is what an address is for: FIPS 205, section 4.2.
-type slhType byte
+// An addressType is what an address is for: FIPS 205, section 4.2.
+type addressType byte
 
 const (
-	slhChain slhType = iota
-	slhChainEnds
-	slhTree
-	slhForsTree
-	slhForsRoots
-	slhChainKey
-	slhForsKey
+	wotsHash addressType = iota
+	wotsPK
+	xmssTree
+	forsTree
+	forsRoots
+	wotsPRF
+	forsPRF
 )
 
-// An slhAddress is an ADRS: layer, tree and type, and three words whose meaning the type says. The zero address is the layer of
+// An address is an ADRS: layer, tree and type, and three words whose meaning the type says. The zero address is the layer of
 // the leaves.
-type slhAddress [32]byte
+type address [32]byte
 
-func (a *slhAddress) layer(n uint32)   { binary.BigEndian.PutUint32(a[0:], n) }
-func (a *slhAddress) tree(n uint64)    { binary.BigEndian.PutUint64(a[8:], n) }
-func (a *slhAddress) keyPair(n uint32) { binary.BigEndian.PutUint32(a[20:], n) }
+func (a *address) layer(n uint32)   { binary.BigEndian.PutUint32(a[0:], n) }
+func (a *address) tree(n uint64)    { binary.BigEndian.PutUint64(a[8:], n) }
+func (a *address) keyPair(n uint32) { binary.BigEndian.PutUint32(a[20:], n) }
 
 // chain and treeHeight are one word, step and treeIndex another.
-func (a *slhAddress) chain(n uint32)      { binary.BigEndian.PutUint32(a[24:], n) }
-func (a *slhAddress) treeHeight(n uint32) { binary.BigEndian.PutUint32(a[24:], n) }
-func (a *slhAddress) step(n uint32)       { binary.BigEndian.PutUint32(a[28:], n) }
-func (a *slhAddress) treeIndex(n uint32)  { binary.BigEndian.PutUint32(a[28:], n) }
+func (a *address) chain(n uint32)      { binary.BigEndian.PutUint32(a[24:], n) }
+func (a *address) treeHeight(n uint32) { binary.BigEndian.PutUint32(a[24:], n) }
+func (a *address) step(n uint32)       { binary.BigEndian.PutUint32(a[28:], n) }
+func (a *address) treeIndex(n uint32)  { binary.BigEndian.PutUint32(a[28:], n) }
 
-// as returns the address with another type, its words after the key pair 0. keep says that the key pair is kept.
-func (a slhAddress) as(t slhType, keep bool) slhAddress {
+// withType returns the address with another type, its words after the key pair 0. keep says that the key pair is kept.
+func (a address) withType(t addressType, keep bool) address {
 	a[19] = byte(t)
 	if !keep {
 		clear(a[20:24])
@@ -100,17 +100,17 @@ func (a slhAddress) as(t slhType, keep bool) slhAddress {
 	return a
 }
 
-// An slhHash is the functions of FIPS 205, section 11, with the seed of a public key. It is used by one goroutine.
-type slhHash struct {
+// A hasher is the functions of FIPS 205, section 11, with the seed of a public key. It is used by one goroutine.
+type hasher struct {
 	*Parameters
 	narrow []byte // what the input of a hash begins with: the seed, and for SHA-256 zeros up to the end of a block
 	wide   []byte // the same for SHA-512
 	shake  *sha3.SHAKE
 }
 
-func (p *Parameters) hasher(seed []byte) *slhHash {
-	h := &slhHash{Parameters: p}
-	room := len(slhAddress{}) + max(p.chains(), p.fors)*p.n
+func (p *Parameters) newHasher(seed []byte) *hasher {
+	h := &hasher{Parameters: p}
+	room := len(address{}) + max(p.chains(), p.fors)*p.n
 	if p.shake {
 		h.narrow = append(make([]byte, 0, p.n+room), seed...)
 		h.shake = sha3.NewSHAKE256()
@@ -125,7 +125,7 @@ func (p *Parameters) hasher(seed []byte) *slhHash {
 }
 
 // f is F and PRF. out may be the input.
-func (h *slhHash) f(out []byte, a *slhAddress, in []byte) {
+func (h *hasher) f(out []byte, a *address, in []byte) {
 	if h.shake != nil {
 		h.sponge(out, a, in, nil)
 		return
@@ -135,7 +135,7 @@ func (h *slhHash) f(out []byte, a *slhAddress, in []byte) {
 }
 
 // t is H, of two inputs, and T of one. out may be one of them.
-func (h *slhHash) t(out []byte, a *slhAddress, left, right []byte) {
+func (h *hasher) t(out []byte, a *address, left, right []byte) {
 	if h.shake != nil {
 		h.sponge(out, a, left, right)
 		return
@@ -150,14 +150,14 @@ func (h *slhHash) t(out []byte, a *slhAddress, left, right []byte) {
 	copy(out[:h.n], sum[:])
 }
 
-func (h *slhHash) sponge(out []byte, a *slhAddress, left, right []byte) {
+func (h *hasher) sponge(out []byte, a *address, left, right []byte) {
 	h.shake.Reset()
 	h.shake.Write(append(append(append(h.narrow, a[:]...), left...), right...))
 	h.shake.Read(out[:h.n])
 }
 
 // compress appends the address as the hashes of FIPS 180 take it: section 11.2.
-func (a *slhAddress) compress(b []byte) []byte {
+func (a *address) compress(b []byte) []byte {
 	b = append(b, a[3])
 	b = append(b, a[8:16]...)
 	return append(b, a[19:]...)

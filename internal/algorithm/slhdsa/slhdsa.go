@@ -14,8 +14,8 @@ import (
 // errPrivateKey is the error of a private key whose root is of another.
 var errPrivateKey = errors.New("slhdsa: invalid private key")
 
-// slhDigits are the steps of the chains that sign a hash: its digits, and those of their checksum (FIPS 205, algorithm 7).
-func (p *Parameters) slhDigits(m []byte) []byte {
+// digits are the steps of the chains that sign a hash: its digits, and those of their checksum (FIPS 205, algorithm 7).
+func (p *Parameters) digits(m []byte) []byte {
 	digits := make([]byte, 0, p.chains())
 	sum := 0
 	for _, b := range m[:p.n] {
@@ -25,53 +25,53 @@ func (p *Parameters) slhDigits(m []byte) []byte {
 	return append(digits, byte(sum>>8), byte(sum>>4&15), byte(sum&15))
 }
 
-// walk goes along a chain, from a step to another: algorithm 5.
-func (h *slhHash) walk(x []byte, a *slhAddress, from, to byte) {
+// chain goes along a chain, from a step to another: algorithm 5.
+func (h *hasher) chain(x []byte, a *address, from, to byte) {
 	for i := from; i < to; i++ {
 		a.step(uint32(i))
 		h.f(x, a, x)
 	}
 }
 
-// An slhSigner has what a signature needs beside the public seed.
-type slhSigner struct {
-	*slhHash
+// A signer has what a signature needs beside the public seed.
+type signer struct {
+	*hasher
 	secret []byte // SK.seed
 	ends   []byte // room for the ends of the chains of a key
 }
 
 // chainKey makes the start of a chain.
-func (s *slhSigner) chainKey(out []byte, a *slhAddress, i int) {
-	key := a.as(slhChainKey, true)
+func (s *signer) chainKey(out []byte, a *address, i int) {
+	key := a.withType(wotsPRF, true)
 	key.chain(uint32(i))
 	s.f(out, &key, s.secret)
 }
 
-// leaf makes the public key of WOTS+ at a place: algorithm 6.
-func (s *slhSigner) leaf(out []byte, a *slhAddress) {
+// wotsPublicKey makes the public key of WOTS+ at a place: algorithm 6.
+func (s *signer) wotsPublicKey(out []byte, a *address) {
 	for i := range s.chains() {
 		end := s.ends[i*s.n : (i+1)*s.n]
 		s.chainKey(end, a, i)
 		a.chain(uint32(i))
-		s.walk(end, a, 0, 15)
+		s.chain(end, a, 0, 15)
 	}
-	ends := a.as(slhChainEnds, true)
+	ends := a.withType(wotsPK, true)
 	s.t(out, &ends, s.ends, nil)
 }
 
-// oneTime signs a hash with WOTS+: algorithm 7.
-func (s *slhSigner) oneTime(sig, m []byte, a *slhAddress) {
-	for i, digit := range s.slhDigits(m) {
+// wotsSign signs a hash with WOTS+: algorithm 7.
+func (s *signer) wotsSign(sig, m []byte, a *address) {
+	for i, digit := range s.digits(m) {
 		x := sig[i*s.n : (i+1)*s.n]
 		s.chainKey(x, a, i)
 		a.chain(uint32(i))
-		s.walk(x, a, 0, digit)
+		s.chain(x, a, 0, digit)
 	}
 }
 
-// grow makes a tree of a height, its leaves numbered from offset on, and the path from one of them to the root, which it
+// treeHash makes a tree of a height, its leaves numbered from offset on, and the path from one of them to the root, which it
 // returns: algorithms 9, 10, 15 and 16 in one pass.
-func (s *slhSigner) grow(path []byte, index, offset uint32, height int, a *slhAddress, leaf func(out []byte, i uint32)) []byte {
+func (s *signer) treeHash(path []byte, index, offset uint32, height int, a *address, leaf func(out []byte, i uint32)) []byte {
 	stack := make([]byte, (height+1)*s.n)
 	node := make([]byte, s.n)
 	for i := uint32(0); i < 1<<height; i++ {
@@ -94,29 +94,29 @@ func (s *slhSigner) grow(path []byte, index, offset uint32, height int, a *slhAd
 	return node
 }
 
-// tree makes the tree of a layer.
-func (s *slhSigner) tree(path []byte, index uint32, layer int, tree uint64) []byte {
-	var a slhAddress
+// layerTree makes the tree of a layer, and the path from a leaf to the root, which it returns.
+func (s *signer) layerTree(path []byte, index uint32, layer int, tree uint64) []byte {
+	var a address
 	a.layer(uint32(layer))
 	a.tree(tree)
-	nodes, chains := a.as(slhTree, false), a.as(slhChain, false)
-	return s.grow(path, index, 0, s.height, &nodes, func(out []byte, i uint32) {
+	nodes, chains := a.withType(xmssTree, false), a.withType(wotsHash, false)
+	return s.treeHash(path, index, 0, s.height, &nodes, func(out []byte, i uint32) {
 		chains.keyPair(i)
-		s.leaf(out, &chains)
+		s.wotsPublicKey(out, &chains)
 	})
 }
 
-// few signs the digest with FORS, and returns the public key: algorithms 16 and 17.
-func (s *slhSigner) few(sig, digest []byte, a *slhAddress) []byte {
+// forsSign signs the digest with FORS, and returns the public key: algorithms 16 and 17.
+func (s *signer) forsSign(sig, digest []byte, a *address) []byte {
 	roots := make([]byte, 0, s.fors*s.n)
-	nodes, key := a.as(slhForsTree, true), a.as(slhForsKey, true)
+	nodes, key := a.withType(forsTree, true), a.withType(forsPRF, true)
 	size := (1 + s.forsLog) * s.n
 	for i, index := range s.forsIndices(digest) {
 		offset := uint32(i) << s.forsLog
 		part := sig[i*size : (i+1)*size]
 		key.treeIndex(offset + index)
 		s.f(part, &key, s.secret)
-		root := s.grow(part[s.n:], index, offset, s.forsLog, &nodes, func(out []byte, i uint32) {
+		root := s.treeHash(part[s.n:], index, offset, s.forsLog, &nodes, func(out []byte, i uint32) {
 			key.treeIndex(i)
 			s.f(out, &key, s.secret)
 			nodes.treeHeight(0)
@@ -125,7 +125,7 @@ func (s *slhSigner) few(sig, digest []byte, a *slhAddress) []byte {
 		})
 		roots = append(roots, root...)
 	}
-	all := a.as(slhForsRoots, true)
+	all := a.withType(forsRoots, true)
 	out := make([]byte, s.n)
 	s.t(out, &all, roots, nil)
 	return out
@@ -147,8 +147,8 @@ func (p *Parameters) forsIndices(digest []byte) []uint32 {
 	return indices
 }
 
-// places splits what is hashed of a message: what FORS signs, and the tree and the leaf that sign that (algorithm 19, lines 6 to 10).
-func (p *Parameters) places(r, public []byte, message ...[]byte) (digest []byte, tree uint64, leaf uint32) {
+// splitDigest splits what is hashed of a message: what FORS signs, and the tree and the leaf that sign that (algorithm 19, lines 6 to 10).
+func (p *Parameters) splitDigest(r, public []byte, message ...[]byte) (digest []byte, tree uint64, leaf uint32) {
 	upper := p.height * (p.layers - 1)
 	a, b, c := (p.fors*p.forsLog+7)/8, (upper+7)/8, (p.height+7)/8
 	d := p.digest(a+b+c, r, public, message...)
@@ -164,9 +164,9 @@ func (p *Parameters) places(r, public []byte, message ...[]byte) (digest []byte,
 	return d[:a], tree, leaf & (1<<p.height - 1)
 }
 
-// signer makes what signs with a private key: SK.seed, SK.prf, PK.seed, PK.root.
-func (p *Parameters) signer(private []byte) *slhSigner {
-	return &slhSigner{p.hasher(private[2*p.n : 3*p.n]), private[:p.n], make([]byte, p.chains()*p.n)}
+// newSigner makes what signs with a private key: SK.seed, SK.prf, PK.seed, PK.root.
+func (p *Parameters) newSigner(private []byte) *signer {
+	return &signer{p.newHasher(private[2*p.n : 3*p.n]), private[:p.n], make([]byte, p.chains()*p.n)}
 }
 
 // Sign signs a message with a private key of [Parameters.PrivateKeySize] bytes: algorithm 19. random is [Parameters.RandomSize] bytes,
@@ -175,24 +175,24 @@ func (p *Parameters) Sign(private, random []byte, message ...[]byte) []byte {
 	if random == nil {
 		random = private[2*p.n : 3*p.n]
 	}
-	s := p.signer(private)
+	s := p.newSigner(private)
 	sig := make([]byte, p.SignatureSize())
 	r, rest := sig[:p.n], sig[p.n:]
 	copy(r, p.randomizer(private[p.n:2*p.n], random, message...))
-	digest, tree, leaf := p.places(r, private[2*p.n:], message...)
-	var a slhAddress
+	digest, tree, leaf := p.splitDigest(r, private[2*p.n:], message...)
+	var a address
 	a.tree(tree)
 	a.keyPair(leaf)
-	root := s.few(rest[:p.forsSize()], digest, &a)
+	root := s.forsSign(rest[:p.forsSize()], digest, &a)
 	rest = rest[p.forsSize():]
 	for layer := range p.layers {
 		part := rest[layer*p.layerSize() : (layer+1)*p.layerSize()]
-		chains := slhAddress{}
+		chains := address{}
 		chains.layer(uint32(layer))
 		chains.tree(tree)
 		chains.keyPair(leaf)
-		s.oneTime(part, root, &chains)
-		root = s.tree(part[p.chains()*p.n:], leaf, layer, tree)
+		s.wotsSign(part, root, &chains)
+		root = s.layerTree(part[p.chains()*p.n:], leaf, layer, tree)
 		leaf, tree = uint32(tree)&(1<<p.height-1), tree>>p.height
 	}
 	return sig
@@ -202,12 +202,12 @@ func (p *Parameters) Sign(private, random []byte, message ...[]byte) []byte {
 func (p *Parameters) NewKeys(seed []byte) (public, private []byte) {
 	private = append(make([]byte, 0, 4*p.n), seed...)
 	path := make([]byte, p.height*p.n)
-	private = append(private, p.signer(private).tree(path, 0, p.layers-1, 0)...)
+	private = append(private, p.newSigner(private).layerTree(path, 0, p.layers-1, 0)...)
 	return append([]byte(nil), private[2*p.n:]...), private
 }
 
-// climb goes from a leaf to the root along a path: algorithms 11 and 17.
-func (h *slhHash) climb(node, path []byte, index, offset uint32, a *slhAddress) {
+// rootOf goes from a leaf to the root along a path: algorithms 11 and 17.
+func (h *hasher) rootOf(node, path []byte, index, offset uint32, a *address) {
 	for level := uint32(0); len(path) > 0; level++ {
 		a.treeHeight(level + 1)
 		a.treeIndex((offset + index) >> (level + 1))
@@ -231,39 +231,39 @@ func (p *Parameters) PublicKey(private []byte) ([]byte, error) {
 
 // Verify verifies a signature of [Parameters.SignatureSize] bytes with a public key of [Parameters.PublicKeySize]: algorithm 20.
 func (p *Parameters) Verify(public, sig []byte, message ...[]byte) bool {
-	h := p.hasher(public[:p.n])
-	digest, tree, leaf := p.places(sig[:p.n], public, message...)
+	h := p.newHasher(public[:p.n])
+	digest, tree, leaf := p.splitDigest(sig[:p.n], public, message...)
 	rest := append([]byte(nil), sig[p.n:]...)
-	var a slhAddress
+	var a address
 	a.tree(tree)
 	a.keyPair(leaf)
-	node := h.fewFrom(rest[:p.forsSize()], digest, &a)
+	node := h.forsPublicKey(rest[:p.forsSize()], digest, &a)
 	rest = rest[p.forsSize():]
 	ends := make([]byte, p.chains()*p.n)
 	for layer := range p.layers {
 		part := rest[layer*p.layerSize() : (layer+1)*p.layerSize()]
-		a := slhAddress{}
+		a := address{}
 		a.layer(uint32(layer))
 		a.tree(tree)
-		chains, nodes := a.as(slhChain, false), a.as(slhTree, false)
+		chains, nodes := a.withType(wotsHash, false), a.withType(xmssTree, false)
 		chains.keyPair(leaf)
 		copy(ends, part)
-		for i, digit := range p.slhDigits(node) {
+		for i, digit := range p.digits(node) {
 			chains.chain(uint32(i))
-			h.walk(ends[i*p.n:(i+1)*p.n], &chains, digit, 15)
+			h.chain(ends[i*p.n:(i+1)*p.n], &chains, digit, 15)
 		}
-		all := chains.as(slhChainEnds, true)
+		all := chains.withType(wotsPK, true)
 		h.t(node, &all, ends, nil)
-		h.climb(node, part[len(ends):], leaf, 0, &nodes)
+		h.rootOf(node, part[len(ends):], leaf, 0, &nodes)
 		leaf, tree = uint32(tree)&(1<<p.height-1), tree>>p.height
 	}
 	return subtle.ConstantTimeCompare(node, public[p.n:]) == 1
 }
 
-// fewFrom makes the public key of FORS from a signature: algorithm 17.
-func (h *slhHash) fewFrom(sig, digest []byte, a *slhAddress) []byte {
+// forsPublicKey makes the public key of FORS from a signature: algorithm 17.
+func (h *hasher) forsPublicKey(sig, digest []byte, a *address) []byte {
 	roots := make([]byte, 0, h.fors*h.n)
-	nodes := a.as(slhForsTree, true)
+	nodes := a.withType(forsTree, true)
 	size := (1 + h.forsLog) * h.n
 	for i, index := range h.forsIndices(digest) {
 		offset := uint32(i) << h.forsLog
@@ -272,10 +272,10 @@ func (h *slhHash) fewFrom(sig, digest []byte, a *slhAddress) []byte {
 		nodes.treeHeight(0)
 		nodes.treeIndex(offset + index)
 		h.f(node, &nodes, node)
-		h.climb(node, part[h.n:], index, offset, &nodes)
+		h.rootOf(node, part[h.n:], index, offset, &nodes)
 		roots = append(roots, node...)
 	}
-	all := a.as(slhForsRoots, true)
+	all := a.withType(forsRoots, true)
 	out := make([]byte, h.n)
 	h.t(out, &all, roots, nil)
 	return out
