@@ -178,7 +178,7 @@ func writeFunctionRow(b *bytes.Buffer, f function) {
 		if v.result {
 			b.WriteString(", Result: true")
 		}
-		if content := map[string]string{"secret": "Secret", "pin": "PIN"}[v.c.content]; content != "" {
+		if content := map[string]string{"secret": "Secret", "pin": "PIN"}[v.c.note]; content != "" {
 			fmt.Fprintf(b, ", Content: %s", content)
 		}
 		b.WriteString("},\n")

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -218,6 +219,88 @@ func TestStructuresAgainstHeader(t *testing.T) {
 		if !slices.EqualFunc(ours[m[2]], theirs, sameInC) {
 			t.Errorf("%s: %v, the header has %v", m[2], ours[m[2]], theirs)
 		}
+	}
+}
+
+// TestVendorStructures holds the structures of our own against the header that is written by hand.
+func TestVendorStructures(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "include/softcsp/softcsp.h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := regexp.MustCompile(`(?s)/\*.*?\*/`).ReplaceAll(text, []byte(" "))
+	theirs := map[string][]argument{}
+	for _, m := range regexp.MustCompile(`(?s)typedef struct \w+\s*\{(.*?)\}\s*(\w+)\s*;`).FindAllStringSubmatch(string(plain), -1) {
+		for _, field := range strings.Split(m[1], ";") {
+			if f := strings.Fields(field); len(f) == 2 {
+				theirs[m[2]] = append(theirs[m[2]], argument{typ: f[0], name: f[1]})
+			}
+		}
+	}
+	ours := 0
+	for _, ty := range mustLoad(t).types {
+		if ty.vendor && strings.Contains(ty.name, "SOFTCSP") {
+			ours++
+			if !slices.EqualFunc(ty.fields, theirs[ty.name], sameInC) {
+				t.Errorf("%s: %v, the header has %v", ty.name, ty.fields, theirs[ty.name])
+			}
+		}
+	}
+	if ours != len(theirs) || ours == 0 {
+		t.Errorf("%d structures, the header has %d", ours, len(theirs))
+	}
+}
+
+// TestSecrecy sees that the table says of all bytes that a function takes or gives what they are.
+func TestSecrecy(t *testing.T) {
+	for _, f := range mustLoad(t).functions {
+		for _, a := range f.args {
+			bytes := a.typ == "CK_BYTE_PTR" || a.typ == "CK_UTF8CHAR_PTR"
+			switch a.note {
+			case "pin", "secret", "public":
+				if !bytes {
+					t.Errorf("%s: %s is no bytes, and %s", f.name, a.name, a.note)
+				}
+			default:
+				if bytes || a.note != "" {
+					t.Errorf("%s: %s is %q", f.name, a.name, a.note)
+				}
+			}
+		}
+	}
+}
+
+// TestLayout compares where the fields of the structures are with what the C compiler says.
+func TestLayout(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a compiler")
+	}
+	if _, err := exec.LookPath("gcc"); err != nil && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	forms, err := mustLoad(t).forms()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c strings.Builder
+	c.WriteString("#include \"include/softcsp/softcsp.h\"\n#define AT(s, f, n) _Static_assert(offsetof(s, f) == n, #s \".\" #f);\n#define SIZE(s, n) _Static_assert(sizeof(s) == n, #s);\n")
+	structures := 0
+	for _, l := range forms {
+		if strings.HasSuffix(l.name, "]") || strings.HasSuffix(l.name, "_2_30") {
+			continue
+		}
+		structures++
+		fmt.Fprintf(&c, "SIZE(%s, %d)\n", l.name, l.size)
+		for _, f := range l.fields {
+			if f.name != "value" {
+				fmt.Fprintf(&c, "AT(%s, %s, %d)\n", l.name, f.name, f.offset)
+			}
+		}
+	}
+	cmd := exec.Command("gcc", "-x", "c", "-std=c11", "-fsyntax-only", "-")
+	cmd.Dir, cmd.Stdin = root, strings.NewReader(c.String())
+	if out, err := cmd.CombinedOutput(); err != nil || structures < 80 {
+		t.Errorf("%d structures: %v\n%s", structures, err, out)
 	}
 }
 

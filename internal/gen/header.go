@@ -82,6 +82,9 @@ func writeHeader(t *table, b *bytes.Buffer) {
 	b.WriteString("\n/* Types. */\n")
 	structs := 0
 	for _, ty := range t.types {
+		if ty.vendor {
+			continue
+		}
 		if ty.alias != "" {
 			writeAlias(b, ty)
 			continue

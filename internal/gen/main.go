@@ -25,6 +25,7 @@ var outputs = []struct {
 	{"ck/zconst.go", writeConstants},
 	{"ck/zcryptoki.go", writeInterface},
 	{"ck/zcall.go", writeCalls},
+	{"ck/zparameters.go", writeParameters},
 	{"include/softcsp/cryptoki.h", writeHeader},
 	{"p11shim/stubs.c", writeStubs},
 	{"p11shim/zentry.go", writeEntries},

@@ -34,7 +34,7 @@ type section struct {
 // An argument of a function, or a field of a structure, in C.
 type argument struct {
 	typ, name string
-	content   string // of bytes that a function takes or gives: pin, secret or public
+	note      string // of bytes that a function takes or gives: pin, secret or public; of a field, what types.txt says
 }
 
 // A function of Cryptoki.
@@ -51,14 +51,17 @@ type cType struct {
 	name   string
 	alias  string // the type that it names, or "" for a structure
 	fields []argument
+	vendor bool // it is not in cryptoki.h
 }
 
 // A table is all that the generator knows.
 type table struct {
-	sections  []section
-	functions []function
-	types     []cType
-	crypt     []function // of the CryptoAPI
+	sections   []section
+	functions  []function
+	types      []cType
+	crypt      []function // of the CryptoAPI
+	parameters []parameter
+	vendor     bool // what is read now is softcsp's own
 }
 
 // load reads the texts.
@@ -72,6 +75,7 @@ func load() (*table, error) {
 		{"functions.txt", functionsText, t.functionRow},
 		{"types.txt", typesText, t.typeRow},
 		{"crypt-functions.txt", cryptText, t.cryptRow},
+		{"parameters.txt", parametersText, t.parameterRow},
 	} {
 		for i, line := range strings.Split(p.text, "\n") {
 			if strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#") {
@@ -130,15 +134,18 @@ func (t *table) functionRow(line string) error {
 }
 
 func (t *table) typeRow(line string) error {
+	line, note, _ := strings.Cut(line, " : ")
 	f := strings.Fields(line)
 	switch {
 	case strings.HasPrefix(line, " ") && len(f) >= 2 && len(t.types) > 0:
 		last := &t.types[len(t.types)-1]
-		last.fields = append(last.fields, argument{typ: strings.Join(f[:len(f)-1], " "), name: f[len(f)-1]})
+		last.fields = append(last.fields, argument{strings.Join(f[:len(f)-1], " "), f[len(f)-1], note})
 	case f[0] == "type" && len(f) >= 3:
-		t.types = append(t.types, cType{name: f[1], alias: strings.Join(f[2:], " ")})
+		t.types = append(t.types, cType{name: f[1], alias: strings.Join(f[2:], " "), vendor: t.vendor})
 	case f[0] == "struct" && len(f) == 2:
-		t.types = append(t.types, cType{name: f[1]})
+		t.types = append(t.types, cType{name: f[1], vendor: t.vendor})
+	case f[0] == "vendor" && len(f) == 1:
+		t.vendor = true
 	default:
 		return fmt.Errorf("not a row: %s", line)
 	}
