@@ -20,7 +20,7 @@ type boltFile struct {
 	path               string          // of the file, for what is said of it
 	over               func(disk) disk // tests put faults between
 
-	word atomic.Pointer[word]
+	word atomic.Pointer[sharedCounter]
 	last atomic.Uint64 // the generation last seen, where there is no word
 	seen atomic.Pointer[sight]
 
@@ -43,15 +43,15 @@ func newBoltFile(dir, uuid string) *boltFile {
 }
 
 // A visit is the use of a token's directory under the token's lock.
-type visit struct {
+type lockedDir struct {
 	disk
-	scratch func(size int64) (*plainFile, error)
-	l       *lock
-	beat    func() // called now and then by what takes long, nil otherwise
+	scratch   func(size int64) (*plainFile, error)
+	lock      *lock
+	heartbeat func() // called now and then by what takes long, nil otherwise
 }
 
 // visit runs f under the lock.
-func (b *boltFile) visit(exclusive, wait bool, f func(*visit) error) error {
+func (b *boltFile) visit(exclusive, wait bool, f func(*lockedDir) error) error {
 	d, err := openDir(b.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fileError(b.path, fs.ErrNotExist)
@@ -68,8 +68,8 @@ func (b *boltFile) visit(exclusive, wait bool, f func(*visit) error) error {
 }
 
 // visitOf returns the use of a directory by who has the lock.
-func (b *boltFile) visitOf(d *dir, l *lock) *visit {
-	v := &visit{disk: d, scratch: d.scratch, l: l}
+func (b *boltFile) visitOf(d *dir, l *lock) *lockedDir {
+	v := &lockedDir{disk: d, scratch: d.scratch, lock: l}
 	if b.over != nil {
 		v.disk = b.over(d)
 	}
@@ -95,11 +95,11 @@ func guard(path string, f func() error) (err error) {
 
 // view implements backend.
 func (b *boltFile) view(f func(tx) error) error {
-	return b.visit(false, true, func(v *visit) error { return b.read(v, f) })
+	return b.visit(false, true, func(v *lockedDir) error { return b.read(v, f) })
 }
 
 // openFile opens the token's file.
-func (b *boltFile) openFile(v *visit, write bool) (file, unix.Stat_t, error) {
+func (b *boltFile) openFile(v *lockedDir, write bool) (file, unix.Stat_t, error) {
 	f, err := v.open(b.name, write)
 	if err != nil {
 		return nil, unix.Stat_t{}, fileError(b.path, err)
@@ -112,12 +112,12 @@ func (b *boltFile) openFile(v *visit, write bool) (file, unix.Stat_t, error) {
 }
 
 // read runs f over the file.
-func (b *boltFile) read(v *visit, f func(tx) error) error {
+func (b *boltFile) read(v *lockedDir, f func(tx) error) error {
 	return b.readFrom(v, func(_ file, x *boltTx) error { return f(x) })
 }
 
 // readFrom is read for who needs the file, too.
-func (b *boltFile) readFrom(v *visit, f func(from file, x *boltTx) error) error {
+func (b *boltFile) readFrom(v *lockedDir, f func(from file, x *boltTx) error) error {
 	file, st, err := b.openFile(v, false)
 	if err != nil {
 		return err
@@ -129,8 +129,8 @@ func (b *boltFile) readFrom(v *visit, f func(from file, x *boltTx) error) error 
 	}
 	defer pages.close()
 	x := &boltTx{b: pages, st: &st}
-	b.mend(v.l, x.generation())
-	if err := f(file, x); err != nil || v.l != nil {
+	b.mend(v.lock, x.generation())
+	if err := f(file, x); err != nil || v.lock != nil {
 		return err
 	}
 	// There is no lock that this process may take. Pages are not written over before the commit after the next.
@@ -151,8 +151,8 @@ func (b *boltFile) alone(f func(update updater) error) error {
 }
 
 // after is alone that first does something with the file.
-func (b *boltFile) after(before func(v *visit, from file, size int64) error, f func(update updater) error) error {
-	return b.visit(true, true, func(v *visit) error {
+func (b *boltFile) after(before func(v *lockedDir, from file, size int64) error, f func(update updater) error) error {
+	return b.visit(true, true, func(v *lockedDir) error {
 		file, st, err := b.openFile(v, true)
 		if err != nil {
 			return err
@@ -173,7 +173,7 @@ func (b *boltFile) after(before func(v *visit, from file, size int64) error, f f
 }
 
 // commit runs f over the open file and, where it has written, commits. It notes whether that left the file mostly empty.
-func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), loose *bool) error {
+func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func(), loose *bool) error {
 	st, err := file.stat()
 	if err != nil {
 		return fileError(b.path, err)
@@ -192,7 +192,7 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 	pages.room = 4 << 20 // what is read now is needed again to write
 	x := &boltTx{b: pages, st: &st, writes: map[bucket]map[string][]byte{}}
 	gen := x.generation()
-	b.mend(v.l, gen)
+	b.mend(v.lock, gen)
 	if err := f(x); err != nil || len(x.writes) == 0 {
 		return err
 	}
@@ -211,7 +211,7 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 		return err
 	}
 	if !relaxed {
-		if err := b.anchor(v.l, file, pages); err != nil {
+		if err := b.anchor(v.lock, file, pages); err != nil {
 			return fileError(b.path, err)
 		}
 	}
@@ -227,7 +227,7 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 			b.look(file, made.number)
 			*loose = made.loose()
 			if !relaxed {
-				v.l.setAnchor(made.sum())
+				v.lock.setDurableCommit(made.sum())
 			}
 		}
 		return err
@@ -237,8 +237,8 @@ func (b *boltFile) commit(v *visit, file file, f func(tx) error, done func(), lo
 // unmoved makes sure, before anything is written, and again before that counts, that the lock is there, and that nobody has committed
 // to the file, or put another in its place, while it was not: a host that opens and closes the sidecar, or closes what is not its
 // own, drops it.
-func (b *boltFile) unmoved(v *visit, file file, pages *book) error {
-	if err := v.l.held(); err != nil {
+func (b *boltFile) unmoved(v *lockedDir, file file, pages *book) error {
+	if err := v.lock.checkHeld(); err != nil {
 		return err
 	}
 	now := &book{path: b.path, file: file}
@@ -260,7 +260,7 @@ func (b *boltFile) unmoved(v *visit, file file, pages *book) error {
 // made it may have been killed, or told of an error, when the disk did not have it yet: then what others read of it is in memory
 // alone, and a power cut in the middle of this commit would leave them the one before, without its pages.
 func (b *boltFile) anchor(l *lock, file file, pages *book) error {
-	if l.anchor() == le(pages.meta.raw[metaSize-8:]) {
+	if l.durableCommit() == le(pages.meta.raw[metaSize-8:]) {
 		return nil
 	}
 	// After an error the kernel may take the page for written. It is written again.
@@ -300,7 +300,7 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 	w := b.word.Load()
 	if w == nil || w.lost.Load() || w.dev != l.st.Dev || w.ino != l.st.Ino || w.readOnly && !l.readOnly {
 		var err error
-		if w, err = mapWord(l.fd(), &l.st, l.readOnly); err != nil {
+		if w, err = mapCounter(l.fd(), &l.st, l.readOnly); err != nil {
 			return
 		}
 		b.word.Store(w)
@@ -362,7 +362,7 @@ func (b *boltFile) generation() uint64 {
 func (b *boltFile) ask() uint64 {
 	w := b.word.Load()
 	gen := b.last.Load()
-	err := b.visit(false, w == nil || w.load() == 0, func(v *visit) error {
+	err := b.visit(false, w == nil || w.load() == 0, func(v *lockedDir) error {
 		return b.read(v, func(x tx) error {
 			gen = x.generation()
 			return nil

@@ -29,7 +29,7 @@ func (m *draft) loose() bool { return m.size >= compactFrom && m.free*pageSize >
 
 // tidy writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
 // again for some time.
-func (b *boltFile) tidy(v *visit) {
+func (b *boltFile) tidy(v *lockedDir) {
 	if now := uptime(); b.tired.Load() == 0 || now-time.Duration(b.tired.Load()) >= compactAgain {
 		if b.rewrite(v, false) != nil {
 			b.tired.Store(int64(now))
@@ -38,7 +38,7 @@ func (b *boltFile) tidy(v *visit) {
 }
 
 // rewrite writes the file anew. Unless it is asked for it leaves a file alone that would become somebody else's by it.
-func (b *boltFile) rewrite(v *visit, asked bool) error {
+func (b *boltFile) rewrite(v *lockedDir, asked bool) error {
 	file, st, err := b.openFile(v, false)
 	if err != nil {
 		return err
@@ -54,9 +54,9 @@ func (b *boltFile) rewrite(v *visit, asked bool) error {
 	if err != nil {
 		return err
 	}
-	v.beat = b.beat
+	v.heartbeat = b.beat
 	defer b.settled()
-	fresh, err := b.write(v, &st, 2*int64(pages.meta.end*pageSize)+emptySize, func(mem *plainFile) error { return b.copy(mem, pages, v.beat) })
+	fresh, err := b.write(v, &st, 2*int64(pages.meta.end*pageSize)+emptySize, func(mem *plainFile) error { return b.copy(mem, pages, v.heartbeat) })
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (t *Token) Compact() (before, after int64, err error) {
 
 // compact implements compacter.
 func (b *boltFile) compact(check func(tx) error) (before, after int64, err error) {
-	err = b.visit(true, true, func(v *visit) error {
+	err = b.visit(true, true, func(v *lockedDir) error {
 		if err := b.read(v, check); err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func (b *boltFile) compact(check func(tx) error) (before, after int64, err error
 }
 
 // size returns the size of the file.
-func (b *boltFile) size(v *visit) (int64, error) {
+func (b *boltFile) size(v *lockedDir) (int64, error) {
 	file, st, err := b.openFile(v, false)
 	if err != nil {
 		return 0, err

@@ -15,27 +15,27 @@ import (
 )
 
 // A mortal is a disk of a process that is killed before its n-th step.
-type mortal struct {
+type killedDisk struct {
 	disk
 	left *int
 }
 
 type mortalFile struct {
 	file
-	m mortal
+	m killedDisk
 }
 
 var errKilled = errors.New("killed")
 
 // step reports whether the process lives.
-func (m mortal) step() error {
+func (m killedDisk) step() error {
 	if *m.left--; *m.left < 0 {
 		return errKilled
 	}
 	return nil
 }
 
-func (m mortal) open(name string, write bool) (file, error) {
+func (m killedDisk) open(name string, write bool) (file, error) {
 	if err := m.step(); err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (m mortal) open(name string, write bool) (file, error) {
 	return mortalFile{f, m}, err
 }
 
-func (m mortal) create(name string) (file, error) {
+func (m killedDisk) create(name string) (file, error) {
 	if err := m.step(); err != nil {
 		return nil, err
 	}
@@ -51,19 +51,19 @@ func (m mortal) create(name string) (file, error) {
 	return mortalFile{f, m}, err
 }
 
-func (m mortal) rename(from, to string, over bool) error {
+func (m killedDisk) rename(from, to string, over bool) error {
 	return errors.Join(m.step(), m.onlyAlive(func() error { return m.disk.rename(from, to, over) }))
 }
 
-func (m mortal) remove(name string) error {
+func (m killedDisk) remove(name string) error {
 	return errors.Join(m.step(), m.onlyAlive(func() error { return m.disk.remove(name) }))
 }
 
-func (m mortal) sync() error {
+func (m killedDisk) sync() error {
 	return errors.Join(m.step(), m.onlyAlive(m.disk.sync))
 }
 
-func (m mortal) onlyAlive(f func() error) error {
+func (m killedDisk) onlyAlive(f func() error) error {
 	if *m.left < 0 {
 		return nil
 	}
@@ -100,7 +100,7 @@ func TestFormatKilled(t *testing.T) {
 	f := Format{Label: "label", SOPIN: soPIN, UserPIN: userPIN, KDF: "test"}
 	for n := 0; ; n++ {
 		p, left := open(), n
-		p.backend.(*dirPlace).over = func(d disk) disk { return mortal{d, &left} }
+		p.backend.(*dirPlace).over = func(d disk) disk { return killedDisk{d, &left} }
 		_, err := p.Format("", f)
 		wantWhole(t, open(), n)
 		if err == nil {

@@ -13,7 +13,7 @@ import (
 
 // replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.
 func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
-	return b.visit(true, true, func(v *visit) error {
+	return b.visit(true, true, func(v *lockedDir) error {
 		return b.readFrom(v, func(from file, x *boltTx) error {
 			if err := check(x); err != nil {
 				return err
@@ -30,7 +30,7 @@ func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
 
 // create makes the token's file, with what f writes in it, all at once.
 func (b *boltFile) create(f func(tx) error) error {
-	return b.visit(true, true, func(v *visit) error {
+	return b.visit(true, true, func(v *lockedDir) error {
 		fresh, err := b.build(v, 1, nil, f)
 		if err != nil {
 			return err
@@ -40,13 +40,13 @@ func (b *boltFile) create(f func(tx) error) error {
 		} else if err != nil {
 			return fileError(b.path, err)
 		}
-		b.mend(v.l, 1)
+		b.mend(v.lock, 1)
 		return nil
 	})
 }
 
 // takeOver puts a file that build made in the place of the one that pages are of.
-func (b *boltFile) takeOver(v *visit, file file, pages *book, fresh string) error {
+func (b *boltFile) takeOver(v *lockedDir, file file, pages *book, fresh string) error {
 	if err := b.unmoved(v, file, pages); err != nil {
 		_ = v.remove(fresh)
 		return err
@@ -56,7 +56,7 @@ func (b *boltFile) takeOver(v *visit, file file, pages *book, fresh string) erro
 
 // place gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
 // would be lost with it: a file beside it says so to every process until it is.
-func (b *boltFile) place(v *visit, fresh string, over bool) error {
+func (b *boltFile) place(v *lockedDir, fresh string, over bool) error {
 	mark, err := v.create(b.beside(".moved"))
 	if err == nil {
 		err = mark.close()
@@ -74,7 +74,7 @@ func (b *boltFile) place(v *visit, fresh string, over bool) error {
 }
 
 // settle makes the name of the token's file durable, where place left that to the next who writes.
-func (b *boltFile) settle(v *visit) error {
+func (b *boltFile) settle(v *lockedDir) error {
 	mark, err := v.open(b.beside(".moved"), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -98,7 +98,7 @@ const emptySize = 256 << 10
 
 // build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets that
 // one's owner, group and mode.
-func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
+func (b *boltFile) build(v *lockedDir, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
 	return b.write(v, old, emptySize, func(mem *plainFile) error {
 		return runBolt(b.path, mem, func(btx *bbolt.Tx) error {
 			for n := range buckets {
@@ -116,7 +116,7 @@ func (b *boltFile) build(v *visit, gen uint64, old *unix.Stat_t, f func(tx) erro
 }
 
 // write writes the file that fill makes in memory, and that has at most a size, beside the token's and returns its name.
-func (b *boltFile) write(v *visit, old *unix.Stat_t, size int64, fill func(mem *plainFile) error) (name string, err error) {
+func (b *boltFile) write(v *lockedDir, old *unix.Stat_t, size int64, fill func(mem *plainFile) error) (name string, err error) {
 	name = b.beside(".new")
 	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
 	_ = v.remove(name)
@@ -176,7 +176,7 @@ func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
 }
 
 // writeFresh has fill make a file in memory, and copies it to out, durably.
-func writeFresh(v *visit, path string, out file, size int64, fill func(mem *plainFile) error) error {
+func writeFresh(v *lockedDir, path string, out file, size int64, fill func(mem *plainFile) error) error {
 	mem, err := v.scratch(size)
 	if err != nil {
 		return fileError(path, err)
@@ -192,11 +192,11 @@ func writeFresh(v *visit, path string, out file, size int64, fill func(mem *plai
 	const part = 32 << 20 // bytes after which the disk is waited for, so that whoever waits for the lock sees that it goes on
 	buf := make([]byte, 1<<20)
 	for at, end := uint64(0), n.meta.end*pageSize; at < end; at += uint64(len(buf)) {
-		if at > 0 && at%part == 0 && v.beat != nil {
+		if at > 0 && at%part == 0 && v.heartbeat != nil {
 			if err := out.sync(); err != nil {
 				return err
 			}
-			v.beat()
+			v.heartbeat()
 		}
 		buf = buf[:min(uint64(len(buf)), end-at)]
 		if _, err := mem.ReadAt(buf, int64(at)); err != nil {

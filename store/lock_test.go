@@ -32,9 +32,9 @@ func hold(dir, name string) error {
 // impatient shortens the time that who waits for a lock is patient.
 func impatient(t *testing.T) {
 	t.Helper()
-	old := lockPatience
-	t.Cleanup(func() { lockPatience = old })
-	lockPatience = 300 * time.Millisecond
+	old := maxHeld
+	t.Cleanup(func() { maxHeld = old })
+	maxHeld = 300 * time.Millisecond
 }
 
 // testDir opens a directory for a test.
@@ -79,8 +79,8 @@ func TestLockHeld(t *testing.T) {
 		})
 	}
 	create(t, tok, k, private("a"))
-	if len(claims.all) != 0 {
-		t.Errorf("claims are left: %v", claims.all)
+	if len(processLocks.all) != 0 {
+		t.Errorf("claims are left: %v", processLocks.all)
 	}
 }
 
@@ -158,9 +158,9 @@ func TestLockExcludes(t *testing.T) {
 	if _, err := takeLock(d, "lock", false, false); !errors.Is(err, errBusy) {
 		t.Errorf("a reader beside a writer: %v", err)
 	}
-	wants(t, w.held(), ck.CKR_OK)
+	wants(t, w.checkHeld(), ck.CKR_OK)
 	wants(t, unix.Close(w.fd()), ck.CKR_OK) // as a host does that closes what is not its own
-	wants(t, w.held(), ck.CKR_FUNCTION_FAILED)
+	wants(t, w.checkHeld(), ck.CKR_FUNCTION_FAILED)
 	w.release()
 	again, err := takeLock(d, "lock", true, false)
 	wants(t, err, ck.CKR_OK)
@@ -196,22 +196,22 @@ func TestLockDropped(t *testing.T) {
 }
 
 // A dropper is a disk whose files have something happen when they are waited for: before the pages of a commit count.
-type dropper struct {
+type lockDroppingDisk struct {
 	disk
 	f *func()
 }
 
-type droppedFile struct {
+type lockDroppingFile struct {
 	file
 	f *func()
 }
 
-func (d dropper) open(name string, write bool) (file, error) {
+func (d lockDroppingDisk) open(name string, write bool) (file, error) {
 	f, err := d.disk.open(name, write)
-	return droppedFile{f, d.f}, err
+	return lockDroppingFile{f, d.f}, err
 }
 
-func (f droppedFile) sync() error {
+func (f lockDroppingFile) sync() error {
 	if g := *f.f; g != nil {
 		*f.f = nil
 		g()
@@ -234,7 +234,7 @@ func TestLockDroppedLate(t *testing.T) {
 				run(t, job+":"+tok.uuid+":"+p.dir(), 0, func([]string) {})
 			}
 			var now func()
-			b.over = func(d disk) disk { return dropper{d, &now} }
+			b.over = func(d disk) disk { return lockDroppingDisk{d, &now} }
 			err := tok.update(func(x tx) ([]ID, error) {
 				if late {
 					now = other

@@ -13,7 +13,7 @@ import (
 // ownByte returns the offset of the byte that copies of the library in one process keep each other out by. It is made of
 // the number of the process and of when it began, so that it is no other process's, now or later, not even one's that
 // gets the same number.
-var ownByte = sync.OnceValue(func() int64 {
+var processByte = sync.OnceValue(func() int64 {
 	h := fnv.New64a()
 	_, _ = h.Write(binary.LittleEndian.AppendUint64(processStart(), uint64(unix.Getpid())))
 	return int64(h.Sum64()&(math.MaxInt64>>1)) + 1<<16

@@ -29,17 +29,17 @@ type dirPlace struct {
 	env  *environment
 	over func(disk) disk // tests put faults between
 
-	mu   sync.Mutex
-	own  string // the next token where the directory does not keep it
-	full bool   // the log tells of too many tokens
-	word atomic.Pointer[word]
+	mu       sync.Mutex
+	ownNext  string // the next token where the directory does not keep it
+	toldFull bool   // the log tells of too many tokens
+	counter  atomic.Pointer[sharedCounter]
 }
 
 var _ placeBackend = (*dirPlace)(nil)
 
 // newDirPlace returns the directory that cfg names. Nothing is made yet.
 func newDirPlace(cfg *config.Config, env *environment) placeBackend {
-	return &dirPlace{dir: cfg.TokenDir, env: env, own: formatUUID(newUUID())}
+	return &dirPlace{dir: cfg.TokenDir, env: env, ownNext: formatUUID(newUUID())}
 }
 
 // prepare implements placeBackend: it makes the directory where there is none, and maps its word.
@@ -52,23 +52,23 @@ func (p *dirPlace) prepare() error {
 		return err
 	}
 	defer d.close()
-	if w := p.word.Load(); w != nil && !w.lost.Load() {
+	if w := p.counter.Load(); w != nil && !w.lost.Load() {
 		return nil
 	}
 	if l, err := takeLock(d, placeName, false, true); err == nil && l != nil {
-		p.remap(l)
+		p.ensureCounter(l)
 		l.release()
 	}
 	return nil
 }
 
 // remap maps the word of the place where that has not been done, or where somebody cut its file short.
-func (p *dirPlace) remap(l *lock) {
-	if w := p.word.Load(); w != nil && !w.lost.Load() {
+func (p *dirPlace) ensureCounter(l *lock) {
+	if w := p.counter.Load(); w != nil && !w.lost.Load() {
 		return
 	}
-	if w, err := mapWord(l.fd(), &l.st, l.readOnly); err == nil {
-		p.word.Store(w)
+	if w, err := mapCounter(l.fd(), &l.st, l.readOnly); err == nil {
+		p.counter.Store(w)
 	}
 }
 
@@ -87,14 +87,14 @@ func (p *dirPlace) list() (tokens []string, next string, err error) {
 	defer p.mu.Unlock()
 	d, err := openDir(p.dir)
 	if err != nil {
-		return nil, p.own, err
+		return nil, p.ownNext, err
 	}
 	defer d.close()
 	names, err := d.names()
 	if err != nil {
 		return nil, "", err
 	}
-	return p.tokensOf(d, names), p.reserved(d), nil
+	return p.tokensOf(d, names), p.nextUUID(d), nil
 }
 
 // maxTokens is how many tokens of a directory are used: a process asks about each of them, and keeps what it learns. A variable, so that tests
@@ -119,10 +119,10 @@ func (p *dirPlace) tokensOf(d *dir, names []string) (tokens []string) {
 			tokens = append(tokens, uuid)
 		}
 	}
-	if more > 0 && !p.full {
+	if more > 0 && !p.toldFull {
 		p.env.log.Error("there are more tokens than are used", "directory", p.dir, "used", len(tokens), "others", more)
 	}
-	p.full = more > 0
+	p.toldFull = more > 0
 	return tokens
 }
 
@@ -134,13 +134,13 @@ const (
 
 // reserved returns the UUID that the directory keeps for the next token, and makes one where there is none. Where it
 // cannot be kept it is this process's own.
-func (p *dirPlace) reserved(d *dir) string {
+func (p *dirPlace) nextUUID(d *dir) string {
 	if uuid, ok := readNext(d); ok {
 		return uuid
 	}
 	l, err := takeLock(d, placeName, true, true)
 	if err != nil {
-		return p.own
+		return p.ownNext
 	}
 	defer l.release()
 	if uuid, ok := readNext(d); ok {
@@ -149,7 +149,7 @@ func (p *dirPlace) reserved(d *dir) string {
 	if uuid, err := renewNext(d); err == nil {
 		return uuid
 	}
-	return p.own
+	return p.ownNext
 }
 
 // readNext reads the UUID of the next token, and tests that there is no such token yet.
@@ -207,7 +207,7 @@ func (p *dirPlace) stamp() uint64 {
 	var st unix.Stat_t
 	_ = unix.Stat(p.dir, &st)
 	stamp := uint64(st.Mtim.Nano())
-	if w := p.word.Load(); w != nil {
+	if w := p.counter.Load(); w != nil {
 		stamp += w.load() * 0x9e3779b97f4a7c15 // an odd number: no count of tokens hides a step of the clock
 	}
 	return stamp
@@ -256,13 +256,13 @@ func (p *dirPlace) create(uuid string, write func(tx) error) (backend, error) {
 	if err := be.create(write); err != nil {
 		return nil, err
 	}
-	p.remap(l)
+	p.ensureCounter(l)
 	_, _ = renewNext(d) // where that fails list does it
-	if w := p.word.Load(); w != nil {
+	if w := p.counter.Load(); w != nil {
 		w.add()
 	}
 	return be, nil
 }
 
 // close implements placeBackend.
-func (p *dirPlace) close() { p.word.Store(nil) }
+func (p *dirPlace) close() { p.counter.Store(nil) }

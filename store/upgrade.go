@@ -175,7 +175,7 @@ const keptSuffix = ".v1"
 func (b *boltFile) aloneWithCopy(f func(update updater) error) error { return b.after(b.keepCopy, f) }
 
 // keepCopy leaves a copy of the token's file beside it. The caller has the lock.
-func (b *boltFile) keepCopy(v *visit, from file, size int64) error {
+func (b *boltFile) keepCopy(v *lockedDir, from file, size int64) error {
 	fresh := b.sidecar[:len(b.sidecar)-len(".lock")] + ".new"
 	_ = v.remove(fresh)
 	out, err := v.create(fresh)

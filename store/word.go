@@ -15,38 +15,38 @@ import (
 // sidecar that was just made, means the same.
 //
 // This is the one place of the package that needs unsafe: atomic access to memory that the kernel mapped.
-type word struct {
-	v        *atomic.Uint64
+type sharedCounter struct {
+	value    *atomic.Uint64
 	dev, ino uint64
 	readOnly bool
 	lost     atomic.Bool
 }
 
 // wordSize is the length of the sidecar file.
-const wordSize = 8
+const counterSize = 8
 
 // mapWord maps the word of the sidecar that fd is open on. The mapping goes when nobody refers to the word any more.
-func mapWord(fd int, st *unix.Stat_t, readOnly bool) (*word, error) {
+func mapCounter(fd int, st *unix.Stat_t, readOnly bool) (*sharedCounter, error) {
 	prot := unix.PROT_READ | unix.PROT_WRITE
 	if readOnly {
 		prot = unix.PROT_READ
 	}
-	if st.Size < wordSize {
+	if st.Size < counterSize {
 		if readOnly {
 			return nil, unix.EROFS
 		}
-		if err := small(wordSize); err != nil {
+		if err := small(counterSize); err != nil {
 			return nil, err
 		}
-		if err := unix.Ftruncate(fd, wordSize); err != nil {
+		if err := unix.Ftruncate(fd, counterSize); err != nil {
 			return nil, err
 		}
 	}
-	mem, err := unix.Mmap(fd, 0, wordSize, prot, unix.MAP_SHARED)
+	mem, err := unix.Mmap(fd, 0, counterSize, prot, unix.MAP_SHARED)
 	if err != nil {
 		return nil, err
 	}
-	w := &word{v: (*atomic.Uint64)(unsafe.Pointer(&mem[0])), dev: st.Dev, ino: st.Ino, readOnly: readOnly}
+	w := &sharedCounter{value: (*atomic.Uint64)(unsafe.Pointer(&mem[0])), dev: st.Dev, ino: st.Ino, readOnly: readOnly}
 	runtime.AddCleanup(w, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
 	return w, nil
 }
@@ -55,7 +55,7 @@ func mapWord(fd int, st *unix.Stat_t, readOnly bool) (*word, error) {
 // the process. So each access is made under guarded, the word is gone then, and the process goes on.
 
 // guarded ends an access. It is deferred, with what debug.SetPanicOnFault answered.
-func (w *word) guarded(before bool) {
+func (w *sharedCounter) recoverFault(before bool) {
 	if r := recover(); r != nil {
 		w.lost.Store(true)
 	}
@@ -64,23 +64,23 @@ func (w *word) guarded(before bool) {
 }
 
 // load returns the value, 0 where it is gone.
-func (w *word) load() (v uint64) {
-	defer w.guarded(debug.SetPanicOnFault(true))
-	return w.v.Load()
+func (w *sharedCounter) load() (v uint64) {
+	defer w.recoverFault(debug.SetPanicOnFault(true))
+	return w.value.Load()
 }
 
 // store sets the value, where this process may.
-func (w *word) store(v uint64) {
-	defer w.guarded(debug.SetPanicOnFault(true))
+func (w *sharedCounter) store(v uint64) {
+	defer w.recoverFault(debug.SetPanicOnFault(true))
 	if !w.readOnly {
-		w.v.Store(v)
+		w.value.Store(v)
 	}
 }
 
 // add adds one, where this process may.
-func (w *word) add() {
-	defer w.guarded(debug.SetPanicOnFault(true))
+func (w *sharedCounter) add() {
+	defer w.recoverFault(debug.SetPanicOnFault(true))
 	if !w.readOnly {
-		w.v.Add(1)
+		w.value.Add(1)
 	}
 }
