@@ -25,7 +25,7 @@ type boltFile struct {
 	seen atomic.Pointer[sight]
 
 	tired atomic.Int64 // when writing the file anew failed: compact.go
-	asked seldom       // refresh
+	asked perSecond    // refresh
 }
 
 // A sight is a file as this process last saw it, and found every page used once.

@@ -48,7 +48,7 @@ func (t *Token) CheckPIN(w Way, pin []byte) ([]Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, master, err := t.enter(w, pin)
+	a, master, err := t.checkPIN(w, pin)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (c *checker) header() *static {
 		return nil
 	}
 	for w, key := range keySlots {
-		b := slot(c.x.get(bHeader, key))
+		b := keySlot(c.x.get(bHeader, key))
 		if b == nil && Way(w) == User {
 			continue
 		}
@@ -129,8 +129,8 @@ func (c *checker) header() *static {
 			c.fault(ID{}, "%s: %v", key, err)
 		}
 	}
-	if n := len(c.x.get(bHeader, keyTries)); n != triesSize {
-		c.fault(ID{}, "the counts of failed logins take %d bytes, not %d", n, triesSize)
+	if n := len(c.x.get(bHeader, keyTries)); n != loginCountsSize {
+		c.fault(ID{}, "the counts of failed logins take %d bytes, not %d", n, loginCountsSize)
 	}
 	if n := len(c.x.get(bHeader, keyState)); n != stateSize {
 		c.fault(ID{}, "the state takes %d bytes, not %d", n, stateSize)

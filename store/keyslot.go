@@ -54,22 +54,22 @@ func parseKDF(name string) (kdf, error) {
 }
 
 const (
-	masterSize = 32
-	saltSize   = 16
-	slotHead   = saltSize + 4 + 4 + 1
-	slot1Size  = slotHead + chacha20poly1305.NonceSizeX + masterSize + chacha20poly1305.Overhead
-	slotSize   = slot1Size + 1
+	masterSize   = 32
+	saltSize     = 16
+	keySlotHead  = saltSize + 4 + 4 + 1
+	keySlot1Size = keySlotHead + chacha20poly1305.NonceSizeX + masterSize + chacha20poly1305.Overhead
+	keySlotSize  = keySlot1Size + 1
 
 	// What a file may ask for. It is read before anything in it can be trusted, and must not cost the process its memory.
 	maxPasses, maxMemory, maxLanes = 16, 256 << 10, 8
 )
 
 // A slot is a way to the master key as it stands in the file: the master key under Argon2id of a PIN.
-type slot []byte
+type keySlot []byte
 
 // newSlot returns a slot without a master key: salt, cost and nonce.
-func newSlot(s *static) slot {
-	b := make(slot, slotHead+chacha20poly1305.NonceSizeX, slotSize)
+func newKeySlot(s *static) keySlot {
+	b := make(keySlot, keySlotHead+chacha20poly1305.NonceSizeX, keySlotSize)
 	random(b)
 	binary.BigEndian.PutUint32(b[saltSize:], costs[s.kdf].passes)
 	binary.BigEndian.PutUint32(b[saltSize+4:], costs[s.kdf].memory)
@@ -79,7 +79,7 @@ func newSlot(s *static) slot {
 
 // derive makes the wrapping key of pin, in locked memory. It takes as long as the token's kdf says. CKR_HOST_MEMORY where there is not
 // the memory for it.
-func (b slot) derive(pin []byte) (kek []byte, err error) {
+func (b keySlot) derive(pin []byte) (kek []byte, err error) {
 	passes, memory, lanes := b.costs()
 	if memory > costs[kdfInteractive].memory {
 		n, err := takeShares(memory)
@@ -105,20 +105,20 @@ func (b slot) derive(pin []byte) (kek []byte, err error) {
 const shareSize = 64 << 10 // KiB
 
 var (
-	shares     = make(chan struct{}, maxMemory/shareSize)
-	takingMany sync.Mutex // one takes all of its shares before the next begins
+	memoryShares = make(chan struct{}, maxMemory/shareSize)
+	takingShares sync.Mutex // one takes all of its shares before the next begins
 )
 
 // takeShares waits for the shares of some KiB, and returns how many they are. The memory of all that are taken is asked of the system, as
 // who took the others may not have theirs yet.
 func takeShares(memory uint32) (n int, err error) {
 	n = int((memory + shareSize - 1) / shareSize)
-	takingMany.Lock()
-	defer takingMany.Unlock()
+	takingShares.Lock()
+	defer takingShares.Unlock()
 	for range n {
-		shares <- struct{}{}
+		memoryShares <- struct{}{}
 	}
-	if err := ck.Room(len(shares) * shareSize << 10); err != nil {
+	if err := ck.Room(len(memoryShares) * shareSize << 10); err != nil {
 		giveShares(n)
 		return 0, fmt.Errorf("%w: a PIN takes %d KiB to check", err, memory)
 	}
@@ -127,7 +127,7 @@ func takeShares(memory uint32) (n int, err error) {
 
 func giveShares(n int) {
 	for range n {
-		<-shares
+		<-memoryShares
 	}
 }
 
@@ -146,17 +146,17 @@ func freeSoon() {
 }
 
 // wrap returns the new slot with master in it, under kek.
-func (b slot) wrap(s *static, w Way, kek, master []byte) (out slot) {
-	secret.Do(func() { out = newAEAD(kek).Seal(b, b[slotHead:], master, b.context(s, w)) })
+func (b keySlot) wrap(s *static, w Way, kek, master []byte) (out keySlot) {
+	secret.Do(func() { out = newAEAD(kek).Seal(b, b[keySlotHead:], master, b.associatedData(s, w)) })
 	return append(out, version)
 }
 
 // unwrap unwraps the master key into locked memory: CKR_PIN_INCORRECT where kek is not of the PIN.
-func (b slot) unwrap(s *static, w Way, kek []byte) (master []byte, err error) {
+func (b keySlot) unwrap(s *static, w Way, kek []byte) (master []byte, err error) {
 	master = locked.Alloc(masterSize)
-	nonce := b[slotHead : slotHead+chacha20poly1305.NonceSizeX]
+	nonce := b[keySlotHead : keySlotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {
-		_, err = newAEAD(kek).Open(master[:0], nonce, b[slotHead+len(nonce):slot1Size], b.context(s, w))
+		_, err = newAEAD(kek).Open(master[:0], nonce, b[keySlotHead+len(nonce):keySlot1Size], b.associatedData(s, w))
 	})
 	if err != nil {
 		locked.Free(master)
@@ -166,8 +166,8 @@ func (b slot) unwrap(s *static, w Way, kek []byte) (master []byte, err error) {
 }
 
 // check tests that the slot has its length and asks for no more than it may.
-func (b slot) check() error {
-	if len(b) != slot1Size && len(b) != slotSize || b.version() > version {
+func (b keySlot) check() error {
+	if len(b) != keySlot1Size && len(b) != keySlotSize || b.version() > version {
 		return tampered("a key slot is damaged")
 	}
 	passes, memory, lanes := b.costs()
@@ -179,26 +179,26 @@ func (b slot) check() error {
 
 // version returns the version of the format that the slot was written by: the other PIN's stays what it was when a token is
 // upgraded.
-func (b slot) version() byte {
+func (b keySlot) version() byte {
 	switch len(b) {
-	case slot1Size:
+	case keySlot1Size:
 		return 1
-	case slotSize:
-		return b[slot1Size]
+	case keySlotSize:
+		return b[keySlot1Size]
 	}
 	return version // one that is being made
 }
 
 // costs returns the parameters of Argon2id.
-func (b slot) costs() (passes, memory uint32, lanes uint8) {
+func (b keySlot) costs() (passes, memory uint32, lanes uint8) {
 	return binary.BigEndian.Uint32(b[saltSize:]), binary.BigEndian.Uint32(b[saltSize+4:]), b[saltSize+8]
 }
 
 // context returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
-func (b slot) context(s *static, w Way) []byte {
+func (b keySlot) associatedData(s *static, w Way) []byte {
 	ad := append([]byte("softcsp keyslot"), 0, b.version())
 	ad = append(ad, s.uuid[:]...)
 	ad = append(ad, s.era[:]...)
 	ad = append(ad, byte(w))
-	return append(ad, b[:slotHead]...)
+	return append(ad, b[:keySlotHead]...)
 }

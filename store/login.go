@@ -15,57 +15,57 @@ import (
 // A try is the count of logins by one way: each is counted, durably, before the PIN is looked at, and a success clears the
 // count. One login at a time is between the two, so that any number of logins with the right PIN do not lock each other out,
 // and a process that is killed there has used one try up.
-type try struct{ counted, cleared uint64 }
+type loginCount struct{ attempts, cleared uint64 }
 
 // left returns how many tries are left of limit.
-func (c try) left(limit uint32) uint {
-	if c.cleared > c.counted || c.counted-c.cleared >= uint64(limit) {
+func (c loginCount) remaining(limit uint32) uint {
+	if c.cleared > c.attempts || c.attempts-c.cleared >= uint64(limit) {
 		return 0
 	}
-	return uint(uint64(limit) - (c.counted - c.cleared))
+	return uint(uint64(limit) - (c.attempts - c.cleared))
 }
 
 // tries are the counts of each way. Processes without a key change them, so no key authenticates them.
-type tries [ways]try
+type loginCounts [ways]loginCount
 
-const triesSize = ways * 16
+const loginCountsSize = ways * 16
 
 // readTries reads the counts. Counts that are damaged are those of a locked PIN.
-func readTries(x tx) (c tries) {
+func readLoginCounts(x tx) (c loginCounts) {
 	b := x.get(bHeader, keyTries)
-	if len(b) != triesSize {
-		return tries{{cleared: 1}, {cleared: 1}}
+	if len(b) != loginCountsSize {
+		return loginCounts{{cleared: 1}, {cleared: 1}}
 	}
 	for w := range c {
-		c[w] = try{binary.BigEndian.Uint64(b[16*w:]), binary.BigEndian.Uint64(b[16*w+8:])}
+		c[w] = loginCount{binary.BigEndian.Uint64(b[16*w:]), binary.BigEndian.Uint64(b[16*w+8:])}
 	}
 	return c
 }
 
 // write puts the counts into the header.
-func (c tries) write(x tx) error {
-	b := make([]byte, 0, triesSize)
+func (c loginCounts) write(x tx) error {
+	b := make([]byte, 0, loginCountsSize)
 	for _, w := range c {
-		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, w.counted), w.cleared)
+		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, w.attempts), w.cleared)
 	}
 	return x.put(bHeader, keyTries, b)
 }
 
 // An attempt is a login in the making: the slot that it is to open, as it was when its PIN went through Argon2id.
-type attempt struct {
+type pinCheck struct {
 	s    *static
-	slot slot
+	slot keySlot
 	way  Way
 }
 
 // errMoved says that the slot is not the attempt's any more.
-var errMoved = fmt.Errorf("%w: the PIN was set anew meanwhile", ck.CKR_FUNCTION_FAILED)
+var errSlotChanged = fmt.Errorf("%w: the PIN was set anew meanwhile", ck.CKR_FUNCTION_FAILED)
 
 // steady calls f again while the slot is another each time that it gets to it; not for ever, since anybody who writes the file can see
 // to that.
-func steady(f func() error) (err error) {
+func retryChanged(f func() error) (err error) {
 	for range 8 {
-		if err = f(); !errors.Is(err, errMoved) {
+		if err = f(); !errors.Is(err, errSlotChanged) {
 			return err
 		}
 	}
@@ -73,8 +73,8 @@ func steady(f func() error) (err error) {
 }
 
 // attempt reads what a login needs. A PIN that is locked is not worth computing anything for.
-func (t *Token) attempt(w Way) (*attempt, error) {
-	a := &attempt{way: w}
+func (t *Token) newPINCheck(w Way) (*pinCheck, error) {
+	a := &pinCheck{way: w}
 	err := t.be.view(func(x tx) (err error) {
 		if a.s, err = t.readStatic(x); err != nil {
 			return err
@@ -87,7 +87,7 @@ func (t *Token) attempt(w Way) (*attempt, error) {
 		if err := a.slot.check(); err != nil {
 			return err
 		}
-		if t.unwritten.of(w, readTries(x)[w].left(a.s.maxTries)) == 0 {
+		if t.uncounted.remaining(w, readLoginCounts(x)[w].remaining(a.s.maxTries)) == 0 {
 			return ck.CKR_PIN_LOCKED
 		}
 		return nil
@@ -96,30 +96,30 @@ func (t *Token) attempt(w Way) (*attempt, error) {
 }
 
 // current tests that the attempt's slot is still the one in the file.
-func (a *attempt) current(t *Token, x tx) error {
+func (a *pinCheck) checkCurrent(t *Token, x tx) error {
 	s, err := t.readStatic(x)
 	if err != nil {
 		return err
 	}
 	if s.era != a.s.era || !bytes.Equal(x.get(bHeader, keySlots[a.way]), a.slot) {
-		return errMoved
+		return errSlotChanged
 	}
 	return nil
 }
 
 // try counts the attempt, opens the slot with the key that the PIN gave, and clears the count: one at a time in all processes.
 // What is counted is on the disk before the slot is opened, so that who kills this process has had no guess for nothing.
-func (t *Token) try(a *attempt, kek []byte) (master []byte, err error) {
+func (t *Token) countAndUnwrap(a *pinCheck, kek []byte) (master []byte, err error) {
 	err = t.alone(func(update func(func(tx) error) error) error {
 		err := update(func(x tx) error {
-			if err := a.current(t, x); err != nil {
+			if err := a.checkCurrent(t, x); err != nil {
 				return err
 			}
-			c := readTries(x)
-			if c[a.way].left(a.s.maxTries) == 0 {
+			c := readLoginCounts(x)
+			if c[a.way].remaining(a.s.maxTries) == 0 {
 				return ck.CKR_PIN_LOCKED
 			}
-			c[a.way].counted++
+			c[a.way].attempts++
 			return c.write(x)
 		})
 		if err != nil {
@@ -129,38 +129,38 @@ func (t *Token) try(a *attempt, kek []byte) (master []byte, err error) {
 			return err
 		}
 		return update(func(x tx) error {
-			c := readTries(x)
-			c[a.way].cleared = c[a.way].counted
+			c := readLoginCounts(x)
+			c[a.way].cleared = c[a.way].attempts
 			return c.write(x)
 		})
 	})
 	if t.env.readonlyLogin && ck.Code(err) == ck.CKR_TOKEN_WRITE_PROTECTED {
-		return t.tryUnwritten(a, kek)
+		return t.unwrapUncounted(a, kek)
 	}
 	if err != nil {
 		locked.Free(master)
 		return nil, err
 	}
-	t.unwritten.clear(a.way)
+	t.uncounted.forget(a.way)
 	return master, nil
 }
 
 // unwritten are the tries of a token that this process cannot write to: those that the file has room for, less the wrong ones that
 // this process has made.
-type unwritten struct {
+type uncounted struct {
 	mu    sync.Mutex
 	wrong [ways]uint
 }
 
 // of returns how many of the tries that the file leaves are left.
-func (u *unwritten) of(w Way, left uint) uint {
+func (u *uncounted) remaining(w Way, left uint) uint {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return left - min(left, u.wrong[w])
 }
 
 // clear forgets the wrong tries.
-func (u *unwritten) clear(w Way) {
+func (u *uncounted) forget(w Way) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.wrong[w] = 0
@@ -168,15 +168,15 @@ func (u *unwritten) clear(w Way) {
 
 // tryUnwritten is try for a token that cannot be written to, where the administrator has said that this is to work. Who can read
 // the file can copy it, and guess there as often as they like: what is counted here keeps off who can only call the library.
-func (t *Token) tryUnwritten(a *attempt, kek []byte) (master []byte, err error) {
-	u := &t.unwritten
+func (t *Token) unwrapUncounted(a *pinCheck, kek []byte) (master []byte, err error) {
+	u := &t.uncounted
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	err = t.be.view(func(x tx) error {
-		if err := a.current(t, x); err != nil {
+		if err := a.checkCurrent(t, x); err != nil {
 			return err
 		}
-		if readTries(x)[a.way].left(a.s.maxTries) <= u.wrong[a.way] {
+		if readLoginCounts(x)[a.way].remaining(a.s.maxTries) <= u.wrong[a.way] {
 			return ck.CKR_PIN_LOCKED
 		}
 		return nil
@@ -194,15 +194,15 @@ func (t *Token) tryUnwritten(a *attempt, kek []byte) (master []byte, err error) 
 
 // enter counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
 // the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
-func (t *Token) enter(w Way, pin []byte) (a *attempt, master []byte, err error) {
+func (t *Token) checkPIN(w Way, pin []byte) (a *pinCheck, master []byte, err error) {
 	if w < 0 || w >= ways {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
 	}
-	err = steady(func() (err error) {
-		if a, err = t.attempt(w); err != nil {
+	err = retryChanged(func() (err error) {
+		if a, err = t.newPINCheck(w); err != nil {
 			return err
 		}
-		kek := t.pins.recall(a, pin)
+		kek := t.pinCache.get(a, pin)
 		recalled := kek != nil
 		if !recalled {
 			if kek, err = a.slot.derive(pin); err != nil {
@@ -210,8 +210,8 @@ func (t *Token) enter(w Way, pin []byte) (a *attempt, master []byte, err error) 
 			}
 		}
 		defer func() { locked.Free(kek) }()
-		if master, err = t.try(a, kek); err == nil {
-			t.pins.remember(a, pin, kek)
+		if master, err = t.countAndUnwrap(a, kek); err == nil {
+			t.pinCache.put(a, pin, kek)
 		} else if recalled {
 			// The try may not have been counted: then the time that it took must not tell that the PIN is right.
 			again, _ := a.slot.derive(pin)
@@ -231,8 +231,8 @@ func (t *Token) Unlock(w Way, pin []byte) (*Keys, error) {
 }
 
 // unlock is Unlock. It returns the slot that the PIN opened as well.
-func (t *Token) unlock(w Way, pin []byte) (*Keys, slot, error) {
-	a, master, err := t.enter(w, pin)
+func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
+	a, master, err := t.checkPIN(w, pin)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -264,7 +264,7 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, slot, error) {
 
 // Confirm counts a try and checks the PIN as Unlock does, for who has the keys already.
 func (t *Token) Confirm(w Way, pin []byte) error {
-	_, master, err := t.enter(w, pin)
+	_, master, err := t.checkPIN(w, pin)
 	locked.Free(master)
 	return err
 }
@@ -286,12 +286,12 @@ func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error {
 	if w < 0 || w >= ways {
 		return ck.CKR_USER_TYPE_INVALID
 	}
-	return steady(func() error { return t.setPIN(k, w, pin, nil) })
+	return retryChanged(func() error { return t.setPIN(k, w, pin, nil) })
 }
 
 // ChangePIN sets a PIN for who knows the one that it had. It counts a try as Unlock does.
 func (t *Token) ChangePIN(w Way, old, pin []byte) error {
-	return steady(func() error {
+	return retryChanged(func() error {
 		k, slot, err := t.unlock(w, old)
 		if err != nil {
 			return err
@@ -303,7 +303,7 @@ func (t *Token) ChangePIN(w Way, old, pin []byte) error {
 
 // setPIN wraps the master key anew under pin, where old, if it is not nil, still is what stands in the file: errMoved. The cost
 // of the PIN is the token's, which the header says: it is verified, in the transaction that takes the new slot too.
-func (t *Token) setPIN(k *Keys, w Way, pin []byte, old slot) error {
+func (t *Token) setPIN(k *Keys, w Way, pin []byte, old keySlot) error {
 	var raw []byte
 	var s *static
 	err := t.be.view(func(x tx) error {
@@ -319,7 +319,7 @@ func (t *Token) setPIN(k *Keys, w Way, pin []byte, old slot) error {
 	if err != nil {
 		return err
 	}
-	fresh := newSlot(s)
+	fresh := newKeySlot(s)
 	kek, err := fresh.derive(pin)
 	if err != nil {
 		return err
@@ -332,19 +332,19 @@ func (t *Token) setPIN(k *Keys, w Way, pin []byte, old slot) error {
 	if err != nil {
 		return err
 	}
-	defer t.pins.changed(w)
+	defer t.pinCache.forgetOne(w)
 	return t.change(k, func(c *change) error {
 		if !bytes.Equal(c.x.get(bHeader, keyStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, keySlots[w]), old) {
-			return errMoved
+			return errSlotChanged
 		}
 		if err := c.x.put(bHeader, keySlots[w], fresh); err != nil {
 			return err
 		}
-		n := readTries(c.x)
-		if n[w].cleared > n[w].counted {
-			n[w] = try{}
+		n := readLoginCounts(c.x)
+		if n[w].cleared > n[w].attempts {
+			n[w] = loginCount{}
 		}
-		n[w].cleared = n[w].counted
+		n[w].cleared = n[w].attempts
 		return n.write(c.x)
 	})
 }
@@ -355,13 +355,13 @@ func (t *Token) Reformat(f Format) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	a, master, err := t.enter(SO, f.SOPIN)
+	a, master, err := t.checkPIN(SO, f.SOPIN)
 	if err != nil {
 		return err
 	}
 	locked.Free(master)
-	defer t.pins.forget()
-	n, err := t.founding(f)
+	defer t.pinCache.forget()
+	n, err := t.newInitialToken(f)
 	if err != nil {
 		return err
 	}
@@ -381,9 +381,9 @@ func (t *Token) Reformat(f Format) error {
 
 // A founding is a token in the making: a new master key under the SO PIN, and under the user's where there is one, and no
 // object.
-type founding struct {
+type initialToken struct {
 	s     *static
-	slots [ways]slot
+	slots [ways]keySlot
 	keys  *Keys
 }
 
@@ -400,7 +400,7 @@ func (f *Format) check() error {
 const defaultTries = 10
 
 // founding makes the keys of a new token. The caller wipes them.
-func (t *Token) founding(f Format) (*founding, error) {
+func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
@@ -415,12 +415,12 @@ func (t *Token) founding(f Format) (*founding, error) {
 	random(s.era[:])
 	master := locked.Alloc(masterSize)
 	random(master)
-	n := &founding{s: s}
+	n := &initialToken{s: s}
 	for w, pin := range [ways][]byte{User: f.UserPIN, SO: f.SOPIN} {
 		if pin == nil && Way(w) == User {
 			continue
 		}
-		b := newSlot(s)
+		b := newKeySlot(s)
 		kek, err := b.derive(pin)
 		if err != nil {
 			locked.Free(master)
@@ -438,7 +438,7 @@ func (t *Token) founding(f Format) (*founding, error) {
 }
 
 // write writes the header of the new token.
-func (n *founding) write(x tx) error {
+func (n *initialToken) write(x tx) error {
 	parts := [][2][]byte{{keyStatic, n.s.encode()}, {keyFloor, be64(x.generation())}}
 	for w, b := range n.slots {
 		if b != nil {
@@ -450,7 +450,7 @@ func (n *founding) write(x tx) error {
 			return err
 		}
 	}
-	if err := (tries{}).write(x); err != nil {
+	if err := (loginCounts{}).write(x); err != nil {
 		return err
 	}
 	return n.keys.use(func() error { return x.put(bHeader, keyState, n.keys.sealState(x, &state{})) })

@@ -157,13 +157,13 @@ func TestPINChangesMeanwhile(t *testing.T) {
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
 		defer k.Wipe()
-		a, err := tok.attempt(User)
+		a, err := tok.newPINCheck(User)
 		wants(t, err, ck.CKR_OK)
 		kek, err := a.slot.derive(userPIN)
 		wants(t, err, ck.CKR_OK)
 		defer locked.Free(kek)
 		wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
-		if _, err := tok.try(a, kek); !errors.Is(err, errMoved) {
+		if _, err := tok.countAndUnwrap(a, kek); !errors.Is(err, errSlotChanged) {
 			t.Errorf("a try of a PIN that was changed: %v", err)
 		}
 		wantTries(t, tok, User, defaultTries)
@@ -178,8 +178,8 @@ func TestDeadInTheMiddle(t *testing.T) {
 		for n := range uint(3) {
 			wants(t, tok.alone(func(update func(func(tx) error) error) error {
 				return update(func(x tx) error {
-					c := readTries(x)
-					c[User].counted++
+					c := readLoginCounts(x)
+					c[User].attempts++
 					return c.write(x)
 				})
 			}), ck.CKR_OK)
@@ -240,7 +240,7 @@ func TestFormatArguments(t *testing.T) {
 }
 
 // openSlot opens a slot as a login does.
-func openSlot(b slot, s *static, w Way, pin []byte) ([]byte, error) {
+func openSlot(b keySlot, s *static, w Way, pin []byte) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -260,7 +260,7 @@ func TestSlotCosts(t *testing.T) {
 	}{
 		{0, 64, 1}, {maxPasses + 1, 64, 1}, {1, maxMemory + 1, 1}, {1, 1 << 31, 1}, {1, 64, 0}, {1, 64, maxLanes + 1},
 	} {
-		b := newSlot(s)
+		b := newKeySlot(s)
 		b = b.wrap(s, User, make([]byte, keySize), make([]byte, masterSize))
 		binary.BigEndian.PutUint32(b[saltSize:], c.passes)
 		binary.BigEndian.PutUint32(b[saltSize+4:], c.memory)
@@ -268,15 +268,15 @@ func TestSlotCosts(t *testing.T) {
 		_, err := openSlot(b, s, User, userPIN)
 		wants(t, err, ck.CKR_DEVICE_ERROR)
 	}
-	for n := range slotSize {
-		_, err := openSlot(make(slot, n), s, User, userPIN)
+	for n := range keySlotSize {
+		_, err := openSlot(make(keySlot, n), s, User, userPIN)
 		wants(t, err, ck.CKR_DEVICE_ERROR)
 	}
 }
 
 // dear returns a slot that asks for as much memory as it may.
-func dear() slot {
-	b := newSlot(&static{kdf: kdfTest})
+func costlySlot() keySlot {
+	b := newKeySlot(&static{kdf: kdfTest})
 	binary.BigEndian.PutUint32(b[saltSize+4:], maxMemory)
 	return b
 }
@@ -291,7 +291,7 @@ func TestDearSlots(t *testing.T) {
 	var done atomic.Bool
 	for range 3 {
 		all.Go(func() {
-			kek, err := dear().derive(userPIN)
+			kek, err := costlySlot().derive(userPIN)
 			wants(t, err, ck.CKR_OK)
 			locked.Free(kek)
 		})
@@ -310,8 +310,8 @@ func TestDearSlots(t *testing.T) {
 	if most < maxMemory<<10 || most > 3*maxMemory<<10/2 {
 		t.Errorf("%d MiB at once, %d for one", most>>20, maxMemory>>10)
 	}
-	if len(shares) > 0 {
-		t.Errorf("%d shares are not given back", len(shares))
+	if len(memoryShares) > 0 {
+		t.Errorf("%d shares are not given back", len(memoryShares))
 	}
 }
 
@@ -328,7 +328,7 @@ func TestDearSlotsWithoutMemory(t *testing.T) {
 }
 
 // dearSlots is what a process does for that test.
-func dearSlots() error {
+func costlySlots() error {
 	var now unix.Rlimit
 	stat, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -349,7 +349,7 @@ func dearSlots() error {
 	answers := make(chan error, 4)
 	for range cap(answers) {
 		all.Go(func() {
-			_, err := dear().derive(userPIN)
+			_, err := costlySlot().derive(userPIN)
 			answers <- err
 		})
 	}
@@ -363,7 +363,7 @@ func dearSlots() error {
 func TestSlotIsBound(t *testing.T) {
 	s := &static{uuid: newUUID(), kdf: kdfTest}
 	master := bytes.Repeat([]byte{7}, masterSize)
-	b := newSlot(s)
+	b := newKeySlot(s)
 	kek, err := b.derive(userPIN)
 	wants(t, err, ck.CKR_OK)
 	b = b.wrap(s, User, kek, master)
@@ -385,9 +385,9 @@ func TestSlotIsBound(t *testing.T) {
 	}
 	for i := range b {
 		b[i] ^= 1
-		if i == slot1Size {
+		if i == keySlot1Size {
 			wants(t, b.check(), ck.CKR_DEVICE_ERROR) // of a version that there is not
-		} else if i < saltSize || i >= slotHead { // the costs are tested above
+		} else if i < saltSize || i >= keySlotHead { // the costs are tested above
 			_, err := openSlot(b, s, User, userPIN)
 			wants(t, err, ck.CKR_PIN_INCORRECT)
 		}
@@ -509,7 +509,7 @@ func TestMovedForEver(t *testing.T) {
 	defer k.Wipe()
 	b, other := tok.be.(*boltFile), sameToken(t, p, tok).be
 	moves := 0
-	tok.be = meddled{b, func() {
+	tok.be = meddledBackend{b, func() {
 		moves++
 		wants(t, other.update(func(x tx) error {
 			slot := slices.Clone(x.get(bHeader, keySlots[User]))
@@ -528,12 +528,12 @@ func TestMovedForEver(t *testing.T) {
 }
 
 // A meddled backend is one that somebody else writes to after each transaction that only reads.
-type meddled struct {
+type meddledBackend struct {
 	backend
 	f func()
 }
 
-func (m meddled) view(f func(tx) error) error {
+func (m meddledBackend) view(f func(tx) error) error {
 	err := m.backend.view(f)
 	m.f()
 	return err

@@ -19,15 +19,15 @@ import (
 // Pins are the PINs that this process has logged in with, so that logging in with one of them again does not take another
 // Argon2id: for each way the key that it gave, sealed under a key that comes of a random one and the PIN. So the PIN is needed
 // all the same, and a wrong one costs what it always does. Tries are counted as ever.
-type pins struct {
-	mu     sync.Mutex
-	known  [ways]*knownPIN
-	looked seldom
+type pinCache struct {
+	mu          sync.Mutex
+	cached      [ways]*cachedPIN
+	lastExpired perSecond
 }
 
 // A knownPIN is one of them.
-type knownPIN struct {
-	slot slot          // what it opens
+type cachedPIN struct {
+	slot keySlot       // what it opens
 	at   time.Duration // of the last login with it
 	mem  []byte        // a random key, a nonce, and the sealed key of the slot, in locked memory
 }
@@ -35,11 +35,11 @@ type knownPIN struct {
 const (
 	// rememberPIN is how long a PIN is remembered that nobody logs in with. There is no timer for it: what is too old is not used,
 	// and is wiped when the token is next asked for something: Info, Unlock, Prune.
-	rememberPIN = 15 * time.Minute
+	pinLifetime = 15 * time.Minute
 
-	knownNonce  = sha256.Size
-	knownSealed = knownNonce + chacha20poly1305.NonceSizeX
-	knownSize   = knownSealed + chacha20poly1305.KeySize + chacha20poly1305.Overhead
+	cachedNonce  = sha256.Size
+	cachedSealed = cachedNonce + chacha20poly1305.NonceSizeX
+	cachedSize   = cachedSealed + chacha20poly1305.KeySize + chacha20poly1305.Overhead
 )
 
 // uptime is a clock that goes on while the machine sleeps. Tests have one of their own.
@@ -50,23 +50,23 @@ var uptime = func() time.Duration {
 }
 
 // recall returns, in locked memory, the key that the PIN gave when it opened the attempt's slot before, nil where it did not.
-func (p *pins) recall(a *attempt, pin []byte) (kek []byte) {
+func (p *pinCache) get(a *pinCheck, pin []byte) (kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.prune()
-	k := p.known[a.way]
+	p.expireLocked()
+	k := p.cached[a.way]
 	if k == nil {
 		return nil
 	}
 	if !bytes.Equal(k.slot, a.slot) {
-		p.drop(a.way)
+		p.dropLocked(a.way)
 		return nil
 	}
 	kek = locked.Alloc(chacha20poly1305.KeySize)
 	var err error
 	secret.Do(func() {
-		ad := a.slot.context(a.s, a.way)
-		_, err = newAEAD(k.key(pin, ad)).Open(kek[:0], k.mem[knownNonce:knownSealed], k.mem[knownSealed:], ad)
+		ad := a.slot.associatedData(a.s, a.way)
+		_, err = newAEAD(k.derive(pin, ad)).Open(kek[:0], k.mem[cachedNonce:cachedSealed], k.mem[cachedSealed:], ad)
 	})
 	if err != nil {
 		locked.Free(kek)
@@ -76,23 +76,23 @@ func (p *pins) recall(a *attempt, pin []byte) (kek []byte) {
 }
 
 // remember keeps the key that the PIN gave, now that it has opened the attempt's slot.
-func (p *pins) remember(a *attempt, pin, kek []byte) {
+func (p *pinCache) put(a *pinCheck, pin, kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drop(a.way)
-	k := &knownPIN{slot: a.slot, at: uptime(), mem: locked.Alloc(knownSize)}
-	random(k.mem[:knownSealed])
+	p.dropLocked(a.way)
+	k := &cachedPIN{slot: a.slot, at: uptime(), mem: locked.Alloc(cachedSize)}
+	random(k.mem[:cachedSealed])
 	secret.Do(func() {
-		ad := a.slot.context(a.s, a.way)
-		newAEAD(k.key(pin, ad)).Seal(k.mem[:knownSealed], k.mem[knownNonce:knownSealed], kek, ad)
+		ad := a.slot.associatedData(a.s, a.way)
+		newAEAD(k.derive(pin, ad)).Seal(k.mem[:cachedSealed], k.mem[cachedNonce:cachedSealed], kek, ad)
 	})
-	p.known[a.way] = k
+	p.cached[a.way] = k
 }
 
 // key is HKDF-SHA-256 of the random key, with the slot's context for its salt and the PIN for its info (RFC 5869; a key of
 // this length is one block). The caller runs inside secret.Do.
-func (k *knownPIN) key(pin, context []byte) []byte {
-	prk, err := hkdf.Extract(sha256.New, k.mem[:knownNonce], context)
+func (k *cachedPIN) derive(pin, context []byte) []byte {
+	prk, err := hkdf.Extract(sha256.New, k.mem[:cachedNonce], context)
 	if err != nil {
 		panic(err)
 	}
@@ -103,24 +103,24 @@ func (k *knownPIN) key(pin, context []byte) []byte {
 }
 
 // expire wipes what is too old.
-func (p *pins) expire() {
+func (p *pinCache) expire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.prune()
+	p.expireLocked()
 }
 
 // look is expire for what is asked often.
-func (p *pins) look() {
-	if p.looked.due() {
+func (p *pinCache) expireIfDue() {
+	if p.lastExpired.due() {
 		p.expire()
 	}
 }
 
 // A seldom lets what is asked for often be done once a second, by the clock that is cheap: when it was last done, in milliseconds.
-type seldom struct{ atomic.Int64 }
+type perSecond struct{ atomic.Int64 }
 
 // due reports whether a second has passed, or the clock was set.
-func (s *seldom) due() bool {
+func (s *perSecond) due() bool {
 	now := time.Now().UnixMilli()
 	if uint64(now-s.Load()) < 1000 {
 		return false
@@ -130,34 +130,34 @@ func (s *seldom) due() bool {
 }
 
 // prune is expire for who has the lock.
-func (p *pins) prune() {
-	for w, k := range p.known {
-		if k != nil && uptime()-k.at >= rememberPIN {
-			p.drop(Way(w))
+func (p *pinCache) expireLocked() {
+	for w, k := range p.cached {
+		if k != nil && uptime()-k.at >= pinLifetime {
+			p.dropLocked(Way(w))
 		}
 	}
 }
 
 // forget wipes everything.
-func (p *pins) forget() {
+func (p *pinCache) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for w := range p.known {
-		p.drop(Way(w))
+	for w := range p.cached {
+		p.dropLocked(Way(w))
 	}
 }
 
 // changed wipes the PIN of one way, which has been set anew.
-func (p *pins) changed(w Way) {
+func (p *pinCache) forgetOne(w Way) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.drop(w)
+	p.dropLocked(w)
 }
 
 // drop wipes the PIN of one way, for who has the lock.
-func (p *pins) drop(w Way) {
-	if k := p.known[w]; k != nil {
+func (p *pinCache) dropLocked(w Way) {
+	if k := p.cached[w]; k != nil {
 		locked.Free(k.mem)
-		p.known[w] = nil
+		p.cached[w] = nil
 	}
 }

@@ -12,9 +12,9 @@ import (
 // remembered reports whether a login with the PIN would do without Argon2id.
 func remembered(t *testing.T, tok *Token, w Way, pin []byte) bool {
 	t.Helper()
-	a, err := tok.attempt(w)
+	a, err := tok.newPINCheck(w)
 	wants(t, err, ck.CKR_OK)
-	kek := tok.pins.recall(a, pin)
+	kek := tok.pinCache.get(a, pin)
 	defer locked.Free(kek)
 	want, err := a.slot.derive(pin)
 	if wants(t, err, ck.CKR_OK); kek != nil && !bytes.Equal(kek, want) {
@@ -50,23 +50,23 @@ func TestRememberedPIN(t *testing.T) {
 		enter(User, userPIN)
 		wantTries(t, tok, User, defaultTries)
 
-		now += rememberPIN - 1
+		now += pinLifetime - 1
 		enter(User, userPIN) // which begins its time anew, and not the SO's
-		now += rememberPIN - 1
+		now += pinLifetime - 1
 		for _, forgets := range []struct {
 			name string
 			do   func()
 			so   bool // forgets the SO's PIN too
 		}{
 			{"time", func() { now++ }, true},
-			{"time, pruned", func() { now += rememberPIN; tok.Prune() }, true},
-			{"time, asked for something", func() { now += rememberPIN; tok.pins.looked.Store(0); _, _ = tok.Info() }, true},
+			{"time, pruned", func() { now += pinLifetime; tok.Prune() }, true},
+			{"time, asked for something", func() { now += pinLifetime; tok.pinCache.lastExpired.Store(0); _, _ = tok.Info() }, true},
 			{"the PIN set anew", func() { wants(t, tok.SetPIN(k, User, userPIN), ck.CKR_OK) }, false},
 			{"the end", p.Forget, true},
 		} {
 			forgets.do()
 			if forgets.name == "time, pruned" || forgets.name == "time, asked for something" || forgets.name == "the end" {
-				if tok.pins.known != [ways]*knownPIN{} {
+				if tok.pinCache.cached != [ways]*cachedPIN{} {
 					t.Errorf("%s: wiped nothing", forgets.name)
 				}
 			}
@@ -87,7 +87,7 @@ func TestRememberedPINElsewhere(t *testing.T) {
 	wants(t, other.ChangePIN(User, userPIN, []byte("new")), ck.CKR_OK)
 	_, err := tok.Unlock(User, userPIN)
 	wants(t, err, ck.CKR_PIN_INCORRECT)
-	if tok.pins.known[User] != nil {
+	if tok.pinCache.cached[User] != nil {
 		t.Error("a PIN that is none any more is remembered")
 	}
 	unlock(t, tok, User, []byte("new")).Wipe()

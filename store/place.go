@@ -135,7 +135,7 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 		return nil, err
 	}
 	t := newToken(raw, nil, p.env)
-	n, err := t.founding(f)
+	n, err := t.newInitialToken(f)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,7 @@ func child(args []string) error {
 		return hold(args[2], args[1])
 	}
 	if args[0] == "dear" {
-		return dearSlots()
+		return costlySlots()
 	}
 	if args[0] == "format" {
 		return formatForever(p)

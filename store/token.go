@@ -12,16 +12,16 @@ type Token struct {
 	raw  [16]byte
 	be   backend
 
-	static  atomic.Pointer[knownStatic]
-	info    atomic.Pointer[knownInfo]
-	finds   finds // what is found without keys
-	asked   atomic.Pointer[askedIDs]
-	journal journal
-	pins    pins
-	witness witness
-	env     environment
+	static   atomic.Pointer[knownStatic]
+	info     atomic.Pointer[knownInfo]
+	finds    finds // what is found without keys
+	asked    atomic.Pointer[askedIDs]
+	journal  journal
+	pinCache pinCache
+	witness  witness
+	env      environment
 
-	unwritten unwritten
+	uncounted uncounted
 }
 
 // An environment is what a token is told by the place that it is in.
@@ -56,10 +56,10 @@ func (t *Token) Generation() uint64 { return t.be.generation() }
 // softcsp, or of a version that this one does not read, it answers CKR_TOKEN_NOT_RECOGNIZED; where it is damaged
 // CKR_DEVICE_ERROR; where it is gone CKR_TOKEN_NOT_PRESENT.
 func (t *Token) Info() (Info, error) {
-	t.pins.look()
+	t.pinCache.expireIfDue()
 	t.be.refresh()
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
-		return t.left(i.Info), nil
+		return t.withUncounted(i.Info), nil
 	}
 	err := t.be.view(func(x tx) error {
 		s, err := t.readStatic(x)
@@ -70,11 +70,11 @@ func (t *Token) Info() (Info, error) {
 	})
 	if err != nil {
 		if old := t.info.Load(); old != nil && t.Lost() {
-			return t.left(old.Info), nil
+			return t.withUncounted(old.Info), nil
 		}
 		return Info{}, err
 	}
-	return t.left(t.info.Load().Info), nil
+	return t.withUncounted(t.info.Load().Info), nil
 }
 
 // Separation returns how far the token's keys are to be kept apart, as Info does. It takes no lock while the generation stays.
@@ -88,7 +88,7 @@ func (t *Token) Separation() (Separation, error) {
 
 // learn keeps what everyone may know.
 func (t *Token) learn(x tx, s *static) {
-	tries := readTries(x)
+	tries := readLoginCounts(x)
 	t.info.Store(&knownInfo{x.generation(), Info{
 		UUID:       t.uuid,
 		Serial:     serial(t.uuid),
@@ -99,15 +99,15 @@ func (t *Token) learn(x tx, s *static) {
 		Separation: s.separation,
 		Voucher:    fingerprint(s.voucher),
 		UserPIN:    x.get(bHeader, keySlots[User]) != nil,
-		UserTries:  tries[User].left(s.maxTries),
-		SOTries:    tries[SO].left(s.maxTries),
+		UserTries:  tries[User].remaining(s.maxTries),
+		SOTries:    tries[SO].remaining(s.maxTries),
 		MaxTries:   uint(s.maxTries),
 	}})
 }
 
 // left takes off the tries that this process could not write down.
-func (t *Token) left(i Info) Info {
-	i.UserTries, i.SOTries = t.unwritten.of(User, i.UserTries), t.unwritten.of(SO, i.SOTries)
+func (t *Token) withUncounted(i Info) Info {
+	i.UserTries, i.SOTries = t.uncounted.remaining(User, i.UserTries), t.uncounted.remaining(SO, i.SOTries)
 	return i
 }
 
@@ -146,7 +146,7 @@ func (t *Token) alone(f func(update func(func(tx) error) error) error) error {
 }
 
 // Prune wipes what this process remembers of PINs that nobody has logged in with for long.
-func (t *Token) Prune() { t.pins.expire() }
+func (t *Token) Prune() { t.pinCache.expire() }
 
 // Forget wipes what this process remembers of PINs.
-func (t *Token) Forget() { t.pins.forget() }
+func (t *Token) Forget() { t.pinCache.forget() }

@@ -65,7 +65,7 @@ func everything(t *testing.T, tok *Token, k *Keys) map[ID]Record {
 // oldKeys logs in without an upgrade, as a process does that cannot write.
 func oldKeys(t *testing.T, tok *Token) *Keys {
 	t.Helper()
-	a, master, err := tok.enter(User, v1User)
+	a, master, err := tok.checkPIN(User, v1User)
 	wants(t, err, ck.CKR_OK)
 	k, err := newKeys(tok, a.s, master)
 	wants(t, err, ck.CKR_OK)
