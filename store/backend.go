@@ -73,7 +73,7 @@ type bucket uint8
 const (
 	bHeader bucket = iota
 	bObjects
-	bRoll
+	bManifest
 	bIndex
 	bJournal
 	bUnvouched

@@ -112,8 +112,8 @@ func BenchmarkUnlock(b *testing.B) {
 func BenchmarkScan(b *testing.B) {
 	eachSize(b, func(b *testing.B, tok *Token, k *Keys, _ []ID) {
 		for b.Loop() {
-			k.set.forget()
-			must(b, tok.be.view(k.trust))
+			k.verified.forget()
+			must(b, tok.be.view(k.verify))
 		}
 	})
 }
@@ -127,7 +127,7 @@ func BenchmarkFollow(b *testing.B) {
 			b.StopTimer()
 			must(b, tok.Create(other, typical(1)))
 			b.StartTimer()
-			must(b, tok.be.view(k.trust))
+			must(b, tok.be.view(k.verify))
 		}
 	})
 }

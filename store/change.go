@@ -11,11 +11,11 @@ import (
 
 // A change is a commit in the making: which entries it brings about.
 type change struct {
-	k     *Keys
-	x     tx
-	fresh map[ID]entry
-	gone  map[ID]bool
-	terms [][]byte // what the index gets
+	k       *Keys
+	x       tx
+	written map[ID]entry
+	deleted map[ID]bool
+	terms   [][]byte // what the index gets
 }
 
 // change runs f over the token and commits what it did, with the state that this leads to. f runs inside use, and may be run again, as
@@ -27,20 +27,20 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 		}
 	}
 	var c change
-	var next rosterState
+	var next verifiedState
 	return t.update(func(x tx) (ids []ID, err error) {
 		err = k.use(func() error {
-			r := &k.set
+			r := &k.verified
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if err := k.follow(x); err != nil {
 				return err
 			}
 			// What the state will vouch for is looked at anew: nothing but a generation may have told that it is what it was.
-			if r.head != headOf(x) {
+			if r.headerDigest != headerDigestOf(x) {
 				return tampered("the header was changed by something else than softcsp")
 			}
-			c = change{k: k, x: x, fresh: map[ID]entry{}, gone: map[ID]bool{}}
+			c = change{k: k, x: x, written: map[ID]entry{}, deleted: map[ID]bool{}}
 			if err := f(&c); err != nil {
 				return err
 			}
@@ -49,23 +49,23 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 			return err
 		})
 		return ids, err
-	}, func() { k.set.adopt(&next, &c) })
+	}, func() { k.verified.advance(&next, &c) })
 }
 
 // finish writes the index and the state, and returns what the roster will be. ids are the objects that the commit touches.
-func (c *change) finish(ids []ID) (next rosterState, err error) {
-	r := &c.k.set
-	var old, fresh []item
+func (c *change) finish(ids []ID) (next verifiedState, err error) {
+	r := &c.k.verified
+	var old, fresh []member
 	for _, id := range ids {
 		if e, had := r.entries.get(id); had {
-			old = append(old, item{id, e})
+			old = append(old, member{id, e})
 		}
-		if e, has := c.fresh[id]; has {
-			fresh = append(fresh, item{id, e})
+		if e, has := c.written[id]; has {
+			fresh = append(fresh, member{id, e})
 		}
 	}
-	s := state{epoch: r.epoch + 1, count: uint64(r.entries.len() - len(old) + len(fresh)), sum: r.sum}
-	c.k.tally(&s.sum, fresh, old, true)
+	s := state{epoch: r.epoch + 1, count: uint64(r.entries.count() - len(old) + len(fresh)), setHash: r.setHash}
+	c.k.updateSetHash(&s.setHash, fresh, old, true)
 	if err := c.x.put(bHeader, keyState, c.k.sealState(c.x, &s)); err != nil {
 		return next, err
 	}
@@ -75,28 +75,28 @@ func (c *change) finish(ids []ID) (next rosterState, err error) {
 			return next, err
 		}
 	}
-	return rosterState{gen: c.x.generation() + 1, epoch: s.epoch, sum: s.sum, head: headOf(c.x)}, nil
+	return verifiedState{gen: c.x.generation() + 1, epoch: s.epoch, setHash: s.setHash, headerDigest: headerDigestOf(c.x)}, nil
 }
 
 // ids returns the objects that the commit touches, in order.
 func (c *change) ids() []ID {
-	ids := slices.AppendSeq(make([]ID, 0, len(c.fresh)+len(c.gone)), maps.Keys(c.fresh))
-	return sortIDs(slices.AppendSeq(ids, maps.Keys(c.gone)))
+	ids := slices.AppendSeq(make([]ID, 0, len(c.written)+len(c.deleted)), maps.Keys(c.written))
+	return sortIDs(slices.AppendSeq(ids, maps.Keys(c.deleted)))
 }
 
 // adopt makes the roster what a commit has made true.
-func (r *roster) adopt(next *rosterState, c *change) {
+func (r *verifiedSet) advance(next *verifiedState, c *change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.entries == nil {
 		return // wiped meanwhile
 	}
-	r.gen, r.epoch, r.sum, r.head = next.gen, next.epoch, next.sum, next.head
-	for id, e := range c.fresh {
+	r.gen, r.epoch, r.setHash, r.headerDigest = next.gen, next.epoch, next.setHash, next.headerDigest
+	for id, e := range c.written {
 		r.entries.set(id, e)
 	}
-	for id := range c.gone {
-		r.entries.drop(id)
+	for id := range c.deleted {
+		r.entries.remove(id)
 	}
 }
 
@@ -110,10 +110,10 @@ func (c *change) put(id ID, sealed []byte) error {
 	if err := c.x.put(bObjects, id[:], sealed); err != nil {
 		return err
 	}
-	if err := c.x.put(bRoll, id[:], e.encode()); err != nil {
+	if err := c.x.put(bManifest, id[:], e.encode()); err != nil {
 		return err
 	}
-	c.fresh[id] = e
+	c.written[id] = e
 	for i := range o.count() {
 		c.terms = append(c.terms, indexKey(o.term(i), id))
 	}
@@ -122,8 +122,8 @@ func (c *change) put(id ID, sealed []byte) error {
 
 // revision returns the revision of an object: CKR_OBJECT_HANDLE_INVALID where it is gone.
 func (c *change) revision(id ID) (uint64, error) {
-	e, ok := c.k.set.entries.get(id)
-	if !ok || c.gone[id] {
+	e, ok := c.k.verified.entries.get(id)
+	if !ok || c.deleted[id] {
 		return 0, ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	return e.rev, nil
@@ -131,9 +131,9 @@ func (c *change) revision(id ID) (uint64, error) {
 
 // leave takes an object out of the index. Where its list of terms is not to be trusted the whole index is searched for it, so
 // that an object that was tampered with can be deleted.
-func (c *change) leave(id ID) error {
+func (c *change) unindex(id ID) error {
 	o, ok := parseBlob(version, c.x.get(bObjects, id[:]))
-	if is, _ := c.k.set.entries.get(id); ok && o.entry() == is {
+	if is, _ := c.k.verified.entries.get(id); ok && o.entry() == is {
 		var r Record
 		err := c.k.unseal(id, &o, &r)
 		locked.Free(r.Sealed)
@@ -157,16 +157,16 @@ func (c *change) leave(id ID) error {
 }
 
 // drop deletes an object: CKR_OBJECT_HANDLE_INVALID where it is gone.
-func (c *change) drop(id ID) error {
+func (c *change) remove(id ID) error {
 	if _, err := c.revision(id); err != nil {
 		return err
 	}
-	if err := c.leave(id); err != nil {
+	if err := c.unindex(id); err != nil {
 		return err
 	}
 	if err := c.x.del(bObjects, id[:]); err != nil {
 		return err
 	}
-	c.gone[id] = true
-	return c.x.del(bRoll, id[:])
+	c.deleted[id] = true
+	return c.x.del(bManifest, id[:])
 }

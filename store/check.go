@@ -68,16 +68,16 @@ func (t *Token) CheckPIN(w Way, pin []byte) ([]Fault, error) {
 
 // A checker collects the faults of a token.
 type checker struct {
-	t      *Token
-	x      tx
-	k      *Keys
-	faults []Fault
-	s      *static // nil where the header cannot be read
-	roll   map[ID]entry
+	t        *Token
+	x        tx
+	k        *Keys
+	faults   []Fault
+	s        *static // nil where the header cannot be read
+	manifest map[ID]entry
 }
 
 // blob takes an object apart.
-func (c *checker) blob(b []byte) (blob, bool) {
+func (c *checker) parse(b []byte) (blob, bool) {
 	if c.s == nil {
 		return blob{}, false
 	}
@@ -85,7 +85,7 @@ func (c *checker) blob(b []byte) (blob, bool) {
 }
 
 // fault notes one.
-func (c *checker) fault(id ID, format string, args ...any) {
+func (c *checker) report(id ID, format string, args ...any) {
 	c.faults = append(c.faults, Fault{id, fmt.Sprintf(format, args...)})
 }
 
@@ -93,31 +93,31 @@ func (c *checker) fault(id ID, format string, args ...any) {
 func (c *checker) run() {
 	if x, ok := c.x.(interface{ check() error }); ok {
 		if err := x.check(); err != nil {
-			c.fault(ID{}, "structure of the file: %v", err)
+			c.report(ID{}, "structure of the file: %v", err)
 		}
 	}
-	s := c.header()
+	s := c.checkHeader()
 	c.s = s
-	c.entries()
-	c.objects()
-	c.index()
-	c.journal()
+	c.checkManifest()
+	c.checkObjects()
+	c.checkIndex()
+	c.checkJournal()
 	c.each(bUnvouched, func(key, value []byte) {
 		if _, ok := parseUnvouched(key, value); !ok {
-			c.fault(ID{}, "what was asked for without a login has a damaged entry at %x", key)
+			c.report(ID{}, "what was asked for without a login has a damaged entry at %x", key)
 		}
 	})
 	if c.k != nil && s != nil {
-		c.sums(s)
+		c.checkState(s)
 	}
 	slices.SortStableFunc(c.faults, func(a, b Fault) int { return slices.Compare(a.Object[:], b.Object[:]) })
 }
 
 // header tests what can be read without keys. It returns nil where the rest makes no sense.
-func (c *checker) header() *static {
+func (c *checker) checkHeader() *static {
 	s, err := c.t.readStatic(c.x)
 	if err != nil {
-		c.fault(ID{}, "%v", err)
+		c.report(ID{}, "%v", err)
 		return nil
 	}
 	for w, key := range keySlots {
@@ -126,23 +126,23 @@ func (c *checker) header() *static {
 			continue
 		}
 		if err := b.check(); err != nil {
-			c.fault(ID{}, "%s: %v", key, err)
+			c.report(ID{}, "%s: %v", key, err)
 		}
 	}
 	if n := len(c.x.get(bHeader, keyTries)); n != loginCountsSize {
-		c.fault(ID{}, "the counts of failed logins take %d bytes, not %d", n, loginCountsSize)
+		c.report(ID{}, "the counts of failed logins take %d bytes, not %d", n, loginCountsSize)
 	}
 	if n := len(c.x.get(bHeader, keyState)); n != stateSize {
-		c.fault(ID{}, "the state takes %d bytes, not %d", n, stateSize)
+		c.report(ID{}, "the state takes %d bytes, not %d", n, stateSize)
 	}
 	gen, floor := c.x.generation(), number(c.x, keyFloor)
 	if gen == 0 || floor == 0 || floor > gen {
-		c.fault(ID{}, "generation %d, journal since %d", gen, floor)
+		c.report(ID{}, "generation %d, journal since %d", gen, floor)
 	}
 	known := append(slices.Clone(keySlots[:]), keyStatic, keyState, keyTries, keyGeneration, keyFloor)
 	c.each(bHeader, func(key, _ []byte) {
 		if !slices.ContainsFunc(known, func(k []byte) bool { return string(k) == string(key) }) {
-			c.fault(ID{}, "the header has an unknown part %q", key)
+			c.report(ID{}, "the header has an unknown part %q", key)
 		}
 	})
 	return s
@@ -155,75 +155,75 @@ func (c *checker) each(b bucket, f func(key, value []byte)) {
 		return nil
 	})
 	if err != nil {
-		c.fault(ID{}, "%v", err)
+		c.report(ID{}, "%v", err)
 	}
 }
 
 // entries tests the roll.
-func (c *checker) entries() {
-	c.roll = map[ID]entry{}
-	c.each(bRoll, func(key, value []byte) {
+func (c *checker) checkManifest() {
+	c.manifest = map[ID]entry{}
+	c.each(bManifest, func(key, value []byte) {
 		e, ok := parseEntry(value)
 		if !ok || len(key) != len(ID{}) {
-			c.fault(ID{}, "the roll has a damaged entry at %x", key)
+			c.report(ID{}, "the roll has a damaged entry at %x", key)
 			return
 		}
-		c.roll[ID(key)] = e
+		c.manifest[ID(key)] = e
 		if c.x.get(bObjects, key) == nil {
-			c.fault(ID(key), "is in the roll, and is not there")
+			c.report(ID(key), "is in the roll, and is not there")
 		}
 	})
 }
 
 // objects tests that every object has its form, is in the roll and the index, and opens.
-func (c *checker) objects() {
+func (c *checker) checkObjects() {
 	c.each(bObjects, func(key, value []byte) {
 		if len(key) != len(ID{}) {
-			c.fault(ID{}, "an object has the damaged name %x", key)
+			c.report(ID{}, "an object has the damaged name %x", key)
 			return
 		}
 		id := ID(key)
-		o, ok := c.blob(value)
+		o, ok := c.parse(value)
 		if !ok {
-			c.fault(id, "is damaged")
+			c.report(id, "is damaged")
 			return
 		}
-		switch e, there := c.roll[id]; {
+		switch e, there := c.manifest[id]; {
 		case !there:
-			c.fault(id, "is not in the roll")
+			c.report(id, "is not in the roll")
 		case o.entry() != e:
-			c.fault(id, "is not in the state that the roll tells: revision %d, expected %d", o.rev, e.rev)
+			c.report(id, "is not in the state that the roll tells: revision %d, expected %d", o.rev, e.rev)
 		}
 		for i := range o.count() {
 			if c.x.get(bIndex, indexKey(o.term(i), id)) == nil {
-				c.fault(id, "is not in the index under %x", o.term(i))
+				c.report(id, "is not in the index under %x", o.term(i))
 			}
 		}
 		if len(o.public) > 0 && !c.t.signed(c.s, id, &o) {
-			c.fault(id, "has a public part that is not what was signed")
+			c.report(id, "has a public part that is not what was signed")
 		}
 		if c.k == nil {
 			return
 		}
 		var r Record
 		if err := c.k.open(id, &o, &r); err != nil {
-			c.fault(id, "does not open: it was changed by something else than softcsp")
+			c.report(id, "does not open: it was changed by something else than softcsp")
 		}
 		locked.Free(r.Sealed)
 	})
 }
 
 // index tests that every entry is of an object that has the term.
-func (c *checker) index() {
+func (c *checker) checkIndex() {
 	c.each(bIndex, func(key, value []byte) {
 		if len(key) != termSize+len(ID{}) || len(value) != 0 {
-			c.fault(ID{}, "the index has a damaged entry at %x", key)
+			c.report(ID{}, "the index has a damaged entry at %x", key)
 			return
 		}
 		id := ID(key[termSize:])
-		o, ok := c.blob(c.x.get(bObjects, id[:]))
+		o, ok := c.parse(c.x.get(bObjects, id[:]))
 		if !ok {
-			c.fault(id, "is in the index, and is not there or is damaged")
+			c.report(id, "is in the index, and is not there or is damaged")
 			return
 		}
 		for i := range o.count() {
@@ -231,12 +231,12 @@ func (c *checker) index() {
 				return
 			}
 		}
-		c.fault(id, "is in the index under %x, which is none of its terms", key[:termSize])
+		c.report(id, "is in the index under %x, which is none of its terms", key[:termSize])
 	})
 }
 
 // journal tests that every entry is of a commit that it is to remember.
-func (c *checker) journal() {
+func (c *checker) checkJournal() {
 	gen, floor := c.x.generation(), number(c.x, keyFloor)
 	c.each(bJournal, func(key, value []byte) {
 		at := uint64(0)
@@ -244,13 +244,13 @@ func (c *checker) journal() {
 			at = be(key)
 		}
 		if at <= floor || at > gen || gen-at >= journalLength || len(value) == 0 || len(value)%len(ID{}) != 0 {
-			c.fault(ID{}, "the journal has a damaged entry at %x", key)
+			c.report(ID{}, "the journal has a damaged entry at %x", key)
 		}
 	})
 }
 
 // sums tests the header and the set of objects against the state.
-func (c *checker) sums(s *static) {
+func (c *checker) checkState(s *static) {
 	err := c.k.use(func() error {
 		if s.era != c.k.era {
 			return fmt.Errorf("%w: the token was initialised anew", ck.CKR_USER_NOT_LOGGED_IN)
@@ -259,21 +259,21 @@ func (c *checker) sums(s *static) {
 		if err != nil {
 			return err
 		}
-		items := make([]item, 0, len(c.roll))
-		for id, e := range c.roll {
-			items = append(items, item{id, e})
+		items := make([]member, 0, len(c.manifest))
+		for id, e := range c.manifest {
+			items = append(items, member{id, e})
 		}
-		var now sum
-		c.k.tally(&now, items, nil, true)
-		if now.all != st.sum.all || uint64(len(items)) != st.count {
-			return c.k.accuse(items, st)
+		var now setHash
+		c.k.updateSetHash(&now, items, nil, true)
+		if now.total != st.setHash.total || uint64(len(items)) != st.count {
+			return c.k.explainMismatch(items, st)
 		}
-		if now.bits != st.sum.bits {
+		if now.perBit != st.setHash.perBit {
 			return tampered("the state does not agree with itself")
 		}
 		return nil
 	})
 	if err != nil {
-		c.fault(ID{}, "%v", err)
+		c.report(ID{}, "%v", err)
 	}
 }

@@ -178,13 +178,13 @@ func (t *Token) find(x tx, k *Keys, terms []term) (ids []ID, err error) {
 // known tests that there is an object of every ID.
 func (k *Keys) known(x tx, ids []ID) error {
 	return k.use(func() error {
-		k.set.mu.Lock()
-		defer k.set.mu.Unlock()
+		k.verified.mu.Lock()
+		defer k.verified.mu.Unlock()
 		if err := k.follow(x); err != nil {
 			return err
 		}
 		for _, id := range ids {
-			if _, ok := k.set.entries.get(id); !ok {
+			if _, ok := k.verified.entries.get(id); !ok {
 				return tampered("the index names object %s, which there is not", id)
 			}
 		}

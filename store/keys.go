@@ -49,8 +49,8 @@ type Keys struct {
 	// locked memory; nil when wiped.
 	secret []byte
 
-	set   roster
-	finds finds
+	verified verifiedSet
+	finds    finds
 }
 
 // Asked reports whether somebody had asked for something without a PIN when the keys were unlocked: Token.Unvouched tells what.
@@ -120,7 +120,7 @@ func (k *Keys) Wipe() {
 	k.secret = nil
 	k.mu.Unlock()
 	k.finds.forget()
-	k.set.forget()
+	k.verified.forget()
 }
 
 // use runs f, which may use the keys. What handles key bytes runs inside secret.Do besides; not all of f does, because a

@@ -244,7 +244,7 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
 		t.modernize(k)
 	}
 	err = t.be.view(func(x tx) error {
-		if err := k.trust(x); err != nil {
+		if err := k.verify(x); err != nil {
 			return err
 		}
 		return x.each(bUnvouched, nil, func(_, _ []byte) error {
@@ -270,10 +270,10 @@ func (t *Token) Confirm(w Way, pin []byte) error {
 }
 
 // trust verifies the header and the set of all objects, or what has changed since that was done.
-func (k *Keys) trust(x tx) error {
+func (k *Keys) verify(x tx) error {
 	return k.use(func() error {
-		k.set.mu.Lock()
-		defer k.set.mu.Unlock()
+		k.verified.mu.Lock()
+		defer k.verified.mu.Unlock()
 		return k.follow(x)
 	})
 }

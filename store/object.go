@@ -22,7 +22,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	var v uint16
 	var asked *Unvouched
 	err := t.be.view(func(x tx) error {
-		entries, now, err := k.trusted(x)
+		entries, now, err := k.verifiedEntries(x)
 		if err != nil {
 			return err
 		}
@@ -114,16 +114,16 @@ func (t *Token) public(x tx, s *static, id ID, raw []byte) (r Record, err error)
 }
 
 // trusted returns what there is to be, in x, and the version of the format. It does not change while x lasts.
-func (k *Keys) trusted(x tx) (*roll, uint16, error) {
-	if err := k.trust(x); err != nil {
+func (k *Keys) verifiedEntries(x tx) (*manifest, uint16, error) {
+	if err := k.verify(x); err != nil {
 		return nil, 0, err
 	}
-	k.set.mu.Lock()
-	defer k.set.mu.Unlock()
-	if k.set.entries == nil {
+	k.verified.mu.Lock()
+	defer k.verified.mu.Unlock()
+	if k.verified.entries == nil {
 		return nil, 0, ck.CKR_USER_NOT_LOGGED_IN
 	}
-	return k.set.entries, k.now(), nil
+	return k.verified.entries, k.now(), nil
 }
 
 // record opens an object that is to be in the state is.
@@ -162,7 +162,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 		return err
 	}
 	return t.be.view(func(x tx) error {
-		entries, v, err := k.trusted(x)
+		entries, v, err := k.verifiedEntries(x)
 		if err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 		if err != nil {
 			return err
 		}
-		if seen == entries.len() {
+		if seen == entries.count() {
 			return eachCreated(x, f)
 		}
 		for id := range entries.all() {
@@ -199,7 +199,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 				return tampered("object %s was deleted by something else than softcsp", id)
 			}
 		}
-		return tampered("%d objects, expected %d", seen, entries.len())
+		return tampered("%d objects, expected %d", seen, entries.count())
 	})
 }
 
@@ -330,8 +330,8 @@ func (t *Token) Delete(k *Keys, ids ...ID) error {
 				}
 			}
 			if asked != nil && asked.Kind == Created {
-				c.gone[id] = true
-			} else if err := c.drop(id); err != nil {
+				c.deleted[id] = true
+			} else if err := c.remove(id); err != nil {
 				return err
 			}
 		}

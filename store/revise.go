@@ -26,7 +26,7 @@ func (t *Token) Revise(k *Keys, what []byte, all []ID, records ...*Record) error
 		}
 	}
 	err = t.change(k, func(c *change) error {
-		now, err := c.having(terms)
+		now, err := c.idsWithTerms(terms)
 		if err != nil {
 			return err
 		}
@@ -52,7 +52,7 @@ func (t *Token) Revise(k *Keys, what []byte, all []ID, records ...*Record) error
 func (r *Record) Wipe() { r.wipe() }
 
 // having returns the objects that have one of the terms, in order.
-func (c *change) having(terms []term) (ids []ID, err error) {
+func (c *change) idsWithTerms(terms []term) (ids []ID, err error) {
 	for _, h := range terms {
 		err := c.x.each(bIndex, h[:], func(key, _ []byte) error {
 			if len(key) != termSize+len(ID{}) {
@@ -78,7 +78,7 @@ func (c *change) replace(r *Record, sealed []byte) error {
 	if rev != r.Rev || askedFor(c.x, version, r.ID[:], c.x.get(bObjects, r.ID[:])) != nil {
 		return ErrStale
 	}
-	if err := c.leave(r.ID); err != nil {
+	if err := c.unindex(r.ID); err != nil {
 		return err
 	}
 	return c.put(r.ID, sealed)

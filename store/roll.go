@@ -9,15 +9,15 @@ import (
 // A roll is what objects there are to be, in which state. What is read at a login stays in the order in which it is read,
 // that of the IDs; what changes from then on stands beside it. To fill a map with all of it would take as long as to
 // verify it. A nil roll knows nothing.
-type roll struct {
-	read    []item        // in the order of the IDs, each once
+type manifest struct {
+	ordered []member      // in the order of the IDs, each once
 	changed map[ID]*entry // nil for one that is gone
 	n       int
 }
 
 // newRoll returns a roll of items, which it keeps. A file that is damaged may have them in any order.
-func newRoll(items []item) *roll {
-	r := &roll{changed: make(map[ID]*entry)}
+func newManifest(items []member) *manifest {
+	r := &manifest{changed: make(map[ID]*entry)}
 	for n := 1; n < len(items); n++ {
 		if bytes.Compare(items[n-1].id[:], items[n].id[:]) >= 0 {
 			for _, i := range items {
@@ -26,12 +26,12 @@ func newRoll(items []item) *roll {
 			return r
 		}
 	}
-	r.read, r.n = items, len(items)
+	r.ordered, r.n = items, len(items)
 	return r
 }
 
 // len returns the number of entries.
-func (r *roll) len() int {
+func (r *manifest) count() int {
 	if r == nil {
 		return 0
 	}
@@ -39,7 +39,7 @@ func (r *roll) len() int {
 }
 
 // get returns the entry of an ID.
-func (r *roll) get(id ID) (entry, bool) {
+func (r *manifest) get(id ID) (entry, bool) {
 	if r == nil {
 		return entry{}, false
 	}
@@ -49,20 +49,20 @@ func (r *roll) get(id ID) (entry, bool) {
 		}
 		return *e, true
 	}
-	i, ok := r.find(id)
+	i, ok := r.search(id)
 	if !ok {
 		return entry{}, false
 	}
-	return r.read[i].entry, true
+	return r.ordered[i].entry, true
 }
 
 // find looks for an ID in what was read.
-func (r *roll) find(id ID) (int, bool) {
-	return slices.BinarySearchFunc(r.read, id, func(i item, id ID) int { return bytes.Compare(i.id[:], id[:]) })
+func (r *manifest) search(id ID) (int, bool) {
+	return slices.BinarySearchFunc(r.ordered, id, func(i member, id ID) int { return bytes.Compare(i.id[:], id[:]) })
 }
 
 // set gives an ID an entry.
-func (r *roll) set(id ID, e entry) {
+func (r *manifest) set(id ID, e entry) {
 	if _, had := r.get(id); !had {
 		r.n++
 	}
@@ -71,12 +71,12 @@ func (r *roll) set(id ID, e entry) {
 
 // drop takes the entry of an ID away. It notes so only where the ID was read: a process that creates and deletes for as long
 // as it lives remembers no more for it.
-func (r *roll) drop(id ID) {
+func (r *manifest) remove(id ID) {
 	if _, had := r.get(id); !had {
 		return
 	}
 	r.n--
-	if _, read := r.find(id); read {
+	if _, read := r.search(id); read {
 		r.changed[id] = nil
 	} else {
 		delete(r.changed, id)
@@ -84,9 +84,9 @@ func (r *roll) drop(id ID) {
 }
 
 // all are the entries, in no order.
-func (r *roll) all() iter.Seq2[ID, entry] {
+func (r *manifest) all() iter.Seq2[ID, entry] {
 	return func(yield func(ID, entry) bool) {
-		for _, i := range r.read {
+		for _, i := range r.ordered {
 			if _, other := r.changed[i.id]; !other && !yield(i.id, i.entry) {
 				return
 			}

@@ -8,12 +8,12 @@ import (
 
 // TestRoll compares a roll with a map through changes of every kind, read in order, out of order and with an ID twice.
 func TestRoll(t *testing.T) {
-	if _, ok := (*roll)(nil).get(ID{}); ok || (*roll)(nil).len() != 0 {
+	if _, ok := (*manifest)(nil).get(ID{}); ok || (*manifest)(nil).count() != 0 {
 		t.Error("a nil roll has entries")
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for round := range 60 {
-		var items []item
+		var items []member
 		want := map[ID]entry{}
 		last := byte(0)
 		for i := range rnd.IntN(20) {
@@ -21,23 +21,23 @@ func TestRoll(t *testing.T) {
 			if round%3 != 0 {
 				last++
 			}
-			items = append(items, item{ID{last}, entry{rev: uint64(i)}})
+			items = append(items, member{ID{last}, entry{rev: uint64(i)}})
 			want[ID{last}] = entry{rev: uint64(i)}
 		}
 		if round%3 == 1 {
 			rnd.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
 		}
-		r := newRoll(items)
+		r := newManifest(items)
 		for i := range rnd.IntN(60) {
 			if id := (ID{byte(rnd.IntN(30))}); rnd.IntN(2) == 0 {
-				r.drop(id)
+				r.remove(id)
 				delete(want, id)
 			} else {
 				r.set(id, entry{rev: uint64(100 + i)})
 				want[id] = entry{rev: uint64(100 + i)}
 			}
-			if r.len() != len(want) {
-				t.Fatalf("%d entries, want %d", r.len(), len(want))
+			if r.count() != len(want) {
+				t.Fatalf("%d entries, want %d", r.count(), len(want))
 			}
 		}
 		if got := maps.Collect(r.all()); !maps.Equal(got, want) {
@@ -54,12 +54,12 @@ func TestRoll(t *testing.T) {
 
 // TestRollForgets holds that what was created and deleted leaves nothing.
 func TestRollForgets(t *testing.T) {
-	r := newRoll([]item{{id: ID{1}}})
+	r := newManifest([]member{{id: ID{1}}})
 	for n := range byte(200) {
 		r.set(ID{2, n}, entry{rev: 1})
-		r.drop(ID{2, n})
+		r.remove(ID{2, n})
 	}
-	if len(r.changed) != 0 || r.len() != 1 {
-		t.Errorf("%d changes are remembered, %d entries", len(r.changed), r.len())
+	if len(r.changed) != 0 || r.count() != 1 {
+		t.Errorf("%d changes are remembered, %d entries", len(r.changed), r.count())
 	}
 }

@@ -11,48 +11,48 @@ import (
 )
 
 // A roster is what a process knows to be true of a token's objects, since it verified the set and followed it.
-type roster struct {
+type verifiedSet struct {
 	mu sync.Mutex
-	rosterState
+	verifiedState
 }
 
 // A rosterState is what is known as of one commit.
-type rosterState struct {
-	gen     uint64 // the commit up to which it follows
-	from    source // where it was read last
-	epoch   uint64 // how many commits changed the state
-	head    [sha256.Size]byte
-	sum     sum
-	entries *roll // nil where it knows nothing
+type verifiedState struct {
+	gen          uint64 // the commit up to which it follows
+	source       source // where it was read last
+	epoch        uint64 // how many commits changed the state
+	headerDigest [sha256.Size]byte
+	setHash      setHash
+	entries      *manifest // nil where it knows nothing
 }
 
 // forget drops everything.
-func (r *roster) forget() {
+func (r *verifiedSet) forget() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reset()
+	r.forgetLocked()
 }
 
 // reset is forget for who has the lock.
-func (r *roster) reset() {
-	r.rosterState = rosterState{}
+func (r *verifiedSet) forgetLocked() {
+	r.verifiedState = verifiedState{}
 }
 
 // errWentBack says that the file is older than what was seen of it.
-var errWentBack = tampered("the file was put back to an earlier state")
+var errRolledBack = tampered("the file was put back to an earlier state")
 
 // follow brings the roster to the transaction's generation. The caller holds r.mu and runs inside use. It costs as much as
 // there are changes; where they cannot be followed it looks at every object. The number of a commit does not tell whether there are any: where
 // the file was put back and others have committed, it comes again.
 func (k *Keys) follow(x tx) error {
-	r := &k.set
+	r := &k.verified
 	gen, from := x.generation(), x.source()
-	if r.entries != nil && r.gen == gen && r.from == from {
+	if r.entries != nil && r.gen == gen && r.source == from {
 		return nil
 	}
-	head := headOf(x)
-	if r.entries != nil && r.head == head {
-		r.gen, r.from = gen, from
+	head := headerDigestOf(x)
+	if r.entries != nil && r.headerDigest == head {
+		r.gen, r.source = gen, from
 		return nil
 	}
 	s, err := k.token.readStatic(x)
@@ -64,30 +64,30 @@ func (k *Keys) follow(x tx) error {
 	}
 	if k.now() != s.version {
 		if k.now() > s.version {
-			return errWentBack
+			return errRolledBack
 		}
 		k.version.Store(uint32(s.version)) // another process has upgraded the token
-		r.reset()
+		r.forgetLocked()
 	}
 	st, err := k.openState(x)
 	if err != nil {
 		return err
 	}
 	if st.epoch < r.epoch || r.entries != nil && st.epoch == r.epoch {
-		return errWentBack // and perhaps on from there another way, up to the same number
+		return errRolledBack // and perhaps on from there another way, up to the same number
 	}
-	if !k.catchUp(x, st) {
-		if err := k.takeStock(x, st); err != nil {
+	if !k.followJournal(x, st) {
+		if err := k.readManifest(x, st); err != nil {
 			return err
 		}
 	}
-	r.gen, r.from, r.epoch, r.head, r.sum = gen, from, st.epoch, head, st.sum
+	r.gen, r.source, r.epoch, r.headerDigest, r.setHash = gen, from, st.epoch, head, st.setHash
 	return nil
 }
 
 // catchUp follows the journal from the roster's generation, and reports whether that leads to the state s.
-func (k *Keys) catchUp(x tx, s *state) bool {
-	r := &k.set
+func (k *Keys) followJournal(x tx, s *state) bool {
+	r := &k.verified
 	if r.entries == nil {
 		return false
 	}
@@ -95,22 +95,22 @@ func (k *Keys) catchUp(x tx, s *state) bool {
 	if !ok {
 		return false
 	}
-	var old, fresh []item
+	var old, fresh []member
 	for _, id := range unique(ids) {
 		if e, had := r.entries.get(id); had {
-			old = append(old, item{id, e})
+			old = append(old, member{id, e})
 		}
-		if e, has := parseEntry(x.get(bRoll, id[:])); has {
-			fresh = append(fresh, item{id, e})
+		if e, has := parseEntry(x.get(bManifest, id[:])); has {
+			fresh = append(fresh, member{id, e})
 		}
 	}
-	now := r.sum
-	k.tally(&now, fresh, old, false)
-	if now.all != s.sum.all || uint64(r.entries.len()-len(old)+len(fresh)) != s.count {
+	now := r.setHash
+	k.updateSetHash(&now, fresh, old, false)
+	if now.total != s.setHash.total || uint64(r.entries.count()-len(old)+len(fresh)) != s.count {
 		return false
 	}
 	for _, i := range old {
-		r.entries.drop(i.id)
+		r.entries.remove(i.id)
 	}
 	for _, i := range fresh {
 		r.entries.set(i.id, i.entry)
@@ -119,37 +119,37 @@ func (k *Keys) catchUp(x tx, s *state) bool {
 }
 
 // takeStock reads the whole roll, and compares its sum with that of the state s.
-func (k *Keys) takeStock(x tx, s *state) error {
-	items := make([]item, 0, min(s.count, 1<<20))
-	err := x.each(bRoll, nil, func(key, value []byte) error {
+func (k *Keys) readManifest(x tx, s *state) error {
+	items := make([]member, 0, min(s.count, 1<<20))
+	err := x.each(bManifest, nil, func(key, value []byte) error {
 		e, ok := parseEntry(value)
 		if !ok || len(key) != len(ID{}) {
 			return tampered("the roll has a damaged entry at %x", key)
 		}
-		items = append(items, item{ID(key), e})
+		items = append(items, member{ID(key), e})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	var now sum
-	k.tally(&now, items, nil, false)
-	if now.all != s.sum.all || uint64(len(items)) != s.count {
-		return k.accuse(items, s)
+	var now setHash
+	k.updateSetHash(&now, items, nil, false)
+	if now.total != s.setHash.total || uint64(len(items)) != s.count {
+		return k.explainMismatch(items, s)
 	}
-	k.set.entries = newRoll(items)
+	k.verified.entries = newManifest(items)
 	return nil
 }
 
 // accuse says what is wrong with items that do not sum to the state s.
-func (k *Keys) accuse(items []item, s *state) error {
-	off := s.sum // less what is there: what is missing
-	k.tally(&off, nil, items, true)
+func (k *Keys) explainMismatch(items []member, s *state) error {
+	off := s.setHash // less what is there: what is missing
+	k.updateSetHash(&off, nil, items, true)
 	var id ID
-	for i, v := range off.bits {
+	for i, v := range off.perBit {
 		switch v {
 		case 0:
-		case off.all[0]:
+		case off.total[0]:
 			id[i/8] |= 1 << (i % 8)
 		default:
 			return tampered("several of the %d objects were deleted, added or put back to an earlier state", s.count)
@@ -158,7 +158,7 @@ func (k *Keys) accuse(items []item, s *state) error {
 	was := "deleted"
 	if uint64(len(items)) > s.count {
 		was = "added"
-	} else if slices.ContainsFunc(items, func(i item) bool { return i.id == id }) {
+	} else if slices.ContainsFunc(items, func(i member) bool { return i.id == id }) {
 		was = "put back to an earlier state"
 	}
 	return tampered("object %s was %s", id, was)

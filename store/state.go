@@ -12,12 +12,12 @@ import (
 // A state is the authenticated part of the header that changes.
 type state struct {
 	epoch, count uint64
-	sum          sum
+	setHash      setHash
 }
 
 const (
 	stateHead = 8 + 8
-	stateSize = stateHead + chacha20poly1305.NonceSizeX + sumSize + chacha20poly1305.Overhead
+	stateSize = stateHead + chacha20poly1305.NonceSizeX + setHashSize + chacha20poly1305.Overhead
 )
 
 // stateContext returns the associated data of the state: everything of the header that nobody without the keys may change.
@@ -37,7 +37,7 @@ func (k *Keys) sealState(x tx, s *state) []byte {
 	binary.BigEndian.PutUint64(b[8:], s.count)
 	random(b[stateHead:])
 	ad := stateContext(x, version, b[:stateHead])
-	secret.Do(func() { b = newAEAD(k.key(version, heading)).Seal(b, b[stateHead:], s.sum.encode(), ad) })
+	secret.Do(func() { b = newAEAD(k.key(version, heading)).Seal(b, b[stateHead:], s.setHash.encode(), ad) })
 	return b
 }
 
@@ -52,7 +52,7 @@ func (k *Keys) openState(x tx) (*state, error) {
 		return nil, err
 	}
 	if !k.reads(v.version) {
-		return nil, errWentBack
+		return nil, errRolledBack
 	}
 	s := &state{epoch: be(b), count: be(b[8:])}
 	nonce := b[stateHead : stateHead+chacha20poly1305.NonceSizeX]
@@ -60,7 +60,7 @@ func (k *Keys) openState(x tx) (*state, error) {
 	secret.Do(func() {
 		var plain []byte
 		if plain, err = newAEAD(k.key(v.version, heading)).Open(nil, nonce, b[stateHead+len(nonce):], ad); err == nil {
-			s.sum.decode(plain)
+			s.setHash.decode(plain)
 		}
 	})
 	if err != nil {
@@ -70,6 +70,6 @@ func (k *Keys) openState(x tx) (*state, error) {
 }
 
 // headOf returns a digest of the whole header as the state sees it.
-func headOf(x tx) [sha256.Size]byte {
+func headerDigestOf(x tx) [sha256.Size]byte {
 	return sha256.Sum256(stateContext(x, 0, x.get(bHeader, keyState)))
 }

@@ -44,60 +44,60 @@ func parseEntry(b []byte) (e entry, ok bool) {
 }
 
 // A sum is the multiset hash, least significant word first, and its part for each bit of the IDs.
-type sum struct {
-	all  [2]uint64
-	bits [128]uint64
+type setHash struct {
+	total  [2]uint64
+	perBit [128]uint64
 }
 
-const sumSize = 8 * (2 + 128)
+const setHashSize = 8 * (2 + 128)
 
 // An element is the value of one entry of one ID.
-type element [2]uint64
+type memberHash [2]uint64
 
 // An item is one object in one state.
-type item struct {
+type member struct {
 	id ID
 	entry
 }
 
 // tally adds the elements of some items to s, and takes those of others away; with marks in the parts of the bits too. The
 // caller runs inside use.
-func (k *Keys) tally(s *sum, plus, minus []item, marks bool) {
-	k.tallyIn(k.now(), s, plus, minus, marks)
+func (k *Keys) updateSetHash(s *setHash, plus, minus []member, marks bool) {
+	k.updateSetHashIn(k.now(), s, plus, minus, marks)
 }
 
 // tallyIn is tally in a version of the format.
-func (k *Keys) tallyIn(version uint16, s *sum, plus, minus []item, marks bool) {
+func (k *Keys) updateSetHashIn(version uint16, s *setHash, plus, minus []member, marks bool) {
 	secret.Do(func() {
-		m := newMeter(k.key(version, counting))
+		m := newMemberHasher(k.key(version, counting))
 		for n := range plus {
-			v := m.measure(&plus[n])
+			v := m.hash(&plus[n])
 			if s.add(v); marks {
-				s.mark(plus[n].id, v, 1)
+				s.addBits(plus[n].id, v, 1)
 			}
 		}
 		for n := range minus {
-			v := m.measure(&minus[n])
+			v := m.hash(&minus[n])
 			if s.sub(v); marks {
-				s.mark(minus[n].id, v, ^uint64(0))
+				s.addBits(minus[n].id, v, ^uint64(0))
 			}
 		}
 	})
 }
 
 // A meter computes elements: AES-256-CMAC (SP 800-38B) of ID, revision and tag, which is always two blocks and a half.
-type meter struct {
+type memberHasher struct {
 	aes  cipher.Block
 	k2   [aes.BlockSize]byte // the subkey for messages that are no whole number of blocks: section 6.1
 	x, y [aes.BlockSize]byte
 }
 
-func newMeter(key []byte) *meter {
+func newMemberHasher(key []byte) *memberHasher {
 	b, err := aes.NewCipher(key)
 	if err != nil {
 		panic(err) // the key is 32 bytes long
 	}
-	m := &meter{aes: b}
+	m := &memberHasher{aes: b}
 	b.Encrypt(m.k2[:], m.k2[:])
 	for range 2 {
 		hi, lo := binary.BigEndian.Uint64(m.k2[:8]), binary.BigEndian.Uint64(m.k2[8:])
@@ -109,22 +109,22 @@ func newMeter(key []byte) *meter {
 }
 
 // measure returns the element of an item.
-func (m *meter) measure(i *item) (v element) {
+func (m *memberHasher) hash(i *member) (v memberHash) {
 	m.aes.Encrypt(m.x[:], i.id[:])
 	binary.BigEndian.PutUint64(m.y[:8], i.rev)
 	copy(m.y[8:], i.tag[:8])
-	m.chain()
+	m.nextBlock()
 	m.y = m.k2
 	for n, b := range i.tag[8:] {
 		m.y[n] ^= b
 	}
 	m.y[8] ^= 0x80
-	m.chain()
-	return element{binary.LittleEndian.Uint64(m.x[:8]), binary.LittleEndian.Uint64(m.x[8:])}
+	m.nextBlock()
+	return memberHash{binary.LittleEndian.Uint64(m.x[:8]), binary.LittleEndian.Uint64(m.x[8:])}
 }
 
 // chain takes the next block, y.
-func (m *meter) chain() {
+func (m *memberHasher) nextBlock() {
 	for _, at := range [...]int{0, 8} { // a call for sixteen bytes would cost as much as the cipher
 		binary.LittleEndian.PutUint64(m.x[at:], binary.LittleEndian.Uint64(m.x[at:])^binary.LittleEndian.Uint64(m.y[at:]))
 	}
@@ -132,46 +132,46 @@ func (m *meter) chain() {
 }
 
 // add adds an element to the total.
-func (s *sum) add(v element) {
+func (s *setHash) add(v memberHash) {
 	var carry uint64
-	for i := range s.all {
-		s.all[i], carry = bits.Add64(s.all[i], v[i], carry)
+	for i := range s.total {
+		s.total[i], carry = bits.Add64(s.total[i], v[i], carry)
 	}
 }
 
 // sub takes an element from the total.
-func (s *sum) sub(v element) {
+func (s *setHash) sub(v memberHash) {
 	var borrow uint64
-	for i := range s.all {
-		s.all[i], borrow = bits.Sub64(s.all[i], v[i], borrow)
+	for i := range s.total {
+		s.total[i], borrow = bits.Sub64(s.total[i], v[i], borrow)
 	}
 }
 
 // mark adds sign times an element to the parts of the bits of id.
-func (s *sum) mark(id ID, v element, sign uint64) {
-	for i := range s.bits {
-		s.bits[i] += sign * v[0] * uint64(id[i/8]>>(i%8)&1)
+func (s *setHash) addBits(id ID, v memberHash, sign uint64) {
+	for i := range s.perBit {
+		s.perBit[i] += sign * v[0] * uint64(id[i/8]>>(i%8)&1)
 	}
 }
 
 // encode returns the sum as it is sealed.
-func (s *sum) encode() []byte {
-	b := make([]byte, 0, sumSize)
-	for _, v := range s.all {
+func (s *setHash) encode() []byte {
+	b := make([]byte, 0, setHashSize)
+	for _, v := range s.total {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
-	for _, v := range s.bits {
+	for _, v := range s.perBit {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	return b
 }
 
 // decode reads what encode made; b has the right length.
-func (s *sum) decode(b []byte) {
-	for i := range s.all {
-		s.all[i] = binary.BigEndian.Uint64(b[8*i:])
+func (s *setHash) decode(b []byte) {
+	for i := range s.total {
+		s.total[i] = binary.BigEndian.Uint64(b[8*i:])
 	}
-	for i := range s.bits {
-		s.bits[i] = binary.BigEndian.Uint64(b[8*(len(s.all)+i):])
+	for i := range s.perBit {
+		s.perBit[i] = binary.BigEndian.Uint64(b[8*(len(s.total)+i):])
 	}
 }

@@ -143,21 +143,24 @@ func TestTamperedObjects(t *testing.T) {
 	}
 	copyOf := func(put put, get get, id []byte) {
 		put(bObjects, id, get(bObjects, a))
-		put(bRoll, id, get(bRoll, a))
+		put(bManifest, id, get(bManifest, a))
 	}
 	for name, f := range map[string]func(put, get){
-		"deleted":              func(p put, _ get) { p(bObjects, a, nil); p(bRoll, a, nil) },
-		"deleted object":       func(p put, _ get) { p(bObjects, a, nil) },
-		"deleted from roll":    func(p put, _ get) { p(bRoll, a, nil) },
-		"put back":             func(p put, _ get) { p(bObjects, a, s.old[bObjects][string(a)]); p(bRoll, a, s.old[bRoll][string(a)]) },
+		"deleted":           func(p put, _ get) { p(bObjects, a, nil); p(bManifest, a, nil) },
+		"deleted object":    func(p put, _ get) { p(bObjects, a, nil) },
+		"deleted from roll": func(p put, _ get) { p(bManifest, a, nil) },
+		"put back": func(p put, _ get) {
+			p(bObjects, a, s.old[bObjects][string(a)])
+			p(bManifest, a, s.old[bManifest][string(a)])
+		},
 		"object put back":      func(p put, _ get) { p(bObjects, a, s.old[bObjects][string(a)]) },
-		"roll put back":        func(p put, _ get) { p(bRoll, a, s.old[bRoll][string(a)]) },
+		"roll put back":        func(p put, _ get) { p(bManifest, a, s.old[bManifest][string(a)]) },
 		"swapped":              func(p put, g get) { swap(p, g, bObjects) },
-		"swapped with roll":    func(p put, g get) { swap(p, g, bObjects); swap(p, g, bRoll) },
+		"swapped with roll":    func(p put, g get) { swap(p, g, bObjects); swap(p, g, bManifest) },
 		"copied over":          func(p put, g get) { copyOf(p, g, b) },
 		"copied to a new name": func(p put, g get) { copyOf(p, g, bytes.Repeat([]byte{1}, 16)) },
 		"cut short":            func(p put, g get) { p(bObjects, a, g(bObjects, a)[:40]) },
-		"roll cut short":       func(p put, g get) { p(bRoll, a, g(bRoll, a)[:20]) },
+		"roll cut short":       func(p put, g get) { p(bManifest, a, g(bManifest, a)[:20]) },
 	} {
 		if err := os.WriteFile(s.path, clean, 0o600); err != nil {
 			t.Fatal(err)
@@ -313,7 +316,7 @@ func TestEveryByteOfAnObject(t *testing.T) {
 			var is entry
 			wants(t, tok.be.view(func(x tx) error {
 				raw = bytes.Clone(x.get(bObjects, r.ID[:]))
-				is, _ = parseEntry(x.get(bRoll, r.ID[:]))
+				is, _ = parseEntry(x.get(bManifest, r.ID[:]))
 				return nil
 			}), ck.CKR_OK)
 			for i := range raw {

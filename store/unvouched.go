@@ -217,7 +217,7 @@ func (t *Token) Adopt(k *Keys, list []Adoption) error {
 			if u, ok := parseUnvouched(a.ID[:], c.x.get(bUnvouched, a.ID[:])); !ok || u.Number != a.Number {
 				continue
 			}
-			if err := c.adopt(a, sealed[i]); err != nil {
+			if err := c.adoptOne(a, sealed[i]); err != nil {
 				return err
 			}
 		}
@@ -226,19 +226,19 @@ func (t *Token) Adopt(k *Keys, list []Adoption) error {
 }
 
 // adopt carries one request out.
-func (c *change) adopt(a Adoption, sealed []byte) error {
+func (c *change) adoptOne(a Adoption, sealed []byte) error {
 	rev, err := c.revision(a.ID)
 	there := err == nil
 	switch {
 	case a.Delete && there:
-		if err := c.drop(a.ID); err != nil {
+		if err := c.remove(a.ID); err != nil {
 			return err
 		}
 	case a.Object != nil && there && rev != a.Object.Rev:
 		return nil
 	case a.Object != nil:
 		if there {
-			if err := c.leave(a.ID); err != nil {
+			if err := c.unindex(a.ID); err != nil {
 				return err
 			}
 		}

@@ -17,12 +17,12 @@ import (
 // upgrade makes a token of version 1 one of version 2. Where another process has done so it has nothing to do. With keep a copy of
 // the file is left beside it first.
 func (t *Token) upgrade(k *Keys, keep bool) error {
-	var next rosterState
+	var next verifiedState
 	commit, done := t.journalled(func(x tx) ([]ID, error) {
-		next = rosterState{}
+		next = verifiedState{}
 		return nil, k.use(func() (err error) {
-			k.set.mu.Lock()
-			defer k.set.mu.Unlock()
+			k.verified.mu.Lock()
+			defer k.verified.mu.Unlock()
 			if err := k.follow(x); err != nil || k.now() == version {
 				return err
 			}
@@ -51,17 +51,17 @@ func (t *Token) modernize(k *Keys) {
 }
 
 // convert writes version 2 of everything, and returns what the roster will be. The roster is locked and follows x.
-func (k *Keys) convert(x tx) (next rosterState, err error) {
+func (k *Keys) convert(x tx) (next verifiedState, err error) {
 	s, err := k.token.readStatic(x)
 	if err != nil {
 		return next, err
 	}
-	r := &k.set
-	ids := make([]ID, 0, r.entries.len())
+	r := &k.verified
+	ids := make([]ID, 0, r.entries.count())
 	for id := range r.entries.all() {
 		ids = append(ids, id)
 	}
-	items := make([]item, 0, len(ids))
+	items := make([]member, 0, len(ids))
 	for _, id := range sortIDs(ids) {
 		i, err := k.convertObject(x, id)
 		if err != nil {
@@ -78,16 +78,16 @@ func (k *Keys) convert(x tx) (next rosterState, err error) {
 		return next, err
 	}
 	now := state{epoch: r.epoch + 1, count: uint64(len(items))}
-	k.tallyIn(version, &now.sum, items, nil, true)
+	k.updateSetHashIn(version, &now.setHash, items, nil, true)
 	if err := x.put(bHeader, keyState, k.sealState(x, &now)); err != nil {
 		return next, err
 	}
-	return rosterState{gen: x.generation() + 1, epoch: now.epoch, sum: now.sum, head: headOf(x), entries: newRoll(items)}, nil
+	return verifiedState{gen: x.generation() + 1, epoch: now.epoch, setHash: now.setHash, headerDigest: headerDigestOf(x), entries: newManifest(items)}, nil
 }
 
 // convertObject seals one object anew.
-func (k *Keys) convertObject(x tx, id ID) (i item, err error) {
-	is, _ := k.set.entries.get(id)
+func (k *Keys) convertObject(x tx, id ID) (i member, err error) {
+	is, _ := k.verified.entries.get(id)
 	raw := x.get(bObjects, id[:])
 	if raw == nil {
 		return i, tampered("object %s was deleted by something else than softcsp", id)
@@ -110,11 +110,11 @@ func (k *Keys) convertObject(x tx, id ID) (i item, err error) {
 	if !ok {
 		return i, ck.CKR_GENERAL_ERROR
 	}
-	i = item{id, fresh.entry()}
+	i = member{id, fresh.entry()}
 	if err := x.put(bObjects, id[:], sealed); err != nil {
 		return i, err
 	}
-	return i, x.put(bRoll, id[:], i.encode())
+	return i, x.put(bManifest, id[:], i.encode())
 }
 
 // forgetJournal begins the journal anew: it need not name every object to tell that all have changed.
@@ -136,13 +136,13 @@ func forgetJournal(x tx) error {
 }
 
 // upgraded makes the roster what the upgrade has made true.
-func (k *Keys) upgraded(next *rosterState) {
-	k.set.mu.Lock()
-	defer k.set.mu.Unlock()
-	if k.set.entries == nil || next.entries == nil {
+func (k *Keys) upgraded(next *verifiedState) {
+	k.verified.mu.Lock()
+	defer k.verified.mu.Unlock()
+	if k.verified.entries == nil || next.entries == nil {
 		return // wiped meanwhile, or there was nothing to do
 	}
-	k.set.rosterState = *next
+	k.verified.verifiedState = *next
 	k.version.Store(version)
 }
 

@@ -69,7 +69,7 @@ func oldKeys(t *testing.T, tok *Token) *Keys {
 	wants(t, err, ck.CKR_OK)
 	k, err := newKeys(tok, a.s, master)
 	wants(t, err, ck.CKR_OK)
-	wants(t, tok.be.view(k.trust), ck.CKR_OK)
+	wants(t, tok.be.view(k.verify), ck.CKR_OK)
 	return k
 }
 
@@ -217,7 +217,7 @@ func TestUpgradeOfTampered(t *testing.T) {
 			b := bytes.Clone(x.get(bObjects, id))
 			b[len(b)-1] ^= 1
 			o, _ := parseBlob(1, b)
-			return errors.Join(x.put(bObjects, id, b), x.put(bRoll, id, o.entry().encode()))
+			return errors.Join(x.put(bObjects, id, b), x.put(bManifest, id, o.entry().encode()))
 		},
 		"a deleted object": func(x tx, id []byte) error { return x.del(bObjects, id) },
 		"the label": func(x tx, _ []byte) error {
