@@ -20,19 +20,19 @@ type boltFile struct {
 	path               string          // of the file, for what is said of it
 	over               func(disk) disk // tests put faults between
 
-	word atomic.Pointer[sharedCounter]
-	last atomic.Uint64 // the generation last seen, where there is no word
-	seen atomic.Pointer[sight]
+	counter  atomic.Pointer[sharedCounter]
+	lastSeen atomic.Uint64 // the generation last seen, where there is no word
+	walked   atomic.Pointer[walkedFile]
 
-	tired atomic.Int64 // when writing the file anew failed: compact.go
-	asked perSecond    // refresh
+	rewriteFailed atomic.Int64 // when writing the file anew failed: compact.go
+	refreshed     perSecond    // refresh
 }
 
 // A sight is a file as this process last saw it, and found every page used once.
-type sight struct {
+type walkedFile struct {
 	dev, ino uint64
-	time     unix.Timespec
-	number   uint64 // of the commit
+	modified unix.Timespec
+	commit   uint64 // of the commit
 }
 
 var _ backend = (*boltFile)(nil)
@@ -51,7 +51,7 @@ type lockedDir struct {
 }
 
 // visit runs f under the lock.
-func (b *boltFile) visit(exclusive, wait bool, f func(*lockedDir) error) error {
+func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) error {
 	d, err := openDir(b.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fileError(b.path, fs.ErrNotExist)
@@ -64,11 +64,11 @@ func (b *boltFile) visit(exclusive, wait bool, f func(*lockedDir) error) error {
 		return err
 	}
 	defer l.release()
-	return guard(b.path, func() error { return f(b.visitOf(d, l)) })
+	return recoverDamage(b.path, func() error { return f(b.lockedDirOf(d, l)) })
 }
 
 // visitOf returns the use of a directory by who has the lock.
-func (b *boltFile) visitOf(d *dir, l *lock) *lockedDir {
+func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
 	v := &lockedDir{disk: d, scratch: d.scratch, lock: l}
 	if b.over != nil {
 		v.disk = b.over(d)
@@ -80,7 +80,7 @@ func (b *boltFile) visitOf(d *dir, l *lock) *lockedDir {
 type pageError struct{ err error }
 
 // guard runs f. Whatever a damaged file makes of it, a panic or a fault in a mapping, is an error.
-func guard(path string, f func() error) (err error) {
+func recoverDamage(path string, f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -95,7 +95,7 @@ func guard(path string, f func() error) (err error) {
 
 // view implements backend.
 func (b *boltFile) view(f func(tx) error) error {
-	return b.visit(false, true, func(v *lockedDir) error { return b.read(v, f) })
+	return b.withLock(false, true, func(v *lockedDir) error { return b.read(v, f) })
 }
 
 // openFile opens the token's file.
@@ -123,18 +123,18 @@ func (b *boltFile) readFrom(v *lockedDir, f func(from file, x *boltTx) error) er
 		return err
 	}
 	defer func() { _ = file.close() }()
-	pages, err := openBook(b.path, file, &st)
+	pages, err := openPages(b.path, file, &st)
 	if err != nil {
 		return err
 	}
 	defer pages.close()
 	x := &boltTx{b: pages, st: &st}
-	b.mend(v.lock, x.generation())
+	b.repairCounter(v.lock, x.generation())
 	if err := f(file, x); err != nil || v.lock != nil {
 		return err
 	}
 	// There is no lock that this process may take. Pages are not written over before the commit after the next.
-	if again, err := openBook(b.path, file, &st); err != nil || again.meta.number != pages.meta.number {
+	if again, err := openPages(b.path, file, &st); err != nil || again.meta.number != pages.meta.number {
 		return fmt.Errorf("%w: %s was changed while it was read, and %s cannot be read", ck.CKR_FUNCTION_FAILED, b.path, b.sidecar)
 	}
 	return nil
@@ -147,12 +147,12 @@ func (b *boltFile) update(f func(tx) error, done func()) error {
 
 // alone implements backend.
 func (b *boltFile) alone(f func(update updater) error) error {
-	return b.after(nil, f)
+	return b.aloneAfter(nil, f)
 }
 
 // after is alone that first does something with the file.
-func (b *boltFile) after(before func(v *lockedDir, from file, size int64) error, f func(update updater) error) error {
-	return b.visit(true, true, func(v *lockedDir) error {
+func (b *boltFile) aloneAfter(before func(v *lockedDir, from file, size int64) error, f func(update updater) error) error {
+	return b.withLock(true, true, func(v *lockedDir) error {
 		file, st, err := b.openFile(v, true)
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func (b *boltFile) after(before func(v *lockedDir, from file, size int64) error,
 		}
 		_ = file.close()
 		if err == nil && loose {
-			b.tidy(v)
+			b.rewriteIfNeeded(v)
 		}
 		return err
 	})
@@ -178,21 +178,21 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 	if err != nil {
 		return fileError(b.path, err)
 	}
-	pages, err := openBook(b.path, file, &st)
+	pages, err := openPages(b.path, file, &st)
 	if err != nil {
 		return err
 	}
 	defer pages.close()
-	if err := b.inspect(pages, file, &st); err != nil {
+	if err := b.walkIfChanged(pages, file, &st); err != nil {
 		return err
 	}
 	if pages.meta.number >= maxNumber { // the next would not be taken for the newest
 		return pages.damaged("its commits are more than there can be")
 	}
-	pages.room = 4 << 20 // what is read now is needed again to write
+	pages.leafBudget = 4 << 20 // what is read now is needed again to write
 	x := &boltTx{b: pages, st: &st, writes: map[bucket]map[string][]byte{}}
 	gen := x.generation()
-	b.mend(v.lock, gen)
+	b.repairCounter(v.lock, gen)
 	if err := f(x); err != nil || len(x.writes) == 0 {
 		return err
 	}
@@ -203,31 +203,31 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 	if s, err := parseStatic(x.get(bHeader, keyStatic)); err == nil {
 		relaxed = s.relaxed
 	}
-	made, err := x.make()
+	made, err := x.build()
 	if err != nil {
 		return err
 	}
-	if err := b.unmoved(v, file, pages); err != nil {
+	if err := b.checkUnmoved(v, file, pages); err != nil {
 		return err
 	}
 	if !relaxed {
-		if err := b.anchor(v.lock, file, pages); err != nil {
+		if err := b.ensureDurable(v.lock, file, pages); err != nil {
 			return fileError(b.path, err)
 		}
 	}
-	if err := made.room(file, &st, x.adds()); err != nil {
+	if err := made.reserveSpace(file, &st, x.addsObjects()); err != nil {
 		return fileError(b.path, err)
 	}
-	if err := b.settle(v); err != nil {
+	if err := b.syncName(v); err != nil {
 		return fileError(b.path, err)
 	}
 	return b.publish(gen, done, func() error {
-		err := made.write(file, relaxed, func() error { return b.unmoved(v, file, pages) })
+		err := made.write(file, relaxed, func() error { return b.checkUnmoved(v, file, pages) })
 		if err == nil {
-			b.look(file, made.number)
-			*loose = made.loose()
+			b.noteWalked(file, made.number)
+			*loose = made.mostlyFree()
 			if !relaxed {
-				v.lock.setDurableCommit(made.sum())
+				v.lock.setDurableCommit(made.checksum())
 			}
 		}
 		return err
@@ -237,11 +237,11 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 // unmoved makes sure, before anything is written, and again before that counts, that the lock is there, and that nobody has committed
 // to the file, or put another in its place, while it was not: a host that opens and closes the sidecar, or closes what is not its
 // own, drops it.
-func (b *boltFile) unmoved(v *lockedDir, file file, pages *book) error {
+func (b *boltFile) checkUnmoved(v *lockedDir, file file, pages *pageReader) error {
 	if err := v.lock.checkHeld(); err != nil {
 		return err
 	}
-	now := &book{path: b.path, file: file}
+	now := &pageReader{path: b.path, file: file}
 	if err := now.readMeta(); err != nil {
 		return err
 	}
@@ -259,12 +259,12 @@ func (b *boltFile) unmoved(v *lockedDir, file file, pages *book) error {
 // anchor makes sure that the commit that stands is on the disk before another one writes over pages that were in use before it. Who
 // made it may have been killed, or told of an error, when the disk did not have it yet: then what others read of it is in memory
 // alone, and a power cut in the middle of this commit would leave them the one before, without its pages.
-func (b *boltFile) anchor(l *lock, file file, pages *book) error {
+func (b *boltFile) ensureDurable(l *lock, file file, pages *pageReader) error {
 	if l.durableCommit() == le(pages.meta.raw[metaSize-8:]) {
 		return nil
 	}
 	// After an error the kernel may take the page for written. It is written again.
-	if _, err := file.WriteAt(metaPage(pages.meta.slot, pages.meta.raw[:]), int64(pages.meta.slot*pageSize)); err != nil {
+	if _, err := file.WriteAt(metaPage(pages.meta.index, pages.meta.raw[:]), int64(pages.meta.index*pageSize)); err != nil {
 		return err
 	}
 	return file.sync()
@@ -273,7 +273,7 @@ func (b *boltFile) anchor(l *lock, file file, pages *book) error {
 // publish commits the generation after gen, and tells it to every process. Where the commit fails the word stays odd:
 // what came of it, the file knows.
 func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
-	w := b.word.Load()
+	w := b.counter.Load()
 	if w != nil {
 		w.store(gen<<1 | 1)
 	}
@@ -283,7 +283,7 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 	if done != nil {
 		done()
 	}
-	b.last.Store(gen + 1)
+	b.lastSeen.Store(gen + 1)
 	if w != nil {
 		w.store((gen + 1) << 1)
 	}
@@ -292,18 +292,18 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 
 // mend sets the word to the generation that the file has: a writer died, the machine did, or the file was put here. The
 // caller has the lock, so that no writer is at work.
-func (b *boltFile) mend(l *lock, gen uint64) {
-	b.last.Store(gen)
+func (b *boltFile) repairCounter(l *lock, gen uint64) {
+	b.lastSeen.Store(gen)
 	if l == nil {
 		return
 	}
-	w := b.word.Load()
+	w := b.counter.Load()
 	if w == nil || w.lost.Load() || w.dev != l.st.Dev || w.ino != l.st.Ino || w.readOnly && !l.readOnly {
 		var err error
 		if w, err = mapCounter(l.fd(), &l.st, l.readOnly); err != nil {
 			return
 		}
-		b.word.Store(w)
+		b.counter.Store(w)
 	}
 	if w.load() != gen<<1 {
 		w.store(gen << 1)
@@ -313,26 +313,26 @@ func (b *boltFile) mend(l *lock, gen uint64) {
 // refresh implements backend. It forgets the word where somebody has removed the sidecar: others have made another then, and this process would never hear
 // of what they commit while it reads nothing but what it has in memory. It asks once a second at most.
 func (b *boltFile) refresh() {
-	w := b.word.Load()
-	if w == nil || !b.asked.due() {
+	w := b.counter.Load()
+	if w == nil || !b.refreshed.due() {
 		return
 	}
 	var st unix.Stat_t
 	err := unix.Lstat(filepath.Join(b.dir, b.sidecar), &st)
 	if err == nil && (st.Dev != w.dev || st.Ino != w.ino) || errors.Is(err, unix.ENOENT) {
-		b.word.CompareAndSwap(w, nil)
+		b.counter.CompareAndSwap(w, nil)
 	}
 }
 
 // inspect walks the file before this process writes to it for the first time, and where it changed and no commit explains
 // that. Nothing that others can write decides about that but the number of the commit, and nothing but the loss of a file
 // that is damaged already depends on it.
-func (b *boltFile) inspect(pages *book, file file, st *unix.Stat_t) error {
-	s := b.seen.Load()
-	if s != nil && s.dev == st.Dev && s.ino == st.Ino && (s.time == st.Mtim || s.number < pages.meta.number) {
+func (b *boltFile) walkIfChanged(pages *pageReader, file file, st *unix.Stat_t) error {
+	s := b.walked.Load()
+	if s != nil && s.dev == st.Dev && s.ino == st.Ino && (s.modified == st.Mtim || s.commit < pages.meta.number) {
 		return nil
 	}
-	whole, err := openBook(b.path, file, st)
+	whole, err := openPages(b.path, file, st)
 	if err != nil {
 		return err
 	}
@@ -341,28 +341,28 @@ func (b *boltFile) inspect(pages *book, file file, st *unix.Stat_t) error {
 }
 
 // look remembers the file as it is now, after the commit of a number.
-func (b *boltFile) look(file file, number uint64) {
+func (b *boltFile) noteWalked(file file, number uint64) {
 	if st, err := file.stat(); err == nil {
-		b.seen.Store(&sight{st.Dev, st.Ino, st.Mtim, number})
+		b.walked.Store(&walkedFile{st.Dev, st.Ino, st.Mtim, number})
 	}
 }
 
 // generation implements backend.
 func (b *boltFile) generation() uint64 {
-	if w := b.word.Load(); w != nil {
+	if w := b.counter.Load(); w != nil {
 		if v := w.load(); v&1 == 0 && v != 0 {
 			return v >> 1
 		}
 	}
-	return b.ask()
+	return b.readGeneration()
 }
 
 // ask finds the generation where the word does not tell it. While a writer is at work that is the one before: nobody
 // has been told of a later one yet.
-func (b *boltFile) ask() uint64 {
-	w := b.word.Load()
-	gen := b.last.Load()
-	err := b.visit(false, w == nil || w.load() == 0, func(v *lockedDir) error {
+func (b *boltFile) readGeneration() uint64 {
+	w := b.counter.Load()
+	gen := b.lastSeen.Load()
+	err := b.withLock(false, w == nil || w.load() == 0, func(v *lockedDir) error {
 		return b.read(v, func(x tx) error {
 			gen = x.generation()
 			return nil
@@ -386,7 +386,7 @@ func fileError(path string, err error) error {
 		return fmt.Errorf("%w: %v", ck.CKR_TOKEN_WRITE_PROTECTED, err)
 	case errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrVersionMismatch):
 		return unrecognized("%s is not a token file: %v", path, err)
-	case full(err):
+	case isFull(err):
 		return fmt.Errorf("%w: %s: %v", ck.CKR_DEVICE_MEMORY, path, err)
 	}
 	return fmt.Errorf("%w: %s: %v", ck.CKR_DEVICE_ERROR, path, err)

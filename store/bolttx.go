@@ -11,7 +11,7 @@ import (
 
 // A boltTx is a transaction of a bbolt file.
 type boltTx struct {
-	b      *book
+	b      *pageReader
 	st     *unix.Stat_t
 	writes map[bucket]map[string][]byte // what is to be written; nil is to be deleted
 }
@@ -20,7 +20,7 @@ var _ tx = (*boltTx)(nil)
 
 // check looks at the file as a whole.
 func (x *boltTx) check() error {
-	whole, err := openBook(x.b.path, x.b.file, x.st)
+	whole, err := openPages(x.b.path, x.b.file, x.st)
 	if err != nil {
 		return err
 	}

@@ -25,14 +25,14 @@ const (
 )
 
 // loose reports whether the commit leaves the file worth writing anew.
-func (m *draft) loose() bool { return m.size >= compactFrom && m.free*pageSize > m.size/2 }
+func (m *pendingCommit) mostlyFree() bool { return m.size >= compactFrom && m.free*pageSize > m.size/2 }
 
 // tidy writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
 // again for some time.
-func (b *boltFile) tidy(v *lockedDir) {
-	if now := uptime(); b.tired.Load() == 0 || now-time.Duration(b.tired.Load()) >= compactAgain {
+func (b *boltFile) rewriteIfNeeded(v *lockedDir) {
+	if now := uptime(); b.rewriteFailed.Load() == 0 || now-time.Duration(b.rewriteFailed.Load()) >= compactAgain {
 		if b.rewrite(v, false) != nil {
-			b.tired.Store(int64(now))
+			b.rewriteFailed.Store(int64(now))
 		}
 	}
 }
@@ -50,36 +50,36 @@ func (b *boltFile) rewrite(v *lockedDir, asked bool) error {
 	if f, ok := file.(*plainFile); ok && f.listed() {
 		return fmt.Errorf("%w: %s has an access control list, which would be lost", ck.CKR_FUNCTION_REJECTED, b.path)
 	}
-	pages, err := openBook(b.path, file, &st)
+	pages, err := openPages(b.path, file, &st)
 	if err != nil {
 		return err
 	}
-	v.heartbeat = b.beat
-	defer b.settled()
-	fresh, err := b.write(v, &st, 2*int64(pages.meta.end*pageSize)+emptySize, func(mem *plainFile) error { return b.copy(mem, pages, v.heartbeat) })
+	v.heartbeat = b.heartbeat
+	defer b.endHeartbeat()
+	fresh, err := b.write(v, &st, 2*int64(pages.meta.end*pageSize)+emptySize, func(mem *plainFile) error { return b.copyBuckets(mem, pages, v.heartbeat) })
 	if err != nil {
 		return err
 	}
-	return fileError(b.path, b.takeOver(v, file, pages, fresh))
+	return fileError(b.path, b.replaceFile(v, file, pages, fresh))
 }
 
 // beat shows those who wait for the lock that its holder is at work: they give up where nothing changes for long. An odd word tells
 // what it always does, that the generation is the one before.
-func (b *boltFile) beat() {
-	if w := b.word.Load(); w != nil {
+func (b *boltFile) heartbeat() {
+	if w := b.counter.Load(); w != nil {
 		w.store(w.load() ^ 1)
 	}
 }
 
 // settled ends what beat has begun.
-func (b *boltFile) settled() {
-	if w := b.word.Load(); w != nil {
+func (b *boltFile) endHeartbeat() {
+	if w := b.counter.Load(); w != nil {
 		w.store(w.load() &^ 1)
 	}
 }
 
 // copy copies everything that stands in pages to an empty file, in order: also buckets that only a later softcsp knows.
-func (b *boltFile) copy(mem *plainFile, pages *book, beat func()) error {
+func (b *boltFile) copyBuckets(mem *plainFile, pages *pageReader, beat func()) error {
 	return pages.eachBucket(func(name []byte, sequence uint64, c *cursor) error {
 		var keys, values [][]byte
 		size := 0
@@ -134,7 +134,7 @@ func (t *Token) Compact() (before, after int64, err error) {
 
 // compact implements compacter.
 func (b *boltFile) compact(check func(tx) error) (before, after int64, err error) {
-	err = b.visit(true, true, func(v *lockedDir) error {
+	err = b.withLock(true, true, func(v *lockedDir) error {
 		if err := b.read(v, check); err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 
 // A cursor is a place in a tree: an element on each level.
 type cursor struct {
-	b     *book
+	b     *pageReader
 	of    bucket // buckets for the root
 	steps []step
 }
@@ -18,9 +18,9 @@ type step struct {
 }
 
 // top returns the first page of a bucket, nil where there is no such bucket.
-func (b *book) top(of bucket) (*page, error) {
-	if b.tops[of] != nil {
-		return b.tops[of], nil
+func (b *pageReader) bucketRoot(of bucket) (*page, error) {
+	if b.bucketRoots[of] != nil {
+		return b.bucketRoots[of], nil
 	}
 	c, err := b.seek(buckets, []byte(of.String()))
 	if err != nil || c == nil {
@@ -34,41 +34,41 @@ func (b *book) top(of bucket) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.tops[of] = &p
+	b.bucketRoots[of] = &p
 	return &p, nil
 }
 
 // bucketPage returns the first page of a bucket: it stands in the place of its number while it is small.
-func (b *book) bucketPage(value []byte, number uint64) (page, error) {
+func (b *pageReader) bucketPage(value []byte, number uint64) (page, error) {
 	if id := le(value); id != 0 {
-		return b.page(id, origin{page: topOf | number}, bucket(min(number, uint64(unknownBucket))))
+		return b.page(id, parentElement{page: rootOf | number}, bucket(min(number, uint64(unknownBucket))))
 	}
 	p := page{data: value[bucketHead:]}
 	if len(p.data) < pageHead || binary.LittleEndian.Uint16(p.data[8:]) != pageLeaf {
 		return page{}, b.damaged("a bucket is damaged")
 	}
-	return p, b.look(&p, false)
+	return p, b.checkPage(&p, false)
 }
 
 // seek finds the place of a key: nil where there is no such bucket.
-func (b *book) seek(of bucket, key []byte) (*cursor, error) {
+func (b *pageReader) seek(of bucket, key []byte) (*cursor, error) {
 	c := &cursor{b: b, of: of, steps: make([]step, 0, 4)}
 	var p page
 	if of == buckets {
 		var err error
-		if p, err = b.page(b.meta.root, origin{page: topOf | uint64(buckets)}, buckets); err != nil {
+		if p, err = b.page(b.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets); err != nil {
 			return nil, err
 		}
-	} else if top, err := b.top(of); err != nil || top == nil {
+	} else if top, err := b.bucketRoot(of); err != nil || top == nil {
 		return nil, err
 	} else {
 		p = *top
 	}
-	return c, c.down(p, func(p *page) int { return p.search(key) })
+	return c, c.descend(p, func(p *page) int { return p.search(key) })
 }
 
 // down goes from a page to a leaf.
-func (c *cursor) down(p page, choose func(p *page) int) (err error) {
+func (c *cursor) descend(p page, choose func(p *page) int) (err error) {
 	for {
 		s := step{p, choose(&p)}
 		c.steps = append(c.steps, s)
@@ -78,21 +78,21 @@ func (c *cursor) down(p page, choose func(p *page) int) (err error) {
 		if len(c.steps) > maxDepth {
 			return c.b.damaged("its pages are nested too deep")
 		}
-		if p, err = c.follow(&s); err != nil {
+		if p, err = c.childPage(&s); err != nil {
 			return err
 		}
 	}
 }
 
 // follow returns the page that an element of a branch leads to.
-func (c *cursor) follow(s *step) (page, error) {
+func (c *cursor) childPage(s *step) (page, error) {
 	id := s.p.child(s.i)
-	if c.of < buckets && c.b.last[c.of].id == id {
-		return c.b.last[c.of], c.b.claim(id, 0, origin{s.p.id, s.i})
+	if c.of < buckets && c.b.lastLeaf[c.of].id == id {
+		return c.b.lastLeaf[c.of], c.b.reach(id, 0, parentElement{s.p.id, s.i})
 	}
-	p, err := c.b.page(id, origin{s.p.id, s.i}, c.of)
+	p, err := c.b.page(id, parentElement{s.p.id, s.i}, c.of)
 	if err == nil && !p.branch && c.of < buckets {
-		c.b.last[c.of] = p
+		c.b.lastLeaf[c.of] = p
 	}
 	return p, err
 }
@@ -101,7 +101,7 @@ func (c *cursor) follow(s *step) (page, error) {
 func (c *cursor) leaf() *step { return &c.steps[len(c.steps)-1] }
 
 // settle goes on to the next leaf until there is an element, and reports whether there is one.
-func (c *cursor) settle() (bool, error) {
+func (c *cursor) nextElement() (bool, error) {
 	for {
 		s := c.leaf()
 		if s.i < s.p.n {
@@ -117,9 +117,9 @@ func (c *cursor) settle() (bool, error) {
 			return false, nil
 		}
 		s.i++
-		p, err := c.follow(s)
+		p, err := c.childPage(s)
 		if err == nil {
-			err = c.down(p, func(*page) int { return 0 })
+			err = c.descend(p, func(*page) int { return 0 })
 		}
 		if err != nil {
 			return false, err
@@ -128,7 +128,7 @@ func (c *cursor) settle() (bool, error) {
 }
 
 // get returns the value of a key, nil where there is none.
-func (b *book) get(of bucket, key []byte) ([]byte, error) {
+func (b *pageReader) get(of bucket, key []byte) ([]byte, error) {
 	c, err := b.seek(of, key)
 	if err != nil || c == nil {
 		return nil, err
@@ -140,7 +140,7 @@ func (b *book) get(of bucket, key []byte) ([]byte, error) {
 }
 
 // each calls f with every element whose key begins with prefix, in order.
-func (b *book) each(of bucket, prefix []byte, f func(key, value []byte) error) error {
+func (b *pageReader) each(of bucket, prefix []byte, f func(key, value []byte) error) error {
 	c, err := b.seek(of, prefix)
 	if err != nil {
 		return err
@@ -156,7 +156,7 @@ func (b *book) each(of bucket, prefix []byte, f func(key, value []byte) error) e
 // each calls f with every element from the cursor on whose key begins with prefix, in order.
 func (c *cursor) each(prefix []byte, f func(key, value []byte) error) error {
 	for {
-		there, err := c.settle()
+		there, err := c.nextElement()
 		if err != nil || !there {
 			return err
 		}
@@ -174,7 +174,7 @@ func (c *cursor) each(prefix []byte, f func(key, value []byte) error) error {
 
 // eachBucket calls f with every bucket of the file and a cursor at its beginning, in order of the names: also with those that this
 // version does not know.
-func (b *book) eachBucket(f func(name []byte, sequence uint64, c *cursor) error) error {
+func (b *pageReader) eachBucket(f func(name []byte, sequence uint64, c *cursor) error) error {
 	root, err := b.seek(buckets, nil)
 	if err != nil {
 		return err
@@ -183,11 +183,11 @@ func (b *book) eachBucket(f func(name []byte, sequence uint64, c *cursor) error)
 		c, s := &cursor{b: b, of: bucketOf(name)}, root.leaf()
 		number := uint64(c.of)
 		if c.of == unknownBucket {
-			number = strange(&s.p, s.i)
+			number = unknownBucketNumber(&s.p, s.i)
 		}
 		top, err := b.bucketPage(value, number)
 		if err == nil {
-			err = c.down(top, func(*page) int { return 0 })
+			err = c.descend(top, func(*page) int { return 0 })
 		}
 		if err != nil {
 			return err
@@ -211,4 +211,4 @@ func bucketOf(name []byte) bucket {
 
 // strange returns a number that stands for an unknown bucket where its pages are reached from: the place of its name is as good as
 // any, as no two names have the same.
-func strange(p *page, i int) uint64 { return uint64(unknownBucket) + uint64(i) + p.id<<16 }
+func unknownBucketNumber(p *page, i int) uint64 { return uint64(unknownBucket) + uint64(i) + p.id<<16 }

@@ -3,26 +3,26 @@ package store
 import "slices"
 
 // A draft is a commit as it is to be written: tree.go makes it.
-type draft struct {
-	number uint64
-	pages  []madePage // in order
-	meta   []byte     // the new meta page
-	slot   uint64     // and its place
-	size   uint64     // that the file has to have
-	free   uint64     // how many pages of it are free
+type pendingCommit struct {
+	number    uint64
+	pages     []newPage // in order
+	meta      []byte    // the new meta page
+	metaIndex uint64    // and its place
+	size      uint64    // that the file has to have
+	free      uint64    // how many pages of it are free
 }
 
 // sum is what tells the commit from others: the checksum of its meta page.
-func (m *draft) sum() uint64 { return le(m.meta[pageHead+metaSize-8:]) }
+func (m *pendingCommit) checksum() uint64 { return le(m.meta[pageHead+metaSize-8:]) }
 
 // write makes the commit: the pages, then, where nothing is against it, the meta page, each on the disk before the next begins.
-func (m *draft) write(to file, relaxed bool, against func() error) error {
+func (m *pendingCommit) write(to file, relaxed bool, against func() error) error {
 	st, err := to.stat()
 	if err != nil {
 		return err
 	}
 	if int64(m.size) > st.Size {
-		if err := to.truncate(grown(int64(m.size))); err != nil {
+		if err := to.truncate(grownSize(int64(m.size))); err != nil {
 			return err
 		}
 	}
@@ -37,7 +37,7 @@ func (m *draft) write(to file, relaxed bool, against func() error) error {
 	if err := against(); err != nil {
 		return err
 	}
-	if _, err := to.WriteAt(m.meta, int64(m.slot*pageSize)); err != nil {
+	if _, err := to.WriteAt(m.meta, int64(m.metaIndex*pageSize)); err != nil {
 		return err
 	}
 	if relaxed {
@@ -47,7 +47,7 @@ func (m *draft) write(to file, relaxed bool, against func() error) error {
 }
 
 // writePages writes pages, those in a row at once.
-func writePages(to file, pages []madePage) error {
+func writePages(to file, pages []newPage) error {
 	const most = 1 << 20
 	var buf []byte
 	for len(pages) > 0 {
@@ -74,7 +74,7 @@ func writePages(to file, pages []madePage) error {
 
 // grown returns the size that a file gets which has to have one: twice as much each time, so that few commits change it, and
 // from 16 MiB on by as much.
-func grown(size int64) int64 {
+func grownSize(size int64) int64 {
 	const step = 16 << 20
 	n := int64(32 << 10)
 	for n < size && n < step {

@@ -176,7 +176,7 @@ func TestLastCommit(t *testing.T) {
 	wants(t, err, ck.CKR_DEVICE_ERROR)
 	g.store(t, g.clean, int64(len(g.clean)), true)
 	defer func(most uint64) { maxFile = most }(maxFile)
-	maxFile = growth + uint64(len(g.clean))
+	maxFile = growthReserve + uint64(len(g.clean))
 	for n := 0; ; n++ {
 		err := g.tok.Create(g.k, &Record{Sealed: make([]byte, 100_000)})
 		if ck.Code(err) == ck.CKR_DEVICE_MEMORY {

@@ -13,7 +13,7 @@ import (
 
 // replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.
 func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
-	return b.visit(true, true, func(v *lockedDir) error {
+	return b.withLock(true, true, func(v *lockedDir) error {
 		return b.readFrom(v, func(from file, x *boltTx) error {
 			if err := check(x); err != nil {
 				return err
@@ -23,41 +23,41 @@ func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
 			if err != nil {
 				return err
 			}
-			return b.publish(gen, nil, func() error { return b.takeOver(v, from, x.b, fresh) })
+			return b.publish(gen, nil, func() error { return b.replaceFile(v, from, x.b, fresh) })
 		})
 	})
 }
 
 // create makes the token's file, with what f writes in it, all at once.
 func (b *boltFile) create(f func(tx) error) error {
-	return b.visit(true, true, func(v *lockedDir) error {
+	return b.withLock(true, true, func(v *lockedDir) error {
 		fresh, err := b.build(v, 1, nil, f)
 		if err != nil {
 			return err
 		}
-		if err := b.place(v, fresh, false); errors.Is(err, fs.ErrExist) {
+		if err := b.install(v, fresh, false); errors.Is(err, fs.ErrExist) {
 			return ErrExists
 		} else if err != nil {
 			return fileError(b.path, err)
 		}
-		b.mend(v.lock, 1)
+		b.repairCounter(v.lock, 1)
 		return nil
 	})
 }
 
 // takeOver puts a file that build made in the place of the one that pages are of.
-func (b *boltFile) takeOver(v *lockedDir, file file, pages *book, fresh string) error {
-	if err := b.unmoved(v, file, pages); err != nil {
+func (b *boltFile) replaceFile(v *lockedDir, file file, pages *pageReader, fresh string) error {
+	if err := b.checkUnmoved(v, file, pages); err != nil {
 		_ = v.remove(fresh)
 		return err
 	}
-	return b.place(v, fresh, true)
+	return b.install(v, fresh, true)
 }
 
 // place gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
 // would be lost with it: a file beside it says so to every process until it is.
-func (b *boltFile) place(v *lockedDir, fresh string, over bool) error {
-	mark, err := v.create(b.beside(".moved"))
+func (b *boltFile) install(v *lockedDir, fresh string, over bool) error {
+	mark, err := v.create(b.sibling(".moved"))
 	if err == nil {
 		err = mark.close()
 	} else if errors.Is(err, fs.ErrExist) {
@@ -70,12 +70,12 @@ func (b *boltFile) place(v *lockedDir, fresh string, over bool) error {
 		_ = v.remove(fresh)
 		return err
 	}
-	return b.settle(v)
+	return b.syncName(v)
 }
 
 // settle makes the name of the token's file durable, where place left that to the next who writes.
-func (b *boltFile) settle(v *lockedDir) error {
-	mark, err := v.open(b.beside(".moved"), false)
+func (b *boltFile) syncName(v *lockedDir) error {
+	mark, err := v.open(b.sibling(".moved"), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -85,11 +85,11 @@ func (b *boltFile) settle(v *lockedDir) error {
 	if err := v.sync(); err != nil {
 		return err
 	}
-	return v.remove(b.beside(".moved"))
+	return v.remove(b.sibling(".moved"))
 }
 
 // beside returns the name of a file beside the token's.
-func (b *boltFile) beside(suffix string) string {
+func (b *boltFile) sibling(suffix string) string {
 	return b.sidecar[:len(b.sidecar)-len(".lock")] + suffix
 }
 
@@ -106,7 +106,7 @@ func (b *boltFile) build(v *lockedDir, gen uint64, old *unix.Stat_t, f func(tx) 
 					return err
 				}
 			}
-			x := &freshTx{btx}
+			x := &newFileTx{btx}
 			if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
 				return err
 			}
@@ -117,7 +117,7 @@ func (b *boltFile) build(v *lockedDir, gen uint64, old *unix.Stat_t, f func(tx) 
 
 // write writes the file that fill makes in memory, and that has at most a size, beside the token's and returns its name.
 func (b *boltFile) write(v *lockedDir, old *unix.Stat_t, size int64, fill func(mem *plainFile) error) (name string, err error) {
-	name = b.beside(".new")
+	name = b.sibling(".new")
 	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
 	_ = v.remove(name)
 	out, err := v.create(name)
@@ -136,7 +136,7 @@ func (b *boltFile) write(v *lockedDir, old *unix.Stat_t, size int64, fill func(m
 	if old != nil {
 		out.like(old)
 	}
-	return name, writeFresh(v, b.path, out, size, fill)
+	return name, writeNewFile(v, b.path, out, size, fill)
 }
 
 // A file that is made anew, whole, is made by bbolt: in a file in memory, of which the pages are copied. So bbolt's own lock,
@@ -176,7 +176,7 @@ func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
 }
 
 // writeFresh has fill make a file in memory, and copies it to out, durably.
-func writeFresh(v *lockedDir, path string, out file, size int64, fill func(mem *plainFile) error) error {
+func writeNewFile(v *lockedDir, path string, out file, size int64, fill func(mem *plainFile) error) error {
 	mem, err := v.scratch(size)
 	if err != nil {
 		return fileError(path, err)
@@ -206,41 +206,41 @@ func writeFresh(v *lockedDir, path string, out file, size int64, fill func(mem *
 			return err
 		}
 	}
-	_ = out.allocate(int64((n.meta.end + reserve) * pageSize)) // room.go; where there is no room for it the first commits do without
+	_ = out.allocate(int64((n.meta.end + reservePages) * pageSize)) // room.go; where there is no room for it the first commits do without
 	return out.sync()
 }
 
 // openScratch opens a file that bbolt has made in memory.
-func openScratch(path string, mem *plainFile) (*book, error) {
+func openScratch(path string, mem *plainFile) (*pageReader, error) {
 	st, err := mem.stat()
 	if err != nil {
 		return nil, fileError(path, err)
 	}
 	st.Blocks = st.Size / 512 // it may have holes
-	return openBook(path, mem, &st)
+	return openPages(path, mem, &st)
 }
 
 // A freshTx is a transaction of a file that is being made.
-type freshTx struct{ btx *bbolt.Tx }
+type newFileTx struct{ btx *bbolt.Tx }
 
-var _ tx = (*freshTx)(nil)
+var _ tx = (*newFileTx)(nil)
 
-func (x *freshTx) bucket(b bucket) *bbolt.Bucket { return x.btx.Bucket([]byte(b.String())) }
+func (x *newFileTx) bucket(b bucket) *bbolt.Bucket { return x.btx.Bucket([]byte(b.String())) }
 
 // generation implements tx.
-func (x *freshTx) generation() uint64 { return number(x, keyGeneration) }
+func (x *newFileTx) generation() uint64 { return number(x, keyGeneration) }
 
 // get implements tx.
-func (x *freshTx) get(b bucket, key []byte) []byte { return x.bucket(b).Get(key) }
+func (x *newFileTx) get(b bucket, key []byte) []byte { return x.bucket(b).Get(key) }
 
 // put implements tx.
-func (x *freshTx) put(b bucket, key, value []byte) error { return x.bucket(b).Put(key, value) }
+func (x *newFileTx) put(b bucket, key, value []byte) error { return x.bucket(b).Put(key, value) }
 
 // del implements tx.
-func (x *freshTx) del(b bucket, key []byte) error { return x.bucket(b).Delete(key) }
+func (x *newFileTx) del(b bucket, key []byte) error { return x.bucket(b).Delete(key) }
 
 // each implements tx.
-func (x *freshTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
+func (x *newFileTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
 	c := x.bucket(b).Cursor()
 	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 		if err := f(k, v); err != nil {
@@ -251,4 +251,4 @@ func (x *freshTx) each(b bucket, prefix []byte, f func(key, value []byte) error)
 }
 
 // source implements tx.
-func (x *freshTx) source() source { return source{} }
+func (x *newFileTx) source() source { return source{} }

@@ -275,7 +275,7 @@ func TestSidecarRemoved(t *testing.T) {
 		}
 		wants(t, os.Remove(p.file(tok.be.(*boltFile).sidecar)), ck.CKR_OK)
 		create(t, tok, k, private("a"))
-		other.be.(*boltFile).asked.Store(0)
+		other.be.(*boltFile).refreshed.Store(0)
 		_, err := other.Info()
 		wants(t, err, ck.CKR_OK)
 	}

@@ -37,7 +37,7 @@ const (
 	noFreelist = ^uint64(0)
 	maxDepth   = 32
 
-	maxKept = 4096 // pages that are kept in memory
+	maxCached = 4096 // pages that are kept in memory
 )
 
 // What a page can have with those that continue it, in bytes. Two objects at least can share one.
@@ -59,35 +59,35 @@ var pageSize = uint64(os.Getpagesize())
 // A meta is a meta page: where everything is, as of one commit.
 type meta struct {
 	raw                     [metaSize]byte
-	slot                    uint64 // which of the two pages it is
+	index                   uint64 // which of the two pages it is
 	root, free, end, number uint64
 }
 
 // A book reads the pages of a file.
-type book struct {
-	path  string
-	file  io.ReaderAt
-	meta  meta
-	run   uint64 // how many pages one may be continued by
-	still uint64 // how many pages that continue others may be read
-	other bool   // the other meta page is that of the commit before
+type pageReader struct {
+	path           string
+	file           io.ReaderAt
+	meta           meta
+	maxRunPages    uint64 // how many pages one may be continued by
+	runBudget      uint64 // how many pages that continue others may be read
+	otherMetaWhole bool   // the other meta page is that of the commit before
 
-	seen []uint64          // a bit for each page that was reached
-	from map[uint64]origin // where from
-	kept map[uint64]page   // branch pages, and leaves as far as there is room
-	room int               // for leaves
-	lent []*[]byte         // single pages, of pagePool
-	tops [buckets]*page    // of each bucket, once it was looked for
-	last [buckets]page     // the leaf that was read last
+	seen        []uint64                 // a bit for each page that was reached
+	reachedFrom map[uint64]parentElement // where from
+	cached      map[uint64]page          // branch pages, and leaves as far as there is room
+	leafBudget  int                      // for leaves
+	borrowed    []*[]byte                // single pages, of pagePool
+	bucketRoots [buckets]*page           // of each bucket, once it was looked for
+	lastLeaf    [buckets]page            // the leaf that was read last
 }
 
 // An origin is the element that leads to a page.
-type origin struct {
+type parentElement struct {
 	page  uint64 // or topOf a bucket
 	index int
 }
 
-const topOf = 1 << 63
+const rootOf = 1 << 63
 
 // A page is the copy of a page and of those that continue it, which has been looked at.
 type page struct {
@@ -100,29 +100,29 @@ type page struct {
 // pagePool has the memory of single pages, some of which each transaction takes and gives back at its end.
 var pagePool = sync.Pool{New: func() any { b := make([]byte, pageSize); return &b }}
 
-const maxLent = 64
+const maxBorrowed = 64
 
 // blank returns memory for one page, with anything in it.
-func (b *book) blank() []byte {
-	if len(b.lent) == maxLent {
+func (b *pageReader) borrowPage() []byte {
+	if len(b.borrowed) == maxBorrowed {
 		return make([]byte, pageSize)
 	}
 	p := pagePool.Get().(*[]byte)
-	b.lent = append(b.lent, p)
+	b.borrowed = append(b.borrowed, p)
 	return *p
 }
 
 // close ends the use of everything that the book has handed out.
-func (b *book) close() {
-	for _, p := range b.lent {
+func (b *pageReader) close() {
+	for _, p := range b.borrowed {
 		pagePool.Put(p)
 	}
-	b.lent, b.kept = nil, nil
+	b.borrowed, b.cached = nil, nil
 }
 
 // openBook opens the file that f is open on, of which st tells.
-func openBook(path string, f io.ReaderAt, st *unix.Stat_t) (*book, error) {
-	b := &book{path: path, file: f, from: map[uint64]origin{}, kept: map[uint64]page{}}
+func openPages(path string, f io.ReaderAt, st *unix.Stat_t) (*pageReader, error) {
+	b := &pageReader{path: path, file: f, reachedFrom: map[uint64]parentElement{}, cached: map[uint64]page{}}
 	if err := b.readMeta(); err != nil {
 		return nil, err
 	}
@@ -135,23 +135,23 @@ func openBook(path string, f io.ReaderAt, st *unix.Stat_t) (*book, error) {
 	// A hole in a file costs nobody anything, and there are some where the disk compresses what is written to it, or notes only later
 	// how much that was. What takes more memory than an object or two, or long, must be there.
 	there := uint64(st.Blocks) * 512
-	b.run = min(maxRun, max(3*maxObject, there)) / pageSize
-	b.still = (maxHoles + 16*there) / pageSize
+	b.maxRunPages = min(maxRun, max(3*maxObject, there)) / pageSize
+	b.runBudget = (maxHoles + 16*there) / pageSize
 	b.seen = make([]uint64, b.meta.end/64+1)
-	b.mark(0)
-	b.mark(1)
+	b.markSeen(0)
+	b.markSeen(1)
 	return b, nil
 }
 
 // damaged says what is wrong with the file.
-func (b *book) damaged(what string) error { return tampered("%s is damaged: %s", b.path, what) }
+func (b *pageReader) damaged(what string) error { return tampered("%s is damaged: %s", b.path, what) }
 
 // readMeta finds the meta page that is in force: the later one of those that are whole. Each commit writes the one that the
 // commit before did not.
-func (b *book) readMeta() error {
+func (b *pageReader) readMeta() error {
 	what, found, first := unrecognized("%s is not a token file", b.path), 0, uint64(0)
 	for slot := range uint64(2) {
-		m := meta{slot: slot}
+		m := meta{index: slot}
 		switch n, err := b.file.ReadAt(m.raw[:], int64(slot*pageSize+pageHead)); {
 		case err != nil && !errors.Is(err, io.EOF):
 			return fileError(b.path, err)
@@ -182,7 +182,7 @@ func (b *book) readMeta() error {
 		if found == 1 || m.number > b.meta.number {
 			b.meta = m
 		}
-		b.other = found == 2 && max(first, m.number)-min(first, m.number) == 1
+		b.otherMetaWhole = found == 2 && max(first, m.number)-min(first, m.number) == 1
 	}
 	if found == 0 {
 		return what
@@ -191,7 +191,7 @@ func (b *book) readMeta() error {
 }
 
 // mark notes that a page was reached, and reports whether it had been.
-func (b *book) mark(id uint64) (before bool) {
+func (b *pageReader) markSeen(id uint64) (before bool) {
 	bit := uint64(1) << (id % 64)
 	before = b.seen[id/64]&bit != 0
 	b.seen[id/64] |= bit
@@ -199,16 +199,16 @@ func (b *book) mark(id uint64) (before bool) {
 }
 
 // claim notes that a page, with those that continue it, was reached from an element.
-func (b *book) claim(id, more uint64, from origin) error {
-	if at, before := b.from[id]; before {
+func (b *pageReader) reach(id, more uint64, from parentElement) error {
+	if at, before := b.reachedFrom[id]; before {
 		if at != from {
 			return b.damaged("a page is reached twice")
 		}
 		return nil
 	}
-	b.from[id] = from
+	b.reachedFrom[id] = from
 	for n := id; n <= id+more; n++ {
-		if b.mark(n) {
+		if b.markSeen(n) {
 			return b.damaged("a page is reached twice")
 		}
 	}
@@ -216,38 +216,38 @@ func (b *book) claim(id, more uint64, from origin) error {
 }
 
 // most returns how many pages one of a bucket may be continued by. A branch is one page: names are short.
-func (b *book) most(of bucket, kind uint16) uint64 {
+func (b *pageReader) maxContinued(of bucket, kind uint16) uint64 {
 	switch {
 	case kind == pageBranch:
 		return 0
 	case kind == pageFree:
-		return min(b.run, 8*b.meta.end/pageSize+1)
+		return min(b.maxRunPages, 8*b.meta.end/pageSize+1)
 	case of == buckets:
 		return maxRootRun / pageSize
 	case of == bHeader:
 		return maxHeaderRun / pageSize
 	}
-	return b.run
+	return b.maxRunPages
 }
 
 // raw reads a page with those that continue it.
-func (b *book) raw(id uint64, from origin, of bucket) ([]byte, error) {
+func (b *pageReader) readRun(id uint64, from parentElement, of bucket) ([]byte, error) {
 	if id < 2 || id >= b.meta.end {
 		return nil, b.damaged("a page is out of bounds")
 	}
-	data := b.blank()
-	if err := b.fill(data, id*pageSize); err != nil {
+	data := b.borrowPage()
+	if err := b.readAt(data, id*pageSize); err != nil {
 		return nil, err
 	}
 	more := uint64(binary.LittleEndian.Uint32(data[12:]))
-	if le(data) != id || more >= b.meta.end-id || more > b.most(of, binary.LittleEndian.Uint16(data[8:])) {
+	if le(data) != id || more >= b.meta.end-id || more > b.maxContinued(of, binary.LittleEndian.Uint16(data[8:])) {
 		return nil, b.damaged("a page is not what it says")
 	}
-	if more > b.still {
+	if more > b.runBudget {
 		return nil, b.damaged("it is mostly holes")
 	}
-	b.still -= more
-	if err := b.claim(id, more, from); err != nil {
+	b.runBudget -= more
+	if err := b.reach(id, more, from); err != nil {
 		return nil, err
 	}
 	if more == 0 {
@@ -258,10 +258,10 @@ func (b *book) raw(id uint64, from origin, of bucket) ([]byte, error) {
 	}
 	whole := make([]byte, (more+1)*pageSize)
 	copy(whole, data)
-	return whole, b.fill(whole[pageSize:], (id+1)*pageSize)
+	return whole, b.readAt(whole[pageSize:], (id+1)*pageSize)
 }
 
-func (b *book) fill(p []byte, at uint64) error {
+func (b *pageReader) readAt(p []byte, at uint64) error {
 	switch _, err := b.file.ReadAt(p, int64(at)); {
 	case errors.Is(err, io.EOF):
 		return b.damaged("it is cut short")
@@ -272,11 +272,11 @@ func (b *book) fill(p []byte, at uint64) error {
 }
 
 // page returns a page of a bucket that an element leads to. The pages of the root hold buckets, those of a bucket none.
-func (b *book) page(id uint64, from origin, of bucket) (page, error) {
-	if p, ok := b.kept[id]; ok {
-		return p, b.claim(id, 0, from)
+func (b *pageReader) page(id uint64, from parentElement, of bucket) (page, error) {
+	if p, ok := b.cached[id]; ok {
+		return p, b.reach(id, 0, from)
 	}
-	data, err := b.raw(id, from, of)
+	data, err := b.readRun(id, from, of)
 	if err != nil {
 		return page{}, err
 	}
@@ -288,21 +288,21 @@ func (b *book) page(id uint64, from origin, of bucket) (page, error) {
 	default:
 		return page{}, b.damaged("a page has no kind")
 	}
-	if err := b.look(&p, of == buckets); err != nil {
+	if err := b.checkPage(&p, of == buckets); err != nil {
 		return page{}, err
 	}
 	if !p.branch {
-		b.room -= len(data)
+		b.leafBudget -= len(data)
 	}
-	if (p.branch || b.room >= 0) && len(b.kept) < maxKept {
-		b.kept[id] = p
+	if (p.branch || b.leafBudget >= 0) && len(b.cached) < maxCached {
+		b.cached[id] = p
 	}
 	return p, nil
 }
 
 // look looks at the elements of a page. What they name lies behind them, in their order, and no byte of it is of two: else what one
 // page has could be as much as the square of its size.
-func (b *book) look(p *page, root bool) error {
+func (b *pageReader) checkPage(p *page, root bool) error {
 	p.n = int(binary.LittleEndian.Uint16(p.data[10:]))
 	if pageHead+p.n*elementHead > len(p.data) || p.branch && p.n == 0 {
 		return b.damaged("a page has more elements than room, or none")
@@ -370,9 +370,9 @@ func (p *page) search(key []byte) int {
 }
 
 // continued reports whether a page is continued by others, as it says. It is not looked at.
-func (b *book) continued(id uint64) (bool, error) {
+func (b *pageReader) continued(id uint64) (bool, error) {
 	var more [4]byte
-	err := b.fill(more[:], id*pageSize+12)
+	err := b.readAt(more[:], id*pageSize+12)
 	return more != [4]byte{}, err
 }
 

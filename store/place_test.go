@@ -235,14 +235,14 @@ func TestWord(t *testing.T) {
 		"the machine died":                   0,
 		"the machine died, an earlier state": 2,
 	} {
-		b.word.Load().store(v)
+		b.counter.Load().store(v)
 		if v == 2 { // who asks for the first time looks into the file
-			b.word.Store(nil)
+			b.counter.Store(nil)
 		}
 		if got := tok.Generation(); got != gen {
 			t.Errorf("%s: generation %d, want %d", name, got, gen)
 		}
-		if got := b.word.Load().load(); got != gen<<1 {
+		if got := b.counter.Load().load(); got != gen<<1 {
 			t.Errorf("%s: the word is %#x, want %#x", name, got, gen<<1)
 		}
 	}
@@ -252,7 +252,7 @@ func TestWord(t *testing.T) {
 	defer d.close()
 	l, err := takeLock(d, b.sidecar, true, true)
 	wants(t, err, ck.CKR_OK)
-	b.word.Load().store(gen<<1 | 1)
+	b.counter.Load().store(gen<<1 | 1)
 	if got := tok.Generation(); got != gen {
 		t.Errorf("a writer is at work: generation %d, want %d", got, gen)
 	}

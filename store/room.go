@@ -10,10 +10,10 @@ import (
 // use, so even a deletion needs pages first. So a file has a reserve: pages that are free, or that the disk has set apart behind
 // its end. A commit that adds or changes objects begins only where the reserve is there after it; one that does not may use
 // it up.
-const reserve = 64 // pages: what deleting an object that is found by many terms takes at most, and as much again
+const reservePages = 64 // pages: what deleting an object that is found by many terms takes at most, and as much again
 
 // adds reports whether the commit is one that adds or changes objects.
-func (x *boltTx) adds() bool {
+func (x *boltTx) addsObjects() bool {
 	for _, value := range x.writes[bObjects] {
 		if value != nil {
 			return true
@@ -28,34 +28,34 @@ func (x *boltTx) adds() bool {
 }
 
 // growth is how much smaller than the largest of all a file is to which something is added.
-const growth = 512 << 20
+const growthReserve = 512 << 20
 
 // room has the disk set the place of a commit apart, and the reserve. Where a file system cannot do that a full disk is noticed
 // when the commit is written.
-func (m *draft) room(to file, st *unix.Stat_t, adds bool) error {
-	most := maxFile - growth/2 // one that is larger than maxFile could not be read any more
+func (m *pendingCommit) reserveSpace(to file, st *unix.Stat_t, adds bool) error {
+	most := maxFile - growthReserve/2 // one that is larger than maxFile could not be read any more
 	if adds {
-		most -= growth / 2
+		most -= growthReserve / 2
 	}
 	if m.size > most {
 		return unix.EFBIG
 	}
-	want := m.size + (reserve-min(reserve, m.free))*pageSize
+	want := m.size + (reservePages-min(reservePages, m.free))*pageSize
 	if uint64(st.Blocks)*512 >= want && uint64(st.Size) >= m.size {
 		return nil
 	}
 	// Some more at once, so that not every commit does it.
-	err := to.allocate(int64(want + min(growth/4, max(want/8, reserve*pageSize/2))))
-	if full(err) {
+	err := to.allocate(int64(want + min(growthReserve/4, max(want/8, reservePages*pageSize/2))))
+	if isFull(err) {
 		err = to.allocate(int64(want))
 	}
-	if full(err) && adds {
+	if isFull(err) && adds {
 		return err
 	}
 	return nil
 }
 
 // full reports whether an error says that the disk, or what the user may have of it, is full, or the file as large as it may be.
-func full(err error) bool {
+func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }

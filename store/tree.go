@@ -15,23 +15,23 @@ import (
 // cannot be stopped. This works on pages that pages.go has read and looked at, and on nothing else.
 
 // A maker makes the pages of a commit.
-type maker struct {
-	b     *book
-	avail []uint64 // free pages, in order
-	freed []uint64 // pages that were in use and are not any more
-	end   uint64
-	out   []madePage
-	none  uint64 // of so many free pages in a row there are none, 0 where that is not known
+type commitBuilder struct {
+	b         *pageReader
+	freePages []uint64 // free pages, in order
+	freed     []uint64 // pages that were in use and are not any more
+	end       uint64
+	out       []newPage
+	noRunOf   uint64 // of so many free pages in a row there are none, 0 where that is not known
 }
 
 // A madePage is a page that was made, with those that continue it.
-type madePage struct {
+type newPage struct {
 	id   uint64
 	data []byte
 }
 
 // A cell is an element of a page in the making.
-type cell struct {
+type element struct {
 	key, value []byte
 	child      uint64
 }
@@ -39,72 +39,72 @@ type cell struct {
 // A node is what a page in the making holds: as much as it may be, before it is split into pages.
 type node struct {
 	leaf, root bool
-	entries    []cell
+	elements   []element
 }
 
 // An op is what is to become of a key; no value deletes it.
-type op struct{ key, value []byte }
+type edit struct{ key, value []byte }
 
 // elementSize returns what an entry takes.
-func (e *cell) size() int { return elementHead + len(e.key) + len(e.value) }
+func (e *element) size() int { return elementHead + len(e.key) + len(e.value) }
 
 func (n *node) size() int {
 	size := pageHead
-	for i := range n.entries {
-		size += n.entries[i].size()
+	for i := range n.elements {
+		size += n.elements[i].size()
 	}
 	return size
 }
 
 // sparse says whether a page is so empty that it is to be joined with another, as bbolt does it too.
 func (n *node) sparse() bool {
-	return n.size() < int(pageSize)/4 || !n.leaf && len(n.entries) < 2
+	return n.size() < int(pageSize)/4 || !n.leaf && len(n.elements) < 2
 }
 
 // nodeOf returns what a page holds.
 func nodeOf(p *page, root bool) *node {
-	n := &node{leaf: !p.branch, root: root, entries: make([]cell, p.n, p.n+1)}
-	for i := range n.entries {
-		n.entries[i] = entryOf(p, i)
+	n := &node{leaf: !p.branch, root: root, elements: make([]element, p.n, p.n+1)}
+	for i := range n.elements {
+		n.elements[i] = elementOf(p, i)
 	}
 	return n
 }
 
-func entryOf(p *page, i int) cell {
+func elementOf(p *page, i int) element {
 	if p.branch {
-		return cell{key: p.key(i), child: p.child(i)}
+		return element{key: p.key(i), child: p.child(i)}
 	}
-	return cell{key: p.key(i), value: p.value(i)}
+	return element{key: p.key(i), value: p.value(i)}
 }
 
 // free gives a page back, with those that continue it. One that stands in its bucket's place is none.
-func (m *maker) free(p *page) {
+func (m *commitBuilder) free(p *page) {
 	if p.id != 0 {
 		m.freeRun(p.id, uint64(len(p.data))/pageSize)
 	}
 }
 
-func (m *maker) freeRun(id, n uint64) {
+func (m *commitBuilder) freeRun(id, n uint64) {
 	for i := range n {
 		m.freed = append(m.freed, id+i)
 	}
 }
 
 // alloc returns a number of pages in a row.
-func (m *maker) alloc(n uint64) (id uint64) {
-	if n == 1 && len(m.avail) > 0 {
-		id, m.avail = m.avail[0], m.avail[1:]
+func (m *commitBuilder) alloc(n uint64) (id uint64) {
+	if n == 1 && len(m.freePages) > 0 {
+		id, m.freePages = m.freePages[0], m.freePages[1:]
 		return id
 	}
-	for i := 0; i+int(n) <= len(m.avail) && (m.none == 0 || n < m.none); i++ {
-		if m.avail[i+int(n)-1] == m.avail[i]+n-1 {
-			id = m.avail[i]
-			m.avail = slices.Delete(m.avail, i, i+int(n))
+	for i := 0; i+int(n) <= len(m.freePages) && (m.noRunOf == 0 || n < m.noRunOf); i++ {
+		if m.freePages[i+int(n)-1] == m.freePages[i]+n-1 {
+			id = m.freePages[i]
+			m.freePages = slices.Delete(m.freePages, i, i+int(n))
 			return id
 		}
 	}
-	if m.none == 0 || n < m.none {
-		m.none = n
+	if m.noRunOf == 0 || n < m.noRunOf {
+		m.noRunOf = n
 	}
 	id = m.end
 	m.end += n
@@ -112,17 +112,17 @@ func (m *maker) alloc(n uint64) (id uint64) {
 }
 
 // rebuild does ops under a page, and returns what the page has become: nil where nothing changes. Pages below are made.
-func (m *maker) rebuild(p *page, of bucket, depth int, ops []op) (*node, error) {
+func (m *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*node, error) {
 	if depth > maxDepth {
 		return nil, m.b.damaged("its pages are nested too deep")
 	}
 	if !p.branch {
 		return m.rebuildLeaf(p, of == buckets, ops), nil
 	}
-	cells := make([]childCell, p.n)
+	cells := make([]childElement, p.n)
 	changed := false
 	for i := range cells {
-		cells[i] = childCell{cell: entryOf(p, i), at: i}
+		cells[i] = childElement{element: elementOf(p, i), at: i}
 		mine := ops
 		if i+1 < p.n {
 			next := p.key(i + 1)
@@ -132,25 +132,25 @@ func (m *maker) rebuild(p *page, of bucket, depth int, ops []op) (*node, error) 
 		if len(mine) == 0 {
 			continue
 		}
-		child, err := m.b.page(p.child(i), origin{p.id, i}, of)
+		child, err := m.b.page(p.child(i), parentElement{p.id, i}, of)
 		if err == nil {
-			cells[i].fresh, err = m.rebuild(&child, of, depth+1, mine)
+			cells[i].rebuilt, err = m.rebuild(&child, of, depth+1, mine)
 		}
 		if err != nil {
 			return nil, err
 		}
-		changed = changed || cells[i].fresh != nil
+		changed = changed || cells[i].rebuilt != nil
 	}
 	if !changed {
 		return nil, nil
 	}
 	m.free(p)
-	return m.settle(p, of, cells)
+	return m.joinSparse(p, of, cells)
 }
 
 // rebuildLeaf is rebuild for a leaf.
-func (m *maker) rebuildLeaf(p *page, root bool, ops []op) *node {
-	n := &node{leaf: true, root: root, entries: make([]cell, 0, p.n+len(ops))}
+func (m *commitBuilder) rebuildLeaf(p *page, root bool, ops []edit) *node {
+	n := &node{leaf: true, root: root, elements: make([]element, 0, p.n+len(ops))}
 	changed := false
 	for i := 0; i < p.n || len(ops) > 0; {
 		order := 1
@@ -161,12 +161,12 @@ func (m *maker) rebuildLeaf(p *page, root bool, ops []op) *node {
 			}
 		}
 		if order < 0 {
-			n.entries = append(n.entries, entryOf(p, i))
+			n.elements = append(n.elements, elementOf(p, i))
 			i++
 			continue
 		}
 		if o := ops[0]; o.value != nil {
-			n.entries = append(n.entries, cell{key: o.key, value: o.value})
+			n.elements = append(n.elements, element{key: o.key, value: o.value})
 		}
 		changed = changed || ops[0].value != nil || order == 0
 		ops = ops[1:]
@@ -182,25 +182,25 @@ func (m *maker) rebuildLeaf(p *page, root bool, ops []op) *node {
 }
 
 // A childCell is an element of a branch that is made anew: it leads to a page that stays, or to one in the making.
-type childCell struct {
-	cell
-	at    int   // its place in the page that was
-	fresh *node // nil for a page that stays
+type childElement struct {
+	element
+	at      int   // its place in the page that was
+	rebuilt *node // nil for a page that stays
 }
 
 // settle joins children that have become sparse with one beside them, writes those that are new, and returns the branch.
-func (m *maker) settle(p *page, of bucket, cells []childCell) (*node, error) {
+func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*node, error) {
 	for i := 0; i < len(cells); {
-		f := cells[i].fresh
+		f := cells[i].rebuilt
 		switch {
-		case f != nil && len(f.entries) == 0:
+		case f != nil && len(f.elements) == 0:
 			cells = slices.Delete(cells, i, i+1)
 		case f == nil || !f.sparse() || len(cells) == 1:
 			i++
 		default:
 			left := max(i-1, 0)
 			both := cells[left : left+2]
-			wide, err := m.wide(&both[1-(i-left)])
+			wide, err := m.isMultiPage(&both[1-(i-left)])
 			if err != nil {
 				return nil, err
 			}
@@ -209,75 +209,75 @@ func (m *maker) settle(p *page, of bucket, cells []childCell) (*node, error) {
 				continue
 			}
 			for j := range both {
-				if err := m.thaw(p, of, &both[j]); err != nil {
+				if err := m.load(p, of, &both[j]); err != nil {
 					return nil, err
 				}
 			}
-			if both[0].fresh.leaf != both[1].fresh.leaf {
+			if both[0].rebuilt.leaf != both[1].rebuilt.leaf {
 				return nil, m.b.damaged("its leaves are not equally deep")
 			}
-			both[0].fresh.entries = append(both[0].fresh.entries, both[1].fresh.entries...)
+			both[0].rebuilt.elements = append(both[0].rebuilt.elements, both[1].rebuilt.elements...)
 			cells = slices.Delete(cells, left+1, left+2)
 			i = left
 		}
 	}
-	n := &node{root: of == buckets, entries: make([]cell, 0, len(cells)+1)}
+	n := &node{root: of == buckets, elements: make([]element, 0, len(cells)+1)}
 	for i := range cells {
-		if cells[i].fresh == nil {
-			n.entries = append(n.entries, cells[i].cell)
+		if cells[i].rebuilt == nil {
+			n.elements = append(n.elements, cells[i].element)
 			continue
 		}
-		made, err := m.split(cells[i].fresh)
+		made, err := m.split(cells[i].rebuilt)
 		if err != nil {
 			return nil, err
 		}
-		n.entries = append(n.entries, made...)
+		n.elements = append(n.elements, made...)
 	}
 	return n, nil
 }
 
 // wide reports whether a child takes more than one page. Joined with a small one it would be split from it again, and written
 // anew whenever that changes.
-func (m *maker) wide(it *childCell) (bool, error) {
-	if it.fresh != nil {
-		return it.fresh.size() > int(pageSize), nil
+func (m *commitBuilder) isMultiPage(it *childElement) (bool, error) {
+	if it.rebuilt != nil {
+		return it.rebuilt.size() > int(pageSize), nil
 	}
 	return m.b.continued(it.child)
 }
 
 // thaw makes a page that stays one in the making.
-func (m *maker) thaw(p *page, of bucket, it *childCell) error {
-	if it.fresh != nil {
+func (m *commitBuilder) load(p *page, of bucket, it *childElement) error {
+	if it.rebuilt != nil {
 		return nil
 	}
-	child, err := m.b.page(it.child, origin{p.id, it.at}, of)
+	child, err := m.b.page(it.child, parentElement{p.id, it.at}, of)
 	if err != nil {
 		return err
 	}
 	m.free(&child)
-	it.fresh = nodeOf(&child, of == buckets)
+	it.rebuilt = nodeOf(&child, of == buckets)
 	return nil
 }
 
 // split makes the pages of a node, of about the same size where there are several, and returns the elements that lead to them.
-func (m *maker) split(n *node) (pages []cell, err error) {
+func (m *commitBuilder) split(n *node) (pages []element, err error) {
 	size := n.size()
 	most := int(pageSize)
 	target := most
 	if size > most {
 		target = size / (size/most + 1)
 	}
-	for from := 0; from < len(n.entries); {
+	for from := 0; from < len(n.elements); {
 		to, sum := from, pageHead
-		for to < len(n.entries) {
-			next := n.entries[to].size()
-			if to > from && (sum+next > most || sum >= target) && (n.leaf || to-from >= 2 && len(n.entries)-to >= 2) {
+		for to < len(n.elements) {
+			next := n.elements[to].size()
+			if to > from && (sum+next > most || sum >= target) && (n.leaf || to-from >= 2 && len(n.elements)-to >= 2) {
 				break
 			}
 			sum += next
 			to++
 		}
-		part := node{n.leaf, n.root, n.entries[from:to]}
+		part := node{n.leaf, n.root, n.elements[from:to]}
 		count := (uint64(sum) + pageSize - 1) / pageSize
 		if !n.leaf && count > 1 {
 			return nil, m.b.damaged("a name is longer than any")
@@ -285,27 +285,27 @@ func (m *maker) split(n *node) (pages []cell, err error) {
 		id := m.alloc(count)
 		var data []byte
 		if count == 1 {
-			data = m.b.blank()
+			data = m.b.borrowPage()
 		} else {
 			data = make([]byte, count*pageSize)
 		}
 		if err := m.encode(data, id, &part); err != nil {
 			return nil, err
 		}
-		m.out = append(m.out, madePage{id, data})
-		pages = append(pages, cell{key: part.entries[0].key, child: id})
+		m.out = append(m.out, newPage{id, data})
+		pages = append(pages, element{key: part.elements[0].key, child: id})
 		from = to
 	}
 	return pages, nil
 }
 
 // encode writes a page.
-func (m *maker) encode(data []byte, id uint64, n *node) error {
+func (m *commitBuilder) encode(data []byte, id uint64, n *node) error {
 	kind := uint16(pageBranch)
 	if n.leaf {
 		kind = pageLeaf
 	}
-	if len(n.entries) > 0xffff {
+	if len(n.elements) > 0xffff {
 		return m.b.damaged("a page has more elements than it may")
 	}
 	more := uint64(len(data)) / pageSize
@@ -314,12 +314,12 @@ func (m *maker) encode(data []byte, id uint64, n *node) error {
 	}
 	binary.LittleEndian.PutUint64(data, id)
 	binary.LittleEndian.PutUint16(data[8:], kind)
-	binary.LittleEndian.PutUint16(data[10:], uint16(len(n.entries)))
+	binary.LittleEndian.PutUint16(data[10:], uint16(len(n.elements)))
 	binary.LittleEndian.PutUint32(data[12:], uint32(more))
-	at := pageHead + len(n.entries)*elementHead
-	for i := range n.entries {
-		e := &n.entries[i]
-		if i > 0 && bytes.Compare(n.entries[i-1].key, e.key) >= 0 {
+	at := pageHead + len(n.elements)*elementHead
+	for i := range n.elements {
+		e := &n.elements[i]
+		if i > 0 && bytes.Compare(n.elements[i-1].key, e.key) >= 0 {
 			return m.b.damaged("its pages are out of order")
 		}
 		head := data[pageHead+i*elementHead:]
@@ -346,21 +346,21 @@ func (m *maker) encode(data []byte, id uint64, n *node) error {
 }
 
 // plant makes the pages of a node that is the first of its tree, and returns the number of the one that is then.
-func (m *maker) plant(n *node) (uint64, error) {
+func (m *commitBuilder) buildRoot(n *node) (uint64, error) {
 	for {
-		if !n.leaf && len(n.entries) == 1 { // a level that is not needed any more
-			return n.entries[0].child, nil
+		if !n.leaf && len(n.elements) == 1 { // a level that is not needed any more
+			return n.elements[0].child, nil
 		}
 		pages, err := m.split(n)
 		if err != nil {
 			return 0, err
 		}
-		n = &node{root: n.root, entries: pages}
+		n = &node{root: n.root, elements: pages}
 	}
 }
 
 // bucket does ops in a bucket, and returns what is to stand for it in the root: nil where nothing changes.
-func (m *maker) bucket(of bucket, ops []op) ([]byte, error) {
+func (m *commitBuilder) bucket(of bucket, ops []edit) ([]byte, error) {
 	old, err := m.b.get(buckets, []byte(of.String()))
 	if err != nil {
 		return nil, err
@@ -368,7 +368,7 @@ func (m *maker) bucket(of bucket, ops []op) ([]byte, error) {
 	top := &page{} // of a bucket that is not there yet
 	switch {
 	case old != nil:
-		if top, err = m.b.top(of); err != nil {
+		if top, err = m.b.bucketRoot(of); err != nil {
 			return nil, err
 		}
 	case of.optional():
@@ -380,7 +380,7 @@ func (m *maker) bucket(of bucket, ops []op) ([]byte, error) {
 	if n == nil || err != nil {
 		return nil, err
 	}
-	if len(n.entries) == 0 {
+	if len(n.elements) == 0 {
 		n = &node{leaf: true}
 	}
 	value := make([]byte, bucketHead)
@@ -389,13 +389,13 @@ func (m *maker) bucket(of bucket, ops []op) ([]byte, error) {
 		value = append(value, make([]byte, size)...)
 		return value, m.encode(value[bucketHead:], 0, n)
 	}
-	id, err := m.plant(n)
+	id, err := m.buildRoot(n)
 	binary.LittleEndian.PutUint64(value, id)
 	return value, err
 }
 
 // make makes the pages of the commit.
-func (x *boltTx) make() (*draft, error) {
+func (x *boltTx) build() (*pendingCommit, error) {
 	free, err := x.b.freePages()
 	if err != nil {
 		return nil, err
@@ -404,26 +404,26 @@ func (x *boltTx) make() (*draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &maker{b: x.b, avail: slices.Clone(free), end: x.b.meta.end}
-	var tops []op
+	m := &commitBuilder{b: x.b, freePages: slices.Clone(free), end: x.b.meta.end}
+	var tops []edit
 	for of := range buckets {
 		if len(x.writes[of]) == 0 {
 			continue
 		}
-		ops := make([]op, 0, len(x.writes[of]))
+		ops := make([]edit, 0, len(x.writes[of]))
 		for _, key := range slices.Sorted(maps.Keys(x.writes[of])) {
-			ops = append(ops, op{[]byte(key), x.writes[of][key]})
+			ops = append(ops, edit{[]byte(key), x.writes[of][key]})
 		}
 		value, err := m.bucket(of, ops)
 		if err != nil {
 			return nil, err
 		}
 		if value != nil {
-			tops = append(tops, op{[]byte(of.String()), value})
+			tops = append(tops, edit{[]byte(of.String()), value})
 		}
 	}
-	slices.SortFunc(tops, func(a, b op) int { return bytes.Compare(a.key, b.key) })
-	first, err := x.b.page(x.b.meta.root, origin{page: topOf | uint64(buckets)}, buckets)
+	slices.SortFunc(tops, func(a, b edit) int { return bytes.Compare(a.key, b.key) })
+	first, err := x.b.page(x.b.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
 	if err != nil {
 		return nil, err
 	}
@@ -433,7 +433,7 @@ func (x *boltTx) make() (*draft, error) {
 	}
 	root := x.b.meta.root
 	if n != nil {
-		if root, err = m.plant(n); err != nil {
+		if root, err = m.buildRoot(n); err != nil {
 			return nil, err
 		}
 	}
@@ -447,11 +447,11 @@ func (x *boltTx) make() (*draft, error) {
 }
 
 // finish makes the list of free pages and the meta page.
-func (m *maker) finish(root uint64) *draft {
-	most := uint64(len(m.avail) + len(m.freed) + 1)
+func (m *commitBuilder) finish(root uint64) *pendingCommit {
+	most := uint64(len(m.freePages) + len(m.freed) + 1)
 	count := (pageHead + 8*most + pageSize - 1) / pageSize
 	id := m.alloc(count)
-	rest := append(m.freed, m.avail...)
+	rest := append(m.freed, m.freePages...)
 	slices.Sort(rest)
 	list := make([]byte, count*pageSize)
 	binary.LittleEndian.PutUint64(list, id)
@@ -465,12 +465,12 @@ func (m *maker) finish(root uint64) *draft {
 	for _, id := range rest {
 		ids = binary.LittleEndian.AppendUint64(ids, id)
 	}
-	m.out = append(m.out, madePage{id, list})
-	slices.SortFunc(m.out, func(a, b madePage) int { return int(a.id) - int(b.id) })
+	m.out = append(m.out, newPage{id, list})
+	slices.SortFunc(m.out, func(a, b newPage) int { return int(a.id) - int(b.id) })
 
-	p := &draft{number: m.b.meta.number + 1, size: m.end * pageSize, free: uint64(len(rest)), pages: m.out}
-	p.slot = 1 - m.b.meta.slot
-	p.meta = metaPage(p.slot, m.b.meta.raw[:])
+	p := &pendingCommit{number: m.b.meta.number + 1, size: m.end * pageSize, free: uint64(len(rest)), pages: m.out}
+	p.metaIndex = 1 - m.b.meta.index
+	p.meta = metaPage(p.metaIndex, m.b.meta.raw[:])
 	raw := p.meta[pageHead:][:metaSize]
 	for at, v := range map[int]uint64{16: root, 32: id, 40: m.end, 48: p.number} {
 		binary.LittleEndian.PutUint64(raw[at:], v)

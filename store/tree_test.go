@@ -164,9 +164,9 @@ func TestTreeNeighbours(t *testing.T) {
 // TestTreeLargeAmidFree makes large values while there are many free pages that are no two in a row: it takes no longer than it
 // should.
 func TestTreeLargeAmidFree(t *testing.T) {
-	m := &maker{end: 1 << 20}
+	m := &commitBuilder{end: 1 << 20}
 	for id := range uint64(200_000) {
-		m.avail = append(m.avail, 2*id+2)
+		m.freePages = append(m.freePages, 2*id+2)
 	}
 	began := time.Now()
 	for range 20_000 {

@@ -172,7 +172,9 @@ func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
 const keptSuffix = ".v1"
 
 // aloneWithCopy implements copier.
-func (b *boltFile) aloneWithCopy(f func(update updater) error) error { return b.after(b.keepCopy, f) }
+func (b *boltFile) aloneWithCopy(f func(update updater) error) error {
+	return b.aloneAfter(b.keepCopy, f)
+}
 
 // keepCopy leaves a copy of the token's file beside it. The caller has the lock.
 func (b *boltFile) keepCopy(v *lockedDir, from file, size int64) error {

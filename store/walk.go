@@ -6,16 +6,16 @@ import "encoding/binary"
 // (pages.go); but a page in use that is also free would be written over. full looks at every page, and is what a check wants.
 // Otherwise the pages that lead to others are enough: all leaves of a tree are equally deep, so where one child is a leaf
 // the others are taken for leaves, and are not read.
-func (b *book) walk(full bool) error {
+func (b *pageReader) walk(full bool) error {
 	w := walker{b, full}
-	if full && !b.other {
+	if full && !b.otherMetaWhole {
 		return b.damaged("one of its meta pages is damaged, or older than it should be")
 	}
-	p, err := b.page(b.meta.root, origin{page: topOf | uint64(buckets)}, buckets)
+	p, err := b.page(b.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
 	if err != nil {
 		return err
 	}
-	if err := w.visit(&p, buckets, 0, func(p *page) error { return w.bucketsOf(p) }); err != nil {
+	if err := w.walkTree(&p, buckets, 0, func(p *page) error { return w.walkBuckets(p) }); err != nil {
 		return err
 	}
 	free, err := b.freePages()
@@ -23,12 +23,12 @@ func (b *book) walk(full bool) error {
 		return err
 	}
 	for _, id := range free {
-		if b.mark(id) {
+		if b.markSeen(id) {
 			return b.damaged("a page is free and in use")
 		}
 	}
 	for id := uint64(2); full && id < b.meta.end; id++ {
-		if !b.mark(id) {
+		if !b.markSeen(id) {
 			return b.damaged("a page is neither free nor in use")
 		}
 	}
@@ -37,21 +37,21 @@ func (b *book) walk(full bool) error {
 
 // A walker walks a file.
 type walker struct {
-	b    *book
+	b    *pageReader
 	full bool
 }
 
 // bucketsOf walks the buckets that a leaf of the root holds.
-func (w walker) bucketsOf(p *page) error {
+func (w walker) walkBuckets(p *page) error {
 	for i := range p.n {
 		of := bucketOf(p.key(i))
 		number := uint64(of)
 		if of == unknownBucket {
-			number = strange(p, i)
+			number = unknownBucketNumber(p, i)
 		}
 		top, err := w.b.bucketPage(p.value(i), number)
 		if err == nil && top.branch {
-			err = w.visit(&top, of, 0, func(*page) error { return nil })
+			err = w.walkTree(&top, of, 0, func(*page) error { return nil })
 		}
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func (w walker) bucketsOf(p *page) error {
 }
 
 // visit calls leaf with every leaf under p that is read.
-func (w walker) visit(p *page, of bucket, depth int, leaf func(*page) error) error {
+func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) error {
 	if depth > maxDepth {
 		return w.b.damaged("its pages are nested too deep")
 	}
@@ -70,16 +70,16 @@ func (w walker) visit(p *page, of bucket, depth int, leaf func(*page) error) err
 	}
 	leaves := false
 	for i := range p.n {
-		id, from := p.child(i), origin{p.id, i}
+		id, from := p.child(i), parentElement{p.id, i}
 		if leaves {
-			if w.b.mark(id) { // nothing is remembered of where from: there may be very many
+			if w.b.markSeen(id) { // nothing is remembered of where from: there may be very many
 				return w.b.damaged("a page is reached twice")
 			}
 			continue
 		}
 		child, err := w.b.page(id, from, of)
 		if err == nil {
-			err = w.visit(&child, of, depth+1, leaf)
+			err = w.walkTree(&child, of, depth+1, leaf)
 		}
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func (w walker) visit(p *page, of bucket, depth int, leaf func(*page) error) err
 }
 
 // freePages returns the pages that are free, in order. It tests that each may be.
-func (b *book) freePages() ([]uint64, error) {
+func (b *pageReader) freePages() ([]uint64, error) {
 	page, err := b.freePage()
 	if err != nil {
 		return nil, err
@@ -113,11 +113,11 @@ func (b *book) freePages() ([]uint64, error) {
 }
 
 // freePage returns the page with the list of free pages.
-func (b *book) freePage() ([]byte, error) {
+func (b *pageReader) freePage() ([]byte, error) {
 	if b.meta.free == noFreelist {
 		return nil, b.damaged("it has no list of free pages")
 	}
-	data, err := b.raw(b.meta.free, origin{page: topOf | 1<<62}, buckets)
+	data, err := b.readRun(b.meta.free, parentElement{page: rootOf | 1<<62}, buckets)
 	if err == nil && binary.LittleEndian.Uint16(data[8:]) != pageFree {
 		err = b.damaged("the list of free pages is damaged")
 	}

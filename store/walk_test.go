@@ -80,7 +80,7 @@ func walkFile(t testing.TB, path string, full bool) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := openBook(path, f, &st)
+	b, err := openPages(path, f, &st)
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func TestWordCutShort(t *testing.T) {
 		if got := tok.Generation(); got != gen {
 			t.Errorf("generation %d, want %d", got, gen)
 		}
-		if got := b.word.Load().load(); got != gen<<1 {
+		if got := b.counter.Load().load(); got != gen<<1 {
 			t.Errorf("the word is %#x, want %#x", got, gen<<1)
 		}
 		create(t, tok, k, private("a"))
