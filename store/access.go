@@ -10,10 +10,10 @@ import (
 // Lost reports whether this process cannot open the token any more although nobody has said that it is gone: it has given up its
 // rights, or has another root directory. It may go on with what it has read, as a process does whose token is a piece of
 // hardware.
-func (t *Token) Lost() bool { return t.be.lost() }
+func (t *Token) Lost() bool { return t.backend.lost() }
 
 // ReadOnly reports whether this process cannot write to the token.
-func (t *Token) ReadOnly() bool { return t.be.readOnly() }
+func (t *Token) ReadOnly() bool { return t.backend.readOnly() }
 
 // lost implements backend.
 func (b *boltFile) lost() bool { return outOfReach(b.path) }

@@ -8,7 +8,7 @@ import (
 )
 
 // crowd makes a token with n objects, of some 1 KB with six terms each.
-func crowd(b *testing.B, kind string, n int) (*Token, *Keys, []ID) {
+func tokenWithObjects(b *testing.B, kind string, n int) (*Token, *Keys, []ID) {
 	b.Helper()
 	tok, err := newPlace(b, kind).Format("", Format{SOPIN: soPIN, KDF: "test"})
 	if err != nil {
@@ -44,7 +44,7 @@ func eachSize(b *testing.B, f func(b *testing.B, tok *Token, k *Keys, ids []ID))
 				continue
 			}
 			b.Run(fmt.Sprintf("%s/%d", kind, n), func(b *testing.B) {
-				tok, k, ids := crowd(b, kind, n)
+				tok, k, ids := tokenWithObjects(b, kind, n)
 				b.ReportAllocs()
 				b.ResetTimer()
 				f(b, tok, k, ids)
@@ -93,7 +93,7 @@ func BenchmarkFindCold(b *testing.B) {
 	eachSize(b, func(b *testing.B, tok *Token, k *Keys, _ []ID) {
 		what := []byte("label 7")
 		for b.Loop() {
-			k.finds.forget()
+			k.searches.forget()
 			_, err := tok.Find(k, what)
 			must(b, err)
 		}
@@ -113,7 +113,7 @@ func BenchmarkScan(b *testing.B) {
 	eachSize(b, func(b *testing.B, tok *Token, k *Keys, _ []ID) {
 		for b.Loop() {
 			k.verified.forget()
-			must(b, tok.be.view(k.verify))
+			must(b, tok.backend.view(k.verify))
 		}
 	})
 }
@@ -127,7 +127,7 @@ func BenchmarkFollow(b *testing.B) {
 			b.StopTimer()
 			must(b, tok.Create(other, typical(1)))
 			b.StartTimer()
-			must(b, tok.be.view(k.verify))
+			must(b, tok.backend.view(k.verify))
 		}
 	})
 }
@@ -135,13 +135,13 @@ func BenchmarkFollow(b *testing.B) {
 func BenchmarkView(b *testing.B) {
 	eachSize(b, func(b *testing.B, tok *Token, _ *Keys, _ []ID) {
 		for b.Loop() {
-			must(b, tok.be.view(func(x tx) error { return nil }))
+			must(b, tok.backend.view(func(x tx) error { return nil }))
 		}
 	})
 }
 
 func BenchmarkGeneration(b *testing.B) {
-	tok, _, _ := crowd(b, "bolt", 1)
+	tok, _, _ := tokenWithObjects(b, "bolt", 1)
 	for b.Loop() {
 		tok.Generation()
 	}
@@ -157,7 +157,7 @@ func BenchmarkStamp(b *testing.B) {
 // BenchmarkWalk is what a process pays once for each token file.
 func BenchmarkWalk(b *testing.B) {
 	eachSize(b, func(b *testing.B, tok *Token, _ *Keys, _ []ID) {
-		f, ok := tok.be.(*boltFile)
+		f, ok := tok.backend.(*boltFile)
 		if !ok {
 			b.Skip("there is no file")
 		}

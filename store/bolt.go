@@ -196,11 +196,11 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 	if err := f(x); err != nil || len(x.writes) == 0 {
 		return err
 	}
-	if err := x.put(bHeader, keyGeneration, be64(gen+1)); err != nil {
+	if err := x.put(bHeader, headerGeneration, beBytes(gen+1)); err != nil {
 		return err
 	}
 	relaxed := false
-	if s, err := parseStatic(x.get(bHeader, keyStatic)); err == nil {
+	if s, err := parseHeader(x.get(bHeader, headerStatic)); err == nil {
 		relaxed = s.relaxed
 	}
 	made, err := x.build()
@@ -260,7 +260,7 @@ func (b *boltFile) checkUnmoved(v *lockedDir, file file, pages *pageReader) erro
 // made it may have been killed, or told of an error, when the disk did not have it yet: then what others read of it is in memory
 // alone, and a power cut in the middle of this commit would leave them the one before, without its pages.
 func (b *boltFile) ensureDurable(l *lock, file file, pages *pageReader) error {
-	if l.durableCommit() == le(pages.meta.raw[metaSize-8:]) {
+	if l.durableCommit() == leUint64(pages.meta.raw[metaSize-8:]) {
 		return nil
 	}
 	// After an error the kernel may take the page for written. It is written again.

@@ -28,7 +28,7 @@ func (x *boltTx) check() error {
 }
 
 // generation implements tx.
-func (x *boltTx) generation() uint64 { return number(x, keyGeneration) }
+func (x *boltTx) generation() uint64 { return headerNumber(x, headerGeneration) }
 
 // get implements tx. A page that is damaged ends the transaction: guard.
 func (x *boltTx) get(b bucket, key []byte) []byte {
@@ -83,5 +83,5 @@ func (x *boltTx) each(b bucket, prefix []byte, f func(key, value []byte) error) 
 
 // source implements tx.
 func (x *boltTx) source() source {
-	return source{x.st.Dev, x.st.Ino, x.st.Ctim, le(x.b.meta.raw[metaSize-8:])}
+	return source{x.st.Dev, x.st.Ino, x.st.Ctim, leUint64(x.b.meta.raw[metaSize-8:])}
 }

@@ -21,7 +21,7 @@ type change struct {
 // change runs f over the token and commits what it did, with the state that this leads to. f runs inside use, and may be run again, as
 // backend says.
 func (t *Token) change(k *Keys, f func(*change) error) error {
-	if k.now() != version {
+	if k.formatVersion() != version {
 		if err := t.upgrade(k, false); err != nil {
 			return err
 		}
@@ -66,7 +66,7 @@ func (c *change) finish(ids []ID) (next verifiedState, err error) {
 	}
 	s := state{epoch: r.epoch + 1, count: uint64(r.entries.count() - len(old) + len(fresh)), setHash: r.setHash}
 	c.k.updateSetHash(&s.setHash, fresh, old, true)
-	if err := c.x.put(bHeader, keyState, c.k.sealState(c.x, &s)); err != nil {
+	if err := c.x.put(bHeader, headerState, c.k.sealState(c.x, &s)); err != nil {
 		return next, err
 	}
 	slices.SortFunc(c.terms, bytes.Compare) // in order, many at once cost no more than one by one
@@ -102,7 +102,7 @@ func (r *verifiedSet) advance(next *verifiedState, c *change) {
 
 // put writes a sealed object.
 func (c *change) put(id ID, sealed []byte) error {
-	o, ok := parseBlob(version, sealed)
+	o, ok := parseObject(version, sealed)
 	if !ok {
 		return ck.CKR_GENERAL_ERROR
 	}
@@ -132,7 +132,7 @@ func (c *change) revision(id ID) (uint64, error) {
 // leave takes an object out of the index. Where its list of terms is not to be trusted the whole index is searched for it, so
 // that an object that was tampered with can be deleted.
 func (c *change) unindex(id ID) error {
-	o, ok := parseBlob(version, c.x.get(bObjects, id[:]))
+	o, ok := parseObject(version, c.x.get(bObjects, id[:]))
 	if is, _ := c.k.verified.entries.get(id); ok && o.entry() == is {
 		var r Record
 		err := c.k.unseal(id, &o, &r)

@@ -32,7 +32,7 @@ func (t *Token) Check(k *Keys) ([]Fault, error) {
 		}
 	}
 	var c checker
-	err := t.be.view(func(x tx) error {
+	err := t.backend.view(func(x tx) error {
 		c = checker{t: t, x: x, k: k}
 		c.run()
 		return nil
@@ -72,16 +72,16 @@ type checker struct {
 	x        tx
 	k        *Keys
 	faults   []Fault
-	s        *static // nil where the header cannot be read
+	s        *fixedHeader // nil where the header cannot be read
 	manifest map[ID]entry
 }
 
 // blob takes an object apart.
-func (c *checker) parse(b []byte) (blob, bool) {
+func (c *checker) parse(b []byte) (sealedObject, bool) {
 	if c.s == nil {
-		return blob{}, false
+		return sealedObject{}, false
 	}
-	return parseBlob(c.s.version, b)
+	return parseObject(c.s.version, b)
 }
 
 // fault notes one.
@@ -114,13 +114,13 @@ func (c *checker) run() {
 }
 
 // header tests what can be read without keys. It returns nil where the rest makes no sense.
-func (c *checker) checkHeader() *static {
-	s, err := c.t.readStatic(c.x)
+func (c *checker) checkHeader() *fixedHeader {
+	s, err := c.t.readHeader(c.x)
 	if err != nil {
 		c.report(ID{}, "%v", err)
 		return nil
 	}
-	for w, key := range keySlots {
+	for w, key := range headerSlots {
 		b := keySlot(c.x.get(bHeader, key))
 		if b == nil && Way(w) == User {
 			continue
@@ -129,17 +129,17 @@ func (c *checker) checkHeader() *static {
 			c.report(ID{}, "%s: %v", key, err)
 		}
 	}
-	if n := len(c.x.get(bHeader, keyTries)); n != loginCountsSize {
+	if n := len(c.x.get(bHeader, headerTries)); n != loginCountsSize {
 		c.report(ID{}, "the counts of failed logins take %d bytes, not %d", n, loginCountsSize)
 	}
-	if n := len(c.x.get(bHeader, keyState)); n != stateSize {
+	if n := len(c.x.get(bHeader, headerState)); n != stateSize {
 		c.report(ID{}, "the state takes %d bytes, not %d", n, stateSize)
 	}
-	gen, floor := c.x.generation(), number(c.x, keyFloor)
+	gen, floor := c.x.generation(), headerNumber(c.x, headerJournalStart)
 	if gen == 0 || floor == 0 || floor > gen {
 		c.report(ID{}, "generation %d, journal since %d", gen, floor)
 	}
-	known := append(slices.Clone(keySlots[:]), keyStatic, keyState, keyTries, keyGeneration, keyFloor)
+	known := append(slices.Clone(headerSlots[:]), headerStatic, headerState, headerTries, headerGeneration, headerJournalStart)
 	c.each(bHeader, func(key, _ []byte) {
 		if !slices.ContainsFunc(known, func(k []byte) bool { return string(k) == string(key) }) {
 			c.report(ID{}, "the header has an unknown part %q", key)
@@ -199,14 +199,14 @@ func (c *checker) checkObjects() {
 				c.report(id, "is not in the index under %x", o.term(i))
 			}
 		}
-		if len(o.public) > 0 && !c.t.signed(c.s, id, &o) {
+		if len(o.public) > 0 && !c.t.verifyPublic(c.s, id, &o) {
 			c.report(id, "has a public part that is not what was signed")
 		}
 		if c.k == nil {
 			return
 		}
 		var r Record
-		if err := c.k.open(id, &o, &r); err != nil {
+		if err := c.k.openObject(id, &o, &r); err != nil {
 			c.report(id, "does not open: it was changed by something else than softcsp")
 		}
 		locked.Free(r.Sealed)
@@ -237,11 +237,11 @@ func (c *checker) checkIndex() {
 
 // journal tests that every entry is of a commit that it is to remember.
 func (c *checker) checkJournal() {
-	gen, floor := c.x.generation(), number(c.x, keyFloor)
+	gen, floor := c.x.generation(), headerNumber(c.x, headerJournalStart)
 	c.each(bJournal, func(key, value []byte) {
 		at := uint64(0)
 		if len(key) == 8 {
-			at = be(key)
+			at = beUint64(key)
 		}
 		if at <= floor || at > gen || gen-at >= journalLength || len(value) == 0 || len(value)%len(ID{}) != 0 {
 			c.report(ID{}, "the journal has a damaged entry at %x", key)
@@ -250,9 +250,9 @@ func (c *checker) checkJournal() {
 }
 
 // sums tests the header and the set of objects against the state.
-func (c *checker) checkState(s *static) {
+func (c *checker) checkState(s *fixedHeader) {
 	err := c.k.use(func() error {
-		if s.era != c.k.era {
+		if s.initID != c.k.initID {
 			return fmt.Errorf("%w: the token was initialised anew", ck.CKR_USER_NOT_LOGGED_IN)
 		}
 		st, err := c.k.openState(c.x)

@@ -47,7 +47,7 @@ func (b *boltFile) rewrite(v *lockedDir, asked bool) error {
 	if !asked && unix.Geteuid() != 0 && st.Uid != uint32(unix.Geteuid()) {
 		return unix.EPERM
 	}
-	if f, ok := file.(*plainFile); ok && f.listed() {
+	if f, ok := file.(*plainFile); ok && f.hasACL() {
 		return fmt.Errorf("%w: %s has an access control list, which would be lost", ck.CKR_FUNCTION_REJECTED, b.path)
 	}
 	pages, err := openPages(b.path, file, &st)
@@ -122,12 +122,12 @@ func (b *boltFile) copyBuckets(mem *plainFile, pages *pageReader, beat func()) e
 // Compact writes the token's file anew, without what is not used of it, and returns its sizes before and after. Tokens in memory
 // have no file.
 func (t *Token) Compact() (before, after int64, err error) {
-	c, ok := t.be.(compacter)
+	c, ok := t.backend.(compacter)
 	if !ok {
 		return 0, 0, nil
 	}
 	return c.compact(func(x tx) error {
-		_, err := t.readStatic(x)
+		_, err := t.readHeader(x)
 		return err
 	})
 }

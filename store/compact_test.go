@@ -47,7 +47,7 @@ func relaxedToken(t *testing.T, p *Place) (*Token, *Keys) {
 // fileSize returns the size of the token's file.
 func fileSize(t *testing.T, tok *Token) int64 {
 	t.Helper()
-	st, err := os.Stat(tok.be.(*boltFile).path)
+	st, err := os.Stat(tok.backend.(*boltFile).path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestTidy(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := relaxedToken(t, p)
 	defer k.Wipe()
-	wants(t, os.Chmod(tok.be.(*boltFile).path, 0o640), ck.CKR_OK)
+	wants(t, os.Chmod(tok.backend.(*boltFile).path, 0o640), ck.CKR_OK)
 	ids := manyObjects(t, tok, k, 2000)
 	large := fileSize(t, tok)
 	other := sameToken(t, p, tok)
@@ -72,7 +72,7 @@ func TestTidy(t *testing.T) {
 	if small := fileSize(t, tok); small > large/4 || large < compactFrom {
 		t.Errorf("%d bytes of %d are left with 100 objects of 2000", small, large)
 	}
-	st, err := os.Stat(tok.be.(*boltFile).path)
+	st, err := os.Stat(tok.backend.(*boltFile).path)
 	if wants(t, err, ck.CKR_OK); st.Mode().Perm() != 0o640 {
 		t.Errorf("mode %v", st.Mode())
 	}
@@ -94,7 +94,7 @@ func TestTidy(t *testing.T) {
 		got, err := who.tok.Get(who.k, c.ID)
 		wantRecord(t, got, err, c)
 	}
-	sound(t, tok)
+	wantSound(t, tok)
 }
 
 // TestCompact writes a file anew that is mostly in use, and one that is small.
@@ -122,14 +122,14 @@ func TestCompact(t *testing.T) {
 			t.Errorf("%d objects are found", len(ids))
 		}
 		wants(t, tok.Delete(k, b.ID), ck.CKR_OK)
-		sound(t, tok)
+		wantSound(t, tok)
 	})
 }
 
 // TestCompactLarge writes a file anew that is larger than memory is taken for: in another file, of which nothing is left.
 func TestCompactLarge(t *testing.T) {
-	defer func(most int64) { mostInMemory = most }(mostInMemory)
-	mostInMemory = 1 << 20
+	defer func(most int64) { maxMemfd = most }(maxMemfd)
+	maxMemfd = 1 << 20
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
 	ids := manyObjects(t, tok, k, 1000)
@@ -228,7 +228,7 @@ func TestFullDisk(t *testing.T) {
 	tok, k := relaxedToken(t, p)
 	var limit int64
 	over := func(d disk) disk { return fullDisk{d, &limit} }
-	tok.be.(*boltFile).over = over
+	tok.backend.(*boltFile).over = over
 	ids := manyObjects(t, tok, k, 1000)
 	limit = fileSize(t, tok)
 	for n := 0; ; n++ {
@@ -245,7 +245,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	k.Wipe()
 	other := sameToken(t, p, tok)
-	other.be.(*boltFile).over = over
+	other.backend.(*boltFile).over = over
 	k = unlock(t, other, User, userPIN)
 	defer k.Wipe()
 	_, err := other.Unlock(User, []byte("wrong"))
@@ -257,7 +257,7 @@ func TestFullDisk(t *testing.T) {
 	for some := range slices.Chunk(ids[100:], 50) {
 		wants(t, other.Delete(k, some...), ck.CKR_OK)
 	}
-	sound(t, other)
+	wantSound(t, other)
 }
 
 // TestTidyAtOnce has processes fill and empty a token beside each other, so that its file is replaced again and again under all of
@@ -291,7 +291,7 @@ func TestTidyAtOnce(t *testing.T) {
 					wantRecord(t, got, err, r)
 				}
 				var st unix.Stat_t
-				wants(t, unix.Stat(other.be.(*boltFile).path, &st), ck.CKR_OK)
+				wants(t, unix.Stat(other.backend.(*boltFile).path, &st), ck.CKR_OK)
 				mu.Lock()
 				inodes[st.Ino] = true
 				mu.Unlock()
@@ -311,7 +311,7 @@ func TestTidyAtOnce(t *testing.T) {
 	if seen != 5 {
 		t.Errorf("%d objects, want 5", seen)
 	}
-	sound(t, tok)
+	wantSound(t, tok)
 }
 
 // TestFullFromTheStart fills the disk when a token has just been made: logging in works all the same.
@@ -336,7 +336,7 @@ func TestCompactUnknown(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
 	create(t, tok, k, private("a"))
-	path := tok.be.(*boltFile).path
+	path := tok.backend.(*boltFile).path
 	sizes := map[string]int{"audit": 1, "zones": 3000, "empty": 0}
 	open := func(f func(*bbolt.Tx) error) {
 		t.Helper()

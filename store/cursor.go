@@ -40,7 +40,7 @@ func (b *pageReader) bucketRoot(of bucket) (*page, error) {
 
 // bucketPage returns the first page of a bucket: it stands in the place of its number while it is small.
 func (b *pageReader) bucketPage(value []byte, number uint64) (page, error) {
-	if id := le(value); id != 0 {
+	if id := leUint64(value); id != 0 {
 		return b.page(id, parentElement{page: rootOf | number}, bucket(min(number, uint64(unknownBucket))))
 	}
 	p := page{data: value[bucketHead:]}
@@ -192,7 +192,7 @@ func (b *pageReader) eachBucket(f func(name []byte, sequence uint64, c *cursor) 
 		if err != nil {
 			return err
 		}
-		return f(name, le(value[8:]), c)
+		return f(name, leUint64(value[8:]), c)
 	})
 }
 

@@ -41,7 +41,7 @@ type file interface {
 	sync() error
 	stat() (unix.Stat_t, error)
 	// like gives the file the owner, the group and the mode of another, which it is to replace, as far as this process may.
-	like(old *unix.Stat_t)
+	takeOwner(old *unix.Stat_t)
 	close() error
 }
 
@@ -113,14 +113,14 @@ func (d *dir) openFD(name string, flags int) (fd int, st unix.Stat_t, err error)
 	})
 	switch {
 	case errors.Is(err, unix.ELOOP):
-		return -1, st, d.strange(name, "it is a symbolic link")
+		return -1, st, d.notUsed(name, "it is a symbolic link")
 	case errors.Is(err, unix.ENXIO): // a FIFO that nobody reads, or a socket
-		return -1, st, d.strange(name, "it is not a regular file")
+		return -1, st, d.notUsed(name, "it is not a regular file")
 	case err != nil:
 		return -1, st, &fs.PathError{Op: "opening", Path: d.file(name), Err: err}
 	}
 	if err = unix.Fstat(fd, &st); err == nil {
-		err = d.owned(name, &st)
+		err = d.checkOwner(name, &st)
 	}
 	if err != nil {
 		_ = unix.Close(fd)
@@ -130,25 +130,25 @@ func (d *dir) openFD(name string, flags int) (fd int, st unix.Stat_t, err error)
 }
 
 // strange says that a file of the directory is none of ours.
-func (d *dir) strange(name, what string) error {
+func (d *dir) notUsed(name, what string) error {
 	return fmt.Errorf("%w: %s is not used: %s", ck.CKR_FUNCTION_FAILED, d.file(name), what)
 }
 
 // owned says whether a file may be used. It is regular and has no other name. It belongs to root, to this process's user or
 // to the directory's owner; or, in a directory that its group may write to, to anybody of that group, which is also the
 // file's then (the set-group-ID bit of the directory sees to that).
-func (d *dir) owned(name string, st *unix.Stat_t) error {
+func (d *dir) checkOwner(name string, st *unix.Stat_t) error {
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return d.strange(name, "it is not a regular file")
+		return d.notUsed(name, "it is not a regular file")
 	case st.Nlink > 1 && !d.leftover(name, st):
-		return d.strange(name, "it has other names (hard links), which may be somebody else's")
+		return d.notUsed(name, "it has other names (hard links), which may be somebody else's")
 	case st.Uid == 0 || st.Uid == uint32(unix.Geteuid()) || st.Uid == d.st.Uid:
 		return nil
 	case d.shared() && st.Gid == d.st.Gid:
 		return nil
 	}
-	return d.strange(name, fmt.Sprintf("it belongs to the user %d, who is neither root, nor this one, nor the owner of the directory, "+
+	return d.notUsed(name, fmt.Sprintf("it belongs to the user %d, who is neither root, nor this one, nor the owner of the directory, "+
 		"and not to the directory's group", st.Uid))
 }
 
@@ -166,15 +166,15 @@ func (d *dir) open(name string, write bool) (file, error) {
 	if write {
 		flags = unix.O_RDWR
 	}
-	return d.plain(name, flags)
+	return d.openPlain(name, flags)
 }
 
 // create implements disk.
 func (d *dir) create(name string) (file, error) {
-	return d.plain(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
+	return d.openPlain(name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL)
 }
 
-func (d *dir) plain(name string, flags int) (file, error) {
+func (d *dir) openPlain(name string, flags int) (file, error) {
 	fd, _, err := d.openFD(name, flags)
 	if err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (d *dir) sync() error {
 const exists = 1 << 31
 
 // kind returns the kind of what has a name, 0 where there is nothing.
-func (d *dir) kind(name string) uint32 {
+func (d *dir) fileMode(name string) uint32 {
 	var st unix.Stat_t
 	if err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil && errors.Is(err, unix.ENOENT) {
 		return 0
@@ -279,7 +279,7 @@ func (f *plainFile) ReadAt(p []byte, off int64) (done int, err error) {
 
 // small answers EFBIG where the process may not write files of a size. The system would answer so too, and send a signal that ends
 // the host.
-func small(size int64) error {
+func checkSizeLimit(size int64) error {
 	var most unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_FSIZE, &most) == nil && uint64(size) > most.Cur {
 		return unix.EFBIG
@@ -289,7 +289,7 @@ func small(size int64) error {
 
 // WriteAt implements io.WriterAt.
 func (f *plainFile) WriteAt(p []byte, off int64) (done int, err error) {
-	if err := small(off + int64(len(p))); err != nil {
+	if err := checkSizeLimit(off + int64(len(p))); err != nil {
 		return 0, pathError("writing", f.path, err)
 	}
 	for done < len(p) {
@@ -308,21 +308,21 @@ func (f *plainFile) WriteAt(p []byte, off int64) (done int, err error) {
 }
 
 func (f *plainFile) truncate(size int64) error {
-	if err := small(size); err != nil {
+	if err := checkSizeLimit(size); err != nil {
 		return pathError("writing", f.path, err)
 	}
 	return pathError("writing", f.path, retry(func() error { return unix.Ftruncate(f.fd, size) }))
 }
 
 func (f *plainFile) allocate(size int64) error {
-	if err := small(size); err != nil {
+	if err := checkSizeLimit(size); err != nil {
 		return pathError("writing", f.path, err)
 	}
 	return pathError("writing", f.path, retry(func() error { return unix.Fallocate(f.fd, 0, 0, size) }))
 }
 
 // listed reports whether an access control list says who may use the file.
-func (f *plainFile) listed() bool {
+func (f *plainFile) hasACL() bool {
 	n, err := unix.Fgetxattr(f.fd, "system.posix_acl_access", nil)
 	return err == nil && n > 0
 }
@@ -338,7 +338,7 @@ func (f *plainFile) stat() (st unix.Stat_t, err error) {
 func (f *plainFile) close() error { return pathError("closing", f.path, unix.Close(f.fd)) }
 
 // like gives the file the group and the mode of another that it is to replace, and the owner, where this process may.
-func (f *plainFile) like(old *unix.Stat_t) {
+func (f *plainFile) takeOwner(old *unix.Stat_t) {
 	uid := -1
 	if unix.Geteuid() == 0 {
 		uid = int(old.Uid)
@@ -348,17 +348,17 @@ func (f *plainFile) like(old *unix.Stat_t) {
 }
 
 // mostInMemory is how much memory is taken for a file in the making. A variable, so that tests need not make so much.
-var mostInMemory int64 = 256 << 20
+var maxMemfd int64 = 256 << 20
 
 // memfdCreate is a system call; tests look who makes it.
 var memfdCreate = unix.MemfdCreate
 
 // scratch makes a file without a name, in memory where that can be had, which will have at most a size.
 func (d *dir) scratch(size int64) (*plainFile, error) {
-	if err := small(size); err != nil {
+	if err := checkSizeLimit(size); err != nil {
 		return nil, pathError("writing", d.path, err)
 	}
-	if size <= mostInMemory {
+	if size <= maxMemfd {
 		if fd, err := memfdCreate("softcsp", unix.MFD_CLOEXEC); err == nil {
 			return &plainFile{fd: fd, path: d.path}, nil
 		}

@@ -13,7 +13,7 @@ type pendingCommit struct {
 }
 
 // sum is what tells the commit from others: the checksum of its meta page.
-func (m *pendingCommit) checksum() uint64 { return le(m.meta[pageHead+metaSize-8:]) }
+func (m *pendingCommit) checksum() uint64 { return leUint64(m.meta[pageHead+metaSize-8:]) }
 
 // write makes the commit: the pages, then, where nothing is against it, the meta page, each on the disk before the next begins.
 func (m *pendingCommit) write(to file, relaxed bool, against func() error) error {

@@ -130,10 +130,10 @@ func (f recordedFile) sync() error { return f.r.note(diskStep{kind: "sync", file
 var errDied = errors.New("the process died")
 
 // A fate decides how much of a write reaches the disk that nothing has waited for: from nothing, 0, to all of it, 1.
-type fate func() float64
+type survival func() float64
 
 // A medium is what is on a disk.
-type medium struct {
+type diskImage struct {
 	names   map[string]int
 	files   map[int][]byte
 	pending map[int][]diskStep
@@ -141,8 +141,8 @@ type medium struct {
 }
 
 // after returns what is on a disk when the power fails after some steps.
-func after(steps []diskStep, f fate) *medium {
-	m := &medium{names: map[string]int{}, files: map[int][]byte{}, pending: map[int][]diskStep{}}
+func after(steps []diskStep, f survival) *diskImage {
+	m := &diskImage{names: map[string]int{}, files: map[int][]byte{}, pending: map[int][]diskStep{}}
 	for _, s := range steps {
 		switch s.kind {
 		case "write", "truncate":
@@ -152,13 +152,13 @@ func after(steps []diskStep, f fate) *medium {
 			m.pending[s.file] = append(m.pending[s.file], s)
 		case "sync":
 			if s.err == nil {
-				m.settle(s.file, func() float64 { return 1 })
+				m.flush(s.file, func() float64 { return 1 })
 			} else if s.err != errDied { // then it is still to be written
-				m.settle(s.file, f) // what could not be written the kernel gives up
+				m.flush(s.file, f) // what could not be written the kernel gives up
 			}
 		case "names":
 			if s.err == nil {
-				m.settleNames(len(m.renames))
+				m.flushNames(len(m.renames))
 			}
 		default:
 			if s.err == nil {
@@ -167,14 +167,14 @@ func after(steps []diskStep, f fate) *medium {
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(m.pending)) {
-		m.settle(n, f)
+		m.flush(n, f)
 	}
-	m.settleNames(int(f() * float64(len(m.renames)))) // in the order in which they were asked for
+	m.flushNames(int(f() * float64(len(m.renames)))) // in the order in which they were asked for
 	return m
 }
 
 // settle writes what was asked for of a file, as far as its fate is.
-func (m *medium) settle(n int, f fate) {
+func (m *diskImage) flush(n int, f survival) {
 	for _, s := range m.pending[n] {
 		b, part := m.files[n], f()
 		if s.kind == "truncate" {
@@ -195,7 +195,7 @@ func (m *medium) settle(n int, f fate) {
 }
 
 // settleNames makes the first n changes of names durable.
-func (m *medium) settleNames(n int) {
+func (m *diskImage) flushNames(n int) {
 	for _, s := range m.renames[:n] {
 		if s.kind != "create" {
 			maps.DeleteFunc(m.names, func(name string, file int) bool { return file == s.file || name == s.name && s.kind == "remove" })
@@ -208,7 +208,7 @@ func (m *medium) settleNames(n int) {
 }
 
 // write writes the files to a directory.
-func (m *medium) write(t *testing.T, dir string) {
+func (m *diskImage) write(t *testing.T, dir string) {
 	t.Helper()
 	for name, n := range m.names {
 		wants(t, os.WriteFile(filepath.Join(dir, name), m.files[n], 0o600), ck.CKR_OK)
@@ -224,7 +224,7 @@ type call struct {
 }
 
 // A trial is a token that is worked with on a recorded disk, and what came of it.
-type trial struct {
+type faultRun struct {
 	t     *testing.T
 	r     *recorder
 	tok   *Token
@@ -233,8 +233,8 @@ type trial struct {
 }
 
 // newTrial makes a token on a recorded disk.
-func newTrial(t *testing.T, fail func(n int, s *diskStep) error) *trial {
-	x := &trial{t: t, r: &recorder{files: map[string]int{}}, pin: userPIN}
+func newFaultRun(t *testing.T, fail func(n int, s *diskStep) error) *faultRun {
+	x := &faultRun{t: t, r: &recorder{files: map[string]int{}}, pin: userPIN}
 	p := newPlace(t, "bolt")
 	p.backend.(*dirPlace).over = func(d disk) disk { return recordedDisk{d, x.r} }
 	tok, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
@@ -250,7 +250,7 @@ func newTrial(t *testing.T, fail func(n int, s *diskStep) error) *trial {
 }
 
 // do makes a call.
-func (x *trial) do(what, value string, f func() error) {
+func (x *faultRun) do(what, value string, f func() error) {
 	c := call{what: what, value: value, begin: len(x.r.steps)}
 	c.err = f()
 	c.end = len(x.r.steps)
@@ -258,7 +258,7 @@ func (x *trial) do(what, value string, f func() error) {
 }
 
 // work makes, changes and destroys objects, logs in, and changes the PIN, and goes on whatever fails.
-func (x *trial) work() {
+func (x *faultRun) work() {
 	var k *Keys
 	login := func() {
 		for range 12 { // the try itself may fail
@@ -320,7 +320,7 @@ func named(tok *Token, k *Keys, name string) (*Record, error) {
 }
 
 // may returns what each object may be after some steps: what it was acknowledged to be, or what a call left in doubt.
-func (x *trial) may(steps int) map[string][]string {
+func (x *faultRun) may(steps int) map[string][]string {
 	may := map[string][]string{"pin": {string(userPIN)}, "a": {""}, "b": {""}, "c": {""}, "d": {""}}
 	for _, c := range x.calls {
 		switch {
@@ -335,7 +335,7 @@ func (x *trial) may(steps int) map[string][]string {
 }
 
 // check opens the token in dir as another process, and compares.
-func (x *trial) check(dir string, steps int, what string) {
+func (x *faultRun) check(dir string, steps int, what string) {
 	x.t.Helper()
 	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: dir})
 	wants(x.t, err, ck.CKR_OK)
@@ -381,7 +381,7 @@ func (x *trial) check(dir string, steps int, what string) {
 // TestPowerCut has the power fail after every step of a trace, with what nothing had waited for on the disk, not there, or there in
 // part and out of order: what was acknowledged is there, what was not is there or not, and the token is sound.
 func TestPowerCut(t *testing.T) {
-	x := newTrial(t, nil)
+	x := newFaultRun(t, nil)
 	made := len(x.r.steps)
 	x.work()
 	x.r.fail = nil
@@ -391,7 +391,7 @@ func TestPowerCut(t *testing.T) {
 		}
 	}
 	r := rand.New(rand.NewPCG(1, uint64(os.Getpid())))
-	fates := map[string]fate{
+	fates := map[string]survival{
 		"nothing": func() float64 { return 0 },
 		"all":     func() float64 { return 1 },
 		"some":    func() float64 { return float64(r.IntN(2)) },
@@ -446,7 +446,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for at := 0; ; at += every {
 				failed := false
-				x := newTrial(t, func(n int, s *diskStep) error {
+				x := newFaultRun(t, func(n int, s *diskStep) error {
 					err := fail(at)(n, s)
 					failed = failed || err != nil
 					return err
@@ -454,7 +454,7 @@ func TestFaults(t *testing.T) {
 				from := len(x.r.steps)
 				x.work()
 				what := fmt.Sprintf("%s at step %d", name, at)
-				x.check(filepath.Dir(x.tok.be.(*boltFile).path), len(x.r.steps), what)
+				x.check(filepath.Dir(x.tok.backend.(*boltFile).path), len(x.r.steps), what)
 				dir := t.TempDir()
 				after(x.r.steps, func() float64 { return 0 }).write(t, dir)
 				x.check(dir, len(x.r.steps), what+", power cut")
@@ -476,14 +476,14 @@ func TestPowerCutAfterFault(t *testing.T) {
 	case testing.Short():
 		every = 13
 	}
-	fates := map[string]fate{
+	fates := map[string]survival{
 		"nothing": func() float64 { return 0 },
 		"some":    func() float64 { return float64(rand.IntN(2)) },
 	}
 	for _, fault := range []error{unix.EIO, errDied} {
 		for at := 0; ; at += every {
 			syncs, failed := 0, -1
-			x := newTrial(t, nil)
+			x := newFaultRun(t, nil)
 			made := len(x.r.steps)
 			x.r.fail = func(n int, s *diskStep) error {
 				if s.kind != "sync" {

@@ -20,7 +20,7 @@ type killedDisk struct {
 	left *int
 }
 
-type mortalFile struct {
+type killedFile struct {
 	file
 	m killedDisk
 }
@@ -40,7 +40,7 @@ func (m killedDisk) open(name string, write bool) (file, error) {
 		return nil, err
 	}
 	f, err := m.disk.open(name, write)
-	return mortalFile{f, m}, err
+	return killedFile{f, m}, err
 }
 
 func (m killedDisk) create(name string) (file, error) {
@@ -48,7 +48,7 @@ func (m killedDisk) create(name string) (file, error) {
 		return nil, err
 	}
 	f, err := m.disk.create(name)
-	return mortalFile{f, m}, err
+	return killedFile{f, m}, err
 }
 
 func (m killedDisk) rename(from, to string, over bool) error {
@@ -70,7 +70,7 @@ func (m killedDisk) onlyAlive(f func() error) error {
 	return f()
 }
 
-func (f mortalFile) WriteAt(p []byte, off int64) (int, error) {
+func (f killedFile) WriteAt(p []byte, off int64) (int, error) {
 	if err := f.m.step(); err != nil {
 		n, _ := f.file.WriteAt(p[:len(p)/2], off) // it was killed in the middle
 		return n, err
@@ -78,15 +78,15 @@ func (f mortalFile) WriteAt(p []byte, off int64) (int, error) {
 	return f.file.WriteAt(p, off)
 }
 
-func (f mortalFile) truncate(size int64) error {
+func (f killedFile) truncate(size int64) error {
 	return errors.Join(f.m.step(), f.m.onlyAlive(func() error { return f.file.truncate(size) }))
 }
 
-func (f mortalFile) sync() error {
+func (f killedFile) sync() error {
 	return errors.Join(f.m.step(), f.m.onlyAlive(f.file.sync))
 }
 
-func (f mortalFile) like(old *unix.Stat_t) { f.file.like(old) }
+func (f killedFile) takeOwner(old *unix.Stat_t) { f.file.takeOwner(old) }
 
 // TestFormatKilled makes tokens in processes that are killed at every step: there is a token with both PINs or none, and the
 // next one clears away what was left.
@@ -140,7 +140,7 @@ func wantWhole(t *testing.T, p *Place, n int) {
 			}
 			k.Wipe()
 		}
-		sound(t, tok)
+		wantSound(t, tok)
 	}
 }
 

@@ -107,7 +107,7 @@ func (b *boltFile) build(v *lockedDir, gen uint64, old *unix.Stat_t, f func(tx) 
 				}
 			}
 			x := &newFileTx{btx}
-			if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
+			if err := x.put(bHeader, headerGeneration, beBytes(gen)); err != nil {
 				return err
 			}
 			return f(x)
@@ -134,7 +134,7 @@ func (b *boltFile) write(v *lockedDir, old *unix.Stat_t, size int64, fill func(m
 		}
 	}()
 	if old != nil {
-		out.like(old)
+		out.takeOwner(old)
 	}
 	return name, writeNewFile(v, b.path, out, size, fill)
 }
@@ -228,7 +228,7 @@ var _ tx = (*newFileTx)(nil)
 func (x *newFileTx) bucket(b bucket) *bbolt.Bucket { return x.btx.Bucket([]byte(b.String())) }
 
 // generation implements tx.
-func (x *newFileTx) generation() uint64 { return number(x, keyGeneration) }
+func (x *newFileTx) generation() uint64 { return headerNumber(x, headerGeneration) }
 
 // get implements tx.
 func (x *newFileTx) get(b bucket, key []byte) []byte { return x.bucket(b).Get(key) }

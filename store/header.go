@@ -48,7 +48,7 @@ type part struct {
 }
 
 // parts returns the parts of s in order: what it knows as it is now, and the others as they were read.
-func (s *static) parts() []part {
+func (s *fixedHeader) parts() []part {
 	relaxed := byte(0)
 	if s.relaxed {
 		relaxed = 1
@@ -104,17 +104,17 @@ func parseParts(b []byte) (list []part, ok bool) {
 }
 
 // takeParts puts the parts into s. A part that it knows has its form and its bit; each that every token has is there.
-func (s *static) takeParts(list []part) error {
+func (s *fixedHeader) setParts(list []part) error {
 	s.index = version
 	for _, p := range list {
-		if !s.known(p.kind) {
+		if !s.knows(p.kind) {
 			if p.critical {
 				return unrecognized("the token has a part of kind %d (%s) that this softcsp does not know: it needs a newer softcsp", p.kind, p.name())
 			}
 			s.others = append(s.others, p)
 			continue
 		}
-		if !s.take(p) {
+		if !s.setPart(p) {
 			return tampered("the header is damaged: part %s", p.name())
 		}
 	}
@@ -130,10 +130,10 @@ func (s *static) takeParts(list []part) error {
 }
 
 // known reports whether this version knows parts of that kind.
-func (s *static) known(kind uint16) bool { return kind >= kindCost && kind <= kindIndex }
+func (s *fixedHeader) knows(kind uint16) bool { return kind >= kindCost && kind <= kindIndex }
 
 // take puts one part into s, and reports whether it has its length.
-func (s *static) take(p part) bool {
+func (s *fixedHeader) setPart(p part) bool {
 	if n := partSizes[p.kind]; n != 0 && n != len(p.value) {
 		return false
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // aStatic is a header with everything that this version knows, and a part that it does not.
-func aStatic() *static {
-	return &static{
-		version: version, uuid: newUUID(), era: newUUID(), kdf: kdfSensitive, relaxed: true, maxTries: 7, label: "a label",
+func aStatic() *fixedHeader {
+	return &fixedHeader{
+		version: version, uuid: newUUID(), initID: newUUID(), kdf: kdfSensitive, relaxed: true, maxTries: 7, label: "a label",
 		separation: SeparationStandard, voucher: bytes.Repeat([]byte{9}, voucherSize), index: 1,
 		others: []part{{99, false, []byte("of a successor")}},
 	}
@@ -23,7 +23,7 @@ func aStatic() *static {
 func TestStatic(t *testing.T) {
 	s := aStatic()
 	b := s.encode()
-	got, err := parseStatic(b)
+	got, err := parseHeader(b)
 	if err != nil || !bytes.Equal(got.encode(), b) {
 		t.Fatalf("%+v, %v", got, err)
 	}
@@ -33,12 +33,12 @@ func TestStatic(t *testing.T) {
 	for n := range b {
 		// Without its last parts, which not every token has, it is another token's.
 		optional := len(b) - n - partHead - len("of a successor")
-		if _, err := parseStatic(b[:n]); (err == nil) != (optional == 0 || optional == partHead+1) {
+		if _, err := parseHeader(b[:n]); (err == nil) != (optional == 0 || optional == partHead+1) {
 			t.Errorf("%d of %d bytes of a header: %v", n, len(b), err)
 		}
 	}
 	b[len(magic)+1]++
-	_, err = parseStatic(b)
+	_, err = parseHeader(b)
 	wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
 	if !strings.Contains(err.Error(), "needs a newer softcsp") {
 		t.Errorf("a later version: %v", err)
@@ -53,9 +53,9 @@ func TestHeaderParts(t *testing.T) {
 		t.Fatalf("%d parts: this test does not know them all", len(list))
 	}
 	parse := func(list []part) error {
-		b := s.encode()[:staticHead]
+		b := s.encode()[:fixedHeaderHead]
 		b = appendParts(b, list)
-		got, err := parseStatic(b)
+		got, err := parseHeader(b)
 		if err == nil && !bytes.Equal(got.encode(), b) {
 			t.Errorf("%x parses, and is written as %x", b, got.encode())
 		}
@@ -93,9 +93,9 @@ func TestHeaderParts(t *testing.T) {
 			_ = parse(with(i, part{p.kind, p.critical, v})) // what parses is written the same
 		}
 	}
-	b := appendParts(s.encode()[:staticHead], list)
-	b[staticHead+2] |= 2
-	if _, err := parseStatic(b); ck.Code(err) != ck.CKR_DEVICE_ERROR {
+	b := appendParts(s.encode()[:fixedHeaderHead], list)
+	b[fixedHeaderHead+2] |= 2
+	if _, err := parseHeader(b); ck.Code(err) != ck.CKR_DEVICE_ERROR {
 		t.Errorf("an unknown flag: %v", err)
 	}
 }
@@ -118,10 +118,10 @@ func TestUnknownParts(t *testing.T) {
 			}
 			k2.Wipe()
 			// It is vouched for like any other.
-			rewrite(t, tok, func(s *static) { s.others[0].value = []byte("of an attacker!") })
+			rewrite(t, tok, func(s *fixedHeader) { s.others[0].value = []byte("of an attacker!") })
 			_, err = tok.Unlock(User, []byte("another pin"))
 			wants(t, err, ck.CKR_DEVICE_ERROR)
-			rewrite(t, tok, func(s *static) { s.others[0].value, s.others[0].critical = value, true })
+			rewrite(t, tok, func(s *fixedHeader) { s.others[0].value, s.others[0].critical = value, true })
 			_, err = tok.Unlock(User, []byte("another pin"))
 			wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
 			if _, err = tok.Info(); !strings.Contains(err.Error(), "needs a newer softcsp") {
@@ -130,7 +130,7 @@ func TestUnknownParts(t *testing.T) {
 			wants(t, tok.Reformat(Format{Label: "x", SOPIN: soPIN, KDF: "test"}), ck.CKR_TOKEN_NOT_RECOGNIZED)
 			_, err = tok.Get(nil, r.ID)
 			wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
-			rewrite(t, tok, func(s *static) { s.others[0].critical = false })
+			rewrite(t, tok, func(s *fixedHeader) { s.others[0].critical = false })
 		})
 	}
 }
@@ -139,42 +139,42 @@ func TestUnknownParts(t *testing.T) {
 func addPart(t *testing.T, tok *Token, k *Keys, p part) {
 	t.Helper()
 	wants(t, tok.change(k, func(c *change) error {
-		s, err := tok.readStatic(c.x)
+		s, err := tok.readHeader(c.x)
 		if err != nil {
 			return err
 		}
 		fresh := *s
 		fresh.others = append(fresh.others[:len(fresh.others):len(fresh.others)], p)
-		return c.x.put(bHeader, keyStatic, fresh.encode())
+		return c.x.put(bHeader, headerStatic, fresh.encode())
 	}), ck.CKR_OK)
 }
 
 // rewrite changes the header's static part as who has no key would.
-func rewrite(t *testing.T, tok *Token, f func(*static)) {
+func rewrite(t *testing.T, tok *Token, f func(*fixedHeader)) {
 	t.Helper()
-	wants(t, tok.be.update(func(x tx) error {
-		b := x.get(bHeader, keyStatic)
-		list, ok := parseParts(b[staticHead:])
+	wants(t, tok.backend.update(func(x tx) error {
+		b := x.get(bHeader, headerStatic)
+		list, ok := parseParts(b[fixedHeaderHead:])
 		if !ok {
 			return ck.CKR_GENERAL_ERROR
 		}
-		s := &static{version: version, uuid: tok.raw, era: [16]byte(b[len(magic)+2+16:])}
+		s := &fixedHeader{version: version, uuid: tok.uuidBytes, initID: [16]byte(b[len(magic)+2+16:])}
 		for i := range list {
-			list[i].critical = list[i].critical && s.known(list[i].kind)
+			list[i].critical = list[i].critical && s.knows(list[i].kind)
 		}
-		if err := s.takeParts(list); err != nil {
+		if err := s.setParts(list); err != nil {
 			return err
 		}
 		f(s)
-		return x.put(bHeader, keyStatic, s.encode())
+		return x.put(bHeader, headerStatic, s.encode())
 	}, nil), ck.CKR_OK)
 }
 
 // partOf returns a part that this version does not know.
 func partOf(t *testing.T, tok *Token, kind uint16) (value []byte) {
 	t.Helper()
-	wants(t, tok.be.view(func(x tx) error {
-		s, err := tok.readStatic(x)
+	wants(t, tok.backend.view(func(x tx) error {
+		s, err := tok.readHeader(x)
 		if err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func v1Statics(t testing.TB) (list [][]byte) {
 		if at < 0 {
 			t.Fatalf("%s has no header", f)
 		}
-		list = append(list, b[at:at+static1Size+len("strict")])
+		list = append(list, b[at:at+fixedHeader1Size+len("strict")])
 	}
 	return list
 }
@@ -217,7 +217,7 @@ func FuzzHeader(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := parseStatic(b)
+		s, err := parseHeader(b)
 		switch {
 		case err != nil:
 			if rv := ck.Code(err); rv != ck.CKR_DEVICE_ERROR && rv != ck.CKR_TOKEN_NOT_RECOGNIZED {
@@ -225,7 +225,7 @@ func FuzzHeader(f *testing.F) {
 			}
 		case s.version == version && !bytes.Equal(s.encode(), b):
 			t.Fatalf("%x is written as %x", b, s.encode())
-		case s.version == 1 && binary.BigEndian.Uint32(b[staticHead+2:]) != s.maxTries:
+		case s.version == 1 && binary.BigEndian.Uint32(b[fixedHeaderHead+2:]) != s.maxTries:
 			t.Fatalf("%x: %+v", b, s)
 		}
 	})
@@ -244,11 +244,11 @@ func FuzzBlob(f *testing.F) {
 		f.Add(uint8(1), b)
 	}
 	f.Fuzz(func(t *testing.T, v uint8, b []byte) {
-		o, ok := parseBlob(uint16(v%3), b)
+		o, ok := parseObject(uint16(v%3), b)
 		if !ok {
 			return
 		}
-		back := be64(o.rev)
+		back := beBytes(o.rev)
 		back = binary.BigEndian.AppendUint16(back, uint16(o.count()))
 		back = binary.BigEndian.AppendUint32(append(back, o.terms...), uint32(len(o.public)))
 		back = append(append(back, o.public...), o.signature...)
@@ -256,7 +256,7 @@ func FuzzBlob(f *testing.F) {
 			t.Fatalf("%x is taken apart as %x", b, back)
 		}
 		_ = o.entry()
-		if r := (Record{}); k.open(ID{1}, &o, &r) == nil {
+		if r := (Record{}); k.openObject(ID{1}, &o, &r) == nil {
 			_ = tok
 		}
 	})

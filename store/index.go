@@ -45,7 +45,7 @@ func (k *Keys) hashPrivate(terms ...[]byte) (out []term, err error) {
 	out = make([]term, len(terms))
 	err = k.use(func() error {
 		secret.Do(func() {
-			h := k.mac(blinding)
+			h := k.mac(forTerms)
 			var b [sha256.Size]byte
 			for i, v := range terms {
 				h.Reset()
@@ -64,7 +64,7 @@ func (k *Keys) hashPrivate(terms ...[]byte) (out []term, err error) {
 func (k *Keys) Fingerprint(value []byte) (out []byte, err error) {
 	err = k.use(func() error {
 		secret.Do(func() {
-			h := k.mac(blinding)
+			h := k.mac(forTerms)
 			h.Write([]byte(secretTerm))
 			h.Write(value)
 			out = h.Sum(make([]byte, 0, sha256.Size))
@@ -97,7 +97,7 @@ func indexKey(h term, id ID) []byte {
 }
 
 // dropTerms takes an object from the index.
-func (o *blob) dropTerms(x tx, id ID) error {
+func (o *sealedObject) dropTerms(x tx, id ID) error {
 	for i := range o.count() {
 		if err := x.del(bIndex, indexKey(o.term(i), id)); err != nil {
 			return err
@@ -114,18 +114,18 @@ func (t *Token) Find(k *Keys, what []byte) ([]ID, error) { return t.findAt(t.Gen
 func (t *Token) Search(k *Keys, what []byte) (ids, asked []ID, err error) {
 	gen := t.Generation()
 	if ids, err = t.findAt(gen, k, what); err == nil {
-		asked, err = t.askedAt(gen)
+		asked, err = t.unvouchedAt(gen)
 	}
 	return ids, asked, err
 }
 
 func (t *Token) findAt(gen uint64, k *Keys, what []byte) ([]ID, error) {
-	known := &t.finds
+	known := &t.searches
 	if k != nil {
 		if err := k.alive(t); err != nil {
 			return nil, err
 		}
-		known = &k.finds
+		known = &k.searches
 	}
 	public := hashPublic(what)
 	if ids, ok := known.get(gen, public); ok {
@@ -140,7 +140,7 @@ func (t *Token) findAt(gen uint64, k *Keys, what []byte) ([]ID, error) {
 		terms = append(terms, private...)
 	}
 	var ids []ID
-	err := t.be.view(func(x tx) error {
+	err := t.backend.view(func(x tx) error {
 		var err error
 		if ids, err = t.find(x, k, terms); err == nil {
 			known.put(x.generation(), public, ids)
@@ -152,7 +152,7 @@ func (t *Token) findAt(gen uint64, k *Keys, what []byte) ([]ID, error) {
 
 // find reads the index.
 func (t *Token) find(x tx, k *Keys, terms []term) (ids []ID, err error) {
-	if _, err := t.readStatic(x); err != nil {
+	if _, err := t.readHeader(x); err != nil {
 		return nil, err
 	}
 	for _, h := range terms {
@@ -168,7 +168,7 @@ func (t *Token) find(x tx, k *Keys, terms []term) (ids []ID, err error) {
 		}
 	}
 	if k != nil {
-		if err := k.known(x, ids); err != nil {
+		if err := k.checkListed(x, ids); err != nil {
 			return nil, err
 		}
 	}
@@ -176,7 +176,7 @@ func (t *Token) find(x tx, k *Keys, terms []term) (ids []ID, err error) {
 }
 
 // known tests that there is an object of every ID.
-func (k *Keys) known(x tx, ids []ID) error {
+func (k *Keys) checkListed(x tx, ids []ID) error {
 	return k.use(func() error {
 		k.verified.mu.Lock()
 		defer k.verified.mu.Unlock()
@@ -193,11 +193,11 @@ func (k *Keys) known(x tx, ids []ID) error {
 }
 
 // Finds are the results of searches in one generation.
-type finds struct{ now atomic.Pointer[found] }
+type searchCache struct{ now atomic.Pointer[searchResults] }
 
 // A found is the results in one generation, by the public term of what was asked for: what was asked for may be secret
 // and is not kept. Results beyond the limit are not kept either.
-type found struct {
+type searchResults struct {
 	gen  uint64
 	mu   sync.RWMutex
 	ids  map[term][]ID
@@ -205,10 +205,10 @@ type found struct {
 }
 
 // maxFound is about the number of bytes that results may take.
-const maxFound = 8 << 20
+const maxSearchCache = 8 << 20
 
 // get returns a result.
-func (f *finds) get(gen uint64, what term) ([]ID, bool) {
+func (f *searchCache) get(gen uint64, what term) ([]ID, bool) {
 	now := f.now.Load()
 	if now == nil || now.gen != gen {
 		return nil, false
@@ -220,10 +220,10 @@ func (f *finds) get(gen uint64, what term) ([]ID, bool) {
 }
 
 // put keeps a result.
-func (f *finds) put(gen uint64, what term, ids []ID) {
+func (f *searchCache) put(gen uint64, what term, ids []ID) {
 	now := f.now.Load()
 	if now == nil || now.gen != gen {
-		fresh := &found{gen: gen, ids: map[term][]ID{}}
+		fresh := &searchResults{gen: gen, ids: map[term][]ID{}}
 		if !f.now.CompareAndSwap(now, fresh) {
 			return
 		}
@@ -232,15 +232,15 @@ func (f *finds) put(gen uint64, what term, ids []ID) {
 	now.mu.Lock()
 	defer now.mu.Unlock()
 	size := 64 + len(what) + len(ids)*len(ID{})
-	if now.size+size > maxFound {
+	if now.size+size > maxSearchCache {
 		clear(now.ids)
 		now.size = 0
 	}
-	if size <= maxFound {
+	if size <= maxSearchCache {
 		now.ids[what] = ids[:len(ids):len(ids)]
 		now.size += size
 	}
 }
 
 // forget drops all results.
-func (f *finds) forget() { f.now.Store(nil) }
+func (f *searchCache) forget() { f.now.Store(nil) }

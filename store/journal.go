@@ -12,7 +12,7 @@ const journalLength = 1024
 // writeJournal notes the objects that commit gen touches, and forgets the commit that is too old.
 func writeJournal(x tx, gen uint64, ids []ID) error {
 	if gen > journalLength {
-		if err := x.del(bJournal, be64(gen-journalLength)); err != nil {
+		if err := x.del(bJournal, beBytes(gen-journalLength)); err != nil {
 			return err
 		}
 	}
@@ -23,18 +23,18 @@ func writeJournal(x tx, gen uint64, ids []ID) error {
 	for _, id := range ids {
 		b = append(b, id[:]...)
 	}
-	return x.put(bJournal, be64(gen), b)
+	return x.put(bJournal, beBytes(gen), b)
 }
 
 // journalSince returns the objects that the commits after since touched, and whether the journal knows of all of them.
 // An entry that is damaged counts as unknown. The journal is not authenticated: who follows it finds out where it leads.
 func journalSince(x tx, since uint64) (ids []ID, complete bool) {
 	now := x.generation()
-	if since > now || now-since > journalLength || since < number(x, keyFloor) {
+	if since > now || now-since > journalLength || since < headerNumber(x, headerJournalStart) {
 		return nil, false
 	}
 	for gen := since + 1; gen <= now; gen++ {
-		b := x.get(bJournal, be64(gen))
+		b := x.get(bJournal, beBytes(gen))
 		if len(b)%len(ID{}) != 0 {
 			return nil, false
 		}
@@ -97,9 +97,9 @@ func (t *Token) Changed(since uint64) (ids []ID, now uint64, complete bool) {
 		return nil, now, true
 	}
 	if ids, ok := t.journal.since(since, now); ok {
-		return unique(ids), now, true
+		return sortUnique(ids), now, true
 	}
-	err := t.be.view(func(x tx) error {
+	err := t.backend.view(func(x tx) error {
 		now = x.generation()
 		ids, complete = journalSince(x, since)
 		return nil
@@ -107,8 +107,8 @@ func (t *Token) Changed(since uint64) (ids []ID, now uint64, complete bool) {
 	if err != nil || !complete {
 		return nil, now, false
 	}
-	return unique(ids), now, true
+	return sortUnique(ids), now, true
 }
 
 // unique sorts ids and drops what is there twice.
-func unique(ids []ID) []ID { return slices.Compact(sortIDs(ids)) }
+func sortUnique(ids []ID) []ID { return slices.Compact(sortIDs(ids)) }

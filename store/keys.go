@@ -19,30 +19,30 @@ import (
 type purpose int
 
 const (
-	sealing  purpose = iota // objects
-	blinding                // terms of private objects
-	auditing                // the audit trail
-	heading                 // the header's state
-	counting                // the set-hash
-	saving                  // the states of operations, which applications keep
-	vouching                // public parts, signed: the seed of an Ed25519 key
+	forObjects    purpose = iota // objects
+	forTerms                     // terms of private objects
+	forAudit                     // the audit trail
+	forState                     // the header's state
+	forSetHash                   // the set-hash
+	forOperations                // the states of operations, which applications keep
+	forSignatures                // public parts, signed: the seed of an Ed25519 key
 	purposes
 )
 
 var purposeNames = [purposes]string{
-	sealing: "seal", blinding: "index", auditing: "audit", heading: "header", counting: "set", saving: "operation", vouching: "voucher",
+	forObjects: "seal", forTerms: "index", forAudit: "audit", forState: "header", forSetHash: "set", forOperations: "operation", forSignatures: "voucher",
 }
 
 const keySize = 32
 
 // Keys are the unlocked keys of a token. Wipe ends them; what is called with them later answers CKR_USER_NOT_LOGGED_IN.
 type Keys struct {
-	token   *Token
-	era     [16]byte      // of the token when it was unlocked: keys do not outlive C_InitToken
-	version atomic.Uint32 // of the token's format: they do outlive that it is upgraded
-	voucher []byte        // the public half of the key that public parts are signed under
-	lasting bool          // the token is one that a machine remembers
-	asked   bool          // at the login something was there that is not vouched for
+	token      *Token
+	initID     [16]byte      // of the token when it was unlocked: keys do not outlive C_InitToken
+	version    atomic.Uint32 // of the token's format: they do outlive that it is upgraded
+	voucher    []byte        // the public half of the key that public parts are signed under
+	remembered bool          // the token is one that a machine remembers
+	asked      bool          // at the login something was there that is not vouched for
 
 	mu sync.RWMutex
 	// The master key, then the key of each purpose in the present version, then, of a token of version 1, those of that one. In
@@ -50,27 +50,27 @@ type Keys struct {
 	secret []byte
 
 	verified verifiedSet
-	finds    finds
+	searches searchCache
 }
 
 // Asked reports whether somebody had asked for something without a PIN when the keys were unlocked: Token.Unvouched tells what.
 func (k *Keys) Asked() bool { return k.asked }
 
 // newKeys derives the keys from master, which it keeps.
-func newKeys(t *Token, s *static, master []byte) (*Keys, error) {
+func newKeys(t *Token, s *fixedHeader, master []byte) (*Keys, error) {
 	versions := 1 + version - int(s.version)
-	k := &Keys{token: t, era: s.era, lasting: s.lasting(), secret: locked.Alloc(masterSize + versions*int(purposes)*keySize)}
+	k := &Keys{token: t, initID: s.initID, remembered: s.remembered(), secret: locked.Alloc(masterSize + versions*int(purposes)*keySize)}
 	k.version.Store(uint32(s.version))
 	copy(k.secret, master)
 	locked.Free(master)
-	salt := append(s.uuid[:], s.era[:]...)
+	salt := append(s.uuid[:], s.initID[:]...)
 	var err error
 	secret.Do(func() {
 		for v := s.version; v <= version && err == nil; v++ {
 			err = k.derive(v, s.index, salt)
 		}
 		if err == nil {
-			k.voucher = voucherOf(k.key(version, vouching))
+			k.voucher = voucherOf(k.purposeKey(version, forSignatures))
 		}
 	})
 	if err != nil {
@@ -84,31 +84,31 @@ func newKeys(t *Token, s *static, master []byte) (*Keys, error) {
 func (k *Keys) derive(v, index uint16, salt []byte) error {
 	for p := range purposes {
 		label := v
-		if p == blinding {
+		if p == forTerms {
 			label = index
 		}
 		key, err := hkdf.Key(sha256.New, k.secret[:masterSize], salt, fmt.Sprintf("softcsp %d %s", label, purposeNames[p]), keySize)
 		if err != nil {
 			return err
 		}
-		copy(k.key(v, p), key)
+		copy(k.purposeKey(v, p), key)
 	}
 	return nil
 }
 
 // key returns the key of a purpose in a version of the format. The caller runs inside use.
-func (k *Keys) key(v uint16, p purpose) []byte {
+func (k *Keys) purposeKey(v uint16, p purpose) []byte {
 	at := masterSize + ((version-int(v))*int(purposes)+int(p))*keySize
 	return k.secret[at : at+keySize : at+keySize]
 }
 
 // reads reports whether there are keys for a version of the format.
-func (k *Keys) reads(v uint16) bool {
+func (k *Keys) canRead(v uint16) bool {
 	return v <= version && len(k.secret) >= masterSize+(version-int(v)+1)*int(purposes)*keySize
 }
 
 // now returns the version that the token's format had when it was last looked at.
-func (k *Keys) now() uint16 { return uint16(k.version.Load()) }
+func (k *Keys) formatVersion() uint16 { return uint16(k.version.Load()) }
 
 // master returns the master key. The caller runs inside use.
 func (k *Keys) master() []byte { return k.secret[:masterSize:masterSize] }
@@ -119,7 +119,7 @@ func (k *Keys) Wipe() {
 	locked.Free(k.secret)
 	k.secret = nil
 	k.mu.Unlock()
-	k.finds.forget()
+	k.searches.forget()
 	k.verified.forget()
 }
 
@@ -148,4 +148,4 @@ func (k *Keys) alive(t *Token) error {
 }
 
 // mac returns HMAC-SHA-256 under the key of a purpose. The caller runs inside use and secret.Do.
-func (k *Keys) mac(p purpose) hash.Hash { return hmac.New(sha256.New, k.key(version, p)) }
+func (k *Keys) mac(p purpose) hash.Hash { return hmac.New(sha256.New, k.purposeKey(version, p)) }

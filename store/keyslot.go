@@ -68,7 +68,7 @@ const (
 type keySlot []byte
 
 // newSlot returns a slot without a master key: salt, cost and nonce.
-func newKeySlot(s *static) keySlot {
+func newKeySlot(s *fixedHeader) keySlot {
 	b := make(keySlot, keySlotHead+chacha20poly1305.NonceSizeX, keySlotSize)
 	random(b)
 	binary.BigEndian.PutUint32(b[saltSize:], costs[s.kdf].passes)
@@ -146,13 +146,13 @@ func freeSoon() {
 }
 
 // wrap returns the new slot with master in it, under kek.
-func (b keySlot) wrap(s *static, w Way, kek, master []byte) (out keySlot) {
+func (b keySlot) wrap(s *fixedHeader, w Way, kek, master []byte) (out keySlot) {
 	secret.Do(func() { out = newAEAD(kek).Seal(b, b[keySlotHead:], master, b.associatedData(s, w)) })
 	return append(out, version)
 }
 
 // unwrap unwraps the master key into locked memory: CKR_PIN_INCORRECT where kek is not of the PIN.
-func (b keySlot) unwrap(s *static, w Way, kek []byte) (master []byte, err error) {
+func (b keySlot) unwrap(s *fixedHeader, w Way, kek []byte) (master []byte, err error) {
 	master = locked.Alloc(masterSize)
 	nonce := b[keySlotHead : keySlotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {
@@ -195,10 +195,10 @@ func (b keySlot) costs() (passes, memory uint32, lanes uint8) {
 }
 
 // context returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
-func (b keySlot) associatedData(s *static, w Way) []byte {
+func (b keySlot) associatedData(s *fixedHeader, w Way) []byte {
 	ad := append([]byte("softcsp keyslot"), 0, b.version())
 	ad = append(ad, s.uuid[:]...)
-	ad = append(ad, s.era[:]...)
+	ad = append(ad, s.initID[:]...)
 	ad = append(ad, byte(w))
 	return append(ad, b[:keySlotHead]...)
 }

@@ -328,12 +328,12 @@ func (l *lock) durableCommit() uint64 {
 	if n, err := unix.Pread(l.fd(), b[:], durableCommitAt); err != nil || n != len(b) {
 		return 0
 	}
-	return le(b[:])
+	return leUint64(b[:])
 }
 
 // setAnchor notes it, where that can be done.
 func (l *lock) setDurableCommit(sum uint64) {
-	if small(durableCommitAt+8) != nil {
+	if checkSizeLimit(durableCommitAt+8) != nil {
 		return
 	}
 	_, _ = unix.Pwrite(l.fd(), binary.LittleEndian.AppendUint64(nil, sum), durableCommitAt)
@@ -446,7 +446,7 @@ func holderOf(c *processLock, at int64) (h holder) {
 	}
 	var b [counterSize]byte
 	if _, err := unix.Pread(c.fd, b[:], 0); err == nil {
-		h.counter = le(b[:])
+		h.counter = leUint64(b[:])
 	}
 	return h
 }

@@ -54,7 +54,7 @@ func TestLockHeld(t *testing.T) {
 	impatient(t)
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
-	for _, name := range []string{placeName, tok.be.(*boltFile).sidecar} {
+	for _, name := range []string{placeName, tok.backend.(*boltFile).sidecar} {
 		run(t, "hold:"+name+":"+p.dir(), 700*time.Millisecond, func(fields []string) {
 			began := time.Now()
 			var wg sync.WaitGroup
@@ -172,19 +172,19 @@ func TestLockExcludes(t *testing.T) {
 func TestLockDropped(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
-	b := tok.be.(*boltFile)
+	b := tok.backend.(*boltFile)
 	drop := func() {
 		f, err := os.Open(p.file(b.sidecar))
 		wants(t, err, ck.CKR_OK)
 		wants(t, f.Close(), ck.CKR_OK)
 	}
-	wants(t, tok.update(func(x tx) ([]ID, error) { drop(); return nil, x.put(bHeader, keyTries, x.get(bHeader, keyTries)) }, nil), ck.CKR_OK)
+	wants(t, tok.update(func(x tx) ([]ID, error) { drop(); return nil, x.put(bHeader, headerTries, x.get(bHeader, headerTries)) }, nil), ck.CKR_OK)
 	before := tok.Generation()
 	other := ""
 	wants(t, tok.update(func(x tx) ([]ID, error) {
 		drop()
 		run(t, "once:"+tok.uuid+":"+p.dir(), 0, func(fields []string) { other = fields[1] })
-		return nil, x.put(bHeader, keyTries, x.get(bHeader, keyTries))
+		return nil, x.put(bHeader, headerTries, x.get(bHeader, headerTries))
 	}, nil), ck.CKR_FUNCTION_FAILED)
 	if tok.Generation() <= before {
 		t.Error("the other process has not committed")
@@ -226,7 +226,7 @@ func TestLockDroppedLate(t *testing.T) {
 		for _, late := range []bool{false, true} {
 			p := newPlace(t, "bolt")
 			tok, k := makeToken(t, p)
-			b := tok.be.(*boltFile)
+			b := tok.backend.(*boltFile)
 			other := func() {
 				f, err := os.Open(p.file(b.sidecar))
 				wants(t, err, ck.CKR_OK)
@@ -273,9 +273,9 @@ func TestSidecarRemoved(t *testing.T) {
 		if ids, err := other.Find(theirs, []byte("class")); err != nil || len(ids) != n {
 			t.Errorf("%d objects, %v, want %d", len(ids), err, n)
 		}
-		wants(t, os.Remove(p.file(tok.be.(*boltFile).sidecar)), ck.CKR_OK)
+		wants(t, os.Remove(p.file(tok.backend.(*boltFile).sidecar)), ck.CKR_OK)
 		create(t, tok, k, private("a"))
-		other.be.(*boltFile).refreshed.Store(0)
+		other.backend.(*boltFile).refreshed.Store(0)
 		_, err := other.Info()
 		wants(t, err, ck.CKR_OK)
 	}

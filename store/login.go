@@ -32,7 +32,7 @@ const loginCountsSize = ways * 16
 
 // readTries reads the counts. Counts that are damaged are those of a locked PIN.
 func readLoginCounts(x tx) (c loginCounts) {
-	b := x.get(bHeader, keyTries)
+	b := x.get(bHeader, headerTries)
 	if len(b) != loginCountsSize {
 		return loginCounts{{cleared: 1}, {cleared: 1}}
 	}
@@ -48,12 +48,12 @@ func (c loginCounts) write(x tx) error {
 	for _, w := range c {
 		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, w.attempts), w.cleared)
 	}
-	return x.put(bHeader, keyTries, b)
+	return x.put(bHeader, headerTries, b)
 }
 
 // An attempt is a login in the making: the slot that it is to open, as it was when its PIN went through Argon2id.
 type pinCheck struct {
-	s    *static
+	s    *fixedHeader
 	slot keySlot
 	way  Way
 }
@@ -75,12 +75,12 @@ func retryChanged(f func() error) (err error) {
 // attempt reads what a login needs. A PIN that is locked is not worth computing anything for.
 func (t *Token) newPINCheck(w Way) (*pinCheck, error) {
 	a := &pinCheck{way: w}
-	err := t.be.view(func(x tx) (err error) {
-		if a.s, err = t.readStatic(x); err != nil {
+	err := t.backend.view(func(x tx) (err error) {
+		if a.s, err = t.readHeader(x); err != nil {
 			return err
 		}
-		t.learn(x, a.s) // for a process that gives up its rights once it is logged in
-		a.slot = slices.Clone(x.get(bHeader, keySlots[w]))
+		t.cacheInfo(x, a.s) // for a process that gives up its rights once it is logged in
+		a.slot = slices.Clone(x.get(bHeader, headerSlots[w]))
 		if a.slot == nil && w == User {
 			return ck.CKR_USER_PIN_NOT_INITIALIZED
 		}
@@ -97,11 +97,11 @@ func (t *Token) newPINCheck(w Way) (*pinCheck, error) {
 
 // current tests that the attempt's slot is still the one in the file.
 func (a *pinCheck) checkCurrent(t *Token, x tx) error {
-	s, err := t.readStatic(x)
+	s, err := t.readHeader(x)
 	if err != nil {
 		return err
 	}
-	if s.era != a.s.era || !bytes.Equal(x.get(bHeader, keySlots[a.way]), a.slot) {
+	if s.initID != a.s.initID || !bytes.Equal(x.get(bHeader, headerSlots[a.way]), a.slot) {
 		return errSlotChanged
 	}
 	return nil
@@ -172,7 +172,7 @@ func (t *Token) unwrapUncounted(a *pinCheck, kek []byte) (master []byte, err err
 	u := &t.uncounted
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	err = t.be.view(func(x tx) error {
+	err = t.backend.view(func(x tx) error {
 		if err := a.checkCurrent(t, x); err != nil {
 			return err
 		}
@@ -240,10 +240,10 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if k.now() != version {
-		t.modernize(k)
+	if k.formatVersion() != version {
+		t.tryUpgrade(k)
 	}
-	err = t.be.view(func(x tx) error {
+	err = t.backend.view(func(x tx) error {
 		if err := k.verify(x); err != nil {
 			return err
 		}
@@ -256,8 +256,8 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
 		k.Wipe()
 		return nil, nil, err
 	}
-	if k.now() == version {
-		t.accept(k)
+	if k.formatVersion() == version {
+		t.rememberVoucher(k)
 	}
 	return k, a.slot, nil
 }
@@ -305,14 +305,14 @@ func (t *Token) ChangePIN(w Way, old, pin []byte) error {
 // of the PIN is the token's, which the header says: it is verified, in the transaction that takes the new slot too.
 func (t *Token) setPIN(k *Keys, w Way, pin []byte, old keySlot) error {
 	var raw []byte
-	var s *static
-	err := t.be.view(func(x tx) error {
+	var s *fixedHeader
+	err := t.backend.view(func(x tx) error {
 		return k.use(func() (err error) {
 			if _, err = k.openState(x); err != nil {
 				return err
 			}
-			raw = slices.Clone(x.get(bHeader, keyStatic))
-			s, err = t.readStatic(x)
+			raw = slices.Clone(x.get(bHeader, headerStatic))
+			s, err = t.readHeader(x)
 			return err
 		})
 	})
@@ -334,10 +334,10 @@ func (t *Token) setPIN(k *Keys, w Way, pin []byte, old keySlot) error {
 	}
 	defer t.pinCache.forgetOne(w)
 	return t.change(k, func(c *change) error {
-		if !bytes.Equal(c.x.get(bHeader, keyStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, keySlots[w]), old) {
+		if !bytes.Equal(c.x.get(bHeader, headerStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, headerSlots[w]), old) {
 			return errSlotChanged
 		}
-		if err := c.x.put(bHeader, keySlots[w], fresh); err != nil {
+		if err := c.x.put(bHeader, headerSlots[w], fresh); err != nil {
 			return err
 		}
 		n := readLoginCounts(c.x)
@@ -366,15 +366,15 @@ func (t *Token) Reformat(f Format) error {
 		return err
 	}
 	defer n.keys.Wipe()
-	err = t.be.replace(func(x tx) error {
-		s, err := t.readStatic(x)
-		if err == nil && s.era != a.s.era {
+	err = t.backend.replace(func(x tx) error {
+		s, err := t.readHeader(x)
+		if err == nil && s.initID != a.s.initID {
 			return fmt.Errorf("%w: the token was initialised anew meanwhile", ck.CKR_FUNCTION_FAILED)
 		}
 		return err
 	}, n.write)
 	if err == nil {
-		t.accept(n.keys)
+		t.rememberVoucher(n.keys)
 	}
 	return err
 }
@@ -382,7 +382,7 @@ func (t *Token) Reformat(f Format) error {
 // A founding is a token in the making: a new master key under the SO PIN, and under the user's where there is one, and no
 // object.
 type initialToken struct {
-	s     *static
+	s     *fixedHeader
 	slots [ways]keySlot
 	keys  *Keys
 }
@@ -405,14 +405,14 @@ func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 		return nil, err
 	}
 	cost, _ := parseKDF(f.KDF)
-	s := &static{
-		version: version, index: version, uuid: t.raw, kdf: cost, relaxed: f.Relaxed, maxTries: uint32(f.MaxTries), label: f.Label,
+	s := &fixedHeader{
+		version: version, index: version, uuid: t.uuidBytes, kdf: cost, relaxed: f.Relaxed, maxTries: uint32(f.MaxTries), label: f.Label,
 		separation: f.Separation,
 	}
 	if s.maxTries == 0 {
 		s.maxTries = defaultTries
 	}
-	random(s.era[:])
+	random(s.initID[:])
 	master := locked.Alloc(masterSize)
 	random(master)
 	n := &initialToken{s: s}
@@ -439,10 +439,10 @@ func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 
 // write writes the header of the new token.
 func (n *initialToken) write(x tx) error {
-	parts := [][2][]byte{{keyStatic, n.s.encode()}, {keyFloor, be64(x.generation())}}
+	parts := [][2][]byte{{headerStatic, n.s.encode()}, {headerJournalStart, beBytes(x.generation())}}
 	for w, b := range n.slots {
 		if b != nil {
-			parts = append(parts, [2][]byte{keySlots[w], b})
+			parts = append(parts, [2][]byte{headerSlots[w], b})
 		}
 	}
 	for _, kv := range parts {
@@ -453,5 +453,5 @@ func (n *initialToken) write(x tx) error {
 	if err := (loginCounts{}).write(x); err != nil {
 		return err
 	}
-	return n.keys.use(func() error { return x.put(bHeader, keyState, n.keys.sealState(x, &state{})) })
+	return n.keys.use(func() error { return x.put(bHeader, headerState, n.keys.sealState(x, &state{})) })
 }

@@ -240,7 +240,7 @@ func TestFormatArguments(t *testing.T) {
 }
 
 // openSlot opens a slot as a login does.
-func openSlot(b keySlot, s *static, w Way, pin []byte) ([]byte, error) {
+func openSlot(b keySlot, s *fixedHeader, w Way, pin []byte) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -253,7 +253,7 @@ func openSlot(b keySlot, s *static, w Way, pin []byte) ([]byte, error) {
 
 // TestSlotCosts holds what a file may ask for.
 func TestSlotCosts(t *testing.T) {
-	s := &static{kdf: kdfTest}
+	s := &fixedHeader{kdf: kdfTest}
 	for _, c := range []struct {
 		passes, memory uint32
 		lanes          byte
@@ -276,7 +276,7 @@ func TestSlotCosts(t *testing.T) {
 
 // dear returns a slot that asks for as much memory as it may.
 func costlySlot() keySlot {
-	b := newKeySlot(&static{kdf: kdfTest})
+	b := newKeySlot(&fixedHeader{kdf: kdfTest})
 	binary.BigEndian.PutUint32(b[saltSize+4:], maxMemory)
 	return b
 }
@@ -361,7 +361,7 @@ func costlySlots() error {
 
 // TestSlotIsBound holds that a slot opens with its PIN, for its way, in its token, and not otherwise.
 func TestSlotIsBound(t *testing.T) {
-	s := &static{uuid: newUUID(), kdf: kdfTest}
+	s := &fixedHeader{uuid: newUUID(), kdf: kdfTest}
 	master := bytes.Repeat([]byte{7}, masterSize)
 	b := newKeySlot(s)
 	kek, err := b.derive(userPIN)
@@ -372,11 +372,11 @@ func TestSlotIsBound(t *testing.T) {
 		t.Fatalf("opens to %x, %v", got, err)
 	}
 	era := *s
-	era.era[0]++
+	era.initID[0]++
 	uuid := *s
 	uuid.uuid[0]++
 	for _, c := range []struct {
-		s   *static
+		s   *fixedHeader
 		w   Way
 		pin []byte
 	}{{s, SO, userPIN}, {s, User, soPIN}, {&era, User, userPIN}, {&uuid, User, userPIN}} {
@@ -423,7 +423,7 @@ func TestChangePINAtOnce(t *testing.T) {
 // TestHeaderIsVerified changes the cost of PINs in the file of a token whose keys are open, and the generation stays: no new
 // PIN gets the cheaper cost, and no commit makes the change true.
 func TestHeaderIsVerified(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	k := unlock(t, s.tok, User, userPIN)
 	defer k.Wipe()
 	so := unlock(t, s.tok, SO, soPIN)
@@ -432,9 +432,9 @@ func TestHeaderIsVerified(t *testing.T) {
 		wants(t, s.tok.SetPIN(keys, User, userPIN), ck.CKR_OK) // follows, so that the generation tells nothing new
 	}
 	s.edit(t, func(put func(b bucket, key, value []byte), get func(b bucket, key []byte) []byte) {
-		b := get(bHeader, keyStatic)
-		b[staticHead+partHead] = byte(kdfInteractive)
-		put(bHeader, keyStatic, b)
+		b := get(bHeader, headerStatic)
+		b[fixedHeaderHead+partHead] = byte(kdfInteractive)
+		put(bHeader, headerStatic, b)
 	})
 	wants(t, s.tok.SetPIN(so, User, []byte("new")), ck.CKR_DEVICE_ERROR)
 	wants(t, s.tok.Create(so, public("f")), ck.CKR_DEVICE_ERROR)
@@ -450,7 +450,7 @@ func TestReadonlyLogin(t *testing.T) {
 	create(t, tok, k, b)
 	_, err := tok.Unlock(User, []byte("wrong"))
 	wants(t, err, ck.CKR_PIN_INCORRECT)
-	path := tok.be.(*boltFile).path
+	path := tok.backend.(*boltFile).path
 	for dir := p.dir(); dir != filepath.Clean(os.TempDir()) && dir != "/"; dir = filepath.Dir(dir) {
 		wants(t, os.Chmod(dir, 0o755), ck.CKR_OK)
 	}
@@ -507,14 +507,14 @@ func TestMovedForEver(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
 	defer k.Wipe()
-	b, other := tok.be.(*boltFile), sameToken(t, p, tok).be
+	b, other := tok.backend.(*boltFile), sameToken(t, p, tok).backend
 	moves := 0
-	tok.be = meddledBackend{b, func() {
+	tok.backend = meddledBackend{b, func() {
 		moves++
 		wants(t, other.update(func(x tx) error {
-			slot := slices.Clone(x.get(bHeader, keySlots[User]))
+			slot := slices.Clone(x.get(bHeader, headerSlots[User]))
 			slot[0]++
-			return x.put(bHeader, keySlots[User], slot)
+			return x.put(bHeader, headerSlots[User], slot)
 		}, nil), ck.CKR_OK)
 	}}
 	before, err := os.ReadFile(b.path)
@@ -523,7 +523,7 @@ func TestMovedForEver(t *testing.T) {
 	if ck.Code(err) != ck.CKR_FUNCTION_FAILED || moves > 20 {
 		t.Errorf("%v after %d changes", err, moves)
 	}
-	tok.be = b
+	tok.backend = b
 	wants(t, os.WriteFile(b.path, before, 0o600), ck.CKR_OK)
 }
 
@@ -548,7 +548,7 @@ func TestTryThatIsNotCounted(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeTokenOf(t, p, "sensitive")
 	k.Wipe()
-	b := tok.be.(*boltFile)
+	b := tok.backend.(*boltFile)
 	b.over = func(d disk) disk { return fullDisk{d, new(int64(1))} }
 	took := func(pin []byte) (least time.Duration) {
 		least = time.Hour

@@ -35,7 +35,7 @@ func (m *memory) fill(gen uint64, f func(tx) error) error {
 		fresh.flat[b] = map[string][]byte{}
 	}
 	x := &memoryTx{c: &fresh}
-	if err := x.put(bHeader, keyGeneration, be64(gen)); err != nil {
+	if err := x.put(bHeader, headerGeneration, beBytes(gen)); err != nil {
 		return err
 	}
 	if err := f(x); err != nil {
@@ -81,7 +81,7 @@ func (m *memory) commit(f func(tx) error, done func()) error {
 		return nil
 	}
 	gen := m.gen.Load() + 1
-	_ = x.put(bHeader, keyGeneration, be64(gen))
+	_ = x.put(bHeader, headerGeneration, beBytes(gen))
 	if done != nil {
 		done()
 	}
@@ -120,7 +120,7 @@ type memoryTx struct {
 var _ tx = (*memoryTx)(nil)
 
 // generation implements tx.
-func (x *memoryTx) generation() uint64 { return number(x, keyGeneration) }
+func (x *memoryTx) generation() uint64 { return headerNumber(x, headerGeneration) }
 
 // get implements tx.
 func (x *memoryTx) get(b bucket, key []byte) []byte {
@@ -156,7 +156,7 @@ func (x *memoryTx) set(b bucket, key, value []byte) {
 func (c *contents) set(b bucket, key string, value []byte) {
 	switch {
 	case b == bIndex:
-		c.link(term([]byte(key)), ID([]byte(key[termSize:])), value != nil)
+		c.setTerm(term([]byte(key)), ID([]byte(key[termSize:])), value != nil)
 	case value == nil:
 		delete(c.flat[b], key)
 	default:
@@ -165,7 +165,7 @@ func (c *contents) set(b bucket, key string, value []byte) {
 }
 
 // link says whether an object is found by a term.
-func (c *contents) link(h term, id ID, found bool) {
+func (c *contents) setTerm(h term, id ID, found bool) {
 	ids := c.index[h]
 	switch {
 	case !found:

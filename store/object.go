@@ -21,7 +21,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	var is entry
 	var v uint16
 	var asked *Unvouched
-	err := t.be.view(func(x tx) error {
+	err := t.backend.view(func(x tx) error {
 		entries, now, err := k.verifiedEntries(x)
 		if err != nil {
 			return err
@@ -30,7 +30,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 		v = now
 		is, there = entries.get(id)
 		raw = slices.Clone(x.get(bObjects, id[:]))
-		asked = askedFor(x, v, id[:], raw)
+		asked = unvouchedFor(x, v, id[:], raw)
 		switch {
 		case there || !there && raw == nil && asked != nil:
 			return nil
@@ -45,26 +45,26 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	if raw == nil && asked != nil {
 		return Record{ID: id, Rev: asked.Number, Unvouched: asked}, nil
 	}
-	r, err := k.record(v, id, is, raw)
+	r, err := k.openRecord(v, id, is, raw)
 	r.Unvouched = asked
 	return r, err
 }
 
 // askedFor returns what is asked for an object, for who keeps it beyond the transaction.
-func askedFor(x tx, v uint16, key, raw []byte) *Unvouched {
+func unvouchedFor(x tx, v uint16, key, raw []byte) *Unvouched {
 	if x.get(bUnvouched, key) == nil {
 		return nil
 	}
 	id := ID(key)
-	var o *blob
+	var o *sealedObject
 	if raw != nil {
-		b, ok := parseBlob(v, raw)
+		b, ok := parseObject(v, raw)
 		if !ok {
 			return nil
 		}
 		o = &b
 	}
-	u := unvouched(x, id, o)
+	u := unvouchedOf(x, id, o)
 	if u == nil {
 		return nil
 	}
@@ -73,16 +73,16 @@ func askedFor(x tx, v uint16, key, raw []byte) *Unvouched {
 
 // getPublic reads the public part of an object.
 func (t *Token) getPublic(id ID) (r Record, err error) {
-	err = t.be.view(func(x tx) error {
-		s, err := t.readStatic(x)
+	err = t.backend.view(func(x tx) error {
+		s, err := t.readHeader(x)
 		if err != nil {
 			return err
 		}
 		raw := x.get(bObjects, id[:])
-		asked := askedFor(x, s.version, id[:], raw)
+		asked := unvouchedFor(x, s.version, id[:], raw)
 		switch {
 		case raw != nil:
-			r, err = t.public(x, s, id, raw)
+			r, err = t.verifiedPublic(x, s, id, raw)
 		case asked != nil:
 			r = Record{ID: id, Rev: asked.Number}
 		default:
@@ -96,18 +96,18 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 
 // public returns the public part of an object, once it is known to be what somebody with a PIN left there: ErrAltered where it is
 // not, CKR_OBJECT_HANDLE_INVALID for a private object.
-func (t *Token) public(x tx, s *static, id ID, raw []byte) (r Record, err error) {
-	o, ok := parseBlob(s.version, raw)
+func (t *Token) verifiedPublic(x tx, s *fixedHeader, id ID, raw []byte) (r Record, err error) {
+	o, ok := parseObject(s.version, raw)
 	switch {
 	case !ok:
 		return r, tampered("object %s is damaged", id)
 	case len(o.public) == 0:
 		return r, ck.CKR_OBJECT_HANDLE_INVALID
 	}
-	if err := t.familiar(s); err != nil {
+	if err := t.checkVoucher(s); err != nil {
 		return r, err
 	}
-	if err := t.vouched(x, s, id, &o); err != nil {
+	if err := t.verifyPublicOnce(x, s, id, &o); err != nil {
 		return r, err
 	}
 	return Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}, nil
@@ -123,15 +123,15 @@ func (k *Keys) verifiedEntries(x tx) (*manifest, uint16, error) {
 	if k.verified.entries == nil {
 		return nil, 0, ck.CKR_USER_NOT_LOGGED_IN
 	}
-	return k.verified.entries, k.now(), nil
+	return k.verified.entries, k.formatVersion(), nil
 }
 
 // record opens an object that is to be in the state is.
-func (k *Keys) record(v uint16, id ID, is entry, raw []byte) (Record, error) {
+func (k *Keys) openRecord(v uint16, id ID, is entry, raw []byte) (Record, error) {
 	if raw == nil {
 		return Record{}, tampered("object %s was deleted by something else than softcsp", id)
 	}
-	o, ok := parseBlob(v, raw)
+	o, ok := parseObject(v, raw)
 	if !ok {
 		return Record{}, tampered("object %s is damaged", id)
 	}
@@ -139,7 +139,7 @@ func (k *Keys) record(v uint16, id ID, is entry, raw []byte) (Record, error) {
 		return Record{}, tampered("object %s is not in the state that softcsp left it in: revision %d, expected %d", id, o.rev, is.rev)
 	}
 	r := Record{ID: id, Rev: o.rev}
-	if err := k.open(id, &o, &r); err != nil {
+	if err := k.openObject(id, &o, &r); err != nil {
 		return Record{}, err
 	}
 	if len(o.public) > 0 {
@@ -161,7 +161,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 	if err := k.alive(t); err != nil {
 		return err
 	}
-	return t.be.view(func(x tx) error {
+	return t.backend.view(func(x tx) error {
 		entries, v, err := k.verifiedEntries(x)
 		if err != nil {
 			return err
@@ -177,11 +177,11 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 				return tampered("object %s was added by something else than softcsp", id)
 			}
 			seen++
-			asked := askedFor(x, v, key, raw)
+			asked := unvouchedFor(x, v, key, raw)
 			if asked == nil && skip(id, is.rev) {
 				return nil
 			}
-			r, err := k.record(v, id, is, raw)
+			r, err := k.openRecord(v, id, is, raw)
 			if err != nil {
 				return err
 			}
@@ -205,8 +205,8 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 
 // allPublic calls f with every public object that is what somebody with a PIN left there. What is not is in the log.
 func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) error {
-	return t.be.view(func(x tx) error {
-		s, err := t.readStatic(x)
+	return t.backend.view(func(x tx) error {
+		s, err := t.readHeader(x)
 		if err != nil {
 			return err
 		}
@@ -215,11 +215,11 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 				return tampered("object %x is damaged", key)
 			}
 			id := ID(key)
-			asked := askedFor(x, s.version, key, raw)
-			if asked == nil && skip(id, be(raw)) {
+			asked := unvouchedFor(x, s.version, key, raw)
+			if asked == nil && skip(id, beUint64(raw)) {
 				return nil
 			}
-			r, err := t.public(x, s, id, raw)
+			r, err := t.verifiedPublic(x, s, id, raw)
 			switch {
 			case errors.Is(err, ErrAltered) || errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID):
 				return nil
@@ -239,7 +239,7 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 // eachCreated calls f with what somebody without a PIN asks to be made.
 func eachCreated(x tx, f func(Record) error) (err error) {
 	e := eachUnvouched(x, func(id ID, u *Unvouched) {
-		if err == nil && unvouched(x, id, nil) != nil && x.get(bObjects, id[:]) == nil {
+		if err == nil && unvouchedOf(x, id, nil) != nil && x.get(bObjects, id[:]) == nil {
 			err = f(Record{ID: id, Rev: u.Number, Unvouched: u.clone()})
 		}
 	})
@@ -323,7 +323,7 @@ func (t *Token) Delete(k *Keys, ids ...ID) error {
 	}
 	return t.change(k, func(c *change) error {
 		for _, id := range ids {
-			asked := askedFor(c.x, version, id[:], c.x.get(bObjects, id[:]))
+			asked := unvouchedFor(c.x, version, id[:], c.x.get(bObjects, id[:]))
 			if asked != nil {
 				if err := c.x.del(bUnvouched, id[:]); err != nil {
 					return err

@@ -163,9 +163,9 @@ func (b *pageReader) readMeta() error {
 		}
 		h := fnv.New64a()
 		_, _ = h.Write(m.raw[:metaSize-8])
-		m.root, m.free, m.end, m.number = le(m.raw[16:]), le(m.raw[32:]), le(m.raw[40:]), le(m.raw[48:])
+		m.root, m.free, m.end, m.number = leUint64(m.raw[16:]), leUint64(m.raw[32:]), leUint64(m.raw[40:]), leUint64(m.raw[48:])
 		switch {
-		case h.Sum64() != le(m.raw[metaSize-8:]):
+		case h.Sum64() != leUint64(m.raw[metaSize-8:]):
 			if found == 0 {
 				what = b.damaged("its meta pages are damaged")
 			}
@@ -240,7 +240,7 @@ func (b *pageReader) readRun(id uint64, from parentElement, of bucket) ([]byte, 
 		return nil, err
 	}
 	more := uint64(binary.LittleEndian.Uint32(data[12:]))
-	if le(data) != id || more >= b.meta.end-id || more > b.maxContinued(of, binary.LittleEndian.Uint16(data[8:])) {
+	if leUint64(data) != id || more >= b.meta.end-id || more > b.maxContinued(of, binary.LittleEndian.Uint16(data[8:])) {
 		return nil, b.damaged("a page is not what it says")
 	}
 	if more > b.runBudget {
@@ -316,7 +316,7 @@ func (b *pageReader) checkPage(p *page, root bool) error {
 		if p.branch {
 			pos, keySize = uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
 			stop = pos + keySize
-			if child := le(e[8:]); child < 2 || child >= b.meta.end {
+			if child := leUint64(e[8:]); child < 2 || child >= b.meta.end {
 				return b.damaged("a page is out of bounds")
 			}
 		} else if kind := binary.LittleEndian.Uint32(e); root && (kind != 1 || stop-pos-keySize < bucketHead) || !root && kind != 0 {
@@ -358,7 +358,7 @@ func (p *page) value(i int) []byte {
 }
 
 // child returns the page that an element of a branch leads to.
-func (p *page) child(i int) uint64 { return le(p.data[pageHead+i*elementHead+8:]) }
+func (p *page) child(i int) uint64 { return leUint64(p.data[pageHead+i*elementHead+8:]) }
 
 // search returns the first element whose key is not before key: in a leaf. In a branch, the element that leads to it.
 func (p *page) search(key []byte) int {
@@ -377,4 +377,4 @@ func (b *pageReader) continued(id uint64) (bool, error) {
 }
 
 // le reads 8 bytes in bbolt's order on the machines that softcsp runs on.
-func le(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
+func leUint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -48,7 +48,7 @@ var placeBackends = map[string]func(*config.Config, *environment) placeBackend{
 func OpenPlace(cfg *config.Config) (*Place, error) {
 	p := &Place{tokens: map[string]*Token{}}
 	p.env = environment{
-		log: cfg.Logger(), machine: &machine{cfg.StateDir}, separation: SeparationStandard, readonlyLogin: cfg.ReadonlyLogin,
+		log: cfg.Logger(), vouchers: &voucherDir{cfg.StateDir}, separation: SeparationStandard, readonlyLogin: cfg.ReadonlyLogin,
 	}
 	if cfg.KeySeparation == "strict" {
 		p.env.separation = SeparationStrict
@@ -140,10 +140,10 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 		return nil, err
 	}
 	defer n.keys.Wipe()
-	if t.be, err = p.backend.create(uuid, n.write); err != nil {
+	if t.backend, err = p.backend.create(uuid, n.write); err != nil {
 		return nil, err
 	}
-	t.accept(n.keys)
+	t.rememberVoucher(n.keys)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.tokens[uuid] == nil { // nobody has opened it meanwhile

@@ -45,7 +45,7 @@ func testPlanted(t *testing.T, plant func(path, victim string) error) {
 	wants(t, os.WriteFile(victim, []byte(content), 0o600), ck.CKR_OK)
 	_, next, err := p.List()
 	wants(t, err, ck.CKR_OK)
-	f := tok.be.(*boltFile)
+	f := tok.backend.(*boltFile)
 	for _, name := range []string{nextName, ".next", placeName, f.sidecar, "." + tok.uuid + ".new", "." + tok.uuid + ".moved", "." + next + ".moved", "." + next + ".new", "." + next + ".lock", f.name, next + suffix} {
 		path := p.file(name)
 		wants(t, ignoreMissing(os.Rename(path, path+".away")), ck.CKR_OK)
@@ -173,7 +173,7 @@ func TestStrangersFiles(t *testing.T) {
 	_, err := p.Format("", Format{SOPIN: soPIN, KDF: "test"})
 	wants(t, err, ck.CKR_FUNCTION_FAILED)
 	give(placeName, 0)
-	for _, name := range []string{tok.uuid + suffix, tok.be.(*boltFile).sidecar} {
+	for _, name := range []string{tok.uuid + suffix, tok.backend.(*boltFile).sidecar} {
 		give(name, 4243)
 		wants(t, tok.Create(k, private("a")), ck.CKR_FUNCTION_FAILED)
 		wants(t, os.Chown(p.dir(), 4243, 4243), ck.CKR_OK) // the directory is theirs: so are its files

@@ -60,7 +60,7 @@ func TestPlace(t *testing.T) {
 			if err != nil || i.UUID != next || i.Serial != strings.ReplaceAll(next, "-", "")[:16] {
 				t.Errorf("Info: %+v, %v", i, err)
 			}
-			sound(t, tok)
+			wantSound(t, tok)
 		}
 		slices.Sort(made)
 		tokens, after, err := p.List()
@@ -157,14 +157,14 @@ func TestStrangers(t *testing.T) {
 // version2 returns a token file of the next format version.
 func version2(t *testing.T, clean []byte) []byte {
 	t.Helper()
-	s := &stage{path: t.TempDir() + "/newer"}
+	s := &tamperedToken{path: t.TempDir() + "/newer"}
 	if err := os.WriteFile(s.path, clean, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.edit(t, func(put func(bucket, []byte, []byte), get func(bucket, []byte) []byte) {
-		b := get(bHeader, keyStatic)
+		b := get(bHeader, headerStatic)
 		b[len(magic)+1]++
-		put(bHeader, keyStatic, b)
+		put(bHeader, headerStatic, b)
 	})
 	b, err := os.ReadFile(s.path)
 	if err != nil {
@@ -219,7 +219,7 @@ func TestMove(t *testing.T) {
 	defer k2.Wipe()
 	got, err := there.Get(k2, a.ID)
 	wantRecord(t, got, err, a)
-	sound(t, there)
+	wantSound(t, there)
 }
 
 // TestWord holds that the word is mended: after a writer died between its two writes, after the machine did, and after the
@@ -227,7 +227,7 @@ func TestMove(t *testing.T) {
 func TestWord(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
-	b := tok.be.(*boltFile)
+	b := tok.backend.(*boltFile)
 	gen := tok.Generation()
 	for name, v := range map[string]uint64{
 		"a writer died before its commit":    gen<<1 | 1,
@@ -262,7 +262,7 @@ func TestWord(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(t, tok, k, private("a"))
-	other := newToken(tok.raw, newBoltFile(p.dir(), tok.uuid), p.env)
+	other := newToken(tok.uuidBytes, newBoltFile(p.dir(), tok.uuid), p.env)
 	if got := other.Generation(); got != gen+1 || tok.Generation() != got {
 		t.Errorf("the sidecar was removed: generations %d and %d, want %d", got, tok.Generation(), gen+1)
 	}
@@ -286,7 +286,7 @@ func TestReadOnly(t *testing.T) {
 		for _, f := range []struct {
 			name string
 			mode os.FileMode
-		}{{p.dir(), mode | mode>>2}, {tok.be.(*boltFile).path, mode &^ 0o111}, {p.file(".place"), mode &^ 0o111}} {
+		}{{p.dir(), mode | mode>>2}, {tok.backend.(*boltFile).path, mode &^ 0o111}, {p.file(".place"), mode &^ 0o111}} {
 			if err := os.Chmod(f.name, f.mode); err != nil {
 				t.Fatal(err)
 			}

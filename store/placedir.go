@@ -115,7 +115,7 @@ func (p *dirPlace) tokensOf(d *dir, names []string) (tokens []string) {
 		}
 		if len(tokens) == maxTokens {
 			more++
-		} else if d.kind(name)&unix.S_IFMT != unix.S_IFDIR {
+		} else if d.fileMode(name)&unix.S_IFMT != unix.S_IFDIR {
 			tokens = append(tokens, uuid)
 		}
 	}
@@ -165,7 +165,7 @@ func readNext(d *dir) (string, bool) {
 	if _, err := parseUUID(uuid); err != nil {
 		return "", false
 	}
-	return uuid, d.kind(uuid+suffix) == 0
+	return uuid, d.fileMode(uuid+suffix) == 0
 }
 
 // renewNext keeps a new UUID for the next token. The caller has the place's lock, so every file that such a renewal would make
@@ -187,7 +187,7 @@ func renewNext(d *dir) (string, error) {
 		return "", err
 	}
 	if d.shared() {
-		f.like(&unix.Stat_t{Gid: d.st.Gid, Mode: 0o660})
+		f.takeOwner(&unix.Stat_t{Gid: d.st.Gid, Mode: 0o660})
 	}
 	_, err = f.WriteAt([]byte(uuid+"\n"), 0)
 	_ = f.close()
@@ -220,7 +220,7 @@ func (p *dirPlace) open(uuid string) (backend, error) {
 		return nil, err
 	}
 	defer d.close()
-	if d.kind(uuid+suffix) == 0 {
+	if d.fileMode(uuid+suffix) == 0 {
 		return nil, fileError(p.file(uuid+suffix), fs.ErrNotExist)
 	}
 	return p.token(uuid), nil

@@ -23,7 +23,7 @@ var _ placeBackend = (*memoryPlace)(nil)
 
 // newMemoryPlace returns a place without tokens. What is gone with the process the machine has no reason to remember.
 func newMemoryPlace(_ *config.Config, env *environment) placeBackend {
-	env.machine = nil
+	env.vouchers = nil
 	return &memoryPlace{tokens: map[string]*memory{}, next: formatUUID(newUUID())}
 }
 

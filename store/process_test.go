@@ -179,7 +179,7 @@ func TestKilledWriters(t *testing.T) {
 			break
 		}
 	}
-	sound(t, tok)
+	wantSound(t, tok)
 	if commits < 200 {
 		t.Errorf("only %d commits were tried", commits)
 	}
@@ -227,7 +227,7 @@ func TestKilledGuesses(t *testing.T) {
 			t.Fatalf("%d guesses were seen, %d counted, %v", seen, i.MaxTries-i.UserTries, err)
 		}
 	}
-	sound(t, tok)
+	wantSound(t, tok)
 }
 
 // TestOtherProcess holds that a process sees what another commits, at once and by the word alone.

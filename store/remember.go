@@ -22,19 +22,19 @@ import (
 //
 // A voucher that a login has shown to be right is in a file that nobody may write to. Others, of tokens that were only seen, do not
 // take the place of anything: else who fills a directory with tokens would have a machine forget the one that is to be replaced.
-type machine struct{ dir string }
+type voucherDir struct{ dir string }
 
 const (
-	maxVouchers = 1024
-	maxSights   = 768 // from which on what was only seen is not remembered
-	vouchersDir = "vouchers"
+	maxVouchers       = 1024
+	maxUnsureVouchers = 768 // from which on what was only seen is not remembered
+	vouchersDir       = "vouchers"
 )
 
 // openat is a system call; tests let it fail.
 var openat = unix.Openat
 
 // open opens the directory, which nobody else may write to. With make it is made where it is missing. It answers nil where there is none.
-func (m *machine) open(create bool) (*os.File, error) {
+func (m *voucherDir) openDir(create bool) (*os.File, error) {
 	if m == nil || m.dir == "" {
 		return nil, nil
 	}
@@ -44,7 +44,7 @@ func (m *machine) open(create bool) (*os.File, error) {
 	}
 	fd, err := openat(unix.AT_FDCWD, dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, later(err)
+		return nil, temporary(err)
 	}
 	var st unix.Stat_t
 	if unix.Fstat(fd, &st) != nil || st.Uid != uint32(os.Geteuid()) || st.Mode&0o022 != 0 {
@@ -55,7 +55,7 @@ func (m *machine) open(create bool) (*os.File, error) {
 }
 
 // later returns an error that may be over the next time, for want of descriptors or memory say, and nil for one that stays.
-func later(err error) error {
+func temporary(err error) error {
 	for _, stays := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ENAMETOOLONG, unix.EINVAL} {
 		if errors.Is(err, stays) {
 			return nil
@@ -69,15 +69,15 @@ func later(err error) error {
 
 // load returns the voucher of a token, nil where none is remembered, and whether a login has shown it to be right. It answers an error
 // where that is not to be known now.
-func (m *machine) load(uuid string) (voucher []byte, sure bool, err error) {
-	dir, err := m.open(false)
+func (m *voucherDir) load(uuid string) (voucher []byte, sure bool, err error) {
+	dir, err := m.openDir(false)
 	if dir == nil {
 		return nil, false, err
 	}
 	defer func() { _ = dir.Close() }()
 	fd, err := openat(int(dir.Fd()), uuid, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, false, later(err)
+		return nil, false, temporary(err)
 	}
 	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
@@ -87,7 +87,7 @@ func (m *machine) load(uuid string) (voucher []byte, sure bool, err error) {
 	var b [2*voucherSize + 2]byte
 	n, err := unix.Read(fd, b[:])
 	if err != nil {
-		return nil, false, later(err)
+		return nil, false, temporary(err)
 	}
 	voucher, err = hex.DecodeString(strings.TrimSpace(string(b[:n])))
 	if err != nil || len(voucher) != voucherSize {
@@ -97,13 +97,13 @@ func (m *machine) load(uuid string) (voucher []byte, sure bool, err error) {
 }
 
 // save remembers the voucher of a token, all at once. sure says that a login has shown it to be right.
-func (m *machine) save(uuid string, voucher []byte, sure bool) {
-	dir, _ := m.open(true)
+func (m *voucherDir) save(uuid string, voucher []byte, sure bool) {
+	dir, _ := m.openDir(true)
 	if dir == nil {
 		return
 	}
 	defer func() { _ = dir.Close() }()
-	if small(2*voucherSize+1) != nil || !m.makeRoom(dir, sure) {
+	if checkSizeLimit(2*voucherSize+1) != nil || !m.makeRoom(dir, sure) {
 		return
 	}
 	mode := uint32(0o600)
@@ -124,10 +124,10 @@ func (m *machine) save(uuid string, voucher []byte, sure bool) {
 
 // makeRoom reports whether there is room for one more. For what is sure it makes some: it forgets what was only seen, and then what
 // is oldest.
-func (m *machine) makeRoom(dir *os.File, sure bool) bool {
+func (m *voucherDir) makeRoom(dir *os.File, sure bool) bool {
 	list, err := dir.ReadDir(2 * maxVouchers)
 	if !sure {
-		return len(list) < maxSights
+		return len(list) < maxUnsureVouchers
 	}
 	if len(list) < maxVouchers || err != nil {
 		return true

@@ -74,7 +74,7 @@ func TestLostCommits(t *testing.T) {
 	theirs := unlock(t, other, User, userPIN)
 	defer theirs.Wipe()
 	want := 0
-	tok.be = rerunBackend{tok.be, func() {
+	tok.backend = rerunBackend{tok.backend, func() {
 		want++
 		create(t, other, theirs, public("theirs"))
 	}}
@@ -94,23 +94,23 @@ func TestLostCommits(t *testing.T) {
 	if all := everything(t, tok, k); len(all) != want+2 || !bytes.Equal(all[a.ID].Sealed, []byte("another")) {
 		t.Errorf("%d objects, want %d; %q", len(all), want+2, all[a.ID].Sealed)
 	}
-	tok.be = tok.be.(rerunBackend).backend
+	tok.backend = tok.backend.(rerunBackend).backend
 }
 
 // TestLostUpgrade has another process upgrade a token when this one is about to: this one goes on with what the other made.
 func TestLostUpgrade(t *testing.T) {
 	p, tok := oldToken(t, "strict", "")
 	// From this commit on every one takes an entry out of the journal, so that one that has nothing else to do is a commit, too.
-	(&stage{path: p.file(tok.uuid + suffix)}).edit(t, func(put func(b bucket, key, value []byte), _ func(b bucket, key []byte) []byte) {
-		put(bHeader, keyGeneration, be64(journalLength+100))
+	(&tamperedToken{path: p.file(tok.uuid + suffix)}).edit(t, func(put func(b bucket, key, value []byte), _ func(b bucket, key []byte) []byte) {
+		put(bHeader, headerGeneration, beBytes(journalLength+100))
 	})
 	k := oldKeys(t, tok)
 	defer k.Wipe()
 	other := sameToken(t, p, tok)
-	tok.be = rerunBackend{tok.be, func() { unlock(t, other, User, v1User).Wipe() }}
+	tok.backend = rerunBackend{tok.backend, func() { unlock(t, other, User, v1User).Wipe() }}
 	wants(t, tok.upgrade(k, false), ck.CKR_OK)
-	if n := len(everything(t, tok, k)); n != 14 || k.now() != version {
-		t.Errorf("%d objects of version %d", n, k.now())
+	if n := len(everything(t, tok, k)); n != 14 || k.formatVersion() != version {
+		t.Errorf("%d objects of version %d", n, k.formatVersion())
 	}
 	wants(t, tok.Create(k, private("a")), ck.CKR_OK)
 }

@@ -75,7 +75,7 @@ func (c *change) replace(r *Record, sealed []byte) error {
 	if err != nil {
 		return err
 	}
-	if rev != r.Rev || askedFor(c.x, version, r.ID[:], c.x.get(bObjects, r.ID[:])) != nil {
+	if rev != r.Rev || unvouchedFor(c.x, version, r.ID[:], c.x.get(bObjects, r.ID[:])) != nil {
 		return ErrStale
 	}
 	if err := c.unindex(r.ID); err != nil {

@@ -55,15 +55,15 @@ func (k *Keys) follow(x tx) error {
 		r.gen, r.source = gen, from
 		return nil
 	}
-	s, err := k.token.readStatic(x)
+	s, err := k.token.readHeader(x)
 	if err != nil {
 		return err
 	}
-	if s.era != k.era {
+	if s.initID != k.initID {
 		return fmt.Errorf("%w: the token was initialised anew", ck.CKR_USER_NOT_LOGGED_IN)
 	}
-	if k.now() != s.version {
-		if k.now() > s.version {
+	if k.formatVersion() != s.version {
+		if k.formatVersion() > s.version {
 			return errRolledBack
 		}
 		k.version.Store(uint32(s.version)) // another process has upgraded the token
@@ -96,7 +96,7 @@ func (k *Keys) followJournal(x tx, s *state) bool {
 		return false
 	}
 	var old, fresh []member
-	for _, id := range unique(ids) {
+	for _, id := range sortUnique(ids) {
 		if e, had := r.entries.get(id); had {
 			old = append(old, member{id, e})
 		}

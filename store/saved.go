@@ -15,9 +15,9 @@ func (k *Keys) Save(state []byte) (saved []byte, err error) {
 	saved = make([]byte, chacha20poly1305.NonceSizeX, len(state)+SavedOverhead)
 	random(saved)
 	err = k.use(func() error {
-		aead, err := chacha20poly1305.NewX(k.key(version, saving))
+		aead, err := chacha20poly1305.NewX(k.purposeKey(version, forOperations))
 		if err == nil {
-			saved = aead.Seal(saved, saved, state, k.savedContext())
+			saved = aead.Seal(saved, saved, state, k.savedData())
 		}
 		return err
 	})
@@ -31,12 +31,12 @@ func (k *Keys) Restore(saved []byte) (state []byte, err error) {
 	}
 	state = locked.Alloc(len(saved) - SavedOverhead)
 	err = k.use(func() error {
-		aead, err := chacha20poly1305.NewX(k.key(version, saving))
+		aead, err := chacha20poly1305.NewX(k.purposeKey(version, forOperations))
 		if err != nil {
 			return err
 		}
 		nonce := saved[:chacha20poly1305.NonceSizeX]
-		if _, err := aead.Open(state[:0], nonce, saved[len(nonce):], k.savedContext()); err != nil {
+		if _, err := aead.Open(state[:0], nonce, saved[len(nonce):], k.savedData()); err != nil {
 			return ck.CKR_SAVED_STATE_INVALID
 		}
 		return nil
@@ -49,6 +49,6 @@ func (k *Keys) Restore(saved []byte) (state []byte, err error) {
 }
 
 // savedContext returns the associated data of a state: the token, and the format.
-func (k *Keys) savedContext() []byte {
-	return append(append([]byte("softcsp operation"), 0, version), k.token.raw[:]...)
+func (k *Keys) savedData() []byte {
+	return append(append([]byte("softcsp operation"), 0, version), k.token.uuidBytes[:]...)
 }

@@ -57,7 +57,7 @@ func makeTokenOf(t testing.TB, p *Place, kdf string) (*Token, *Keys) {
 	k := unlock(t, tok, User, userPIN)
 	t.Cleanup(func() {
 		t.Helper()
-		sound(t, tok)
+		wantSound(t, tok)
 		k.Wipe()
 		if err := p.Close(); err != nil {
 			t.Error(err)
@@ -67,7 +67,7 @@ func makeTokenOf(t testing.TB, p *Place, kdf string) (*Token, *Keys) {
 }
 
 // sound fails the test where Check finds a fault, with keys or without.
-func sound(t testing.TB, tok *Token) {
+func wantSound(t testing.TB, tok *Token) {
 	t.Helper()
 	for _, check := range []func() ([]Fault, error){
 		func() ([]Fault, error) { return tok.Check(nil) },

@@ -48,12 +48,12 @@ const version = 2
 const magic = "softcsp\x00"
 
 var (
-	keyStatic     = []byte("static")
-	keyState      = []byte("state")
-	keyTries      = []byte("tries")
-	keyGeneration = []byte("generation")
-	keyFloor      = []byte("floor")
-	keySlots      = [ways][]byte{User: []byte("slot.user"), SO: []byte("slot.so")}
+	headerStatic       = []byte("static")
+	headerState        = []byte("state")
+	headerTries        = []byte("tries")
+	headerGeneration   = []byte("generation")
+	headerJournalStart = []byte("floor")
+	headerSlots        = [ways][]byte{User: []byte("slot.user"), SO: []byte("slot.so")}
 )
 
 const (
@@ -62,72 +62,72 @@ const (
 )
 
 // A static is what is fixed when a token is initialised.
-type static struct {
-	version    uint16
-	uuid, era  [16]byte
-	kdf        kdf
-	relaxed    bool
-	maxTries   uint32
-	label      string
-	separation Separation
-	voucher    []byte // what public parts are signed under, nil in version 1
-	index      uint16 // the version whose label the index key has
-	others     []part // that this version does not know
+type fixedHeader struct {
+	version      uint16
+	uuid, initID [16]byte
+	kdf          kdf
+	relaxed      bool
+	maxTries     uint32
+	label        string
+	separation   Separation
+	voucher      []byte // what public parts are signed under, nil in version 1
+	index        uint16 // the version whose label the index key has
+	others       []part // that this version does not know
 }
 
 const (
-	staticHead  = len(magic) + 2 + 16 + 16
-	static1Size = staticHead + 1 + 1 + 4
+	fixedHeaderHead  = len(magic) + 2 + 16 + 16
+	fixedHeader1Size = fixedHeaderHead + 1 + 1 + 4
 )
 
 // encode returns s as it stands in the file.
-func (s *static) encode() []byte {
-	b := make([]byte, 0, staticHead+128+len(s.label))
+func (s *fixedHeader) encode() []byte {
+	b := make([]byte, 0, fixedHeaderHead+128+len(s.label))
 	b = append(b, magic...)
 	b = binary.BigEndian.AppendUint16(b, version)
 	b = append(b, s.uuid[:]...)
-	b = append(b, s.era[:]...)
+	b = append(b, s.initID[:]...)
 	return appendParts(b, s.parts())
 }
 
 // parseStatic reads what encode made, or version 1 did. A file of another version is told apart from one that is damaged.
-func parseStatic(b []byte) (*static, error) {
+func parseHeader(b []byte) (*fixedHeader, error) {
 	if len(b) < len(magic)+2 || string(b[:len(magic)]) != magic {
 		return nil, unrecognized("not a token of softcsp")
 	}
-	s := &static{version: binary.BigEndian.Uint16(b[len(magic):])}
+	s := &fixedHeader{version: binary.BigEndian.Uint16(b[len(magic):])}
 	if s.version != 1 && s.version != version {
 		return nil, unrecognizedVersion(s.version)
 	}
-	if len(b) < staticHead {
+	if len(b) < fixedHeaderHead {
 		return nil, tampered("the header is cut short")
 	}
-	s.uuid, s.era = [16]byte(b[len(magic)+2:]), [16]byte(b[len(magic)+2+16:])
+	s.uuid, s.initID = [16]byte(b[len(magic)+2:]), [16]byte(b[len(magic)+2+16:])
 	if s.version == 1 {
-		if err := s.take1(b); err != nil {
+		if err := s.parse1(b); err != nil {
 			return nil, err
 		}
 		return s, nil
 	}
-	list, ok := parseParts(b[staticHead:])
+	list, ok := parseParts(b[fixedHeaderHead:])
 	if !ok {
 		return nil, tampered("the header is damaged")
 	}
-	if err := s.takeParts(list); err != nil {
+	if err := s.setParts(list); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // take1 reads what version 1 has in the place of parts. How far keys are kept apart was a setting then.
-func (s *static) take1(b []byte) error {
-	if len(b) < static1Size {
+func (s *fixedHeader) parse1(b []byte) error {
+	if len(b) < fixedHeader1Size {
 		return tampered("the header is cut short")
 	}
-	flags := b[staticHead+1]
-	s.kdf, s.relaxed = kdf(b[staticHead]), flags&flagRelaxed != 0
-	s.maxTries = binary.BigEndian.Uint32(b[staticHead+2:])
-	s.label = string(b[static1Size:])
+	flags := b[fixedHeaderHead+1]
+	s.kdf, s.relaxed = kdf(b[fixedHeaderHead]), flags&flagRelaxed != 0
+	s.maxTries = binary.BigEndian.Uint32(b[fixedHeaderHead+2:])
+	s.label = string(b[fixedHeader1Size:])
 	s.separation, s.index = SeparationStandard, 1
 	if s.kdf >= kdfs || flags&^flagsKnown != 0 || s.maxTries == 0 {
 		return tampered("the header is damaged")
@@ -136,41 +136,41 @@ func (s *static) take1(b []byte) error {
 }
 
 // readStatic reads the static part and tests that it is this token's.
-func (t *Token) readStatic(x tx) (*static, error) {
-	raw := x.get(bHeader, keyStatic)
-	if known := t.static.Load(); known != nil && known.raw == string(raw) {
-		return known.static, nil
+func (t *Token) readHeader(x tx) (*fixedHeader, error) {
+	raw := x.get(bHeader, headerStatic)
+	if known := t.header.Load(); known != nil && known.raw == string(raw) {
+		return known.fixedHeader, nil
 	}
-	s, err := parseStatic(raw)
+	s, err := parseHeader(raw)
 	if err != nil {
 		return nil, err
 	}
-	if s.uuid != t.raw {
+	if s.uuid != t.uuidBytes {
 		return nil, unrecognized("the file holds token %s: a token file must keep its name", formatUUID(s.uuid))
 	}
-	t.static.Store(&knownStatic{string(raw), s})
+	t.header.Store(&cachedHeader{string(raw), s})
 	return s, nil
 }
 
 // A knownStatic is a static part that was parsed, and what from.
-type knownStatic struct {
+type cachedHeader struct {
 	raw string
-	*static
+	*fixedHeader
 }
 
 // number reads an integer of the header, 0 where there is none.
-func number(x tx, key []byte) uint64 {
+func headerNumber(x tx, key []byte) uint64 {
 	if b := x.get(bHeader, key); len(b) == 8 {
-		return be(b)
+		return beUint64(b)
 	}
 	return 0
 }
 
 // be reads what be64 made.
-func be(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
+func beUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
 // be64 returns n as 8 bytes.
-func be64(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+func beBytes(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // newUUID returns a random UUID (RFC 9562, version 4).
 func newUUID() (u [16]byte) {

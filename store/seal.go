@@ -17,7 +17,7 @@ import (
 const maxObject = 16 << 20
 
 // A blob is an object as it stands in the file, taken apart. The slices refer to the file.
-type blob struct {
+type sealedObject struct {
 	version   uint16
 	rev       uint64
 	terms     []byte // n of termSize
@@ -30,7 +30,7 @@ type blob struct {
 }
 
 // parseBlob takes an object of a version of the format apart. It looks at lengths alone.
-func parseBlob(v uint16, b []byte) (o blob, ok bool) {
+func parseObject(v uint16, b []byte) (o sealedObject, ok bool) {
 	o.version = v
 	if len(b) < 8+2 {
 		return o, false
@@ -62,31 +62,31 @@ func parseBlob(v uint16, b []byte) (o blob, ok bool) {
 }
 
 // entry returns what the roll must say of the object.
-func (o *blob) entry() entry {
+func (o *sealedObject) entry() entry {
 	return entry{o.rev, [tagSize]byte(o.sealed[len(o.sealed)-tagSize:])}
 }
 
 // term returns the i-th term.
-func (o *blob) term(i int) term { return term(o.terms[i*termSize:]) }
+func (o *sealedObject) term(i int) term { return term(o.terms[i*termSize:]) }
 
 // count returns the number of terms.
-func (o *blob) count() int { return len(o.terms) / termSize }
+func (o *sealedObject) count() int { return len(o.terms) / termSize }
 
 // sealedTail is what is sealed after the secret part of an object: its origin, and the separation at its birth.
 const sealedTail = 2
 
 // sealContext returns the associated data of an object: the version, the token, the object and its head, which has the revision,
 // the terms, the public part and its signature.
-func sealContext(v uint16, t *Token, id ID, head []byte) []byte {
-	return objectContext("softcsp object", v, t, id, head)
+func sealData(v uint16, t *Token, id ID, head []byte) []byte {
+	return objectData("softcsp object", v, t, id, head)
 }
 
 // objectContext is what is authenticated of an object under a name of its own.
-func objectContext(name string, v uint16, t *Token, id ID, head []byte) []byte {
+func objectData(name string, v uint16, t *Token, id ID, head []byte) []byte {
 	b := make([]byte, 0, 64+len(head))
 	b = append(b, name...)
 	b = append(b, 0, byte(v))
-	b = append(b, t.raw[:]...)
+	b = append(b, t.uuidBytes[:]...)
 	b = append(b, id[:]...)
 	return append(b, head...)
 }
@@ -115,14 +115,14 @@ func (k *Keys) sealTerms(id ID, rev uint64, terms []term, r *Record) (b []byte, 
 		return nil, fmt.Errorf("%w: an object of more than %d bytes", ck.CKR_DEVICE_MEMORY, maxObject)
 	}
 	err = k.use(func() error {
-		b = k.encode(id, rev, terms, r)
+		b = k.sealObject(id, rev, terms, r)
 		return nil
 	})
 	return b, err
 }
 
 // encode is sealTerms for a caller that runs inside use.
-func (k *Keys) encode(id ID, rev uint64, terms []term, r *Record) []byte {
+func (k *Keys) sealObject(id ID, rev uint64, terms []term, r *Record) []byte {
 	head := 8 + 2 + len(terms)*termSize + 4 + len(r.Public)
 	b := make([]byte, 0, head+ed25519.SignatureSize+chacha20poly1305.NonceSizeX+len(r.Sealed)+sealedTail+tagSize)
 	b = binary.BigEndian.AppendUint64(b, rev)
@@ -133,31 +133,31 @@ func (k *Keys) encode(id ID, rev uint64, terms []term, r *Record) []byte {
 	b = binary.BigEndian.AppendUint32(b, uint32(len(r.Public)))
 	b = append(b, r.Public...)
 	if len(r.Public) > 0 {
-		b = append(b, k.vouch(id, b)...)
+		b = append(b, k.signPublic(id, b)...)
 	}
-	ad := sealContext(version, k.token, id, b)
+	ad := sealData(version, k.token, id, b)
 	nonce := b[len(b) : len(b)+chacha20poly1305.NonceSizeX]
 	random(nonce)
 	b = b[:len(b)+len(nonce)]
 	plain := append(append(b[len(b):], r.Sealed...), byte(r.Origin), byte(r.Birth)) // where the seal then overwrites it
-	secret.Do(func() { b = newAEAD(k.key(version, sealing)).Seal(b, nonce, plain, ad) })
+	secret.Do(func() { b = newAEAD(k.purposeKey(version, forObjects)).Seal(b, nonce, plain, ad) })
 	return b
 }
 
 // open opens an object into locked memory, and puts what was sealed into r.
-func (k *Keys) open(id ID, o *blob, r *Record) error {
+func (k *Keys) openObject(id ID, o *sealedObject, r *Record) error {
 	return k.use(func() error { return k.unseal(id, o, r) })
 }
 
 // unseal is open for a caller that runs inside use.
-func (k *Keys) unseal(id ID, o *blob, r *Record) error {
-	if !k.reads(o.version) {
+func (k *Keys) unseal(id ID, o *sealedObject, r *Record) error {
+	if !k.canRead(o.version) {
 		return tampered("object %s is of format version %d", id, o.version)
 	}
 	sealed := locked.Alloc(len(o.sealed) - tagSize)
-	ad := sealContext(o.version, k.token, id, o.head)
+	ad := sealData(o.version, k.token, id, o.head)
 	var err error
-	secret.Do(func() { _, err = newAEAD(k.key(o.version, sealing)).Open(sealed[:0], o.nonce, o.sealed, ad) })
+	secret.Do(func() { _, err = newAEAD(k.purposeKey(o.version, forObjects)).Open(sealed[:0], o.nonce, o.sealed, ad) })
 	if err != nil {
 		locked.Free(sealed)
 		return tampered("object %s was changed by something else than softcsp", id)

@@ -21,9 +21,9 @@ const (
 )
 
 // stateContext returns the associated data of the state: everything of the header that nobody without the keys may change.
-func stateContext(x tx, v uint16, head []byte) []byte {
+func stateData(x tx, v uint16, head []byte) []byte {
 	ad := append([]byte("softcsp state"), 0, byte(v))
-	for _, part := range [][]byte{x.get(bHeader, keyStatic), x.get(bHeader, keySlots[User]), x.get(bHeader, keySlots[SO])} {
+	for _, part := range [][]byte{x.get(bHeader, headerStatic), x.get(bHeader, headerSlots[User]), x.get(bHeader, headerSlots[SO])} {
 		ad = binary.BigEndian.AppendUint32(ad, uint32(len(part)))
 		ad = append(ad, part...)
 	}
@@ -36,30 +36,30 @@ func (k *Keys) sealState(x tx, s *state) []byte {
 	binary.BigEndian.PutUint64(b, s.epoch)
 	binary.BigEndian.PutUint64(b[8:], s.count)
 	random(b[stateHead:])
-	ad := stateContext(x, version, b[:stateHead])
-	secret.Do(func() { b = newAEAD(k.key(version, heading)).Seal(b, b[stateHead:], s.setHash.encode(), ad) })
+	ad := stateData(x, version, b[:stateHead])
+	secret.Do(func() { b = newAEAD(k.purposeKey(version, forState)).Seal(b, b[stateHead:], s.setHash.encode(), ad) })
 	return b
 }
 
 // openState reads the state and verifies the header. The caller runs inside use.
 func (k *Keys) openState(x tx) (*state, error) {
-	b := x.get(bHeader, keyState)
+	b := x.get(bHeader, headerState)
 	if len(b) != stateSize {
 		return nil, tampered("the header's state is damaged")
 	}
-	v, err := k.token.readStatic(x)
+	v, err := k.token.readHeader(x)
 	if err != nil {
 		return nil, err
 	}
-	if !k.reads(v.version) {
+	if !k.canRead(v.version) {
 		return nil, errRolledBack
 	}
-	s := &state{epoch: be(b), count: be(b[8:])}
+	s := &state{epoch: beUint64(b), count: beUint64(b[8:])}
 	nonce := b[stateHead : stateHead+chacha20poly1305.NonceSizeX]
-	ad := stateContext(x, v.version, b[:stateHead])
+	ad := stateData(x, v.version, b[:stateHead])
 	secret.Do(func() {
 		var plain []byte
-		if plain, err = newAEAD(k.key(v.version, heading)).Open(nil, nonce, b[stateHead+len(nonce):], ad); err == nil {
+		if plain, err = newAEAD(k.purposeKey(v.version, forState)).Open(nil, nonce, b[stateHead+len(nonce):], ad); err == nil {
 			s.setHash.decode(plain)
 		}
 	})
@@ -71,5 +71,5 @@ func (k *Keys) openState(x tx) (*state, error) {
 
 // headOf returns a digest of the whole header as the state sees it.
 func headerDigestOf(x tx) [sha256.Size]byte {
-	return sha256.Sum256(stateContext(x, 0, x.get(bHeader, keyState)))
+	return sha256.Sum256(stateData(x, 0, x.get(bHeader, headerState)))
 }

@@ -98,15 +98,15 @@ func TestFind(t *testing.T) {
 }
 
 func TestFindLimit(t *testing.T) {
-	f := &finds{}
+	f := &searchCache{}
 	ids := make([]ID, 10_000)
 	for i := range 200 {
 		f.put(1, term{byte(i)}, ids)
 	}
-	if now := f.now.Load(); now.size > maxFound || len(now.ids) == 0 {
+	if now := f.now.Load(); now.size > maxSearchCache || len(now.ids) == 0 {
 		t.Errorf("%d results of %d bytes are kept", len(now.ids), now.size)
 	}
-	f.put(1, term{9, 9}, make([]ID, maxFound/16))
+	f.put(1, term{9, 9}, make([]ID, maxSearchCache/16))
 	if _, ok := f.get(1, term{9, 9}); ok {
 		t.Error("a result beyond the limit is kept")
 	}

@@ -32,7 +32,7 @@ const (
 
 // encode returns the entry as it stands in the roll.
 func (e entry) encode() []byte {
-	return append(be64(e.rev), e.tag[:]...)
+	return append(beBytes(e.rev), e.tag[:]...)
 }
 
 // parseEntry reads what encode made.
@@ -63,13 +63,13 @@ type member struct {
 // tally adds the elements of some items to s, and takes those of others away; with marks in the parts of the bits too. The
 // caller runs inside use.
 func (k *Keys) updateSetHash(s *setHash, plus, minus []member, marks bool) {
-	k.updateSetHashIn(k.now(), s, plus, minus, marks)
+	k.updateSetHashIn(k.formatVersion(), s, plus, minus, marks)
 }
 
 // tallyIn is tally in a version of the format.
 func (k *Keys) updateSetHashIn(version uint16, s *setHash, plus, minus []member, marks bool) {
 	secret.Do(func() {
-		m := newMemberHasher(k.key(version, counting))
+		m := newMemberHasher(k.purposeKey(version, forSetHash))
 		for n := range plus {
 			v := m.hash(&plus[n])
 			if s.add(v); marks {

@@ -17,7 +17,7 @@ import (
 )
 
 // A stage is a token file with objects in it, open to tampering.
-type stage struct {
+type tamperedToken struct {
 	tok  *Token
 	path string
 	a, b *Record // a was updated twice
@@ -25,7 +25,7 @@ type stage struct {
 }
 
 // newStage makes a token with five objects. old is a copy of everything before a's last update.
-func newStage(t testing.TB) *stage {
+func newTamperedToken(t testing.TB) *tamperedToken {
 	t.Helper()
 	p := newPlace(t, "bolt")
 	tok, err := p.Format("", Format{SOPIN: soPIN, KDF: "test", Relaxed: true, MaxTries: 1000})
@@ -35,17 +35,17 @@ func newStage(t testing.TB) *stage {
 	k := unlock(t, tok, SO, soPIN)
 	defer k.Wipe()
 	wants(t, tok.SetPIN(k, User, userPIN), ck.CKR_OK)
-	s := &stage{tok: tok, path: tok.be.(*boltFile).path, a: private("a"), b: public("b")}
+	s := &tamperedToken{tok: tok, path: tok.backend.(*boltFile).path, a: private("a"), b: public("b")}
 	create(t, tok, k, s.a, s.b, private("c"), public("d"), private("e"))
 	wants(t, update(tok, k, s.a), ck.CKR_OK)
 	s.old = s.dump(t)
 	wants(t, update(tok, k, s.a), ck.CKR_OK)
-	sound(t, tok)
+	wantSound(t, tok)
 	return s
 }
 
 // edit changes the file behind the back of the package.
-func (s *stage) edit(t testing.TB, f func(put func(b bucket, key, value []byte), get func(b bucket, key []byte) []byte)) {
+func (s *tamperedToken) edit(t testing.TB, f func(put func(b bucket, key, value []byte), get func(b bucket, key []byte) []byte)) {
 	t.Helper()
 	db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{NoSync: true})
 	if err != nil {
@@ -75,10 +75,10 @@ func (s *stage) edit(t testing.TB, f func(put func(b bucket, key, value []byte),
 }
 
 // dump returns everything in the file.
-func (s *stage) dump(t testing.TB) map[bucket]map[string][]byte {
+func (s *tamperedToken) dump(t testing.TB) map[bucket]map[string][]byte {
 	t.Helper()
 	all := map[bucket]map[string][]byte{}
-	err := s.tok.be.view(func(x tx) error {
+	err := s.tok.backend.view(func(x tx) error {
 		for b := range buckets {
 			all[b] = map[string][]byte{}
 			if err := x.each(b, nil, func(key, value []byte) error {
@@ -98,7 +98,7 @@ func (s *stage) dump(t testing.TB) map[bucket]map[string][]byte {
 
 // wantFound fails the test unless the tampering is found: by Unlock, or by reading the object, and by Check, which names
 // what it is about.
-func (s *stage) wantFound(t *testing.T, name string, about string) {
+func (s *tamperedToken) wantFound(t *testing.T, name string, about string) {
 	t.Helper()
 	found := ""
 	k, err := s.tok.Unlock(User, userPIN)
@@ -128,7 +128,7 @@ func (s *stage) wantFound(t *testing.T, name string, about string) {
 }
 
 func TestTamperedObjects(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	a, b := s.a.ID[:], s.b.ID[:]
 	clean, err := os.ReadFile(s.path)
 	if err != nil {
@@ -178,7 +178,7 @@ func TestTamperedObjects(t *testing.T) {
 
 // TestTamperedIndex changes the index. It is not looked at when a token is unlocked; Check does.
 func TestTamperedIndex(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	clean, err := os.ReadFile(s.path)
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +207,7 @@ func TestTamperedIndex(t *testing.T) {
 
 // TestTamperedHeader changes each part of the header, and puts parts of an earlier header in its place.
 func TestTamperedHeader(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	clean, err := os.ReadFile(s.path)
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +229,7 @@ func TestTamperedHeader(t *testing.T) {
 			}
 		}
 	}
-	for _, key := range [][]byte{keyStatic, keyState, keySlots[User]} {
+	for _, key := range [][]byte{headerStatic, headerState, headerSlots[User]} {
 		for i := range now[string(key)] {
 			if testing.Short() && i%16 != 0 {
 				continue
@@ -241,18 +241,18 @@ func TestTamperedHeader(t *testing.T) {
 		try(fmt.Sprintf("%s is gone", key), key, nil)
 		try(fmt.Sprintf("%s is cut", key), key, now[string(key)][:10])
 	}
-	try("state put back", keyState, s.old[bHeader][string(keyState)])
-	try("count cut", keyTries, make([]byte, 3))
+	try("state put back", headerState, s.old[bHeader][string(headerState)])
+	try("count cut", headerTries, make([]byte, 3))
 }
 
 // TestOldSlot puts a key slot of an earlier PIN back: the old PIN opens it, and the state tells.
 func TestOldSlot(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	k := unlock(t, s.tok, SO, soPIN)
 	defer k.Wipe()
 	wants(t, s.tok.SetPIN(k, User, []byte("new PIN")), ck.CKR_OK)
 	s.edit(t, func(put func(bucket, []byte, []byte), _ func(bucket, []byte) []byte) {
-		put(bHeader, keySlots[User], s.old[bHeader][string(keySlots[User])])
+		put(bHeader, headerSlots[User], s.old[bHeader][string(headerSlots[User])])
 	})
 	_, err := s.tok.Unlock(User, userPIN)
 	wants(t, err, ck.CKR_DEVICE_ERROR)
@@ -260,28 +260,28 @@ func TestOldSlot(t *testing.T) {
 
 // TestTamperedWhileInUse holds that keys that were unlocked before the tampering find it too.
 func TestTamperedWhileInUse(t *testing.T) {
-	for name, f := range map[string]func(s *stage, put func(bucket, []byte, []byte)){
-		"object put back": func(s *stage, put func(bucket, []byte, []byte)) {
+	for name, f := range map[string]func(s *tamperedToken, put func(bucket, []byte, []byte)){
+		"object put back": func(s *tamperedToken, put func(bucket, []byte, []byte)) {
 			put(bObjects, s.a.ID[:], s.old[bObjects][string(s.a.ID[:])])
 		},
-		"object deleted": func(s *stage, put func(bucket, []byte, []byte)) { put(bObjects, s.a.ID[:], nil) },
-		"everything put back": func(s *stage, put func(bucket, []byte, []byte)) {
+		"object deleted": func(s *tamperedToken, put func(bucket, []byte, []byte)) { put(bObjects, s.a.ID[:], nil) },
+		"everything put back": func(s *tamperedToken, put func(bucket, []byte, []byte)) {
 			for b, all := range s.old {
 				for key, value := range all {
 					put(b, []byte(key), value)
 				}
 			}
 		},
-		"everything put back, later generation": func(s *stage, put func(bucket, []byte, []byte)) {
+		"everything put back, later generation": func(s *tamperedToken, put func(bucket, []byte, []byte)) {
 			for b, all := range s.old {
 				for key, value := range all {
 					put(b, []byte(key), value)
 				}
 			}
-			put(bHeader, keyGeneration, be64(1000))
+			put(bHeader, headerGeneration, beBytes(1000))
 		},
 	} {
-		s := newStage(t)
+		s := newTamperedToken(t)
 		k := unlock(t, s.tok, User, userPIN)
 		s.edit(t, func(put func(bucket, []byte, []byte), _ func(bucket, []byte) []byte) { f(s, put) })
 		_, err := s.tok.Get(k, s.a.ID)
@@ -294,7 +294,7 @@ func TestTamperedWhileInUse(t *testing.T) {
 
 // TestDeleteTampered holds that an object that was tampered with can be deleted, and nothing of it stays.
 func TestDeleteTampered(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	s.edit(t, func(put func(bucket, []byte, []byte), get func(bucket, []byte) []byte) {
 		b := get(bObjects, s.a.ID[:])
 		b[11] ^= 1 // a term
@@ -303,7 +303,7 @@ func TestDeleteTampered(t *testing.T) {
 	k := unlock(t, s.tok, User, userPIN)
 	defer k.Wipe()
 	wants(t, s.tok.Delete(k, s.a.ID), ck.CKR_OK)
-	sound(t, s.tok)
+	wantSound(t, s.tok)
 }
 
 // TestEveryByteOfAnObject flips a bit in each byte of a public and of a private object.
@@ -314,18 +314,18 @@ func TestEveryByteOfAnObject(t *testing.T) {
 			create(t, tok, k, r)
 			var raw []byte
 			var is entry
-			wants(t, tok.be.view(func(x tx) error {
+			wants(t, tok.backend.view(func(x tx) error {
 				raw = bytes.Clone(x.get(bObjects, r.ID[:]))
 				is, _ = parseEntry(x.get(bManifest, r.ID[:]))
 				return nil
 			}), ck.CKR_OK)
 			for i := range raw {
 				raw[i] ^= 1 << (i % 8)
-				_, err := k.record(version, r.ID, is, raw)
+				_, err := k.openRecord(version, r.ID, is, raw)
 				wants(t, err, ck.CKR_DEVICE_ERROR)
 				raw[i] ^= 1 << (i % 8)
 			}
-			got, err := k.record(version, r.ID, is, raw)
+			got, err := k.openRecord(version, r.ID, is, raw)
 			wantRecord(t, got, err, r)
 		}
 	})
@@ -337,7 +337,7 @@ func TestDamagedFile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")
 	}
-	s := newStage(t)
+	s := newTamperedToken(t)
 	clean, err := os.ReadFile(s.path)
 	if err != nil {
 		t.Fatal(err)
@@ -368,7 +368,7 @@ func TestDamagedFile(t *testing.T) {
 }
 
 // readEverything calls what reads. Errors are expected.
-func (s *stage) readEverything(t *testing.T) {
+func (s *tamperedToken) readEverything(t *testing.T) {
 	t.Helper()
 	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.path[:strings.LastIndexByte(s.path, '/')]})
 	if err != nil {
@@ -412,7 +412,7 @@ func TestNothingToRead(t *testing.T) {
 	secrets := [][]byte{soPIN, userPIN, []byte("a very private name"), []byte("sealed value"), []byte("label known")}
 	wants(t, k.use(func() error {
 		for p := range purposes {
-			secrets = append(secrets, bytes.Clone(k.key(version, p)))
+			secrets = append(secrets, bytes.Clone(k.purposeKey(version, p)))
 		}
 		secrets = append(secrets, bytes.Clone(k.master()))
 		return nil
@@ -462,7 +462,7 @@ func FuzzOpen(f *testing.F) {
 		f.Fatalf("%d seeds", len(seeds))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		o, ok := parseBlob(version, b)
+		o, ok := parseObject(version, b)
 		if !ok {
 			return
 		}
@@ -471,7 +471,7 @@ func FuzzOpen(f *testing.F) {
 			t.Fatalf("%x is put together to %x", b, again)
 		}
 		var r Record
-		err := k.open(id, &o, &r)
+		err := k.openObject(id, &o, &r)
 		if isSeed := slices.ContainsFunc(seeds, func(s []byte) bool { return bytes.Equal(s, b) }); isSeed != (err == nil) {
 			t.Fatalf("opens with %v, was sealed: %v", err, isSeed)
 		}
@@ -508,5 +508,5 @@ func TestPutBackAndOn(t *testing.T) {
 	again := unlock(t, tok, User, userPIN)
 	defer again.Wipe()
 	create(t, tok, again, private("more"))
-	sound(t, other)
+	wantSound(t, other)
 }

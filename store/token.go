@@ -8,18 +8,18 @@ import (
 
 // A Token is one token.
 type Token struct {
-	uuid string
-	raw  [16]byte
-	be   backend
+	uuid      string
+	uuidBytes [16]byte
+	backend   backend
 
-	static   atomic.Pointer[knownStatic]
-	info     atomic.Pointer[knownInfo]
-	finds    finds // what is found without keys
-	asked    atomic.Pointer[askedIDs]
-	journal  journal
-	pinCache pinCache
-	witness  witness
-	env      environment
+	header       atomic.Pointer[cachedHeader]
+	info         atomic.Pointer[cachedInfo]
+	searches     searchCache // what is found without keys
+	unvouchedIDs atomic.Pointer[unvouchedIDs]
+	journal      journal
+	pinCache     pinCache
+	publicChecks publicChecks
+	env          environment
 
 	uncounted uncounted
 }
@@ -27,20 +27,20 @@ type Token struct {
 // An environment is what a token is told by the place that it is in.
 type environment struct {
 	log           *slog.Logger
-	machine       *machine
+	vouchers      *voucherDir
 	separation    Separation // of a token of version 1 when it is upgraded
 	readonlyLogin bool       // logins need not be counted in the file
 }
 
 // A knownInfo is what everyone may know, in one generation.
-type knownInfo struct {
+type cachedInfo struct {
 	gen uint64
 	Info
 }
 
 // newToken returns the token of that name.
 func newToken(raw [16]byte, be backend, env environment) *Token {
-	return &Token{uuid: formatUUID(raw), raw: raw, be: be, env: env}
+	return &Token{uuid: formatUUID(raw), uuidBytes: raw, backend: be, env: env}
 }
 
 // serial returns the 16 digits that stand for a token in CK_TOKEN_INFO.
@@ -50,21 +50,21 @@ func serial(uuid string) string { return strings.ReplaceAll(uuid, "-", "")[:16] 
 func (t *Token) UUID() string { return t.uuid }
 
 // Generation changes with each commit of any process. Asking for it is no system call.
-func (t *Token) Generation() uint64 { return t.be.generation() }
+func (t *Token) Generation() uint64 { return t.backend.generation() }
 
 // Info returns what everyone may know. It is kept in memory until the generation changes. Where the file is not a token of
 // softcsp, or of a version that this one does not read, it answers CKR_TOKEN_NOT_RECOGNIZED; where it is damaged
 // CKR_DEVICE_ERROR; where it is gone CKR_TOKEN_NOT_PRESENT.
 func (t *Token) Info() (Info, error) {
 	t.pinCache.expireIfDue()
-	t.be.refresh()
+	t.backend.refresh()
 	if i := t.info.Load(); i != nil && i.gen == t.Generation() {
 		return t.withUncounted(i.Info), nil
 	}
-	err := t.be.view(func(x tx) error {
-		s, err := t.readStatic(x)
+	err := t.backend.view(func(x tx) error {
+		s, err := t.readHeader(x)
 		if err == nil {
-			t.learn(x, s)
+			t.cacheInfo(x, s)
 		}
 		return err
 	})
@@ -87,9 +87,9 @@ func (t *Token) Separation() (Separation, error) {
 }
 
 // learn keeps what everyone may know.
-func (t *Token) learn(x tx, s *static) {
+func (t *Token) cacheInfo(x tx, s *fixedHeader) {
 	tries := readLoginCounts(x)
-	t.info.Store(&knownInfo{x.generation(), Info{
+	t.info.Store(&cachedInfo{x.generation(), Info{
 		UUID:       t.uuid,
 		Serial:     serial(t.uuid),
 		Label:      s.label,
@@ -98,7 +98,7 @@ func (t *Token) learn(x tx, s *static) {
 		Version:    int(s.version),
 		Separation: s.separation,
 		Voucher:    fingerprint(s.voucher),
-		UserPIN:    x.get(bHeader, keySlots[User]) != nil,
+		UserPIN:    x.get(bHeader, headerSlots[User]) != nil,
 		UserTries:  tries[User].remaining(s.maxTries),
 		SOTries:    tries[SO].remaining(s.maxTries),
 		MaxTries:   uint(s.maxTries),
@@ -114,7 +114,7 @@ func (t *Token) withUncounted(i Info) Info {
 // update runs f and commits what it wrote. f returns the objects that it touched, for the journal; done is called when the
 // commit is made, before anybody else sees it. f may be run again, as backend says.
 func (t *Token) update(f func(tx) ([]ID, error), done func()) error {
-	return t.be.update(t.journalled(f, done))
+	return t.backend.update(t.journalled(f, done))
 }
 
 // journalled makes of f and done what the backend runs, with the journal.
@@ -138,7 +138,7 @@ func (t *Token) journalled(f func(tx) ([]ID, error), done func()) (func(tx) erro
 // alone runs f, which commits once or several times what touches no object, while nobody else reads or writes. What f gives to update may
 // be run again, as backend says.
 func (t *Token) alone(f func(update func(func(tx) error) error) error) error {
-	return t.be.alone(func(update updater) error {
+	return t.backend.alone(func(update updater) error {
 		return f(func(g func(tx) error) error {
 			return update(t.journalled(func(x tx) ([]ID, error) { return nil, g(x) }, nil))
 		})

@@ -44,7 +44,7 @@ func parseUnvouched(key, b []byte) (*Unvouched, bool) {
 	if len(key) != len(ID{}) || len(b) < unvouchedHead || len(b) > unvouchedHead+maxUnvouchedSize {
 		return nil, false
 	}
-	u := &Unvouched{UnvouchedKind(b[0]), be(b[1:]), b[unvouchedHead:]}
+	u := &Unvouched{UnvouchedKind(b[0]), beUint64(b[1:]), b[unvouchedHead:]}
 	return u, u.Kind >= Created && u.Kind <= Destroyed && u.Number > 0
 }
 
@@ -60,16 +60,16 @@ func (u *Unvouched) clone() *Unvouched {
 
 // unvouched returns what is asked for an object, nil for nothing. o is the object, nil where there is none of that ID: what is there
 // can be changed or destroyed, where it has no secrets, and what is not can be created.
-func unvouched(x tx, id ID, o *blob) *Unvouched {
+func unvouchedOf(x tx, id ID, o *sealedObject) *Unvouched {
 	u, ok := parseUnvouched(id[:], x.get(bUnvouched, id[:]))
-	if !ok || (u.Kind == Created) != (o == nil) || o != nil && !o.open() {
+	if !ok || (u.Kind == Created) != (o == nil) || o != nil && !o.hasNoSecrets() {
 		return nil
 	}
 	return u
 }
 
 // open reports whether an object has a public part and no secrets.
-func (o *blob) open() bool {
+func (o *sealedObject) hasNoSecrets() bool {
 	return len(o.public) > 0 && o.version != 1 && len(o.sealed) == sealedTail+tagSize
 }
 
@@ -95,28 +95,28 @@ func (t *Token) Leave(id *ID, u Unvouched) error {
 		random(id[:])
 	}
 	return t.update(func(x tx) ([]ID, error) {
-		s, err := t.readStatic(x)
+		s, err := t.readHeader(x)
 		if err != nil {
 			return nil, err
 		}
 		if s.version == 1 {
 			return nil, fmt.Errorf("%w: the token is of format version 1 until somebody has logged in", ck.CKR_USER_NOT_LOGGED_IN)
 		}
-		return []ID{*id}, leave(x, s, *id, u)
+		return []ID{*id}, putUnvouched(x, s, *id, u)
 	}, nil)
 }
 
 // leave writes an entry.
-func leave(x tx, s *static, id ID, u Unvouched) error {
-	var o *blob
+func putUnvouched(x tx, s *fixedHeader, id ID, u Unvouched) error {
+	var o *sealedObject
 	if raw := x.get(bObjects, id[:]); raw != nil {
-		b, ok := parseBlob(s.version, raw)
-		if !ok || !b.open() {
+		b, ok := parseObject(s.version, raw)
+		if !ok || !b.hasNoSecrets() {
 			return ck.CKR_USER_NOT_LOGGED_IN
 		}
 		o = &b
 	}
-	was := unvouched(x, id, o)
+	was := unvouchedOf(x, id, o)
 	switch {
 	case was == nil && o == nil && (u.Kind != Created || u.Number != 0), was != nil && was.Kind == Destroyed:
 		return ck.CKR_OBJECT_HANDLE_INVALID
@@ -138,28 +138,28 @@ func leave(x tx, s *static, id ID, u Unvouched) error {
 }
 
 // An askedIDs is what something is asked for in one generation.
-type askedIDs struct {
+type unvouchedIDs struct {
 	gen uint64
 	ids []ID
 }
 
 // Asked returns the objects for which something is asked without a PIN. No index has what they are to be, so that who searches looks
 // at them all. It is kept in memory until the generation changes; the caller must not change it.
-func (t *Token) Asked() ([]ID, error) { return t.askedAt(t.Generation()) }
+func (t *Token) Asked() ([]ID, error) { return t.unvouchedAt(t.Generation()) }
 
-func (t *Token) askedAt(gen uint64) ([]ID, error) {
-	if a := t.asked.Load(); a != nil && a.gen == gen {
+func (t *Token) unvouchedAt(gen uint64) ([]ID, error) {
+	if a := t.unvouchedIDs.Load(); a != nil && a.gen == gen {
 		return a.ids, nil
 	}
-	a := &askedIDs{}
-	err := t.be.view(func(x tx) error {
+	a := &unvouchedIDs{}
+	err := t.backend.view(func(x tx) error {
 		a.gen = x.generation()
 		return eachUnvouched(x, func(id ID, _ *Unvouched) { a.ids = append(a.ids, id) })
 	})
 	if err != nil {
 		return nil, err
 	}
-	t.asked.Store(a)
+	t.unvouchedIDs.Store(a)
 	return a.ids, nil
 }
 
@@ -255,7 +255,7 @@ func (c *change) sweep() error {
 	n := 0
 	err := c.x.each(bUnvouched, nil, func(key, value []byte) error {
 		_, ok := parseUnvouched(key, value)
-		if n++; !ok || n > maxUnvouched || askedFor(c.x, version, key, c.x.get(bObjects, key)) == nil {
+		if n++; !ok || n > maxUnvouched || unvouchedFor(c.x, version, key, c.x.get(bObjects, key)) == nil {
 			stray = append(stray, slices.Clone(key))
 		}
 		return nil

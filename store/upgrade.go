@@ -23,22 +23,22 @@ func (t *Token) upgrade(k *Keys, keep bool) error {
 		return nil, k.use(func() (err error) {
 			k.verified.mu.Lock()
 			defer k.verified.mu.Unlock()
-			if err := k.follow(x); err != nil || k.now() == version {
+			if err := k.follow(x); err != nil || k.formatVersion() == version {
 				return err
 			}
-			next, err = k.convert(x)
+			next, err = k.resealAll(x)
 			return err
 		})
-	}, func() { k.upgraded(&next) })
-	if c, ok := t.be.(copier); ok && keep {
+	}, func() { k.noteUpgraded(&next) })
+	if c, ok := t.backend.(copier); ok && keep {
 		return c.aloneWithCopy(func(update updater) error { return update(commit, done) })
 	}
-	return t.be.update(commit, done)
+	return t.backend.update(commit, done)
 }
 
 // modernize is upgrade where it can be done: a token that cannot be written to is read as it is. What else is wrong with it shows
 // when it is read.
-func (t *Token) modernize(k *Keys) {
+func (t *Token) tryUpgrade(k *Keys) {
 	if err := t.upgrade(k, false); err != nil {
 		level := slog.LevelError
 		if errors.Is(err, ck.CKR_TOKEN_WRITE_PROTECTED) {
@@ -51,8 +51,8 @@ func (t *Token) modernize(k *Keys) {
 }
 
 // convert writes version 2 of everything, and returns what the roster will be. The roster is locked and follows x.
-func (k *Keys) convert(x tx) (next verifiedState, err error) {
-	s, err := k.token.readStatic(x)
+func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
+	s, err := k.token.readHeader(x)
 	if err != nil {
 		return next, err
 	}
@@ -63,7 +63,7 @@ func (k *Keys) convert(x tx) (next verifiedState, err error) {
 	}
 	items := make([]member, 0, len(ids))
 	for _, id := range sortIDs(ids) {
-		i, err := k.convertObject(x, id)
+		i, err := k.reseal(x, id)
 		if err != nil {
 			return next, err
 		}
@@ -71,28 +71,28 @@ func (k *Keys) convert(x tx) (next verifiedState, err error) {
 	}
 	fresh := *s
 	fresh.version, fresh.separation, fresh.voucher = version, k.token.env.separation, k.voucher
-	if err := x.put(bHeader, keyStatic, fresh.encode()); err != nil {
+	if err := x.put(bHeader, headerStatic, fresh.encode()); err != nil {
 		return next, err
 	}
-	if err := forgetJournal(x); err != nil {
+	if err := restartJournal(x); err != nil {
 		return next, err
 	}
 	now := state{epoch: r.epoch + 1, count: uint64(len(items))}
 	k.updateSetHashIn(version, &now.setHash, items, nil, true)
-	if err := x.put(bHeader, keyState, k.sealState(x, &now)); err != nil {
+	if err := x.put(bHeader, headerState, k.sealState(x, &now)); err != nil {
 		return next, err
 	}
 	return verifiedState{gen: x.generation() + 1, epoch: now.epoch, setHash: now.setHash, headerDigest: headerDigestOf(x), entries: newManifest(items)}, nil
 }
 
 // convertObject seals one object anew.
-func (k *Keys) convertObject(x tx, id ID) (i member, err error) {
+func (k *Keys) reseal(x tx, id ID) (i member, err error) {
 	is, _ := k.verified.entries.get(id)
 	raw := x.get(bObjects, id[:])
 	if raw == nil {
 		return i, tampered("object %s was deleted by something else than softcsp", id)
 	}
-	o, ok := parseBlob(1, raw)
+	o, ok := parseObject(1, raw)
 	if !ok || o.entry() != is {
 		return i, tampered("object %s is not in the state that softcsp left it in", id)
 	}
@@ -105,8 +105,8 @@ func (k *Keys) convertObject(x tx, id ID) (i member, err error) {
 	for n := range terms {
 		terms[n] = o.term(n)
 	}
-	sealed := k.encode(id, o.rev, terms, &r)
-	fresh, ok := parseBlob(version, sealed)
+	sealed := k.sealObject(id, o.rev, terms, &r)
+	fresh, ok := parseObject(version, sealed)
 	if !ok {
 		return i, ck.CKR_GENERAL_ERROR
 	}
@@ -118,7 +118,7 @@ func (k *Keys) convertObject(x tx, id ID) (i member, err error) {
 }
 
 // forgetJournal begins the journal anew: it need not name every object to tell that all have changed.
-func forgetJournal(x tx) error {
+func restartJournal(x tx) error {
 	var old [][]byte
 	err := x.each(bJournal, nil, func(key, _ []byte) error {
 		old = append(old, append([]byte{}, key...))
@@ -132,11 +132,11 @@ func forgetJournal(x tx) error {
 	if err != nil {
 		return err
 	}
-	return x.put(bHeader, keyFloor, be64(x.generation()+1))
+	return x.put(bHeader, headerJournalStart, beBytes(x.generation()+1))
 }
 
 // upgraded makes the roster what the upgrade has made true.
-func (k *Keys) upgraded(next *verifiedState) {
+func (k *Keys) noteUpgraded(next *verifiedState) {
 	k.verified.mu.Lock()
 	defer k.verified.mu.Unlock()
 	if k.verified.entries == nil || next.entries == nil {
@@ -158,18 +158,18 @@ func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
 		return false, err
 	}
 	defer k.Wipe()
-	if k.now() == version {
+	if k.formatVersion() == version {
 		return false, nil
 	}
 	if err := t.upgrade(k, true); err != nil {
 		return false, err
 	}
-	t.accept(k)
+	t.rememberVoucher(k)
 	return true, nil
 }
 
 // keptSuffix is how the name of a copy from before an upgrade ends. Nothing lists it as a token.
-const keptSuffix = ".v1"
+const copySuffix = ".v1"
 
 // aloneWithCopy implements copier.
 func (b *boltFile) aloneWithCopy(f func(update updater) error) error {
@@ -198,7 +198,7 @@ func (b *boltFile) keepCopy(v *lockedDir, from file, size int64) error {
 		err = e
 	}
 	if err == nil {
-		err = v.rename(fresh, b.name+keptSuffix, true)
+		err = v.rename(fresh, b.name+copySuffix, true)
 	}
 	if err != nil {
 		_ = v.remove(fresh)

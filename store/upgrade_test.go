@@ -69,7 +69,7 @@ func oldKeys(t *testing.T, tok *Token) *Keys {
 	wants(t, err, ck.CKR_OK)
 	k, err := newKeys(tok, a.s, master)
 	wants(t, err, ck.CKR_OK)
-	wants(t, tok.be.view(k.verify), ck.CKR_OK)
+	wants(t, tok.backend.view(k.verify), ck.CKR_OK)
 	return k
 }
 
@@ -152,18 +152,18 @@ func TestUpgradeKeepsTerms(t *testing.T) {
 	k := oldKeys(t, tok)
 	defer k.Wipe()
 	before := map[term]int{}
-	wants(t, tok.be.view(func(x tx) error {
+	wants(t, tok.backend.view(func(x tx) error {
 		return x.each(bIndex, nil, func(key, _ []byte) error {
 			before[term(key)]++
 			return nil
 		})
 	}), ck.CKR_OK)
-	print, err := k.Fingerprint([]byte("value"))
+	shown, err := k.Fingerprint([]byte("value"))
 	wants(t, err, ck.CKR_OK)
 	k2 := unlock(t, tok, User, v1User)
 	defer k2.Wipe()
 	after := map[term]int{}
-	wants(t, tok.be.view(func(x tx) error {
+	wants(t, tok.backend.view(func(x tx) error {
 		return x.each(bIndex, nil, func(key, _ []byte) error {
 			after[term(key)]++
 			return nil
@@ -171,8 +171,8 @@ func TestUpgradeKeepsTerms(t *testing.T) {
 	}), ck.CKR_OK)
 	again, err := k2.Fingerprint([]byte("value"))
 	wants(t, err, ck.CKR_OK)
-	if len(before) == 0 || len(before) != len(after) || !bytes.Equal(print, again) {
-		t.Errorf("%d terms, were %d; fingerprints %x, %x", len(after), len(before), print, again)
+	if len(before) == 0 || len(before) != len(after) || !bytes.Equal(shown, again) {
+		t.Errorf("%d terms, were %d; fingerprints %x, %x", len(after), len(before), shown, again)
 	}
 }
 
@@ -187,7 +187,7 @@ func TestUpgradeOnRequest(t *testing.T) {
 	if !did || err != nil {
 		t.Fatal(did, err)
 	}
-	name := p.file(tok.uuid + suffix + keptSuffix)
+	name := p.file(tok.uuid + suffix + copySuffix)
 	st, err := os.Lstat(name)
 	if err != nil || st.Mode() != 0o600 {
 		t.Fatalf("%v, %v", st, err)
@@ -216,23 +216,23 @@ func TestUpgradeOfTampered(t *testing.T) {
 		"an object and the roll": func(x tx, id []byte) error {
 			b := bytes.Clone(x.get(bObjects, id))
 			b[len(b)-1] ^= 1
-			o, _ := parseBlob(1, b)
+			o, _ := parseObject(1, b)
 			return errors.Join(x.put(bObjects, id, b), x.put(bManifest, id, o.entry().encode()))
 		},
 		"a deleted object": func(x tx, id []byte) error { return x.del(bObjects, id) },
 		"the label": func(x tx, _ []byte) error {
-			return x.put(bHeader, keyStatic, append(bytes.Clone(x.get(bHeader, keyStatic)), 'x'))
+			return x.put(bHeader, headerStatic, append(bytes.Clone(x.get(bHeader, headerStatic)), 'x'))
 		},
 	} {
 		_, tok := oldToken(t, "strict", "")
 		var id []byte
-		wants(t, tok.be.view(func(x tx) error {
+		wants(t, tok.backend.view(func(x tx) error {
 			return x.each(bObjects, nil, func(key, _ []byte) error {
 				id = bytes.Clone(key)
 				return nil
 			})
 		}), ck.CKR_OK)
-		wants(t, tok.be.update(func(x tx) error { return change(x, id) }, nil), ck.CKR_OK)
+		wants(t, tok.backend.update(func(x tx) error { return change(x, id) }, nil), ck.CKR_OK)
 		k, err := tok.Unlock(User, v1User)
 		if k != nil {
 			k.Wipe()
@@ -250,13 +250,13 @@ func TestUpgradeOfTampered(t *testing.T) {
 func TestNoWayBack(t *testing.T) {
 	_, tok := oldToken(t, "strict", "")
 	var old []byte
-	wants(t, tok.be.view(func(x tx) error {
-		old = bytes.Clone(x.get(bHeader, keyStatic))
+	wants(t, tok.backend.view(func(x tx) error {
+		old = bytes.Clone(x.get(bHeader, headerStatic))
 		return nil
 	}), ck.CKR_OK)
 	k := unlock(t, tok, User, v1User)
 	defer k.Wipe()
-	wants(t, tok.be.update(func(x tx) error { return x.put(bHeader, keyStatic, old) }, nil), ck.CKR_OK)
+	wants(t, tok.backend.update(func(x tx) error { return x.put(bHeader, headerStatic, old) }, nil), ck.CKR_OK)
 	_, err := tok.Unlock(User, v1User)
 	wants(t, err, ck.CKR_DEVICE_ERROR)
 	wants(t, tok.All(k, nil, func(Record) error { return nil }), ck.CKR_DEVICE_ERROR)
@@ -320,7 +320,7 @@ func TestUpgradeAtOnce(t *testing.T) {
 func TestUpgradeFullDisk(t *testing.T) {
 	_, tok := oldToken(t, "strict", "")
 	limit := fileSize(t, tok)
-	tok.be.(*boltFile).over = func(d disk) disk { return fullDisk{d, &limit} }
+	tok.backend.(*boltFile).over = func(d disk) disk { return fullDisk{d, &limit} }
 	k := unlock(t, tok, User, v1User)
 	defer k.Wipe()
 	if i, err := tok.Info(); err != nil || i.Version != 1 || i.UserTries != i.MaxTries {

@@ -45,30 +45,30 @@ func voucherOf(seed []byte) []byte {
 }
 
 // vouch returns the signature of a public part. The caller runs inside use.
-func (k *Keys) vouch(id ID, signed []byte) (signature []byte) {
-	message := objectContext("softcsp public", version, k.token, id, signed)
+func (k *Keys) signPublic(id ID, signed []byte) (signature []byte) {
+	message := objectData("softcsp public", version, k.token, id, signed)
 	secret.Do(func() {
-		key := append(append(make([]byte, 0, ed25519.PrivateKeySize), k.key(version, vouching)...), k.voucher...)
+		key := append(append(make([]byte, 0, ed25519.PrivateKeySize), k.purposeKey(version, forSignatures)...), k.voucher...)
 		signature = ed25519.Sign(key, message)
 	})
 	return signature
 }
 
 // A witness is what a process knows of a token's public parts without keys.
-type witness struct {
-	mu      sync.Mutex
-	voucher []byte         // that the token has, as far as the process knows
-	sure    bool           // a login has shown that
-	seen    map[ID]checked // the objects that were read
-	refused string         // the header's voucher that was last told to be a wrong one
-	altered struct {       // objects that are not shown
+type publicChecks struct {
+	mu          sync.Mutex
+	voucher     []byte             // that the token has, as far as the process knows
+	sure        bool               // a login has shown that
+	objects     map[ID]publicCheck // the objects that were read
+	toldVoucher string             // the header's voucher that was last told to be a wrong one
+	altered     struct {           // objects that are not shown
 		gen   uint64 // in which state of the token they were found
 		count int
 	}
 }
 
 // A checked is a state of an object, and what is wrong with it.
-type checked struct {
+type publicCheck struct {
 	digest [sha256.Size]byte
 	err    error
 }
@@ -77,33 +77,33 @@ type checked struct {
 const maxSeen = 1 << 16
 
 // accept remembers the voucher of a token, which a login has shown to be right.
-func (t *Token) accept(k *Keys) {
-	w := &t.witness
+func (t *Token) rememberVoucher(k *Keys) {
+	w := &t.publicChecks
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.sure && bytes.Equal(w.voucher, k.voucher) {
 		return
 	}
-	known, sure, err := t.env.machine.load(t.uuid)
+	known, sure, err := t.env.vouchers.load(t.uuid)
 	w.voucher, w.sure = bytes.Clone(k.voucher), err == nil
-	if err == nil && (!sure || !bytes.Equal(known, k.voucher)) && (known != nil || k.lasting) {
-		t.env.machine.save(t.uuid, k.voucher, true)
+	if err == nil && (!sure || !bytes.Equal(known, k.voucher)) && (known != nil || k.remembered) {
+		t.env.vouchers.save(t.uuid, k.voucher, true)
 	}
 }
 
 // lasting reports whether a machine remembers the token. It does not remember those of a test, which are to leave nothing behind. A
 // token that it knows does not become one that it does not by what its file says.
-func (s *static) lasting() bool { return s.kdf != kdfTest && !s.relaxed }
+func (s *fixedHeader) remembered() bool { return s.kdf != kdfTest && !s.relaxed }
 
 // familiar tests that the header's voucher, none in version 1, is the one that is remembered. At the first sight there is none.
-func (t *Token) familiar(s *static) error {
-	w := &t.witness
+func (t *Token) checkVoucher(s *fixedHeader) error {
+	w := &t.publicChecks
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.voucher != nil && bytes.Equal(w.voucher, s.voucher) {
 		return nil
 	}
-	machine, _, err := t.env.machine.load(t.uuid)
+	machine, _, err := t.env.vouchers.load(t.uuid)
 	if err != nil {
 		return err // what looks like the first sight may be none
 	}
@@ -113,14 +113,14 @@ func (t *Token) familiar(s *static) error {
 		if s.voucher == nil {
 			return nil // version 1
 		}
-		if s.lasting() {
-			t.env.machine.save(t.uuid, s.voucher, false)
+		if s.remembered() {
+			t.env.vouchers.save(t.uuid, s.voucher, false)
 		}
 	default:
 		err = fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
 			ErrAltered, t.uuid)
-		if told := "of " + string(s.voucher); w.refused != told { // in version 1 there is none
-			w.refused = told
+		if told := "of " + string(s.voucher); w.toldVoucher != told { // in version 1 there is none
+			w.toldVoucher = told
 			t.env.log.Error("public objects are not shown", "error", err)
 		}
 		return err
@@ -130,44 +130,44 @@ func (t *Token) familiar(s *static) error {
 }
 
 // signed reports whether an object's public part is what was signed; nothing is in version 1.
-func (t *Token) signed(s *static, id ID, o *blob) bool {
-	return s.version == 1 || ed25519.Verify(s.voucher, objectContext("softcsp public", s.version, t, id, o.signed), o.signature)
+func (t *Token) verifyPublic(s *fixedHeader, id ID, o *sealedObject) bool {
+	return s.version == 1 || ed25519.Verify(s.voucher, objectData("softcsp public", s.version, t, id, o.signed), o.signature)
 }
 
 // vouched tests the signature of an object's public part. It computes once for each state of an object.
-func (t *Token) vouched(x tx, s *static, id ID, o *blob) error {
+func (t *Token) verifyPublicOnce(x tx, s *fixedHeader, id ID, o *sealedObject) error {
 	if s.version == 1 {
 		return nil
 	}
-	message := objectContext("softcsp public", s.version, t, id, o.signed)
+	message := objectData("softcsp public", s.version, t, id, o.signed)
 	sum := sha256.Sum256(append(append(message, o.signature...), s.voucher...))
-	now := checked{digest: sum}
-	w := &t.witness
+	now := publicCheck{digest: sum}
+	w := &t.publicChecks
 	w.mu.Lock()
-	was, known := w.seen[id]
+	was, known := w.objects[id]
 	w.mu.Unlock()
 	if known && was.digest == now.digest {
 		return was.err
 	}
-	if !t.signed(s, id, o) {
+	if !t.verifyPublic(s, id, o) {
 		now.err = fmt.Errorf("%w: public object %s was changed by something else than softcsp", ErrAltered, id)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if now.err != nil {
-		t.tell(x.generation(), now.err)
+		t.logAltered(x.generation(), now.err)
 	}
-	if w.seen == nil || len(w.seen) >= maxSeen {
-		w.seen = make(map[ID]checked)
+	if w.objects == nil || len(w.objects) >= maxSeen {
+		w.objects = make(map[ID]publicCheck)
 	}
-	w.seen[id] = now
+	w.objects[id] = now
 	return now.err
 }
 
 // tell has the log say that an object is not shown: of the first in one state of the token, and when there are ten, a hundred, and so on,
 // since whoever writes the file can have there be very many. The caller has the witness's mutex.
-func (t *Token) tell(gen uint64, err error) {
-	a := &t.witness.altered
+func (t *Token) logAltered(gen uint64, err error) {
+	a := &t.publicChecks.altered
 	if a.gen != gen {
 		a.gen, a.count = gen, 0
 	}

@@ -70,7 +70,7 @@ func (s *scene) shows(t *testing.T, what string, n int, rv ck.RV) {
 // edit changes the file as who has no key would.
 func (s *scene) edit(t *testing.T, f func(x tx) error) {
 	t.Helper()
-	wants(t, s.tok.be.update(f, nil), ck.CKR_OK)
+	wants(t, s.tok.backend.update(f, nil), ck.CKR_OK)
 }
 
 // swap puts another object's bytes, or changed ones, in the place of the first, and returns how to take that back.
@@ -91,7 +91,7 @@ func TestVouched(t *testing.T) {
 	s.shows(t, "untouched", 2, ck.CKR_OK)
 	var size int
 	s.swap(t, func(b []byte) []byte {
-		o, _ := parseBlob(version, b)
+		o, _ := parseObject(version, b)
 		size = len(o.head)
 		return b
 	})
@@ -106,7 +106,7 @@ func TestVouched(t *testing.T) {
 	}
 	s.log.Reset()
 	s.swap(t, func(b []byte) []byte {
-		o, _ := parseBlob(version, b)
+		o, _ := parseObject(version, b)
 		o.public[0] ^= 1
 		return b
 	})
@@ -138,7 +138,7 @@ func TestManyForged(t *testing.T) {
 		s.edit(t, func(x tx) error {
 			for _, r := range some {
 				raw := bytes.Clone(x.get(bObjects, r.ID[:]))
-				o, _ := parseBlob(version, raw)
+				o, _ := parseObject(version, raw)
 				o.public[0] ^= 1
 				wants(t, x.put(bObjects, r.ID[:], raw), ck.CKR_OK)
 			}
@@ -193,16 +193,16 @@ func TestVoucherIsRemembered(t *testing.T) {
 	var header []byte
 	var objects map[ID][]byte
 	forge := func(id ID, raw []byte) []byte {
-		o, _ := parseBlob(version, raw)
+		o, _ := parseObject(version, raw)
 		if len(o.public) == 0 {
 			return raw
 		}
 		copy(o.public, "forged")
-		copy(o.signature, ed25519.Sign(forger, objectContext("softcsp public", version, s.tok, id, o.signed)))
+		copy(o.signature, ed25519.Sign(forger, objectData("softcsp public", version, s.tok, id, o.signed)))
 		return raw
 	}
 	s.edit(t, func(x tx) error {
-		header, objects = bytes.Clone(x.get(bHeader, keyStatic)), map[ID][]byte{}
+		header, objects = bytes.Clone(x.get(bHeader, headerStatic)), map[ID][]byte{}
 		if err := x.each(bObjects, nil, func(key, raw []byte) error {
 			objects[ID(key)] = bytes.Clone(raw)
 			return nil
@@ -214,12 +214,12 @@ func TestVoucherIsRemembered(t *testing.T) {
 				return err
 			}
 		}
-		st, err := parseStatic(header)
+		st, err := parseHeader(header)
 		if err != nil {
 			return err
 		}
 		st.voucher = forger[ed25519.SeedSize:]
-		return x.put(bHeader, keyStatic, st.encode())
+		return x.put(bHeader, headerStatic, st.encode())
 	})
 	s.shows(t, "a process that has seen the token", 0, ck.CKR_DEVICE_ERROR)
 	s.process(t, s.tok.uuid, s.state)
@@ -240,7 +240,7 @@ func TestVoucherIsRemembered(t *testing.T) {
 				return err
 			}
 		}
-		return x.put(bHeader, keyStatic, header)
+		return x.put(bHeader, headerStatic, header)
 	})
 	// That machine has the wrong key by now, until somebody logs in.
 	s.shows(t, "the machine that was cheated", 0, ck.CKR_DEVICE_ERROR)
@@ -266,7 +266,7 @@ func TestInitialisedAnew(t *testing.T) {
 // never too many.
 func TestMachine(t *testing.T) {
 	dir := t.TempDir()
-	m := &machine{filepath.Join(dir, "state")}
+	m := &voucherDir{filepath.Join(dir, "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
 	if got, _, _ := m.load("a"); got != nil {
 		t.Errorf("%x", got)
@@ -308,8 +308,8 @@ func TestMachine(t *testing.T) {
 	}
 	wants(t, os.RemoveAll(m.dir), ck.CKR_OK)
 	wants(t, os.Symlink(dir, m.dir), ck.CKR_OK)
-	(&machine{filepath.Join(dir, "none\x00")}).save("a", key, true)
-	(*machine)(nil).save("a", key, true)
+	(&voucherDir{filepath.Join(dir, "none\x00")}).save("a", key, true)
+	(*voucherDir)(nil).save("a", key, true)
 }
 
 // TestMachineCannotTell lets the process have no descriptor for what the machine remembers: that is not the first sight of a token, and what
@@ -349,7 +349,7 @@ func TestMachineFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	m := &machine{filepath.Join(t.TempDir(), "state")}
+	m := &voucherDir{filepath.Join(t.TempDir(), "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
 	is := func(when, name string, want bool) {
 		t.Helper()
@@ -431,7 +431,7 @@ func TestUnvouchedEntries(t *testing.T) {
 		}
 		wants(t, s.tok.Adopt(k, refused), ck.CKR_OK)
 	}
-	wants(t, s.tok.be.view(func(x tx) error {
+	wants(t, s.tok.backend.view(func(x tx) error {
 		return x.each(bUnvouched, nil, func(key, _ []byte) error {
 			t.Errorf("%q is still there", key)
 			return nil

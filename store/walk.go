@@ -97,14 +97,14 @@ func (b *pageReader) freePages() ([]uint64, error) {
 	}
 	n, ids := uint64(binary.LittleEndian.Uint16(page[10:])), page[pageHead:]
 	if n == 0xffff { // the count stands before the list
-		n, ids = le(ids), ids[8:]
+		n, ids = leUint64(ids), ids[8:]
 	}
 	if n > uint64(len(ids))/8 {
 		return nil, b.damaged("the list of free pages is damaged")
 	}
 	free := make([]uint64, n)
 	for i := range free {
-		free[i] = le(ids[8*i:])
+		free[i] = leUint64(ids[8*i:])
 		if free[i] < 2 || free[i] >= b.meta.end || i > 0 && free[i] <= free[i-1] {
 			return nil, b.damaged("the list of free pages is damaged")
 		}

@@ -40,8 +40,8 @@ func newTarget(t testing.TB) *target {
 	so := unlock(t, tok, SO, soPIN)
 	wants(t, tok.SetPIN(so, User, userPIN), ck.CKR_OK)
 	so.Wipe()
-	g := &target{p: p, tok: tok, k: unlock(t, tok, User, userPIN), path: tok.be.(*boltFile).path, pages: map[uint16][]int{}}
-	g.word = p.file(tok.be.(*boltFile).sidecar)
+	g := &target{p: p, tok: tok, k: unlock(t, tok, User, userPIN), path: tok.backend.(*boltFile).path, pages: map[uint16][]int{}}
+	g.word = p.file(tok.backend.(*boltFile).sidecar)
 	t.Cleanup(g.k.Wipe)
 	var records []*Record
 	for i := range 260 {
@@ -195,7 +195,7 @@ func use(p *Place, k *Keys, i int) {
 }
 
 // try uses a damaged file in a new place and in one that is open, and fails the test where that takes too long or too much.
-func (g *target) try(t testing.TB, seed uint64) {
+func (g *target) tryFile(t testing.TB, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 0))
 	b, size := g.mutate(r)
@@ -242,7 +242,7 @@ func TestMutants(t *testing.T) {
 	}
 	g := newTarget(t)
 	for seed := range n {
-		g.try(t, uint64(seed))
+		g.tryFile(t, uint64(seed))
 	}
 }
 
@@ -256,7 +256,7 @@ func FuzzTokenFile(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		mu.Lock()
 		defer mu.Unlock()
-		g.try(t, seed)
+		g.tryFile(t, seed)
 	})
 }
 

@@ -17,7 +17,7 @@ import (
 // TestWalk damages the tree of pages where bbolt would not survive it: each is an error, and it is the file's, not the
 // process's, end.
 func TestWalk(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	k := unlock(t, s.tok, SO, soPIN)
 	records := make([]*Record, 150)
 	for i := range records {
@@ -35,7 +35,7 @@ func TestWalk(t *testing.T) {
 	at := func(kind uint16) int {
 		for n := len(clean)/size - 1; n > 1; n-- {
 			p := clean[n*size:]
-			if binary.LittleEndian.Uint16(p[8:]) == kind && le(p) == uint64(n) && binary.LittleEndian.Uint16(p[10:]) > 1 {
+			if binary.LittleEndian.Uint16(p[8:]) == kind && leUint64(p) == uint64(n) && binary.LittleEndian.Uint16(p[10:]) > 1 {
 				return n
 			}
 		}
@@ -95,19 +95,19 @@ func damages(clean []byte, branch, leaf, free int) map[string]func([]byte) {
 	}
 	return map[string]func([]byte){
 		"a page is its own child":         put(branch, pageHead+8, uint64(branch)),
-		"a page has a child twice":        put(branch, pageHead+8, le(clean[branch*size+pageHead+elementHead+8:])),
+		"a page has a child twice":        put(branch, pageHead+8, leUint64(clean[branch*size+pageHead+elementHead+8:])),
 		"a child is out of bounds":        put(branch, pageHead+8, 1<<40),
 		"a child is a meta page":          put(branch, pageHead+8, 1),
 		"a page has another's number":     put(branch, 0, uint64(branch+1)),
-		"a page goes on behind the end":   put(branch, 8, le(clean[branch*size+8:])|0xffff<<32),
+		"a page goes on behind the end":   put(branch, 8, leUint64(clean[branch*size+8:])|0xffff<<32),
 		"a page in use is free":           put(free, pageHead, uint64(branch)),
 		"a leaf in use is free":           put(free, pageHead, uint64(leaf)),
 		"a free page is out of bounds":    put(free, pageHead, 1<<40),
-		"there are more free pages":       put(free, 8, le(clean[free*size+8:])|0xf000<<16),
+		"there are more free pages":       put(free, 8, leUint64(clean[free*size+8:])|0xf000<<16),
 		"a key is behind the end":         put(leaf, pageHead+4, 0xffffff),
-		"a leaf has a bucket, or none":    put(leaf, pageHead, le(clean[leaf*size+pageHead:])^1),
-		"a leaf has more elements":        put(leaf, 8, le(clean[leaf*size+8:])|0xf000<<16),
-		"a branch has more elements":      put(branch, 8, le(clean[branch*size+8:])|0xf000<<16),
+		"a leaf has a bucket, or none":    put(leaf, pageHead, leUint64(clean[leaf*size+pageHead:])^1),
+		"a leaf has more elements":        put(leaf, 8, leUint64(clean[leaf*size+8:])|0xf000<<16),
+		"a branch has more elements":      put(branch, 8, leUint64(clean[branch*size+8:])|0xf000<<16),
 		"a branch page is a leaf":         func(b []byte) { b[branch*size+8] = pageLeaf },
 		"both meta pages are overwritten": func(b []byte) { b[pageHead+20] ^= 1; b[size+pageHead+20] ^= 1 },
 		"the file is cut short":           nil,
@@ -117,7 +117,7 @@ func damages(clean []byte, branch, leaf, free int) map[string]func([]byte) {
 // TestMetaPages puts back or damages one of the two meta pages. bbolt takes the file for what it was a commit before; a check
 // says so.
 func TestMetaPages(t *testing.T) {
-	s := newStage(t)
+	s := newTamperedToken(t)
 	k := unlock(t, s.tok, SO, soPIN)
 	older, err := os.ReadFile(s.path)
 	if err != nil {

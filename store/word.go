@@ -35,7 +35,7 @@ func mapCounter(fd int, st *unix.Stat_t, readOnly bool) (*sharedCounter, error) 
 		if readOnly {
 			return nil, unix.EROFS
 		}
-		if err := small(counterSize); err != nil {
+		if err := checkSizeLimit(counterSize); err != nil {
 			return nil, err
 		}
 		if err := unix.Ftruncate(fd, counterSize); err != nil {

@@ -11,7 +11,7 @@ import (
 func TestWordCutShort(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
-	b := tok.be.(*boltFile)
+	b := tok.backend.(*boltFile)
 	gen := tok.Generation()
 	for range 2 {
 		for _, name := range []string{b.sidecar, placeName} {
