@@ -40,7 +40,7 @@ func builtinAttribute(class ck.ObjectClass) (ck.AttributeType, bool) {
 }
 
 // builtins are the built-in objects of the token in a slot.
-func (s *slot) builtins() (list []builtin, err error) {
+func (s *appSlot) builtins() (list []builtin, err error) {
 	for _, p := range profiles {
 		list = append(list, builtin{ck.CKO_PROFILE, uint(p), p.String()})
 	}

@@ -49,7 +49,7 @@ func (m *Module) slotEvent(began *application) (ck.SlotID, error) {
 }
 
 // changed notes the slots whose tokens have come or gone, each once.
-func (t *slots) changed(now, before []*slot) {
+func (t *appSlots) changed(now, before []*slot) {
 	for _, lists := range [][2][]*slot{{now, before}, {before, now}} {
 		for _, s := range lists[0] {
 			if !slices.Contains(lists[1], s) && !slices.Contains(t.events, s.id) {

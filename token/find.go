@@ -32,10 +32,10 @@ func (m *Module) FindObjectsInit(h ck.SessionHandle, template []ck.Attribute) er
 			return errTooLarge
 		}
 	}
-	user, keys := s.slot.login()
 	q := &s.find.query
 	defer q.end()
-	q.table, q.template, q.user, q.keys, q.found = &s.slot.objects, template, user, keys, s.find.handles[:0]
+	q.user, q.cache = s.slot.loginCache()
+	q.table, q.template, q.found = &s.slot.objects, template, s.find.handles[:0]
 	if err := q.run(); err != nil {
 		return err
 	}
@@ -87,13 +87,13 @@ type query struct {
 	table    *objectTable
 	template []ck.Attribute
 	user     userState
-	keys     *store.Keys
+	cache    *objectCache
 	found    []ck.ObjectHandle
 	space    [64]byte // for the term
 }
 
 // end drops what the query was about.
-func (q *query) end() { q.template, q.keys, q.found = nil, nil, nil }
+func (q *query) end() { q.template, q.cache, q.found = nil, nil, nil }
 
 func (q *query) run() error {
 	where, err := q.where()
@@ -109,7 +109,7 @@ func (q *query) run() error {
 	if err := q.builtin(); err != nil {
 		return err
 	}
-	if err := q.table.sync(); err != nil {
+	if err := q.cache.sync(); err != nil {
 		return err
 	}
 	for _, a := range q.template {
@@ -175,7 +175,7 @@ func (q *query) byTerm(term []byte) error {
 	if err != nil {
 		return err
 	}
-	ids, asked, err := token.Search(q.keys, term)
+	ids, asked, err := token.Search(q.cache.keys, term)
 	if err != nil {
 		return err
 	}
@@ -197,22 +197,32 @@ func (q *query) byTerm(term []byte) error {
 
 // look adds the token object id if it matches. One that another process has destroyed meanwhile is not there.
 func (q *query) look(token *store.Token, id store.ID) error {
-	if i := q.table.known(id); i != nil {
-		o, err := i.get()
-		if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		defer o.release()
-		if q.shows(o) {
-			q.found = append(q.found, i.handle)
-		}
+	e := q.table.known(id)
+	if e == nil && q.cache.known(id) == nil {
+		return q.readNew(token, id)
+	}
+	var o *Object
+	var err error
+	if e != nil {
+		o, err = e.get()
+	} else {
+		o, err = q.cache.at(id).get()
+	}
+	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
 		return nil
 	}
-	epoch := q.table.now()
-	r, err := token.Get(q.keys, id)
+	if err != nil {
+		return err
+	}
+	defer o.release()
+	q.addIfShown(o, e)
+	return nil
+}
+
+// readNew is look for an object that is not in the cache.
+func (q *query) readNew(token *store.Token, id store.ID) error {
+	epoch := q.cache.now()
+	r, err := token.Get(q.cache.keys, id)
 	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
 		return nil
 	}
@@ -220,6 +230,20 @@ func (q *query) look(token *store.Token, id store.ID) error {
 		return err
 	}
 	return q.take(r, epoch)
+}
+
+// addIfShown adds the token object o if it matches. e is its entry, nil where the application has none yet.
+func (q *query) addIfShown(o *Object, e *entry) {
+	if !q.shows(o) {
+		return
+	}
+	if e == nil {
+		var err error
+		if e, err = q.table.entryOf(o); err != nil {
+			return // logged out meanwhile
+		}
+	}
+	q.found = append(q.found, e.handle)
 }
 
 // take adds the object of a record, which it owns, if it matches.
@@ -235,13 +259,13 @@ func (q *query) take(r store.Record, epoch uint64) error {
 		o.release()
 		return nil
 	}
-	i, err := q.table.entryOf(o)
+	e, err := q.table.entryOf(o)
 	if err != nil {
 		o.release()
 		return nil // logged out meanwhile
 	}
-	q.table.keep(i, o, epoch, q.keys)
-	q.found = append(q.found, i.handle)
+	q.cache.at(o.id).keep(o, epoch)
+	q.found = append(q.found, e.handle)
 	return nil
 }
 
@@ -256,13 +280,13 @@ func (q *query) all() error {
 	if err != nil {
 		return err
 	}
-	epoch := q.table.now()
+	epoch := q.cache.now()
 	known := func(id store.ID, rev uint64) bool {
-		i := q.table.known(id)
-		if i == nil {
+		c := q.cache.known(id)
+		if c == nil {
 			return false
 		}
-		o := i.object.Load()
+		o := c.object.Load()
 		if o == nil || !o.acquire() {
 			return false
 		}
@@ -270,10 +294,8 @@ func (q *query) all() error {
 		if o.rev != rev {
 			return false
 		}
-		if q.shows(o) {
-			q.found = append(q.found, i.handle)
-		}
+		q.addIfShown(o, q.table.known(id))
 		return true
 	}
-	return token.All(q.keys, known, func(r store.Record) error { return q.take(r, epoch) })
+	return token.All(q.cache.keys, known, func(r store.Record) error { return q.take(r, epoch) })
 }

@@ -184,7 +184,7 @@ func (s *session) hold(o object, need role) error {
 		}
 		return assumed(o.role, need)
 	}
-	if err := s.slot.objects.holdAll(o.Object, need); err != nil {
+	if err := s.slot.holdAll(o.Object, need); err != nil {
 		return err
 	}
 	term := o.identityTerm(keys)
@@ -203,19 +203,11 @@ func (s *session) hold(o object, need role) error {
 	}
 }
 
-// holdAll takes a role for the session objects with the identity of o.
-func (t *objectTable) holdAll(o *Object, need role) error {
-	var list []*Object
-	defer func() { releaseAll(list) }()
+// holdAll takes a role for the session objects of all applications with the identity of o.
+func (s *slot) holdAll(o *Object, need role) error {
 	id := o.identity()
-	t.mu.Lock()
-	for _, i := range t.session {
-		k := i.object.Load()
-		if k != nil && k.table.isKey() && sameIdentity(k, o, id) && k.acquire() {
-			list = append(list, k)
-		}
-	}
-	t.mu.Unlock()
+	list := s.sessionKeys(func(k *Object) bool { return sameIdentity(k, o, id) })
+	defer releaseAll(list)
 	for _, k := range list {
 		if need >= wrapping && k.class() == ck.CKO_PRIVATE_KEY && !k.inside() {
 			return errOutside
@@ -249,7 +241,7 @@ func (s *slot) record(term []byte, keys *store.Keys, need role) error {
 		}
 	}()
 	for _, id := range ids {
-		o, err := s.objects.fresh(token, keys, id)
+		o, err := fresh(token, keys, id)
 		if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
 			return store.ErrStale // destroyed meanwhile
 		}
@@ -297,7 +289,7 @@ func (o *Object) recorded(need role, keys *store.Keys) (*store.Record, error) {
 }
 
 // fresh reads a token object from the store.
-func (t *objectTable) fresh(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
+func fresh(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
 	r, err := token.Get(keys, id)
 	if err != nil {
 		return nil, err

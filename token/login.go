@@ -43,19 +43,28 @@ func (m *Module) LoginUser(h ck.SessionHandle, as ck.UserType, pin, username []b
 func looked(pin []byte) []byte { return pin[:min(len(pin), maxPIN+1)] }
 
 // enter logs in to a token.
-func (s *slot) enter(as userState, way store.Way, pin []byte) error {
+func (s *appSlot) enter(as userState, way store.Way, pin []byte) error {
 	if pin == nil {
 		return ck.CKR_ARGUMENTS_BAD
 	}
 	s.mu.Lock()
 	err := s.mayEnter(as)
-	token := s.token
 	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	token, err := s.store()
 	if err != nil {
 		return err
 	}
 	keys, err := token.Unlock(way, looked(pin))
 	if err != nil {
+		return err
+	}
+	asked := keys.Asked()
+	mark, err := markOf(keys)
+	if err != nil {
+		keys.Wipe()
 		return err
 	}
 	s.mu.Lock()
@@ -68,20 +77,21 @@ func (s *slot) enter(as userState, way store.Way, pin []byte) error {
 		keys.Wipe()
 		return err
 	}
-	s.user, s.keys = as, keys
+	cache := s.openCache(keys, mark)
+	before := s.cache.Swap(cache)
+	s.user = as
 	s.mu.Unlock()
-	if keys.Asked() && !token.ReadOnly() {
-		if err := s.adopt(keys); err != nil {
+	before.leave()
+	if asked && !token.ReadOnly() {
+		if err := s.adopt(cache.keys); err != nil {
 			s.app.log.Error("what was asked for without a login is not vouched for yet", "token", s.serial, "error", err)
 		}
 	}
-	// What was read of public objects was read without the keys: neither complete nor all that is known of it.
-	s.objects.unload()
 	return nil
 }
 
 // mayEnter tells whether the login is possible as things are. The slot is locked.
-func (s *slot) mayEnter(as userState) error {
+func (s *appSlot) mayEnter(as userState) error {
 	switch {
 	case s.user == as:
 		return ck.CKR_USER_ALREADY_LOGGED_IN
@@ -144,29 +154,30 @@ func (m *Module) Logout(h ck.SessionHandle) error {
 	return nil
 }
 
-// logout ends a login: the handles of private objects become invalid, private session objects are destroyed, operations
-// are cancelled and keys are wiped. With empty it does so only if no session is open. It reports whether anybody was logged
-// in.
-func (s *slot) logout(empty bool) bool {
+// logout ends a login: the handles of private objects become invalid, private session objects are destroyed and operations
+// are cancelled; keys are wiped where no other application is logged in. With empty it does so only if no session is open. It
+// reports whether anybody was logged in.
+func (s *appSlot) logout(empty bool) bool {
 	s.mu.Lock()
 	if s.user == nobody || empty && len(s.sessions) > 0 {
 		s.mu.Unlock()
 		return false
 	}
-	keys, token := s.keys, s.token
-	s.user, s.keys = nobody, nil
+	cache := s.cache.Swap(s.openCache(nil, nil))
+	s.user = nobody
 	s.mu.Unlock()
-	token.Prune()
+	if token, err := s.store(); err == nil {
+		token.Prune()
+	}
 	// First the keys, then the operations: none begins with a key after it was its session's turn.
-	s.objects.forget(func(i *entry) bool { return i.private })
-	s.objects.unload()
+	s.objects.forget(func(e *entry) bool { return e.private })
+	s.objects.forgetPrepared()
 	for _, ses := range s.open() {
 		ses.stop(false)
 		ses.abandon(allOperations, false, false)
 	}
-	keys.Wipe()
-	if !s.app.closing.Load() {
-		s.app.eraser.now()
+	if cache.leave() && !s.app.closing.Load() {
+		s.core.eraser.now()
 	}
 	return true
 }

@@ -17,8 +17,6 @@ import (
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/internal/handle"
-	"github.com/softcsp/softcsp/internal/locked"
-	"github.com/softcsp/softcsp/store"
 )
 
 // The version of softcsp, as C_GetInfo tells it.
@@ -27,37 +25,34 @@ const (
 	VersionMinor = 3
 )
 
-// A Module is a PKCS#11 module. The zero value is not initialised.
+// A Module is a PKCS#11 module for one application. It is not initialised at first.
 type Module struct {
 	ck.Unsupported
 
-	app atomic.Pointer[application]
+	core *Core
+	app  atomic.Pointer[application]
 
-	mu     sync.Mutex // serialises C_Initialize and C_Finalize
-	memory *store.Place
-	jobs   jobs
+	mu   sync.Mutex // serialises C_Initialize and C_Finalize
+	jobs jobs
 }
 
 var _ ck.Cryptoki = (*Module)(nil)
 
-// New returns a module that is not initialised.
-func New() *Module { return &Module{} }
+// New returns a module that is not initialised, with a core of its own.
+func New() *Module { return NewCore().NewModule() }
 
 // An application is what a module has between C_Initialize and C_Finalize.
 type application struct {
+	core   *Core
 	config *config.Config
-	place  *store.Place
 	log    *slog.Logger
 	// verbose says that the log has calls that succeed, too.
 	verbose bool
 
-	slots    slots
+	slots    appSlots
 	sessions handle.Table[ck.SessionHandle, session]
 	objects  handle.Table[ck.ObjectHandle, entry]
-
-	jobs       *jobs
-	lastUnique atomic.Uint64
-	eraser     eraser
+	jobs     *jobs
 
 	used    atomic.Bool  // a session was opened or a token made: there may be secrets to erase
 	inside  atomic.Int64 // calls in progress
@@ -102,27 +97,14 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 	if err != nil {
 		return err
 	}
-	place, err := m.open(cfg)
-	if err != nil {
+	if err := m.core.open(cfg); err != nil {
 		cfg.Close()
 		return err
 	}
-	c := &application{config: cfg, place: place, log: cfg.Logger(), jobs: &m.jobs}
-	c.verbose = c.log.Enabled(context.Background(), slog.LevelDebug)
-	m.app.Store(c)
+	a := &application{core: m.core, config: cfg, log: cfg.Logger(), jobs: &m.jobs}
+	a.verbose = a.log.Enabled(context.Background(), slog.LevelDebug)
+	m.app.Store(a)
 	return nil
-}
-
-// open opens the place of the tokens. Tokens in memory live as long as the process, through any number of C_Finalize.
-func (m *Module) open(cfg *config.Config) (*store.Place, error) {
-	if cfg.Store == "memory" && m.memory != nil {
-		return m.memory, nil
-	}
-	place, err := store.OpenPlace(cfg)
-	if err == nil && cfg.Store == "memory" {
-		m.memory = place
-	}
-	return place, err
 }
 
 // Finalize implements C_Finalize, section 5.4.2. Calls in progress end first; those that begin meanwhile are refused.
@@ -137,21 +119,14 @@ func (m *Module) Finalize() error {
 	for wait := time.Microsecond; a.inside.Load() != 0; wait = min(2*wait, time.Millisecond) {
 		time.Sleep(wait)
 	}
-	for _, s := range a.slots.all() {
-		a.closeSessions(s)
+	for _, s := range a.slots.sides() {
+		s.end()
 	}
 	m.app.Store(nil)
 	if a.used.Load() {
-		a.eraser.now()
+		m.core.eraser.now()
 	}
-	err := error(nil)
-	a.place.Forget()
-	if a.place != m.memory {
-		err = a.place.Close()
-	}
-	locked.Drain()
-	a.config.Close()
-	return err
+	return m.core.close(a.config)
 }
 
 // Log returns where a module that is initialised writes its log, or nil.

@@ -41,7 +41,7 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 		return 0, err
 	}
 	defer o.release()
-	if _, keys := s.slot.login(); i.owner == nil {
+	if _, keys := s.slot.login(); i.isToken() {
 		if err := s.slot.settle(i, o, keys); err != nil {
 			return 0, err
 		}
@@ -104,7 +104,7 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 		return 0, err
 	}
 	if !o.isToken() {
-		o.serial = s.slot.app.lastUnique.Add(1)
+		o.serial = s.slot.core.lastUnique.Add(1)
 		return s.slot.objects.addSession(s, o)
 	}
 	if user == nobody {
@@ -143,7 +143,7 @@ func (s *session) mayHave(o *Object, user userState) error {
 }
 
 // keep stores a new token object durably: a copy only of an original that is still as it was. It takes the reference.
-func (s *slot) keep(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
+func (s *appSlot) keep(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 	handles, err := s.keepAll([]*Object{o}, original, keys)
 	if err != nil {
 		return 0, err
@@ -189,12 +189,13 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 	if !o.flag(ck.CKA_DESTROYABLE) {
 		return ck.CKR_ACTION_PROHIBITED
 	}
-	if i.owner == nil {
+	if i.isToken() {
 		if err := s.slot.destroy(i, o, user, keys); err != nil {
 			return err
 		}
+		i.cached.Load().drop()
 	}
-	if !s.slot.objects.drop(i) && i.owner != nil {
+	if !s.slot.objects.drop(i) && !i.isToken() {
 		return ck.CKR_OBJECT_HANDLE_INVALID // another thread was faster
 	}
 	return nil
@@ -209,7 +210,7 @@ func (s *slot) destroy(i *entry, o *Object, user userState, keys *store.Keys) er
 	if err != nil {
 		return err
 	}
-	return token.Delete(keys, i.id)
+	return token.Delete(keys, i.id())
 }
 
 // GetObjectSize implements C_GetObjectSize, section 5.7.4.
@@ -279,7 +280,7 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 	if err != nil {
 		return err
 	}
-	if i.owner == nil && user == nobody {
+	if i.isToken() && user == nobody {
 		changed.release()
 		return s.slot.leaveChange(i, template)
 	}
@@ -287,7 +288,7 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 }
 
 // replace puts an Object in the place of o, behind the same handle. It takes the reference of changed.
-func (s *slot) replace(i *entry, o, changed *Object, keys *store.Keys) error {
+func (s *appSlot) replace(i *entry, o, changed *Object, keys *store.Keys) error {
 	if i.owner != nil {
 		t := &s.objects
 		t.mu.Lock()
@@ -312,7 +313,7 @@ func (s *slot) replace(i *entry, o, changed *Object, keys *store.Keys) error {
 	err = token.Update(keys, record(changed, keys))
 	changed.release() // it is read again when it is needed
 	if err == nil || errors.Is(err, store.ErrStale) {
-		i.swap(nil)
+		i.forgetObject()
 	}
 	return err
 }

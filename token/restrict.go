@@ -12,16 +12,13 @@ import (
 type restriction map[ck.MechanismType]config.MechanismLimit
 
 // restriction reads the policy for the token in the slot as it is called now.
-func (s *slot) restriction() (restriction, error) {
+func (s *appSlot) restriction() (restriction, error) {
 	policy := s.app.config.Policy
 	if policy == nil {
 		return nil, nil
 	}
-	s.mu.Lock()
-	token := s.token
-	s.mu.Unlock()
 	label := ""
-	if token != nil {
+	if token, err := s.store(); err == nil {
 		about, err := token.Info()
 		if err != nil {
 			return nil, err

@@ -62,21 +62,21 @@ func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
 
 // same returns the keys of the session's token that have the secret form. The caller releases them.
 func (s *session) same(form []byte) (list []*Object, err error) {
-	_, keys := s.slot.login()
-	list = s.slot.objects.same(form)
-	if keys == nil {
+	_, cache := s.slot.loginCache()
+	list = s.slot.same(form)
+	if cache.keys == nil {
 		return list, nil
 	}
 	token, err := s.slot.store()
 	if err != nil {
 		return list, err
 	}
-	ids, err := token.Find(keys, keyedTerm(keys, ck.CKA_VALUE, form))
+	ids, err := token.Find(cache.keys, keyedTerm(cache.keys, ck.CKA_VALUE, form))
 	if err != nil {
 		return list, err
 	}
 	for _, id := range ids {
-		o, err := s.slot.objects.stored(token, keys, id)
+		o, err := cache.current(id)
 		switch {
 		case ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID: // destroyed meanwhile
 		case err != nil:
@@ -88,9 +88,9 @@ func (s *session) same(form []byte) (list []*Object, err error) {
 	return list, nil
 }
 
-// same returns the session objects that have the secret form.
-func (t *objectTable) same(form []byte) (list []*Object) {
-	for _, o := range t.likely(form) {
+// same returns the session objects of all applications that have the secret form.
+func (s *slot) same(form []byte) (list []*Object) {
+	for _, o := range s.likely(form) {
 		other, mine := o.wrappable()
 		if subtle.ConstantTimeCompare(other, form) == 1 {
 			list = append(list, o)
@@ -105,44 +105,37 @@ func (t *objectTable) same(form []byte) (list []*Object) {
 }
 
 // likely returns the session objects that same has to look at closely.
-func (t *objectTable) likely(form []byte) (list []*Object) {
+func (s *slot) likely(form []byte) []*Object {
 	private := mechanisms.IsPrivate(form) // the forms of private keys take long to make
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, i := range t.session {
-		o := i.object.Load()
-		if o == nil || !o.table.isKey() {
-			continue
-		}
+	return s.sessionKeys(func(o *Object) bool {
 		switch o.class() {
 		case ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
-			if len(o.mech.Value) != len(form) {
-				continue
-			}
+			return len(o.mech.Value) == len(form)
 		case ck.CKO_PRIVATE_KEY:
-			if !private {
-				continue
-			}
-		default:
-			continue
+			return private
 		}
-		if o.acquire() {
-			list = append(list, o)
-		}
+		return false
+	})
+}
+
+// sessionKeys returns the keys among the session objects of all applications that which chooses. The caller releases them.
+func (s *slot) sessionKeys(which func(*Object) bool) (list []*Object) {
+	for _, side := range s.sides() {
+		list = side.objects.sessionKeys(list, which)
 	}
 	return list
 }
 
-// stored returns a token object as it is now.
-func (t *objectTable) stored(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
-	if i := t.known(id); i != nil {
-		return i.get()
+// sessionKeys appends those of one application.
+func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*Object {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.session {
+		if o := e.object.Load(); o != nil && o.table.isKey() && which(o) && o.acquire() {
+			list = append(list, o)
+		}
 	}
-	r, err := token.Get(keys, id)
-	if err != nil {
-		return nil, err
-	}
-	return opened(r)
+	return list
 }
 
 // bind adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the

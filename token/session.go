@@ -11,7 +11,7 @@ import (
 // A session is a session of an application with a token. Its own lock serialises what the application does with it.
 type session struct {
 	handle   ck.SessionHandle
-	slot     *slot
+	slot     *appSlot
 	writable bool
 	// restriction is the policy as it was when the session was opened.
 	restriction restriction
@@ -26,7 +26,7 @@ type session struct {
 
 	// Guarded by the slot's object table:
 	owned []*entry // its session objects
-	gone  bool    // no more objects may be added
+	gone  bool     // no more objects may be added
 
 	// Guarded by the lock of jobs:
 	jobs  []*job // functions that have answered CKR_PENDING
@@ -111,12 +111,13 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 		return 0, err
 	}
 	strict := s.separation() == store.SeparationStrict
+	if _, err := s.store(); err != nil {
+		return 0, ck.CKR_TOKEN_NOT_RECOGNIZED
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	writable := flags&ck.CKF_RW_SESSION != 0
 	switch limit := a.config.MaxSessions; {
-	case s.token == nil:
-		return 0, ck.CKR_TOKEN_NOT_RECOGNIZED
 	case !writable && s.user == theSO:
 		return 0, ck.CKR_SESSION_READ_WRITE_SO_EXISTS
 	case limit != 0 && uint(len(s.sessions)) >= limit:
@@ -222,20 +223,20 @@ func (m *Module) CloseAllSessions(id ck.SlotID) error {
 	if err != nil {
 		return err
 	}
-	a.closeSessions(s)
+	s.closeSessions()
 	return nil
 }
 
-func (a *application) closeSessions(s *slot) {
+func (s *appSlot) closeSessions() {
 	for _, ses := range s.open() {
-		if a.sessions.Remove(ses.handle) != nil {
+		if s.app.sessions.Remove(ses.handle) != nil {
 			ses.end()
 		}
 	}
 }
 
 // open returns the sessions that are open.
-func (s *slot) open() []*session {
+func (s *appSlot) open() []*session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]*session, 0, len(s.sessions))
@@ -283,10 +284,16 @@ func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, typ uint) (ck.Fla
 }
 
 // login returns who is logged in, and the keys that this opens.
-func (s *slot) login() (userState, *store.Keys) {
+func (s *appSlot) login() (userState, *store.Keys) {
+	user, cache := s.loginCache()
+	return user, cache.keys
+}
+
+// loginCache returns who is logged in, and the cache of what is read so.
+func (s *appSlot) loginCache() (userState, *objectCache) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.user, s.keys
+	return s.user, s.cache.Load()
 }
 
 // SessionCancel implements C_SessionCancel, section 5.6.8.

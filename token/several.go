@@ -56,7 +56,7 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 			continue
 		}
 		if err == nil {
-			o.serial = s.slot.app.lastUnique.Add(1)
+			o.serial = s.slot.core.lastUnique.Add(1)
 			handles[i], err = s.slot.objects.addSession(s, o)
 		} else {
 			o.release()
@@ -84,13 +84,14 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 
 // keepAll stores new token objects in one durable transaction, provided that the original, if there is one, is still as it was. It
 // takes their references.
-func (s *slot) keepAll(objects []*Object, original *Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
+func (s *appSlot) keepAll(objects []*Object, original *Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
 	token, err := s.store()
 	if err != nil {
 		releaseAll(objects)
 		return nil, err
 	}
-	epoch := s.objects.now()
+	cache := s.cache.Load()
+	epoch := cache.now()
 	records := make([]*store.Record, len(objects))
 	for i, o := range objects {
 		records[i] = record(o, keys)
@@ -113,7 +114,11 @@ func (s *slot) keepAll(objects []*Object, original *Object, keys *store.Keys) ([
 			return nil, err
 		}
 		handles[i] = it.handle
-		s.objects.keep(it, o, epoch, keys)
+		if cache.keys == keys {
+			cache.at(o.id).keep(o, epoch)
+		} else {
+			o.release() // logged out meanwhile
+		}
 	}
 	return handles, nil
 }

@@ -110,19 +110,19 @@ func TestDestroyOnce(t *testing.T) {
 	}
 }
 
-// TestReadOfDropped reads a token object for a handle that another thread has taken away meanwhile: nothing is kept where
+// TestReadOfDropped reads a token object that another thread has taken out of the cache meanwhile: nothing is kept where
 // nobody would wipe it.
 func TestReadOfDropped(t *testing.T) {
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
 	k, err := m.CreateObject(s, aesTemplate(true, "k"))
 	must(t, err)
-	i := m.app.Load().objects.Get(k)
-	i.table.unload()
-	i.table.drop(i)
-	_, err = i.get()
+	e := m.app.Load().objects.Get(k)
+	c := e.cached.Load()
+	c.drop()
+	_, err = e.get()
 	want(t, "read", err, ck.CKR_OBJECT_HANDLE_INVALID)
-	if i.object.Load() != nil {
-		t.Error("an object without a handle is kept")
+	if c.object.Load() != nil {
+		t.Error("an object without a place in the cache is kept")
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -19,25 +20,36 @@ const (
 	maxPIN = 255
 )
 
-// A slot is a slot and the token in it: what this process has open of it.
+// A slot is a slot and the token in it, as the applications of the process have them in common.
 type slot struct {
-	app    *application
+	core   *Core
 	id     ck.SlotID
 	uuid   string
 	serial string
 
+	opening sync.Mutex // serialises C_InitToken
+
+	mu           sync.Mutex
+	token        *store.Token // nil while the token is not initialised
+	caches       []*objectCache
+	applications []*appSlot // those that know the slot
+}
+
+// An appSlot is an application's side of a slot: its sessions, who of it is logged in, and the objects that it has handles of.
+type appSlot struct {
+	*slot
+	app *application
+
 	mu       sync.Mutex
-	token    *store.Token // nil while the token is not initialised
-	opening  sync.Mutex   // serialises C_InitToken
 	sessions map[ck.SessionHandle]*session
 	writable int // how many sessions are read-write
 	user     userState
-	keys     *store.Keys // of the user or of the SO, nil while nobody is logged in
 
+	cache   atomic.Pointer[objectCache] // that the application reads from; changed with user
 	objects objectTable
 }
 
-// A userState is who is logged in to a token. Being logged in is common to all sessions of a process.
+// A userState is who is logged in to a token. Being logged in is common to all sessions of an application.
 type userState uint8
 
 const (
@@ -46,100 +58,38 @@ const (
 	theSO
 )
 
-// slots are the slots of a module: one for each token, in the order of their UUIDs, and a last one with a token that is not
-// initialised.
-type slots struct {
-	mu    sync.Mutex
-	stamp uint64
-	blind uint64 // the stamp with which the place could not be looked into
-	list  []*slot
-	byID  map[ck.SlotID]*slot
-
-	events []ck.SlotID // that C_WaitForSlotEvent has yet to tell
-}
-
-// all returns the slots as they were last seen.
-func (t *slots) all() []*slot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Clone(t.list)
-}
-
-// refresh brings the slots up to date with the place where the tokens live. The sessions with a token that is gone end.
-func (a *application) refresh() error {
-	gone, err := a.relist()
-	for _, s := range gone {
-		a.closeSessions(s)
-		if token, err := s.store(); err == nil {
-			token.Forget()
-		}
-	}
-	return err
-}
-
-// relist makes the list of slots anew where it is out of date, and returns the slots that are no more. A place that cannot be
-// looked into has no tokens; making one says why.
-func (a *application) relist() (gone []*slot, err error) {
-	t := &a.slots
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	stamp := a.place.Stamp()
-	if t.list != nil && stamp == t.stamp {
-		return nil, nil
-	}
-	tokens, next, err := a.place.List()
-	if err != nil && !errors.Is(err, store.ErrNoPlace) {
-		return nil, err
-	}
-	if err != nil {
-		if t.blind != stamp || t.list == nil {
-			a.log.Error("the tokens cannot be listed", "error", err)
-			t.blind = stamp
-		}
-		if t.list != nil { // what is known goes on, as with a piece of hardware
-			return nil, nil
-		}
-		stamp++ // so that the next call looks again
-	}
-	known := make(map[string]*slot, len(t.list))
-	for _, s := range t.list {
-		known[s.uuid] = s
-	}
-	list, byID := make([]*slot, 0, len(tokens)+1), make(map[ck.SlotID]*slot, len(tokens)+1)
-	for i, uuid := range append(tokens, next) {
-		s := known[uuid]
-		if s == nil {
-			s = newSlot(a, uuid)
-			for byID[s.id] != nil {
-				s.id = (s.id + 1) & slotMask
-			}
-		}
-		if i < len(tokens) {
-			s.initialised()
-		}
-		list, byID[s.id] = append(list, s), s
-	}
-	for _, s := range t.list {
-		if byID[s.id] != s {
-			gone = append(gone, s)
-		}
-	}
-	if t.list != nil { // the first list of all is not news
-		t.changed(a.listed(list), a.listed(t.list))
-	}
-	t.list, t.byID, t.stamp = list, byID, stamp
-	return gone, nil
-}
-
-// slotMask keeps slot numbers in 31 bits, so that a tool that holds them in an int can.
-const slotMask = 1<<31 - 1
-
-func newSlot(a *application, uuid string) *slot {
+// newSlot returns the slot of a token.
+func newSlot(c *Core, uuid string) *slot {
 	serial := strings.ReplaceAll(uuid, "-", "")[:16]
 	n, _ := strconv.ParseUint(serial, 16, 64)
-	s := &slot{app: a, id: ck.SlotID(n & slotMask), uuid: uuid, serial: serial, sessions: make(map[ck.SessionHandle]*session)}
-	s.objects.init(s)
-	return s
+	return &slot{core: c, id: ck.SlotID(n & slotMask), uuid: uuid, serial: serial}
+}
+
+// newSide returns an application's side of the slot.
+func (s *slot) newSide(a *application) *appSlot {
+	side := &appSlot{slot: s, app: a, sessions: make(map[ck.SessionHandle]*session)}
+	side.objects.init(side)
+	side.cache.Store(s.openCache(nil, nil))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.applications = append(s.applications, side)
+	return side
+}
+
+// end ends all that the application has with the slot.
+func (s *appSlot) end() {
+	s.closeSessions()
+	s.slot.mu.Lock()
+	s.applications = slices.DeleteFunc(s.applications, func(side *appSlot) bool { return side == s })
+	s.slot.mu.Unlock()
+	s.cache.Load().leave()
+}
+
+// sides returns the sides of all applications.
+func (s *slot) sides() []*appSlot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.applications)
 }
 
 // initialised opens the token that another process, or this one, has made in the slot. A token that cannot be opened stays
@@ -150,32 +100,12 @@ func (s *slot) initialised() {
 	if s.token != nil {
 		return
 	}
-	tok, err := s.app.place.Token(s.uuid)
+	tok, err := s.core.place.Token(s.uuid)
 	if err != nil {
-		s.app.log.Error("token cannot be opened", "uuid", s.uuid, "error", err)
+		s.core.log.Error("token cannot be opened", "uuid", s.uuid, "error", err)
 		return
 	}
 	s.token = tok
-}
-
-// slot returns the slot with the number id, whether or not C_GetSlotList was called before.
-func (a *application) slot(id ck.SlotID) (*slot, error) {
-	if s := a.slots.find(id); s != nil {
-		return s, nil
-	}
-	if err := a.refresh(); err != nil {
-		return nil, err
-	}
-	if s := a.slots.find(id); s != nil {
-		return s, nil
-	}
-	return nil, ck.CKR_SLOT_ID_INVALID
-}
-
-func (t *slots) find(id ck.SlotID) *slot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byID[id]
 }
 
 // store returns the slot's token: CKR_TOKEN_NOT_RECOGNIZED while it is not initialised.
@@ -198,21 +128,12 @@ func (m *Module) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	if err := a.refresh(); err != nil {
 		return nil, err
 	}
-	list := a.listed(a.slots.all())
+	list := a.listed(a.slots.seen())
 	ids := make([]ck.SlotID, len(list))
 	for i, s := range list {
 		ids[i] = s.id
 	}
 	return ids, nil
-}
-
-// listed leaves out the slot of the token that has yet to be initialised, the last, where the configuration hides it. It is there all
-// the same.
-func (a *application) listed(all []*slot) []*slot {
-	if a.config.EmptySlot || len(all) == 0 {
-		return all
-	}
-	return all[:len(all)-1]
 }
 
 // EmptySlot returns the slot of the token that has yet to be initialised, listed or not.
@@ -225,7 +146,7 @@ func (m *Module) EmptySlot() (ck.SlotID, error) {
 	if err := a.refresh(); err != nil {
 		return 0, err
 	}
-	all := a.slots.all()
+	all := a.slots.seen()
 	return all[len(all)-1].id, nil
 }
 
@@ -279,10 +200,11 @@ func (m *Module) GetTokenInfo(id ck.SlotID) (ck.TokenInfo, error) {
 	return s.info()
 }
 
-func (s *slot) info() (ck.TokenInfo, error) {
+func (s *appSlot) info() (ck.TokenInfo, error) {
 	s.mu.Lock()
-	token, sessions, writable := s.token, len(s.sessions), s.writable
+	sessions, writable := len(s.sessions), s.writable
 	s.mu.Unlock()
+	token, _ := s.store()
 	limit := s.app.config.MaxSessions
 	info := ck.TokenInfo{
 		ManufacturerID: manufacturer, Model: "softcsp", SerialNumber: s.serial,
@@ -315,7 +237,7 @@ func (s *slot) info() (ck.TokenInfo, error) {
 // separation returns how far the token's keys are kept apart: as it was initialised, or as the configuration says, where that is
 // stricter. A token that cannot be read is strict.
 func (s *slot) separation() store.Separation {
-	if s.app.config.KeySeparation == "strict" {
+	if s.core.config.KeySeparation == "strict" {
 		return store.SeparationStrict
 	}
 	token, err := s.store()
@@ -384,7 +306,7 @@ func (m *Module) GetMechanismList(id ck.SlotID) ([]ck.MechanismType, error) {
 }
 
 // mechanisms returns the mechanisms that can be used with the token. The caller may keep the list.
-func (s *slot) mechanisms() ([]ck.MechanismType, error) {
+func (s *appSlot) mechanisms() ([]ck.MechanismType, error) {
 	r, err := s.restriction()
 	return r.list(mechanisms.Types()), err
 }
@@ -438,25 +360,23 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 	a.used.Store(true)
 	s.opening.Lock()
 	defer s.opening.Unlock()
-	s.mu.Lock()
-	token, sessions := s.token, len(s.sessions)
-	s.mu.Unlock()
-	if sessions > 0 {
+	if s.hasSessions() {
 		return ck.CKR_SESSION_EXISTS
 	}
+	token, _ := s.store()
 	// Where there is a PIN already, one of a length that none has is simply wrong, and counted.
 	if err := checkPIN(pin); err != nil && (token == nil || err != ck.CKR_PIN_LEN_RANGE) {
 		return err
 	}
 	f := store.Format{
-		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, UserPIN: userPIN, KDF: a.config.KDF,
-		MaxTries: a.config.MaxTries, Relaxed: a.config.Durability == "relaxed",
+		Label: strings.TrimRight(string(label), " \x00"), SOPIN: pin, UserPIN: userPIN, KDF: a.core.config.KDF,
+		MaxTries: a.core.config.MaxTries, Relaxed: a.core.config.Durability == "relaxed",
 	}
-	if f.Separation, err = store.ParseSeparation(a.config.KeySeparation); err != nil {
+	if f.Separation, err = store.ParseSeparation(a.core.config.KeySeparation); err != nil {
 		return err
 	}
 	if token == nil {
-		_, err := a.place.Format(s.uuid, f)
+		_, err := a.core.place.Format(s.uuid, f)
 		s.initialised()
 		if !errors.Is(err, store.ErrExists) {
 			return errors.Join(err, a.refresh())
@@ -469,9 +389,27 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 	if err := token.Reformat(f); err != nil {
 		return err
 	}
-	s.objects.forget(func(*entry) bool { return true })
-	a.jobs.drop(s.id)
+	s.forget()
 	return nil
+}
+
+// hasSessions reports whether any application has a session with the token.
+func (s *slot) hasSessions() bool {
+	for _, side := range s.sides() {
+		if len(side.open()) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// forget forgets all that was known of a token that is another one now.
+func (s *slot) forget() {
+	for _, side := range s.sides() {
+		side.objects.forget(func(*entry) bool { return true })
+		side.cache.Load().dropAll()
+		side.app.jobs.drop(s.id)
+	}
 }
 
 // checkPIN checks the length of a PIN that is to be set. nil is a NULL pointer, which asks for a protected

@@ -122,7 +122,7 @@ func opened(r store.Record) (*Object, error) {
 }
 
 // leave asks for a new object, without a login. It takes the reference of o.
-func (s *slot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
+func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	defer o.release()
 	if r.how != byCreate && r.how != byCopy || !o.open() {
 		return 0, ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
@@ -166,12 +166,12 @@ func (o *Object) creation() (template []ck.Attribute) {
 }
 
 // leaveChange asks for a change of an object, without a login.
-func (s *slot) leaveChange(i *entry, template []ck.Attribute) error {
+func (s *appSlot) leaveChange(i *entry, template []ck.Attribute) error {
 	token, err := s.store()
 	if err != nil {
 		return err
 	}
-	r, err := token.Get(nil, i.id)
+	r, err := token.Get(nil, i.id())
 	if err != nil {
 		return err
 	}
@@ -203,8 +203,9 @@ func (s *slot) leaveChange(i *entry, template []ck.Attribute) error {
 		return ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	o.release()
-	if err = token.Leave(&i.id, u); err == nil {
-		i.swap(nil) // it is read again when it is needed
+	id := i.id()
+	if err = token.Leave(&id, u); err == nil {
+		i.forgetObject() // it is read again when it is needed
 	}
 	return err
 }
@@ -219,7 +220,8 @@ func (s *slot) leaveDeletion(i *entry, o *Object) error {
 	if o.asked != nil {
 		u.Number = o.asked.Number
 	}
-	return token.Leave(&i.id, u)
+	id := i.id()
+	return token.Leave(&id, u)
 }
 
 // merged returns a template with another put over it.
@@ -270,7 +272,7 @@ func (s *slot) settle(i *entry, o *Object, keys *store.Keys) error {
 	if err := s.adopt(keys); err != nil {
 		return err
 	}
-	i.swap(nil)
+	i.forgetObject()
 	return store.ErrStale
 }
 
@@ -292,7 +294,7 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 	what := map[store.UnvouchedKind]string{store.Created: "made", store.Altered: "changed", store.Destroyed: "destroyed"}[r.Unvouched.Kind]
 	switch {
 	case err != nil:
-		s.app.log.Error("what was asked for without a login is refused", "token", s.serial, "object", r.ID.String(), "asked", what, "error", err)
+		s.core.log.Error("what was asked for without a login is refused", "token", s.serial, "object", r.ID.String(), "asked", what, "error", err)
 		return a
 	case o == nil:
 		a.Delete = true
@@ -303,6 +305,6 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 		a.Object = record(o, keys)
 		o.release()
 	}
-	s.app.log.Info("an object was "+what+" without a login, and is vouched for from now on", "token", s.serial, "object", r.ID.String())
+	s.core.log.Info("an object was "+what+" without a login, and is vouched for from now on", "token", s.serial, "object", r.ID.String())
 	return a
 }

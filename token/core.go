@@ -1,0 +1,84 @@
+package token
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/store"
+)
+
+// A Core is what the applications of a process have in common: the place of the tokens, the slots, the token objects that were read, the
+// keys that logins opened, and what keys have been used for. The first application that initialises opens it, and the last that
+// finalises closes it. Where the tokens are, and what those that are made are like, is as the configuration of the first says;
+// everything else is as each application's own does.
+type Core struct {
+	slots      slotList
+	lastUnique atomic.Uint64 // the last CKA_UNIQUE_ID of a session object
+	eraser     eraser
+
+	mu     sync.Mutex // serialises opening and closing
+	users  int        // how many applications are initialised
+	config *config.Config
+	place  *store.Place
+	memory *store.Place
+	log    *slog.Logger
+}
+
+// NewCore returns a core that no application uses.
+func NewCore() *Core { return &Core{} }
+
+// NewModule returns a module that is not initialised, for one of several applications over the core.
+func (c *Core) NewModule() *Module { return &Module{core: c} }
+
+// open opens the core for an application with a configuration, which the core takes over where it was not open.
+func (c *Core) open(cfg *config.Config) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.users == 0 {
+		place, err := c.openPlace(cfg)
+		if err != nil {
+			return err
+		}
+		c.config, c.place, c.log = cfg, place, cfg.Logger()
+	}
+	c.users++
+	return nil
+}
+
+// openPlace opens the place of the tokens. Tokens in memory live as long as the process, through any number of C_Finalize.
+func (c *Core) openPlace(cfg *config.Config) (*store.Place, error) {
+	if cfg.Store == "memory" && c.memory != nil {
+		return c.memory, nil
+	}
+	place, err := store.OpenPlace(cfg)
+	if err == nil && cfg.Store == "memory" {
+		c.memory = place
+	}
+	return place, err
+}
+
+// close closes the core for an application with a configuration, and altogether where it was the last.
+func (c *Core) close(cfg *config.Config) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.users--
+	if cfg != c.config {
+		cfg.Close()
+	}
+	if c.users > 0 {
+		return nil
+	}
+	c.slots.forget()
+	c.place.Forget()
+	err := error(nil)
+	if c.place != c.memory {
+		err = c.place.Close()
+	}
+	locked.Drain()
+	c.config.Close()
+	c.config, c.place, c.log = nil, nil, nil
+	return err
+}

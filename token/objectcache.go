@@ -1,0 +1,259 @@
+package token
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// An objectCache is the token objects of a slot as they are read with the keys that a login opened, or without a login. Applications
+// share it. The last of them that logs out, or finalises, has it closed: then the objects are dropped and the keys wiped.
+type objectCache struct {
+	slot *slot
+	keys *store.Keys // nil without a login
+	mark []byte      // equal for two logins that opened the same keys; nil without a login
+
+	users int // how many applications there are; guarded by the slot's lock
+
+	mu         sync.Mutex
+	objects    map[store.ID]*cachedObject
+	epoch      uint64 // counts what makes objects that are being read now invalid
+	closed     bool
+	generation atomic.Uint64 // that the objects are of, as the store counts
+}
+
+// A cachedObject is a token object in a cache. The Object is read when it is first needed, and again after another process, or another
+// application, has changed it.
+type cachedObject struct {
+	cache  *objectCache
+	id     store.ID
+	object atomic.Pointer[Object]
+}
+
+// openCache returns the cache of what is read with keys, or without a login, to one more application. It takes the keys over: where
+// another application has logged in before they are wiped, and its own serve both. mark is the cache's.
+func (s *slot) openCache(keys *store.Keys, mark []byte) *objectCache {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.caches {
+		if bytes.Equal(c.mark, mark) {
+			if keys != nil {
+				keys.Wipe()
+			}
+			c.users++
+			return c
+		}
+	}
+	c := &objectCache{slot: s, keys: keys, mark: mark, users: 1, objects: make(map[store.ID]*cachedObject)}
+	if s.token != nil {
+		c.generation.Store(s.token.Generation())
+	}
+	s.caches = append(s.caches, c)
+	return c
+}
+
+// markOf returns the mark of a cache that is read with keys.
+func markOf(keys *store.Keys) ([]byte, error) { return keys.Fingerprint([]byte("the same login")) }
+
+// leave ends the use of the cache by an application. It reports whether that was the last, and nothing of the login is left.
+func (c *objectCache) leave() bool {
+	s := c.slot
+	s.mu.Lock()
+	c.users--
+	last := c.users == 0
+	if last {
+		s.caches = slices.DeleteFunc(s.caches, func(other *objectCache) bool { return other == c })
+	}
+	s.mu.Unlock()
+	if last {
+		c.mu.Lock()
+		c.closed = true
+		c.mu.Unlock()
+		c.dropAll()
+		if c.keys != nil {
+			c.keys.Wipe()
+		}
+	}
+	return last
+}
+
+// dropAll lets go of every object.
+func (c *objectCache) dropAll() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	for _, o := range c.objects {
+		o.swap(nil)
+	}
+	clear(c.objects)
+}
+
+// sync drops what has changed since the cache was last looked at. Where this process cannot look any more it goes on with what it
+// has. It asks the store before it locks the cache, because who reads all objects has the file and waits for the cache.
+func (c *objectCache) sync() error {
+	token, err := c.slot.store()
+	if err != nil {
+		return err
+	}
+	for {
+		since := c.generation.Load()
+		if token.Generation() == since {
+			return nil
+		}
+		ids, now, complete := token.Changed(since)
+		if !complete && token.Lost() {
+			return nil
+		}
+		if c.follow(since, now, ids, complete) {
+			return nil
+		}
+	}
+}
+
+// follow drops the objects ids, or all where the answer is not complete, which have changed between two generations. It
+// reports false where another thread was faster.
+func (c *objectCache) follow(since, now uint64, ids []store.ID, complete bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.generation.Load() != since {
+		return false
+	}
+	c.epoch++
+	if complete {
+		for _, id := range ids {
+			if o := c.objects[id]; o != nil {
+				o.swap(nil)
+			}
+		}
+	} else {
+		for _, o := range c.objects {
+			o.swap(nil)
+		}
+	}
+	c.generation.Store(now)
+	return true
+}
+
+// at returns the place of an object in the cache, and makes one where there is none.
+func (c *objectCache) at(id store.ID) *cachedObject {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	o := c.objects[id]
+	if o == nil {
+		o = &cachedObject{cache: c, id: id}
+		if !c.closed {
+			c.objects[id] = o
+		}
+	}
+	return o
+}
+
+// known returns the place of an object in the cache, nil if it has none.
+func (c *objectCache) known(id store.ID) *cachedObject {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.objects[id]
+}
+
+// now returns the epoch.
+func (c *objectCache) now() uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.epoch
+}
+
+// keep puts the Object o, whose reference it takes, in its place unless there is one, or objects have changed since epoch, when o was
+// read. It reports whether o still has a place: without one nobody would let go of it.
+func (c *cachedObject) keep(o *Object, epoch uint64) bool {
+	t := c.cache
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	there := t.objects[c.id] == c
+	if !there || t.epoch != epoch || !c.object.CompareAndSwap(nil, o) {
+		o.release()
+	}
+	return there
+}
+
+// get returns the Object as it is now: CKR_OBJECT_HANDLE_INVALID where the object has been destroyed.
+func (c *cachedObject) get() (*Object, error) {
+	if err := c.cache.sync(); err != nil {
+		return nil, err
+	}
+	for {
+		o := c.object.Load()
+		if o == nil {
+			if err := c.read(); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if o.acquire() {
+			return o, nil
+		}
+	}
+}
+
+// current returns a token object as it is now, of the cache where it is there.
+func (c *objectCache) current(id store.ID) (*Object, error) {
+	if o := c.known(id); o != nil {
+		return o.get()
+	}
+	token, err := c.slot.store()
+	if err != nil {
+		return nil, err
+	}
+	return fresh(token, c.keys, id)
+}
+
+// read reads the object from the store.
+func (c *cachedObject) read() error {
+	epoch := c.cache.now()
+	token, err := c.cache.slot.store()
+	if err != nil {
+		return err
+	}
+	r, err := token.Get(c.cache.keys, c.id)
+	var o *Object
+	if err == nil {
+		o, err = opened(r)
+	}
+	if err == nil && !c.keep(o, epoch) {
+		err = ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
+		c.drop()
+	}
+	return err
+}
+
+// drop takes an object that was destroyed out of the cache.
+func (c *cachedObject) drop() {
+	t := c.cache
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.objects[c.id] == c {
+		delete(t.objects, c.id)
+	}
+	t.slot.forgetPrepared(c.object.Load())
+	c.swap(nil)
+}
+
+// swap puts another Object in the place of what is there.
+func (c *cachedObject) swap(o *Object) {
+	if old := c.object.Swap(o); old != nil {
+		old.release()
+	}
+}
+
+// forgetPrepared drops the prepared forms of a key, and sees to it that they are erased.
+func (s *slot) forgetPrepared(o *Object) {
+	if o != nil && o.mech.Forget() {
+		s.core.eraser.soon()
+	}
+}
