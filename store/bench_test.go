@@ -7,7 +7,7 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// crowd makes a token with n objects, of some 1 KB with six terms each.
+// tokenWithObjects makes a token with n objects, of some 1 KB with six terms each.
 func tokenWithObjects(b *testing.B, kind string, n int) (*Token, *Keys, []ID) {
 	b.Helper()
 	tok, err := newPlace(b, kind).Format("", Format{SOPIN: soPIN, KDF: "test"})

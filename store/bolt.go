@@ -28,7 +28,7 @@ type boltFile struct {
 	refreshed     perSecond    // refresh
 }
 
-// A sight is a file as this process last saw it, and found every page used once.
+// A walkedFile is a file as this process last saw it, and found every page used once.
 type walkedFile struct {
 	dev, ino uint64
 	modified unix.Timespec
@@ -42,7 +42,7 @@ func newBoltFile(dir, uuid string) *boltFile {
 	return &boltFile{dir: dir, name: uuid + suffix, sidecar: "." + uuid + ".lock", path: filepath.Join(dir, uuid+suffix)}
 }
 
-// A visit is the use of a token's directory under the token's lock.
+// A lockedDir is the use of a token's directory under the token's lock.
 type lockedDir struct {
 	disk
 	scratch   func(size int64) (*plainFile, error)
@@ -50,7 +50,7 @@ type lockedDir struct {
 	heartbeat func() // called now and then by what takes long, nil otherwise
 }
 
-// visit runs f under the lock.
+// withLock runs f under the lock.
 func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) error {
 	d, err := openDir(b.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,7 +67,7 @@ func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) erro
 	return recoverDamage(b.path, func() error { return f(b.lockedDirOf(d, l)) })
 }
 
-// visitOf returns the use of a directory by who has the lock.
+// lockedDirOf returns the use of a directory by who has the lock.
 func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
 	v := &lockedDir{disk: d, scratch: d.scratch, lock: l}
 	if b.over != nil {
@@ -79,7 +79,7 @@ func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
 // A pageError is what is wrong with a page, on its way from where there is no room for an error to guard.
 type pageError struct{ err error }
 
-// guard runs f. Whatever a damaged file makes of it, a panic or a fault in a mapping, is an error.
+// recoverDamage runs f. Whatever a damaged file makes of it, a panic or a fault in a mapping, is an error.
 func recoverDamage(path string, f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -150,7 +150,7 @@ func (b *boltFile) alone(f func(update updater) error) error {
 	return b.aloneAfter(nil, f)
 }
 
-// after is alone that first does something with the file.
+// aloneAfter is alone that first does something with the file.
 func (b *boltFile) aloneAfter(before func(v *lockedDir, from file, size int64) error, f func(update updater) error) error {
 	return b.withLock(true, true, func(v *lockedDir) error {
 		file, st, err := b.openFile(v, true)
@@ -234,7 +234,7 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 	})
 }
 
-// unmoved makes sure, before anything is written, and again before that counts, that the lock is there, and that nobody has committed
+// checkUnmoved makes sure, before anything is written, and again before that counts, that the lock is there, and that nobody has committed
 // to the file, or put another in its place, while it was not: a host that opens and closes the sidecar, or closes what is not its
 // own, drops it.
 func (b *boltFile) checkUnmoved(v *lockedDir, file file, pages *pageReader) error {
@@ -256,7 +256,7 @@ func (b *boltFile) checkUnmoved(v *lockedDir, file file, pages *pageReader) erro
 	return nil
 }
 
-// anchor makes sure that the commit that stands is on the disk before another one writes over pages that were in use before it. Who
+// ensureDurable makes sure that the commit that stands is on the disk before another one writes over pages that were in use before it. Who
 // made it may have been killed, or told of an error, when the disk did not have it yet: then what others read of it is in memory
 // alone, and a power cut in the middle of this commit would leave them the one before, without its pages.
 func (b *boltFile) ensureDurable(l *lock, file file, pages *pageReader) error {
@@ -290,7 +290,7 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 	return nil
 }
 
-// mend sets the word to the generation that the file has: a writer died, the machine did, or the file was put here. The
+// repairCounter sets the word to the generation that the file has: a writer died, the machine did, or the file was put here. The
 // caller has the lock, so that no writer is at work.
 func (b *boltFile) repairCounter(l *lock, gen uint64) {
 	b.lastSeen.Store(gen)
@@ -324,7 +324,7 @@ func (b *boltFile) refresh() {
 	}
 }
 
-// inspect walks the file before this process writes to it for the first time, and where it changed and no commit explains
+// walkIfChanged walks the file before this process writes to it for the first time, and where it changed and no commit explains
 // that. Nothing that others can write decides about that but the number of the commit, and nothing but the loss of a file
 // that is damaged already depends on it.
 func (b *boltFile) walkIfChanged(pages *pageReader, file file, st *unix.Stat_t) error {
@@ -340,7 +340,7 @@ func (b *boltFile) walkIfChanged(pages *pageReader, file file, st *unix.Stat_t) 
 	return whole.walk(false)
 }
 
-// look remembers the file as it is now, after the commit of a number.
+// noteWalked remembers the file as it is now, after the commit of a number.
 func (b *boltFile) noteWalked(file file, number uint64) {
 	if st, err := file.stat(); err == nil {
 		b.walked.Store(&walkedFile{st.Dev, st.Ino, st.Mtim, number})
@@ -357,7 +357,7 @@ func (b *boltFile) generation() uint64 {
 	return b.readGeneration()
 }
 
-// ask finds the generation where the word does not tell it. While a writer is at work that is the one before: nobody
+// readGeneration finds the generation where the word does not tell it. While a writer is at work that is the one before: nobody
 // has been told of a later one yet.
 func (b *boltFile) readGeneration() uint64 {
 	w := b.counter.Load()

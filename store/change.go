@@ -84,7 +84,7 @@ func (c *change) ids() []ID {
 	return sortIDs(slices.AppendSeq(ids, maps.Keys(c.deleted)))
 }
 
-// adopt makes the roster what a commit has made true.
+// advance makes the roster what a commit has made true.
 func (r *verifiedSet) advance(next *verifiedState, c *change) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,7 +129,7 @@ func (c *change) revision(id ID) (uint64, error) {
 	return e.rev, nil
 }
 
-// leave takes an object out of the index. Where its list of terms is not to be trusted the whole index is searched for it, so
+// unindex takes an object out of the index. Where its list of terms is not to be trusted the whole index is searched for it, so
 // that an object that was tampered with can be deleted.
 func (c *change) unindex(id ID) error {
 	o, ok := parseObject(version, c.x.get(bObjects, id[:]))
@@ -156,7 +156,7 @@ func (c *change) unindex(id ID) error {
 	return err
 }
 
-// drop deletes an object: CKR_OBJECT_HANDLE_INVALID where it is gone.
+// remove deletes an object: CKR_OBJECT_HANDLE_INVALID where it is gone.
 func (c *change) remove(id ID) error {
 	if _, err := c.revision(id); err != nil {
 		return err

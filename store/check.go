@@ -76,7 +76,7 @@ type checker struct {
 	manifest map[ID]entry
 }
 
-// blob takes an object apart.
+// parse takes an object apart.
 func (c *checker) parse(b []byte) (sealedObject, bool) {
 	if c.s == nil {
 		return sealedObject{}, false
@@ -84,7 +84,7 @@ func (c *checker) parse(b []byte) (sealedObject, bool) {
 	return parseObject(c.s.version, b)
 }
 
-// fault notes one.
+// report notes one.
 func (c *checker) report(id ID, format string, args ...any) {
 	c.faults = append(c.faults, Fault{id, fmt.Sprintf(format, args...)})
 }
@@ -113,7 +113,7 @@ func (c *checker) run() {
 	slices.SortStableFunc(c.faults, func(a, b Fault) int { return slices.Compare(a.Object[:], b.Object[:]) })
 }
 
-// header tests what can be read without keys. It returns nil where the rest makes no sense.
+// checkHeader tests what can be read without keys. It returns nil where the rest makes no sense.
 func (c *checker) checkHeader() *fixedHeader {
 	s, err := c.t.readHeader(c.x)
 	if err != nil {
@@ -159,7 +159,7 @@ func (c *checker) each(b bucket, f func(key, value []byte)) {
 	}
 }
 
-// entries tests the roll.
+// checkManifest tests the roll.
 func (c *checker) checkManifest() {
 	c.manifest = map[ID]entry{}
 	c.each(bManifest, func(key, value []byte) {
@@ -175,7 +175,7 @@ func (c *checker) checkManifest() {
 	})
 }
 
-// objects tests that every object has its form, is in the roll and the index, and opens.
+// checkObjects tests that every object has its form, is in the roll and the index, and opens.
 func (c *checker) checkObjects() {
 	c.each(bObjects, func(key, value []byte) {
 		if len(key) != len(ID{}) {
@@ -213,7 +213,7 @@ func (c *checker) checkObjects() {
 	})
 }
 
-// index tests that every entry is of an object that has the term.
+// checkIndex tests that every entry is of an object that has the term.
 func (c *checker) checkIndex() {
 	c.each(bIndex, func(key, value []byte) {
 		if len(key) != termSize+len(ID{}) || len(value) != 0 {
@@ -235,7 +235,7 @@ func (c *checker) checkIndex() {
 	})
 }
 
-// journal tests that every entry is of a commit that it is to remember.
+// checkJournal tests that every entry is of a commit that it is to remember.
 func (c *checker) checkJournal() {
 	gen, floor := c.x.generation(), headerNumber(c.x, headerJournalStart)
 	c.each(bJournal, func(key, value []byte) {
@@ -249,7 +249,7 @@ func (c *checker) checkJournal() {
 	})
 }
 
-// sums tests the header and the set of objects against the state.
+// checkState tests the header and the set of objects against the state.
 func (c *checker) checkState(s *fixedHeader) {
 	err := c.k.use(func() error {
 		if s.initID != c.k.initID {

@@ -24,10 +24,10 @@ const (
 	copyFill     = 0.75    // how full pages are made: the names of objects are random, and more of them will come in between
 )
 
-// loose reports whether the commit leaves the file worth writing anew.
+// mostlyFree reports whether the commit leaves the file worth writing anew.
 func (m *pendingCommit) mostlyFree() bool { return m.size >= compactFrom && m.free*pageSize > m.size/2 }
 
-// tidy writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
+// rewriteIfNeeded writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
 // again for some time.
 func (b *boltFile) rewriteIfNeeded(v *lockedDir) {
 	if now := uptime(); b.rewriteFailed.Load() == 0 || now-time.Duration(b.rewriteFailed.Load()) >= compactAgain {
@@ -63,7 +63,7 @@ func (b *boltFile) rewrite(v *lockedDir, asked bool) error {
 	return fileError(b.path, b.replaceFile(v, file, pages, fresh))
 }
 
-// beat shows those who wait for the lock that its holder is at work: they give up where nothing changes for long. An odd word tells
+// heartbeat shows those who wait for the lock that its holder is at work: they give up where nothing changes for long. An odd word tells
 // what it always does, that the generation is the one before.
 func (b *boltFile) heartbeat() {
 	if w := b.counter.Load(); w != nil {
@@ -71,14 +71,14 @@ func (b *boltFile) heartbeat() {
 	}
 }
 
-// settled ends what beat has begun.
+// endHeartbeat ends what beat has begun.
 func (b *boltFile) endHeartbeat() {
 	if w := b.counter.Load(); w != nil {
 		w.store(w.load() &^ 1)
 	}
 }
 
-// copy copies everything that stands in pages to an empty file, in order: also buckets that only a later softcsp knows.
+// copyBuckets copies everything that stands in pages to an empty file, in order: also buckets that only a later softcsp knows.
 func (b *boltFile) copyBuckets(mem *plainFile, pages *pageReader, beat func()) error {
 	return pages.eachBucket(func(name []byte, sequence uint64, c *cursor) error {
 		var keys, values [][]byte

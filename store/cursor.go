@@ -17,7 +17,7 @@ type step struct {
 	i int
 }
 
-// top returns the first page of a bucket, nil where there is no such bucket.
+// bucketRoot returns the first page of a bucket, nil where there is no such bucket.
 func (b *pageReader) bucketRoot(of bucket) (*page, error) {
 	if b.bucketRoots[of] != nil {
 		return b.bucketRoots[of], nil
@@ -67,7 +67,7 @@ func (b *pageReader) seek(of bucket, key []byte) (*cursor, error) {
 	return c, c.descend(p, func(p *page) int { return p.search(key) })
 }
 
-// down goes from a page to a leaf.
+// descend goes from a page to a leaf.
 func (c *cursor) descend(p page, choose func(p *page) int) (err error) {
 	for {
 		s := step{p, choose(&p)}
@@ -84,7 +84,7 @@ func (c *cursor) descend(p page, choose func(p *page) int) (err error) {
 	}
 }
 
-// follow returns the page that an element of a branch leads to.
+// childPage returns the page that an element of a branch leads to.
 func (c *cursor) childPage(s *step) (page, error) {
 	id := s.p.child(s.i)
 	if c.of < buckets && c.b.lastLeaf[c.of].id == id {
@@ -100,7 +100,7 @@ func (c *cursor) childPage(s *step) (page, error) {
 // leaf returns the place in the leaf, which may be behind its last element.
 func (c *cursor) leaf() *step { return &c.steps[len(c.steps)-1] }
 
-// settle goes on to the next leaf until there is an element, and reports whether there is one.
+// nextElement goes on to the next leaf until there is an element, and reports whether there is one.
 func (c *cursor) nextElement() (bool, error) {
 	for {
 		s := c.leaf()
@@ -209,6 +209,6 @@ func bucketOf(name []byte) bucket {
 	return unknownBucket
 }
 
-// strange returns a number that stands for an unknown bucket where its pages are reached from: the place of its name is as good as
+// unknownBucketNumber returns a number that stands for an unknown bucket where its pages are reached from: the place of its name is as good as
 // any, as no two names have the same.
 func unknownBucketNumber(p *page, i int) uint64 { return uint64(unknownBucket) + uint64(i) + p.id<<16 }

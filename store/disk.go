@@ -40,7 +40,7 @@ type file interface {
 	// sync makes contents durable.
 	sync() error
 	stat() (unix.Stat_t, error)
-	// like gives the file the owner, the group and the mode of another, which it is to replace, as far as this process may.
+	// takeOwner gives the file the owner, the group and the mode of another, which it is to replace, as far as this process may.
 	takeOwner(old *unix.Stat_t)
 	close() error
 }
@@ -129,12 +129,12 @@ func (d *dir) openFD(name string, flags int) (fd int, st unix.Stat_t, err error)
 	return fd, st, nil
 }
 
-// strange says that a file of the directory is none of ours.
+// notUsed says that a file of the directory is none of ours.
 func (d *dir) notUsed(name, what string) error {
 	return fmt.Errorf("%w: %s is not used: %s", ck.CKR_FUNCTION_FAILED, d.file(name), what)
 }
 
-// owned says whether a file may be used. It is regular and has no other name. It belongs to root, to this process's user or
+// checkOwner says whether a file may be used. It is regular and has no other name. It belongs to root, to this process's user or
 // to the directory's owner; or, in a directory that its group may write to, to anybody of that group, which is also the
 // file's then (the set-group-ID bit of the directory sees to that).
 func (d *dir) checkOwner(name string, st *unix.Stat_t) error {
@@ -214,7 +214,7 @@ func (d *dir) sync() error {
 // exists is in every kind, also where nothing more is to be known.
 const exists = 1 << 31
 
-// kind returns the kind of what has a name, 0 where there is nothing.
+// fileMode returns the kind of what has a name, 0 where there is nothing.
 func (d *dir) fileMode(name string) uint32 {
 	var st unix.Stat_t
 	if err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil && errors.Is(err, unix.ENOENT) {
@@ -277,7 +277,7 @@ func (f *plainFile) ReadAt(p []byte, off int64) (done int, err error) {
 	return done, nil
 }
 
-// small answers EFBIG where the process may not write files of a size. The system would answer so too, and send a signal that ends
+// checkSizeLimit answers EFBIG where the process may not write files of a size. The system would answer so too, and send a signal that ends
 // the host.
 func checkSizeLimit(size int64) error {
 	var most unix.Rlimit
@@ -321,7 +321,7 @@ func (f *plainFile) allocate(size int64) error {
 	return pathError("writing", f.path, retry(func() error { return unix.Fallocate(f.fd, 0, 0, size) }))
 }
 
-// listed reports whether an access control list says who may use the file.
+// hasACL reports whether an access control list says who may use the file.
 func (f *plainFile) hasACL() bool {
 	n, err := unix.Fgetxattr(f.fd, "system.posix_acl_access", nil)
 	return err == nil && n > 0
@@ -337,7 +337,7 @@ func (f *plainFile) stat() (st unix.Stat_t, err error) {
 
 func (f *plainFile) close() error { return pathError("closing", f.path, unix.Close(f.fd)) }
 
-// like gives the file the group and the mode of another that it is to replace, and the owner, where this process may.
+// takeOwner gives the file the group and the mode of another that it is to replace, and the owner, where this process may.
 func (f *plainFile) takeOwner(old *unix.Stat_t) {
 	uid := -1
 	if unix.Geteuid() == 0 {
@@ -347,7 +347,7 @@ func (f *plainFile) takeOwner(old *unix.Stat_t) {
 	_ = unix.Fchmod(f.fd, old.Mode&0o666)
 }
 
-// mostInMemory is how much memory is taken for a file in the making. A variable, so that tests need not make so much.
+// maxMemfd is how much memory is taken for a file in the making. A variable, so that tests need not make so much.
 var maxMemfd int64 = 256 << 20
 
 // memfdCreate is a system call; tests look who makes it.

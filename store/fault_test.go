@@ -129,10 +129,10 @@ func (f recordedFile) sync() error { return f.r.note(diskStep{kind: "sync", file
 // errDied stands for the end of a process that waits for the disk: another goes on.
 var errDied = errors.New("the process died")
 
-// A fate decides how much of a write reaches the disk that nothing has waited for: from nothing, 0, to all of it, 1.
+// A survival decides how much of a write reaches the disk that nothing has waited for: from nothing, 0, to all of it, 1.
 type survival func() float64
 
-// A medium is what is on a disk.
+// A diskImage is what is on a disk.
 type diskImage struct {
 	names   map[string]int
 	files   map[int][]byte
@@ -173,7 +173,7 @@ func after(steps []diskStep, f survival) *diskImage {
 	return m
 }
 
-// settle writes what was asked for of a file, as far as its fate is.
+// flush writes what was asked for of a file, as far as its fate is.
 func (m *diskImage) flush(n int, f survival) {
 	for _, s := range m.pending[n] {
 		b, part := m.files[n], f()
@@ -194,7 +194,7 @@ func (m *diskImage) flush(n int, f survival) {
 	m.pending[n] = nil
 }
 
-// settleNames makes the first n changes of names durable.
+// flushNames makes the first n changes of names durable.
 func (m *diskImage) flushNames(n int) {
 	for _, s := range m.renames[:n] {
 		if s.kind != "create" {
@@ -223,7 +223,7 @@ type call struct {
 	err        error
 }
 
-// A trial is a token that is worked with on a recorded disk, and what came of it.
+// A faultRun is a token that is worked with on a recorded disk, and what came of it.
 type faultRun struct {
 	t     *testing.T
 	r     *recorder
@@ -232,7 +232,7 @@ type faultRun struct {
 	pin   []byte
 }
 
-// newTrial makes a token on a recorded disk.
+// newFaultRun makes a token on a recorded disk.
 func newFaultRun(t *testing.T, fail func(n int, s *diskStep) error) *faultRun {
 	x := &faultRun{t: t, r: &recorder{files: map[string]int{}}, pin: userPIN}
 	p := newPlace(t, "bolt")

@@ -14,7 +14,7 @@ import (
 	"github.com/softcsp/softcsp/internal/config"
 )
 
-// A mortal is a disk of a process that is killed before its n-th step.
+// A killedDisk is a disk of a process that is killed before its n-th step.
 type killedDisk struct {
 	disk
 	left *int

@@ -103,7 +103,7 @@ func parseParts(b []byte) (list []part, ok bool) {
 	return list, true
 }
 
-// takeParts puts the parts into s. A part that it knows has its form and its bit; each that every token has is there.
+// setParts puts the parts into s. A part that it knows has its form and its bit; each that every token has is there.
 func (s *fixedHeader) setParts(list []part) error {
 	s.index = version
 	for _, p := range list {
@@ -129,10 +129,10 @@ func (s *fixedHeader) setParts(list []part) error {
 	return nil
 }
 
-// known reports whether this version knows parts of that kind.
+// knows reports whether this version knows parts of that kind.
 func (s *fixedHeader) knows(kind uint16) bool { return kind >= kindCost && kind <= kindIndex }
 
-// take puts one part into s, and reports whether it has its length.
+// setPart puts one part into s, and reports whether it has its length.
 func (s *fixedHeader) setPart(p part) bool {
 	if n := partSizes[p.kind]; n != 0 && n != len(p.value) {
 		return false

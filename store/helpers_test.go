@@ -66,7 +66,7 @@ func makeTokenOf(t testing.TB, p *Place, kdf string) (*Token, *Keys) {
 	return tok, k
 }
 
-// sound fails the test where Check finds a fault, with keys or without.
+// wantSound fails the test where Check finds a fault, with keys or without.
 func wantSound(t testing.TB, tok *Token) {
 	t.Helper()
 	for _, check := range []func() ([]Fault, error){

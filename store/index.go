@@ -175,7 +175,7 @@ func (t *Token) find(x tx, k *Keys, terms []term) (ids []ID, err error) {
 	return sortIDs(ids), nil
 }
 
-// known tests that there is an object of every ID.
+// checkListed tests that there is an object of every ID.
 func (k *Keys) checkListed(x tx, ids []ID) error {
 	return k.use(func() error {
 		k.verified.mu.Lock()
@@ -195,7 +195,7 @@ func (k *Keys) checkListed(x tx, ids []ID) error {
 // Finds are the results of searches in one generation.
 type searchCache struct{ now atomic.Pointer[searchResults] }
 
-// A found is the results in one generation, by the public term of what was asked for: what was asked for may be secret
+// A searchResults is the results in one generation, by the public term of what was asked for: what was asked for may be secret
 // and is not kept. Results beyond the limit are not kept either.
 type searchResults struct {
 	gen  uint64
@@ -204,7 +204,7 @@ type searchResults struct {
 	size int
 }
 
-// maxFound is about the number of bytes that results may take.
+// maxSearchCache is about the number of bytes that results may take.
 const maxSearchCache = 8 << 20
 
 // get returns a result.

@@ -110,5 +110,5 @@ func (t *Token) Changed(since uint64) (ids []ID, now uint64, complete bool) {
 	return sortUnique(ids), now, true
 }
 
-// unique sorts ids and drops what is there twice.
+// sortUnique sorts ids and drops what is there twice.
 func sortUnique(ids []ID) []ID { return slices.Compact(sortIDs(ids)) }

@@ -96,18 +96,18 @@ func (k *Keys) derive(v, index uint16, salt []byte) error {
 	return nil
 }
 
-// key returns the key of a purpose in a version of the format. The caller runs inside use.
+// purposeKey returns the key of a purpose in a version of the format. The caller runs inside use.
 func (k *Keys) purposeKey(v uint16, p purpose) []byte {
 	at := masterSize + ((version-int(v))*int(purposes)+int(p))*keySize
 	return k.secret[at : at+keySize : at+keySize]
 }
 
-// reads reports whether there are keys for a version of the format.
+// canRead reports whether there are keys for a version of the format.
 func (k *Keys) canRead(v uint16) bool {
 	return v <= version && len(k.secret) >= masterSize+(version-int(v)+1)*int(purposes)*keySize
 }
 
-// now returns the version that the token's format had when it was last looked at.
+// formatVersion returns the version that the token's format had when it was last looked at.
 func (k *Keys) formatVersion() uint16 { return uint16(k.version.Load()) }
 
 // master returns the master key. The caller runs inside use.

@@ -64,10 +64,10 @@ const (
 	maxPasses, maxMemory, maxLanes = 16, 256 << 10, 8
 )
 
-// A slot is a way to the master key as it stands in the file: the master key under Argon2id of a PIN.
+// A keySlot is a way to the master key as it stands in the file: the master key under Argon2id of a PIN.
 type keySlot []byte
 
-// newSlot returns a slot without a master key: salt, cost and nonce.
+// newKeySlot returns a slot without a master key: salt, cost and nonce.
 func newKeySlot(s *fixedHeader) keySlot {
 	b := make(keySlot, keySlotHead+chacha20poly1305.NonceSizeX, keySlotSize)
 	random(b)
@@ -194,7 +194,7 @@ func (b keySlot) costs() (passes, memory uint32, lanes uint8) {
 	return binary.BigEndian.Uint32(b[saltSize:]), binary.BigEndian.Uint32(b[saltSize+4:]), b[saltSize+8]
 }
 
-// context returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
+// associatedData returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
 func (b keySlot) associatedData(s *fixedHeader, w Way) []byte {
 	ad := append([]byte("softcsp keyslot"), 0, b.version())
 	ad = append(ad, s.uuid[:]...)

@@ -53,7 +53,7 @@ const (
 	lockByte = 1
 )
 
-// A claim is what this process has of one sidecar: for a reader and many, or for one writer.
+// A processLock is what this process has of one sidecar: for a reader and many, or for one writer.
 type processLock struct {
 	id   sidecarID
 	refs int // references, under claims.mu
@@ -74,19 +74,19 @@ type processLock struct {
 	holders         int  // threads that have the lock
 }
 
-// A claimKey names a sidecar. Opening a file to see which it is would be closing it again.
+// A sidecarID names a sidecar. Opening a file to see which it is would be closing it again.
 type sidecarID struct {
 	dev, ino uint64 // of the directory
 	name     string
 }
 
-// claims are those in use, of all places of this copy of the library.
+// processLocks are those in use, of all places of this copy of the library.
 var processLocks = struct {
 	mu  sync.Mutex
 	all map[sidecarID]*processLock
 }{all: map[sidecarID]*processLock{}}
 
-// claimOn returns the claim on a sidecar. The caller gives it back with drop.
+// processLockOn returns the claim on a sidecar. The caller gives it back with drop.
 func processLockOn(d *dir, name string) *processLock {
 	key := sidecarID{d.st.Dev, d.st.Ino, name}
 	processLocks.mu.Lock()
@@ -133,7 +133,7 @@ func takeLock(d *dir, name string, exclusive, wait bool) (*lock, error) {
 	return nil, nil
 }
 
-// enter keeps the threads of this process apart.
+// lockThreads keeps the threads of this process apart.
 func (c *processLock) lockThreads(exclusive, wait bool) bool {
 	switch {
 	case exclusive && wait:
@@ -156,7 +156,7 @@ func (c *processLock) unlockThreads(exclusive bool) {
 	}
 }
 
-// take takes the lock from other processes. It asks anew where somebody removed the file between opening and locking:
+// lock takes the lock from other processes. It asks anew where somebody removed the file between opening and locking:
 // then the lock is worth nothing.
 func (c *processLock) lock(d *dir, l *lock, p *lockWait) error {
 	if !p.wait {
@@ -244,13 +244,13 @@ func (c *processLock) writeProtected(d *dir, err error) error {
 	return fmt.Errorf("%w: %s cannot be written: %v", ck.CKR_TOKEN_WRITE_PROTECTED, d.file(c.id.name), err)
 }
 
-// genuine says whether the descriptor is still what it was when it was opened.
+// stillOpen says whether the descriptor is still what it was when it was opened.
 func (c *processLock) stillOpen() bool {
 	var st unix.Stat_t
 	return unix.Fstat(c.fd, &st) == nil && st.Dev == c.st.Dev && st.Ino == c.st.Ino
 }
 
-// pass goes through the gate into the room.
+// lockBytes goes through the gate into the room.
 func (c *processLock) lockBytes(exclusive bool, p *lockWait) error {
 	if err := c.waitForByte(gateByte, lockType(!c.readOnly), p, time.Millisecond); err != nil {
 		return err
@@ -272,7 +272,7 @@ func (c *processLock) lockBytes(exclusive bool, p *lockWait) error {
 	return nil
 }
 
-// await asks for a byte until it has it.
+// waitForByte asks for a byte until it has it.
 func (c *processLock) waitForByte(at int64, kind int16, p *lockWait, longest time.Duration) error {
 	for {
 		ok, err := c.setByte(unix.F_SETLK, at, kind)
@@ -292,7 +292,7 @@ func lockType(exclusive bool) int16 {
 	return unix.F_RDLCK
 }
 
-// ask asks the kernel for a byte, or gives it back, and says whether it was to be had.
+// setByte asks the kernel for a byte, or gives it back, and says whether it was to be had.
 func (c *processLock) setByte(cmd int, at int64, kind int16) (bool, error) {
 	f := unix.Flock_t{Type: kind, Start: at, Len: 1}
 	err := retry(func() error { return fcntl(uintptr(c.fd), cmd, &f) })
@@ -305,7 +305,7 @@ func (c *processLock) setByte(cmd int, at int64, kind int16) (bool, error) {
 	return false, fmt.Errorf("%w: locking %s: %v", ck.CKR_FUNCTION_FAILED, c.id.name, err)
 }
 
-// held makes sure, before anything is written, that the lock is still there: a host that closes descriptors that are not
+// checkHeld makes sure, before anything is written, that the lock is still there: a host that closes descriptors that are not
 // its own drops it.
 func (l *lock) checkHeld() error {
 	if !l.process.stillOpen() {
@@ -322,7 +322,7 @@ func (l *lock) checkHeld() error {
 // slower, or less safe in a power cut, and nothing else.
 const durableCommitAt = counterSize
 
-// anchor returns it, 0 where nothing is known.
+// durableCommit returns it, 0 where nothing is known.
 func (l *lock) durableCommit() uint64 {
 	var b [8]byte
 	if n, err := unix.Pread(l.fd(), b[:], durableCommitAt); err != nil || n != len(b) {
@@ -331,7 +331,7 @@ func (l *lock) durableCommit() uint64 {
 	return leUint64(b[:])
 }
 
-// setAnchor notes it, where that can be done.
+// setDurableCommit notes it, where that can be done.
 func (l *lock) setDurableCommit(sum uint64) {
 	if checkSizeLimit(durableCommitAt+8) != nil {
 		return
@@ -339,7 +339,7 @@ func (l *lock) setDurableCommit(sum uint64) {
 	_, _ = unix.Pwrite(l.fd(), binary.LittleEndian.AppendUint64(nil, sum), durableCommitAt)
 }
 
-// leaveRoom ends the holding of one thread, and the process's with the last.
+// unlockBytes ends the holding of one thread, and the process's with the last.
 func (c *processLock) unlockBytes() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -380,7 +380,7 @@ func (l *lock) release() {
 	l.process.unref()
 }
 
-// A patience is how long somebody waits. The kernel's own waiting has no end that can be set, so this asks again and again:
+// A lockWait is how long somebody waits. The kernel's own waiting has no end that can be set, so this asks again and again:
 // soon at first, and by chance, so that those who wait have equal chances.
 type lockWait struct {
 	wait         bool

@@ -195,7 +195,7 @@ func TestLockDropped(t *testing.T) {
 	}
 }
 
-// A dropper is a disk whose files have something happen when they are waited for: before the pages of a commit count.
+// A lockDroppingDisk is a disk whose files have something happen when they are waited for: before the pages of a commit count.
 type lockDroppingDisk struct {
 	disk
 	f *func()

@@ -12,12 +12,12 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// A try is the count of logins by one way: each is counted, durably, before the PIN is looked at, and a success clears the
+// A loginCount is the count of logins by one way: each is counted, durably, before the PIN is looked at, and a success clears the
 // count. One login at a time is between the two, so that any number of logins with the right PIN do not lock each other out,
 // and a process that is killed there has used one try up.
 type loginCount struct{ attempts, cleared uint64 }
 
-// left returns how many tries are left of limit.
+// remaining returns how many tries are left of limit.
 func (c loginCount) remaining(limit uint32) uint {
 	if c.cleared > c.attempts || c.attempts-c.cleared >= uint64(limit) {
 		return 0
@@ -25,12 +25,12 @@ func (c loginCount) remaining(limit uint32) uint {
 	return uint(uint64(limit) - (c.attempts - c.cleared))
 }
 
-// tries are the counts of each way. Processes without a key change them, so no key authenticates them.
+// loginCounts are the counts of each way. Processes without a key change them, so no key authenticates them.
 type loginCounts [ways]loginCount
 
 const loginCountsSize = ways * 16
 
-// readTries reads the counts. Counts that are damaged are those of a locked PIN.
+// readLoginCounts reads the counts. Counts that are damaged are those of a locked PIN.
 func readLoginCounts(x tx) (c loginCounts) {
 	b := x.get(bHeader, headerTries)
 	if len(b) != loginCountsSize {
@@ -51,17 +51,17 @@ func (c loginCounts) write(x tx) error {
 	return x.put(bHeader, headerTries, b)
 }
 
-// An attempt is a login in the making: the slot that it is to open, as it was when its PIN went through Argon2id.
+// A pinCheck is a login in the making: the slot that it is to open, as it was when its PIN went through Argon2id.
 type pinCheck struct {
 	s    *fixedHeader
 	slot keySlot
 	way  Way
 }
 
-// errMoved says that the slot is not the attempt's any more.
+// errSlotChanged says that the slot is not the attempt's any more.
 var errSlotChanged = fmt.Errorf("%w: the PIN was set anew meanwhile", ck.CKR_FUNCTION_FAILED)
 
-// steady calls f again while the slot is another each time that it gets to it; not for ever, since anybody who writes the file can see
+// retryChanged calls f again while the slot is another each time that it gets to it; not for ever, since anybody who writes the file can see
 // to that.
 func retryChanged(f func() error) (err error) {
 	for range 8 {
@@ -72,7 +72,7 @@ func retryChanged(f func() error) (err error) {
 	return err
 }
 
-// attempt reads what a login needs. A PIN that is locked is not worth computing anything for.
+// newPINCheck reads what a login needs. A PIN that is locked is not worth computing anything for.
 func (t *Token) newPINCheck(w Way) (*pinCheck, error) {
 	a := &pinCheck{way: w}
 	err := t.backend.view(func(x tx) (err error) {
@@ -95,7 +95,7 @@ func (t *Token) newPINCheck(w Way) (*pinCheck, error) {
 	return a, err
 }
 
-// current tests that the attempt's slot is still the one in the file.
+// checkCurrent tests that the attempt's slot is still the one in the file.
 func (a *pinCheck) checkCurrent(t *Token, x tx) error {
 	s, err := t.readHeader(x)
 	if err != nil {
@@ -107,7 +107,7 @@ func (a *pinCheck) checkCurrent(t *Token, x tx) error {
 	return nil
 }
 
-// try counts the attempt, opens the slot with the key that the PIN gave, and clears the count: one at a time in all processes.
+// countAndUnwrap counts the attempt, opens the slot with the key that the PIN gave, and clears the count: one at a time in all processes.
 // What is counted is on the disk before the slot is opened, so that who kills this process has had no guess for nothing.
 func (t *Token) countAndUnwrap(a *pinCheck, kek []byte) (master []byte, err error) {
 	err = t.alone(func(update func(func(tx) error) error) error {
@@ -145,28 +145,28 @@ func (t *Token) countAndUnwrap(a *pinCheck, kek []byte) (master []byte, err erro
 	return master, nil
 }
 
-// unwritten are the tries of a token that this process cannot write to: those that the file has room for, less the wrong ones that
+// uncounted are the tries of a token that this process cannot write to: those that the file has room for, less the wrong ones that
 // this process has made.
 type uncounted struct {
 	mu    sync.Mutex
 	wrong [ways]uint
 }
 
-// of returns how many of the tries that the file leaves are left.
+// remaining returns how many of the tries that the file leaves are left.
 func (u *uncounted) remaining(w Way, left uint) uint {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return left - min(left, u.wrong[w])
 }
 
-// clear forgets the wrong tries.
+// forget forgets the wrong tries.
 func (u *uncounted) forget(w Way) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.wrong[w] = 0
 }
 
-// tryUnwritten is try for a token that cannot be written to, where the administrator has said that this is to work. Who can read
+// unwrapUncounted is try for a token that cannot be written to, where the administrator has said that this is to work. Who can read
 // the file can copy it, and guess there as often as they like: what is counted here keeps off who can only call the library.
 func (t *Token) unwrapUncounted(a *pinCheck, kek []byte) (master []byte, err error) {
 	u := &t.uncounted
@@ -192,7 +192,7 @@ func (t *Token) unwrapUncounted(a *pinCheck, kek []byte) (master []byte, err err
 	return master, nil
 }
 
-// enter counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
+// checkPIN counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
 // the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
 func (t *Token) checkPIN(w Way, pin []byte) (a *pinCheck, master []byte, err error) {
 	if w < 0 || w >= ways {
@@ -269,7 +269,7 @@ func (t *Token) Confirm(w Way, pin []byte) error {
 	return err
 }
 
-// trust verifies the header and the set of all objects, or what has changed since that was done.
+// verify verifies the header and the set of all objects, or what has changed since that was done.
 func (k *Keys) verify(x tx) error {
 	return k.use(func() error {
 		k.verified.mu.Lock()
@@ -379,7 +379,7 @@ func (t *Token) Reformat(f Format) error {
 	return err
 }
 
-// A founding is a token in the making: a new master key under the SO PIN, and under the user's where there is one, and no
+// An initialToken is a token in the making: a new master key under the SO PIN, and under the user's where there is one, and no
 // object.
 type initialToken struct {
 	s     *fixedHeader
@@ -399,7 +399,7 @@ func (f *Format) check() error {
 // defaultTries is the limit where none is asked for.
 const defaultTries = 10
 
-// founding makes the keys of a new token. The caller wipes them.
+// newInitialToken makes the keys of a new token. The caller wipes them.
 func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 	if err := f.check(); err != nil {
 		return nil, err

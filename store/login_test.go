@@ -274,7 +274,7 @@ func TestSlotCosts(t *testing.T) {
 	}
 }
 
-// dear returns a slot that asks for as much memory as it may.
+// costlySlot returns a slot that asks for as much memory as it may.
 func costlySlot() keySlot {
 	b := newKeySlot(&fixedHeader{kdf: kdfTest})
 	binary.BigEndian.PutUint32(b[saltSize+4:], maxMemory)
@@ -327,7 +327,7 @@ func TestDearSlotsWithoutMemory(t *testing.T) {
 	})
 }
 
-// dearSlots is what a process does for that test.
+// costlySlots is what a process does for that test.
 func costlySlots() error {
 	var now unix.Rlimit
 	stat, err := os.ReadFile("/proc/self/statm")
@@ -527,7 +527,7 @@ func TestMovedForEver(t *testing.T) {
 	wants(t, os.WriteFile(b.path, before, 0o600), ck.CKR_OK)
 }
 
-// A meddled backend is one that somebody else writes to after each transaction that only reads.
+// A meddledBackend backend is one that somebody else writes to after each transaction that only reads.
 type meddledBackend struct {
 	backend
 	f func()

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A roll is what objects there are to be, in which state. What is read at a login stays in the order in which it is read,
+// A manifest is what objects there are to be, in which state. What is read at a login stays in the order in which it is read,
 // that of the IDs; what changes from then on stands beside it. To fill a map with all of it would take as long as to
 // verify it. A nil roll knows nothing.
 type manifest struct {
@@ -15,7 +15,7 @@ type manifest struct {
 	n       int
 }
 
-// newRoll returns a roll of items, which it keeps. A file that is damaged may have them in any order.
+// newManifest returns a roll of items, which it keeps. A file that is damaged may have them in any order.
 func newManifest(items []member) *manifest {
 	r := &manifest{changed: make(map[ID]*entry)}
 	for n := 1; n < len(items); n++ {
@@ -30,7 +30,7 @@ func newManifest(items []member) *manifest {
 	return r
 }
 
-// len returns the number of entries.
+// count returns the number of entries.
 func (r *manifest) count() int {
 	if r == nil {
 		return 0
@@ -56,7 +56,7 @@ func (r *manifest) get(id ID) (entry, bool) {
 	return r.ordered[i].entry, true
 }
 
-// find looks for an ID in what was read.
+// search looks for an ID in what was read.
 func (r *manifest) search(id ID) (int, bool) {
 	return slices.BinarySearchFunc(r.ordered, id, func(i member, id ID) int { return bytes.Compare(i.id[:], id[:]) })
 }
@@ -69,7 +69,7 @@ func (r *manifest) set(id ID, e entry) {
 	r.changed[id] = &e
 }
 
-// drop takes the entry of an ID away. It notes so only where the ID was read: a process that creates and deletes for as long
+// remove takes the entry of an ID away. It notes so only where the ID was read: a process that creates and deletes for as long
 // as it lives remembers no more for it.
 func (r *manifest) remove(id ID) {
 	if _, had := r.get(id); !had {

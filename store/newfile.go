@@ -45,7 +45,7 @@ func (b *boltFile) create(f func(tx) error) error {
 	})
 }
 
-// takeOver puts a file that build made in the place of the one that pages are of.
+// replaceFile puts a file that build made in the place of the one that pages are of.
 func (b *boltFile) replaceFile(v *lockedDir, file file, pages *pageReader, fresh string) error {
 	if err := b.checkUnmoved(v, file, pages); err != nil {
 		_ = v.remove(fresh)
@@ -54,7 +54,7 @@ func (b *boltFile) replaceFile(v *lockedDir, file file, pages *pageReader, fresh
 	return b.install(v, fresh, true)
 }
 
-// place gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
+// install gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
 // would be lost with it: a file beside it says so to every process until it is.
 func (b *boltFile) install(v *lockedDir, fresh string, over bool) error {
 	mark, err := v.create(b.sibling(".moved"))
@@ -73,7 +73,7 @@ func (b *boltFile) install(v *lockedDir, fresh string, over bool) error {
 	return b.syncName(v)
 }
 
-// settle makes the name of the token's file durable, where place left that to the next who writes.
+// syncName makes the name of the token's file durable, where place left that to the next who writes.
 func (b *boltFile) syncName(v *lockedDir) error {
 	mark, err := v.open(b.sibling(".moved"), false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -88,7 +88,7 @@ func (b *boltFile) syncName(v *lockedDir) error {
 	return v.remove(b.sibling(".moved"))
 }
 
-// beside returns the name of a file beside the token's.
+// sibling returns the name of a file beside the token's.
 func (b *boltFile) sibling(suffix string) string {
 	return b.sidecar[:len(b.sidecar)-len(".lock")] + suffix
 }
@@ -175,7 +175,7 @@ func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
 	}))
 }
 
-// writeFresh has fill make a file in memory, and copies it to out, durably.
+// writeNewFile has fill make a file in memory, and copies it to out, durably.
 func writeNewFile(v *lockedDir, path string, out file, size int64, fill func(mem *plainFile) error) error {
 	mem, err := v.scratch(size)
 	if err != nil {
@@ -220,7 +220,7 @@ func openScratch(path string, mem *plainFile) (*pageReader, error) {
 	return openPages(path, mem, &st)
 }
 
-// A freshTx is a transaction of a file that is being made.
+// A newFileTx is a transaction of a file that is being made.
 type newFileTx struct{ btx *bbolt.Tx }
 
 var _ tx = (*newFileTx)(nil)

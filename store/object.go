@@ -50,7 +50,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	return r, err
 }
 
-// askedFor returns what is asked for an object, for who keeps it beyond the transaction.
+// unvouchedFor returns what is asked for an object, for who keeps it beyond the transaction.
 func unvouchedFor(x tx, v uint16, key, raw []byte) *Unvouched {
 	if x.get(bUnvouched, key) == nil {
 		return nil
@@ -94,7 +94,7 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 	return r, err
 }
 
-// public returns the public part of an object, once it is known to be what somebody with a PIN left there: ErrAltered where it is
+// verifiedPublic returns the public part of an object, once it is known to be what somebody with a PIN left there: ErrAltered where it is
 // not, CKR_OBJECT_HANDLE_INVALID for a private object.
 func (t *Token) verifiedPublic(x tx, s *fixedHeader, id ID, raw []byte) (r Record, err error) {
 	o, ok := parseObject(s.version, raw)
@@ -113,7 +113,7 @@ func (t *Token) verifiedPublic(x tx, s *fixedHeader, id ID, raw []byte) (r Recor
 	return Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}, nil
 }
 
-// trusted returns what there is to be, in x, and the version of the format. It does not change while x lasts.
+// verifiedEntries returns what there is to be, in x, and the version of the format. It does not change while x lasts.
 func (k *Keys) verifiedEntries(x tx) (*manifest, uint16, error) {
 	if err := k.verify(x); err != nil {
 		return nil, 0, err
@@ -126,7 +126,7 @@ func (k *Keys) verifiedEntries(x tx) (*manifest, uint16, error) {
 	return k.verified.entries, k.formatVersion(), nil
 }
 
-// record opens an object that is to be in the state is.
+// openRecord opens an object that is to be in the state is.
 func (k *Keys) openRecord(v uint16, id ID, is entry, raw []byte) (Record, error) {
 	if raw == nil {
 		return Record{}, tampered("object %s was deleted by something else than softcsp", id)

@@ -48,7 +48,7 @@ func (k *Keys) Restore(saved []byte) (state []byte, err error) {
 	return state, nil
 }
 
-// savedContext returns the associated data of a state: the token, and the format.
+// savedData returns the associated data of a state: the token, and the format.
 func (k *Keys) savedData() []byte {
 	return append(append([]byte("softcsp operation"), 0, version), k.token.uuidBytes[:]...)
 }

@@ -63,7 +63,7 @@ type meta struct {
 	root, free, end, number uint64
 }
 
-// A book reads the pages of a file.
+// A pageReader reads the pages of a file.
 type pageReader struct {
 	path           string
 	file           io.ReaderAt
@@ -81,7 +81,7 @@ type pageReader struct {
 	lastLeaf    [buckets]page            // the leaf that was read last
 }
 
-// An origin is the element that leads to a page.
+// A parentElement is the element that leads to a page.
 type parentElement struct {
 	page  uint64 // or topOf a bucket
 	index int
@@ -102,7 +102,7 @@ var pagePool = sync.Pool{New: func() any { b := make([]byte, pageSize); return &
 
 const maxBorrowed = 64
 
-// blank returns memory for one page, with anything in it.
+// borrowPage returns memory for one page, with anything in it.
 func (b *pageReader) borrowPage() []byte {
 	if len(b.borrowed) == maxBorrowed {
 		return make([]byte, pageSize)
@@ -120,7 +120,7 @@ func (b *pageReader) close() {
 	b.borrowed, b.cached = nil, nil
 }
 
-// openBook opens the file that f is open on, of which st tells.
+// openPages opens the file that f is open on, of which st tells.
 func openPages(path string, f io.ReaderAt, st *unix.Stat_t) (*pageReader, error) {
 	b := &pageReader{path: path, file: f, reachedFrom: map[uint64]parentElement{}, cached: map[uint64]page{}}
 	if err := b.readMeta(); err != nil {
@@ -190,7 +190,7 @@ func (b *pageReader) readMeta() error {
 	return nil
 }
 
-// mark notes that a page was reached, and reports whether it had been.
+// markSeen notes that a page was reached, and reports whether it had been.
 func (b *pageReader) markSeen(id uint64) (before bool) {
 	bit := uint64(1) << (id % 64)
 	before = b.seen[id/64]&bit != 0
@@ -198,7 +198,7 @@ func (b *pageReader) markSeen(id uint64) (before bool) {
 	return before
 }
 
-// claim notes that a page, with those that continue it, was reached from an element.
+// reach notes that a page, with those that continue it, was reached from an element.
 func (b *pageReader) reach(id, more uint64, from parentElement) error {
 	if at, before := b.reachedFrom[id]; before {
 		if at != from {
@@ -215,7 +215,7 @@ func (b *pageReader) reach(id, more uint64, from parentElement) error {
 	return nil
 }
 
-// most returns how many pages one of a bucket may be continued by. A branch is one page: names are short.
+// maxContinued returns how many pages one of a bucket may be continued by. A branch is one page: names are short.
 func (b *pageReader) maxContinued(of bucket, kind uint16) uint64 {
 	switch {
 	case kind == pageBranch:
@@ -230,7 +230,7 @@ func (b *pageReader) maxContinued(of bucket, kind uint16) uint64 {
 	return b.maxRunPages
 }
 
-// raw reads a page with those that continue it.
+// readRun reads a page with those that continue it.
 func (b *pageReader) readRun(id uint64, from parentElement, of bucket) ([]byte, error) {
 	if id < 2 || id >= b.meta.end {
 		return nil, b.damaged("a page is out of bounds")
@@ -300,7 +300,7 @@ func (b *pageReader) page(id uint64, from parentElement, of bucket) (page, error
 	return p, nil
 }
 
-// look looks at the elements of a page. What they name lies behind them, in their order, and no byte of it is of two: else what one
+// checkPage looks at the elements of a page. What they name lies behind them, in their order, and no byte of it is of two: else what one
 // page has could be as much as the square of its size.
 func (b *pageReader) checkPage(p *page, root bool) error {
 	p.n = int(binary.LittleEndian.Uint16(p.data[10:]))
@@ -376,5 +376,5 @@ func (b *pageReader) continued(id uint64) (bool, error) {
 	return more != [4]byte{}, err
 }
 
-// le reads 8 bytes in bbolt's order on the machines that softcsp runs on.
+// leUint64 reads 8 bytes in bbolt's order on the machines that softcsp runs on.
 func leUint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -2,7 +2,7 @@ package store
 
 import "slices"
 
-// A draft is a commit as it is to be written: tree.go makes it.
+// A pendingCommit is a commit as it is to be written: tree.go makes it.
 type pendingCommit struct {
 	number    uint64
 	pages     []newPage // in order
@@ -12,7 +12,7 @@ type pendingCommit struct {
 	free      uint64    // how many pages of it are free
 }
 
-// sum is what tells the commit from others: the checksum of its meta page.
+// checksum is what tells the commit from others: the checksum of its meta page.
 func (m *pendingCommit) checksum() uint64 { return leUint64(m.meta[pageHead+metaSize-8:]) }
 
 // write makes the commit: the pages, then, where nothing is against it, the meta page, each on the disk before the next begins.
@@ -72,7 +72,7 @@ func writePages(to file, pages []newPage) error {
 	return nil
 }
 
-// grown returns the size that a file gets which has to have one: twice as much each time, so that few commits change it, and
+// grownSize returns the size that a file gets which has to have one: twice as much each time, so that few commits change it, and
 // from 16 MiB on by as much.
 func grownSize(size int64) int64 {
 	const step = 16 << 20

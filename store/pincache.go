@@ -25,7 +25,7 @@ type pinCache struct {
 	lastExpired perSecond
 }
 
-// A knownPIN is one of them.
+// A cachedPIN is one of them.
 type cachedPIN struct {
 	slot keySlot       // what it opens
 	at   time.Duration // of the last login with it
@@ -33,7 +33,7 @@ type cachedPIN struct {
 }
 
 const (
-	// rememberPIN is how long a PIN is remembered that nobody logs in with. There is no timer for it: what is too old is not used,
+	// pinLifetime is how long a PIN is remembered that nobody logs in with. There is no timer for it: what is too old is not used,
 	// and is wiped when the token is next asked for something: Info, Unlock, Prune.
 	pinLifetime = 15 * time.Minute
 
@@ -49,7 +49,7 @@ var uptime = func() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// recall returns, in locked memory, the key that the PIN gave when it opened the attempt's slot before, nil where it did not.
+// get returns, in locked memory, the key that the PIN gave when it opened the attempt's slot before, nil where it did not.
 func (p *pinCache) get(a *pinCheck, pin []byte) (kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -75,7 +75,7 @@ func (p *pinCache) get(a *pinCheck, pin []byte) (kek []byte) {
 	return kek
 }
 
-// remember keeps the key that the PIN gave, now that it has opened the attempt's slot.
+// put keeps the key that the PIN gave, now that it has opened the attempt's slot.
 func (p *pinCache) put(a *pinCheck, pin, kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,7 +89,7 @@ func (p *pinCache) put(a *pinCheck, pin, kek []byte) {
 	p.cached[a.way] = k
 }
 
-// key is HKDF-SHA-256 of the random key, with the slot's context for its salt and the PIN for its info (RFC 5869; a key of
+// derive is HKDF-SHA-256 of the random key, with the slot's context for its salt and the PIN for its info (RFC 5869; a key of
 // this length is one block). The caller runs inside secret.Do.
 func (k *cachedPIN) derive(pin, context []byte) []byte {
 	prk, err := hkdf.Extract(sha256.New, k.mem[:cachedNonce], context)
@@ -109,14 +109,14 @@ func (p *pinCache) expire() {
 	p.expireLocked()
 }
 
-// look is expire for what is asked often.
+// expireIfDue is expire for what is asked often.
 func (p *pinCache) expireIfDue() {
 	if p.lastExpired.due() {
 		p.expire()
 	}
 }
 
-// A seldom lets what is asked for often be done once a second, by the clock that is cheap: when it was last done, in milliseconds.
+// A perSecond lets what is asked for often be done once a second, by the clock that is cheap: when it was last done, in milliseconds.
 type perSecond struct{ atomic.Int64 }
 
 // due reports whether a second has passed, or the clock was set.
@@ -129,7 +129,7 @@ func (s *perSecond) due() bool {
 	return true
 }
 
-// prune is expire for who has the lock.
+// expireLocked is expire for who has the lock.
 func (p *pinCache) expireLocked() {
 	for w, k := range p.cached {
 		if k != nil && uptime()-k.at >= pinLifetime {
@@ -147,14 +147,14 @@ func (p *pinCache) forget() {
 	}
 }
 
-// changed wipes the PIN of one way, which has been set anew.
+// forgetOne wipes the PIN of one way, which has been set anew.
 func (p *pinCache) forgetOne(w Way) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dropLocked(w)
 }
 
-// drop wipes the PIN of one way, for who has the lock.
+// dropLocked wipes the PIN of one way, for who has the lock.
 func (p *pinCache) dropLocked(w Way) {
 	if k := p.cached[w]; k != nil {
 		locked.Free(k.mem)

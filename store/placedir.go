@@ -62,7 +62,7 @@ func (p *dirPlace) prepare() error {
 	return nil
 }
 
-// remap maps the word of the place where that has not been done, or where somebody cut its file short.
+// ensureCounter maps the word of the place where that has not been done, or where somebody cut its file short.
 func (p *dirPlace) ensureCounter(l *lock) {
 	if w := p.counter.Load(); w != nil && !w.lost.Load() {
 		return
@@ -132,7 +132,7 @@ const (
 	placeName = ".place"
 )
 
-// reserved returns the UUID that the directory keeps for the next token, and makes one where there is none. Where it
+// nextUUID returns the UUID that the directory keeps for the next token, and makes one where there is none. Where it
 // cannot be kept it is this process's own.
 func (p *dirPlace) nextUUID(d *dir) string {
 	if uuid, ok := readNext(d); ok {

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownByte returns the offset of the byte that copies of the library in one process keep each other out by. It is made of
+// processByte returns the offset of the byte that copies of the library in one process keep each other out by. It is made of
 // the number of the process and of when it began, so that it is no other process's, now or later, not even one's that
 // gets the same number.
 var processByte = sync.OnceValue(func() int64 {

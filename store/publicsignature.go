@@ -44,7 +44,7 @@ func voucherOf(seed []byte) []byte {
 	return edwards25519.NewIdentityPoint().ScalarMult(secret, edwards25519.NewGeneratorPoint()).Bytes()
 }
 
-// vouch returns the signature of a public part. The caller runs inside use.
+// signPublic returns the signature of a public part. The caller runs inside use.
 func (k *Keys) signPublic(id ID, signed []byte) (signature []byte) {
 	message := objectData("softcsp public", version, k.token, id, signed)
 	secret.Do(func() {
@@ -54,7 +54,7 @@ func (k *Keys) signPublic(id ID, signed []byte) (signature []byte) {
 	return signature
 }
 
-// A witness is what a process knows of a token's public parts without keys.
+// A publicChecks is what a process knows of a token's public parts without keys.
 type publicChecks struct {
 	mu          sync.Mutex
 	voucher     []byte             // that the token has, as far as the process knows
@@ -67,7 +67,7 @@ type publicChecks struct {
 	}
 }
 
-// A checked is a state of an object, and what is wrong with it.
+// A publicCheck is a state of an object, and what is wrong with it.
 type publicCheck struct {
 	digest [sha256.Size]byte
 	err    error
@@ -76,7 +76,7 @@ type publicCheck struct {
 // maxSeen is the number of objects of which it is kept in mind that they were checked.
 const maxSeen = 1 << 16
 
-// accept remembers the voucher of a token, which a login has shown to be right.
+// rememberVoucher remembers the voucher of a token, which a login has shown to be right.
 func (t *Token) rememberVoucher(k *Keys) {
 	w := &t.publicChecks
 	w.mu.Lock()
@@ -91,11 +91,11 @@ func (t *Token) rememberVoucher(k *Keys) {
 	}
 }
 
-// lasting reports whether a machine remembers the token. It does not remember those of a test, which are to leave nothing behind. A
+// remembered reports whether a machine remembers the token. It does not remember those of a test, which are to leave nothing behind. A
 // token that it knows does not become one that it does not by what its file says.
 func (s *fixedHeader) remembered() bool { return s.kdf != kdfTest && !s.relaxed }
 
-// familiar tests that the header's voucher, none in version 1, is the one that is remembered. At the first sight there is none.
+// checkVoucher tests that the header's voucher, none in version 1, is the one that is remembered. At the first sight there is none.
 func (t *Token) checkVoucher(s *fixedHeader) error {
 	w := &t.publicChecks
 	w.mu.Lock()
@@ -129,12 +129,12 @@ func (t *Token) checkVoucher(s *fixedHeader) error {
 	return nil
 }
 
-// signed reports whether an object's public part is what was signed; nothing is in version 1.
+// verifyPublic reports whether an object's public part is what was signed; nothing is in version 1.
 func (t *Token) verifyPublic(s *fixedHeader, id ID, o *sealedObject) bool {
 	return s.version == 1 || ed25519.Verify(s.voucher, objectData("softcsp public", s.version, t, id, o.signed), o.signature)
 }
 
-// vouched tests the signature of an object's public part. It computes once for each state of an object.
+// verifyPublicOnce tests the signature of an object's public part. It computes once for each state of an object.
 func (t *Token) verifyPublicOnce(x tx, s *fixedHeader, id ID, o *sealedObject) error {
 	if s.version == 1 {
 		return nil
@@ -164,7 +164,7 @@ func (t *Token) verifyPublicOnce(x tx, s *fixedHeader, id ID, o *sealedObject) e
 	return now.err
 }
 
-// tell has the log say that an object is not shown: of the first in one state of the token, and when there are ten, a hundred, and so on,
+// logAltered has the log say that an object is not shown: of the first in one state of the token, and when there are ten, a hundred, and so on,
 // since whoever writes the file can have there be very many. The caller has the witness's mutex.
 func (t *Token) logAltered(gen uint64, err error) {
 	a := &t.publicChecks.altered

@@ -12,7 +12,7 @@ import (
 // it up.
 const reservePages = 64 // pages: what deleting an object that is found by many terms takes at most, and as much again
 
-// adds reports whether the commit is one that adds or changes objects.
+// addsObjects reports whether the commit is one that adds or changes objects.
 func (x *boltTx) addsObjects() bool {
 	for _, value := range x.writes[bObjects] {
 		if value != nil {
@@ -27,10 +27,10 @@ func (x *boltTx) addsObjects() bool {
 	return false
 }
 
-// growth is how much smaller than the largest of all a file is to which something is added.
+// growthReserve is how much smaller than the largest of all a file is to which something is added.
 const growthReserve = 512 << 20
 
-// room has the disk set the place of a commit apart, and the reserve. Where a file system cannot do that a full disk is noticed
+// reserveSpace has the disk set the place of a commit apart, and the reserve. Where a file system cannot do that a full disk is noticed
 // when the commit is written.
 func (m *pendingCommit) reserveSpace(to file, st *unix.Stat_t, adds bool) error {
 	most := maxFile - growthReserve/2 // one that is larger than maxFile could not be read any more
@@ -55,7 +55,7 @@ func (m *pendingCommit) reserveSpace(to file, st *unix.Stat_t, adds bool) error 
 	return nil
 }
 
-// full reports whether an error says that the disk, or what the user may have of it, is full, or the file as large as it may be.
+// isFull reports whether an error says that the disk, or what the user may have of it, is full, or the file as large as it may be.
 func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }

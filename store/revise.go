@@ -51,7 +51,7 @@ func (t *Token) Revise(k *Keys, what []byte, all []ID, records ...*Record) error
 // Wipe overwrites what a record has of secrets, where it is not handed to a function that does.
 func (r *Record) Wipe() { r.wipe() }
 
-// having returns the objects that have one of the terms, in order.
+// idsWithTerms returns the objects that have one of the terms, in order.
 func (c *change) idsWithTerms(terms []term) (ids []ID, err error) {
 	for _, h := range terms {
 		err := c.x.each(bIndex, h[:], func(key, _ []byte) error {

@@ -61,7 +61,7 @@ const (
 	flagsKnown  = flagRelaxed
 )
 
-// A static is what is fixed when a token is initialised.
+// A fixedHeader is what is fixed when a token is initialised.
 type fixedHeader struct {
 	version      uint16
 	uuid, initID [16]byte
@@ -90,7 +90,7 @@ func (s *fixedHeader) encode() []byte {
 	return appendParts(b, s.parts())
 }
 
-// parseStatic reads what encode made, or version 1 did. A file of another version is told apart from one that is damaged.
+// parseHeader reads what encode made, or version 1 did. A file of another version is told apart from one that is damaged.
 func parseHeader(b []byte) (*fixedHeader, error) {
 	if len(b) < len(magic)+2 || string(b[:len(magic)]) != magic {
 		return nil, unrecognized("not a token of softcsp")
@@ -119,7 +119,7 @@ func parseHeader(b []byte) (*fixedHeader, error) {
 	return s, nil
 }
 
-// take1 reads what version 1 has in the place of parts. How far keys are kept apart was a setting then.
+// parse1 reads what version 1 has in the place of parts. How far keys are kept apart was a setting then.
 func (s *fixedHeader) parse1(b []byte) error {
 	if len(b) < fixedHeader1Size {
 		return tampered("the header is cut short")
@@ -135,7 +135,7 @@ func (s *fixedHeader) parse1(b []byte) error {
 	return nil
 }
 
-// readStatic reads the static part and tests that it is this token's.
+// readHeader reads the static part and tests that it is this token's.
 func (t *Token) readHeader(x tx) (*fixedHeader, error) {
 	raw := x.get(bHeader, headerStatic)
 	if known := t.header.Load(); known != nil && known.raw == string(raw) {
@@ -152,13 +152,13 @@ func (t *Token) readHeader(x tx) (*fixedHeader, error) {
 	return s, nil
 }
 
-// A knownStatic is a static part that was parsed, and what from.
+// A cachedHeader is a static part that was parsed, and what from.
 type cachedHeader struct {
 	raw string
 	*fixedHeader
 }
 
-// number reads an integer of the header, 0 where there is none.
+// headerNumber reads an integer of the header, 0 where there is none.
 func headerNumber(x tx, key []byte) uint64 {
 	if b := x.get(bHeader, key); len(b) == 8 {
 		return beUint64(b)
@@ -166,10 +166,10 @@ func headerNumber(x tx, key []byte) uint64 {
 	return 0
 }
 
-// be reads what be64 made.
+// beUint64 reads what be64 made.
 func beUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
-// be64 returns n as 8 bytes.
+// beBytes returns n as 8 bytes.
 func beBytes(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // newUUID returns a random UUID (RFC 9562, version 4).

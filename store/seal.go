@@ -16,7 +16,7 @@ import (
 // maxObject is the largest public or sealed part of an object.
 const maxObject = 16 << 20
 
-// A blob is an object as it stands in the file, taken apart. The slices refer to the file.
+// A sealedObject is an object as it stands in the file, taken apart. The slices refer to the file.
 type sealedObject struct {
 	version   uint16
 	rev       uint64
@@ -29,7 +29,7 @@ type sealedObject struct {
 	sealed    []byte
 }
 
-// parseBlob takes an object of a version of the format apart. It looks at lengths alone.
+// parseObject takes an object of a version of the format apart. It looks at lengths alone.
 func parseObject(v uint16, b []byte) (o sealedObject, ok bool) {
 	o.version = v
 	if len(b) < 8+2 {
@@ -75,13 +75,13 @@ func (o *sealedObject) count() int { return len(o.terms) / termSize }
 // sealedTail is what is sealed after the secret part of an object: its origin, and the separation at its birth.
 const sealedTail = 2
 
-// sealContext returns the associated data of an object: the version, the token, the object and its head, which has the revision,
+// sealData returns the associated data of an object: the version, the token, the object and its head, which has the revision,
 // the terms, the public part and its signature.
 func sealData(v uint16, t *Token, id ID, head []byte) []byte {
 	return objectData("softcsp object", v, t, id, head)
 }
 
-// objectContext is what is authenticated of an object under a name of its own.
+// objectData is what is authenticated of an object under a name of its own.
 func objectData(name string, v uint16, t *Token, id ID, head []byte) []byte {
 	b := make([]byte, 0, 64+len(head))
 	b = append(b, name...)
@@ -121,7 +121,7 @@ func (k *Keys) sealTerms(id ID, rev uint64, terms []term, r *Record) (b []byte, 
 	return b, err
 }
 
-// encode is sealTerms for a caller that runs inside use.
+// sealObject is sealTerms for a caller that runs inside use.
 func (k *Keys) sealObject(id ID, rev uint64, terms []term, r *Record) []byte {
 	head := 8 + 2 + len(terms)*termSize + 4 + len(r.Public)
 	b := make([]byte, 0, head+ed25519.SignatureSize+chacha20poly1305.NonceSizeX+len(r.Sealed)+sealedTail+tagSize)
@@ -144,7 +144,7 @@ func (k *Keys) sealObject(id ID, rev uint64, terms []term, r *Record) []byte {
 	return b
 }
 
-// open opens an object into locked memory, and puts what was sealed into r.
+// openObject opens an object into locked memory, and puts what was sealed into r.
 func (k *Keys) openObject(id ID, o *sealedObject, r *Record) error {
 	return k.use(func() error { return k.unseal(id, o, r) })
 }

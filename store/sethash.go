@@ -43,7 +43,7 @@ func parseEntry(b []byte) (e entry, ok bool) {
 	return entry{binary.BigEndian.Uint64(b), [tagSize]byte(b[8:])}, true
 }
 
-// A sum is the multiset hash, least significant word first, and its part for each bit of the IDs.
+// A setHash is the multiset hash, least significant word first, and its part for each bit of the IDs.
 type setHash struct {
 	total  [2]uint64
 	perBit [128]uint64
@@ -51,22 +51,22 @@ type setHash struct {
 
 const setHashSize = 8 * (2 + 128)
 
-// An element is the value of one entry of one ID.
+// A memberHash is the value of one entry of one ID.
 type memberHash [2]uint64
 
-// An item is one object in one state.
+// A member is one object in one state.
 type member struct {
 	id ID
 	entry
 }
 
-// tally adds the elements of some items to s, and takes those of others away; with marks in the parts of the bits too. The
+// updateSetHash adds the elements of some items to s, and takes those of others away; with marks in the parts of the bits too. The
 // caller runs inside use.
 func (k *Keys) updateSetHash(s *setHash, plus, minus []member, marks bool) {
 	k.updateSetHashIn(k.formatVersion(), s, plus, minus, marks)
 }
 
-// tallyIn is tally in a version of the format.
+// updateSetHashIn is tally in a version of the format.
 func (k *Keys) updateSetHashIn(version uint16, s *setHash, plus, minus []member, marks bool) {
 	secret.Do(func() {
 		m := newMemberHasher(k.purposeKey(version, forSetHash))
@@ -85,7 +85,7 @@ func (k *Keys) updateSetHashIn(version uint16, s *setHash, plus, minus []member,
 	})
 }
 
-// A meter computes elements: AES-256-CMAC (SP 800-38B) of ID, revision and tag, which is always two blocks and a half.
+// A memberHasher computes elements: AES-256-CMAC (SP 800-38B) of ID, revision and tag, which is always two blocks and a half.
 type memberHasher struct {
 	aes  cipher.Block
 	k2   [aes.BlockSize]byte // the subkey for messages that are no whole number of blocks: section 6.1
@@ -108,7 +108,7 @@ func newMemberHasher(key []byte) *memberHasher {
 	return m
 }
 
-// measure returns the element of an item.
+// hash returns the element of an item.
 func (m *memberHasher) hash(i *member) (v memberHash) {
 	m.aes.Encrypt(m.x[:], i.id[:])
 	binary.BigEndian.PutUint64(m.y[:8], i.rev)
@@ -123,7 +123,7 @@ func (m *memberHasher) hash(i *member) (v memberHash) {
 	return memberHash{binary.LittleEndian.Uint64(m.x[:8]), binary.LittleEndian.Uint64(m.x[8:])}
 }
 
-// chain takes the next block, y.
+// nextBlock takes the next block, y.
 func (m *memberHasher) nextBlock() {
 	for _, at := range [...]int{0, 8} { // a call for sixteen bytes would cost as much as the cipher
 		binary.LittleEndian.PutUint64(m.x[at:], binary.LittleEndian.Uint64(m.x[at:])^binary.LittleEndian.Uint64(m.y[at:]))
@@ -147,7 +147,7 @@ func (s *setHash) sub(v memberHash) {
 	}
 }
 
-// mark adds sign times an element to the parts of the bits of id.
+// addBits adds sign times an element to the parts of the bits of id.
 func (s *setHash) addBits(id ID, v memberHash, sign uint64) {
 	for i := range s.perBit {
 		s.perBit[i] += sign * v[0] * uint64(id[i/8]>>(i%8)&1)

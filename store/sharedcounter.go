@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A word is the generation of a token as all processes see it: eight bytes of the sidecar file, mapped. It is even, twice
+// A sharedCounter is the generation of a token as all processes see it: eight bytes of the sidecar file, mapped. It is even, twice
 // the generation, while nobody writes. A writer makes it odd before it commits and even after, both under the exclusive
 // lock, so a writer that dies between leaves it odd, and whoever meets an odd word looks into the file. Zero, as in a
 // sidecar that was just made, means the same.
@@ -22,10 +22,10 @@ type sharedCounter struct {
 	lost     atomic.Bool
 }
 
-// wordSize is the length of the sidecar file.
+// counterSize is the length of the sidecar file.
 const counterSize = 8
 
-// mapWord maps the word of the sidecar that fd is open on. The mapping goes when nobody refers to the word any more.
+// mapCounter maps the word of the sidecar that fd is open on. The mapping goes when nobody refers to the word any more.
 func mapCounter(fd int, st *unix.Stat_t, readOnly bool) (*sharedCounter, error) {
 	prot := unix.PROT_READ | unix.PROT_WRITE
 	if readOnly {
@@ -54,7 +54,7 @@ func mapCounter(fd int, st *unix.Stat_t, readOnly bool) (*sharedCounter, error) 
 // Whoever may write to the file can cut it short, and the mapping with it: reading the word is a fault then, which would end
 // the process. So each access is made under guarded, the word is gone then, and the process goes on.
 
-// guarded ends an access. It is deferred, with what debug.SetPanicOnFault answered.
+// recoverFault ends an access. It is deferred, with what debug.SetPanicOnFault answered.
 func (w *sharedCounter) recoverFault(before bool) {
 	if r := recover(); r != nil {
 		w.lost.Store(true)

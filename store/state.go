@@ -20,7 +20,7 @@ const (
 	stateSize = stateHead + chacha20poly1305.NonceSizeX + setHashSize + chacha20poly1305.Overhead
 )
 
-// stateContext returns the associated data of the state: everything of the header that nobody without the keys may change.
+// stateData returns the associated data of the state: everything of the header that nobody without the keys may change.
 func stateData(x tx, v uint16, head []byte) []byte {
 	ad := append([]byte("softcsp state"), 0, byte(v))
 	for _, part := range [][]byte{x.get(bHeader, headerStatic), x.get(bHeader, headerSlots[User]), x.get(bHeader, headerSlots[SO])} {
@@ -69,7 +69,7 @@ func (k *Keys) openState(x tx) (*state, error) {
 	return s, nil
 }
 
-// headOf returns a digest of the whole header as the state sees it.
+// headerDigestOf returns a digest of the whole header as the state sees it.
 func headerDigestOf(x tx) [sha256.Size]byte {
 	return sha256.Sum256(stateData(x, 0, x.get(bHeader, headerState)))
 }

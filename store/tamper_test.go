@@ -16,7 +16,7 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// A stage is a token file with objects in it, open to tampering.
+// A tamperedToken is a token file with objects in it, open to tampering.
 type tamperedToken struct {
 	tok  *Token
 	path string
@@ -24,7 +24,7 @@ type tamperedToken struct {
 	old  map[bucket]map[string][]byte
 }
 
-// newStage makes a token with five objects. old is a copy of everything before a's last update.
+// newTamperedToken makes a token with five objects. old is a copy of everything before a's last update.
 func newTamperedToken(t testing.TB) *tamperedToken {
 	t.Helper()
 	p := newPlace(t, "bolt")

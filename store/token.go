@@ -32,7 +32,7 @@ type environment struct {
 	readonlyLogin bool       // logins need not be counted in the file
 }
 
-// A knownInfo is what everyone may know, in one generation.
+// A cachedInfo is what everyone may know, in one generation.
 type cachedInfo struct {
 	gen uint64
 	Info
@@ -86,7 +86,7 @@ func (t *Token) Separation() (Separation, error) {
 	return i.Separation, err
 }
 
-// learn keeps what everyone may know.
+// cacheInfo keeps what everyone may know.
 func (t *Token) cacheInfo(x tx, s *fixedHeader) {
 	tries := readLoginCounts(x)
 	t.info.Store(&cachedInfo{x.generation(), Info{
@@ -105,7 +105,7 @@ func (t *Token) cacheInfo(x tx, s *fixedHeader) {
 	}})
 }
 
-// left takes off the tries that this process could not write down.
+// withUncounted takes off the tries that this process could not write down.
 func (t *Token) withUncounted(i Info) Info {
 	i.UserTries, i.SOTries = t.uncounted.remaining(User, i.UserTries), t.uncounted.remaining(SO, i.SOTries)
 	return i

@@ -14,7 +14,7 @@ import (
 // this is; but bbolt has to be given the file itself, locks it in a way that children inherit, follows what it finds there, and
 // cannot be stopped. This works on pages that pages.go has read and looked at, and on nothing else.
 
-// A maker makes the pages of a commit.
+// A commitBuilder makes the pages of a commit.
 type commitBuilder struct {
 	b         *pageReader
 	freePages []uint64 // free pages, in order
@@ -24,13 +24,13 @@ type commitBuilder struct {
 	noRunOf   uint64 // of so many free pages in a row there are none, 0 where that is not known
 }
 
-// A madePage is a page that was made, with those that continue it.
+// A newPage is a page that was made, with those that continue it.
 type newPage struct {
 	id   uint64
 	data []byte
 }
 
-// A cell is an element of a page in the making.
+// An element is an element of a page in the making.
 type element struct {
 	key, value []byte
 	child      uint64
@@ -42,7 +42,7 @@ type node struct {
 	elements   []element
 }
 
-// An op is what is to become of a key; no value deletes it.
+// An edit is what is to become of a key; no value deletes it.
 type edit struct{ key, value []byte }
 
 // elementSize returns what an entry takes.
@@ -181,14 +181,14 @@ func (m *commitBuilder) rebuildLeaf(p *page, root bool, ops []edit) *node {
 	return n
 }
 
-// A childCell is an element of a branch that is made anew: it leads to a page that stays, or to one in the making.
+// A childElement is an element of a branch that is made anew: it leads to a page that stays, or to one in the making.
 type childElement struct {
 	element
 	at      int   // its place in the page that was
 	rebuilt *node // nil for a page that stays
 }
 
-// settle joins children that have become sparse with one beside them, writes those that are new, and returns the branch.
+// joinSparse joins children that have become sparse with one beside them, writes those that are new, and returns the branch.
 func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*node, error) {
 	for i := 0; i < len(cells); {
 		f := cells[i].rebuilt
@@ -236,7 +236,7 @@ func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*n
 	return n, nil
 }
 
-// wide reports whether a child takes more than one page. Joined with a small one it would be split from it again, and written
+// isMultiPage reports whether a child takes more than one page. Joined with a small one it would be split from it again, and written
 // anew whenever that changes.
 func (m *commitBuilder) isMultiPage(it *childElement) (bool, error) {
 	if it.rebuilt != nil {
@@ -245,7 +245,7 @@ func (m *commitBuilder) isMultiPage(it *childElement) (bool, error) {
 	return m.b.continued(it.child)
 }
 
-// thaw makes a page that stays one in the making.
+// load makes a page that stays one in the making.
 func (m *commitBuilder) load(p *page, of bucket, it *childElement) error {
 	if it.rebuilt != nil {
 		return nil
@@ -345,7 +345,7 @@ func (m *commitBuilder) encode(data []byte, id uint64, n *node) error {
 	return nil
 }
 
-// plant makes the pages of a node that is the first of its tree, and returns the number of the one that is then.
+// buildRoot makes the pages of a node that is the first of its tree, and returns the number of the one that is then.
 func (m *commitBuilder) buildRoot(n *node) (uint64, error) {
 	for {
 		if !n.leaf && len(n.elements) == 1 { // a level that is not needed any more
@@ -394,7 +394,7 @@ func (m *commitBuilder) bucket(of bucket, ops []edit) ([]byte, error) {
 	return value, err
 }
 
-// make makes the pages of the commit.
+// build makes the pages of the commit.
 func (x *boltTx) build() (*pendingCommit, error) {
 	free, err := x.b.freePages()
 	if err != nil {

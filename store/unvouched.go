@@ -58,7 +58,7 @@ func (u *Unvouched) clone() *Unvouched {
 	return &Unvouched{u.Kind, u.Number, bytes.Clone(u.Data)}
 }
 
-// unvouched returns what is asked for an object, nil for nothing. o is the object, nil where there is none of that ID: what is there
+// unvouchedOf returns what is asked for an object, nil for nothing. o is the object, nil where there is none of that ID: what is there
 // can be changed or destroyed, where it has no secrets, and what is not can be created.
 func unvouchedOf(x tx, id ID, o *sealedObject) *Unvouched {
 	u, ok := parseUnvouched(id[:], x.get(bUnvouched, id[:]))
@@ -68,7 +68,7 @@ func unvouchedOf(x tx, id ID, o *sealedObject) *Unvouched {
 	return u
 }
 
-// open reports whether an object has a public part and no secrets.
+// hasNoSecrets reports whether an object has a public part and no secrets.
 func (o *sealedObject) hasNoSecrets() bool {
 	return len(o.public) > 0 && o.version != 1 && len(o.sealed) == sealedTail+tagSize
 }
@@ -106,7 +106,7 @@ func (t *Token) Leave(id *ID, u Unvouched) error {
 	}, nil)
 }
 
-// leave writes an entry.
+// putUnvouched writes an entry.
 func putUnvouched(x tx, s *fixedHeader, id ID, u Unvouched) error {
 	var o *sealedObject
 	if raw := x.get(bObjects, id[:]); raw != nil {
@@ -137,7 +137,7 @@ func putUnvouched(x tx, s *fixedHeader, id ID, u Unvouched) error {
 	return x.put(bUnvouched, id[:], u.encode())
 }
 
-// An askedIDs is what something is asked for in one generation.
+// An unvouchedIDs is what something is asked for in one generation.
 type unvouchedIDs struct {
 	gen uint64
 	ids []ID
@@ -225,7 +225,7 @@ func (t *Token) Adopt(k *Keys, list []Adoption) error {
 	})
 }
 
-// adopt carries one request out.
+// adoptOne carries one request out.
 func (c *change) adoptOne(a Adoption, sealed []byte) error {
 	rev, err := c.revision(a.ID)
 	there := err == nil

@@ -36,7 +36,7 @@ func (t *Token) upgrade(k *Keys, keep bool) error {
 	return t.backend.update(commit, done)
 }
 
-// modernize is upgrade where it can be done: a token that cannot be written to is read as it is. What else is wrong with it shows
+// tryUpgrade is upgrade where it can be done: a token that cannot be written to is read as it is. What else is wrong with it shows
 // when it is read.
 func (t *Token) tryUpgrade(k *Keys) {
 	if err := t.upgrade(k, false); err != nil {
@@ -50,7 +50,7 @@ func (t *Token) tryUpgrade(k *Keys) {
 	t.env.log.Info("the token was upgraded to format version 2", "token", t.uuid, "separation", t.env.separation.String())
 }
 
-// convert writes version 2 of everything, and returns what the roster will be. The roster is locked and follows x.
+// resealAll writes version 2 of everything, and returns what the roster will be. The roster is locked and follows x.
 func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
 	s, err := k.token.readHeader(x)
 	if err != nil {
@@ -85,7 +85,7 @@ func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
 	return verifiedState{gen: x.generation() + 1, epoch: now.epoch, setHash: now.setHash, headerDigest: headerDigestOf(x), entries: newManifest(items)}, nil
 }
 
-// convertObject seals one object anew.
+// reseal seals one object anew.
 func (k *Keys) reseal(x tx, id ID) (i member, err error) {
 	is, _ := k.verified.entries.get(id)
 	raw := x.get(bObjects, id[:])
@@ -117,7 +117,7 @@ func (k *Keys) reseal(x tx, id ID) (i member, err error) {
 	return i, x.put(bManifest, id[:], i.encode())
 }
 
-// forgetJournal begins the journal anew: it need not name every object to tell that all have changed.
+// restartJournal begins the journal anew: it need not name every object to tell that all have changed.
 func restartJournal(x tx) error {
 	var old [][]byte
 	err := x.each(bJournal, nil, func(key, _ []byte) error {
@@ -135,7 +135,7 @@ func restartJournal(x tx) error {
 	return x.put(bHeader, headerJournalStart, beBytes(x.generation()+1))
 }
 
-// upgraded makes the roster what the upgrade has made true.
+// noteUpgraded makes the roster what the upgrade has made true.
 func (k *Keys) noteUpgraded(next *verifiedState) {
 	k.verified.mu.Lock()
 	defer k.verified.mu.Unlock()
@@ -168,7 +168,7 @@ func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
 	return true, nil
 }
 
-// keptSuffix is how the name of a copy from before an upgrade ends. Nothing lists it as a token.
+// copySuffix is how the name of a copy from before an upgrade ends. Nothing lists it as a token.
 const copySuffix = ".v1"
 
 // aloneWithCopy implements copier.

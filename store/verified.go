@@ -10,13 +10,13 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A roster is what a process knows to be true of a token's objects, since it verified the set and followed it.
+// A verifiedSet is what a process knows to be true of a token's objects, since it verified the set and followed it.
 type verifiedSet struct {
 	mu sync.Mutex
 	verifiedState
 }
 
-// A rosterState is what is known as of one commit.
+// A verifiedState is what is known as of one commit.
 type verifiedState struct {
 	gen          uint64 // the commit up to which it follows
 	source       source // where it was read last
@@ -33,12 +33,12 @@ func (r *verifiedSet) forget() {
 	r.forgetLocked()
 }
 
-// reset is forget for who has the lock.
+// forgetLocked is forget for who has the lock.
 func (r *verifiedSet) forgetLocked() {
 	r.verifiedState = verifiedState{}
 }
 
-// errWentBack says that the file is older than what was seen of it.
+// errRolledBack says that the file is older than what was seen of it.
 var errRolledBack = tampered("the file was put back to an earlier state")
 
 // follow brings the roster to the transaction's generation. The caller holds r.mu and runs inside use. It costs as much as
@@ -85,7 +85,7 @@ func (k *Keys) follow(x tx) error {
 	return nil
 }
 
-// catchUp follows the journal from the roster's generation, and reports whether that leads to the state s.
+// followJournal follows the journal from the roster's generation, and reports whether that leads to the state s.
 func (k *Keys) followJournal(x tx, s *state) bool {
 	r := &k.verified
 	if r.entries == nil {
@@ -118,7 +118,7 @@ func (k *Keys) followJournal(x tx, s *state) bool {
 	return true
 }
 
-// takeStock reads the whole roll, and compares its sum with that of the state s.
+// readManifest reads the whole roll, and compares its sum with that of the state s.
 func (k *Keys) readManifest(x tx, s *state) error {
 	items := make([]member, 0, min(s.count, 1<<20))
 	err := x.each(bManifest, nil, func(key, value []byte) error {
@@ -141,7 +141,7 @@ func (k *Keys) readManifest(x tx, s *state) error {
 	return nil
 }
 
-// accuse says what is wrong with items that do not sum to the state s.
+// explainMismatch says what is wrong with items that do not sum to the state s.
 func (k *Keys) explainMismatch(items []member, s *state) error {
 	off := s.setHash // less what is there: what is missing
 	k.updateSetHash(&off, nil, items, true)

@@ -16,7 +16,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A machine is what is known of the vouchers of tokens that were seen on this machine by this user: for each token a file with 64 hex digits in
+// A voucherDir is what is known of the vouchers of tokens that were seen on this machine by this user: for each token a file with 64 hex digits in
 // vouchers/ of the state directory. It is best effort. What cannot be read or written is not remembered, and no error; but where it may well
 // be there, and only cannot be read at the moment, nobody may take it for missing.
 //
@@ -33,7 +33,7 @@ const (
 // openat is a system call; tests let it fail.
 var openat = unix.Openat
 
-// open opens the directory, which nobody else may write to. With make it is made where it is missing. It answers nil where there is none.
+// openDir opens the directory, which nobody else may write to. With make it is made where it is missing. It answers nil where there is none.
 func (m *voucherDir) openDir(create bool) (*os.File, error) {
 	if m == nil || m.dir == "" {
 		return nil, nil
@@ -54,7 +54,7 @@ func (m *voucherDir) openDir(create bool) (*os.File, error) {
 	return os.NewFile(uintptr(fd), dir), nil
 }
 
-// later returns an error that may be over the next time, for want of descriptors or memory say, and nil for one that stays.
+// temporary returns an error that may be over the next time, for want of descriptors or memory say, and nil for one that stays.
 func temporary(err error) error {
 	for _, stays := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO, unix.ENAMETOOLONG, unix.EINVAL} {
 		if errors.Is(err, stays) {

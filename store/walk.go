@@ -41,7 +41,7 @@ type walker struct {
 	full bool
 }
 
-// bucketsOf walks the buckets that a leaf of the root holds.
+// walkBuckets walks the buckets that a leaf of the root holds.
 func (w walker) walkBuckets(p *page) error {
 	for i := range p.n {
 		of := bucketOf(p.key(i))
@@ -60,7 +60,7 @@ func (w walker) walkBuckets(p *page) error {
 	return nil
 }
 
-// visit calls leaf with every leaf under p that is read.
+// walkTree calls leaf with every leaf under p that is read.
 func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) error {
 	if depth > maxDepth {
 		return w.b.damaged("its pages are nested too deep")

@@ -194,7 +194,7 @@ func use(p *Place, k *Keys, i int) {
 	}
 }
 
-// try uses a damaged file in a new place and in one that is open, and fails the test where that takes too long or too much.
+// tryFile uses a damaged file in a new place and in one that is open, and fails the test where that takes too long or too much.
 func (g *target) tryFile(t testing.TB, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 0))
