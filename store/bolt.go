@@ -69,11 +69,11 @@ func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) erro
 
 // lockedDirOf returns the use of a directory by who has the lock.
 func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
-	v := &lockedDir{disk: d, scratch: d.scratch, lock: l}
+	ld := &lockedDir{disk: d, scratch: d.scratch, lock: l}
 	if b.over != nil {
-		v.disk = b.over(d)
+		ld.disk = b.over(d)
 	}
-	return v
+	return ld
 }
 
 // A pageError is what is wrong with a page, on its way from where there is no room for an error to guard.
@@ -95,12 +95,12 @@ func recoverDamage(path string, f func() error) (err error) {
 
 // view implements backend.
 func (b *boltFile) view(f func(tx) error) error {
-	return b.withLock(false, true, func(v *lockedDir) error { return b.read(v, f) })
+	return b.withLock(false, true, func(ld *lockedDir) error { return b.read(ld, f) })
 }
 
 // openFile opens the token's file.
-func (b *boltFile) openFile(v *lockedDir, write bool) (file, unix.Stat_t, error) {
-	f, err := v.open(b.name, write)
+func (b *boltFile) openFile(ld *lockedDir, write bool) (file, unix.Stat_t, error) {
+	f, err := ld.open(b.name, write)
 	if err != nil {
 		return nil, unix.Stat_t{}, fileError(b.path, err)
 	}
@@ -112,13 +112,13 @@ func (b *boltFile) openFile(v *lockedDir, write bool) (file, unix.Stat_t, error)
 }
 
 // read runs f over the file.
-func (b *boltFile) read(v *lockedDir, f func(tx) error) error {
-	return b.readFrom(v, func(_ file, x *boltTx) error { return f(x) })
+func (b *boltFile) read(ld *lockedDir, f func(tx) error) error {
+	return b.readFrom(ld, func(_ file, x *boltTx) error { return f(x) })
 }
 
 // readFrom is read for who needs the file, too.
-func (b *boltFile) readFrom(v *lockedDir, f func(from file, x *boltTx) error) error {
-	file, st, err := b.openFile(v, false)
+func (b *boltFile) readFrom(ld *lockedDir, f func(from file, x *boltTx) error) error {
+	file, st, err := b.openFile(ld, false)
 	if err != nil {
 		return err
 	}
@@ -128,9 +128,9 @@ func (b *boltFile) readFrom(v *lockedDir, f func(from file, x *boltTx) error) er
 		return err
 	}
 	defer pages.close()
-	x := &boltTx{b: pages, st: &st}
-	b.repairCounter(v.lock, x.generation())
-	if err := f(file, x); err != nil || v.lock != nil {
+	x := &boltTx{pages: pages, st: &st}
+	b.repairCounter(ld.lock, x.generation())
+	if err := f(file, x); err != nil || ld.lock != nil {
 		return err
 	}
 	// There is no lock that this process may take. Pages are not written over before the commit after the next.
@@ -151,29 +151,29 @@ func (b *boltFile) alone(f func(update updater) error) error {
 }
 
 // aloneAfter is alone that first does something with the file.
-func (b *boltFile) aloneAfter(before func(v *lockedDir, from file, size int64) error, f func(update updater) error) error {
-	return b.withLock(true, true, func(v *lockedDir) error {
-		file, st, err := b.openFile(v, true)
+func (b *boltFile) aloneAfter(before func(ld *lockedDir, from file, size int64) error, f func(update updater) error) error {
+	return b.withLock(true, true, func(ld *lockedDir) error {
+		file, st, err := b.openFile(ld, true)
 		if err != nil {
 			return err
 		}
 		loose := false
 		if before != nil {
-			err = fileError(b.path, before(v, file, st.Size))
+			err = fileError(b.path, before(ld, file, st.Size))
 		}
 		if err == nil {
-			err = f(func(g func(tx) error, done func()) error { return b.commit(v, file, g, done, &loose) })
+			err = f(func(g func(tx) error, done func()) error { return b.commit(ld, file, g, done, &loose) })
 		}
 		_ = file.close()
 		if err == nil && loose {
-			b.rewriteIfNeeded(v)
+			b.rewriteIfNeeded(ld)
 		}
 		return err
 	})
 }
 
 // commit runs f over the open file and, where it has written, commits. It notes whether that left the file mostly empty.
-func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func(), loose *bool) error {
+func (b *boltFile) commit(ld *lockedDir, file file, f func(tx) error, done func(), loose *bool) error {
 	st, err := file.stat()
 	if err != nil {
 		return fileError(b.path, err)
@@ -190,9 +190,9 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 		return pages.damaged("its commits are more than there can be")
 	}
 	pages.leafBudget = 4 << 20 // what is read now is needed again to write
-	x := &boltTx{b: pages, st: &st, writes: map[bucket]map[string][]byte{}}
+	x := &boltTx{pages: pages, st: &st, writes: map[bucket]map[string][]byte{}}
 	gen := x.generation()
-	b.repairCounter(v.lock, gen)
+	b.repairCounter(ld.lock, gen)
 	if err := f(x); err != nil || len(x.writes) == 0 {
 		return err
 	}
@@ -200,34 +200,34 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 		return err
 	}
 	relaxed := false
-	if s, err := parseHeader(x.get(bHeader, headerStatic)); err == nil {
-		relaxed = s.relaxed
+	if h, err := parseHeader(x.get(bHeader, headerStatic)); err == nil {
+		relaxed = h.relaxed
 	}
 	made, err := x.build()
 	if err != nil {
 		return err
 	}
-	if err := b.checkUnmoved(v, file, pages); err != nil {
+	if err := b.checkUnmoved(ld, file, pages); err != nil {
 		return err
 	}
 	if !relaxed {
-		if err := b.ensureDurable(v.lock, file, pages); err != nil {
+		if err := b.ensureDurable(ld.lock, file, pages); err != nil {
 			return fileError(b.path, err)
 		}
 	}
 	if err := made.reserveSpace(file, &st, x.addsObjects()); err != nil {
 		return fileError(b.path, err)
 	}
-	if err := b.syncName(v); err != nil {
+	if err := b.syncName(ld); err != nil {
 		return fileError(b.path, err)
 	}
 	return b.publish(gen, done, func() error {
-		err := made.write(file, relaxed, func() error { return b.checkUnmoved(v, file, pages) })
+		err := made.write(file, relaxed, func() error { return b.checkUnmoved(ld, file, pages) })
 		if err == nil {
 			b.noteWalked(file, made.number)
 			*loose = made.mostlyFree()
 			if !relaxed {
-				v.lock.setDurableCommit(made.checksum())
+				ld.lock.setDurableCommit(made.checksum())
 			}
 		}
 		return err
@@ -237,8 +237,8 @@ func (b *boltFile) commit(v *lockedDir, file file, f func(tx) error, done func()
 // checkUnmoved makes sure, before anything is written, and again before that counts, that the lock is there, and that nobody has committed
 // to the file, or put another in its place, while it was not: a host that opens and closes the sidecar, or closes what is not its
 // own, drops it.
-func (b *boltFile) checkUnmoved(v *lockedDir, file file, pages *pageReader) error {
-	if err := v.lock.checkHeld(); err != nil {
+func (b *boltFile) checkUnmoved(ld *lockedDir, file file, pages *pageReader) error {
+	if err := ld.lock.checkHeld(); err != nil {
 		return err
 	}
 	now := &pageReader{path: b.path, file: file}
@@ -273,9 +273,9 @@ func (b *boltFile) ensureDurable(l *lock, file file, pages *pageReader) error {
 // publish commits the generation after gen, and tells it to every process. Where the commit fails the word stays odd:
 // what came of it, the file knows.
 func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
-	w := b.counter.Load()
-	if w != nil {
-		w.store(gen<<1 | 1)
+	c := b.counter.Load()
+	if c != nil {
+		c.store(gen<<1 | 1)
 	}
 	if err := commit(); err != nil {
 		return fileError(b.path, err)
@@ -284,8 +284,8 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 		done()
 	}
 	b.lastSeen.Store(gen + 1)
-	if w != nil {
-		w.store((gen + 1) << 1)
+	if c != nil {
+		c.store((gen + 1) << 1)
 	}
 	return nil
 }
@@ -297,30 +297,30 @@ func (b *boltFile) repairCounter(l *lock, gen uint64) {
 	if l == nil {
 		return
 	}
-	w := b.counter.Load()
-	if w == nil || w.lost.Load() || w.dev != l.st.Dev || w.ino != l.st.Ino || w.readOnly && !l.readOnly {
+	c := b.counter.Load()
+	if c == nil || c.lost.Load() || c.dev != l.st.Dev || c.ino != l.st.Ino || c.readOnly && !l.readOnly {
 		var err error
-		if w, err = mapCounter(l.fd(), &l.st, l.readOnly); err != nil {
+		if c, err = mapCounter(l.fd(), &l.st, l.readOnly); err != nil {
 			return
 		}
-		b.counter.Store(w)
+		b.counter.Store(c)
 	}
-	if w.load() != gen<<1 {
-		w.store(gen << 1)
+	if c.load() != gen<<1 {
+		c.store(gen << 1)
 	}
 }
 
 // refresh implements backend. It forgets the word where somebody has removed the sidecar: others have made another then, and this process would never hear
 // of what they commit while it reads nothing but what it has in memory. It asks once a second at most.
 func (b *boltFile) refresh() {
-	w := b.counter.Load()
-	if w == nil || !b.refreshed.due() {
+	c := b.counter.Load()
+	if c == nil || !b.refreshed.due() {
 		return
 	}
 	var st unix.Stat_t
 	err := unix.Lstat(filepath.Join(b.dir, b.sidecar), &st)
-	if err == nil && (st.Dev != w.dev || st.Ino != w.ino) || errors.Is(err, unix.ENOENT) {
-		b.counter.CompareAndSwap(w, nil)
+	if err == nil && (st.Dev != c.dev || st.Ino != c.ino) || errors.Is(err, unix.ENOENT) {
+		b.counter.CompareAndSwap(c, nil)
 	}
 }
 
@@ -349,8 +349,8 @@ func (b *boltFile) noteWalked(file file, number uint64) {
 
 // generation implements backend.
 func (b *boltFile) generation() uint64 {
-	if w := b.counter.Load(); w != nil {
-		if v := w.load(); v&1 == 0 && v != 0 {
+	if c := b.counter.Load(); c != nil {
+		if v := c.load(); v&1 == 0 && v != 0 {
 			return v >> 1
 		}
 	}
@@ -360,16 +360,16 @@ func (b *boltFile) generation() uint64 {
 // readGeneration finds the generation where the word does not tell it. While a writer is at work that is the one before: nobody
 // has been told of a later one yet.
 func (b *boltFile) readGeneration() uint64 {
-	w := b.counter.Load()
+	c := b.counter.Load()
 	gen := b.lastSeen.Load()
-	err := b.withLock(false, w == nil || w.load() == 0, func(v *lockedDir) error {
-		return b.read(v, func(x tx) error {
+	err := b.withLock(false, c == nil || c.load() == 0, func(ld *lockedDir) error {
+		return b.read(ld, func(x tx) error {
 			gen = x.generation()
 			return nil
 		})
 	})
 	if errors.Is(err, errBusy) {
-		return w.load() >> 1
+		return c.load() >> 1
 	}
 	return gen
 }

@@ -11,7 +11,7 @@ import (
 
 // A boltTx is a transaction of a bbolt file.
 type boltTx struct {
-	b      *pageReader
+	pages  *pageReader
 	st     *unix.Stat_t
 	writes map[bucket]map[string][]byte // what is to be written; nil is to be deleted
 }
@@ -20,7 +20,7 @@ var _ tx = (*boltTx)(nil)
 
 // check looks at the file as a whole.
 func (x *boltTx) check() error {
-	whole, err := openPages(x.b.path, x.b.file, x.st)
+	whole, err := openPages(x.pages.path, x.pages.file, x.st)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (x *boltTx) get(b bucket, key []byte) []byte {
 	if value, there := x.writes[b][string(key)]; there {
 		return value
 	}
-	value, err := x.b.get(b, key)
+	value, err := x.pages.get(b, key)
 	if err != nil {
 		panic(pageError{err})
 	}
@@ -67,7 +67,7 @@ func (x *boltTx) write(b bucket, key, value []byte) error {
 // each implements tx. What the transaction itself has written comes last.
 func (x *boltTx) each(b bucket, prefix []byte, f func(key, value []byte) error) error {
 	written := x.writes[b]
-	err := x.b.each(b, prefix, func(key, value []byte) error {
+	err := x.pages.each(b, prefix, func(key, value []byte) error {
 		if _, there := written[string(key)]; there {
 			return nil
 		}
@@ -83,5 +83,5 @@ func (x *boltTx) each(b bucket, prefix []byte, f func(key, value []byte) error) 
 
 // source implements tx.
 func (x *boltTx) source() source {
-	return source{x.st.Dev, x.st.Ino, x.st.Ctim, leUint64(x.b.meta.raw[metaSize-8:])}
+	return source{x.st.Dev, x.st.Ino, x.st.Ctim, leUint64(x.pages.meta.raw[metaSize-8:])}
 }

@@ -30,14 +30,14 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 	var next verifiedState
 	return t.update(func(x tx) (ids []ID, err error) {
 		err = k.use(func() error {
-			r := &k.verified
-			r.mu.Lock()
-			defer r.mu.Unlock()
+			v := &k.verified
+			v.mu.Lock()
+			defer v.mu.Unlock()
 			if err := k.follow(x); err != nil {
 				return err
 			}
 			// What the state will vouch for is looked at anew: nothing but a generation may have told that it is what it was.
-			if r.headerDigest != headerDigestOf(x) {
+			if v.headerDigest != headerDigestOf(x) {
 				return tampered("the header was changed by something else than softcsp")
 			}
 			c = change{k: k, x: x, written: map[ID]entry{}, deleted: map[ID]bool{}}
@@ -54,17 +54,17 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 
 // finish writes the index and the state, and returns what the roster will be. ids are the objects that the commit touches.
 func (c *change) finish(ids []ID) (next verifiedState, err error) {
-	r := &c.k.verified
+	v := &c.k.verified
 	var old, fresh []member
 	for _, id := range ids {
-		if e, had := r.entries.get(id); had {
+		if e, had := v.entries.get(id); had {
 			old = append(old, member{id, e})
 		}
 		if e, has := c.written[id]; has {
 			fresh = append(fresh, member{id, e})
 		}
 	}
-	s := state{epoch: r.epoch + 1, count: uint64(r.entries.count() - len(old) + len(fresh)), setHash: r.setHash}
+	s := state{epoch: v.epoch + 1, count: uint64(v.entries.count() - len(old) + len(fresh)), setHash: v.setHash}
 	c.k.updateSetHash(&s.setHash, fresh, old, true)
 	if err := c.x.put(bHeader, headerState, c.k.sealState(c.x, &s)); err != nil {
 		return next, err
@@ -85,18 +85,18 @@ func (c *change) ids() []ID {
 }
 
 // advance makes the roster what a commit has made true.
-func (r *verifiedSet) advance(next *verifiedState, c *change) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.entries == nil {
+func (v *verifiedSet) advance(next *verifiedState, c *change) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.entries == nil {
 		return // wiped meanwhile
 	}
-	r.gen, r.epoch, r.setHash, r.headerDigest = next.gen, next.epoch, next.setHash, next.headerDigest
+	v.gen, v.epoch, v.setHash, v.headerDigest = next.gen, next.epoch, next.setHash, next.headerDigest
 	for id, e := range c.written {
-		r.entries.set(id, e)
+		v.entries.set(id, e)
 	}
 	for id := range c.deleted {
-		r.entries.remove(id)
+		v.entries.remove(id)
 	}
 }
 

@@ -48,11 +48,11 @@ func (t *Token) CheckPIN(w Way, pin []byte) ([]Fault, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, master, err := t.checkPIN(w, pin)
+	c, master, err := t.checkPIN(w, pin)
 	if err != nil {
 		return nil, err
 	}
-	k, err := newKeys(t, a.s, master)
+	k, err := newKeys(t, c.header, master)
 	if err != nil {
 		return nil, err
 	}
@@ -72,16 +72,16 @@ type checker struct {
 	x        tx
 	k        *Keys
 	faults   []Fault
-	s        *fixedHeader // nil where the header cannot be read
+	header   *fixedHeader // nil where the header cannot be read
 	manifest map[ID]entry
 }
 
 // parse takes an object apart.
 func (c *checker) parse(b []byte) (sealedObject, bool) {
-	if c.s == nil {
+	if c.header == nil {
 		return sealedObject{}, false
 	}
-	return parseObject(c.s.version, b)
+	return parseObject(c.header.version, b)
 }
 
 // report notes one.
@@ -96,8 +96,8 @@ func (c *checker) run() {
 			c.report(ID{}, "structure of the file: %v", err)
 		}
 	}
-	s := c.checkHeader()
-	c.s = s
+	h := c.checkHeader()
+	c.header = h
 	c.checkManifest()
 	c.checkObjects()
 	c.checkIndex()
@@ -107,15 +107,15 @@ func (c *checker) run() {
 			c.report(ID{}, "what was asked for without a login has a damaged entry at %x", key)
 		}
 	})
-	if c.k != nil && s != nil {
-		c.checkState(s)
+	if c.k != nil && h != nil {
+		c.checkState(h)
 	}
 	slices.SortStableFunc(c.faults, func(a, b Fault) int { return slices.Compare(a.Object[:], b.Object[:]) })
 }
 
 // checkHeader tests what can be read without keys. It returns nil where the rest makes no sense.
 func (c *checker) checkHeader() *fixedHeader {
-	s, err := c.t.readHeader(c.x)
+	h, err := c.t.readHeader(c.x)
 	if err != nil {
 		c.report(ID{}, "%v", err)
 		return nil
@@ -145,7 +145,7 @@ func (c *checker) checkHeader() *fixedHeader {
 			c.report(ID{}, "the header has an unknown part %q", key)
 		}
 	})
-	return s
+	return h
 }
 
 // each calls f with every entry of a bucket.
@@ -199,7 +199,7 @@ func (c *checker) checkObjects() {
 				c.report(id, "is not in the index under %x", o.term(i))
 			}
 		}
-		if len(o.public) > 0 && !c.t.verifyPublic(c.s, id, &o) {
+		if len(o.public) > 0 && !c.t.verifyPublic(c.header, id, &o) {
 			c.report(id, "has a public part that is not what was signed")
 		}
 		if c.k == nil {
@@ -250,23 +250,23 @@ func (c *checker) checkJournal() {
 }
 
 // checkState tests the header and the set of objects against the state.
-func (c *checker) checkState(s *fixedHeader) {
+func (c *checker) checkState(h *fixedHeader) {
 	err := c.k.use(func() error {
-		if s.initID != c.k.initID {
+		if h.initID != c.k.initID {
 			return fmt.Errorf("%w: the token was initialised anew", ck.CKR_USER_NOT_LOGGED_IN)
 		}
 		st, err := c.k.openState(c.x)
 		if err != nil {
 			return err
 		}
-		items := make([]member, 0, len(c.manifest))
+		members := make([]member, 0, len(c.manifest))
 		for id, e := range c.manifest {
-			items = append(items, member{id, e})
+			members = append(members, member{id, e})
 		}
 		var now setHash
-		c.k.updateSetHash(&now, items, nil, true)
-		if now.total != st.setHash.total || uint64(len(items)) != st.count {
-			return c.k.explainMismatch(items, st)
+		c.k.updateSetHash(&now, members, nil, true)
+		if now.total != st.setHash.total || uint64(len(members)) != st.count {
+			return c.k.explainMismatch(members, st)
 		}
 		if now.perBit != st.setHash.perBit {
 			return tampered("the state does not agree with itself")

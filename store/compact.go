@@ -25,21 +25,21 @@ const (
 )
 
 // mostlyFree reports whether the commit leaves the file worth writing anew.
-func (m *pendingCommit) mostlyFree() bool { return m.size >= compactFrom && m.free*pageSize > m.size/2 }
+func (p *pendingCommit) mostlyFree() bool { return p.size >= compactFrom && p.free*pageSize > p.size/2 }
 
 // rewriteIfNeeded writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
 // again for some time.
-func (b *boltFile) rewriteIfNeeded(v *lockedDir) {
+func (b *boltFile) rewriteIfNeeded(ld *lockedDir) {
 	if now := uptime(); b.rewriteFailed.Load() == 0 || now-time.Duration(b.rewriteFailed.Load()) >= compactAgain {
-		if b.rewrite(v, false) != nil {
+		if b.rewrite(ld, false) != nil {
 			b.rewriteFailed.Store(int64(now))
 		}
 	}
 }
 
 // rewrite writes the file anew. Unless it is asked for it leaves a file alone that would become somebody else's by it.
-func (b *boltFile) rewrite(v *lockedDir, asked bool) error {
-	file, st, err := b.openFile(v, false)
+func (b *boltFile) rewrite(ld *lockedDir, asked bool) error {
+	file, st, err := b.openFile(ld, false)
 	if err != nil {
 		return err
 	}
@@ -54,27 +54,27 @@ func (b *boltFile) rewrite(v *lockedDir, asked bool) error {
 	if err != nil {
 		return err
 	}
-	v.heartbeat = b.heartbeat
+	ld.heartbeat = b.heartbeat
 	defer b.endHeartbeat()
-	fresh, err := b.write(v, &st, 2*int64(pages.meta.end*pageSize)+emptySize, func(mem *plainFile) error { return b.copyBuckets(mem, pages, v.heartbeat) })
+	fresh, err := b.write(ld, &st, 2*int64(pages.meta.end*pageSize)+emptySize, func(mem *plainFile) error { return b.copyBuckets(mem, pages, ld.heartbeat) })
 	if err != nil {
 		return err
 	}
-	return fileError(b.path, b.replaceFile(v, file, pages, fresh))
+	return fileError(b.path, b.replaceFile(ld, file, pages, fresh))
 }
 
 // heartbeat shows those who wait for the lock that its holder is at work: they give up where nothing changes for long. An odd word tells
 // what it always does, that the generation is the one before.
 func (b *boltFile) heartbeat() {
-	if w := b.counter.Load(); w != nil {
-		w.store(w.load() ^ 1)
+	if c := b.counter.Load(); c != nil {
+		c.store(c.load() ^ 1)
 	}
 }
 
 // endHeartbeat ends what beat has begun.
 func (b *boltFile) endHeartbeat() {
-	if w := b.counter.Load(); w != nil {
-		w.store(w.load() &^ 1)
+	if c := b.counter.Load(); c != nil {
+		c.store(c.load() &^ 1)
 	}
 }
 
@@ -134,25 +134,25 @@ func (t *Token) Compact() (before, after int64, err error) {
 
 // compact implements compacter.
 func (b *boltFile) compact(check func(tx) error) (before, after int64, err error) {
-	err = b.withLock(true, true, func(v *lockedDir) error {
-		if err := b.read(v, check); err != nil {
+	err = b.withLock(true, true, func(ld *lockedDir) error {
+		if err := b.read(ld, check); err != nil {
 			return err
 		}
-		if before, err = b.size(v); err != nil {
+		if before, err = b.size(ld); err != nil {
 			return err
 		}
-		if err := b.rewrite(v, true); err != nil {
+		if err := b.rewrite(ld, true); err != nil {
 			return err
 		}
-		after, err = b.size(v)
+		after, err = b.size(ld)
 		return err
 	})
 	return before, after, err
 }
 
 // size returns the size of the file.
-func (b *boltFile) size(v *lockedDir) (int64, error) {
-	file, st, err := b.openFile(v, false)
+func (b *boltFile) size(ld *lockedDir) (int64, error) {
+	file, st, err := b.openFile(ld, false)
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,7 @@ import (
 
 // A cursor is a place in a tree: an element on each level.
 type cursor struct {
-	b     *pageReader
+	pages *pageReader
 	of    bucket // buckets for the root
 	steps []step
 }
@@ -18,11 +18,11 @@ type step struct {
 }
 
 // bucketRoot returns the first page of a bucket, nil where there is no such bucket.
-func (b *pageReader) bucketRoot(of bucket) (*page, error) {
-	if b.bucketRoots[of] != nil {
-		return b.bucketRoots[of], nil
+func (r *pageReader) bucketRoot(of bucket) (*page, error) {
+	if r.bucketRoots[of] != nil {
+		return r.bucketRoots[of], nil
 	}
-	c, err := b.seek(buckets, []byte(of.String()))
+	c, err := r.seek(buckets, []byte(of.String()))
 	if err != nil || c == nil {
 		return nil, err
 	}
@@ -30,36 +30,36 @@ func (b *pageReader) bucketRoot(of bucket) (*page, error) {
 	if s.i == s.p.n || string(s.p.key(s.i)) != of.String() {
 		return nil, nil
 	}
-	p, err := b.bucketPage(s.p.value(s.i), uint64(of))
+	p, err := r.bucketPage(s.p.value(s.i), uint64(of))
 	if err != nil {
 		return nil, err
 	}
-	b.bucketRoots[of] = &p
+	r.bucketRoots[of] = &p
 	return &p, nil
 }
 
 // bucketPage returns the first page of a bucket: it stands in the place of its number while it is small.
-func (b *pageReader) bucketPage(value []byte, number uint64) (page, error) {
+func (r *pageReader) bucketPage(value []byte, number uint64) (page, error) {
 	if id := leUint64(value); id != 0 {
-		return b.page(id, parentElement{page: rootOf | number}, bucket(min(number, uint64(unknownBucket))))
+		return r.page(id, parentElement{page: rootOf | number}, bucket(min(number, uint64(unknownBucket))))
 	}
 	p := page{data: value[bucketHead:]}
 	if len(p.data) < pageHead || binary.LittleEndian.Uint16(p.data[8:]) != pageLeaf {
-		return page{}, b.damaged("a bucket is damaged")
+		return page{}, r.damaged("a bucket is damaged")
 	}
-	return p, b.checkPage(&p, false)
+	return p, r.checkPage(&p, false)
 }
 
 // seek finds the place of a key: nil where there is no such bucket.
-func (b *pageReader) seek(of bucket, key []byte) (*cursor, error) {
-	c := &cursor{b: b, of: of, steps: make([]step, 0, 4)}
+func (r *pageReader) seek(of bucket, key []byte) (*cursor, error) {
+	c := &cursor{pages: r, of: of, steps: make([]step, 0, 4)}
 	var p page
 	if of == buckets {
 		var err error
-		if p, err = b.page(b.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets); err != nil {
+		if p, err = r.page(r.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets); err != nil {
 			return nil, err
 		}
-	} else if top, err := b.bucketRoot(of); err != nil || top == nil {
+	} else if top, err := r.bucketRoot(of); err != nil || top == nil {
 		return nil, err
 	} else {
 		p = *top
@@ -76,7 +76,7 @@ func (c *cursor) descend(p page, choose func(p *page) int) (err error) {
 			return nil
 		}
 		if len(c.steps) > maxDepth {
-			return c.b.damaged("its pages are nested too deep")
+			return c.pages.damaged("its pages are nested too deep")
 		}
 		if p, err = c.childPage(&s); err != nil {
 			return err
@@ -87,12 +87,12 @@ func (c *cursor) descend(p page, choose func(p *page) int) (err error) {
 // childPage returns the page that an element of a branch leads to.
 func (c *cursor) childPage(s *step) (page, error) {
 	id := s.p.child(s.i)
-	if c.of < buckets && c.b.lastLeaf[c.of].id == id {
-		return c.b.lastLeaf[c.of], c.b.reach(id, 0, parentElement{s.p.id, s.i})
+	if c.of < buckets && c.pages.lastLeaf[c.of].id == id {
+		return c.pages.lastLeaf[c.of], c.pages.reach(id, 0, parentElement{s.p.id, s.i})
 	}
-	p, err := c.b.page(id, parentElement{s.p.id, s.i}, c.of)
+	p, err := c.pages.page(id, parentElement{s.p.id, s.i}, c.of)
 	if err == nil && !p.branch && c.of < buckets {
-		c.b.lastLeaf[c.of] = p
+		c.pages.lastLeaf[c.of] = p
 	}
 	return p, err
 }
@@ -128,8 +128,8 @@ func (c *cursor) nextElement() (bool, error) {
 }
 
 // get returns the value of a key, nil where there is none.
-func (b *pageReader) get(of bucket, key []byte) ([]byte, error) {
-	c, err := b.seek(of, key)
+func (r *pageReader) get(of bucket, key []byte) ([]byte, error) {
+	c, err := r.seek(of, key)
 	if err != nil || c == nil {
 		return nil, err
 	}
@@ -140,8 +140,8 @@ func (b *pageReader) get(of bucket, key []byte) ([]byte, error) {
 }
 
 // each calls f with every element whose key begins with prefix, in order.
-func (b *pageReader) each(of bucket, prefix []byte, f func(key, value []byte) error) error {
-	c, err := b.seek(of, prefix)
+func (r *pageReader) each(of bucket, prefix []byte, f func(key, value []byte) error) error {
+	c, err := r.seek(of, prefix)
 	if err != nil {
 		return err
 	}
@@ -174,18 +174,18 @@ func (c *cursor) each(prefix []byte, f func(key, value []byte) error) error {
 
 // eachBucket calls f with every bucket of the file and a cursor at its beginning, in order of the names: also with those that this
 // version does not know.
-func (b *pageReader) eachBucket(f func(name []byte, sequence uint64, c *cursor) error) error {
-	root, err := b.seek(buckets, nil)
+func (r *pageReader) eachBucket(f func(name []byte, sequence uint64, c *cursor) error) error {
+	root, err := r.seek(buckets, nil)
 	if err != nil {
 		return err
 	}
 	return root.each(nil, func(name, value []byte) error {
-		c, s := &cursor{b: b, of: bucketOf(name)}, root.leaf()
+		c, s := &cursor{pages: r, of: bucketOf(name)}, root.leaf()
 		number := uint64(c.of)
 		if c.of == unknownBucket {
 			number = unknownBucketNumber(&s.p, s.i)
 		}
-		top, err := b.bucketPage(value, number)
+		top, err := r.bucketPage(value, number)
 		if err == nil {
 			err = c.descend(top, func(*page) int { return 0 })
 		}

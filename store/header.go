@@ -48,23 +48,23 @@ type part struct {
 }
 
 // parts returns the parts of s in order: what it knows as it is now, and the others as they were read.
-func (s *fixedHeader) parts() []part {
+func (h *fixedHeader) parts() []part {
 	relaxed := byte(0)
-	if s.relaxed {
+	if h.relaxed {
 		relaxed = 1
 	}
 	list := []part{
-		{kindCost, true, []byte{byte(s.kdf)}},
-		{kindTries, true, binary.BigEndian.AppendUint32(nil, s.maxTries)},
-		{kindLabel, false, []byte(s.label)},
+		{kindCost, true, []byte{byte(h.kdf)}},
+		{kindTries, true, binary.BigEndian.AppendUint32(nil, h.maxTries)},
+		{kindLabel, false, []byte(h.label)},
 		{kindDurability, false, []byte{relaxed}},
-		{kindSeparation, true, []byte{byte(s.separation)}},
-		{kindVoucher, true, s.voucher},
+		{kindSeparation, true, []byte{byte(h.separation)}},
+		{kindVoucher, true, h.voucher},
 	}
-	if s.index != version {
-		list = append(list, part{kindIndex, true, []byte{byte(s.index)}})
+	if h.index != version {
+		list = append(list, part{kindIndex, true, []byte{byte(h.index)}})
 	}
-	list = append(list, s.others...)
+	list = append(list, h.others...)
 	slices.SortFunc(list, func(a, b part) int { return int(a.kind) - int(b.kind) })
 	return list
 }
@@ -104,55 +104,55 @@ func parseParts(b []byte) (list []part, ok bool) {
 }
 
 // setParts puts the parts into s. A part that it knows has its form and its bit; each that every token has is there.
-func (s *fixedHeader) setParts(list []part) error {
-	s.index = version
+func (h *fixedHeader) setParts(list []part) error {
+	h.index = version
 	for _, p := range list {
-		if !s.knows(p.kind) {
+		if !h.knows(p.kind) {
 			if p.critical {
 				return unrecognized("the token has a part of kind %d (%s) that this softcsp does not know: it needs a newer softcsp", p.kind, p.name())
 			}
-			s.others = append(s.others, p)
+			h.others = append(h.others, p)
 			continue
 		}
-		if !s.setPart(p) {
+		if !h.setPart(p) {
 			return tampered("the header is damaged: part %s", p.name())
 		}
 	}
 	// What a part says that is not there, or has another bit, is not what it would be encoded as.
-	now := s.parts()
+	now := h.parts()
 	same := slices.EqualFunc(list, now, func(a, b part) bool {
 		return a.kind == b.kind && a.critical == b.critical && string(a.value) == string(b.value)
 	})
-	if !same || s.maxTries == 0 || s.kdf >= kdfs || s.separation >= separations {
+	if !same || h.maxTries == 0 || h.kdf >= kdfs || h.separation >= separations {
 		return tampered("the header is damaged")
 	}
 	return nil
 }
 
 // knows reports whether this version knows parts of that kind.
-func (s *fixedHeader) knows(kind uint16) bool { return kind >= kindCost && kind <= kindIndex }
+func (h *fixedHeader) knows(kind uint16) bool { return kind >= kindCost && kind <= kindIndex }
 
 // setPart puts one part into s, and reports whether it has its length.
-func (s *fixedHeader) setPart(p part) bool {
+func (h *fixedHeader) setPart(p part) bool {
 	if n := partSizes[p.kind]; n != 0 && n != len(p.value) {
 		return false
 	}
 	switch p.kind {
 	case kindCost:
-		s.kdf = kdf(p.value[0])
+		h.kdf = kdf(p.value[0])
 	case kindTries:
-		s.maxTries = binary.BigEndian.Uint32(p.value)
+		h.maxTries = binary.BigEndian.Uint32(p.value)
 	case kindLabel:
-		s.label = string(p.value)
+		h.label = string(p.value)
 	case kindDurability:
-		s.relaxed = p.value[0] == 1
+		h.relaxed = p.value[0] == 1
 	case kindSeparation:
-		s.separation = Separation(p.value[0])
+		h.separation = Separation(p.value[0])
 	case kindVoucher:
-		s.voucher = p.value
+		h.voucher = p.value
 	case kindIndex:
-		s.index = uint16(p.value[0])
-		return s.index == 1
+		h.index = uint16(p.value[0])
+		return h.index == 1
 	}
 	return true
 }

@@ -21,13 +21,13 @@ func aStatic() *fixedHeader {
 }
 
 func TestStatic(t *testing.T) {
-	s := aStatic()
-	b := s.encode()
+	h := aStatic()
+	b := h.encode()
 	got, err := parseHeader(b)
 	if err != nil || !bytes.Equal(got.encode(), b) {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if got.kdf != s.kdf || got.maxTries != 7 || got.label != s.label || !got.relaxed || got.separation != s.separation || got.index != 1 {
+	if got.kdf != h.kdf || got.maxTries != 7 || got.label != h.label || !got.relaxed || got.separation != h.separation || got.index != 1 {
 		t.Errorf("%+v", got)
 	}
 	for n := range b {
@@ -47,13 +47,13 @@ func TestStatic(t *testing.T) {
 
 // TestHeaderParts takes each part away, doubles it, gives it the other bit, another length, and every value of its first byte.
 func TestHeaderParts(t *testing.T) {
-	s := aStatic()
-	list := s.parts()
+	h := aStatic()
+	list := h.parts()
 	if len(list) != kindIndex+1 {
 		t.Fatalf("%d parts: this test does not know them all", len(list))
 	}
 	parse := func(list []part) error {
-		b := s.encode()[:fixedHeaderHead]
+		b := h.encode()[:fixedHeaderHead]
 		b = appendParts(b, list)
 		got, err := parseHeader(b)
 		if err == nil && !bytes.Equal(got.encode(), b) {
@@ -93,7 +93,7 @@ func TestHeaderParts(t *testing.T) {
 			_ = parse(with(i, part{p.kind, p.critical, v})) // what parses is written the same
 		}
 	}
-	b := appendParts(s.encode()[:fixedHeaderHead], list)
+	b := appendParts(h.encode()[:fixedHeaderHead], list)
 	b[fixedHeaderHead+2] |= 2
 	if _, err := parseHeader(b); ck.Code(err) != ck.CKR_DEVICE_ERROR {
 		t.Errorf("an unknown flag: %v", err)
@@ -118,10 +118,10 @@ func TestUnknownParts(t *testing.T) {
 			}
 			k2.Wipe()
 			// It is vouched for like any other.
-			rewrite(t, tok, func(s *fixedHeader) { s.others[0].value = []byte("of an attacker!") })
+			rewrite(t, tok, func(h *fixedHeader) { h.others[0].value = []byte("of an attacker!") })
 			_, err = tok.Unlock(User, []byte("another pin"))
 			wants(t, err, ck.CKR_DEVICE_ERROR)
-			rewrite(t, tok, func(s *fixedHeader) { s.others[0].value, s.others[0].critical = value, true })
+			rewrite(t, tok, func(h *fixedHeader) { h.others[0].value, h.others[0].critical = value, true })
 			_, err = tok.Unlock(User, []byte("another pin"))
 			wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
 			if _, err = tok.Info(); !strings.Contains(err.Error(), "needs a newer softcsp") {
@@ -130,7 +130,7 @@ func TestUnknownParts(t *testing.T) {
 			wants(t, tok.Reformat(Format{Label: "x", SOPIN: soPIN, KDF: "test"}), ck.CKR_TOKEN_NOT_RECOGNIZED)
 			_, err = tok.Get(nil, r.ID)
 			wants(t, err, ck.CKR_TOKEN_NOT_RECOGNIZED)
-			rewrite(t, tok, func(s *fixedHeader) { s.others[0].critical = false })
+			rewrite(t, tok, func(h *fixedHeader) { h.others[0].critical = false })
 		})
 	}
 }
@@ -139,11 +139,11 @@ func TestUnknownParts(t *testing.T) {
 func addPart(t *testing.T, tok *Token, k *Keys, p part) {
 	t.Helper()
 	wants(t, tok.change(k, func(c *change) error {
-		s, err := tok.readHeader(c.x)
+		h, err := tok.readHeader(c.x)
 		if err != nil {
 			return err
 		}
-		fresh := *s
+		fresh := *h
 		fresh.others = append(fresh.others[:len(fresh.others):len(fresh.others)], p)
 		return c.x.put(bHeader, headerStatic, fresh.encode())
 	}), ck.CKR_OK)
@@ -158,15 +158,15 @@ func rewrite(t *testing.T, tok *Token, f func(*fixedHeader)) {
 		if !ok {
 			return ck.CKR_GENERAL_ERROR
 		}
-		s := &fixedHeader{version: version, uuid: tok.uuidBytes, initID: [16]byte(b[len(magic)+2+16:])}
+		h := &fixedHeader{version: version, uuid: tok.uuidBytes, initID: [16]byte(b[len(magic)+2+16:])}
 		for i := range list {
-			list[i].critical = list[i].critical && s.knows(list[i].kind)
+			list[i].critical = list[i].critical && h.knows(list[i].kind)
 		}
-		if err := s.setParts(list); err != nil {
+		if err := h.setParts(list); err != nil {
 			return err
 		}
-		f(s)
-		return x.put(bHeader, headerStatic, s.encode())
+		f(h)
+		return x.put(bHeader, headerStatic, h.encode())
 	}, nil), ck.CKR_OK)
 }
 
@@ -174,11 +174,11 @@ func rewrite(t *testing.T, tok *Token, f func(*fixedHeader)) {
 func partOf(t *testing.T, tok *Token, kind uint16) (value []byte) {
 	t.Helper()
 	wants(t, tok.backend.view(func(x tx) error {
-		s, err := tok.readHeader(x)
+		h, err := tok.readHeader(x)
 		if err != nil {
 			return err
 		}
-		for _, p := range s.others {
+		for _, p := range h.others {
 			if p.kind == kind {
 				value = p.value
 			}
@@ -217,16 +217,16 @@ func FuzzHeader(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := parseHeader(b)
+		h, err := parseHeader(b)
 		switch {
 		case err != nil:
 			if rv := ck.Code(err); rv != ck.CKR_DEVICE_ERROR && rv != ck.CKR_TOKEN_NOT_RECOGNIZED {
 				t.Fatalf("%x: %v", b, err)
 			}
-		case s.version == version && !bytes.Equal(s.encode(), b):
-			t.Fatalf("%x is written as %x", b, s.encode())
-		case s.version == 1 && binary.BigEndian.Uint32(b[fixedHeaderHead+2:]) != s.maxTries:
-			t.Fatalf("%x: %+v", b, s)
+		case h.version == version && !bytes.Equal(h.encode(), b):
+			t.Fatalf("%x is written as %x", b, h.encode())
+		case h.version == 1 && binary.BigEndian.Uint32(b[fixedHeaderHead+2:]) != h.maxTries:
+			t.Fatalf("%x: %+v", b, h)
 		}
 	})
 }

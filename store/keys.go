@@ -57,17 +57,17 @@ type Keys struct {
 func (k *Keys) Asked() bool { return k.asked }
 
 // newKeys derives the keys from master, which it keeps.
-func newKeys(t *Token, s *fixedHeader, master []byte) (*Keys, error) {
-	versions := 1 + version - int(s.version)
-	k := &Keys{token: t, initID: s.initID, remembered: s.remembered(), secret: locked.Alloc(masterSize + versions*int(purposes)*keySize)}
-	k.version.Store(uint32(s.version))
+func newKeys(t *Token, h *fixedHeader, master []byte) (*Keys, error) {
+	versions := 1 + version - int(h.version)
+	k := &Keys{token: t, initID: h.initID, remembered: h.remembered(), secret: locked.Alloc(masterSize + versions*int(purposes)*keySize)}
+	k.version.Store(uint32(h.version))
 	copy(k.secret, master)
 	locked.Free(master)
-	salt := append(s.uuid[:], s.initID[:]...)
+	salt := append(h.uuid[:], h.initID[:]...)
 	var err error
 	secret.Do(func() {
-		for v := s.version; v <= version && err == nil; v++ {
-			err = k.derive(v, s.index, salt)
+		for v := h.version; v <= version && err == nil; v++ {
+			err = k.derive(v, h.index, salt)
 		}
 		if err == nil {
 			k.voucher = voucherOf(k.purposeKey(version, forSignatures))

@@ -68,11 +68,11 @@ const (
 type keySlot []byte
 
 // newKeySlot returns a slot without a master key: salt, cost and nonce.
-func newKeySlot(s *fixedHeader) keySlot {
+func newKeySlot(h *fixedHeader) keySlot {
 	b := make(keySlot, keySlotHead+chacha20poly1305.NonceSizeX, keySlotSize)
 	random(b)
-	binary.BigEndian.PutUint32(b[saltSize:], costs[s.kdf].passes)
-	binary.BigEndian.PutUint32(b[saltSize+4:], costs[s.kdf].memory)
+	binary.BigEndian.PutUint32(b[saltSize:], costs[h.kdf].passes)
+	binary.BigEndian.PutUint32(b[saltSize+4:], costs[h.kdf].memory)
 	b[saltSize+8] = 1
 	return b
 }
@@ -146,17 +146,17 @@ func freeSoon() {
 }
 
 // wrap returns the new slot with master in it, under kek.
-func (b keySlot) wrap(s *fixedHeader, w Way, kek, master []byte) (out keySlot) {
-	secret.Do(func() { out = newAEAD(kek).Seal(b, b[keySlotHead:], master, b.associatedData(s, w)) })
+func (b keySlot) wrap(h *fixedHeader, w Way, kek, master []byte) (out keySlot) {
+	secret.Do(func() { out = newAEAD(kek).Seal(b, b[keySlotHead:], master, b.associatedData(h, w)) })
 	return append(out, version)
 }
 
 // unwrap unwraps the master key into locked memory: CKR_PIN_INCORRECT where kek is not of the PIN.
-func (b keySlot) unwrap(s *fixedHeader, w Way, kek []byte) (master []byte, err error) {
+func (b keySlot) unwrap(h *fixedHeader, w Way, kek []byte) (master []byte, err error) {
 	master = locked.Alloc(masterSize)
 	nonce := b[keySlotHead : keySlotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {
-		_, err = newAEAD(kek).Open(master[:0], nonce, b[keySlotHead+len(nonce):keySlot1Size], b.associatedData(s, w))
+		_, err = newAEAD(kek).Open(master[:0], nonce, b[keySlotHead+len(nonce):keySlot1Size], b.associatedData(h, w))
 	})
 	if err != nil {
 		locked.Free(master)
@@ -195,10 +195,10 @@ func (b keySlot) costs() (passes, memory uint32, lanes uint8) {
 }
 
 // associatedData returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
-func (b keySlot) associatedData(s *fixedHeader, w Way) []byte {
+func (b keySlot) associatedData(h *fixedHeader, w Way) []byte {
 	ad := append([]byte("softcsp keyslot"), 0, b.version())
-	ad = append(ad, s.uuid[:]...)
-	ad = append(ad, s.initID[:]...)
+	ad = append(ad, h.uuid[:]...)
+	ad = append(ad, h.initID[:]...)
 	ad = append(ad, byte(w))
 	return append(ad, b[:keySlotHead]...)
 }

@@ -91,20 +91,20 @@ func processLockOn(d *dir, name string) *processLock {
 	key := sidecarID{d.st.Dev, d.st.Ino, name}
 	processLocks.mu.Lock()
 	defer processLocks.mu.Unlock()
-	c := processLocks.all[key]
-	if c == nil {
-		c = &processLock{id: key, fd: -1}
-		processLocks.all[key] = c
+	pl := processLocks.all[key]
+	if pl == nil {
+		pl = &processLock{id: key, fd: -1}
+		processLocks.all[key] = pl
 	}
-	c.refs++
-	return c
+	pl.refs++
+	return pl
 }
 
-func (c *processLock) unref() {
+func (pl *processLock) unref() {
 	processLocks.mu.Lock()
 	defer processLocks.mu.Unlock()
-	if c.refs--; c.refs == 0 && c.fd < 0 {
-		delete(processLocks.all, c.id)
+	if pl.refs--; pl.refs == 0 && pl.fd < 0 {
+		delete(processLocks.all, pl.id)
 	}
 }
 
@@ -112,78 +112,78 @@ func (c *processLock) unref() {
 // once where another has the lock. A process that may only read gets a shared lock on what there is, and nil where there
 // is nothing that it can read.
 func takeLock(d *dir, name string, exclusive, wait bool) (*lock, error) {
-	c := processLockOn(d, name)
-	if !c.lockThreads(exclusive, wait) {
-		c.unref()
+	pl := processLockOn(d, name)
+	if !pl.lockThreads(exclusive, wait) {
+		pl.unref()
 		return nil, errBusy
 	}
-	l := &lock{process: c, exclusive: exclusive}
-	switch err := c.lock(d, l, newLockWait(wait, d.file(name))); {
+	l := &lock{process: pl, exclusive: exclusive}
+	switch err := pl.lock(d, l, newLockWait(wait, d.file(name))); {
 	case errors.Is(err, errNoSidecar):
 		l = nil
 	case err == nil:
 		return l, nil
 	default:
-		c.unlockThreads(exclusive)
-		c.unref()
+		pl.unlockThreads(exclusive)
+		pl.unref()
 		return nil, err
 	}
-	c.unlockThreads(exclusive)
-	c.unref()
+	pl.unlockThreads(exclusive)
+	pl.unref()
 	return nil, nil
 }
 
 // lockThreads keeps the threads of this process apart.
-func (c *processLock) lockThreads(exclusive, wait bool) bool {
+func (pl *processLock) lockThreads(exclusive, wait bool) bool {
 	switch {
 	case exclusive && wait:
-		c.threads.Lock()
+		pl.threads.Lock()
 	case exclusive:
-		return c.threads.TryLock()
+		return pl.threads.TryLock()
 	case wait:
-		c.threads.RLock()
+		pl.threads.RLock()
 	default:
-		return c.threads.TryRLock()
+		return pl.threads.TryRLock()
 	}
 	return true
 }
 
-func (c *processLock) unlockThreads(exclusive bool) {
+func (pl *processLock) unlockThreads(exclusive bool) {
 	if exclusive {
-		c.threads.Unlock()
+		pl.threads.Unlock()
 	} else {
-		c.threads.RUnlock()
+		pl.threads.RUnlock()
 	}
 }
 
 // lock takes the lock from other processes. It asks anew where somebody removed the file between opening and locking:
 // then the lock is worth nothing.
-func (c *processLock) lock(d *dir, l *lock, p *lockWait) error {
-	if !p.wait {
-		if !c.asking.TryLock() {
+func (pl *processLock) lock(d *dir, l *lock, w *lockWait) error {
+	if !w.wait {
+		if !pl.asking.TryLock() {
 			return errBusy
 		}
 	} else {
-		c.asking.Lock()
+		pl.asking.Lock()
 	}
-	defer c.asking.Unlock()
+	defer pl.asking.Unlock()
 	for {
-		if err := c.attach(d, l.exclusive, p); err != nil {
+		if err := pl.attach(d, l.exclusive, w); err != nil {
 			return err
 		}
-		err := c.lockBytes(l.exclusive, p)
+		err := pl.lockBytes(l.exclusive, w)
 		if err == nil {
-			if err = fstat(c.fd, &l.st); err == nil && l.st.Nlink > 0 {
-				l.readOnly = c.readOnly
+			if err = fstat(pl.fd, &l.st); err == nil && l.st.Nlink > 0 {
+				l.readOnly = pl.readOnly
 				return nil
 			}
-			c.unlockBytes()
+			pl.unlockBytes()
 		}
-		c.detach()
+		pl.detach()
 		if err != nil {
 			return err
 		}
-		if err := p.pause(c, -1, time.Millisecond); err != nil {
+		if err := w.pause(pl, -1, time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -192,94 +192,94 @@ func (c *processLock) lock(d *dir, l *lock, p *lockWait) error {
 var errNoSidecar = errors.New("there is no sidecar")
 
 // attach opens the sidecar for one more thread, and takes the process's own byte with the first.
-func (c *processLock) attach(d *dir, exclusive bool, p *lockWait) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fd >= 0 && !c.stillOpen() { // the host closed it
-		c.fd, c.ownsProcessByte = -1, false
+func (pl *processLock) attach(d *dir, exclusive bool, w *lockWait) error {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.fd >= 0 && !pl.stillOpen() { // the host closed it
+		pl.fd, pl.ownsProcessByte = -1, false
 	}
-	if c.fd >= 0 && c.readOnly && exclusive {
-		return c.writeProtected(d, unix.EACCES)
+	if pl.fd >= 0 && pl.readOnly && exclusive {
+		return pl.writeProtected(d, unix.EACCES)
 	}
-	if c.fd < 0 {
-		if err := c.openSidecar(d, exclusive); err != nil {
+	if pl.fd < 0 {
+		if err := pl.openSidecar(d, exclusive); err != nil {
 			return err
 		}
 	}
-	for !c.ownsProcessByte {
-		ok, err := c.setByte(unix.F_OFD_SETLK, processByte(), lockType(!c.readOnly))
+	for !pl.ownsProcessByte {
+		ok, err := pl.setByte(unix.F_OFD_SETLK, processByte(), lockType(!pl.readOnly))
 		if err == nil && !ok {
-			err = p.pause(c, -1, time.Millisecond)
+			err = w.pause(pl, -1, time.Millisecond)
 		}
 		if err != nil {
 			return err // the descriptor stays open: closing it drops the locks of the copy of the library that has the byte
 		}
-		c.ownsProcessByte = ok
+		pl.ownsProcessByte = ok
 	}
-	c.fdUsers++
+	pl.fdUsers++
 	return nil
 }
 
 // openSidecar opens the sidecar, for reading where it cannot be written.
-func (c *processLock) openSidecar(d *dir, exclusive bool) (err error) {
-	c.readOnly = false
-	c.fd, c.st, err = d.openFD(c.id.name, unix.O_RDWR|unix.O_CREAT)
-	if err == nil && c.st.Size == 0 && d.shared() { // it is new; the group needs it
-		_ = unix.Fchmod(c.fd, 0o660)
+func (pl *processLock) openSidecar(d *dir, exclusive bool) (err error) {
+	pl.readOnly = false
+	pl.fd, pl.st, err = d.openFD(pl.id.name, unix.O_RDWR|unix.O_CREAT)
+	if err == nil && pl.st.Size == 0 && d.shared() { // it is new; the group needs it
+		_ = unix.Fchmod(pl.fd, 0o660)
 	}
 	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.EPERM) {
 		return err
 	}
 	if exclusive {
-		return c.writeProtected(d, err)
+		return pl.writeProtected(d, err)
 	}
-	c.readOnly = true
-	if c.fd, c.st, err = d.openFD(c.id.name, unix.O_RDONLY); err != nil && !errors.Is(err, ck.CKR_FUNCTION_FAILED) {
+	pl.readOnly = true
+	if pl.fd, pl.st, err = d.openFD(pl.id.name, unix.O_RDONLY); err != nil && !errors.Is(err, ck.CKR_FUNCTION_FAILED) {
 		return errNoSidecar
 	}
 	return err
 }
 
-func (c *processLock) writeProtected(d *dir, err error) error {
-	return fmt.Errorf("%w: %s cannot be written: %v", ck.CKR_TOKEN_WRITE_PROTECTED, d.file(c.id.name), err)
+func (pl *processLock) writeProtected(d *dir, err error) error {
+	return fmt.Errorf("%w: %s cannot be written: %v", ck.CKR_TOKEN_WRITE_PROTECTED, d.file(pl.id.name), err)
 }
 
 // stillOpen says whether the descriptor is still what it was when it was opened.
-func (c *processLock) stillOpen() bool {
+func (pl *processLock) stillOpen() bool {
 	var st unix.Stat_t
-	return unix.Fstat(c.fd, &st) == nil && st.Dev == c.st.Dev && st.Ino == c.st.Ino
+	return unix.Fstat(pl.fd, &st) == nil && st.Dev == pl.st.Dev && st.Ino == pl.st.Ino
 }
 
 // lockBytes goes through the gate into the room.
-func (c *processLock) lockBytes(exclusive bool, p *lockWait) error {
-	if err := c.waitForByte(gateByte, lockType(!c.readOnly), p, time.Millisecond); err != nil {
+func (pl *processLock) lockBytes(exclusive bool, w *lockWait) error {
+	if err := pl.waitForByte(gateByte, lockType(!pl.readOnly), w, time.Millisecond); err != nil {
 		return err
 	}
-	defer func() { _, _ = c.setByte(unix.F_SETLK, gateByte, unix.F_UNLCK) }()
-	c.mu.Lock()
-	if c.holders > 0 { // other readers of this process are inside
-		c.holders++
-		c.mu.Unlock()
+	defer func() { _, _ = pl.setByte(unix.F_SETLK, gateByte, unix.F_UNLCK) }()
+	pl.mu.Lock()
+	if pl.holders > 0 { // other readers of this process are inside
+		pl.holders++
+		pl.mu.Unlock()
 		return nil
 	}
-	c.mu.Unlock()
-	if err := c.waitForByte(lockByte, lockType(exclusive), p, 200*time.Microsecond); err != nil {
+	pl.mu.Unlock()
+	if err := pl.waitForByte(lockByte, lockType(exclusive), w, 200*time.Microsecond); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	c.holders++
-	c.mu.Unlock()
+	pl.mu.Lock()
+	pl.holders++
+	pl.mu.Unlock()
 	return nil
 }
 
 // waitForByte asks for a byte until it has it.
-func (c *processLock) waitForByte(at int64, kind int16, p *lockWait, longest time.Duration) error {
+func (pl *processLock) waitForByte(at int64, kind int16, w *lockWait, longest time.Duration) error {
 	for {
-		ok, err := c.setByte(unix.F_SETLK, at, kind)
+		ok, err := pl.setByte(unix.F_SETLK, at, kind)
 		if ok || err != nil {
 			return err
 		}
-		if err := p.pause(c, at, longest); err != nil {
+		if err := w.pause(pl, at, longest); err != nil {
 			return err
 		}
 	}
@@ -293,16 +293,16 @@ func lockType(exclusive bool) int16 {
 }
 
 // setByte asks the kernel for a byte, or gives it back, and says whether it was to be had.
-func (c *processLock) setByte(cmd int, at int64, kind int16) (bool, error) {
+func (pl *processLock) setByte(cmd int, at int64, kind int16) (bool, error) {
 	f := unix.Flock_t{Type: kind, Start: at, Len: 1}
-	err := retry(func() error { return fcntl(uintptr(c.fd), cmd, &f) })
+	err := retry(func() error { return fcntl(uintptr(pl.fd), cmd, &f) })
 	switch {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES):
 		return false, nil
 	}
-	return false, fmt.Errorf("%w: locking %s: %v", ck.CKR_FUNCTION_FAILED, c.id.name, err)
+	return false, fmt.Errorf("%w: locking %s: %v", ck.CKR_FUNCTION_FAILED, pl.id.name, err)
 }
 
 // checkHeld makes sure, before anything is written, that the lock is still there: a host that closes descriptors that are not
@@ -340,33 +340,33 @@ func (l *lock) setDurableCommit(sum uint64) {
 }
 
 // unlockBytes ends the holding of one thread, and the process's with the last.
-func (c *processLock) unlockBytes() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.holders--; c.holders == 0 && c.stillOpen() {
-		_, _ = c.setByte(unix.F_SETLK, lockByte, unix.F_UNLCK) // where that fails detach closes the file, which cannot fail
+func (pl *processLock) unlockBytes() {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.holders--; pl.holders == 0 && pl.stillOpen() {
+		_, _ = pl.setByte(unix.F_SETLK, lockByte, unix.F_UNLCK) // where that fails detach closes the file, which cannot fail
 	}
 }
 
 // detach ends the use of the sidecar by one thread, and closes it with the last. Closing drops every lock of the process on
 // it. The own byte is given back by name: a child that was forked meanwhile has the open file too, and would keep the byte
 // from this process. Where that cannot be done the file stays open, and the byte ours.
-func (c *processLock) detach() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fdUsers--; c.fdUsers > 0 {
+func (pl *processLock) detach() {
+	pl.mu.Lock()
+	defer pl.mu.Unlock()
+	if pl.fdUsers--; pl.fdUsers > 0 {
 		return
 	}
-	if c.stillOpen() {
-		if _, err := c.setByte(unix.F_OFD_SETLK, processByte(), unix.F_UNLCK); err != nil {
+	if pl.stillOpen() {
+		if _, err := pl.setByte(unix.F_OFD_SETLK, processByte(), unix.F_UNLCK); err != nil {
 			f := unix.Flock_t{Type: unix.F_UNLCK, Start: gateByte, Len: 2}
-			if retry(func() error { return fcntl(uintptr(c.fd), unix.F_SETLK, &f) }) == nil {
+			if retry(func() error { return fcntl(uintptr(pl.fd), unix.F_SETLK, &f) }) == nil {
 				return
 			}
 		}
-		_ = unix.Close(c.fd)
+		_ = unix.Close(pl.fd)
 	}
-	c.fd, c.ownsProcessByte = -1, false
+	pl.fd, pl.ownsProcessByte = -1, false
 }
 
 // release gives the lock back.
@@ -395,36 +395,36 @@ func newLockWait(wait bool, what string) *lockWait { return &lockWait{wait: wait
 
 // pause waits a little. It answers errBusy where there is no waiting, and an error where it has waited long enough. The
 // caller has c.entry.
-func (p *lockWait) pause(c *processLock, at int64, longest time.Duration) error {
-	if !p.wait {
+func (w *lockWait) pause(pl *processLock, at int64, longest time.Duration) error {
+	if !w.wait {
 		return errBusy
 	}
 	now := time.Now()
-	if p.length == 0 {
-		p.began, p.since, p.looked, p.length = now, now, now, 20*time.Microsecond
-		if now.Sub(c.gaveUp.at) < time.Second {
+	if w.length == 0 {
+		w.began, w.since, w.looked, w.length = now, now, now, 20*time.Microsecond
+		if now.Sub(pl.gaveUp.at) < time.Second {
 			// Another thread has just waited for this one in vain. Where a hundred wait, the last need not wait hundred times.
-			if p.holder = holderOf(c, at); p.holder == c.gaveUp.of {
-				p.since = now.Add(-maxHeld)
+			if w.holder = holderOf(pl, at); w.holder == pl.gaveUp.of {
+				w.since = now.Add(-maxHeld)
 			}
 		}
 	}
-	if now.Sub(p.looked) > maxHeld/100 {
-		p.looked = now
-		if h := holderOf(c, at); h != p.holder {
-			p.holder, p.since = h, now
+	if now.Sub(w.looked) > maxHeld/100 {
+		w.looked = now
+		if h := holderOf(pl, at); h != w.holder {
+			w.holder, w.since = h, now
 		}
 	}
-	if now.Sub(p.since) >= maxHeld || now.Sub(p.began) > maxWait {
-		c.gaveUp.at, c.gaveUp.of = now, p.holder
+	if now.Sub(w.since) >= maxHeld || now.Sub(w.began) > maxWait {
+		pl.gaveUp.at, pl.gaveUp.of = now, w.holder
 		who := "another process"
-		if p.holder.pid > 0 {
-			who = fmt.Sprintf("process %d", p.holder.pid)
+		if w.holder.pid > 0 {
+			who = fmt.Sprintf("process %d", w.holder.pid)
 		}
-		return fmt.Errorf("%w: %s is locked by %s, and stays so", ck.CKR_FUNCTION_FAILED, p.what, who)
+		return fmt.Errorf("%w: %s is locked by %s, and stays so", ck.CKR_FUNCTION_FAILED, w.what, who)
 	}
-	p.length = min(p.length*3/2, longest)
-	ts := unix.NsecToTimespec(int64(p.length/2) + rand.Int64N(int64(p.length)))
+	w.length = min(w.length*3/2, longest)
+	ts := unix.NsecToTimespec(int64(w.length/2) + rand.Int64N(int64(w.length)))
 	_ = unix.Nanosleep(&ts, nil)
 	return nil
 }
@@ -436,16 +436,16 @@ type holder struct {
 	counter uint64
 }
 
-func holderOf(c *processLock, at int64) (h holder) {
+func holderOf(pl *processLock, at int64) (h holder) {
 	if at < 0 {
 		return h
 	}
 	f := unix.Flock_t{Type: unix.F_WRLCK, Start: at, Len: 1}
-	if fcntl(uintptr(c.fd), unix.F_GETLK, &f) == nil && f.Type != unix.F_UNLCK {
+	if fcntl(uintptr(pl.fd), unix.F_GETLK, &f) == nil && f.Type != unix.F_UNLCK {
 		h.pid = f.Pid
 	}
 	var b [counterSize]byte
-	if _, err := unix.Pread(c.fd, b[:], 0); err == nil {
+	if _, err := unix.Pread(pl.fd, b[:], 0); err == nil {
 		h.counter = leUint64(b[:])
 	}
 	return h

@@ -31,21 +31,21 @@ type loginCounts [ways]loginCount
 const loginCountsSize = ways * 16
 
 // readLoginCounts reads the counts. Counts that are damaged are those of a locked PIN.
-func readLoginCounts(x tx) (c loginCounts) {
+func readLoginCounts(x tx) (counts loginCounts) {
 	b := x.get(bHeader, headerTries)
 	if len(b) != loginCountsSize {
 		return loginCounts{{cleared: 1}, {cleared: 1}}
 	}
-	for w := range c {
-		c[w] = loginCount{binary.BigEndian.Uint64(b[16*w:]), binary.BigEndian.Uint64(b[16*w+8:])}
+	for w := range counts {
+		counts[w] = loginCount{binary.BigEndian.Uint64(b[16*w:]), binary.BigEndian.Uint64(b[16*w+8:])}
 	}
-	return c
+	return counts
 }
 
 // write puts the counts into the header.
-func (c loginCounts) write(x tx) error {
+func (counts loginCounts) write(x tx) error {
 	b := make([]byte, 0, loginCountsSize)
-	for _, w := range c {
+	for _, w := range counts {
 		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, w.attempts), w.cleared)
 	}
 	return x.put(bHeader, headerTries, b)
@@ -53,9 +53,9 @@ func (c loginCounts) write(x tx) error {
 
 // A pinCheck is a login in the making: the slot that it is to open, as it was when its PIN went through Argon2id.
 type pinCheck struct {
-	s    *fixedHeader
-	slot keySlot
-	way  Way
+	header  *fixedHeader
+	keySlot keySlot
+	way     Way
 }
 
 // errSlotChanged says that the slot is not the attempt's any more.
@@ -74,34 +74,34 @@ func retryChanged(f func() error) (err error) {
 
 // newPINCheck reads what a login needs. A PIN that is locked is not worth computing anything for.
 func (t *Token) newPINCheck(w Way) (*pinCheck, error) {
-	a := &pinCheck{way: w}
+	c := &pinCheck{way: w}
 	err := t.backend.view(func(x tx) (err error) {
-		if a.s, err = t.readHeader(x); err != nil {
+		if c.header, err = t.readHeader(x); err != nil {
 			return err
 		}
-		t.cacheInfo(x, a.s) // for a process that gives up its rights once it is logged in
-		a.slot = slices.Clone(x.get(bHeader, headerSlots[w]))
-		if a.slot == nil && w == User {
+		t.cacheInfo(x, c.header) // for a process that gives up its rights once it is logged in
+		c.keySlot = slices.Clone(x.get(bHeader, headerSlots[w]))
+		if c.keySlot == nil && w == User {
 			return ck.CKR_USER_PIN_NOT_INITIALIZED
 		}
-		if err := a.slot.check(); err != nil {
+		if err := c.keySlot.check(); err != nil {
 			return err
 		}
-		if t.uncounted.remaining(w, readLoginCounts(x)[w].remaining(a.s.maxTries)) == 0 {
+		if t.uncounted.remaining(w, readLoginCounts(x)[w].remaining(c.header.maxTries)) == 0 {
 			return ck.CKR_PIN_LOCKED
 		}
 		return nil
 	})
-	return a, err
+	return c, err
 }
 
 // checkCurrent tests that the attempt's slot is still the one in the file.
-func (a *pinCheck) checkCurrent(t *Token, x tx) error {
-	s, err := t.readHeader(x)
+func (c *pinCheck) checkCurrent(t *Token, x tx) error {
+	h, err := t.readHeader(x)
 	if err != nil {
 		return err
 	}
-	if s.initID != a.s.initID || !bytes.Equal(x.get(bHeader, headerSlots[a.way]), a.slot) {
+	if h.initID != c.header.initID || !bytes.Equal(x.get(bHeader, headerSlots[c.way]), c.keySlot) {
 		return errSlotChanged
 	}
 	return nil
@@ -109,39 +109,39 @@ func (a *pinCheck) checkCurrent(t *Token, x tx) error {
 
 // countAndUnwrap counts the attempt, opens the slot with the key that the PIN gave, and clears the count: one at a time in all processes.
 // What is counted is on the disk before the slot is opened, so that who kills this process has had no guess for nothing.
-func (t *Token) countAndUnwrap(a *pinCheck, kek []byte) (master []byte, err error) {
+func (t *Token) countAndUnwrap(c *pinCheck, kek []byte) (master []byte, err error) {
 	err = t.alone(func(update func(func(tx) error) error) error {
 		err := update(func(x tx) error {
-			if err := a.checkCurrent(t, x); err != nil {
+			if err := c.checkCurrent(t, x); err != nil {
 				return err
 			}
-			c := readLoginCounts(x)
-			if c[a.way].remaining(a.s.maxTries) == 0 {
+			counts := readLoginCounts(x)
+			if counts[c.way].remaining(c.header.maxTries) == 0 {
 				return ck.CKR_PIN_LOCKED
 			}
-			c[a.way].attempts++
-			return c.write(x)
+			counts[c.way].attempts++
+			return counts.write(x)
 		})
 		if err != nil {
 			return err
 		}
-		if master, err = a.slot.unwrap(a.s, a.way, kek); err != nil {
+		if master, err = c.keySlot.unwrap(c.header, c.way, kek); err != nil {
 			return err
 		}
 		return update(func(x tx) error {
-			c := readLoginCounts(x)
-			c[a.way].cleared = c[a.way].attempts
-			return c.write(x)
+			counts := readLoginCounts(x)
+			counts[c.way].cleared = counts[c.way].attempts
+			return counts.write(x)
 		})
 	})
 	if t.env.readonlyLogin && ck.Code(err) == ck.CKR_TOKEN_WRITE_PROTECTED {
-		return t.unwrapUncounted(a, kek)
+		return t.unwrapUncounted(c, kek)
 	}
 	if err != nil {
 		locked.Free(master)
 		return nil, err
 	}
-	t.uncounted.forget(a.way)
+	t.uncounted.forget(c.way)
 	return master, nil
 }
 
@@ -168,15 +168,15 @@ func (u *uncounted) forget(w Way) {
 
 // unwrapUncounted is try for a token that cannot be written to, where the administrator has said that this is to work. Who can read
 // the file can copy it, and guess there as often as they like: what is counted here keeps off who can only call the library.
-func (t *Token) unwrapUncounted(a *pinCheck, kek []byte) (master []byte, err error) {
+func (t *Token) unwrapUncounted(c *pinCheck, kek []byte) (master []byte, err error) {
 	u := &t.uncounted
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	err = t.backend.view(func(x tx) error {
-		if err := a.checkCurrent(t, x); err != nil {
+		if err := c.checkCurrent(t, x); err != nil {
 			return err
 		}
-		if readLoginCounts(x)[a.way].remaining(a.s.maxTries) <= u.wrong[a.way] {
+		if readLoginCounts(x)[c.way].remaining(c.header.maxTries) <= u.wrong[c.way] {
 			return ck.CKR_PIN_LOCKED
 		}
 		return nil
@@ -184,42 +184,42 @@ func (t *Token) unwrapUncounted(a *pinCheck, kek []byte) (master []byte, err err
 	if err != nil {
 		return nil, err
 	}
-	if master, err = a.slot.unwrap(a.s, a.way, kek); err != nil {
-		u.wrong[a.way]++
+	if master, err = c.keySlot.unwrap(c.header, c.way, kek); err != nil {
+		u.wrong[c.way]++
 		return nil, err
 	}
-	u.wrong[a.way] = 0
+	u.wrong[c.way] = 0
 	return master, nil
 }
 
 // checkPIN counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
 // the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
-func (t *Token) checkPIN(w Way, pin []byte) (a *pinCheck, master []byte, err error) {
+func (t *Token) checkPIN(w Way, pin []byte) (c *pinCheck, master []byte, err error) {
 	if w < 0 || w >= ways {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
 	}
 	err = retryChanged(func() (err error) {
-		if a, err = t.newPINCheck(w); err != nil {
+		if c, err = t.newPINCheck(w); err != nil {
 			return err
 		}
-		kek := t.pinCache.get(a, pin)
+		kek := t.pinCache.get(c, pin)
 		recalled := kek != nil
 		if !recalled {
-			if kek, err = a.slot.derive(pin); err != nil {
+			if kek, err = c.keySlot.derive(pin); err != nil {
 				return err
 			}
 		}
 		defer func() { locked.Free(kek) }()
-		if master, err = t.countAndUnwrap(a, kek); err == nil {
-			t.pinCache.put(a, pin, kek)
+		if master, err = t.countAndUnwrap(c, kek); err == nil {
+			t.pinCache.put(c, pin, kek)
 		} else if recalled {
 			// The try may not have been counted: then the time that it took must not tell that the PIN is right.
-			again, _ := a.slot.derive(pin)
+			again, _ := c.keySlot.derive(pin)
 			locked.Free(again)
 		}
 		return err
 	})
-	return a, master, err
+	return c, master, err
 }
 
 // Unlock counts a try, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or
@@ -232,11 +232,11 @@ func (t *Token) Unlock(w Way, pin []byte) (*Keys, error) {
 
 // unlock is Unlock. It returns the slot that the PIN opened as well.
 func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
-	a, master, err := t.checkPIN(w, pin)
+	c, master, err := t.checkPIN(w, pin)
 	if err != nil {
 		return nil, nil, err
 	}
-	k, err := newKeys(t, a.s, master)
+	k, err := newKeys(t, c.header, master)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -259,7 +259,7 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
 	if k.formatVersion() == version {
 		t.rememberVoucher(k)
 	}
-	return k, a.slot, nil
+	return k, c.keySlot, nil
 }
 
 // Confirm counts a try and checks the PIN as Unlock does, for who has the keys already.
@@ -305,28 +305,28 @@ func (t *Token) ChangePIN(w Way, old, pin []byte) error {
 // of the PIN is the token's, which the header says: it is verified, in the transaction that takes the new slot too.
 func (t *Token) setPIN(k *Keys, w Way, pin []byte, old keySlot) error {
 	var raw []byte
-	var s *fixedHeader
+	var h *fixedHeader
 	err := t.backend.view(func(x tx) error {
 		return k.use(func() (err error) {
 			if _, err = k.openState(x); err != nil {
 				return err
 			}
 			raw = slices.Clone(x.get(bHeader, headerStatic))
-			s, err = t.readHeader(x)
+			h, err = t.readHeader(x)
 			return err
 		})
 	})
 	if err != nil {
 		return err
 	}
-	fresh := newKeySlot(s)
+	fresh := newKeySlot(h)
 	kek, err := fresh.derive(pin)
 	if err != nil {
 		return err
 	}
 	defer locked.Free(kek)
 	err = k.use(func() error {
-		fresh = fresh.wrap(s, w, kek, k.master())
+		fresh = fresh.wrap(h, w, kek, k.master())
 		return nil
 	})
 	if err != nil {
@@ -355,26 +355,26 @@ func (t *Token) Reformat(f Format) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	a, master, err := t.checkPIN(SO, f.SOPIN)
+	c, master, err := t.checkPIN(SO, f.SOPIN)
 	if err != nil {
 		return err
 	}
 	locked.Free(master)
 	defer t.pinCache.forget()
-	n, err := t.newInitialToken(f)
+	i, err := t.newInitialToken(f)
 	if err != nil {
 		return err
 	}
-	defer n.keys.Wipe()
+	defer i.keys.Wipe()
 	err = t.backend.replace(func(x tx) error {
-		s, err := t.readHeader(x)
-		if err == nil && s.initID != a.s.initID {
+		h, err := t.readHeader(x)
+		if err == nil && h.initID != c.header.initID {
 			return fmt.Errorf("%w: the token was initialised anew meanwhile", ck.CKR_FUNCTION_FAILED)
 		}
 		return err
-	}, n.write)
+	}, i.write)
 	if err == nil {
-		t.rememberVoucher(n.keys)
+		t.rememberVoucher(i.keys)
 	}
 	return err
 }
@@ -382,9 +382,9 @@ func (t *Token) Reformat(f Format) error {
 // An initialToken is a token in the making: a new master key under the SO PIN, and under the user's where there is one, and no
 // object.
 type initialToken struct {
-	s     *fixedHeader
-	slots [ways]keySlot
-	keys  *Keys
+	header *fixedHeader
+	slots  [ways]keySlot
+	keys   *Keys
 }
 
 // check tests what was asked for.
@@ -405,42 +405,42 @@ func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 		return nil, err
 	}
 	cost, _ := parseKDF(f.KDF)
-	s := &fixedHeader{
+	h := &fixedHeader{
 		version: version, index: version, uuid: t.uuidBytes, kdf: cost, relaxed: f.Relaxed, maxTries: uint32(f.MaxTries), label: f.Label,
 		separation: f.Separation,
 	}
-	if s.maxTries == 0 {
-		s.maxTries = defaultTries
+	if h.maxTries == 0 {
+		h.maxTries = defaultTries
 	}
-	random(s.initID[:])
+	random(h.initID[:])
 	master := locked.Alloc(masterSize)
 	random(master)
-	n := &initialToken{s: s}
+	i := &initialToken{header: h}
 	for w, pin := range [ways][]byte{User: f.UserPIN, SO: f.SOPIN} {
 		if pin == nil && Way(w) == User {
 			continue
 		}
-		b := newKeySlot(s)
+		b := newKeySlot(h)
 		kek, err := b.derive(pin)
 		if err != nil {
 			locked.Free(master)
 			return nil, err
 		}
-		n.slots[w] = b.wrap(s, Way(w), kek, master)
+		i.slots[w] = b.wrap(h, Way(w), kek, master)
 		locked.Free(kek)
 	}
 	var err error
-	if n.keys, err = newKeys(t, s, master); err != nil {
+	if i.keys, err = newKeys(t, h, master); err != nil {
 		return nil, err
 	}
-	s.voucher = n.keys.voucher
-	return n, nil
+	h.voucher = i.keys.voucher
+	return i, nil
 }
 
 // write writes the header of the new token.
-func (n *initialToken) write(x tx) error {
-	parts := [][2][]byte{{headerStatic, n.s.encode()}, {headerJournalStart, beBytes(x.generation())}}
-	for w, b := range n.slots {
+func (i *initialToken) write(x tx) error {
+	parts := [][2][]byte{{headerStatic, i.header.encode()}, {headerJournalStart, beBytes(x.generation())}}
+	for w, b := range i.slots {
 		if b != nil {
 			parts = append(parts, [2][]byte{headerSlots[w], b})
 		}
@@ -453,5 +453,5 @@ func (n *initialToken) write(x tx) error {
 	if err := (loginCounts{}).write(x); err != nil {
 		return err
 	}
-	return n.keys.use(func() error { return x.put(bHeader, headerState, n.keys.sealState(x, &state{})) })
+	return i.keys.use(func() error { return x.put(bHeader, headerState, i.keys.sealState(x, &state{})) })
 }

@@ -157,13 +157,13 @@ func TestPINChangesMeanwhile(t *testing.T) {
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
 		defer k.Wipe()
-		a, err := tok.newPINCheck(User)
+		c, err := tok.newPINCheck(User)
 		wants(t, err, ck.CKR_OK)
-		kek, err := a.slot.derive(userPIN)
+		kek, err := c.keySlot.derive(userPIN)
 		wants(t, err, ck.CKR_OK)
 		defer locked.Free(kek)
 		wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
-		if _, err := tok.countAndUnwrap(a, kek); !errors.Is(err, errSlotChanged) {
+		if _, err := tok.countAndUnwrap(c, kek); !errors.Is(err, errSlotChanged) {
 			t.Errorf("a try of a PIN that was changed: %v", err)
 		}
 		wantTries(t, tok, User, defaultTries)
@@ -178,9 +178,9 @@ func TestDeadInTheMiddle(t *testing.T) {
 		for n := range uint(3) {
 			wants(t, tok.alone(func(update func(func(tx) error) error) error {
 				return update(func(x tx) error {
-					c := readLoginCounts(x)
-					c[User].attempts++
-					return c.write(x)
+					counts := readLoginCounts(x)
+					counts[User].attempts++
+					return counts.write(x)
 				})
 			}), ck.CKR_OK)
 			wantTries(t, tok, User, defaultTries-n-1)
@@ -240,7 +240,7 @@ func TestFormatArguments(t *testing.T) {
 }
 
 // openSlot opens a slot as a login does.
-func openSlot(b keySlot, s *fixedHeader, w Way, pin []byte) ([]byte, error) {
+func openSlot(b keySlot, h *fixedHeader, w Way, pin []byte) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -248,28 +248,28 @@ func openSlot(b keySlot, s *fixedHeader, w Way, pin []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.unwrap(s, w, kek)
+	return b.unwrap(h, w, kek)
 }
 
 // TestSlotCosts holds what a file may ask for.
 func TestSlotCosts(t *testing.T) {
-	s := &fixedHeader{kdf: kdfTest}
+	h := &fixedHeader{kdf: kdfTest}
 	for _, c := range []struct {
 		passes, memory uint32
 		lanes          byte
 	}{
 		{0, 64, 1}, {maxPasses + 1, 64, 1}, {1, maxMemory + 1, 1}, {1, 1 << 31, 1}, {1, 64, 0}, {1, 64, maxLanes + 1},
 	} {
-		b := newKeySlot(s)
-		b = b.wrap(s, User, make([]byte, keySize), make([]byte, masterSize))
+		b := newKeySlot(h)
+		b = b.wrap(h, User, make([]byte, keySize), make([]byte, masterSize))
 		binary.BigEndian.PutUint32(b[saltSize:], c.passes)
 		binary.BigEndian.PutUint32(b[saltSize+4:], c.memory)
 		b[saltSize+8] = c.lanes
-		_, err := openSlot(b, s, User, userPIN)
+		_, err := openSlot(b, h, User, userPIN)
 		wants(t, err, ck.CKR_DEVICE_ERROR)
 	}
 	for n := range keySlotSize {
-		_, err := openSlot(make(keySlot, n), s, User, userPIN)
+		_, err := openSlot(make(keySlot, n), h, User, userPIN)
 		wants(t, err, ck.CKR_DEVICE_ERROR)
 	}
 }
@@ -361,26 +361,26 @@ func costlySlots() error {
 
 // TestSlotIsBound holds that a slot opens with its PIN, for its way, in its token, and not otherwise.
 func TestSlotIsBound(t *testing.T) {
-	s := &fixedHeader{uuid: newUUID(), kdf: kdfTest}
+	h := &fixedHeader{uuid: newUUID(), kdf: kdfTest}
 	master := bytes.Repeat([]byte{7}, masterSize)
-	b := newKeySlot(s)
+	b := newKeySlot(h)
 	kek, err := b.derive(userPIN)
 	wants(t, err, ck.CKR_OK)
-	b = b.wrap(s, User, kek, master)
-	got, err := openSlot(b, s, User, userPIN)
+	b = b.wrap(h, User, kek, master)
+	got, err := openSlot(b, h, User, userPIN)
 	if err != nil || !bytes.Equal(got, master) {
 		t.Fatalf("opens to %x, %v", got, err)
 	}
-	era := *s
+	era := *h
 	era.initID[0]++
-	uuid := *s
+	uuid := *h
 	uuid.uuid[0]++
 	for _, c := range []struct {
-		s   *fixedHeader
+		h   *fixedHeader
 		w   Way
 		pin []byte
-	}{{s, SO, userPIN}, {s, User, soPIN}, {&era, User, userPIN}, {&uuid, User, userPIN}} {
-		_, err := openSlot(b, c.s, c.w, c.pin)
+	}{{h, SO, userPIN}, {h, User, soPIN}, {&era, User, userPIN}, {&uuid, User, userPIN}} {
+		_, err := openSlot(b, c.h, c.w, c.pin)
 		wants(t, err, ck.CKR_PIN_INCORRECT)
 	}
 	for i := range b {
@@ -388,7 +388,7 @@ func TestSlotIsBound(t *testing.T) {
 		if i == keySlot1Size {
 			wants(t, b.check(), ck.CKR_DEVICE_ERROR) // of a version that there is not
 		} else if i < saltSize || i >= keySlotHead { // the costs are tested above
-			_, err := openSlot(b, s, User, userPIN)
+			_, err := openSlot(b, h, User, userPIN)
 			wants(t, err, ck.CKR_PIN_INCORRECT)
 		}
 		b[i] ^= 1

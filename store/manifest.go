@@ -16,82 +16,82 @@ type manifest struct {
 }
 
 // newManifest returns a roll of items, which it keeps. A file that is damaged may have them in any order.
-func newManifest(items []member) *manifest {
-	r := &manifest{changed: make(map[ID]*entry)}
-	for n := 1; n < len(items); n++ {
-		if bytes.Compare(items[n-1].id[:], items[n].id[:]) >= 0 {
-			for _, i := range items {
-				r.set(i.id, i.entry)
+func newManifest(members []member) *manifest {
+	m := &manifest{changed: make(map[ID]*entry)}
+	for n := 1; n < len(members); n++ {
+		if bytes.Compare(members[n-1].id[:], members[n].id[:]) >= 0 {
+			for _, one := range members {
+				m.set(one.id, one.entry)
 			}
-			return r
+			return m
 		}
 	}
-	r.ordered, r.n = items, len(items)
-	return r
+	m.ordered, m.n = members, len(members)
+	return m
 }
 
 // count returns the number of entries.
-func (r *manifest) count() int {
-	if r == nil {
+func (m *manifest) count() int {
+	if m == nil {
 		return 0
 	}
-	return r.n
+	return m.n
 }
 
 // get returns the entry of an ID.
-func (r *manifest) get(id ID) (entry, bool) {
-	if r == nil {
+func (m *manifest) get(id ID) (entry, bool) {
+	if m == nil {
 		return entry{}, false
 	}
-	if e, ok := r.changed[id]; ok {
+	if e, ok := m.changed[id]; ok {
 		if e == nil {
 			return entry{}, false
 		}
 		return *e, true
 	}
-	i, ok := r.search(id)
+	i, ok := m.search(id)
 	if !ok {
 		return entry{}, false
 	}
-	return r.ordered[i].entry, true
+	return m.ordered[i].entry, true
 }
 
 // search looks for an ID in what was read.
-func (r *manifest) search(id ID) (int, bool) {
-	return slices.BinarySearchFunc(r.ordered, id, func(i member, id ID) int { return bytes.Compare(i.id[:], id[:]) })
+func (m *manifest) search(id ID) (int, bool) {
+	return slices.BinarySearchFunc(m.ordered, id, func(m member, id ID) int { return bytes.Compare(m.id[:], id[:]) })
 }
 
 // set gives an ID an entry.
-func (r *manifest) set(id ID, e entry) {
-	if _, had := r.get(id); !had {
-		r.n++
+func (m *manifest) set(id ID, e entry) {
+	if _, had := m.get(id); !had {
+		m.n++
 	}
-	r.changed[id] = &e
+	m.changed[id] = &e
 }
 
 // remove takes the entry of an ID away. It notes so only where the ID was read: a process that creates and deletes for as long
 // as it lives remembers no more for it.
-func (r *manifest) remove(id ID) {
-	if _, had := r.get(id); !had {
+func (m *manifest) remove(id ID) {
+	if _, had := m.get(id); !had {
 		return
 	}
-	r.n--
-	if _, read := r.search(id); read {
-		r.changed[id] = nil
+	m.n--
+	if _, read := m.search(id); read {
+		m.changed[id] = nil
 	} else {
-		delete(r.changed, id)
+		delete(m.changed, id)
 	}
 }
 
 // all are the entries, in no order.
-func (r *manifest) all() iter.Seq2[ID, entry] {
+func (m *manifest) all() iter.Seq2[ID, entry] {
 	return func(yield func(ID, entry) bool) {
-		for _, i := range r.ordered {
-			if _, other := r.changed[i.id]; !other && !yield(i.id, i.entry) {
+		for _, one := range m.ordered {
+			if _, other := m.changed[one.id]; !other && !yield(one.id, one.entry) {
 				return
 			}
 		}
-		for id, e := range r.changed {
+		for id, e := range m.changed {
 			if e != nil && !yield(id, *e) {
 				return
 			}

@@ -13,7 +13,7 @@ func TestRoll(t *testing.T) {
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for round := range 60 {
-		var items []member
+		var members []member
 		want := map[ID]entry{}
 		last := byte(0)
 		for i := range rnd.IntN(20) {
@@ -21,30 +21,30 @@ func TestRoll(t *testing.T) {
 			if round%3 != 0 {
 				last++
 			}
-			items = append(items, member{ID{last}, entry{rev: uint64(i)}})
+			members = append(members, member{ID{last}, entry{rev: uint64(i)}})
 			want[ID{last}] = entry{rev: uint64(i)}
 		}
 		if round%3 == 1 {
-			rnd.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+			rnd.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
 		}
-		r := newManifest(items)
+		m := newManifest(members)
 		for i := range rnd.IntN(60) {
 			if id := (ID{byte(rnd.IntN(30))}); rnd.IntN(2) == 0 {
-				r.remove(id)
+				m.remove(id)
 				delete(want, id)
 			} else {
-				r.set(id, entry{rev: uint64(100 + i)})
+				m.set(id, entry{rev: uint64(100 + i)})
 				want[id] = entry{rev: uint64(100 + i)}
 			}
-			if r.count() != len(want) {
-				t.Fatalf("%d entries, want %d", r.count(), len(want))
+			if m.count() != len(want) {
+				t.Fatalf("%d entries, want %d", m.count(), len(want))
 			}
 		}
-		if got := maps.Collect(r.all()); !maps.Equal(got, want) {
+		if got := maps.Collect(m.all()); !maps.Equal(got, want) {
 			t.Fatalf("%v, want %v", got, want)
 		}
 		for b := range byte(80) {
-			e, ok := r.get(ID{b})
+			e, ok := m.get(ID{b})
 			if we, wok := want[ID{b}]; e != we || ok != wok {
 				t.Errorf("%d: %v %v, want %v %v", b, e, ok, we, wok)
 			}
@@ -54,12 +54,12 @@ func TestRoll(t *testing.T) {
 
 // TestRollForgets holds that what was created and deleted leaves nothing.
 func TestRollForgets(t *testing.T) {
-	r := newManifest([]member{{id: ID{1}}})
+	m := newManifest([]member{{id: ID{1}}})
 	for n := range byte(200) {
-		r.set(ID{2, n}, entry{rev: 1})
-		r.remove(ID{2, n})
+		m.set(ID{2, n}, entry{rev: 1})
+		m.remove(ID{2, n})
 	}
-	if len(r.changed) != 0 || r.count() != 1 {
-		t.Errorf("%d changes are remembered, %d entries", len(r.changed), r.count())
+	if len(m.changed) != 0 || m.count() != 1 {
+		t.Errorf("%d changes are remembered, %d entries", len(m.changed), m.count())
 	}
 }

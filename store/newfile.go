@@ -13,79 +13,79 @@ import (
 
 // replace implements backend. The new contents are a new file: nothing of the old one is left in free pages.
 func (b *boltFile) replace(check func(tx) error, f func(tx) error) error {
-	return b.withLock(true, true, func(v *lockedDir) error {
-		return b.readFrom(v, func(from file, x *boltTx) error {
+	return b.withLock(true, true, func(ld *lockedDir) error {
+		return b.readFrom(ld, func(from file, x *boltTx) error {
 			if err := check(x); err != nil {
 				return err
 			}
 			gen := x.generation()
-			fresh, err := b.build(v, gen+1, x.st, f)
+			fresh, err := b.build(ld, gen+1, x.st, f)
 			if err != nil {
 				return err
 			}
-			return b.publish(gen, nil, func() error { return b.replaceFile(v, from, x.b, fresh) })
+			return b.publish(gen, nil, func() error { return b.replaceFile(ld, from, x.pages, fresh) })
 		})
 	})
 }
 
 // create makes the token's file, with what f writes in it, all at once.
 func (b *boltFile) create(f func(tx) error) error {
-	return b.withLock(true, true, func(v *lockedDir) error {
-		fresh, err := b.build(v, 1, nil, f)
+	return b.withLock(true, true, func(ld *lockedDir) error {
+		fresh, err := b.build(ld, 1, nil, f)
 		if err != nil {
 			return err
 		}
-		if err := b.install(v, fresh, false); errors.Is(err, fs.ErrExist) {
+		if err := b.install(ld, fresh, false); errors.Is(err, fs.ErrExist) {
 			return ErrExists
 		} else if err != nil {
 			return fileError(b.path, err)
 		}
-		b.repairCounter(v.lock, 1)
+		b.repairCounter(ld.lock, 1)
 		return nil
 	})
 }
 
 // replaceFile puts a file that build made in the place of the one that pages are of.
-func (b *boltFile) replaceFile(v *lockedDir, file file, pages *pageReader, fresh string) error {
-	if err := b.checkUnmoved(v, file, pages); err != nil {
-		_ = v.remove(fresh)
+func (b *boltFile) replaceFile(ld *lockedDir, file file, pages *pageReader, fresh string) error {
+	if err := b.checkUnmoved(ld, file, pages); err != nil {
+		_ = ld.remove(fresh)
 		return err
 	}
-	return b.install(v, fresh, true)
+	return b.install(ld, fresh, true)
 }
 
 // install gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
 // would be lost with it: a file beside it says so to every process until it is.
-func (b *boltFile) install(v *lockedDir, fresh string, over bool) error {
-	mark, err := v.create(b.sibling(".moved"))
+func (b *boltFile) install(ld *lockedDir, fresh string, over bool) error {
+	mark, err := ld.create(b.sibling(".moved"))
 	if err == nil {
 		err = mark.close()
 	} else if errors.Is(err, fs.ErrExist) {
 		err = nil
 	}
 	if err == nil {
-		err = v.rename(fresh, b.name, over)
+		err = ld.rename(fresh, b.name, over)
 	}
 	if err != nil {
-		_ = v.remove(fresh)
+		_ = ld.remove(fresh)
 		return err
 	}
-	return b.syncName(v)
+	return b.syncName(ld)
 }
 
 // syncName makes the name of the token's file durable, where place left that to the next who writes.
-func (b *boltFile) syncName(v *lockedDir) error {
-	mark, err := v.open(b.sibling(".moved"), false)
+func (b *boltFile) syncName(ld *lockedDir) error {
+	mark, err := ld.open(b.sibling(".moved"), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
 		_ = mark.close()
 	}
-	if err := v.sync(); err != nil {
+	if err := ld.sync(); err != nil {
 		return err
 	}
-	return v.remove(b.sibling(".moved"))
+	return ld.remove(b.sibling(".moved"))
 }
 
 // sibling returns the name of a file beside the token's.
@@ -98,8 +98,8 @@ const emptySize = 256 << 10
 
 // build writes a file of generation gen beside the token's and returns its name. Where it is to replace a file it gets that
 // one's owner, group and mode.
-func (b *boltFile) build(v *lockedDir, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
-	return b.write(v, old, emptySize, func(mem *plainFile) error {
+func (b *boltFile) build(ld *lockedDir, gen uint64, old *unix.Stat_t, f func(tx) error) (name string, err error) {
+	return b.write(ld, old, emptySize, func(mem *plainFile) error {
 		return runBolt(b.path, mem, func(btx *bbolt.Tx) error {
 			for n := range buckets {
 				if _, err := btx.CreateBucket([]byte(n.String())); err != nil {
@@ -116,11 +116,11 @@ func (b *boltFile) build(v *lockedDir, gen uint64, old *unix.Stat_t, f func(tx) 
 }
 
 // write writes the file that fill makes in memory, and that has at most a size, beside the token's and returns its name.
-func (b *boltFile) write(v *lockedDir, old *unix.Stat_t, size int64, fill func(mem *plainFile) error) (name string, err error) {
+func (b *boltFile) write(ld *lockedDir, old *unix.Stat_t, size int64, fill func(mem *plainFile) error) (name string, err error) {
 	name = b.sibling(".new")
 	// The lock is ours, so what is there is of a process that died. It may be the token by another name.
-	_ = v.remove(name)
-	out, err := v.create(name)
+	_ = ld.remove(name)
+	out, err := ld.create(name)
 	if err != nil {
 		return "", fileError(b.path, err)
 	}
@@ -129,14 +129,14 @@ func (b *boltFile) write(v *lockedDir, old *unix.Stat_t, size int64, fill func(m
 			err = e
 		}
 		if err != nil {
-			_ = v.remove(name)
+			_ = ld.remove(name)
 			err = fileError(b.path, err)
 		}
 	}()
 	if old != nil {
 		out.takeOwner(old)
 	}
-	return name, writeNewFile(v, b.path, out, size, fill)
+	return name, writeNewFile(ld, b.path, out, size, fill)
 }
 
 // A file that is made anew, whole, is made by bbolt: in a file in memory, of which the pages are copied. So bbolt's own lock,
@@ -176,8 +176,8 @@ func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
 }
 
 // writeNewFile has fill make a file in memory, and copies it to out, durably.
-func writeNewFile(v *lockedDir, path string, out file, size int64, fill func(mem *plainFile) error) error {
-	mem, err := v.scratch(size)
+func writeNewFile(ld *lockedDir, path string, out file, size int64, fill func(mem *plainFile) error) error {
+	mem, err := ld.scratch(size)
 	if err != nil {
 		return fileError(path, err)
 	}
@@ -192,11 +192,11 @@ func writeNewFile(v *lockedDir, path string, out file, size int64, fill func(mem
 	const part = 32 << 20 // bytes after which the disk is waited for, so that whoever waits for the lock sees that it goes on
 	buf := make([]byte, 1<<20)
 	for at, end := uint64(0), n.meta.end*pageSize; at < end; at += uint64(len(buf)) {
-		if at > 0 && at%part == 0 && v.heartbeat != nil {
+		if at > 0 && at%part == 0 && ld.heartbeat != nil {
 			if err := out.sync(); err != nil {
 				return err
 			}
-			v.heartbeat()
+			ld.heartbeat()
 		}
 		buf = buf[:min(uint64(len(buf)), end-at)]
 		if _, err := mem.ReadAt(buf, int64(at)); err != nil {

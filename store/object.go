@@ -74,15 +74,15 @@ func unvouchedFor(x tx, v uint16, key, raw []byte) *Unvouched {
 // getPublic reads the public part of an object.
 func (t *Token) getPublic(id ID) (r Record, err error) {
 	err = t.backend.view(func(x tx) error {
-		s, err := t.readHeader(x)
+		h, err := t.readHeader(x)
 		if err != nil {
 			return err
 		}
 		raw := x.get(bObjects, id[:])
-		asked := unvouchedFor(x, s.version, id[:], raw)
+		asked := unvouchedFor(x, h.version, id[:], raw)
 		switch {
 		case raw != nil:
-			r, err = t.verifiedPublic(x, s, id, raw)
+			r, err = t.verifiedPublic(x, h, id, raw)
 		case asked != nil:
 			r = Record{ID: id, Rev: asked.Number}
 		default:
@@ -96,18 +96,18 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 
 // verifiedPublic returns the public part of an object, once it is known to be what somebody with a PIN left there: ErrAltered where it is
 // not, CKR_OBJECT_HANDLE_INVALID for a private object.
-func (t *Token) verifiedPublic(x tx, s *fixedHeader, id ID, raw []byte) (r Record, err error) {
-	o, ok := parseObject(s.version, raw)
+func (t *Token) verifiedPublic(x tx, h *fixedHeader, id ID, raw []byte) (r Record, err error) {
+	o, ok := parseObject(h.version, raw)
 	switch {
 	case !ok:
 		return r, tampered("object %s is damaged", id)
 	case len(o.public) == 0:
 		return r, ck.CKR_OBJECT_HANDLE_INVALID
 	}
-	if err := t.checkVoucher(s); err != nil {
+	if err := t.checkVoucher(h); err != nil {
 		return r, err
 	}
-	if err := t.verifyPublicOnce(x, s, id, &o); err != nil {
+	if err := t.verifyPublicOnce(x, h, id, &o); err != nil {
 		return r, err
 	}
 	return Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}, nil
@@ -206,7 +206,7 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 // allPublic calls f with every public object that is what somebody with a PIN left there. What is not is in the log.
 func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) error {
 	return t.backend.view(func(x tx) error {
-		s, err := t.readHeader(x)
+		h, err := t.readHeader(x)
 		if err != nil {
 			return err
 		}
@@ -215,11 +215,11 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 				return tampered("object %x is damaged", key)
 			}
 			id := ID(key)
-			asked := unvouchedFor(x, s.version, key, raw)
+			asked := unvouchedFor(x, h.version, key, raw)
 			if asked == nil && skip(id, beUint64(raw)) {
 				return nil
 			}
-			r, err := t.verifiedPublic(x, s, id, raw)
+			r, err := t.verifiedPublic(x, h, id, raw)
 			switch {
 			case errors.Is(err, ErrAltered) || errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID):
 				return nil

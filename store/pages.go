@@ -103,58 +103,58 @@ var pagePool = sync.Pool{New: func() any { b := make([]byte, pageSize); return &
 const maxBorrowed = 64
 
 // borrowPage returns memory for one page, with anything in it.
-func (b *pageReader) borrowPage() []byte {
-	if len(b.borrowed) == maxBorrowed {
+func (r *pageReader) borrowPage() []byte {
+	if len(r.borrowed) == maxBorrowed {
 		return make([]byte, pageSize)
 	}
 	p := pagePool.Get().(*[]byte)
-	b.borrowed = append(b.borrowed, p)
+	r.borrowed = append(r.borrowed, p)
 	return *p
 }
 
 // close ends the use of everything that the book has handed out.
-func (b *pageReader) close() {
-	for _, p := range b.borrowed {
+func (r *pageReader) close() {
+	for _, p := range r.borrowed {
 		pagePool.Put(p)
 	}
-	b.borrowed, b.cached = nil, nil
+	r.borrowed, r.cached = nil, nil
 }
 
 // openPages opens the file that f is open on, of which st tells.
 func openPages(path string, f io.ReaderAt, st *unix.Stat_t) (*pageReader, error) {
-	b := &pageReader{path: path, file: f, reachedFrom: map[uint64]parentElement{}, cached: map[uint64]page{}}
-	if err := b.readMeta(); err != nil {
+	r := &pageReader{path: path, file: f, reachedFrom: map[uint64]parentElement{}, cached: map[uint64]page{}}
+	if err := r.readMeta(); err != nil {
 		return nil, err
 	}
-	if b.meta.end < 2 || b.meta.end > uint64(st.Size)/pageSize {
-		return nil, b.damaged("it is cut short")
+	if r.meta.end < 2 || r.meta.end > uint64(st.Size)/pageSize {
+		return nil, r.damaged("it is cut short")
 	}
 	if uint64(st.Size) > maxFile {
-		return nil, b.damaged("it is larger than any token")
+		return nil, r.damaged("it is larger than any token")
 	}
 	// A hole in a file costs nobody anything, and there are some where the disk compresses what is written to it, or notes only later
 	// how much that was. What takes more memory than an object or two, or long, must be there.
 	there := uint64(st.Blocks) * 512
-	b.maxRunPages = min(maxRun, max(3*maxObject, there)) / pageSize
-	b.runBudget = (maxHoles + 16*there) / pageSize
-	b.seen = make([]uint64, b.meta.end/64+1)
-	b.markSeen(0)
-	b.markSeen(1)
-	return b, nil
+	r.maxRunPages = min(maxRun, max(3*maxObject, there)) / pageSize
+	r.runBudget = (maxHoles + 16*there) / pageSize
+	r.seen = make([]uint64, r.meta.end/64+1)
+	r.markSeen(0)
+	r.markSeen(1)
+	return r, nil
 }
 
 // damaged says what is wrong with the file.
-func (b *pageReader) damaged(what string) error { return tampered("%s is damaged: %s", b.path, what) }
+func (r *pageReader) damaged(what string) error { return tampered("%s is damaged: %s", r.path, what) }
 
 // readMeta finds the meta page that is in force: the later one of those that are whole. Each commit writes the one that the
 // commit before did not.
-func (b *pageReader) readMeta() error {
-	what, found, first := unrecognized("%s is not a token file", b.path), 0, uint64(0)
+func (r *pageReader) readMeta() error {
+	what, found, first := unrecognized("%s is not a token file", r.path), 0, uint64(0)
 	for slot := range uint64(2) {
 		m := meta{index: slot}
-		switch n, err := b.file.ReadAt(m.raw[:], int64(slot*pageSize+pageHead)); {
+		switch n, err := r.file.ReadAt(m.raw[:], int64(slot*pageSize+pageHead)); {
 		case err != nil && !errors.Is(err, io.EOF):
-			return fileError(b.path, err)
+			return fileError(r.path, err)
 		case n < metaSize:
 			continue
 		}
@@ -167,22 +167,22 @@ func (b *pageReader) readMeta() error {
 		switch {
 		case h.Sum64() != leUint64(m.raw[metaSize-8:]):
 			if found == 0 {
-				what = b.damaged("its meta pages are damaged")
+				what = r.damaged("its meta pages are damaged")
 			}
 			continue
 		case uint64(binary.LittleEndian.Uint32(m.raw[8:])) != pageSize:
 			if found == 0 {
-				what = unrecognized("%s has pages of %d bytes, and this machine has pages of %d", b.path, binary.LittleEndian.Uint32(m.raw[8:]), pageSize)
+				what = unrecognized("%s has pages of %d bytes, and this machine has pages of %d", r.path, binary.LittleEndian.Uint32(m.raw[8:]), pageSize)
 			}
 			continue
 		}
 		if found++; found == 1 {
 			first = m.number
 		}
-		if found == 1 || m.number > b.meta.number {
-			b.meta = m
+		if found == 1 || m.number > r.meta.number {
+			r.meta = m
 		}
-		b.otherMetaWhole = found == 2 && max(first, m.number)-min(first, m.number) == 1
+		r.otherMetaWhole = found == 2 && max(first, m.number)-min(first, m.number) == 1
 	}
 	if found == 0 {
 		return what
@@ -191,63 +191,63 @@ func (b *pageReader) readMeta() error {
 }
 
 // markSeen notes that a page was reached, and reports whether it had been.
-func (b *pageReader) markSeen(id uint64) (before bool) {
+func (r *pageReader) markSeen(id uint64) (before bool) {
 	bit := uint64(1) << (id % 64)
-	before = b.seen[id/64]&bit != 0
-	b.seen[id/64] |= bit
+	before = r.seen[id/64]&bit != 0
+	r.seen[id/64] |= bit
 	return before
 }
 
 // reach notes that a page, with those that continue it, was reached from an element.
-func (b *pageReader) reach(id, more uint64, from parentElement) error {
-	if at, before := b.reachedFrom[id]; before {
+func (r *pageReader) reach(id, more uint64, from parentElement) error {
+	if at, before := r.reachedFrom[id]; before {
 		if at != from {
-			return b.damaged("a page is reached twice")
+			return r.damaged("a page is reached twice")
 		}
 		return nil
 	}
-	b.reachedFrom[id] = from
+	r.reachedFrom[id] = from
 	for n := id; n <= id+more; n++ {
-		if b.markSeen(n) {
-			return b.damaged("a page is reached twice")
+		if r.markSeen(n) {
+			return r.damaged("a page is reached twice")
 		}
 	}
 	return nil
 }
 
 // maxContinued returns how many pages one of a bucket may be continued by. A branch is one page: names are short.
-func (b *pageReader) maxContinued(of bucket, kind uint16) uint64 {
+func (r *pageReader) maxContinued(of bucket, kind uint16) uint64 {
 	switch {
 	case kind == pageBranch:
 		return 0
 	case kind == pageFree:
-		return min(b.maxRunPages, 8*b.meta.end/pageSize+1)
+		return min(r.maxRunPages, 8*r.meta.end/pageSize+1)
 	case of == buckets:
 		return maxRootRun / pageSize
 	case of == bHeader:
 		return maxHeaderRun / pageSize
 	}
-	return b.maxRunPages
+	return r.maxRunPages
 }
 
 // readRun reads a page with those that continue it.
-func (b *pageReader) readRun(id uint64, from parentElement, of bucket) ([]byte, error) {
-	if id < 2 || id >= b.meta.end {
-		return nil, b.damaged("a page is out of bounds")
+func (r *pageReader) readRun(id uint64, from parentElement, of bucket) ([]byte, error) {
+	if id < 2 || id >= r.meta.end {
+		return nil, r.damaged("a page is out of bounds")
 	}
-	data := b.borrowPage()
-	if err := b.readAt(data, id*pageSize); err != nil {
+	data := r.borrowPage()
+	if err := r.readAt(data, id*pageSize); err != nil {
 		return nil, err
 	}
 	more := uint64(binary.LittleEndian.Uint32(data[12:]))
-	if leUint64(data) != id || more >= b.meta.end-id || more > b.maxContinued(of, binary.LittleEndian.Uint16(data[8:])) {
-		return nil, b.damaged("a page is not what it says")
+	if leUint64(data) != id || more >= r.meta.end-id || more > r.maxContinued(of, binary.LittleEndian.Uint16(data[8:])) {
+		return nil, r.damaged("a page is not what it says")
 	}
-	if more > b.runBudget {
-		return nil, b.damaged("it is mostly holes")
+	if more > r.runBudget {
+		return nil, r.damaged("it is mostly holes")
 	}
-	b.runBudget -= more
-	if err := b.reach(id, more, from); err != nil {
+	r.runBudget -= more
+	if err := r.reach(id, more, from); err != nil {
 		return nil, err
 	}
 	if more == 0 {
@@ -258,25 +258,25 @@ func (b *pageReader) readRun(id uint64, from parentElement, of bucket) ([]byte, 
 	}
 	whole := make([]byte, (more+1)*pageSize)
 	copy(whole, data)
-	return whole, b.readAt(whole[pageSize:], (id+1)*pageSize)
+	return whole, r.readAt(whole[pageSize:], (id+1)*pageSize)
 }
 
-func (b *pageReader) readAt(p []byte, at uint64) error {
-	switch _, err := b.file.ReadAt(p, int64(at)); {
+func (r *pageReader) readAt(p []byte, at uint64) error {
+	switch _, err := r.file.ReadAt(p, int64(at)); {
 	case errors.Is(err, io.EOF):
-		return b.damaged("it is cut short")
+		return r.damaged("it is cut short")
 	case err != nil:
-		return fileError(b.path, err)
+		return fileError(r.path, err)
 	}
 	return nil
 }
 
 // page returns a page of a bucket that an element leads to. The pages of the root hold buckets, those of a bucket none.
-func (b *pageReader) page(id uint64, from parentElement, of bucket) (page, error) {
-	if p, ok := b.cached[id]; ok {
-		return p, b.reach(id, 0, from)
+func (r *pageReader) page(id uint64, from parentElement, of bucket) (page, error) {
+	if p, ok := r.cached[id]; ok {
+		return p, r.reach(id, 0, from)
 	}
-	data, err := b.readRun(id, from, of)
+	data, err := r.readRun(id, from, of)
 	if err != nil {
 		return page{}, err
 	}
@@ -286,26 +286,26 @@ func (b *pageReader) page(id uint64, from parentElement, of bucket) (page, error
 		p.branch = true
 	case pageLeaf:
 	default:
-		return page{}, b.damaged("a page has no kind")
+		return page{}, r.damaged("a page has no kind")
 	}
-	if err := b.checkPage(&p, of == buckets); err != nil {
+	if err := r.checkPage(&p, of == buckets); err != nil {
 		return page{}, err
 	}
 	if !p.branch {
-		b.leafBudget -= len(data)
+		r.leafBudget -= len(data)
 	}
-	if (p.branch || b.leafBudget >= 0) && len(b.cached) < maxCached {
-		b.cached[id] = p
+	if (p.branch || r.leafBudget >= 0) && len(r.cached) < maxCached {
+		r.cached[id] = p
 	}
 	return p, nil
 }
 
 // checkPage looks at the elements of a page. What they name lies behind them, in their order, and no byte of it is of two: else what one
 // page has could be as much as the square of its size.
-func (b *pageReader) checkPage(p *page, root bool) error {
+func (r *pageReader) checkPage(p *page, root bool) error {
 	p.n = int(binary.LittleEndian.Uint16(p.data[10:]))
 	if pageHead+p.n*elementHead > len(p.data) || p.branch && p.n == 0 {
-		return b.damaged("a page has more elements than room, or none")
+		return r.damaged("a page has more elements than room, or none")
 	}
 	var before []byte
 	free := uint64(pageHead + p.n*elementHead) // where the next may begin
@@ -316,20 +316,20 @@ func (b *pageReader) checkPage(p *page, root bool) error {
 		if p.branch {
 			pos, keySize = uint64(binary.LittleEndian.Uint32(e)), uint64(binary.LittleEndian.Uint32(e[4:]))
 			stop = pos + keySize
-			if child := leUint64(e[8:]); child < 2 || child >= b.meta.end {
-				return b.damaged("a page is out of bounds")
+			if child := leUint64(e[8:]); child < 2 || child >= r.meta.end {
+				return r.damaged("a page is out of bounds")
 			}
 		} else if kind := binary.LittleEndian.Uint32(e); root && (kind != 1 || stop-pos-keySize < bucketHead) || !root && kind != 0 {
-			return b.damaged("a leaf page has a bucket where it must not, or none where it must")
+			return r.damaged("a leaf page has a bucket where it must not, or none where it must")
 		}
 		at := uint64(pageHead + i*elementHead)
 		if keySize == 0 || at+pos < free || stop > uint64(len(e)) {
-			return b.damaged("an element is not in its page, or in the place of another")
+			return r.damaged("an element is not in its page, or in the place of another")
 		}
 		free = at + stop
 		key := e[pos : pos+keySize]
 		if bytes.Compare(before, key) >= 0 {
-			return b.damaged("a page is out of order")
+			return r.damaged("a page is out of order")
 		}
 		before = key
 	}
@@ -370,9 +370,9 @@ func (p *page) search(key []byte) int {
 }
 
 // continued reports whether a page is continued by others, as it says. It is not looked at.
-func (b *pageReader) continued(id uint64) (bool, error) {
+func (r *pageReader) continued(id uint64) (bool, error) {
 	var more [4]byte
-	err := b.readAt(more[:], id*pageSize+12)
+	err := r.readAt(more[:], id*pageSize+12)
 	return more != [4]byte{}, err
 }
 

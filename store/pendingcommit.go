@@ -13,20 +13,20 @@ type pendingCommit struct {
 }
 
 // checksum is what tells the commit from others: the checksum of its meta page.
-func (m *pendingCommit) checksum() uint64 { return leUint64(m.meta[pageHead+metaSize-8:]) }
+func (p *pendingCommit) checksum() uint64 { return leUint64(p.meta[pageHead+metaSize-8:]) }
 
 // write makes the commit: the pages, then, where nothing is against it, the meta page, each on the disk before the next begins.
-func (m *pendingCommit) write(to file, relaxed bool, against func() error) error {
+func (p *pendingCommit) write(to file, relaxed bool, against func() error) error {
 	st, err := to.stat()
 	if err != nil {
 		return err
 	}
-	if int64(m.size) > st.Size {
-		if err := to.truncate(grownSize(int64(m.size))); err != nil {
+	if int64(p.size) > st.Size {
+		if err := to.truncate(grownSize(int64(p.size))); err != nil {
 			return err
 		}
 	}
-	if err := writePages(to, m.pages); err != nil {
+	if err := writePages(to, p.pages); err != nil {
 		return err
 	}
 	if !relaxed {
@@ -37,7 +37,7 @@ func (m *pendingCommit) write(to file, relaxed bool, against func() error) error
 	if err := against(); err != nil {
 		return err
 	}
-	if _, err := to.WriteAt(m.meta, int64(m.metaIndex*pageSize)); err != nil {
+	if _, err := to.WriteAt(p.meta, int64(p.metaIndex*pageSize)); err != nil {
 		return err
 	}
 	if relaxed {

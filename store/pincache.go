@@ -27,9 +27,9 @@ type pinCache struct {
 
 // A cachedPIN is one of them.
 type cachedPIN struct {
-	slot keySlot       // what it opens
-	at   time.Duration // of the last login with it
-	mem  []byte        // a random key, a nonce, and the sealed key of the slot, in locked memory
+	keySlot keySlot       // what it opens
+	at      time.Duration // of the last login with it
+	mem     []byte        // a random key, a nonce, and the sealed key of the slot, in locked memory
 }
 
 const (
@@ -50,22 +50,22 @@ var uptime = func() time.Duration {
 }
 
 // get returns, in locked memory, the key that the PIN gave when it opened the attempt's slot before, nil where it did not.
-func (p *pinCache) get(a *pinCheck, pin []byte) (kek []byte) {
+func (p *pinCache) get(c *pinCheck, pin []byte) (kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expireLocked()
-	k := p.cached[a.way]
+	k := p.cached[c.way]
 	if k == nil {
 		return nil
 	}
-	if !bytes.Equal(k.slot, a.slot) {
-		p.dropLocked(a.way)
+	if !bytes.Equal(k.keySlot, c.keySlot) {
+		p.dropLocked(c.way)
 		return nil
 	}
 	kek = locked.Alloc(chacha20poly1305.KeySize)
 	var err error
 	secret.Do(func() {
-		ad := a.slot.associatedData(a.s, a.way)
+		ad := c.keySlot.associatedData(c.header, c.way)
 		_, err = newAEAD(k.derive(pin, ad)).Open(kek[:0], k.mem[cachedNonce:cachedSealed], k.mem[cachedSealed:], ad)
 	})
 	if err != nil {
@@ -76,17 +76,17 @@ func (p *pinCache) get(a *pinCheck, pin []byte) (kek []byte) {
 }
 
 // put keeps the key that the PIN gave, now that it has opened the attempt's slot.
-func (p *pinCache) put(a *pinCheck, pin, kek []byte) {
+func (p *pinCache) put(c *pinCheck, pin, kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dropLocked(a.way)
-	k := &cachedPIN{slot: a.slot, at: uptime(), mem: locked.Alloc(cachedSize)}
+	p.dropLocked(c.way)
+	k := &cachedPIN{keySlot: c.keySlot, at: uptime(), mem: locked.Alloc(cachedSize)}
 	random(k.mem[:cachedSealed])
 	secret.Do(func() {
-		ad := a.slot.associatedData(a.s, a.way)
+		ad := c.keySlot.associatedData(c.header, c.way)
 		newAEAD(k.derive(pin, ad)).Seal(k.mem[:cachedSealed], k.mem[cachedNonce:cachedSealed], kek, ad)
 	})
-	p.cached[a.way] = k
+	p.cached[c.way] = k
 }
 
 // derive is HKDF-SHA-256 of the random key, with the slot's context for its salt and the PIN for its info (RFC 5869; a key of

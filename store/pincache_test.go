@@ -12,11 +12,11 @@ import (
 // remembered reports whether a login with the PIN would do without Argon2id.
 func remembered(t *testing.T, tok *Token, w Way, pin []byte) bool {
 	t.Helper()
-	a, err := tok.newPINCheck(w)
+	c, err := tok.newPINCheck(w)
 	wants(t, err, ck.CKR_OK)
-	kek := tok.pinCache.get(a, pin)
+	kek := tok.pinCache.get(c, pin)
 	defer locked.Free(kek)
-	want, err := a.slot.derive(pin)
+	want, err := c.keySlot.derive(pin)
 	if wants(t, err, ck.CKR_OK); kek != nil && !bytes.Equal(kek, want) {
 		t.Error("what is remembered is not what Argon2id gives")
 	}

@@ -135,15 +135,15 @@ func (p *Place) Format(uuid string, f Format) (*Token, error) {
 		return nil, err
 	}
 	t := newToken(raw, nil, p.env)
-	n, err := t.newInitialToken(f)
+	i, err := t.newInitialToken(f)
 	if err != nil {
 		return nil, err
 	}
-	defer n.keys.Wipe()
-	if t.backend, err = p.backend.create(uuid, n.write); err != nil {
+	defer i.keys.Wipe()
+	if t.backend, err = p.backend.create(uuid, i.write); err != nil {
 		return nil, err
 	}
-	t.rememberVoucher(n.keys)
+	t.rememberVoucher(i.keys)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.tokens[uuid] == nil { // nobody has opened it meanwhile

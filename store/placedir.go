@@ -52,7 +52,7 @@ func (p *dirPlace) prepare() error {
 		return err
 	}
 	defer d.close()
-	if w := p.counter.Load(); w != nil && !w.lost.Load() {
+	if c := p.counter.Load(); c != nil && !c.lost.Load() {
 		return nil
 	}
 	if l, err := takeLock(d, placeName, false, true); err == nil && l != nil {
@@ -64,11 +64,11 @@ func (p *dirPlace) prepare() error {
 
 // ensureCounter maps the word of the place where that has not been done, or where somebody cut its file short.
 func (p *dirPlace) ensureCounter(l *lock) {
-	if w := p.counter.Load(); w != nil && !w.lost.Load() {
+	if c := p.counter.Load(); c != nil && !c.lost.Load() {
 		return
 	}
-	if w, err := mapCounter(l.fd(), &l.st, l.readOnly); err == nil {
-		p.counter.Store(w)
+	if c, err := mapCounter(l.fd(), &l.st, l.readOnly); err == nil {
+		p.counter.Store(c)
 	}
 }
 
@@ -207,8 +207,8 @@ func (p *dirPlace) stamp() uint64 {
 	var st unix.Stat_t
 	_ = unix.Stat(p.dir, &st)
 	stamp := uint64(st.Mtim.Nano())
-	if w := p.counter.Load(); w != nil {
-		stamp += w.load() * 0x9e3779b97f4a7c15 // an odd number: no count of tokens hides a step of the clock
+	if c := p.counter.Load(); c != nil {
+		stamp += c.load() * 0x9e3779b97f4a7c15 // an odd number: no count of tokens hides a step of the clock
 	}
 	return stamp
 }
@@ -258,8 +258,8 @@ func (p *dirPlace) create(uuid string, write func(tx) error) (backend, error) {
 	}
 	p.ensureCounter(l)
 	_, _ = renewNext(d) // where that fails list does it
-	if w := p.counter.Load(); w != nil {
-		w.add()
+	if c := p.counter.Load(); c != nil {
+		c.add()
 	}
 	return be, nil
 }

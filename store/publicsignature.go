@@ -78,14 +78,14 @@ const maxSeen = 1 << 16
 
 // rememberVoucher remembers the voucher of a token, which a login has shown to be right.
 func (t *Token) rememberVoucher(k *Keys) {
-	w := &t.publicChecks
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.sure && bytes.Equal(w.voucher, k.voucher) {
+	c := &t.publicChecks
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sure && bytes.Equal(c.voucher, k.voucher) {
 		return
 	}
 	known, sure, err := t.env.vouchers.load(t.uuid)
-	w.voucher, w.sure = bytes.Clone(k.voucher), err == nil
+	c.voucher, c.sure = bytes.Clone(k.voucher), err == nil
 	if err == nil && (!sure || !bytes.Equal(known, k.voucher)) && (known != nil || k.remembered) {
 		t.env.vouchers.save(t.uuid, k.voucher, true)
 	}
@@ -93,14 +93,14 @@ func (t *Token) rememberVoucher(k *Keys) {
 
 // remembered reports whether a machine remembers the token. It does not remember those of a test, which are to leave nothing behind. A
 // token that it knows does not become one that it does not by what its file says.
-func (s *fixedHeader) remembered() bool { return s.kdf != kdfTest && !s.relaxed }
+func (h *fixedHeader) remembered() bool { return h.kdf != kdfTest && !h.relaxed }
 
 // checkVoucher tests that the header's voucher, none in version 1, is the one that is remembered. At the first sight there is none.
-func (t *Token) checkVoucher(s *fixedHeader) error {
-	w := &t.publicChecks
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.voucher != nil && bytes.Equal(w.voucher, s.voucher) {
+func (t *Token) checkVoucher(h *fixedHeader) error {
+	c := &t.publicChecks
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.voucher != nil && bytes.Equal(c.voucher, h.voucher) {
 		return nil
 	}
 	machine, _, err := t.env.vouchers.load(t.uuid)
@@ -108,59 +108,59 @@ func (t *Token) checkVoucher(s *fixedHeader) error {
 		return err // what looks like the first sight may be none
 	}
 	switch {
-	case machine != nil && bytes.Equal(machine, s.voucher):
-	case machine == nil && w.voucher == nil:
-		if s.voucher == nil {
+	case machine != nil && bytes.Equal(machine, h.voucher):
+	case machine == nil && c.voucher == nil:
+		if h.voucher == nil {
 			return nil // version 1
 		}
-		if s.remembered() {
-			t.env.vouchers.save(t.uuid, s.voucher, false)
+		if h.remembered() {
+			t.env.vouchers.save(t.uuid, h.voucher, false)
 		}
 	default:
 		err = fmt.Errorf("%w: the key that the public objects of token %s are signed under is not the one that was seen before; a login would tell whether it is the token's",
 			ErrAltered, t.uuid)
-		if told := "of " + string(s.voucher); w.toldVoucher != told { // in version 1 there is none
-			w.toldVoucher = told
+		if told := "of " + string(h.voucher); c.toldVoucher != told { // in version 1 there is none
+			c.toldVoucher = told
 			t.env.log.Error("public objects are not shown", "error", err)
 		}
 		return err
 	}
-	w.voucher = bytes.Clone(s.voucher)
+	c.voucher = bytes.Clone(h.voucher)
 	return nil
 }
 
 // verifyPublic reports whether an object's public part is what was signed; nothing is in version 1.
-func (t *Token) verifyPublic(s *fixedHeader, id ID, o *sealedObject) bool {
-	return s.version == 1 || ed25519.Verify(s.voucher, objectData("softcsp public", s.version, t, id, o.signed), o.signature)
+func (t *Token) verifyPublic(h *fixedHeader, id ID, o *sealedObject) bool {
+	return h.version == 1 || ed25519.Verify(h.voucher, objectData("softcsp public", h.version, t, id, o.signed), o.signature)
 }
 
 // verifyPublicOnce tests the signature of an object's public part. It computes once for each state of an object.
-func (t *Token) verifyPublicOnce(x tx, s *fixedHeader, id ID, o *sealedObject) error {
-	if s.version == 1 {
+func (t *Token) verifyPublicOnce(x tx, h *fixedHeader, id ID, o *sealedObject) error {
+	if h.version == 1 {
 		return nil
 	}
-	message := objectData("softcsp public", s.version, t, id, o.signed)
-	sum := sha256.Sum256(append(append(message, o.signature...), s.voucher...))
+	message := objectData("softcsp public", h.version, t, id, o.signed)
+	sum := sha256.Sum256(append(append(message, o.signature...), h.voucher...))
 	now := publicCheck{digest: sum}
-	w := &t.publicChecks
-	w.mu.Lock()
-	was, known := w.objects[id]
-	w.mu.Unlock()
+	c := &t.publicChecks
+	c.mu.Lock()
+	was, known := c.objects[id]
+	c.mu.Unlock()
 	if known && was.digest == now.digest {
 		return was.err
 	}
-	if !t.verifyPublic(s, id, o) {
+	if !t.verifyPublic(h, id, o) {
 		now.err = fmt.Errorf("%w: public object %s was changed by something else than softcsp", ErrAltered, id)
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if now.err != nil {
 		t.logAltered(x.generation(), now.err)
 	}
-	if w.objects == nil || len(w.objects) >= maxSeen {
-		w.objects = make(map[ID]publicCheck)
+	if c.objects == nil || len(c.objects) >= maxSeen {
+		c.objects = make(map[ID]publicCheck)
 	}
-	w.objects[id] = now
+	c.objects[id] = now
 	return now.err
 }
 

@@ -178,11 +178,11 @@ func (s *scene) restore(t *testing.T) {
 // enterAnyway logs in to a token that was tampered with.
 func (t *Token) enterAnyway(tb testing.TB) (*Keys, error) {
 	tb.Helper()
-	a, master, err := t.checkPIN(User, userPIN)
+	c, master, err := t.checkPIN(User, userPIN)
 	if err != nil {
 		return nil, err
 	}
-	return newKeys(t, a.s, master)
+	return newKeys(t, c.header, master)
 }
 
 // TestVoucherIsRemembered signs an object anew under a key of an attacker's, who puts that key into the header too.
@@ -266,29 +266,29 @@ func TestInitialisedAnew(t *testing.T) {
 // never too many.
 func TestMachine(t *testing.T) {
 	dir := t.TempDir()
-	m := &voucherDir{filepath.Join(dir, "state")}
+	d := &voucherDir{filepath.Join(dir, "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
-	if got, _, _ := m.load("a"); got != nil {
+	if got, _, _ := d.load("a"); got != nil {
 		t.Errorf("%x", got)
 	}
-	m.save("a", key, true)
-	if got, _, _ := m.load("a"); !bytes.Equal(got, key) {
+	d.save("a", key, true)
+	if got, _, _ := d.load("a"); !bytes.Equal(got, key) {
 		t.Errorf("%x", got)
 	}
-	vouchers := filepath.Join(m.dir, vouchersDir)
+	vouchers := filepath.Join(d.dir, vouchersDir)
 	victim := filepath.Join(dir, "victim")
 	wants(t, os.WriteFile(victim, []byte(strings.Repeat("ab", voucherSize)), 0o600), ck.CKR_OK)
 	wants(t, os.Symlink(victim, filepath.Join(vouchers, "link")), ck.CKR_OK)
 	wants(t, os.Mkdir(filepath.Join(vouchers, "dir"), 0o700), ck.CKR_OK)
 	wants(t, os.WriteFile(filepath.Join(vouchers, "short"), []byte("ab"), 0o600), ck.CKR_OK)
 	for _, name := range []string{"link", "dir", "short"} {
-		if got, _, _ := m.load(name); got != nil {
+		if got, _, _ := d.load(name); got != nil {
 			t.Errorf("%s: %x", name, got)
 		}
 	}
-	m.save("link", key, true)
-	m.save("short", key, true)
-	if got, _, _ := m.load("short"); !bytes.Equal(got, key) {
+	d.save("link", key, true)
+	d.save("short", key, true)
+	if got, _, _ := d.load("short"); !bytes.Equal(got, key) {
 		t.Errorf("%x", got)
 	}
 	if b, err := os.ReadFile(victim); err != nil || bytes.Contains(b, []byte("07")) {
@@ -297,17 +297,17 @@ func TestMachine(t *testing.T) {
 	for n := range maxVouchers + 20 {
 		wants(t, os.WriteFile(filepath.Join(vouchers, fmt.Sprint(n)), nil, 0o600), ck.CKR_OK)
 	}
-	m.save("last", key, true)
+	d.save("last", key, true)
 	list, err := os.ReadDir(vouchers)
-	if got, _, _ := m.load("last"); err != nil || len(list) > maxVouchers || !bytes.Equal(got, key) {
+	if got, _, _ := d.load("last"); err != nil || len(list) > maxVouchers || !bytes.Equal(got, key) {
 		t.Errorf("%d files, %v", len(list), err)
 	}
 	wants(t, os.Chmod(vouchers, 0o777), ck.CKR_OK)
-	if got, _, _ := m.load("last"); got != nil {
+	if got, _, _ := d.load("last"); got != nil {
 		t.Error("a directory that everybody writes to is believed")
 	}
-	wants(t, os.RemoveAll(m.dir), ck.CKR_OK)
-	wants(t, os.Symlink(dir, m.dir), ck.CKR_OK)
+	wants(t, os.RemoveAll(d.dir), ck.CKR_OK)
+	wants(t, os.Symlink(dir, d.dir), ck.CKR_OK)
 	(&voucherDir{filepath.Join(dir, "none\x00")}).save("a", key, true)
 	(*voucherDir)(nil).save("a", key, true)
 }
@@ -349,29 +349,29 @@ func TestMachineFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	m := &voucherDir{filepath.Join(t.TempDir(), "state")}
+	d := &voucherDir{filepath.Join(t.TempDir(), "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
 	is := func(when, name string, want bool) {
 		t.Helper()
-		if got, sure, _ := m.load(name); !bytes.Equal(got, key) || sure != want {
+		if got, sure, _ := d.load(name); !bytes.Equal(got, key) || sure != want {
 			t.Errorf("%s: %s is %x, %v", when, name, got, sure)
 		}
 	}
-	m.save("seen", key, false)
-	m.save("known", key, true)
+	d.save("seen", key, false)
+	d.save("known", key, true)
 	for n := range maxVouchers + 50 {
-		m.save(fmt.Sprint("flood ", n), key, false)
+		d.save(fmt.Sprint("flood ", n), key, false)
 	}
 	is("after the flood", "seen", false)
 	is("after the flood", "known", true)
-	m.save("new", key, true)
+	d.save("new", key, true)
 	for n := range maxVouchers/2 - 10 {
-		m.save(fmt.Sprint("login ", n), key, true)
+		d.save(fmt.Sprint("login ", n), key, true)
 	}
 	for _, name := range []string{"known", "new", "login 0"} {
 		is("after many logins", name, true)
 	}
-	if list, err := os.ReadDir(filepath.Join(m.dir, vouchersDir)); err != nil || len(list) > maxVouchers {
+	if list, err := os.ReadDir(filepath.Join(d.dir, vouchersDir)); err != nil || len(list) > maxVouchers {
 		t.Errorf("%d files, %v", len(list), err)
 	}
 }

@@ -32,16 +32,16 @@ const growthReserve = 512 << 20
 
 // reserveSpace has the disk set the place of a commit apart, and the reserve. Where a file system cannot do that a full disk is noticed
 // when the commit is written.
-func (m *pendingCommit) reserveSpace(to file, st *unix.Stat_t, adds bool) error {
+func (p *pendingCommit) reserveSpace(to file, st *unix.Stat_t, adds bool) error {
 	most := maxFile - growthReserve/2 // one that is larger than maxFile could not be read any more
 	if adds {
 		most -= growthReserve / 2
 	}
-	if m.size > most {
+	if p.size > most {
 		return unix.EFBIG
 	}
-	want := m.size + (reservePages-min(reservePages, m.free))*pageSize
-	if uint64(st.Blocks)*512 >= want && uint64(st.Size) >= m.size {
+	want := p.size + (reservePages-min(reservePages, p.free))*pageSize
+	if uint64(st.Blocks)*512 >= want && uint64(st.Size) >= p.size {
 		return nil
 	}
 	// Some more at once, so that not every commit does it.

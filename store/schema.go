@@ -81,13 +81,13 @@ const (
 )
 
 // encode returns s as it stands in the file.
-func (s *fixedHeader) encode() []byte {
-	b := make([]byte, 0, fixedHeaderHead+128+len(s.label))
+func (h *fixedHeader) encode() []byte {
+	b := make([]byte, 0, fixedHeaderHead+128+len(h.label))
 	b = append(b, magic...)
 	b = binary.BigEndian.AppendUint16(b, version)
-	b = append(b, s.uuid[:]...)
-	b = append(b, s.initID[:]...)
-	return appendParts(b, s.parts())
+	b = append(b, h.uuid[:]...)
+	b = append(b, h.initID[:]...)
+	return appendParts(b, h.parts())
 }
 
 // parseHeader reads what encode made, or version 1 did. A file of another version is told apart from one that is damaged.
@@ -95,41 +95,41 @@ func parseHeader(b []byte) (*fixedHeader, error) {
 	if len(b) < len(magic)+2 || string(b[:len(magic)]) != magic {
 		return nil, unrecognized("not a token of softcsp")
 	}
-	s := &fixedHeader{version: binary.BigEndian.Uint16(b[len(magic):])}
-	if s.version != 1 && s.version != version {
-		return nil, unrecognizedVersion(s.version)
+	h := &fixedHeader{version: binary.BigEndian.Uint16(b[len(magic):])}
+	if h.version != 1 && h.version != version {
+		return nil, unrecognizedVersion(h.version)
 	}
 	if len(b) < fixedHeaderHead {
 		return nil, tampered("the header is cut short")
 	}
-	s.uuid, s.initID = [16]byte(b[len(magic)+2:]), [16]byte(b[len(magic)+2+16:])
-	if s.version == 1 {
-		if err := s.parse1(b); err != nil {
+	h.uuid, h.initID = [16]byte(b[len(magic)+2:]), [16]byte(b[len(magic)+2+16:])
+	if h.version == 1 {
+		if err := h.parse1(b); err != nil {
 			return nil, err
 		}
-		return s, nil
+		return h, nil
 	}
 	list, ok := parseParts(b[fixedHeaderHead:])
 	if !ok {
 		return nil, tampered("the header is damaged")
 	}
-	if err := s.setParts(list); err != nil {
+	if err := h.setParts(list); err != nil {
 		return nil, err
 	}
-	return s, nil
+	return h, nil
 }
 
 // parse1 reads what version 1 has in the place of parts. How far keys are kept apart was a setting then.
-func (s *fixedHeader) parse1(b []byte) error {
+func (h *fixedHeader) parse1(b []byte) error {
 	if len(b) < fixedHeader1Size {
 		return tampered("the header is cut short")
 	}
 	flags := b[fixedHeaderHead+1]
-	s.kdf, s.relaxed = kdf(b[fixedHeaderHead]), flags&flagRelaxed != 0
-	s.maxTries = binary.BigEndian.Uint32(b[fixedHeaderHead+2:])
-	s.label = string(b[fixedHeader1Size:])
-	s.separation, s.index = SeparationStandard, 1
-	if s.kdf >= kdfs || flags&^flagsKnown != 0 || s.maxTries == 0 {
+	h.kdf, h.relaxed = kdf(b[fixedHeaderHead]), flags&flagRelaxed != 0
+	h.maxTries = binary.BigEndian.Uint32(b[fixedHeaderHead+2:])
+	h.label = string(b[fixedHeader1Size:])
+	h.separation, h.index = SeparationStandard, 1
+	if h.kdf >= kdfs || flags&^flagsKnown != 0 || h.maxTries == 0 {
 		return tampered("the header is damaged")
 	}
 	return nil
@@ -141,15 +141,15 @@ func (t *Token) readHeader(x tx) (*fixedHeader, error) {
 	if known := t.header.Load(); known != nil && known.raw == string(raw) {
 		return known.fixedHeader, nil
 	}
-	s, err := parseHeader(raw)
+	h, err := parseHeader(raw)
 	if err != nil {
 		return nil, err
 	}
-	if s.uuid != t.uuidBytes {
-		return nil, unrecognized("the file holds token %s: a token file must keep its name", formatUUID(s.uuid))
+	if h.uuid != t.uuidBytes {
+		return nil, unrecognized("the file holds token %s: a token file must keep its name", formatUUID(h.uuid))
 	}
-	t.header.Store(&cachedHeader{string(raw), s})
-	return s, nil
+	t.header.Store(&cachedHeader{string(raw), h})
+	return h, nil
 }
 
 // A cachedHeader is a static part that was parsed, and what from.

@@ -69,15 +69,15 @@ func (k *Keys) updateSetHash(s *setHash, plus, minus []member, marks bool) {
 // updateSetHashIn is tally in a version of the format.
 func (k *Keys) updateSetHashIn(version uint16, s *setHash, plus, minus []member, marks bool) {
 	secret.Do(func() {
-		m := newMemberHasher(k.purposeKey(version, forSetHash))
+		h := newMemberHasher(k.purposeKey(version, forSetHash))
 		for n := range plus {
-			v := m.hash(&plus[n])
+			v := h.hash(&plus[n])
 			if s.add(v); marks {
 				s.addBits(plus[n].id, v, 1)
 			}
 		}
 		for n := range minus {
-			v := m.hash(&minus[n])
+			v := h.hash(&minus[n])
 			if s.sub(v); marks {
 				s.addBits(minus[n].id, v, ^uint64(0))
 			}
@@ -97,38 +97,38 @@ func newMemberHasher(key []byte) *memberHasher {
 	if err != nil {
 		panic(err) // the key is 32 bytes long
 	}
-	m := &memberHasher{aes: b}
-	b.Encrypt(m.k2[:], m.k2[:])
+	h := &memberHasher{aes: b}
+	b.Encrypt(h.k2[:], h.k2[:])
 	for range 2 {
-		hi, lo := binary.BigEndian.Uint64(m.k2[:8]), binary.BigEndian.Uint64(m.k2[8:])
+		hi, lo := binary.BigEndian.Uint64(h.k2[:8]), binary.BigEndian.Uint64(h.k2[8:])
 		const polynomial = 0x87
-		binary.BigEndian.PutUint64(m.k2[:8], hi<<1|lo>>63)
-		binary.BigEndian.PutUint64(m.k2[8:], lo<<1^polynomial*(hi>>63))
+		binary.BigEndian.PutUint64(h.k2[:8], hi<<1|lo>>63)
+		binary.BigEndian.PutUint64(h.k2[8:], lo<<1^polynomial*(hi>>63))
 	}
-	return m
+	return h
 }
 
 // hash returns the element of an item.
-func (m *memberHasher) hash(i *member) (v memberHash) {
-	m.aes.Encrypt(m.x[:], i.id[:])
-	binary.BigEndian.PutUint64(m.y[:8], i.rev)
-	copy(m.y[8:], i.tag[:8])
-	m.nextBlock()
-	m.y = m.k2
-	for n, b := range i.tag[8:] {
-		m.y[n] ^= b
+func (h *memberHasher) hash(m *member) (v memberHash) {
+	h.aes.Encrypt(h.x[:], m.id[:])
+	binary.BigEndian.PutUint64(h.y[:8], m.rev)
+	copy(h.y[8:], m.tag[:8])
+	h.nextBlock()
+	h.y = h.k2
+	for n, b := range m.tag[8:] {
+		h.y[n] ^= b
 	}
-	m.y[8] ^= 0x80
-	m.nextBlock()
-	return memberHash{binary.LittleEndian.Uint64(m.x[:8]), binary.LittleEndian.Uint64(m.x[8:])}
+	h.y[8] ^= 0x80
+	h.nextBlock()
+	return memberHash{binary.LittleEndian.Uint64(h.x[:8]), binary.LittleEndian.Uint64(h.x[8:])}
 }
 
 // nextBlock takes the next block, y.
-func (m *memberHasher) nextBlock() {
+func (h *memberHasher) nextBlock() {
 	for _, at := range [...]int{0, 8} { // a call for sixteen bytes would cost as much as the cipher
-		binary.LittleEndian.PutUint64(m.x[at:], binary.LittleEndian.Uint64(m.x[at:])^binary.LittleEndian.Uint64(m.y[at:]))
+		binary.LittleEndian.PutUint64(h.x[at:], binary.LittleEndian.Uint64(h.x[at:])^binary.LittleEndian.Uint64(h.y[at:]))
 	}
-	m.aes.Encrypt(m.x[:], m.x[:])
+	h.aes.Encrypt(h.x[:], h.x[:])
 }
 
 // add adds an element to the total.

@@ -46,41 +46,41 @@ func mapCounter(fd int, st *unix.Stat_t, readOnly bool) (*sharedCounter, error) 
 	if err != nil {
 		return nil, err
 	}
-	w := &sharedCounter{value: (*atomic.Uint64)(unsafe.Pointer(&mem[0])), dev: st.Dev, ino: st.Ino, readOnly: readOnly}
-	runtime.AddCleanup(w, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
-	return w, nil
+	c := &sharedCounter{value: (*atomic.Uint64)(unsafe.Pointer(&mem[0])), dev: st.Dev, ino: st.Ino, readOnly: readOnly}
+	runtime.AddCleanup(c, func(mem []byte) { _ = unix.Munmap(mem) }, mem)
+	return c, nil
 }
 
 // Whoever may write to the file can cut it short, and the mapping with it: reading the word is a fault then, which would end
 // the process. So each access is made under guarded, the word is gone then, and the process goes on.
 
 // recoverFault ends an access. It is deferred, with what debug.SetPanicOnFault answered.
-func (w *sharedCounter) recoverFault(before bool) {
+func (c *sharedCounter) recoverFault(before bool) {
 	if r := recover(); r != nil {
-		w.lost.Store(true)
+		c.lost.Store(true)
 	}
 	debug.SetPanicOnFault(before)
-	runtime.KeepAlive(w)
+	runtime.KeepAlive(c)
 }
 
 // load returns the value, 0 where it is gone.
-func (w *sharedCounter) load() (v uint64) {
-	defer w.recoverFault(debug.SetPanicOnFault(true))
-	return w.value.Load()
+func (c *sharedCounter) load() (v uint64) {
+	defer c.recoverFault(debug.SetPanicOnFault(true))
+	return c.value.Load()
 }
 
 // store sets the value, where this process may.
-func (w *sharedCounter) store(v uint64) {
-	defer w.recoverFault(debug.SetPanicOnFault(true))
-	if !w.readOnly {
-		w.value.Store(v)
+func (c *sharedCounter) store(v uint64) {
+	defer c.recoverFault(debug.SetPanicOnFault(true))
+	if !c.readOnly {
+		c.value.Store(v)
 	}
 }
 
 // add adds one, where this process may.
-func (w *sharedCounter) add() {
-	defer w.recoverFault(debug.SetPanicOnFault(true))
-	if !w.readOnly {
-		w.value.Add(1)
+func (c *sharedCounter) add() {
+	defer c.recoverFault(debug.SetPanicOnFault(true))
+	if !c.readOnly {
+		c.value.Add(1)
 	}
 }

@@ -62,9 +62,9 @@ func (t *Token) Info() (Info, error) {
 		return t.withUncounted(i.Info), nil
 	}
 	err := t.backend.view(func(x tx) error {
-		s, err := t.readHeader(x)
+		h, err := t.readHeader(x)
 		if err == nil {
-			t.cacheInfo(x, s)
+			t.cacheInfo(x, h)
 		}
 		return err
 	})
@@ -87,21 +87,21 @@ func (t *Token) Separation() (Separation, error) {
 }
 
 // cacheInfo keeps what everyone may know.
-func (t *Token) cacheInfo(x tx, s *fixedHeader) {
+func (t *Token) cacheInfo(x tx, h *fixedHeader) {
 	tries := readLoginCounts(x)
 	t.info.Store(&cachedInfo{x.generation(), Info{
 		UUID:       t.uuid,
 		Serial:     serial(t.uuid),
-		Label:      s.label,
-		KDF:        s.kdf.String(),
-		Relaxed:    s.relaxed,
-		Version:    int(s.version),
-		Separation: s.separation,
-		Voucher:    fingerprint(s.voucher),
+		Label:      h.label,
+		KDF:        h.kdf.String(),
+		Relaxed:    h.relaxed,
+		Version:    int(h.version),
+		Separation: h.separation,
+		Voucher:    fingerprint(h.voucher),
 		UserPIN:    x.get(bHeader, headerSlots[User]) != nil,
-		UserTries:  tries[User].remaining(s.maxTries),
-		SOTries:    tries[SO].remaining(s.maxTries),
-		MaxTries:   uint(s.maxTries),
+		UserTries:  tries[User].remaining(h.maxTries),
+		SOTries:    tries[SO].remaining(h.maxTries),
+		MaxTries:   uint(h.maxTries),
 	}})
 }
 

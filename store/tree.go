@@ -16,7 +16,7 @@ import (
 
 // A commitBuilder makes the pages of a commit.
 type commitBuilder struct {
-	b         *pageReader
+	pages     *pageReader
 	freePages []uint64 // free pages, in order
 	freed     []uint64 // pages that were in use and are not any more
 	end       uint64
@@ -78,46 +78,46 @@ func elementOf(p *page, i int) element {
 }
 
 // free gives a page back, with those that continue it. One that stands in its bucket's place is none.
-func (m *commitBuilder) free(p *page) {
+func (b *commitBuilder) free(p *page) {
 	if p.id != 0 {
-		m.freeRun(p.id, uint64(len(p.data))/pageSize)
+		b.freeRun(p.id, uint64(len(p.data))/pageSize)
 	}
 }
 
-func (m *commitBuilder) freeRun(id, n uint64) {
+func (b *commitBuilder) freeRun(id, n uint64) {
 	for i := range n {
-		m.freed = append(m.freed, id+i)
+		b.freed = append(b.freed, id+i)
 	}
 }
 
 // alloc returns a number of pages in a row.
-func (m *commitBuilder) alloc(n uint64) (id uint64) {
-	if n == 1 && len(m.freePages) > 0 {
-		id, m.freePages = m.freePages[0], m.freePages[1:]
+func (b *commitBuilder) alloc(n uint64) (id uint64) {
+	if n == 1 && len(b.freePages) > 0 {
+		id, b.freePages = b.freePages[0], b.freePages[1:]
 		return id
 	}
-	for i := 0; i+int(n) <= len(m.freePages) && (m.noRunOf == 0 || n < m.noRunOf); i++ {
-		if m.freePages[i+int(n)-1] == m.freePages[i]+n-1 {
-			id = m.freePages[i]
-			m.freePages = slices.Delete(m.freePages, i, i+int(n))
+	for i := 0; i+int(n) <= len(b.freePages) && (b.noRunOf == 0 || n < b.noRunOf); i++ {
+		if b.freePages[i+int(n)-1] == b.freePages[i]+n-1 {
+			id = b.freePages[i]
+			b.freePages = slices.Delete(b.freePages, i, i+int(n))
 			return id
 		}
 	}
-	if m.noRunOf == 0 || n < m.noRunOf {
-		m.noRunOf = n
+	if b.noRunOf == 0 || n < b.noRunOf {
+		b.noRunOf = n
 	}
-	id = m.end
-	m.end += n
+	id = b.end
+	b.end += n
 	return id
 }
 
 // rebuild does ops under a page, and returns what the page has become: nil where nothing changes. Pages below are made.
-func (m *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*node, error) {
+func (b *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*node, error) {
 	if depth > maxDepth {
-		return nil, m.b.damaged("its pages are nested too deep")
+		return nil, b.pages.damaged("its pages are nested too deep")
 	}
 	if !p.branch {
-		return m.rebuildLeaf(p, of == buckets, ops), nil
+		return b.rebuildLeaf(p, of == buckets, ops), nil
 	}
 	cells := make([]childElement, p.n)
 	changed := false
@@ -132,9 +132,9 @@ func (m *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*nod
 		if len(mine) == 0 {
 			continue
 		}
-		child, err := m.b.page(p.child(i), parentElement{p.id, i}, of)
+		child, err := b.pages.page(p.child(i), parentElement{p.id, i}, of)
 		if err == nil {
-			cells[i].rebuilt, err = m.rebuild(&child, of, depth+1, mine)
+			cells[i].rebuilt, err = b.rebuild(&child, of, depth+1, mine)
 		}
 		if err != nil {
 			return nil, err
@@ -144,12 +144,12 @@ func (m *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*nod
 	if !changed {
 		return nil, nil
 	}
-	m.free(p)
-	return m.joinSparse(p, of, cells)
+	b.free(p)
+	return b.joinSparse(p, of, cells)
 }
 
 // rebuildLeaf is rebuild for a leaf.
-func (m *commitBuilder) rebuildLeaf(p *page, root bool, ops []edit) *node {
+func (b *commitBuilder) rebuildLeaf(p *page, root bool, ops []edit) *node {
 	n := &node{leaf: true, root: root, elements: make([]element, 0, p.n+len(ops))}
 	changed := false
 	for i := 0; i < p.n || len(ops) > 0; {
@@ -177,7 +177,7 @@ func (m *commitBuilder) rebuildLeaf(p *page, root bool, ops []edit) *node {
 	if !changed {
 		return nil
 	}
-	m.free(p)
+	b.free(p)
 	return n
 }
 
@@ -189,7 +189,7 @@ type childElement struct {
 }
 
 // joinSparse joins children that have become sparse with one beside them, writes those that are new, and returns the branch.
-func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*node, error) {
+func (b *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*node, error) {
 	for i := 0; i < len(cells); {
 		f := cells[i].rebuilt
 		switch {
@@ -200,7 +200,7 @@ func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*n
 		default:
 			left := max(i-1, 0)
 			both := cells[left : left+2]
-			wide, err := m.isMultiPage(&both[1-(i-left)])
+			wide, err := b.isMultiPage(&both[1-(i-left)])
 			if err != nil {
 				return nil, err
 			}
@@ -209,12 +209,12 @@ func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*n
 				continue
 			}
 			for j := range both {
-				if err := m.load(p, of, &both[j]); err != nil {
+				if err := b.load(p, of, &both[j]); err != nil {
 					return nil, err
 				}
 			}
 			if both[0].rebuilt.leaf != both[1].rebuilt.leaf {
-				return nil, m.b.damaged("its leaves are not equally deep")
+				return nil, b.pages.damaged("its leaves are not equally deep")
 			}
 			both[0].rebuilt.elements = append(both[0].rebuilt.elements, both[1].rebuilt.elements...)
 			cells = slices.Delete(cells, left+1, left+2)
@@ -227,7 +227,7 @@ func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*n
 			n.elements = append(n.elements, cells[i].element)
 			continue
 		}
-		made, err := m.split(cells[i].rebuilt)
+		made, err := b.split(cells[i].rebuilt)
 		if err != nil {
 			return nil, err
 		}
@@ -238,29 +238,29 @@ func (m *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*n
 
 // isMultiPage reports whether a child takes more than one page. Joined with a small one it would be split from it again, and written
 // anew whenever that changes.
-func (m *commitBuilder) isMultiPage(it *childElement) (bool, error) {
+func (b *commitBuilder) isMultiPage(it *childElement) (bool, error) {
 	if it.rebuilt != nil {
 		return it.rebuilt.size() > int(pageSize), nil
 	}
-	return m.b.continued(it.child)
+	return b.pages.continued(it.child)
 }
 
 // load makes a page that stays one in the making.
-func (m *commitBuilder) load(p *page, of bucket, it *childElement) error {
+func (b *commitBuilder) load(p *page, of bucket, it *childElement) error {
 	if it.rebuilt != nil {
 		return nil
 	}
-	child, err := m.b.page(it.child, parentElement{p.id, it.at}, of)
+	child, err := b.pages.page(it.child, parentElement{p.id, it.at}, of)
 	if err != nil {
 		return err
 	}
-	m.free(&child)
+	b.free(&child)
 	it.rebuilt = nodeOf(&child, of == buckets)
 	return nil
 }
 
 // split makes the pages of a node, of about the same size where there are several, and returns the elements that lead to them.
-func (m *commitBuilder) split(n *node) (pages []element, err error) {
+func (b *commitBuilder) split(n *node) (pages []element, err error) {
 	size := n.size()
 	most := int(pageSize)
 	target := most
@@ -280,19 +280,19 @@ func (m *commitBuilder) split(n *node) (pages []element, err error) {
 		part := node{n.leaf, n.root, n.elements[from:to]}
 		count := (uint64(sum) + pageSize - 1) / pageSize
 		if !n.leaf && count > 1 {
-			return nil, m.b.damaged("a name is longer than any")
+			return nil, b.pages.damaged("a name is longer than any")
 		}
-		id := m.alloc(count)
+		id := b.alloc(count)
 		var data []byte
 		if count == 1 {
-			data = m.b.borrowPage()
+			data = b.pages.borrowPage()
 		} else {
 			data = make([]byte, count*pageSize)
 		}
-		if err := m.encode(data, id, &part); err != nil {
+		if err := b.encode(data, id, &part); err != nil {
 			return nil, err
 		}
-		m.out = append(m.out, newPage{id, data})
+		b.out = append(b.out, newPage{id, data})
 		pages = append(pages, element{key: part.elements[0].key, child: id})
 		from = to
 	}
@@ -300,13 +300,13 @@ func (m *commitBuilder) split(n *node) (pages []element, err error) {
 }
 
 // encode writes a page.
-func (m *commitBuilder) encode(data []byte, id uint64, n *node) error {
+func (b *commitBuilder) encode(data []byte, id uint64, n *node) error {
 	kind := uint16(pageBranch)
 	if n.leaf {
 		kind = pageLeaf
 	}
 	if len(n.elements) > 0xffff {
-		return m.b.damaged("a page has more elements than it may")
+		return b.pages.damaged("a page has more elements than it may")
 	}
 	more := uint64(len(data)) / pageSize
 	if more > 0 {
@@ -320,7 +320,7 @@ func (m *commitBuilder) encode(data []byte, id uint64, n *node) error {
 	for i := range n.elements {
 		e := &n.elements[i]
 		if i > 0 && bytes.Compare(n.elements[i-1].key, e.key) >= 0 {
-			return m.b.damaged("its pages are out of order")
+			return b.pages.damaged("its pages are out of order")
 		}
 		head := data[pageHead+i*elementHead:]
 		pos := uint32(at - pageHead - i*elementHead)
@@ -346,12 +346,12 @@ func (m *commitBuilder) encode(data []byte, id uint64, n *node) error {
 }
 
 // buildRoot makes the pages of a node that is the first of its tree, and returns the number of the one that is then.
-func (m *commitBuilder) buildRoot(n *node) (uint64, error) {
+func (b *commitBuilder) buildRoot(n *node) (uint64, error) {
 	for {
 		if !n.leaf && len(n.elements) == 1 { // a level that is not needed any more
 			return n.elements[0].child, nil
 		}
-		pages, err := m.split(n)
+		pages, err := b.split(n)
 		if err != nil {
 			return 0, err
 		}
@@ -360,15 +360,15 @@ func (m *commitBuilder) buildRoot(n *node) (uint64, error) {
 }
 
 // bucket does ops in a bucket, and returns what is to stand for it in the root: nil where nothing changes.
-func (m *commitBuilder) bucket(of bucket, ops []edit) ([]byte, error) {
-	old, err := m.b.get(buckets, []byte(of.String()))
+func (b *commitBuilder) bucket(of bucket, ops []edit) ([]byte, error) {
+	old, err := b.pages.get(buckets, []byte(of.String()))
 	if err != nil {
 		return nil, err
 	}
 	top := &page{} // of a bucket that is not there yet
 	switch {
 	case old != nil:
-		if top, err = m.b.bucketRoot(of); err != nil {
+		if top, err = b.pages.bucketRoot(of); err != nil {
 			return nil, err
 		}
 	case of.optional():
@@ -376,7 +376,7 @@ func (m *commitBuilder) bucket(of bucket, ops []edit) ([]byte, error) {
 	default:
 		return nil, unrecognized("the file has no bucket %q", of)
 	}
-	n, err := m.rebuild(top, of, 0, ops)
+	n, err := b.rebuild(top, of, 0, ops)
 	if n == nil || err != nil {
 		return nil, err
 	}
@@ -387,24 +387,24 @@ func (m *commitBuilder) bucket(of bucket, ops []edit) ([]byte, error) {
 	copy(value[8:], old[8:bucketHead])
 	if size := n.size(); n.leaf && size <= int(pageSize)/4 {
 		value = append(value, make([]byte, size)...)
-		return value, m.encode(value[bucketHead:], 0, n)
+		return value, b.encode(value[bucketHead:], 0, n)
 	}
-	id, err := m.buildRoot(n)
+	id, err := b.buildRoot(n)
 	binary.LittleEndian.PutUint64(value, id)
 	return value, err
 }
 
 // build makes the pages of the commit.
 func (x *boltTx) build() (*pendingCommit, error) {
-	free, err := x.b.freePages()
+	free, err := x.pages.freePages()
 	if err != nil {
 		return nil, err
 	}
-	list, err := x.b.freePage()
+	list, err := x.pages.freePage()
 	if err != nil {
 		return nil, err
 	}
-	m := &commitBuilder{b: x.b, freePages: slices.Clone(free), end: x.b.meta.end}
+	b := &commitBuilder{pages: x.pages, freePages: slices.Clone(free), end: x.pages.meta.end}
 	var tops []edit
 	for of := range buckets {
 		if len(x.writes[of]) == 0 {
@@ -414,7 +414,7 @@ func (x *boltTx) build() (*pendingCommit, error) {
 		for _, key := range slices.Sorted(maps.Keys(x.writes[of])) {
 			ops = append(ops, edit{[]byte(key), x.writes[of][key]})
 		}
-		value, err := m.bucket(of, ops)
+		value, err := b.bucket(of, ops)
 		if err != nil {
 			return nil, err
 		}
@@ -423,35 +423,35 @@ func (x *boltTx) build() (*pendingCommit, error) {
 		}
 	}
 	slices.SortFunc(tops, func(a, b edit) int { return bytes.Compare(a.key, b.key) })
-	first, err := x.b.page(x.b.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
+	first, err := x.pages.page(x.pages.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
 	if err != nil {
 		return nil, err
 	}
-	n, err := m.rebuild(&first, buckets, 0, tops)
+	n, err := b.rebuild(&first, buckets, 0, tops)
 	if err != nil {
 		return nil, err
 	}
-	root := x.b.meta.root
+	root := x.pages.meta.root
 	if n != nil {
-		if root, err = m.buildRoot(n); err != nil {
+		if root, err = b.buildRoot(n); err != nil {
 			return nil, err
 		}
 	}
-	for _, id := range m.freed {
+	for _, id := range b.freed {
 		if _, is := slices.BinarySearch(free, id); is {
-			return nil, x.b.damaged("a page is free and in use")
+			return nil, x.pages.damaged("a page is free and in use")
 		}
 	}
-	m.freeRun(x.b.meta.free, uint64(len(list))/pageSize)
-	return m.finish(root), nil
+	b.freeRun(x.pages.meta.free, uint64(len(list))/pageSize)
+	return b.finish(root), nil
 }
 
 // finish makes the list of free pages and the meta page.
-func (m *commitBuilder) finish(root uint64) *pendingCommit {
-	most := uint64(len(m.freePages) + len(m.freed) + 1)
+func (b *commitBuilder) finish(root uint64) *pendingCommit {
+	most := uint64(len(b.freePages) + len(b.freed) + 1)
 	count := (pageHead + 8*most + pageSize - 1) / pageSize
-	id := m.alloc(count)
-	rest := append(m.freed, m.freePages...)
+	id := b.alloc(count)
+	rest := append(b.freed, b.freePages...)
 	slices.Sort(rest)
 	list := make([]byte, count*pageSize)
 	binary.LittleEndian.PutUint64(list, id)
@@ -465,14 +465,14 @@ func (m *commitBuilder) finish(root uint64) *pendingCommit {
 	for _, id := range rest {
 		ids = binary.LittleEndian.AppendUint64(ids, id)
 	}
-	m.out = append(m.out, newPage{id, list})
-	slices.SortFunc(m.out, func(a, b newPage) int { return int(a.id) - int(b.id) })
+	b.out = append(b.out, newPage{id, list})
+	slices.SortFunc(b.out, func(a, b newPage) int { return int(a.id) - int(b.id) })
 
-	p := &pendingCommit{number: m.b.meta.number + 1, size: m.end * pageSize, free: uint64(len(rest)), pages: m.out}
-	p.metaIndex = 1 - m.b.meta.index
-	p.meta = metaPage(p.metaIndex, m.b.meta.raw[:])
+	p := &pendingCommit{number: b.pages.meta.number + 1, size: b.end * pageSize, free: uint64(len(rest)), pages: b.out}
+	p.metaIndex = 1 - b.pages.meta.index
+	p.meta = metaPage(p.metaIndex, b.pages.meta.raw[:])
 	raw := p.meta[pageHead:][:metaSize]
-	for at, v := range map[int]uint64{16: root, 32: id, 40: m.end, 48: p.number} {
+	for at, v := range map[int]uint64{16: root, 32: id, 40: b.end, 48: p.number} {
 		binary.LittleEndian.PutUint64(raw[at:], v)
 	}
 	h := fnv.New64a()

@@ -164,13 +164,13 @@ func TestTreeNeighbours(t *testing.T) {
 // TestTreeLargeAmidFree makes large values while there are many free pages that are no two in a row: it takes no longer than it
 // should.
 func TestTreeLargeAmidFree(t *testing.T) {
-	m := &commitBuilder{end: 1 << 20}
+	b := &commitBuilder{end: 1 << 20}
 	for id := range uint64(200_000) {
-		m.freePages = append(m.freePages, 2*id+2)
+		b.freePages = append(b.freePages, 2*id+2)
 	}
 	began := time.Now()
 	for range 20_000 {
-		m.alloc(3)
+		b.alloc(3)
 	}
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("it took %v", took)

@@ -95,22 +95,22 @@ func (t *Token) Leave(id *ID, u Unvouched) error {
 		random(id[:])
 	}
 	return t.update(func(x tx) ([]ID, error) {
-		s, err := t.readHeader(x)
+		h, err := t.readHeader(x)
 		if err != nil {
 			return nil, err
 		}
-		if s.version == 1 {
+		if h.version == 1 {
 			return nil, fmt.Errorf("%w: the token is of format version 1 until somebody has logged in", ck.CKR_USER_NOT_LOGGED_IN)
 		}
-		return []ID{*id}, putUnvouched(x, s, *id, u)
+		return []ID{*id}, putUnvouched(x, h, *id, u)
 	}, nil)
 }
 
 // putUnvouched writes an entry.
-func putUnvouched(x tx, s *fixedHeader, id ID, u Unvouched) error {
+func putUnvouched(x tx, h *fixedHeader, id ID, u Unvouched) error {
 	var o *sealedObject
 	if raw := x.get(bObjects, id[:]); raw != nil {
-		b, ok := parseObject(s.version, raw)
+		b, ok := parseObject(h.version, raw)
 		if !ok || !b.hasNoSecrets() {
 			return ck.CKR_USER_NOT_LOGGED_IN
 		}

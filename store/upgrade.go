@@ -52,24 +52,24 @@ func (t *Token) tryUpgrade(k *Keys) {
 
 // resealAll writes version 2 of everything, and returns what the roster will be. The roster is locked and follows x.
 func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
-	s, err := k.token.readHeader(x)
+	h, err := k.token.readHeader(x)
 	if err != nil {
 		return next, err
 	}
-	r := &k.verified
-	ids := make([]ID, 0, r.entries.count())
-	for id := range r.entries.all() {
+	v := &k.verified
+	ids := make([]ID, 0, v.entries.count())
+	for id := range v.entries.all() {
 		ids = append(ids, id)
 	}
-	items := make([]member, 0, len(ids))
+	members := make([]member, 0, len(ids))
 	for _, id := range sortIDs(ids) {
-		i, err := k.reseal(x, id)
+		m, err := k.reseal(x, id)
 		if err != nil {
 			return next, err
 		}
-		items = append(items, i)
+		members = append(members, m)
 	}
-	fresh := *s
+	fresh := *h
 	fresh.version, fresh.separation, fresh.voucher = version, k.token.env.separation, k.voucher
 	if err := x.put(bHeader, headerStatic, fresh.encode()); err != nil {
 		return next, err
@@ -77,28 +77,28 @@ func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
 	if err := restartJournal(x); err != nil {
 		return next, err
 	}
-	now := state{epoch: r.epoch + 1, count: uint64(len(items))}
-	k.updateSetHashIn(version, &now.setHash, items, nil, true)
+	now := state{epoch: v.epoch + 1, count: uint64(len(members))}
+	k.updateSetHashIn(version, &now.setHash, members, nil, true)
 	if err := x.put(bHeader, headerState, k.sealState(x, &now)); err != nil {
 		return next, err
 	}
-	return verifiedState{gen: x.generation() + 1, epoch: now.epoch, setHash: now.setHash, headerDigest: headerDigestOf(x), entries: newManifest(items)}, nil
+	return verifiedState{gen: x.generation() + 1, epoch: now.epoch, setHash: now.setHash, headerDigest: headerDigestOf(x), entries: newManifest(members)}, nil
 }
 
 // reseal seals one object anew.
-func (k *Keys) reseal(x tx, id ID) (i member, err error) {
+func (k *Keys) reseal(x tx, id ID) (m member, err error) {
 	is, _ := k.verified.entries.get(id)
 	raw := x.get(bObjects, id[:])
 	if raw == nil {
-		return i, tampered("object %s was deleted by something else than softcsp", id)
+		return m, tampered("object %s was deleted by something else than softcsp", id)
 	}
 	o, ok := parseObject(1, raw)
 	if !ok || o.entry() != is {
-		return i, tampered("object %s is not in the state that softcsp left it in", id)
+		return m, tampered("object %s is not in the state that softcsp left it in", id)
 	}
 	r := Record{Public: o.public}
 	if err := k.unseal(id, &o, &r); err != nil {
-		return i, err
+		return m, err
 	}
 	defer locked.Free(r.Sealed)
 	terms := make([]term, o.count())
@@ -108,13 +108,13 @@ func (k *Keys) reseal(x tx, id ID) (i member, err error) {
 	sealed := k.sealObject(id, o.rev, terms, &r)
 	fresh, ok := parseObject(version, sealed)
 	if !ok {
-		return i, ck.CKR_GENERAL_ERROR
+		return m, ck.CKR_GENERAL_ERROR
 	}
-	i = member{id, fresh.entry()}
+	m = member{id, fresh.entry()}
 	if err := x.put(bObjects, id[:], sealed); err != nil {
-		return i, err
+		return m, err
 	}
-	return i, x.put(bManifest, id[:], i.encode())
+	return m, x.put(bManifest, id[:], m.encode())
 }
 
 // restartJournal begins the journal anew: it need not name every object to tell that all have changed.
@@ -149,11 +149,11 @@ func (k *Keys) noteUpgraded(next *verifiedState) {
 // Upgrade makes a token of version 1 one of version 2, as the first login does, and leaves a copy of the file beside it. It
 // counts a try as Unlock does. It reports whether there was anything to do.
 func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
-	a, master, err := t.checkPIN(w, pin)
+	c, master, err := t.checkPIN(w, pin)
 	if err != nil {
 		return false, err
 	}
-	k, err := newKeys(t, a.s, master)
+	k, err := newKeys(t, c.header, master)
 	if err != nil {
 		return false, err
 	}
@@ -177,10 +177,10 @@ func (b *boltFile) aloneWithCopy(f func(update updater) error) error {
 }
 
 // keepCopy leaves a copy of the token's file beside it. The caller has the lock.
-func (b *boltFile) keepCopy(v *lockedDir, from file, size int64) error {
+func (b *boltFile) keepCopy(ld *lockedDir, from file, size int64) error {
 	fresh := b.sidecar[:len(b.sidecar)-len(".lock")] + ".new"
-	_ = v.remove(fresh)
-	out, err := v.create(fresh)
+	_ = ld.remove(fresh)
+	out, err := ld.create(fresh)
 	if err != nil {
 		return err
 	}
@@ -198,11 +198,11 @@ func (b *boltFile) keepCopy(v *lockedDir, from file, size int64) error {
 		err = e
 	}
 	if err == nil {
-		err = v.rename(fresh, b.name+copySuffix, true)
+		err = ld.rename(fresh, b.name+copySuffix, true)
 	}
 	if err != nil {
-		_ = v.remove(fresh)
+		_ = ld.remove(fresh)
 		return err
 	}
-	return v.sync()
+	return ld.sync()
 }

@@ -65,9 +65,9 @@ func everything(t *testing.T, tok *Token, k *Keys) map[ID]Record {
 // oldKeys logs in without an upgrade, as a process does that cannot write.
 func oldKeys(t *testing.T, tok *Token) *Keys {
 	t.Helper()
-	a, master, err := tok.checkPIN(User, v1User)
+	c, master, err := tok.checkPIN(User, v1User)
 	wants(t, err, ck.CKR_OK)
-	k, err := newKeys(tok, a.s, master)
+	k, err := newKeys(tok, c.header, master)
 	wants(t, err, ck.CKR_OK)
 	wants(t, tok.backend.view(k.verify), ck.CKR_OK)
 	return k

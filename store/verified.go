@@ -27,15 +27,15 @@ type verifiedState struct {
 }
 
 // forget drops everything.
-func (r *verifiedSet) forget() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.forgetLocked()
+func (v *verifiedSet) forget() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.forgetLocked()
 }
 
 // forgetLocked is forget for who has the lock.
-func (r *verifiedSet) forgetLocked() {
-	r.verifiedState = verifiedState{}
+func (v *verifiedSet) forgetLocked() {
+	v.verifiedState = verifiedState{}
 }
 
 // errRolledBack says that the file is older than what was seen of it.
@@ -45,35 +45,35 @@ var errRolledBack = tampered("the file was put back to an earlier state")
 // there are changes; where they cannot be followed it looks at every object. The number of a commit does not tell whether there are any: where
 // the file was put back and others have committed, it comes again.
 func (k *Keys) follow(x tx) error {
-	r := &k.verified
+	v := &k.verified
 	gen, from := x.generation(), x.source()
-	if r.entries != nil && r.gen == gen && r.source == from {
+	if v.entries != nil && v.gen == gen && v.source == from {
 		return nil
 	}
 	head := headerDigestOf(x)
-	if r.entries != nil && r.headerDigest == head {
-		r.gen, r.source = gen, from
+	if v.entries != nil && v.headerDigest == head {
+		v.gen, v.source = gen, from
 		return nil
 	}
-	s, err := k.token.readHeader(x)
+	h, err := k.token.readHeader(x)
 	if err != nil {
 		return err
 	}
-	if s.initID != k.initID {
+	if h.initID != k.initID {
 		return fmt.Errorf("%w: the token was initialised anew", ck.CKR_USER_NOT_LOGGED_IN)
 	}
-	if k.formatVersion() != s.version {
-		if k.formatVersion() > s.version {
+	if k.formatVersion() != h.version {
+		if k.formatVersion() > h.version {
 			return errRolledBack
 		}
-		k.version.Store(uint32(s.version)) // another process has upgraded the token
-		r.forgetLocked()
+		k.version.Store(uint32(h.version)) // another process has upgraded the token
+		v.forgetLocked()
 	}
 	st, err := k.openState(x)
 	if err != nil {
 		return err
 	}
-	if st.epoch < r.epoch || r.entries != nil && st.epoch == r.epoch {
+	if st.epoch < v.epoch || v.entries != nil && st.epoch == v.epoch {
 		return errRolledBack // and perhaps on from there another way, up to the same number
 	}
 	if !k.followJournal(x, st) {
@@ -81,70 +81,70 @@ func (k *Keys) follow(x tx) error {
 			return err
 		}
 	}
-	r.gen, r.source, r.epoch, r.headerDigest, r.setHash = gen, from, st.epoch, head, st.setHash
+	v.gen, v.source, v.epoch, v.headerDigest, v.setHash = gen, from, st.epoch, head, st.setHash
 	return nil
 }
 
 // followJournal follows the journal from the roster's generation, and reports whether that leads to the state s.
 func (k *Keys) followJournal(x tx, s *state) bool {
-	r := &k.verified
-	if r.entries == nil {
+	v := &k.verified
+	if v.entries == nil {
 		return false
 	}
-	ids, ok := journalSince(x, r.gen)
+	ids, ok := journalSince(x, v.gen)
 	if !ok {
 		return false
 	}
 	var old, fresh []member
 	for _, id := range sortUnique(ids) {
-		if e, had := r.entries.get(id); had {
+		if e, had := v.entries.get(id); had {
 			old = append(old, member{id, e})
 		}
 		if e, has := parseEntry(x.get(bManifest, id[:])); has {
 			fresh = append(fresh, member{id, e})
 		}
 	}
-	now := r.setHash
+	now := v.setHash
 	k.updateSetHash(&now, fresh, old, false)
-	if now.total != s.setHash.total || uint64(r.entries.count()-len(old)+len(fresh)) != s.count {
+	if now.total != s.setHash.total || uint64(v.entries.count()-len(old)+len(fresh)) != s.count {
 		return false
 	}
-	for _, i := range old {
-		r.entries.remove(i.id)
+	for _, m := range old {
+		v.entries.remove(m.id)
 	}
-	for _, i := range fresh {
-		r.entries.set(i.id, i.entry)
+	for _, m := range fresh {
+		v.entries.set(m.id, m.entry)
 	}
 	return true
 }
 
 // readManifest reads the whole roll, and compares its sum with that of the state s.
 func (k *Keys) readManifest(x tx, s *state) error {
-	items := make([]member, 0, min(s.count, 1<<20))
+	members := make([]member, 0, min(s.count, 1<<20))
 	err := x.each(bManifest, nil, func(key, value []byte) error {
 		e, ok := parseEntry(value)
 		if !ok || len(key) != len(ID{}) {
 			return tampered("the roll has a damaged entry at %x", key)
 		}
-		items = append(items, member{ID(key), e})
+		members = append(members, member{ID(key), e})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	var now setHash
-	k.updateSetHash(&now, items, nil, false)
-	if now.total != s.setHash.total || uint64(len(items)) != s.count {
-		return k.explainMismatch(items, s)
+	k.updateSetHash(&now, members, nil, false)
+	if now.total != s.setHash.total || uint64(len(members)) != s.count {
+		return k.explainMismatch(members, s)
 	}
-	k.verified.entries = newManifest(items)
+	k.verified.entries = newManifest(members)
 	return nil
 }
 
 // explainMismatch says what is wrong with items that do not sum to the state s.
-func (k *Keys) explainMismatch(items []member, s *state) error {
+func (k *Keys) explainMismatch(members []member, s *state) error {
 	off := s.setHash // less what is there: what is missing
-	k.updateSetHash(&off, nil, items, true)
+	k.updateSetHash(&off, nil, members, true)
 	var id ID
 	for i, v := range off.perBit {
 		switch v {
@@ -156,9 +156,9 @@ func (k *Keys) explainMismatch(items []member, s *state) error {
 		}
 	}
 	was := "deleted"
-	if uint64(len(items)) > s.count {
+	if uint64(len(members)) > s.count {
 		was = "added"
-	} else if slices.ContainsFunc(items, func(i member) bool { return i.id == id }) {
+	} else if slices.ContainsFunc(members, func(m member) bool { return m.id == id }) {
 		was = "put back to an earlier state"
 	}
 	return tampered("object %s was %s", id, was)

@@ -34,11 +34,11 @@ const (
 var openat = unix.Openat
 
 // openDir opens the directory, which nobody else may write to. With make it is made where it is missing. It answers nil where there is none.
-func (m *voucherDir) openDir(create bool) (*os.File, error) {
-	if m == nil || m.dir == "" {
+func (d *voucherDir) openDir(create bool) (*os.File, error) {
+	if d == nil || d.dir == "" {
 		return nil, nil
 	}
-	dir := filepath.Join(m.dir, vouchersDir)
+	dir := filepath.Join(d.dir, vouchersDir)
 	if create {
 		_ = os.MkdirAll(dir, 0o700)
 	}
@@ -69,8 +69,8 @@ func temporary(err error) error {
 
 // load returns the voucher of a token, nil where none is remembered, and whether a login has shown it to be right. It answers an error
 // where that is not to be known now.
-func (m *voucherDir) load(uuid string) (voucher []byte, sure bool, err error) {
-	dir, err := m.openDir(false)
+func (d *voucherDir) load(uuid string) (voucher []byte, sure bool, err error) {
+	dir, err := d.openDir(false)
 	if dir == nil {
 		return nil, false, err
 	}
@@ -97,13 +97,13 @@ func (m *voucherDir) load(uuid string) (voucher []byte, sure bool, err error) {
 }
 
 // save remembers the voucher of a token, all at once. sure says that a login has shown it to be right.
-func (m *voucherDir) save(uuid string, voucher []byte, sure bool) {
-	dir, _ := m.openDir(true)
+func (d *voucherDir) save(uuid string, voucher []byte, sure bool) {
+	dir, _ := d.openDir(true)
 	if dir == nil {
 		return
 	}
 	defer func() { _ = dir.Close() }()
-	if checkSizeLimit(2*voucherSize+1) != nil || !m.makeRoom(dir, sure) {
+	if checkSizeLimit(2*voucherSize+1) != nil || !d.makeRoom(dir, sure) {
 		return
 	}
 	mode := uint32(0o600)
@@ -124,7 +124,7 @@ func (m *voucherDir) save(uuid string, voucher []byte, sure bool) {
 
 // makeRoom reports whether there is room for one more. For what is sure it makes some: it forgets what was only seen, and then what
 // is oldest.
-func (m *voucherDir) makeRoom(dir *os.File, sure bool) bool {
+func (d *voucherDir) makeRoom(dir *os.File, sure bool) bool {
 	list, err := dir.ReadDir(2 * maxVouchers)
 	if !sure {
 		return len(list) < maxUnsureVouchers

@@ -6,30 +6,30 @@ import "encoding/binary"
 // (pages.go); but a page in use that is also free would be written over. full looks at every page, and is what a check wants.
 // Otherwise the pages that lead to others are enough: all leaves of a tree are equally deep, so where one child is a leaf
 // the others are taken for leaves, and are not read.
-func (b *pageReader) walk(full bool) error {
-	w := walker{b, full}
-	if full && !b.otherMetaWhole {
-		return b.damaged("one of its meta pages is damaged, or older than it should be")
+func (r *pageReader) walk(full bool) error {
+	w := walker{r, full}
+	if full && !r.otherMetaWhole {
+		return r.damaged("one of its meta pages is damaged, or older than it should be")
 	}
-	p, err := b.page(b.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
+	p, err := r.page(r.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
 	if err != nil {
 		return err
 	}
 	if err := w.walkTree(&p, buckets, 0, func(p *page) error { return w.walkBuckets(p) }); err != nil {
 		return err
 	}
-	free, err := b.freePages()
+	free, err := r.freePages()
 	if err != nil {
 		return err
 	}
 	for _, id := range free {
-		if b.markSeen(id) {
-			return b.damaged("a page is free and in use")
+		if r.markSeen(id) {
+			return r.damaged("a page is free and in use")
 		}
 	}
-	for id := uint64(2); full && id < b.meta.end; id++ {
-		if !b.markSeen(id) {
-			return b.damaged("a page is neither free nor in use")
+	for id := uint64(2); full && id < r.meta.end; id++ {
+		if !r.markSeen(id) {
+			return r.damaged("a page is neither free nor in use")
 		}
 	}
 	return nil
@@ -37,8 +37,8 @@ func (b *pageReader) walk(full bool) error {
 
 // A walker walks a file.
 type walker struct {
-	b    *pageReader
-	full bool
+	pages *pageReader
+	full  bool
 }
 
 // walkBuckets walks the buckets that a leaf of the root holds.
@@ -49,7 +49,7 @@ func (w walker) walkBuckets(p *page) error {
 		if of == unknownBucket {
 			number = unknownBucketNumber(p, i)
 		}
-		top, err := w.b.bucketPage(p.value(i), number)
+		top, err := w.pages.bucketPage(p.value(i), number)
 		if err == nil && top.branch {
 			err = w.walkTree(&top, of, 0, func(*page) error { return nil })
 		}
@@ -63,7 +63,7 @@ func (w walker) walkBuckets(p *page) error {
 // walkTree calls leaf with every leaf under p that is read.
 func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) error {
 	if depth > maxDepth {
-		return w.b.damaged("its pages are nested too deep")
+		return w.pages.damaged("its pages are nested too deep")
 	}
 	if !p.branch {
 		return leaf(p)
@@ -72,12 +72,12 @@ func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) 
 	for i := range p.n {
 		id, from := p.child(i), parentElement{p.id, i}
 		if leaves {
-			if w.b.markSeen(id) { // nothing is remembered of where from: there may be very many
-				return w.b.damaged("a page is reached twice")
+			if w.pages.markSeen(id) { // nothing is remembered of where from: there may be very many
+				return w.pages.damaged("a page is reached twice")
 			}
 			continue
 		}
-		child, err := w.b.page(id, from, of)
+		child, err := w.pages.page(id, from, of)
 		if err == nil {
 			err = w.walkTree(&child, of, depth+1, leaf)
 		}
@@ -90,8 +90,8 @@ func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) 
 }
 
 // freePages returns the pages that are free, in order. It tests that each may be.
-func (b *pageReader) freePages() ([]uint64, error) {
-	page, err := b.freePage()
+func (r *pageReader) freePages() ([]uint64, error) {
+	page, err := r.freePage()
 	if err != nil {
 		return nil, err
 	}
@@ -100,26 +100,26 @@ func (b *pageReader) freePages() ([]uint64, error) {
 		n, ids = leUint64(ids), ids[8:]
 	}
 	if n > uint64(len(ids))/8 {
-		return nil, b.damaged("the list of free pages is damaged")
+		return nil, r.damaged("the list of free pages is damaged")
 	}
 	free := make([]uint64, n)
 	for i := range free {
 		free[i] = leUint64(ids[8*i:])
-		if free[i] < 2 || free[i] >= b.meta.end || i > 0 && free[i] <= free[i-1] {
-			return nil, b.damaged("the list of free pages is damaged")
+		if free[i] < 2 || free[i] >= r.meta.end || i > 0 && free[i] <= free[i-1] {
+			return nil, r.damaged("the list of free pages is damaged")
 		}
 	}
 	return free, nil
 }
 
 // freePage returns the page with the list of free pages.
-func (b *pageReader) freePage() ([]byte, error) {
-	if b.meta.free == noFreelist {
-		return nil, b.damaged("it has no list of free pages")
+func (r *pageReader) freePage() ([]byte, error) {
+	if r.meta.free == noFreelist {
+		return nil, r.damaged("it has no list of free pages")
 	}
-	data, err := b.readRun(b.meta.free, parentElement{page: rootOf | 1<<62}, buckets)
+	data, err := r.readRun(r.meta.free, parentElement{page: rootOf | 1<<62}, buckets)
 	if err == nil && binary.LittleEndian.Uint16(data[8:]) != pageFree {
-		err = b.damaged("the list of free pages is damaged")
+		err = r.damaged("the list of free pages is damaged")
 	}
 	return data, err
 }

@@ -80,11 +80,11 @@ func walkFile(t testing.TB, path string, full bool) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := openPages(path, f, &st)
+	r, err := openPages(path, f, &st)
 	if err != nil {
 		return err
 	}
-	return b.walk(full)
+	return r.walk(full)
 }
 
 // damages are changes to the pages of the given numbers; nil cuts the file short.
