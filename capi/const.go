@@ -1,30 +1,33 @@
 package capi
 
-// Algorithm ids (ALG_ID).
+// An AlgID is an ALG_ID: the number of a cipher, a hash or a kind of key pairs.
+type AlgID uint32
+
+// Algorithm ids.
 const (
-	CALG_MD2         = 0x8001
-	CALG_MD4         = 0x8002
-	CALG_MD5         = 0x8003
-	CALG_SHA1        = 0x8004
-	CALG_MAC         = 0x8005
-	CALG_SSL3_SHAMD5 = 0x8008
-	CALG_HMAC        = 0x8009
-	CALG_SHA_256     = 0x800c
-	CALG_SHA_384     = 0x800d
-	CALG_SHA_512     = 0x800e
+	CALG_MD2         AlgID = 0x8001
+	CALG_MD4         AlgID = 0x8002
+	CALG_MD5         AlgID = 0x8003
+	CALG_SHA1        AlgID = 0x8004
+	CALG_MAC         AlgID = 0x8005
+	CALG_SSL3_SHAMD5 AlgID = 0x8008
+	CALG_HMAC        AlgID = 0x8009
+	CALG_SHA_256     AlgID = 0x800c
+	CALG_SHA_384     AlgID = 0x800d
+	CALG_SHA_512     AlgID = 0x800e
 
-	CALG_DES      = 0x6601
-	CALG_RC2      = 0x6602
-	CALG_3DES     = 0x6603
-	CALG_3DES_112 = 0x6609
-	CALG_RC5      = 0x660d
-	CALG_AES_128  = 0x660e
-	CALG_AES_192  = 0x660f
-	CALG_AES_256  = 0x6610
-	CALG_RC4      = 0x6801
+	CALG_DES      AlgID = 0x6601
+	CALG_RC2      AlgID = 0x6602
+	CALG_3DES     AlgID = 0x6603
+	CALG_3DES_112 AlgID = 0x6609
+	CALG_RC5      AlgID = 0x660d
+	CALG_AES_128  AlgID = 0x660e
+	CALG_AES_192  AlgID = 0x660f
+	CALG_AES_256  AlgID = 0x6610
+	CALG_RC4      AlgID = 0x6801
 
-	CALG_RSA_SIGN = 0x2400
-	CALG_RSA_KEYX = 0xa400
+	CALG_RSA_SIGN AlgID = 0x2400
+	CALG_RSA_KEYX AlgID = 0xa400
 
 	AT_KEYEXCHANGE = 1
 	AT_SIGNATURE   = 2

@@ -18,8 +18,8 @@ const (
 	magicRSA2 = 0x32415352 // a private key
 )
 
-func header(kind byte, algid uint32) []byte {
-	return binary.LittleEndian.AppendUint32([]byte{kind, capi.CUR_BLOB_VERSION, 0, 0}, algid)
+func header(kind byte, algid capi.AlgID) []byte {
+	return binary.LittleEndian.AppendUint32([]byte{kind, capi.CUR_BLOB_VERSION, 0, 0}, uint32(algid))
 }
 
 // Export is CryptExportKey. with is the key exchange key that a SIMPLEBLOB is for, or a session key that encrypts a
@@ -100,7 +100,7 @@ func (k *Key) exportSimple(with *Key) ([]byte, error) {
 		clear(data)
 		return nil, err
 	}
-	return append(binary.LittleEndian.AppendUint32(header(capi.SIMPLEBLOB, k.algid), with.algid), data...), nil
+	return append(binary.LittleEndian.AppendUint32(header(capi.SIMPLEBLOB, k.algid), uint32(with.algid)), data...), nil
 }
 
 // little reads a number of n bytes at least, in little-endian order, from an attribute.

@@ -7,16 +7,18 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// blockMechanisms are the mechanisms of the modes, by the type of the key. None pads: padding is the same in all modes here,
+// blockMechanisms are the mechanisms of the modes, by the cipher. None pads: padding is the same in all modes here,
 // and stands in pad.
-var blockMechanisms = map[ck.KeyType]map[uint32]ck.MechanismType{
-	ck.CKK_RC2:  {capi.CRYPT_MODE_ECB: ck.CKM_RC2_ECB, capi.CRYPT_MODE_CBC: ck.CKM_RC2_CBC, capi.CRYPT_MODE_CFB: ck.CKM_SOFTCSP_RC2_CFB8},
-	ck.CKK_RC5:  {capi.CRYPT_MODE_ECB: ck.CKM_RC5_ECB, capi.CRYPT_MODE_CBC: ck.CKM_RC5_CBC},
-	ck.CKK_DES:  {capi.CRYPT_MODE_ECB: ck.CKM_DES_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
-	ck.CKK_DES2: {capi.CRYPT_MODE_ECB: ck.CKM_DES3_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES3_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
-	ck.CKK_DES3: {capi.CRYPT_MODE_ECB: ck.CKM_DES3_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES3_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
-	ck.CKK_AES:  {capi.CRYPT_MODE_ECB: ck.CKM_AES_ECB, capi.CRYPT_MODE_CBC: ck.CKM_AES_CBC, capi.CRYPT_MODE_CFB: ck.CKM_AES_CFB8},
+var blockMechanisms = map[capi.AlgID]map[uint32]ck.MechanismType{
+	capi.CALG_RC2:      {capi.CRYPT_MODE_ECB: ck.CKM_RC2_ECB, capi.CRYPT_MODE_CBC: ck.CKM_RC2_CBC, capi.CRYPT_MODE_CFB: ck.CKM_SOFTCSP_RC2_CFB8},
+	capi.CALG_RC5:      {capi.CRYPT_MODE_ECB: ck.CKM_RC5_ECB, capi.CRYPT_MODE_CBC: ck.CKM_RC5_CBC},
+	capi.CALG_DES:      {capi.CRYPT_MODE_ECB: ck.CKM_DES_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	capi.CALG_3DES_112: {capi.CRYPT_MODE_ECB: ck.CKM_DES3_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES3_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	capi.CALG_3DES:     {capi.CRYPT_MODE_ECB: ck.CKM_DES3_ECB, capi.CRYPT_MODE_CBC: ck.CKM_DES3_CBC, capi.CRYPT_MODE_CFB: ck.CKM_DES_CFB8},
+	capi.CALG_AES_128:  aesMechanisms, capi.CALG_AES_192: aesMechanisms, capi.CALG_AES_256: aesMechanisms,
 }
+
+var aesMechanisms = map[uint32]ck.MechanismType{capi.CRYPT_MODE_ECB: ck.CKM_AES_ECB, capi.CRYPT_MODE_CBC: ck.CKM_AES_CBC, capi.CRYPT_MODE_CFB: ck.CKM_AES_CFB8}
 
 // RC5 has 32-bit words and 12 rounds, as RFC 2040 names it RC5-32/12.
 const (
@@ -26,7 +28,7 @@ const (
 
 // mechanism makes the mechanism of a mode: NTE_BAD_ALGID for one that the cipher does not have.
 func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
-	m, ok := blockMechanisms[k.alg.Type][mode]
+	m, ok := blockMechanisms[k.algid][mode]
 	if !ok {
 		return nil, capi.NTE_BAD_ALGID
 	}
@@ -34,10 +36,10 @@ func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
 		iv = nil
 	}
 	var param []byte
-	switch k.alg.Type {
-	case ck.CKK_RC2:
+	switch k.algid {
+	case capi.CALG_RC2:
 		param = append(ck.UlongValue(uint(k.effective)), iv...)
-	case ck.CKK_RC5:
+	case capi.CALG_RC5:
 		param = ck.AppendUlong(ck.UlongValue(rc5Word), rc5Rounds)
 		if iv != nil {
 			param = ck.AppendUlong(ck.AppendUlong(param, 1), uint(len(iv))) // an address, which follow makes iv of
@@ -143,7 +145,7 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 
 // ciphers reports whether the key's mode is one that data can be encrypted in: KP_MODE takes OFB too. The key is locked.
 func (k *Key) ciphers() bool {
-	_, ok := blockMechanisms[k.alg.Type][k.mode]
+	_, ok := blockMechanisms[k.algid][k.mode]
 	return ok || k.block() == 0
 }
 

@@ -98,7 +98,7 @@ func TestContainer(t *testing.T) {
 	for _, spec := range []uint32{capi.AT_KEYEXCHANGE, capi.AT_SIGNATURE} {
 		_, err = c.UserKey(spec)
 		want(t, "no pair yet", err, capi.NTE_NO_KEY)
-		k, err := c.GenKey(spec, 1024<<16)
+		k, err := c.GenKey(capi.AlgID(spec), 1024<<16)
 		must(t, err)
 		must(t, k.Destroy())
 	}
@@ -136,7 +136,7 @@ func TestContainer(t *testing.T) {
 	must(t, c.Release(0))
 }
 
-func hashOf(t *testing.T, c *Context, algid uint32, data string) *Hash {
+func hashOf(t *testing.T, c *Context, algid capi.AlgID, data string) *Hash {
 	t.Helper()
 	h, err := c.CreateHash(algid, nil, 0)
 	must(t, err)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/token"
 )
 
@@ -250,10 +249,4 @@ func (c *Context) GenRandom(out []byte) error {
 		return err
 	}
 	return translated(c.module.GenerateRandom(c.session, out))
-}
-
-// algorithm finds a cipher of the provider.
-func (c *Context) algorithm(algid uint32) (*mechanisms.Algorithm, error) {
-	a, err := c.provider.Algorithm(algid)
-	return a, translated(err)
 }

@@ -58,14 +58,14 @@ func TestWindowsFacts(t *testing.T) {
 }
 
 func (c *Context) deriveFact(f *vectors.WindowsFact) (*Key, error) {
-	h, err := c.CreateHash(uint32(f.Hash), nil, 0)
+	h, err := c.CreateHash(capi.AlgID(f.Hash), nil, 0)
 	if err != nil {
 		return nil, err
 	}
 	if err := h.HashData(f.Base, 0); err != nil {
 		return nil, err
 	}
-	return c.DeriveKey(uint32(f.Cipher), h, uint32(f.DWFlags()))
+	return c.DeriveKey(capi.AlgID(f.Cipher), h, uint32(f.DWFlags()))
 }
 
 func (k *Key) checkFact(t *testing.T, f *vectors.WindowsFact, provider string) {
@@ -156,10 +156,10 @@ func TestDPAPI(t *testing.T) {
 	c, err := testSystem(t).AcquireContext("", "", capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 	must(t, err)
 	for _, f := range facts {
-		h, err := c.CreateHash(uint32(f.Hash), nil, 0)
+		h, err := c.CreateHash(capi.AlgID(f.Hash), nil, 0)
 		must(t, err)
 		must(t, h.SetValue(f.HashValue))
-		k, err := c.DeriveKey(uint32(f.Cipher), h, capi.CRYPT_EXPORTABLE)
+		k, err := c.DeriveKey(capi.AlgID(f.Cipher), h, capi.CRYPT_EXPORTABLE)
 		must(t, err)
 		if blob, err := k.Export(nil, capi.PLAINTEXTKEYBLOB, 0); err != nil || !bytes.Equal(blob[headerLen+4:], f.Key()) {
 			t.Errorf("%s: key %x, %v, want %x", f.Source, blob, err, f.Key())
@@ -185,7 +185,7 @@ func TestOffice(t *testing.T) {
 		p := providersOf[f.Provider]
 		c, err := s.AcquireContext("", p.name, p.typ, capi.CRYPT_VERIFYCONTEXT)
 		must(t, err)
-		k, err := c.DeriveKey(uint32(f.Cipher), hashOf(t, c, uint32(f.Hash), string(f.Base)), uint32(f.Bits)<<16)
+		k, err := c.DeriveKey(capi.AlgID(f.Cipher), hashOf(t, c, capi.AlgID(f.Hash), string(f.Base)), uint32(f.Bits)<<16)
 		must(t, err)
 		must(t, k.SetParam(capi.KP_MODE, dword(capi.CRYPT_MODE_ECB), 0))
 		both := slices.Concat(f.EncVerifier, f.EncHash)

@@ -15,7 +15,7 @@ func FuzzImport(f *testing.F) {
 	must(f, err)
 	exchange, err := c.GenKey(capi.AT_KEYEXCHANGE, 512<<16|capi.CRYPT_EXPORTABLE)
 	must(f, err)
-	for _, algid := range []uint32{capi.CALG_RC2, capi.CALG_RC4, capi.CALG_DES, capi.CALG_3DES} {
+	for _, algid := range []capi.AlgID{capi.CALG_RC2, capi.CALG_RC4, capi.CALG_DES, capi.CALG_3DES} {
 		k, err := c.GenKey(algid, capi.CRYPT_EXPORTABLE)
 		must(f, err)
 		for kind, with := range map[uint32]*Key{capi.PLAINTEXTKEYBLOB: nil, capi.OPAQUEKEYBLOB: nil, capi.SIMPLEBLOB: exchange} {

@@ -143,7 +143,7 @@ func (t *Handles) DestroyKey(h Handle) error {
 
 // DeriveKey is CryptDeriveKey. Where the provider refuses, *key becomes 0; where it is not asked, *key stays. On entry *key is
 // what CRYPT_UPDATE_KEY may name a key by.
-func (t *Handles) DeriveKey(prov Handle, algid uint32, base Handle, flags uint32, key *Handle) error {
+func (t *Handles) DeriveKey(prov Handle, algid capi.AlgID, base Handle, flags uint32, key *Handle) error {
 	c, err := t.Context(prov)
 	if err != nil {
 		return err

@@ -6,18 +6,18 @@ import (
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/capi"
+	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // A Hash is a hash object. It may be used by several threads at once.
 type Hash struct {
 	ctx   *Context
-	algid uint32
+	algid capi.AlgID
 	self  Handle
 
 	mu       sync.Mutex
-	row      *mechanisms.Hash // nil for CALG_HMAC before HP_HMAC_INFO, and for CALG_MAC
+	row      *capi.Hash // nil for CALG_HMAC before HP_HMAC_INFO, and for CALG_MAC
 	state    hash.Hash
 	finished bool
 	size     int
@@ -40,11 +40,11 @@ func (p *pads) letGo() {
 }
 
 // CreateHash is CryptCreateHash. key is that of CALG_MAC and CALG_HMAC, nil otherwise.
-func (c *Context) CreateHash(algid uint32, key *Key, flags uint32) (*Hash, error) {
+func (c *Context) CreateHash(algid capi.AlgID, key *Key, flags uint32) (*Hash, error) {
 	if err := c.alive(); err != nil {
 		return nil, err
 	}
-	if !c.provider.offers(algid) || algid != capi.CALG_HMAC && algid != capi.CALG_MAC && mechanisms.HashByALGID(algid) == nil {
+	if !c.provider.Offers(algid) || algid != capi.CALG_HMAC && algid != capi.CALG_MAC && capi.HashByID(algid) == nil {
 		return nil, capi.NTE_BAD_ALGID
 	}
 	if flags != 0 {
@@ -68,7 +68,7 @@ func (c *Context) CreateHash(algid uint32, key *Key, flags uint32) (*Hash, error
 		}
 		h.key = key
 	default:
-		h.row = mechanisms.HashByALGID(algid)
+		h.row = capi.HashByID(algid)
 		h.state, h.size = h.row.New(), h.row.Size
 	}
 	return h, nil
@@ -208,7 +208,7 @@ func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
 	defer h.mu.Unlock()
 	d := &Hash{ctx: h.ctx, algid: h.algid, row: h.row, finished: h.finished, size: h.size, value: h.value}
 	if h.state != nil {
-		state, err := mechanisms.CloneHash(h.state)
+		state, err := capi.CloneHash(h.state)
 		if err != nil {
 			return nil, translated(err)
 		}
@@ -249,7 +249,7 @@ func (h *Hash) Size() int {
 }
 
 // ALGID is CryptGetHashParam with HP_ALGID.
-func (h *Hash) ALGID() uint32 { return h.algid }
+func (h *Hash) ALGID() capi.AlgID { return h.algid }
 
 // SetValue is CryptSetHashParam with HP_HASHVAL: it sets the value and finishes the hash object. value is as long as Size.
 func (h *Hash) SetValue(value []byte) error {
@@ -269,7 +269,7 @@ func (h *Hash) SetValue(value []byte) error {
 // HMACInfo is an HMAC_INFO: the hash, and what the key is xored into before the data and before the inner hash value; empty
 // strings are 64 bytes of 0x36 and of 0x5c.
 type HMACInfo struct {
-	HashAlgid    uint32
+	HashAlgid    capi.AlgID
 	Inner, Outer []byte
 }
 
@@ -281,8 +281,8 @@ func (h *Hash) SetHMACInfo(info HMACInfo) error {
 	if h.algid != capi.CALG_HMAC {
 		return capi.NTE_BAD_TYPE
 	}
-	inner := mechanisms.HashByALGID(info.HashAlgid)
-	if inner == nil || !h.ctx.provider.offers(info.HashAlgid) || info.HashAlgid == capi.CALG_SSL3_SHAMD5 {
+	inner := capi.HashByID(info.HashAlgid)
+	if inner == nil || !h.ctx.provider.Offers(info.HashAlgid) || info.HashAlgid == capi.CALG_SSL3_SHAMD5 {
 		return capi.NTE_BAD_ALGID
 	}
 	h.mu.Lock()
@@ -291,7 +291,7 @@ func (h *Hash) SetHMACInfo(info HMACInfo) error {
 		return capi.NTE_BAD_HASH_STATE
 	}
 	return h.key.use(func(value []byte) error {
-		row, wipe := mechanisms.PaddedHMAC(inner, value, info.Inner, info.Outer)
+		row, wipe := capi.NewHMAC(inner, value, ck.Clone(info.Inner), ck.Clone(info.Outer))
 		h.pads.letGo()
 		h.pads = &pads{wipe: wipe}
 		h.pads.users.Store(1)
@@ -304,13 +304,13 @@ func (h *Hash) SetHMACInfo(info HMACInfo) error {
 
 // digest finishes the hash object for CryptDeriveKey and CryptSignHash: which hash it is, and its value, which lies in it.
 // The hash is locked.
-func (h *Hash) digest() (*mechanisms.Hash, []byte, error) {
+func (h *Hash) digest() (*capi.Hash, []byte, error) {
 	if err := h.finish(); err != nil {
 		return nil, nil, err
 	}
 	row := h.row
 	if h.mac != nil {
-		row = mechanisms.MACHash(h.size)
+		row = capi.NewMAC(h.size)
 	}
 	return row, h.value[:h.size], nil
 }

@@ -25,7 +25,7 @@ func (c *Context) Import(blob []byte, with *Key, flags uint32) (*Key, error) {
 	if blob[1] != capi.CUR_BLOB_VERSION {
 		return nil, capi.NTE_BAD_VER
 	}
-	algid, rest := binary.LittleEndian.Uint32(blob[4:]), blob[headerLen:]
+	algid, rest := capi.AlgID(binary.LittleEndian.Uint32(blob[4:])), blob[headerLen:]
 	switch blob[0] {
 	case capi.PUBLICKEYBLOB:
 		return c.importPublic(algid, rest, flags)
@@ -41,8 +41,14 @@ func (c *Context) Import(blob []byte, with *Key, flags uint32) (*Key, error) {
 	return nil, capi.NTE_BAD_TYPE
 }
 
+// ipsecCipher is the cipher of keys with CRYPT_IPSEC_HMAC_KEY: RC2, which they do not encrypt with.
+var ipsecCipher = &capi.Cipher{ID: capi.CALG_RC2, BlockBits: 64, Mode: capi.CRYPT_MODE_CBC}
+
+// flagsOfKeys are what CryptImportKey says of a session key itself.
+const flagsOfKeys = capi.CRYPT_EXPORTABLE | capi.CRYPT_NO_SALT
+
 // importPlain reads a PLAINTEXTKEYBLOB. A key for HMAC (CRYPT_IPSEC_HMAC_KEY) may have any length.
-func (c *Context) importPlain(algid uint32, rest []byte, flags uint32) (*Key, error) {
+func (c *Context) importPlain(algid capi.AlgID, rest []byte, flags uint32) (*Key, error) {
 	if len(rest) < 4 || uint64(len(rest)-4) < uint64(binary.LittleEndian.Uint32(rest)) {
 		return nil, capi.NTE_BAD_DATA
 	}
@@ -51,39 +57,37 @@ func (c *Context) importPlain(algid uint32, rest []byte, flags uint32) (*Key, er
 		if algid != capi.CALG_RC2 || len(value) == 0 {
 			return nil, capi.NTE_BAD_DATA
 		}
-		a := &mechanisms.Algorithm{ALGID: algid, Type: ck.CKK_GENERIC_SECRET, BlockBits: 64, Mode: capi.CRYPT_MODE_CBC}
-		k, err := c.imported(a, value, uint32(len(value))*8, flags)
+		k, err := c.imported(&capi.ImportedKey{
+			Cipher: ipsecCipher, Value: value, EffectiveBits: len(value) * 8, Flags: flags & (flagsOfKeys | capi.CRYPT_IPSEC_HMAC_KEY),
+		}, flags)
 		if err == nil {
 			k.noCipher = true
 		}
 		return k, err
 	}
-	a, err := c.algorithm(algid)
+	a, err := c.provider.Cipher(algid)
 	if err != nil {
 		return nil, err
 	}
-	if bits, err := a.KeyBits(uint(len(value)) * 8); err != nil || bits != uint(len(value))*8 {
+	if bits, err := a.KeyBits(len(value) * 8); err != nil || bits != len(value)*8 {
 		return nil, capi.NTE_BAD_DATA
 	}
-	return c.imported(a, value, c.importedBits(a, value), flags)
+	return c.imported(&capi.ImportedKey{Cipher: a, Value: value, EffectiveBits: c.importedBits(a, value), Flags: flags & flagsOfKeys}, flags)
 }
 
 // importedBits are the effective bits of a key that was imported: all, but 40 of an RC2 key in the Base provider.
-func (c *Context) importedBits(a *mechanisms.Algorithm, value []byte) uint32 {
-	if a.ALGID == capi.CALG_RC2 && c.isBase() {
+func (c *Context) importedBits(a *capi.Cipher, value []byte) int {
+	if a.ID == capi.CALG_RC2 && c.isBase() {
 		return 40
 	}
-	return uint32(len(value)) * 8
+	return len(value) * 8
 }
 
-// imported makes a session key of a value.
-func (c *Context) imported(a *mechanisms.Algorithm, value []byte, effective, flags uint32) (*Key, error) {
-	i := mechanisms.ImportedKey{
-		Provider: c.provider.Provider, Algorithm: a, Value: value, EffectiveBits: uint(effective),
-		Flags: flags & (capi.CRYPT_EXPORTABLE | capi.CRYPT_NO_SALT),
-	}
+// imported makes the session key i with flags of CryptImportKey.
+func (c *Context) imported(i *capi.ImportedKey, flags uint32) (*Key, error) {
+	i.Provider = c.provider.Provider
 	var object ck.ObjectHandle
-	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) })
+	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(i) })
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +96,7 @@ func (c *Context) imported(a *mechanisms.Algorithm, value []byte, effective, fla
 }
 
 // importSimple reads a SIMPLEBLOB. Its key may be longer than the provider makes them: such a key decrypts only.
-func (c *Context) importSimple(algid uint32, rest []byte, with *Key, flags uint32) (*Key, error) {
+func (c *Context) importSimple(algid capi.AlgID, rest []byte, with *Key, flags uint32) (*Key, error) {
 	if with == nil {
 		own, err := c.UserKey(capi.AT_KEYEXCHANGE)
 		if err != nil {
@@ -107,10 +111,10 @@ func (c *Context) importSimple(algid uint32, rest []byte, with *Key, flags uint3
 	if len(rest) < 4+with.size() {
 		return nil, capi.NTE_BAD_DATA
 	}
-	if binary.LittleEndian.Uint32(rest) != capi.CALG_RSA_KEYX {
+	if capi.AlgID(binary.LittleEndian.Uint32(rest)) != capi.CALG_RSA_KEYX {
 		return nil, capi.NTE_BAD_ALGID
 	}
-	a, err := c.algorithm(algid)
+	a, err := c.provider.Cipher(algid)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +127,12 @@ func (c *Context) importSimple(algid uint32, rest []byte, with *Key, flags uint3
 		return nil, err
 	}
 	defer clear(value)
-	n := uint(len(value)) * 8
+	n := len(value) * 8
 	long := algid == capi.CALG_RC2 && n > a.Max
 	if bits, err := a.KeyBits(n); !long && (err != nil || bits != n || n == 0) {
 		return nil, capi.NTE_BAD_DATA
 	}
-	k, err := c.imported(a, value, c.importedBits(a, value), flags)
+	k, err := c.imported(&capi.ImportedKey{Cipher: a, Value: value, EffectiveBits: c.importedBits(a, value), Flags: flags & flagsOfKeys}, flags)
 	if err == nil {
 		k.decryptOnly = long
 	}
@@ -165,7 +169,7 @@ func bigEndian(little []byte) []byte {
 }
 
 // importPublic reads a PUBLICKEYBLOB.
-func (c *Context) importPublic(algid uint32, rest []byte, flags uint32) (*Key, error) {
+func (c *Context) importPublic(algid capi.AlgID, rest []byte, flags uint32) (*Key, error) {
 	spec := keySpec(algid)
 	if algid != capi.CALG_RSA_KEYX && algid != capi.CALG_RSA_SIGN {
 		return nil, capi.NTE_BAD_ALGID
@@ -193,7 +197,7 @@ func (c *Context) importPublic(algid uint32, rest []byte, flags uint32) (*Key, e
 }
 
 // importPrivate reads a PRIVATEKEYBLOB. The private exponent may be cut off: it follows from the rest.
-func (c *Context) importPrivate(algid uint32, rest []byte, with *Key, flags uint32) (*Key, error) {
+func (c *Context) importPrivate(algid capi.AlgID, rest []byte, with *Key, flags uint32) (*Key, error) {
 	if algid != capi.CALG_RSA_KEYX && algid != capi.CALG_RSA_SIGN {
 		return nil, capi.NTE_BAD_ALGID
 	}

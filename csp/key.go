@@ -20,8 +20,8 @@ type Key struct {
 	self   Handle
 	object ck.ObjectHandle // the secret key
 	pair   *pair           // nil for a session key
-	alg    *mechanisms.Algorithm
-	algid  uint32
+	alg    *capi.Cipher
+	algid  capi.AlgID
 
 	users atomic.Int32 // its handle, and hash objects with it
 
@@ -65,10 +65,10 @@ func (c *Context) derived(key *ck.ObjectHandle, make func(*mechanisms.Derived, *
 }
 
 // describe takes from a session key what CryptGetKeyParam tells of it.
-func (k *Key) describe(s *mechanisms.SessionKey) {
-	k.alg, k.algid = s.Algorithm, s.Algorithm.ALGID
+func (k *Key) describe(s *capi.SessionKey) {
+	k.alg, k.algid = s.Cipher, s.Cipher.ID
 	k.bits, k.effective = uint32(len(s.Value))*8, uint32(s.EffectiveBits)
-	k.permissions, k.mode = s.Permissions, s.Algorithm.Mode
+	k.permissions, k.mode = s.Permissions, s.Cipher.Mode
 	k.hasSalt, k.saltLen = s.Salt != nil, len(s.Salt)
 	if len(s.Salt) != 0 {
 		k.salt = append([]byte(nil), s.Salt...)
@@ -76,25 +76,25 @@ func (k *Key) describe(s *mechanisms.SessionKey) {
 }
 
 // DeriveKey is CryptDeriveKey: the session key that follows from a hash object, which takes no more data afterwards.
-func (c *Context) DeriveKey(algid uint32, base *Hash, flags uint32) (*Key, error) {
+func (c *Context) DeriveKey(algid capi.AlgID, base *Hash, flags uint32) (*Key, error) {
 	return c.deriveKey(algid, base, flags, nil)
 }
 
 // UpdateKey is CryptDeriveKey with CRYPT_UPDATE_KEY and a key to update. The Microsoft providers make a new key all the same,
 // and leave the old one alone: the result is the key that the caller's handle stands for afterwards.
-func (c *Context) UpdateKey(algid uint32, base *Hash, flags uint32, old *Key) (*Key, error) {
+func (c *Context) UpdateKey(algid capi.AlgID, base *Hash, flags uint32, old *Key) (*Key, error) {
 	return c.deriveKey(algid, base, flags|capi.CRYPT_UPDATE_KEY, old)
 }
 
-func (c *Context) deriveKey(algid uint32, base *Hash, flags uint32, old *Key) (*Key, error) {
+func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key) (*Key, error) {
 	if err := c.alive(); err != nil {
 		return nil, err
 	}
 	if err := base.alive(); err != nil {
 		return nil, err
 	}
-	r := &mechanisms.DeriveRequest{Provider: c.provider.Provider, ALGID: algid, Flags: flags &^ capi.CRYPT_USER_PROTECTED}
-	if !c.provider.Updates() {
+	r := &capi.Request{Provider: c.provider.Provider, Cipher: algid, Flags: flags &^ capi.CRYPT_USER_PROTECTED}
+	if !c.provider.UpdatesKeys() {
 		r.Flags &^= capi.CRYPT_UPDATE_KEY
 	}
 	base.mu.Lock()
@@ -104,7 +104,7 @@ func (c *Context) deriveKey(algid uint32, base *Hash, flags uint32, old *Key) (*
 	if err != nil {
 		return nil, err
 	}
-	r.Hash, r.Digest = row, value
+	r.Hash, r.Value = row, value
 	var object ck.ObjectHandle
 	if r.Flags&capi.CRYPT_UPDATE_KEY != 0 && old != nil && old.pair == nil {
 		object = old.object
@@ -153,7 +153,7 @@ func (k *Key) protect(flags uint32) {
 // notify tells the log what is done with a key that CRYPT_USER_PROTECTED protects.
 func (k *Key) notify(what string) {
 	if log := k.ctx.module.Log(); log != nil && k.flags&capi.CRYPT_USER_PROTECTED != 0 {
-		log.Info("protected key", "use", what, "algid", k.algid, "container", k.ctx.name)
+		log.Info("protected key", "use", what, "algid", uint32(k.algid), "container", k.ctx.name)
 	}
 }
 
@@ -168,7 +168,7 @@ func (k *Key) become(n *Key) {
 
 // GenKey is CryptGenKey: a random session key, or a new key pair of the container for AT_KEYEXCHANGE, AT_SIGNATURE,
 // CALG_RSA_KEYX and CALG_RSA_SIGN.
-func (c *Context) GenKey(algid, flags uint32) (*Key, error) {
+func (c *Context) GenKey(algid capi.AlgID, flags uint32) (*Key, error) {
 	if err := c.alive(); err != nil {
 		return nil, err
 	}

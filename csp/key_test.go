@@ -38,12 +38,12 @@ func TestGenKey(t *testing.T) {
 	contexts(t, func(t *testing.T, c *Context) {
 		exchange, err := c.GenKey(capi.AT_KEYEXCHANGE, capi.CRYPT_EXPORTABLE)
 		must(t, err)
-		for _, a := range c.provider.Algorithms {
+		for _, a := range c.provider.Ciphers {
 			for bits := a.Min; bits <= a.Max; bits += max(8, (a.Max-a.Min)/32*8) {
 				if bits/8 > 117 { // more than the exchange key holds
 					break
 				}
-				k, err := c.GenKey(a.ALGID, uint32(bits)<<16|capi.CRYPT_EXPORTABLE)
+				k, err := c.GenKey(a.ID, uint32(bits)<<16|capi.CRYPT_EXPORTABLE)
 				if err != nil {
 					t.Fatalf("%s, %d bits: %v", a.Name, bits, err)
 				}
@@ -60,7 +60,7 @@ func TestGenKey(t *testing.T) {
 				must(t, k.Destroy())
 			}
 			for _, flags := range []uint32{uint32(a.Min-8) << 16, uint32(a.Max+8) << 16, uint32(a.Min+1) << 16} {
-				if k, err := c.GenKey(a.ALGID, flags); err == nil && flags>>16 != 0 && !(a.HasParity() && flags>>16 == uint32(a.Max)/8*7) {
+				if k, err := c.GenKey(a.ID, flags); err == nil && flags>>16 != 0 && !(a.HasParity() && flags>>16 == uint32(a.Max)/8*7) {
 					t.Errorf("%s: a key of %d bits", a.Name, flags>>16)
 					must(t, k.Destroy())
 				}
@@ -252,16 +252,16 @@ func TestPairBlobs(t *testing.T) {
 // TestPieces encrypts and decrypts in pieces, in every mode, in the middle of which keys are duplicated.
 func TestPieces(t *testing.T) {
 	contexts(t, func(t *testing.T, c *Context) {
-		for _, a := range c.provider.Algorithms {
+		for _, a := range c.provider.Ciphers {
 			for _, mode := range []uint32{capi.CRYPT_MODE_CBC, capi.CRYPT_MODE_ECB, capi.CRYPT_MODE_CFB} {
-				k, err := c.GenKey(a.ALGID, 0)
+				k, err := c.GenKey(a.ID, 0)
 				must(t, err)
 				must(t, k.SetParam(capi.KP_MODE, dword(mode), 0))
 				if k.block() != 0 {
 					must(t, k.SetParam(capi.KP_IV, []byte("0123456789abcdef")[:k.block()], 0))
 				}
 				text := bytes.Repeat([]byte("sixteen letters."), 5)
-				if mode == capi.CRYPT_MODE_CFB && a.ALGID == capi.CALG_RC5 {
+				if mode == capi.CRYPT_MODE_CFB && a.ID == capi.CALG_RC5 {
 					continue // RC5 has no such mode
 				}
 				whole := encrypted(t, k, string(text))
@@ -370,7 +370,7 @@ func TestUpdateKey(t *testing.T) {
 		second := hashOf(t, c, capi.CALG_MD5, "second")
 		n, err := c.UpdateKey(capi.CALG_RC4, second, 40<<16|capi.CRYPT_NO_SALT|capi.CRYPT_EXPORTABLE, k)
 		must(t, err)
-		if !c.provider.Updates() {
+		if !c.provider.UpdatesKeys() {
 			if n == k || !bytes.Equal(encrypted(t, k, "text"), before) {
 				t.Error("the key is another")
 			}

@@ -22,7 +22,7 @@ func (k *Key) Param(param, flags uint32) ([]byte, error) {
 	defer k.mu.Unlock()
 	switch param {
 	case capi.KP_ALGID:
-		return dword(k.algid), nil
+		return dword(uint32(k.algid)), nil
 	case capi.KP_KEYLEN:
 		return dword(k.bits), nil
 	case capi.KP_PERMISSIONS:
@@ -175,17 +175,17 @@ func (k *Key) setSalt(salt []byte, ex bool) error {
 	if k.alg == nil || !k.alg.HasSalt() {
 		return capi.NTE_BAD_KEY
 	}
-	if len(salt) > mechanisms.MaxSalt {
+	if len(salt) > capi.MaxSalt {
 		return capi.NTE_BAD_DATA
 	}
-	i := mechanisms.ImportedKey{
-		Provider: k.ctx.provider.Provider, Algorithm: k.alg, Salt: salt, Salted: true,
+	i := capi.ImportedKey{
+		Provider: k.ctx.provider.Provider, Cipher: k.alg, Salt: salt, Salted: true,
 		Flags: k.permissions & capi.CRYPT_EXPORT >> 2, Replaces: true,
 	}
 	c, object := k.ctx, k.object
 	err := c.module.Derive(c.session, sessionKey, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
 		i.Value = append([]byte(nil), m.Value...)
-		i.EffectiveBits = m.EffectiveBits // those that it was made with: KP_EFFECTIVE_KEYLEN is no such thing
+		i.EffectiveBits = int(m.EffectiveBits) // those that it was made with: KP_EFFECTIVE_KEYLEN is no such thing
 		i.BaseHash = append([]byte(nil), m.Attr(mechanisms.CKA_SOFTCSP_BASE_HASH)...)
 		defer clear(i.Value)
 		defer clear(i.BaseHash)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // An OPAQUEKEYBLOB is a session key with its parameters, sealed with AES-GCM by a key of the token that it lives in: it can be
@@ -131,7 +130,7 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 // opaqueNumbers is how many numbers an opaque blob has.
 const opaqueNumbers = 9
 
-func (c *Context) importOpaque(algid uint32, body []byte) (*Key, error) {
+func (c *Context) importOpaque(algid capi.AlgID, body []byte) (*Key, error) {
 	plain, err := c.unseal(header(capi.OPAQUEKEYBLOB, algid), body)
 	if err != nil {
 		return nil, err
@@ -149,18 +148,15 @@ func (c *Context) importOpaque(algid uint32, body []byte) (*Key, error) {
 	if uint64(saltLen) > uint64(len(rest)) || n[4] > saltLen {
 		return nil, capi.NTE_BAD_DATA
 	}
-	a := &mechanisms.Algorithm{ALGID: algid, Type: ck.CKK_GENERIC_SECRET, BlockBits: 64, Mode: capi.CRYPT_MODE_CBC}
-	if n[8] == 0 {
-		if a, err = c.algorithm(algid); err != nil {
-			return nil, err
-		}
+	i := capi.ImportedKey{Value: rest[saltLen:], Salt: rest[:saltLen], EffectiveBits: int(n[1]), Flags: n[2] & capi.CRYPT_EXPORT >> 2}
+	if n[8] != 0 {
+		i.Cipher = ipsecCipher
+		i.Flags |= capi.CRYPT_IPSEC_HMAC_KEY
+	} else if i.Cipher, err = c.provider.Cipher(algid); err != nil {
+		return nil, err
 	}
-	i := mechanisms.ImportedKey{
-		Provider: c.provider.Provider, Algorithm: a, Value: rest[saltLen:], Salt: rest[:saltLen], Salted: a.HasSalt(),
-		EffectiveBits: uint(n[1]), Flags: n[2] & capi.CRYPT_EXPORT >> 2,
-	}
-	var object ck.ObjectHandle
-	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) })
+	i.Salted = i.Cipher.HasSalt()
+	k, err := c.imported(&i, n[3])
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +164,5 @@ func (c *Context) importOpaque(algid uint32, body []byte) (*Key, error) {
 	k.decryptOnly, k.noCipher = n[7] != 0, n[8] != 0
 	copy(k.iv[:], iv)
 	k.chain = k.iv
-	k.protect(n[3])
 	return k, nil
 }

@@ -34,7 +34,7 @@ func (p *pair) letGo(c *Context) {
 }
 
 // keySpec is AT_KEYEXCHANGE or AT_SIGNATURE for what names a kind of pairs, 0 for other algorithms.
-func keySpec(algid uint32) uint32 {
+func keySpec(algid capi.AlgID) uint32 {
 	switch algid {
 	case capi.AT_KEYEXCHANGE, capi.CALG_RSA_KEYX:
 		return capi.AT_KEYEXCHANGE
@@ -45,7 +45,7 @@ func keySpec(algid uint32) uint32 {
 }
 
 // pairALGID is the ALG_ID of a kind of pairs.
-func pairALGID(spec uint32) uint32 {
+func pairALGID(spec uint32) capi.AlgID {
 	if spec == capi.AT_SIGNATURE {
 		return capi.CALG_RSA_SIGN
 	}
@@ -143,7 +143,7 @@ func (c *Context) newPair(p *pair, bits, flags uint32, old []ck.ObjectHandle) (*
 }
 
 // pairKey makes a Key of a pair.
-func (c *Context) pairKey(p *pair, algid, bits uint32, exportable bool) *Key {
+func (c *Context) pairKey(p *pair, algid capi.AlgID, bits uint32, exportable bool) *Key {
 	p.hold()
 	k := &Key{ctx: c, pair: p, algid: algid, bits: bits, effective: bits, permissions: 0x3b}
 	k.users.Store(1)

@@ -4,23 +4,22 @@ import (
 	"strings"
 
 	"github.com/softcsp/softcsp/capi"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // A provider is a provider as programs name it: a row of the table of mechanisms under one of its names.
 type provider struct {
 	name string
 	typ  uint32
-	*mechanisms.Provider
+	*capi.Provider
 }
 
 // providers are all of them, in the order of CryptEnumProviders. The last two are further names.
 var providers = func() (all []provider) {
-	rows := mechanisms.Providers()
+	rows := capi.Providers()
 	for _, n := range [...]int{1, 2, 3, 4, 0} {
-		all = append(all, provider{rows[n].Name, rows[n].Type, &rows[n]})
+		all = append(all, provider{rows[n].Name, rows[n].Type, rows[n]})
 	}
-	return append(all, provider{capi.MS_ENH_RSA_AES_PROV_P, capi.PROV_RSA_AES, &rows[4]}, provider{"softcsp", capi.PROV_RSA_AES, &rows[0]})
+	return append(all, provider{capi.MS_ENH_RSA_AES_PROV_P, capi.PROV_RSA_AES, rows[4]}, provider{"softcsp", capi.PROV_RSA_AES, rows[0]})
 }()
 
 // providerTypes are the types, in the order of CryptEnumProviderTypes, with their names and first defaults.
@@ -136,7 +135,7 @@ func (s *System) SetDefaultProvider(name string, typ, flags uint32) error {
 type rsaRange struct{ min, def, max uint32 }
 
 // rsaLengths returns the lengths that a provider has for a kind of pairs. The Base provider exchanges keys with short ones.
-func (p *provider) rsaLengths(algid uint32) rsaRange {
+func (p *provider) rsaLengths(algid capi.AlgID) rsaRange {
 	switch {
 	case p.Number != 1:
 		return rsaRange{384, 1024, 16384}
@@ -148,7 +147,7 @@ func (p *provider) rsaLengths(algid uint32) rsaRange {
 
 // An EnumAlg is a row of PP_ENUMALGS_EX.
 type EnumAlg struct {
-	ALGID             uint32
+	ALGID             capi.AlgID
 	Default, Min, Max uint32 // key lengths in bits, without parity bits
 	Protocols         uint32
 	Name, LongName    string
@@ -171,7 +170,7 @@ var hashNames = []EnumAlg{
 }
 
 // longNames are the long names of ciphers.
-var longNames = map[uint32]string{
+var longNames = map[capi.AlgID]string{
 	capi.CALG_RC2: "RSA Data Security's RC2", capi.CALG_RC4: "RSA Data Security's RC4", capi.CALG_RC5: "RSA Data Security's RC5",
 	capi.CALG_DES: "Data Encryption Standard (DES)", capi.CALG_3DES_112: "Two Key Triple DES", capi.CALG_3DES: "Three Key Triple DES",
 	capi.CALG_AES_128: "Advanced Encryption Standard (AES-128)", capi.CALG_AES_192: "Advanced Encryption Standard (AES-192)",
@@ -180,14 +179,14 @@ var longNames = map[uint32]string{
 
 // algs lists what the provider offers.
 func (p *provider) algs() (list []EnumAlg) {
-	for _, a := range p.Algorithms {
-		bits := func(n uint) uint32 {
+	for _, a := range p.Ciphers {
+		bits := func(n int) uint32 {
 			if a.HasParity() {
 				n = n / 8 * 7
 			}
 			return uint32(n)
 		}
-		list = append(list, EnumAlg{a.ALGID, bits(a.Default), bits(a.Min), bits(a.Max), 0, a.Name, longNames[a.ALGID]})
+		list = append(list, EnumAlg{a.ID, bits(a.Default), bits(a.Min), bits(a.Max), 0, a.Name, longNames[a.ID]})
 	}
 	for _, h := range hashNames {
 		h.Min, h.Max = h.Default, h.Default
@@ -199,12 +198,9 @@ func (p *provider) algs() (list []EnumAlg) {
 		default:
 			h.Protocols = capi.CRYPT_FLAG_SIGNING
 		}
-		if h.ALGID&capi.ALG_CLASS_MASK != capi.CALG_MD2&capi.ALG_CLASS_MASK || p.offers(h.ALGID) {
+		if h.ALGID&capi.ALG_CLASS_MASK != capi.CALG_MD2&capi.ALG_CLASS_MASK || p.Offers(h.ALGID) {
 			list = append(list, h)
 		}
 	}
 	return list
 }
-
-// offers reports whether the provider has a kind of hash objects.
-func (p *provider) offers(algid uint32) bool { return p.Offers(&mechanisms.Hash{ALGID: algid}) }

@@ -183,14 +183,14 @@ func fixed(s string, n int) (length []byte, field []byte) {
 // row is a PROV_ENUMALGS.
 func (a *EnumAlg) row() []byte {
 	length, name := fixed(a.Name, 20)
-	b := append(dword(a.ALGID), dword(a.Default)...)
+	b := append(dword(uint32(a.ALGID)), dword(a.Default)...)
 	return append(append(b, length...), name...)
 }
 
 // rowEx is a PROV_ENUMALGS_EX.
 func (a *EnumAlg) rowEx() []byte {
 	var b []byte
-	for _, u := range []uint32{a.ALGID, a.Default, a.Min, a.Max, a.Protocols} {
+	for _, u := range []uint32{uint32(a.ALGID), a.Default, a.Min, a.Max, a.Protocols} {
 		b = append(b, dword(u)...)
 	}
 	length, name := fixed(a.Name, 20)

@@ -24,7 +24,7 @@ func (h *Hash) ReadParam(param, flags uint32, out *ck.Buffer) error {
 	}
 	switch param {
 	case capi.HP_ALGID:
-		return translated(out.Copy(dword(h.algid)))
+		return translated(out.Copy(dword(uint32(h.algid))))
 	case capi.HP_HASHSIZE:
 		return translated(out.Copy(dword(uint32(h.Size()))))
 	case capi.HP_HASHVAL:

@@ -3,7 +3,6 @@ package csp
 import (
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // RSA in CryptoAPI is PKCS #1 with all numbers in little-endian order: ciphertexts and signatures are turned around.
@@ -132,11 +131,11 @@ func (k *Key) privately(m *ck.Mechanism, data []byte) ([]byte, error) {
 
 // digestInfo is the value of a hash object as PKCS #1 signs it: with the OID of its hash, where it has one and the flags do not
 // say CRYPT_NOHASHOID.
-func digestInfo(row *mechanisms.Hash, value []byte, flags uint32) []byte {
-	if flags&capi.CRYPT_NOHASHOID != 0 || row.ALGID == capi.CALG_HMAC || row.ALGID == capi.CALG_MAC {
+func digestInfo(row *capi.Hash, value []byte, flags uint32) []byte {
+	if flags&capi.CRYPT_NOHASHOID != 0 {
 		return append([]byte(nil), value...)
 	}
-	return append(mechanisms.DigestInfoPrefix(row), value...)
+	return row.DigestInfo(value)
 }
 
 // describe adds the description of CryptSignHash to the hash object, which is the last thing that it takes: UTF-16 without

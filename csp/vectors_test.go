@@ -132,12 +132,12 @@ func (r *wineRun) hashObject(prov Handle, v *vectors.Wine) (Handle, bool, error)
 	if err != nil {
 		r.Fatalf("%s: key of the MAC: %v", v.ID, err)
 	}
-	h, err := c.CreateHash(uint32(q.Hash), mac, 0)
+	h, err := c.CreateHash(capi.AlgID(q.Hash), mac, 0)
 	if err != nil {
 		return 0, false, err
 	}
-	if uint32(q.Hash) == capi.CALG_HMAC {
-		if err := h.SetHMACInfo(HMACInfo{HashAlgid: uint32(q.HMACInner)}); err != nil {
+	if capi.AlgID(q.Hash) == capi.CALG_HMAC {
+		if err := h.SetHMACInfo(HMACInfo{HashAlgid: capi.AlgID(q.HMACInner)}); err != nil {
 			r.Fatalf("%s: %v", v.ID, err)
 		}
 	}
@@ -177,9 +177,9 @@ func (r *wineRun) macKey(c *Context, v *vectors.Wine) (*Key, error) {
 	if q.MACKey == nil {
 		return nil, nil
 	}
-	blob := append(header(capi.PLAINTEXTKEYBLOB, uint32(q.MACCipher)), dword(uint32(len(q.MACKey)))...)
+	blob := append(header(capi.PLAINTEXTKEYBLOB, capi.AlgID(q.MACCipher)), dword(uint32(len(q.MACKey)))...)
 	flags := uint32(0)
-	if uint32(q.MACCipher) == capi.CALG_RC2 {
+	if capi.AlgID(q.MACCipher) == capi.CALG_RC2 {
 		flags = capi.CRYPT_IPSEC_HMAC_KEY
 	}
 	return c.Import(append(blob, q.MACKey...), nil, flags)
@@ -188,7 +188,7 @@ func (r *wineRun) macKey(c *Context, v *vectors.Wine) (*Key, error) {
 // derive calls CryptDeriveKey with the handles that the scenario asks for.
 func (r *wineRun) derive(v *vectors.Wine, prov, hash Handle) (key Handle, err error) {
 	q := &v.Request
-	algid, flags := uint32(q.Cipher), uint32(q.Flags)
+	algid, flags := capi.AlgID(q.Cipher), uint32(q.Flags)
 	c, _ := r.Context(prov)
 	own := func(flags uint32) {
 		p := providersOf[q.Provider]
@@ -260,7 +260,7 @@ func (r *wineRun) after(v *vectors.Wine, prov, hash Handle) bool {
 	defer k.Destroy() //nolint:errcheck // it is there
 	good := true
 	want := []capi.Error{capi.NTE_BAD_HASH_STATE, capi.NTE_BAD_HASH_STATE}
-	if uint32(v.Request.Hash) == capi.CALG_SSL3_SHAMD5 {
+	if capi.AlgID(v.Request.Hash) == capi.CALG_SSL3_SHAMD5 {
 		want = []capi.Error{capi.NTE_BAD_ALGID, capi.NTE_BAD_ALGID}
 	}
 	for i, err := range []error{h.HashData([]byte("more"), 0), h.HashSessionKey(k, 0)} {
@@ -277,7 +277,7 @@ func (r *wineRun) after(v *vectors.Wine, prov, hash Handle) bool {
 	if v.Result.Key == nil {
 		return good
 	}
-	again, err := c.DeriveKey(uint32(v.Request.Cipher), h, uint32(v.Request.Flags)|capi.CRYPT_EXPORTABLE)
+	again, err := c.DeriveKey(capi.AlgID(v.Request.Cipher), h, uint32(v.Request.Flags)|capi.CRYPT_EXPORTABLE)
 	if err != nil {
 		r.Errorf("%s: the second time: %v", v.ID, err)
 		return false
@@ -329,7 +329,7 @@ func (r *wineRun) checkBlob(v *vectors.Wine, k *Key) bool {
 		}
 		return capi.Code(err) == capi.NTE_BAD_KEY_STATE
 	}
-	want := append(header(capi.PLAINTEXTKEYBLOB, uint32(v.Request.Cipher)), dword(uint32(len(v.Result.Key)))...)
+	want := append(header(capi.PLAINTEXTKEYBLOB, capi.AlgID(v.Request.Cipher)), dword(uint32(len(v.Result.Key)))...)
 	want = append(want, v.Result.Key...)
 	r.blobs++
 	if err != nil || !bytes.Equal(blob, want) {

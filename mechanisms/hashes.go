@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/md4"       //lint:ignore SA1019 for the sizes; md4.go says why
 	"golang.org/x/crypto/ripemd160" //lint:ignore SA1019 PKCS #11 has it
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/md2"
 	"github.com/softcsp/softcsp/internal/algorithm/ripemd128"
@@ -21,9 +22,9 @@ import (
 // a mechanism that PKCS #11 does not have.
 type Hash struct {
 	Name        string // SHA-1, say
-	ALGID       uint32 // CALG_*, 0 where CryptoAPI has none
 	New         func() hash.Hash
-	Size, Block int // in bytes
+	Size, Block int        // in bytes
+	CryptoAPI   *capi.Hash // nil where CryptoAPI has no such hash
 	Digest      ck.MechanismType
 	HMAC        ck.MechanismType
 	HMACGeneral ck.MechanismType
@@ -41,26 +42,26 @@ const maxHashSize = 64
 
 // hashes is the one list of hashes.
 var hashes = []*Hash{
-	{Name: "MD2", ALGID: CALG_MD2, New: md2.New, Size: md2.Size, Block: md2.BlockSize, Digest: ck.CKM_MD2,
+	{Name: "MD2", CryptoAPI: capi.MD2, New: md2.New, Size: md2.Size, Block: md2.BlockSize, Digest: ck.CKM_MD2,
 		HMAC: ck.CKM_MD2_HMAC, HMACGeneral: ck.CKM_MD2_HMAC_GENERAL, Derivation: ck.CKM_MD2_KEY_DERIVATION},
-	{Name: "MD4", ALGID: CALG_MD4, New: newMD4, Size: md4.Size, Block: md4.BlockSize, Digest: ck.CKM_SOFTCSP_MD4,
+	{Name: "MD4", CryptoAPI: capi.MD4, New: newMD4, Size: md4.Size, Block: md4.BlockSize, Digest: ck.CKM_SOFTCSP_MD4,
 		HMAC: ck.CKM_SOFTCSP_MD4_HMAC, HMACGeneral: ck.CKM_SOFTCSP_MD4_HMAC_GENERAL},
-	{Name: "MD5", ALGID: CALG_MD5, New: md5.New, Size: md5.Size, Block: md5.BlockSize, Digest: ck.CKM_MD5,
+	{Name: "MD5", CryptoAPI: capi.MD5, New: md5.New, Size: md5.Size, Block: md5.BlockSize, Digest: ck.CKM_MD5,
 		HMAC: ck.CKM_MD5_HMAC, HMACGeneral: ck.CKM_MD5_HMAC_GENERAL, Derivation: ck.CKM_MD5_KEY_DERIVATION,
 		Key: ck.CKK_MD5_HMAC},
-	{Name: "SHA-1", ALGID: CALG_SHA1, New: sha1.New, Size: sha1.Size, Block: sha1.BlockSize, Digest: ck.CKM_SHA_1,
+	{Name: "SHA-1", CryptoAPI: capi.SHA1, New: sha1.New, Size: sha1.Size, Block: sha1.BlockSize, Digest: ck.CKM_SHA_1,
 		HMAC: ck.CKM_SHA_1_HMAC, HMACGeneral: ck.CKM_SHA_1_HMAC_GENERAL, Derivation: ck.CKM_SHA1_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA_1_KEY_GEN, Key: ck.CKK_SHA_1_HMAC},
 	{Name: "SHA-224", New: sha256.New224, Size: sha256.Size224, Block: sha256.BlockSize, Digest: ck.CKM_SHA224,
 		HMAC: ck.CKM_SHA224_HMAC, HMACGeneral: ck.CKM_SHA224_HMAC_GENERAL, Derivation: ck.CKM_SHA224_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA224_KEY_GEN, Key: ck.CKK_SHA224_HMAC},
-	{Name: "SHA-256", ALGID: CALG_SHA_256, New: sha256.New, Size: sha256.Size, Block: sha256.BlockSize, Digest: ck.CKM_SHA256,
+	{Name: "SHA-256", CryptoAPI: capi.SHA256, New: sha256.New, Size: sha256.Size, Block: sha256.BlockSize, Digest: ck.CKM_SHA256,
 		HMAC: ck.CKM_SHA256_HMAC, HMACGeneral: ck.CKM_SHA256_HMAC_GENERAL, Derivation: ck.CKM_SHA256_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA256_KEY_GEN, Key: ck.CKK_SHA256_HMAC},
-	{Name: "SHA-384", ALGID: CALG_SHA_384, New: sha512.New384, Size: sha512.Size384, Block: sha512.BlockSize, Digest: ck.CKM_SHA384,
+	{Name: "SHA-384", CryptoAPI: capi.SHA384, New: sha512.New384, Size: sha512.Size384, Block: sha512.BlockSize, Digest: ck.CKM_SHA384,
 		HMAC: ck.CKM_SHA384_HMAC, HMACGeneral: ck.CKM_SHA384_HMAC_GENERAL, Derivation: ck.CKM_SHA384_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA384_KEY_GEN, Key: ck.CKK_SHA384_HMAC},
-	{Name: "SHA-512", ALGID: CALG_SHA_512, New: sha512.New, Size: sha512.Size, Block: sha512.BlockSize, Digest: ck.CKM_SHA512,
+	{Name: "SHA-512", CryptoAPI: capi.SHA512, New: sha512.New, Size: sha512.Size, Block: sha512.BlockSize, Digest: ck.CKM_SHA512,
 		HMAC: ck.CKM_SHA512_HMAC, HMACGeneral: ck.CKM_SHA512_HMAC_GENERAL, Derivation: ck.CKM_SHA512_KEY_DERIVATION,
 		KeyGen: ck.CKM_SHA512_KEY_GEN, Key: ck.CKK_SHA512_HMAC},
 	{Name: "SHA-512/224", New: sha512.New512_224, Size: sha512.Size224, Block: sha512.BlockSize, Digest: ck.CKM_SHA512_224,

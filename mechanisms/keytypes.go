@@ -5,13 +5,13 @@ import (
 	"crypto/sha1"
 	"errors"
 	"io"
-	"math/bits"
 
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/cdmf"
 	"github.com/softcsp/softcsp/internal/algorithm/idea"
+	"github.com/softcsp/softcsp/internal/algorithm/parity"
 	"github.com/softcsp/softcsp/internal/algorithm/rc2"
 	"github.com/softcsp/softcsp/internal/algorithm/rc5"
 	"github.com/softcsp/softcsp/internal/algorithm/seed"
@@ -168,14 +168,7 @@ func HasParity(t ck.KeyType) bool {
 // FixParity gives the bytes of a DES key odd parity, and leaves the values of other types as they are.
 func FixParity(t ck.KeyType, value []byte) {
 	if row := findKeyType(t); row != nil && row.Parity {
-		setOddParity(value)
-	}
-}
-
-// setOddParity sets the least bit of each byte so that the byte has an odd number of ones.
-func setOddParity(key []byte) {
-	for i, b := range key {
-		key[i] = b&^1 | byte(^bits.OnesCount8(b>>1)&1)
+		parity.SetOdd(value)
 	}
 }
 
@@ -211,7 +204,7 @@ func generate(rand io.Reader, row *keyType, size uint) (value []byte, err error)
 			if !row.Parity {
 				return
 			}
-			setOddParity(value)
+			parity.SetOdd(value)
 			if !weakDES(value) {
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/parity"
 )
 
 func TestValidValue(t *testing.T) {
@@ -109,7 +110,7 @@ func TestWeakDES(t *testing.T) {
 		row := Lookup(c.m)
 		n, _ := Size(row.Makes)
 		want := bytes.Clone(good[:n])
-		setOddParity(want)
+		parity.SetOdd(want)
 		var p ck.Param
 		got, err := row.Generate(bytes.NewReader(append(bytes.Join(c.weak, nil), good[:n]...)), &p, 0)
 		if err != nil || !bytes.Equal(got, want) {

@@ -104,7 +104,7 @@ type Mechanism struct {
 // table is every mechanism, by type. A family is in it by being named here.
 var table = index(
 	digests, hmacs, hashDerivations, shakeRows, sha512tRows, genericRows, aesRows, gcmRows,
-	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, capi,
+	keyWrapRows, cmacRows, desRows, rc2Rows, rc4Rows, rc5Rows, rsaRows, cryptDeriveKeyRows,
 	ecRows, ecdsaRows, eddsaRows, ecdhRows,
 	dsaRows, dhRows, x942Rows, pubKeyRows, ecdhWrapRows, ecmqvRows,
 	aesMACRows, aesModeRows, ccmRows, desMACRows, rcMACRows, chachaRows, oldCipherRows,

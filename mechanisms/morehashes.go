@@ -12,6 +12,7 @@ import (
 	"golang.org/x/crypto/ripemd160" //lint:ignore SA1019 PKCS #11 has it
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/cloneable"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -25,7 +26,7 @@ func newSHA3(start func() *sha3.SHA3) func() hash.Hash {
 }
 
 // newRIPEMD160 makes RIPEMD-160.
-func newRIPEMD160() hash.Hash { return cloneable{ripemd160.New()} }
+func newRIPEMD160() hash.Hash { return cloneable.Hash{Hash: ripemd160.New()} }
 
 // newBLAKE2b makes BLAKE2b (RFC 7693) with results of so many bytes.
 func newBLAKE2b(size int) func() hash.Hash {
@@ -47,7 +48,7 @@ func keyedBLAKE2b(size int) func(key []byte) (hash.Hash, error) {
 		if err != nil {
 			return nil, ck.CKR_KEY_SIZE_RANGE
 		}
-		return cloneable{h}, nil
+		return cloneable.Hash{Hash: h}, nil
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/cloneable"
 )
 
 // TestSHA512T compares with the two that Go has, HMAC too.
@@ -38,7 +39,7 @@ func TestSHA512T(t *testing.T) {
 func TestCloneable(t *testing.T) {
 	n := 0
 	for _, h := range hashes {
-		c, ok := h.New().(cloneable)
+		c, ok := h.New().(cloneable.Hash)
 		if !ok {
 			continue
 		}

@@ -1,6 +1,9 @@
 package mechanisms
 
-import "github.com/softcsp/softcsp/ck"
+import (
+	"github.com/softcsp/softcsp/capi"
+	"github.com/softcsp/softcsp/ck"
+)
 
 // A Cipher is an encryption or a decryption in progress. dst and src may be the same memory or overlap in any way.
 type Cipher interface {
@@ -126,7 +129,7 @@ type Derived struct {
 	// Stopped tells a derivation that takes long whether nobody waits for it any more. nil is never.
 	Stopped func() bool
 
-	session SessionKey // what CryptDeriveKey works in
+	session capi.SessionKey // what CryptDeriveKey works in
 	buf     [512]byte
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -145,8 +146,8 @@ func TestHashes(t *testing.T) {
 		if f.Size() != h.Size || f.BlockSize() != h.Block {
 			t.Errorf("%s: %d and %d bytes, and the list says %d and %d", h.Name, f.Size(), f.BlockSize(), h.Size, h.Block)
 		}
-		if h.ALGID != 0 && HashByALGID(h.ALGID) != h {
-			t.Errorf("%s is not found by its ALG_ID", h.Name)
+		if c := h.CryptoAPI; c != nil && (capi.HashByID(c.ID) != c || c.Name != h.Name || c.Size != h.Size) {
+			t.Errorf("%s is %s in CryptoAPI", h.Name, c.Name)
 		}
 		for _, m := range []ck.MechanismType{h.Digest, h.HMAC, h.HMACGeneral, h.Derivation, h.KeyGen} {
 			if m != 0 && Lookup(m) == nil {

@@ -22,7 +22,7 @@ func goCryptCreateHash(hProv, Algid, hKey, dwFlags, phHash uintptr) uintptr {
 			return err
 		}
 		answer(phHash)
-		h, err := handles.AddHash(c.CreateHash(uint32(Algid), k, uint32(dwFlags)))
+		h, err := handles.AddHash(c.CreateHash(capi.AlgID(Algid), k, uint32(dwFlags)))
 		return made(phHash, h, err)
 	})
 }
@@ -84,7 +84,7 @@ func inHMACInfo(addr uintptr) csp.HMACInfo {
 		}
 		return inBytes(get(addr+at), n)
 	}
-	return csp.HMACInfo{HashAlgid: getDword(addr), Inner: inString(8), Outer: inString(24)}
+	return csp.HMACInfo{HashAlgid: capi.AlgID(getDword(addr)), Inner: inString(8), Outer: inString(24)}
 }
 
 //export goCryptGetHashParam

@@ -24,7 +24,7 @@ func goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, phKey uintptr) uintptr {
 			}
 		}
 		was := key
-		err := handles.DeriveKey(handleAt(hProv), uint32(Algid), csp.Handle(hBaseData), uint32(dwFlags), out)
+		err := handles.DeriveKey(handleAt(hProv), capi.AlgID(Algid), csp.Handle(hBaseData), uint32(dwFlags), out)
 		if out != nil && (err == nil || key != was || capi.Code(err) != capi.ERROR_INVALID_PARAMETER) {
 			putHandle(phKey, key)
 		}
@@ -40,7 +40,7 @@ func goCryptGenKey(hProv, Algid, dwFlags, phKey uintptr) uintptr {
 			return err
 		}
 		answer(phKey)
-		k, err := handles.AddKey(c.GenKey(uint32(Algid), uint32(dwFlags)))
+		k, err := handles.AddKey(c.GenKey(capi.AlgID(Algid), uint32(dwFlags)))
 		return made(phKey, k, err)
 	})
 }

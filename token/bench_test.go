@@ -3,8 +3,8 @@ package token
 import (
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // bench returns a session of the user's for a benchmark.
@@ -94,7 +94,7 @@ func BenchmarkSignHMAC16(b *testing.B) {
 
 func BenchmarkDeriveDestroy(b *testing.B) {
 	each(b, func(b *testing.B, m *Module, s ck.SessionHandle, k ck.ObjectHandle) {
-		mech := deriveParam(0, mechanisms.CALG_MD5, mechanisms.CALG_RC2, 128<<16)
+		mech := deriveParam(0, capi.CALG_MD5, capi.CALG_RC2, 128<<16)
 		param := mech.Param
 		for b.Loop() {
 			mech.Param = param

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -12,12 +13,12 @@ import (
 func TestDerive(t *testing.T) {
 	m, slot := newToken(t)
 	h := open(t, m, slot, true)
-	p := mechanisms.ProviderByNumber(3)
-	a, err := p.Algorithm(mechanisms.CALG_RC2)
+	p := capi.MSEnhanced
+	a, err := p.Cipher(capi.CALG_RC2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := mechanisms.ImportedKey{Provider: p, Algorithm: a, Value: []byte("12345"), EffectiveBits: 40}
+	i := capi.ImportedKey{Provider: p, Cipher: a, Value: []byte("12345"), EffectiveBits: 40}
 	make := func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }
 	var key ck.ObjectHandle
 	if err := m.Derive(h, nil, &key, make); err != nil {
@@ -46,8 +47,8 @@ func TestDerive(t *testing.T) {
 	if got := salt(); !bytes.Equal(got, i.Salt) {
 		t.Errorf("salt %x", got)
 	}
-	i.Salt = bytes.Repeat([]byte{1}, mechanisms.MaxSalt+1)
-	if err := m.Derive(h, nil, &key, make); err != error(mechanisms.NTE_BAD_DATA) {
+	i.Salt = bytes.Repeat([]byte{1}, capi.MaxSalt+1)
+	if err := m.Derive(h, nil, &key, make); err != error(capi.NTE_BAD_DATA) {
 		t.Errorf("a salt that is too long: %v", err)
 	}
 	key = 99
@@ -64,12 +65,12 @@ func TestDerive(t *testing.T) {
 func TestDeriveAnew(t *testing.T) {
 	m, slot := newToken(t)
 	h, other := open(t, m, slot, true), open(t, m, slot, true)
-	p := mechanisms.ProviderByNumber(3)
-	a, err := p.Algorithm(mechanisms.CALG_RC2)
+	p := capi.MSEnhanced
+	a, err := p.Cipher(capi.CALG_RC2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i := mechanisms.ImportedKey{Provider: p, Algorithm: a, Value: []byte("12345"), EffectiveBits: 40, Salted: true}
+	i := capi.ImportedKey{Provider: p, Cipher: a, Value: []byte("12345"), EffectiveBits: 40, Salted: true}
 	var key ck.ObjectHandle
 	must(t, m.Derive(h, nil, &key, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }))
 	calls := 0

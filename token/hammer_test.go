@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/locked"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // TestTwoBusyModules does everything at once in two modules over one token, and looks at what is left of it.
@@ -110,11 +110,11 @@ func (h *thread) act() {
 		h.ok("copy", err)
 	case 4:
 		mech := func(flags uint) *ck.Mechanism {
-			return deriveParam(0, mechanisms.CALG_SHA1, mechanisms.CALG_RC4, 128<<16|exportable|flags)
+			return deriveParam(0, capi.CALG_SHA1, capi.CALG_RC4, 128<<16|exportable|flags)
 		}
 		var k ck.ObjectHandle
 		if h.ok("derive", m.DeriveKey(s, mech(0), h.key(), nil, &k)) {
-			h.ok("update", m.DeriveKey(s, mech(mechanisms.CRYPT_UPDATE_KEY), h.key(), nil, &k))
+			h.ok("update", m.DeriveKey(s, mech(capi.CRYPT_UPDATE_KEY), h.key(), nil, &k))
 			h.ok("destroy derived", m.DestroyObject(s, k))
 		}
 	case 5, 6:

@@ -207,7 +207,7 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 	i, o, err := s.object(h)
 	if err != nil {
 		if err = keyHandle(err); err == ck.CKR_KEY_HANDLE_INVALID && row.FromDigest {
-			err = mechanisms.ERROR_INVALID_HANDLE
+			err = mechanisms.ErrNoBaseKey
 		}
 		return object{}, err
 	}
@@ -217,7 +217,7 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 	}
 	if err = o.usable(row, what); err == nil && !row.Reveals {
 		if err = o.atOnce(); err != nil && row.FromDigest {
-			err = mechanisms.NTE_SILENT_CONTEXT
+			err = mechanisms.ErrNoLogin
 		}
 	}
 	if err == nil {
@@ -340,7 +340,7 @@ func (s *session) mayAsk(d *mechanisms.Derived) error {
 			continue
 		}
 		if user, _ := s.slot.login(); user != theUser && a.Value[0] == 1 {
-			return mechanisms.NTE_SILENT_CONTEXT
+			return mechanisms.ErrNoLogin
 		}
 	}
 	return nil

@@ -7,14 +7,15 @@ import (
 	"maps"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // deriveParam is a CK_SOFTCSP_CRYPT_DERIVE_KEY_PARAMS in a mechanism.
-func deriveParam(provider, hash, algid, flags uint) *ck.Mechanism {
+func deriveParam(provider uint, hash, cipher capi.AlgID, flags uint) *ck.Mechanism {
 	var b []byte
-	for _, v := range []uint{provider, hash, algid, flags} {
+	for _, v := range []uint{provider, uint(hash), uint(cipher), flags} {
 		b = ck.AppendUlong(b, v)
 	}
 	return &ck.Mechanism{Type: ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY, Param: ck.NewParam(b, nil)}
@@ -34,7 +35,7 @@ func deviceError(t *testing.T, m *Module, s ck.SessionHandle) uint {
 	return i.DeviceError
 }
 
-const exportable = mechanisms.CRYPT_EXPORTABLE
+const exportable = capi.CRYPT_EXPORTABLE
 
 func TestDeriveBothWays(t *testing.T) {
 	m, slot := newToken(t)
@@ -44,11 +45,11 @@ func TestDeriveBothWays(t *testing.T) {
 	h := md5.Sum([]byte("apple-camshaft"))
 
 	var one, two, again ck.ObjectHandle
-	must(t, m.DeriveKey(s, deriveParam(3, mechanisms.CALG_MD5, mechanisms.CALG_RC2, 128<<16|exportable), base, nil, &one))
+	must(t, m.DeriveKey(s, deriveParam(3, capi.CALG_MD5, capi.CALG_RC2, 128<<16|exportable), base, nil, &one))
 	must(t, m.DigestInit(s, &ck.Mechanism{Type: ck.CKM_MD5}))
 	must(t, m.DigestUpdate(s, []byte("apple-")))
 	must(t, m.DigestUpdate(s, []byte("camshaft")))
-	mech := func() *ck.Mechanism { return deriveParam(3, 0, mechanisms.CALG_RC2, 128<<16|exportable) }
+	mech := func() *ck.Mechanism { return deriveParam(3, 0, capi.CALG_RC2, 128<<16|exportable) }
 	must(t, m.DeriveKey(s, mech(), 0, nil, &two))
 	want(t, "more data", m.DigestUpdate(s, []byte("x")), ck.CKR_OPERATION_NOT_INITIALIZED)
 	if deviceError(t, m, s) != nteBadHashState {
@@ -69,11 +70,11 @@ func TestDeriveBothWays(t *testing.T) {
 		t.Errorf("digest %x", sum.Data)
 	}
 	want(t, "no digest", m.DeriveKey(s, mech(), 0, nil, &again), ck.CKR_OPERATION_NOT_INITIALIZED)
-	if deviceError(t, m, s) != uint(mechanisms.NTE_BAD_HASH.Code) {
+	if deviceError(t, m, s) != uint(capi.NTE_BAD_HASH) {
 		t.Errorf("device error %#x", deviceError(t, m, s))
 	}
 	want(t, "no such key", m.DeriveKey(s, mech(), 12345, nil, &again), ck.CKR_KEY_HANDLE_INVALID)
-	if deviceError(t, m, s) != uint(mechanisms.ERROR_INVALID_HANDLE.Code) {
+	if deviceError(t, m, s) != uint(capi.ERROR_INVALID_HANDLE) {
 		t.Errorf("device error %#x", deviceError(t, m, s))
 	}
 }
@@ -83,7 +84,7 @@ func TestDeriveNotExportable(t *testing.T) {
 	s := loggedIn(t, m, slot)
 	base, err := m.CreateObject(s, baseKey("apple-camshaft"))
 	must(t, err)
-	mech := func() *ck.Mechanism { return deriveParam(4, mechanisms.CALG_SHA1, mechanisms.CALG_AES_256, 0) }
+	mech := func() *ck.Mechanism { return deriveParam(4, capi.CALG_SHA1, capi.CALG_AES_256, 0) }
 	var k ck.ObjectHandle
 	want(t, "extractable", m.DeriveKey(s, mech(), base, []ck.Attribute{attr(ck.CKA_EXTRACTABLE, true)}, &k), ck.CKR_TEMPLATE_INCONSISTENT)
 	want(t, "not sensitive", m.DeriveKey(s, mech(), base, []ck.Attribute{attr(ck.CKA_SENSITIVE, false)}, &k), ck.CKR_TEMPLATE_INCONSISTENT)
@@ -102,9 +103,9 @@ func TestUserProtected(t *testing.T) {
 	s := open(t, m, slot, true)
 	var k ck.ObjectHandle
 	must(t, m.DigestInit(s, &ck.Mechanism{Type: ck.CKM_SHA_1}))
-	mech := func() *ck.Mechanism { return deriveParam(3, 0, mechanisms.CALG_3DES, mechanisms.CRYPT_USER_PROTECTED) }
+	mech := func() *ck.Mechanism { return deriveParam(3, 0, capi.CALG_3DES, capi.CRYPT_USER_PROTECTED) }
 	want(t, "nobody to ask", m.DeriveKey(s, mech(), 0, nil, &k), ck.CKR_USER_NOT_LOGGED_IN)
-	if deviceError(t, m, s) != uint(mechanisms.NTE_SILENT_CONTEXT.Code) {
+	if deviceError(t, m, s) != uint(capi.NTE_SILENT_CONTEXT) {
 		t.Errorf("device error %#x", deviceError(t, m, s))
 	}
 	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
@@ -174,9 +175,9 @@ func TestUpdateKey(t *testing.T) {
 		must(t, err)
 		var k ck.ObjectHandle
 		template := []ck.Attribute{attr(ck.CKA_TOKEN, token)}
-		must(t, m.DeriveKey(s, deriveParam(0, mechanisms.CALG_SHA1, mechanisms.CALG_RC4, 128<<16|exportable), first, template, &k))
+		must(t, m.DeriveKey(s, deriveParam(0, capi.CALG_SHA1, capi.CALG_RC4, 128<<16|exportable), first, template, &k))
 		same := k
-		must(t, m.DeriveKey(s, deriveParam(0, mechanisms.CALG_SHA1, mechanisms.CALG_RC4, 128<<16|exportable|mechanisms.CRYPT_UPDATE_KEY), second, nil, &k))
+		must(t, m.DeriveKey(s, deriveParam(0, capi.CALG_SHA1, capi.CALG_RC4, 128<<16|exportable|capi.CRYPT_UPDATE_KEY), second, nil, &k))
 		if k != same {
 			t.Error("the handle changed")
 		}
@@ -189,7 +190,7 @@ func TestUpdateKey(t *testing.T) {
 	var none ck.ObjectHandle
 	base, err := m.CreateObject(s, baseKey("first"))
 	must(t, err)
-	want(t, "no key to update", m.DeriveKey(s, deriveParam(0, mechanisms.CALG_SHA1, mechanisms.CALG_RC4, mechanisms.CRYPT_UPDATE_KEY), base, nil, &none),
+	want(t, "no key to update", m.DeriveKey(s, deriveParam(0, capi.CALG_SHA1, capi.CALG_RC4, capi.CRYPT_UPDATE_KEY), base, nil, &none),
 		ck.CKR_KEY_HANDLE_INVALID)
 }
 

@@ -13,33 +13,33 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // A named number is a word of the command line.
-type named struct {
+type named[N ~uint32] struct {
 	name   string
-	number uint32
+	number N
 }
 
 // hashNames are the hashes of base data.
-var hashNames = []named{
-	{"md2", mechanisms.CALG_MD2}, {"md4", mechanisms.CALG_MD4}, {"md5", mechanisms.CALG_MD5}, {"sha1", mechanisms.CALG_SHA1},
-	{"sha256", mechanisms.CALG_SHA_256}, {"sha384", mechanisms.CALG_SHA_384}, {"sha512", mechanisms.CALG_SHA_512},
-	{"ssl3-shamd5", mechanisms.CALG_SSL3_SHAMD5},
+var hashNames = []named[capi.AlgID]{
+	{"md2", capi.CALG_MD2}, {"md4", capi.CALG_MD4}, {"md5", capi.CALG_MD5}, {"sha1", capi.CALG_SHA1},
+	{"sha256", capi.CALG_SHA_256}, {"sha384", capi.CALG_SHA_384}, {"sha512", capi.CALG_SHA_512},
+	{"ssl3-shamd5", capi.CALG_SSL3_SHAMD5},
 }
 
-var algorithmNames = []named{
-	{"rc2", mechanisms.CALG_RC2}, {"rc4", mechanisms.CALG_RC4}, {"rc5", mechanisms.CALG_RC5}, {"des", mechanisms.CALG_DES},
-	{"3des-112", mechanisms.CALG_3DES_112}, {"3des", mechanisms.CALG_3DES}, {"aes-128", mechanisms.CALG_AES_128},
-	{"aes-192", mechanisms.CALG_AES_192}, {"aes-256", mechanisms.CALG_AES_256},
+var algorithmNames = []named[capi.AlgID]{
+	{"rc2", capi.CALG_RC2}, {"rc4", capi.CALG_RC4}, {"rc5", capi.CALG_RC5}, {"des", capi.CALG_DES},
+	{"3des-112", capi.CALG_3DES_112}, {"3des", capi.CALG_3DES}, {"aes-128", capi.CALG_AES_128},
+	{"aes-192", capi.CALG_AES_192}, {"aes-256", capi.CALG_AES_256},
 }
 
 // providerNames stand in the order of the providers' numbers.
-var providerNames = []named{{"softcsp", 0}, {"base", 1}, {"strong", 2}, {"enhanced", 3}, {"aes", 4}}
+var providerNames = []named[uint32]{{"softcsp", 0}, {"base", 1}, {"strong", 2}, {"enhanced", 3}, {"aes", 4}}
 
-func choose(flag, name string, list []named) (uint32, error) {
+func choose[N ~uint32](flag, name string, list []named[N]) (N, error) {
 	for _, n := range list {
 		if n.name == name {
 			return n.number, nil
@@ -48,7 +48,7 @@ func choose(flag, name string, list []named) (uint32, error) {
 	return 0, fmt.Errorf("--%s is %q, but can be %s", flag, name, spell(list))
 }
 
-func spell(list []named) string {
+func spell[N ~uint32](list []named[N]) string {
 	words := make([]string, len(list))
 	for i, n := range list {
 		words[i] = n.name
@@ -165,15 +165,15 @@ func (d *derivation) param() ([]byte, error) {
 		set bool
 		bit uint32
 	}{
-		{d.exportable, mechanisms.CRYPT_EXPORTABLE}, {d.userProtected, mechanisms.CRYPT_USER_PROTECTED},
-		{d.createSalt, mechanisms.CRYPT_CREATE_SALT}, {d.noSalt, mechanisms.CRYPT_NO_SALT}, {d.update, mechanisms.CRYPT_UPDATE_KEY},
+		{d.exportable, capi.CRYPT_EXPORTABLE}, {d.userProtected, capi.CRYPT_USER_PROTECTED},
+		{d.createSalt, capi.CRYPT_CREATE_SALT}, {d.noSalt, capi.CRYPT_NO_SALT}, {d.update, capi.CRYPT_UPDATE_KEY},
 	} {
 		if f.set {
 			flags |= f.bit
 		}
 	}
 	var b []byte
-	for _, v := range []uint32{provider, hash, algorithm, flags} {
+	for _, v := range []uint32{provider, uint32(hash), uint32(algorithm), flags} {
 		b = ck.AppendUlong(b, uint(v))
 	}
 	return b, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/token"
 )
@@ -111,30 +112,30 @@ func TestVerbs(t *testing.T) {
 
 // TestNames holds the words of the command line against the tables of the algorithm.
 func TestNames(t *testing.T) {
-	if len(providerNames) != len(mechanisms.Providers()) {
-		t.Errorf("%d providers have a name, of %d", len(providerNames), len(mechanisms.Providers()))
+	if len(providerNames) != len(capi.Providers()) {
+		t.Errorf("%d providers have a name, of %d", len(providerNames), len(capi.Providers()))
 	}
-	for i, p := range mechanisms.Providers() {
+	for i, p := range capi.Providers() {
 		if providerNames[i].number != p.Number {
 			t.Errorf("provider %d is named %q", p.Number, providerNames[i].name)
 		}
 	}
-	for _, a := range mechanisms.Providers()[0].Algorithms {
-		if providerName(0) != "softcsp" || !has(algorithmNames, a.ALGID) {
+	for _, a := range capi.Providers()[0].Ciphers {
+		if providerName(0) != "softcsp" || !has(algorithmNames, a.ID) {
 			t.Errorf("%s has no name", a.Name)
 		}
-		if _, ok := ciphers[a.Type]; !ok {
+		if _, ok := ciphers[mechanisms.SessionKeyType(a.ID)]; !ok {
 			t.Errorf("%s cannot encrypt files", a.Name)
 		}
 	}
 	for _, h := range hashNames {
-		if mechanisms.HashByALGID(h.number) == nil {
+		if capi.HashByID(h.number) == nil {
 			t.Errorf("there is no hash %s", h.name)
 		}
 	}
 }
 
-func has(list []named, number uint32) bool {
+func has[N ~uint32](list []named[N], number N) bool {
 	for _, n := range list {
 		if n.number == number {
 			return true

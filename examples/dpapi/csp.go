@@ -1,6 +1,9 @@
 package dpapi
 
-import "github.com/softcsp/softcsp/csp"
+import (
+	"github.com/softcsp/softcsp/capi"
+	"github.com/softcsp/softcsp/csp"
+)
 
 // CSP derives keys with a context of package csp: with one of [capi.MS_ENH_RSA_AES_PROV], which has all algorithms. The keys
 // are objects of the context's token that cannot be exported.
@@ -10,7 +13,7 @@ var _ Keys = CSP{}
 
 // Derive implements [Keys]: the calls that CryptUnprotectData makes.
 func (c CSP) Derive(hash uint32, value []byte, cipher uint32) (Key, error) {
-	h, err := c.Context.CreateHash(hash, nil, 0)
+	h, err := c.Context.CreateHash(capi.AlgID(hash), nil, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -18,7 +21,7 @@ func (c CSP) Derive(hash uint32, value []byte, cipher uint32) (Key, error) {
 	if err := h.SetValue(value); err != nil {
 		return nil, err
 	}
-	key, err := c.Context.DeriveKey(cipher, h, 0)
+	key, err := c.Context.DeriveKey(capi.AlgID(cipher), h, 0)
 	if err != nil {
 		return nil, err
 	}

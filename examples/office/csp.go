@@ -23,7 +23,7 @@ func (c CSP) Derive(algorithm, bits uint32, base []byte) (Key, error) {
 	if err := hash.HashData(base, 0); err != nil {
 		return nil, err
 	}
-	key, err := c.Context.DeriveKey(algorithm, hash, bits<<16)
+	key, err := c.Context.DeriveKey(capi.AlgID(algorithm), hash, bits<<16)
 	if err != nil {
 		return nil, err
 	}

@@ -6,11 +6,14 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/des"
+	"crypto/hmac"
 	"encoding/binary"
+	"hash"
 	"os"
 	"slices"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
@@ -28,17 +31,17 @@ func readLines[T any](t *testing.T, name string) []T {
 }
 
 // cbcMAC computes the value of a CALG_MAC object: the last block of the padded data in CBC mode.
-func cbcMAC(t *testing.T, algid uint32, key, data []byte) []byte {
+func cbcMAC(t *testing.T, id capi.AlgID, key, data []byte) []byte {
 	t.Helper()
 	var block cipher.Block
 	var err error
-	switch algid {
-	case CALG_DES:
+	switch id {
+	case capi.CALG_DES:
 		block, err = des.NewCipher(key)
-	case CALG_AES_128:
+	case capi.CALG_AES_128:
 		block, err = aes.NewCipher(key)
 	default:
-		t.Fatalf("no MAC with %#x", algid)
+		t.Fatalf("no MAC with %#x", id)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -53,37 +56,56 @@ func pkcsPad(data []byte, block int) []byte {
 	return append(slices.Clone(data), bytes.Repeat([]byte{byte(n)}, n)...)
 }
 
+// asDigest is the row of a digest with a hash of CryptoAPI: those that no digest of the token has, too.
+func asDigest(h *capi.Hash) *Hash {
+	return &Hash{Name: h.Name, CryptoAPI: h, New: h.New, Size: h.Size}
+}
+
+// A block64 is a hash that says that its block is 64 bytes: the pads of HMAC are, whatever the hash, as Wine's are for MD2.
+type block64 struct{ hash.Hash }
+
+func (block64) BlockSize() int { return 64 }
+
+// hmacHash makes the hash of a CALG_HMAC object by crypto/hmac.
+func hmacHash(inner *capi.Hash, key []byte) *capi.Hash {
+	padded := func() hash.Hash { return block64{inner.New()} }
+	return &capi.Hash{
+		ID: capi.CALG_HMAC, Name: "HMAC-" + inner.Name, Size: inner.Size,
+		New: func() hash.Hash { return hmac.New(padded, key) },
+	}
+}
+
 // hashObject makes the hash object of a vector and finishes it.
 func hashObject(t *testing.T, v *vectors.Wine) (*Hash, []byte) {
 	t.Helper()
 	r := &v.Request
-	var h *Hash
-	switch r.Hash {
-	case CALG_MAC:
-		value := cbcMAC(t, uint32(r.MACCipher), r.MACKey, r.Base)
-		return &Hash{Name: "MAC", ALGID: CALG_MAC, Size: len(value)}, value
-	case CALG_HMAC:
-		h = HMACHash(HashByALGID(uint32(r.HMACInner)), r.MACKey)
+	var h *capi.Hash
+	switch id := capi.AlgID(r.Hash); id {
+	case capi.CALG_MAC:
+		value := cbcMAC(t, capi.AlgID(r.MACCipher), r.MACKey, r.Base)
+		return asDigest(capi.NewMAC(len(value))), value
+	case capi.CALG_HMAC:
+		h = hmacHash(capi.HashByID(capi.AlgID(r.HMACInner)), r.MACKey)
 	default:
-		h = HashByALGID(uint32(r.Hash))
+		h = capi.HashByID(id)
 	}
 	if h == nil {
 		t.Fatalf("%s: no hash %#x", v.ID, r.Hash)
 	}
 	if r.HashValue != nil {
-		return h, r.HashValue
+		return asDigest(h), r.HashValue
 	}
 	f := h.New()
 	for chunk := range slices.Chunk(r.Base, cmp.Or(r.Chunk, max(1, len(r.Base)))) {
 		f.Write(chunk)
 	}
-	return h, f.Sum(nil)
+	return asDigest(h), f.Sum(nil)
 }
 
-// capiParam makes a CK_SOFTCSP_CRYPT_DERIVE_KEY_PARAMS.
-func capiParam(provider, hash, algid, flags uint) *ck.Param {
+// cryptParam makes a CK_SOFTCSP_CRYPT_DERIVE_KEY_PARAMS.
+func cryptParam[H, C ~int | ~uint | ~uint32](provider uint, hash H, cipher C, flags uint) *ck.Param {
 	b := make([]byte, 0, 32)
-	for _, u := range []uint{provider, hash, algid, flags} {
+	for _, u := range []uint{provider, uint(hash), uint(cipher), flags} {
 		b = binary.NativeEndian.AppendUint64(b, uint64(u))
 	}
 	p := ck.NewParam(b, nil)

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
@@ -34,30 +35,30 @@ func expandByHand(h *Hash, value []byte) (e []byte) {
 // TestOwnProvider checks provider 0: every hash, any number of bytes that the cipher allows, as far as the hash reaches.
 func TestOwnProvider(t *testing.T) {
 	base := []byte("correct horse")
-	for _, h := range append(slices.Clone(hashes), ssl3SHAMD5) {
+	for _, h := range append(slices.Clone(hashes), asDigest(capi.SSL3SHAMD5)) {
 		f := h.New()
 		f.Write(base)
 		value := f.Sum(nil)
 		expanded := expandByHand(h, value)
 		for _, c := range []struct {
-			algid    uint32
+			algid    capi.AlgID
 			min, max int
-		}{{CALG_RC2, 1, 128}, {CALG_RC4, 1, 256}, {CALG_RC5, 1, 255}, {CALG_AES_256, 32, 32}} {
+		}{{capi.CALG_RC2, 1, 128}, {capi.CALG_RC4, 1, 256}, {capi.CALG_RC5, 1, 255}, {capi.CALG_AES_256, 32, 32}} {
 			for n := range 300 {
 				var d Derived
-				err := capiRow(t).Derive(&Base{Hash: h, Digest: value}, capiParam(0, 0, uint(c.algid), uint(n*8)<<16|CRYPT_EXPORTABLE), &d)
+				err := cryptDeriveKeyRow(t).Derive(&Base{Hash: h, Digest: value}, cryptParam(0, 0, c.algid, uint(n*8)<<16|capi.CRYPT_EXPORTABLE), &d)
 				size := n
 				if n == 0 {
 					size = max(16, c.min)
 				}
 				if size < c.min || size > c.max || size > 2*h.Size {
-					if err != error(NTE_BAD_DATA) {
+					if err != error(deviceErrors[capi.NTE_BAD_DATA]) {
 						t.Fatalf("%s, %#x, %d bytes: error %v, want NTE_BAD_DATA", h.Name, c.algid, n, err)
 					}
 					continue
 				}
 				material := value
-				if size > len(value) || c.algid == CALG_AES_256 && len(value) <= 20 {
+				if size > len(value) || c.algid == capi.CALG_AES_256 && len(value) <= 20 {
 					material = expanded
 				}
 				if err != nil || !bytes.Equal(d.Value, material[:size]) {
@@ -72,22 +73,23 @@ func TestOwnProviderSalt(t *testing.T) {
 	h := sha1.Sum([]byte("salted"))
 	m := md5.Sum([]byte("salted"))
 	for _, c := range []struct {
-		algid, bits, flags uint32
-		hash               uint
-		want               []byte
+		algid       capi.AlgID
+		bits, flags uint32
+		hash        capi.AlgID
+		want        []byte
 	}{
-		{CALG_RC2, 40, 0, CALG_SHA1, make([]byte, 11)},
-		{CALG_RC2, 40, CRYPT_NO_SALT, CALG_SHA1, nil},
-		{CALG_RC2, 40, CRYPT_CREATE_SALT, CALG_SHA1, h[5:16]},
-		{CALG_RC4, 40, CRYPT_CREATE_SALT | CRYPT_NO_SALT, CALG_MD5, m[5:]},
-		{CALG_RC4, 8, CRYPT_CREATE_SALT, CALG_MD5, m[1:]},
-		{CALG_RC4, 56, CRYPT_CREATE_SALT, CALG_SHA1, h[7:16]},
-		{CALG_RC4, 56, 0, CALG_SHA1, nil},
-		{CALG_RC4, 128, CRYPT_CREATE_SALT, CALG_SHA1, nil},
-		{CALG_RC4, 200, CRYPT_CREATE_SALT, CALG_SHA1, nil},
-		{CALG_RC5, 40, 0, CALG_SHA1, nil},
-		{CALG_RC5, 40, CRYPT_CREATE_SALT, CALG_SHA1, nil},
-		{CALG_AES_128, 0, CRYPT_CREATE_SALT, CALG_SHA1, nil},
+		{capi.CALG_RC2, 40, 0, capi.CALG_SHA1, make([]byte, 11)},
+		{capi.CALG_RC2, 40, capi.CRYPT_NO_SALT, capi.CALG_SHA1, nil},
+		{capi.CALG_RC2, 40, capi.CRYPT_CREATE_SALT, capi.CALG_SHA1, h[5:16]},
+		{capi.CALG_RC4, 40, capi.CRYPT_CREATE_SALT | capi.CRYPT_NO_SALT, capi.CALG_MD5, m[5:]},
+		{capi.CALG_RC4, 8, capi.CRYPT_CREATE_SALT, capi.CALG_MD5, m[1:]},
+		{capi.CALG_RC4, 56, capi.CRYPT_CREATE_SALT, capi.CALG_SHA1, h[7:16]},
+		{capi.CALG_RC4, 56, 0, capi.CALG_SHA1, nil},
+		{capi.CALG_RC4, 128, capi.CRYPT_CREATE_SALT, capi.CALG_SHA1, nil},
+		{capi.CALG_RC4, 200, capi.CRYPT_CREATE_SALT, capi.CALG_SHA1, nil},
+		{capi.CALG_RC5, 40, 0, capi.CALG_SHA1, nil},
+		{capi.CALG_RC5, 40, capi.CRYPT_CREATE_SALT, capi.CALG_SHA1, nil},
+		{capi.CALG_AES_128, 0, capi.CRYPT_CREATE_SALT, capi.CALG_SHA1, nil},
 	} {
 		d, err := derive(t, 0, c.hash, []byte("salted"), c.algid, c.bits<<16|c.flags)
 		if err != nil {
@@ -98,11 +100,11 @@ func TestOwnProviderSalt(t *testing.T) {
 		}
 	}
 	// CRYPT_CREATE_SALT takes what is left of the hash and adds nothing, where the Microsoft providers add zeros.
-	short := &Hash{Name: "short", ALGID: CALG_MAC, Size: 8}
+	short := asDigest(capi.NewMAC(8))
 	value := []byte{1, 2, 3, 4, 5, 6, 7, 8}
 	for provider, want := range map[uint][]byte{0: {6, 7, 8}, 2: {6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 0}} {
 		var d Derived
-		if err := capiRow(t).Derive(&Base{Hash: short, Digest: value}, capiParam(provider, 0, CALG_RC4, 40<<16|CRYPT_CREATE_SALT), &d); err != nil {
+		if err := cryptDeriveKeyRow(t).Derive(&Base{Hash: short, Digest: value}, cryptParam(provider, 0, capi.CALG_RC4, 40<<16|capi.CRYPT_CREATE_SALT), &d); err != nil {
 			t.Fatal(err)
 		}
 		if salt, _ := d.attr(ck.CKA_SOFTCSP_SALT); !bytes.Equal(salt, want) {
@@ -113,8 +115,8 @@ func TestOwnProviderSalt(t *testing.T) {
 
 // TestUpdateKey checks CRYPT_UPDATE_KEY: the base hash value of the changed key is H(h || h').
 func TestUpdateKey(t *testing.T) {
-	const flags = 128<<16 | CRYPT_EXPORTABLE
-	first, err := derive(t, 0, CALG_MD5, []byte("first"), CALG_RC2, flags)
+	const flags = 128<<16 | capi.CRYPT_EXPORTABLE
+	first, err := derive(t, 0, capi.CALG_MD5, []byte("first"), capi.CALG_RC2, flags)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,17 +126,17 @@ func TestUpdateKey(t *testing.T) {
 	old := first.key(t)
 	for name, c := range map[string]struct {
 		base Base
-		hash uint
+		hash capi.AlgID
 	}{
-		"key":            {Base{Target: old, Key: data}, CALG_MD5},
-		"digest":         {Base{Target: old, Hash: HashByALGID(CALG_MD5), Digest: h2[:]}, CALG_MD5},
-		"digest, no id":  {Base{Target: old, Hash: HashByALGID(CALG_MD5), Digest: h2[:]}, 0},
-		"base is target": {Base{Key: old, Hash: HashByALGID(CALG_MD5), Digest: h2[:]}, 0},
+		"key":            {Base{Target: old, Key: data}, capi.CALG_MD5},
+		"digest":         {Base{Target: old, Hash: asDigest(capi.MD5), Digest: h2[:]}, capi.CALG_MD5},
+		"digest, no id":  {Base{Target: old, Hash: asDigest(capi.MD5), Digest: h2[:]}, 0},
+		"base is target": {Base{Key: old, Hash: asDigest(capi.MD5), Digest: h2[:]}, 0},
 	} {
 		var d Derived
 		// Without a length the key keeps its own.
-		for _, f := range []uint{flags, CRYPT_EXPORTABLE} {
-			if err := capiRow(t).Derive(&c.base, capiParam(0, c.hash, CALG_RC2, f&^CRYPT_EXPORTABLE|CRYPT_UPDATE_KEY), &d); err != nil {
+		for _, f := range []uint{flags, capi.CRYPT_EXPORTABLE} {
+			if err := cryptDeriveKeyRow(t).Derive(&c.base, cryptParam(0, c.hash, capi.CALG_RC2, f&^capi.CRYPT_EXPORTABLE|capi.CRYPT_UPDATE_KEY), &d); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
 			if !bytes.Equal(d.Value, both[:]) || !d.Replaces || d.UsesDigest != (c.base.Digest != nil) {
@@ -156,7 +158,7 @@ func TestUpdateKey(t *testing.T) {
 }
 
 func TestUpdateKeyErrors(t *testing.T) {
-	first, err := derive(t, 0, CALG_MD5, []byte("first"), CALG_RC2, 0)
+	first, err := derive(t, 0, capi.CALG_MD5, []byte("first"), capi.CALG_RC2, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,22 +167,22 @@ func TestUpdateKeyErrors(t *testing.T) {
 	data := &Key{Class: ck.CKO_SECRET_KEY, Value: []byte("second")}
 	for _, c := range []struct {
 		target      *Key
-		hash, algid uint
+		hash, algid capi.AlgID
 		want        error
 	}{
-		{nil, CALG_MD5, CALG_RC2, ERROR_INVALID_HANDLE},
-		{foreign, CALG_MD5, CALG_RC2, NTE_BAD_KEY},
-		{target, CALG_SHA1, CALG_RC2, NTE_BAD_HASH},
-		{target, CALG_MD5, CALG_RC4, NTE_BAD_ALGID},
-		{target, CALG_MD5, CALG_RC2, nil},
+		{nil, capi.CALG_MD5, capi.CALG_RC2, deviceErrors[capi.ERROR_INVALID_HANDLE]},
+		{foreign, capi.CALG_MD5, capi.CALG_RC2, deviceErrors[capi.NTE_BAD_KEY]},
+		{target, capi.CALG_SHA1, capi.CALG_RC2, deviceErrors[capi.NTE_BAD_HASH]},
+		{target, capi.CALG_MD5, capi.CALG_RC4, deviceErrors[capi.NTE_BAD_ALGID]},
+		{target, capi.CALG_MD5, capi.CALG_RC2, nil},
 	} {
 		var d Derived
-		if err := capiRow(t).Derive(&Base{Key: data, Target: c.target}, capiParam(0, c.hash, c.algid, CRYPT_UPDATE_KEY), &d); err != c.want {
+		if err := cryptDeriveKeyRow(t).Derive(&Base{Key: data, Target: c.target}, cryptParam(0, c.hash, c.algid, capi.CRYPT_UPDATE_KEY), &d); err != c.want {
 			t.Errorf("%#x, %#x: error %v, want %v", c.hash, c.algid, err, c.want)
 		}
 		// The Microsoft providers ignore the flag, and the target with it.
 		for _, p := range []uint{2, 3, 4} {
-			if err := capiRow(t).Derive(&Base{Key: data, Target: c.target}, capiParam(p, c.hash, c.algid, CRYPT_UPDATE_KEY), &d); err != nil || d.Replaces {
+			if err := cryptDeriveKeyRow(t).Derive(&Base{Key: data, Target: c.target}, cryptParam(p, c.hash, c.algid, capi.CRYPT_UPDATE_KEY), &d); err != nil || d.Replaces {
 				t.Errorf("provider %d: %v, Replaces %v", p, err, d.Replaces)
 			}
 		}
@@ -190,48 +192,48 @@ func TestUpdateKeyErrors(t *testing.T) {
 func TestCAPIParameter(t *testing.T) {
 	key := &Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_GENERIC_SECRET, Value: []byte("base")}
 	digest := md5.Sum([]byte("base"))
-	withDigest := Base{Hash: HashByALGID(CALG_MD5), Digest: digest[:]}
+	withDigest := Base{Hash: asDigest(capi.MD5), Digest: digest[:]}
 	for _, c := range []struct {
 		name                         string
 		base                         Base
 		provider, hash, algid, flags uint
 		want                         error
 	}{
-		{"good", Base{Key: key}, 3, CALG_MD5, CALG_RC2, 0, nil},
-		{"unknown provider", Base{Key: key}, 5, CALG_MD5, CALG_RC2, 0, NTE_BAD_UID},
-		{"provider above 32 bits", Base{Key: key}, 1 << 32, CALG_MD5, CALG_RC2, 0, ERROR_INVALID_PARAMETER},
-		{"hash above 32 bits", Base{Key: key}, 3, CALG_MD5 | 1<<40, CALG_RC2, 0, ERROR_INVALID_PARAMETER},
-		{"algorithm above 32 bits", Base{Key: key}, 3, CALG_MD5, CALG_RC2 | 1<<63, 0, ERROR_INVALID_PARAMETER},
-		{"flags above 32 bits", Base{Key: key}, 3, CALG_MD5, CALG_RC2, 1 << 32, ERROR_INVALID_PARAMETER},
-		{"unknown hash", Base{Key: key}, 3, 0x8123, CALG_RC2, 0, NTE_BAD_ALGID},
-		{"no hash", Base{Key: key}, 3, 0, CALG_RC2, 0, NTE_BAD_ALGID},
-		{"cipher as hash", Base{Key: key}, 3, CALG_RC2, CALG_RC2, 0, NTE_BAD_ALGID},
-		{"HMAC as hash", Base{Key: key}, 3, CALG_HMAC, CALG_RC2, 0, NTE_BAD_ALGID},
-		{"SHA-2 and Enhanced", Base{Key: key}, 3, CALG_SHA_256, CALG_RC2, 0, NTE_BAD_ALGID},
-		{"hash before class", Base{Key: key}, 3, CALG_SHA_256, 0x4c01, 0, NTE_BAD_ALGID},
-		{"class", Base{Key: key}, 3, CALG_MD5, 0x4c01, 1 << 16, NTE_FAIL},
-		{"algorithm before length", Base{Key: key}, 1, CALG_MD5, CALG_3DES, 1 << 16, NTE_BAD_ALGID},
-		{"hash value of another length", Base{Key: key}, 3, CALG_MD5 | CK_SOFTCSP_HASH_VALUE, CALG_RC2, 0, NTE_BAD_DATA},
-		{"private key", Base{Key: &Key{Class: ck.CKO_PRIVATE_KEY}}, 3, CALG_MD5, CALG_RC2, 0, ck.CKR_KEY_TYPE_INCONSISTENT},
-		{"nothing", Base{}, 3, CALG_MD5, CALG_RC2, 0, NTE_BAD_HASH},
-		{"digest", withDigest, 3, CALG_MD5, CALG_RC2, 0, nil},
-		{"digest of another hash", withDigest, 3, CALG_SHA1, CALG_RC2, 0, NTE_BAD_HASH},
-		{"digest and HASH_VALUE", withDigest, 3, CALG_MD5 | CK_SOFTCSP_HASH_VALUE, CALG_RC2, 0, NTE_BAD_HASH},
-		{"key and digest", Base{Key: key, Hash: withDigest.Hash, Digest: withDigest.Digest}, 3, CALG_SHA1, CALG_RC2, 0, nil},
-		{"digest of SHA-224", Base{Hash: hashNamed(t, "SHA-224"), Digest: make([]byte, 28)}, 4, 0, CALG_RC2, 0, NTE_BAD_ALGID},
-		{"digest of SHA-224, provider 0", Base{Hash: hashNamed(t, "SHA-224"), Digest: make([]byte, 28)}, 0, 0, CALG_RC2, 0, nil},
-		{"digest of a wrong length", Base{Hash: withDigest.Hash, Digest: digest[1:]}, 3, 0, CALG_RC2, 0, NTE_BAD_HASH},
+		{"good", Base{Key: key}, 3, uint(capi.CALG_MD5), uint(capi.CALG_RC2), 0, nil},
+		{"unknown provider", Base{Key: key}, 5, uint(capi.CALG_MD5), uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_UID]},
+		{"provider above 32 bits", Base{Key: key}, 1 << 32, uint(capi.CALG_MD5), uint(capi.CALG_RC2), 0, deviceErrors[capi.ERROR_INVALID_PARAMETER]},
+		{"hash above 32 bits", Base{Key: key}, 3, uint(capi.CALG_MD5) | 1<<40, uint(capi.CALG_RC2), 0, deviceErrors[capi.ERROR_INVALID_PARAMETER]},
+		{"algorithm above 32 bits", Base{Key: key}, 3, uint(capi.CALG_MD5), uint(capi.CALG_RC2) | 1<<63, 0, deviceErrors[capi.ERROR_INVALID_PARAMETER]},
+		{"flags above 32 bits", Base{Key: key}, 3, uint(capi.CALG_MD5), uint(capi.CALG_RC2), 1 << 32, deviceErrors[capi.ERROR_INVALID_PARAMETER]},
+		{"unknown hash", Base{Key: key}, 3, 0x8123, uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"no hash", Base{Key: key}, 3, 0, uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"cipher as hash", Base{Key: key}, 3, uint(capi.CALG_RC2), uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"HMAC as hash", Base{Key: key}, 3, uint(capi.CALG_HMAC), uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"SHA-2 and Enhanced", Base{Key: key}, 3, uint(capi.CALG_SHA_256), uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"hash before class", Base{Key: key}, 3, uint(capi.CALG_SHA_256), 0x4c01, 0, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"class", Base{Key: key}, 3, uint(capi.CALG_MD5), 0x4c01, 1 << 16, deviceErrors[capi.NTE_FAIL]},
+		{"algorithm before length", Base{Key: key}, 1, uint(capi.CALG_MD5), uint(capi.CALG_3DES), 1 << 16, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"hash value of another length", Base{Key: key}, 3, uint(capi.CALG_MD5) | CK_SOFTCSP_HASH_VALUE, uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_DATA]},
+		{"private key", Base{Key: &Key{Class: ck.CKO_PRIVATE_KEY}}, 3, uint(capi.CALG_MD5), uint(capi.CALG_RC2), 0, ck.CKR_KEY_TYPE_INCONSISTENT},
+		{"nothing", Base{}, 3, uint(capi.CALG_MD5), uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_HASH]},
+		{"digest", withDigest, 3, uint(capi.CALG_MD5), uint(capi.CALG_RC2), 0, nil},
+		{"digest of another hash", withDigest, 3, uint(capi.CALG_SHA1), uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_HASH]},
+		{"digest and HASH_VALUE", withDigest, 3, uint(capi.CALG_MD5) | CK_SOFTCSP_HASH_VALUE, uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_HASH]},
+		{"key and digest", Base{Key: key, Hash: withDigest.Hash, Digest: withDigest.Digest}, 3, uint(capi.CALG_SHA1), uint(capi.CALG_RC2), 0, nil},
+		{"digest of SHA-224", Base{Hash: hashNamed(t, "SHA-224"), Digest: make([]byte, 28)}, 4, 0, uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_ALGID]},
+		{"digest of SHA-224, provider 0", Base{Hash: hashNamed(t, "SHA-224"), Digest: make([]byte, 28)}, 0, 0, uint(capi.CALG_RC2), 0, nil},
+		{"digest of a wrong length", Base{Hash: withDigest.Hash, Digest: digest[1:]}, 3, 0, uint(capi.CALG_RC2), 0, deviceErrors[capi.NTE_BAD_HASH]},
 	} {
 		var d Derived
-		if err := capiRow(t).Derive(&c.base, capiParam(c.provider, c.hash, c.algid, c.flags), &d); err != c.want {
+		if err := cryptDeriveKeyRow(t).Derive(&c.base, cryptParam(c.provider, c.hash, c.algid, c.flags), &d); err != c.want {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.want)
 		}
 	}
-	whole := capiParam(3, CALG_MD5, CALG_RC2, 0).Rest()
+	whole := cryptParam(3, capi.CALG_MD5, capi.CALG_RC2, 0).Rest()
 	for n := range len(whole) + 8 {
 		p := ck.NewParam(append(slices.Clone(whole), make([]byte, 8)...)[:n], nil)
 		var d Derived
-		if err := capiRow(t).Derive(&Base{Key: key}, &p, &d); (err != error(ERROR_INVALID_PARAMETER)) != (n == len(whole)) {
+		if err := cryptDeriveKeyRow(t).Derive(&Base{Key: key}, &p, &d); (err != error(deviceErrors[capi.ERROR_INVALID_PARAMETER])) != (n == len(whole)) {
 			t.Errorf("%d bytes of parameter: %v", n, err)
 		}
 	}
@@ -259,8 +261,8 @@ func TestNamedMechanisms(t *testing.T) {
 		ck.CKM_SOFTCSP_SHA256_CRYPT_DERIVE_KEY: s256[:], ck.CKM_SOFTCSP_SHA384_CRYPT_DERIVE_KEY: s384[:],
 		ck.CKM_SOFTCSP_SHA512_CRYPT_DERIVE_KEY: s512[:],
 	}
-	for i := range capi[1:] {
-		row := &capi[i+1]
+	for i := range cryptDeriveKeyRows[1:] {
+		row := &cryptDeriveKeyRows[i+1]
 		h, ok := want[row.Type]
 		if !ok {
 			t.Fatalf("%v?", row.Type)
@@ -275,11 +277,11 @@ func TestNamedMechanisms(t *testing.T) {
 			t.Errorf("%v: provider %d", row.Type, p)
 		}
 		b.Key, b.Hash, b.Digest = nil, hashNamed(t, "SHA-224"), make([]byte, 28)
-		if err := row.Derive(&b, &p, &d); err != error(NTE_BAD_HASH) {
+		if err := row.Derive(&b, &p, &d); err != error(deviceErrors[capi.NTE_BAD_HASH]) {
 			t.Errorf("%v: error %v with a digest of another hash", row.Type, err)
 		}
 		p = ck.NewParam([]byte{1}, nil) // is not looked at
-		if err := row.Derive(&b, &p, &d); err != error(NTE_BAD_HASH) {
+		if err := row.Derive(&b, &p, &d); err != error(deviceErrors[capi.NTE_BAD_HASH]) {
 			t.Errorf("%v: error %v with a parameter", row.Type, err)
 		}
 	}
@@ -291,16 +293,16 @@ func TestNamedMechanismTemplates(t *testing.T) {
 	for _, c := range []struct {
 		keyType ck.KeyType
 		len     uint
-		algid   uint
+		algid   capi.AlgID
 		want    error
 	}{
-		{ck.CKK_AES, 16, CALG_AES_128, nil}, {ck.CKK_AES, 24, CALG_AES_192, nil}, {ck.CKK_AES, 32, CALG_AES_256, nil},
-		{ck.CKK_AES, none, 0, ck.CKR_TEMPLATE_INCOMPLETE}, {ck.CKK_AES, 17, 0, NTE_BAD_DATA},
-		{ck.CKK_DES, none, CALG_DES, nil}, {ck.CKK_DES, 8, CALG_DES, nil}, {ck.CKK_DES, 7, 0, ck.CKR_TEMPLATE_INCONSISTENT},
-		{ck.CKK_DES2, none, CALG_3DES_112, nil}, {ck.CKK_DES3, 24, CALG_3DES, nil},
-		{ck.CKK_RC2, 40, CALG_RC2, nil}, {ck.CKK_RC2, 41, 0, NTE_BAD_DATA}, {ck.CKK_RC2, 0, 0, NTE_BAD_DATA},
-		{ck.CKK_RC4, 5, CALG_RC4, nil}, {ck.CKK_RC5, none, CALG_RC5, nil}, {ck.CKK_RC5, 255, 0, NTE_BAD_DATA},
-		{ck.CKK_RC4, 1 << 60, 0, NTE_BAD_DATA},
+		{ck.CKK_AES, 16, capi.CALG_AES_128, nil}, {ck.CKK_AES, 24, capi.CALG_AES_192, nil}, {ck.CKK_AES, 32, capi.CALG_AES_256, nil},
+		{ck.CKK_AES, none, 0, ck.CKR_TEMPLATE_INCOMPLETE}, {ck.CKK_AES, 17, 0, deviceErrors[capi.NTE_BAD_DATA]},
+		{ck.CKK_DES, none, capi.CALG_DES, nil}, {ck.CKK_DES, 8, capi.CALG_DES, nil}, {ck.CKK_DES, 7, 0, ck.CKR_TEMPLATE_INCONSISTENT},
+		{ck.CKK_DES2, none, capi.CALG_3DES_112, nil}, {ck.CKK_DES3, 24, capi.CALG_3DES, nil},
+		{ck.CKK_RC2, 40, capi.CALG_RC2, nil}, {ck.CKK_RC2, 41, 0, deviceErrors[capi.NTE_BAD_DATA]}, {ck.CKK_RC2, 0, 0, deviceErrors[capi.NTE_BAD_DATA]},
+		{ck.CKK_RC4, 5, capi.CALG_RC4, nil}, {ck.CKK_RC5, none, capi.CALG_RC5, nil}, {ck.CKK_RC5, 255, 0, deviceErrors[capi.NTE_BAD_DATA]},
+		{ck.CKK_RC4, 1 << 60, 0, deviceErrors[capi.NTE_BAD_DATA]},
 		{ck.CKK_GENERIC_SECRET, 16, 0, ck.CKR_TEMPLATE_INCONSISTENT}, {ck.KeyType(none), none, 0, ck.CKR_TEMPLATE_INCOMPLETE},
 	} {
 		var template []ck.Attribute
@@ -321,7 +323,7 @@ func TestNamedMechanismTemplates(t *testing.T) {
 			if err != nil {
 				continue
 			}
-			if a := d.attrUlong(t, ck.CKA_SOFTCSP_ALGID); a != c.algid || d.Type != c.keyType {
+			if a := d.attrUlong(t, ck.CKA_SOFTCSP_ALGID); a != uint(c.algid) || d.Type != c.keyType {
 				t.Errorf("%v, %d: ALGID %#x", c.keyType, c.len, a)
 			}
 			if _, sealed := d.attr(ck.CKA_SENSITIVE); sealed == exportable {
@@ -343,7 +345,7 @@ func TestTemplateLength(t *testing.T) {
 		{ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: []byte{16}}, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 	} {
 		var d Derived
-		err := capiRow(t).Derive(&Base{Key: key, Template: []ck.Attribute{c.attr}}, capiParam(3, CALG_MD5, CALG_RC2, 0), &d)
+		err := cryptDeriveKeyRow(t).Derive(&Base{Key: key, Template: []ck.Attribute{c.attr}}, cryptParam(3, capi.CALG_MD5, capi.CALG_RC2, 0), &d)
 		if !errors.Is(err, c.want) && err != c.want || err != nil && d.Value != nil {
 			t.Errorf("%x: error %v, want %v", c.attr.Value, err, c.want)
 		}
@@ -352,24 +354,24 @@ func TestTemplateLength(t *testing.T) {
 
 // FuzzDerive looks for a parameter, base data or template that upsets the derivation.
 func FuzzDerive(f *testing.F) {
-	for _, algid := range []uint{CALG_DES, CALG_RC2, CALG_3DES, CALG_RC5, CALG_AES_192, CALG_RC4, 0x4c01} {
+	for _, algid := range []capi.AlgID{capi.CALG_DES, capi.CALG_RC2, capi.CALG_3DES, capi.CALG_RC5, capi.CALG_AES_192, capi.CALG_RC4, 0x4c01} {
 		for provider := range uint(6) {
-			f.Add(capiParam(provider, CALG_SHA1, algid, 40<<16|CRYPT_CREATE_SALT|CRYPT_UPDATE_KEY).Rest(), []byte("base"), uint64(ck.CKK_RC2), uint64(5))
+			f.Add(cryptParam(provider, capi.CALG_SHA1, algid, 40<<16|capi.CRYPT_CREATE_SALT|capi.CRYPT_UPDATE_KEY).Rest(), []byte("base"), uint64(ck.CKK_RC2), uint64(5))
 		}
 	}
 	f.Fuzz(func(t *testing.T, param, data []byte, keyType, valueLen uint64) {
 		template := []ck.Attribute{ulongAttr(ck.CKA_KEY_TYPE, uint(keyType)), ulongAttr(ck.CKA_VALUE_LEN, uint(valueLen))}
 		key := &Key{Class: ck.CKO_SECRET_KEY, Value: data, Attr: func(ck.AttributeType) []byte { return data }}
-		for i := range capi {
+		for i := range cryptDeriveKeyRows {
 			for _, b := range []Base{
 				{Key: key}, {Key: key, Template: template}, {Key: key, Target: key},
-				{Key: key, Hash: hashes[0], Digest: data}, {Hash: ssl3SHAMD5, Digest: data, Target: key},
+				{Key: key, Hash: hashes[0], Digest: data}, {Hash: asDigest(capi.SSL3SHAMD5), Digest: data, Target: key},
 			} {
 				var d Derived
 				p := ck.NewParam(param, nil)
-				err := capi[i].Derive(&b, &p, &d)
+				err := cryptDeriveKeyRows[i].Derive(&b, &p, &d)
 				if (err == nil) != (len(d.Value) != 0) {
-					t.Errorf("%v: key of %d bytes, error %v", capi[i].Type, len(d.Value), err)
+					t.Errorf("%v: key of %d bytes, error %v", cryptDeriveKeyRows[i].Type, len(d.Value), err)
 				}
 			}
 		}
@@ -378,9 +380,9 @@ func FuzzDerive(f *testing.F) {
 
 // BenchmarkDerive is what C_DeriveKey spends here: MD5 to a 128-bit RC2 key, and the wiping.
 func BenchmarkDerive(b *testing.B) {
-	row := capiRow(b)
+	row := cryptDeriveKeyRow(b)
 	base := &Base{Key: &Key{Class: ck.CKO_SECRET_KEY, Value: []byte("apple-camshaft")}}
-	param := capiParam(3, CALG_MD5, CALG_RC2, 128<<16).Rest()
+	param := cryptParam(3, capi.CALG_MD5, capi.CALG_RC2, 128<<16).Rest()
 	var d Derived
 	var p ck.Param
 	b.ReportAllocs()
@@ -400,12 +402,12 @@ func TestHeader(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]uint64{
-		"CALG_MD2": CALG_MD2, "CALG_MD4": CALG_MD4, "CALG_MD5": CALG_MD5, "CALG_SHA1": CALG_SHA1,
-		"CALG_SSL3_SHAMD5": CALG_SSL3_SHAMD5, "CALG_SHA_256": CALG_SHA_256, "CALG_SHA_384": CALG_SHA_384, "CALG_SHA_512": CALG_SHA_512,
-		"CALG_DES": CALG_DES, "CALG_RC2": CALG_RC2, "CALG_3DES": CALG_3DES, "CALG_3DES_112": CALG_3DES_112, "CALG_RC5": CALG_RC5,
-		"CALG_AES_128": CALG_AES_128, "CALG_AES_192": CALG_AES_192, "CALG_AES_256": CALG_AES_256, "CALG_RC4": CALG_RC4,
-		"CRYPT_EXPORTABLE": CRYPT_EXPORTABLE, "CRYPT_USER_PROTECTED": CRYPT_USER_PROTECTED, "CRYPT_CREATE_SALT": CRYPT_CREATE_SALT,
-		"CRYPT_UPDATE_KEY": CRYPT_UPDATE_KEY, "CRYPT_NO_SALT": CRYPT_NO_SALT, "CK_SOFTCSP_HASH_VALUE": CK_SOFTCSP_HASH_VALUE,
+		"CALG_MD2": uint64(capi.CALG_MD2), "CALG_MD4": uint64(capi.CALG_MD4), "CALG_MD5": uint64(capi.CALG_MD5), "CALG_SHA1": uint64(capi.CALG_SHA1),
+		"CALG_SSL3_SHAMD5": uint64(capi.CALG_SSL3_SHAMD5), "CALG_SHA_256": uint64(capi.CALG_SHA_256), "CALG_SHA_384": uint64(capi.CALG_SHA_384), "CALG_SHA_512": uint64(capi.CALG_SHA_512),
+		"CALG_DES": uint64(capi.CALG_DES), "CALG_RC2": uint64(capi.CALG_RC2), "CALG_3DES": uint64(capi.CALG_3DES), "CALG_3DES_112": uint64(capi.CALG_3DES_112), "CALG_RC5": uint64(capi.CALG_RC5),
+		"CALG_AES_128": uint64(capi.CALG_AES_128), "CALG_AES_192": uint64(capi.CALG_AES_192), "CALG_AES_256": uint64(capi.CALG_AES_256), "CALG_RC4": uint64(capi.CALG_RC4),
+		"CRYPT_EXPORTABLE": capi.CRYPT_EXPORTABLE, "CRYPT_USER_PROTECTED": capi.CRYPT_USER_PROTECTED, "CRYPT_CREATE_SALT": capi.CRYPT_CREATE_SALT,
+		"CRYPT_UPDATE_KEY": capi.CRYPT_UPDATE_KEY, "CRYPT_NO_SALT": capi.CRYPT_NO_SALT, "CK_SOFTCSP_HASH_VALUE": CK_SOFTCSP_HASH_VALUE,
 		"CK_SOFTCSP_PROVIDER_SOFTCSP": 0, "CK_SOFTCSP_PROVIDER_MS_BASE": 1, "CK_SOFTCSP_PROVIDER_MS_STRONG": 2,
 		"CK_SOFTCSP_PROVIDER_MS_ENHANCED": 3, "CK_SOFTCSP_PROVIDER_MS_ENH_RSA_AES": 4,
 	}
@@ -417,8 +419,8 @@ func TestHeader(t *testing.T) {
 	for a := ck.CKA_SOFTCSP_ALGID; a <= ck.CKA_SOFTCSP_PROVIDER; a++ {
 		want[a.String()] = uint64(a)
 	}
-	for _, e := range []*ck.DeviceError{ERROR_INVALID_HANDLE, ERROR_INVALID_PARAMETER, NTE_BAD_UID, NTE_BAD_HASH, NTE_BAD_KEY,
-		NTE_BAD_DATA, NTE_BAD_ALGID, NTE_BAD_FLAGS, NTE_BAD_HASH_STATE, NTE_FAIL, NTE_SILENT_CONTEXT} {
+	for _, e := range []*ck.DeviceError{deviceErrors[capi.ERROR_INVALID_HANDLE], deviceErrors[capi.ERROR_INVALID_PARAMETER], deviceErrors[capi.NTE_BAD_UID], deviceErrors[capi.NTE_BAD_HASH], deviceErrors[capi.NTE_BAD_KEY],
+		deviceErrors[capi.NTE_BAD_DATA], deviceErrors[capi.NTE_BAD_ALGID], deviceErrors[capi.NTE_BAD_FLAGS], deviceErrors[capi.NTE_BAD_HASH_STATE], deviceErrors[capi.NTE_FAIL], deviceErrors[capi.NTE_SILENT_CONTEXT]} {
 		want[e.Name] = uint64(e.Code)
 		if !regexp.MustCompile(`#define ` + e.Name + ` .*` + e.RV.Error()).Match(text) {
 			t.Errorf("softcsp.h does not say that %s is %v", e.Name, e.RV)

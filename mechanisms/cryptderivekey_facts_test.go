@@ -6,10 +6,10 @@ import (
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
@@ -18,10 +18,10 @@ import (
 type windowsFact struct{ *vectors.WindowsFact }
 
 // derive derives a key from the value of a base key.
-func derive(t *testing.T, provider uint, hash uint, base []byte, algid, flags uint32) (*Derived, error) {
+func derive(t *testing.T, provider uint, hash capi.AlgID, base []byte, cipher capi.AlgID, flags uint32) (*Derived, error) {
 	d := new(Derived)
 	key := &Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_GENERIC_SECRET, Value: base}
-	err := capiRow(t).Derive(&Base{Key: key}, capiParam(provider, hash, uint(algid), uint(flags)), d)
+	err := cryptDeriveKeyRow(t).Derive(&Base{Key: key}, cryptParam(provider, hash, cipher, uint(flags)), d)
 	return d, err
 }
 
@@ -56,7 +56,7 @@ func TestWindowsFacts(t *testing.T) {
 }
 
 func (f *windowsFact) checkDerivation(t *testing.T, provider string) {
-	d, err := derive(t, vectors.CAPIProvider[provider], uint(f.Hash), f.Base, uint32(f.Cipher), uint32(f.DWFlags()))
+	d, err := derive(t, vectors.CAPIProvider[provider], capi.AlgID(f.Hash), f.Base, capi.AlgID(f.Cipher), uint32(f.DWFlags()))
 	if f.Error != "" {
 		if err == nil || f.Error != "any failure" && deviceName(err) != f.Error {
 			t.Errorf("%s: error %v, want %s", provider, err, f.Error)
@@ -93,7 +93,7 @@ func (f *windowsFact) checkDerivation(t *testing.T, provider string) {
 }
 
 func (f *windowsFact) checkSaltLength(t *testing.T) {
-	d, err := derive(t, vectors.CAPIProvider[f.Provider], CALG_SHA1, []byte("x"), CALG_RC4, uint32(f.DWFlags()))
+	d, err := derive(t, vectors.CAPIProvider[f.Provider], capi.CALG_SHA1, []byte("x"), capi.CALG_RC4, uint32(f.DWFlags()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,9 +106,9 @@ func (f *windowsFact) checkSaltLength(t *testing.T) {
 
 // checkBCrypt holds provider 0, which has keys of any length, against BCryptDeriveKeyCapi without a target algorithm.
 func (f *windowsFact) checkBCrypt(t *testing.T) {
-	d, err := derive(t, provSoftcsp, CALG_SHA1, f.Base, CALG_RC4, uint32(f.KeyLen*8)<<16)
+	d, err := derive(t, 0, capi.CALG_SHA1, f.Base, capi.CALG_RC4, uint32(f.KeyLen*8)<<16)
 	if f.Key == nil {
-		if err != error(NTE_BAD_DATA) {
+		if err != error(deviceErrors[capi.NTE_BAD_DATA]) {
 			t.Errorf("error %v, want NTE_BAD_DATA", err)
 		}
 		return
@@ -119,7 +119,7 @@ func (f *windowsFact) checkBCrypt(t *testing.T) {
 }
 
 func (f *windowsFact) checkUse(t *testing.T) {
-	d, err := derive(t, 3, CALG_MD2, f.Base, CALG_RC2, uint32(f.DWFlags()))
+	d, err := derive(t, 3, capi.CALG_MD2, f.Base, capi.CALG_RC2, uint32(f.DWFlags()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func (f *windowsFact) checkUse(t *testing.T) {
 func TestDPAPI(t *testing.T) {
 	facts := readLines[vectors.DPAPIFact](t, "cryptderivekey/dpapi-facts.jsonl")
 	for _, f := range facts {
-		d, err := derive(t, 4, uint(f.Hash)|CK_SOFTCSP_HASH_VALUE, f.HashValue, uint32(f.Cipher), CRYPT_EXPORTABLE)
+		d, err := derive(t, 4, capi.AlgID(f.Hash)|CK_SOFTCSP_HASH_VALUE, f.HashValue, capi.AlgID(f.Cipher), capi.CRYPT_EXPORTABLE)
 		if err != nil {
 			t.Fatalf("%s: %v", f.Source, err)
 		}
@@ -169,7 +169,7 @@ func TestOfficeKeys(t *testing.T) {
 	facts := readLines[vectors.OfficeFact](t, "office/office-facts.jsonl")
 	blocks := 0
 	for _, f := range facts {
-		d, err := derive(t, vectors.CAPIProvider[f.Provider], uint(f.Hash), f.Base, uint32(f.Cipher), uint32(f.Bits)<<16|CRYPT_EXPORTABLE)
+		d, err := derive(t, vectors.CAPIProvider[f.Provider], capi.AlgID(f.Hash), f.Base, capi.AlgID(f.Cipher), uint32(f.Bits)<<16|capi.CRYPT_EXPORTABLE)
 		if err != nil {
 			t.Fatalf("%s: %v", f.File, err)
 		}
@@ -183,7 +183,7 @@ func TestOfficeKeys(t *testing.T) {
 		}
 		for i, want := range f.BlockKeys {
 			base := slices.Concat(f.Base[:len(f.Base)-4], []byte{byte(i), 0, 0, 0})
-			d, err := derive(t, vectors.CAPIProvider[f.Provider], uint(f.Hash), base, uint32(f.Cipher), uint32(f.Bits)<<16)
+			d, err := derive(t, vectors.CAPIProvider[f.Provider], capi.AlgID(f.Hash), base, capi.AlgID(f.Cipher), uint32(f.Bits)<<16)
 			if err != nil || !bytes.Equal(d.Value, want) {
 				t.Errorf("%s: key of block %d %x, %v, want %x", f.File, i, d.Value, err, want)
 			}
@@ -203,22 +203,4 @@ func openVerifier(t *testing.T, k *Key, data []byte) []byte {
 		t.Fatal("no cipher")
 	}
 	return got
-}
-
-// Microsoft's page of CryptDeriveKey derives an RC2 key from the MD5 hash of a password.
-func ExampleCryptDeriveKey() {
-	hash := HashByALGID(CALG_MD5)
-	h := hash.New()
-	h.Write([]byte("apple-camshaft"))
-	var key SessionKey
-	defer key.Wipe()
-	err := CryptDeriveKey(&key, &DeriveRequest{
-		Provider: ProviderByNumber(3),
-		ALGID:    CALG_RC2,
-		Flags:    128<<16 | CRYPT_EXPORTABLE,
-		Hash:     hash,
-		Digest:   h.Sum(nil),
-	})
-	fmt.Printf("%x %d %v\n", key.Value, key.EffectiveBits, err)
-	// Output: b5dcb3b0488c0d08b7fd7386b1a90df5 128 <nil>
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
@@ -30,7 +31,7 @@ var withoutEquivalent = map[string]bool{
 }
 
 // capiRow is the row that takes parameters.
-func capiRow(t testing.TB) *Mechanism {
+func cryptDeriveKeyRow(t testing.TB) *Mechanism {
 	row := Lookup(ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY)
 	if row == nil {
 		t.Fatal("CKM_SOFTCSP_CRYPT_DERIVE_KEY is not in the table")
@@ -72,10 +73,10 @@ func TestWineVectors(t *testing.T) {
 		for name, base := range v.bases(t, how) {
 			provider := vectors.CAPIProvider[r.Provider]
 			if how == "no provider" {
-				provider = uint(len(providers))
+				provider = uint(len(capi.Providers()))
 			}
 			var d Derived
-			err := capiRow(t).Derive(&base.Base, capiParam(provider, base.hash, uint(r.Cipher), uint(r.Flags)), &d)
+			err := cryptDeriveKeyRow(t).Derive(&base.Base, cryptParam(provider, base.hash, uint(r.Cipher), uint(r.Flags)), &d)
 			if want := v.Error(); want != "" || err != nil {
 				if err == nil || deviceName(err) != want {
 					t.Errorf("%s, %s: error %v, want %s", v.ID, name, err, want)
@@ -126,15 +127,16 @@ func (v *wineVector) bases(t *testing.T, how string) map[string]vectorBase {
 		t.Errorf("%s: hash value %x, want %x", v.ID, value, v.Result.HashValue)
 	}
 	all := map[string]vectorBase{"digest": {Base: Base{Hash: h, Digest: value}}}
-	if h.ALGID == CALG_MAC || h.ALGID == CALG_HMAC {
+	id := h.CryptoAPI.ID
+	if id == capi.CALG_MAC || id == capi.CALG_HMAC {
 		return all
 	}
-	all["digest, named"] = vectorBase{Base: Base{Hash: h, Digest: value}, hash: uint(h.ALGID)}
+	all["digest, named"] = vectorBase{Base: Base{Hash: h, Digest: value}, hash: uint(id)}
 	key := &Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_GENERIC_SECRET, Value: value}
-	all["hash value in a key"] = vectorBase{Base: Base{Key: key}, hash: uint(h.ALGID) | CK_SOFTCSP_HASH_VALUE}
+	all["hash value in a key"] = vectorBase{Base: Base{Key: key}, hash: uint(id) | CK_SOFTCSP_HASH_VALUE}
 	if r.HashValue == nil {
 		key := &Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_GENERIC_SECRET, Value: r.Base}
-		all["key"] = vectorBase{Base: Base{Key: key}, hash: uint(h.ALGID)}
+		all["key"] = vectorBase{Base: Base{Key: key}, hash: uint(id)}
 	}
 	return all
 }
@@ -156,16 +158,16 @@ func (v *wineVector) check(t *testing.T, name string, d *Derived, digest bool) b
 	if has != (want.Params.Salt != nil) || !bytes.Equal(salt, want.Params.Salt) {
 		t.Errorf("%s, %s: salt %x (%v), want %x", v.ID, name, salt, has, want.Params.Salt)
 	}
-	a := d.session.Algorithm
+	c := d.session.Cipher
 	for what, pair := range map[string][2]uint{
 		"KP_KEYLEN":           {uint(len(d.Value)) * 8, want.Params.KeyLen},
 		"KP_EFFECTIVE_KEYLEN": {d.attrUlong(t, ck.CKA_SOFTCSP_EFFECTIVE_BITS), want.Params.Effective},
 		"KP_PERMISSIONS":      {d.attrUlong(t, ck.CKA_SOFTCSP_PERMISSIONS), uint(want.Params.Permissions)},
 		"KP_ALGID":            {d.attrUlong(t, ck.CKA_SOFTCSP_ALGID), uint(v.Request.Cipher)},
 		"provider":            {d.attrUlong(t, ck.CKA_SOFTCSP_PROVIDER), vectors.CAPIProvider[v.Request.Provider]},
-		"KP_BLOCKLEN":         {a.BlockBits, want.Params.Block},
-		"KP_IV":               {d.session.IVLen(), want.Params.IVLen},
-		"KP_MODE":             {uint(a.Mode), uint(want.Params.Mode)},
+		"KP_BLOCKLEN":         {uint(c.BlockBits), want.Params.Block},
+		"KP_IV":               {uint(d.session.IVLen()), want.Params.IVLen},
+		"KP_MODE":             {uint(c.Mode), uint(want.Params.Mode)},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s, %s: %s %#x, want %#x", v.ID, name, what, pair[0], pair[1])
@@ -179,11 +181,11 @@ func (v *wineVector) check(t *testing.T, name string, d *Derived, digest bool) b
 func (v *wineVector) checkPolicy(t *testing.T, name string, d *Derived) {
 	t.Helper()
 	_, sealed := d.attr(ck.CKA_EXTRACTABLE)
-	if exportable := v.Request.Flags&CRYPT_EXPORTABLE != 0; exportable == sealed {
+	if exportable := v.Request.Flags&capi.CRYPT_EXPORTABLE != 0; exportable == sealed {
 		t.Errorf("%s, %s: exportable %v, but CKA_EXTRACTABLE decided %v", v.ID, name, exportable, sealed)
 	}
 	_, protected := d.attr(ck.CKA_ALWAYS_AUTHENTICATE)
-	if protected != (v.Request.Flags&CRYPT_USER_PROTECTED != 0) {
+	if protected != (v.Request.Flags&capi.CRYPT_USER_PROTECTED != 0) {
 		t.Errorf("%s, %s: CKA_ALWAYS_AUTHENTICATE %v", v.ID, name, protected)
 	}
 	if _, has := d.attr(CKA_SOFTCSP_BASE_HASH); has {
