@@ -65,26 +65,62 @@ const (
 	mostPassword = 1 << 16 // no address is lower, and no password longer
 )
 
+// lengthAtPointer is the field that a length is that lies elsewhere.
+var lengthAtPointer = Field{Name: "length", Pointer: true}
+
 // A parameterRow says that a mechanism takes a structure, by its place in parameterForms; -1 is none.
 type parameterRow struct {
 	mechanism MechanismType
 	form      int8
-	message   bool
+	use       parameterUse
 	optional  bool
 }
 
-// ParameterOf returns the structures that a mechanism's parameter can be, none where it has no parameter. message asks for the
-// parameter of each message, as of C_EncryptMessage. optional says that it may be left out, known that the mechanism is in the table.
-func ParameterOf(m MechanismType, message bool) (forms []*Structure, optional, known bool) {
+// A parameterUse says in calls of which functions a mechanism has a parameter.
+type parameterUse uint8
+
+const (
+	anyUse     parameterUse = iota // all but those with messages that are encrypted
+	messageUse                     // those alone
+	wrapUse                        // C_WrapKey and C_UnwrapKey
+	deriveUse                      // C_DeriveKey
+)
+
+// includes says whether a mechanism has the parameter in a call of a function.
+func (u parameterUse) includes(f Function) bool {
+	switch u {
+	case messageUse:
+		return ofMessages(f)
+	case wrapUse:
+		return f == C_WrapKey || f == C_UnwrapKey
+	case deriveUse:
+		return f == C_DeriveKey
+	}
+	return !ofMessages(f)
+}
+
+// ofMessages says whether the parameter of a function is that of messages that are encrypted.
+func ofMessages(f Function) bool {
+	switch f {
+	case C_MessageEncryptInit, C_EncryptMessage, C_EncryptMessageBegin, C_EncryptMessageNext,
+		C_MessageDecryptInit, C_DecryptMessage, C_DecryptMessageBegin, C_DecryptMessageNext, C_WrapKeyAuthenticated, C_UnwrapKeyAuthenticated:
+		return true
+	}
+	return false
+}
+
+// ParameterOf returns the structures that a mechanism's parameter can be in a call of a function, none where it has no parameter.
+// optional says that it may be left out, known that the mechanism is in the table.
+func ParameterOf(m MechanismType, f Function) (forms []*Structure, optional, known bool) {
 	i := sort.Search(len(parameterRows), func(i int) bool { return parameterRows[i].mechanism >= m })
 	for ; i < len(parameterRows) && parameterRows[i].mechanism == m; i++ {
 		known = true
-		if r := parameterRows[i]; r.message == message && r.form >= 0 {
+		if r := parameterRows[i]; r.form >= 0 && r.use.includes(f) {
 			forms = append(forms, parameterForms[r.form])
 			optional = optional || r.optional
 		}
 	}
-	return forms, optional || len(forms) == 0, known
+	return forms, optional || len(forms) == 0 || f == C_MessageEncryptInit || f == C_MessageDecryptInit, known
 }
 
 // A Place is a field of a parameter, and what it leads to where it is a pointer.
@@ -92,6 +128,7 @@ type Place struct {
 	Path      string // pAAD, or RandomInfo.pClientRandom, or pDataParams[1].pValue
 	Field     *Field
 	Structure *Structure // that the field is of
+	At        uint64     // where the field is: an address, or its place in a parameter that was given as bytes
 	Value     []byte     // of the field itself
 	Address   uint64     // that a pointer leads to, 0 for NULL
 	Target    []byte     // what lies there; has not been looked at, unless it is structures
@@ -124,7 +161,7 @@ func (s *Structure) Walk(p *Param, visit func(*Place)) error {
 		return fmt.Errorf("%w: %s is at NULL", CKR_MECHANISM_PARAM_INVALID, s.Name)
 	}
 	w := walk{follow: q.follow, visit: visit, left: mostPlaces}
-	return w.structure(s, "", data, nil)
+	return w.structure(s, "", q.addr, data, nil)
 }
 
 // mostPlaces is how many places a walk visits.
@@ -143,7 +180,7 @@ type within struct {
 	data []byte
 }
 
-func (w *walk) structure(s *Structure, path string, data []byte, parents []within) error {
+func (w *walk) structure(s *Structure, path string, at uint64, data []byte, parents []within) error {
 	if len(parents) > 4 {
 		return fmt.Errorf("%w: %sis too deep", CKR_MECHANISM_PARAM_INVALID, path)
 	}
@@ -154,13 +191,13 @@ func (w *walk) structure(s *Structure, path string, data []byte, parents []withi
 		if s.Size == 0 {
 			end = uint(len(data))
 		}
-		p := &Place{Path: path + f.Name, Field: f, Structure: s, Value: data[f.Offset:end:end]}
+		p := &Place{Path: path + f.Name, Field: f, Structure: s, At: at + uint64(f.Offset), Value: data[f.Offset:end:end]}
 		var err error
 		switch {
 		case f.Pointer:
 			err = w.pointer(p, here)
 		case f.Inner != nil:
-			err = w.structure(f.Inner, p.Path+".", p.Value, parents)
+			err = w.structure(f.Inner, p.Path+".", p.At, p.Value, parents)
 		default:
 			err = w.see(p)
 		}
@@ -213,7 +250,7 @@ func (w *walk) pointer(p *Place, here []within) error {
 		if f.length != 1 {
 			path = fmt.Sprintf("%s[%d].", p.Path, i)
 		}
-		if err := w.structure(inner, path, p.Target[i*inner.Size:(i+1)*inner.Size], here); err != nil {
+		if err := w.structure(inner, path, p.Address+uint64(i*inner.Size), p.Target[i*inner.Size:(i+1)*inner.Size], here); err != nil {
 			return err
 		}
 	}
@@ -283,6 +320,9 @@ func (w *walk) lengthOf(p *Place, here []within) (n uint, said string, err error
 		n = (n + 7) / 8
 	case f.from == atPointer, f.in == inBytesOrPointer && n >= mostPassword:
 		b, err := w.at(f.lengthField, uint64(n), 1, ulongSize, "")
+		if err == nil && f.in == inBytesOrPointer { // it is declared as a length, and is seen as one
+			err = w.see(&Place{Path: "*" + f.lengthField, Field: &lengthAtPointer, Structure: p.Structure, Address: uint64(n), Target: b})
+		}
 		if err != nil {
 			return 0, said, err
 		}

@@ -49,8 +49,8 @@ func (h *heap) param(fields ...any) ck.Param {
 }
 
 // walked is what a walk visits: the paths, the numbers, and how much pointers lead to.
-func walked(m ck.MechanismType, message bool, p ck.Param) (string, error) {
-	forms, _, _ := ck.ParameterOf(m, message)
+func walked(m ck.MechanismType, f ck.Function, p ck.Param) (string, error) {
+	forms, _, _ := ck.ParameterOf(m, f)
 	var s []string
 	err := forms[0].Walk(&p, func(p *ck.Place) {
 		switch {
@@ -74,39 +74,39 @@ func TestWalk(t *testing.T) {
 	derived, fields := h.put(outer, 2, handle), h.put(1, twelve, 12)
 	material := h.put(0, 0, 0, 0, twelve, long)
 	for _, c := range []struct {
-		m       ck.MechanismType
-		message bool
-		fields  []any
-		want    string
+		m      ck.MechanismType
+		f      ck.Function
+		fields []any
+		want   string
 	}{
-		{ck.CKM_AES_CBC, false, []any{strings.Repeat("i", 16)}, "bytes:16"},
-		{ck.CKM_SHA256_HMAC_GENERAL, false, []any{7}, "value=7"},
-		{ck.CKM_DH_PKCS_DERIVE, false, []any{"any length"}, "bytes:10"},
-		{ck.CKM_AES_GCM, false, []any{twelve, 12, 96, 0, 0, 128}, "pIv->12 ulIvLen=12 ulIvBits=96 pAAD->0 ulAADLen=0 ulTagBits=128"},
-		{ck.CKM_AES_GCM, true, []any{twelve, 12, 0, 0, twelve, 90}, "pIv->12 ulIvLen=12 ulIvFixedBits=0 ivGenerator=0 pTag->12 ulTagBits=90"},
-		{ck.CKM_CHACHA20_POLY1305, false, []any{twelve, 96, 0, 0}, "pNonce->12 ulNonceLen=96 pAAD->0 ulAADLen=0"},
-		{ck.CKM_CHACHA20_POLY1305, false, []any{twelve, 12, 0, 0}, "pNonce->12 ulNonceLen=12 pAAD->0 ulAADLen=0"},
-		{ck.CKM_PKCS5_PBKD2, false, []any{1, twelve, 8, 1, 1, 0, 0, twelve, 5},
+		{ck.CKM_AES_CBC, ck.C_EncryptInit, []any{strings.Repeat("i", 16)}, "bytes:16"},
+		{ck.CKM_SHA256_HMAC_GENERAL, ck.C_EncryptInit, []any{7}, "value=7"},
+		{ck.CKM_DH_PKCS_DERIVE, ck.C_DeriveKey, []any{"any length"}, "bytes:10"},
+		{ck.CKM_AES_GCM, ck.C_EncryptInit, []any{twelve, 12, 96, 0, 0, 128}, "pIv->12 ulIvLen=12 ulIvBits=96 pAAD->0 ulAADLen=0 ulTagBits=128"},
+		{ck.CKM_AES_GCM, ck.C_EncryptMessage, []any{twelve, 12, 0, 0, twelve, 90}, "pIv->12 ulIvLen=12 ulIvFixedBits=0 ivGenerator=0 pTag->12 ulTagBits=90"},
+		{ck.CKM_CHACHA20_POLY1305, ck.C_EncryptInit, []any{twelve, 96, 0, 0}, "pNonce->12 ulNonceLen=96 pAAD->0 ulAADLen=0"},
+		{ck.CKM_CHACHA20_POLY1305, ck.C_EncryptInit, []any{twelve, 12, 0, 0}, "pNonce->12 ulNonceLen=12 pAAD->0 ulAADLen=0"},
+		{ck.CKM_PKCS5_PBKD2, ck.C_EncryptInit, []any{1, twelve, 8, 1, 1, 0, 0, twelve, 5},
 			"saltSource=1 pSaltSourceData->8 ulSaltSourceDataLen=8 iterations=1 prf=1 pPrfData->0 ulPrfDataLen=0 pPassword->5 ulPasswordLen=5"},
-		{ck.CKM_PKCS5_PBKD2, false, []any{1, twelve, 8, 1, 1, 0, 0, twelve, five},
-			fmt.Sprintf("saltSource=1 pSaltSourceData->8 ulSaltSourceDataLen=8 iterations=1 prf=1 pPrfData->0 ulPrfDataLen=0 pPassword->5 ulPasswordLen=%d", five)},
-		{ck.CKM_HKDF_DERIVE, false, []any{"\x01\x00\x00\x00\x00\x00\x00\x00", 1, 1, 3, 3, 0, 4, 4}, // pointers that mean nothing
+		{ck.CKM_PKCS5_PBKD2, ck.C_EncryptInit, []any{1, twelve, 8, 1, 1, 0, 0, twelve, five},
+			fmt.Sprintf("saltSource=1 pSaltSourceData->8 ulSaltSourceDataLen=8 iterations=1 prf=1 pPrfData->0 ulPrfDataLen=0 *ulPasswordLen->8 pPassword->5 ulPasswordLen=%d", five)},
+		{ck.CKM_HKDF_DERIVE, ck.C_EncryptInit, []any{"\x01\x00\x00\x00\x00\x00\x00\x00", 1, 1, 3, 3, 0, 4, 4}, // pointers that mean nothing
 			"bExtract=1 bExpand=0 prfHashMechanism=1 ulSaltType=1 pSalt->0 ulSaltLen=3 hSaltKey=0 pInfo->0 ulInfoLen=4"},
-		{ck.CKM_PBE_SHA1_RC4_128, false, []any{0, twelve, 4, twelve, 8, 1}, "pInitVector->0 pPassword->4 ulPasswordLen=4 pSalt->8 ulSaltLen=8 ulIteration=1"},
-		{ck.CKM_SP800_108_COUNTER_KDF, false, []any{1, 1, fields, 1, derived}, "prfType=1 ulNumberOfDataParams=1 pDataParams->24 " +
+		{ck.CKM_PBE_SHA1_RC4_128, ck.C_EncryptInit, []any{0, twelve, 4, twelve, 8, 1}, "pInitVector->0 pPassword->4 ulPasswordLen=4 pSalt->8 ulSaltLen=8 ulIteration=1"},
+		{ck.CKM_SP800_108_COUNTER_KDF, ck.C_EncryptInit, []any{1, 1, fields, 1, derived}, "prfType=1 ulNumberOfDataParams=1 pDataParams->24 " +
 			"pDataParams[0].type=1 pDataParams[0].pValue->12 pDataParams[0].ulValueLen=12 ulAdditionalDerivedKeys=1 pAdditionalDerivedKeys->24 " +
 			"pAdditionalDerivedKeys[0].pTemplate->48 pAdditionalDerivedKeys[0].pTemplate[0].type=3 pAdditionalDerivedKeys[0].pTemplate[0].pValue->3 " +
 			"pAdditionalDerivedKeys[0].pTemplate[0].ulValueLen=3 pAdditionalDerivedKeys[0].pTemplate[1].type=1073742353 " +
 			"pAdditionalDerivedKeys[0].pTemplate[1].pValue->24 pAdditionalDerivedKeys[0].pTemplate[1].pValue[0].type=260 " +
 			"pAdditionalDerivedKeys[0].pTemplate[1].pValue[0].pValue->1 pAdditionalDerivedKeys[0].pTemplate[1].pValue[0].ulValueLen=1 " +
 			"pAdditionalDerivedKeys[0].pTemplate[1].ulValueLen=24 pAdditionalDerivedKeys[0].ulAttributeCount=2 pAdditionalDerivedKeys[0].phKey->8"},
-		{ck.CKM_TLS12_KEY_AND_MAC_DERIVE, false, []any{8, 8, 64, 0, twelve, 2, twelve, 3, material, 9},
+		{ck.CKM_TLS12_KEY_AND_MAC_DERIVE, ck.C_EncryptInit, []any{8, 8, 64, 0, twelve, 2, twelve, 3, material, 9},
 			"ulMacSizeInBits=8 ulKeySizeInBits=8 ulIVSizeInBits=64 bIsExport=0 RandomInfo.pClientRandom->2 RandomInfo.ulClientRandomLen=2 " +
 				"RandomInfo.pServerRandom->3 RandomInfo.ulServerRandomLen=3 pReturnedKeyMaterial->48 pReturnedKeyMaterial.hClientMacSecret=0 " +
 				"pReturnedKeyMaterial.hServerMacSecret=0 pReturnedKeyMaterial.hClientKey=0 pReturnedKeyMaterial.hServerKey=0 " +
 				"pReturnedKeyMaterial.pIVClient->8 pReturnedKeyMaterial.pIVServer->8 prfHashMechanism=9"},
 	} {
-		got, err := walked(c.m, c.message, h.param(c.fields...))
+		got, err := walked(c.m, c.f, h.param(c.fields...))
 		if err != nil || got != c.want {
 			t.Errorf("%v: %v\n%s, want\n%s", c.m, err, got, c.want)
 		}
@@ -140,7 +140,7 @@ func TestWalkRefuses(t *testing.T) {
 		{ck.CKM_SP800_108_COUNTER_KDF, []any{1, 0, 0, 1, derived}, "is too deep"},
 		{ck.CKM_SP800_108_COUNTER_KDF, []any{1, 1 << 16, manyAt, 0, 0}, "there are too many"},
 	} {
-		_, err := walked(c.m, false, h.param(c.fields...))
+		_, err := walked(c.m, ck.C_EncryptInit, h.param(c.fields...))
 		if !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%v: %v, want %s", c.m, err, c.want)
 		}
@@ -148,16 +148,26 @@ func TestWalkRefuses(t *testing.T) {
 }
 
 func TestParameterOf(t *testing.T) {
-	for m, want := range map[ck.MechanismType]string{
-		ck.CKM_SHA_1:      "0 true true",
-		ck.CKM_AES_CBC:    "1 false true",
-		ck.CKM_AES_GCM:    "3 false true",
-		ck.CKM_EDDSA:      "1 true true",
-		ck.CKM_KEA_DERIVE: "0 true false",
+	for _, c := range []struct {
+		m    ck.MechanismType
+		f    ck.Function
+		want string
+	}{
+		{ck.CKM_SHA_1, ck.C_DigestInit, "0 true true"},
+		{ck.CKM_AES_CBC, ck.C_EncryptInit, "1 false true"},
+		{ck.CKM_AES_CBC, ck.C_EncryptMessage, "0 true true"},
+		{ck.CKM_AES_GCM, ck.C_EncryptInit, "2 false true"},
+		{ck.CKM_AES_GCM, ck.C_WrapKey, "3 false true"},
+		{ck.CKM_AES_GCM, ck.C_MessageEncryptInit, "1 true true"},
+		{ck.CKM_AES_GCM, ck.C_EncryptMessage, "1 false true"},
+		{ck.CKM_EDDSA, ck.C_SignInit, "1 true true"},
+		{ck.CKM_DH_PKCS_DERIVE, ck.C_DeriveKey, "1 false true"},
+		{ck.CKM_DH_PKCS_DERIVE, ck.C_EncapsulateKey, "0 true true"},
+		{ck.CKM_KEA_DERIVE, ck.C_DeriveKey, "0 true false"},
 	} {
-		forms, optional, known := ck.ParameterOf(m, false)
-		if got := fmt.Sprint(len(forms), optional, known); got != want {
-			t.Errorf("%v: %s, want %s", m, got, want)
+		forms, optional, known := ck.ParameterOf(c.m, c.f)
+		if got := fmt.Sprint(len(forms), optional, known); got != c.want {
+			t.Errorf("%v, %v: %s, want %s", c.m, c.f, got, c.want)
 		}
 	}
 }

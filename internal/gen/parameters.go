@@ -18,7 +18,7 @@ var parametersText string
 type parameter struct {
 	form       string // a structure, a type of numbers, CK_BYTE[16], or none
 	optional   bool
-	message    bool // it is that of each message
+	use        string // message, wrap, derive, or nothing
 	mechanisms []string
 }
 
@@ -38,8 +38,8 @@ func (t *table) parameterRow(line string) error {
 		switch word {
 		case "optional":
 			p.optional = true
-		case "message":
-			p.message = true
+		case "message", "wrap", "derive":
+			p.use = word
 		default:
 			return fmt.Errorf("not a row: %s", line)
 		}
@@ -222,7 +222,7 @@ func writeParameters(t *table, b *bytes.Buffer) {
 	for _, p := range t.parameters {
 		form := slices.Index(names, goVariable(p.form))
 		for _, m := range p.mechanisms {
-			text := fmt.Sprintf("\t{%s, %d, %v, %v},\n", m, form, p.message, p.optional || form < 0)
+			text := fmt.Sprintf("\t{%s, %d, %s, %v},\n", m, form, cmp.Or(p.use, "any")+"Use", p.optional)
 			rows = append(rows, row{t.number(m), text})
 		}
 	}
