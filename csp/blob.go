@@ -3,6 +3,7 @@ package csp
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
@@ -24,8 +25,8 @@ func header(kind byte, algid capi.AlgID) []byte {
 
 // Export is CryptExportKey. with is the key exchange key that a SIMPLEBLOB is for, or a session key that encrypts a
 // PRIVATEKEYBLOB; nil otherwise.
-func (k *Key) Export(with *Key, kind, flags uint32) ([]byte, error) {
-	if err := k.alive(); err != nil {
+func (k *Key) Export(wrapKey *Key, kind, flags uint32) ([]byte, error) {
+	if err := k.check(); err != nil {
 		return nil, err
 	}
 	if flags&^capi.CRYPT_BLOB_VER3 != 0 {
@@ -33,7 +34,7 @@ func (k *Key) Export(with *Key, kind, flags uint32) ([]byte, error) {
 	}
 	switch kind {
 	case capi.PUBLICKEYBLOB:
-		if with != nil || k.pair == nil {
+		if wrapKey != nil || k.pair == nil {
 			return nil, capi.NTE_BAD_KEY
 		}
 		return k.exportPublic()
@@ -51,27 +52,27 @@ func (k *Key) Export(with *Key, kind, flags uint32) ([]byte, error) {
 	if k.permissions&capi.CRYPT_EXPORT == 0 {
 		return nil, capi.NTE_BAD_KEY_STATE
 	}
-	k.notify("export")
+	k.logUse("export")
 	switch kind {
 	case capi.PRIVATEKEYBLOB:
-		return k.exportPrivate(with)
+		return k.exportPrivate(wrapKey)
 	case capi.SIMPLEBLOB:
-		return k.exportSimple(with)
+		return k.exportSimple(wrapKey)
 	case capi.OPAQUEKEYBLOB:
-		if with != nil {
+		if wrapKey != nil {
 			return nil, capi.NTE_BAD_KEY
 		}
 		return k.exportOpaque()
 	}
-	return k.exportPlain(with)
+	return k.exportPlain(wrapKey)
 }
 
 // exportPlain makes a PLAINTEXTKEYBLOB: the length of the key in bytes, and the key.
-func (k *Key) exportPlain(with *Key) (blob []byte, err error) {
-	if with != nil {
+func (k *Key) exportPlain(wrapKey *Key) (blob []byte, err error) {
+	if wrapKey != nil {
 		return nil, capi.NTE_BAD_KEY
 	}
-	err = k.use(func(value []byte) error {
+	err = k.withValue(func(value []byte) error {
 		blob = binary.LittleEndian.AppendUint32(header(capi.PLAINTEXTKEYBLOB, k.algid), uint32(len(value)))
 		blob = append(blob, value...)
 		return nil
@@ -80,13 +81,13 @@ func (k *Key) exportPlain(with *Key) (blob []byte, err error) {
 }
 
 // exportSimple makes a SIMPLEBLOB: the ALG_ID of the exchange key, and the key encrypted with it by PKCS #1.
-func (k *Key) exportSimple(with *Key) ([]byte, error) {
-	if with.alive() != nil || with.pair == nil || with.algid != capi.CALG_RSA_KEYX {
+func (k *Key) exportSimple(wrapKey *Key) ([]byte, error) {
+	if wrapKey.check() != nil || wrapKey.pair == nil || wrapKey.algid != capi.CALG_RSA_KEYX {
 		return nil, capi.NTE_BAD_PUBLIC_KEY
 	}
-	data := make([]byte, with.size())
+	data := make([]byte, wrapKey.modulusLen())
 	n := 0
-	err := k.use(func(value []byte) error {
+	err := k.withValue(func(value []byte) error {
 		if n = len(value); n > len(data) {
 			return capi.NTE_BAD_LEN
 		}
@@ -94,18 +95,18 @@ func (k *Key) exportSimple(with *Key) ([]byte, error) {
 		return nil
 	})
 	if err == nil {
-		_, err = with.rsaEncrypt(nil, 0, data, n)
+		_, err = wrapKey.rsaEncrypt(nil, 0, data, n)
 	}
 	if err != nil {
 		clear(data)
 		return nil, err
 	}
-	return append(binary.LittleEndian.AppendUint32(header(capi.SIMPLEBLOB, k.algid), uint32(with.algid)), data...), nil
+	return append(binary.LittleEndian.AppendUint32(header(capi.SIMPLEBLOB, k.algid), uint32(wrapKey.algid)), data...), nil
 }
 
-// little reads a number of n bytes at least, in little-endian order, from an attribute.
-func (c *Context) little(o ck.ObjectHandle, t ck.AttributeType, n int) ([]byte, error) {
-	v, err := c.attr(o, t)
+// littleEndianAttribute reads a number of n bytes at least, in little-endian order, from an attribute.
+func (c *Context) littleEndianAttribute(o ck.ObjectHandle, t ck.AttributeType, n int) ([]byte, error) {
+	v, err := c.attributeValue(o, t)
 	if err != nil {
 		return nil, err
 	}
@@ -116,25 +117,25 @@ func (c *Context) little(o ck.ObjectHandle, t ck.AttributeType, n int) ([]byte, 
 	out := make([]byte, n)
 	copy(out[n-len(v):], v)
 	clear(v)
-	reverse(out)
+	slices.Reverse(out)
 	return out, nil
 }
 
-// rsaHead makes a blob up to the modulus, which it ends with.
-func (k *Key) rsaHead(kind byte, magic uint32) ([]byte, error) {
+// beginRSABlob makes a blob up to the modulus, which it ends with.
+func (k *Key) beginRSABlob(kind byte, magic uint32) ([]byte, error) {
 	c := k.ctx
-	if s := k.pair.small; s != nil {
+	if s := k.pair.smallExponent; s != nil {
 		n := bytes.Clone(s.n)
-		reverse(n)
+		slices.Reverse(n)
 		blob := binary.LittleEndian.AppendUint32(header(kind, k.algid), magic)
 		blob = binary.LittleEndian.AppendUint32(blob, k.bits)
 		return append(binary.LittleEndian.AppendUint32(blob, uint32(s.e)), n...), nil
 	}
-	e, err := c.little(k.pair.public, ck.CKA_PUBLIC_EXPONENT, 4)
+	e, err := c.littleEndianAttribute(k.pair.public, ck.CKA_PUBLIC_EXPONENT, 4)
 	if err != nil {
 		return nil, err
 	}
-	n, err := c.little(k.pair.public, ck.CKA_MODULUS, k.size())
+	n, err := c.littleEndianAttribute(k.pair.public, ck.CKA_MODULUS, k.modulusLen())
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +144,7 @@ func (k *Key) rsaHead(kind byte, magic uint32) ([]byte, error) {
 	return append(append(blob, e...), n...), nil
 }
 
-func (k *Key) exportPublic() ([]byte, error) { return k.rsaHead(capi.PUBLICKEYBLOB, magicRSA1) }
+func (k *Key) exportPublic() ([]byte, error) { return k.beginRSABlob(capi.PUBLICKEYBLOB, magicRSA1) }
 
 // privateParts are what follows the modulus in a PRIVATEKEYBLOB: how long each is, in halves of the modulus.
 var privateParts = []struct {
@@ -155,37 +156,37 @@ var privateParts = []struct {
 }
 
 // exportPrivate makes a PRIVATEKEYBLOB. What follows its header is encrypted with a session key where there is one.
-func (k *Key) exportPrivate(with *Key) ([]byte, error) {
-	if with != nil && (with.alive() != nil || with.pair != nil) {
+func (k *Key) exportPrivate(wrapKey *Key) ([]byte, error) {
+	if wrapKey != nil && (wrapKey.check() != nil || wrapKey.pair != nil) {
 		return nil, capi.NTE_BAD_KEY
 	}
-	blob, err := k.rsaHead(capi.PRIVATEKEYBLOB, magicRSA2)
+	blob, err := k.beginRSABlob(capi.PRIVATEKEYBLOB, magicRSA2)
 	if err != nil {
 		return nil, err
 	}
-	half := (k.size() + 1) / 2
+	half := (k.modulusLen() + 1) / 2
 	parts := privateParts
-	if s := k.pair.small; s != nil {
+	if s := k.pair.smallExponent; s != nil {
 		blob, parts = append(blob, s.parts...), nil
 	}
 	for _, p := range parts {
 		n := half
 		if p.halves == 2 {
-			n = k.size()
+			n = k.modulusLen()
 		}
-		v, err := k.ctx.little(k.pair.private, p.t, n)
+		v, err := k.ctx.littleEndianAttribute(k.pair.private, p.t, n)
 		if err != nil {
 			return nil, err
 		}
 		blob = append(blob, v...)
 		clear(v)
 	}
-	if with == nil {
+	if wrapKey == nil {
 		return blob, nil
 	}
 	n := len(blob) - headerLen
 	blob = append(blob, make([]byte, maxBlock)...)
-	n, err = with.Encrypt(nil, true, 0, blob[headerLen:], n)
+	n, err = wrapKey.Encrypt(nil, true, 0, blob[headerLen:], n)
 	if err != nil {
 		clear(blob)
 		return nil, err

@@ -26,8 +26,8 @@ const (
 	rc5Rounds = 12
 )
 
-// mechanism makes the mechanism of a mode: NTE_BAD_ALGID for one that the cipher does not have.
-func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
+// modeMechanism makes the mechanism of a mode: NTE_BAD_ALGID for one that the cipher does not have.
+func (k *Key) modeMechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
 	m, ok := blockMechanisms[k.algid][mode]
 	if !ok {
 		return nil, capi.NTE_BAD_ALGID
@@ -38,7 +38,7 @@ func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
 	var param []byte
 	switch k.algid {
 	case capi.CALG_RC2:
-		param = append(ck.UlongValue(uint(k.effective)), iv...)
+		param = append(ck.UlongValue(uint(k.effectiveBits)), iv...)
 	case capi.CALG_RC5:
 		param = ck.AppendUlong(ck.UlongValue(rc5Word), rc5Rounds)
 		if iv != nil {
@@ -50,19 +50,19 @@ func (k *Key) mechanism(mode uint32, iv []byte) (*ck.Mechanism, error) {
 	return &ck.Mechanism{Type: m, Param: ck.NewParam(param, func(uint64, uint) []byte { return iv })}, nil
 }
 
-// run encrypts or decrypts whole blocks in place, in one call of the token. It does not touch the key's state.
-func (k *Key) run(decrypt bool, mode uint32, iv, data []byte) error {
-	if k.noCipher {
+// cryptBlocks encrypts or decrypts whole blocks in place, in one call of the token. It leaves the feedback of the key as it is.
+func (k *Key) cryptBlocks(decrypt bool, mode uint32, iv, data []byte) error {
+	if k.hmacOnly {
 		return capi.NTE_BAD_KEY
 	}
-	m, err := k.mechanism(mode, iv)
+	m, err := k.modeMechanism(mode, iv)
 	if err != nil {
 		return err
 	}
 	c := k.ctx
 	out := ck.Into(data)
-	c.ops.Lock()
-	defer c.ops.Unlock()
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	ended := false
 	defer func() {
 		if !ended { // data is not where the caller says: what has begun does not go on
@@ -80,18 +80,18 @@ func (k *Key) run(decrypt bool, mode uint32, iv, data []byte) error {
 	return translated(err)
 }
 
-// rewind puts the feedback back to the IV, and the key stream to its beginning. The key is locked.
-func (k *Key) rewind() {
-	k.chain = k.iv
-	k.position = 0
+// resetFeedback puts the feedback back to the IV, and the key stream to its beginning. The key is locked.
+func (k *Key) resetFeedback() {
+	k.feedback = k.iv
+	k.streamPosition = 0
 	k.endStream()
 }
 
 // endStream closes the session of a key stream. The key is locked.
 func (k *Key) endStream() {
-	if k.stream != 0 {
-		k.ctx.closeStream(k.stream)
-		k.stream = 0
+	if k.streamSession != 0 {
+		k.ctx.closeStream(k.streamSession)
+		k.streamSession = 0
 	}
 }
 
@@ -99,7 +99,7 @@ func (k *Key) endStream() {
 // of the ciphertext, and where buf is shorter ERROR_MORE_DATA, with buf and key as they were. A nil buf asks for the length.
 // h, if it is not nil, hashes the plaintext.
 func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int, error) {
-	if err := k.alive(); err != nil {
+	if err := k.check(); err != nil {
 		return n, err
 	}
 	if k.pair != nil {
@@ -110,11 +110,11 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.decryptOnly || k.noCipher {
+	if k.decryptOnly || k.hmacOnly {
 		return n, capi.NTE_BAD_KEY
 	}
 	need := n
-	if b := k.block(); b != 0 {
+	if b := k.blockLen(); b != 0 {
 		if !final && n%b != 0 {
 			return n, capi.NTE_BAD_DATA
 		}
@@ -128,7 +128,7 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 	if need > len(buf) {
 		return need, capi.ERROR_MORE_DATA
 	}
-	if !k.ciphers() {
+	if !k.hasMode() {
 		return n, capi.NTE_BAD_ALGID
 	}
 	if h != nil {
@@ -139,20 +139,20 @@ func (k *Key) Encrypt(h *Hash, final bool, flags uint32, buf []byte, n int) (int
 	for i := n; i < need; i++ {
 		buf[i] = byte(need - n)
 	}
-	k.notify("encrypt")
-	return k.settle(need, final, k.crypt(false, buf[:need]))
+	k.logUse("encrypt")
+	return k.finishCall(need, final, k.crypt(false, buf[:need]))
 }
 
-// ciphers reports whether the key's mode is one that data can be encrypted in: KP_MODE takes OFB too. The key is locked.
-func (k *Key) ciphers() bool {
+// hasMode reports whether the key's mode is one that data can be encrypted in: KP_MODE takes OFB too. The key is locked.
+func (k *Key) hasMode() bool {
 	_, ok := blockMechanisms[k.algid][k.mode]
-	return ok || k.block() == 0
+	return ok || k.blockLen() == 0
 }
 
-// settle ends a call: with final the key is as it was at first.
-func (k *Key) settle(n int, final bool, err error) (int, error) {
+// finishCall ends a call of CryptEncrypt or CryptDecrypt: with final the feedback is reset, after a failure too.
+func (k *Key) finishCall(n int, final bool, err error) (int, error) {
 	if final {
-		k.rewind()
+		k.resetFeedback()
 	}
 	return n, err
 }
@@ -161,7 +161,7 @@ func (k *Key) settle(n int, final bool, err error) (int, error) {
 // length of the plaintext. h, if it is not nil, hashes the plaintext.
 func (k *Key) Decrypt(h *Hash, final bool, flags uint32, data []byte) (int, error) {
 	n := len(data)
-	if err := k.alive(); err != nil {
+	if err := k.check(); err != nil {
 		return n, err
 	}
 	if k.pair != nil {
@@ -172,38 +172,38 @@ func (k *Key) Decrypt(h *Hash, final bool, flags uint32, data []byte) (int, erro
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	b := k.block()
+	b := k.blockLen()
 	switch {
-	case k.noCipher:
+	case k.hmacOnly:
 		return n, capi.NTE_BAD_KEY
 	case final && n == 0:
 		return n, capi.NTE_BAD_LEN
-	case !k.ciphers():
+	case !k.hasMode():
 		return n, capi.NTE_BAD_ALGID
 	case b != 0 && n%b != 0:
 		return n, capi.NTE_BAD_DATA
 	}
-	k.notify("decrypt")
+	k.logUse("decrypt")
 	if err := k.crypt(true, data); err != nil {
-		return k.settle(n, final, err)
+		return k.finishCall(n, final, err)
 	}
 	if final && b != 0 {
-		pad, ok := padding(data[n-b:])
+		pad, ok := paddingLen(data[n-b:])
 		if !ok {
-			return k.settle(n, final, capi.NTE_BAD_DATA)
+			return k.finishCall(n, final, capi.NTE_BAD_DATA)
 		}
 		n -= pad
 	}
 	if h != nil {
 		if err := h.HashData(data[:n], 0); err != nil {
-			return k.settle(n, final, err)
+			return k.finishCall(n, final, err)
 		}
 	}
-	return k.settle(n, final, nil)
+	return k.finishCall(n, final, nil)
 }
 
-// padding reads the padding of a last block.
-func padding(last []byte) (n int, ok bool) {
+// paddingLen reads the padding of a last block.
+func paddingLen(last []byte) (n int, ok bool) {
 	n = int(last[len(last)-1])
 	if n == 0 || n > len(last) {
 		return 0, false
@@ -217,9 +217,9 @@ func padding(last []byte) (n int, ok bool) {
 
 // crypt encrypts or decrypts data in place and moves the feedback on. The key is locked.
 func (k *Key) crypt(decrypt bool, data []byte) error {
-	b := k.block()
+	b := k.blockLen()
 	if b == 0 {
-		return k.streamed(data)
+		return k.cryptStream(data)
 	}
 	if len(data) == 0 {
 		return nil
@@ -228,32 +228,32 @@ func (k *Key) crypt(decrypt bool, data []byte) error {
 	if decrypt {
 		copy(last[:], data[len(data)-b:])
 	}
-	if err := k.run(decrypt, k.mode, k.chain[:b], data); err != nil {
+	if err := k.cryptBlocks(decrypt, k.mode, k.feedback[:b], data); err != nil {
 		return err
 	}
 	if !decrypt {
 		copy(last[:], data[len(data)-b:])
 	}
 	if k.mode != capi.CRYPT_MODE_ECB {
-		k.chain = last
+		k.feedback = last
 	}
 	return nil
 }
 
-// streamed encrypts data with the key stream of RC4, from where it has come to. The key has a session of its own for it.
-func (k *Key) streamed(data []byte) error {
+// cryptStream encrypts data with the key stream of RC4, from its position on. The key has a session of its own for it.
+func (k *Key) cryptStream(data []byte) error {
 	c := k.ctx
-	if k.stream == 0 {
+	if k.streamSession == 0 {
 		s, err := c.openStream()
 		if err != nil {
 			return err
 		}
-		k.stream = s
+		k.streamSession = s
 		if err := c.module.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_RC4}, k.object); err != nil {
 			k.endStream()
 			return translated(err)
 		}
-		if err := k.skip(); err != nil {
+		if err := k.skipStream(); err != nil {
 			k.endStream()
 			return translated(err)
 		}
@@ -264,21 +264,21 @@ func (k *Key) streamed(data []byte) error {
 			k.endStream()
 		}
 	}()
-	if err := c.module.EncryptUpdate(k.stream, data, &out); err != nil {
+	if err := c.module.EncryptUpdate(k.streamSession, data, &out); err != nil {
 		return translated(err)
 	}
 	goesOn = true
-	k.position += uint64(len(data))
+	k.streamPosition += uint64(len(data))
 	return nil
 }
 
-// skip runs a new key stream to where the key has come: that of a key that was duplicated.
-func (k *Key) skip() error {
+// skipStream advances a new key stream to the position of the key, which may have been duplicated in the middle of one.
+func (k *Key) skipStream() error {
 	var space [4096]byte
-	for left := k.position; left > 0; {
+	for left := k.streamPosition; left > 0; {
 		n := min(left, uint64(len(space)))
 		out := ck.Into(space[:n])
-		if err := k.ctx.module.EncryptUpdate(k.stream, space[:n], &out); err != nil {
+		if err := k.ctx.module.EncryptUpdate(k.streamSession, space[:n], &out); err != nil {
 			return err
 		}
 		left -= n

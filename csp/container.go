@@ -8,8 +8,8 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// containerMark is the CKA_APPLICATION of the data object that a container is known by.
-const containerMark = "softcsp CryptoAPI container"
+// containerApplication is the CKA_APPLICATION of the data object that a container is known by.
+const containerApplication = "softcsp CryptoAPI container"
 
 var (
 	yes = ck.BoolValue(true)
@@ -18,13 +18,13 @@ var (
 
 func attribute(t ck.AttributeType, v []byte) ck.Attribute { return ck.Attribute{Type: t, Value: v} }
 
-func number(t ck.AttributeType, u uint) ck.Attribute { return attribute(t, ck.UlongValue(u)) }
+func ulongAttribute(t ck.AttributeType, u uint) ck.Attribute { return attribute(t, ck.UlongValue(u)) }
 
-// mark is the template of a container's data object; without a name, of any container's.
-func mark(name string) []ck.Attribute {
+// containerTemplate is the template of a container's data object; without a name, of any container's.
+func containerTemplate(name string) []ck.Attribute {
 	t := []ck.Attribute{
-		number(ck.CKA_CLASS, uint(ck.CKO_DATA)), attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_PRIVATE, no),
-		attribute(ck.CKA_APPLICATION, []byte(containerMark)),
+		ulongAttribute(ck.CKA_CLASS, uint(ck.CKO_DATA)), attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_PRIVATE, no),
+		attribute(ck.CKA_APPLICATION, []byte(containerApplication)),
 	}
 	if name != "" {
 		t = append(t, attribute(ck.CKA_LABEL, []byte(name)))
@@ -32,16 +32,16 @@ func mark(name string) []ck.Attribute {
 	return t
 }
 
-// pairID is the CKA_ID of a container's key pair.
-func pairID(name string, spec uint32) []byte {
+// keyPairID is the CKA_ID of a container's key pair.
+func keyPairID(name string, spec uint32) []byte {
 	sum := sha256.Sum256([]byte(name))
 	return append(sum[:16:16], byte(spec))
 }
 
-// find returns the objects that have all of the template.
-func (c *Context) find(template []ck.Attribute) ([]ck.ObjectHandle, error) {
-	c.ops.Lock()
-	defer c.ops.Unlock()
+// findObjects returns the objects that have all of the template.
+func (c *Context) findObjects(template []ck.Attribute) ([]ck.ObjectHandle, error) {
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	if err := c.module.FindObjectsInit(c.session, template); err != nil {
 		return nil, translated(err)
 	}
@@ -61,7 +61,7 @@ func (c *Context) find(template []ck.Attribute) ([]ck.ObjectHandle, error) {
 
 // openContainer does what the flags say with the container of the context's name.
 func (c *Context) openContainer() error {
-	there, err := c.find(mark(c.name))
+	there, err := c.findObjects(containerTemplate(c.name))
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (c *Context) openContainer() error {
 	}
 	err = c.makeContainer()
 	if err == capi.NTE_SILENT_CONTEXT {
-		c.pending, err = true, nil // until CryptSetProvParam gives the PIN
+		c.containerPending, err = true, nil // until CryptSetProvParam gives the PIN
 	}
 	return err
 }
@@ -91,11 +91,11 @@ func (c *Context) makeContainer() error {
 	if err := c.login(); err != nil {
 		return err
 	}
-	if _, err := c.module.CreateObject(c.session, mark(c.name)); err != nil {
+	if _, err := c.module.CreateObject(c.session, containerTemplate(c.name)); err != nil {
 		return translated(err)
 	}
 	c.mu.Lock()
-	c.pending = false
+	c.containerPending = false
 	c.mu.Unlock()
 	return nil
 }
@@ -107,7 +107,7 @@ func (c *Context) deleteContainer(marks []ck.ObjectHandle) error {
 	}
 	var all []ck.ObjectHandle
 	for _, spec := range [...]uint32{capi.AT_KEYEXCHANGE, capi.AT_SIGNATURE} {
-		pair, err := c.find([]ck.Attribute{attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_ID, pairID(c.name, spec))})
+		pair, err := c.findObjects([]ck.Attribute{attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_ID, keyPairID(c.name, spec))})
 		if err != nil {
 			return err
 		}
@@ -121,15 +121,15 @@ func (c *Context) deleteContainer(marks []ck.ObjectHandle) error {
 	return nil
 }
 
-// containers lists the names of the containers.
-func (c *Context) containers() ([]string, error) {
-	marks, err := c.find(mark(""))
+// listContainers lists the names of the containers.
+func (c *Context) listContainers() ([]string, error) {
+	marks, err := c.findObjects(containerTemplate(""))
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, o := range marks {
-		name, err := c.attr(o, ck.CKA_LABEL)
+		name, err := c.attributeValue(o, ck.CKA_LABEL)
 		if err != nil {
 			return nil, err
 		}
@@ -139,8 +139,8 @@ func (c *Context) containers() ([]string, error) {
 	return names, nil
 }
 
-// attr reads an attribute of an object.
-func (c *Context) attr(o ck.ObjectHandle, t ck.AttributeType) ([]byte, error) {
+// attributeValue reads an attribute of an object.
+func (c *Context) attributeValue(o ck.ObjectHandle, t ck.AttributeType) ([]byte, error) {
 	rows := []ck.AttributeBuffer{{Type: t}}
 	if err := c.module.GetAttributeValue(c.session, o, rows); err != nil {
 		return nil, translated(err)

@@ -106,7 +106,7 @@ func TestContainer(t *testing.T) {
 
 	other := acquire(t, s, "work", capi.CRYPT_SILENT|capi.CRYPT_MACHINE_KEYSET)
 	checkSignature(t, other, sig)
-	names, err := other.containers()
+	names, err := other.listContainers()
 	if must(t, err); !slices.Equal(names, []string{"work"}) {
 		t.Errorf("containers %q", names)
 	}
@@ -186,16 +186,16 @@ func TestContainerObjects(t *testing.T) {
 	_, err = k.Export(nil, capi.PRIVATEKEYBLOB, 0)
 	want(t, "a pair that is not exportable", err, capi.NTE_BAD_KEY_STATE)
 	must(t, k.Destroy())
-	objects, err := c.find([]ck.Attribute{attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_LABEL, []byte("box"))})
+	objects, err := c.findObjects([]ck.Attribute{attribute(ck.CKA_TOKEN, yes), attribute(ck.CKA_LABEL, []byte("box"))})
 	if must(t, err); len(objects) != 3 {
 		t.Fatalf("%d objects, want 3", len(objects))
 	}
-	private, err := c.find([]ck.Attribute{number(ck.CKA_CLASS, uint(ck.CKO_PRIVATE_KEY)), attribute(ck.CKA_ID, pairID("box", capi.AT_KEYEXCHANGE))})
+	private, err := c.findObjects([]ck.Attribute{ulongAttribute(ck.CKA_CLASS, uint(ck.CKO_PRIVATE_KEY)), attribute(ck.CKA_ID, keyPairID("box", capi.AT_KEYEXCHANGE))})
 	if must(t, err); len(private) != 1 {
 		t.Fatalf("%d private keys", len(private))
 	}
 	for a, is := range map[ck.AttributeType][]byte{ck.CKA_SENSITIVE: yes, ck.CKA_EXTRACTABLE: no, ck.CKA_PRIVATE: yes, ck.CKA_LOCAL: yes} {
-		if v, err := c.attr(private[0], a); err != nil || !bytes.Equal(v, is) {
+		if v, err := c.attributeValue(private[0], a); err != nil || !bytes.Equal(v, is) {
 			t.Errorf("%v is %x, %v", a, v, err)
 		}
 	}

@@ -14,27 +14,27 @@ import (
 // A Context is what CryptAcquireContext makes: a provider, and the container whose key pairs it works with.
 type Context struct {
 	system   *System
-	provider *provider
-	home     *home
+	provider *namedProvider
+	slot     *tokenSlot
 	module   *token.Module
 	session  ck.SessionHandle
 	flags    uint32
 	name     string // of the container, "" of a verify context
 
-	// ops serialises what takes two calls of the token: beginning an operation, and doing it.
-	ops sync.Mutex
+	// opMu serialises what takes two calls of the token: C_EncryptInit and C_Encrypt, say.
+	opMu sync.Mutex
 
-	mu      sync.Mutex
-	refs    int
-	pin     []byte
-	pending bool // the container is made when there is a PIN
-	pairs   [3]*Key
-	algs    int // how far PP_ENUMALGS has come
-	names   []string
-	streams map[ck.SessionHandle]bool // sessions of key streams, which end with the context
+	mu               sync.Mutex
+	refs             int
+	pin              []byte
+	containerPending bool // CRYPT_NEWKEYSET came without a PIN: the container is made when there is one
+	pairs            [3]*Key // of a verify context, by AT_KEYEXCHANGE and AT_SIGNATURE
+	nextAlg          int // of PP_ENUMALGS
+	containerNames   []string // those that PP_ENUMCONTAINERS has still to tell
+	streams          map[ck.SessionHandle]bool // sessions of key streams, which end with the context
 
 	closed atomic.Bool
-	self   Handle
+	handle Handle
 }
 
 // maxContainer is the longest name of a container: MAX_PATH.
@@ -45,7 +45,7 @@ const maxContainer = 260
 //
 // CRYPT_MACHINE_KEYSET is accepted and means nothing: who may use a container is decided by who may use its token.
 func (s *System) AcquireContext(container, provider string, typ, flags uint32) (*Context, error) {
-	p, err := s.choose(provider, typ)
+	p, err := s.selectProvider(provider, typ)
 	if err != nil {
 		return nil, err
 	}
@@ -60,9 +60,9 @@ func (s *System) AcquireContext(container, provider string, typ, flags uint32) (
 	}
 	c := &Context{system: s, provider: p, flags: flags, refs: 1}
 	if flags&capi.CRYPT_VERIFYCONTEXT != 0 {
-		c.home, err = s.scratch()
+		c.slot, err = s.memoryToken()
 	} else {
-		c.home, err = s.tokenHome()
+		c.slot, err = s.containerToken()
 		if c.name = container; container == "" {
 			c.name = userName()
 		}
@@ -70,14 +70,14 @@ func (s *System) AcquireContext(container, provider string, typ, flags uint32) (
 	if err != nil {
 		return nil, err
 	}
-	if err := c.open(); err != nil {
+	if err := c.openSession(); err != nil {
 		return nil, err
 	}
 	if c.name != "" {
 		err = c.openContainer()
 	}
 	if err != nil || flags&capi.CRYPT_DELETEKEYSET != 0 {
-		c.end()
+		c.closeSession()
 		return nil, err
 	}
 	return c, nil
@@ -91,27 +91,27 @@ func userName() string {
 	return "default"
 }
 
-// open opens the session with the token.
-func (c *Context) open() error {
-	c.module = c.home.module
-	session, err := c.module.OpenSession(c.home.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+// openSession opens the session with the token.
+func (c *Context) openSession() error {
+	c.module = c.slot.module
+	session, err := c.module.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
 	c.session = session
 	return translated(err)
 }
 
-// verify reports whether the context is one without a container.
-func (c *Context) verify() bool { return c.name == "" }
+// isVerifyContext reports whether the context is one without a container.
+func (c *Context) isVerifyContext() bool { return c.name == "" }
 
 // login logs in to the token of the container with the PIN that there is: NTE_SILENT_CONTEXT without any.
 func (c *Context) login() error {
-	if c.verify() {
+	if c.isVerifyContext() {
 		return nil
 	}
 	c.mu.Lock()
 	pin := c.pin
 	c.mu.Unlock()
 	if pin == nil {
-		pin = c.home.pin
+		pin = c.slot.pin
 	}
 	if pin == nil {
 		if text := c.system.getenv("SOFTCSP_PIN"); text != "" {
@@ -134,13 +134,13 @@ func (c *Context) login() error {
 
 // setPIN is PP_KEYEXCHANGE_PIN and PP_SIGNATURE_PIN. There is one PIN for both. nil forgets it.
 func (c *Context) setPIN(pin []byte) error {
-	if c.verify() {
+	if c.isVerifyContext() {
 		return capi.NTE_BAD_TYPE
 	}
 	c.mu.Lock()
 	clear(c.pin)
 	c.pin = bytes.Clone(pin)
-	pending := c.pending
+	pending := c.containerPending
 	c.mu.Unlock()
 	if pin == nil {
 		return nil
@@ -180,7 +180,7 @@ func (c *Context) Release(flags uint32) error {
 	last := c.refs == 0
 	c.mu.Unlock()
 	if last {
-		c.end()
+		c.closeSession()
 	}
 	if flags != 0 {
 		return capi.NTE_BAD_FLAGS
@@ -188,8 +188,8 @@ func (c *Context) Release(flags uint32) error {
 	return nil
 }
 
-// end closes the session, and with it ends the keys that live in it.
-func (c *Context) end() {
+// closeSession ends the context: its session is closed, and the session keys, which are session objects, go with it.
+func (c *Context) closeSession() {
 	if c.closed.Swap(true) {
 		return
 	}
@@ -207,7 +207,7 @@ func (c *Context) end() {
 
 // openStream opens a session for a key stream.
 func (c *Context) openStream() (ck.SessionHandle, error) {
-	s, err := c.module.OpenSession(c.home.slot, ck.CKF_SERIAL_SESSION)
+	s, err := c.module.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION)
 	if err != nil {
 		return 0, translated(err)
 	}
@@ -227,16 +227,16 @@ func (c *Context) openStream() (ck.SessionHandle, error) {
 // closeStream closes the session of a key stream.
 func (c *Context) closeStream(s ck.SessionHandle) {
 	c.mu.Lock()
-	open := c.streams[s]
+	isOpen := c.streams[s]
 	delete(c.streams, s)
 	c.mu.Unlock()
-	if open {
+	if isOpen {
 		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
 	}
 }
 
-// alive is what every function begins with: NTE_BAD_UID for no context, or one that was released.
-func (c *Context) alive() error {
+// check returns NTE_BAD_UID for no context, or one that was released. Every function of a context begins with it.
+func (c *Context) check() error {
 	if c == nil || c.closed.Load() {
 		return capi.NTE_BAD_UID
 	}
@@ -245,7 +245,7 @@ func (c *Context) alive() error {
 
 // GenRandom is CryptGenRandom.
 func (c *Context) GenRandom(out []byte) error {
-	if err := c.alive(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	return translated(c.module.GenerateRandom(c.session, out))

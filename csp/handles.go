@@ -84,8 +84,8 @@ func (t *Handles) AddHash(h *Hash, err error) (Handle, error) {
 	if err != nil {
 		return 0, err
 	}
-	t.hashes.Add(h, &h.self)
-	return h.self, nil
+	t.hashes.Add(h, &h.handle)
+	return h.handle, nil
 }
 
 // AddKey gives a key a handle, if it has none yet.
@@ -93,10 +93,10 @@ func (t *Handles) AddKey(k *Key, err error) (Handle, error) {
 	if err != nil {
 		return 0, err
 	}
-	if t.keys.Get(k.self) != k { // CRYPT_UPDATE_KEY changes one that has
-		t.keys.Add(k, &k.self)
+	if t.keys.Get(k.handle) != k { // CRYPT_UPDATE_KEY changes one that has
+		t.keys.Add(k, &k.handle)
 	}
-	return k.self, nil
+	return k.handle, nil
 }
 
 // AcquireContext is CryptAcquireContext. The handle is 0 with CRYPT_DELETEKEYSET.
@@ -105,8 +105,8 @@ func (t *Handles) AcquireContext(container, provider string, typ, flags uint32) 
 	if c == nil {
 		return 0, err
 	}
-	t.contexts.Add(c, &c.self)
-	return c.self, nil
+	t.contexts.Add(c, &c.handle)
+	return c.handle, nil
 }
 
 // ReleaseContext is CryptReleaseContext.

@@ -2,6 +2,7 @@ package csp
 
 import (
 	"hash"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -12,36 +13,36 @@ import (
 
 // A Hash is a hash object. It may be used by several threads at once.
 type Hash struct {
-	ctx   *Context
-	algid capi.AlgID
-	self  Handle
+	ctx    *Context
+	algid  capi.AlgID
+	handle Handle
 
-	mu       sync.Mutex
-	row      *capi.Hash // nil for CALG_HMAC before HP_HMAC_INFO, and for CALG_MAC
-	state    hash.Hash
-	finished bool
-	size     int
-	value    [64]byte // of a finished one
-	key      *Key     // of CALG_MAC and CALG_HMAC
-	mac      *macState
-	pads     *pads // of CALG_HMAC
+	mu        sync.Mutex
+	algorithm *capi.Hash // nil for CALG_HMAC before HP_HMAC_INFO, and for CALG_MAC
+	state     hash.Hash
+	finished  bool
+	size      int
+	value     [64]byte // of a finished one
+	key       *Key     // of CALG_MAC and CALG_HMAC
+	mac       *macState
+	pads      *hmacPads // of CALG_HMAC
 }
 
-// A pads is what HMAC objects that were duplicated from each other keep of their key. The last one wipes it.
-type pads struct {
-	users atomic.Int32
-	wipe  func()
+// hmacPads are the padded keys of an HMAC, which HMAC objects that were duplicated from each other share. The last one wipes them.
+type hmacPads struct {
+	refs atomic.Int32
+	wipe func()
 }
 
-func (p *pads) letGo() {
-	if p != nil && p.users.Add(-1) == 0 {
+func (p *hmacPads) release() {
+	if p != nil && p.refs.Add(-1) == 0 {
 		p.wipe()
 	}
 }
 
 // CreateHash is CryptCreateHash. key is that of CALG_MAC and CALG_HMAC, nil otherwise.
 func (c *Context) CreateHash(algid capi.AlgID, key *Key, flags uint32) (*Hash, error) {
-	if err := c.alive(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
 	if !c.provider.Offers(algid) || algid != capi.CALG_HMAC && algid != capi.CALG_MAC && capi.HashByID(algid) == nil {
@@ -61,37 +62,37 @@ func (c *Context) CreateHash(algid capi.AlgID, key *Key, flags uint32) (*Hash, e
 			if err != nil {
 				return nil, err
 			}
-			h.mac, h.size = mac, key.block()
+			h.mac, h.size = mac, key.blockLen()
 		}
-		if !key.hold() {
+		if !key.retain() {
 			return nil, capi.NTE_BAD_KEY
 		}
 		h.key = key
 	default:
-		h.row = capi.HashByID(algid)
-		h.state, h.size = h.row.New(), h.row.Size
+		h.algorithm = capi.HashByID(algid)
+		h.state, h.size = h.algorithm.New(), h.algorithm.Size
 	}
 	return h, nil
 }
 
 // Destroy is CryptDestroyHash.
 func (h *Hash) Destroy() error {
-	key := h.end()
+	key := h.wipe()
 	if key != nil {
-		key.letGo() // it locks the key, and who has locked a key may wait for a hash object
+		key.release() // it locks the key, and who has locked a key may wait for a hash object
 	}
 	return nil
 }
 
-// end overwrites what the hash object has, and returns its key.
-func (h *Hash) end() *Key {
+// wipe overwrites what the hash object holds, and returns its key.
+func (h *Hash) wipe() *Key {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.state != nil {
-		erase(h.state)
+		eraseHash(h.state)
 		h.state = nil
 	}
-	h.pads.letGo()
+	h.pads.release()
 	h.pads = nil
 	if h.mac != nil {
 		*h.mac = macState{}
@@ -106,8 +107,8 @@ func (h *Hash) end() *Key {
 // zeros are as long as the longest block of a hash.
 var zeros [256]byte
 
-// erase overwrites the bytes of input that a hash holds back, a password perhaps.
-func erase(h hash.Hash) {
+// eraseHash overwrites the bytes of input that a hash holds back, a password perhaps.
+func eraseHash(h hash.Hash) {
 	h.Reset()
 	n := h.BlockSize()
 	h.Write(zeros[:n-1])
@@ -115,8 +116,8 @@ func erase(h hash.Hash) {
 	h.Reset()
 }
 
-// alive is nil as long as the context of the hash object is open.
-func (h *Hash) alive() error {
+// check returns NTE_BAD_HASH for no hash object, or one whose context was released.
+func (h *Hash) check() error {
 	if h == nil || h.ctx.closed.Load() {
 		return capi.NTE_BAD_HASH
 	}
@@ -125,7 +126,7 @@ func (h *Hash) alive() error {
 
 // HashData is CryptHashData.
 func (h *Hash) HashData(data []byte, flags uint32) error {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return err
 	}
 	if flags&^capi.CRYPT_USERDATA != 0 {
@@ -172,10 +173,10 @@ func (h *Hash) finish() error {
 
 // HashSessionKey is CryptHashSessionKey: the value of a key, its last byte first, or, with CRYPT_LITTLE_ENDIAN, its first.
 func (h *Hash) HashSessionKey(key *Key, flags uint32) error {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return err
 	}
-	if key.alive() != nil || key.pair != nil {
+	if key.check() != nil || key.pair != nil {
 		return capi.NTE_BAD_KEY
 	}
 	if flags&^capi.CRYPT_LITTLE_ENDIAN != 0 {
@@ -186,11 +187,11 @@ func (h *Hash) HashSessionKey(key *Key, flags uint32) error {
 	if err := h.write(nil); err != nil {
 		return err
 	}
-	return key.use(func(value []byte) error {
+	return key.withValue(func(value []byte) error {
 		v := append([]byte(nil), value...)
 		defer clear(v)
 		if flags&capi.CRYPT_LITTLE_ENDIAN == 0 {
-			reverse(v)
+			slices.Reverse(v)
 		}
 		return h.write(v)
 	})
@@ -198,7 +199,7 @@ func (h *Hash) HashSessionKey(key *Key, flags uint32) error {
 
 // Duplicate is CryptDuplicateHash.
 func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return nil, err
 	}
 	if flags != 0 {
@@ -206,7 +207,7 @@ func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	d := &Hash{ctx: h.ctx, algid: h.algid, row: h.row, finished: h.finished, size: h.size, value: h.value}
+	d := &Hash{ctx: h.ctx, algid: h.algid, algorithm: h.algorithm, finished: h.finished, size: h.size, value: h.value}
 	if h.state != nil {
 		state, err := capi.CloneHash(h.state)
 		if err != nil {
@@ -219,10 +220,10 @@ func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
 		d.mac = &mac
 	}
 	if h.pads != nil {
-		h.pads.users.Add(1)
+		h.pads.refs.Add(1)
 		d.pads = h.pads
 	}
-	if h.key != nil && h.key.hold() {
+	if h.key != nil && h.key.retain() {
 		d.key = h.key
 	}
 	return d, nil
@@ -230,7 +231,7 @@ func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
 
 // Value is CryptGetHashParam with HP_HASHVAL: it finishes the hash object.
 func (h *Hash) Value() ([]byte, error) {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return nil, err
 	}
 	h.mu.Lock()
@@ -253,7 +254,7 @@ func (h *Hash) ALGID() capi.AlgID { return h.algid }
 
 // SetValue is CryptSetHashParam with HP_HASHVAL: it sets the value and finishes the hash object. value is as long as Size.
 func (h *Hash) SetValue(value []byte) error {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return err
 	}
 	h.mu.Lock()
@@ -275,7 +276,7 @@ type HMACInfo struct {
 
 // SetHMACInfo is CryptSetHashParam with HP_HMAC_INFO.
 func (h *Hash) SetHMACInfo(info HMACInfo) error {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return err
 	}
 	if h.algid != capi.CALG_HMAC {
@@ -290,34 +291,27 @@ func (h *Hash) SetHMACInfo(info HMACInfo) error {
 	if h.finished {
 		return capi.NTE_BAD_HASH_STATE
 	}
-	return h.key.use(func(value []byte) error {
+	return h.key.withValue(func(value []byte) error {
 		row, wipe := capi.NewHMAC(inner, value, ck.Clone(info.Inner), ck.Clone(info.Outer))
-		h.pads.letGo()
-		h.pads = &pads{wipe: wipe}
-		h.pads.users.Store(1)
-		h.row = row
-		secret.Do(func() { h.state = h.row.New() })
-		h.size = h.row.Size
+		h.pads.release()
+		h.pads = &hmacPads{wipe: wipe}
+		h.pads.refs.Store(1)
+		h.algorithm = row
+		secret.Do(func() { h.state = h.algorithm.New() })
+		h.size = h.algorithm.Size
 		return nil
 	})
 }
 
-// digest finishes the hash object for CryptDeriveKey and CryptSignHash: which hash it is, and its value, which lies in it.
+// finishedValue finishes the hash object for CryptDeriveKey and CryptSignHash: which hash it is, and its value, which lies in it.
 // The hash is locked.
-func (h *Hash) digest() (*capi.Hash, []byte, error) {
+func (h *Hash) finishedValue() (*capi.Hash, []byte, error) {
 	if err := h.finish(); err != nil {
 		return nil, nil, err
 	}
-	row := h.row
+	row := h.algorithm
 	if h.mac != nil {
 		row = capi.NewMAC(h.size)
 	}
 	return row, h.value[:h.size], nil
-}
-
-// reverse turns bytes around.
-func reverse(b []byte) {
-	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
-		b[i], b[j] = b[j], b[i]
-	}
 }

@@ -3,6 +3,7 @@ package csp
 import (
 	"encoding/binary"
 	"math/big"
+	"slices"
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
@@ -12,8 +13,8 @@ import (
 
 // Import is CryptImportKey. with decrypts a SIMPLEBLOB or an encrypted PRIVATEKEYBLOB; nil is, for a SIMPLEBLOB, the
 // container's own key exchange pair. A private key becomes the container's pair of its kind.
-func (c *Context) Import(blob []byte, with *Key, flags uint32) (*Key, error) {
-	if err := c.alive(); err != nil {
+func (c *Context) Import(blob []byte, wrapKey *Key, flags uint32) (*Key, error) {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
 	if flags&0xffff&^(capi.CRYPT_EXPORTABLE|capi.CRYPT_USER_PROTECTED|capi.CRYPT_NO_SALT|capi.CRYPT_OAEP|capi.CRYPT_IPSEC_HMAC_KEY) != 0 {
@@ -30,9 +31,9 @@ func (c *Context) Import(blob []byte, with *Key, flags uint32) (*Key, error) {
 	case capi.PUBLICKEYBLOB:
 		return c.importPublic(algid, rest, flags)
 	case capi.PRIVATEKEYBLOB:
-		return c.importPrivate(algid, rest, with, flags)
+		return c.importPrivate(algid, rest, wrapKey, flags)
 	case capi.SIMPLEBLOB:
-		return c.importSimple(algid, rest, with, flags)
+		return c.importSimple(algid, rest, wrapKey, flags)
 	case capi.PLAINTEXTKEYBLOB:
 		return c.importPlain(algid, rest, flags)
 	case capi.OPAQUEKEYBLOB:
@@ -57,11 +58,11 @@ func (c *Context) importPlain(algid capi.AlgID, rest []byte, flags uint32) (*Key
 		if algid != capi.CALG_RC2 || len(value) == 0 {
 			return nil, capi.NTE_BAD_DATA
 		}
-		k, err := c.imported(&capi.ImportedKey{
+		k, err := c.importKey(&capi.ImportedKey{
 			Cipher: ipsecCipher, Value: value, EffectiveBits: len(value) * 8, Flags: flags & (flagsOfKeys | capi.CRYPT_IPSEC_HMAC_KEY),
 		}, flags)
 		if err == nil {
-			k.noCipher = true
+			k.hmacOnly = true
 		}
 		return k, err
 	}
@@ -72,43 +73,43 @@ func (c *Context) importPlain(algid capi.AlgID, rest []byte, flags uint32) (*Key
 	if bits, err := a.KeyBits(len(value) * 8); err != nil || bits != len(value)*8 {
 		return nil, capi.NTE_BAD_DATA
 	}
-	return c.imported(&capi.ImportedKey{Cipher: a, Value: value, EffectiveBits: c.importedBits(a, value), Flags: flags & flagsOfKeys}, flags)
+	return c.importKey(&capi.ImportedKey{Cipher: a, Value: value, EffectiveBits: c.effectiveBits(a, value), Flags: flags & flagsOfKeys}, flags)
 }
 
-// importedBits are the effective bits of a key that was imported: all, but 40 of an RC2 key in the Base provider.
-func (c *Context) importedBits(a *capi.Cipher, value []byte) int {
+// effectiveBits are the effective bits of a key that was imported: all, but 40 of an RC2 key in the Base provider.
+func (c *Context) effectiveBits(a *capi.Cipher, value []byte) int {
 	if a.ID == capi.CALG_RC2 && c.isBase() {
 		return 40
 	}
 	return len(value) * 8
 }
 
-// imported makes the session key i with flags of CryptImportKey.
-func (c *Context) imported(i *capi.ImportedKey, flags uint32) (*Key, error) {
+// importKey makes the session key i with flags of CryptImportKey.
+func (c *Context) importKey(i *capi.ImportedKey, flags uint32) (*Key, error) {
 	i.Provider = c.provider.Provider
 	var object ck.ObjectHandle
-	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(i) })
+	k, err := c.makeKey(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(i) })
 	if err != nil {
 		return nil, err
 	}
-	k.protect(flags)
+	k.setProtection(flags)
 	return k, nil
 }
 
 // importSimple reads a SIMPLEBLOB. Its key may be longer than the provider makes them: such a key decrypts only.
-func (c *Context) importSimple(algid capi.AlgID, rest []byte, with *Key, flags uint32) (*Key, error) {
-	if with == nil {
+func (c *Context) importSimple(algid capi.AlgID, rest []byte, wrapKey *Key, flags uint32) (*Key, error) {
+	if wrapKey == nil {
 		own, err := c.UserKey(capi.AT_KEYEXCHANGE)
 		if err != nil {
 			return nil, err
 		}
 		defer own.Destroy() //nolint:errcheck // it is there
-		with = own
+		wrapKey = own
 	}
-	if with.alive() != nil || with.pair == nil || !with.pair.hasPrivate() || with.algid != capi.CALG_RSA_KEYX {
+	if wrapKey.check() != nil || wrapKey.pair == nil || !wrapKey.pair.hasPrivate() || wrapKey.algid != capi.CALG_RSA_KEYX {
 		return nil, capi.NTE_BAD_PUBLIC_KEY
 	}
-	if len(rest) < 4+with.size() {
+	if len(rest) < 4+wrapKey.modulusLen() {
 		return nil, capi.NTE_BAD_DATA
 	}
 	if capi.AlgID(binary.LittleEndian.Uint32(rest)) != capi.CALG_RSA_KEYX {
@@ -122,7 +123,7 @@ func (c *Context) importSimple(algid capi.AlgID, rest []byte, with *Key, flags u
 	if err != nil {
 		return nil, err
 	}
-	value, err := with.privately(m, rest[4:4+with.size()])
+	value, err := wrapKey.decryptPrivate(m, rest[4:4+wrapKey.modulusLen()])
 	if err != nil {
 		return nil, err
 	}
@@ -132,28 +133,28 @@ func (c *Context) importSimple(algid capi.AlgID, rest []byte, with *Key, flags u
 	if bits, err := a.KeyBits(n); !long && (err != nil || bits != n || n == 0) {
 		return nil, capi.NTE_BAD_DATA
 	}
-	k, err := c.imported(&capi.ImportedKey{Cipher: a, Value: value, EffectiveBits: c.importedBits(a, value), Flags: flags & flagsOfKeys}, flags)
+	k, err := c.importKey(&capi.ImportedKey{Cipher: a, Value: value, EffectiveBits: c.effectiveBits(a, value), Flags: flags & flagsOfKeys}, flags)
 	if err == nil {
 		k.decryptOnly = long
 	}
 	return k, err
 }
 
-// An rsaBlob is what stands in a blob of an RSA key before its numbers.
-type rsaBlob struct {
+// An rsaPubKey is what stands in a blob of an RSA key before its numbers.
+type rsaPubKey struct {
 	bits     uint32
 	exponent []byte
 	rest     []byte
 }
 
-// readRSA reads an RSAPUBKEY.
-func readRSA(b []byte, magic uint32) (rsaBlob, error) {
+// parseRSAPubKey reads an RSAPUBKEY.
+func parseRSAPubKey(b []byte, magic uint32) (rsaPubKey, error) {
 	if len(b) < rsaPubLen || binary.LittleEndian.Uint32(b) != magic {
-		return rsaBlob{}, capi.NTE_BAD_DATA
+		return rsaPubKey{}, capi.NTE_BAD_DATA
 	}
-	r := rsaBlob{binary.LittleEndian.Uint32(b[4:]), bigEndian(b[8:12]), b[rsaPubLen:]}
+	r := rsaPubKey{binary.LittleEndian.Uint32(b[4:]), bigEndian(b[8:12]), b[rsaPubLen:]}
 	if r.bits == 0 || r.bits > 16384 || r.bits%8 != 0 || uint32(len(r.rest)) < r.bits/8 {
-		return rsaBlob{}, capi.NTE_BAD_DATA
+		return rsaPubKey{}, capi.NTE_BAD_DATA
 	}
 	return r, nil
 }
@@ -161,7 +162,7 @@ func readRSA(b []byte, magic uint32) (rsaBlob, error) {
 // bigEndian turns a number around, and leaves its leading zeros out.
 func bigEndian(little []byte) []byte {
 	b := ck.Clone(little)
-	reverse(b)
+	slices.Reverse(b)
 	for len(b) > 1 && b[0] == 0 {
 		b = b[1:]
 	}
@@ -174,42 +175,42 @@ func (c *Context) importPublic(algid capi.AlgID, rest []byte, flags uint32) (*Ke
 	if algid != capi.CALG_RSA_KEYX && algid != capi.CALG_RSA_SIGN {
 		return nil, capi.NTE_BAD_ALGID
 	}
-	r, err := readRSA(rest, magicRSA1)
+	r, err := parseRSAPubKey(rest, magicRSA1)
 	if err != nil {
 		return nil, err
 	}
-	small, err := newSmallRSA(r, nil)
+	small, err := newSmallExponentKey(r, nil)
 	if err != nil {
 		return nil, err
 	}
 	if small != nil {
-		return c.pairKey(&pair{small: small, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
+		return c.newPairKey(&keyPair{smallExponent: small, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
 	}
 	template := []ck.Attribute{
-		number(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), number(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attribute(ck.CKA_PRIVATE, no),
+		ulongAttribute(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), ulongAttribute(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attribute(ck.CKA_PRIVATE, no),
 		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:r.bits/8])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
 	}
 	o, err := c.module.CreateObject(c.session, template)
 	if err != nil {
 		return nil, translated(err)
 	}
-	return c.pairKey(&pair{public: o, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
+	return c.newPairKey(&keyPair{public: o, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
 }
 
 // importPrivate reads a PRIVATEKEYBLOB. The private exponent may be cut off: it follows from the rest.
-func (c *Context) importPrivate(algid capi.AlgID, rest []byte, with *Key, flags uint32) (*Key, error) {
+func (c *Context) importPrivate(algid capi.AlgID, rest []byte, wrapKey *Key, flags uint32) (*Key, error) {
 	if algid != capi.CALG_RSA_KEYX && algid != capi.CALG_RSA_SIGN {
 		return nil, capi.NTE_BAD_ALGID
 	}
-	if with != nil {
-		plain, err := with.opened(rest)
+	if wrapKey != nil {
+		plain, err := wrapKey.decryptBody(rest)
 		if err != nil {
 			return nil, err
 		}
 		defer clear(plain)
 		rest = plain
 	}
-	r, err := readRSA(rest, magicRSA2)
+	r, err := parseRSAPubKey(rest, magicRSA2)
 	if err != nil {
 		return nil, err
 	}
@@ -218,18 +219,18 @@ func (c *Context) importPrivate(algid capi.AlgID, rest []byte, with *Key, flags 
 	if len(r.rest) < size+5*half {
 		return nil, capi.NTE_BAD_DATA
 	}
-	if err := c.mayPair(flags); err != nil {
+	if err := c.checkContainer(flags); err != nil {
 		return nil, err
 	}
 	spec := keySpec(algid)
-	small, err := newSmallRSA(r, r.rest[size:])
+	small, err := newSmallExponentKey(r, r.rest[size:])
 	if err != nil {
 		return nil, err
 	}
 	if small != nil {
-		return c.smallPair(&pair{small: small, spec: spec}, r.bits, flags)
+		return c.importSmallExponent(&keyPair{smallExponent: small, spec: spec}, r.bits, flags)
 	}
-	public, private := c.halves(spec, flags&capi.CRYPT_EXPORTABLE != 0)
+	public, private := c.keyPairTemplates(spec, flags&capi.CRYPT_EXPORTABLE != 0)
 	shared := []ck.Attribute{
 		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:size])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
 	}
@@ -250,22 +251,23 @@ func (c *Context) importPrivate(algid capi.AlgID, rest []byte, with *Key, flags 
 			clear(a.Value)
 		}
 	}()
-	return c.storePair(spec, r.bits, flags, public, private)
+	return c.createKeyPair(spec, r.bits, flags, public, private)
 }
 
-// smallPair makes the Key of a pair that is no object. In a verify context it is the context's, in a container nobody's but its handle's.
-func (c *Context) smallPair(p *pair, bits, flags uint32) (*Key, error) {
-	if c.verify() {
-		return c.newPair(p, bits, flags, nil)
+// importSmallExponent makes a Key of a key pair that is no object. A verify context has it as its own from then on; in a container it
+// lives as long as the Key.
+func (c *Context) importSmallExponent(p *keyPair, bits, flags uint32) (*Key, error) {
+	if c.isVerifyContext() {
+		return c.replaceKeyPair(p, bits, flags, nil)
 	}
-	k := c.pairKey(p, pairALGID(p.spec), bits, flags&capi.CRYPT_EXPORTABLE != 0)
-	k.protect(flags)
+	k := c.newPairKey(p, keyPairALGID(p.spec), bits, flags&capi.CRYPT_EXPORTABLE != 0)
+	k.setProtection(flags)
 	return k, nil
 }
 
-// opened decrypts the body of a PRIVATEKEYBLOB with a session key.
-func (k *Key) opened(body []byte) ([]byte, error) {
-	if k.alive() != nil || k.pair != nil {
+// decryptBody decrypts the body of a PRIVATEKEYBLOB with a session key.
+func (k *Key) decryptBody(body []byte) ([]byte, error) {
+	if k.check() != nil || k.pair != nil {
 		return nil, capi.NTE_BAD_KEY
 	}
 	plain := ck.Clone(body)
@@ -277,13 +279,13 @@ func (k *Key) opened(body []byte) ([]byte, error) {
 	return plain[:n], nil
 }
 
-// storePair makes the two objects of a pair, and it the container's.
-func (c *Context) storePair(spec, bits, flags uint32, public, private []ck.Attribute) (*Key, error) {
-	old, err := c.oldPair(spec)
+// createKeyPair makes the two objects of a key pair, which becomes the container's.
+func (c *Context) createKeyPair(spec, bits, flags uint32, public, private []ck.Attribute) (*Key, error) {
+	old, err := c.storedObjects(spec)
 	if err != nil {
 		return nil, err
 	}
-	p := &pair{spec: spec, kept: !c.verify()}
+	p := &keyPair{spec: spec, inContainer: !c.isVerifyContext()}
 	if p.private, err = c.module.CreateObject(c.session, private); err != nil {
 		return nil, translated(err)
 	}
@@ -291,7 +293,7 @@ func (c *Context) storePair(spec, bits, flags uint32, public, private []ck.Attri
 		c.module.DestroyObject(c.session, p.private) //nolint:errcheck // the first error counts
 		return nil, translated(err)
 	}
-	return c.newPair(p, bits, flags, old)
+	return c.replaceKeyPair(p, bits, flags, old)
 }
 
 // privateExponent computes d from the primes and e, for a blob without it.

@@ -17,44 +17,45 @@ const maxBlock = 16
 // pieces then runs together.
 type Key struct {
 	ctx    *Context
-	self   Handle
+	handle Handle
 	object ck.ObjectHandle // the secret key
-	pair   *pair           // nil for a session key
-	alg    *capi.Cipher
+	pair   *keyPair        // nil for a session key
+	cipher *capi.Cipher
 	algid  capi.AlgID
 
-	users atomic.Int32 // its handle, and hash objects with it
+	refs atomic.Int32 // its handle, and hash objects with it
 
-	mu          sync.Mutex
-	gone        bool // CryptDestroyKey
-	bits        uint32
-	effective   uint32
-	permissions uint32
-	flags       uint32
-	saltLen     int // what KP_SALT tells
-	salt        []byte
-	hasSalt     bool // KP_SALT is a parameter of the key
-	mode        uint32
-	modeBits    uint32
-	iv, chain   [maxBlock]byte
-	decryptOnly bool   // longer than the provider makes keys: it can decrypt, but not encrypt
-	noCipher    bool   // CRYPT_IPSEC_HMAC_KEY
-	position    uint64 // in the key stream of RC4
-	stream      ck.SessionHandle
+	mu             sync.Mutex
+	destroyed      bool // CryptDestroyKey
+	bits           uint32
+	effectiveBits  uint32
+	permissions    uint32
+	flags          uint32
+	saltLen        int // what KP_SALT tells
+	salt           []byte
+	hasSalt        bool // KP_SALT is a parameter of the key
+	mode           uint32
+	modeBits       uint32
+	iv, feedback   [maxBlock]byte
+	decryptOnly    bool   // longer than the provider makes keys: it can decrypt, but not encrypt
+	hmacOnly       bool   // CRYPT_IPSEC_HMAC_KEY
+	streamPosition uint64 // in the key stream of RC4
+	streamSession  ck.SessionHandle
 }
 
-// sessionKey is the template of every session key: what the mechanism decides, and that no login guards the object.
-var sessionKey = []ck.Attribute{{Type: ck.CKA_PRIVATE, Value: no}}
+// sessionKeyTemplate is the template of every session key: what the mechanism decides, and that no login guards the object.
+var sessionKeyTemplate = []ck.Attribute{{Type: ck.CKA_PRIVATE, Value: no}}
 
-// derived makes a Key of what make makes in the token.
-func (c *Context) derived(key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) (*Key, error) {
+// makeKey makes a Key of the session key that derive makes. The token keeps it as a session object; *key is the one that it
+// replaces, if any, and the new one afterwards.
+func (c *Context) makeKey(key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) (*Key, error) {
 	k := &Key{ctx: c}
-	k.users.Store(1)
-	err := c.module.Derive(c.session, sessionKey, key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
-		if err := make(d, old); err != nil {
+	k.refs.Store(1)
+	err := c.module.Derive(c.session, sessionKeyTemplate, key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
+		if err := derive(d, old); err != nil {
 			return err
 		}
-		k.describe(d.Session())
+		k.setParams(d.Session())
 		return nil
 	})
 	if err != nil {
@@ -64,10 +65,10 @@ func (c *Context) derived(key *ck.ObjectHandle, make func(*mechanisms.Derived, *
 	return k, nil
 }
 
-// describe takes from a session key what CryptGetKeyParam tells of it.
-func (k *Key) describe(s *capi.SessionKey) {
-	k.alg, k.algid = s.Cipher, s.Cipher.ID
-	k.bits, k.effective = uint32(len(s.Value))*8, uint32(s.EffectiveBits)
+// setParams copies the parameters of a new session key, which CryptGetKeyParam tells.
+func (k *Key) setParams(s *capi.SessionKey) {
+	k.cipher, k.algid = s.Cipher, s.Cipher.ID
+	k.bits, k.effectiveBits = uint32(len(s.Value))*8, uint32(s.EffectiveBits)
 	k.permissions, k.mode = s.Permissions, s.Cipher.Mode
 	k.hasSalt, k.saltLen = s.Salt != nil, len(s.Salt)
 	if len(s.Salt) != 0 {
@@ -87,10 +88,10 @@ func (c *Context) UpdateKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 }
 
 func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key) (*Key, error) {
-	if err := c.alive(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if err := base.alive(); err != nil {
+	if err := base.check(); err != nil {
 		return nil, err
 	}
 	r := &capi.Request{Provider: c.provider.Provider, Cipher: algid, Flags: flags &^ capi.CRYPT_USER_PROTECTED}
@@ -99,8 +100,8 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 	}
 	base.mu.Lock()
 	defer base.mu.Unlock()
-	was := base.finished
-	row, value, err := base.digest()
+	wasFinished := base.finished
+	row, value, err := base.finishedValue()
 	if err != nil {
 		return nil, err
 	}
@@ -109,12 +110,12 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 	if r.Flags&capi.CRYPT_UPDATE_KEY != 0 && old != nil && old.pair == nil {
 		object = old.object
 	}
-	k, err := c.derived(&object, func(d *mechanisms.Derived, was *mechanisms.Key) error {
-		if was != nil {
+	k, err := c.makeKey(&object, func(d *mechanisms.Derived, current *mechanisms.Key) error {
+		if current != nil {
 			if r.Old != nil {
 				clear(r.Old.BaseHash)
 			}
-			r.Old = mechanisms.OldKeyOf(was)
+			r.Old = mechanisms.OldKeyOf(current)
 			r.Old.BaseHash = append([]byte(nil), r.Old.BaseHash...) // the key goes on having its own
 		}
 		return d.DeriveSessionKey(r)
@@ -123,101 +124,101 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 		clear(r.Old.BaseHash)
 	}
 	if err != nil {
-		base.reopen(was)
+		base.undoFinish(wasFinished)
 		return nil, err
 	}
-	k.protect(flags)
+	k.setProtection(flags)
 	if r.Old != nil {
-		old.become(k)
+		old.replaceWith(k)
 		return old, nil
 	}
 	return k, nil
 }
 
-// reopen lets a hash object take data again after a derivation that failed, if it took any before.
-func (h *Hash) reopen(was bool) {
-	if was {
+// undoFinish lets a hash object take data again after a derivation that failed, unless it was finished before.
+func (h *Hash) undoFinish(wasFinished bool) {
+	if wasFinished {
 		return
 	}
 	h.finished = false
 	clear(h.value[:])
 }
 
-// protect notes CRYPT_USER_PROTECTED: the use of such a key is told in the log.
-func (k *Key) protect(flags uint32) {
+// setProtection notes CRYPT_USER_PROTECTED: the use of such a key is told in the log.
+func (k *Key) setProtection(flags uint32) {
 	if k.flags = flags & 0xffff; flags&capi.CRYPT_USER_PROTECTED != 0 {
-		k.notify("made")
+		k.logUse("made")
 	}
 }
 
-// notify tells the log what is done with a key that CRYPT_USER_PROTECTED protects.
-func (k *Key) notify(what string) {
+// logUse tells the log what is done with a key that CRYPT_USER_PROTECTED protects.
+func (k *Key) logUse(what string) {
 	if log := k.ctx.module.Log(); log != nil && k.flags&capi.CRYPT_USER_PROTECTED != 0 {
 		log.Info("protected key", "use", what, "algid", uint32(k.algid), "container", k.ctx.name)
 	}
 }
 
-// become gives a key that was updated what is new of it. Its handle and its object stay.
-func (k *Key) become(n *Key) {
+// replaceWith gives a key that CRYPT_UPDATE_KEY changed the parameters of n. Its handle and its object stay.
+func (k *Key) replaceWith(n *Key) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.alg, k.algid, k.bits, k.effective = n.alg, n.algid, n.bits, n.effective
+	k.cipher, k.algid, k.bits, k.effectiveBits = n.cipher, n.algid, n.bits, n.effectiveBits
 	k.permissions, k.salt, k.saltLen, k.hasSalt = n.permissions, n.salt, n.saltLen, n.hasSalt
-	k.rewind()
+	k.resetFeedback()
 }
 
 // GenKey is CryptGenKey: a random session key, or a new key pair of the container for AT_KEYEXCHANGE, AT_SIGNATURE,
 // CALG_RSA_KEYX and CALG_RSA_SIGN.
 func (c *Context) GenKey(algid capi.AlgID, flags uint32) (*Key, error) {
-	if err := c.alive(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
 	if spec := keySpec(algid); spec != 0 {
-		return c.genPair(spec, flags)
+		return c.generateKeyPair(spec, flags)
 	}
 	var object ck.ObjectHandle
-	k, err := c.derived(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error {
+	k, err := c.makeKey(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error {
 		return d.GenerateSessionKey(c.provider.Provider, algid, flags&^capi.CRYPT_USER_PROTECTED, rand.Reader)
 	})
 	if err != nil {
 		return nil, err
 	}
-	k.protect(flags)
+	k.setProtection(flags)
 	return k, nil
 }
 
-// alive is nil as long as the key and its context are there.
-func (k *Key) alive() error {
+// check returns NTE_BAD_KEY for no key, or one whose context was released.
+func (k *Key) check() error {
 	if k == nil || k.ctx.closed.Load() {
 		return capi.NTE_BAD_KEY
 	}
 	return nil
 }
 
-// block is the length of a block of the cipher in bytes, 0 for a stream cipher.
-func (k *Key) block() int {
-	if k.alg == nil {
+// blockLen is the length of a block of the cipher in bytes, 0 for a stream cipher.
+func (k *Key) blockLen() int {
+	if k.cipher == nil {
 		return 0
 	}
-	return int(k.alg.BlockBits / 8)
+	return int(k.cipher.BlockBits / 8)
 }
 
-// hold adds a user. It reports false for a key that is gone.
-func (k *Key) hold() bool {
+// retain counts one more reference. It reports false for a key that has none left.
+func (k *Key) retain() bool {
 	for {
-		n := k.users.Load()
+		n := k.refs.Load()
 		if n == 0 {
 			return false
 		}
-		if k.users.CompareAndSwap(n, n+1) {
+		if k.refs.CompareAndSwap(n, n+1) {
 			return true
 		}
 	}
 }
 
-// letGo takes a user away, and the last one destroys the key.
-func (k *Key) letGo() {
-	if k.users.Add(-1) > 0 {
+// release counts one reference less. Without any the key is destroyed.
+func (k *Key) release() {
+	if k.refs.Add(-1) > 0 {
 		return
 	}
 	k.mu.Lock()
@@ -230,36 +231,36 @@ func (k *Key) letGo() {
 // Destroy is CryptDestroyKey. A hash object with the key keeps it until it is destroyed itself.
 func (k *Key) Destroy() error {
 	k.mu.Lock()
-	gone := k.gone
-	k.gone = true
+	already := k.destroyed
+	k.destroyed = true
 	k.mu.Unlock()
-	if gone {
+	if already {
 		return capi.ERROR_INVALID_PARAMETER
 	}
-	k.letGo()
+	k.release()
 	return nil
 }
 
-// destroyObjects destroys the objects of a key that is no container's. The key is locked.
+// destroyObjects destroys the objects of the key, unless they belong to a container. The key is locked.
 func (k *Key) destroyObjects() {
 	if k.ctx.closed.Load() {
 		return // the session's end has done it
 	}
 	if k.pair != nil {
-		k.pair.letGo(k.ctx)
+		k.pair.release(k.ctx)
 		return
 	}
 	k.ctx.module.DestroyObject(k.ctx.session, k.object) //nolint:errcheck // nothing can be done
 }
 
-// use has f look at the value of a session key.
-func (k *Key) use(f func(value []byte) error) error {
+// withValue calls f with the value of a session key, which is valid until f returns.
+func (k *Key) withValue(f func(value []byte) error) error {
 	return translated(k.ctx.module.UseKey(k.ctx.session, k.object, func(m *mechanisms.Key) error { return f(m.Value) }))
 }
 
 // Duplicate is CryptDuplicateKey: a second key with the value and the state of this one.
 func (k *Key) Duplicate(flags uint32) (*Key, error) {
-	if err := k.alive(); err != nil {
+	if err := k.check(); err != nil {
 		return nil, err
 	}
 	if flags != 0 {
@@ -268,14 +269,14 @@ func (k *Key) Duplicate(flags uint32) (*Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	d := &Key{
-		ctx: k.ctx, object: k.object, alg: k.alg, algid: k.algid, pair: k.pair, bits: k.bits, effective: k.effective,
+		ctx: k.ctx, object: k.object, cipher: k.cipher, algid: k.algid, pair: k.pair, bits: k.bits, effectiveBits: k.effectiveBits,
 		permissions: k.permissions, flags: k.flags, saltLen: k.saltLen, salt: append([]byte(nil), k.salt...), hasSalt: k.hasSalt,
-		mode: k.mode, modeBits: k.modeBits, iv: k.iv, chain: k.chain, decryptOnly: k.decryptOnly, noCipher: k.noCipher,
-		position: k.position,
+		mode: k.mode, modeBits: k.modeBits, iv: k.iv, feedback: k.feedback, decryptOnly: k.decryptOnly, hmacOnly: k.hmacOnly,
+		streamPosition: k.streamPosition,
 	}
-	d.users.Store(1)
+	d.refs.Store(1)
 	if k.pair != nil {
-		k.pair.hold()
+		k.pair.retain()
 		return d, nil
 	}
 	object, err := k.ctx.module.CopyObject(k.ctx.session, k.object, nil)

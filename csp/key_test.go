@@ -84,7 +84,7 @@ func throughBlob(t *testing.T, what string, c *Context, k, with *Key, kind uint3
 		return
 	}
 	defer again.Destroy() //nolint:errcheck // it is there
-	if effective, _ := again.Number(capi.KP_EFFECTIVE_KEYLEN); kind == capi.OPAQUEKEYBLOB || effective == k.effective {
+	if effective, _ := again.Number(capi.KP_EFFECTIVE_KEYLEN); kind == capi.OPAQUEKEYBLOB || effective == k.effectiveBits {
 		if got, want := encrypted(t, again, "one text"), encrypted(t, k, "one text"); !bytes.Equal(got, want) {
 			t.Errorf("%s: %x, want %x", what, got, want)
 		}
@@ -257,8 +257,8 @@ func TestPieces(t *testing.T) {
 				k, err := c.GenKey(a.ID, 0)
 				must(t, err)
 				must(t, k.SetParam(capi.KP_MODE, dword(mode), 0))
-				if k.block() != 0 {
-					must(t, k.SetParam(capi.KP_IV, []byte("0123456789abcdef")[:k.block()], 0))
+				if k.blockLen() != 0 {
+					must(t, k.SetParam(capi.KP_IV, []byte("0123456789abcdef")[:k.blockLen()], 0))
 				}
 				text := bytes.Repeat([]byte("sixteen letters."), 5)
 				if mode == capi.CRYPT_MODE_CFB && a.ID == capi.CALG_RC5 {
@@ -355,7 +355,7 @@ func TestReleaseEndsAll(t *testing.T) {
 		_, err = k.Encrypt(nil, false, 0, make([]byte, 5), 5)
 		want(t, "after the release", err, capi.NTE_BAD_KEY)
 	}
-	info, err := s.private.module.GetTokenInfo(s.private.slot)
+	info, err := s.memory.module.GetTokenInfo(s.memory.id)
 	if must(t, err); info.SessionCount != 0 {
 		t.Errorf("%d sessions are open", info.SessionCount)
 	}

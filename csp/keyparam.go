@@ -7,12 +7,12 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// saltLen is how long KP_SALT is, as the Base provider has it: what is set with it is never longer or shorter.
-const saltLen = 11
+// baseSaltLen is how long KP_SALT is, as the Base provider has it: what is set with it is never longer or shorter.
+const baseSaltLen = 11
 
 // Param is CryptGetKeyParam: the value of a KP_ parameter, numbers as DWORDs in little-endian order.
 func (k *Key) Param(param, flags uint32) ([]byte, error) {
-	if err := k.alive(); err != nil {
+	if err := k.check(); err != nil {
 		return nil, err
 	}
 	if flags != 0 {
@@ -28,14 +28,14 @@ func (k *Key) Param(param, flags uint32) ([]byte, error) {
 	case capi.KP_PERMISSIONS:
 		return dword(k.permissions), nil
 	case capi.KP_EFFECTIVE_KEYLEN:
-		return dword(k.effective), nil
+		return dword(k.effectiveBits), nil
 	}
 	if k.pair != nil {
 		return k.pairParam(param)
 	}
 	switch param {
 	case capi.KP_IV:
-		return append([]byte{}, k.iv[:k.block()]...), nil
+		return append([]byte{}, k.iv[:k.blockLen()]...), nil
 	case capi.KP_SALT:
 		if !k.hasSalt {
 			return nil, capi.NTE_BAD_KEY
@@ -44,7 +44,7 @@ func (k *Key) Param(param, flags uint32) ([]byte, error) {
 	case capi.KP_PADDING:
 		return dword(capi.PKCS5_PADDING), nil
 	case capi.KP_BLOCKLEN:
-		return dword(uint32(k.alg.BlockBits)), nil
+		return dword(uint32(k.cipher.BlockBits)), nil
 	case capi.KP_MODE:
 		return dword(k.mode), nil
 	case capi.KP_MODE_BITS:
@@ -68,16 +68,16 @@ func (k *Key) pairParam(param uint32) ([]byte, error) {
 func (k *Key) ParamLen(param uint32) int {
 	switch param {
 	case capi.KP_IV:
-		return k.block()
+		return k.blockLen()
 	case capi.KP_SALT:
-		return saltLen
+		return baseSaltLen
 	}
 	return 4
 }
 
 // SetParam is CryptSetKeyParam. The value of KP_SALT_EX is the salt itself. nil is a NULL pointer.
 func (k *Key) SetParam(param uint32, value []byte, flags uint32) error {
-	if err := k.alive(); err != nil {
+	if err := k.check(); err != nil {
 		return err
 	}
 	if flags != 0 {
@@ -96,14 +96,14 @@ func (k *Key) SetParam(param uint32, value []byte, flags uint32) error {
 	}
 	switch param {
 	case capi.KP_IV:
-		if len(value) < k.block() {
+		if len(value) < k.blockLen() {
 			return capi.NTE_BAD_DATA
 		}
-		copy(k.iv[:k.block()], value)
-		k.rewind()
+		copy(k.iv[:k.blockLen()], value)
+		k.resetFeedback()
 		return nil
 	case capi.KP_SALT:
-		return k.setSalt(value[:min(len(value), saltLen)], false)
+		return k.setSalt(value[:min(len(value), baseSaltLen)], false)
 	case capi.KP_SALT_EX:
 		return k.setSalt(value, true)
 	case capi.KP_PADDING, capi.KP_MODE, capi.KP_MODE_BITS, capi.KP_EFFECTIVE_KEYLEN:
@@ -123,9 +123,9 @@ func (k *Key) setNumber(param, n uint32) error {
 		}
 	case capi.KP_MODE:
 		// A stream cipher takes it and goes on as before. OFB is taken, and CryptEncrypt refuses it.
-		if k.block() != 0 {
+		if k.blockLen() != 0 {
 			k.mode = n
-			k.rewind()
+			k.resetFeedback()
 		}
 	case capi.KP_MODE_BITS:
 		k.modeBits = n
@@ -144,10 +144,10 @@ func (k *Key) setEffective(n uint32) error {
 		return capi.NTE_BAD_DATA
 	}
 	base := k.ctx.isBase()
-	if k.effective = n; base {
-		k.effective = 40
+	if k.effectiveBits = n; base {
+		k.effectiveBits = 40
 	}
-	k.rewind()
+	k.resetFeedback()
 	if base && n != 40 {
 		return capi.NTE_BAD_DATA
 	}
@@ -172,18 +172,18 @@ func (k *Key) setPermissions(value []byte) error {
 // setSalt gives the key another salt. KP_SALT, which has no length, leaves its length at 0 where the provider is neither
 // Base nor Strong.
 func (k *Key) setSalt(salt []byte, ex bool) error {
-	if k.alg == nil || !k.alg.HasSalt() {
+	if k.cipher == nil || !k.cipher.HasSalt() {
 		return capi.NTE_BAD_KEY
 	}
 	if len(salt) > capi.MaxSalt {
 		return capi.NTE_BAD_DATA
 	}
 	i := capi.ImportedKey{
-		Provider: k.ctx.provider.Provider, Cipher: k.alg, Salt: salt, Salted: true,
+		Provider: k.ctx.provider.Provider, Cipher: k.cipher, Salt: salt, Salted: true,
 		Flags: k.permissions & capi.CRYPT_EXPORT >> 2, Replaces: true,
 	}
 	c, object := k.ctx, k.object
-	err := c.module.Derive(c.session, sessionKey, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
+	err := c.module.Derive(c.session, sessionKeyTemplate, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
 		i.Value = append([]byte(nil), m.Value...)
 		i.EffectiveBits = int(m.EffectiveBits) // those that it was made with: KP_EFFECTIVE_KEYLEN is no such thing
 		i.BaseHash = append([]byte(nil), m.Attr(mechanisms.CKA_SOFTCSP_BASE_HASH)...)
@@ -198,7 +198,7 @@ func (k *Key) setSalt(salt []byte, ex bool) error {
 	if n := c.provider.Number; !ex && n != 1 && n != 2 {
 		k.saltLen = 0
 	}
-	k.rewind()
+	k.resetFeedback()
 	return nil
 }
 

@@ -15,7 +15,7 @@ type macState struct {
 
 // newMAC begins a MAC with the key, which must be one of a block cipher.
 func (k *Key) newMAC() (*macState, error) {
-	if k.alive() != nil || k.block() == 0 || k.noCipher {
+	if k.check() != nil || k.blockLen() == 0 || k.hmacOnly {
 		return nil, capi.NTE_BAD_KEY
 	}
 	k.mu.Lock()
@@ -25,12 +25,12 @@ func (k *Key) newMAC() (*macState, error) {
 
 // write encrypts all whole blocks.
 func (m *macState) write(k *Key, data []byte) error {
-	size := k.block()
+	size := k.blockLen()
 	whole := ck.Append(append([]byte(nil), m.rest[:m.n]...), data)
 	n := len(whole) / size * size
 	next := copy(m.rest[:], whole[n:])
 	if n > 0 {
-		if err := k.run(false, capi.CRYPT_MODE_CBC, m.chain[:size], whole[:n]); err != nil {
+		if err := k.cryptBlocks(false, capi.CRYPT_MODE_CBC, m.chain[:size], whole[:n]); err != nil {
 			return err
 		}
 		copy(m.chain[:], whole[n-size:n])
@@ -42,13 +42,13 @@ func (m *macState) write(k *Key, data []byte) error {
 
 // finish writes the value.
 func (m *macState) finish(k *Key, value []byte) error {
-	size := k.block()
+	size := k.blockLen()
 	last := make([]byte, size)
 	copy(last, m.rest[:m.n])
 	for i := m.n; i < size; i++ {
 		last[i] = byte(size - m.n)
 	}
-	if err := k.run(false, capi.CRYPT_MODE_CBC, m.chain[:size], last); err != nil {
+	if err := k.cryptBlocks(false, capi.CRYPT_MODE_CBC, m.chain[:size], last); err != nil {
 		return err
 	}
 	copy(value, last)

@@ -29,10 +29,10 @@ func (c *Context) opaqueKey() (ck.ObjectHandle, error) {
 	c.system.mu.Lock()
 	defer c.system.mu.Unlock()
 	template := []ck.Attribute{
-		number(ck.CKA_CLASS, uint(ck.CKO_SECRET_KEY)), attribute(ck.CKA_LABEL, []byte(opaqueName)),
-		attribute(ck.CKA_TOKEN, ck.BoolValue(!c.verify())),
+		ulongAttribute(ck.CKA_CLASS, uint(ck.CKO_SECRET_KEY)), attribute(ck.CKA_LABEL, []byte(opaqueName)),
+		attribute(ck.CKA_TOKEN, ck.BoolValue(!c.isVerifyContext())),
 	}
-	found, err := c.find(template)
+	found, err := c.findObjects(template)
 	if err != nil || len(found) > 0 {
 		if err == nil {
 			return found[0], nil
@@ -40,12 +40,12 @@ func (c *Context) opaqueKey() (ck.ObjectHandle, error) {
 		return 0, err
 	}
 	session := c.session
-	if c.verify() { // the key outlives the context
-		if session, err = c.module.OpenSession(c.home.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION); err != nil {
+	if c.isVerifyContext() { // the key outlives the context
+		if session, err = c.module.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION); err != nil {
 			return 0, translated(err)
 		}
 	}
-	template = append(template[1:], number(ck.CKA_VALUE_LEN, 32), attribute(ck.CKA_PRIVATE, ck.BoolValue(!c.verify())),
+	template = append(template[1:], ulongAttribute(ck.CKA_VALUE_LEN, 32), attribute(ck.CKA_PRIVATE, ck.BoolValue(!c.isVerifyContext())),
 		attribute(ck.CKA_SENSITIVE, yes), attribute(ck.CKA_EXTRACTABLE, no))
 	o, err := c.module.GenerateKey(session, &ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, template)
 	return o, translated(err)
@@ -72,14 +72,14 @@ func (k *Key) exportOpaque() ([]byte, error) {
 	}
 	k.mu.Lock()
 	var plain []byte
-	for _, u := range []uint32{k.bits, k.effective, k.permissions, k.flags, uint32(k.saltLen), k.mode, k.modeBits, boolean(k.decryptOnly), boolean(k.noCipher)} {
+	for _, u := range []uint32{k.bits, k.effectiveBits, k.permissions, k.flags, uint32(k.saltLen), k.mode, k.modeBits, boolean(k.decryptOnly), boolean(k.hmacOnly)} {
 		plain = binary.LittleEndian.AppendUint32(plain, u)
 	}
 	plain = append(plain, k.iv[:]...)
 	plain = binary.LittleEndian.AppendUint32(plain, uint32(len(k.salt)))
 	plain = append(plain, k.salt...)
 	k.mu.Unlock()
-	if err := k.use(func(value []byte) error { plain = append(plain, value...); return nil }); err != nil {
+	if err := k.withValue(func(value []byte) error { plain = append(plain, value...); return nil }); err != nil {
 		return nil, err
 	}
 	defer clear(plain)
@@ -88,8 +88,8 @@ func (k *Key) exportOpaque() ([]byte, error) {
 	blob := append(header(capi.OPAQUEKEYBLOB, k.algid), nonce...)
 	out := ck.Into(make([]byte, len(plain)+tagLen))
 	c := k.ctx
-	c.ops.Lock()
-	defer c.ops.Unlock()
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	if err = c.module.EncryptInit(c.session, gcm(nonce, blob[:headerLen]), seal); err == nil {
 		err = c.module.Encrypt(c.session, plain, &out)
 	}
@@ -106,7 +106,7 @@ func boolean(b bool) uint32 {
 	return 0
 }
 
-// unseal opens the body of an opaque blob.
+// unseal decrypts the body of an opaque blob.
 func (c *Context) unseal(head, body []byte) ([]byte, error) {
 	if len(body) < nonceLen+tagLen {
 		return nil, capi.NTE_BAD_DATA
@@ -116,8 +116,8 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	out := ck.Into(ck.MakeFor(body, len(body)))
-	c.ops.Lock()
-	defer c.ops.Unlock()
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	if err = c.module.DecryptInit(c.session, gcm(body[:nonceLen], head), seal); err == nil {
 		err = c.module.Decrypt(c.session, body[nonceLen:], &out)
 	}
@@ -156,13 +156,13 @@ func (c *Context) importOpaque(algid capi.AlgID, body []byte) (*Key, error) {
 		return nil, err
 	}
 	i.Salted = i.Cipher.HasSalt()
-	k, err := c.imported(&i, n[3])
+	k, err := c.importKey(&i, n[3])
 	if err != nil {
 		return nil, err
 	}
 	k.permissions, k.saltLen, k.mode, k.modeBits = n[2], int(n[4]), n[5], n[6]
-	k.decryptOnly, k.noCipher = n[7] != 0, n[8] != 0
+	k.decryptOnly, k.hmacOnly = n[7] != 0, n[8] != 0
 	copy(k.iv[:], iv)
-	k.chain = k.iv
+	k.feedback = k.iv
 	return k, nil
 }

@@ -6,20 +6,20 @@ import (
 	"github.com/softcsp/softcsp/capi"
 )
 
-// A provider is a provider as programs name it: a row of the table of mechanisms under one of its names.
-type provider struct {
+// A namedProvider is a provider as programs name it: a row of the table of mechanisms under one of its names.
+type namedProvider struct {
 	name string
 	typ  uint32
 	*capi.Provider
 }
 
 // providers are all of them, in the order of CryptEnumProviders. The last two are further names.
-var providers = func() (all []provider) {
+var providers = func() (all []namedProvider) {
 	rows := capi.Providers()
 	for _, n := range [...]int{1, 2, 3, 4, 0} {
-		all = append(all, provider{rows[n].Name, rows[n].Type, rows[n]})
+		all = append(all, namedProvider{rows[n].Name, rows[n].Type, rows[n]})
 	}
-	return append(all, provider{capi.MS_ENH_RSA_AES_PROV_P, capi.PROV_RSA_AES, rows[4]}, provider{"softcsp", capi.PROV_RSA_AES, rows[0]})
+	return append(all, namedProvider{capi.MS_ENH_RSA_AES_PROV_P, capi.PROV_RSA_AES, rows[4]}, namedProvider{"softcsp", capi.PROV_RSA_AES, rows[0]})
 }()
 
 // providerTypes are the types, in the order of CryptEnumProviderTypes, with their names and first defaults.
@@ -36,7 +36,7 @@ var providerTypes = []struct {
 const maxProviderType = 999
 
 // findProvider finds a provider by its name, as CryptAcquireContext does: without regard to case.
-func findProvider(name string) *provider {
+func findProvider(name string) *namedProvider {
 	for i := range providers {
 		if strings.EqualFold(providers[i].name, name) {
 			return &providers[i]
@@ -45,8 +45,8 @@ func findProvider(name string) *provider {
 	return nil
 }
 
-// choose finds the provider of a call of CryptAcquireContext. "" is the default of the type.
-func (s *System) choose(name string, typ uint32) (*provider, error) {
+// selectProvider finds the provider of a call of CryptAcquireContext. "" is the default of the type.
+func (s *System) selectProvider(name string, typ uint32) (*namedProvider, error) {
 	if typ == 0 || typ > maxProviderType {
 		return nil, capi.NTE_BAD_PROV_TYPE
 	}
@@ -93,7 +93,7 @@ func (s *System) DefaultProvider(typ, flags uint32) (string, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if name, ok := s.defaults[typ]; ok {
+	if name, ok := s.defaultProviders[typ]; ok {
 		return name, nil
 	}
 	for _, t := range providerTypes {
@@ -114,7 +114,7 @@ func (s *System) SetDefaultProvider(name string, typ, flags uint32) error {
 	}
 	if flags&capi.CRYPT_DELETE_DEFAULT != 0 {
 		s.mu.Lock()
-		delete(s.defaults, typ)
+		delete(s.defaultProviders, typ)
 		s.mu.Unlock()
 		return nil
 	}
@@ -127,7 +127,7 @@ func (s *System) SetDefaultProvider(name string, typ, flags uint32) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.defaults[typ] = p.name
+	s.defaultProviders[typ] = p.name
 	return nil
 }
 
@@ -135,7 +135,7 @@ func (s *System) SetDefaultProvider(name string, typ, flags uint32) error {
 type rsaRange struct{ min, def, max uint32 }
 
 // rsaLengths returns the lengths that a provider has for a kind of pairs. The Base provider exchanges keys with short ones.
-func (p *provider) rsaLengths(algid capi.AlgID) rsaRange {
+func (p *namedProvider) rsaLengths(algid capi.AlgID) rsaRange {
 	switch {
 	case p.Number != 1:
 		return rsaRange{384, 1024, 16384}
@@ -177,8 +177,8 @@ var longNames = map[capi.AlgID]string{
 	capi.CALG_AES_256: "Advanced Encryption Standard (AES-256)",
 }
 
-// algs lists what the provider offers.
-func (p *provider) algs() (list []EnumAlg) {
+// algorithms lists what the provider offers.
+func (p *namedProvider) algorithms() (list []EnumAlg) {
 	for _, a := range p.Ciphers {
 		bits := func(n int) uint32 {
 			if a.HasParity() {

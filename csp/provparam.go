@@ -14,23 +14,23 @@ import (
 // Param is CryptGetProvParam of the parameters that are no lists: text with its terminating zero, numbers as DWORDs in
 // little-endian order.
 func (c *Context) Param(param, flags uint32) ([]byte, error) {
-	if err := c.alive(); err != nil {
+	if err := c.check(); err != nil {
 		return nil, err
 	}
 	switch param {
 	case capi.PP_ENUMALGS, capi.PP_ENUMALGS_EX, capi.PP_ENUMCONTAINERS, capi.PP_KEYSET_SEC_DESCR:
-		return c.special(param, flags)
+		return c.listParam(param, flags)
 	}
 	if flags != 0 {
 		return nil, capi.NTE_BAD_FLAGS
 	}
 	switch param {
 	case capi.PP_NAME:
-		return text(c.provider.name), nil
+		return cString(c.provider.name), nil
 	case capi.PP_CONTAINER:
-		return text(c.name), nil
+		return cString(c.name), nil
 	case capi.PP_UNIQUE_CONTAINER:
-		return text(uniqueName(c.name)), nil
+		return cString(uniqueName(c.name)), nil
 	case capi.PP_KEYEXCHANGE_PIN, capi.PP_SIGNATURE_PIN:
 		return nil, capi.NTE_BAD_TYPE // set only
 	}
@@ -46,15 +46,15 @@ func (c *Context) Param(param, flags uint32) ([]byte, error) {
 	return dword(n), nil
 }
 
-// text is a C string.
-func text(s string) []byte { return append([]byte(s), 0) }
+// cString is s with its terminating zero.
+func cString(s string) []byte { return append([]byte(s), 0) }
 
 // uniqueName is PP_UNIQUE_CONTAINER in the form that Windows has: the MD5 of the name, and the machine.
 func uniqueName(name string) string {
 	if name == "" {
 		return ""
 	}
-	sum := md5.Sum(text(name))
+	sum := md5.Sum(cString(name))
 	var s strings.Builder
 	for i := range 4 {
 		fmt.Fprintf(&s, "%08x", binary.LittleEndian.Uint32(sum[4*i:]))
@@ -66,9 +66,9 @@ func uniqueName(name string) string {
 	return fmt.Sprintf("%s_%s-%s-%s-%s-%s", s.String(), id[:8], id[8:12], id[12:16], id[16:20], id[20:])
 }
 
-// special is a parameter that takes flags. Of the lists it gives the next element, or, with CRYPT_FIRST, the first;
+// listParam reads a parameter that takes flags. Of a list it returns the next element, or, with CRYPT_FIRST, the first;
 // ERROR_NO_MORE_ITEMS past the last.
-func (c *Context) special(param, flags uint32) ([]byte, error) {
+func (c *Context) listParam(param, flags uint32) ([]byte, error) {
 	if param == capi.PP_KEYSET_SEC_DESCR {
 		return securityDescriptor, nil
 	}
@@ -81,18 +81,18 @@ func (c *Context) special(param, flags uint32) ([]byte, error) {
 		return c.nextContainer(flags)
 	}
 	if flags&capi.CRYPT_FIRST != 0 {
-		c.algs = 0
+		c.nextAlg = 0
 	}
-	list := c.provider.algs()
-	if c.algs >= len(list) {
+	list := c.provider.algorithms()
+	if c.nextAlg >= len(list) {
 		return nil, capi.ERROR_NO_MORE_ITEMS
 	}
-	a := list[c.algs]
-	c.algs++
+	a := list[c.nextAlg]
+	c.nextAlg++
 	if param == capi.PP_ENUMALGS {
-		return a.row(), nil
+		return a.enumAlgs(), nil
 	}
-	return a.rowEx(), nil
+	return a.enumAlgsEx(), nil
 }
 
 // ReadParam is CryptGetProvParam with the caller's buffer. The length of an element of a list is asked for without taking one,
@@ -107,12 +107,12 @@ func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		}
 		return translated(out.Copy(v))
 	}
-	if err := c.alive(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	if !out.Has {
 		if flags&capi.CRYPT_FIRST != 0 {
-			c.restart()
+			c.restartAlgs()
 		}
 		out.N = n
 		return nil
@@ -122,7 +122,7 @@ func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		return err
 	}
 	if err := out.Copy(v); err != nil {
-		c.unread(param, v)
+		c.stepBack(param, v)
 		return translated(err)
 	}
 	if param == capi.PP_ENUMCONTAINERS {
@@ -131,77 +131,77 @@ func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
 	return nil
 }
 
-// restart begins the list of algorithms again.
-func (c *Context) restart() {
+// restartAlgs makes the first algorithm the next one.
+func (c *Context) restartAlgs() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.algs = 0
+	c.nextAlg = 0
 }
 
-// unread takes a step back where the caller had no room for the element of a list.
-func (c *Context) unread(param uint32, v []byte) {
+// stepBack returns an element to its list, because the caller had no room for it.
+func (c *Context) stepBack(param uint32, v []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if param == capi.PP_ENUMCONTAINERS {
-		c.names = append([]string{string(v[:len(v)-1])}, c.names...)
+		c.containerNames = append([]string{string(v[:len(v)-1])}, c.containerNames...)
 		return
 	}
-	c.algs--
+	c.nextAlg--
 }
 
 // nextContainer gives the next of the container names that there were at CRYPT_FIRST. The context is locked.
 func (c *Context) nextContainer(flags uint32) ([]byte, error) {
-	if c.verify() {
+	if c.isVerifyContext() {
 		return nil, capi.ERROR_NO_MORE_ITEMS
 	}
 	if flags&capi.CRYPT_FIRST != 0 {
-		names, err := c.containers()
+		names, err := c.listContainers()
 		if err != nil {
 			return nil, err
 		}
-		c.names = names
+		c.containerNames = names
 	}
-	if len(c.names) == 0 {
+	if len(c.containerNames) == 0 {
 		return nil, capi.ERROR_NO_MORE_ITEMS
 	}
-	name := c.names[0]
-	c.names = c.names[1:]
-	return text(name), nil
+	name := c.containerNames[0]
+	c.containerNames = c.containerNames[1:]
+	return cString(name), nil
 }
 
 // securityDescriptor is PP_KEYSET_SEC_DESCR: a self-relative descriptor without an owner, a group or lists. Who may use a
 // container is decided by its token.
 var securityDescriptor = []byte{1, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}
 
-// fixed is a text in a field of n bytes, and its length with the terminating zero.
-func fixed(s string, n int) (length []byte, field []byte) {
+// fixedText is a text in a field of n bytes, and its length with the terminating zero.
+func fixedText(s string, n int) (length []byte, field []byte) {
 	field = make([]byte, n)
 	copy(field[:n-1], s)
 	return dword(uint32(min(len(s), n-1) + 1)), field
 }
 
-// row is a PROV_ENUMALGS.
-func (a *EnumAlg) row() []byte {
-	length, name := fixed(a.Name, 20)
+// enumAlgs is a PROV_ENUMALGS.
+func (a *EnumAlg) enumAlgs() []byte {
+	length, name := fixedText(a.Name, 20)
 	b := append(dword(uint32(a.ALGID)), dword(a.Default)...)
 	return append(append(b, length...), name...)
 }
 
-// rowEx is a PROV_ENUMALGS_EX.
-func (a *EnumAlg) rowEx() []byte {
+// enumAlgsEx is a PROV_ENUMALGS_EX.
+func (a *EnumAlg) enumAlgsEx() []byte {
 	var b []byte
 	for _, u := range []uint32{uint32(a.ALGID), a.Default, a.Min, a.Max, a.Protocols} {
 		b = append(b, dword(u)...)
 	}
-	length, name := fixed(a.Name, 20)
+	length, name := fixedText(a.Name, 20)
 	b = append(append(b, length...), name...)
-	length, name = fixed(a.LongName, 40)
+	length, name = fixedText(a.LongName, 40)
 	return append(append(b, length...), name...)
 }
 
 // SetParam is CryptSetProvParam. nil is a NULL pointer. A window to ask the user with is taken and not used.
 func (c *Context) SetParam(param uint32, value []byte, flags uint32) error {
-	if err := c.alive(); err != nil {
+	if err := c.check(); err != nil {
 		return err
 	}
 	switch param {
@@ -219,4 +219,4 @@ func (c *Context) SetParam(param uint32, value []byte, flags uint32) error {
 }
 
 // Algs is PP_ENUMALGS_EX as a list.
-func (c *Context) Algs() []EnumAlg { return c.provider.algs() }
+func (c *Context) Algs() []EnumAlg { return c.provider.algorithms() }

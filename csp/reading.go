@@ -16,7 +16,7 @@ func (k *Key) ReadParam(param, flags uint32, out *ck.Buffer) error {
 
 // ReadParam is CryptGetHashParam with the caller's buffer. Asking for the length of the value does not finish the hash object.
 func (h *Hash) ReadParam(param, flags uint32, out *ck.Buffer) error {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return err
 	}
 	if flags != 0 {
@@ -42,6 +42,6 @@ func (h *Hash) ReadParam(param, flags uint32, out *ck.Buffer) error {
 
 // CheckProvider tells whether AcquireContext would find a provider, before anything else that is wrong with its arguments.
 func (s *System) CheckProvider(name string, typ uint32) error {
-	_, err := s.choose(name, typ)
+	_, err := s.selectProvider(name, typ)
 	return err
 }

@@ -3,12 +3,13 @@ package csp
 import (
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
+	"slices"
 )
 
 // RSA in CryptoAPI is PKCS #1 with all numbers in little-endian order: ciphertexts and signatures are turned around.
 
-// size is the length of the modulus in bytes.
-func (k *Key) size() int { return int(k.bits / 8) }
+// modulusLen is the length of the modulus in bytes.
+func (k *Key) modulusLen() int { return int(k.bits / 8) }
 
 // oaepParam is a CK_RSA_PKCS_OAEP_PARAMS: SHA-1, and no label.
 func oaepParam() (p []byte) {
@@ -38,10 +39,10 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 	case k.algid == capi.CALG_RSA_SIGN:
 		return n, capi.NTE_BAD_KEY
 	case buf == nil:
-		return k.size(), nil
-	case len(buf) < k.size():
-		return k.size(), capi.ERROR_MORE_DATA
-	case n > k.size()-overhead || n > len(buf):
+		return k.modulusLen(), nil
+	case len(buf) < k.modulusLen():
+		return k.modulusLen(), capi.ERROR_MORE_DATA
+	case n > k.modulusLen()-overhead || n > len(buf):
 		return n, capi.NTE_BAD_LEN
 	}
 	if h != nil {
@@ -51,24 +52,24 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 	}
 	c, data := k.ctx, ck.Clone(buf[:n])
 	defer clear(data)
-	if s := k.pair.small; s != nil {
+	if s := k.pair.smallExponent; s != nil {
 		return k.smallEncrypt(s, m, data, buf)
 	}
-	out := ck.Into(buf[:k.size()])
-	c.ops.Lock()
-	defer c.ops.Unlock()
+	out := ck.Into(buf[:k.modulusLen()])
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	if err = c.module.EncryptInit(c.session, m, k.pair.public); err == nil {
 		err = c.module.Encrypt(c.session, data, &out)
 	}
 	if err != nil {
 		return n, translated(err)
 	}
-	reverse(buf[:out.N])
+	slices.Reverse(buf[:out.N])
 	return int(out.N), nil
 }
 
 // smallEncrypt is rsaEncrypt with a key that is no object.
-func (k *Key) smallEncrypt(s *smallRSA, m *ck.Mechanism, data, buf []byte) (int, error) {
+func (k *Key) smallEncrypt(s *smallExponentKey, m *ck.Mechanism, data, buf []byte) (int, error) {
 	if m.Type != ck.CKM_RSA_PKCS {
 		return len(data), capi.NTE_BAD_FLAGS
 	}
@@ -76,7 +77,7 @@ func (k *Key) smallEncrypt(s *smallRSA, m *ck.Mechanism, data, buf []byte) (int,
 	if err != nil {
 		return len(data), err
 	}
-	reverse(out)
+	slices.Reverse(out)
 	return copy(buf, out), nil
 }
 
@@ -88,11 +89,11 @@ func (k *Key) rsaDecrypt(h *Hash, flags uint32, data []byte) (int, error) {
 		return len(data), err
 	case k.algid == capi.CALG_RSA_SIGN || !k.pair.hasPrivate():
 		return len(data), capi.NTE_BAD_KEY
-	case len(data) < k.size():
+	case len(data) < k.modulusLen():
 		return len(data), capi.NTE_BAD_DATA
 	}
-	k.notify("decrypt")
-	plain, err := k.privately(m, data[:k.size()])
+	k.logUse("decrypt")
+	plain, err := k.decryptPrivate(m, data[:k.modulusLen()])
 	if err != nil {
 		return len(data), err
 	}
@@ -105,20 +106,20 @@ func (k *Key) rsaDecrypt(h *Hash, flags uint32, data []byte) (int, error) {
 	return copy(data, plain), nil
 }
 
-// privately decrypts what is in little-endian order with the private key.
-func (k *Key) privately(m *ck.Mechanism, data []byte) ([]byte, error) {
+// decryptPrivate decrypts what is in little-endian order with the private key.
+func (k *Key) decryptPrivate(m *ck.Mechanism, data []byte) ([]byte, error) {
 	in := ck.Clone(data)
-	reverse(in)
-	if s := k.pair.small; s != nil {
+	slices.Reverse(in)
+	if s := k.pair.smallExponent; s != nil {
 		if m.Type != ck.CKM_RSA_PKCS {
 			return nil, capi.NTE_BAD_DATA
 		}
 		return s.decrypt(in)
 	}
-	out := ck.Into(make([]byte, k.size()))
+	out := ck.Into(make([]byte, k.modulusLen()))
 	c := k.ctx
-	c.ops.Lock()
-	defer c.ops.Unlock()
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	err := c.module.DecryptInit(c.session, m, k.pair.private)
 	if err == nil {
 		err = c.module.Decrypt(c.session, in, &out)
@@ -138,9 +139,9 @@ func digestInfo(row *capi.Hash, value []byte, flags uint32) []byte {
 	return row.DigestInfo(value)
 }
 
-// describe adds the description of CryptSignHash to the hash object, which is the last thing that it takes: UTF-16 without
+// addDescription adds the description of CryptSignHash to the hash object, which is the last thing that it takes: UTF-16 without
 // the terminator.
-func (h *Hash) describe(description []byte) error {
+func (h *Hash) addDescription(description []byte) error {
 	if len(description) == 0 {
 		return nil
 	}
@@ -149,52 +150,52 @@ func (h *Hash) describe(description []byte) error {
 
 // Sign is CryptSignHash with a key pair of the container. It finishes the hash object. description is in UTF-16.
 func (h *Hash) Sign(spec uint32, description []byte, flags uint32) ([]byte, error) {
-	k, err := h.signer(spec, flags)
+	k, err := h.signingKey(spec, flags)
 	if err != nil {
 		return nil, err
 	}
 	defer k.Destroy() //nolint:errcheck // it is there
-	if err := h.describe(description); err != nil {
+	if err := h.addDescription(description); err != nil {
 		return nil, err
 	}
-	data, _, err := h.signed(flags)
+	data, _, err := h.dataToSign(flags)
 	if err != nil {
 		return nil, err
 	}
-	k.notify("sign")
-	if s := k.pair.small; s != nil {
+	k.logUse("sign")
+	if s := k.pair.smallExponent; s != nil {
 		em, err := s.sign(data)
-		reverse(em)
+		slices.Reverse(em)
 		return em, err
 	}
-	out := ck.Into(make([]byte, k.size()))
+	out := ck.Into(make([]byte, k.modulusLen()))
 	c := k.ctx
-	c.ops.Lock()
-	defer c.ops.Unlock()
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	if err = c.module.SignInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.private); err == nil {
 		err = c.module.Sign(c.session, data, &out)
 	}
 	if err != nil {
 		return nil, translated(err)
 	}
-	reverse(out.Data[:out.N])
+	slices.Reverse(out.Data[:out.N])
 	return out.Data[:out.N], nil
 }
 
-// signed finishes the hash object, and returns what of it is signed, and its value.
-func (h *Hash) signed(flags uint32) (data, digest []byte, err error) {
+// dataToSign finishes the hash object, and returns what of it is signed, and its value.
+func (h *Hash) dataToSign(flags uint32) (data, digest []byte, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	row, value, err := h.digest()
+	row, value, err := h.finishedValue()
 	if err != nil {
 		return nil, nil, err
 	}
 	return digestInfo(row, value, flags), append([]byte(nil), value...), nil
 }
 
-// signer finds the key pair to sign with.
-func (h *Hash) signer(spec, flags uint32) (*Key, error) {
-	if err := h.alive(); err != nil {
+// signingKey finds the key pair to sign with.
+func (h *Hash) signingKey(spec, flags uint32) (*Key, error) {
+	if err := h.check(); err != nil {
 		return nil, err
 	}
 	if flags&^capi.CRYPT_NOHASHOID != 0 {
@@ -205,38 +206,38 @@ func (h *Hash) signer(spec, flags uint32) (*Key, error) {
 
 // SignatureLen is the length of the signature that Sign would make: CryptSignHash without a buffer.
 func (h *Hash) SignatureLen(spec, flags uint32) (int, error) {
-	k, err := h.signer(spec, flags)
+	k, err := h.signingKey(spec, flags)
 	if err != nil {
 		return 0, err
 	}
-	return k.size(), k.Destroy()
+	return k.modulusLen(), k.Destroy()
 }
 
 // Verify is CryptVerifySignature. A signature with the OID of the hash and one without are both good, whatever the flags say,
 // as on Windows. nil is a NULL pointer.
 func (h *Hash) Verify(signature []byte, n int, key *Key, description []byte, flags uint32) error {
-	if err := h.alive(); err != nil {
+	if err := h.check(); err != nil {
 		return err
 	}
 	switch {
 	case flags&^capi.CRYPT_NOHASHOID != 0:
 		return capi.NTE_BAD_FLAGS
-	case key.alive() != nil || key.pair == nil:
+	case key.check() != nil || key.pair == nil:
 		return capi.NTE_BAD_KEY
-	case n != key.size():
+	case n != key.modulusLen():
 		return capi.NTE_BAD_SIGNATURE
 	case signature == nil:
 		return capi.ERROR_INVALID_PARAMETER
 	}
-	if err := h.describe(description); err != nil {
+	if err := h.addDescription(description); err != nil {
 		return err
 	}
-	with, without, err := h.signed(0)
+	with, without, err := h.dataToSign(0)
 	if err != nil {
 		return err
 	}
 	sig := append([]byte(nil), signature[:n]...)
-	reverse(sig)
+	slices.Reverse(sig)
 	if err = key.verify(with, sig); err != nil {
 		err = key.verify(without, sig)
 	}
@@ -245,12 +246,12 @@ func (h *Hash) Verify(signature []byte, n int, key *Key, description []byte, fla
 
 // verify verifies a signature over data that PKCS #1 pads.
 func (k *Key) verify(data, sig []byte) error {
-	if s := k.pair.small; s != nil {
+	if s := k.pair.smallExponent; s != nil {
 		return s.verify(data, sig)
 	}
 	c := k.ctx
-	c.ops.Lock()
-	defer c.ops.Unlock()
+	c.opMu.Lock()
+	defer c.opMu.Unlock()
 	err := c.module.VerifyInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.public)
 	if err == nil {
 		err = c.module.Verify(c.session, data, sig)

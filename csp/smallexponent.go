@@ -10,27 +10,27 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A smallRSA is a key with the public exponent 1 or 2, which no token takes. Microsoft's article on plain text session keys has programs
+// A smallExponentKey is an RSA key with the public exponent 1 or 2, which no token takes. Microsoft's article on plain text session keys has programs
 // import a private key whose exponents are all 1: a SIMPLEBLOB for it has the session key in clear, with its padding. It protects nothing,
 // and is no way around CRYPT_EXPORTABLE, which the session key needs all the same. It lives as long as its handles, in a named container
 // too.
-type smallRSA struct {
+type smallExponentKey struct {
 	n     []byte // the modulus, with the greatest byte first
 	e     byte
 	parts []byte // what follows the modulus in a PRIVATEKEYBLOB, nil for a public key
 }
 
-// leastSmall is the shortest modulus in bits: that of any other key.
-const leastSmall = 384
+// minModulusBits is the shortest modulus in bits: that of any other key.
+const minModulusBits = 384
 
-// newSmallRSA makes a key of a blob with such an exponent. parts is nil in a public one. Without an error it may be nil: it is a key
-// like others.
-func newSmallRSA(r rsaBlob, parts []byte) (*smallRSA, error) {
+// newSmallExponentKey makes a key of a blob with such an exponent; parts is nil for a public key. It returns nil for a key with another
+// exponent.
+func newSmallExponentKey(r rsaPubKey, parts []byte) (*smallExponentKey, error) {
 	if len(r.exponent) != 1 || r.exponent[0] != 1 && (r.exponent[0] != 2 || parts != nil) {
 		return nil, nil
 	}
-	s := &smallRSA{n: bigEndian(r.rest[:r.bits/8]), e: r.exponent[0]}
-	if r.bits < leastSmall || len(s.n) != int(r.bits/8) || s.n[len(s.n)-1]&1 == 0 {
+	s := &smallExponentKey{n: bigEndian(r.rest[:r.bits/8]), e: r.exponent[0]}
+	if r.bits < minModulusBits || len(s.n) != int(r.bits/8) || s.n[len(s.n)-1]&1 == 0 {
 		return nil, capi.NTE_BAD_DATA
 	}
 	if parts == nil {
@@ -52,8 +52,8 @@ func isOne(number []byte) bool {
 	return number[0] == 1 && len(bytes.Trim(number[1:], "\x00")) == 0
 }
 
-// raised returns number, below the modulus and as long as it, to the power of e.
-func (s *smallRSA) raised(number []byte) ([]byte, error) {
+// pow returns number, below the modulus and as long as it, to the power of e.
+func (s *smallExponentKey) pow(number []byte) ([]byte, error) {
 	if len(number) != len(s.n) || bytes.Compare(number, s.n) >= 0 {
 		return nil, capi.NTE_BAD_DATA
 	}
@@ -67,8 +67,8 @@ func (s *smallRSA) raised(number []byte) ([]byte, error) {
 	return out, nil
 }
 
-// padded is data with the padding of PKCS #1: RFC 8017, section 7.2.1 for kind 2, section 9.2 for kind 1. There is room for it.
-func (s *smallRSA) padded(kind byte, data []byte) []byte {
+// pad is data with the padding of PKCS #1: RFC 8017, section 7.2.1 for kind 2, section 9.2 for kind 1. There is room for it.
+func (s *smallExponentKey) pad(kind byte, data []byte) []byte {
 	em := make([]byte, len(s.n))
 	em[1] = kind
 	fill := em[2 : len(em)-len(data)-1]
@@ -83,10 +83,10 @@ func (s *smallRSA) padded(kind byte, data []byte) []byte {
 	return em
 }
 
-func (s *smallRSA) encrypt(data []byte) ([]byte, error) { return s.raised(s.padded(2, data)) }
+func (s *smallExponentKey) encrypt(data []byte) ([]byte, error) { return s.pow(s.pad(2, data)) }
 
 // decrypt takes the padding off, which is all that the private exponent leaves to do.
-func (s *smallRSA) decrypt(em []byte) ([]byte, error) {
+func (s *smallExponentKey) decrypt(em []byte) ([]byte, error) {
 	if em[0] != 0 || em[1] != 2 {
 		return nil, capi.NTE_BAD_DATA
 	}
@@ -96,22 +96,22 @@ func (s *smallRSA) decrypt(em []byte) ([]byte, error) {
 	return nil, capi.NTE_BAD_DATA
 }
 
-// fits reports whether data can be signed.
-func (s *smallRSA) fits(data []byte) bool { return len(data) <= len(s.n)-11 }
+// canSign reports whether data can be signed.
+func (s *smallExponentKey) canSign(data []byte) bool { return len(data) <= len(s.n)-11 }
 
-func (s *smallRSA) sign(data []byte) ([]byte, error) {
-	if !s.fits(data) {
+func (s *smallExponentKey) sign(data []byte) ([]byte, error) {
+	if !s.canSign(data) {
 		return nil, capi.NTE_BAD_LEN
 	}
-	return s.padded(1, data), nil
+	return s.pad(1, data), nil
 }
 
-func (s *smallRSA) verify(data, signature []byte) error {
-	if !s.fits(data) {
+func (s *smallExponentKey) verify(data, signature []byte) error {
+	if !s.canSign(data) {
 		return capi.NTE_BAD_SIGNATURE
 	}
-	em, err := s.raised(signature)
-	if err != nil || subtle.ConstantTimeCompare(em, s.padded(1, data)) != 1 {
+	em, err := s.pow(signature)
+	if err != nil || subtle.ConstantTimeCompare(em, s.pad(1, data)) != 1 {
 		return capi.NTE_BAD_SIGNATURE
 	}
 	return nil

@@ -3,6 +3,7 @@ package csp
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 	"testing"
 
 	"github.com/softcsp/softcsp/capi"
@@ -36,10 +37,10 @@ func TestExponentOne(t *testing.T) {
 		session := good[*Key](t)(c.GenKey(capi.CALG_AES_128, capi.CRYPT_EXPORTABLE))
 		plain := good[[]byte](t)(session.Export(nil, capi.PLAINTEXTKEYBLOB, 0))[12:]
 		simple := good[[]byte](t)(session.Export(one, capi.SIMPLEBLOB, 0))
-		clear := bytes.Clone(simple[12:])
-		reverse(clear)
-		if clear[0] != 0 || clear[1] != 2 || !bytes.Equal(clear[len(clear)-16:], plain) || clear[len(clear)-17] != 0 {
-			t.Errorf("%x does not show %x", clear, plain)
+		padded := bytes.Clone(simple[12:])
+		slices.Reverse(padded)
+		if padded[0] != 0 || padded[1] != 2 || !bytes.Equal(padded[len(padded)-16:], plain) || padded[len(padded)-17] != 0 {
+			t.Errorf("%x does not show %x", padded, plain)
 		}
 		again := good[*Key](t)(c.Import(simple, one, capi.CRYPT_EXPORTABLE))
 		if got := good[[]byte](t)(again.Export(nil, capi.PLAINTEXTKEYBLOB, 0))[12:]; !bytes.Equal(got, plain) {

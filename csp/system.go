@@ -16,18 +16,18 @@ import (
 type System struct {
 	getenv func(string) string
 
-	mu       sync.Mutex
-	defaults map[uint32]string // by type of provider
-	private  *home             // the token in memory, of verify contexts
-	real     *home             // the token of the named containers
+	mu               sync.Mutex
+	defaultProviders map[uint32]string // by type of provider
+	memory           *tokenSlot        // the token in memory, of verify contexts
+	containers       *tokenSlot        // the token of the named containers
 
 	log atomic.Pointer[slog.Logger]
 }
 
-// A home is a token that keys live in.
-type home struct {
+// A tokenSlot is a token that keys live in.
+type tokenSlot struct {
 	module *token.Module
-	slot   ck.SlotID
+	id     ck.SlotID
 	pin    []byte // where the token is of our own making, in memory
 }
 
@@ -36,7 +36,7 @@ func New(getenv func(string) string) *System {
 	if getenv == nil {
 		getenv = token.Getenv
 	}
-	return &System{getenv: getenv, defaults: make(map[uint32]string)}
+	return &System{getenv: getenv, defaultProviders: make(map[uint32]string)}
 }
 
 // std is the System of the package's functions.
@@ -52,7 +52,7 @@ func (s *System) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var first error
-	for _, h := range []*home{s.private, s.real} {
+	for _, h := range []*tokenSlot{s.memory, s.containers} {
 		if h == nil {
 			continue
 		}
@@ -61,16 +61,16 @@ func (s *System) Close() error {
 			first = translated(err)
 		}
 	}
-	s.private, s.real = nil, nil
+	s.memory, s.containers = nil, nil
 	s.log.Store(nil)
 	return first
 }
 
-// scratch returns the token of the verify contexts, which is made when it is first needed, and nobody's.
-func (s *System) scratch() (*home, error) {
+// memoryToken returns the token of the verify contexts, which is made when it is first needed, and nobody's.
+func (s *System) memoryToken() (*tokenSlot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.private == nil {
+	if s.memory == nil {
 		m := token.New()
 		logging := func(name string) string {
 			if name == "SOFTCSP_LOG" || name == "SOFTCSP_LOG_FILE" {
@@ -78,52 +78,52 @@ func (s *System) scratch() (*home, error) {
 			}
 			return ""
 		}
-		h, err := open(m, ck.InitArgs{Reserved: "store='memory' kdf='test'", Getenv: logging})
+		h, err := initialize(m, ck.InitArgs{Reserved: "store='memory' kdf='test'", Getenv: logging})
 		if err == nil {
-			err = h.format(nil)
+			err = h.initToken(nil)
 		}
 		if err != nil {
 			return nil, translated(err)
 		}
-		s.private = h
+		s.memory = h
 		s.log.CompareAndSwap(nil, h.module.Log())
 	}
-	return s.private, nil
+	return s.memory, nil
 }
 
-// tokenHome returns the token of the named containers. It is looked for until there is one.
-func (s *System) tokenHome() (*home, error) {
+// containerToken returns the token of the named containers. It is looked for until there is one.
+func (s *System) containerToken() (*tokenSlot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.real == nil {
-		h, err := open(token.New(), ck.InitArgs{Getenv: s.getenv})
+	if s.containers == nil {
+		h, err := initialize(token.New(), ck.InitArgs{Getenv: s.getenv})
 		if err != nil {
 			return nil, translated(err)
 		}
-		if err := h.find(h.module.Config().CSPToken); err != nil {
+		if err := h.findToken(h.module.Config().CSPToken); err != nil {
 			if h.module.Config().Store != "memory" {
 				h.module.Finalize() //nolint:errcheck // nothing was opened
 				return nil, translated(err)
 			}
-			if err := h.format([]byte(s.getenv("SOFTCSP_PIN"))); err != nil {
+			if err := h.initToken([]byte(s.getenv("SOFTCSP_PIN"))); err != nil {
 				return nil, translated(err)
 			}
 		}
-		s.real = h
+		s.containers = h
 		s.log.Store(h.module.Log())
 	}
-	return s.real, nil
+	return s.containers, nil
 }
 
-func open(m *token.Module, args ck.InitArgs) (*home, error) {
+func initialize(m *token.Module, args ck.InitArgs) (*tokenSlot, error) {
 	if err := m.Initialize(args); err != nil {
 		return nil, err
 	}
-	return &home{module: m}, nil
+	return &tokenSlot{module: m}, nil
 }
 
-// find finds the token with a label or serial number; any that is initialised where that is "".
-func (h *home) find(name string) error {
+// findToken finds the token with a label or serial number; any that is initialised where that is "".
+func (h *tokenSlot) findToken(name string) error {
 	slots, err := h.module.GetSlotList(true)
 	if err != nil {
 		return err
@@ -131,30 +131,30 @@ func (h *home) find(name string) error {
 	for _, id := range slots {
 		info, err := h.module.GetTokenInfo(id)
 		if err == nil && info.Flags&ck.CKF_TOKEN_INITIALIZED != 0 && (name == "" || info.Label == name || info.SerialNumber == name) {
-			h.slot = id
+			h.id = id
 			return nil
 		}
 	}
 	return ck.CKR_TOKEN_NOT_PRESENT
 }
 
-// format makes a token in memory. Its PIN is the one given or, where that is empty, chance.
-func (h *home) format(pin []byte) error {
+// initToken makes a token in memory. Its PIN is the one given or, where that is empty, chance.
+func (h *tokenSlot) initToken(pin []byte) error {
 	slot, err := h.module.EmptySlot()
 	if err != nil {
 		return err
 	}
-	h.slot = slot
+	h.id = slot
 	so := randomPIN()
 	if len(pin) == 0 {
 		pin = randomPIN()
 	}
 	defer clear(so)
 	m := h.module
-	if err := m.InitToken(h.slot, so, []byte("softcsp")); err != nil {
+	if err := m.InitToken(h.id, so, []byte("softcsp")); err != nil {
 		return err
 	}
-	session, err := m.OpenSession(h.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	session, err := m.OpenSession(h.id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
 	if err != nil {
 		return err
 	}
