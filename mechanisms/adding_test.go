@@ -11,6 +11,7 @@ import (
 // TestAdding holds the example of docs/adding.md against the sources: what it quotes stands there, and no other file but the
 // golden one names the mechanism.
 func TestAdding(t *testing.T) {
+	t.Parallel()
 	const name = "CKM_AES_XCBC_MAC_96"
 	doc, err := os.ReadFile("../docs/adding.md")
 	if err != nil {

@@ -37,6 +37,7 @@ func aeadCases() (all []aeadCase) {
 // TestAEADParts encrypts and decrypts in parts, with lengths around those at which something is hashed or collected: each part of a
 // plaintext gives as much ciphertext at once, and the end the tag alone.
 func TestAEADParts(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, c := range aeadCases() {
 		row := Lookup(c.m)
@@ -65,6 +66,7 @@ func TestAEADParts(t *testing.T) {
 
 // TestAEADOverlap encrypts parts where what is written lies over what is read.
 func TestAEADOverlap(t *testing.T) {
+	t.Parallel()
 	for _, c := range aeadCases() {
 		row := Lookup(c.m)
 		k := secretKey(row.Keys[0], pattern(32))
@@ -96,6 +98,7 @@ func TestAEADOverlap(t *testing.T) {
 
 // TestCCMParts encrypts more and less in parts than the parameter told.
 func TestCCMParts(t *testing.T) {
+	t.Parallel()
 	row := Lookup(ck.CKM_AES_CCM)
 	begin := func() Cipher {
 		p := params(32, pointed(pattern(12)), pointed(nil), 16)
@@ -124,6 +127,7 @@ func TestCCMParts(t *testing.T) {
 
 // TestStealingParts takes parts of modes that steal ciphertext: all comes at once but for the last two blocks.
 func TestStealingParts(t *testing.T) {
+	t.Parallel()
 	for _, m := range []ck.MechanismType{ck.CKM_AES_CTS, ck.CKM_AES_XTS} {
 		row := Lookup(m)
 		k := secretKey(row.Keys[0], pattern(32))
@@ -148,6 +152,7 @@ func TestStealingParts(t *testing.T) {
 
 // TestSegments holds parts of all lengths, and takes what is at the end.
 func TestSegments(t *testing.T) {
+	t.Parallel()
 	var s segments
 	var all []byte
 	for n := range 3000 {

@@ -49,31 +49,39 @@ func (s *sample) inputs(t testing.TB) (plain, cipher [][]byte) {
 
 // TestCiphers is the battery of Encrypt and Decrypt. In short mode it tries a quarter of the lengths.
 func TestCiphers(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, s := range samples(t) {
 		if s.row.Encrypt == nil {
 			continue
 		}
 		n++
-		plain, cipher := s.inputs(t)
-		for i := range plain {
-			if testing.Short() && i%4 != 2 {
-				continue
-			}
-			s.cipherWhole(t, "encryption", s.row.Encrypt, plain[i], cipher[i])
-			s.cipherWhole(t, "decryption", s.row.Decrypt, cipher[i], plain[i])
-			for _, step := range []int{1, 3, 8, 16, 21, 1 << 10} {
-				s.cipherParts(t, "encryption", s.row.Encrypt, plain[i], cipher[i], step)
-				s.cipherParts(t, "decryption", s.row.Decrypt, cipher[i], plain[i], step)
-			}
-			for _, shift := range []int{-17, -16, -5, -1, 0, 1, 5, 16, 17} {
-				s.cipherOverlap(t, "encryption", s.row.Encrypt, plain[i], cipher[i], shift)
-				s.cipherOverlap(t, "decryption", s.row.Decrypt, cipher[i], plain[i], shift)
-			}
-		}
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			s.runCipher(t)
+		})
 	}
 	if n < 30 {
 		t.Errorf("%d ciphers", n)
+	}
+}
+
+func (s *sample) runCipher(t *testing.T) {
+	plain, cipher := s.inputs(t)
+	for i := range plain {
+		if testing.Short() && i%4 != 2 {
+			continue
+		}
+		s.cipherWhole(t, "encryption", s.row.Encrypt, plain[i], cipher[i])
+		s.cipherWhole(t, "decryption", s.row.Decrypt, cipher[i], plain[i])
+		for _, step := range []int{1, 3, 8, 16, 21, 1 << 10} {
+			s.cipherParts(t, "encryption", s.row.Encrypt, plain[i], cipher[i], step)
+			s.cipherParts(t, "decryption", s.row.Decrypt, cipher[i], plain[i], step)
+		}
+		for _, shift := range []int{-17, -16, -5, -1, 0, 1, 5, 16, 17} {
+			s.cipherOverlap(t, "encryption", s.row.Encrypt, plain[i], cipher[i], shift)
+			s.cipherOverlap(t, "decryption", s.row.Decrypt, cipher[i], plain[i], shift)
+		}
 	}
 }
 
@@ -176,6 +184,7 @@ func (s *sample) cipherOverlap(t *testing.T, what string, b begin, src, want []b
 
 // TestMACs is the battery of Sign and Verify.
 func TestMACs(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, s := range samples(t) {
 		if s.row.Sign == nil {
@@ -226,6 +235,7 @@ func TestMACs(t *testing.T) {
 
 // TestDigests is the battery of Digest.
 func TestDigests(t *testing.T) {
+	t.Parallel()
 	for _, s := range samples(t) {
 		if s.row.Digest == nil {
 			continue
@@ -265,6 +275,7 @@ func TestDigests(t *testing.T) {
 // TestWrap is the battery of Wrap and Unwrap: values of every size come back, with zeros at the end at most where the
 // mode has no padding, and nothing else unwraps.
 func TestWrap(t *testing.T) {
+	t.Parallel()
 	for _, s := range samples(t) {
 		if s.row.Wrap == nil {
 			continue
@@ -291,6 +302,7 @@ func TestWrap(t *testing.T) {
 
 // TestGenerate is the battery of Generate.
 func TestGenerate(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, s := range samples(t) {
 		if s.row.Generate == nil || ownSize[s.row.Type] != 0 {

@@ -12,11 +12,11 @@ import (
 
 // A caseRunner runs cases through the rows. It keeps the keys that cases share.
 type caseRunner struct {
-	seen tried
+	seen *tried
 	keys map[*vectors.Key]*Key
 }
 
-func newCaseRunner(seen tried) *caseRunner { return &caseRunner{seen, make(map[*vectors.Key]*Key)} }
+func newCaseRunner(seen *tried) *caseRunner { return &caseRunner{seen, make(map[*vectors.Key]*Key)} }
 
 // missing reports whether a case needs a mechanism, a type of key or a curve that the tables do not have.
 func missing(c *vectors.Case) bool {
@@ -37,7 +37,7 @@ func missing(c *vectors.Case) bool {
 
 // run runs a case, and says what is wrong with what came of it.
 func (r *caseRunner) run(c *vectors.Case) error {
-	r.seen[c.Mechanism]++
+	r.seen.add(c.Mechanism)
 	rv, err := r.do(c)
 	if err == nil && !c.Takes(rv) {
 		err = fmt.Errorf("%v, and not %v", rv, c.Refused)
@@ -199,7 +199,7 @@ func (r *caseRunner) makeKey(k *vectors.Key) (*Key, error) {
 
 // runSuite runs the cases of a file, and counts those that there are mechanisms for, and the tests that wait for some. In
 // short mode it runs one in nineteen of the cases that compute with large numbers.
-func runSuite(t *testing.T, s *vectors.Suite, seen tried) (cases, waits int) {
+func runSuite(t *testing.T, s *vectors.Suite, seen *tried) (cases, waits int) {
 	r := newCaseRunner(seen)
 	waiting := make(map[string]bool)
 	for i := range s.Cases {

@@ -9,6 +9,7 @@ import (
 
 // TestStreamCounters begins streams in the middle, and sees that each end where their counter does.
 func TestStreamCounters(t *testing.T) {
+	t.Parallel()
 	key, nonce, ones := pattern(chachaKey), pattern(24), bytes.Repeat([]byte{0xff}, 8)
 	for _, c := range []struct {
 		m              ck.MechanismType
@@ -59,6 +60,7 @@ func salsaParam(counter, nonce []byte) ck.Param {
 
 // TestShortCounter gives the longer nonces a counter of 32 bits, which goes on into the upper half.
 func TestShortCounter(t *testing.T) {
+	t.Parallel()
 	row, k := Lookup(ck.CKM_CHACHA20), secretKey(ck.CKK_CHACHA20, pattern(chachaKey))
 	nonce := pattern(8)
 	short := mustWhole(t, row.Encrypt, k, chachaParam([]byte{0xff, 0xff, 0xff, 0xff}, nonce), make([]byte, 300))
@@ -74,6 +76,7 @@ func TestShortCounter(t *testing.T) {
 
 // TestFirstChaChaPoly alters what the older construction has sealed.
 func TestFirstChaChaPoly(t *testing.T) {
+	t.Parallel()
 	row, k := Lookup(ck.CKM_CHACHA20_POLY1305), secretKey(ck.CKK_CHACHA20, pattern(chachaKey))
 	for _, nonce := range []int{8, 12, 24} {
 		p := params(alone(pattern(nonce)), 8*nonce, pointed(pattern(5)))

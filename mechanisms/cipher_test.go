@@ -23,6 +23,7 @@ func mustWhole(t *testing.T, begin begin, k *Key, p ck.Param, src []byte) []byte
 
 // TestCTREnd sees that a counter ends where its bits do, and not before.
 func TestCTREnd(t *testing.T) {
+	t.Parallel()
 	ones := bytes.Repeat([]byte{0xff}, 16)
 	for _, c := range []struct {
 		bits   int
@@ -96,6 +97,7 @@ func lastBlock(t *testing.T, first []byte, n int) []byte {
 
 // TestGCMShortTags compares every length of tag and nonce with the whole tag, and those that Go offers with Go.
 func TestGCMShortTags(t *testing.T) {
+	t.Parallel()
 	row, plain, aad := Lookup(ck.CKM_AES_GCM), pattern(37), pattern(100)
 	block, err := goaes.NewCipher(aesKey().Value)
 	if err != nil {
@@ -139,6 +141,7 @@ func TestGCMShortTags(t *testing.T) {
 
 // TestGCMRelease sees that nothing of a plaintext comes out before the tag is right, or when it is wrong.
 func TestGCMRelease(t *testing.T) {
+	t.Parallel()
 	row, plain := Lookup(ck.CKM_AES_GCM), bytes.Repeat([]byte("plain"), 20)
 	for _, tag := range []int{32, 128} {
 		p := params(pointed(pattern(12)), 96, pointed(nil), tag)
@@ -171,6 +174,7 @@ func TestGCMRelease(t *testing.T) {
 
 // TestPadding tries every last block that could be a padding.
 func TestPadding(t *testing.T) {
+	t.Parallel()
 	iv := pattern(16)
 	cbc, pad := Lookup(ck.CKM_AES_CBC), Lookup(ck.CKM_AES_CBC_PAD)
 	for last := range 256 {
@@ -201,6 +205,7 @@ func TestPadding(t *testing.T) {
 
 // TestLengths gives block modes what is no number of blocks.
 func TestLengths(t *testing.T) {
+	t.Parallel()
 	for _, s := range samples(t) {
 		if s.row.Encrypt == nil {
 			continue
@@ -233,6 +238,7 @@ func TestLengths(t *testing.T) {
 
 // TestKeyWrapPKCS7 compares with CKM_AES_KEY_WRAP of what has been padded by hand.
 func TestKeyWrapPKCS7(t *testing.T) {
+	t.Parallel()
 	pkcs, plain := Lookup(ck.CKM_AES_KEY_WRAP_PKCS7), Lookup(ck.CKM_AES_KEY_WRAP)
 	for n := 8; n <= 40; n++ {
 		value := pattern(n)
@@ -252,6 +258,7 @@ func TestKeyWrapPKCS7(t *testing.T) {
 
 // TestMACGeneral compares cut MACs with whole ones.
 func TestMACGeneral(t *testing.T) {
+	t.Parallel()
 	rows := map[ck.MechanismType]ck.MechanismType{ck.CKM_AES_CMAC: ck.CKM_AES_CMAC_GENERAL, ck.CKM_DES3_CMAC: ck.CKM_DES3_CMAC_GENERAL}
 	for _, h := range hashes {
 		if h.HMAC != 0 {
@@ -290,6 +297,7 @@ func TestMACGeneral(t *testing.T) {
 
 // TestSalt sees what RC2 and RC4 are keyed with where CryptDeriveKey made the key.
 func TestSalt(t *testing.T) {
+	t.Parallel()
 	value, salt := pattern(5), bytes.Repeat([]byte{9}, 14)
 	salted := &Key{Type: ck.CKK_RC2, Value: value, Salt: salt, EffectiveBits: 40}
 	joined := func() *Key { return secretKey(ck.CKK_RC2, append(bytes.Clone(value), salt[:11]...)) }
@@ -316,6 +324,7 @@ func TestSalt(t *testing.T) {
 
 // TestConcurrent uses one key in many operations at once.
 func TestConcurrent(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a while with the race detector")
 	}

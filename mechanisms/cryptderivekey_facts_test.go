@@ -26,6 +26,7 @@ func derive(t *testing.T, provider uint, hash capi.AlgID, base []byte, cipher ca
 }
 
 func TestWindowsFacts(t *testing.T) {
+	t.Parallel()
 	kinds := map[string]int{}
 	for _, line := range readLines[vectors.WindowsFact](t, "cryptderivekey/windows-facts.jsonl") {
 		f := windowsFact{&line}
@@ -144,6 +145,7 @@ func (f *windowsFact) checkUse(t *testing.T) {
 
 // TestDPAPI derives the keys of real DPAPI blobs from finished hash values and opens the blobs.
 func TestDPAPI(t *testing.T) {
+	t.Parallel()
 	facts := readLines[vectors.DPAPIFact](t, "cryptderivekey/dpapi-facts.jsonl")
 	for _, f := range facts {
 		d, err := derive(t, 4, capi.AlgID(f.Hash)|CK_SOFTCSP_HASH_VALUE, f.HashValue, capi.AlgID(f.Cipher), capi.CRYPT_EXPORTABLE)
@@ -166,6 +168,7 @@ func TestDPAPI(t *testing.T) {
 // TestOfficeKeys derives the keys of real Office files, and for RC4 those of the blocks that follow, and opens the
 // verifier with them.
 func TestOfficeKeys(t *testing.T) {
+	t.Parallel()
 	facts := readLines[vectors.OfficeFact](t, "office/office-facts.jsonl")
 	blocks := 0
 	for _, f := range facts {

@@ -34,6 +34,7 @@ func expandByHand(h *Hash, value []byte) (e []byte) {
 
 // TestOwnProvider checks provider 0: every hash, any number of bytes that the cipher allows, as far as the hash reaches.
 func TestOwnProvider(t *testing.T) {
+	t.Parallel()
 	base := []byte("correct horse")
 	for _, h := range append(slices.Clone(hashes), asDigest(capi.SSL3SHAMD5)) {
 		f := h.New()
@@ -70,6 +71,7 @@ func TestOwnProvider(t *testing.T) {
 }
 
 func TestOwnProviderSalt(t *testing.T) {
+	t.Parallel()
 	h := sha1.Sum([]byte("salted"))
 	m := md5.Sum([]byte("salted"))
 	for _, c := range []struct {
@@ -115,6 +117,7 @@ func TestOwnProviderSalt(t *testing.T) {
 
 // TestUpdateKey checks CRYPT_UPDATE_KEY: the base hash value of the changed key is H(h || h').
 func TestUpdateKey(t *testing.T) {
+	t.Parallel()
 	const flags = 128<<16 | capi.CRYPT_EXPORTABLE
 	first, err := derive(t, 0, capi.CALG_MD5, []byte("first"), capi.CALG_RC2, flags)
 	if err != nil {
@@ -158,6 +161,7 @@ func TestUpdateKey(t *testing.T) {
 }
 
 func TestUpdateKeyErrors(t *testing.T) {
+	t.Parallel()
 	first, err := derive(t, 0, capi.CALG_MD5, []byte("first"), capi.CALG_RC2, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -190,6 +194,7 @@ func TestUpdateKeyErrors(t *testing.T) {
 }
 
 func TestCAPIParameter(t *testing.T) {
+	t.Parallel()
 	key := &Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_GENERIC_SECRET, Value: []byte("base")}
 	digest := md5.Sum([]byte("base"))
 	withDigest := Base{Hash: asDigest(capi.MD5), Digest: digest[:]}
@@ -253,6 +258,7 @@ func ulongAttr(a ck.AttributeType, u uint) ck.Attribute {
 
 // TestNamedMechanisms checks the mechanisms with a hash in their name: provider 0, and the template says the rest.
 func TestNamedMechanisms(t *testing.T) {
+	t.Parallel()
 	base := []byte("base data")
 	m, s1, s256, s384, s512 := md5.Sum(base), sha1.Sum(base), sha256.Sum256(base), sha512.Sum384(base), sha512.Sum512(base)
 	want := map[ck.MechanismType][]byte{
@@ -288,6 +294,7 @@ func TestNamedMechanisms(t *testing.T) {
 }
 
 func TestNamedMechanismTemplates(t *testing.T) {
+	t.Parallel()
 	row := Lookup(ck.CKM_SOFTCSP_SHA1_CRYPT_DERIVE_KEY)
 	const none = ^uint(0)
 	for _, c := range []struct {
@@ -335,6 +342,7 @@ func TestNamedMechanismTemplates(t *testing.T) {
 
 // TestTemplateLength checks that a template's CKA_VALUE_LEN must agree with the algorithm and length of the parameter.
 func TestTemplateLength(t *testing.T) {
+	t.Parallel()
 	key := &Key{Class: ck.CKO_SECRET_KEY, Value: []byte("x")}
 	for _, c := range []struct {
 		attr ck.Attribute
@@ -397,6 +405,7 @@ func BenchmarkDerive(b *testing.B) {
 
 // TestHeader holds the numbers of softcsp.h, which is written by hand, against those of the code.
 func TestHeader(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("../include/softcsp/softcsp.h")
 	if err != nil {
 		t.Fatal(err)

@@ -48,6 +48,7 @@ func deviceName(err error) string {
 }
 
 func TestWineVectors(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("thousands of vectors, each in several ways")
 	}

@@ -73,8 +73,8 @@ func pbkdf2Fields(prf uint, password, salt []byte, iterations int) []any {
 }
 
 // runDerivations runs the vectors of derivations whose parameters point to structures.
-func runDerivations(t *testing.T, seen tried) {
-	seen[ck.CKM_CONCATENATE_BASE_AND_KEY]++ // TestConcatenateKeys
+func runDerivations(t *testing.T, seen *tried) {
+	seen.add(ck.CKM_CONCATENATE_BASE_AND_KEY) // TestConcatenateKeys
 	t.Run("SP800-108", func(t *testing.T) { runKDF108(t, seen) })
 	t.Run("IKE", func(t *testing.T) { runIKE(t, seen) })
 	t.Run("TLS", func(t *testing.T) { runTLS(t, seen) })
@@ -93,6 +93,7 @@ func length(n int) []ck.Attribute { return template(uint(ck.CKA_VALUE_LEN), uint
 
 // TestHKDFSteps takes the two steps one after the other, with the salt as data, as a key and not at all.
 func TestHKDFSteps(t *testing.T) {
+	t.Parallel()
 	s := sample{}
 	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(33))
 	for _, salt := range []struct {
@@ -140,6 +141,7 @@ func TestHKDFSteps(t *testing.T) {
 
 // TestConcatenateKeys is the example of PKCS #11, "Concatenation of a base key and another key".
 func TestConcatenateKeys(t *testing.T) {
+	t.Parallel()
 	base := secretKey(ck.CKK_GENERIC_SECRET, []byte{0x01, 0x23, 0x45, 0x67})
 	lookup := func(ck.ObjectHandle) (*Key, error) { return secretKey(ck.CKK_AES, []byte{0x89, 0xab, 0xcd, 0xef}), nil }
 	got, err := derived(ck.CKM_CONCATENATE_BASE_AND_KEY, base, lookup, nil, 1)
@@ -158,6 +160,7 @@ func fromPassword(m ck.MechanismType, template []ck.Attribute, fields ...any) ([
 
 // TestPBKDF2 tries what has no vectors of Wycheproof's, and what is wrong. The values are Python's hashlib.pbkdf2_hmac's.
 func TestPBKDF2(t *testing.T) {
+	t.Parallel()
 	for prf, want := range map[uint]string{
 		ck.CKP_PKCS5_PBKD2_HMAC_SHA512_224: "954b4da75a1bfd685efe6fd8629bc1fee8500c55bac38bf66a0ea05af18022b197d87913b90feeca",
 		ck.CKP_PKCS5_PBKD2_HMAC_SHA512_256: "f94252b31eddbdfa213498897558956c8a6abfc52bcfa810fa33fd84561daeb4e6055f52346ef243",

@@ -16,6 +16,7 @@ func template(pairs ...uint) (t []ck.Attribute) {
 
 // TestTake tries the rule for type and length of what is derived.
 func TestTake(t *testing.T) {
+	t.Parallel()
 	const kt, vl = uint(ck.CKA_KEY_TYPE), uint(ck.CKA_VALUE_LEN)
 	material := pattern(32)
 	for _, c := range []struct {
@@ -50,6 +51,7 @@ func TestTake(t *testing.T) {
 
 // TestDerive is the battery of Derive: it needs a key, and gives the same again, in the room that the caller reuses.
 func TestDerive(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, s := range samples(t) {
 		if s.row.Derive == nil || ownSize[s.row.Type] != 0 {
@@ -92,6 +94,7 @@ func TestDerive(t *testing.T) {
 
 // TestEncryptDataDES3 compares with encryption.
 func TestEncryptDataDES3(t *testing.T) {
+	t.Parallel()
 	for _, kt := range tdeKeys {
 		n, _ := Size(kt)
 		k, iv, data := secretKey(kt, pattern(int(n))), pattern(8), pattern(40)

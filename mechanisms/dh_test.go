@@ -36,7 +36,7 @@ func x942Params(kdf uint, other, public []byte, more ...any) ck.Param {
 }
 
 // runDH runs the vectors of Diffie-Hellman.
-func runDH(t *testing.T, seen tried) {
+func runDH(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/groups"), "dh.txt")
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func runDH(t *testing.T, seen tried) {
 	for i := range records {
 		v := &vector{Record: &records[i]}
 		m, _ := ck.ParseMechanismType(v.Fields["Mechanism"])
-		seen[m]++
+		seen.add(m)
 		kt := Lookup(m).Keys[0]
 		attrs := groupAttrs(v.bytes("P"), v.bytes("Q"), v.bytes("G"), v.bytes("X"))
 		p := params(v.bytes("Public"))
@@ -69,7 +69,7 @@ func runDH(t *testing.T, seen tried) {
 }
 
 // runX942KDF runs the example of RFC 2631, section 2.1.6, whose secret is no power of anything.
-func runX942KDF(t *testing.T, seen tried) {
+func runX942KDF(t *testing.T, seen *tried) {
 	unhex := func(s string) []byte { b, _ := hex.DecodeString(s); return b }
 	other := unhex("301d3013060b2a864886f70d0109100306" + "040400000001" + "a2060404000000c0")
 	f, err := x942KDF(ck.CKD_SHA1_KDF_ASN1, other)
@@ -96,6 +96,7 @@ func runX942KDF(t *testing.T, seen tried) {
 
 // TestDHTemplates asks for keys of several types and sizes: of the secret its end is taken.
 func TestDHTemplates(t *testing.T) {
+	t.Parallel()
 	pub, priv := groupPair(t, ck.CKK_DH, "dh")
 	derive := func(kt ck.KeyType, n uint) ([]byte, error) {
 		var d Derived
@@ -131,6 +132,7 @@ func TestDHTemplates(t *testing.T) {
 
 // TestDHRefuses tries public values that are none.
 func TestDHRefuses(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		kt   ck.KeyType
 		name string
@@ -175,6 +177,7 @@ func TestDHRefuses(t *testing.T) {
 
 // TestDHGenerate makes key pairs, and tries templates for which there is none.
 func TestDHGenerate(t *testing.T) {
+	t.Parallel()
 	length := func(n uint) ck.Attribute { return ck.Attribute{Type: ck.CKA_VALUE_BITS, Value: ck.UlongValue(n)} }
 	_, known := groupPair(t, ck.CKK_DH, "dh")
 	_, x942 := groupPair(t, ck.CKK_X9_42_DH, "x942")
@@ -224,6 +227,7 @@ func TestDHGenerate(t *testing.T) {
 
 // TestDHParameters makes domain parameters.
 func TestDHParameters(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("looks for primes")
 	}
@@ -292,6 +296,7 @@ func twoPairsOf(t *testing.T) (base *Base, public [2][]byte) {
 
 // TestX942TwoPairs lets two sides with two pairs each agree, and compares with the definitions of the schemes.
 func TestX942TwoPairs(t *testing.T) {
+	t.Parallel()
 	a, ya := twoPairsOf(t)
 	b, yb := twoPairsOf(t)
 	derive := func(m ck.MechanismType, base *Base, kdf uint, other []byte, y [2][]byte, handle int) ([]byte, error) {

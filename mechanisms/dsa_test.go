@@ -23,7 +23,7 @@ func groupAttrs(p, q, g, value []byte) []ck.Attribute {
 }
 
 // runDSA runs the vectors of NIST and of RFC 6979.
-func runDSA(t *testing.T, seen tried) {
+func runDSA(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/groups"), "dsa.txt")
 	more, err2 := vectors.Records(os.DirFS("testdata/groups"), "openssl.txt")
 	if err := errors.Join(err, err2); err != nil {
@@ -39,14 +39,17 @@ func runDSA(t *testing.T, seen tried) {
 		if testing.Short() && v.Fields["L"] == "3072" {
 			continue
 		}
-		seen[m]++
+		seen.add(m)
 		run := v.dsaSignature
 		if v.row.GenerateDomain != nil {
 			run = v.dsaPrimes
 		}
-		if err := errors.Join(run(), v.err); err != nil {
-			t.Errorf("%s: %v", v.At, err)
-		}
+		t.Run(v.At, func(t *testing.T) {
+			t.Parallel()
+			if err := errors.Join(run(), v.err); err != nil {
+				t.Errorf("%s: %v", v.At, err)
+			}
+		})
 	}
 	t.Logf("%d records", len(records))
 }
@@ -120,6 +123,7 @@ func dsaSample(t *testing.T) (public, private []ck.Attribute) {
 
 // TestDSASigns signs with each mechanism and lets the other key verify, the data whole and in parts.
 func TestDSASigns(t *testing.T) {
+	t.Parallel()
 	pub, priv := dsaSample(t)
 	public, private := pairKey(ck.CKO_PUBLIC_KEY, ck.CKK_DSA, pub), pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_DSA, priv)
 	for i := range dsaRows {
@@ -175,6 +179,7 @@ func TestDSASigns(t *testing.T) {
 
 // TestDSARefuses tries digests and keys that there are none of.
 func TestDSARefuses(t *testing.T) {
+	t.Parallel()
 	pub, priv := dsaSample(t)
 	row := Lookup(ck.CKM_DSA)
 	for n, want := range map[int]error{0: ck.CKR_DATA_LEN_RANGE, 16: ck.CKR_DATA_LEN_RANGE, 20: nil, 64: nil, 65: ck.CKR_DATA_LEN_RANGE} {
@@ -216,6 +221,7 @@ func TestDSARefuses(t *testing.T) {
 
 // TestDSAGenerate makes a key pair, and asks for those that there are none of.
 func TestDSAGenerate(t *testing.T) {
+	t.Parallel()
 	pub, _ := dsaSample(t)
 	row := Lookup(ck.CKM_DSA_KEY_PAIR_GEN)
 	domain := without(pub, ck.CKA_VALUE)
@@ -255,6 +261,7 @@ func TestDSAGenerate(t *testing.T) {
 
 // TestDSAParameters makes domain parameters and asks for those that there are none of.
 func TestDSAParameters(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("looks for primes; the vectors try the same functions")
 	}
@@ -325,6 +332,7 @@ func TestDSAParameters(t *testing.T) {
 
 // TestInvert compares with math/big.
 func TestInvert(t *testing.T) {
+	t.Parallel()
 	q, err := bigmod.NewModulus([]byte{0xfb}) // 251, a prime
 	if err != nil {
 		t.Fatal(err)
@@ -340,13 +348,17 @@ func TestInvert(t *testing.T) {
 
 // TestSafePrimes holds the list against what makes its primes what they are.
 func TestSafePrimes(t *testing.T) {
+	t.Parallel()
 	for i, p := range knownPrimes() {
 		if uint(p.BitLen()) != safePrimes[i].bits || testing.Short() && p.BitLen() > 2048 {
 			continue
 		}
-		if half := new(big.Int).Rsh(p, 1); !p.ProbablyPrime(0) || !half.ProbablyPrime(0) || big.Jacobi(big.NewInt(2), p) != 1 {
-			t.Errorf("number %d, of %d bits, is no safe prime", i, p.BitLen())
-		}
+		t.Run(fmt.Sprintf("%d of %d bits", i, p.BitLen()), func(t *testing.T) {
+			t.Parallel()
+			if half := new(big.Int).Rsh(p, 1); !p.ProbablyPrime(0) || !half.ProbablyPrime(0) || big.Jacobi(big.NewInt(2), p) != 1 {
+				t.Error("is no safe prime")
+			}
+		})
 	}
 	if isSafePrime(big.NewInt(23)) || !isSafePrime(safePrime(2048)) || safePrime(1000) != nil {
 		t.Error("the list is not searched")

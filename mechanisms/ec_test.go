@@ -99,6 +99,7 @@ func generator(c *curve) (whole, compressed []byte) {
 
 // TestCurveParams reads the ways to name a curve, and what names none.
 func TestCurveParams(t *testing.T) {
+	t.Parallel()
 	unchanged := func(_, _, _, _, _ *big.Int) {}
 	for _, c := range curves {
 		for _, name := range append([]string{c.Name}, c.Also...) {
@@ -147,6 +148,7 @@ func TestCurveParams(t *testing.T) {
 
 // TestNoCurve reads what names no curve of the list, and one name that is written wrongly.
 func TestNoCurve(t *testing.T) {
+	t.Parallel()
 	if c, err := findCurve([]byte("\x13\x0bcurve25519")); err != nil || c.Name != "curve25519" {
 		t.Errorf("curve25519 as pkcs11-tool writes it: %v", err)
 	}
@@ -173,6 +175,7 @@ func TestNoCurve(t *testing.T) {
 
 // TestCurvePairs generates pairs, and tries that their halves fit, in every encoding.
 func TestCurvePairs(t *testing.T) {
+	t.Parallel()
 	for _, c := range curves {
 		pub, priv := c.pair(t)
 		point, err := c.readPoint(pub.Attr(ck.CKA_EC_POINT))
@@ -220,6 +223,7 @@ func TestCurvePairs(t *testing.T) {
 
 // TestCurveGenerate tries what generation refuses.
 func TestCurveGenerate(t *testing.T) {
+	t.Parallel()
 	p256, x448 := curveNamed(t, "P-256").Params(), curveNamed(t, "X448").Params()
 	for i := range ecRows {
 		m := &ecRows[i]
@@ -261,6 +265,7 @@ func TestCurveGenerate(t *testing.T) {
 
 // TestCurvePoints gives what is no point to everything that reads one.
 func TestCurvePoints(t *testing.T) {
+	t.Parallel()
 	for _, c := range curves {
 		pub, _ := c.pair(t)
 		point, err := c.readPoint(pub.Attr(ck.CKA_EC_POINT))
@@ -297,6 +302,7 @@ func TestCurvePoints(t *testing.T) {
 
 // TestCurveNumbers gives private keys more and fewer zeros, and numbers that are none of theirs.
 func TestCurveNumbers(t *testing.T) {
+	t.Parallel()
 	for _, c := range curves {
 		if c.Group == nil {
 			if _, err := c.readPrivate(make([]byte, c.Size-1)); err != ck.CKR_ATTRIBUTE_VALUE_INVALID {
@@ -330,6 +336,7 @@ func TestCurveNumbers(t *testing.T) {
 
 // TestCurveOpenSSL reads keys that OpenSSL has written.
 func TestCurveOpenSSL(t *testing.T) {
+	t.Parallel()
 	keys, err := vectors.Records(os.DirFS("testdata"), "openssl-keys.rec")
 	if err != nil || len(keys) != len(curves) {
 		t.Fatalf("%d keys for %d curves, %v", len(keys), len(curves), err)
@@ -351,7 +358,7 @@ func TestCurveOpenSSL(t *testing.T) {
 }
 
 // runSignatureRecords runs the vectors of curves.rec that tell r and s.
-func runSignatureRecords(t *testing.T, seen tried) {
+func runSignatureRecords(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata"), "curves.rec")
 	if err != nil {
 		t.Fatal(err)
@@ -365,7 +372,7 @@ func runSignatureRecords(t *testing.T, seen tried) {
 		n++
 		v := &vector{Record: r}
 		m, _ := ck.ParseMechanismType(r.Fields["Mechanism"])
-		seen[m]++
+		seen.add(m)
 		k := curveNamed(t, r.Fields["Curve"]).public(v.bytes("Point"))
 		if err := errors.Join(verifySignature(Lookup(m), k, v.bytes("Message"), v.bytes("RS")), v.err); err != nil {
 			t.Errorf("%s: %v", r.At, err)

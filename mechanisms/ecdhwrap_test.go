@@ -16,6 +16,7 @@ func ecdhWrapParams(bits int, kdf uint, shared []byte) *ck.Param {
 
 // TestECDHWrap wraps with each curve and function, and takes apart by hand what it made.
 func TestECDHWrap(t *testing.T) {
+	t.Parallel()
 	value := pattern(33)
 	for i := range ecdhWrapRows {
 		row := &ecdhWrapRows[i]
@@ -102,6 +103,7 @@ func (m *Mechanism) damaged(t *testing.T, c *curve, priv *Key, param func() *ck.
 
 // TestECDHWrapRefuses tries parameters and keys that are none.
 func TestECDHWrapRefuses(t *testing.T) {
+	t.Parallel()
 	c := curveNamed(t, "P-256")
 	pub, priv := c.pair(t)
 	row := Lookup(ck.CKM_ECDH_AES_KEY_WRAP)

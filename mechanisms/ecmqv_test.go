@@ -31,6 +31,7 @@ func (c *curve) mqvSide(t *testing.T) (base *Base, numbers [2]*big.Int, points [
 
 // TestECMQV lets two sides agree, and compares with the definition, in which all points are multiples of the generator.
 func TestECMQV(t *testing.T) {
+	t.Parallel()
 	row := Lookup(ck.CKM_ECMQV_DERIVE)
 	for _, c := range curves {
 		if c.Group == nil {

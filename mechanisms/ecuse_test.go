@@ -54,6 +54,7 @@ func curveSigners() (all []struct {
 // TestCurveSignatures is the battery of Sign and Verify: what is signed in any parts verifies in any others, and nothing
 // else does.
 func TestCurveSignatures(t *testing.T) {
+	t.Parallel()
 	all := curveSigners()
 	if len(all) < 50 {
 		t.Fatalf("%d mechanisms with curves", len(all))
@@ -62,41 +63,48 @@ func TestCurveSignatures(t *testing.T) {
 	for _, c := range curves {
 		pubs[c], privs[c] = c.pair(t)
 	}
-	data := pattern(150)
 	for _, s := range all {
-		name := fmt.Sprintf("%v with %s", s.row.Type, s.c.Name)
-		for _, step := range []int{1, 64, 150} {
-			if testing.Short() && step != 64 {
-				continue
-			}
-			sig, err := signParts(t, s.row, privs[s.c], data, step)
-			if err != nil || len(sig) != 2*s.c.Size {
-				t.Fatalf("%s: %x, %v", name, sig, err)
-			}
-			for n, want := range map[int]error{0: nil, 1: ck.CKR_SIGNATURE_INVALID} {
-				changed := bytes.Clone(data)
-				changed[7] ^= byte(n)
-				if err := verifySignature(s.row, pubs[s.c], changed, sig); err != want {
-					t.Errorf("%s: %v, want %v", name, err, want)
-				}
-			}
-			for i := range sig {
-				bad := bytes.Clone(sig)
-				bad[i] ^= 0x40
-				if i%16 == 0 && verifySignature(s.row, pubs[s.c], data, bad) != ck.CKR_SIGNATURE_INVALID {
-					t.Errorf("%s: takes a signature that is changed at %d", name, i)
-				}
-			}
-			for _, bad := range [][]byte{nil, sig[1:], append([]byte{0}, sig...), append([]byte{0, 0}, sig...)} {
-				if err := verifySignature(s.row, pubs[s.c], data, bad); err != ck.CKR_SIGNATURE_LEN_RANGE {
-					t.Errorf("%s: %d bytes of a signature: %v", name, len(bad), err)
-				}
-			}
-			if err := verifySignature(s.row, pubs[s.c], data, make([]byte, len(sig))); err != ck.CKR_SIGNATURE_INVALID {
-				t.Errorf("%s: a signature of zeros: %v", name, err)
+		t.Run(fmt.Sprintf("%v with %s", s.row.Type, s.c.Name), func(t *testing.T) {
+			t.Parallel()
+			signAndAlter(t, s.row, s.c, pubs[s.c], privs[s.c])
+			tryWrongKeys(t, s.row, s.c)
+		})
+	}
+}
+
+// signAndAlter signs in several parts, and alters data and signature.
+func signAndAlter(t *testing.T, m *Mechanism, c *curve, pub, priv *Key) {
+	data := pattern(150)
+	for _, step := range []int{1, 64, 150} {
+		if testing.Short() && step != 64 {
+			continue
+		}
+		sig, err := signParts(t, m, priv, data, step)
+		if err != nil || len(sig) != 2*c.Size {
+			t.Fatalf("%x, %v", sig, err)
+		}
+		for n, want := range map[int]error{0: nil, 1: ck.CKR_SIGNATURE_INVALID} {
+			changed := bytes.Clone(data)
+			changed[7] ^= byte(n)
+			if err := verifySignature(m, pub, changed, sig); err != want {
+				t.Errorf("%v, want %v", err, want)
 			}
 		}
-		tryWrongKeys(t, name, s.row, s.c)
+		for i := range sig {
+			bad := bytes.Clone(sig)
+			bad[i] ^= 0x40
+			if i%16 == 0 && verifySignature(m, pub, data, bad) != ck.CKR_SIGNATURE_INVALID {
+				t.Errorf("takes a signature that is changed at %d", i)
+			}
+		}
+		for _, bad := range [][]byte{nil, sig[1:], append([]byte{0}, sig...), append([]byte{0, 0}, sig...)} {
+			if err := verifySignature(m, pub, data, bad); err != ck.CKR_SIGNATURE_LEN_RANGE {
+				t.Errorf("%d bytes of a signature: %v", len(bad), err)
+			}
+		}
+		if err := verifySignature(m, pub, data, make([]byte, len(sig))); err != ck.CKR_SIGNATURE_INVALID {
+			t.Errorf("a signature of zeros: %v", err)
+		}
 	}
 }
 
@@ -126,7 +134,7 @@ func signParts(t *testing.T, m *Mechanism, k *Key, data []byte, step int) ([]byt
 }
 
 // tryWrongKeys begins with keys of the other class, of another type and without a good value.
-func tryWrongKeys(t *testing.T, name string, m *Mechanism, c *curve) {
+func tryWrongKeys(t *testing.T, m *Mechanism, c *curve) {
 	t.Helper()
 	pub, priv := c.pair(t)
 	for _, k := range []struct {
@@ -139,19 +147,20 @@ func tryWrongKeys(t *testing.T, name string, m *Mechanism, c *curve) {
 	} {
 		var p ck.Param
 		if _, err := m.Sign(k.sign, &p); !errors.Is(err, k.want) {
-			t.Errorf("%s: signing: %v, want %v", name, err, k.want)
+			t.Errorf("signing: %v, want %v", err, k.want)
 		}
 		if _, err := m.Verify(k.verify, &p); !errors.Is(err, k.want) {
-			t.Errorf("%s: verifying: %v, want %v", name, err, k.want)
+			t.Errorf("verifying: %v, want %v", err, k.want)
 		}
 	}
 	if _, err := m.Verify(c.public([]byte{4}), new(ck.Param)); err != ck.CKR_PUBLIC_KEY_INVALID {
-		t.Errorf("%s: verifying with no point: %v", name, err)
+		t.Errorf("verifying with no point: %v", err)
 	}
 }
 
 // TestECDSAShort verifies signatures whose halves have lost zeros, and digests of all lengths.
 func TestECDSAShort(t *testing.T) {
+	t.Parallel()
 	row := Lookup(ck.CKM_ECDSA)
 	for _, c := range curves {
 		if c.Type != ck.CKK_EC {
@@ -189,6 +198,7 @@ func TestECDSAShort(t *testing.T) {
 
 // TestEdDSAVariants runs the vectors of RFC 8032 with contexts and hashes, and parameters that are none.
 func TestEdDSAVariants(t *testing.T) {
+	t.Parallel()
 	records, err := vectors.Records(os.DirFS("testdata"), "curves.rec")
 	if err != nil {
 		t.Fatal(err)
@@ -247,6 +257,7 @@ func TestEdDSAVariants(t *testing.T) {
 
 // TestECDHFunctions runs the vectors of the key derivation functions.
 func TestECDHFunctions(t *testing.T) {
+	t.Parallel()
 	records, err := vectors.Records(os.DirFS("testdata"), "curves.rec")
 	if err != nil {
 		t.Fatal(err)
@@ -290,6 +301,7 @@ func TestECDHFunctions(t *testing.T) {
 
 // TestECDHKeys derives keys of several types, and tries what the parameter may say.
 func TestECDHKeys(t *testing.T) {
+	t.Parallel()
 	const kt, vl = uint(ck.CKA_KEY_TYPE), uint(ck.CKA_VALUE_LEN)
 	for _, c := range curves {
 		if c.Agree == nil {
@@ -354,6 +366,7 @@ func kdfOf(t *testing.T, kdf uint, z []byte, n int) []byte {
 
 // TestLowOrder agrees with points of low order.
 func TestLowOrder(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"X25519", "X448"} {
 		c := curveNamed(t, name)
 		_, priv := c.pair(t)

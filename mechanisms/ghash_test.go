@@ -30,6 +30,7 @@ func slowTimes(x, y element) (z element) {
 
 // TestElements compares the product of elements with the definition.
 func TestElements(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	special := []uint64{0, 1, 1 << 63, ^uint64(0), 0x5555555555555555, 0x8421084210842108}
 	number := func() uint64 {
@@ -58,6 +59,7 @@ func TestElements(t *testing.T) {
 
 // TestGHASH compares tags of data in parts with those of Go, around the length of a chunk.
 func TestGHASH(t *testing.T) {
+	t.Parallel()
 	block, err := goaes.NewCipher(pattern(32))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 
 // TestGroupKeys compares with the encodings that OpenSSL makes, and tries keys that are none.
 func TestGroupKeys(t *testing.T) {
+	t.Parallel()
 	for kt, name := range map[ck.KeyType]string{ck.CKK_DSA: "dsa", ck.CKK_DH: "dh", ck.CKK_X9_42_DH: "x942"} {
 		value, err := os.ReadFile("testdata/groups/" + name + ".der")
 		if err != nil {

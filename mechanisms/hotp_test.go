@@ -38,7 +38,7 @@ func otpFields(pairs ...any) []any {
 }
 
 // runHOTP makes and verifies the passwords of RFC 4226, with the counter in the parameter and from elsewhere.
-func runHOTP(t *testing.T, seen tried) {
+func runHOTP(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata"), "rfc4226.rec")
 	if err != nil || len(records) != 10 {
 		t.Fatal(len(records), err)
@@ -52,7 +52,7 @@ func runHOTP(t *testing.T, seen tried) {
 			}
 			return b
 		}
-		seen[ck.CKM_HOTP]++
+		seen.add(ck.CKM_HOTP)
 		k := hotpKey(read("Key"))
 		for _, c := range []struct {
 			want   []byte
@@ -120,6 +120,7 @@ func checkOTP(t *testing.T, s Signer, counter, password []byte) {
 
 // TestHOTPRefuses sees what parameters are refused, and that there is no password without a counter.
 func TestHOTPRefuses(t *testing.T) {
+	t.Parallel()
 	counter := make([]byte, 8)
 	attr := func(t ck.AttributeType, n uint) ck.Attribute { return ck.Attribute{Type: t, Value: ck.UlongValue(n)} }
 	never := ck.Attribute{Type: ck.CKA_OTP_USER_FRIENDLY_MODE, Value: ck.BoolValue(false)}

@@ -38,7 +38,7 @@ func ikeParams() map[ck.MechanismType][]any {
 	return params
 }
 
-func runIKE(t *testing.T, seen tried) {
+func runIKE(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/derive"), "ike.txt")
 	if err != nil || len(records) < 65 {
 		t.Fatalf("%d vectors, %v", len(records), err)
@@ -49,7 +49,7 @@ func runIKE(t *testing.T, seen tried) {
 		if Lookup(m) == nil {
 			t.Fatalf("%s: no mechanism", v.At)
 		}
-		seen[m]++
+		seen.add(m)
 		c := ikeCase{form: v.Fields["Form"], ni: v.bytes("Ni"), nr: v.bytes("Nr"), data: v.bytes("Data"), number: v.bytes("Number")}
 		c.prf, _ = ck.ParseMechanismType(v.Fields["PRF"])
 		keys := map[ck.ObjectHandle]*Key{}
@@ -81,6 +81,7 @@ func runIKE(t *testing.T, seen tried) {
 
 // TestIKEBad tries what the standard says of types and lengths, and what is wrong.
 func TestIKEBad(t *testing.T) {
+	t.Parallel()
 	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(20))
 	c := ikeCase{prf: ck.CKM_SHA256_HMAC, other: otherKey, ni: pattern(4), nr: pattern(5), data: pattern(6), number: []byte{1}}
 	key := func(n uint) []ck.Attribute {

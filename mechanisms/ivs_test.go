@@ -22,6 +22,7 @@ func someKey(t *testing.T) *Key {
 
 // TestCounters makes nonces that count: the first is zero, none comes twice for a key, and they end where the free bits do.
 func TestCounters(t *testing.T) {
+	t.Parallel()
 	k := someKey(t)
 	count := func(nonce []byte, fixed int, generator uint) error {
 		return makeNonce(secretKey(ck.CKK_AES, bytes.Clone(k.Value)), nonce, uint(fixed), generator)
@@ -69,6 +70,7 @@ func TestCounters(t *testing.T) {
 
 // TestManyCounters counts for more fixed parts than are remembered, and by several at once: no nonce comes twice.
 func TestManyCounters(t *testing.T) {
+	t.Parallel()
 	table := &counterTable{counted: make(map[string]counting)}
 	var mu sync.Mutex
 	var wg sync.WaitGroup

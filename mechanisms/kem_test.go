@@ -77,6 +77,7 @@ func (s *kemSample) encapsulated(template []ck.Attribute, d *Derived) ([]byte, e
 // TestEncapsulate is the battery of Encapsulate and Decapsulate: both sides have one key, no two are alike, and the key is what
 // the template asks for.
 func TestEncapsulate(t *testing.T) {
+	t.Parallel()
 	reached := make(map[ck.MechanismType]bool)
 	for _, s := range kemSamples(t) {
 		reached[s.row.Type] = true
@@ -127,6 +128,7 @@ func TestEncapsulate(t *testing.T) {
 
 // TestEncapsulateParam sees that a public key in the parameter of ECDH is refused, and that a parameter is not looked at where there is none.
 func TestEncapsulateParam(t *testing.T) {
+	t.Parallel()
 	for _, s := range kemSamples(t) {
 		s.param = unread(100)
 		m := s.row.Type

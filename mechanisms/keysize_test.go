@@ -7,6 +7,7 @@ import (
 )
 
 func TestUnit(t *testing.T) {
+	t.Parallel()
 	for m, want := range map[ck.MechanismType]uint{
 		ck.CKM_AES_KEY_GEN: 8, ck.CKM_AES_GCM: 8, ck.CKM_AES_XTS: 8, ck.CKM_SHA256_HMAC: 8, ck.CKM_HKDF_DERIVE: 8, ck.CKM_RC5_CBC: 8, ck.CKM_TWOFISH_CBC: 8,
 		ck.CKM_GENERIC_SECRET_KEY_GEN: 1, ck.CKM_RC2_CBC: 1, ck.CKM_RC2_KEY_GEN: 1, ck.CKM_RC4: 1, ck.CKM_CHACHA20: 1,
@@ -19,6 +20,7 @@ func TestUnit(t *testing.T) {
 }
 
 func TestKeyBits(t *testing.T) {
+	t.Parallel()
 	attr := func(is ck.AttributeType, v []byte) Values {
 		return func(t ck.AttributeType) []byte {
 			if t == is {

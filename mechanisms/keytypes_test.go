@@ -11,6 +11,7 @@ import (
 )
 
 func TestValidValue(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		t         ck.KeyType
 		good, bad []int
@@ -48,6 +49,7 @@ func TestValidValue(t *testing.T) {
 }
 
 func TestCheckValue(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		t           ck.KeyType
 		value, want string
@@ -78,6 +80,7 @@ func TestCheckValue(t *testing.T) {
 }
 
 func TestParity(t *testing.T) {
+	t.Parallel()
 	for _, kt := range secretKeys {
 		value := pattern(256)
 		FixParity(kt, value)
@@ -98,6 +101,7 @@ func TestParity(t *testing.T) {
 
 // TestWeakDES draws weak keys, which are not taken, and then a good one.
 func TestWeakDES(t *testing.T) {
+	t.Parallel()
 	good := []byte("\x01\x23\x45\x67\x89\xab\xcd\xef\xfe\xdc\xba\x98\x76\x54\x32\x10\x02\x46\x8a\xce\x13\x57\x9b\xdf")
 	for _, c := range []struct {
 		m    ck.MechanismType

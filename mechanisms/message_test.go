@@ -42,6 +42,7 @@ type messageGroup struct {
 
 // TestMessageVectors runs the vectors of Project Wycheproof through messages, in one call and in parts.
 func TestMessageVectors(t *testing.T) {
+	t.Parallel()
 	for _, f := range []struct {
 		name string
 		m    ck.MechanismType
@@ -213,6 +214,7 @@ func (v *messageVector) refusedBy(c MessageCipher, codes ...ck.RV) error {
 
 // TestMessageOverlap encrypts and decrypts where input, output and tag lie over each other.
 func TestMessageOverlap(t *testing.T) {
+	t.Parallel()
 	for m, shape := range messageShapes {
 		v := messageVector{row: Lookup(m), shape: shape, key: secretKey(Lookup(m).Keys[0], pattern(32)), nonce: pattern(12), aad: pattern(5),
 			plain: pattern(100), cipher: make([]byte, 100), tag: make([]byte, 16)}
@@ -253,6 +255,7 @@ func TestMessageOverlap(t *testing.T) {
 
 // TestLongNonces encrypts in parts with nonces for which the counter of GCM begins anywhere, and compares with one call.
 func TestLongNonces(t *testing.T) {
+	t.Parallel()
 	shape := messageShapes[ck.CKM_AES_GCM]
 	for n := 1; n < 40; n++ {
 		v := messageVector{row: Lookup(ck.CKM_AES_GCM), shape: shape, key: aesKey(), nonce: pattern(n), plain: pattern(300), cipher: make([]byte, 300), tag: make([]byte, 12)}
@@ -290,6 +293,7 @@ func TestLongNonces(t *testing.T) {
 
 // TestMessageLengths holds messages against the length that CK_CCM_MESSAGE_PARAMS tells.
 func TestMessageLengths(t *testing.T) {
+	t.Parallel()
 	shape := messageShapes[ck.CKM_AES_CCM]
 	tag := make([]byte, 16)
 	param := func(length int) *ck.Param { p := shape(pattern(13), tag, length, 0, 0); return &p }
@@ -329,6 +333,7 @@ func TestMessageLengths(t *testing.T) {
 
 // TestMessageParams cuts the parameter of a message at every length.
 func TestMessageParams(t *testing.T) {
+	t.Parallel()
 	for m, shape := range messageShapes {
 		row := Lookup(m)
 		good := shape(pattern(12), make([]byte, 16), 4, 0, 0)

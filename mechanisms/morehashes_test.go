@@ -14,6 +14,7 @@ import (
 
 // TestSHA512T compares with the two that Go has, HMAC too.
 func TestSHA512T(t *testing.T) {
+	t.Parallel()
 	data, key := pattern(500), secretKey(ck.CKK_SHA512_T_HMAC, pattern(40))
 	for bits, start := range map[int]func() hash.Hash{224: sha512.New512_224, 256: sha512.New512_256} {
 		h := newSHA512t(uint(bits))
@@ -37,6 +38,7 @@ func TestSHA512T(t *testing.T) {
 
 // TestCloneable sees that a copy of a state is a state: that there is nothing in it that would be shared.
 func TestCloneable(t *testing.T) {
+	t.Parallel()
 	n := 0
 	for _, h := range hashes {
 		c, ok := h.New().(cloneable.Hash)
@@ -72,6 +74,7 @@ func pointer(t reflect.Type) string {
 
 // TestSHAKELength derives more than a Derived has room for, and asks for no length.
 func TestSHAKELength(t *testing.T) {
+	t.Parallel()
 	row, base := Lookup(ck.CKM_SHAKE_256_KEY_DERIVATION), secretKey(ck.CKK_GENERIC_SECRET, pattern(10))
 	for n, want := range map[uint]error{0: ck.CKR_TEMPLATE_INCOMPLETE, 511: nil, 512: nil, 513: nil, 5000: nil, maxSecret + 1: ck.CKR_KEY_SIZE_RANGE} {
 		b := &Base{Key: base}

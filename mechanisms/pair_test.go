@@ -49,6 +49,7 @@ func onlyPublic(t ck.KeyType) bool { return t == ck.CKK_HSS || t == ck.CKK_XMSS 
 
 // TestPairTypes holds the rows of the table against each other.
 func TestPairTypes(t *testing.T) {
+	t.Parallel()
 	seen := make(map[ck.KeyType]bool)
 	for _, row := range pairTypes {
 		if seen[row.Type] || findKeyType(row.Type) != nil {
@@ -76,6 +77,7 @@ func TestPairTypes(t *testing.T) {
 
 // TestRSAEncoding compares with crypto/x509, both ways.
 func TestRSAEncoding(t *testing.T) {
+	t.Parallel()
 	value, err := os.ReadFile("testdata/rsa/key.der")
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +123,7 @@ func TestRSAEncoding(t *testing.T) {
 
 // TestRSAComplete tries keys that lack parts, and keys that are none.
 func TestRSAComplete(t *testing.T) {
+	t.Parallel()
 	value, err := os.ReadFile("testdata/rsa/key.der")
 	if err != nil {
 		t.Fatal(err)
@@ -177,6 +180,7 @@ func TestRSAComplete(t *testing.T) {
 
 // TestRSAShort signs with keys as short as Windows has them, and keeps none that is shorter.
 func TestRSAShort(t *testing.T) {
+	t.Parallel()
 	for bits, want := range map[int]error{383: ck.CKR_ATTRIBUTE_VALUE_INVALID, 384: nil, 512: nil, 1023: nil} {
 		k, err := rsaNewKey(rand.Reader, bits, 3)
 		if err != nil {
@@ -210,6 +214,7 @@ func TestRSAShort(t *testing.T) {
 
 // TestRSAGenerate makes pairs, and tries templates for which there is none.
 func TestRSAGenerate(t *testing.T) {
+	t.Parallel()
 	row := Lookup(ck.CKM_RSA_PKCS_KEY_PAIR_GEN)
 	size := func(n uint) ck.Attribute { return ck.Attribute{Type: ck.CKA_MODULUS_BITS, Value: ck.UlongValue(n)} }
 	exponent := func(e ...byte) ck.Attribute { return ck.Attribute{Type: ck.CKA_PUBLIC_EXPONENT, Value: e} }

@@ -52,6 +52,7 @@ func bytesOf(p ck.Param) []byte { return p.Rest() }
 
 // TestParamLength cuts the parameter of each mechanism at every length, and makes it longer.
 func TestParamLength(t *testing.T) {
+	t.Parallel()
 	cut, without := 0, 0
 	for _, s := range samples(t) {
 		good := s.param()
@@ -121,6 +122,7 @@ func unread(n uint) (p ck.Param) {
 
 // TestParamValues tries values that are out of range.
 func TestParamValues(t *testing.T) {
+	t.Parallel()
 	iv := pattern(16)
 	for _, c := range []struct {
 		m ck.MechanismType

@@ -42,7 +42,7 @@ func passwordKey(m ck.MechanismType, password, salt []byte, iterations int) (key
 	return bytes.Clone(d.Value), iv, nil
 }
 
-func runPBE(t *testing.T, seen tried) {
+func runPBE(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/derive"), "pbe.txt")
 	if err != nil || len(records) < 24 {
 		t.Fatalf("%d vectors, %v", len(records), err)
@@ -54,7 +54,7 @@ func runPBE(t *testing.T, seen tried) {
 		if _, err := fmt.Sscan(v.Fields["Iterations"], &iterations); err != nil {
 			t.Fatal(err)
 		}
-		seen[m]++
+		seen.add(m)
 		key, iv, err := passwordKey(m, v.bytes("Password"), v.bytes("Salt"), iterations)
 		want := make([]byte, pbeIV)
 		if v.Has("IV") {
@@ -64,11 +64,12 @@ func runPBE(t *testing.T, seen tried) {
 			t.Errorf("%s: %v", v.At, err)
 		}
 	}
-	seen[ck.CKM_PBE_MD2_DES_CBC]++ // TestPBKDF1
+	seen.add(ck.CKM_PBE_MD2_DES_CBC) // TestPBKDF1
 }
 
 // TestPBKDF1 compares with the hashes taken one after another.
 func TestPBKDF1(t *testing.T) {
+	t.Parallel()
 	for m, hash := range map[ck.MechanismType]ck.MechanismType{ck.CKM_PBE_MD2_DES_CBC: ck.CKM_MD2, ck.CKM_PBE_MD5_DES_CBC: ck.CKM_MD5} {
 		sum := []byte("passwordsaltsalt")
 		for range 7 {
@@ -89,6 +90,7 @@ func TestPBKDF1(t *testing.T) {
 
 // TestPBEOpenSSL decrypts what OpenSSL has encrypted with a password.
 func TestPBEOpenSSL(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs openssl")
 	}

@@ -52,6 +52,7 @@ func (t *parameterType) generated(tb testing.TB, s *parameterSet) (pub, priv *Ke
 // TestParameterSets makes a key pair of each set, and sees that both halves tell the same public key, and that a private key
 // comes back from its PKCS #8 in every form, and from no other.
 func TestParameterSets(t *testing.T) {
+	t.Parallel()
 	for _, pt := range parameterTypes {
 		for _, s := range pt.sets {
 			if testing.Short() && s.slow() {

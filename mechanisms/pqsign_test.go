@@ -32,7 +32,7 @@ func hashContext(hedge uint, context []byte, h *preHash) ck.Param {
 }
 
 // runNoble runs testdata/pq/noble.rec: signatures of messages as they are, of messages that the mechanism hashes, and of digests.
-func runNoble(t *testing.T, seen tried) {
+func runNoble(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/pq"), "noble.rec")
 	if err != nil {
 		t.Fatal(err)
@@ -46,16 +46,19 @@ func runNoble(t *testing.T, seen tried) {
 			}
 			if f.keys.keyType.String() == r.Fields["Algorithm"] {
 				n++
-				if err := f.nobleCase(&vector{Record: r}, seen); err != nil {
-					t.Errorf("%s: %v", r.At, err)
-				}
+				t.Run(r.At, func(t *testing.T) {
+					t.Parallel()
+					if err := f.nobleCase(&vector{Record: r}, seen); err != nil {
+						t.Errorf("%s: %v", r.At, err)
+					}
+				})
 			}
 		}
 	}
 	t.Logf("noble.rec: %d of %d cases", n, len(records))
 }
 
-func (f *pqFamily) nobleCase(v *vector, seen tried) error {
+func (f *pqFamily) nobleCase(v *vector, seen *tried) error {
 	var s *parameterSet
 	for _, set := range f.keys.sets {
 		if f.keys.setName(set) == v.Fields["Set"] {
@@ -74,7 +77,7 @@ func (f *pqFamily) nobleCase(v *vector, seen tried) error {
 	message, context := []byte("what is signed"), []byte("where")
 	var signature []byte
 	check := func(m ck.MechanismType, param func() ck.Param, data []byte) error {
-		seen[m]++
+		seen.add(m)
 		p := param()
 		sig, err := signedBy(Lookup(m), priv, &p, data)
 		if err != nil {
@@ -123,6 +126,7 @@ func (t *parameterType) setName(s *parameterSet) string {
 
 // TestPQSignatures is the battery: what is signed in any parts verifies in any others, and nothing else does.
 func TestPQSignatures(t *testing.T) {
+	t.Parallel()
 	data := pattern(300)
 	for _, f := range pqFamilies {
 		s := f.keys.sets[0]
@@ -205,6 +209,7 @@ func signedInParts(m *Mechanism, k *Key, p *ck.Param, data []byte, n int) ([]byt
 
 // TestSignContext reads parameters of every kind.
 func TestSignContext(t *testing.T) {
+	t.Parallel()
 	sha := preHashNamed("SHA256")
 	for _, f := range pqFamilies {
 		_, priv := f.keys.generated(t, f.keys.sets[0])

@@ -47,6 +47,7 @@ func isParameterSet(t ck.KeyType) bool {
 
 // TestPublicOf compares with the public keys of pairs of every type.
 func TestPublicOf(t *testing.T) {
+	t.Parallel()
 	row := Lookup(ck.CKM_PUB_KEY_FROM_PRIV_KEY)
 	seen := make(map[ck.KeyType]bool)
 	for _, pair := range samplePairs(t) {

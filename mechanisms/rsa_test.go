@@ -74,6 +74,7 @@ func rsaParams(m ck.MechanismType) ck.Param {
 // TestRSA is the battery of the mechanisms that take RSA keys: what one key does the other undoes, in parts too, nothing
 // else is taken, and a parameter that is cut is refused.
 func TestRSA(t *testing.T) {
+	t.Parallel()
 	pub, priv := testRSA(t)
 	n := 0
 	for i := range table {

@@ -12,6 +12,7 @@ import (
 // TestBareSignatures signs two data that differ in a byte, and looks at the blocks that are signed: a mechanism in whose block they
 // differ in that byte alone, and whose block is mostly data, is Bare.
 func TestBareSignatures(t *testing.T) {
+	t.Parallel()
 	pub, priv := testRSA(t)
 	key, err := rsaPublicKey(pub)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 // TestRSARecover takes the data out of signatures, and a DigestInfo out of one that hashes.
 func TestRSARecover(t *testing.T) {
+	t.Parallel()
 	pub, priv := testRSA(t)
 	size := len(pub.Attr(ck.CKA_MODULUS))
 	sign := func(begin func(*Key, *ck.Param) (Signer, error), data []byte) []byte {
@@ -55,6 +56,7 @@ func TestRSARecover(t *testing.T) {
 
 // TestRSARecoverRefuses recovers from what nobody signed so.
 func TestRSARecoverRefuses(t *testing.T) {
+	t.Parallel()
 	pub, priv := testRSA(t)
 	size := len(pub.Attr(ck.CKA_MODULUS))
 	pkcs, raw := Lookup(ck.CKM_RSA_PKCS), Lookup(ck.CKM_RSA_X_509)

@@ -30,6 +30,7 @@ const veilKey = "MIIEowIBAAKCAQEAyMyDlxQJjaVsqiNkD5PciZfBY3KWj8Gwxt9RE8HJTosh5Ir
 // TestImplicitRejection compares with OpenSSL's vectors (evppkey_rsa_common.txt): a right padding, and wrong ones that give nothing,
 // the longest message, and lengths that come late among those tried.
 func TestImplicitRejection(t *testing.T) {
+	t.Parallel()
 	der, err := base64.StdEncoding.DecodeString(veilKey)
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +69,7 @@ func TestImplicitRejection(t *testing.T) {
 
 // TestVeiledPaddings makes messages with the first bytes of a padding right and wrong.
 func TestVeiledPaddings(t *testing.T) {
+	t.Parallel()
 	der, _ := base64.StdEncoding.DecodeString(veilKey)
 	priv, err := x509.ParsePKCS1PrivateKey(der)
 	if err != nil {

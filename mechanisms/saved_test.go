@@ -9,6 +9,7 @@ import (
 
 // TestSaved saves every cipher that can be in the middle, and goes on in another operation: the rest of the output is the same.
 func TestSaved(t *testing.T) {
+	t.Parallel()
 	tried := 0
 	for _, s := range samples(t) {
 		for _, column := range []begin{s.row.Encrypt, s.row.Decrypt} {

@@ -10,6 +10,7 @@ import (
 
 // TestSLHDSAExample reads the keys of RFC 9909, appendix C.
 func TestSLHDSAExample(t *testing.T) {
+	t.Parallel()
 	decode := func(s string) []byte {
 		b, err := base64.StdEncoding.DecodeString(s)
 		if err != nil {

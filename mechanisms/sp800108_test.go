@@ -37,7 +37,7 @@ func kdf108Fields(mode, prf ck.MechanismType, iv []byte, args []kdf108Arg, furth
 	return vectors.KDF108Fields(mode, prf, iv, list, further...)
 }
 
-func runKDF108(t *testing.T, seen tried) {
+func runKDF108(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/derive"), "sp800108.txt")
 	if err != nil || len(records) < 35 {
 		t.Fatalf("%d vectors, %v", len(records), err)
@@ -57,7 +57,7 @@ func runKDF108(t *testing.T, seen tried) {
 		if err := errors.Join(err, err2, v.err); err != nil || !ok1 || !ok2 {
 			t.Fatalf("%s: %v", v.At, err)
 		}
-		seen[mode]++
+		seen.add(mode)
 		got, err := derived(mode, k, nil, length(len(want)), vectors.KDF108Fields(mode, prf, v.bytes("IV"), args)...)
 		if err := errors.Join(err, same("value", got, want)); err != nil {
 			t.Errorf("%s: %v", v.At, err)
@@ -67,6 +67,7 @@ func runKDF108(t *testing.T, seen tried) {
 
 // TestKDF108Further derives two keys: each begins with a segment of its own, and the length counts keys or segments.
 func TestKDF108Further(t *testing.T) {
+	t.Parallel()
 	const mode = ck.CKM_SP800_108_COUNTER_KDF
 	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(20))
 	for method, bits := range map[uint]byte{ck.CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS: 64 * 8 >> 8, ck.CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS: 96 * 8 >> 8} {
@@ -94,6 +95,7 @@ func TestKDF108Further(t *testing.T) {
 
 // TestKDF108Bad tries what is wrong, and sees that a template at fault is told.
 func TestKDF108Bad(t *testing.T) {
+	t.Parallel()
 	const mode = ck.CKM_SP800_108_COUNTER_KDF
 	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(20))
 	i, x := number(ck.CK_SP800_108_ITERATION_VARIABLE, 8), kdf108Arg{ck.CK_SP800_108_BYTE_ARRAY, pattern(5)}

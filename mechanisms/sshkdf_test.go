@@ -10,6 +10,7 @@ import (
 
 // TestSSHData derives the initial IVs, which are data and no keys: the values are OpenSSL's. testdata/openssl.txt has those of keys.
 func TestSSHData(t *testing.T) {
+	t.Parallel()
 	unhex := func(s string) []byte {
 		b, err := hex.DecodeString(s)
 		if err != nil {
@@ -37,6 +38,7 @@ func TestSSHData(t *testing.T) {
 
 // TestSSHNumber is RFC 4251, 5: the examples of mpint there that are not negative.
 func TestSSHNumber(t *testing.T) {
+	t.Parallel()
 	for value, want := range map[string]string{"": "00000000", "0000": "00000000", "09a378f9b2e332a7": "0000000809a378f9b2e332a7", "80": "000000020080"} {
 		b, err := hex.DecodeString(value)
 		if err != nil {

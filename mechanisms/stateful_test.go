@@ -23,7 +23,7 @@ func statefulKey(m ck.MechanismType, value []byte) (*Key, error) {
 }
 
 // statefulVectors are the vectors of HSS, XMSS and XMSS^MT: the library that made them stands in each file.
-func statefulVectors(t *testing.T, seen tried, each func(v *vector, m *Mechanism, k *Key, public, message, sig []byte)) {
+func statefulVectors(t *testing.T, seen *tried, each func(v *vector, m *Mechanism, k *Key, public, message, sig []byte)) {
 	for _, file := range []string{"hss.rec", "xmss.rec"} {
 		records, err := vectors.Records(os.DirFS("testdata/pq"), file)
 		if err != nil {
@@ -44,14 +44,14 @@ func statefulVectors(t *testing.T, seen tried, each func(v *vector, m *Mechanism
 				t.Errorf("%s: %v", v.At, err)
 				continue
 			}
-			seen[m]++
+			seen.add(m)
 			each(v, Lookup(m), k, public, message, sig)
 		}
 		t.Logf("%s: %d cases", file, len(records))
 	}
 }
 
-func runStateful(t *testing.T, seen tried) {
+func runStateful(t *testing.T, seen *tried) {
 	statefulVectors(t, seen, func(v *vector, m *Mechanism, k *Key, _, message, sig []byte) {
 		if err := verifiedBy(m, k, new(ck.Param), message, sig); err != nil {
 			t.Errorf("%s: %v", v.At, err)
@@ -61,7 +61,8 @@ func runStateful(t *testing.T, seen tried) {
 
 // TestStatefulRefused alters each part of each signature, cuts it, and alters the key.
 func TestStatefulRefused(t *testing.T) {
-	statefulVectors(t, make(tried), func(v *vector, m *Mechanism, k *Key, public, message, sig []byte) {
+	t.Parallel()
+	statefulVectors(t, new(tried), func(v *vector, m *Mechanism, k *Key, public, message, sig []byte) {
 		refused := func(what string, err error) {
 			t.Helper()
 			if err != ck.CKR_SIGNATURE_INVALID && err != ck.CKR_SIGNATURE_LEN_RANGE {
@@ -103,6 +104,7 @@ func TestStatefulRefused(t *testing.T) {
 
 // TestLMSTypes holds the numbers of chains against RFC 8554, table 1, and SP 800-208, tables 1 and 2.
 func TestLMSTypes(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ n, width, chains, shift int }{
 		{32, 1, 265, 7}, {32, 2, 133, 6}, {32, 4, 67, 4}, {32, 8, 34, 0}, {24, 1, 200, 8}, {24, 2, 101, 6}, {24, 4, 51, 4}, {24, 8, 26, 0},
 	} {
@@ -138,6 +140,7 @@ func TestLMSTypes(t *testing.T) {
 
 // TestXMSSSets holds the lengths of signatures against RFC 8391, tables in section 5.3 and 5.4, and SP 800-208, section 5.
 func TestXMSSSets(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		t    ck.KeyType
 		set  uint
@@ -222,6 +225,7 @@ func lmsSigned(lms, lmots uint32, leaf uint32, message []byte) (public, sig []by
 
 // TestLMSHashes verifies signatures of every hash and width, alone and below one another. Those of SHA-256 have vectors beside.
 func TestLMSHashes(t *testing.T) {
+	t.Parallel()
 	message := []byte("what is signed")
 	verify := func(levels uint32, public, sig []byte) error {
 		k, err := statefulKey(ck.CKM_HSS, append(binary.BigEndian.AppendUint32(nil, levels), public...))

@@ -11,6 +11,7 @@ import (
 
 // TestOFB8 compares with FIPS 81: eight bits of the cipher's output are used and fed back.
 func TestOFB8(t *testing.T) {
+	t.Parallel()
 	key, iv, plain := secretKey(ck.CKK_DES, pattern(8)), pattern(8), pattern(50)
 	block, err := des.NewCipher(key.Value)
 	if err != nil {
@@ -31,6 +32,7 @@ func TestOFB8(t *testing.T) {
 
 // TestStealing gives the modes with ciphertext stealing less than a block, and a whole number of blocks.
 func TestStealing(t *testing.T) {
+	t.Parallel()
 	iv := pattern(16)
 	for m, k := range map[ck.MechanismType]*Key{ck.CKM_AES_CTS: aesKey(), ck.CKM_AES_XTS: secretKey(ck.CKK_AES_XTS, pattern(64))} {
 		row := Lookup(m)
@@ -57,6 +59,7 @@ func TestStealing(t *testing.T) {
 
 // TestCCMLength gives CCM more and less data than the parameter tells.
 func TestCCMLength(t *testing.T) {
+	t.Parallel()
 	row, nonce := Lookup(ck.CKM_AES_CCM), pattern(13)
 	sealed := mustWhole(t, row.Encrypt, aesKey(), params(20, pointed(nonce), pointed(nil), 8), pattern(20))
 	for _, told := range []int{0, 19, 21, 28, 1 << 16, -1} {
@@ -91,6 +94,7 @@ func TestCCMLength(t *testing.T) {
 // TestCCMLongAAD crosses the limit at which the length of the associated data is written otherwise (SP 800-38C, A.2.2, and
 // its example 4).
 func TestCCMLongAAD(t *testing.T) {
+	t.Parallel()
 	aad := make([]byte, 1<<16)
 	for i := range aad {
 		aad[i] = byte(i)
@@ -115,6 +119,7 @@ func seq(first byte, n int) []byte {
 
 // TestNonceGeneration wraps with each of the ways to make a nonce, and unwraps with what has been made.
 func TestNonceGeneration(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		m      ck.MechanismType
 		nonce  int
@@ -184,6 +189,7 @@ func sameBits(a, b []byte, n int) bool {
 
 // TestPadByHand compares CBC with padding with CBC of what has been padded by hand.
 func TestPadByHand(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		key      ck.KeyType
 		cbc, pad ck.MechanismType
@@ -207,6 +213,7 @@ func TestPadByHand(t *testing.T) {
 
 // TestXCBCKeys is RFC 4434, 3, with keys of other lengths than that of a block, which AES has none of.
 func TestXCBCKeys(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		key  int
 		more []byte

@@ -19,6 +19,7 @@ const golden = "testdata/mechanisms.golden"
 
 // TestTable compares what C_GetMechanismInfo answers with the golden file.
 func TestTable(t *testing.T) {
+	t.Parallel()
 	var b bytes.Buffer
 	for _, m := range Types() {
 		info := Lookup(m).Info()
@@ -73,6 +74,7 @@ func flagNames(f ck.Flags) string {
 }
 
 func TestOrder(t *testing.T) {
+	t.Parallel()
 	all := Types()
 	if len(all) != len(table) || !slices.IsSorted(all) || len(slices.Compact(slices.Clone(all))) != len(all) {
 		t.Errorf("%d types of %d rows, in order: %v", len(all), len(table), slices.IsSorted(all))
@@ -99,6 +101,7 @@ func stateful(m *Mechanism) bool {
 
 // TestRows holds each row against itself.
 func TestRows(t *testing.T) {
+	t.Parallel()
 	for i := range table {
 		m := &table[i]
 		bad := func(format string, args ...any) {
@@ -141,6 +144,7 @@ func TestRows(t *testing.T) {
 }
 
 func TestHashes(t *testing.T) {
+	t.Parallel()
 	for _, h := range hashes {
 		f := h.New()
 		if f.Size() != h.Size || f.BlockSize() != h.Block {

@@ -65,7 +65,7 @@ func tlsSizes() map[ck.MechanismType]uint {
 	return sizes
 }
 
-func runTLS(t *testing.T, seen tried) {
+func runTLS(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/derive"), "tls.txt")
 	if err != nil || len(records) < 50 {
 		t.Fatalf("%d vectors, %v", len(records), err)
@@ -77,7 +77,7 @@ func runTLS(t *testing.T, seen tried) {
 		if v.row == nil {
 			t.Fatalf("%s: no mechanism", v.At)
 		}
-		seen[m]++
+		seen.add(m)
 		c := tlsCase{client: v.bytes("Client"), server: v.bytes("Server"), session: v.bytes("Session")}
 		c.hash, _ = ck.ParseMechanismType(v.Fields["Hash"])
 		v.key = secretKey(ck.CKK_GENERIC_SECRET, v.bytes("Key"))
@@ -139,6 +139,7 @@ func (c *tlsCase) keys(v *vector, block []byte) error {
 
 // TestTLSVersion sees where the version of the pre-master secret goes, and that Diffie-Hellman has none.
 func TestTLSVersion(t *testing.T) {
+	t.Parallel()
 	for _, m := range []ck.MechanismType{ck.CKM_TLS_MASTER_KEY_DERIVE, ck.CKM_TLS12_MASTER_KEY_DERIVE, ck.CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, ck.CKM_SSL3_MASTER_KEY_DERIVE} {
 		c := tlsCase{hash: ck.CKM_SHA256, client: pattern(32), server: pattern(32), session: pattern(32), version: make([]byte, 2)}
 		pms, err := Lookup(ck.CKM_TLS_PRE_MASTER_KEY_GEN).Generate(rand.Reader, ptr(params([]byte{3, 1})), 0)
@@ -170,6 +171,7 @@ func ptr[T any](v T) *T { return &v }
 
 // TestTLSBad tries what is wrong.
 func TestTLSBad(t *testing.T) {
+	t.Parallel()
 	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(48))
 	ivs := alone(make([]byte, 16))
 	out := structs{make([]byte, 32), ivs, ivs}

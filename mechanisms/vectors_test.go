@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -39,34 +40,65 @@ var withoutVectors = map[ck.MechanismType]string{
 	ck.CKM_X9_42_MQV_DERIVE:         "as CKM_X9_42_DH_HYBRID_DERIVE",
 }
 
-// tried are the mechanisms that the vectors of a run have reached.
-type tried map[ck.MechanismType]int
+// tried counts the vectors that each mechanism has had in a run. The sources of vectors run at the same time.
+type tried struct {
+	mu     sync.Mutex
+	counts map[ck.MechanismType]int
+}
+
+// add counts one more vector of a mechanism.
+func (s *tried) add(m ck.MechanismType) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.counts == nil {
+		s.counts = make(map[ck.MechanismType]int)
+	}
+	s.counts[m]++
+}
 
 // TestVectors runs every vector there is, and holds the rows against them: each has some, or a reason for none.
 func TestVectors(t *testing.T) {
-	seen := make(tried)
+	t.Parallel()
+	seen := new(tried)
 	var wycheproof, nist *report
-	t.Run("records", func(t *testing.T) { runRecords(t, seen) })
-	t.Run("wycheproof", func(t *testing.T) { wycheproof = runWycheproof(t, seen) })
-	t.Run("NIST", func(t *testing.T) { nist = runNIST(t, seen) })
-	t.Run("curves", func(t *testing.T) { runSignatureRecords(t, seen) })
-	t.Run("dsa", func(t *testing.T) { runDSA(t, seen) })
-	t.Run("dh", func(t *testing.T) { runDH(t, seen) })
-	t.Run("hotp", func(t *testing.T) { runHOTP(t, seen) })
-	t.Run("derivations", func(t *testing.T) { runDerivations(t, seen) })
-	t.Run("ML-KEM", func(t *testing.T) { runMLKEM(t, seen) })
-	t.Run("ML-DSA", func(t *testing.T) { runMLDSA(t, seen) })
-	t.Run("noble", func(t *testing.T) { runNoble(t, seen) })
-	t.Run("stateful", func(t *testing.T) { runStateful(t, seen) })
+	t.Cleanup(func() { // when all sources have been run
+		checkTried(t, seen.counts)
+		if wycheproof != nil || *update && nist != nil { // and not with -run for others
+			checkVectorsDoc(t, wycheproof, nist)
+		}
+	})
+	for name, run := range map[string]func(t *testing.T, seen *tried){
+		"records":     runRecords,
+		"wycheproof":  func(t *testing.T, seen *tried) { wycheproof = runWycheproof(t, seen) },
+		"NIST":        func(t *testing.T, seen *tried) { nist = runNIST(t, seen) },
+		"curves":      runSignatureRecords,
+		"dsa":         runDSA,
+		"dh":          runDH,
+		"hotp":        runHOTP,
+		"derivations": runDerivations,
+		"ML-KEM":      runMLKEM,
+		"ML-DSA":      runMLDSA,
+		"noble":       runNoble,
+		"stateful":    runStateful,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, seen)
+		})
+	}
+}
+
+// checkTried fails for rows that no vector has tried.
+func checkTried(t *testing.T, counts map[ck.MechanismType]int) {
 	for i := range table {
 		m := &table[i]
 		reason, excused := withoutVectors[m.Type]
 		switch {
 		case m.Generate != nil, m.GeneratePair != nil, m.GenerateDomain != nil, m.FromDigest:
 			// Generation is random: TestGenerate. CryptDeriveKey has vectors and tests of its own.
-		case excused && seen[m.Type] > 0:
+		case excused && counts[m.Type] > 0:
 			t.Errorf("%v has vectors and stands among those without: %s", m.Type, reason)
-		case !excused && seen[m.Type] == 0:
+		case !excused && counts[m.Type] == 0:
 			t.Errorf("%v has no vectors", m.Type)
 		}
 	}
@@ -75,13 +107,10 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%v stands among those without vectors, and is no mechanism", m)
 		}
 	}
-	if wycheproof != nil || *update && nist != nil { // and not with -run for others
-		checkVectorsDoc(t, wycheproof, nist)
-	}
 }
 
 // runRecords runs the files of records that say a parameter field by field, and those of RSA.
-func runRecords(t *testing.T, seen tried) {
+func runRecords(t *testing.T, seen *tried) {
 	fsys := os.DirFS("testdata")
 	files, err := fs.Glob(fsys, "*.txt")
 	if err != nil || len(files) < 10 {

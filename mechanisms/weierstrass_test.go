@@ -12,6 +12,7 @@ import (
 
 // TestWcurveNIST runs the generic arithmetic on curves that have arithmetic of their own, and compares.
 func TestWcurveNIST(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"P-256", "P-384", "P-521", "secp256k1"} {
 		c := curveNamed(t, name)
 		w := newWcurve(c.Group, new(big.Int).Mod(c.A, c.Group.P))
@@ -73,6 +74,7 @@ func crossSign(t *testing.T, c *curve, w *wcurve, value, point []byte) {
 
 // TestWcurveDeterministic is RFC 6979, appendix A.2.5.
 func TestWcurveDeterministic(t *testing.T) {
+	t.Parallel()
 	unhex := func(s string) []byte { b, _ := hex.DecodeString(s); return b }
 	w := newWcurve(elliptic.P256().Params(), new(big.Int).Sub(elliptic.P256().Params().P, big.NewInt(3)))
 	private := unhex("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721")
@@ -93,6 +95,7 @@ func TestWcurveDeterministic(t *testing.T) {
 
 // TestWcurveEdges adds what formulas with exceptions would get wrong: equal and opposite points, and the neutral one.
 func TestWcurveEdges(t *testing.T) {
+	t.Parallel()
 	for _, c := range brainpoolCurves {
 		w := newWcurve(c.Group, c.A)
 		s := w.newScratch()
@@ -124,6 +127,7 @@ func TestWcurveEdges(t *testing.T) {
 
 // TestGenerateExtra compares with the definition.
 func TestGenerateExtra(t *testing.T) {
+	t.Parallel()
 	for _, c := range curves {
 		if c.Group == nil {
 			continue
