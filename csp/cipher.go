@@ -66,15 +66,15 @@ func (k *Key) cryptBlocks(decrypt bool, mode uint32, iv, data []byte) error {
 	ended := false
 	defer func() {
 		if !ended { // data is not where the caller says: what has begun does not go on
-			_ = c.module.SessionCancel(c.session, ck.CKF_ENCRYPT|ck.CKF_DECRYPT)
+			_ = c.cryptoki.SessionCancel(c.session, ck.CKF_ENCRYPT|ck.CKF_DECRYPT)
 		}
 	}()
 	if decrypt {
-		if err = c.module.DecryptInit(c.session, m, k.object); err == nil {
-			err = c.module.Decrypt(c.session, data, &out)
+		if err = c.cryptoki.DecryptInit(c.session, m, k.object); err == nil {
+			err = c.cryptoki.Decrypt(c.session, data, &out)
 		}
-	} else if err = c.module.EncryptInit(c.session, m, k.object); err == nil {
-		err = c.module.Encrypt(c.session, data, &out)
+	} else if err = c.cryptoki.EncryptInit(c.session, m, k.object); err == nil {
+		err = c.cryptoki.Encrypt(c.session, data, &out)
 	}
 	ended = true
 	return translated(err)
@@ -249,7 +249,7 @@ func (k *Key) cryptStream(data []byte) error {
 			return err
 		}
 		k.streamSession = s
-		if err := c.module.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_RC4}, k.object); err != nil {
+		if err := c.cryptoki.EncryptInit(s, &ck.Mechanism{Type: ck.CKM_RC4}, k.object); err != nil {
 			k.endStream()
 			return translated(err)
 		}
@@ -264,7 +264,7 @@ func (k *Key) cryptStream(data []byte) error {
 			k.endStream()
 		}
 	}()
-	if err := c.module.EncryptUpdate(k.streamSession, data, &out); err != nil {
+	if err := c.cryptoki.EncryptUpdate(k.streamSession, data, &out); err != nil {
 		return translated(err)
 	}
 	goesOn = true
@@ -278,7 +278,7 @@ func (k *Key) skipStream() error {
 	for left := k.streamPosition; left > 0; {
 		n := min(left, uint64(len(space)))
 		out := ck.Into(space[:n])
-		if err := k.ctx.module.EncryptUpdate(k.streamSession, space[:n], &out); err != nil {
+		if err := k.ctx.cryptoki.EncryptUpdate(k.streamSession, space[:n], &out); err != nil {
 			return err
 		}
 		left -= n

@@ -42,13 +42,13 @@ func keyPairID(name string, spec uint32) []byte {
 func (c *Context) findObjects(template []ck.Attribute) ([]ck.ObjectHandle, error) {
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
-	if err := c.module.FindObjectsInit(c.session, template); err != nil {
+	if err := c.cryptoki.FindObjectsInit(c.session, template); err != nil {
 		return nil, translated(err)
 	}
-	defer c.module.FindObjectsFinal(c.session) //nolint:errcheck // it was begun
+	defer c.cryptoki.FindObjectsFinal(c.session) //nolint:errcheck // it was begun
 	var all []ck.ObjectHandle
 	for page := make([]ck.ObjectHandle, 64); ; {
-		n, err := c.module.FindObjects(c.session, page)
+		n, err := c.cryptoki.FindObjects(c.session, page)
 		if err != nil {
 			return nil, translated(err)
 		}
@@ -91,7 +91,7 @@ func (c *Context) makeContainer() error {
 	if err := c.login(); err != nil {
 		return err
 	}
-	if _, err := c.module.CreateObject(c.session, containerTemplate(c.name)); err != nil {
+	if _, err := c.cryptoki.CreateObject(c.session, containerTemplate(c.name)); err != nil {
 		return translated(err)
 	}
 	c.mu.Lock()
@@ -114,7 +114,7 @@ func (c *Context) deleteContainer(marks []ck.ObjectHandle) error {
 		all = append(all, pair...)
 	}
 	for _, o := range append(all, marks...) {
-		if err := c.module.DestroyObject(c.session, o); err != nil {
+		if err := c.cryptoki.DestroyObject(c.session, o); err != nil {
 			return translated(err)
 		}
 	}
@@ -142,11 +142,11 @@ func (c *Context) listContainers() ([]string, error) {
 // attributeValue reads an attribute of an object.
 func (c *Context) attributeValue(o ck.ObjectHandle, t ck.AttributeType) ([]byte, error) {
 	rows := []ck.AttributeBuffer{{Type: t}}
-	if err := c.module.GetAttributeValue(c.session, o, rows); err != nil {
+	if err := c.cryptoki.GetAttributeValue(c.session, o, rows); err != nil {
 		return nil, translated(err)
 	}
 	rows[0].Buffer = ck.Into(make([]byte, rows[0].N))
-	if err := c.module.GetAttributeValue(c.session, o, rows); err != nil {
+	if err := c.cryptoki.GetAttributeValue(c.session, o, rows); err != nil {
 		return nil, translated(err)
 	}
 	return rows[0].Data[:rows[0].N], nil

@@ -8,7 +8,6 @@ import (
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/token"
 )
 
 // A Context is what CryptAcquireContext makes: a provider, and the container whose key pairs it works with.
@@ -16,7 +15,8 @@ type Context struct {
 	system   *System
 	provider *namedProvider
 	slot     *tokenSlot
-	module   *token.Module
+	cryptoki ck.Cryptoki
+	token    Token
 	session  ck.SessionHandle
 	flags    uint32
 	name     string // of the container, "" of a verify context
@@ -27,10 +27,10 @@ type Context struct {
 	mu               sync.Mutex
 	refs             int
 	pin              []byte
-	containerPending bool // CRYPT_NEWKEYSET came without a PIN: the container is made when there is one
-	pairs            [3]*Key // of a verify context, by AT_KEYEXCHANGE and AT_SIGNATURE
-	nextAlg          int // of PP_ENUMALGS
-	containerNames   []string // those that PP_ENUMCONTAINERS has still to tell
+	containerPending bool                      // CRYPT_NEWKEYSET came without a PIN: the container is made when there is one
+	pairs            [3]*Key                   // of a verify context, by AT_KEYEXCHANGE and AT_SIGNATURE
+	nextAlg          int                       // of PP_ENUMALGS
+	containerNames   []string                  // those that PP_ENUMCONTAINERS has still to tell
 	streams          map[ck.SessionHandle]bool // sessions of key streams, which end with the context
 
 	closed atomic.Bool
@@ -93,8 +93,8 @@ func userName() string {
 
 // openSession opens the session with the token.
 func (c *Context) openSession() error {
-	c.module = c.slot.module
-	session, err := c.module.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	c.cryptoki, c.token = c.slot.cryptoki, c.slot.token
+	session, err := c.cryptoki.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
 	c.session = session
 	return translated(err)
 }
@@ -120,12 +120,12 @@ func (c *Context) login() error {
 		}
 	}
 	if pin == nil {
-		if info, err := c.module.GetSessionInfo(c.session); err == nil && info.State == ck.CKS_RW_USER_FUNCTIONS {
+		if info, err := c.cryptoki.GetSessionInfo(c.session); err == nil && info.State == ck.CKS_RW_USER_FUNCTIONS {
 			return nil // another context has logged in
 		}
 		return capi.NTE_SILENT_CONTEXT
 	}
-	err := c.module.Login(c.session, ck.CKU_USER, pin)
+	err := c.cryptoki.Login(c.session, ck.CKU_USER, pin)
 	if ck.Code(err) == ck.CKR_USER_ALREADY_LOGGED_IN {
 		return nil
 	}
@@ -200,21 +200,21 @@ func (c *Context) closeSession() {
 	c.streams = nil
 	c.mu.Unlock()
 	for s := range streams {
-		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
+		c.cryptoki.CloseSession(s) //nolint:errcheck // the System may be closed
 	}
-	c.module.CloseSession(c.session) //nolint:errcheck // the System may be closed
+	c.cryptoki.CloseSession(c.session) //nolint:errcheck // the System may be closed
 }
 
 // openStream opens a session for a key stream.
 func (c *Context) openStream() (ck.SessionHandle, error) {
-	s, err := c.module.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION)
+	s, err := c.cryptoki.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION)
 	if err != nil {
 		return 0, translated(err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed.Load() {
-		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
+		c.cryptoki.CloseSession(s) //nolint:errcheck // the System may be closed
 		return 0, capi.NTE_BAD_UID
 	}
 	if c.streams == nil {
@@ -231,7 +231,7 @@ func (c *Context) closeStream(s ck.SessionHandle) {
 	delete(c.streams, s)
 	c.mu.Unlock()
 	if isOpen {
-		c.module.CloseSession(s) //nolint:errcheck // the System may be closed
+		c.cryptoki.CloseSession(s) //nolint:errcheck // the System may be closed
 	}
 }
 
@@ -248,5 +248,5 @@ func (c *Context) GenRandom(out []byte) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	return translated(c.module.GenerateRandom(c.session, out))
+	return translated(c.cryptoki.GenerateRandom(c.session, out))
 }

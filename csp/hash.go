@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/capi"
-	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -227,80 +226,6 @@ func (h *Hash) Duplicate(flags uint32) (*Hash, error) {
 		d.key = h.key
 	}
 	return d, nil
-}
-
-// Value is CryptGetHashParam with HP_HASHVAL: it finishes the hash object.
-func (h *Hash) Value() ([]byte, error) {
-	if err := h.check(); err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if err := h.finish(); err != nil {
-		return nil, err
-	}
-	return append([]byte(nil), h.value[:h.size]...), nil
-}
-
-// Size is CryptGetHashParam with HP_HASHSIZE: the length of the value in bytes, 0 for an HMAC that does not know its hash.
-func (h *Hash) Size() int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.size
-}
-
-// ALGID is CryptGetHashParam with HP_ALGID.
-func (h *Hash) ALGID() capi.AlgID { return h.algid }
-
-// SetValue is CryptSetHashParam with HP_HASHVAL: it sets the value and finishes the hash object. value is as long as Size.
-func (h *Hash) SetValue(value []byte) error {
-	if err := h.check(); err != nil {
-		return err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if len(value) != h.size || h.size == 0 {
-		return capi.ERROR_INVALID_PARAMETER
-	}
-	copy(h.value[:], value)
-	h.finished = true
-	return nil
-}
-
-// HMACInfo is an HMAC_INFO: the hash, and what the key is xored into before the data and before the inner hash value; empty
-// strings are 64 bytes of 0x36 and of 0x5c.
-type HMACInfo struct {
-	HashAlgid    capi.AlgID
-	Inner, Outer []byte
-}
-
-// SetHMACInfo is CryptSetHashParam with HP_HMAC_INFO.
-func (h *Hash) SetHMACInfo(info HMACInfo) error {
-	if err := h.check(); err != nil {
-		return err
-	}
-	if h.algid != capi.CALG_HMAC {
-		return capi.NTE_BAD_TYPE
-	}
-	inner := capi.HashByID(info.HashAlgid)
-	if inner == nil || !h.ctx.provider.Offers(info.HashAlgid) || info.HashAlgid == capi.CALG_SSL3_SHAMD5 {
-		return capi.NTE_BAD_ALGID
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.finished {
-		return capi.NTE_BAD_HASH_STATE
-	}
-	return h.key.withValue(func(value []byte) error {
-		row, wipe := capi.NewHMAC(inner, value, ck.Clone(info.Inner), ck.Clone(info.Outer))
-		h.pads.release()
-		h.pads = &hmacPads{wipe: wipe}
-		h.pads.refs.Store(1)
-		h.algorithm = row
-		secret.Do(func() { h.state = h.algorithm.New() })
-		h.size = h.algorithm.Size
-		return nil
-	})
 }
 
 // finishedValue finishes the hash object for CryptDeriveKey and CryptSignHash: which hash it is, and its value, which lies in it.

@@ -190,7 +190,7 @@ func (c *Context) importPublic(algid capi.AlgID, rest []byte, flags uint32) (*Ke
 		ulongAttribute(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), ulongAttribute(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attribute(ck.CKA_PRIVATE, no),
 		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:r.bits/8])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
 	}
-	o, err := c.module.CreateObject(c.session, template)
+	o, err := c.cryptoki.CreateObject(c.session, template)
 	if err != nil {
 		return nil, translated(err)
 	}
@@ -286,11 +286,11 @@ func (c *Context) createKeyPair(spec, bits, flags uint32, public, private []ck.A
 		return nil, err
 	}
 	p := &keyPair{spec: spec, inContainer: !c.isVerifyContext()}
-	if p.private, err = c.module.CreateObject(c.session, private); err != nil {
+	if p.private, err = c.cryptoki.CreateObject(c.session, private); err != nil {
 		return nil, translated(err)
 	}
-	if p.public, err = c.module.CreateObject(c.session, public); err != nil {
-		c.module.DestroyObject(c.session, p.private) //nolint:errcheck // the first error counts
+	if p.public, err = c.cryptoki.CreateObject(c.session, public); err != nil {
+		c.cryptoki.DestroyObject(c.session, p.private) //nolint:errcheck // the first error counts
 		return nil, translated(err)
 	}
 	return c.replaceKeyPair(p, bits, flags, old)

@@ -51,7 +51,7 @@ var sessionKeyTemplate = []ck.Attribute{{Type: ck.CKA_PRIVATE, Value: no}}
 func (c *Context) makeKey(key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) (*Key, error) {
 	k := &Key{ctx: c}
 	k.refs.Store(1)
-	err := c.module.Derive(c.session, sessionKeyTemplate, key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
+	err := c.token.Derive(c.session, sessionKeyTemplate, key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
 		if err := derive(d, old); err != nil {
 			return err
 		}
@@ -153,7 +153,7 @@ func (k *Key) setProtection(flags uint32) {
 
 // logUse tells the log what is done with a key that CRYPT_USER_PROTECTED protects.
 func (k *Key) logUse(what string) {
-	if log := k.ctx.module.Log(); log != nil && k.flags&capi.CRYPT_USER_PROTECTED != 0 {
+	if log := k.ctx.token.Log(); log != nil && k.flags&capi.CRYPT_USER_PROTECTED != 0 {
 		log.Info("protected key", "use", what, "algid", uint32(k.algid), "container", k.ctx.name)
 	}
 }
@@ -250,12 +250,12 @@ func (k *Key) destroyObjects() {
 		k.pair.release(k.ctx)
 		return
 	}
-	k.ctx.module.DestroyObject(k.ctx.session, k.object) //nolint:errcheck // nothing can be done
+	k.ctx.cryptoki.DestroyObject(k.ctx.session, k.object) //nolint:errcheck // nothing can be done
 }
 
 // withValue calls f with the value of a session key, which is valid until f returns.
 func (k *Key) withValue(f func(value []byte) error) error {
-	return translated(k.ctx.module.UseKey(k.ctx.session, k.object, func(m *mechanisms.Key) error { return f(m.Value) }))
+	return translated(k.ctx.token.UseKey(k.ctx.session, k.object, func(m *mechanisms.Key) error { return f(m.Value) }))
 }
 
 // Duplicate is CryptDuplicateKey: a second key with the value and the state of this one.
@@ -279,7 +279,7 @@ func (k *Key) Duplicate(flags uint32) (*Key, error) {
 		k.pair.retain()
 		return d, nil
 	}
-	object, err := k.ctx.module.CopyObject(k.ctx.session, k.object, nil)
+	object, err := k.ctx.cryptoki.CopyObject(k.ctx.session, k.object, nil)
 	d.object = object
 	return d, translated(err)
 }

@@ -355,7 +355,7 @@ func TestReleaseEndsAll(t *testing.T) {
 		_, err = k.Encrypt(nil, false, 0, make([]byte, 5), 5)
 		want(t, "after the release", err, capi.NTE_BAD_KEY)
 	}
-	info, err := s.memory.module.GetTokenInfo(s.memory.id)
+	info, err := s.memory.cryptoki.GetTokenInfo(s.memory.id)
 	if must(t, err); info.SessionCount != 0 {
 		t.Errorf("%d sessions are open", info.SessionCount)
 	}

@@ -30,7 +30,7 @@ func (p *keyPair) release(c *Context) {
 	}
 	for _, o := range [...]ck.ObjectHandle{p.public, p.private} {
 		if o != 0 {
-			c.module.DestroyObject(c.session, o) //nolint:errcheck // nothing can be done
+			c.cryptoki.DestroyObject(c.session, o) //nolint:errcheck // nothing can be done
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (c *Context) generateKeyPair(spec, flags uint32) (*Key, error) {
 		return nil, err
 	}
 	p := &keyPair{spec: spec, inContainer: !c.isVerifyContext()}
-	p.public, p.private, err = c.module.GenerateKeyPair(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, public, private)
+	p.public, p.private, err = c.cryptoki.GenerateKeyPair(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}, public, private)
 	if err != nil {
 		return nil, translated(err)
 	}
@@ -125,7 +125,7 @@ func (c *Context) storedObjects(spec uint32) ([]ck.ObjectHandle, error) {
 // replaceKeyPair makes p the key pair of the container, in the place of the old objects, and returns a Key for it.
 func (c *Context) replaceKeyPair(p *keyPair, bits, flags uint32, old []ck.ObjectHandle) (*Key, error) {
 	for _, o := range old {
-		if err := c.module.DestroyObject(c.session, o); err != nil {
+		if err := c.cryptoki.DestroyObject(c.session, o); err != nil {
 			return nil, translated(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/softcsp/softcsp/capi"
+	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -51,6 +52,15 @@ func (k *Key) Param(param, flags uint32) ([]byte, error) {
 		return dword(k.modeBits), nil
 	}
 	return nil, capi.NTE_BAD_TYPE
+}
+
+// ReadParam is CryptGetKeyParam with the caller's buffer.
+func (k *Key) ReadParam(param, flags uint32, out *ck.Buffer) error {
+	v, err := k.Param(param, flags)
+	if err != nil {
+		return err
+	}
+	return translated(out.Copy(v))
 }
 
 // pairParam is what else a public key or a key pair has.
@@ -183,7 +193,7 @@ func (k *Key) setSalt(salt []byte, ex bool) error {
 		Flags: k.permissions & capi.CRYPT_EXPORT >> 2, Replaces: true,
 	}
 	c, object := k.ctx, k.object
-	err := c.module.Derive(c.session, sessionKeyTemplate, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
+	err := c.token.Derive(c.session, sessionKeyTemplate, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
 		i.Value = append([]byte(nil), m.Value...)
 		i.EffectiveBits = int(m.EffectiveBits) // those that it was made with: KP_EFFECTIVE_KEYLEN is no such thing
 		i.BaseHash = append([]byte(nil), m.Attr(mechanisms.CKA_SOFTCSP_BASE_HASH)...)

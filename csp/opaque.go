@@ -41,13 +41,13 @@ func (c *Context) opaqueKey() (ck.ObjectHandle, error) {
 	}
 	session := c.session
 	if c.isVerifyContext() { // the key outlives the context
-		if session, err = c.module.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION); err != nil {
+		if session, err = c.cryptoki.OpenSession(c.slot.id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION); err != nil {
 			return 0, translated(err)
 		}
 	}
 	template = append(template[1:], ulongAttribute(ck.CKA_VALUE_LEN, 32), attribute(ck.CKA_PRIVATE, ck.BoolValue(!c.isVerifyContext())),
 		attribute(ck.CKA_SENSITIVE, yes), attribute(ck.CKA_EXTRACTABLE, no))
-	o, err := c.module.GenerateKey(session, &ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, template)
+	o, err := c.cryptoki.GenerateKey(session, &ck.Mechanism{Type: ck.CKM_AES_KEY_GEN}, template)
 	return o, translated(err)
 }
 
@@ -90,8 +90,8 @@ func (k *Key) exportOpaque() ([]byte, error) {
 	c := k.ctx
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
-	if err = c.module.EncryptInit(c.session, gcm(nonce, blob[:headerLen]), seal); err == nil {
-		err = c.module.Encrypt(c.session, plain, &out)
+	if err = c.cryptoki.EncryptInit(c.session, gcm(nonce, blob[:headerLen]), seal); err == nil {
+		err = c.cryptoki.Encrypt(c.session, plain, &out)
 	}
 	if err != nil {
 		return nil, translated(err)
@@ -118,8 +118,8 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 	out := ck.Into(ck.MakeFor(body, len(body)))
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
-	if err = c.module.DecryptInit(c.session, gcm(body[:nonceLen], head), seal); err == nil {
-		err = c.module.Decrypt(c.session, body[nonceLen:], &out)
+	if err = c.cryptoki.DecryptInit(c.session, gcm(body[:nonceLen], head), seal); err == nil {
+		err = c.cryptoki.Decrypt(c.session, body[nonceLen:], &out)
 	}
 	if err != nil {
 		return nil, capi.NTE_BAD_DATA

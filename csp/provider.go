@@ -66,6 +66,12 @@ func (s *System) selectProvider(name string, typ uint32) (*namedProvider, error)
 	return p, nil
 }
 
+// CheckProvider tells whether AcquireContext would find a provider, before anything else that is wrong with its arguments.
+func (s *System) CheckProvider(name string, typ uint32) error {
+	_, err := s.selectProvider(name, typ)
+	return err
+}
+
 // EnumProviders is CryptEnumProviders: the name and the type of the provider with an index, ERROR_NO_MORE_ITEMS past the last.
 func EnumProviders(index uint32) (name string, typ uint32, err error) {
 	if index >= uint32(len(providers)-1) { // "softcsp" is short for another

@@ -58,8 +58,8 @@ func (k *Key) rsaEncrypt(h *Hash, flags uint32, buf []byte, n int) (int, error) 
 	out := ck.Into(buf[:k.modulusLen()])
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
-	if err = c.module.EncryptInit(c.session, m, k.pair.public); err == nil {
-		err = c.module.Encrypt(c.session, data, &out)
+	if err = c.cryptoki.EncryptInit(c.session, m, k.pair.public); err == nil {
+		err = c.cryptoki.Encrypt(c.session, data, &out)
 	}
 	if err != nil {
 		return n, translated(err)
@@ -120,9 +120,9 @@ func (k *Key) decryptPrivate(m *ck.Mechanism, data []byte) ([]byte, error) {
 	c := k.ctx
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
-	err := c.module.DecryptInit(c.session, m, k.pair.private)
+	err := c.cryptoki.DecryptInit(c.session, m, k.pair.private)
 	if err == nil {
-		err = c.module.Decrypt(c.session, in, &out)
+		err = c.cryptoki.Decrypt(c.session, in, &out)
 	}
 	if err != nil {
 		return nil, translated(err)
@@ -172,8 +172,8 @@ func (h *Hash) Sign(spec uint32, description []byte, flags uint32) ([]byte, erro
 	c := k.ctx
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
-	if err = c.module.SignInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.private); err == nil {
-		err = c.module.Sign(c.session, data, &out)
+	if err = c.cryptoki.SignInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.private); err == nil {
+		err = c.cryptoki.Sign(c.session, data, &out)
 	}
 	if err != nil {
 		return nil, translated(err)
@@ -252,9 +252,9 @@ func (k *Key) verify(data, sig []byte) error {
 	c := k.ctx
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
-	err := c.module.VerifyInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.public)
+	err := c.cryptoki.VerifyInit(c.session, &ck.Mechanism{Type: ck.CKM_RSA_PKCS}, k.pair.public)
 	if err == nil {
-		err = c.module.Verify(c.session, data, sig)
+		err = c.cryptoki.Verify(c.session, data, sig)
 	}
 	if ck.Code(err) == ck.CKR_DATA_LEN_RANGE {
 		return capi.NTE_BAD_SIGNATURE // the modulus is too short for it

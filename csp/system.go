@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/token"
 )
 
@@ -24,11 +25,28 @@ type System struct {
 	log atomic.Pointer[slog.Logger]
 }
 
-// A tokenSlot is a token that keys live in.
+// A Token is what csp needs of a token beside the functions of PKCS #11. It calls those through a ck.Cryptoki, before which layers may
+// stand, and these directly.
+type Token interface {
+	// Derive makes a session key of what derive makes, which need not come from a key: from a hash object or a blob, say. *key is
+	// the handle of the key that it replaces, if any, and of the new key afterwards.
+	Derive(session ck.SessionHandle, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error
+	// UseKey calls use with a key, whose value goes into a hash object or a blob.
+	UseKey(session ck.SessionHandle, key ck.ObjectHandle, use func(*mechanisms.Key) error) error
+	// EmptySlot returns the slot in which a token can be initialised.
+	EmptySlot() (ck.SlotID, error)
+	// Log returns the log of the token, nil where there is none.
+	Log() *slog.Logger
+}
+
+var _ Token = (*token.Module)(nil)
+
+// A tokenSlot is the slot of a token that keys live in.
 type tokenSlot struct {
-	module *token.Module
-	id     ck.SlotID
-	pin    []byte // where the token is of our own making, in memory
+	cryptoki ck.Cryptoki
+	token    Token
+	id       ck.SlotID
+	pin      []byte // of a token in memory, which has no user to ask
 }
 
 // New returns a System that reads the settings of the tokens from an environment; nil is the process's own.
@@ -57,7 +75,7 @@ func (s *System) Close() error {
 			continue
 		}
 		clear(h.pin)
-		if err := h.module.Finalize(); err != nil && first == nil {
+		if err := h.cryptoki.Finalize(); err != nil && first == nil {
 			first = translated(err)
 		}
 	}
@@ -66,7 +84,7 @@ func (s *System) Close() error {
 	return first
 }
 
-// memoryToken returns the token of the verify contexts, which is made when it is first needed, and nobody's.
+// memoryToken returns the token of the verify contexts, which is made when it is first needed. Nobody else sees it.
 func (s *System) memoryToken() (*tokenSlot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +104,7 @@ func (s *System) memoryToken() (*tokenSlot, error) {
 			return nil, translated(err)
 		}
 		s.memory = h
-		s.log.CompareAndSwap(nil, h.module.Log())
+		s.log.CompareAndSwap(nil, h.token.Log())
 	}
 	return s.memory, nil
 }
@@ -96,13 +114,14 @@ func (s *System) containerToken() (*tokenSlot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.containers == nil {
-		h, err := initialize(token.New(), ck.InitArgs{Getenv: s.getenv})
+		m := token.New()
+		h, err := initialize(m, ck.InitArgs{Getenv: s.getenv})
 		if err != nil {
 			return nil, translated(err)
 		}
-		if err := h.findToken(h.module.Config().CSPToken); err != nil {
-			if h.module.Config().Store != "memory" {
-				h.module.Finalize() //nolint:errcheck // nothing was opened
+		if err := h.findToken(m.Config().CSPToken); err != nil {
+			if m.Config().Store != "memory" {
+				h.cryptoki.Finalize() //nolint:errcheck // nothing was opened
 				return nil, translated(err)
 			}
 			if err := h.initToken([]byte(s.getenv("SOFTCSP_PIN"))); err != nil {
@@ -110,26 +129,27 @@ func (s *System) containerToken() (*tokenSlot, error) {
 			}
 		}
 		s.containers = h
-		s.log.Store(h.module.Log())
+		s.log.Store(h.token.Log())
 	}
 	return s.containers, nil
 }
 
+// initialize begins to use the tokens of m.
 func initialize(m *token.Module, args ck.InitArgs) (*tokenSlot, error) {
 	if err := m.Initialize(args); err != nil {
 		return nil, err
 	}
-	return &tokenSlot{module: m}, nil
+	return &tokenSlot{cryptoki: m, token: m}, nil
 }
 
 // findToken finds the token with a label or serial number; any that is initialised where that is "".
 func (h *tokenSlot) findToken(name string) error {
-	slots, err := h.module.GetSlotList(true)
+	slots, err := h.cryptoki.GetSlotList(true)
 	if err != nil {
 		return err
 	}
 	for _, id := range slots {
-		info, err := h.module.GetTokenInfo(id)
+		info, err := h.cryptoki.GetTokenInfo(id)
 		if err == nil && info.Flags&ck.CKF_TOKEN_INITIALIZED != 0 && (name == "" || info.Label == name || info.SerialNumber == name) {
 			h.id = id
 			return nil
@@ -138,9 +158,9 @@ func (h *tokenSlot) findToken(name string) error {
 	return ck.CKR_TOKEN_NOT_PRESENT
 }
 
-// initToken makes a token in memory. Its PIN is the one given or, where that is empty, chance.
+// initToken initialises a token in memory. Without a PIN it gets a random one.
 func (h *tokenSlot) initToken(pin []byte) error {
-	slot, err := h.module.EmptySlot()
+	slot, err := h.token.EmptySlot()
 	if err != nil {
 		return err
 	}
@@ -150,7 +170,7 @@ func (h *tokenSlot) initToken(pin []byte) error {
 		pin = randomPIN()
 	}
 	defer clear(so)
-	m := h.module
+	m := h.cryptoki
 	if err := m.InitToken(h.id, so, []byte("softcsp")); err != nil {
 		return err
 	}
