@@ -28,8 +28,8 @@ type Field struct {
 	// Written says that the function writes what the pointer leads to, or the field itself where it is no pointer; Read, that it
 	// reads that too.
 	Written, Read bool
-	// Secret says that what the pointer leads to is a password, a key, or data.
-	Secret bool
+	// Content says what the bytes are that the pointer leads to.
+	Content Content
 
 	// How many bytes, or elements of unit bytes, the pointer leads to: length, or what the field lengthField says.
 	unit, length uint
@@ -314,7 +314,9 @@ func (w *walk) lengthOf(p *Place, here []within) (n uint, said string, err error
 		holder = here[len(here)-2]
 	}
 	n, _ = holder.number(f.lengthField)
-	said = fmt.Sprintf(", and %s is %d", f.lengthField, n)
+	if f.Content != PIN {
+		said = fmt.Sprintf(", and %s is %d", f.lengthField, n)
+	}
 	switch {
 	case f.in == inBits, f.in == inBitsOrBytes && n > mostNonce:
 		n = (n + 7) / 8
@@ -329,4 +331,14 @@ func (w *walk) lengthOf(p *Place, here []within) (n uint, said string, err error
 		return fieldNumber(b), said, nil
 	}
 	return n, said, nil
+}
+
+// MeasuresPIN says whether a field is the length of a password.
+func (s *Structure) MeasuresPIN(f *Field) bool {
+	for i := range s.Fields {
+		if s.Fields[i].Content == PIN && s.Fields[i].lengthField == f.Name {
+			return true
+		}
+	}
+	return false
 }

@@ -31,7 +31,7 @@ var structDsaParameterGenParam = Structure{Name: "CK_DSA_PARAMETER_GEN_PARAM", S
 var structEcdh1DeriveParams = Structure{Name: "CK_ECDH1_DERIVE_PARAMS", Size: 40, Fields: []Field{
 	{Name: "kdf", Offset: 0, Size: 8, Number: true},
 	{Name: "ulSharedDataLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pSharedData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Secret: true},
+	{Name: "pSharedData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Content: Secret},
 	{Name: "ulPublicDataLen", Offset: 24, Size: 8, Number: true},
 	{Name: "pPublicData", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulPublicDataLen"},
 }}
@@ -39,7 +39,7 @@ var structEcdh1DeriveParams = Structure{Name: "CK_ECDH1_DERIVE_PARAMS", Size: 40
 var structEcdh2DeriveParams = Structure{Name: "CK_ECDH2_DERIVE_PARAMS", Size: 72, Fields: []Field{
 	{Name: "kdf", Offset: 0, Size: 8, Number: true},
 	{Name: "ulSharedDataLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pSharedData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Secret: true},
+	{Name: "pSharedData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Content: Secret},
 	{Name: "ulPublicDataLen", Offset: 24, Size: 8, Number: true},
 	{Name: "pPublicData", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulPublicDataLen"},
 	{Name: "ulPrivateDataLen", Offset: 40, Size: 8, Number: true},
@@ -51,7 +51,7 @@ var structEcdh2DeriveParams = Structure{Name: "CK_ECDH2_DERIVE_PARAMS", Size: 72
 var structEcmqvDeriveParams = Structure{Name: "CK_ECMQV_DERIVE_PARAMS", Size: 80, Fields: []Field{
 	{Name: "kdf", Offset: 0, Size: 8, Number: true},
 	{Name: "ulSharedDataLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pSharedData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Secret: true},
+	{Name: "pSharedData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Content: Secret},
 	{Name: "ulPublicDataLen", Offset: 24, Size: 8, Number: true},
 	{Name: "pPublicData", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulPublicDataLen"},
 	{Name: "ulPrivateDataLen", Offset: 40, Size: 8, Number: true},
@@ -65,7 +65,7 @@ var structEcdhAesKeyWrapParams = Structure{Name: "CK_ECDH_AES_KEY_WRAP_PARAMS", 
 	{Name: "ulAESKeyBits", Offset: 0, Size: 8, Number: true},
 	{Name: "kdf", Offset: 8, Size: 8, Number: true},
 	{Name: "ulSharedDataLen", Offset: 16, Size: 8, Number: true},
-	{Name: "pSharedData", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Secret: true},
+	{Name: "pSharedData", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulSharedDataLen", Content: Secret},
 }}
 
 var structEddsaParams = Structure{Name: "CK_EDDSA_PARAMS", Size: 24, Fields: []Field{
@@ -94,7 +94,7 @@ var structHashSignAdditionalContext = Structure{Name: "CK_HASH_SIGN_ADDITIONAL_C
 var structX942Dh1DeriveParams = Structure{Name: "CK_X9_42_DH1_DERIVE_PARAMS", Size: 40, Fields: []Field{
 	{Name: "kdf", Offset: 0, Size: 8, Number: true},
 	{Name: "ulOtherInfoLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pOtherInfo", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulOtherInfoLen", Secret: true},
+	{Name: "pOtherInfo", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulOtherInfoLen", Content: Secret},
 	{Name: "ulPublicDataLen", Offset: 24, Size: 8, Number: true},
 	{Name: "pPublicData", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulPublicDataLen"},
 }}
@@ -102,7 +102,7 @@ var structX942Dh1DeriveParams = Structure{Name: "CK_X9_42_DH1_DERIVE_PARAMS", Si
 var structX942Dh2DeriveParams = Structure{Name: "CK_X9_42_DH2_DERIVE_PARAMS", Size: 72, Fields: []Field{
 	{Name: "kdf", Offset: 0, Size: 8, Number: true},
 	{Name: "ulOtherInfoLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pOtherInfo", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulOtherInfoLen", Secret: true},
+	{Name: "pOtherInfo", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulOtherInfoLen", Content: Secret},
 	{Name: "ulPublicDataLen", Offset: 24, Size: 8, Number: true},
 	{Name: "pPublicData", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulPublicDataLen"},
 	{Name: "ulPrivateDataLen", Offset: 40, Size: 8, Number: true},
@@ -114,7 +114,7 @@ var structX942Dh2DeriveParams = Structure{Name: "CK_X9_42_DH2_DERIVE_PARAMS", Si
 var structX942MqvDeriveParams = Structure{Name: "CK_X9_42_MQV_DERIVE_PARAMS", Size: 80, Fields: []Field{
 	{Name: "kdf", Offset: 0, Size: 8, Number: true},
 	{Name: "ulOtherInfoLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pOtherInfo", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulOtherInfoLen", Secret: true},
+	{Name: "pOtherInfo", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulOtherInfoLen", Content: Secret},
 	{Name: "ulPublicDataLen", Offset: 24, Size: 8, Number: true},
 	{Name: "pPublicData", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulPublicDataLen"},
 	{Name: "ulPrivateDataLen", Offset: 40, Size: 8, Number: true},
@@ -142,7 +142,7 @@ var structGcmParams = Structure{Name: "CK_GCM_PARAMS", Size: 48, Fields: []Field
 	{Name: "pIv", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulIvLen"},
 	{Name: "ulIvLen", Offset: 8, Size: 8, Number: true},
 	{Name: "ulIvBits", Offset: 16, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 32, Size: 8, Number: true},
 	{Name: "ulTagBits", Offset: 40, Size: 8, Number: true},
 }}
@@ -161,7 +161,7 @@ var structGcmWrapParams = Structure{Name: "CK_GCM_WRAP_PARAMS", Size: 56, Fields
 	{Name: "ulIvLen", Offset: 8, Size: 8, Number: true},
 	{Name: "ulIvFixedBits", Offset: 16, Size: 8, Number: true},
 	{Name: "ivGenerator", Offset: 24, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 40, Size: 8, Number: true},
 	{Name: "ulTagBits", Offset: 48, Size: 8, Number: true},
 }}
@@ -170,7 +170,7 @@ var structCcmParams = Structure{Name: "CK_CCM_PARAMS", Size: 48, Fields: []Field
 	{Name: "ulDataLen", Offset: 0, Size: 8, Number: true},
 	{Name: "pNonce", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulNonceLen"},
 	{Name: "ulNonceLen", Offset: 16, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 32, Size: 8, Number: true},
 	{Name: "ulMACLen", Offset: 40, Size: 8, Number: true},
 }}
@@ -191,7 +191,7 @@ var structCcmWrapParams = Structure{Name: "CK_CCM_WRAP_PARAMS", Size: 64, Fields
 	{Name: "ulNonceLen", Offset: 16, Size: 8, Number: true},
 	{Name: "ulNonceFixedBits", Offset: 24, Size: 8, Number: true},
 	{Name: "nonceGenerator", Offset: 32, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 40, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 40, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 48, Size: 8, Number: true},
 	{Name: "ulMACLen", Offset: 56, Size: 8, Number: true},
 }}
@@ -200,7 +200,7 @@ var structAesGcmParams = Structure{Name: "CK_AES_GCM_PARAMS", Size: 48, Fields: 
 	{Name: "pIv", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulIvLen"},
 	{Name: "ulIvLen", Offset: 8, Size: 8, Number: true},
 	{Name: "ulIvBits", Offset: 16, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 32, Size: 8, Number: true},
 	{Name: "ulTagBits", Offset: 40, Size: 8, Number: true},
 }}
@@ -209,14 +209,14 @@ var structAesCcmParams = Structure{Name: "CK_AES_CCM_PARAMS", Size: 48, Fields: 
 	{Name: "ulDataLen", Offset: 0, Size: 8, Number: true},
 	{Name: "pNonce", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulNonceLen"},
 	{Name: "ulNonceLen", Offset: 16, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 32, Size: 8, Number: true},
 	{Name: "ulMACLen", Offset: 40, Size: 8, Number: true},
 }}
 
 var structAesCbcEncryptDataParams = Structure{Name: "CK_AES_CBC_ENCRYPT_DATA_PARAMS", Size: 32, Fields: []Field{
 	{Name: "iv", Offset: 0, Size: 16},
-	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Secret: true},
+	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Content: Secret},
 	{Name: "length", Offset: 24, Size: 8, Number: true},
 }}
 
@@ -236,7 +236,7 @@ var structSalsa20Params = Structure{Name: "CK_SALSA20_PARAMS", Size: 24, Fields:
 var structSalsa20Chacha20Poly1305Params = Structure{Name: "CK_SALSA20_CHACHA20_POLY1305_PARAMS", Size: 32, Fields: []Field{
 	{Name: "pNonce", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulNonceLen", in: inBitsOrBytes},
 	{Name: "ulNonceLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 24, Size: 8, Number: true},
 }}
 
@@ -248,7 +248,7 @@ var structSalsa20Chacha20Poly1305MsgParams = Structure{Name: "CK_SALSA20_CHACHA2
 
 var structDesCbcEncryptDataParams = Structure{Name: "CK_DES_CBC_ENCRYPT_DATA_PARAMS", Size: 24, Fields: []Field{
 	{Name: "iv", Offset: 0, Size: 8},
-	{Name: "pData", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "length", Secret: true},
+	{Name: "pData", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "length", Content: Secret},
 	{Name: "length", Offset: 16, Size: 8, Number: true},
 }}
 
@@ -287,19 +287,19 @@ var structCamelliaCtrParams = Structure{Name: "CK_CAMELLIA_CTR_PARAMS", Size: 24
 
 var structCamelliaCbcEncryptDataParams = Structure{Name: "CK_CAMELLIA_CBC_ENCRYPT_DATA_PARAMS", Size: 32, Fields: []Field{
 	{Name: "iv", Offset: 0, Size: 16},
-	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Secret: true},
+	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Content: Secret},
 	{Name: "length", Offset: 24, Size: 8, Number: true},
 }}
 
 var structAriaCbcEncryptDataParams = Structure{Name: "CK_ARIA_CBC_ENCRYPT_DATA_PARAMS", Size: 32, Fields: []Field{
 	{Name: "iv", Offset: 0, Size: 16},
-	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Secret: true},
+	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Content: Secret},
 	{Name: "length", Offset: 24, Size: 8, Number: true},
 }}
 
 var structSeedCbcEncryptDataParams = Structure{Name: "CK_SEED_CBC_ENCRYPT_DATA_PARAMS", Size: 32, Fields: []Field{
 	{Name: "iv", Offset: 0, Size: 16},
-	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Secret: true},
+	{Name: "pData", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "length", Content: Secret},
 	{Name: "length", Offset: 24, Size: 8, Number: true},
 }}
 
@@ -321,7 +321,7 @@ var structGostr3410KeyWrapParams = Structure{Name: "CK_GOSTR3410_KEY_WRAP_PARAMS
 
 var structSkipjackPrivateWrapParams = Structure{Name: "CK_SKIPJACK_PRIVATE_WRAP_PARAMS", Size: 88, Fields: []Field{
 	{Name: "ulPasswordLen", Offset: 0, Size: 8, Number: true},
-	{Name: "pPassword", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", Secret: true},
+	{Name: "pPassword", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", Content: PIN},
 	{Name: "ulPublicDataLen", Offset: 16, Size: 8, Number: true},
 	{Name: "pPublicData", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulPublicDataLen"},
 	{Name: "ulPAndGLen", Offset: 32, Size: 8, Number: true},
@@ -335,15 +335,15 @@ var structSkipjackPrivateWrapParams = Structure{Name: "CK_SKIPJACK_PRIVATE_WRAP_
 
 var structSkipjackRelayxParams = Structure{Name: "CK_SKIPJACK_RELAYX_PARAMS", Size: 112, Fields: []Field{
 	{Name: "ulOldWrappedXLen", Offset: 0, Size: 8, Number: true},
-	{Name: "pOldWrappedX", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulOldWrappedXLen", Secret: true},
+	{Name: "pOldWrappedX", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulOldWrappedXLen", Content: Secret},
 	{Name: "ulOldPasswordLen", Offset: 16, Size: 8, Number: true},
-	{Name: "pOldPassword", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulOldPasswordLen", Secret: true},
+	{Name: "pOldPassword", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulOldPasswordLen", Content: PIN},
 	{Name: "ulOldPublicDataLen", Offset: 32, Size: 8, Number: true},
 	{Name: "pOldPublicData", Offset: 40, Size: 8, Pointer: true, unit: 1, lengthField: "ulOldPublicDataLen"},
 	{Name: "ulOldRandomLen", Offset: 48, Size: 8, Number: true},
 	{Name: "pOldRandomA", Offset: 56, Size: 8, Pointer: true, unit: 1, lengthField: "ulOldRandomLen"},
 	{Name: "ulNewPasswordLen", Offset: 64, Size: 8, Number: true},
-	{Name: "pNewPassword", Offset: 72, Size: 8, Pointer: true, unit: 1, lengthField: "ulNewPasswordLen", Secret: true},
+	{Name: "pNewPassword", Offset: 72, Size: 8, Pointer: true, unit: 1, lengthField: "ulNewPasswordLen", Content: PIN},
 	{Name: "ulNewPublicDataLen", Offset: 80, Size: 8, Number: true},
 	{Name: "pNewPublicData", Offset: 88, Size: 8, Pointer: true, unit: 1, lengthField: "ulNewPublicDataLen"},
 	{Name: "ulNewRandomLen", Offset: 96, Size: 8, Number: true},
@@ -352,7 +352,7 @@ var structSkipjackRelayxParams = Structure{Name: "CK_SKIPJACK_RELAYX_PARAMS", Si
 
 var structPbeParams = Structure{Name: "CK_PBE_PARAMS", Size: 48, Fields: []Field{
 	{Name: "pInitVector", Offset: 0, Size: 8, Pointer: true, unit: 1, length: 8, Written: true, null: true},
-	{Name: "pPassword", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", Secret: true},
+	{Name: "pPassword", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", Content: PIN},
 	{Name: "ulPasswordLen", Offset: 16, Size: 8, Number: true},
 	{Name: "pSalt", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulSaltLen"},
 	{Name: "ulSaltLen", Offset: 32, Size: 8, Number: true},
@@ -367,7 +367,7 @@ var structPkcs5Pbkd2Params = Structure{Name: "CK_PKCS5_PBKD2_PARAMS", Size: 72, 
 	{Name: "prf", Offset: 32, Size: 8, Number: true},
 	{Name: "pPrfData", Offset: 40, Size: 8, Pointer: true, unit: 1, lengthField: "ulPrfDataLen"},
 	{Name: "ulPrfDataLen", Offset: 48, Size: 8, Number: true},
-	{Name: "pPassword", Offset: 56, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", from: atPointer, Secret: true},
+	{Name: "pPassword", Offset: 56, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", from: atPointer, Content: PIN},
 	{Name: "ulPasswordLen", Offset: 64, Size: 8, Pointer: true, unit: 8, length: 1},
 }}
 
@@ -379,7 +379,7 @@ var structPkcs5Pbkd2Params2 = Structure{Name: "CK_PKCS5_PBKD2_PARAMS2", Size: 72
 	{Name: "prf", Offset: 32, Size: 8, Number: true},
 	{Name: "pPrfData", Offset: 40, Size: 8, Pointer: true, unit: 1, lengthField: "ulPrfDataLen"},
 	{Name: "ulPrfDataLen", Offset: 48, Size: 8, Number: true},
-	{Name: "pPassword", Offset: 56, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", in: inBytesOrPointer, Secret: true},
+	{Name: "pPassword", Offset: 56, Size: 8, Pointer: true, unit: 1, lengthField: "ulPasswordLen", in: inBytesOrPointer, Content: PIN},
 	{Name: "ulPasswordLen", Offset: 64, Size: 8, Number: true},
 }}
 
@@ -390,7 +390,7 @@ var structKeyWrapSetOaepParams = Structure{Name: "CK_KEY_WRAP_SET_OAEP_PARAMS", 
 }}
 
 var structKeyDerivationStringData = Structure{Name: "CK_KEY_DERIVATION_STRING_DATA", Size: 16, Fields: []Field{
-	{Name: "pData", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulLen", Secret: true},
+	{Name: "pData", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulLen", Content: Secret},
 	{Name: "ulLen", Offset: 8, Size: 8, Number: true},
 }}
 
@@ -414,7 +414,7 @@ var structPrfDataParam = Structure{Name: "CK_PRF_DATA_PARAM", Size: 24, Fields: 
 
 var structAttribute = Structure{Name: "CK_ATTRIBUTE", Size: 24, Fields: []Field{
 	{Name: "type", Offset: 0, Size: 8, Number: true},
-	{Name: "pValue", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulValueLen", Secret: true},
+	{Name: "pValue", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulValueLen", Content: Secret},
 	{Name: "ulValueLen", Offset: 16, Size: 8, Number: true},
 }}
 
@@ -478,11 +478,11 @@ var structSsl3KeyMatParams = Structure{Name: "CK_SSL3_KEY_MAT_PARAMS", Size: 72,
 }}
 
 var structTlsPrfParams = Structure{Name: "CK_TLS_PRF_PARAMS", Size: 48, Fields: []Field{
-	{Name: "pSeed", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedLen", Secret: true},
+	{Name: "pSeed", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedLen", Content: Secret},
 	{Name: "ulSeedLen", Offset: 8, Size: 8, Number: true},
 	{Name: "pLabel", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulLabelLen"},
 	{Name: "ulLabelLen", Offset: 24, Size: 8, Number: true},
-	{Name: "pOutput", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "pulOutputLen", from: atPointer, Written: true, Secret: true},
+	{Name: "pOutput", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "pulOutputLen", from: atPointer, Written: true, Content: Secret},
 	{Name: "pulOutputLen", Offset: 40, Size: 8, Pointer: true, unit: 8, length: 1, Written: true, Read: true},
 }}
 
@@ -539,11 +539,11 @@ var structWtlsMasterKeyDeriveParams = Structure{Name: "CK_WTLS_MASTER_KEY_DERIVE
 
 var structWtlsPrfParams = Structure{Name: "CK_WTLS_PRF_PARAMS", Size: 56, Fields: []Field{
 	{Name: "DigestMechanism", Offset: 0, Size: 8, Number: true, Mechanism: true},
-	{Name: "pSeed", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedLen", Secret: true},
+	{Name: "pSeed", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedLen", Content: Secret},
 	{Name: "ulSeedLen", Offset: 16, Size: 8, Number: true},
 	{Name: "pLabel", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulLabelLen"},
 	{Name: "ulLabelLen", Offset: 32, Size: 8, Number: true},
-	{Name: "pOutput", Offset: 40, Size: 8, Pointer: true, unit: 1, lengthField: "pulOutputLen", from: atPointer, Written: true, Secret: true},
+	{Name: "pOutput", Offset: 40, Size: 8, Pointer: true, unit: 1, lengthField: "pulOutputLen", from: atPointer, Written: true, Content: Secret},
 	{Name: "pulOutputLen", Offset: 48, Size: 8, Pointer: true, unit: 8, length: 1, Written: true, Read: true},
 }}
 
@@ -568,7 +568,7 @@ var structIke2PrfPlusDeriveParams = Structure{Name: "CK_IKE2_PRF_PLUS_DERIVE_PAR
 	{Name: "prfMechanism", Offset: 0, Size: 8, Number: true, Mechanism: true},
 	{Name: "bHasSeedKey", Offset: 8, Size: 1, Number: true},
 	{Name: "hSeedKey", Offset: 16, Size: 8, Number: true},
-	{Name: "pSeedData", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedDataLen", Secret: true},
+	{Name: "pSeedData", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedDataLen", Content: Secret},
 	{Name: "ulSeedDataLen", Offset: 32, Size: 8, Number: true},
 }}
 
@@ -576,9 +576,9 @@ var structIkePrfDeriveParams = Structure{Name: "CK_IKE_PRF_DERIVE_PARAMS", Size:
 	{Name: "prfMechanism", Offset: 0, Size: 8, Number: true, Mechanism: true},
 	{Name: "bDataAsKey", Offset: 8, Size: 1, Number: true},
 	{Name: "bRekey", Offset: 9, Size: 1, Number: true},
-	{Name: "pNi", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulNiLen", Secret: true},
+	{Name: "pNi", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulNiLen", Content: Secret},
 	{Name: "ulNiLen", Offset: 24, Size: 8, Number: true},
-	{Name: "pNr", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulNrLen", Secret: true},
+	{Name: "pNr", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulNrLen", Content: Secret},
 	{Name: "ulNrLen", Offset: 40, Size: 8, Number: true},
 	{Name: "hNewKey", Offset: 48, Size: 8, Number: true},
 }}
@@ -599,13 +599,13 @@ var structIke1ExtendedDeriveParams = Structure{Name: "CK_IKE1_EXTENDED_DERIVE_PA
 	{Name: "prfMechanism", Offset: 0, Size: 8, Number: true, Mechanism: true},
 	{Name: "bHasKeygxy", Offset: 8, Size: 1, Number: true},
 	{Name: "hKeygxy", Offset: 16, Size: 8, Number: true},
-	{Name: "pExtraData", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulExtraDataLen", Secret: true},
+	{Name: "pExtraData", Offset: 24, Size: 8, Pointer: true, unit: 1, lengthField: "ulExtraDataLen", Content: Secret},
 	{Name: "ulExtraDataLen", Offset: 32, Size: 8, Number: true},
 }}
 
 var structMechanism = Structure{Name: "CK_MECHANISM", Size: 24, Fields: []Field{
 	{Name: "mechanism", Offset: 0, Size: 8, Number: true, Mechanism: true},
-	{Name: "pParameter", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulParameterLen", Secret: true},
+	{Name: "pParameter", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulParameterLen", Content: Secret},
 	{Name: "ulParameterLen", Offset: 16, Size: 8, Number: true},
 }}
 
@@ -622,7 +622,7 @@ var structCmsSigParams = Structure{Name: "CK_CMS_SIG_PARAMS", Size: 64, Fields: 
 
 var structOtpParam = Structure{Name: "CK_OTP_PARAM", Size: 24, Fields: []Field{
 	{Name: "type", Offset: 0, Size: 8, Number: true},
-	{Name: "pValue", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulValueLen", Secret: true},
+	{Name: "pValue", Offset: 8, Size: 8, Pointer: true, unit: 1, lengthField: "ulValueLen", Content: PIN},
 	{Name: "ulValueLen", Offset: 16, Size: 8, Number: true},
 }}
 
@@ -634,7 +634,7 @@ var structOtpParams = Structure{Name: "CK_OTP_PARAMS", Size: 16, Fields: []Field
 var structKipParams = Structure{Name: "CK_KIP_PARAMS", Size: 32, Fields: []Field{
 	{Name: "pMechanism", Offset: 0, Size: 8, Inner: &structMechanism, Pointer: true, unit: 1, length: 1},
 	{Name: "hKey", Offset: 8, Size: 8, Number: true},
-	{Name: "pSeed", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedLen", Secret: true},
+	{Name: "pSeed", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulSeedLen", Content: Secret},
 	{Name: "ulSeedLen", Offset: 24, Size: 8, Number: true},
 }}
 
@@ -658,7 +658,7 @@ var structX3dhRespondParams = Structure{Name: "CK_X3DH_RESPOND_PARAMS", Size: 48
 }}
 
 var structX2ratchetInitializeParams = Structure{Name: "CK_X2RATCHET_INITIALIZE_PARAMS", Size: 64, Fields: []Field{
-	{Name: "sk", Offset: 0, Size: 8, Pointer: true, unit: 1, Unknown: true, Secret: true},
+	{Name: "sk", Offset: 0, Size: 8, Pointer: true, unit: 1, Unknown: true, Content: Secret},
 	{Name: "peer_public_prekey", Offset: 8, Size: 8, Number: true},
 	{Name: "peer_public_identity", Offset: 16, Size: 8, Number: true},
 	{Name: "own_public_identity", Offset: 24, Size: 8, Number: true},
@@ -669,7 +669,7 @@ var structX2ratchetInitializeParams = Structure{Name: "CK_X2RATCHET_INITIALIZE_P
 }}
 
 var structX2ratchetRespondParams = Structure{Name: "CK_X2RATCHET_RESPOND_PARAMS", Size: 64, Fields: []Field{
-	{Name: "sk", Offset: 0, Size: 8, Pointer: true, unit: 1, Unknown: true, Secret: true},
+	{Name: "sk", Offset: 0, Size: 8, Pointer: true, unit: 1, Unknown: true, Content: Secret},
 	{Name: "own_prekey", Offset: 8, Size: 8, Number: true},
 	{Name: "initiator_identity", Offset: 16, Size: 8, Number: true},
 	{Name: "own_public_identity", Offset: 24, Size: 8, Number: true},
@@ -682,7 +682,7 @@ var structX2ratchetRespondParams = Structure{Name: "CK_X2RATCHET_RESPOND_PARAMS"
 var structGcmParams230 = Structure{Name: "CK_GCM_PARAMS", Size: 40, Fields: []Field{
 	{Name: "pIv", Offset: 0, Size: 8, Pointer: true, unit: 1, lengthField: "ulIvLen"},
 	{Name: "ulIvLen", Offset: 8, Size: 8, Number: true},
-	{Name: "pAAD", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Secret: true},
+	{Name: "pAAD", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulAADLen", Content: Secret},
 	{Name: "ulAADLen", Offset: 24, Size: 8, Number: true},
 	{Name: "ulTagBits", Offset: 32, Size: 8, Number: true},
 }}
@@ -697,7 +697,7 @@ var structSoftcspSshkdfParams = Structure{Name: "CK_SOFTCSP_SSHKDF_PARAMS", Size
 	{Name: "prfHashMechanism", Offset: 0, Size: 8, Number: true, Mechanism: true},
 	{Name: "derivedKeyType", Offset: 8, Size: 1, Number: true},
 	{Name: "bNumber", Offset: 9, Size: 1, Number: true},
-	{Name: "pExchangeHash", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulExchangeHashLen", Secret: true},
+	{Name: "pExchangeHash", Offset: 16, Size: 8, Pointer: true, unit: 1, lengthField: "ulExchangeHashLen", Content: Secret},
 	{Name: "ulExchangeHashLen", Offset: 24, Size: 8, Number: true},
 	{Name: "pSessionId", Offset: 32, Size: 8, Pointer: true, unit: 1, lengthField: "ulSessionIdLen"},
 	{Name: "ulSessionIdLen", Offset: 40, Size: 8, Number: true},

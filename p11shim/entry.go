@@ -6,10 +6,13 @@ package main
 import "C"
 
 import (
+	"context"
+	"log/slog"
 	"unsafe"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/quiet"
+	"github.com/softcsp/softcsp/layers/calllog"
 )
 
 // The entry points whose arguments do not say what they mean. The others are in zentry.go.
@@ -17,12 +20,29 @@ import (
 //export goC_Initialize
 func goC_Initialize(pInitArgs uintptr) uintptr {
 	return call("C_Initialize", func(*frame) error {
-		err := module.Initialize(inInitArgs(pInitArgs))
-		if err != nil && module.Log() == nil && getenv("SOFTCSP_LOG") != "" {
+		args := inInitArgs(pInitArgs)
+		err := module.Initialize(args)
+		switch {
+		case err == nil:
+			putLayersOn(&ck.Call{Function: ck.C_Initialize, InitArgs: &args})
+		case module.Log() == nil && getenv("SOFTCSP_LOG") != "":
 			quiet.Printf("C_Initialize: %v", err) // there is no log yet, and most likely why is in its configuration
 		}
 		return err
 	})
+}
+
+// putLayersOn puts over the token the layers that its configuration asks for. They see the C_Initialize that it came with, too.
+func putLayersOn(initialize *ck.Call) {
+	log := module.Log()
+	if log == nil || !log.Enabled(context.Background(), slog.LevelInfo) {
+		layered.Store(nil)
+		return
+	}
+	layer := calllog.New(module, log)
+	top := ck.Intercept(module, layer)
+	layered.Store(&top)
+	_ = layer(initialize, func() error { return nil })
 }
 
 // inInitArgs is the CK_C_INITIALIZE_ARGS at addr, which may be NULL. Of the mutex functions all or none are given (§5.4.1).
@@ -60,7 +80,12 @@ func goC_Finalize(pReserved uintptr) uintptr {
 		if pReserved != 0 {
 			return ck.CKR_ARGUMENTS_BAD
 		}
-		return cryptoki().Finalize()
+		top := layered.Load()
+		err := cryptoki().Finalize()
+		if err == nil { // another thread may have begun anew
+			layered.CompareAndSwap(top, nil)
+		}
+		return err
 	})
 }
 

@@ -23,6 +23,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/quiet"
+	"github.com/softcsp/softcsp/layers/calllog"
 	"github.com/softcsp/softcsp/token"
 )
 
@@ -112,8 +113,8 @@ func ending(session uintptr, name string, operations ck.Flags, f func(*frame) er
 // call runs an entry point that takes no session.
 func call(name string, f func(*frame) error) uintptr { return run(name, nil, true, f) }
 
-// run runs one entry point. It is the only place where an error becomes a number, and where one is logged. A fault in
-// memory that the caller named is a panic too, as long as it is Go that touches it.
+// run runs one entry point. It is the only place where an error becomes a number. A fault in memory that the caller named is a
+// panic too, as long as it is Go that touches it.
 func run(name string, session *uintptr, framed bool, f func(*frame) error) (rv uintptr) {
 	debug.SetPanicOnFault(true)
 	defer func() {
@@ -133,8 +134,8 @@ func run(name string, session *uintptr, framed bool, f func(*frame) error) (rv u
 	if err != nil && session != nil {
 		err = inSession(*session, err)
 	}
-	if log := module.LogOf(err); log != nil {
-		logCall(log, name, err)
+	if err != nil {
+		logOnce(name, err)
 	}
 	return uintptr(ck.Code(err))
 }
@@ -151,17 +152,22 @@ func inSession(session uintptr, err error) error {
 	return err
 }
 
-func logCall(log *slog.Logger, name string, err error) {
-	level := slog.LevelDebug
-	if err != nil && ck.Code(err) != ck.CKR_BUFFER_TOO_SMALL {
-		level = slog.LevelInfo
-	}
-	if !log.Enabled(context.Background(), level) {
+// logOnce writes a call that was refused to the log, unless the layer that writes calls has done so.
+func logOnce(name string, err error) {
+	if _, logged := err.(calllog.Logged); logged {
 		return
 	}
-	if err == nil {
-		log.Log(context.Background(), level, name)
-		return
+	if log := module.Log(); log != nil {
+		logRefusal(log, name, err)
+	}
+}
+
+// logRefusal writes to the log a call that did not come as far as the layer that writes calls (calllog), or that answers otherwise
+// than what lies below.
+func logRefusal(log *slog.Logger, name string, err error) {
+	level := slog.LevelInfo
+	if ck.Code(err) == ck.CKR_BUFFER_TOO_SMALL {
+		level = slog.LevelDebug
 	}
 	rv, text := ck.Code(err).String(), err.Error()
 	if rv == text {
@@ -193,7 +199,7 @@ func panicked(name string, session *uintptr, p any) ck.RV {
 	}
 	switch {
 	case conversion && log != nil:
-		logCall(log, name, rv)
+		logRefusal(log, name, rv)
 	case conversion:
 	case log != nil:
 		log.Error(name, "rv", rv.String(), "error", what, "at", trace())

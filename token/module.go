@@ -8,7 +8,6 @@
 package token
 
 import (
-	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -46,8 +45,6 @@ type application struct {
 	core   *Core
 	config *config.Config
 	log    *slog.Logger
-	// verbose says that the log has calls that succeed, too.
-	verbose bool
 
 	slots    appSlots
 	sessions handle.Table[ck.SessionHandle, session]
@@ -102,7 +99,6 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 		return err
 	}
 	a := &application{core: m.core, config: cfg, log: cfg.Logger(), jobs: &m.jobs}
-	a.verbose = a.log.Enabled(context.Background(), slog.LevelDebug)
 	m.app.Store(a)
 	return nil
 }
@@ -132,14 +128,6 @@ func (m *Module) Finalize() error {
 // Log returns where a module that is initialised writes its log, or nil.
 func (m *Module) Log() *slog.Logger {
 	if a := m.app.Load(); a != nil {
-		return a.log
-	}
-	return nil
-}
-
-// LogOf is Log for a call that ended with err: nil where the log has no calls that succeed, as it mostly is.
-func (m *Module) LogOf(err error) *slog.Logger {
-	if a := m.app.Load(); a != nil && (err != nil || a.verbose) {
 		return a.log
 	}
 	return nil

@@ -21,6 +21,9 @@ var callFields = map[string]struct {
 	"TokenInfo": {"TokenInfo", false}, "SessionInfo": {"SessionInfo", false}, "MechanismInfo": {"MechanismInfo", false},
 }
 
+// contents are what the table says of bytes, as package ck does; public is what is said of none.
+var contents = map[string]string{"secret": "Secret", "pin": "PIN"}
+
 // A value is an argument or a result of a method.
 type value struct {
 	name   string // of the Go parameter, "" for a result
@@ -178,7 +181,7 @@ func writeFunctionRow(b *bytes.Buffer, f function) {
 		if v.result {
 			b.WriteString(", Result: true")
 		}
-		if content := map[string]string{"secret": "Secret", "pin": "PIN"}[v.c.note]; content != "" {
+		if content := contents[v.c.note]; content != "" {
 			fmt.Fprintf(b, ", Content: %s", content)
 		}
 		b.WriteString("},\n")

@@ -291,8 +291,8 @@ func writeNote(b *bytes.Buffer, l *layout, f structField) error {
 			b.WriteString(", Written: true")
 		case "inout":
 			b.WriteString(", Written: true, Read: true")
-		case "secret":
-			b.WriteString(", Secret: true")
+		case "secret", "pin":
+			fmt.Fprintf(b, ", Content: %s", contents[word])
 		case "null":
 			b.WriteString(", null: true")
 		case "bits", "bits-or-bytes", "or-pointer":
