@@ -87,8 +87,8 @@ func (c *Context) effectiveBits(a *capi.Cipher, value []byte) int {
 // importKey makes the session key i with flags of CryptImportKey.
 func (c *Context) importKey(i *capi.ImportedKey, flags uint32) (*Key, error) {
 	i.Provider = c.provider.Provider
-	var object ck.ObjectHandle
-	k, err := c.makeKey(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(i) })
+	k := c.newKey(0)
+	err := k.makeObject(func(d *mechanisms.Derived, _ *mechanisms.Key) error { return k.setParams(d, d.ImportSessionKey(i)) })
 	if err != nil {
 		return nil, err
 	}

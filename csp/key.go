@@ -46,27 +46,24 @@ type Key struct {
 // sessionKeyTemplate is the template of every session key: what the mechanism decides, and that no login guards the object.
 var sessionKeyTemplate = []ck.Attribute{{Type: ck.CKA_PRIVATE, Value: no}}
 
-// makeKey makes a Key of the session key that derive makes. The token keeps it as a session object; *key is the one that it
-// replaces, if any, and the new one afterwards.
-func (c *Context) makeKey(key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) (*Key, error) {
-	k := &Key{ctx: c}
+// newKey returns a Key for a session key that is to be made, in the place of the object replaced if that is not 0.
+func (c *Context) newKey(replaced ck.ObjectHandle) *Key {
+	k := &Key{ctx: c, object: replaced}
 	k.refs.Store(1)
-	err := c.token.Derive(c.session, sessionKeyTemplate, key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
-		if err := derive(d, old); err != nil {
-			return err
-		}
-		k.setParams(d.Session())
-		return nil
-	})
-	if err != nil {
-		return nil, translated(err)
-	}
-	k.object = *key
-	return k, nil
+	return k
 }
 
-// setParams copies the parameters of a new session key, which CryptGetKeyParam tells.
-func (k *Key) setParams(s *capi.SessionKey) {
+// makeObject has the token make the object of k, or replace it. derive ends with setParams.
+func (k *Key) makeObject(derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
+	return translated(k.ctx.token.Derive(k.ctx.session, sessionKeyTemplate, &k.object, derive))
+}
+
+// setParams copies the parameters of the session key that d was made of, which CryptGetKeyParam tells, unless it failed with err.
+func (k *Key) setParams(d *mechanisms.Derived, err error) error {
+	if err != nil {
+		return err
+	}
+	s := d.Session()
 	k.cipher, k.algid = s.Cipher, s.Cipher.ID
 	k.bits, k.effectiveBits = uint32(len(s.Value))*8, uint32(s.EffectiveBits)
 	k.permissions, k.mode = s.Permissions, s.Cipher.Mode
@@ -74,6 +71,7 @@ func (k *Key) setParams(s *capi.SessionKey) {
 	if len(s.Salt) != 0 {
 		k.salt = append([]byte(nil), s.Salt...)
 	}
+	return nil
 }
 
 // DeriveKey is CryptDeriveKey: the session key that follows from a hash object, which takes no more data afterwards.
@@ -101,16 +99,17 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 	base.mu.Lock()
 	defer base.mu.Unlock()
 	wasFinished := base.finished
-	row, value, err := base.finishedValue()
+	hash, value, err := base.finishedValue()
 	if err != nil {
 		return nil, err
 	}
-	r.Hash, r.Value = row, value
-	var object ck.ObjectHandle
+	r.Hash, r.Value = hash, value
+	var replaced ck.ObjectHandle
 	if r.Flags&capi.CRYPT_UPDATE_KEY != 0 && old != nil && old.pair == nil {
-		object = old.object
+		replaced = old.object
 	}
-	k, err := c.makeKey(&object, func(d *mechanisms.Derived, current *mechanisms.Key) error {
+	k := c.newKey(replaced)
+	err = k.makeObject(func(d *mechanisms.Derived, current *mechanisms.Key) error {
 		if current != nil {
 			if r.Old != nil {
 				clear(r.Old.BaseHash)
@@ -118,7 +117,7 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 			r.Old = mechanisms.OldKeyOf(current)
 			r.Old.BaseHash = append([]byte(nil), r.Old.BaseHash...) // the key goes on having its own
 		}
-		return d.DeriveSessionKey(r)
+		return k.setParams(d, d.DeriveSessionKey(r))
 	})
 	if r.Old != nil {
 		clear(r.Old.BaseHash)
@@ -176,9 +175,9 @@ func (c *Context) GenKey(algid capi.AlgID, flags uint32) (*Key, error) {
 	if spec := keySpec(algid); spec != 0 {
 		return c.generateKeyPair(spec, flags)
 	}
-	var object ck.ObjectHandle
-	k, err := c.makeKey(&object, func(d *mechanisms.Derived, _ *mechanisms.Key) error {
-		return d.GenerateSessionKey(c.provider.Provider, algid, flags&^capi.CRYPT_USER_PROTECTED, rand.Reader)
+	k := c.newKey(0)
+	err := k.makeObject(func(d *mechanisms.Derived, _ *mechanisms.Key) error {
+		return k.setParams(d, d.GenerateSessionKey(c.provider.Provider, algid, flags&^capi.CRYPT_USER_PROTECTED, rand.Reader))
 	})
 	if err != nil {
 		return nil, err
