@@ -23,8 +23,8 @@ type cellTable struct {
 
 var cells cellTable
 
-// give puts a handle in a cell and stores the cell's address.
-func (t *cellTable) give(addr uintptr, h csp.Handle) error {
+// assign puts a handle in a cell and stores the cell's address.
+func (t *cellTable) assign(addr uintptr, h csp.Handle) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := t.next

@@ -78,38 +78,38 @@ func cryptPanicked(name string, p any) capi.Error {
 		what = err.Error()
 	}
 	if log := handles.Log(); log != nil {
-		log.Error(name, "error", what, "at", trace())
+		log.Error(name, "error", what, "at", stackTrace())
 	} else {
-		quiet.Printf("%s: %v: %s at %s", name, code, what, trace())
+		quiet.Printf("%s: %v: %s at %s", name, code, what, stackTrace())
 	}
 	return code
 }
 
-// putDword stores a DWORD.
-func putDword(addr uintptr, v uint32) { *(*uint32)(pointer(addr)) = v }
+// writeDword stores a DWORD.
+func writeDword(addr uintptr, v uint32) { *(*uint32)(pointer(addr)) = v }
 
-// getDword reads a DWORD.
-func getDword(addr uintptr) uint32 { return *(*uint32)(pointer(addr)) }
+// readDword reads a DWORD.
+func readDword(addr uintptr) uint32 { return *(*uint32)(pointer(addr)) }
 
-// answerDword is answer for a DWORD.
-func answerDword(addr uintptr) {
-	need(addr)
+// requireWritableDword is requireWritable for a DWORD.
+func requireWritableDword(addr uintptr) {
+	requirePointer(addr)
 	*(*uint32)(pointer(addr)) |= uint32(nothing)
 }
 
-// putHandle stores a handle.
-func putHandle(addr uintptr, h csp.Handle) { *(*uintptr)(pointer(addr)) = uintptr(h) }
+// writeHandle stores a handle.
+func writeHandle(addr uintptr, h csp.Handle) { *(*uintptr)(pointer(addr)) = uintptr(h) }
 
-// made stores the handle that a function made, and nothing where it failed.
-func made(addr uintptr, h csp.Handle, err error) error {
+// writeNewHandle stores the handle that a function made, and nothing where it failed.
+func writeNewHandle(addr uintptr, h csp.Handle, err error) error {
 	if err == nil {
-		putHandle(addr, h)
+		writeHandle(addr, h)
 	}
 	return err
 }
 
-// reserved refuses what must be NULL.
-func reserved(addr uintptr) error {
+// requireNull refuses what must be NULL.
+func requireNull(addr uintptr) error {
 	if addr != 0 {
 		return capi.ERROR_INVALID_PARAMETER
 	}
@@ -118,14 +118,14 @@ func reserved(addr uintptr) error {
 
 // sized runs a function that fills the caller's buffer. Its length is told after a success, and where it was too short.
 func sized(pbData, pdwDataLen uintptr, f func(out *ck.Buffer) error) error {
-	answerDword(pdwDataLen)
+	requireWritableDword(pdwDataLen)
 	out := ck.Buffer{Has: pbData != 0}
 	if out.Has {
-		out.Data = outBytes(pbData, uintptr(getDword(pdwDataLen)))
+		out.Data = outBytes(pbData, uintptr(readDword(pdwDataLen)))
 	}
 	err := f(&out)
 	if err == nil || capi.Code(err) == capi.ERROR_MORE_DATA {
-		putDword(pdwDataLen, uint32(out.N))
+		writeDword(pdwDataLen, uint32(out.N))
 	}
 	return err
 }
@@ -143,7 +143,7 @@ func units(addr uintptr) []uint16 {
 	if addr == 0 {
 		return nil
 	}
-	need(addr)
+	requirePointer(addr)
 	const longest = 1 << 16
 	for n := range uintptr(longest) {
 		if *(*uint16)(pointer(addr + 2*n)) == 0 {
@@ -177,13 +177,13 @@ func acquireContext(phProv uintptr, container, provider string, dwProvType, dwFl
 			return err
 		}
 	}
-	need(phProv)
+	requirePointer(phProv)
 	*(*uintptr)(pointer(phProv)) = 0
 	h, err := handles.AcquireContext(container, provider, uint32(dwProvType), uint32(dwFlags))
 	if err != nil || h == 0 {
 		return err
 	}
-	if err := cells.give(phProv, h); err != nil {
+	if err := cells.assign(phProv, h); err != nil {
 		return err
 	}
 	return noted(0)
@@ -224,7 +224,7 @@ func goCryptContextAddRef(hProv, pdwReserved, dwFlags uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		if err := reserved(pdwReserved); err != nil {
+		if err := requireNull(pdwReserved); err != nil {
 			return err
 		}
 		return c.AddRef()

@@ -21,9 +21,9 @@ func goCryptCreateHash(hProv, Algid, hKey, dwFlags, phHash uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		answer(phHash)
+		requireWritable(phHash)
 		h, err := handles.AddHash(c.CreateHash(capi.AlgID(Algid), k, uint32(dwFlags)))
-		return made(phHash, h, err)
+		return writeNewHandle(phHash, h, err)
 	})
 }
 
@@ -60,7 +60,7 @@ func goCryptSetHashParam(hHash, dwParam, pbData, dwFlags uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		need(pbData)
+		requirePointer(pbData)
 		if dwFlags != 0 {
 			return capi.NTE_BAD_FLAGS
 		}
@@ -78,13 +78,13 @@ func goCryptSetHashParam(hHash, dwParam, pbData, dwFlags uintptr) uintptr {
 // empty is the default.
 func inHMACInfo(addr uintptr) csp.HMACInfo {
 	inString := func(at uintptr) []byte {
-		n := uintptr(getDword(addr + at + 8))
+		n := uintptr(readDword(addr + at + 8))
 		if n == 0 {
 			return nil
 		}
-		return inBytes(get(addr+at), n)
+		return inBytes(readUlong(addr+at), n)
 	}
-	return csp.HMACInfo{HashAlgid: capi.AlgID(getDword(addr)), Inner: inString(8), Outer: inString(24)}
+	return csp.HMACInfo{HashAlgid: capi.AlgID(readDword(addr)), Inner: inString(8), Outer: inString(24)}
 }
 
 //export goCryptGetHashParam
@@ -105,12 +105,12 @@ func goCryptDuplicateHash(hHash, pdwReserved, dwFlags, phHash uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		if err := reserved(pdwReserved); err != nil {
+		if err := requireNull(pdwReserved); err != nil {
 			return err
 		}
-		answer(phHash)
+		requireWritable(phHash)
 		d, err := handles.AddHash(h.Duplicate(uint32(dwFlags)))
-		return made(phHash, d, err)
+		return writeNewHandle(phHash, d, err)
 	})
 }
 

@@ -18,15 +18,15 @@ func goCryptDeriveKey(hProv, Algid, hBaseData, dwFlags, phKey uintptr) uintptr {
 		if phKey == 0 {
 			out = nil
 		} else {
-			answer(phKey)
+			requireWritable(phKey)
 			if dwFlags&capi.CRYPT_UPDATE_KEY != 0 {
-				key = csp.Handle(get(phKey))
+				key = csp.Handle(readUlong(phKey))
 			}
 		}
 		was := key
 		err := handles.DeriveKey(handleAt(hProv), capi.AlgID(Algid), csp.Handle(hBaseData), uint32(dwFlags), out)
 		if out != nil && (err == nil || key != was || capi.Code(err) != capi.ERROR_INVALID_PARAMETER) {
-			putHandle(phKey, key)
+			writeHandle(phKey, key)
 		}
 		return err
 	})
@@ -39,9 +39,9 @@ func goCryptGenKey(hProv, Algid, dwFlags, phKey uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		answer(phKey)
+		requireWritable(phKey)
 		k, err := handles.AddKey(c.GenKey(capi.AlgID(Algid), uint32(dwFlags)))
-		return made(phKey, k, err)
+		return writeNewHandle(phKey, k, err)
 	})
 }
 
@@ -52,9 +52,9 @@ func goCryptGetUserKey(hProv, dwKeySpec, phUserKey uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		answer(phUserKey)
+		requireWritable(phUserKey)
 		k, err := handles.AddKey(c.UserKey(uint32(dwKeySpec)))
-		return made(phUserKey, k, err)
+		return writeNewHandle(phUserKey, k, err)
 	})
 }
 
@@ -65,12 +65,12 @@ func goCryptDuplicateKey(hKey, pdwReserved, dwFlags, phKey uintptr) uintptr {
 		if err != nil {
 			return err
 		}
-		if err := reserved(pdwReserved); err != nil {
+		if err := requireNull(pdwReserved); err != nil {
 			return err
 		}
-		answer(phKey)
+		requireWritable(phKey)
 		d, err := handles.AddKey(k.Duplicate(uint32(dwFlags)))
-		return made(phKey, d, err)
+		return writeNewHandle(phKey, d, err)
 	})
 }
 
@@ -85,7 +85,7 @@ func goCryptSetKeyParam(hKey, dwParam, pbData, dwFlags uintptr) uintptr {
 		if pbData != 0 {
 			value = inBytes(pbData, uintptr(k.ParamLen(uint32(dwParam))))
 			if dwParam == capi.KP_SALT_EX { // a CRYPT_DATA_BLOB
-				value = inBytes(get(pbData+8), uintptr(getDword(pbData)))
+				value = inBytes(readUlong(pbData+8), uintptr(readDword(pbData)))
 				if value == nil {
 					value = empty
 				}
@@ -144,10 +144,10 @@ func goCryptImportKey(hProv, pbData, dwDataLen, hPubKey, dwFlags, phKey uintptr)
 		if err != nil {
 			return err
 		}
-		answer(phKey)
-		need(pbData)
+		requireWritable(phKey)
+		requirePointer(pbData)
 		k, err := handles.AddKey(c.Import(inBytes(pbData, dwDataLen), with, uint32(dwFlags)))
-		return made(phKey, k, err)
+		return writeNewHandle(phKey, k, err)
 	})
 }
 
@@ -168,13 +168,13 @@ func goCryptEncrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen, dwBufLen ui
 		if err != nil {
 			return err
 		}
-		answerDword(pdwDataLen)
+		requireWritableDword(pdwDataLen)
 		var buf []byte
 		if pbData != 0 {
 			buf = inBytes(pbData, dwBufLen)
 		}
-		n, err := k.Encrypt(h, uint32(Final) != 0, uint32(dwFlags), buf, int(getDword(pdwDataLen)))
-		putDword(pdwDataLen, uint32(n))
+		n, err := k.Encrypt(h, uint32(Final) != 0, uint32(dwFlags), buf, int(readDword(pdwDataLen)))
+		writeDword(pdwDataLen, uint32(n))
 		return err
 	})
 }
@@ -186,10 +186,10 @@ func goCryptDecrypt(hKey, hHash, Final, dwFlags, pbData, pdwDataLen uintptr) uin
 		if err != nil {
 			return err
 		}
-		answerDword(pdwDataLen)
-		need(pbData)
-		n, err := k.Decrypt(h, uint32(Final) != 0, uint32(dwFlags), inBytes(pbData, uintptr(getDword(pdwDataLen))))
-		putDword(pdwDataLen, uint32(n))
+		requireWritableDword(pdwDataLen)
+		requirePointer(pbData)
+		n, err := k.Decrypt(h, uint32(Final) != 0, uint32(dwFlags), inBytes(pbData, uintptr(readDword(pdwDataLen))))
+		writeDword(pdwDataLen, uint32(n))
 		return err
 	})
 }

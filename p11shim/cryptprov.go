@@ -12,20 +12,20 @@ import (
 
 // listed gives an element of a list of names: which is csp.EnumProviders or csp.EnumProviderTypes.
 func listed(which func(uint32) (string, uint32, error), write text, dwIndex, pdwReserved, dwFlags, pdwType, szName, pcbName uintptr) error {
-	if err := reserved(pdwReserved); err != nil {
+	if err := requireNull(pdwReserved); err != nil {
 		return err
 	}
 	if dwFlags != 0 {
 		return capi.NTE_BAD_FLAGS
 	}
-	need(pdwType)
+	requirePointer(pdwType)
 	name, typ, err := which(uint32(dwIndex))
 	if err != nil {
 		return err
 	}
 	err = sized(szName, pcbName, func(out *ck.Buffer) error { return copied(out, write(name)) })
 	if err == nil {
-		putDword(pdwType, typ)
+		writeDword(pdwType, typ)
 	}
 	return err
 }
@@ -67,7 +67,7 @@ func goCryptEnumProviderTypesW(dwIndex, pdwReserved, dwFlags, pdwProvType, szTyp
 }
 
 func defaultProvider(write text, dwProvType, pdwReserved, dwFlags, pszProvName, pcbProvName uintptr) error {
-	if err := reserved(pdwReserved); err != nil {
+	if err := requireNull(pdwReserved); err != nil {
 		return err
 	}
 	name, err := handles.DefaultProvider(uint32(dwProvType), uint32(dwFlags))
@@ -92,7 +92,7 @@ func goCryptGetDefaultProviderW(dwProvType, pdwReserved, dwFlags, pszProvName, p
 }
 
 func setProvider(name string, dwProvType, pdwReserved, dwFlags uintptr) error {
-	if err := reserved(pdwReserved); err != nil {
+	if err := requireNull(pdwReserved); err != nil {
 		return err
 	}
 	return handles.SetDefaultProvider(name, uint32(dwProvType), uint32(dwFlags))

@@ -51,7 +51,7 @@ func inInitArgs(addr uintptr) ck.InitArgs {
 	if addr == 0 {
 		return args
 	}
-	need(addr)
+	requirePointer(addr)
 	c := (*C.CK_C_INITIALIZE_ARGS)(pointer(addr))
 	args.Flags = ck.Flags(c.flags)
 	args.Callbacks = c.CreateMutex != nil
@@ -92,24 +92,24 @@ func goC_Finalize(pReserved uintptr) uintptr {
 //export goC_GetSlotList
 func goC_GetSlotList(tokenPresent, pSlotList, pulCount uintptr) uintptr {
 	return call("C_GetSlotList", func(*frame) error {
-		need(pulCount)
+		requirePointer(pulCount)
 		list, err := cryptoki().GetSlotList(byte(tokenPresent) != 0)
 		if err != nil {
 			return err
 		}
-		return putList(pSlotList, pulCount, list)
+		return writeList(pSlotList, pulCount, list)
 	})
 }
 
 //export goC_GetMechanismList
 func goC_GetMechanismList(slotID, pMechanismList, pulCount uintptr) uintptr {
 	return call("C_GetMechanismList", func(*frame) error {
-		need(pulCount)
+		requirePointer(pulCount)
 		list, err := cryptoki().GetMechanismList(ck.SlotID(slotID))
 		if err != nil {
 			return err
 		}
-		return putList(pMechanismList, pulCount, list)
+		return writeList(pMechanismList, pulCount, list)
 	})
 }
 
@@ -117,7 +117,7 @@ func goC_GetMechanismList(slotID, pMechanismList, pulCount uintptr) uintptr {
 func goC_InitToken(slotID, pPin, ulPinLen, pLabel uintptr) uintptr {
 	return call("C_InitToken", func(*frame) error {
 		const labelLength = 32
-		need(pLabel)
+		requirePointer(pLabel)
 		return cryptoki().InitToken(ck.SlotID(slotID), inBytes(pPin, ulPinLen), inBytes(pLabel, labelLength))
 	})
 }
@@ -125,10 +125,10 @@ func goC_InitToken(slotID, pPin, ulPinLen, pLabel uintptr) uintptr {
 //export goC_OpenSession
 func goC_OpenSession(slotID, flags, pApplication, notify, phSession uintptr) uintptr {
 	return call("C_OpenSession", func(*frame) error {
-		answer(phSession)
+		requireWritable(phSession)
 		session, err := cryptoki().OpenSession(ck.SlotID(slotID), ck.Flags(flags))
 		if err == nil {
-			put(phSession, session)
+			writeUlong(phSession, session)
 		}
 		return err
 	})
@@ -136,13 +136,13 @@ func goC_OpenSession(slotID, flags, pApplication, notify, phSession uintptr) uin
 
 //export goC_GetAttributeValue
 func goC_GetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintptr {
-	return callIn(hSession, "C_GetAttributeValue", func(f *frame) error {
-		all := rows(pTemplate, ulCount)
+	return callInSession(hSession, "C_GetAttributeValue", func(f *frame) error {
+		all := attributesAt(pTemplate, ulCount)
 		f.buffers = f.appendBuffers(f.buffers[:0], all, 0)
 		err := cryptoki().GetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.buffers)
 		switch ck.Code(err) {
 		case ck.CKR_OK, ck.CKR_ATTRIBUTE_SENSITIVE, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CKR_BUFFER_TOO_SMALL: // §5.7.5: every row is answered
-			putBuffers(all, f.buffers)
+			writeBuffers(all, f.buffers)
 		}
 		return err
 	})
@@ -155,13 +155,13 @@ func (f *frame) appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, dept
 		row := &all[i]
 		b := ck.AttributeBuffer{Type: ck.AttributeType(row._type)}
 		if at, length := address(&row.pValue), uintptr(row.ulValueLen); at != 0 {
-			if length > most && at >= least && at < most {
-				length = most - at // CK_UNAVAILABLE_INFORMATION of an earlier call: the room is not known, and taken to do
+			if length > addressSpace && at >= lowestPointer && at < addressSpace {
+				length = addressSpace - at // CK_UNAVAILABLE_INFORMATION of an earlier call: the room is not known, and taken to do
 			}
 			b.Buffer = ck.Into(outBytes(at, length))
 			if ck.IsTemplate(b.Type) && depth < 3 {
-				inner := rows(at, length/unsafe.Sizeof(*row))
-				if f.nested += int(unsafe.Sizeof(b)) * len(inner); f.nested > mostNested {
+				inner := attributesAt(at, length/unsafe.Sizeof(*row))
+				if f.nested += int(unsafe.Sizeof(b)) * len(inner); f.nested > maxNested {
 					panic(ck.CKR_ATTRIBUTE_VALUE_INVALID)
 				}
 				b.Sub = f.appendBuffers(nil, inner, depth+1)
@@ -173,33 +173,33 @@ func (f *frame) appendBuffers(t []ck.AttributeBuffer, all []C.CK_ATTRIBUTE, dept
 	return t
 }
 
-// putBuffers answers the rows.
-func putBuffers(all []C.CK_ATTRIBUTE, answers []ck.AttributeBuffer) {
+// writeBuffers writes what the rows are answered.
+func writeBuffers(all []C.CK_ATTRIBUTE, answers []ck.AttributeBuffer) {
 	for i := range answers {
 		a, row := &answers[i], &all[i]
 		row._type = C.CK_ATTRIBUTE_TYPE(a.Type)
 		row.ulValueLen = C.CK_ULONG(a.N)
 		if len(a.Sub) != 0 {
-			putBuffers(rows(address(&row.pValue), uintptr(len(a.Sub))), a.Sub)
+			writeBuffers(attributesAt(address(&row.pValue), uintptr(len(a.Sub))), a.Sub)
 		}
 	}
 }
 
 //export goC_FindObjects
 func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintptr) uintptr {
-	return bareIn(hSession, "C_FindObjects", func(*frame) error {
-		answer(pulObjectCount)
+	return callWithoutFrame(hSession, "C_FindObjects", func(*frame) error {
+		requireWritable(pulObjectCount)
 		var out []ck.ObjectHandle
 		if ulMaxObjectCount != 0 {
-			need(phObject)
-			if ulMaxObjectCount > most/8 {
+			requirePointer(phObject)
+			if ulMaxObjectCount > addressSpace/8 {
 				panic(ck.CKR_ARGUMENTS_BAD)
 			}
 			out = unsafe.Slice((*ck.ObjectHandle)(pointer(phObject)), ulMaxObjectCount)
 		}
 		n, err := cryptoki().FindObjects(ck.SessionHandle(hSession), out)
 		if err == nil {
-			put(pulObjectCount, uint(n))
+			writeUlong(pulObjectCount, uint(n))
 		}
 		return err
 	})
@@ -207,7 +207,7 @@ func goC_FindObjects(hSession, phObject, ulMaxObjectCount, pulObjectCount uintpt
 
 //export goC_GenerateRandom
 func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
-	return bareIn(hSession, "C_GenerateRandom", func(*frame) error {
+	return callWithoutFrame(hSession, "C_GenerateRandom", func(*frame) error {
 		out := outBytes(pRandomData, ulRandomLen)
 		return cryptoki().GenerateRandom(ck.SessionHandle(hSession), out)
 	})
@@ -215,17 +215,17 @@ func goC_GenerateRandom(hSession, pRandomData, ulRandomLen uintptr) uintptr {
 
 //export goC_DeriveKey
 func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, phKey uintptr) uintptr {
-	return callIn(hSession, "C_DeriveKey", func(f *frame) error {
+	return callInSession(hSession, "C_DeriveKey", func(f *frame) error {
 		var key *ck.ObjectHandle
 		if phKey != 0 { // derivations that answer in their parameter need none
-			answer(phKey)
-			f.handle = ck.ObjectHandle(get(phKey))
+			requireWritable(phKey)
+			f.handle = ck.ObjectHandle(readUlong(phKey))
 			key = &f.handle
 		}
 		err := cryptoki().DeriveKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hBaseKey),
 			f.inTemplate(0, pTemplate, ulAttributeCount), key)
 		if err == nil && key != nil {
-			put(phKey, f.handle)
+			writeUlong(phKey, f.handle)
 		}
 		return err
 	})
@@ -234,13 +234,13 @@ func goC_DeriveKey(hSession, pMechanism, hBaseKey, pTemplate, ulAttributeCount, 
 //export goC_WaitForSlotEvent
 func goC_WaitForSlotEvent(flags, pSlot, pReserved uintptr) uintptr {
 	return call("C_WaitForSlotEvent", func(*frame) error {
-		answer(pSlot)
+		requireWritable(pSlot)
 		if pReserved != 0 {
 			return ck.CKR_ARGUMENTS_BAD
 		}
 		slot, err := cryptoki().WaitForSlotEvent(ck.Flags(flags))
 		if err == nil {
-			put(pSlot, slot)
+			writeUlong(pSlot, slot)
 		}
 		return err
 	})
@@ -248,23 +248,23 @@ func goC_WaitForSlotEvent(flags, pSlot, pReserved uintptr) uintptr {
 
 //export goC_SignMessageNext
 func goC_SignMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_SignMessageNext", func(f *frame) error {
+	return callInSession(hSession, "C_SignMessageNext", func(f *frame) error {
 		session, parameter, data := ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen)
 		if pulSignatureLen == 0 { // §5.14.4: more of the message follows
 			return cryptoki().SignMessageNext(session, parameter, data, nil)
 		}
-		return f.putLength(cryptoki().SignMessageNext(session, parameter, data, f.outBuffer(pSignature, pulSignatureLen)))
+		return f.writeLength(cryptoki().SignMessageNext(session, parameter, data, f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_AsyncComplete
 func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
-	return callIn(hSession, "C_AsyncComplete", func(f *frame) error {
-		need(pResult)
+	return callInSession(hSession, "C_AsyncComplete", func(f *frame) error {
+		requirePointer(pResult)
 		c := (*C.CK_ASYNC_DATA)(pointer(pResult))
 		name := inText(pFunctionName)
-		answer(pResult) // a fault is to happen before anything is fetched that could not be fetched again
-		answer(pResult + unsafe.Sizeof(*c) - unsafe.Sizeof(pResult))
+		requireWritable(pResult) // a fault is to happen before anything is fetched that could not be fetched again
+		requireWritable(pResult + unsafe.Sizeof(*c) - unsafe.Sizeof(pResult))
 		data := &f.async
 		err := cryptoki().AsyncComplete(ck.SessionHandle(hSession), name, data)
 		if data.Ended { // §5.22.1: with an error, too, the buffer is told, so that it can be freed

@@ -28,7 +28,7 @@ func version(v ck.Version) C.CK_VERSION {
 	return C.CK_VERSION{major: C.CK_BYTE(v.Major), minor: C.CK_BYTE(v.Minor)}
 }
 
-func putInfo(addr uintptr, i ck.Info) {
+func writeInfo(addr uintptr, i ck.Info) {
 	c := (*C.CK_INFO)(pointer(addr))
 	c.cryptokiVersion = version(i.CryptokiVersion)
 	pad(&c.manufacturerID, i.ManufacturerID)
@@ -37,7 +37,7 @@ func putInfo(addr uintptr, i ck.Info) {
 	c.libraryVersion = version(i.LibraryVersion)
 }
 
-func putSlotInfo(addr uintptr, i ck.SlotInfo) {
+func writeSlotInfo(addr uintptr, i ck.SlotInfo) {
 	c := (*C.CK_SLOT_INFO)(pointer(addr))
 	pad(&c.slotDescription, i.SlotDescription)
 	pad(&c.manufacturerID, i.ManufacturerID)
@@ -46,7 +46,7 @@ func putSlotInfo(addr uintptr, i ck.SlotInfo) {
 	c.firmwareVersion = version(i.FirmwareVersion)
 }
 
-func putTokenInfo(addr uintptr, i ck.TokenInfo) {
+func writeTokenInfo(addr uintptr, i ck.TokenInfo) {
 	c := (*C.CK_TOKEN_INFO)(pointer(addr))
 	pad(&c.label, i.Label)
 	pad(&c.manufacturerID, i.ManufacturerID)
@@ -68,13 +68,13 @@ func putTokenInfo(addr uintptr, i ck.TokenInfo) {
 	pad(&c.utcTime, i.UTCTime)
 }
 
-func putSessionInfo(addr uintptr, i ck.SessionInfo) {
+func writeSessionInfo(addr uintptr, i ck.SessionInfo) {
 	*(*C.CK_SESSION_INFO)(pointer(addr)) = C.CK_SESSION_INFO{
 		slotID: C.CK_SLOT_ID(i.SlotID), state: C.CK_STATE(i.State), flags: C.CK_FLAGS(i.Flags), ulDeviceError: C.CK_ULONG(i.DeviceError),
 	}
 }
 
-func putMechanismInfo(addr uintptr, i ck.MechanismInfo) {
+func writeMechanismInfo(addr uintptr, i ck.MechanismInfo) {
 	*(*C.CK_MECHANISM_INFO)(pointer(addr)) = C.CK_MECHANISM_INFO{
 		ulMinKeySize: C.CK_ULONG(i.MinKeySize), ulMaxKeySize: C.CK_ULONG(i.MaxKeySize), flags: C.CK_FLAGS(i.Flags),
 	}

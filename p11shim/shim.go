@@ -44,9 +44,9 @@ func cryptoki() ck.Cryptoki {
 func main() {}
 
 const (
-	least    = 4096    // no pointer is lower: the first page is never mapped
-	most     = 1 << 47 // no memory is longer than an address space
-	mostRows = 1 << 16 // of a template, generously
+	lowestPointer = 4096    // no pointer is lower: the first page is never mapped
+	addressSpace  = 1 << 47 // no memory is longer than an address space
+	maxAttributes = 1 << 16 // of a template, generously
 )
 
 // A frame is what a call converts its arguments into. Frames are reused, so that a call allocates nothing.
@@ -62,8 +62,8 @@ type frame struct {
 	nested    int // what the templates of the call have within templates
 }
 
-// forget drops what leads to the caller's memory: once that is gone its addresses may become the collector's.
-func (f *frame) forget() {
+// release drops what leads to the caller's memory: once that is gone its addresses may become the collector's.
+func (f *frame) release() {
 	f.out.Data = nil
 	f.mechanism.Param.Forget()
 	f.param.Forget()
@@ -85,21 +85,21 @@ func (f *frame) forget() {
 
 var frames = sync.Pool{New: func() any { return new(frame) }}
 
-// callIn runs an entry point that takes a session.
-func callIn(session uintptr, name string, f func(*frame) error) uintptr {
+// callInSession runs an entry point that takes a session.
+func callInSession(session uintptr, name string, f func(*frame) error) uintptr {
 	return run(name, &session, true, f)
 }
 
-// bareIn is callIn for an entry point that needs no frame, and gets none.
-func bareIn(session uintptr, name string, f func(*frame) error) uintptr {
+// callWithoutFrame is callInSession for an entry point that converts nothing into a frame.
+func callWithoutFrame(session uintptr, name string, f func(*frame) error) uintptr {
 	return run(name, &session, false, f)
 }
 
-// ending runs an entry point that ends operations of its session unless it succeeds. The token sees to that, but of arguments
-// that cannot be converted it learns nothing.
-func ending(session uintptr, name string, operations ck.Flags, f func(*frame) error) uintptr {
+// callInOperation runs an entry point that goes on with operations of its session. If it fails the operations end, unless the buffer
+// was too small. The token sees to that itself, but it is not called where an argument is bad: then the operations are ended here.
+func callInOperation(session uintptr, name string, operations ck.Flags, f func(*frame) error) uintptr {
 	reached := false
-	rv := callIn(session, name, func(fr *frame) error {
+	rv := callInSession(session, name, func(fr *frame) error {
 		err := f(fr)
 		reached = true
 		return err
@@ -126,13 +126,13 @@ func run(name string, session *uintptr, framed bool, f func(*frame) error) (rv u
 	if framed {
 		fr := frames.Get().(*frame)
 		err = f(fr)
-		fr.forget()
+		fr.release()
 		frames.Put(fr)
 	} else {
 		err = f(nil)
 	}
 	if err != nil && session != nil {
-		err = inSession(*session, err)
+		err = sessionFirst(*session, err)
 	}
 	if err != nil {
 		logOnce(name, err)
@@ -140,9 +140,9 @@ func run(name string, session *uintptr, framed bool, f func(*frame) error) (rv u
 	return uintptr(ck.Code(err))
 }
 
-// inSession is the error of a call that takes a session: that there is no such session comes before what is wrong with
+// sessionFirst is the error of a call that takes a session and was refused: that there is no such session comes before what is wrong with
 // another argument (§5.1.7).
-func inSession(session uintptr, err error) error {
+func sessionFirst(session uintptr, err error) error {
 	switch ck.Code(err) {
 	case ck.CKR_ARGUMENTS_BAD, ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_HOST_MEMORY:
 		if _, none := module.GetSessionInfo(ck.SessionHandle(session)); ck.Code(none) == ck.CKR_SESSION_HANDLE_INVALID {
@@ -191,7 +191,7 @@ func panicked(name string, session *uintptr, p any) ck.RV {
 		rv = ck.CKR_GENERAL_ERROR
 	}
 	if session != nil {
-		rv = ck.Code(inSession(*session, rv))
+		rv = ck.Code(sessionFirst(*session, rv))
 	}
 	log := module.Log()
 	if log == nil && name != "C_Initialize" && rv != ck.CKR_GENERAL_ERROR {
@@ -202,15 +202,15 @@ func panicked(name string, session *uintptr, p any) ck.RV {
 		logRefusal(log, name, rv)
 	case conversion:
 	case log != nil:
-		log.Error(name, "rv", rv.String(), "error", what, "at", trace())
+		log.Error(name, "rv", rv.String(), "error", what, "at", stackTrace())
 	default:
-		quiet.Printf("%s: %v: %s at %s", name, rv, what, trace())
+		quiet.Printf("%s: %v: %s at %s", name, rv, what, stackTrace())
 	}
 	return rv
 }
 
-// trace tells where a panic came from: functions and lines, none of their arguments.
-func trace() string {
+// stackTrace tells where a panic came from: functions and lines, none of their arguments.
+func stackTrace() string {
 	var pc [16]uintptr
 	var s strings.Builder
 	for frames := runtime.CallersFrames(pc[:runtime.Callers(4, pc[:])]); ; {
@@ -229,37 +229,37 @@ func trace() string {
 //go:noinline
 func pointer(addr uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), addr) }
 
-// need panics unless addr can be a pointer to a result.
-func need(addr uintptr) {
-	if addr < least {
+// requirePointer panics unless addr can be a pointer to a result.
+func requirePointer(addr uintptr) {
+	if addr < lowestPointer {
 		panic(ck.CKR_ARGUMENTS_BAD)
 	}
 }
 
-// answer panics unless a result can be stored at addr. It is asked for before anything happens, so that no result is lost.
-func answer(addr uintptr) {
-	need(addr)
+// requireWritable panics unless a result can be stored at addr. It is asked for before anything happens, so that no result is lost.
+func requireWritable(addr uintptr) {
+	requirePointer(addr)
 	*(*uintptr)(pointer(addr)) |= nothing
 }
 
 // nothing is 0, which the compiler does not know: it leaves out what stores what is there.
 var nothing uintptr
 
-// put stores a result.
-func put[T ~uint](addr uintptr, v T) { *(*T)(pointer(addr)) = v }
+// writeUlong stores a result.
+func writeUlong[T ~uint](addr uintptr, v T) { *(*T)(pointer(addr)) = v }
 
-// get reads a number.
-func get(addr uintptr) uintptr { return *(*uintptr)(pointer(addr)) }
+// readUlong reads a number.
+func readUlong(addr uintptr) uintptr { return *(*uintptr)(pointer(addr)) }
 
 var empty = []byte{}
 
 // inBytes is the n bytes at addr: nil for NULL, a view of the caller's memory otherwise.
 func inBytes(addr, n uintptr) []byte {
-	if n-1 < trusted && addr >= least && addr <= most-trusted {
-		return view(addr, n)
+	if n-1 < maxUnasked && addr >= lowestPointer && addr <= addressSpace-maxUnasked {
+		return bytesAt(addr, n)
 	}
 	b := outBytes(addr, n)
-	if n > trusted && !mapped(addr, n) {
+	if n > maxUnasked && !mapped(addr, n) {
 		panic(ck.CKR_ARGUMENTS_BAD)
 	}
 	return b
@@ -272,21 +272,21 @@ func outBytes(addr, n uintptr) []byte {
 		return nil
 	case n == 0:
 		return empty
-	case addr < least || n > most || addr > most-n:
+	case addr < lowestPointer || n > addressSpace || addr > addressSpace-n:
 		panic(ck.CKR_ARGUMENTS_BAD)
 	}
-	return view(addr, n)
+	return bytesAt(addr, n)
 }
 
-// view is the n bytes at addr, which have been found to be possible.
+// bytesAt is the n bytes at addr, which have been found to be possible.
 //
 //go:noinline
-func view(addr, n uintptr) []byte {
+func bytesAt(addr, n uintptr) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), addr)), n)
 }
 
-// trusted is how much is looked at without asking the system first whether it is there.
-const trusted = 1 << 20
+// maxUnasked is how much is looked at without asking the system first whether it is there.
+const maxUnasked = 1 << 20
 
 // mapped tells whether there is memory from addr to its n-th byte, readable or not. The system looks at its list of mappings
 // for that, not at the pages. Where it does not say, the answer is yes.
@@ -299,7 +299,7 @@ func mapped(addr, n uintptr) bool {
 
 // inText is the C string at addr.
 func inText(addr uintptr) string {
-	need(addr)
+	requirePointer(addr)
 	const longest = 1 << 16
 	for n := range uintptr(longest) {
 		if *(*byte)(pointer(addr + n)) == 0 {
@@ -309,12 +309,12 @@ func inText(addr uintptr) string {
 	panic(ck.CKR_ARGUMENTS_BAD)
 }
 
-// rows is the n rows of the template at addr.
-func rows(addr, n uintptr) []C.CK_ATTRIBUTE {
+// attributesAt is the template of n attributes at addr.
+func attributesAt(addr, n uintptr) []C.CK_ATTRIBUTE {
 	if n == 0 {
 		return nil
 	}
-	if addr < least || n > mostRows {
+	if addr < lowestPointer || n > maxAttributes {
 		panic(ck.CKR_ARGUMENTS_BAD)
 	}
 	return unsafe.Slice((*C.CK_ATTRIBUTE)(pointer(addr)), n)
@@ -332,12 +332,12 @@ func (f *frame) inTemplate(k int, addr, n uintptr) []ck.Attribute {
 	return f.templates[k]
 }
 
-// mostNested is how many bytes the templates within the templates of a call may have together, encoded.
-const mostNested = 1 << 24
+// maxNested is how many bytes the templates within the templates of a call may have together, encoded.
+const maxNested = 1 << 24
 
 // appendAttributes appends n attributes at addr. Arrays of attributes become their encoding.
 func (f *frame) appendAttributes(t []ck.Attribute, addr, n uintptr, depth int) []ck.Attribute {
-	all := rows(addr, n)
+	all := attributesAt(addr, n)
 	for i := range all {
 		row := &all[i]
 		typ := ck.AttributeType(row._type)
@@ -361,18 +361,18 @@ func (f *frame) appendAttributes(t []ck.Attribute, addr, n uintptr, depth int) [
 // encoded is the encoding of a template within a template.
 func (f *frame) encoded(nested []ck.Attribute) []byte {
 	size := ck.TemplateLen(nested)
-	if f.nested += size; f.nested > mostNested {
+	if f.nested += size; f.nested > maxNested {
 		panic(ck.CKR_ATTRIBUTE_VALUE_INVALID)
 	}
 	return ck.AppendTemplate(make([]byte, 0, size), nested)
 }
 
-// follow is how the parameter of a mechanism reaches what it points to.
-var follow = func(addr uint64, n uint) []byte {
-	if addr < least || n > most || addr > most-uint64(n) || n > trusted && !mapped(uintptr(addr), uintptr(n)) {
+// memoryAt is how the parameter of a mechanism reaches what it points to.
+var memoryAt = func(addr uint64, n uint) []byte {
+	if addr < lowestPointer || n > addressSpace || addr > addressSpace-uint64(n) || n > maxUnasked && !mapped(uintptr(addr), uintptr(n)) {
 		return nil
 	}
-	return view(uintptr(addr), uintptr(n))
+	return bytesAt(uintptr(addr), uintptr(n))
 }
 
 // inMechanismOrNil is the mechanism at addr, nil for NULL.
@@ -385,44 +385,44 @@ func (f *frame) inMechanismOrNil(addr uintptr) *ck.Mechanism {
 
 // inMechanism is the mechanism at addr.
 func (f *frame) inMechanism(addr uintptr) *ck.Mechanism {
-	need(addr)
+	requirePointer(addr)
 	m := (*C.CK_MECHANISM)(pointer(addr))
 	at, length := address(&m.pParameter), uintptr(m.ulParameterLen)
 	f.mechanism.Type = ck.MechanismType(m.mechanism)
-	f.mechanism.Param.At(uint64(at), uint(length), follow)
+	f.mechanism.Param.At(uint64(at), uint(length), memoryAt)
 	return &f.mechanism
 }
 
 // inParameter is the parameter of a message.
 func (f *frame) inParameter(addr, n uintptr) *ck.Param {
-	f.param.At(uint64(max(addr, 1)), uint(n), follow) // NULL with a length is no better than any pointer to nothing
+	f.param.At(uint64(max(addr, 1)), uint(n), memoryAt) // NULL with a length is no better than any pointer to nothing
 	return &f.param
 }
 
 // outBuffer is the caller's buffer: NULL is a length query.
 func (f *frame) outBuffer(addr, length uintptr) *ck.Buffer {
-	answer(length)
+	requireWritable(length)
 	f.outLength = length
 	f.out = ck.Buffer{}
 	if addr != 0 {
-		f.out = ck.Into(outBytes(addr, get(length)))
+		f.out = ck.Into(outBytes(addr, readUlong(length)))
 	}
 	return &f.out
 }
 
-// putLength tells the caller how long the output is, or must be.
-func (f *frame) putLength(err error) error {
+// writeLength tells the caller how long the output is, or must be.
+func (f *frame) writeLength(err error) error {
 	if err == nil || ck.Code(err) == ck.CKR_BUFFER_TOO_SMALL {
-		put(f.outLength, f.out.N)
+		writeUlong(f.outLength, f.out.N)
 	}
 	return err
 }
 
-// putList is the two-call convention for arrays of numbers.
-func putList[T ~uint](addr, count uintptr, list []T) error {
+// writeList is the two-call convention for arrays of numbers.
+func writeList[T ~uint](addr, count uintptr, list []T) error {
 	n := uintptr(len(list))
-	room := get(count)
-	put(count, uint(n))
+	room := readUlong(count)
+	writeUlong(count, uint(n))
 	switch {
 	case addr == 0:
 		return nil
@@ -431,7 +431,7 @@ func putList[T ~uint](addr, count uintptr, list []T) error {
 	case n == 0:
 		return nil
 	}
-	need(addr)
+	requirePointer(addr)
 	copy(unsafe.Slice((*T)(pointer(addr)), n), list)
 	return nil
 }

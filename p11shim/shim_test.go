@@ -34,7 +34,7 @@ func unmapped(t *testing.T) uintptr {
 }
 
 func TestCall(t *testing.T) {
-	bad := func(*frame) error { need(0); return nil }
+	bad := func(*frame) error { requirePointer(0); return nil }
 	if got := ck.RV(call("C_GetInfo", bad)); got != ck.CKR_CRYPTOKI_NOT_INITIALIZED {
 		t.Errorf("a bad argument before C_Initialize: %v", got)
 	}
@@ -53,13 +53,13 @@ func TestCall(t *testing.T) {
 	}{
 		"success":         {func(*frame) error { return nil }, ck.CKR_OK},
 		"error":           {func(*frame) error { return ck.CKR_PIN_INCORRECT }, ck.CKR_PIN_INCORRECT},
-		"conversion":      {func(*frame) error { need(0); return nil }, ck.CKR_ARGUMENTS_BAD},
-		"low pointer":     {func(*frame) error { need(least - 1); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"conversion":      {func(*frame) error { requirePointer(0); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"low pointer":     {func(*frame) error { requirePointer(lowestPointer - 1); return nil }, ck.CKR_ARGUMENTS_BAD},
 		"panic":           {func(*frame) error { panic("a bug") }, ck.CKR_GENERAL_ERROR},
 		"index":           {func(f *frame) error { f.buffers[:0:0][runtime.NumCPU()].N = 1; return nil }, ck.CKR_GENERAL_ERROR},
 		"nil":             {func(f *frame) error { return nothing.Copy(nil) }, ck.CKR_GENERAL_ERROR},
-		"fault, reading":  {func(*frame) error { return ck.RV(get(nowhere)) }, ck.CKR_ARGUMENTS_BAD},
-		"fault, writing":  {func(*frame) error { put(nowhere, uint(1)); return nil }, ck.CKR_ARGUMENTS_BAD},
+		"fault, reading":  {func(*frame) error { return ck.RV(readUlong(nowhere)) }, ck.CKR_ARGUMENTS_BAD},
+		"fault, writing":  {func(*frame) error { writeUlong(nowhere, uint(1)); return nil }, ck.CKR_ARGUMENTS_BAD},
 		"fault, in text":  {func(*frame) error { _ = inText(nowhere); return nil }, ck.CKR_ARGUMENTS_BAD},
 		"fault, template": {func(f *frame) error { f.inTemplate(0, nowhere, 3); return nil }, ck.CKR_ARGUMENTS_BAD},
 		"fault, value":    {func(*frame) error { _ = bytes.Clone(inBytes(nowhere, 64)); return nil }, ck.CKR_ARGUMENTS_BAD},
@@ -77,9 +77,9 @@ func TestLogged(t *testing.T) {
 		t.Fatal(err)
 	}
 	rvs := []ck.RV{
-		ck.RV(callIn(4711, "C_First", func(*frame) error { return ck.CKR_ARGUMENTS_BAD })),
-		ck.RV(callIn(4711, "C_Second", func(*frame) error { need(0); return nil })),
-		ck.RV(callIn(4711, "C_Third", func(*frame) error { return ck.CKR_PIN_INCORRECT })),
+		ck.RV(callInSession(4711, "C_First", func(*frame) error { return ck.CKR_ARGUMENTS_BAD })),
+		ck.RV(callInSession(4711, "C_Second", func(*frame) error { requirePointer(0); return nil })),
+		ck.RV(callInSession(4711, "C_Third", func(*frame) error { return ck.CKR_PIN_INCORRECT })),
 	}
 	if err := module.Finalize(); err != nil {
 		t.Fatal(err)
@@ -117,11 +117,11 @@ func TestLengths(t *testing.T) {
 	if got := inBytes(there, some); len(got) != some {
 		t.Errorf("%d bytes", len(got))
 	}
-	for _, n := range []uintptr{trusted + 1, 1 << 32, 1 << 45} {
+	for _, n := range []uintptr{maxUnasked + 1, 1 << 32, 1 << 45} {
 		if rv := caught(func() { inBytes(nowhere, n) }); rv != ck.CKR_ARGUMENTS_BAD {
 			t.Errorf("%d bytes that are not there: %v", n, rv)
 		}
-		if follow(uint64(nowhere), uint(n)) != nil {
+		if memoryAt(uint64(nowhere), uint(n)) != nil {
 			t.Errorf("%d bytes that are not there were followed", n)
 		}
 	}
@@ -135,20 +135,20 @@ func TestLengths(t *testing.T) {
 
 // TestNested refuses templates within templates that are many times as long as what they lie in.
 func TestNested(t *testing.T) {
-	inner := make([]row, mostRows)
+	inner := make([]row, maxAttributes)
 	for i := range inner {
 		inner[i] = row{uintptr(ck.CKA_ID), 0, 0}
 	}
 	outer := make([]row, 64)
 	for i := range outer {
-		outer[i] = row{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&inner[0]), 24 * mostRows}
+		outer[i] = row{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&inner[0]), 24 * maxAttributes}
 	}
 	var f frame
 	if rv := caught(func() { f.inTemplate(0, addressOf(&outer[0]), uintptr(len(outer))) }); rv != ck.CKR_ATTRIBUTE_VALUE_INVALID {
 		t.Errorf("a template: %v", rv)
 	}
 	f = frame{}
-	if rv := caught(func() { f.appendBuffers(nil, rows(addressOf(&outer[0]), uintptr(len(outer))), 0) }); rv != ck.CKR_ATTRIBUTE_VALUE_INVALID {
+	if rv := caught(func() { f.appendBuffers(nil, attributesAt(addressOf(&outer[0]), uintptr(len(outer))), 0) }); rv != ck.CKR_ATTRIBUTE_VALUE_INVALID {
 		t.Errorf("buffers: %v", rv)
 	}
 	runtime.KeepAlive(inner)
@@ -177,7 +177,7 @@ func TestInBytes(t *testing.T) {
 	if got := inBytes(1, 0); got == nil || len(got) != 0 {
 		t.Error("an empty value is NULL")
 	}
-	for _, bad := range [][2]uintptr{{0, 1}, {1, 1}, {4095, 2}, {at, 1 << 63}, {at, ^uintptr(0)}, {at, most + 1}, {^uintptr(0), 1}, {most, 1}} {
+	for _, bad := range [][2]uintptr{{0, 1}, {1, 1}, {4095, 2}, {at, 1 << 63}, {at, ^uintptr(0)}, {at, addressSpace + 1}, {^uintptr(0), 1}, {addressSpace, 1}} {
 		if rv := caught(func() { inBytes(bad[0], bad[1]) }); rv != ck.CKR_ARGUMENTS_BAD {
 			t.Errorf("%#x: %v", bad, rv)
 		}
@@ -244,9 +244,9 @@ func TestMechanism(t *testing.T) {
 	if rv := caught(func() { f.inMechanism(0) }); rv != ck.CKR_ARGUMENTS_BAD {
 		t.Error(rv)
 	}
-	for _, nowhere := range []uintptr{0, 1, 4096, most} { // what a mechanism without a parameter does not look at
+	for _, nowhere := range []uintptr{0, 1, 4096, addressSpace} { // what a mechanism without a parameter does not look at
 		m[0].value = nowhere
-		for _, length := range []uintptr{16, most, ^uintptr(0)} {
+		for _, length := range []uintptr{16, addressSpace, ^uintptr(0)} {
 			m[0].length = length
 			got := f.inMechanism(addressOf(&m[0]))
 			none := got.Param
@@ -266,7 +266,7 @@ func TestMechanism(t *testing.T) {
 		}
 	}
 	for _, bad := range [][2]uint64{{8, 8}, {1 << 63, 8}, {1 << 20, 1 << 62}} {
-		if follow(bad[0], uint(bad[1])) != nil {
+		if memoryAt(bad[0], uint(bad[1])) != nil {
 			t.Errorf("%#x was followed", bad)
 		}
 	}
@@ -276,19 +276,19 @@ func TestOutBuffer(t *testing.T) {
 	var f frame
 	space, length := make([]byte, 4), uintptr(4)
 	b := f.outBuffer(addressOf(&space[0]), addressOf(&length))
-	if err := f.putLength(b.Copy([]byte("toolong"))); err != ck.CKR_BUFFER_TOO_SMALL || length != 7 {
+	if err := f.writeLength(b.Copy([]byte("toolong"))); err != ck.CKR_BUFFER_TOO_SMALL || length != 7 {
 		t.Errorf("%v, %d", err, length)
 	}
 	length = 4
-	if err := f.putLength(f.outBuffer(addressOf(&space[0]), addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 || string(space[:3]) != "abc" {
+	if err := f.writeLength(f.outBuffer(addressOf(&space[0]), addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 || string(space[:3]) != "abc" {
 		t.Errorf("%v, %d, %q", err, length, space)
 	}
 	length = ^uintptr(0) // what a length query finds there does not matter
-	if err := f.putLength(f.outBuffer(0, addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 {
+	if err := f.writeLength(f.outBuffer(0, addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 {
 		t.Errorf("%v, %d", err, length)
 	}
 	f.outBuffer(addressOf(&space[0]), addressOf(&length))
-	if _ = f.putLength(ck.CKR_SESSION_HANDLE_INVALID); length != 3 {
+	if _ = f.writeLength(ck.CKR_SESSION_HANDLE_INVALID); length != 3 {
 		t.Error("a failure changed the length")
 	}
 	length = ^uintptr(0)
@@ -299,13 +299,13 @@ func TestOutBuffer(t *testing.T) {
 
 func TestPutList(t *testing.T) {
 	out, count := make([]uint, 2), uintptr(2)
-	if err := putList(addressOf(&out[0]), addressOf(&count), []ck.SlotID{7, 8, 9}); err != ck.CKR_BUFFER_TOO_SMALL || count != 3 || out[0] != 0 {
+	if err := writeList(addressOf(&out[0]), addressOf(&count), []ck.SlotID{7, 8, 9}); err != ck.CKR_BUFFER_TOO_SMALL || count != 3 || out[0] != 0 {
 		t.Error(err, count, out)
 	}
-	if err := putList(0, addressOf(&count), []ck.SlotID{7, 8}); err != nil || count != 2 {
+	if err := writeList(0, addressOf(&count), []ck.SlotID{7, 8}); err != nil || count != 2 {
 		t.Error(err, count)
 	}
-	if err := putList(addressOf(&out[0]), addressOf(&count), []ck.SlotID{7, 8}); err != nil || out[0] != 7 || out[1] != 8 {
+	if err := writeList(addressOf(&out[0]), addressOf(&count), []ck.SlotID{7, 8}); err != nil || out[0] != 7 || out[1] != 8 {
 		t.Error(err, out)
 	}
 }
@@ -314,12 +314,12 @@ func TestBuffers(t *testing.T) {
 	inner := make([]row, 2)
 	value := make([]byte, 8)
 	all := []row{{uintptr(ck.CKA_WRAP_TEMPLATE), addressOf(&inner[0]), 48}, {uintptr(ck.CKA_LABEL), addressOf(&value[0]), 8}, {uintptr(ck.CKA_ID), 0, 99}}
-	got := new(frame).appendBuffers(nil, rows(addressOf(&all[0]), 3), 0)
+	got := new(frame).appendBuffers(nil, attributesAt(addressOf(&all[0]), 3), 0)
 	if len(got[0].Sub) != 2 || !got[0].Has || len(got[1].Data) != 8 || got[2].Has {
 		t.Fatalf("%+v", got)
 	}
 	got[0].Sub[1].Type, got[0].Sub[1].N, got[0].N, got[2].N = ck.CKA_SIGN, 1, 48, 5
-	putBuffers(rows(addressOf(&all[0]), 3), got)
+	writeBuffers(attributesAt(addressOf(&all[0]), 3), got)
 	if inner[1].typ != uintptr(ck.CKA_SIGN) || inner[1].length != 1 || all[0].length != 48 || all[1].length != 8 || all[2].length != 5 {
 		t.Errorf("%v %v", all, inner)
 	}
@@ -329,7 +329,7 @@ func TestBuffers(t *testing.T) {
 func TestBufferUnknown(t *testing.T) {
 	value := make([]byte, 8)
 	all := []row{{uintptr(ck.CKA_LABEL), addressOf(&value[0]), ^uintptr(0)}}
-	got := new(frame).appendBuffers(nil, rows(addressOf(&all[0]), 1), 0)
+	got := new(frame).appendBuffers(nil, attributesAt(addressOf(&all[0]), 1), 0)
 	if err := got[0].Copy([]byte("label")); err != nil || string(value[:5]) != "label" || got[0].N != 5 {
 		t.Errorf("%v %q %d", err, value, got[0].N)
 	}
@@ -351,7 +351,7 @@ func TestPad(t *testing.T) {
 }
 
 func TestTrace(t *testing.T) {
-	if s := trace(); !strings.Contains(s, "testing.tRunner") && !strings.Contains(s, "goexit") {
+	if s := stackTrace(); !strings.Contains(s, "testing.tRunner") && !strings.Contains(s, "goexit") {
 		t.Error(s)
 	}
 }

@@ -9,10 +9,10 @@ import "github.com/softcsp/softcsp/ck"
 //export goC_GetInfo
 func goC_GetInfo(pInfo uintptr) uintptr {
 	return call("C_GetInfo", func(*frame) error {
-		need(pInfo)
+		requirePointer(pInfo)
 		info, err := cryptoki().GetInfo()
 		if err == nil {
-			putInfo(pInfo, info)
+			writeInfo(pInfo, info)
 		}
 		return err
 	})
@@ -21,10 +21,10 @@ func goC_GetInfo(pInfo uintptr) uintptr {
 //export goC_GetSlotInfo
 func goC_GetSlotInfo(slotID, pInfo uintptr) uintptr {
 	return call("C_GetSlotInfo", func(*frame) error {
-		need(pInfo)
+		requirePointer(pInfo)
 		info, err := cryptoki().GetSlotInfo(ck.SlotID(slotID))
 		if err == nil {
-			putSlotInfo(pInfo, info)
+			writeSlotInfo(pInfo, info)
 		}
 		return err
 	})
@@ -33,10 +33,10 @@ func goC_GetSlotInfo(slotID, pInfo uintptr) uintptr {
 //export goC_GetTokenInfo
 func goC_GetTokenInfo(slotID, pInfo uintptr) uintptr {
 	return call("C_GetTokenInfo", func(*frame) error {
-		need(pInfo)
+		requirePointer(pInfo)
 		info, err := cryptoki().GetTokenInfo(ck.SlotID(slotID))
 		if err == nil {
-			putTokenInfo(pInfo, info)
+			writeTokenInfo(pInfo, info)
 		}
 		return err
 	})
@@ -45,10 +45,10 @@ func goC_GetTokenInfo(slotID, pInfo uintptr) uintptr {
 //export goC_GetMechanismInfo
 func goC_GetMechanismInfo(slotID, typ, pInfo uintptr) uintptr {
 	return call("C_GetMechanismInfo", func(*frame) error {
-		need(pInfo)
+		requirePointer(pInfo)
 		info, err := cryptoki().GetMechanismInfo(ck.SlotID(slotID), ck.MechanismType(typ))
 		if err == nil {
-			putMechanismInfo(pInfo, info)
+			writeMechanismInfo(pInfo, info)
 		}
 		return err
 	})
@@ -56,21 +56,21 @@ func goC_GetMechanismInfo(slotID, typ, pInfo uintptr) uintptr {
 
 //export goC_InitPIN
 func goC_InitPIN(hSession, pPin, ulPinLen uintptr) uintptr {
-	return bareIn(hSession, "C_InitPIN", func(*frame) error {
+	return callWithoutFrame(hSession, "C_InitPIN", func(*frame) error {
 		return cryptoki().InitPIN(ck.SessionHandle(hSession), inBytes(pPin, ulPinLen))
 	})
 }
 
 //export goC_SetPIN
 func goC_SetPIN(hSession, pOldPin, ulOldLen, pNewPin, ulNewLen uintptr) uintptr {
-	return bareIn(hSession, "C_SetPIN", func(*frame) error {
+	return callWithoutFrame(hSession, "C_SetPIN", func(*frame) error {
 		return cryptoki().SetPIN(ck.SessionHandle(hSession), inBytes(pOldPin, ulOldLen), inBytes(pNewPin, ulNewLen))
 	})
 }
 
 //export goC_CloseSession
 func goC_CloseSession(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_CloseSession", func(*frame) error {
+	return callWithoutFrame(hSession, "C_CloseSession", func(*frame) error {
 		return cryptoki().CloseSession(ck.SessionHandle(hSession))
 	})
 }
@@ -84,11 +84,11 @@ func goC_CloseAllSessions(slotID uintptr) uintptr {
 
 //export goC_GetSessionInfo
 func goC_GetSessionInfo(hSession, pInfo uintptr) uintptr {
-	return bareIn(hSession, "C_GetSessionInfo", func(*frame) error {
-		need(pInfo)
+	return callWithoutFrame(hSession, "C_GetSessionInfo", func(*frame) error {
+		requirePointer(pInfo)
 		info, err := cryptoki().GetSessionInfo(ck.SessionHandle(hSession))
 		if err == nil {
-			putSessionInfo(pInfo, info)
+			writeSessionInfo(pInfo, info)
 		}
 		return err
 	})
@@ -96,39 +96,39 @@ func goC_GetSessionInfo(hSession, pInfo uintptr) uintptr {
 
 //export goC_GetOperationState
 func goC_GetOperationState(hSession, pOperationState, pulOperationStateLen uintptr) uintptr {
-	return callIn(hSession, "C_GetOperationState", func(f *frame) error {
-		return f.putLength(cryptoki().GetOperationState(ck.SessionHandle(hSession), f.outBuffer(pOperationState, pulOperationStateLen)))
+	return callInSession(hSession, "C_GetOperationState", func(f *frame) error {
+		return f.writeLength(cryptoki().GetOperationState(ck.SessionHandle(hSession), f.outBuffer(pOperationState, pulOperationStateLen)))
 	})
 }
 
 //export goC_SetOperationState
 func goC_SetOperationState(hSession, pOperationState, ulOperationStateLen, hEncryptionKey, hAuthenticationKey uintptr) uintptr {
-	return bareIn(hSession, "C_SetOperationState", func(*frame) error {
+	return callWithoutFrame(hSession, "C_SetOperationState", func(*frame) error {
 		return cryptoki().SetOperationState(ck.SessionHandle(hSession), inBytes(pOperationState, ulOperationStateLen), ck.ObjectHandle(hEncryptionKey), ck.ObjectHandle(hAuthenticationKey))
 	})
 }
 
 //export goC_Login
 func goC_Login(hSession, userType, pPin, ulPinLen uintptr) uintptr {
-	return bareIn(hSession, "C_Login", func(*frame) error {
+	return callWithoutFrame(hSession, "C_Login", func(*frame) error {
 		return cryptoki().Login(ck.SessionHandle(hSession), ck.UserType(userType), inBytes(pPin, ulPinLen))
 	})
 }
 
 //export goC_Logout
 func goC_Logout(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_Logout", func(*frame) error {
+	return callWithoutFrame(hSession, "C_Logout", func(*frame) error {
 		return cryptoki().Logout(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_CreateObject
 func goC_CreateObject(hSession, pTemplate, ulCount, phObject uintptr) uintptr {
-	return callIn(hSession, "C_CreateObject", func(f *frame) error {
-		answer(phObject)
+	return callInSession(hSession, "C_CreateObject", func(f *frame) error {
+		requireWritable(phObject)
 		object, err := cryptoki().CreateObject(ck.SessionHandle(hSession), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
-			put(phObject, object)
+			writeUlong(phObject, object)
 		}
 		return err
 	})
@@ -136,11 +136,11 @@ func goC_CreateObject(hSession, pTemplate, ulCount, phObject uintptr) uintptr {
 
 //export goC_CopyObject
 func goC_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject uintptr) uintptr {
-	return callIn(hSession, "C_CopyObject", func(f *frame) error {
-		answer(phNewObject)
+	return callInSession(hSession, "C_CopyObject", func(f *frame) error {
+		requireWritable(phNewObject)
 		newObject, err := cryptoki().CopyObject(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
-			put(phNewObject, newObject)
+			writeUlong(phNewObject, newObject)
 		}
 		return err
 	})
@@ -148,18 +148,18 @@ func goC_CopyObject(hSession, hObject, pTemplate, ulCount, phNewObject uintptr) 
 
 //export goC_DestroyObject
 func goC_DestroyObject(hSession, hObject uintptr) uintptr {
-	return bareIn(hSession, "C_DestroyObject", func(*frame) error {
+	return callWithoutFrame(hSession, "C_DestroyObject", func(*frame) error {
 		return cryptoki().DestroyObject(ck.SessionHandle(hSession), ck.ObjectHandle(hObject))
 	})
 }
 
 //export goC_GetObjectSize
 func goC_GetObjectSize(hSession, hObject, pulSize uintptr) uintptr {
-	return bareIn(hSession, "C_GetObjectSize", func(*frame) error {
-		answer(pulSize)
+	return callWithoutFrame(hSession, "C_GetObjectSize", func(*frame) error {
+		requireWritable(pulSize)
 		size, err := cryptoki().GetObjectSize(ck.SessionHandle(hSession), ck.ObjectHandle(hObject))
 		if err == nil {
-			put(pulSize, size)
+			writeUlong(pulSize, size)
 		}
 		return err
 	})
@@ -167,235 +167,235 @@ func goC_GetObjectSize(hSession, hObject, pulSize uintptr) uintptr {
 
 //export goC_SetAttributeValue
 func goC_SetAttributeValue(hSession, hObject, pTemplate, ulCount uintptr) uintptr {
-	return callIn(hSession, "C_SetAttributeValue", func(f *frame) error {
+	return callInSession(hSession, "C_SetAttributeValue", func(f *frame) error {
 		return cryptoki().SetAttributeValue(ck.SessionHandle(hSession), ck.ObjectHandle(hObject), f.inTemplate(0, pTemplate, ulCount))
 	})
 }
 
 //export goC_FindObjectsInit
 func goC_FindObjectsInit(hSession, pTemplate, ulCount uintptr) uintptr {
-	return callIn(hSession, "C_FindObjectsInit", func(f *frame) error {
+	return callInSession(hSession, "C_FindObjectsInit", func(f *frame) error {
 		return cryptoki().FindObjectsInit(ck.SessionHandle(hSession), f.inTemplate(0, pTemplate, ulCount))
 	})
 }
 
 //export goC_FindObjectsFinal
 func goC_FindObjectsFinal(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_FindObjectsFinal", func(*frame) error {
+	return callWithoutFrame(hSession, "C_FindObjectsFinal", func(*frame) error {
 		return cryptoki().FindObjectsFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_EncryptInit
 func goC_EncryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_EncryptInit", func(f *frame) error {
+	return callInSession(hSession, "C_EncryptInit", func(f *frame) error {
 		return cryptoki().EncryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Encrypt
 func goC_Encrypt(hSession, pData, ulDataLen, pEncryptedData, pulEncryptedDataLen uintptr) uintptr {
-	return ending(hSession, "C_Encrypt", ck.CKF_ENCRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().Encrypt(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pEncryptedData, pulEncryptedDataLen)))
+	return callInOperation(hSession, "C_Encrypt", ck.CKF_ENCRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().Encrypt(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pEncryptedData, pulEncryptedDataLen)))
 	})
 }
 
 //export goC_EncryptUpdate
 func goC_EncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return ending(hSession, "C_EncryptUpdate", ck.CKF_ENCRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().EncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
+	return callInOperation(hSession, "C_EncryptUpdate", ck.CKF_ENCRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().EncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_EncryptFinal
 func goC_EncryptFinal(hSession, pLastEncryptedPart, pulLastEncryptedPartLen uintptr) uintptr {
-	return ending(hSession, "C_EncryptFinal", ck.CKF_ENCRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().EncryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastEncryptedPart, pulLastEncryptedPartLen)))
+	return callInOperation(hSession, "C_EncryptFinal", ck.CKF_ENCRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().EncryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastEncryptedPart, pulLastEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptInit
 func goC_DecryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_DecryptInit", func(f *frame) error {
+	return callInSession(hSession, "C_DecryptInit", func(f *frame) error {
 		return cryptoki().DecryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Decrypt
 func goC_Decrypt(hSession, pEncryptedData, ulEncryptedDataLen, pData, pulDataLen uintptr) uintptr {
-	return ending(hSession, "C_Decrypt", ck.CKF_DECRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().Decrypt(ck.SessionHandle(hSession), inBytes(pEncryptedData, ulEncryptedDataLen), f.outBuffer(pData, pulDataLen)))
+	return callInOperation(hSession, "C_Decrypt", ck.CKF_DECRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().Decrypt(ck.SessionHandle(hSession), inBytes(pEncryptedData, ulEncryptedDataLen), f.outBuffer(pData, pulDataLen)))
 	})
 }
 
 //export goC_DecryptUpdate
 func goC_DecryptUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return ending(hSession, "C_DecryptUpdate", ck.CKF_DECRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().DecryptUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
+	return callInOperation(hSession, "C_DecryptUpdate", ck.CKF_DECRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().DecryptUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_DecryptFinal
 func goC_DecryptFinal(hSession, pLastPart, pulLastPartLen uintptr) uintptr {
-	return ending(hSession, "C_DecryptFinal", ck.CKF_DECRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().DecryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastPart, pulLastPartLen)))
+	return callInOperation(hSession, "C_DecryptFinal", ck.CKF_DECRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().DecryptFinal(ck.SessionHandle(hSession), f.outBuffer(pLastPart, pulLastPartLen)))
 	})
 }
 
 //export goC_DigestInit
 func goC_DigestInit(hSession, pMechanism uintptr) uintptr {
-	return callIn(hSession, "C_DigestInit", func(f *frame) error {
+	return callInSession(hSession, "C_DigestInit", func(f *frame) error {
 		return cryptoki().DigestInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism))
 	})
 }
 
 //export goC_Digest
 func goC_Digest(hSession, pData, ulDataLen, pDigest, pulDigestLen uintptr) uintptr {
-	return ending(hSession, "C_Digest", ck.CKF_DIGEST, func(f *frame) error {
-		return f.putLength(cryptoki().Digest(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pDigest, pulDigestLen)))
+	return callInOperation(hSession, "C_Digest", ck.CKF_DIGEST, func(f *frame) error {
+		return f.writeLength(cryptoki().Digest(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pDigest, pulDigestLen)))
 	})
 }
 
 //export goC_DigestUpdate
 func goC_DigestUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_DigestUpdate", ck.CKF_DIGEST, func(*frame) error {
+	return callInOperation(hSession, "C_DigestUpdate", ck.CKF_DIGEST, func(*frame) error {
 		return cryptoki().DigestUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_DigestKey
 func goC_DigestKey(hSession, hKey uintptr) uintptr {
-	return bareIn(hSession, "C_DigestKey", func(*frame) error {
+	return callWithoutFrame(hSession, "C_DigestKey", func(*frame) error {
 		return cryptoki().DigestKey(ck.SessionHandle(hSession), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_DigestFinal
 func goC_DigestFinal(hSession, pDigest, pulDigestLen uintptr) uintptr {
-	return ending(hSession, "C_DigestFinal", ck.CKF_DIGEST, func(f *frame) error {
-		return f.putLength(cryptoki().DigestFinal(ck.SessionHandle(hSession), f.outBuffer(pDigest, pulDigestLen)))
+	return callInOperation(hSession, "C_DigestFinal", ck.CKF_DIGEST, func(f *frame) error {
+		return f.writeLength(cryptoki().DigestFinal(ck.SessionHandle(hSession), f.outBuffer(pDigest, pulDigestLen)))
 	})
 }
 
 //export goC_SignInit
 func goC_SignInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_SignInit", func(f *frame) error {
+	return callInSession(hSession, "C_SignInit", func(f *frame) error {
 		return cryptoki().SignInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Sign
 func goC_Sign(hSession, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return ending(hSession, "C_Sign", ck.CKF_SIGN, func(f *frame) error {
-		return f.putLength(cryptoki().Sign(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
+	return callInOperation(hSession, "C_Sign", ck.CKF_SIGN, func(f *frame) error {
+		return f.writeLength(cryptoki().Sign(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_SignUpdate
 func goC_SignUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_SignUpdate", ck.CKF_SIGN, func(*frame) error {
+	return callInOperation(hSession, "C_SignUpdate", ck.CKF_SIGN, func(*frame) error {
 		return cryptoki().SignUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_SignFinal
 func goC_SignFinal(hSession, pSignature, pulSignatureLen uintptr) uintptr {
-	return ending(hSession, "C_SignFinal", ck.CKF_SIGN, func(f *frame) error {
-		return f.putLength(cryptoki().SignFinal(ck.SessionHandle(hSession), f.outBuffer(pSignature, pulSignatureLen)))
+	return callInOperation(hSession, "C_SignFinal", ck.CKF_SIGN, func(f *frame) error {
+		return f.writeLength(cryptoki().SignFinal(ck.SessionHandle(hSession), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_SignRecoverInit
 func goC_SignRecoverInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_SignRecoverInit", func(f *frame) error {
+	return callInSession(hSession, "C_SignRecoverInit", func(f *frame) error {
 		return cryptoki().SignRecoverInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_SignRecover
 func goC_SignRecover(hSession, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return ending(hSession, "C_SignRecover", ck.CKF_SIGN_RECOVER, func(f *frame) error {
-		return f.putLength(cryptoki().SignRecover(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
+	return callInOperation(hSession, "C_SignRecover", ck.CKF_SIGN_RECOVER, func(f *frame) error {
+		return f.writeLength(cryptoki().SignRecover(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_VerifyInit
 func goC_VerifyInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_VerifyInit", func(f *frame) error {
+	return callInSession(hSession, "C_VerifyInit", func(f *frame) error {
 		return cryptoki().VerifyInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_Verify
 func goC_Verify(hSession, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return ending(hSession, "C_Verify", ck.CKF_VERIFY, func(*frame) error {
+	return callInOperation(hSession, "C_Verify", ck.CKF_VERIFY, func(*frame) error {
 		return cryptoki().Verify(ck.SessionHandle(hSession), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyUpdate
 func goC_VerifyUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_VerifyUpdate", ck.CKF_VERIFY, func(*frame) error {
+	return callInOperation(hSession, "C_VerifyUpdate", ck.CKF_VERIFY, func(*frame) error {
 		return cryptoki().VerifyUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifyFinal
 func goC_VerifyFinal(hSession, pSignature, ulSignatureLen uintptr) uintptr {
-	return ending(hSession, "C_VerifyFinal", ck.CKF_VERIFY, func(*frame) error {
+	return callInOperation(hSession, "C_VerifyFinal", ck.CKF_VERIFY, func(*frame) error {
 		return cryptoki().VerifyFinal(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyRecoverInit
 func goC_VerifyRecoverInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_VerifyRecoverInit", func(f *frame) error {
+	return callInSession(hSession, "C_VerifyRecoverInit", func(f *frame) error {
 		return cryptoki().VerifyRecoverInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_VerifyRecover
 func goC_VerifyRecover(hSession, pSignature, ulSignatureLen, pData, pulDataLen uintptr) uintptr {
-	return ending(hSession, "C_VerifyRecover", ck.CKF_VERIFY_RECOVER, func(f *frame) error {
-		return f.putLength(cryptoki().VerifyRecover(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen), f.outBuffer(pData, pulDataLen)))
+	return callInOperation(hSession, "C_VerifyRecover", ck.CKF_VERIFY_RECOVER, func(f *frame) error {
+		return f.writeLength(cryptoki().VerifyRecover(ck.SessionHandle(hSession), inBytes(pSignature, ulSignatureLen), f.outBuffer(pData, pulDataLen)))
 	})
 }
 
 //export goC_DigestEncryptUpdate
 func goC_DigestEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return ending(hSession, "C_DigestEncryptUpdate", ck.CKF_DIGEST|ck.CKF_ENCRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().DigestEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
+	return callInOperation(hSession, "C_DigestEncryptUpdate", ck.CKF_DIGEST|ck.CKF_ENCRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().DigestEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptDigestUpdate
 func goC_DecryptDigestUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return ending(hSession, "C_DecryptDigestUpdate", ck.CKF_DIGEST|ck.CKF_DECRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().DecryptDigestUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
+	return callInOperation(hSession, "C_DecryptDigestUpdate", ck.CKF_DIGEST|ck.CKF_DECRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().DecryptDigestUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_SignEncryptUpdate
 func goC_SignEncryptUpdate(hSession, pPart, ulPartLen, pEncryptedPart, pulEncryptedPartLen uintptr) uintptr {
-	return ending(hSession, "C_SignEncryptUpdate", ck.CKF_SIGN|ck.CKF_ENCRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().SignEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
+	return callInOperation(hSession, "C_SignEncryptUpdate", ck.CKF_SIGN|ck.CKF_ENCRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().SignEncryptUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen), f.outBuffer(pEncryptedPart, pulEncryptedPartLen)))
 	})
 }
 
 //export goC_DecryptVerifyUpdate
 func goC_DecryptVerifyUpdate(hSession, pEncryptedPart, ulEncryptedPartLen, pPart, pulPartLen uintptr) uintptr {
-	return ending(hSession, "C_DecryptVerifyUpdate", ck.CKF_VERIFY|ck.CKF_DECRYPT, func(f *frame) error {
-		return f.putLength(cryptoki().DecryptVerifyUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
+	return callInOperation(hSession, "C_DecryptVerifyUpdate", ck.CKF_VERIFY|ck.CKF_DECRYPT, func(f *frame) error {
+		return f.writeLength(cryptoki().DecryptVerifyUpdate(ck.SessionHandle(hSession), inBytes(pEncryptedPart, ulEncryptedPartLen), f.outBuffer(pPart, pulPartLen)))
 	})
 }
 
 //export goC_GenerateKey
 func goC_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey uintptr) uintptr {
-	return callIn(hSession, "C_GenerateKey", func(f *frame) error {
-		answer(phKey)
+	return callInSession(hSession, "C_GenerateKey", func(f *frame) error {
+		requireWritable(phKey)
 		key, err := cryptoki().GenerateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), f.inTemplate(0, pTemplate, ulCount))
 		if err == nil {
-			put(phKey, key)
+			writeUlong(phKey, key)
 		}
 		return err
 	})
@@ -403,13 +403,13 @@ func goC_GenerateKey(hSession, pMechanism, pTemplate, ulCount, phKey uintptr) ui
 
 //export goC_GenerateKeyPair
 func goC_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAttributeCount, pPrivateKeyTemplate, ulPrivateKeyAttributeCount, phPublicKey, phPrivateKey uintptr) uintptr {
-	return callIn(hSession, "C_GenerateKeyPair", func(f *frame) error {
-		answer(phPublicKey)
-		answer(phPrivateKey)
+	return callInSession(hSession, "C_GenerateKeyPair", func(f *frame) error {
+		requireWritable(phPublicKey)
+		requireWritable(phPrivateKey)
 		publicKey, privateKey, err := cryptoki().GenerateKeyPair(ck.SessionHandle(hSession), f.inMechanism(pMechanism), f.inTemplate(0, pPublicKeyTemplate, ulPublicKeyAttributeCount), f.inTemplate(1, pPrivateKeyTemplate, ulPrivateKeyAttributeCount))
 		if err == nil {
-			put(phPublicKey, publicKey)
-			put(phPrivateKey, privateKey)
+			writeUlong(phPublicKey, publicKey)
+			writeUlong(phPrivateKey, privateKey)
 		}
 		return err
 	})
@@ -417,18 +417,18 @@ func goC_GenerateKeyPair(hSession, pMechanism, pPublicKeyTemplate, ulPublicKeyAt
 
 //export goC_WrapKey
 func goC_WrapKey(hSession, pMechanism, hWrappingKey, hKey, pWrappedKey, pulWrappedKeyLen uintptr) uintptr {
-	return callIn(hSession, "C_WrapKey", func(f *frame) error {
-		return f.putLength(cryptoki().WrapKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hWrappingKey), ck.ObjectHandle(hKey), f.outBuffer(pWrappedKey, pulWrappedKeyLen)))
+	return callInSession(hSession, "C_WrapKey", func(f *frame) error {
+		return f.writeLength(cryptoki().WrapKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hWrappingKey), ck.ObjectHandle(hKey), f.outBuffer(pWrappedKey, pulWrappedKeyLen)))
 	})
 }
 
 //export goC_UnwrapKey
 func goC_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, phKey uintptr) uintptr {
-	return callIn(hSession, "C_UnwrapKey", func(f *frame) error {
-		answer(phKey)
+	return callInSession(hSession, "C_UnwrapKey", func(f *frame) error {
+		requireWritable(phKey)
 		key, err := cryptoki().UnwrapKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hUnwrappingKey), inBytes(pWrappedKey, ulWrappedKeyLen), f.inTemplate(0, pTemplate, ulAttributeCount))
 		if err == nil {
-			put(phKey, key)
+			writeUlong(phKey, key)
 		}
 		return err
 	})
@@ -436,182 +436,182 @@ func goC_UnwrapKey(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedK
 
 //export goC_SeedRandom
 func goC_SeedRandom(hSession, pSeed, ulSeedLen uintptr) uintptr {
-	return bareIn(hSession, "C_SeedRandom", func(*frame) error {
+	return callWithoutFrame(hSession, "C_SeedRandom", func(*frame) error {
 		return cryptoki().SeedRandom(ck.SessionHandle(hSession), inBytes(pSeed, ulSeedLen))
 	})
 }
 
 //export goC_GetFunctionStatus
 func goC_GetFunctionStatus(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_GetFunctionStatus", func(*frame) error {
+	return callWithoutFrame(hSession, "C_GetFunctionStatus", func(*frame) error {
 		return cryptoki().GetFunctionStatus(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_CancelFunction
 func goC_CancelFunction(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_CancelFunction", func(*frame) error {
+	return callWithoutFrame(hSession, "C_CancelFunction", func(*frame) error {
 		return cryptoki().CancelFunction(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_LoginUser
 func goC_LoginUser(hSession, userType, pPin, ulPinLen, pUsername, ulUsernameLen uintptr) uintptr {
-	return bareIn(hSession, "C_LoginUser", func(*frame) error {
+	return callWithoutFrame(hSession, "C_LoginUser", func(*frame) error {
 		return cryptoki().LoginUser(ck.SessionHandle(hSession), ck.UserType(userType), inBytes(pPin, ulPinLen), inBytes(pUsername, ulUsernameLen))
 	})
 }
 
 //export goC_SessionCancel
 func goC_SessionCancel(hSession, flags uintptr) uintptr {
-	return bareIn(hSession, "C_SessionCancel", func(*frame) error {
+	return callWithoutFrame(hSession, "C_SessionCancel", func(*frame) error {
 		return cryptoki().SessionCancel(ck.SessionHandle(hSession), ck.Flags(flags))
 	})
 }
 
 //export goC_MessageEncryptInit
 func goC_MessageEncryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_MessageEncryptInit", func(f *frame) error {
+	return callInSession(hSession, "C_MessageEncryptInit", func(f *frame) error {
 		return cryptoki().MessageEncryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_EncryptMessage
 func goC_EncryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pPlaintext, ulPlaintextLen, pCiphertext, pulCiphertextLen uintptr) uintptr {
-	return callIn(hSession, "C_EncryptMessage", func(f *frame) error {
-		return f.putLength(cryptoki().EncryptMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen), inBytes(pPlaintext, ulPlaintextLen), f.outBuffer(pCiphertext, pulCiphertextLen)))
+	return callInSession(hSession, "C_EncryptMessage", func(f *frame) error {
+		return f.writeLength(cryptoki().EncryptMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen), inBytes(pPlaintext, ulPlaintextLen), f.outBuffer(pCiphertext, pulCiphertextLen)))
 	})
 }
 
 //export goC_EncryptMessageBegin
 func goC_EncryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen uintptr) uintptr {
-	return callIn(hSession, "C_EncryptMessageBegin", func(f *frame) error {
+	return callInSession(hSession, "C_EncryptMessageBegin", func(f *frame) error {
 		return cryptoki().EncryptMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen))
 	})
 }
 
 //export goC_EncryptMessageNext
 func goC_EncryptMessageNext(hSession, pParameter, ulParameterLen, pPlaintextPart, ulPlaintextPartLen, pCiphertextPart, pulCiphertextPartLen, flags uintptr) uintptr {
-	return callIn(hSession, "C_EncryptMessageNext", func(f *frame) error {
-		return f.putLength(cryptoki().EncryptMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pPlaintextPart, ulPlaintextPartLen), f.outBuffer(pCiphertextPart, pulCiphertextPartLen), ck.Flags(flags)))
+	return callInSession(hSession, "C_EncryptMessageNext", func(f *frame) error {
+		return f.writeLength(cryptoki().EncryptMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pPlaintextPart, ulPlaintextPartLen), f.outBuffer(pCiphertextPart, pulCiphertextPartLen), ck.Flags(flags)))
 	})
 }
 
 //export goC_MessageEncryptFinal
 func goC_MessageEncryptFinal(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_MessageEncryptFinal", func(*frame) error {
+	return callWithoutFrame(hSession, "C_MessageEncryptFinal", func(*frame) error {
 		return cryptoki().MessageEncryptFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_MessageDecryptInit
 func goC_MessageDecryptInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_MessageDecryptInit", func(f *frame) error {
+	return callInSession(hSession, "C_MessageDecryptInit", func(f *frame) error {
 		return cryptoki().MessageDecryptInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_DecryptMessage
 func goC_DecryptMessage(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen, pCiphertext, ulCiphertextLen, pPlaintext, pulPlaintextLen uintptr) uintptr {
-	return callIn(hSession, "C_DecryptMessage", func(f *frame) error {
-		return f.putLength(cryptoki().DecryptMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen), inBytes(pCiphertext, ulCiphertextLen), f.outBuffer(pPlaintext, pulPlaintextLen)))
+	return callInSession(hSession, "C_DecryptMessage", func(f *frame) error {
+		return f.writeLength(cryptoki().DecryptMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen), inBytes(pCiphertext, ulCiphertextLen), f.outBuffer(pPlaintext, pulPlaintextLen)))
 	})
 }
 
 //export goC_DecryptMessageBegin
 func goC_DecryptMessageBegin(hSession, pParameter, ulParameterLen, pAssociatedData, ulAssociatedDataLen uintptr) uintptr {
-	return callIn(hSession, "C_DecryptMessageBegin", func(f *frame) error {
+	return callInSession(hSession, "C_DecryptMessageBegin", func(f *frame) error {
 		return cryptoki().DecryptMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pAssociatedData, ulAssociatedDataLen))
 	})
 }
 
 //export goC_DecryptMessageNext
 func goC_DecryptMessageNext(hSession, pParameter, ulParameterLen, pCiphertextPart, ulCiphertextPartLen, pPlaintextPart, pulPlaintextPartLen, flags uintptr) uintptr {
-	return callIn(hSession, "C_DecryptMessageNext", func(f *frame) error {
-		return f.putLength(cryptoki().DecryptMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pCiphertextPart, ulCiphertextPartLen), f.outBuffer(pPlaintextPart, pulPlaintextPartLen), ck.Flags(flags)))
+	return callInSession(hSession, "C_DecryptMessageNext", func(f *frame) error {
+		return f.writeLength(cryptoki().DecryptMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pCiphertextPart, ulCiphertextPartLen), f.outBuffer(pPlaintextPart, pulPlaintextPartLen), ck.Flags(flags)))
 	})
 }
 
 //export goC_MessageDecryptFinal
 func goC_MessageDecryptFinal(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_MessageDecryptFinal", func(*frame) error {
+	return callWithoutFrame(hSession, "C_MessageDecryptFinal", func(*frame) error {
 		return cryptoki().MessageDecryptFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_MessageSignInit
 func goC_MessageSignInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_MessageSignInit", func(f *frame) error {
+	return callInSession(hSession, "C_MessageSignInit", func(f *frame) error {
 		return cryptoki().MessageSignInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_SignMessage
 func goC_SignMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, pulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_SignMessage", func(f *frame) error {
-		return f.putLength(cryptoki().SignMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
+	return callInSession(hSession, "C_SignMessage", func(f *frame) error {
+		return f.writeLength(cryptoki().SignMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen), f.outBuffer(pSignature, pulSignatureLen)))
 	})
 }
 
 //export goC_SignMessageBegin
 func goC_SignMessageBegin(hSession, pParameter, ulParameterLen uintptr) uintptr {
-	return callIn(hSession, "C_SignMessageBegin", func(f *frame) error {
+	return callInSession(hSession, "C_SignMessageBegin", func(f *frame) error {
 		return cryptoki().SignMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen))
 	})
 }
 
 //export goC_MessageSignFinal
 func goC_MessageSignFinal(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_MessageSignFinal", func(*frame) error {
+	return callWithoutFrame(hSession, "C_MessageSignFinal", func(*frame) error {
 		return cryptoki().MessageSignFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_MessageVerifyInit
 func goC_MessageVerifyInit(hSession, pMechanism, hKey uintptr) uintptr {
-	return callIn(hSession, "C_MessageVerifyInit", func(f *frame) error {
+	return callInSession(hSession, "C_MessageVerifyInit", func(f *frame) error {
 		return cryptoki().MessageVerifyInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey))
 	})
 }
 
 //export goC_VerifyMessage
 func goC_VerifyMessage(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifyMessage", func(f *frame) error {
+	return callInSession(hSession, "C_VerifyMessage", func(f *frame) error {
 		return cryptoki().VerifyMessage(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifyMessageBegin
 func goC_VerifyMessageBegin(hSession, pParameter, ulParameterLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifyMessageBegin", func(f *frame) error {
+	return callInSession(hSession, "C_VerifyMessageBegin", func(f *frame) error {
 		return cryptoki().VerifyMessageBegin(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen))
 	})
 }
 
 //export goC_VerifyMessageNext
 func goC_VerifyMessageNext(hSession, pParameter, ulParameterLen, pData, ulDataLen, pSignature, ulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifyMessageNext", func(f *frame) error {
+	return callInSession(hSession, "C_VerifyMessageNext", func(f *frame) error {
 		return cryptoki().VerifyMessageNext(ck.SessionHandle(hSession), f.inParameter(pParameter, ulParameterLen), inBytes(pData, ulDataLen), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_MessageVerifyFinal
 func goC_MessageVerifyFinal(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_MessageVerifyFinal", func(*frame) error {
+	return callWithoutFrame(hSession, "C_MessageVerifyFinal", func(*frame) error {
 		return cryptoki().MessageVerifyFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_EncapsulateKey
 func goC_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttributeCount, pCiphertext, pulCiphertextLen, phKey uintptr) uintptr {
-	return callIn(hSession, "C_EncapsulateKey", func(f *frame) error {
+	return callInSession(hSession, "C_EncapsulateKey", func(f *frame) error {
 		if pCiphertext != 0 {
-			answer(phKey)
+			requireWritable(phKey)
 		}
 		key, err := cryptoki().EncapsulateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hPublicKey), f.inTemplate(0, pTemplate, ulAttributeCount), f.outBuffer(pCiphertext, pulCiphertextLen))
-		f.putLength(err)
+		f.writeLength(err)
 		if err == nil && f.out.Has {
-			put(phKey, key)
+			writeUlong(phKey, key)
 		}
 		return err
 	})
@@ -619,11 +619,11 @@ func goC_EncapsulateKey(hSession, pMechanism, hPublicKey, pTemplate, ulAttribute
 
 //export goC_DecapsulateKey
 func goC_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttributeCount, pCiphertext, ulCiphertextLen, phKey uintptr) uintptr {
-	return callIn(hSession, "C_DecapsulateKey", func(f *frame) error {
-		answer(phKey)
+	return callInSession(hSession, "C_DecapsulateKey", func(f *frame) error {
+		requireWritable(phKey)
 		key, err := cryptoki().DecapsulateKey(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hPrivateKey), f.inTemplate(0, pTemplate, ulAttributeCount), inBytes(pCiphertext, ulCiphertextLen))
 		if err == nil {
-			put(phKey, key)
+			writeUlong(phKey, key)
 		}
 		return err
 	})
@@ -631,39 +631,39 @@ func goC_DecapsulateKey(hSession, pMechanism, hPrivateKey, pTemplate, ulAttribut
 
 //export goC_VerifySignatureInit
 func goC_VerifySignatureInit(hSession, pMechanism, hKey, pSignature, ulSignatureLen uintptr) uintptr {
-	return callIn(hSession, "C_VerifySignatureInit", func(f *frame) error {
+	return callInSession(hSession, "C_VerifySignatureInit", func(f *frame) error {
 		return cryptoki().VerifySignatureInit(ck.SessionHandle(hSession), f.inMechanismOrNil(pMechanism), ck.ObjectHandle(hKey), inBytes(pSignature, ulSignatureLen))
 	})
 }
 
 //export goC_VerifySignature
 func goC_VerifySignature(hSession, pData, ulDataLen uintptr) uintptr {
-	return ending(hSession, "C_VerifySignature", ck.CKF_VERIFY, func(*frame) error {
+	return callInOperation(hSession, "C_VerifySignature", ck.CKF_VERIFY, func(*frame) error {
 		return cryptoki().VerifySignature(ck.SessionHandle(hSession), inBytes(pData, ulDataLen))
 	})
 }
 
 //export goC_VerifySignatureUpdate
 func goC_VerifySignatureUpdate(hSession, pPart, ulPartLen uintptr) uintptr {
-	return ending(hSession, "C_VerifySignatureUpdate", ck.CKF_VERIFY, func(*frame) error {
+	return callInOperation(hSession, "C_VerifySignatureUpdate", ck.CKF_VERIFY, func(*frame) error {
 		return cryptoki().VerifySignatureUpdate(ck.SessionHandle(hSession), inBytes(pPart, ulPartLen))
 	})
 }
 
 //export goC_VerifySignatureFinal
 func goC_VerifySignatureFinal(hSession uintptr) uintptr {
-	return bareIn(hSession, "C_VerifySignatureFinal", func(*frame) error {
+	return callWithoutFrame(hSession, "C_VerifySignatureFinal", func(*frame) error {
 		return cryptoki().VerifySignatureFinal(ck.SessionHandle(hSession))
 	})
 }
 
 //export goC_GetSessionValidationFlags
 func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
-	return bareIn(hSession, "C_GetSessionValidationFlags", func(*frame) error {
-		answer(pFlags)
+	return callWithoutFrame(hSession, "C_GetSessionValidationFlags", func(*frame) error {
+		requireWritable(pFlags)
 		flags, err := cryptoki().GetSessionValidationFlags(ck.SessionHandle(hSession), uint(typ))
 		if err == nil {
-			put(pFlags, flags)
+			writeUlong(pFlags, flags)
 		}
 		return err
 	})
@@ -671,11 +671,11 @@ func goC_GetSessionValidationFlags(hSession, typ, pFlags uintptr) uintptr {
 
 //export goC_AsyncGetID
 func goC_AsyncGetID(hSession, pFunctionName, pulID uintptr) uintptr {
-	return bareIn(hSession, "C_AsyncGetID", func(*frame) error {
-		answer(pulID)
+	return callWithoutFrame(hSession, "C_AsyncGetID", func(*frame) error {
+		requireWritable(pulID)
 		id, err := cryptoki().AsyncGetID(ck.SessionHandle(hSession), inText(pFunctionName))
 		if err == nil {
-			put(pulID, id)
+			writeUlong(pulID, id)
 		}
 		return err
 	})
@@ -683,25 +683,25 @@ func goC_AsyncGetID(hSession, pFunctionName, pulID uintptr) uintptr {
 
 //export goC_AsyncJoin
 func goC_AsyncJoin(hSession, pFunctionName, ulID, pData, ulData uintptr) uintptr {
-	return bareIn(hSession, "C_AsyncJoin", func(*frame) error {
+	return callWithoutFrame(hSession, "C_AsyncJoin", func(*frame) error {
 		return cryptoki().AsyncJoin(ck.SessionHandle(hSession), inText(pFunctionName), uint(ulID), inBytes(pData, ulData))
 	})
 }
 
 //export goC_WrapKeyAuthenticated
 func goC_WrapKeyAuthenticated(hSession, pMechanism, hWrappingKey, hKey, pAssociatedData, ulAssociatedDataLen, pWrappedKey, pulWrappedKeyLen uintptr) uintptr {
-	return callIn(hSession, "C_WrapKeyAuthenticated", func(f *frame) error {
-		return f.putLength(cryptoki().WrapKeyAuthenticated(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hWrappingKey), ck.ObjectHandle(hKey), inBytes(pAssociatedData, ulAssociatedDataLen), f.outBuffer(pWrappedKey, pulWrappedKeyLen)))
+	return callInSession(hSession, "C_WrapKeyAuthenticated", func(f *frame) error {
+		return f.writeLength(cryptoki().WrapKeyAuthenticated(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hWrappingKey), ck.ObjectHandle(hKey), inBytes(pAssociatedData, ulAssociatedDataLen), f.outBuffer(pWrappedKey, pulWrappedKeyLen)))
 	})
 }
 
 //export goC_UnwrapKeyAuthenticated
 func goC_UnwrapKeyAuthenticated(hSession, pMechanism, hUnwrappingKey, pWrappedKey, ulWrappedKeyLen, pTemplate, ulAttributeCount, pAssociatedData, ulAssociatedDataLen, phKey uintptr) uintptr {
-	return callIn(hSession, "C_UnwrapKeyAuthenticated", func(f *frame) error {
-		answer(phKey)
+	return callInSession(hSession, "C_UnwrapKeyAuthenticated", func(f *frame) error {
+		requireWritable(phKey)
 		key, err := cryptoki().UnwrapKeyAuthenticated(ck.SessionHandle(hSession), f.inMechanism(pMechanism), ck.ObjectHandle(hUnwrappingKey), inBytes(pWrappedKey, ulWrappedKeyLen), f.inTemplate(0, pTemplate, ulAttributeCount), inBytes(pAssociatedData, ulAssociatedDataLen))
 		if err == nil {
-			put(phKey, key)
+			writeUlong(phKey, key)
 		}
 		return err
 	})

@@ -196,11 +196,11 @@ func writeEntry(b *bytes.Buffer, f function, ps []param) {
 	}
 	call := fmt.Sprintf("call(%q", f.name)
 	if endsOnError(f, ps) {
-		call = fmt.Sprintf("ending(%s, %q, %s", names[0], f.name, flagsInGo(f.operations))
+		call = fmt.Sprintf("callInOperation(%s, %q, %s", names[0], f.name, flagsInGo(f.operations))
 	} else if len(f.args) > 0 && f.args[0].typ == "CK_SESSION_HANDLE" {
-		call = fmt.Sprintf("callIn(%s, %q", names[0], f.name)
+		call = fmt.Sprintf("callInSession(%s, %q", names[0], f.name)
 		if !framed(ps) {
-			call = fmt.Sprintf("bareIn(%s, %q", names[0], f.name)
+			call = fmt.Sprintf("callWithoutFrame(%s, %q", names[0], f.name)
 		}
 	}
 	frame := "f *frame"
@@ -234,9 +234,9 @@ func writeEntry(b *bytes.Buffer, f function, ps []param) {
 			args = append(args, fmt.Sprintf("f.outBuffer(%s)", both))
 			buffered, buffer = true, c[0]
 		case result:
-			check := "answer"
-			if putName(p.goType) != "" { // asking for information changes nothing
-				check = "need"
+			check := "requireWritable"
+			if writerOf(p.goType) != "writeUlong" { // asking for information changes nothing
+				check = "requirePointer"
 			}
 			if buffered { // a length query creates nothing
 				fmt.Fprintf(b, "\t\tif %s != 0 {\n\t\t\t%s(%s)\n\t\t}\n", buffer, check, both)
@@ -275,11 +275,11 @@ func writeCall(b *bytes.Buffer, method string, args, outs []string, ps []param, 
 	case len(outs) == 0 && !buffered:
 		fmt.Fprintf(b, "\t\treturn %s\n", call)
 	case len(outs) == 0:
-		fmt.Fprintf(b, "\t\treturn f.putLength(%s)\n", call)
+		fmt.Fprintf(b, "\t\treturn f.writeLength(%s)\n", call)
 	default:
 		fmt.Fprintf(b, "\t\t%s, err := %s\n", strings.Join(outs, ", "), call)
 		if buffered {
-			b.WriteString("\t\tf.putLength(err)\n")
+			b.WriteString("\t\tf.writeLength(err)\n")
 		}
 		if buffered {
 			b.WriteString("\t\tif err == nil && f.out.Has {\n")
@@ -288,7 +288,7 @@ func writeCall(b *bytes.Buffer, method string, args, outs []string, ps []param, 
 		}
 		for _, p := range ps {
 			if p.kind == result {
-				fmt.Fprintf(b, "\t\t\tput%s(%s, %s)\n", putName(p.goType), p.c[0].name, p.name)
+				fmt.Fprintf(b, "\t\t\t%s(%s, %s)\n", writerOf(p.goType), p.c[0].name, p.name)
 			}
 		}
 		b.WriteString("\t\t}\n\t\treturn err\n")
@@ -296,12 +296,12 @@ func writeCall(b *bytes.Buffer, method string, args, outs []string, ps []param, 
 	b.WriteString("\t})\n}\n")
 }
 
-// putName is the end of the name of the function that writes a result: put, or putInfo and its kin.
-func putName(goType string) string {
+// writerOf is the function that writes a result: writeUlong, or writeInfo and its kin.
+func writerOf(goType string) string {
 	if strings.HasSuffix(goType, "Info") {
-		return goType
+		return "write" + goType
 	}
-	return ""
+	return "writeUlong"
 }
 
 // goArg is the name of a C argument as a Go function may have it.
