@@ -85,7 +85,8 @@ func (k *SessionKey) Generate(p *Provider, cipher AlgID, flags uint32, random io
 	return nil
 }
 
-// withSalt returns a stand-in for a hash value, of which the key is the beginning and the salt what follows.
+// withSalt returns the key followed by k.salt. That is what setSalt wants of a key that was made from no hash value: it takes the salt from
+// behind the key.
 func (k *SessionKey) withSalt() []byte {
 	h := slices.Grow(slices.Clone(k.Value), saltedLen)
 	return append(h, k.salt[:saltedLen]...)[:max(len(k.Value), saltedLen)]

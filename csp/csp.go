@@ -5,8 +5,8 @@
 // they fail with is a [capi.Error], a code of winerror.h. [Handles] puts the numbers over it that C programs have.
 //
 // Every key is an object of a token, made and used through package token: a session object, or, of a named container, token
-// objects. The algorithms are those of package mechanisms; that of CryptDeriveKey is there and nowhere else. What is here is
-// state (which mode a key is in, how far its feedback has come), blobs, parameters and their checks.
+// objects. The algorithms are those of package mechanisms; that of CryptDeriveKey is in package capi and nowhere else. What is here is
+// handles, state (the mode of a key, its feedback), blobs, parameters and their checks.
 //
 // A context with CRYPT_VERIFYCONTEXT needs no token of the user's and no PIN: its keys live in a token in the memory of this
 // process. A named container lives in the first token that is initialised, or in the one that the setting csp_token names by
