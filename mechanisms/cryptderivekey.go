@@ -51,6 +51,8 @@ var (
 	ErrNoBaseKey = deviceErrors[capi.ERROR_INVALID_HANDLE]
 	// ErrNoLogin says that CRYPT_USER_PROTECTED needs a user who is logged in.
 	ErrNoLogin = deviceErrors[capi.NTE_SILENT_CONTEXT]
+	// ErrDigestFinished says that the session's digest takes no more data.
+	ErrDigestFinished = deviceErrors[capi.NTE_BAD_HASH_STATE]
 )
 
 // deviceError makes an error of CryptoAPI one of C_DeriveKey, and returns others as they are.

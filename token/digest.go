@@ -52,9 +52,6 @@ func (d *digestOperation) value(b []byte) (v []byte) {
 	return v
 }
 
-// nteBadHashState is NTE_BAD_HASH_STATE, "hash not valid for use in specified state".
-const nteBadHashState = 0x8009000c
-
 // openDigest returns the digest if it takes more data.
 func (s *session) openDigest() (*digestOperation, error) {
 	d := &s.digest
@@ -62,7 +59,7 @@ func (s *session) openDigest() (*digestOperation, error) {
 	case !d.active:
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	case d.finished:
-		s.device = nteBadHashState
+		s.device = mechanisms.ErrDigestFinished.Code
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	return d, nil

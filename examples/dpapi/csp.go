@@ -12,8 +12,8 @@ type CSP struct{ Context *csp.Context }
 var _ Keys = CSP{}
 
 // Derive implements [Keys]: the calls that CryptUnprotectData makes.
-func (c CSP) Derive(hash uint32, value []byte, cipher uint32) (Key, error) {
-	h, err := c.Context.CreateHash(capi.AlgID(hash), nil, 0)
+func (c CSP) Derive(hash capi.AlgID, value []byte, cipher capi.AlgID) (Key, error) {
+	h, err := c.Context.CreateHash(hash, nil, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +21,7 @@ func (c CSP) Derive(hash uint32, value []byte, cipher uint32) (Key, error) {
 	if err := h.SetValue(value); err != nil {
 		return nil, err
 	}
-	key, err := c.Context.DeriveKey(capi.AlgID(cipher), h, 0)
+	key, err := c.Context.DeriveKey(cipher, h, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -16,21 +16,15 @@ import (
 	"hash"
 	"unicode/utf16"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/examples/internal/fields"
-)
-
-// The ALG_IDs of the hashes that blobs name.
-const (
-	CALG_SHA1    = 0x8004
-	CALG_HMAC    = 0x8009 // stands for SHA-1
-	CALG_SHA_512 = 0x800e
 )
 
 // Keys derives keys as CryptDeriveKey does.
 type Keys interface {
-	// Derive makes a hash object of the algorithm (an ALG_ID) whose value is value, and derives from it a key of the
-	// algorithm cipher (an ALG_ID) and of its default length. The key is to work in CBC mode with padding.
-	Derive(hash uint32, value []byte, cipher uint32) (Key, error)
+	// Derive makes a hash object whose value is value, and derives from it a key of the cipher and of its default length. The key is
+	// to work in CBC mode with padding.
+	Derive(hash capi.AlgID, value []byte, cipher capi.AlgID) (Key, error)
 }
 
 // A Key decrypts.
@@ -48,8 +42,8 @@ var ErrBlob = errors.New("dpapi: this is no blob of this master key and entropy,
 type Blob struct {
 	MasterKey   [16]byte // the GUID of the master key, as it lies in memory
 	Description string
-	Cipher      uint32 // the ALG_ID
-	Hash        uint32 // the ALG_ID
+	Cipher      capi.AlgID
+	Hash        capi.AlgID
 
 	salt, mac, data   []byte
 	signed, signature []byte
@@ -71,11 +65,11 @@ func Parse(b []byte) (*Blob, error) {
 	copy(blob.MasterKey[:], r.Bytes(16))
 	r.Uint32() // flags
 	blob.Description = text(r.Counted())
-	blob.Cipher = r.Uint32()
+	blob.Cipher = capi.AlgID(r.Uint32())
 	r.Uint32() // the length of its key
 	blob.salt = r.Counted()
 	r.Counted() // the key of a MAC that is not used
-	blob.Hash = r.Uint32()
+	blob.Hash = capi.AlgID(r.Uint32())
 	r.Uint32() // its length
 	blob.mac = r.Counted()
 	blob.data = r.Counted()
@@ -100,12 +94,12 @@ func text(b []byte) string {
 }
 
 // hash returns the hash of the blob, and the ALG_ID of hash objects for it.
-func (b *Blob) hash() (func() hash.Hash, uint32, error) {
+func (b *Blob) hash() (func() hash.Hash, capi.AlgID, error) {
 	switch b.Hash {
-	case CALG_SHA1, CALG_HMAC:
-		return sha1.New, CALG_SHA1, nil
-	case CALG_SHA_512:
-		return sha512.New, CALG_SHA_512, nil
+	case capi.CALG_SHA1, capi.CALG_HMAC: // CALG_HMAC stands for SHA-1
+		return sha1.New, capi.CALG_SHA1, nil
+	case capi.CALG_SHA_512:
+		return sha512.New, capi.CALG_SHA_512, nil
 	}
 	return nil, 0, fmt.Errorf("%w: hash %#x", ErrBlob, b.Hash)
 }
@@ -130,7 +124,7 @@ func (b *Blob) Open(masterKey, entropy []byte, keys Keys) ([]byte, error) {
 }
 
 // decrypt decrypts the data with the key that a value gives.
-func (b *Blob) decrypt(id uint32, value []byte, keys Keys) ([]byte, error) {
+func (b *Blob) decrypt(id capi.AlgID, value []byte, keys Keys) ([]byte, error) {
 	key, err := keys.Derive(id, value, b.Cipher)
 	if err != nil {
 		return nil, err

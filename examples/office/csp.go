@@ -14,7 +14,7 @@ type CSP struct{ Context *csp.Context }
 var _ Keys = CSP{}
 
 // Derive implements [Keys]: the calls that Office makes.
-func (c CSP) Derive(algorithm, bits uint32, base []byte) (Key, error) {
+func (c CSP) Derive(algorithm capi.AlgID, bits uint32, base []byte) (Key, error) {
 	hash, err := c.Context.CreateHash(capi.CALG_SHA1, nil, 0)
 	if err != nil {
 		return nil, err
@@ -23,11 +23,11 @@ func (c CSP) Derive(algorithm, bits uint32, base []byte) (Key, error) {
 	if err := hash.HashData(base, 0); err != nil {
 		return nil, err
 	}
-	key, err := c.Context.DeriveKey(capi.AlgID(algorithm), hash, bits<<16)
+	key, err := c.Context.DeriveKey(algorithm, hash, bits<<16)
 	if err != nil {
 		return nil, err
 	}
-	if algorithm != CALG_RC4 {
+	if algorithm != capi.CALG_RC4 {
 		mode := binary.LittleEndian.AppendUint32(nil, capi.CRYPT_MODE_ECB)
 		if err := key.SetParam(capi.KP_MODE, mode, 0); err != nil {
 			key.Destroy()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"unicode/utf16"
 
+	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/examples/internal/fields"
 )
 
@@ -22,7 +23,7 @@ const (
 // A header is what a document says of its encryption: the EncryptionHeader and the EncryptionVerifier of MS-OFFCRYPTO 2.3.2
 // and 2.3.3.
 type header struct {
-	algorithm    uint32 // an ALG_ID
+	algorithm    capi.AlgID
 	bits         uint32 // of the key
 	salt         []byte
 	verifier     []byte // encrypted
@@ -51,14 +52,14 @@ func readHeader(b []byte) (*header, error) {
 	inner := fields.New(r.Counted())
 	h := new(header)
 	inner.Bytes(8) // the flags again, and the size of something that is not there
-	h.algorithm = inner.Uint32()
+	h.algorithm = capi.AlgID(inner.Uint32())
 	inner.Uint32() // the hash, which is always SHA-1
 	h.bits = inner.Uint32()
 	h.salt = bytes.Clone(r.Counted())
 	h.verifier = bytes.Clone(r.Bytes(16))
 	r.Uint32() // the length of a SHA-1 hash value
 	size := uint32(sha1.Size)
-	if h.algorithm != CALG_RC4 {
+	if h.algorithm != capi.CALG_RC4 {
 		size = 32 // whole blocks
 	}
 	h.verifierHash = bytes.Clone(r.Bytes(size))
@@ -79,7 +80,7 @@ func (h *header) unlock(password string) {
 		sum.Write([]byte{byte(u), byte(u >> 8)})
 	}
 	h.hash = sum.Sum(nil)
-	if h.algorithm == CALG_RC4 {
+	if h.algorithm == capi.CALG_RC4 {
 		return
 	}
 	var round [4 + sha1.Size]byte

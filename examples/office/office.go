@@ -11,21 +11,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-)
 
-// The ALG_IDs that documents name.
-const (
-	CALG_RC4     = 0x6801
-	CALG_AES_128 = 0x660e
-	CALG_AES_192 = 0x660f
-	CALG_AES_256 = 0x6610
+	"github.com/softcsp/softcsp/capi"
 )
 
 // Keys derives keys as CryptDeriveKey does.
 type Keys interface {
-	// Derive hashes base with SHA-1 and derives a key of the algorithm (an ALG_ID) with so many bits. A block cipher is to
+	// Derive hashes base with SHA-1 and derives a key of the algorithm with so many bits. A block cipher is to
 	// work in ECB mode without padding.
-	Derive(algorithm, bits uint32, base []byte) (Key, error)
+	Derive(algorithm capi.AlgID, bits uint32, base []byte) (Key, error)
 }
 
 // A Key decrypts.
@@ -122,7 +116,7 @@ func (d *document) openPackage() ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case h.algorithm == CALG_RC4:
+	case h.algorithm == capi.CALG_RC4:
 		return nil, fmt.Errorf("%w: a package that RC4 encrypts", ErrFormat)
 	case len(d.main) < 8:
 		return nil, fmt.Errorf("%w: the package is cut short", ErrFormat)

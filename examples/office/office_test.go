@@ -185,8 +185,8 @@ func TestNotOpened(t *testing.T) {
 // nothing derives keys that decrypt nothing, but make every verifier the right one: for a fuzzer that is after the formats.
 type nothing struct{}
 
-func (nothing) Derive(uint32, uint32, []byte) (office.Key, error) { return nothing{}, nil }
-func (nothing) Destroy()                                          {}
+func (nothing) Derive(capi.AlgID, uint32, []byte) (office.Key, error) { return nothing{}, nil }
+func (nothing) Destroy()                                              {}
 
 func (nothing) Decrypt(b []byte) error {
 	if len(b) >= 36 {

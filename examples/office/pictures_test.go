@@ -5,13 +5,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"testing"
+
+	"github.com/softcsp/softcsp/capi"
 )
 
 // A ruler derives keys whose stream tells the block and the position.
 type ruler struct{ block, at byte }
 
-func (ruler) Derive(_, _ uint32, base []byte) (Key, error) { return &ruler{block: base[0]}, nil }
-func (*ruler) Destroy()                                    {}
+func (ruler) Derive(_ capi.AlgID, _ uint32, base []byte) (Key, error) {
+	return &ruler{block: base[0]}, nil
+}
+func (*ruler) Destroy() {}
 
 func (r *ruler) Decrypt(b []byte) error {
 	for i := range b {
