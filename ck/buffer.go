@@ -34,8 +34,8 @@ func (b *Buffer) Fill(need int, produce func(dst []byte) (int, error)) error {
 	return err
 }
 
-// Copy fills the buffer with src.
-func (b *Buffer) Copy(src []byte) error {
+// FillWith fills the buffer with src.
+func (b *Buffer) FillWith(src []byte) error {
 	return b.Fill(len(src), func(dst []byte) (int, error) { return copy(dst, src), nil })
 }
 

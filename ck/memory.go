@@ -20,8 +20,8 @@ const (
 	page  = 4096
 )
 
-// Room tells whether n bytes can be had: nil or CKR_HOST_MEMORY.
-func Room(n int) error {
+// Available tells whether n bytes can be had: nil or CKR_HOST_MEMORY.
+func Available(n int) error {
 	switch {
 	case n <= small:
 		return nil
@@ -36,21 +36,21 @@ func Room(n int) error {
 	return nil
 }
 
-// Make returns n zero bytes.
-func Make(n int) []byte {
-	if err := Room(n); err != nil {
+// Allocate returns n zero bytes.
+func Allocate(n int) []byte {
+	if err := Available(n); err != nil {
 		panic(err)
 	}
 	return make([]byte, n)
 }
 
-// MakeFor returns n zero bytes for what is made of b.
-func MakeFor(b []byte, n int) []byte {
+// AllocateFor returns n zero bytes for what is made of b.
+func AllocateFor(b []byte, n int) []byte {
 	if len(b) > MostCopied {
 		panic(CKR_HOST_MEMORY)
 	}
-	Touch(b)
-	return Make(n)
+	ProbeRead(b)
+	return Allocate(n)
 }
 
 // Clone returns a copy of b, nil for nil.
@@ -58,11 +58,11 @@ func Clone(b []byte) []byte {
 	if b == nil {
 		return nil
 	}
-	return Append([]byte{}, b)
+	return AppendWiping([]byte{}, b)
 }
 
-// Append appends b to a, and wipes the memory that a leaves when it grows.
-func Append(a, b []byte) []byte {
+// AppendWiping appends b to a, and wipes the memory that a leaves when it grows.
+func AppendWiping(a, b []byte) []byte {
 	n := len(a) + len(b)
 	if n <= cap(a) {
 		return append(a, b...)
@@ -70,12 +70,12 @@ func Append(a, b []byte) []byte {
 	if len(b) > MostCopied || n > MostCopied {
 		panic(CKR_HOST_MEMORY)
 	}
-	Touch(b)
+	ProbeRead(b)
 	grown := n // a little more where it grows again and again
 	if len(a) > 0 {
 		grown = n + min(n, max(spare, n/2), MostCopied-n)
 	}
-	c := append(Make(grown)[:0], a...)
+	c := append(Allocate(grown)[:0], a...)
 	clear(a)
 	return append(c, b...)
 }
@@ -83,9 +83,9 @@ func Append(a, b []byte) []byte {
 // nothing is 0, which the compiler does not know: it leaves out what stores what is there.
 var nothing byte
 
-// Writable writes b here and there, without a change, so that a fault in memory that cannot be written happens before anything
+// ProbeWrite writes b here and there, without a change, so that a fault in memory that cannot be written happens before anything
 // is done that could not be undone.
-func Writable(b []byte) {
+func ProbeWrite(b []byte) {
 	for i := 0; i < len(b); i += page {
 		b[i] |= nothing
 	}
@@ -94,8 +94,8 @@ func Writable(b []byte) {
 	}
 }
 
-// Touch reads b here and there, so that a fault in memory that is not there happens before anything is allocated for it.
-func Touch(b []byte) {
+// ProbeRead reads b here and there, so that a fault in memory that is not there happens before anything is allocated for it.
+func ProbeRead(b []byte) {
 	if len(b) <= small {
 		return
 	}

@@ -12,57 +12,57 @@ const ulongSize = 8
 // The structure is looked at with the first read and not before: applications leave what stands for the parameter of a
 // mechanism without one uninitialised, as PowerDNS does for CKM_SHA_1.
 type Param struct {
-	addr   uint64 // where the structure lies in the caller's memory, 0 for one given as bytes
-	absent uint   // how long it is where it has not been reached
-	data   []byte
-	off    int
-	bad    bool
-	follow func(address uint64, n uint) []byte
-	stop   *bool // where Kept.Read wants to know that all has been read
+	addr       uint64 // where the structure lies in the caller's memory, 0 for one given as bytes
+	unresolved uint   // how long it is where it has not been reached
+	data       []byte
+	off        int
+	bad        bool
+	memory     func(address uint64, n uint) []byte
+	stop       *bool // where ParamCopy.Read wants to know that all has been read
 }
 
-// NewParam makes a Param over the bytes of a structure. follow returns the n bytes at an address of the caller's
-// memory, or nil where there can be none, and does not look at them; follow itself may be nil for a structure without pointers.
-func NewParam(data []byte, follow func(address uint64, n uint) []byte) Param {
-	return Param{data: data, follow: follow}
+// NewParam makes a Param over the bytes of a structure. memory returns the n bytes at an address of the caller's
+// memory, or nil where there can be none, and does not look at them; memory itself may be nil for a structure without pointers.
+func NewParam(data []byte, memory func(address uint64, n uint) []byte) Param {
+	return Param{data: data, memory: memory}
 }
 
 // At has the Param read the structure of n bytes at an address of the caller's memory, from its beginning.
-func (p *Param) At(addr uint64, n uint, follow func(address uint64, n uint) []byte) {
-	p.addr, p.absent, p.off, p.bad, p.follow, p.stop = addr, 0, 0, false, follow, nil
+func (p *Param) At(addr uint64, n uint, memory func(address uint64, n uint) []byte) {
+	p.addr, p.unresolved, p.off, p.bad, p.memory, p.stop = addr, 0, 0, false, memory, nil
 	if p.data = nil; n == 0 {
 		return
 	}
 	if addr != 0 {
-		p.data = follow(addr, n)
+		p.data = memory(addr, n)
 	}
 	if p.data == nil {
-		p.absent = n
+		p.unresolved = n
 	}
 }
 
-// reach finds the structure. Where there can be none it panics with CKR_ARGUMENTS_BAD, as a fault does. NULL is a bad read.
-func (p *Param) reach() {
-	if p.data = p.at(p.addr, p.absent); p.data != nil {
-		p.absent = 0
+// resolve finds the structure. Where there can be none it panics with CKR_ARGUMENTS_BAD, as a fault does. NULL is a bad read.
+func (p *Param) resolve() {
+	if p.data = p.target(p.addr, p.unresolved); p.data != nil {
+		p.unresolved = 0
 	} else if p.addr != 0 {
 		panic(CKR_ARGUMENTS_BAD)
 	}
 }
 
-// Forget drops what leads to the caller's memory. The parameter is of no use any more.
-func (p *Param) Forget() { p.data = nil }
+// Release drops what leads to the caller's memory. The parameter is of no use any more.
+func (p *Param) Release() { p.data = nil }
 
 // Present reports whether the mechanism has a parameter at all.
 func (p *Param) Present() bool { return p.Len() != 0 }
 
 // Len returns the length of the whole parameter in bytes.
-func (p *Param) Len() int { return len(p.data) + int(p.absent) }
+func (p *Param) Len() int { return len(p.data) + int(p.unresolved) }
 
 // Rest returns all that has not been read, for parameters that are plain bytes, an IV say.
 func (p *Param) Rest() []byte {
-	if p.absent != 0 {
-		p.reach()
+	if p.unresolved != 0 {
+		p.resolve()
 	}
 	b := p.data[p.off:]
 	p.off = len(p.data)
@@ -73,16 +73,16 @@ func (p *Param) Rest() []byte {
 func (p *Param) Fixed(n int) []byte {
 	at := p.off
 	if p.bad || uint(n) > uint(len(p.data)-at) {
-		return p.far(n)
+		return p.fixedSlow(n)
 	}
 	p.off += n
 	return p.data[at:p.off:p.off]
 }
 
-// far is Fixed where the bytes are not there, or not yet.
-func (p *Param) far(n int) []byte {
-	if p.absent != 0 && !p.bad {
-		p.reach()
+// fixedSlow is Fixed where the bytes are not there, or not yet.
+func (p *Param) fixedSlow(n int) []byte {
+	if p.unresolved != 0 && !p.bad {
+		p.resolve()
 		return p.Fixed(n)
 	}
 	p.bad = true
@@ -113,18 +113,18 @@ func (p *Param) Bool() bool {
 
 // Bytes reads a pointer and the length that follows it. NULL with a length other than 0 is a bad read.
 func (p *Param) Bytes() []byte {
-	addr, n := p.pair()
-	return p.at(uint64(addr), n)
+	addr, n := p.twoUlongs()
+	return p.target(uint64(addr), n)
 }
 
 // BytesAfter reads a length and the pointer that follows it.
 func (p *Param) BytesAfter() []byte {
-	n, addr := p.pair()
-	return p.at(uint64(addr), n)
+	n, addr := p.twoUlongs()
+	return p.target(uint64(addr), n)
 }
 
-// pair reads two numbers, of which one is a pointer.
-func (p *Param) pair() (first, second uint) {
+// twoUlongs reads two numbers, of which one is a pointer.
+func (p *Param) twoUlongs() (first, second uint) {
 	b := p.Fixed(2 * ulongSize)
 	if b == nil {
 		return 0, 0
@@ -135,13 +135,13 @@ func (p *Param) pair() (first, second uint) {
 // BytesOrNull reads a pointer to n bytes, which may be NULL: nil.
 func (p *Param) BytesOrNull(n uint) []byte {
 	if addr := uint64(p.Ulong()); addr != 0 {
-		return p.at(addr, n)
+		return p.target(addr, n)
 	}
 	return nil
 }
 
 // BytesAt returns n bytes at an address that has been read as a number.
-func (p *Param) BytesAt(addr, n uint) []byte { return p.at(uint64(addr), n) }
+func (p *Param) BytesAt(addr, n uint) []byte { return p.target(uint64(addr), n) }
 
 // Structs reads a pointer to n structures of size bytes each, which are read in their turn from what it returns.
 func (p *Param) Structs(n, size uint) Param {
@@ -149,7 +149,7 @@ func (p *Param) Structs(n, size uint) Param {
 	if n > maxStructs {
 		p.bad = true
 	}
-	inner := NewParam(p.at(addr, n*size), p.follow)
+	inner := NewParam(p.target(addr, n*size), p.memory)
 	inner.bad = p.bad
 	return inner
 }
@@ -167,20 +167,20 @@ func (p *Param) Template() []Attribute {
 	return p.template(0, &nested)
 }
 
-// mostNested is how many bytes the templates within a template may have together, encoded.
-const mostNested = 1 << 24
+// maxNested is how many bytes the templates within a template may have together, encoded.
+const maxNested = 1 << 24
 
 func (p *Param) template(depth int, nested *int) []Attribute {
 	addr, n := p.Ulong(), p.Ulong()
 	if n > maxStructs || depth > 2 {
 		p.bad = true
 	}
-	rows := NewParam(p.BytesAt(addr, n*attributeSize), p.follow)
+	rows := NewParam(p.BytesAt(addr, n*attributeSize), p.memory)
 	rows.bad = p.bad
 	if p.bad {
 		return nil
 	}
-	Touch(rows.data)
+	ProbeRead(rows.data)
 	t := make([]Attribute, n)
 	for i := range t {
 		t[i].Type = AttributeType(rows.Ulong())
@@ -189,10 +189,10 @@ func (p *Param) template(depth int, nested *int) []Attribute {
 			continue
 		}
 		addr, length := rows.Ulong(), rows.Ulong()
-		inner := NewParam(AppendUlong(AppendUlong(nil, addr), length/attributeSize), p.follow)
+		inner := NewParam(AppendUlong(AppendUlong(nil, addr), length/attributeSize), p.memory)
 		template := inner.template(depth+1, nested)
 		*nested += TemplateLen(template)
-		rows.bad = rows.bad || inner.bad || length%attributeSize != 0 || *nested > mostNested
+		rows.bad = rows.bad || inner.bad || length%attributeSize != 0 || *nested > maxNested
 		if rows.bad {
 			break
 		}
@@ -203,17 +203,17 @@ func (p *Param) template(depth int, nested *int) []Attribute {
 }
 
 // BytesOf reads a pointer to n bytes, n being known otherwise.
-func (p *Param) BytesOf(n uint) []byte { return p.at(uint64(p.Ulong()), n) }
+func (p *Param) BytesOf(n uint) []byte { return p.target(uint64(p.Ulong()), n) }
 
-func (p *Param) at(addr uint64, n uint) []byte {
+func (p *Param) target(addr uint64, n uint) []byte {
 	if p.bad || n == 0 {
 		return nil
 	}
-	if addr == 0 || p.follow == nil || n > 1<<40 {
+	if addr == 0 || p.memory == nil || n > 1<<40 {
 		p.bad = true
 		return nil
 	}
-	b := p.follow(addr, n)
+	b := p.memory(addr, n)
 	p.bad = b == nil
 	return b
 }

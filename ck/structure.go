@@ -160,7 +160,7 @@ func (s *Structure) Walk(p *Param, visit func(*Place)) error {
 	if q.bad {
 		return fmt.Errorf("%w: %s is at NULL", CKR_MECHANISM_PARAM_INVALID, s.Name)
 	}
-	w := walk{follow: q.follow, visit: visit, left: mostPlaces}
+	w := walk{memory: q.memory, visit: visit, left: mostPlaces}
 	return w.structure(s, "", q.addr, data, nil)
 }
 
@@ -169,7 +169,7 @@ const mostPlaces = 1 << 17
 
 // A walk is a walk through a parameter.
 type walk struct {
-	follow func(address uint64, n uint) []byte
+	memory func(address uint64, n uint) []byte
 	visit  func(*Place)
 	left   int
 }
@@ -266,10 +266,10 @@ func firstError(a, b error) error {
 
 // at returns what a pointer leads to.
 func (w *walk) at(path string, address uint64, n, size uint, said string) ([]byte, error) {
-	if n > 1<<40 || w.follow == nil {
+	if n > 1<<40 || w.memory == nil {
 		return nil, fmt.Errorf("%w: %s leads to no memory%s", CKR_MECHANISM_PARAM_INVALID, path, said)
 	}
-	b := w.follow(address, size)
+	b := w.memory(address, size)
 	if b == nil {
 		return nil, fmt.Errorf("%w: %s leads to no memory%s", CKR_MECHANISM_PARAM_INVALID, path, said)
 	}

@@ -90,9 +90,9 @@ func (h *Hash) ReadParam(param, flags uint32, out *ck.Buffer) error {
 	}
 	switch param {
 	case capi.HP_ALGID:
-		return translated(out.Copy(dword(uint32(h.algid))))
+		return translated(out.FillWith(dword(uint32(h.algid))))
 	case capi.HP_HASHSIZE:
-		return translated(out.Copy(dword(uint32(h.Size()))))
+		return translated(out.FillWith(dword(uint32(h.Size()))))
 	case capi.HP_HASHVAL:
 		if n := h.Size(); out.Query(n) {
 			return translated(out.Fill(n, nil))
@@ -101,7 +101,7 @@ func (h *Hash) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		if err != nil {
 			return err
 		}
-		return translated(out.Copy(v))
+		return translated(out.FillWith(v))
 	}
 	return capi.NTE_BAD_TYPE
 }

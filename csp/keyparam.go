@@ -60,7 +60,7 @@ func (k *Key) ReadParam(param, flags uint32, out *ck.Buffer) error {
 	if err != nil {
 		return err
 	}
-	return translated(out.Copy(v))
+	return translated(out.FillWith(v))
 }
 
 // pairParam is what else a public key or a key pair has.

@@ -26,7 +26,7 @@ func (k *Key) newMAC() (*macState, error) {
 // write encrypts all whole blocks.
 func (m *macState) write(k *Key, data []byte) error {
 	size := k.blockLen()
-	whole := ck.Append(append([]byte(nil), m.rest[:m.n]...), data)
+	whole := ck.AppendWiping(append([]byte(nil), m.rest[:m.n]...), data)
 	n := len(whole) / size * size
 	next := copy(m.rest[:], whole[n:])
 	if n > 0 {

@@ -115,7 +115,7 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := ck.Into(ck.MakeFor(body, len(body)))
+	out := ck.Into(ck.AllocateFor(body, len(body)))
 	c.opMu.Lock()
 	defer c.opMu.Unlock()
 	if err = c.cryptoki.DecryptInit(c.session, gcm(body[:nonceLen], head), seal); err == nil {

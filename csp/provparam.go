@@ -105,7 +105,7 @@ func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
 		if err != nil {
 			return err
 		}
-		return translated(out.Copy(v))
+		return translated(out.FillWith(v))
 	}
 	if err := c.check(); err != nil {
 		return err
@@ -121,7 +121,7 @@ func (c *Context) ReadParam(param, flags uint32, out *ck.Buffer) error {
 	if err != nil {
 		return err
 	}
-	if err := out.Copy(v); err != nil {
+	if err := out.FillWith(v); err != nil {
 		c.stepBack(param, v)
 		return translated(err)
 	}

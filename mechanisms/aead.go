@@ -90,7 +90,7 @@ func newAEAD(mode aeadMode, nonce, aad []byte, decrypt bool, limit uint64) *aead
 	} else {
 		a.AEAD, a.tag = mode, mode.Overhead()
 	}
-	a.nonce = ck.Append(a.small[:0:len(a.small)], nonce)
+	a.nonce = ck.AppendWiping(a.small[:0:len(a.small)], nonce)
 	if room := len(a.small) - len(nonce); room >= len(aad) {
 		a.aad = append(a.small[len(nonce):len(nonce)], aad...)
 	} else {

@@ -104,7 +104,7 @@ func (i *edInput) Update(data []byte) error {
 	if i.ended {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
-	i.message = ck.Append(i.message, data)
+	i.message = ck.AppendWiping(i.message, data)
 	return nil
 }
 

@@ -103,7 +103,7 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 	case len(src) > keepScratch:
 		return m.long(mode, c, aad, dst, src)
 	case m.decrypt:
-		ck.Touch(src)
+		ck.ProbeRead(src)
 		buf := append(append(m.room(len(src) + len(c.tag))[:0], src...), c.tag...)
 		defer clear(buf)
 		plain, err := mode.Open(buf[:0], c.nonce, buf, aad)
@@ -121,7 +121,7 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 
 // long processes a message that is too long for memory of our own: it is encrypted where it shall be.
 func (m *messages) long(mode aeadMode, c messageParam, aad, dst, src []byte) error {
-	m.nonce = ck.Append(m.nonce[:0], c.nonce)
+	m.nonce = ck.AppendWiping(m.nonce[:0], c.nonce)
 	s := mode.begin(m.nonce, aad, uint64(len(src)))
 	if !m.decrypt {
 		encryptApart(s, dst[:len(src)], src)
@@ -150,7 +150,7 @@ func (m *messages) Begin(p *ck.Param, aad []byte) error {
 	if err != nil {
 		return err
 	}
-	m.nonce = ck.Append(m.nonce[:0], c.nonce)
+	m.nonce = ck.AppendWiping(m.nonce[:0], c.nonce)
 	m.tag, m.exact, m.length, m.done = len(c.tag), c.exact && !m.any, c.length, 0
 	m.running = mode.begin(m.nonce, aad, uint64(c.length))
 	return nil
@@ -244,7 +244,7 @@ func (m *Mechanism) UnwrapMessage(k *Key, p *ck.Param, aad, wrapped []byte) ([]b
 		return nil, err
 	}
 	c.(*messages).any = true
-	out := ck.MakeFor(wrapped, len(wrapped))
+	out := ck.AllocateFor(wrapped, len(wrapped))
 	if err := c.Whole(p, aad, out, wrapped); err != nil {
 		if errors.Is(err, ck.CKR_AEAD_DECRYPT_FAILED) {
 			return nil, ck.CKR_WRAPPED_KEY_INVALID

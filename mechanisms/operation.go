@@ -156,10 +156,10 @@ func (d *Derived) Wipe() {
 // Ready sees that there is memory for the Results, before what they belong to is made.
 func (d *Derived) Ready() {
 	for _, r := range d.Results {
-		ck.Writable(r.To)
+		ck.ProbeWrite(r.To)
 	}
 	for i := range d.Further {
-		ck.Writable(d.Further[i].Handle)
+		ck.ProbeWrite(d.Further[i].Handle)
 	}
 }
 

@@ -22,10 +22,10 @@ func (s *segments) add(part []byte) error {
 	if len(part) > ck.MostCopied-s.n {
 		return ck.CKR_HOST_MEMORY
 	}
-	ck.Touch(part)
+	ck.ProbeRead(part)
 	for len(part) > 0 {
 		if n := len(s.list); n == 0 || len(s.list[n-1]) == cap(s.list[n-1]) {
-			s.list = append(s.list, ck.Make(min(max(s.n, len(part), leastSegment), mostSegment))[:0])
+			s.list = append(s.list, ck.Allocate(min(max(s.n, len(part), leastSegment), mostSegment))[:0])
 		}
 		last := &s.list[len(s.list)-1]
 		n := min(len(part), cap(*last)-len(*last))

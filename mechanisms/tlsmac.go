@@ -116,7 +116,7 @@ func (t *tlsMAC) Update(data []byte) error {
 	case len(data) > maxHandshake-len(t.data):
 		return ck.CKR_DATA_LEN_RANGE
 	}
-	t.data = ck.Append(t.data, data)
+	t.data = ck.AppendWiping(t.data, data)
 	return nil
 }
 

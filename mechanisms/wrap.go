@@ -55,7 +55,7 @@ func unwrapWith(decrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		out := ck.MakeFor(wrapped, c.WholeLen(len(wrapped)))
+		out := ck.AllocateFor(wrapped, c.WholeLen(len(wrapped)))
 		n, err := c.Whole(out, wrapped)
 		if err = wrappedKey(err); err != nil {
 			clear(out)
@@ -81,7 +81,7 @@ type gather struct{ data []byte }
 
 // add appends part, and wipes the memory that it leaves when it grows.
 func (g *gather) add(part []byte) {
-	g.data = ck.Append(g.data, part)
+	g.data = ck.AppendWiping(g.data, part)
 }
 
 // wipe forgets the data.

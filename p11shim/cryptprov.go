@@ -32,7 +32,7 @@ func listed(which func(uint32) (string, uint32, error), write text, dwIndex, pdw
 
 // copied fills a buffer: ERROR_MORE_DATA where it is too short.
 func copied(out *ck.Buffer, v []byte) error {
-	if out.Copy(v) != nil {
+	if out.FillWith(v) != nil {
 		return capi.ERROR_MORE_DATA
 	}
 	return nil

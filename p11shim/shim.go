@@ -65,8 +65,8 @@ type frame struct {
 // release drops what leads to the caller's memory: once that is gone its addresses may become the collector's.
 func (f *frame) release() {
 	f.out.Data = nil
-	f.mechanism.Param.Forget()
-	f.param.Forget()
+	f.mechanism.Param.Release()
+	f.param.Release()
 	for k := range f.templates {
 		if t := f.templates[k]; len(t) > 4 {
 			clear(t)

@@ -57,7 +57,7 @@ func TestCall(t *testing.T) {
 		"low pointer":     {func(*frame) error { requirePointer(lowestPointer - 1); return nil }, ck.CKR_ARGUMENTS_BAD},
 		"panic":           {func(*frame) error { panic("a bug") }, ck.CKR_GENERAL_ERROR},
 		"index":           {func(f *frame) error { f.buffers[:0:0][runtime.NumCPU()].N = 1; return nil }, ck.CKR_GENERAL_ERROR},
-		"nil":             {func(f *frame) error { return nothing.Copy(nil) }, ck.CKR_GENERAL_ERROR},
+		"nil":             {func(f *frame) error { return nothing.FillWith(nil) }, ck.CKR_GENERAL_ERROR},
 		"fault, reading":  {func(*frame) error { return ck.RV(readUlong(nowhere)) }, ck.CKR_ARGUMENTS_BAD},
 		"fault, writing":  {func(*frame) error { writeUlong(nowhere, uint(1)); return nil }, ck.CKR_ARGUMENTS_BAD},
 		"fault, in text":  {func(*frame) error { _ = inText(nowhere); return nil }, ck.CKR_ARGUMENTS_BAD},
@@ -276,15 +276,15 @@ func TestOutBuffer(t *testing.T) {
 	var f frame
 	space, length := make([]byte, 4), uintptr(4)
 	b := f.outBuffer(addressOf(&space[0]), addressOf(&length))
-	if err := f.writeLength(b.Copy([]byte("toolong"))); err != ck.CKR_BUFFER_TOO_SMALL || length != 7 {
+	if err := f.writeLength(b.FillWith([]byte("toolong"))); err != ck.CKR_BUFFER_TOO_SMALL || length != 7 {
 		t.Errorf("%v, %d", err, length)
 	}
 	length = 4
-	if err := f.writeLength(f.outBuffer(addressOf(&space[0]), addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 || string(space[:3]) != "abc" {
+	if err := f.writeLength(f.outBuffer(addressOf(&space[0]), addressOf(&length)).FillWith([]byte("abc"))); err != nil || length != 3 || string(space[:3]) != "abc" {
 		t.Errorf("%v, %d, %q", err, length, space)
 	}
 	length = ^uintptr(0) // what a length query finds there does not matter
-	if err := f.writeLength(f.outBuffer(0, addressOf(&length)).Copy([]byte("abc"))); err != nil || length != 3 {
+	if err := f.writeLength(f.outBuffer(0, addressOf(&length)).FillWith([]byte("abc"))); err != nil || length != 3 {
 		t.Errorf("%v, %d", err, length)
 	}
 	f.outBuffer(addressOf(&space[0]), addressOf(&length))
@@ -330,7 +330,7 @@ func TestBufferUnknown(t *testing.T) {
 	value := make([]byte, 8)
 	all := []row{{uintptr(ck.CKA_LABEL), addressOf(&value[0]), ^uintptr(0)}}
 	got := new(frame).appendBuffers(nil, attributesAt(addressOf(&all[0]), 1), 0)
-	if err := got[0].Copy([]byte("label")); err != nil || string(value[:5]) != "label" || got[0].N != 5 {
+	if err := got[0].FillWith([]byte("label")); err != nil || string(value[:5]) != "label" || got[0].N != 5 {
 		t.Errorf("%v %q %d", err, value, got[0].N)
 	}
 }

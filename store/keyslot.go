@@ -118,7 +118,7 @@ func takeShares(memory uint32) (n int, err error) {
 	for range n {
 		memoryShares <- struct{}{}
 	}
-	if err := ck.Room(len(memoryShares) * shareSize << 10); err != nil {
+	if err := ck.Available(len(memoryShares) * shareSize << 10); err != nil {
 		giveShares(n)
 		return 0, fmt.Errorf("%w: a PIN takes %d KiB to check", err, memory)
 	}

@@ -253,7 +253,7 @@ func (r *pageReader) readRun(id uint64, from parentElement, of bucket) ([]byte, 
 	if more == 0 {
 		return data, nil
 	}
-	if err := ck.Room(int((more + 1) * pageSize)); err != nil {
+	if err := ck.Available(int((more + 1) * pageSize)); err != nil {
 		return nil, err
 	}
 	whole := make([]byte, (more+1)*pageSize)

@@ -236,7 +236,7 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 // read before.
 func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
 	g.own()
-	kept := p.Keep()
+	kept := p.Clone()
 	defer kept.Close()
 	var first error
 	if !kept.Read(func(q *ck.Param) { first = g.compute(rand.Reader, q) }) {

@@ -250,7 +250,7 @@ func term(space []byte, a ck.Attribute) ([]byte, bool) {
 	}
 	for _, t := range indexed {
 		if t == a.Type {
-			return ck.Append(binary.LittleEndian.AppendUint32(space[:0], uint32(t)), a.Value), true
+			return ck.AppendWiping(binary.LittleEndian.AppendUint32(space[:0], uint32(t)), a.Value), true
 		}
 	}
 	return nil, false

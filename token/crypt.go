@@ -109,11 +109,11 @@ func (op *operation) short(need int, out *ck.Buffer, produce func(dst []byte) (i
 		out.N = uint(need)
 		return ck.CKR_BUFFER_TOO_SMALL
 	}
-	scratch := ck.Make(need)
+	scratch := ck.Allocate(need)
 	defer clear(scratch)
 	n, err := produce(scratch)
 	if err == nil {
-		err = out.Copy(scratch[:n])
+		err = out.FillWith(scratch[:n])
 	}
 	return op.settle(err)
 }

@@ -45,7 +45,7 @@ func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public c
 	if err != nil {
 		return 0, err
 	}
-	return key, out.Copy(ciphertext)
+	return key, out.FillWith(ciphertext)
 }
 
 // DecapsulateKey implements C_DecapsulateKey, section 5.18.9.

@@ -19,7 +19,7 @@ type process struct {
 	key    *Object // referred to until the process ends
 	handle ck.ObjectHandle
 	row    *mechanisms.Mechanism
-	param  *ck.Kept // the parameter of the Init function
+	param  *ck.ParamCopy // the parameter of the Init function
 }
 
 // end forgets what the process has.

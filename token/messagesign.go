@@ -17,7 +17,7 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 		}
 		x := &process{key: o, handle: h, row: row}
 		op.process = x
-		x.param = p.Keep()
+		x.param = p.Clone()
 		defer x.param.Close()
 		if row.Fresh && !p.Present() {
 			return nil

@@ -72,9 +72,9 @@ func (d *draft) object() *Object {
 		v := d.v[bits.TrailingZeros64(s)]
 		o.places = append(o.places, place{uint32(n), uint32(len(v))})
 		n += len(v)
-		ck.Touch(v)
+		ck.ProbeRead(v)
 	}
-	if err := ck.Room(n); err != nil {
+	if err := ck.Available(n); err != nil {
 		panic(err)
 	}
 	if o.isOurs = o.isPrivate() || d.set&d.t.having(concealed) != 0; o.isOurs {

@@ -103,7 +103,7 @@ func (m *Module) GetOperationState(h ck.SessionHandle, out *ck.Buffer) error {
 	if err != nil {
 		return err
 	}
-	return out.Copy(sealed)
+	return out.FillWith(sealed)
 }
 
 // saved returns the operations of the session.

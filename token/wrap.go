@@ -130,7 +130,7 @@ func (s *session) runWrapper(x *wrapper, w object, u *use, value []byte, out *ck
 			return err
 		}
 	}
-	return out.Copy(wrapped)
+	return out.FillWith(wrapped)
 }
 
 // UnwrapKey implements C_UnwrapKey, section 5.18.4.
