@@ -29,12 +29,12 @@ const (
 	CALG_RSA_SIGN AlgID = 0x2400
 	CALG_RSA_KEYX AlgID = 0xa400
 
+	// The two kinds of key pairs that a container has.
 	AT_KEYEXCHANGE = 1
 	AT_SIGNATURE   = 2
 
-	ALG_CLASS_MASK         = 7 << 13 // GET_ALG_CLASS
-	ALG_CLASS_MSG_ENCRYPT  = 2 << 13 // master secrets and keys of SSL
-	ALG_CLASS_DATA_ENCRYPT = 3 << 13
+	ALG_CLASS_MASK        = 7 << 13 // GET_ALG_CLASS
+	ALG_CLASS_MSG_ENCRYPT = 2 << 13 // master secrets and keys of SSL
 )
 
 // Types of providers.
@@ -87,7 +87,7 @@ const (
 	CRYPT_DELETE_DEFAULT  = 4
 )
 
-// Parameters of keys.
+// Parameters of keys, and values that some of them have.
 const (
 	KP_IV               = 1
 	KP_SALT             = 2
@@ -101,11 +101,11 @@ const (
 	KP_SALT_EX          = 10
 	KP_EFFECTIVE_KEYLEN = 19
 
-	PKCS5_PADDING = 1
+	PKCS5_PADDING = 1 // KP_PADDING
 
+	// KP_MODE. 3 is OFB, which no provider encrypts with.
 	CRYPT_MODE_CBC = 1
 	CRYPT_MODE_ECB = 2
-	CRYPT_MODE_OFB = 3
 	CRYPT_MODE_CFB = 4
 
 	// KP_PERMISSIONS.
