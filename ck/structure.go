@@ -342,3 +342,11 @@ func (s *Structure) MeasuresPIN(f *Field) bool {
 	}
 	return false
 }
+
+// A FieldError is CKR_MECHANISM_PARAM_INVALID with the fields of the parameter of which one is wrong: "ulIvLen or ulTagBits".
+type FieldError string
+
+func (e FieldError) Error() string { return CKR_MECHANISM_PARAM_INVALID.String() + ": " + string(e) }
+
+// Unwrap returns the return value.
+func (FieldError) Unwrap() error { return CKR_MECHANISM_PARAM_INVALID }

@@ -61,7 +61,7 @@ func ctr(open opener) begin {
 			return nil, err
 		}
 		if bits == 0 || bits > 128 {
-			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+			return nil, ck.FieldError("ulCounterBits")
 		}
 		b, err := open(k, nil)
 		if err != nil {
@@ -114,7 +114,7 @@ func encryptData(open opener, chained bool) func(*Base, *ck.Param, *Derived) err
 			return ck.CKR_DATA_LEN_RANGE // "the data is too short to make the requested key"
 		}
 		if len(data) == 0 || len(data)%size != 0 || len(data) > maxSecret {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("the length of pData")
 		}
 		secret.Do(func() {
 			out := slices.Grow(d.buf[:0], len(data))[:len(data)]

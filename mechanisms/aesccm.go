@@ -50,7 +50,7 @@ func readCCMWrap(p *ck.Param) (c ccmParam, err error) {
 func ccmWrapSize(p *ck.Param, n int) (int, error) {
 	c, err := readCCMWrap(p)
 	if err == nil && !c.tagsAndNonce() {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("ulNonceLen or ulMACLen")
 	}
 	return n + int(c.tag), err
 }
@@ -67,7 +67,7 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) begin {
 			return nil, err
 		}
 		if !c.tagsAndNonce() || c.exact && uint64(c.length) > ccmLimit(len(c.nonce)) {
-			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+			return nil, ck.FieldError("ulNonceLen, ulMACLen or ulDataLen")
 		}
 		if !decrypt {
 			if err := makeNonce(k, c.nonce, c.fixed, c.generator); err != nil {

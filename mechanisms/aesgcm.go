@@ -77,7 +77,7 @@ func readGCMWrap(p *ck.Param) (c gcmParam, err error) {
 func gcmWrapSize(p *ck.Param, n int) (int, error) {
 	c, err := readGCMWrap(p)
 	if err == nil && !c.good() {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("ulIvLen or ulTagBits")
 	}
 	return n + int(c.tag/8), err
 }
@@ -90,7 +90,7 @@ func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) begin {
 			return nil, err
 		}
 		if !c.good() {
-			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+			return nil, ck.FieldError("ulIvLen or ulTagBits")
 		}
 		if !decrypt {
 			if err := makeNonce(k, c.nonce, c.fixed, c.generator); err != nil {

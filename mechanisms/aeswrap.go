@@ -72,7 +72,7 @@ func (w keyWrap) open(k *Key, p *ck.Param) (*keyWrap, error) {
 	case len(iv) == w.ivLen:
 		copy(w.iv[:], iv)
 	case len(iv) != 0:
-		return &w, ck.CKR_MECHANISM_PARAM_INVALID
+		return &w, ck.FieldError("the length of the IV")
 	case w.own:
 		binary.BigEndian.PutUint32(w.iv[:], 0xa65959a6) // RFC 5649, 3
 	default:

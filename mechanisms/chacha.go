@@ -75,7 +75,7 @@ func beginChaCha(k *Key, p *ck.Param) (Cipher, error) {
 		c = &streamCipher{left: blocksLeft(from)}
 		secret.Do(func() { c.stream = newLongChaCha(k.Value, nonce, from) })
 	default:
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("blockCounterBits or ulNonceBits")
 	}
 	return c, nil
 }
@@ -155,7 +155,7 @@ func beginSalsa(k *Key, p *ck.Param) (Cipher, error) {
 	}
 	switch {
 	case len(nonce) != 8 && len(nonce) != 24:
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulNonceBits")
 	case len(k.Value) != chachaKey:
 		return nil, ck.CKR_KEY_SIZE_RANGE
 	}

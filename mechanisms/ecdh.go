@@ -112,7 +112,7 @@ func ecdhDerive(b *Base, p *ck.Param, d *Derived) error {
 		return err
 	}
 	if len(public) == 0 {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("ulPublicDataLen")
 	}
 	if b.Key == nil {
 		return ck.CKR_KEY_HANDLE_INVALID

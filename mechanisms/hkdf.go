@@ -52,7 +52,7 @@ func readHKDF(p *ck.Param) (r hkdfParam, err error) {
 		return r, err
 	}
 	if r.hash = findHash(m); r.hash == nil || r.hash.Digest != m || !r.extract && !r.expand || len(r.info) > maxSecret {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("prfHashMechanism, bExtract, bExpand or ulInfoLen")
 	} else if r.extract && source == ck.CKF_HKDF_SALT_KEY && r.saltKey == ck.InvalidHandle {
 		err = ck.CKR_KEY_HANDLE_INVALID
 	}

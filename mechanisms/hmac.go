@@ -72,7 +72,7 @@ func cutMAC(full int) macSizer {
 			return 0, err
 		}
 		if n == 0 || n > uint(full) {
-			return 0, ck.CKR_MECHANISM_PARAM_INVALID
+			return 0, ck.FieldError("the length of the MAC")
 		}
 		return int(n), nil
 	}

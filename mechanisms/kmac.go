@@ -25,7 +25,7 @@ func beginKMAC(start func(name, custom []byte) *sha3.SHAKE) func(*Key, *ck.Param
 			return nil, err
 		}
 		if n < minKMAC || n > maxSecret {
-			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+			return nil, ck.FieldError("ulMacLength")
 		}
 		form, err := newMACKey(func() (hash.Hash, error) {
 			custom := ck.Clone(custom)

@@ -112,7 +112,7 @@ func readT(p *ck.Param) (uint, error) {
 		return 0, err
 	}
 	if t == 0 || t >= 512 || t == 384 || t%8 != 0 {
-		return 0, ck.CKR_MECHANISM_PARAM_INVALID
+		return 0, ck.FieldError("the length of the digest in bits")
 	}
 	return t, nil
 }

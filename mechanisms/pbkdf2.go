@@ -62,7 +62,7 @@ func readPBKDF2(p *ck.Param) (r pbkdf2Param, err error) {
 	case r.prf == nil || len(data) != 0:
 		err = fmt.Errorf("%w: pseudo-random function %d", ck.CKR_MECHANISM_PARAM_INVALID, prf)
 	case iterations == 0 || iterations > mostIterations || length >= longPassword || len(r.salt) > maxSecret:
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("iterations, ulPasswordLen or ulSaltSourceDataLen")
 	}
 	r.iterations = int(iterations)
 	return r, err
@@ -79,7 +79,7 @@ func derivePBKDF2(p *ck.Param, template []ck.Attribute, d *Derived) error {
 	}
 	w := work{stopped: d.Stopped}
 	if blocks := (n + uint(r.prf.Size) - 1) / uint(r.prf.Size); blocks*uint(r.iterations) > mostIterations {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("iterations")
 	}
 	secret.Do(func() {
 		d.Type, d.Value = t, d.room(n)

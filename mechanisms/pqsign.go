@@ -145,7 +145,7 @@ func (f *pqFamily) row(m ck.MechanismType, h *preHash, hashed bool) Mechanism {
 		Sign: func(k *Key, p *ck.Param) (Signer, error) {
 			s, message, hedge, form, err := begin(k, p, ck.CKO_PRIVATE_KEY)
 			if err == nil && hedge > ck.CKH_DETERMINISTIC_REQUIRED {
-				err = ck.CKR_MECHANISM_PARAM_INVALID
+				err = ck.FieldError("hedgeVariant")
 			}
 			if err != nil {
 				return nil, err
@@ -204,7 +204,7 @@ func readSignContext(p *ck.Param, h *preHash, names bool) (m *pqMessage, hedge u
 		return nil, 0, err
 	}
 	if len(m.context) > maxContext || names && m.hash == nil {
-		return nil, 0, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, 0, ck.FieldError("ulContextLen or hash")
 	}
 	m.context = bytes.Clone(m.context)
 	return m, hedge, nil

@@ -173,7 +173,7 @@ func TestPQSignatures(t *testing.T) {
 				{"a long context", signError(&row, priv, param(strings.Repeat("x", 256))), ck.CKR_MECHANISM_PARAM_INVALID},
 				{"the longest context", signError(&row, priv, param(strings.Repeat("x", 255))), nil},
 			} {
-				if c.err != c.want {
+				if !errors.Is(c.err, c.want) {
 					t.Errorf("%v: %s: %v, want %v", row.Type, c.what, c.err, c.want)
 				}
 			}
@@ -232,7 +232,7 @@ func TestSignContext(t *testing.T) {
 			{"what is no hash", Lookup(f.hashed), params(0, 0, 0, ck.CKM_AES_CBC), ck.CKR_MECHANISM_PARAM_INVALID},
 			{"NULL with a length", pure, params(0, 0, 5), ck.CKR_MECHANISM_PARAM_INVALID},
 		} {
-			if _, err := c.row.Sign(priv, &c.p); err != c.want {
+			if _, err := c.row.Sign(priv, &c.p); !errors.Is(err, c.want) {
 				t.Errorf("%v: %s: %v, want %v", c.row.Type, c.what, err, c.want)
 			}
 		}

@@ -19,7 +19,7 @@ func oaepScheme(p *ck.Param) (*rsaScheme, error) {
 	mask, ok := mgfHashes[mgf]
 	// A source of 0 is none of the standard's; who has no label writes it.
 	if !ok || h == nil || h.std == 0 || source != ck.CKZ_DATA_SPECIFIED && (source != 0 || len(label) != 0) {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("hashAlg, mgf or source")
 	}
 	options := &rsa.OAEPOptions{Hash: h.std, MGFHash: mask, Label: ck.Clone(label)}
 	return &rsaScheme{
@@ -51,7 +51,7 @@ func readRSAAES(p *ck.Param) (size uint, oaep ck.Param, err error) {
 		return 0, oaep, err
 	}
 	if bits%8 != 0 || !validSize(ck.CKK_AES, bits/8) {
-		return 0, oaep, ck.CKR_MECHANISM_PARAM_INVALID
+		return 0, oaep, ck.FieldError("ulAESKeyBits")
 	}
 	return bits / 8, oaep, nil
 }

@@ -35,7 +35,7 @@ func pssSigner(fixed *rsaHash) func(p *ck.Param) (*rsaSigner, error) {
 		}
 		mask, ok := mgfHashes[mgf]
 		if !ok || h == nil || h.std == 0 || fixed != nil && h != fixed || salt > maxRSA/8 {
-			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+			return nil, ck.FieldError("hashAlg, mgf or sLen")
 		}
 		s := &pss{h.std, mask, int(salt)}
 		r := &rsaSigner{sign: s.sign, verify: s.verify, fits: s.fits}
@@ -53,7 +53,7 @@ func (s *pss) fits(pub *rsa.PublicKey) error {
 	case room < 0:
 		return ck.CKR_KEY_SIZE_RANGE
 	case s.salt > room:
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("sLen")
 	}
 	return nil
 }

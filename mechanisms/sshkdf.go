@@ -23,7 +23,7 @@ func deriveSSH(b *Base, p *ck.Param, d *Derived) error {
 	}
 	h := findHash(m)
 	if h == nil || h.Digest != m || letter[0] < 'A' || letter[0] > 'F' {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("prfHashMechanism or derivedKeyType")
 	}
 	if b.Key == nil {
 		return ck.CKR_KEY_HANDLE_INVALID

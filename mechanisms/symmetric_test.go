@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/des"
 	"encoding/hex"
+	"errors"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -68,11 +69,11 @@ func TestCCMLength(t *testing.T) {
 		if uint(told) >= 1<<16 { // two bytes are left for the length
 			want, back = ck.CKR_MECHANISM_PARAM_INVALID, ck.CKR_MECHANISM_PARAM_INVALID
 		}
-		if _, err := whole(row.Encrypt, aesKey(), &p, pattern(20)); err != want {
+		if _, err := whole(row.Encrypt, aesKey(), &p, pattern(20)); !errors.Is(err, want) {
 			t.Errorf("%d bytes told, encrypting 20: %v", told, err)
 		}
 		p = params(told, pointed(nonce), pointed(nil), 8)
-		if _, err := whole(row.Decrypt, aesKey(), &p, sealed); err != back {
+		if _, err := whole(row.Decrypt, aesKey(), &p, sealed); !errors.Is(err, back) {
 			t.Errorf("%d bytes told, decrypting 20: %v", told, err)
 		}
 	}

@@ -18,8 +18,12 @@ func reason(call *ck.Call, operation layers.Operation, err error) (line []slog.A
 	}
 	if ck.Code(err) == ck.CKR_MECHANISM_PARAM_INVALID {
 		wrong, fields := parameter(call, operation)
-		if text == "" {
+		var field ck.FieldError
+		switch {
+		case text == "":
 			text = wrong
+		case errors.As(err, &field):
+			text = string(field) + " in the parameter"
 		}
 		if fields != "" {
 			defer func() { line = append(line, slog.String("parameter", fields)) }()
