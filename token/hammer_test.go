@@ -22,13 +22,28 @@ func TestTwoBusyModules(t *testing.T) {
 	m, first := twoModules(t)
 	info, err := m[0].GetSessionInfo(first[0])
 	must(t, err)
+	hammer(t, m[:], info.SlotID, before, goroutines)
+}
+
+// TestTwoBusyApplications does the same in two applications over one core.
+func TestTwoBusyApplications(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	before, goroutines := locked.Usage().Live, runtime.NumGoroutine()
+	m, slot := applications(t, 2)
+	hammer(t, m, slot, before, goroutines)
+}
+
+// hammer does everything at once in two modules and ends them. Nothing may be left that was not there before.
+func hammer(t *testing.T, m []*Module, slot ck.SlotID, before, goroutines int) {
 	stop := time.Now().Add(4 * time.Second)
 	var wg sync.WaitGroup
 	for n := range 8 {
 		wg.Go(func() {
 			r := rand.New(rand.NewPCG(1, uint64(n)))
 			for time.Now().Before(stop) {
-				busy(t, m[n%2], info.SlotID, r)
+				busy(t, m[n%2], slot, r)
 			}
 		})
 	}
