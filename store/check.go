@@ -42,7 +42,7 @@ func (t *Token) Check(k *Keys) ([]Fault, error) {
 
 // CheckPIN is Check with the keys that a PIN unlocks. It counts a try as Unlock does, and unlike Unlock goes on where the
 // file was tampered with.
-func (t *Token) CheckPIN(w Way, pin []byte) ([]Fault, error) {
+func (t *Token) CheckPIN(w UserType, pin []byte) ([]Fault, error) {
 	// To count a try is to write, and bbolt writes over a damaged meta page.
 	before, err := t.Check(nil)
 	if err != nil {
@@ -122,7 +122,7 @@ func (c *checker) checkHeader() *fixedHeader {
 	}
 	for w, key := range headerSlots {
 		b := keySlot(c.x.get(bHeader, key))
-		if b == nil && Way(w) == User {
+		if b == nil && UserType(w) == User {
 			continue
 		}
 		if err := b.check(); err != nil {

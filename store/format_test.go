@@ -133,8 +133,8 @@ func wantWhole(t *testing.T, p *Place, n int) {
 	for _, uuid := range uuids {
 		tok, err := p.Token(uuid)
 		wants(t, err, ck.CKR_OK)
-		for w, pin := range [ways][]byte{User: userPIN, SO: soPIN} {
-			k, err := tok.Unlock(Way(w), pin)
+		for w, pin := range [userTypes][]byte{User: userPIN, SO: soPIN} {
+			k, err := tok.Unlock(UserType(w), pin)
 			if err != nil {
 				t.Fatalf("killed at step %d: %v", n, err)
 			}

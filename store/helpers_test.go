@@ -83,7 +83,7 @@ func wantSound(t testing.TB, tok *Token) {
 	}
 }
 
-func unlock(t testing.TB, tok *Token, w Way, pin []byte) *Keys {
+func unlock(t testing.TB, tok *Token, w UserType, pin []byte) *Keys {
 	t.Helper()
 	k, err := tok.Unlock(w, pin)
 	if err != nil {

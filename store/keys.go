@@ -53,8 +53,8 @@ type Keys struct {
 	searches searchCache
 }
 
-// Asked reports whether somebody had asked for something without a PIN when the keys were unlocked: Token.Unvouched tells what.
-func (k *Keys) Asked() bool { return k.asked }
+// HasUnvouched reports whether somebody had asked for something without a PIN when the keys were unlocked: Token.Unvouched tells what.
+func (k *Keys) HasUnvouched() bool { return k.asked }
 
 // newKeys derives the keys from master, which it keeps.
 func newKeys(t *Token, h *fixedHeader, master []byte) (*Keys, error) {

@@ -146,13 +146,13 @@ func freeSoon() {
 }
 
 // wrap returns the new slot with master in it, under kek.
-func (b keySlot) wrap(h *fixedHeader, w Way, kek, master []byte) (out keySlot) {
+func (b keySlot) wrap(h *fixedHeader, w UserType, kek, master []byte) (out keySlot) {
 	secret.Do(func() { out = newAEAD(kek).Seal(b, b[keySlotHead:], master, b.associatedData(h, w)) })
 	return append(out, version)
 }
 
 // unwrap unwraps the master key into locked memory: CKR_PIN_INCORRECT where kek is not of the PIN.
-func (b keySlot) unwrap(h *fixedHeader, w Way, kek []byte) (master []byte, err error) {
+func (b keySlot) unwrap(h *fixedHeader, w UserType, kek []byte) (master []byte, err error) {
 	master = locked.Alloc(masterSize)
 	nonce := b[keySlotHead : keySlotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {
@@ -195,7 +195,7 @@ func (b keySlot) costs() (passes, memory uint32, lanes uint8) {
 }
 
 // associatedData returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
-func (b keySlot) associatedData(h *fixedHeader, w Way) []byte {
+func (b keySlot) associatedData(h *fixedHeader, w UserType) []byte {
 	ad := append([]byte("softcsp keyslot"), 0, b.version())
 	ad = append(ad, h.uuid[:]...)
 	ad = append(ad, h.initID[:]...)

@@ -26,9 +26,9 @@ func (c loginCount) remaining(limit uint32) uint {
 }
 
 // loginCounts are the counts of each way. Processes without a key change them, so no key authenticates them.
-type loginCounts [ways]loginCount
+type loginCounts [userTypes]loginCount
 
-const loginCountsSize = ways * 16
+const loginCountsSize = userTypes * 16
 
 // readLoginCounts reads the counts. Counts that are damaged are those of a locked PIN.
 func readLoginCounts(x tx) (counts loginCounts) {
@@ -55,7 +55,7 @@ func (counts loginCounts) write(x tx) error {
 type pinCheck struct {
 	header  *fixedHeader
 	keySlot keySlot
-	way     Way
+	way     UserType
 }
 
 // errSlotChanged says that the slot is not the attempt's any more.
@@ -73,7 +73,7 @@ func retryChanged(f func() error) (err error) {
 }
 
 // newPINCheck reads what a login needs. A PIN that is locked is not worth computing anything for.
-func (t *Token) newPINCheck(w Way) (*pinCheck, error) {
+func (t *Token) newPINCheck(w UserType) (*pinCheck, error) {
 	c := &pinCheck{way: w}
 	err := t.backend.view(func(x tx) (err error) {
 		if c.header, err = t.readHeader(x); err != nil {
@@ -149,18 +149,18 @@ func (t *Token) countAndUnwrap(c *pinCheck, kek []byte) (master []byte, err erro
 // this process has made.
 type uncounted struct {
 	mu    sync.Mutex
-	wrong [ways]uint
+	wrong [userTypes]uint
 }
 
 // remaining returns how many of the tries that the file leaves are left.
-func (u *uncounted) remaining(w Way, left uint) uint {
+func (u *uncounted) remaining(w UserType, left uint) uint {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return left - min(left, u.wrong[w])
 }
 
 // forget forgets the wrong tries.
-func (u *uncounted) forget(w Way) {
+func (u *uncounted) forget(w UserType) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.wrong[w] = 0
@@ -194,8 +194,8 @@ func (t *Token) unwrapUncounted(c *pinCheck, kek []byte) (master []byte, err err
 
 // checkPIN counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
 // the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
-func (t *Token) checkPIN(w Way, pin []byte) (c *pinCheck, master []byte, err error) {
-	if w < 0 || w >= ways {
+func (t *Token) checkPIN(w UserType, pin []byte) (c *pinCheck, master []byte, err error) {
+	if w < 0 || w >= userTypes {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
 	}
 	err = retryChanged(func() (err error) {
@@ -225,13 +225,13 @@ func (t *Token) checkPIN(w Way, pin []byte) (c *pinCheck, master []byte, err err
 // Unlock counts a try, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or
 // CKR_USER_PIN_NOT_INITIALIZED. A success clears the count. It verifies the set of all objects, and answers
 // CKR_DEVICE_ERROR, with what is wrong in its text, where the file was tampered with.
-func (t *Token) Unlock(w Way, pin []byte) (*Keys, error) {
+func (t *Token) Unlock(w UserType, pin []byte) (*Keys, error) {
 	k, _, err := t.unlock(w, pin)
 	return k, err
 }
 
 // unlock is Unlock. It returns the slot that the PIN opened as well.
-func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
+func (t *Token) unlock(w UserType, pin []byte) (*Keys, keySlot, error) {
 	c, master, err := t.checkPIN(w, pin)
 	if err != nil {
 		return nil, nil, err
@@ -263,7 +263,7 @@ func (t *Token) unlock(w Way, pin []byte) (*Keys, keySlot, error) {
 }
 
 // Confirm counts a try and checks the PIN as Unlock does, for who has the keys already.
-func (t *Token) Confirm(w Way, pin []byte) error {
+func (t *Token) Confirm(w UserType, pin []byte) error {
 	_, master, err := t.checkPIN(w, pin)
 	locked.Free(master)
 	return err
@@ -279,18 +279,18 @@ func (k *Keys) verify(x tx) error {
 }
 
 // SetPIN wraps the master key anew under pin, and clears that way's count of tries.
-func (t *Token) SetPIN(k *Keys, w Way, pin []byte) error {
+func (t *Token) SetPIN(k *Keys, w UserType, pin []byte) error {
 	if err := k.alive(t); err != nil {
 		return err
 	}
-	if w < 0 || w >= ways {
+	if w < 0 || w >= userTypes {
 		return ck.CKR_USER_TYPE_INVALID
 	}
 	return retryChanged(func() error { return t.setPIN(k, w, pin, nil) })
 }
 
 // ChangePIN sets a PIN for who knows the one that it had. It counts a try as Unlock does.
-func (t *Token) ChangePIN(w Way, old, pin []byte) error {
+func (t *Token) ChangePIN(w UserType, old, pin []byte) error {
 	return retryChanged(func() error {
 		k, slot, err := t.unlock(w, old)
 		if err != nil {
@@ -303,7 +303,7 @@ func (t *Token) ChangePIN(w Way, old, pin []byte) error {
 
 // setPIN wraps the master key anew under pin, where old, if it is not nil, still is what stands in the file: errMoved. The cost
 // of the PIN is the token's, which the header says: it is verified, in the transaction that takes the new slot too.
-func (t *Token) setPIN(k *Keys, w Way, pin []byte, old keySlot) error {
+func (t *Token) setPIN(k *Keys, w UserType, pin []byte, old keySlot) error {
 	var raw []byte
 	var h *fixedHeader
 	err := t.backend.view(func(x tx) error {
@@ -383,7 +383,7 @@ func (t *Token) Reformat(f Format) error {
 // object.
 type initialToken struct {
 	header *fixedHeader
-	slots  [ways]keySlot
+	slots  [userTypes]keySlot
 	keys   *Keys
 }
 
@@ -416,8 +416,8 @@ func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 	master := locked.Alloc(masterSize)
 	random(master)
 	i := &initialToken{header: h}
-	for w, pin := range [ways][]byte{User: f.UserPIN, SO: f.SOPIN} {
-		if pin == nil && Way(w) == User {
+	for w, pin := range [userTypes][]byte{User: f.UserPIN, SO: f.SOPIN} {
+		if pin == nil && UserType(w) == User {
 			continue
 		}
 		b := newKeySlot(h)
@@ -426,7 +426,7 @@ func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 			locked.Free(master)
 			return nil, err
 		}
-		i.slots[w] = b.wrap(h, Way(w), kek, master)
+		i.slots[w] = b.wrap(h, UserType(w), kek, master)
 		locked.Free(kek)
 	}
 	var err error

@@ -29,7 +29,7 @@ func TestUnlock(t *testing.T) {
 		wants(t, err, ck.CKR_OK)
 		_, err = tok.Unlock(User, userPIN)
 		wants(t, err, ck.CKR_USER_PIN_NOT_INITIALIZED)
-		_, err = tok.Unlock(Way(2), userPIN)
+		_, err = tok.Unlock(UserType(2), userPIN)
 		wants(t, err, ck.CKR_USER_TYPE_INVALID)
 		so := unlock(t, tok, SO, soPIN)
 		defer so.Wipe()
@@ -37,12 +37,12 @@ func TestUnlock(t *testing.T) {
 
 		for w, right := range [][]byte{userPIN, soPIN} {
 			for n := range 2 { // two wrong ones, then the right one: it clears the count
-				_, err = tok.Unlock(Way(w), []byte("wrong"))
+				_, err = tok.Unlock(UserType(w), []byte("wrong"))
 				wants(t, err, ck.CKR_PIN_INCORRECT)
-				wantTries(t, tok, Way(w), uint(2-n))
+				wantTries(t, tok, UserType(w), uint(2-n))
 			}
-			unlock(t, tok, Way(w), right).Wipe()
-			wantTries(t, tok, Way(w), 3)
+			unlock(t, tok, UserType(w), right).Wipe()
+			wantTries(t, tok, UserType(w), 3)
 		}
 		for n := range 3 {
 			_, err = tok.Unlock(User, []byte("wrong"))
@@ -67,13 +67,13 @@ func TestUnlock(t *testing.T) {
 	})
 }
 
-func wantTries(t *testing.T, tok *Token, w Way, want uint) {
+func wantTries(t *testing.T, tok *Token, w UserType, want uint) {
 	t.Helper()
 	i, err := tok.Info()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := [ways]uint{i.UserTries, i.SOTries}[w]; got != want {
+	if got := [userTypes]uint{i.UserTries, i.SOTries}[w]; got != want {
 		t.Errorf("%d tries left, want %d", got, want)
 	}
 }
@@ -127,7 +127,7 @@ func TestManyAtOnce(t *testing.T) {
 	for n := range 24 {
 		other := sameToken(t, p, tok)
 		wg.Go(func() {
-			keys, err := other.Unlock(Way(n%2), [][]byte{userPIN, soPIN}[n%2])
+			keys, err := other.Unlock(UserType(n%2), [][]byte{userPIN, soPIN}[n%2])
 			if wants(t, err, ck.CKR_OK); err == nil {
 				keys.Wipe()
 			}
@@ -240,7 +240,7 @@ func TestFormatArguments(t *testing.T) {
 }
 
 // openSlot opens a slot as a login does.
-func openSlot(b keySlot, h *fixedHeader, w Way, pin []byte) ([]byte, error) {
+func openSlot(b keySlot, h *fixedHeader, w UserType, pin []byte) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -377,7 +377,7 @@ func TestSlotIsBound(t *testing.T) {
 	uuid.uuid[0]++
 	for _, c := range []struct {
 		h   *fixedHeader
-		w   Way
+		w   UserType
 		pin []byte
 	}{{h, SO, userPIN}, {h, User, soPIN}, {&era, User, userPIN}, {&uuid, User, userPIN}} {
 		_, err := openSlot(b, c.h, c.w, c.pin)

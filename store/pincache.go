@@ -21,7 +21,7 @@ import (
 // all the same, and a wrong one costs what it always does. Tries are counted as ever.
 type pinCache struct {
 	mu          sync.Mutex
-	cached      [ways]*cachedPIN
+	cached      [userTypes]*cachedPIN
 	lastExpired perSecond
 }
 
@@ -34,7 +34,7 @@ type cachedPIN struct {
 
 const (
 	// pinLifetime is how long a PIN is remembered that nobody logs in with. There is no timer for it: what is too old is not used,
-	// and is wiped when the token is next asked for something: Info, Unlock, Prune.
+	// and is wiped when the token is next asked for something: Info, Unlock, ForgetOldPINs.
 	pinLifetime = 15 * time.Minute
 
 	cachedNonce  = sha256.Size
@@ -133,7 +133,7 @@ func (s *perSecond) due() bool {
 func (p *pinCache) expireLocked() {
 	for w, k := range p.cached {
 		if k != nil && uptime()-k.at >= pinLifetime {
-			p.dropLocked(Way(w))
+			p.dropLocked(UserType(w))
 		}
 	}
 }
@@ -143,19 +143,19 @@ func (p *pinCache) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for w := range p.cached {
-		p.dropLocked(Way(w))
+		p.dropLocked(UserType(w))
 	}
 }
 
 // forgetOne wipes the PIN of one way, which has been set anew.
-func (p *pinCache) forgetOne(w Way) {
+func (p *pinCache) forgetOne(w UserType) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.dropLocked(w)
 }
 
 // dropLocked wipes the PIN of one way, for who has the lock.
-func (p *pinCache) dropLocked(w Way) {
+func (p *pinCache) dropLocked(w UserType) {
 	if k := p.cached[w]; k != nil {
 		locked.Free(k.mem)
 		p.cached[w] = nil

@@ -10,7 +10,7 @@ import (
 )
 
 // remembered reports whether a login with the PIN would do without Argon2id.
-func remembered(t *testing.T, tok *Token, w Way, pin []byte) bool {
+func remembered(t *testing.T, tok *Token, w UserType, pin []byte) bool {
 	t.Helper()
 	c, err := tok.newPINCheck(w)
 	wants(t, err, ck.CKR_OK)
@@ -30,7 +30,7 @@ func TestRememberedPIN(t *testing.T) {
 	uptime = func() time.Duration { return now }
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
-		enter := func(w Way, pin []byte) {
+		enter := func(w UserType, pin []byte) {
 			t.Helper()
 			unlock(t, tok, w, pin).Wipe()
 			if !remembered(t, tok, w, pin) {
@@ -59,14 +59,14 @@ func TestRememberedPIN(t *testing.T) {
 			so   bool // forgets the SO's PIN too
 		}{
 			{"time", func() { now++ }, true},
-			{"time, pruned", func() { now += pinLifetime; tok.Prune() }, true},
+			{"time, pruned", func() { now += pinLifetime; tok.ForgetOldPINs() }, true},
 			{"time, asked for something", func() { now += pinLifetime; tok.pinCache.lastExpired.Store(0); _, _ = tok.Info() }, true},
 			{"the PIN set anew", func() { wants(t, tok.SetPIN(k, User, userPIN), ck.CKR_OK) }, false},
-			{"the end", p.Forget, true},
+			{"the end", p.ForgetPINs, true},
 		} {
 			forgets.do()
 			if forgets.name == "time, pruned" || forgets.name == "time, asked for something" || forgets.name == "the end" {
-				if tok.pinCache.cached != [ways]*cachedPIN{} {
+				if tok.pinCache.cached != [userTypes]*cachedPIN{} {
 					t.Errorf("%s: wiped nothing", forgets.name)
 				}
 			}

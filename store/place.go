@@ -66,18 +66,18 @@ func OpenPlace(cfg *config.Config) (*Place, error) {
 // use it.
 var ErrNoPlace = errors.New("there is no such place")
 
-// Forget wipes what this process remembers of PINs.
-func (p *Place) Forget() {
+// ForgetPINs wipes what this process remembers of PINs.
+func (p *Place) ForgetPINs() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, t := range p.tokens {
-		t.Forget()
+		t.ForgetPINs()
 	}
 }
 
 // Close lets go of every token. Everything in a memory place is gone then.
 func (p *Place) Close() error {
-	p.Forget()
+	p.ForgetPINs()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokens = map[string]*Token{}

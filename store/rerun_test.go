@@ -84,7 +84,7 @@ func TestLostCommits(t *testing.T) {
 	wants(t, update(tok, k, a), ck.CKR_OK)
 	wants(t, tok.Delete(k, b.ID), ck.CKR_OK)
 	var id ID
-	wants(t, tok.Leave(&id, Unvouched{Kind: Created, Data: []byte("template")}), ck.CKR_OK)
+	wants(t, tok.AddUnvouched(&id, Unvouched{Kind: Created, Data: []byte("template")}), ck.CKR_OK)
 	wants(t, tok.Adopt(k, []Adoption{{ID: id, Number: 1, Object: public("adopted")}}), ck.CKR_OK)
 	wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
 	wants(t, tok.SetPIN(k, User, userPIN), ck.CKR_OK)

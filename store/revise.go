@@ -84,8 +84,8 @@ func (c *change) replace(r *Record, sealed []byte) error {
 	return c.put(r.ID, sealed)
 }
 
-// CreateBeside is Create, provided that the object beside is still of the revision rev: ErrStale otherwise.
-func (t *Token) CreateBeside(k *Keys, beside ID, rev uint64, records ...*Record) error {
+// CreateIfUnchanged is Create, provided that the object beside is still of the revision rev: ErrStale otherwise.
+func (t *Token) CreateIfUnchanged(k *Keys, beside ID, rev uint64, records ...*Record) error {
 	return t.create(k, func(c *change) error {
 		now, err := c.revision(beside)
 		if err == nil && now != rev {

@@ -34,10 +34,10 @@ func TestRevise(t *testing.T) {
 		if err := tok.Revise(k, term, ids, again(x, 7)); !errors.Is(err, ErrStale) {
 			t.Errorf("one object more: %v", err)
 		}
-		if err := tok.CreateBeside(k, a.ID, 1, one(8)); !errors.Is(err, ErrStale) {
+		if err := tok.CreateIfUnchanged(k, a.ID, 1, one(8)); !errors.Is(err, ErrStale) {
 			t.Errorf("beside an old revision: %v", err)
 		}
-		check(t, tok.CreateBeside(k, a.ID, 2, one(8)))
+		check(t, tok.CreateIfUnchanged(k, a.ID, 2, one(8)))
 		if ids, err := tok.Find(k, term); err != nil || len(ids) != 4 {
 			t.Errorf("%d objects, %v", len(ids), err)
 		}

@@ -53,7 +53,7 @@ var (
 	headerTries        = []byte("tries")
 	headerGeneration   = []byte("generation")
 	headerJournalStart = []byte("floor")
-	headerSlots        = [ways][]byte{User: []byte("slot.user"), SO: []byte("slot.so")}
+	headerSlots        = [userTypes][]byte{User: []byte("slot.user"), SO: []byte("slot.so")}
 )
 
 const (

@@ -38,16 +38,16 @@ type Format struct {
 	Separation Separation
 }
 
-// A Way is a way to the master key.
-type Way int
+// A UserType is whose PIN it is: each opens the master key.
+type UserType int
 
-// The ways to the master key.
+// The users who have a PIN, as PKCS #11 has them.
 const (
-	User Way = iota
+	User UserType = iota
 	SO
 )
 
-const ways = 2
+const userTypes = 2
 
 // Info is what everyone may know of a token.
 type Info struct {

@@ -279,7 +279,7 @@ func TestConcurrent(t *testing.T) {
 		tok, _ := makeToken(t, p)
 		var wg sync.WaitGroup
 		for g := range 4 {
-			k := unlock(t, tok, Way(g%ways), [][]byte{userPIN, soPIN}[g%ways])
+			k := unlock(t, tok, UserType(g%userTypes), [][]byte{userPIN, soPIN}[g%userTypes])
 			wg.Go(func() {
 				defer k.Wipe()
 				for i := range 10 {

@@ -145,8 +145,8 @@ func (t *Token) alone(f func(update func(func(tx) error) error) error) error {
 	})
 }
 
-// Prune wipes what this process remembers of PINs that nobody has logged in with for long.
-func (t *Token) Prune() { t.pinCache.expire() }
+// ForgetOldPINs wipes what this process remembers of PINs that nobody has logged in with for long.
+func (t *Token) ForgetOldPINs() { t.pinCache.expire() }
 
-// Forget wipes what this process remembers of PINs.
-func (t *Token) Forget() { t.pinCache.forget() }
+// ForgetPINs wipes what this process remembers of PINs.
+func (t *Token) ForgetPINs() { t.pinCache.forget() }

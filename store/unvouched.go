@@ -85,9 +85,9 @@ func eachUnvouched(x tx, f func(ID, *Unvouched)) error {
 	})
 }
 
-// Leave notes what somebody without a PIN asks for. A new object gets an ID, in id. What is asked for an object for which something
+// AddUnvouched notes what somebody without a PIN asks for. A new object gets an ID, in id. What is asked for an object for which something
 // was asked already takes the place of that, and has its number: ErrStale where it is another by now.
-func (t *Token) Leave(id *ID, u Unvouched) error {
+func (t *Token) AddUnvouched(id *ID, u Unvouched) error {
 	if len(u.Data) > maxUnvouchedSize {
 		return fmt.Errorf("%w: without a login an object can have %d bytes", ck.CKR_DEVICE_MEMORY, maxUnvouchedSize)
 	}
@@ -143,9 +143,9 @@ type unvouchedIDs struct {
 	ids []ID
 }
 
-// Asked returns the objects for which something is asked without a PIN. No index has what they are to be, so that who searches looks
+// UnvouchedIDs returns the objects for which something is asked without a PIN. No index has what they are to be, so that who searches looks
 // at them all. It is kept in memory until the generation changes; the caller must not change it.
-func (t *Token) Asked() ([]ID, error) { return t.unvouchedAt(t.Generation()) }
+func (t *Token) UnvouchedIDs() ([]ID, error) { return t.unvouchedAt(t.Generation()) }
 
 func (t *Token) unvouchedAt(gen uint64) ([]ID, error) {
 	if a := t.unvouchedIDs.Load(); a != nil && a.gen == gen {
@@ -169,7 +169,7 @@ func (t *Token) Unvouched(k *Keys) (list []Record, err error) {
 	if err := k.alive(t); err != nil {
 		return nil, err
 	}
-	ids, err := t.Asked()
+	ids, err := t.UnvouchedIDs()
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,7 @@ func (k *Keys) noteUpgraded(next *verifiedState) {
 
 // Upgrade makes a token of version 1 one of version 2, as the first login does, and leaves a copy of the file beside it. It
 // counts a try as Unlock does. It reports whether there was anything to do.
-func (t *Token) Upgrade(w Way, pin []byte) (bool, error) {
+func (t *Token) Upgrade(w UserType, pin []byte) (bool, error) {
 	c, master, err := t.checkPIN(w, pin)
 	if err != nil {
 		return false, err

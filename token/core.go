@@ -72,7 +72,7 @@ func (c *Core) close(cfg *config.Config) error {
 		return nil
 	}
 	c.slots.forget()
-	c.place.Forget()
+	c.place.ForgetPINs()
 	err := error(nil)
 	if c.place != c.memory {
 		err = c.place.Close()

@@ -43,7 +43,7 @@ func (m *Module) LoginUser(h ck.SessionHandle, as ck.UserType, pin, username []b
 func looked(pin []byte) []byte { return pin[:min(len(pin), maxPIN+1)] }
 
 // enter logs in to a token.
-func (s *appSlot) enter(as userState, way store.Way, pin []byte) error {
+func (s *appSlot) enter(as userState, way store.UserType, pin []byte) error {
 	if pin == nil {
 		return ck.CKR_ARGUMENTS_BAD
 	}
@@ -61,7 +61,7 @@ func (s *appSlot) enter(as userState, way store.Way, pin []byte) error {
 	if err != nil {
 		return err
 	}
-	asked := keys.Asked()
+	asked := keys.HasUnvouched()
 	mark, err := markOf(keys)
 	if err != nil {
 		keys.Wipe()
@@ -167,7 +167,7 @@ func (s *appSlot) logout(empty bool) bool {
 	s.user = nobody
 	s.mu.Unlock()
 	if token, err := s.store(); err == nil {
-		token.Prune()
+		token.ForgetOldPINs()
 	}
 	// First the keys, then the operations: none begins with a key after it was its session's turn.
 	s.objects.forget(func(e *entry) bool { return e.private })

@@ -97,7 +97,7 @@ func (s *appSlot) keepAll(objects []*Object, original *Object, keys *store.Keys)
 		records[i] = record(o, keys)
 	}
 	if original != nil {
-		err = token.CreateBeside(keys, original.id, original.rev, records...)
+		err = token.CreateIfUnchanged(keys, original.id, original.rev, records...)
 	} else {
 		err = token.Create(keys, records...)
 	}

@@ -31,7 +31,7 @@ func (c *Core) refresh() ([]*slot, error) {
 	list, gone, err := c.relist()
 	for _, s := range gone {
 		if token, err := s.store(); err == nil {
-			token.Forget()
+			token.ForgetPINs()
 		}
 	}
 	return list, err

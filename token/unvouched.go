@@ -138,7 +138,7 @@ func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	}
 	token, err := s.store()
 	if err == nil {
-		err = token.Leave(&made.id, *u)
+		err = token.AddUnvouched(&made.id, *u)
 	}
 	if err != nil {
 		made.release()
@@ -204,7 +204,7 @@ func (s *appSlot) leaveChange(i *entry, template []ck.Attribute) error {
 	}
 	o.release()
 	id := i.id()
-	if err = token.Leave(&id, u); err == nil {
+	if err = token.AddUnvouched(&id, u); err == nil {
 		i.forgetObject() // it is read again when it is needed
 	}
 	return err
@@ -221,7 +221,7 @@ func (s *slot) leaveDeletion(i *entry, o *Object) error {
 		u.Number = o.asked.Number
 	}
 	id := i.id()
-	return token.Leave(&id, u)
+	return token.AddUnvouched(&id, u)
 }
 
 // merged returns a template with another put over it.

@@ -60,7 +60,7 @@ func (w *world) leave(t *testing.T, id store.ID, u store.Unvouched, template ...
 	tok, err := p.Token(list[0])
 	must(t, err)
 	u.Data = ck.AppendTemplate(nil, template)
-	must(t, tok.Leave(&id, u))
+	must(t, tok.AddUnvouched(&id, u))
 	return id
 }
 

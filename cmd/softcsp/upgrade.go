@@ -37,7 +37,7 @@ it was. The keys of the token are kept apart as standard says, unless key_separa
 }
 
 // upgradeToken upgrades the token that is meant.
-func (a *app) upgradeToken(t choice, way store.Way, as ck.UserType, pin *secretSource) error {
+func (a *app) upgradeToken(t choice, way store.UserType, as ck.UserType, pin *secretSource) error {
 	c, err := a.open()
 	if err != nil {
 		return err
