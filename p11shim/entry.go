@@ -266,12 +266,14 @@ func goC_AsyncComplete(hSession, pFunctionName, pResult uintptr) uintptr {
 		requireWritable(pResult) // a fault is to happen before anything is fetched that could not be fetched again
 		requireWritable(pResult + unsafe.Sizeof(*c) - unsafe.Sizeof(pResult))
 		data := &f.async
+		*data = ck.AsyncData{}
 		err := cryptoki().AsyncComplete(ck.SessionHandle(hSession), name, data)
 		if data.Ended { // §5.22.1: with an error, too, the buffer is told, so that it can be freed
 			*(*uintptr)(unsafe.Pointer(&c.pValue)) = uintptr(unsafe.Pointer(unsafe.SliceData(data.Value)))
 			c.ulValue = C.CK_ULONG(data.N)
 			c.hObject, c.hAdditionalObject = C.CK_OBJECT_HANDLE(data.Object), C.CK_OBJECT_HANDLE(data.AdditionalObject)
 		}
+		data.Value = nil
 		return err
 	})
 }

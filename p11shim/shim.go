@@ -79,7 +79,6 @@ func (f *frame) release() {
 	}
 	clear(f.buffers)
 	f.buffers = f.buffers[:0]
-	f.async = ck.AsyncData{}
 	f.nested = 0
 }
 

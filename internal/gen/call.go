@@ -145,7 +145,7 @@ func writeCalls(t *table, b *bytes.Buffer) {
 	}
 	b.WriteString("}\n")
 	for _, f := range t.functions {
-		if !notC[f.name] {
+		if !answeredInC[f.name] {
 			writeInterception(b, f)
 		}
 	}
@@ -166,7 +166,7 @@ func writeFunctionRow(b *bytes.Buffer, f function) {
 	if f.step != "" {
 		fmt.Fprintf(b, "step: %s, operations: %s, ", strings.ToUpper(f.step[:1])+f.step[1:], f.operations)
 	}
-	if notC[f.name] {
+	if answeredInC[f.name] {
 		b.WriteString("},\n")
 		return
 	}

@@ -22,11 +22,11 @@ var named = []struct{ goType, what, prefix string }{
 	{"MechanismType", "the mechanism", "CKM_"},
 }
 
-// parsed are those of them whose names a person types.
-var parsed = []string{"ObjectClass", "KeyType", "AttributeType", "MechanismType"}
+// parsable are those of them whose names a person types.
+var parsable = []string{"ObjectClass", "KeyType", "AttributeType", "MechanismType"}
 
-// flagged are the structures whose flags have names.
-var flagged = []string{"slot", "token", "session", "mechanism"}
+// withFlags are the structures whose flags have names.
+var withFlags = []string{"slot", "token", "session", "mechanism"}
 
 func writeConstants(t *table, b *bytes.Buffer) {
 	b.WriteString(goHeader)
@@ -50,13 +50,13 @@ func writeConstants(t *table, b *bytes.Buffer) {
 		writeNames(b, lowerFirst(n.goType)+"Names", n.prefix, t.rows(n.goType, ""))
 		fmt.Fprintf(b, "\n// String returns the name of %s.\nfunc (v %s) String() string { return %sNames.name(uint(v)) }\n",
 			n.what, n.goType, lowerFirst(n.goType))
-		if slices.Contains(parsed, n.goType) {
+		if slices.Contains(parsable, n.goType) {
 			fmt.Fprintf(b, "\n// Parse%[1]s finds %[2]s by its name, with or without %[3]s and in any case.\n"+
 				"func Parse%[1]s(name string) (%[1]s, bool) {\n\tn, ok := %[4]sNames.number(name)\n\treturn %[1]s(n), ok\n}\n",
 				n.goType, n.what, n.prefix, lowerFirst(n.goType))
 		}
 	}
-	for _, of := range flagged {
+	for _, of := range withFlags {
 		writeNames(b, of+"FlagNames", "CKF_", t.rows("Flags", of))
 		fmt.Fprintf(b, "\n// %[2]sFlagNames returns the names of the flags of a %[1]s that are set.\n"+
 			"func %[2]sFlagNames(f Flags) []string { return %[1]sFlagNames.flags(uint(f)) }\n", of, strings.ToUpper(of[:1])+of[1:])

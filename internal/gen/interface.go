@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// byHand are the methods whose C arguments do not say what they mean, without their C_.
-var byHand = map[string]string{
+// signaturesByHand are the methods whose C arguments do not say what they mean, without their C_.
+var signaturesByHand = map[string]string{
 	"Initialize":        "(initArgs InitArgs) error",
 	"Finalize":          "() error",
 	"GetSlotList":       "(tokenPresent bool) ([]SlotID, error)",
@@ -40,8 +40,8 @@ var notes = map[string]string{
 	"AsyncJoin":       "The memory of data is where the function's output goes.",
 }
 
-// notC are the functions that the C side answers alone.
-var notC = map[string]bool{"C_GetFunctionList": true, "C_GetInterfaceList": true, "C_GetInterface": true}
+// answeredInC are the functions that the C side answers alone.
+var answeredInC = map[string]bool{"C_GetFunctionList": true, "C_GetInterfaceList": true, "C_GetInterface": true}
 
 // values are the C types that are passed by value, and their Go types in package ck.
 var values = map[string]string{
@@ -148,7 +148,7 @@ func goName(name string) string {
 
 // signature is the Go signature of a function, as written in package ck.
 func signature(f function) (string, error) {
-	if s := byHand[strings.TrimPrefix(f.name, "C_")]; s != "" {
+	if s := signaturesByHand[strings.TrimPrefix(f.name, "C_")]; s != "" {
 		return s, nil
 	}
 	ps, err := params(f)
@@ -202,7 +202,7 @@ func writeInterface(t *table, b *bytes.Buffer) {
 // each calls f with the name and the signature of every method.
 func each(t *table, f func(name, signature string)) {
 	for _, fn := range t.functions {
-		if notC[fn.name] {
+		if answeredInC[fn.name] {
 			continue
 		}
 		sig, err := signature(fn)

@@ -1,7 +1,15 @@
-// Command gen writes what follows from the one table of Cryptoki: the Go constants and the interface of package ck, the
-// C header, and the entry points of the library.
+// Command gen writes what follows from the one table of Cryptoki. The table is texts beside this file, and what is made of them:
 //
-// The table is texts beside this file: constants.txt, functions.txt and types.txt, and for the CryptoAPI crypt-functions.txt.
+//	constants.txt        ck/zconst.go         constants, and their names
+//	functions.txt        ck/zcryptoki.go      the interface Cryptoki, and Unsupported (interface.go)
+//	                     ck/zcall.go          the value of a call, and what turns calls into values and back (call.go)
+//	                     p11shim/stubs.c      the exported C functions and the function lists (shim.go)
+//	                     p11shim/zentry.go    the Go entry points that they call (shim.go)
+//	types.txt            cryptoki.h           with the constants and functions (header.go)
+//	  + parameters.txt   ck/zparameters.go    the parameters of mechanisms: fields, lengths, what is written (parameters.go)
+//	crypt-functions.txt  p11shim/cryptstubs.c the exported functions of CryptoAPI (crypt.go)
+//	all of the code      docs/support.md      what softcsp has of Cryptoki (support/, a command of its own)
+//
 // What is generated is committed, and a test fails when it is not what the table gives. Run it as go run ./internal/gen.
 package main
 

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// entries are the functions whose Go entry point is written by hand, in p11shim/entry.go.
-var entries = map[string]bool{
+// entriesByHand are the functions whose Go entry point is written by hand, in p11shim/entry.go.
+var entriesByHand = map[string]bool{
 	"C_Initialize": true, "C_Finalize": true, "C_GetSlotList": true, "C_GetMechanismList": true, "C_InitToken": true,
 	"C_OpenSession": true, "C_GetAttributeValue": true, "C_FindObjects": true, "C_GenerateRandom": true, "C_DeriveKey": true,
 	"C_WaitForSlotEvent": true, "C_SignMessageNext": true, "C_AsyncComplete": true,
@@ -108,8 +108,8 @@ static CK_RV stub_GetInterface(CK_UTF8CHAR_PTR pInterfaceName, CK_VERSION_PTR pV
 }
 `
 
-// listsOf names the three lists in stubs.c, and their versions.
-var listsOf = []struct{ name, typ, upTo, version string }{
+// listValues names the three lists in stubs.c, and their versions.
+var listValues = []struct{ name, typ, upTo, version string }{
 	{"list", "CK_FUNCTION_LIST", "2.0", "{ 2, 40 }"},
 	{"list_3_0", "CK_FUNCTION_LIST_3_0", "3.0", "{ 3, 0 }"},
 	{"list_3_2", "CK_FUNCTION_LIST_3_2", "3.2", "{ 3, 2 }"},
@@ -118,13 +118,13 @@ var listsOf = []struct{ name, typ, upTo, version string }{
 func writeStubs(t *table, b *bytes.Buffer) {
 	b.WriteString(stubsTop)
 	for _, f := range t.functions {
-		if notC[f.name] {
+		if answeredInC[f.name] {
 			fmt.Fprintf(b, "\nstatic CK_RV %s(%s);\n", stubName(f), cArgs(f))
 			continue
 		}
 		writeStub(b, f)
 	}
-	for _, l := range listsOf {
+	for _, l := range listValues {
 		fmt.Fprintf(b, "\nstatic const %s %s = {\n\t%s,\n", l.typ, l.name, l.version)
 		for _, f := range t.upTo(l.upTo) {
 			fmt.Fprintf(b, "\t%s,\n", stubName(f))
@@ -166,7 +166,7 @@ func writeStub(b *bytes.Buffer, f function) {
 func writeEntries(t *table, b *bytes.Buffer) {
 	b.WriteString(goHeader + "package main\n\nimport \"C\"\n\nimport \"github.com/softcsp/softcsp/ck\"\n")
 	for _, f := range t.functions {
-		if notC[f.name] || entries[f.name] {
+		if answeredInC[f.name] || entriesByHand[f.name] {
 			continue
 		}
 		ps, err := params(f)
