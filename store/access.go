@@ -18,8 +18,8 @@ func (t *Token) ReadOnly() bool { return t.backend.readOnly() }
 // lost implements backend.
 func (b *boltFile) lost() bool { return outOfReach(b.path) }
 
-// readOnly implements backend. It opens the file for writing, and writes nothing: that alone tells, as the right to write comes in many
-// ways.
+// readOnly implements backend. It opens the file for writing, without writing, because the right to write comes in many ways and nothing else
+// tells.
 func (b *boltFile) readOnly() bool {
 	fd, err := unix.Open(b.path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
 	if err == nil {
@@ -29,8 +29,8 @@ func (b *boltFile) readOnly() bool {
 	return forbidden(err) || outOfReach(b.path)
 }
 
-// outOfReach reports whether this process cannot read a file. One that is gone from a directory that is there is none of that kind: it
-// was removed. Nothing is followed or opened that is no file: to open a device may be to set it off.
+// outOfReach reports whether this process cannot read a file. A file that is missing in a directory that is there was removed: that is
+// not out of reach. No link is followed and no device is opened: opening one may do something.
 func outOfReach(path string) bool {
 	var st unix.Stat_t
 	d, err := openDir(filepath.Dir(path))

@@ -20,8 +20,7 @@ type backend interface {
 	replace(check func(tx) error, f func(tx) error) error
 	// generation returns the number of the last commit of any process.
 	generation() uint64
-	// refresh is called now and then, before generation is asked for: where that may have been cut off from what others commit, this finds
-	// out.
+	// refresh is called now and then before generation: where the backend may have stopped hearing of what others commit, it finds out.
 	refresh()
 	// readOnly reports whether this process cannot write to the token.
 	readOnly() bool
@@ -56,24 +55,25 @@ type tx interface {
 	// each calls f with every key that begins with prefix: none, or a term of the index. The key is valid until f returns. f
 	// must not write.
 	each(b bucket, prefix []byte, f func(key, value []byte) error) error
-	// source returns what the transaction reads: the zero source where nobody can put an earlier state back.
+	// source tells what the transaction reads. It is the zero source where nobody can put an earlier state back.
 	source() source
 }
 
-// A source is which file a transaction reads, in which state. Its times are the system's: who writes a file cannot set when it was changed.
+// A source is which file a transaction reads, in which state. The time is that of the inode's last change, which the system sets and no call
+// can.
 type source struct {
 	dev, ino uint64
 	changed  unix.Timespec
 	commit   uint64 // what tells one commit from others
 }
 
-// A bucket is one of the parts of a token: schema.go.
+// A bucket is one of the tables of keys and values that a token consists of: schema.go.
 type bucket uint8
 
 const (
 	bHeader bucket = iota
 	bObjects
-	bManifest
+	bManifest // "roll" in the file
 	bIndex
 	bJournal
 	bUnvouched

@@ -13,26 +13,26 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A boltFile is a token in a bbolt file. The file is open during a transaction only, under a lock on the sidecar, whose
-// word is the generation. Reading is pages.go; tree.go makes the pages that a commit writes.
+// A boltFile is a token in a bbolt file. The file is open during a transaction only, under a lock on a second file beside it, the
+// sidecar, which has the generation in it (sharedcounter.go). pages.go reads the file; tree.go makes the pages that a commit writes.
 type boltFile struct {
 	dir, name, sidecar string
 	path               string          // of the file, for what is said of it
 	over               func(disk) disk // tests put faults between
 
 	counter  atomic.Pointer[sharedCounter]
-	lastSeen atomic.Uint64 // the generation last seen, where there is no word
+	lastSeen atomic.Uint64 // the generation last seen, for where there is no counter
 	walked   atomic.Pointer[walkedFile]
 
-	rewriteFailed atomic.Int64 // when writing the file anew failed: compact.go
-	refreshed     perSecond    // refresh
+	rewriteFailed atomic.Int64 // when writing the file anew failed last: compact.go
+	refreshed     perSecond    // when refresh last looked
 }
 
-// A walkedFile is a file as this process last saw it, and found every page used once.
+// A walkedFile is the file as it was when this process last found that no page of it is used twice.
 type walkedFile struct {
 	dev, ino uint64
 	modified unix.Timespec
-	commit   uint64 // of the commit
+	commit   uint64 // its number
 }
 
 var _ backend = (*boltFile)(nil)
@@ -42,7 +42,7 @@ func newBoltFile(dir, uuid string) *boltFile {
 	return &boltFile{dir: dir, name: uuid + suffix, sidecar: "." + uuid + ".lock", path: filepath.Join(dir, uuid+suffix)}
 }
 
-// A lockedDir is the use of a token's directory under the token's lock.
+// A lockedDir is a token's directory while this process has the token's lock.
 type lockedDir struct {
 	disk
 	scratch   func(size int64) (*plainFile, error)
@@ -50,7 +50,7 @@ type lockedDir struct {
 	heartbeat func() // called now and then by what takes long, nil otherwise
 }
 
-// withLock runs f under the lock.
+// withLock runs f under the token's lock: exclusive for writing. Without wait it answers errBusy where another process has the lock.
 func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) error {
 	d, err := openDir(b.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -67,7 +67,7 @@ func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) erro
 	return recoverDamage(b.path, func() error { return f(b.lockedDirOf(d, l)) })
 }
 
-// lockedDirOf returns the use of a directory by who has the lock.
+// lockedDirOf returns the directory d for who has the lock l.
 func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
 	ld := &lockedDir{disk: d, scratch: d.scratch, lock: l}
 	if b.over != nil {
@@ -76,10 +76,10 @@ func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
 	return ld
 }
 
-// A pageError is what is wrong with a page, on its way from where there is no room for an error to guard.
+// A pageError is what is wrong with a page. It is thrown by functions that return no error, and caught by recoverDamage.
 type pageError struct{ err error }
 
-// recoverDamage runs f. Whatever a damaged file makes of it, a panic or a fault in a mapping, is an error.
+// recoverDamage runs f, and makes an error of a panic: that is what becomes of a damaged file, or of a mapping whose file was cut short.
 func recoverDamage(path string, f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -116,7 +116,7 @@ func (b *boltFile) read(ld *lockedDir, f func(tx) error) error {
 	return b.readFrom(ld, func(_ file, x *boltTx) error { return f(x) })
 }
 
-// readFrom is read for who needs the file, too.
+// readFrom is read for callers that need the file, too.
 func (b *boltFile) readFrom(ld *lockedDir, f func(from file, x *boltTx) error) error {
 	file, st, err := b.openFile(ld, false)
 	if err != nil {
@@ -150,7 +150,7 @@ func (b *boltFile) alone(f func(update updater) error) error {
 	return b.aloneAfter(nil, f)
 }
 
-// aloneAfter is alone that first does something with the file.
+// aloneAfter calls before with the file, and then does what alone does.
 func (b *boltFile) aloneAfter(before func(ld *lockedDir, from file, size int64) error, f func(update updater) error) error {
 	return b.withLock(true, true, func(ld *lockedDir) error {
 		file, st, err := b.openFile(ld, true)
@@ -234,9 +234,9 @@ func (b *boltFile) commit(ld *lockedDir, file file, f func(tx) error, done func(
 	})
 }
 
-// checkUnmoved makes sure, before anything is written, and again before that counts, that the lock is there, and that nobody has committed
-// to the file, or put another in its place, while it was not: a host that opens and closes the sidecar, or closes what is not its
-// own, drops it.
+// checkUnmoved makes sure that this process still has the lock, and that nobody has committed to the file, or put another in its place,
+// while it did not: a host that opens and closes the sidecar, or closes descriptors that are not its own, drops the lock. It is asked
+// before anything is written, and again before what was written becomes the commit.
 func (b *boltFile) checkUnmoved(ld *lockedDir, file file, pages *pageReader) error {
 	if err := ld.lock.checkHeld(); err != nil {
 		return err
@@ -256,9 +256,9 @@ func (b *boltFile) checkUnmoved(ld *lockedDir, file file, pages *pageReader) err
 	return nil
 }
 
-// ensureDurable makes sure that the commit that stands is on the disk before another one writes over pages that were in use before it. Who
-// made it may have been killed, or told of an error, when the disk did not have it yet: then what others read of it is in memory
-// alone, and a power cut in the middle of this commit would leave them the one before, without its pages.
+// ensureDurable makes sure that the last commit is on the disk. The next one writes over pages that only the commit before the last has in use.
+// Whoever made the last commit may have been killed, or have met an error, before the disk had it: then others read it from the
+// system's memory, and after a power cut the commit before it would stand again, with some of its pages written over.
 func (b *boltFile) ensureDurable(l *lock, file file, pages *pageReader) error {
 	if l.durableCommit() == leUint64(pages.meta.raw[metaSize-8:]) {
 		return nil
@@ -270,8 +270,8 @@ func (b *boltFile) ensureDurable(l *lock, file file, pages *pageReader) error {
 	return file.sync()
 }
 
-// publish commits the generation after gen, and tells it to every process. Where the commit fails the word stays odd:
-// what came of it, the file knows.
+// publish commits the generation after gen, and tells every process. Where the commit fails the counter stays odd, so that whoever reads it
+// looks into the file: a commit that failed may be there all the same.
 func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 	c := b.counter.Load()
 	if c != nil {
@@ -290,8 +290,8 @@ func (b *boltFile) publish(gen uint64, done func(), commit func() error) error {
 	return nil
 }
 
-// repairCounter sets the word to the generation that the file has: a writer died, the machine did, or the file was put here. The
-// caller has the lock, so that no writer is at work.
+// repairCounter sets the shared counter to the generation that the file has. They differ where a writer died, where the machine was switched
+// off, or where the file was copied here. The caller has the lock, so that no writer is at work.
 func (b *boltFile) repairCounter(l *lock, gen uint64) {
 	b.lastSeen.Store(gen)
 	if l == nil {
@@ -310,8 +310,8 @@ func (b *boltFile) repairCounter(l *lock, gen uint64) {
 	}
 }
 
-// refresh implements backend. It forgets the word where somebody has removed the sidecar: others have made another then, and this process would never hear
-// of what they commit while it reads nothing but what it has in memory. It asks once a second at most.
+// refresh implements backend. Where somebody has removed the sidecar, others make a new one, and this process would go on reading the counter
+// of the old one and never hear of a commit. So it looks for that, once a second at most, and forgets the counter then.
 func (b *boltFile) refresh() {
 	c := b.counter.Load()
 	if c == nil || !b.refreshed.due() {
@@ -324,9 +324,9 @@ func (b *boltFile) refresh() {
 	}
 }
 
-// walkIfChanged walks the file before this process writes to it for the first time, and where it changed and no commit explains
-// that. Nothing that others can write decides about that but the number of the commit, and nothing but the loss of a file
-// that is damaged already depends on it.
+// walkIfChanged tests that no page of the file is used twice: before this process writes to it for the first time, and where the file has
+// changed without a commit. A file that was made to hide such a change by a higher number of its commit is damaged already, and the worst
+// is that it stays so.
 func (b *boltFile) walkIfChanged(pages *pageReader, file file, st *unix.Stat_t) error {
 	s := b.walked.Load()
 	if s != nil && s.dev == st.Dev && s.ino == st.Ino && (s.modified == st.Mtim || s.commit < pages.meta.number) {
@@ -340,7 +340,7 @@ func (b *boltFile) walkIfChanged(pages *pageReader, file file, st *unix.Stat_t) 
 	return whole.walk(false)
 }
 
-// noteWalked remembers the file as it is now, after the commit of a number.
+// noteWalked remembers the file as it is now, after a commit.
 func (b *boltFile) noteWalked(file file, number uint64) {
 	if st, err := file.stat(); err == nil {
 		b.walked.Store(&walkedFile{st.Dev, st.Ino, st.Mtim, number})
@@ -357,8 +357,8 @@ func (b *boltFile) generation() uint64 {
 	return b.readGeneration()
 }
 
-// readGeneration finds the generation where the word does not tell it. While a writer is at work that is the one before: nobody
-// has been told of a later one yet.
+// readGeneration reads the generation from the file, where the counter does not tell it. While a writer is at work it is the one before:
+// nobody has been told of a later one yet.
 func (b *boltFile) readGeneration() uint64 {
 	c := b.counter.Load()
 	gen := b.lastSeen.Load()

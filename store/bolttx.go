@@ -30,7 +30,7 @@ func (x *boltTx) check() error {
 // generation implements tx.
 func (x *boltTx) generation() uint64 { return headerNumber(x, headerGeneration) }
 
-// get implements tx. A page that is damaged ends the transaction: guard.
+// get implements tx. A page that is damaged ends the transaction: see recoverDamage.
 func (x *boltTx) get(b bucket, key []byte) []byte {
 	if value, there := x.writes[b][string(key)]; there {
 		return value

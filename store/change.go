@@ -9,7 +9,7 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// A change is a commit in the making: which entries it brings about.
+// A change is a transaction that changes objects, as whoever has the keys makes it.
 type change struct {
 	k       *Keys
 	x       tx
@@ -36,7 +36,8 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 			if err := k.follow(x); err != nil {
 				return err
 			}
-			// What the state will vouch for is looked at anew: nothing but a generation may have told that it is what it was.
+			// The state that is sealed at the end authenticates the header, so the header is looked at now: that the generation is the same does
+			// not tell that it is.
 			if v.headerDigest != headerDigestOf(x) {
 				return tampered("the header was changed by something else than softcsp")
 			}
@@ -52,7 +53,7 @@ func (t *Token) change(k *Keys, f func(*change) error) error {
 	}, func() { k.verified.advance(&next, &c) })
 }
 
-// finish writes the index and the state, and returns what the roster will be. ids are the objects that the commit touches.
+// finish writes the index and the state, and returns what will be known of the objects after the commit. ids are those that it touches.
 func (c *change) finish(ids []ID) (next verifiedState, err error) {
 	v := &c.k.verified
 	var old, fresh []member
@@ -84,7 +85,7 @@ func (c *change) ids() []ID {
 	return sortIDs(slices.AppendSeq(ids, maps.Keys(c.deleted)))
 }
 
-// advance makes the roster what a commit has made true.
+// advance notes what a commit has made true.
 func (v *verifiedSet) advance(next *verifiedState, c *change) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -129,8 +130,8 @@ func (c *change) revision(id ID) (uint64, error) {
 	return e.rev, nil
 }
 
-// unindex takes an object out of the index. Where its list of terms is not to be trusted the whole index is searched for it, so
-// that an object that was tampered with can be deleted.
+// unindex takes an object out of the index. The object says under which terms it stands there. Where it was tampered with, that may be wrong:
+// then the whole index is searched for it, so that such an object can be deleted, too.
 func (c *change) unindex(id ID) error {
 	o, ok := parseObject(version, c.x.get(bObjects, id[:]))
 	if is, _ := c.k.verified.entries.get(id); ok && o.entry() == is {

@@ -24,7 +24,7 @@ func (f Fault) String() string {
 }
 
 // Check tests every invariant of the token and names each fault. Without keys it tests what can be tested without: the
-// structure of the file, and that objects, roll, index and journal agree. An error is that it could not look.
+// structure of the file, and that objects, manifest, index and journal agree. An error says that it could not look.
 func (t *Token) Check(k *Keys) ([]Fault, error) {
 	if k != nil {
 		if err := k.alive(t); err != nil {
@@ -40,15 +40,15 @@ func (t *Token) Check(k *Keys) ([]Fault, error) {
 	return c.faults, err
 }
 
-// CheckPIN is Check with the keys that a PIN unlocks. It counts a try as Unlock does, and unlike Unlock goes on where the
+// CheckPIN is Check with the keys that a PIN unlocks. It counts as a login, as Unlock does, and unlike Unlock goes on where the
 // file was tampered with.
-func (t *Token) CheckPIN(w UserType, pin []byte) ([]Fault, error) {
-	// To count a try is to write, and bbolt writes over a damaged meta page.
+func (t *Token) CheckPIN(u UserType, pin []byte) ([]Fault, error) {
+	// A login is counted in the file, and that commit would write over a damaged meta page.
 	before, err := t.Check(nil)
 	if err != nil {
 		return nil, err
 	}
-	c, master, err := t.checkPIN(w, pin)
+	c, master, err := t.checkPIN(u, pin)
 	if err != nil {
 		return nil, err
 	}
@@ -68,12 +68,12 @@ func (t *Token) CheckPIN(w UserType, pin []byte) ([]Fault, error) {
 
 // A checker collects the faults of a token.
 type checker struct {
-	t        *Token
-	x        tx
-	k        *Keys
-	faults   []Fault
-	header   *fixedHeader // nil where the header cannot be read
-	manifest map[ID]entry
+	t       *Token
+	x       tx
+	k       *Keys
+	faults  []Fault
+	header  *fixedHeader // nil where the header cannot be read
+	entries map[ID]entry
 }
 
 // parse takes an object apart.
@@ -159,23 +159,23 @@ func (c *checker) each(b bucket, f func(key, value []byte)) {
 	}
 }
 
-// checkManifest tests the roll.
+// checkManifest tests that the manifest lists objects that are there.
 func (c *checker) checkManifest() {
-	c.manifest = map[ID]entry{}
+	c.entries = map[ID]entry{}
 	c.each(bManifest, func(key, value []byte) {
 		e, ok := parseEntry(value)
 		if !ok || len(key) != len(ID{}) {
 			c.report(ID{}, "the roll has a damaged entry at %x", key)
 			return
 		}
-		c.manifest[ID(key)] = e
+		c.entries[ID(key)] = e
 		if c.x.get(bObjects, key) == nil {
 			c.report(ID(key), "is in the roll, and is not there")
 		}
 	})
 }
 
-// checkObjects tests that every object has its form, is in the roll and the index, and opens.
+// checkObjects tests that every object has its form, is in the manifest and the index, and opens.
 func (c *checker) checkObjects() {
 	c.each(bObjects, func(key, value []byte) {
 		if len(key) != len(ID{}) {
@@ -188,7 +188,7 @@ func (c *checker) checkObjects() {
 			c.report(id, "is damaged")
 			return
 		}
-		switch e, there := c.manifest[id]; {
+		switch e, there := c.entries[id]; {
 		case !there:
 			c.report(id, "is not in the roll")
 		case o.entry() != e:
@@ -259,8 +259,8 @@ func (c *checker) checkState(h *fixedHeader) {
 		if err != nil {
 			return err
 		}
-		members := make([]member, 0, len(c.manifest))
-		for id, e := range c.manifest {
+		members := make([]member, 0, len(c.entries))
+		for id, e := range c.entries {
 			members = append(members, member{id, e})
 		}
 		var now setHash

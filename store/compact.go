@@ -63,8 +63,8 @@ func (b *boltFile) rewrite(ld *lockedDir, asked bool) error {
 	return fileError(b.path, b.replaceFile(ld, file, pages, fresh))
 }
 
-// heartbeat shows those who wait for the lock that its holder is at work: they give up where nothing changes for long. An odd word tells
-// what it always does, that the generation is the one before.
+// heartbeat shows those who wait for the lock that its holder is at work, by changing the shared counter: they give up where nothing changes for
+// long. An odd counter says what it always does, that the generation is the one before.
 func (b *boltFile) heartbeat() {
 	if c := b.counter.Load(); c != nil {
 		c.store(c.load() ^ 1)

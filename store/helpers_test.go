@@ -83,9 +83,9 @@ func wantSound(t testing.TB, tok *Token) {
 	}
 }
 
-func unlock(t testing.TB, tok *Token, w UserType, pin []byte) *Keys {
+func unlock(t testing.TB, tok *Token, u UserType, pin []byte) *Keys {
 	t.Helper()
-	k, err := tok.Unlock(w, pin)
+	k, err := tok.Unlock(u, pin)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // A term is what an object can be found by, hashed: under the index key for a private object, so that the file does not
-// tell what is searched for, without a key for a public one, so that it can be found without a PIN. 128 bits make
-// collisions of honest terms impossible to meet; who looks at the object anyway finds out.
+// tell what is searched for, without a key for a public one, so that it can be found without a PIN. With 128 bits
+// nobody meets two terms with one hash by chance; who looks at the object finds out in any case.
 type term [termSize]byte
 
 const (

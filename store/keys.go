@@ -14,15 +14,15 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A purpose is what a key is for. Each is derived from the master key by HKDF-SHA-256 under its own label, which has the
-// version of the format.
+// A purpose is what a key is for. The key of each is derived from the master key by HKDF-SHA-256 under a label of its own, in which the
+// version of the format stands (schema.go).
 type purpose int
 
 const (
 	forObjects    purpose = iota // objects
 	forTerms                     // terms of private objects
 	forAudit                     // the audit trail
-	forState                     // the header's state
+	forState                     // the state
 	forSetHash                   // the set-hash
 	forOperations                // the states of operations, which applications keep
 	forSignatures                // public parts, signed: the seed of an Ed25519 key
@@ -37,12 +37,12 @@ const keySize = 32
 
 // Keys are the unlocked keys of a token. Wipe ends them; what is called with them later answers CKR_USER_NOT_LOGGED_IN.
 type Keys struct {
-	token      *Token
-	initID     [16]byte      // of the token when it was unlocked: keys do not outlive C_InitToken
-	version    atomic.Uint32 // of the token's format: they do outlive that it is upgraded
-	voucher    []byte        // the public half of the key that public parts are signed under
-	remembered bool          // the token is one that a machine remembers
-	asked      bool          // at the login something was there that is not vouched for
+	token        *Token
+	initID       [16]byte      // of the token when it was unlocked: keys do not outlive C_InitToken
+	version      atomic.Uint32 // of the token's format, which may be upgraded meanwhile
+	voucher      []byte        // the public half of the key that public parts are signed under
+	remembered   bool          // the token is one that a machine remembers
+	hasUnvouched bool          // there were requests without a PIN when it was unlocked: unvouched.go
 
 	mu sync.RWMutex
 	// The master key, then the key of each purpose in the present version, then, of a token of version 1, those of that one. In
@@ -53,8 +53,8 @@ type Keys struct {
 	searches searchCache
 }
 
-// HasUnvouched reports whether somebody had asked for something without a PIN when the keys were unlocked: Token.Unvouched tells what.
-func (k *Keys) HasUnvouched() bool { return k.asked }
+// HasUnvouched reports whether there were requests of callers without a PIN when the keys were unlocked: Token.Unvouched returns them.
+func (k *Keys) HasUnvouched() bool { return k.hasUnvouched }
 
 // newKeys derives the keys from master, which it keeps.
 func newKeys(t *Token, h *fixedHeader, master []byte) (*Keys, error) {
@@ -80,7 +80,8 @@ func newKeys(t *Token, h *fixedHeader, master []byte) (*Keys, error) {
 	return k, nil
 }
 
-// derive makes the keys of a version of the format; the index key has the label of a version of its own.
+// derive makes the keys of a version v of the format. The key for terms has the label of version index: a token that was upgraded keeps its terms
+// and with them the old key.
 func (k *Keys) derive(v, index uint16, salt []byte) error {
 	for p := range purposes {
 		label := v

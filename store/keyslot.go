@@ -16,7 +16,7 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A kdf is a cost of PINs by its name.
+// A kdf is how much work Argon2id makes of a PIN, by a name.
 type kdf byte
 
 const (
@@ -64,10 +64,10 @@ const (
 	maxPasses, maxMemory, maxLanes = 16, 256 << 10, 8
 )
 
-// A keySlot is a way to the master key as it stands in the file: the master key under Argon2id of a PIN.
+// A keySlot is, as it stands in the file, the master key wrapped under Argon2id of a user's PIN.
 type keySlot []byte
 
-// newKeySlot returns a slot without a master key: salt, cost and nonce.
+// newKeySlot returns a key slot without a master key: salt, cost and nonce.
 func newKeySlot(h *fixedHeader) keySlot {
 	b := make(keySlot, keySlotHead+chacha20poly1305.NonceSizeX, keySlotSize)
 	random(b)
@@ -100,8 +100,8 @@ func (b keySlot) derive(pin []byte) (kek []byte, err error) {
 	return kek, nil
 }
 
-// A file may ask for a lot of memory, and any number of threads may log in at once. So what asks for more than a token does by default
-// takes shares of what there is for all of them in this process, and waits where there are none.
+// A file may ask for a lot of memory, and any number of threads may log in at once. So there is a limit for all of them in this process, in
+// shares of shareSize: a key slot that asks for more than a token does by default takes as many as it needs, and waits for them.
 const shareSize = 64 << 10 // KiB
 
 var (
@@ -109,8 +109,8 @@ var (
 	takingShares sync.Mutex // one takes all of its shares before the next begins
 )
 
-// takeShares waits for the shares of some KiB, and returns how many they are. The memory of all that are taken is asked of the system, as
-// who took the others may not have theirs yet.
+// takeShares waits for the shares of some KiB, and returns how many they are. It asks the system whether there is memory for all shares that
+// are taken: those who took the others may not have allocated theirs yet.
 func takeShares(memory uint32) (n int, err error) {
 	n = int((memory + shareSize - 1) / shareSize)
 	takingShares.Lock()
@@ -145,18 +145,18 @@ func freeSoon() {
 	}
 }
 
-// wrap returns the new slot with master in it, under kek.
-func (b keySlot) wrap(h *fixedHeader, w UserType, kek, master []byte) (out keySlot) {
-	secret.Do(func() { out = newAEAD(kek).Seal(b, b[keySlotHead:], master, b.associatedData(h, w)) })
+// wrap returns the new key slot with master in it, under kek.
+func (b keySlot) wrap(h *fixedHeader, u UserType, kek, master []byte) (out keySlot) {
+	secret.Do(func() { out = newAEAD(kek).Seal(b, b[keySlotHead:], master, b.associatedData(h, u)) })
 	return append(out, version)
 }
 
 // unwrap unwraps the master key into locked memory: CKR_PIN_INCORRECT where kek is not of the PIN.
-func (b keySlot) unwrap(h *fixedHeader, w UserType, kek []byte) (master []byte, err error) {
+func (b keySlot) unwrap(h *fixedHeader, u UserType, kek []byte) (master []byte, err error) {
 	master = locked.Alloc(masterSize)
 	nonce := b[keySlotHead : keySlotHead+chacha20poly1305.NonceSizeX]
 	secret.Do(func() {
-		_, err = newAEAD(kek).Open(master[:0], nonce, b[keySlotHead+len(nonce):keySlot1Size], b.associatedData(h, w))
+		_, err = newAEAD(kek).Open(master[:0], nonce, b[keySlotHead+len(nonce):keySlot1Size], b.associatedData(h, u))
 	})
 	if err != nil {
 		locked.Free(master)
@@ -165,7 +165,7 @@ func (b keySlot) unwrap(h *fixedHeader, w UserType, kek []byte) (master []byte, 
 	return master, nil
 }
 
-// check tests that the slot has its length and asks for no more than it may.
+// check tests that the key slot has its length and asks for no more than it may.
 func (b keySlot) check() error {
 	if len(b) != keySlot1Size && len(b) != keySlotSize || b.version() > version {
 		return tampered("a key slot is damaged")
@@ -177,8 +177,8 @@ func (b keySlot) check() error {
 	return nil
 }
 
-// version returns the version of the format that the slot was written by: the other PIN's stays what it was when a token is
-// upgraded.
+// version returns the version of the format that the key slot was written by: when a token is upgraded, the slot of the PIN that is not known
+// stays what it was.
 func (b keySlot) version() byte {
 	switch len(b) {
 	case keySlot1Size:
@@ -194,11 +194,12 @@ func (b keySlot) costs() (passes, memory uint32, lanes uint8) {
 	return binary.BigEndian.Uint32(b[saltSize:]), binary.BigEndian.Uint32(b[saltSize+4:]), b[saltSize+8]
 }
 
-// associatedData returns the associated data: a slot works in its token, since its last initialisation, for its way, only.
-func (b keySlot) associatedData(h *fixedHeader, w UserType) []byte {
+// associatedData returns what the wrapped key is bound to: a key slot opens in its token, as it was initialised last, for its user, and
+// nowhere else.
+func (b keySlot) associatedData(h *fixedHeader, u UserType) []byte {
 	ad := append([]byte("softcsp keyslot"), 0, b.version())
 	ad = append(ad, h.uuid[:]...)
 	ad = append(ad, h.initID[:]...)
-	ad = append(ad, byte(w))
+	ad = append(ad, byte(u))
 	return append(ad, b[:keySlotHead]...)
 }

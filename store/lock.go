@@ -18,9 +18,9 @@ import (
 // It is a POSIX record lock: the process owns it, so it ends with the process, whatever children have inherited of its
 // descriptors and mappings. A lock of an open file (flock, F_OFD_SETLK) would live on in a child that was forked in the middle
 // of a commit. The price: threads of a process do not keep each other out, and closing any descriptor of the file drops
-// what the process has on it. So the threads of a process share one descriptor and a claim, which keeps them apart;
+// what the process has on it. So the threads of a process share one descriptor and a processLock, which keeps them apart;
 // and copies of the library in one process, which know nothing of each other, take a lock of an open file on a byte that
-// is this process's own (own.go). A child that inherits that keeps nobody out but a process that is gone.
+// is this process's own (processbyte.go). A child that inherits that keeps nobody out but a process that is gone.
 type lock struct {
 	process   *processLock
 	exclusive bool
@@ -33,7 +33,7 @@ func (l *lock) fd() int { return l.process.fd }
 
 var errBusy = errors.New("the lock is taken")
 
-// How long a lock may be held by one and the same process before who waits gives up, and how long anybody waits in all.
+// maxHeld is how long one and the same process may have a lock before those who wait for it give up, maxWait how long anybody waits in all.
 // Variables, so that tests need not wait.
 var (
 	maxHeld = 5 * time.Second
@@ -46,21 +46,22 @@ var (
 	fstat = unix.Fstat
 )
 
-// The bytes of the sidecar that are locked. Who wants the lock passes the gate first, and waits for the room inside the gate:
-// without it, readers who come and go could keep a writer out for ever, and those who wait would all wait for the room.
+// The bytes of the sidecar that are locked. lockByte is the lock itself: read-locked by readers, write-locked by a writer. Whoever wants it
+// takes gateByte first and has that while it waits. So one waits for lockByte at a time, and readers who come and go cannot keep a
+// writer out for ever.
 const (
 	gateByte = 0
 	lockByte = 1
 )
 
-// A processLock is what this process has of one sidecar: for a reader and many, or for one writer.
+// A processLock is the lock that this process has on one sidecar, for all of its readers or for one writer.
 type processLock struct {
 	id   sidecarID
-	refs int // references, under claims.mu
+	refs int // references, under processLocks.mu
 
 	threads sync.RWMutex // the transactions of this process
 	asking  sync.Mutex   // one thread at a time asks the kernel
-	gaveUp  struct {     // the last time that one waited in vain, and for whom
+	gaveUp  struct {     // when one last waited in vain, and for whom
 		at time.Time
 		of holder
 	}
@@ -74,7 +75,8 @@ type processLock struct {
 	holders         int  // threads that have the lock
 }
 
-// A sidecarID names a sidecar. Opening a file to see which it is would be closing it again.
+// A sidecarID names a sidecar by its directory and name. To look at the file itself it would have to be opened, and closed again, which drops
+// the lock.
 type sidecarID struct {
 	dev, ino uint64 // of the directory
 	name     string
@@ -86,7 +88,7 @@ var processLocks = struct {
 	all map[sidecarID]*processLock
 }{all: map[sidecarID]*processLock{}}
 
-// processLockOn returns the claim on a sidecar. The caller gives it back with drop.
+// processLockOn returns the lock of this process on a sidecar. The caller gives it back with unref.
 func processLockOn(d *dir, name string) *processLock {
 	key := sidecarID{d.st.Dev, d.st.Ino, name}
 	processLocks.mu.Lock()
@@ -156,8 +158,8 @@ func (pl *processLock) unlockThreads(exclusive bool) {
 	}
 }
 
-// lock takes the lock from other processes. It asks anew where somebody removed the file between opening and locking:
-// then the lock is worth nothing.
+// lock takes the lock, which other processes may have. Where somebody removed the file between opening and locking the lock is worth
+// nothing, and it begins anew.
 func (pl *processLock) lock(d *dir, l *lock, w *lockWait) error {
 	if !w.wait {
 		if !pl.asking.TryLock() {
@@ -250,14 +252,14 @@ func (pl *processLock) stillOpen() bool {
 	return unix.Fstat(pl.fd, &st) == nil && st.Dev == pl.st.Dev && st.Ino == pl.st.Ino
 }
 
-// lockBytes goes through the gate into the room.
+// lockBytes takes lockByte, by way of gateByte.
 func (pl *processLock) lockBytes(exclusive bool, w *lockWait) error {
 	if err := pl.waitForByte(gateByte, lockType(!pl.readOnly), w, time.Millisecond); err != nil {
 		return err
 	}
 	defer func() { _, _ = pl.setByte(unix.F_SETLK, gateByte, unix.F_UNLCK) }()
 	pl.mu.Lock()
-	if pl.holders > 0 { // other readers of this process are inside
+	if pl.holders > 0 { // other readers of this process have it already
 		pl.holders++
 		pl.mu.Unlock()
 		return nil
@@ -272,7 +274,7 @@ func (pl *processLock) lockBytes(exclusive bool, w *lockWait) error {
 	return nil
 }
 
-// waitForByte asks for a byte until it has it.
+// waitForByte asks the kernel for a byte until it has it.
 func (pl *processLock) waitForByte(at int64, kind int16, w *lockWait, longest time.Duration) error {
 	for {
 		ok, err := pl.setByte(unix.F_SETLK, at, kind)
@@ -292,7 +294,7 @@ func lockType(exclusive bool) int16 {
 	return unix.F_RDLCK
 }
 
-// setByte asks the kernel for a byte, or gives it back, and says whether it was to be had.
+// setByte has the kernel lock a byte, or give it back, and reports whether it did.
 func (pl *processLock) setByte(cmd int, at int64, kind int16) (bool, error) {
 	f := unix.Flock_t{Type: kind, Start: at, Len: 1}
 	err := retry(func() error { return fcntl(uintptr(pl.fd), cmd, &f) })
@@ -318,11 +320,11 @@ func (l *lock) checkHeld() error {
 	return err
 }
 
-// Behind the word of a token's sidecar stands which commit is known to be on the disk. What anybody writes there makes commits
-// slower, or less safe in a power cut, and nothing else.
+// Behind the counter of a token's sidecar stands which commit is known to be on the disk: the checksum of its meta page. Whoever writes
+// something else there makes commits slower, or less safe in a power cut, and does no other harm.
 const durableCommitAt = counterSize
 
-// durableCommit returns it, 0 where nothing is known.
+// durableCommit returns which commit that is, 0 where none is known to be.
 func (l *lock) durableCommit() uint64 {
 	var b [8]byte
 	if n, err := unix.Pread(l.fd(), b[:], durableCommitAt); err != nil || n != len(b) {
@@ -331,7 +333,7 @@ func (l *lock) durableCommit() uint64 {
 	return leUint64(b[:])
 }
 
-// setDurableCommit notes it, where that can be done.
+// setDurableCommit notes that a commit is on the disk, where that can be done.
 func (l *lock) setDurableCommit(sum uint64) {
 	if checkSizeLimit(durableCommitAt+8) != nil {
 		return
@@ -339,7 +341,7 @@ func (l *lock) setDurableCommit(sum uint64) {
 	_, _ = unix.Pwrite(l.fd(), binary.LittleEndian.AppendUint64(nil, sum), durableCommitAt)
 }
 
-// unlockBytes ends the holding of one thread, and the process's with the last.
+// unlockBytes gives the lock of one thread back, and with the last one's the process's.
 func (pl *processLock) unlockBytes() {
 	pl.mu.Lock()
 	defer pl.mu.Unlock()
@@ -380,12 +382,12 @@ func (l *lock) release() {
 	l.process.unref()
 }
 
-// A lockWait is how long somebody waits. The kernel's own waiting has no end that can be set, so this asks again and again:
-// soon at first, and by chance, so that those who wait have equal chances.
+// A lockWait waits for a lock. The kernel has no way to wait for a limited time, so it asks again and again: soon at first, then
+// after longer pauses, which are random so that those who wait have equal chances.
 type lockWait struct {
 	wait         bool
 	what         string
-	began, since time.Time // since when all is as it is
+	began, since time.Time // since is when the holder was last another one
 	looked       time.Time
 	holder       holder
 	length       time.Duration
@@ -394,7 +396,7 @@ type lockWait struct {
 func newLockWait(wait bool, what string) *lockWait { return &lockWait{wait: wait, what: what} }
 
 // pause waits a little. It answers errBusy where there is no waiting, and an error where it has waited long enough. The
-// caller has c.entry.
+// caller has pl.asking.
 func (w *lockWait) pause(pl *processLock, at int64, longest time.Duration) error {
 	if !w.wait {
 		return errBusy
@@ -403,7 +405,7 @@ func (w *lockWait) pause(pl *processLock, at int64, longest time.Duration) error
 	if w.length == 0 {
 		w.began, w.since, w.looked, w.length = now, now, now, 20*time.Microsecond
 		if now.Sub(pl.gaveUp.at) < time.Second {
-			// Another thread has just waited for this one in vain. Where a hundred wait, the last need not wait hundred times.
+			// Another thread has just waited for the same holder in vain. Where a hundred wait, the last one need not wait a hundred times as long.
 			if w.holder = holderOf(pl, at); w.holder == pl.gaveUp.of {
 				w.since = now.Add(-maxHeld)
 			}
@@ -430,7 +432,7 @@ func (w *lockWait) pause(pl *processLock, at int64, longest time.Duration) error
 }
 
 // A holder is who has a lock, as far as it is to be known: the process (0 in another PID namespace, -1 for an open file), and
-// how many commits there have been. Where either changes somebody gets on.
+// the value of the shared counter. Where either changes, somebody makes progress.
 type holder struct {
 	pid     int32
 	counter uint64

@@ -12,12 +12,12 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// A loginCount is the count of logins by one way: each is counted, durably, before the PIN is looked at, and a success clears the
+// A loginCount counts the logins of one user: each is counted, durably, before the PIN is looked at, and a success clears the
 // count. One login at a time is between the two, so that any number of logins with the right PIN do not lock each other out,
-// and a process that is killed there has used one try up.
+// and a process that is killed there has used one attempt up.
 type loginCount struct{ attempts, cleared uint64 }
 
-// remaining returns how many tries are left of limit.
+// remaining returns how many attempts are left of limit.
 func (c loginCount) remaining(limit uint32) uint {
 	if c.cleared > c.attempts || c.attempts-c.cleared >= uint64(limit) {
 		return 0
@@ -25,7 +25,7 @@ func (c loginCount) remaining(limit uint32) uint {
 	return uint(uint64(limit) - (c.attempts - c.cleared))
 }
 
-// loginCounts are the counts of each way. Processes without a key change them, so no key authenticates them.
+// loginCounts are the counts of each user. Processes without a key change them, so no key authenticates them.
 type loginCounts [userTypes]loginCount
 
 const loginCountsSize = userTypes * 16
@@ -51,18 +51,18 @@ func (counts loginCounts) write(x tx) error {
 	return x.put(bHeader, headerTries, b)
 }
 
-// A pinCheck is a login in the making: the slot that it is to open, as it was when its PIN went through Argon2id.
+// A pinCheck is a login in the making, with the key slot that it is to open as it was before its PIN went through Argon2id.
 type pinCheck struct {
 	header  *fixedHeader
 	keySlot keySlot
-	way     UserType
+	user    UserType
 }
 
-// errSlotChanged says that the slot is not the attempt's any more.
+// errSlotChanged says that the key slot is not the one that the PIN went through Argon2id for.
 var errSlotChanged = fmt.Errorf("%w: the PIN was set anew meanwhile", ck.CKR_FUNCTION_FAILED)
 
-// retryChanged calls f again while the slot is another each time that it gets to it; not for ever, since anybody who writes the file can see
-// to that.
+// retryChanged calls f again where the key slot was changed meanwhile, but not for ever: somebody who can write the file could change it each
+// time.
 func retryChanged(f func() error) (err error) {
 	for range 8 {
 		if err = f(); !errors.Is(err, errSlotChanged) {
@@ -73,21 +73,21 @@ func retryChanged(f func() error) (err error) {
 }
 
 // newPINCheck reads what a login needs. A PIN that is locked is not worth computing anything for.
-func (t *Token) newPINCheck(w UserType) (*pinCheck, error) {
-	c := &pinCheck{way: w}
+func (t *Token) newPINCheck(u UserType) (*pinCheck, error) {
+	c := &pinCheck{user: u}
 	err := t.backend.view(func(x tx) (err error) {
 		if c.header, err = t.readHeader(x); err != nil {
 			return err
 		}
 		t.cacheInfo(x, c.header) // for a process that gives up its rights once it is logged in
-		c.keySlot = slices.Clone(x.get(bHeader, headerSlots[w]))
-		if c.keySlot == nil && w == User {
+		c.keySlot = slices.Clone(x.get(bHeader, headerSlots[u]))
+		if c.keySlot == nil && u == User {
 			return ck.CKR_USER_PIN_NOT_INITIALIZED
 		}
 		if err := c.keySlot.check(); err != nil {
 			return err
 		}
-		if t.uncounted.remaining(w, readLoginCounts(x)[w].remaining(c.header.maxTries)) == 0 {
+		if t.uncounted.remaining(u, readLoginCounts(x)[u].remaining(c.header.maxTries)) == 0 {
 			return ck.CKR_PIN_LOCKED
 		}
 		return nil
@@ -95,20 +95,20 @@ func (t *Token) newPINCheck(w UserType) (*pinCheck, error) {
 	return c, err
 }
 
-// checkCurrent tests that the attempt's slot is still the one in the file.
+// checkCurrent tests that the key slot is still the one in the file.
 func (c *pinCheck) checkCurrent(t *Token, x tx) error {
 	h, err := t.readHeader(x)
 	if err != nil {
 		return err
 	}
-	if h.initID != c.header.initID || !bytes.Equal(x.get(bHeader, headerSlots[c.way]), c.keySlot) {
+	if h.initID != c.header.initID || !bytes.Equal(x.get(bHeader, headerSlots[c.user]), c.keySlot) {
 		return errSlotChanged
 	}
 	return nil
 }
 
-// countAndUnwrap counts the attempt, opens the slot with the key that the PIN gave, and clears the count: one at a time in all processes.
-// What is counted is on the disk before the slot is opened, so that who kills this process has had no guess for nothing.
+// countAndUnwrap counts the attempt, opens the key slot with the key that the PIN gave, and clears the count: one at a time in all processes.
+// The count is on the disk before the slot is opened: who kills this process then has not had a guess that is not counted.
 func (t *Token) countAndUnwrap(c *pinCheck, kek []byte) (master []byte, err error) {
 	err = t.alone(func(update func(func(tx) error) error) error {
 		err := update(func(x tx) error {
@@ -116,21 +116,21 @@ func (t *Token) countAndUnwrap(c *pinCheck, kek []byte) (master []byte, err erro
 				return err
 			}
 			counts := readLoginCounts(x)
-			if counts[c.way].remaining(c.header.maxTries) == 0 {
+			if counts[c.user].remaining(c.header.maxTries) == 0 {
 				return ck.CKR_PIN_LOCKED
 			}
-			counts[c.way].attempts++
+			counts[c.user].attempts++
 			return counts.write(x)
 		})
 		if err != nil {
 			return err
 		}
-		if master, err = c.keySlot.unwrap(c.header, c.way, kek); err != nil {
+		if master, err = c.keySlot.unwrap(c.header, c.user, kek); err != nil {
 			return err
 		}
 		return update(func(x tx) error {
 			counts := readLoginCounts(x)
-			counts[c.way].cleared = counts[c.way].attempts
+			counts[c.user].cleared = counts[c.user].attempts
 			return counts.write(x)
 		})
 	})
@@ -141,32 +141,31 @@ func (t *Token) countAndUnwrap(c *pinCheck, kek []byte) (master []byte, err erro
 		locked.Free(master)
 		return nil, err
 	}
-	t.uncounted.forget(c.way)
+	t.uncounted.forget(c.user)
 	return master, nil
 }
 
-// uncounted are the tries of a token that this process cannot write to: those that the file has room for, less the wrong ones that
-// this process has made.
+// uncounted are the failed logins of this process to a token that it cannot write to.
 type uncounted struct {
 	mu    sync.Mutex
 	wrong [userTypes]uint
 }
 
-// remaining returns how many of the tries that the file leaves are left.
-func (u *uncounted) remaining(w UserType, left uint) uint {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return left - min(left, u.wrong[w])
+// remaining returns how many of the attempts that are left by the file are left to this process.
+func (c *uncounted) remaining(u UserType, left uint) uint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return left - min(left, c.wrong[u])
 }
 
-// forget forgets the wrong tries.
-func (u *uncounted) forget(w UserType) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.wrong[w] = 0
+// forget forgets failed logins, after one that did not fail.
+func (c *uncounted) forget(u UserType) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wrong[u] = 0
 }
 
-// unwrapUncounted is try for a token that cannot be written to, where the administrator has said that this is to work. Who can read
+// unwrapUncounted is countAndUnwrap for a token that cannot be written to, where the administrator has said that this is to work. Who can read
 // the file can copy it, and guess there as often as they like: what is counted here keeps off who can only call the library.
 func (t *Token) unwrapUncounted(c *pinCheck, kek []byte) (master []byte, err error) {
 	u := &t.uncounted
@@ -176,7 +175,7 @@ func (t *Token) unwrapUncounted(c *pinCheck, kek []byte) (master []byte, err err
 		if err := c.checkCurrent(t, x); err != nil {
 			return err
 		}
-		if readLoginCounts(x)[c.way].remaining(c.header.maxTries) <= u.wrong[c.way] {
+		if readLoginCounts(x)[c.user].remaining(c.header.maxTries) <= u.wrong[c.user] {
 			return ck.CKR_PIN_LOCKED
 		}
 		return nil
@@ -184,22 +183,22 @@ func (t *Token) unwrapUncounted(c *pinCheck, kek []byte) (master []byte, err err
 	if err != nil {
 		return nil, err
 	}
-	if master, err = c.keySlot.unwrap(c.header, c.way, kek); err != nil {
-		u.wrong[c.way]++
+	if master, err = c.keySlot.unwrap(c.header, c.user, kek); err != nil {
+		u.wrong[c.user]++
 		return nil, err
 	}
-	u.wrong[c.way] = 0
+	u.wrong[c.user] = 0
 	return master, nil
 }
 
-// checkPIN counts a try, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
+// checkPIN counts an attempt, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
 // the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
-func (t *Token) checkPIN(w UserType, pin []byte) (c *pinCheck, master []byte, err error) {
-	if w < 0 || w >= userTypes {
+func (t *Token) checkPIN(u UserType, pin []byte) (c *pinCheck, master []byte, err error) {
+	if u < 0 || u >= userTypes {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
 	}
 	err = retryChanged(func() (err error) {
-		if c, err = t.newPINCheck(w); err != nil {
+		if c, err = t.newPINCheck(u); err != nil {
 			return err
 		}
 		kek := t.pinCache.get(c, pin)
@@ -213,7 +212,7 @@ func (t *Token) checkPIN(w UserType, pin []byte) (c *pinCheck, master []byte, er
 		if master, err = t.countAndUnwrap(c, kek); err == nil {
 			t.pinCache.put(c, pin, kek)
 		} else if recalled {
-			// The try may not have been counted: then the time that it took must not tell that the PIN is right.
+			// The attempt may not have been counted: then the time that it took must not tell that the PIN is right.
 			again, _ := c.keySlot.derive(pin)
 			locked.Free(again)
 		}
@@ -222,17 +221,17 @@ func (t *Token) checkPIN(w UserType, pin []byte) (c *pinCheck, master []byte, er
 	return c, master, err
 }
 
-// Unlock counts a try, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or
+// Unlock counts an attempt, checks the PIN, and returns the keys: CKR_PIN_INCORRECT, CKR_PIN_LOCKED, or
 // CKR_USER_PIN_NOT_INITIALIZED. A success clears the count. It verifies the set of all objects, and answers
 // CKR_DEVICE_ERROR, with what is wrong in its text, where the file was tampered with.
-func (t *Token) Unlock(w UserType, pin []byte) (*Keys, error) {
-	k, _, err := t.unlock(w, pin)
+func (t *Token) Unlock(u UserType, pin []byte) (*Keys, error) {
+	k, _, err := t.unlock(u, pin)
 	return k, err
 }
 
-// unlock is Unlock. It returns the slot that the PIN opened as well.
-func (t *Token) unlock(w UserType, pin []byte) (*Keys, keySlot, error) {
-	c, master, err := t.checkPIN(w, pin)
+// unlock is Unlock. It returns the key slot that the PIN opened as well.
+func (t *Token) unlock(u UserType, pin []byte) (*Keys, keySlot, error) {
+	c, master, err := t.checkPIN(u, pin)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -248,7 +247,7 @@ func (t *Token) unlock(w UserType, pin []byte) (*Keys, keySlot, error) {
 			return err
 		}
 		return x.each(bUnvouched, nil, func(_, _ []byte) error {
-			k.asked = true
+			k.hasUnvouched = true
 			return nil
 		})
 	})
@@ -262,9 +261,9 @@ func (t *Token) unlock(w UserType, pin []byte) (*Keys, keySlot, error) {
 	return k, c.keySlot, nil
 }
 
-// Confirm counts a try and checks the PIN as Unlock does, for who has the keys already.
-func (t *Token) Confirm(w UserType, pin []byte) error {
-	_, master, err := t.checkPIN(w, pin)
+// Confirm counts an attempt and checks the PIN as Unlock does, for who has the keys already.
+func (t *Token) Confirm(u UserType, pin []byte) error {
+	_, master, err := t.checkPIN(u, pin)
 	locked.Free(master)
 	return err
 }
@@ -278,32 +277,32 @@ func (k *Keys) verify(x tx) error {
 	})
 }
 
-// SetPIN wraps the master key anew under pin, and clears that way's count of tries.
-func (t *Token) SetPIN(k *Keys, w UserType, pin []byte) error {
+// SetPIN wraps the master key anew under pin, and clears that user's count of failed logins.
+func (t *Token) SetPIN(k *Keys, u UserType, pin []byte) error {
 	if err := k.alive(t); err != nil {
 		return err
 	}
-	if w < 0 || w >= userTypes {
+	if u < 0 || u >= userTypes {
 		return ck.CKR_USER_TYPE_INVALID
 	}
-	return retryChanged(func() error { return t.setPIN(k, w, pin, nil) })
+	return retryChanged(func() error { return t.setPIN(k, u, pin, nil) })
 }
 
-// ChangePIN sets a PIN for who knows the one that it had. It counts a try as Unlock does.
-func (t *Token) ChangePIN(w UserType, old, pin []byte) error {
+// ChangePIN sets a PIN for who knows the old one. It counts an attempt as Unlock does.
+func (t *Token) ChangePIN(u UserType, old, pin []byte) error {
 	return retryChanged(func() error {
-		k, slot, err := t.unlock(w, old)
+		k, slot, err := t.unlock(u, old)
 		if err != nil {
 			return err
 		}
 		defer k.Wipe()
-		return t.setPIN(k, w, pin, slot)
+		return t.setPIN(k, u, pin, slot)
 	})
 }
 
-// setPIN wraps the master key anew under pin, where old, if it is not nil, still is what stands in the file: errMoved. The cost
-// of the PIN is the token's, which the header says: it is verified, in the transaction that takes the new slot too.
-func (t *Token) setPIN(k *Keys, w UserType, pin []byte, old keySlot) error {
+// setPIN wraps the master key anew under pin. Where old is not nil and is not the key slot in the file any more it answers errSlotChanged. What
+// Argon2id costs is read from the header, which is verified before, and again in the transaction that writes the new slot.
+func (t *Token) setPIN(k *Keys, u UserType, pin []byte, old keySlot) error {
 	var raw []byte
 	var h *fixedHeader
 	err := t.backend.view(func(x tx) error {
@@ -326,25 +325,25 @@ func (t *Token) setPIN(k *Keys, w UserType, pin []byte, old keySlot) error {
 	}
 	defer locked.Free(kek)
 	err = k.use(func() error {
-		fresh = fresh.wrap(h, w, kek, k.master())
+		fresh = fresh.wrap(h, u, kek, k.master())
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	defer t.pinCache.forgetOne(w)
+	defer t.pinCache.forgetOne(u)
 	return t.change(k, func(c *change) error {
-		if !bytes.Equal(c.x.get(bHeader, headerStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, headerSlots[w]), old) {
+		if !bytes.Equal(c.x.get(bHeader, headerStatic), raw) || old != nil && !bytes.Equal(c.x.get(bHeader, headerSlots[u]), old) {
 			return errSlotChanged
 		}
-		if err := c.x.put(bHeader, headerSlots[w], fresh); err != nil {
+		if err := c.x.put(bHeader, headerSlots[u], fresh); err != nil {
 			return err
 		}
 		n := readLoginCounts(c.x)
-		if n[w].cleared > n[w].attempts {
-			n[w] = loginCount{}
+		if n[u].cleared > n[u].attempts {
+			n[u] = loginCount{}
 		}
-		n[w].cleared = n[w].attempts
+		n[u].cleared = n[u].attempts
 		return n.write(c.x)
 	})
 }
@@ -379,7 +378,7 @@ func (t *Token) Reformat(f Format) error {
 	return err
 }
 
-// An initialToken is a token in the making: a new master key under the SO PIN, and under the user's where there is one, and no
+// An initialToken is a token as it is made: a new master key under the SO PIN, and under the user's where there is one, and no
 // object.
 type initialToken struct {
 	header *fixedHeader
@@ -397,7 +396,7 @@ func (f *Format) check() error {
 }
 
 // defaultTries is the limit where none is asked for.
-const defaultTries = 10
+const defaultMaxTries = 10
 
 // newInitialToken makes the keys of a new token. The caller wipes them.
 func (t *Token) newInitialToken(f Format) (*initialToken, error) {
@@ -410,7 +409,7 @@ func (t *Token) newInitialToken(f Format) (*initialToken, error) {
 		separation: f.Separation,
 	}
 	if h.maxTries == 0 {
-		h.maxTries = defaultTries
+		h.maxTries = defaultMaxTries
 	}
 	random(h.initID[:])
 	master := locked.Alloc(masterSize)

@@ -67,13 +67,13 @@ func TestUnlock(t *testing.T) {
 	})
 }
 
-func wantTries(t *testing.T, tok *Token, w UserType, want uint) {
+func wantTries(t *testing.T, tok *Token, u UserType, want uint) {
 	t.Helper()
 	i, err := tok.Info()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := [userTypes]uint{i.UserTries, i.SOTries}[w]; got != want {
+	if got := [userTypes]uint{i.UserTries, i.SOTries}[u]; got != want {
 		t.Errorf("%d tries left, want %d", got, want)
 	}
 }
@@ -97,8 +97,8 @@ func TestParallelGuesses(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if n := looked.Load(); n != defaultTries {
-			t.Errorf("%d guesses were looked at, want %d", n, defaultTries)
+		if n := looked.Load(); n != defaultMaxTries {
+			t.Errorf("%d guesses were looked at, want %d", n, defaultMaxTries)
 		}
 	})
 }
@@ -166,7 +166,7 @@ func TestPINChangesMeanwhile(t *testing.T) {
 		if _, err := tok.countAndUnwrap(c, kek); !errors.Is(err, errSlotChanged) {
 			t.Errorf("a try of a PIN that was changed: %v", err)
 		}
-		wantTries(t, tok, User, defaultTries)
+		wantTries(t, tok, User, defaultMaxTries)
 	})
 }
 
@@ -183,10 +183,10 @@ func TestDeadInTheMiddle(t *testing.T) {
 					return counts.write(x)
 				})
 			}), ck.CKR_OK)
-			wantTries(t, tok, User, defaultTries-n-1)
+			wantTries(t, tok, User, defaultMaxTries-n-1)
 		}
 		unlock(t, tok, User, userPIN).Wipe()
-		wantTries(t, tok, User, defaultTries)
+		wantTries(t, tok, User, defaultMaxTries)
 	})
 }
 
@@ -240,7 +240,7 @@ func TestFormatArguments(t *testing.T) {
 }
 
 // openSlot opens a slot as a login does.
-func openSlot(b keySlot, h *fixedHeader, w UserType, pin []byte) ([]byte, error) {
+func openSlot(b keySlot, h *fixedHeader, u UserType, pin []byte) ([]byte, error) {
 	if err := b.check(); err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func openSlot(b keySlot, h *fixedHeader, w UserType, pin []byte) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	return b.unwrap(h, w, kek)
+	return b.unwrap(h, u, kek)
 }
 
 // TestSlotCosts holds what a file may ask for.
@@ -377,10 +377,10 @@ func TestSlotIsBound(t *testing.T) {
 	uuid.uuid[0]++
 	for _, c := range []struct {
 		h   *fixedHeader
-		w   UserType
+		u   UserType
 		pin []byte
 	}{{h, SO, userPIN}, {h, User, soPIN}, {&era, User, userPIN}, {&uuid, User, userPIN}} {
-		_, err := openSlot(b, c.h, c.w, c.pin)
+		_, err := openSlot(b, c.h, c.u, c.pin)
 		wants(t, err, ck.CKR_PIN_INCORRECT)
 	}
 	for i := range b {
@@ -416,7 +416,7 @@ func TestChangePINAtOnce(t *testing.T) {
 		if n := won.Load(); n != 1 {
 			t.Errorf("%d changed the PIN", n)
 		}
-		wantTries(t, tok, User, defaultTries-5)
+		wantTries(t, tok, User, defaultMaxTries-5)
 	})
 }
 
@@ -470,15 +470,15 @@ func TestReadonlyLogin(t *testing.T) {
 			for n := range uint(2) {
 				_, err = tok.Unlock(User, []byte("wrong"))
 				wants(t, err, ck.CKR_PIN_INCORRECT)
-				wantTries(t, tok, User, defaultTries-2-n)
+				wantTries(t, tok, User, defaultMaxTries-2-n)
 			}
 			keys := unlock(t, tok, User, userPIN)
-			wantTries(t, tok, User, defaultTries-1) // what the file has counted stays
+			wantTries(t, tok, User, defaultMaxTries-1) // what the file has counted stays
 			got, err := tok.Get(keys, b.ID)
 			wantRecord(t, got, err, b)
 			wants(t, tok.Create(keys, private("c")), ck.CKR_TOKEN_WRITE_PROTECTED)
 			keys.Wipe()
-			for range defaultTries - 1 {
+			for range defaultMaxTries - 1 {
 				_, err = tok.Unlock(User, []byte("wrong"))
 				wants(t, err, ck.CKR_PIN_INCORRECT)
 			}
@@ -489,7 +489,7 @@ func TestReadonlyLogin(t *testing.T) {
 	})
 	wants(t, os.Chmod(p.dir(), 0o755), ck.CKR_OK)
 	wants(t, os.Chmod(path, 0o644), ck.CKR_OK)
-	wantTries(t, tok, User, defaultTries-1)
+	wantTries(t, tok, User, defaultMaxTries-1)
 }
 
 // unprivileged runs f without the right to write to everything.

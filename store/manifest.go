@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// A manifest is what objects there are to be, in which state. What is read at a login stays in the order in which it is read,
-// that of the IDs; what changes from then on stands beside it. To fill a map with all of it would take as long as to
-// verify it. A nil roll knows nothing.
+// A manifest says which objects a token has, and in which state each of them is. What was read at a login stays in the order in which it was
+// read, that of the IDs; what changes from then on stands beside it. To fill a map with all of it would take as long as to
+// verify it. A nil manifest lists nothing.
 type manifest struct {
 	ordered []member      // in the order of the IDs, each once
 	changed map[ID]*entry // nil for one that is gone
 	n       int
 }
 
-// newManifest returns a roll of items, which it keeps. A file that is damaged may have them in any order.
+// newManifest returns a manifest of members, which it keeps. A file that is damaged may have them in any order.
 func newManifest(members []member) *manifest {
 	m := &manifest{changed: make(map[ID]*entry)}
 	for n := 1; n < len(members); n++ {

@@ -206,7 +206,7 @@ func writeNewFile(ld *lockedDir, path string, out file, size int64, fill func(me
 			return err
 		}
 	}
-	_ = out.allocate(int64((n.meta.end + reservePages) * pageSize)) // room.go; where there is no room for it the first commits do without
+	_ = out.allocate(int64((n.meta.end + reservePages) * pageSize)) // reserve.go; where there is no room for it the first commits do without
 	return out.sync()
 }
 

@@ -20,7 +20,7 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	var raw []byte
 	var is entry
 	var v uint16
-	var asked *Unvouched
+	var request *Unvouched
 	err := t.backend.view(func(x tx) error {
 		entries, now, err := k.verifiedEntries(x)
 		if err != nil {
@@ -30,9 +30,9 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 		v = now
 		is, there = entries.get(id)
 		raw = slices.Clone(x.get(bObjects, id[:]))
-		asked = unvouchedFor(x, v, id[:], raw)
+		request = unvouchedFor(x, v, id[:], raw)
 		switch {
-		case there || !there && raw == nil && asked != nil:
+		case there || !there && raw == nil && request != nil:
 			return nil
 		case raw == nil:
 			return ck.CKR_OBJECT_HANDLE_INVALID
@@ -42,11 +42,11 @@ func (t *Token) Get(k *Keys, id ID) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	if raw == nil && asked != nil {
-		return Record{ID: id, Rev: asked.Number, Unvouched: asked}, nil
+	if raw == nil && request != nil {
+		return Record{ID: id, Rev: request.Number, Unvouched: request}, nil
 	}
 	r, err := k.openRecord(v, id, is, raw)
-	r.Unvouched = asked
+	r.Unvouched = request
 	return r, err
 }
 
@@ -79,16 +79,16 @@ func (t *Token) getPublic(id ID) (r Record, err error) {
 			return err
 		}
 		raw := x.get(bObjects, id[:])
-		asked := unvouchedFor(x, h.version, id[:], raw)
+		request := unvouchedFor(x, h.version, id[:], raw)
 		switch {
 		case raw != nil:
 			r, err = t.verifiedPublic(x, h, id, raw)
-		case asked != nil:
-			r = Record{ID: id, Rev: asked.Number}
+		case request != nil:
+			r = Record{ID: id, Rev: request.Number}
 		default:
 			err = ck.CKR_OBJECT_HANDLE_INVALID
 		}
-		r.Unvouched = asked
+		r.Unvouched = request
 		return err
 	})
 	return r, err
@@ -177,15 +177,15 @@ func (t *Token) All(k *Keys, skip func(ID, uint64) bool, f func(Record) error) e
 				return tampered("object %s was added by something else than softcsp", id)
 			}
 			seen++
-			asked := unvouchedFor(x, v, key, raw)
-			if asked == nil && skip(id, is.rev) {
+			request := unvouchedFor(x, v, key, raw)
+			if request == nil && skip(id, is.rev) {
 				return nil
 			}
 			r, err := k.openRecord(v, id, is, raw)
 			if err != nil {
 				return err
 			}
-			r.Unvouched = asked
+			r.Unvouched = request
 			return f(r)
 		})
 		if err != nil {
@@ -215,8 +215,8 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 				return tampered("object %x is damaged", key)
 			}
 			id := ID(key)
-			asked := unvouchedFor(x, h.version, key, raw)
-			if asked == nil && skip(id, beUint64(raw)) {
+			request := unvouchedFor(x, h.version, key, raw)
+			if request == nil && skip(id, beUint64(raw)) {
 				return nil
 			}
 			r, err := t.verifiedPublic(x, h, id, raw)
@@ -226,7 +226,7 @@ func (t *Token) allPublic(skip func(ID, uint64) bool, f func(Record) error) erro
 			case err != nil:
 				return err
 			}
-			r.Unvouched = asked
+			r.Unvouched = request
 			return f(r)
 		})
 		if err != nil {
@@ -323,13 +323,13 @@ func (t *Token) Delete(k *Keys, ids ...ID) error {
 	}
 	return t.change(k, func(c *change) error {
 		for _, id := range ids {
-			asked := unvouchedFor(c.x, version, id[:], c.x.get(bObjects, id[:]))
-			if asked != nil {
+			request := unvouchedFor(c.x, version, id[:], c.x.get(bObjects, id[:]))
+			if request != nil {
 				if err := c.x.del(bUnvouched, id[:]); err != nil {
 					return err
 				}
 			}
-			if asked != nil && asked.Kind == Created {
+			if request != nil && request.Kind == Created {
 				c.deleted[id] = true
 			} else if err := c.remove(id); err != nil {
 				return err

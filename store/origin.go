@@ -6,11 +6,11 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A Separation is how far the keys of a token are kept apart. The stricter is the smaller.
+// A Separation is how far the keys of a token are kept apart: docs/configuration.md. The smaller number is the stricter.
 type Separation uint8
 
 const (
-	// SeparationStrict keeps off the known attacks on keys by their own functions.
+	// SeparationStrict gives each key one role, against attacks that use a key in two ways.
 	SeparationStrict Separation = iota
 	// SeparationStandard is no more than what PKCS #11 asks for.
 	SeparationStandard

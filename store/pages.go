@@ -74,7 +74,7 @@ type pageReader struct {
 
 	seen        []uint64                 // a bit for each page that was reached
 	reachedFrom map[uint64]parentElement // where from
-	cached      map[uint64]page          // branch pages, and leaves as far as there is room
+	cached      map[uint64]page          // branch pages, and leaves as far as leafBudget goes
 	leafBudget  int                      // for leaves
 	borrowed    []*[]byte                // single pages, of pagePool
 	bucketRoots [buckets]*page           // of each bucket, once it was looked for
@@ -112,7 +112,7 @@ func (r *pageReader) borrowPage() []byte {
 	return *p
 }
 
-// close ends the use of everything that the book has handed out.
+// close ends the use of everything that the reader has handed out.
 func (r *pageReader) close() {
 	for _, p := range r.borrowed {
 		pagePool.Put(p)

@@ -17,7 +17,7 @@ import (
 )
 
 // Pins are the PINs that this process has logged in with, so that logging in with one of them again does not take another
-// Argon2id: for each way the key that it gave, sealed under a key that comes of a random one and the PIN. So the PIN is needed
+// Argon2id: for each user the key that it gave, sealed under a key that comes of a random one and the PIN. So the PIN is needed
 // all the same, and a wrong one costs what it always does. Tries are counted as ever.
 type pinCache struct {
 	mu          sync.Mutex
@@ -29,7 +29,7 @@ type pinCache struct {
 type cachedPIN struct {
 	keySlot keySlot       // what it opens
 	at      time.Duration // of the last login with it
-	mem     []byte        // a random key, a nonce, and the sealed key of the slot, in locked memory
+	mem     []byte        // a random key, a nonce, and the sealed key that opens the key slot, in locked memory
 }
 
 const (
@@ -49,23 +49,23 @@ var uptime = func() time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// get returns, in locked memory, the key that the PIN gave when it opened the attempt's slot before, nil where it did not.
+// get returns, in locked memory, the key that the PIN gave when it opened the same key slot before, nil where it did not.
 func (p *pinCache) get(c *pinCheck, pin []byte) (kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expireLocked()
-	k := p.cached[c.way]
+	k := p.cached[c.user]
 	if k == nil {
 		return nil
 	}
 	if !bytes.Equal(k.keySlot, c.keySlot) {
-		p.dropLocked(c.way)
+		p.dropLocked(c.user)
 		return nil
 	}
 	kek = locked.Alloc(chacha20poly1305.KeySize)
 	var err error
 	secret.Do(func() {
-		ad := c.keySlot.associatedData(c.header, c.way)
+		ad := c.keySlot.associatedData(c.header, c.user)
 		_, err = newAEAD(k.derive(pin, ad)).Open(kek[:0], k.mem[cachedNonce:cachedSealed], k.mem[cachedSealed:], ad)
 	})
 	if err != nil {
@@ -75,21 +75,21 @@ func (p *pinCache) get(c *pinCheck, pin []byte) (kek []byte) {
 	return kek
 }
 
-// put keeps the key that the PIN gave, now that it has opened the attempt's slot.
+// put keeps the key that the PIN gave, now that it has opened the key slot.
 func (p *pinCache) put(c *pinCheck, pin, kek []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dropLocked(c.way)
+	p.dropLocked(c.user)
 	k := &cachedPIN{keySlot: c.keySlot, at: uptime(), mem: locked.Alloc(cachedSize)}
 	random(k.mem[:cachedSealed])
 	secret.Do(func() {
-		ad := c.keySlot.associatedData(c.header, c.way)
+		ad := c.keySlot.associatedData(c.header, c.user)
 		newAEAD(k.derive(pin, ad)).Seal(k.mem[:cachedSealed], k.mem[cachedNonce:cachedSealed], kek, ad)
 	})
-	p.cached[c.way] = k
+	p.cached[c.user] = k
 }
 
-// derive is HKDF-SHA-256 of the random key, with the slot's context for its salt and the PIN for its info (RFC 5869; a key of
+// derive is HKDF-SHA-256 of the random key, with what the key slot is bound to for its salt and the PIN for its info (RFC 5869; a key of
 // this length is one block). The caller runs inside secret.Do.
 func (k *cachedPIN) derive(pin, context []byte) []byte {
 	prk, err := hkdf.Extract(sha256.New, k.mem[:cachedNonce], context)
@@ -147,17 +147,17 @@ func (p *pinCache) forget() {
 	}
 }
 
-// forgetOne wipes the PIN of one way, which has been set anew.
-func (p *pinCache) forgetOne(w UserType) {
+// forgetOne wipes the PIN of one user, which has been set anew.
+func (p *pinCache) forgetOne(u UserType) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dropLocked(w)
+	p.dropLocked(u)
 }
 
-// dropLocked wipes the PIN of one way, for who has the lock.
-func (p *pinCache) dropLocked(w UserType) {
-	if k := p.cached[w]; k != nil {
+// dropLocked wipes the PIN of one user, for who has the lock.
+func (p *pinCache) dropLocked(u UserType) {
+	if k := p.cached[u]; k != nil {
 		locked.Free(k.mem)
-		p.cached[w] = nil
+		p.cached[u] = nil
 	}
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // remembered reports whether a login with the PIN would do without Argon2id.
-func remembered(t *testing.T, tok *Token, w UserType, pin []byte) bool {
+func remembered(t *testing.T, tok *Token, u UserType, pin []byte) bool {
 	t.Helper()
-	c, err := tok.newPINCheck(w)
+	c, err := tok.newPINCheck(u)
 	wants(t, err, ck.CKR_OK)
 	kek := tok.pinCache.get(c, pin)
 	defer locked.Free(kek)
@@ -30,10 +30,10 @@ func TestRememberedPIN(t *testing.T) {
 	uptime = func() time.Duration { return now }
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
-		enter := func(w UserType, pin []byte) {
+		enter := func(u UserType, pin []byte) {
 			t.Helper()
-			unlock(t, tok, w, pin).Wipe()
-			if !remembered(t, tok, w, pin) {
+			unlock(t, tok, u, pin).Wipe()
+			if !remembered(t, tok, u, pin) {
 				t.Error("a PIN that was right is not remembered")
 			}
 		}
@@ -46,9 +46,9 @@ func TestRememberedPIN(t *testing.T) {
 			_, err := tok.Unlock(User, wrong)
 			wants(t, err, ck.CKR_PIN_INCORRECT)
 		}
-		wantTries(t, tok, User, defaultTries-4) // what is remembered counts all the same
+		wantTries(t, tok, User, defaultMaxTries-4) // what is remembered counts all the same
 		enter(User, userPIN)
-		wantTries(t, tok, User, defaultTries)
+		wantTries(t, tok, User, defaultMaxTries)
 
 		now += pinLifetime - 1
 		enter(User, userPIN) // which begins its time anew, and not the SO's
@@ -98,7 +98,7 @@ func TestRememberedPINLocked(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, _ := makeToken(t, p)
 	other := sameToken(t, p, tok)
-	for range defaultTries {
+	for range defaultMaxTries {
 		_, err := other.Unlock(User, []byte("wrong"))
 		wants(t, err, ck.CKR_PIN_INCORRECT)
 	}

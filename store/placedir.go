@@ -23,7 +23,7 @@ const suffix = ".token"
 //
 // For each token stand in it <uuid>.token, which is the token, and .<uuid>.lock, by which processes share it and
 // which any of them makes anew, and for moments .<uuid>.new and .<uuid>.moved, which are of a file that takes its place; further "next",
-// the UUID of the token that is made next, and ".place", whose word is counted up when a token is added.
+// the UUID of the token that is made next, and ".place", which has a counter of the tokens that were added (sharedcounter.go).
 type dirPlace struct {
 	dir  string
 	env  *environment
@@ -42,7 +42,7 @@ func newDirPlace(cfg *config.Config, env *environment) placeBackend {
 	return &dirPlace{dir: cfg.TokenDir, env: env, ownNext: formatUUID(newUUID())}
 }
 
-// prepare implements placeBackend: it makes the directory where there is none, and maps its word.
+// prepare implements placeBackend: it makes the directory where there is none, and maps its counter.
 func (p *dirPlace) prepare() error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return dirError(p.dir, err)
@@ -62,7 +62,7 @@ func (p *dirPlace) prepare() error {
 	return nil
 }
 
-// ensureCounter maps the word of the place where that has not been done, or where somebody cut its file short.
+// ensureCounter maps the counter of the place where that has not been done, or where somebody cut its file short.
 func (p *dirPlace) ensureCounter(l *lock) {
 	if c := p.counter.Load(); c != nil && !c.lost.Load() {
 		return

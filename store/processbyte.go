@@ -10,9 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processByte returns the offset of the byte that copies of the library in one process keep each other out by. It is made of
-// the number of the process and of when it began, so that it is no other process's, now or later, not even one's that
-// gets the same number.
+// processByte returns the offset of the byte of a sidecar by whose lock copies of the library in one process keep each other out. It is made of
+// the number of the process and the time at which it began, so that no other process has the same, not even a later one with the same number.
 var processByte = sync.OnceValue(func() int64 {
 	h := fnv.New64a()
 	_, _ = h.Write(binary.LittleEndian.AppendUint64(processStart(), uint64(unix.Getpid())))

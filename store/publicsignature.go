@@ -16,7 +16,7 @@ import (
 
 // The public part of an object is signed, so that a process without a PIN notices when it was changed: with an Ed25519 key that
 // derives from the master key, and whose public half, the voucher, stands in the header. Who writes the file can put another
-// voucher there. Therefore a process remembers that of each token once it has seen it, and so does the machine (remember.go); only
+// voucher there. Therefore a process remembers that of each token once it has seen it, and so does the machine (voucherdir.go); only
 // a login, which derives the key anew, makes them accept another.
 
 const voucherSize = ed25519.PublicKeySize
@@ -39,7 +39,7 @@ func voucherOf(seed []byte) []byte {
 	defer clear(h[:])
 	secret, err := edwards25519.NewScalar().SetBytesWithClamping(h[:32])
 	if err != nil {
-		panic(err) // of another length
+		panic(err) // it is for seeds of another length
 	}
 	return edwards25519.NewIdentityPoint().ScalarMult(secret, edwards25519.NewGeneratorPoint()).Bytes()
 }
@@ -54,15 +54,15 @@ func (k *Keys) signPublic(id ID, signed []byte) (signature []byte) {
 	return signature
 }
 
-// A publicChecks is what a process knows of a token's public parts without keys.
+// publicChecks are what a process without keys knows of a token's public parts.
 type publicChecks struct {
 	mu          sync.Mutex
 	voucher     []byte             // that the token has, as far as the process knows
 	sure        bool               // a login has shown that
-	objects     map[ID]publicCheck // the objects that were read
-	toldVoucher string             // the header's voucher that was last told to be a wrong one
+	objects     map[ID]publicCheck // of the objects that were read
+	toldVoucher string             // the wrong voucher that the log was told of last
 	altered     struct {           // objects that are not shown
-		gen   uint64 // in which state of the token they were found
+		gen   uint64 // the generation in which they were found
 		count int
 	}
 }
@@ -73,7 +73,7 @@ type publicCheck struct {
 	err    error
 }
 
-// maxSeen is the number of objects of which it is kept in mind that they were checked.
+// maxSeen is the number of objects whose checks are remembered.
 const maxSeen = 1 << 16
 
 // rememberVoucher remembers the voucher of a token, which a login has shown to be right.
@@ -92,10 +92,10 @@ func (t *Token) rememberVoucher(k *Keys) {
 }
 
 // remembered reports whether a machine remembers the token. It does not remember those of a test, which are to leave nothing behind. A
-// token that it knows does not become one that it does not by what its file says.
+// token that was remembered stays so whatever its file says later.
 func (h *fixedHeader) remembered() bool { return h.kdf != kdfTest && !h.relaxed }
 
-// checkVoucher tests that the header's voucher, none in version 1, is the one that is remembered. At the first sight there is none.
+// checkVoucher tests that the header's voucher, none in version 1, is the one that is remembered. The first time that a token is seen there is none.
 func (t *Token) checkVoucher(h *fixedHeader) error {
 	c := &t.publicChecks
 	c.mu.Lock()
@@ -105,7 +105,7 @@ func (t *Token) checkVoucher(h *fixedHeader) error {
 	}
 	machine, _, err := t.env.vouchers.load(t.uuid)
 	if err != nil {
-		return err // what looks like the first sight may be none
+		return err // it may have been seen before
 	}
 	switch {
 	case machine != nil && bytes.Equal(machine, h.voucher):
@@ -165,7 +165,7 @@ func (t *Token) verifyPublicOnce(x tx, h *fixedHeader, id ID, o *sealedObject) e
 }
 
 // logAltered has the log say that an object is not shown: of the first in one state of the token, and when there are ten, a hundred, and so on,
-// since whoever writes the file can have there be very many. The caller has the witness's mutex.
+// since whoever writes the file can have there be very many. The caller has the mutex of the checks.
 func (t *Token) logAltered(gen uint64, err error) {
 	a := &t.publicChecks.altered
 	if a.gen != gen {

@@ -61,7 +61,7 @@ func parseObject(v uint16, b []byte) (o sealedObject, ok bool) {
 	return o, v == 1 || len(o.sealed) >= sealedTail+tagSize
 }
 
-// entry returns what the roll must say of the object.
+// entry returns what the manifest must say of the object.
 func (o *sealedObject) entry() entry {
 	return entry{o.rev, [tagSize]byte(o.sealed[len(o.sealed)-tagSize:])}
 }

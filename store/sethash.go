@@ -30,7 +30,7 @@ const (
 	entrySize = 8 + tagSize
 )
 
-// encode returns the entry as it stands in the roll.
+// encode returns the entry as it stands in the manifest.
 func (e entry) encode() []byte {
 	return append(beBytes(e.rev), e.tag[:]...)
 }
@@ -43,7 +43,7 @@ func parseEntry(b []byte) (e entry, ok bool) {
 	return entry{binary.BigEndian.Uint64(b), [tagSize]byte(b[8:])}, true
 }
 
-// A setHash is the multiset hash, least significant word first, and its part for each bit of the IDs.
+// A setHash is the multiset hash, as two 64-bit numbers with the less significant one first, and its part for each bit of the IDs.
 type setHash struct {
 	total  [2]uint64
 	perBit [128]uint64
@@ -60,13 +60,13 @@ type member struct {
 	entry
 }
 
-// updateSetHash adds the elements of some items to s, and takes those of others away; with marks in the parts of the bits too. The
+// updateSetHash adds the hashes of some members to s, and takes those of others away; with marks in the parts of the bits too. The
 // caller runs inside use.
 func (k *Keys) updateSetHash(s *setHash, plus, minus []member, marks bool) {
 	k.updateSetHashIn(k.formatVersion(), s, plus, minus, marks)
 }
 
-// updateSetHashIn is tally in a version of the format.
+// updateSetHashIn is updateSetHash in a version of the format.
 func (k *Keys) updateSetHashIn(version uint16, s *setHash, plus, minus []member, marks bool) {
 	secret.Do(func() {
 		h := newMemberHasher(k.purposeKey(version, forSetHash))
@@ -108,7 +108,7 @@ func newMemberHasher(key []byte) *memberHasher {
 	return h
 }
 
-// hash returns the element of an item.
+// hash returns the hash of a member.
 func (h *memberHasher) hash(m *member) (v memberHash) {
 	h.aes.Encrypt(h.x[:], m.id[:])
 	binary.BigEndian.PutUint64(h.y[:8], m.rev)

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A sharedCounter is the generation of a token as all processes see it: eight bytes of the sidecar file, mapped. It is even, twice
-// the generation, while nobody writes. A writer makes it odd before it commits and even after, both under the exclusive
-// lock, so a writer that dies between leaves it odd, and whoever meets an odd word looks into the file. Zero, as in a
+// A sharedCounter is a number that all processes see: the first eight bytes of a sidecar file, mapped. That of a token tells its generation. It
+// is even, twice the generation, while nobody writes. A writer makes it odd before it commits and even after, both under the exclusive
+// lock, so a writer that dies between leaves it odd, and whoever meets an odd counter looks into the file. Zero, as in a
 // sidecar that was just made, means the same.
 //
 // This is the one place of the package that needs unsafe: atomic access to memory that the kernel mapped.
@@ -22,10 +22,10 @@ type sharedCounter struct {
 	lost     atomic.Bool
 }
 
-// counterSize is the length of the sidecar file.
+// counterSize is how many bytes of the sidecar it takes.
 const counterSize = 8
 
-// mapCounter maps the word of the sidecar that fd is open on. The mapping goes when nobody refers to the word any more.
+// mapCounter maps the counter of the sidecar that fd is open on. The mapping goes when nobody refers to the counter any more.
 func mapCounter(fd int, st *unix.Stat_t, readOnly bool) (*sharedCounter, error) {
 	prot := unix.PROT_READ | unix.PROT_WRITE
 	if readOnly {
@@ -51,8 +51,8 @@ func mapCounter(fd int, st *unix.Stat_t, readOnly bool) (*sharedCounter, error) 
 	return c, nil
 }
 
-// Whoever may write to the file can cut it short, and the mapping with it: reading the word is a fault then, which would end
-// the process. So each access is made under guarded, the word is gone then, and the process goes on.
+// Whoever may write to the file can cut it short, and the mapping with it: reading the counter is a fault then, which would end
+// the process. So each access is made under recoverFault, which notes that the counter is lost, and the process goes on.
 
 // recoverFault ends an access. It is deferred, with what debug.SetPanicOnFault answered.
 func (c *sharedCounter) recoverFault(before bool) {

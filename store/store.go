@@ -12,8 +12,8 @@
 // that the whole file was put back to an earlier state, and that the counts of failed logins were: they must be counted
 // by processes that have no key yet, so no key protects them. [Token.Check] finds what the daily checks do not look for.
 //
-// schema.go describes the file, roster.go how the set of objects is held together, lock.go and word.go how processes share
-// it, disk.go what a directory is trusted with, pages.go and tree.go how a file is read and written.
+// schema.go describes the file to the byte. sethash.go says how the set of objects is held together, lock.go and sharedcounter.go how processes
+// share a token, disk.go which files of a directory are trusted, pages.go and tree.go how a file is read and written.
 package store
 
 import (
@@ -28,9 +28,9 @@ type Format struct {
 	SOPIN []byte
 	// UserPIN is the user's, nil for none yet. A token is made with both PINs or not at all.
 	UserPIN []byte
-	// KDF is "interactive", "sensitive" or "test": DESIGN section 5.
+	// KDF is what a PIN costs: "interactive", which is the default, "sensitive" or "test" (keyslot.go).
 	KDF string
-	// MaxTries is the number of failed logins that locks a PIN.
+	// MaxTries is the number of failed logins that locks a PIN, 10 where it is 0.
 	MaxTries uint
 	// Relaxed says that commits need not wait for the disk.
 	Relaxed bool
@@ -62,7 +62,7 @@ type Info struct {
 	// another that somebody put in its place. It is "" in format 1.
 	Voucher string
 	UserPIN bool // a user PIN is set
-	// Tries left for each way, of MaxTries; 0 is locked.
+	// Attempts that each user has left, of MaxTries; at 0 the PIN is locked.
 	UserTries, SOTries, MaxTries uint
 }
 

@@ -105,7 +105,7 @@ func (t *Token) cacheInfo(x tx, h *fixedHeader) {
 	}})
 }
 
-// withUncounted takes off the tries that this process could not write down.
+// withUncounted takes off the failed logins that this process could not count in the file.
 func (t *Token) withUncounted(i Info) Info {
 	i.UserTries, i.SOTries = t.uncounted.remaining(User, i.UserTries), t.uncounted.remaining(SO, i.SOTries)
 	return i

@@ -50,7 +50,8 @@ func (t *Token) tryUpgrade(k *Keys) {
 	t.env.log.Info("the token was upgraded to format version 2", "token", t.uuid, "separation", t.env.separation.String())
 }
 
-// resealAll writes version 2 of everything, and returns what the roster will be. The roster is locked and follows x.
+// resealAll writes version 2 of everything, and returns what will be known of the objects then. The caller has the lock of k.verified, which
+// follows x.
 func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
 	h, err := k.token.readHeader(x)
 	if err != nil {
@@ -135,7 +136,7 @@ func restartJournal(x tx) error {
 	return x.put(bHeader, headerJournalStart, beBytes(x.generation()+1))
 }
 
-// noteUpgraded makes the roster what the upgrade has made true.
+// noteUpgraded notes what the upgrade has made true.
 func (k *Keys) noteUpgraded(next *verifiedState) {
 	k.verified.mu.Lock()
 	defer k.verified.mu.Unlock()
@@ -147,9 +148,9 @@ func (k *Keys) noteUpgraded(next *verifiedState) {
 }
 
 // Upgrade makes a token of version 1 one of version 2, as the first login does, and leaves a copy of the file beside it. It
-// counts a try as Unlock does. It reports whether there was anything to do.
-func (t *Token) Upgrade(w UserType, pin []byte) (bool, error) {
-	c, master, err := t.checkPIN(w, pin)
+// counts an attempt as Unlock does. It reports whether there was anything to do.
+func (t *Token) Upgrade(u UserType, pin []byte) (bool, error) {
+	c, master, err := t.checkPIN(u, pin)
 	if err != nil {
 		return false, err
 	}

@@ -78,14 +78,14 @@ func oldKeys(t *testing.T, tok *Token) *Keys {
 func TestUpgrade(t *testing.T) {
 	for _, kind := range []string{"strict", "standard"} {
 		for _, setting := range []string{"", "standard", "strict"} {
-			for _, w := range []UserType{User, SO} {
-				t.Run(kind+"/"+setting, func(t *testing.T) { testUpgrade(t, kind, setting, w) })
+			for _, u := range []UserType{User, SO} {
+				t.Run(kind+"/"+setting, func(t *testing.T) { testUpgrade(t, kind, setting, u) })
 			}
 		}
 	}
 }
 
-func testUpgrade(t *testing.T, kind, setting string, w UserType) {
+func testUpgrade(t *testing.T, kind, setting string, u UserType) {
 	_, tok := oldToken(t, kind, setting)
 	info, err := tok.Info()
 	if err != nil || info.Version != 1 || info.Separation != SeparationStandard || info.Label != kind {
@@ -98,8 +98,8 @@ func testUpgrade(t *testing.T, kind, setting string, w UserType) {
 	if len(was) != 14 || len(open) == 0 {
 		t.Fatalf("%d objects, %d public ones", len(was), len(open))
 	}
-	pin := [userTypes][]byte{User: v1User, SO: v1SO}[w]
-	k := unlock(t, tok, w, pin)
+	pin := [userTypes][]byte{User: v1User, SO: v1SO}[u]
+	k := unlock(t, tok, u, pin)
 	defer k.Wipe()
 	info, err = tok.Info()
 	want := SeparationStandard
@@ -110,7 +110,7 @@ func testUpgrade(t *testing.T, kind, setting string, w UserType) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	// Who was logged in, and could not write, goes on.
-	for name, keys := range map[string]*Keys{"before": before, "after": k, "other": unlock(t, tok, 1-w, [userTypes][]byte{User: v1User, SO: v1SO}[1-w])} {
+	for name, keys := range map[string]*Keys{"before": before, "after": k, "other": unlock(t, tok, 1-u, [userTypes][]byte{User: v1User, SO: v1SO}[1-u])} {
 		now := everything(t, tok, keys)
 		for id, r := range was {
 			got := now[id]
@@ -284,8 +284,8 @@ func TestUpgradeAtOnce(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			w := UserType(n % userTypes)
-			k, err := mine.Unlock(w, [userTypes][]byte{User: v1User, SO: v1SO}[w])
+			u := UserType(n % userTypes)
+			k, err := mine.Unlock(u, [userTypes][]byte{User: v1User, SO: v1SO}[u])
 			if err != nil {
 				t.Error(err)
 				return

@@ -41,7 +41,7 @@ func (v *verifiedSet) forgetLocked() {
 // errRolledBack says that the file is older than what was seen of it.
 var errRolledBack = tampered("the file was put back to an earlier state")
 
-// follow brings the roster to the transaction's generation. The caller holds r.mu and runs inside use. It costs as much as
+// follow brings what is known to the transaction's generation. The caller has the lock of k.verified and runs inside use. It costs as much as
 // there are changes; where they cannot be followed it looks at every object. The number of a commit does not tell whether there are any: where
 // the file was put back and others have committed, it comes again.
 func (k *Keys) follow(x tx) error {
@@ -74,7 +74,7 @@ func (k *Keys) follow(x tx) error {
 		return err
 	}
 	if st.epoch < v.epoch || v.entries != nil && st.epoch == v.epoch {
-		return errRolledBack // and perhaps on from there another way, up to the same number
+		return errRolledBack // and perhaps others have committed since, up to the same number
 	}
 	if !k.followJournal(x, st) {
 		if err := k.readManifest(x, st); err != nil {
@@ -85,7 +85,7 @@ func (k *Keys) follow(x tx) error {
 	return nil
 }
 
-// followJournal follows the journal from the roster's generation, and reports whether that leads to the state s.
+// followJournal follows the journal from the generation up to which the objects are known, and reports whether that leads to the state s.
 func (k *Keys) followJournal(x tx, s *state) bool {
 	v := &k.verified
 	if v.entries == nil {
@@ -118,7 +118,7 @@ func (k *Keys) followJournal(x tx, s *state) bool {
 	return true
 }
 
-// readManifest reads the whole roll, and compares its sum with that of the state s.
+// readManifest reads the whole manifest, and compares its hash with that of the state s.
 func (k *Keys) readManifest(x tx, s *state) error {
 	members := make([]member, 0, min(s.count, 1<<20))
 	err := x.each(bManifest, nil, func(key, value []byte) error {
@@ -141,7 +141,7 @@ func (k *Keys) readManifest(x tx, s *state) error {
 	return nil
 }
 
-// explainMismatch says what is wrong with items that do not sum to the state s.
+// explainMismatch says what is wrong with members whose hash is not that of the state s.
 func (k *Keys) explainMismatch(members []member, s *state) error {
 	off := s.setHash // less what is there: what is missing
 	k.updateSetHash(&off, nil, members, true)

@@ -16,9 +16,9 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A voucherDir is what is known of the vouchers of tokens that were seen on this machine by this user: for each token a file with 64 hex digits in
-// vouchers/ of the state directory. It is best effort. What cannot be read or written is not remembered, and no error; but where it may well
-// be there, and only cannot be read at the moment, nobody may take it for missing.
+// A voucherDir has the vouchers of tokens that this user has seen on this machine: in the directory vouchers of the state directory, for each
+// token a file with 64 hex digits. What cannot be written is not remembered, and that is no error. What cannot be read is taken for missing
+// only where that will stay so: a lack of descriptors, say, is an error.
 //
 // A voucher that a login has shown to be right is in a file that nobody may write to. Others, of tokens that were only seen, do not
 // take the place of anything: else who fills a directory with tokens would have a machine forget the one that is to be replaced.
@@ -33,7 +33,7 @@ const (
 // openat is a system call; tests let it fail.
 var openat = unix.Openat
 
-// openDir opens the directory, which nobody else may write to. With make it is made where it is missing. It answers nil where there is none.
+// openDir opens the directory, which nobody else may write to. With create it is made where it is missing. It answers nil where there is none.
 func (d *voucherDir) openDir(create bool) (*os.File, error) {
 	if d == nil || d.dir == "" {
 		return nil, nil
@@ -122,7 +122,7 @@ func (d *voucherDir) save(uuid string, voucher []byte, sure bool) {
 	}
 }
 
-// makeRoom reports whether there is room for one more. For what is sure it makes some: it forgets what was only seen, and then what
+// makeRoom reports whether there is room for one more. For what is sure it makes room: it forgets what was only seen, and then what
 // is oldest.
 func (d *voucherDir) makeRoom(dir *os.File, sure bool) bool {
 	list, err := dir.ReadDir(2 * maxVouchers)
