@@ -65,7 +65,7 @@ func (c *change) finish(ids []ID) (next verifiedState, err error) {
 			fresh = append(fresh, member{id, e})
 		}
 	}
-	s := state{epoch: v.epoch + 1, count: uint64(v.entries.count() - len(old) + len(fresh)), setHash: v.setHash}
+	s := state{number: v.stateNumber + 1, count: uint64(v.entries.count() - len(old) + len(fresh)), setHash: v.setHash}
 	c.k.updateSetHash(&s.setHash, fresh, old, true)
 	if err := c.x.put(bHeader, headerState, c.k.sealState(c.x, &s)); err != nil {
 		return next, err
@@ -76,7 +76,7 @@ func (c *change) finish(ids []ID) (next verifiedState, err error) {
 			return next, err
 		}
 	}
-	return verifiedState{gen: c.x.generation() + 1, epoch: s.epoch, setHash: s.setHash, headerDigest: headerDigestOf(c.x)}, nil
+	return verifiedState{gen: c.x.generation() + 1, stateNumber: s.number, setHash: s.setHash, headerDigest: headerDigestOf(c.x)}, nil
 }
 
 // ids returns the objects that the commit touches, in order.
@@ -92,7 +92,7 @@ func (v *verifiedSet) advance(next *verifiedState, c *change) {
 	if v.entries == nil {
 		return // wiped meanwhile
 	}
-	v.gen, v.epoch, v.setHash, v.headerDigest = next.gen, next.epoch, next.setHash, next.headerDigest
+	v.gen, v.stateNumber, v.setHash, v.headerDigest = next.gen, next.stateNumber, next.setHash, next.headerDigest
 	for id, e := range c.written {
 		v.entries.set(id, e)
 	}

@@ -15,8 +15,8 @@ import (
 // of what it says changes, nor does its generation: other processes find another file under the name when they next open it, and
 // otherwise notice nothing.
 //
-// That happens by itself in the commit that leaves more pages free than in use. It costs as much as there is left, and what was
-// deleted before is more than that: so deleting does not cost more than twice what it did, however it goes on.
+// That happens by itself in the commit that leaves more pages free than in use. It costs as much as there is left, and more than that was
+// deleted before: so deletions cost at most twice as much as without it.
 const (
 	compactFrom  = 2 << 20 // bytes from which on a file is worth it
 	compactAgain = time.Minute
@@ -27,7 +27,7 @@ const (
 // mostlyFree reports whether the commit leaves the file worth writing anew.
 func (p *pendingCommit) mostlyFree() bool { return p.size >= compactFrom && p.free*pageSize > p.size/2 }
 
-// rewriteIfNeeded writes the file anew after a commit that was loose. Where that fails the file is what it was, and it is not tried
+// rewriteIfNeeded writes the file anew after a commit that left it mostly empty. Where that fails the file is what it was, and it is not tried
 // again for some time.
 func (b *boltFile) rewriteIfNeeded(ld *lockedDir) {
 	if now := uptime(); b.rewriteFailed.Load() == 0 || now-time.Duration(b.rewriteFailed.Load()) >= compactAgain {
@@ -37,7 +37,7 @@ func (b *boltFile) rewriteIfNeeded(ld *lockedDir) {
 	}
 }
 
-// rewrite writes the file anew. Unless it is asked for it leaves a file alone that would become somebody else's by it.
+// rewrite writes the file anew. Unless somebody asked for that it does not where the new file would have another owner than the old one.
 func (b *boltFile) rewrite(ld *lockedDir, asked bool) error {
 	file, st, err := b.openFile(ld, false)
 	if err != nil {
@@ -71,7 +71,7 @@ func (b *boltFile) heartbeat() {
 	}
 }
 
-// endHeartbeat ends what beat has begun.
+// endHeartbeat makes the counter even again.
 func (b *boltFile) endHeartbeat() {
 	if c := b.counter.Load(); c != nil {
 		c.store(c.load() &^ 1)

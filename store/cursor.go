@@ -38,7 +38,7 @@ func (r *pageReader) bucketRoot(of bucket) (*page, error) {
 	return &p, nil
 }
 
-// bucketPage returns the first page of a bucket: it stands in the place of its number while it is small.
+// bucketPage returns the first page of a bucket. A small bucket has it in the value that otherwise has the page's number.
 func (r *pageReader) bucketPage(value []byte, number uint64) (page, error) {
 	if id := leUint64(value); id != 0 {
 		return r.page(id, parentElement{page: rootOf | number}, bucket(min(number, uint64(unknownBucket))))
@@ -209,6 +209,6 @@ func bucketOf(name []byte) bucket {
 	return unknownBucket
 }
 
-// unknownBucketNumber returns a number that stands for an unknown bucket where its pages are reached from: the place of its name is as good as
-// any, as no two names have the same.
+// unknownBucketNumber returns a number that stands for an unknown bucket in a parentElement: that of the place where its name stands, which no
+// other bucket has.
 func unknownBucketNumber(p *page, i int) uint64 { return uint64(unknownBucket) + uint64(i) + p.id<<16 }

@@ -47,9 +47,9 @@ type file interface {
 
 // A dir is a directory on the machine. In a directory that a group shares, any member can put anything under any name. So
 // nothing there is opened by its path: it is opened below the directory's descriptor, never through a link and without
-// waiting (a FIFO would wait), and is then looked at: owned says what is taken.
+// waiting (a FIFO would wait), and is then looked at: checkOwner says which are used.
 //
-// The descriptors are the numbers of the process, which its host may close and use for something else. So none outlives
+// The host may close any descriptor of the process, and another file may then get its number. So none outlives
 // the call that opened it. They are not given to package os, whose files would start the runtime's network poller.
 type dir struct {
 	path string
@@ -129,7 +129,7 @@ func (d *dir) openFD(name string, flags int) (fd int, st unix.Stat_t, err error)
 	return fd, st, nil
 }
 
-// notUsed says that a file of the directory is none of ours.
+// notUsed returns the error for a file of the directory that is none of ours.
 func (d *dir) notUsed(name, what string) error {
 	return fmt.Errorf("%w: %s is not used: %s", ck.CKR_FUNCTION_FAILED, d.file(name), what)
 }
@@ -211,10 +211,10 @@ func (d *dir) sync() error {
 	return pathError("writing", d.path, retry(func() error { return unix.Fsync(d.fd) }))
 }
 
-// exists is in every kind, also where nothing more is to be known.
+// exists is set in every mode that fileMode returns, also where nothing more can be known.
 const exists = 1 << 31
 
-// fileMode returns the kind of what has a name, 0 where there is nothing.
+// fileMode returns the mode of what has a name, 0 where there is nothing.
 func (d *dir) fileMode(name string) uint32 {
 	var st unix.Stat_t
 	if err := unix.Fstatat(d.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil && errors.Is(err, unix.ENOENT) {
@@ -347,13 +347,13 @@ func (f *plainFile) takeOwner(old *unix.Stat_t) {
 	_ = unix.Fchmod(f.fd, old.Mode&0o666)
 }
 
-// maxMemfd is how much memory is taken for a file in the making. A variable, so that tests need not make so much.
+// maxMemfd is the size up to which a new file is made in memory. A variable, so that tests need not make so much.
 var maxMemfd int64 = 256 << 20
 
-// memfdCreate is a system call; tests look who makes it.
+// memfdCreate is a system call; tests count its calls.
 var memfdCreate = unix.MemfdCreate
 
-// scratch makes a file without a name, in memory where that can be had, which will have at most a size.
+// scratch makes a file without a name that will have at most a size: in memory where that can be had.
 func (d *dir) scratch(size int64) (*plainFile, error) {
 	if err := checkSizeLimit(size); err != nil {
 		return nil, pathError("writing", d.path, err)

@@ -31,7 +31,7 @@ const (
 	partCritical = 1
 )
 
-// partNames are the names of kinds, for who is told of one.
+// partNames are the names of kinds, for messages.
 var partNames = map[uint16]string{
 	kindCost: "cost", kindTries: "tries", kindLabel: "label", kindDurability: "durability", kindSeparation: "separation",
 	kindVoucher: "voucher", kindIndex: "index", kindLock: "lock", kindLab: "lab", kindAudit: "audit", kindRoles: "roles", kindLimits: "limits",
@@ -47,7 +47,7 @@ type part struct {
 	value    []byte
 }
 
-// parts returns the parts of s in order: what it knows as it is now, and the others as they were read.
+// parts returns the parts of h in order: what it knows as it is now, and the others as they were read.
 func (h *fixedHeader) parts() []part {
 	relaxed := byte(0)
 	if h.relaxed {
@@ -103,7 +103,8 @@ func parseParts(b []byte) (list []part, ok bool) {
 	return list, true
 }
 
-// setParts puts the parts into s. A part that it knows has its form and its bit; each that every token has is there.
+// setParts puts the parts into h. It tests that the parts it knows have the form and the critical bit that they must have, and that those that
+// every token has are there.
 func (h *fixedHeader) setParts(list []part) error {
 	h.index = version
 	for _, p := range list {
@@ -118,7 +119,7 @@ func (h *fixedHeader) setParts(list []part) error {
 			return tampered("the header is damaged: part %s", p.name())
 		}
 	}
-	// What a part says that is not there, or has another bit, is not what it would be encoded as.
+	// A part that is missing, or has another bit, is not encoded to the same.
 	now := h.parts()
 	same := slices.EqualFunc(list, now, func(a, b part) bool {
 		return a.kind == b.kind && a.critical == b.critical && string(a.value) == string(b.value)
@@ -132,7 +133,7 @@ func (h *fixedHeader) setParts(list []part) error {
 // knows reports whether this version knows parts of that kind.
 func (h *fixedHeader) knows(kind uint16) bool { return kind >= kindCost && kind <= kindIndex }
 
-// setPart puts one part into s, and reports whether it has its length.
+// setPart puts one part into h, and reports whether it has its length.
 func (h *fixedHeader) setPart(p part) bool {
 	if n := partSizes[p.kind]; n != 0 && n != len(p.value) {
 		return false

@@ -110,7 +110,7 @@ func (o *sealedObject) dropTerms(x tx, id ID) error {
 // until the generation changes, so that asking again is cheap. The caller must not change them.
 func (t *Token) Find(k *Keys, what []byte) ([]ID, error) { return t.findAt(t.Generation(), k, what) }
 
-// Search is Find and Asked at once: no index has what is asked for.
+// Search is Find and UnvouchedIDs at once: the index does not have what is asked for without a PIN.
 func (t *Token) Search(k *Keys, what []byte) (ids, asked []ID, err error) {
 	gen := t.Generation()
 	if ids, err = t.findAt(gen, k, what); err == nil {
@@ -192,11 +192,11 @@ func (k *Keys) checkListed(x tx, ids []ID) error {
 	})
 }
 
-// Finds are the results of searches in one generation.
+// A searchCache has the results of searches in one generation.
 type searchCache struct{ now atomic.Pointer[searchResults] }
 
-// A searchResults is the results in one generation, by the public term of what was asked for: what was asked for may be secret
-// and is not kept. Results beyond the limit are not kept either.
+// searchResults are the results in one generation, by the public term of what was searched for, since that itself may be secret. Results
+// beyond the limit are not kept.
 type searchResults struct {
 	gen  uint64
 	mu   sync.RWMutex

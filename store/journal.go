@@ -27,7 +27,7 @@ func writeJournal(x tx, gen uint64, ids []ID) error {
 }
 
 // journalSince returns the objects that the commits after since touched, and whether the journal knows of all of them.
-// An entry that is damaged counts as unknown. The journal is not authenticated: who follows it finds out where it leads.
+// An entry that is damaged counts as unknown. The journal is not authenticated: whoever follows it tests that it leads to the state.
 func journalSince(x tx, since uint64) (ids []ID, complete bool) {
 	now := x.generation()
 	if since > now || now-since > journalLength || since < headerNumber(x, headerJournalStart) {

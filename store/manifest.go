@@ -11,7 +11,7 @@ import (
 // verify it. A nil manifest lists nothing.
 type manifest struct {
 	ordered []member      // in the order of the IDs, each once
-	changed map[ID]*entry // nil for one that is gone
+	changed map[ID]*entry // nil for an object that is gone
 	n       int
 }
 

@@ -164,7 +164,7 @@ func (c *contents) set(b bucket, key string, value []byte) {
 	}
 }
 
-// setTerm says whether an object is found by a term.
+// setTerm notes whether an object is found by a term.
 func (c *contents) setTerm(h term, id ID, found bool) {
 	ids := c.index[h]
 	switch {

@@ -54,8 +54,9 @@ func (b *boltFile) replaceFile(ld *lockedDir, file file, pages *pageReader, fres
 	return b.install(ld, fresh, true)
 }
 
-// install gives a file that build made the token's name, durably. Where the name is not durable in the end, commits to the file
-// would be lost with it: a file beside it says so to every process until it is.
+// install gives a file that build made the token's name, durably. If the directory could not be written to the disk then, a power cut would
+// bring back the old file, without what was committed to the new one since. So a file .<uuid>.moved stands there until it was, and
+// tells every process to see to it before it commits.
 func (b *boltFile) install(ld *lockedDir, fresh string, over bool) error {
 	mark, err := ld.create(b.sibling(".moved"))
 	if err == nil {
@@ -73,7 +74,7 @@ func (b *boltFile) install(ld *lockedDir, fresh string, over bool) error {
 	return b.syncName(ld)
 }
 
-// syncName makes the name of the token's file durable, where place left that to the next who writes.
+// syncName makes the name of the token's file durable, where install could not.
 func (b *boltFile) syncName(ld *lockedDir) error {
 	mark, err := ld.open(b.sibling(".moved"), false)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -156,7 +157,7 @@ func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
 		if r != nil {
 			err = tampered("%s is damaged: %v", path, r)
 		}
-		if db != nil && (begun || r == nil) { // else bbolt has its own lock, for ever
+		if db != nil && (begun || r == nil) { // otherwise bbolt still has its own lock, and closing would wait for it for ever
 			_ = db.Close()
 		} else {
 			_ = file.Close()

@@ -113,7 +113,7 @@ func (t *Token) verifiedPublic(x tx, h *fixedHeader, id ID, raw []byte) (r Recor
 	return Record{ID: id, Rev: o.rev, Public: bytes.Clone(o.public)}, nil
 }
 
-// verifiedEntries returns what there is to be, in x, and the version of the format. It does not change while x lasts.
+// verifiedEntries returns the manifest, verified for x, and the version of the format. It does not change while x lasts.
 func (k *Keys) verifiedEntries(x tx) (*manifest, uint16, error) {
 	if err := k.verify(x); err != nil {
 		return nil, 0, err
@@ -126,7 +126,7 @@ func (k *Keys) verifiedEntries(x tx) (*manifest, uint16, error) {
 	return k.verified.entries, k.formatVersion(), nil
 }
 
-// openRecord opens an object that is to be in the state is.
+// openRecord opens an object that the manifest says is in the state is.
 func (k *Keys) openRecord(v uint16, id ID, is entry, raw []byte) (Record, error) {
 	if raw == nil {
 		return Record{}, tampered("object %s was deleted by something else than softcsp", id)

@@ -17,8 +17,8 @@ import (
 
 // bbolt trusts its file: a page that is its own ancestor makes it recurse until the process dies of it, a count that is too
 // large makes it allocate what there is not. A token file is not to be trusted before the first PIN, and not while others
-// may write to it. So tokens are read by this file, and bbolt only writes (bolt.go), and sees nothing but pages that were
-// read here.
+// may write to it. So tokens are read by this file and written by tree.go; bbolt only makes new files
+// (newfile.go).
 //
 // A page is copied, and the copy is looked at: what is written to the file meanwhile changes nothing any more. No number of
 // the file is believed beyond the size that the file really has. A page is reached from one element of one page, so no
@@ -40,18 +40,18 @@ const (
 	maxCached = 4096 // pages that are kept in memory
 )
 
-// What a page can have with those that continue it, in bytes. Two objects at least can share one.
+// How long a page may be with those that continue it, in bytes. At least two of the largest objects can be in one.
 const (
 	maxRun       = 8 * maxObject
 	maxRootRun   = 64 << 10
 	maxHeaderRun = 1 << 20
-	maxHoles     = 256 << 20 // of pages that are continued, in one transaction, beside what there is on the disk
+	maxHoles     = 256 << 20 // how much a transaction may read of continuing pages beyond a multiple of what the file takes on the disk
 )
 
-// maxNumber is that of the last commit.
+// maxNumber is the number that a commit may have at most.
 const maxNumber = 1 << 62
 
-// maxFile is the size of a file. A variable, so that tests need not fill a disk.
+// maxFile is the size that a file may have at most. A variable, so that tests need not fill a disk.
 var maxFile uint64 = 64 << 30
 
 var pageSize = uint64(os.Getpagesize())
@@ -75,15 +75,15 @@ type pageReader struct {
 	seen        []uint64                 // a bit for each page that was reached
 	reachedFrom map[uint64]parentElement // where from
 	cached      map[uint64]page          // branch pages, and leaves as far as leafBudget goes
-	leafBudget  int                      // for leaves
+	leafBudget  int                      // how many bytes of leaves may still be cached
 	borrowed    []*[]byte                // single pages, of pagePool
-	bucketRoots [buckets]*page           // of each bucket, once it was looked for
-	lastLeaf    [buckets]page            // the leaf that was read last
+	bucketRoots [buckets]*page           // the first page of each bucket, once it was looked for
+	lastLeaf    [buckets]page            // the leaf of each bucket that was read last
 }
 
 // A parentElement is the element that leads to a page.
 type parentElement struct {
-	page  uint64 // or topOf a bucket
+	page  uint64 // or rootOf a bucket
 	index int
 }
 
@@ -132,8 +132,8 @@ func openPages(path string, f io.ReaderAt, st *unix.Stat_t) (*pageReader, error)
 	if uint64(st.Size) > maxFile {
 		return nil, r.damaged("it is larger than any token")
 	}
-	// A hole in a file costs nobody anything, and there are some where the disk compresses what is written to it, or notes only later
-	// how much that was. What takes more memory than an object or two, or long, must be there.
+	// A hole in a file costs whoever makes it nothing, and reading it takes memory and time. But files have holes for good reasons: the disk compresses
+	// them, or notes only later how much was written. So what takes more memory than an object or two, or long, must really be there.
 	there := uint64(st.Blocks) * 512
 	r.maxRunPages = min(maxRun, max(3*maxObject, there)) / pageSize
 	r.runBudget = (maxHoles + 16*there) / pageSize
@@ -215,7 +215,7 @@ func (r *pageReader) reach(id, more uint64, from parentElement) error {
 	return nil
 }
 
-// maxContinued returns how many pages one of a bucket may be continued by. A branch is one page: names are short.
+// maxContinued returns how many pages may continue a page of a kind and a bucket. A branch is one page, as keys are short.
 func (r *pageReader) maxContinued(of bucket, kind uint16) uint64 {
 	switch {
 	case kind == pageBranch:
@@ -300,8 +300,8 @@ func (r *pageReader) page(id uint64, from parentElement, of bucket) (page, error
 	return p, nil
 }
 
-// checkPage looks at the elements of a page. What they name lies behind them, in their order, and no byte of it is of two: else what one
-// page has could be as much as the square of its size.
+// checkPage tests the elements of a page. Their keys and values lie behind them in the same order and do not overlap: otherwise the values of
+// one page could have the square of its size in all.
 func (r *pageReader) checkPage(p *page, root bool) error {
 	p.n = int(binary.LittleEndian.Uint16(p.data[10:]))
 	if pageHead+p.n*elementHead > len(p.data) || p.branch && p.n == 0 {
@@ -369,12 +369,12 @@ func (p *page) search(key []byte) int {
 	return i
 }
 
-// continued reports whether a page is continued by others, as it says. It is not looked at.
+// continued reports whether a page says that others continue it. Nothing else of it is read or tested.
 func (r *pageReader) continued(id uint64) (bool, error) {
 	var more [4]byte
 	err := r.readAt(more[:], id*pageSize+12)
 	return more != [4]byte{}, err
 }
 
-// leUint64 reads 8 bytes in bbolt's order on the machines that softcsp runs on.
+// leUint64 reads 8 bytes in little-endian order: bbolt writes the machine's, and those that softcsp runs on have that.
 func leUint64(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -7,15 +7,15 @@ type pendingCommit struct {
 	number    uint64
 	pages     []newPage // in order
 	meta      []byte    // the new meta page
-	metaIndex uint64    // and its place
+	metaIndex uint64    // which of the two meta pages it is
 	size      uint64    // that the file has to have
 	free      uint64    // how many pages of it are free
 }
 
-// checksum is what tells the commit from others: the checksum of its meta page.
+// checksum returns the checksum of the meta page, which tells the commit from others.
 func (p *pendingCommit) checksum() uint64 { return leUint64(p.meta[pageHead+metaSize-8:]) }
 
-// write makes the commit: the pages, then, where nothing is against it, the meta page, each on the disk before the next begins.
+// write makes the commit: it writes the pages and then, unless against returns an error, the meta page, and waits for the disk after each.
 func (p *pendingCommit) write(to file, relaxed bool, against func() error) error {
 	st, err := to.stat()
 	if err != nil {
@@ -72,8 +72,8 @@ func writePages(to file, pages []newPage) error {
 	return nil
 }
 
-// grownSize returns the size that a file gets which has to have one: twice as much each time, so that few commits change it, and
-// from 16 MiB on by as much.
+// grownSize returns the size of a file that must have at least size bytes. It grows to twice its size, so that few commits change that, and from
+// 16 MiB on by 16 MiB.
 func grownSize(size int64) int64 {
 	const step = 16 << 20
 	n := int64(32 << 10)

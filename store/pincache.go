@@ -16,9 +16,9 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// Pins are the PINs that this process has logged in with, so that logging in with one of them again does not take another
+// A pinCache has the PINs that this process has logged in with, so that logging in with one of them again does not take another
 // Argon2id: for each user the key that it gave, sealed under a key that comes of a random one and the PIN. So the PIN is needed
-// all the same, and a wrong one costs what it always does. Tries are counted as ever.
+// all the same, and a wrong one costs what it always does. Attempts are counted as ever.
 type pinCache struct {
 	mu          sync.Mutex
 	cached      [userTypes]*cachedPIN
@@ -109,7 +109,7 @@ func (p *pinCache) expire() {
 	p.expireLocked()
 }
 
-// expireIfDue is expire for what is asked often.
+// expireIfDue is expire for callers that come often.
 func (p *pinCache) expireIfDue() {
 	if p.lastExpired.due() {
 		p.expire()

@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// On a full disk it must be possible to log in and to delete, or nobody could make room. bbolt writes no page over that is in
-// use, so even a deletion needs pages first. So a file has a reserve: pages that are free, or that the disk has set apart behind
+// On a full disk it must be possible to log in and to delete, or nobody could make room. A commit does not write over pages
+// that are in use, so even a deletion needs pages first. So a file has a reserve: pages that are free, or that the disk has set apart behind
 // its end. A commit that adds or changes objects begins only where the reserve is there after it; one that does not may use
 // it up.
 const reservePages = 64 // pages: what deleting an object that is found by many terms takes at most, and as much again
@@ -20,17 +20,17 @@ func (x *boltTx) addsObjects() bool {
 		}
 	}
 	for _, value := range x.writes[bUnvouched] {
-		if len(value) > unvouchedHead { // what asks for less is to make room
+		if len(value) > unvouchedHead { // a request to destroy has no template, and makes room
 			return true
 		}
 	}
 	return false
 }
 
-// growthReserve is how much smaller than the largest of all a file is to which something is added.
+// growthReserve is how far below maxFile a file must be for a commit that adds something.
 const growthReserve = 512 << 20
 
-// reserveSpace has the disk set the place of a commit apart, and the reserve. Where a file system cannot do that a full disk is noticed
+// reserveSpace has the disk set apart what a commit takes, and the reserve. Where a file system cannot do that a full disk is noticed
 // when the commit is written.
 func (p *pendingCommit) reserveSpace(to file, st *unix.Stat_t, adds bool) error {
 	most := maxFile - growthReserve/2 // one that is larger than maxFile could not be read any more

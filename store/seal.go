@@ -81,7 +81,7 @@ func sealData(v uint16, t *Token, id ID, head []byte) []byte {
 	return objectData("softcsp object", v, t, id, head)
 }
 
-// objectData is what is authenticated of an object under a name of its own.
+// objectData returns what a seal or a signature, as name says, authenticates of an object.
 func objectData(name string, v uint16, t *Token, id ID, head []byte) []byte {
 	b := make([]byte, 0, 64+len(head))
 	b = append(b, name...)
@@ -139,7 +139,7 @@ func (k *Keys) sealObject(id ID, rev uint64, terms []term, r *Record) []byte {
 	nonce := b[len(b) : len(b)+chacha20poly1305.NonceSizeX]
 	random(nonce)
 	b = b[:len(b)+len(nonce)]
-	plain := append(append(b[len(b):], r.Sealed...), byte(r.Origin), byte(r.Birth)) // where the seal then overwrites it
+	plain := append(append(b[len(b):], r.Sealed...), byte(r.Origin), byte(r.Birth)) // the seal is written over it
 	secret.Do(func() { b = newAEAD(k.purposeKey(version, forObjects)).Seal(b, nonce, plain, ad) })
 	return b
 }

@@ -13,13 +13,13 @@ import (
 
 // The set of all objects is held together by a keyed multiset hash (MSet-Add-Hash of Clarke, Devadas, van Dijk, Gassend,
 // Suh, "Incremental Multiset Hash Functions", ASIACRYPT 2003): the sum modulo 2^128 of AES-CMAC(id, revision, tag). It
-// costs the same to change whatever the number of objects. The sum must not be seen, or enough of them could be
-// combined to another's; it is sealed in the header's state, and the seal's tag authenticates the rest of the header.
+// costs the same to change whatever the number of objects. The sum must not be seen: from enough sums one could make that of
+// another set. So it is sealed in the header's state, and the seal's tag authenticates the rest of the header.
 //
-// Beside the sum stands, for each bit of an ID, the sum modulo 2^64 of the elements that have the bit. Where one object was
-// deleted or put back, each of these is off by that object's element or by nothing, and so they spell its ID.
+// Beside the sum stands, for each bit of an ID, the sum modulo 2^64 of the hashes of members whose ID has the bit. Where one object
+// was deleted or put back, each of these is off by that object's hash or by nothing, and so they spell its ID.
 
-// An entry is what makes one state of one object: its revision and the tag of its seal.
+// An entry of the manifest is the state of an object: its revision and the tag of its seal.
 type entry struct {
 	rev uint64
 	tag [tagSize]byte
@@ -51,7 +51,7 @@ type setHash struct {
 
 const setHashSize = 8 * (2 + 128)
 
-// A memberHash is the value of one entry of one ID.
+// A memberHash is the hash of one member, as two 64-bit numbers with the less significant one first.
 type memberHash [2]uint64
 
 // A member is one object in one state.
@@ -60,7 +60,7 @@ type member struct {
 	entry
 }
 
-// updateSetHash adds the hashes of some members to s, and takes those of others away; with marks in the parts of the bits too. The
+// updateSetHash adds the hashes of some members to s, and takes those of others away; with marks in the sums for the bits of IDs, too. The
 // caller runs inside use.
 func (k *Keys) updateSetHash(s *setHash, plus, minus []member, marks bool) {
 	k.updateSetHashIn(k.formatVersion(), s, plus, minus, marks)
@@ -85,7 +85,7 @@ func (k *Keys) updateSetHashIn(version uint16, s *setHash, plus, minus []member,
 	})
 }
 
-// A memberHasher computes elements: AES-256-CMAC (SP 800-38B) of ID, revision and tag, which is always two blocks and a half.
+// A memberHasher computes hashes of members: AES-256-CMAC (SP 800-38B) of ID, revision and tag, which are always two blocks and a half.
 type memberHasher struct {
 	aes  cipher.Block
 	k2   [aes.BlockSize]byte // the subkey for messages that are no whole number of blocks: section 6.1
@@ -123,7 +123,7 @@ func (h *memberHasher) hash(m *member) (v memberHash) {
 	return memberHash{binary.LittleEndian.Uint64(h.x[:8]), binary.LittleEndian.Uint64(h.x[8:])}
 }
 
-// nextBlock takes the next block, y.
+// nextBlock takes the next block, which is in y.
 func (h *memberHasher) nextBlock() {
 	for _, at := range [...]int{0, 8} { // a call for sixteen bytes would cost as much as the cipher
 		binary.LittleEndian.PutUint64(h.x[at:], binary.LittleEndian.Uint64(h.x[at:])^binary.LittleEndian.Uint64(h.y[at:]))
@@ -131,7 +131,7 @@ func (h *memberHasher) nextBlock() {
 	h.aes.Encrypt(h.x[:], h.x[:])
 }
 
-// add adds an element to the total.
+// add adds a member's hash to the total.
 func (s *setHash) add(v memberHash) {
 	var carry uint64
 	for i := range s.total {
@@ -139,7 +139,7 @@ func (s *setHash) add(v memberHash) {
 	}
 }
 
-// sub takes an element from the total.
+// sub takes a member's hash from the total.
 func (s *setHash) sub(v memberHash) {
 	var borrow uint64
 	for i := range s.total {
@@ -147,7 +147,7 @@ func (s *setHash) sub(v memberHash) {
 	}
 }
 
-// addBits adds sign times an element to the parts of the bits of id.
+// addBits adds sign times a member's hash to the sums for the bits of id.
 func (s *setHash) addBits(id ID, v memberHash, sign uint64) {
 	for i := range s.perBit {
 		s.perBit[i] += sign * v[0] * uint64(id[i/8]>>(i%8)&1)

@@ -11,8 +11,8 @@ import (
 
 // A state is the authenticated part of the header that changes.
 type state struct {
-	epoch, count uint64
-	setHash      setHash
+	number, count uint64
+	setHash       setHash
 }
 
 const (
@@ -20,7 +20,7 @@ const (
 	stateSize = stateHead + chacha20poly1305.NonceSizeX + setHashSize + chacha20poly1305.Overhead
 )
 
-// stateData returns the associated data of the state: everything of the header that nobody without the keys may change.
+// stateData returns the associated data of the state: all of the header that nobody without the keys may change.
 func stateData(x tx, v uint16, head []byte) []byte {
 	ad := append([]byte("softcsp state"), 0, byte(v))
 	for _, part := range [][]byte{x.get(bHeader, headerStatic), x.get(bHeader, headerSlots[User]), x.get(bHeader, headerSlots[SO])} {
@@ -33,7 +33,7 @@ func stateData(x tx, v uint16, head []byte) []byte {
 // sealState returns the state as it stands in the file. The rest of the header is in x already. The caller runs inside use.
 func (k *Keys) sealState(x tx, s *state) []byte {
 	b := make([]byte, stateHead+chacha20poly1305.NonceSizeX, stateSize)
-	binary.BigEndian.PutUint64(b, s.epoch)
+	binary.BigEndian.PutUint64(b, s.number)
 	binary.BigEndian.PutUint64(b[8:], s.count)
 	random(b[stateHead:])
 	ad := stateData(x, version, b[:stateHead])
@@ -54,7 +54,7 @@ func (k *Keys) openState(x tx) (*state, error) {
 	if !k.canRead(v.version) {
 		return nil, errRolledBack
 	}
-	s := &state{epoch: beUint64(b), count: beUint64(b[8:])}
+	s := &state{number: beUint64(b), count: beUint64(b[8:])}
 	nonce := b[stateHead : stateHead+chacha20poly1305.NonceSizeX]
 	ad := stateData(x, v.version, b[:stateHead])
 	secret.Do(func() {

@@ -24,7 +24,7 @@ type Token struct {
 	uncounted uncounted
 }
 
-// An environment is what a token is told by the place that it is in.
+// An environment is what a place tells its tokens.
 type environment struct {
 	log           *slog.Logger
 	vouchers      *voucherDir
@@ -117,7 +117,7 @@ func (t *Token) update(f func(tx) ([]ID, error), done func()) error {
 	return t.backend.update(t.journalled(f, done))
 }
 
-// journalled makes of f and done what the backend runs, with the journal.
+// journalled returns f and done as a backend takes them, with the journal written and noted.
 func (t *Token) journalled(f func(tx) ([]ID, error), done func()) (func(tx) error, func()) {
 	var gen uint64
 	var ids []ID

@@ -10,9 +10,9 @@ import (
 )
 
 // A commit writes no page that is in use: the pages on the way to what it changes are made anew, in free pages or behind the
-// end, up to the root; until the new meta page is written the commit before stands. That is how bbolt does it, whose format
-// this is; but bbolt has to be given the file itself, locks it in a way that children inherit, follows what it finds there, and
-// cannot be stopped. This works on pages that pages.go has read and looked at, and on nothing else.
+// end, up to the root; until the new meta page is written the commit before stands. bbolt does the same, and this is its
+// format; but bbolt wants the file itself, locks it in a way that children inherit, trusts the numbers that it finds there, and cannot be
+// stopped. This works on pages that pages.go has read and looked at, and on nothing else.
 
 // A commitBuilder makes the pages of a commit.
 type commitBuilder struct {
@@ -21,7 +21,7 @@ type commitBuilder struct {
 	freed     []uint64 // pages that were in use and are not any more
 	end       uint64
 	out       []newPage
-	noRunOf   uint64 // of so many free pages in a row there are none, 0 where that is not known
+	noRunOf   uint64 // there is no run of so many free pages, 0 where that is not known
 }
 
 // A newPage is a page that was made, with those that continue it.
@@ -36,16 +36,16 @@ type element struct {
 	child      uint64
 }
 
-// A node is what a page in the making holds: as much as it may be, before it is split into pages.
+// A node is the contents of a page in the making. There may be more than a page can hold, until it is split.
 type node struct {
 	leaf, root bool
 	elements   []element
 }
 
-// An edit is what is to become of a key; no value deletes it.
+// An edit gives a key a value, or deletes it where the value is nil.
 type edit struct{ key, value []byte }
 
-// elementSize returns what an entry takes.
+// size returns how many bytes of a page an element takes.
 func (e *element) size() int { return elementHead + len(e.key) + len(e.value) }
 
 func (n *node) size() int {
@@ -77,7 +77,7 @@ func elementOf(p *page, i int) element {
 	return element{key: p.key(i), value: p.value(i)}
 }
 
-// free gives a page back, with those that continue it. One that stands in its bucket's place is none.
+// free gives a page back, with those that continue it. The page of a small bucket, which stands in the root, is no page of its own.
 func (b *commitBuilder) free(p *page) {
 	if p.id != 0 {
 		b.freeRun(p.id, uint64(len(p.data))/pageSize)
@@ -111,7 +111,7 @@ func (b *commitBuilder) alloc(n uint64) (id uint64) {
 	return id
 }
 
-// rebuild does ops under a page, and returns what the page has become: nil where nothing changes. Pages below are made.
+// rebuild applies ops to the tree under a page, and returns what the page becomes: nil where nothing changes. The pages below are made already.
 func (b *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*node, error) {
 	if depth > maxDepth {
 		return nil, b.pages.damaged("its pages are nested too deep")
@@ -245,7 +245,7 @@ func (b *commitBuilder) isMultiPage(it *childElement) (bool, error) {
 	return b.pages.continued(it.child)
 }
 
-// load makes a page that stays one in the making.
+// load reads the page of a child that was to stay, so that it can be joined with another.
 func (b *commitBuilder) load(p *page, of bucket, it *childElement) error {
 	if it.rebuilt != nil {
 		return nil
@@ -348,7 +348,7 @@ func (b *commitBuilder) encode(data []byte, id uint64, n *node) error {
 // buildRoot makes the pages of a node that is the first of its tree, and returns the number of the one that is then.
 func (b *commitBuilder) buildRoot(n *node) (uint64, error) {
 	for {
-		if !n.leaf && len(n.elements) == 1 { // a level that is not needed any more
+		if !n.leaf && len(n.elements) == 1 { // the level is not needed any more
 			return n.elements[0].child, nil
 		}
 		pages, err := b.split(n)
@@ -359,7 +359,7 @@ func (b *commitBuilder) buildRoot(n *node) (uint64, error) {
 	}
 }
 
-// bucket does ops in a bucket, and returns what is to stand for it in the root: nil where nothing changes.
+// bucket applies ops to a bucket, and returns its value in the root: nil where nothing changes.
 func (b *commitBuilder) bucket(of bucket, ops []edit) ([]byte, error) {
 	old, err := b.pages.get(buckets, []byte(of.String()))
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// Who has no PIN may make, change and destroy public objects (PKCS #11, section 5.7), and has no key to seal them with. What such
-// processes ask for stands in a bucket of its own, for everybody to see at once, until somebody who logs in has it carried out
-// (Adopt). It is a request, in words that this package does not understand, and never an object: who reads it applies it to what
-// is vouched for, under the same rules as the call had. So what somebody else writes there can do no more than such calls can.
+// A process without a PIN may make, change and destroy public objects (PKCS #11, section 5.7), and has no key to seal them with. So it leaves
+// a request in a bucket of its own, which all processes see at once, until one that logs in carries it out (Adopt). A request is the
+// template of a call, which this package does not understand, and never an object: who reads it applies it to the object that is vouched for,
+// by the rules of the call. So whatever somebody else writes there can do no more than such calls can.
 //
 //	bucket unvouched
 //	  id 16       kind 1 | number 8: how often it was written | the template of the call
@@ -22,7 +22,7 @@ const (
 	unvouchedHead    = 1 + 8
 )
 
-// An UnvouchedKind is what is asked for.
+// An UnvouchedKind is what a request asks for.
 type UnvouchedKind uint8
 
 const (
@@ -31,7 +31,7 @@ const (
 	Destroyed
 )
 
-// An Unvouched is what somebody without a PIN has asked for: an object that is to be made, or changed, or destroyed.
+// An Unvouched is the request of a process without a PIN: to make, change or destroy an object.
 type Unvouched struct {
 	Kind   UnvouchedKind
 	Number uint64
@@ -58,8 +58,8 @@ func (u *Unvouched) clone() *Unvouched {
 	return &Unvouched{u.Kind, u.Number, bytes.Clone(u.Data)}
 }
 
-// unvouchedOf returns what is asked for an object, nil for nothing. o is the object, nil where there is none of that ID: what is there
-// can be changed or destroyed, where it has no secrets, and what is not can be created.
+// unvouchedOf returns the request for an object, nil where there is none. o is the object, nil where there is none of that ID: one that is there
+// can be changed or destroyed if it has no secrets, one that is not can be created.
 func unvouchedOf(x tx, id ID, o *sealedObject) *Unvouched {
 	u, ok := parseUnvouched(id[:], x.get(bUnvouched, id[:]))
 	if !ok || (u.Kind == Created) != (o == nil) || o != nil && !o.hasNoSecrets() {
@@ -73,7 +73,7 @@ func (o *sealedObject) hasNoSecrets() bool {
 	return len(o.public) > 0 && o.version != 1 && len(o.sealed) == sealedTail+tagSize
 }
 
-// eachUnvouched calls f with what is asked for, as far as it may be there.
+// eachUnvouched calls f with each request that may be there.
 func eachUnvouched(x tx, f func(ID, *Unvouched)) error {
 	n := 0
 	return x.each(bUnvouched, nil, func(key, value []byte) error {
@@ -85,8 +85,8 @@ func eachUnvouched(x tx, f func(ID, *Unvouched)) error {
 	})
 }
 
-// AddUnvouched notes what somebody without a PIN asks for. A new object gets an ID, in id. What is asked for an object for which something
-// was asked already takes the place of that, and has its number: ErrStale where it is another by now.
+// AddUnvouched leaves a request. A new object gets an ID, in id. A request for an object that there is a request for takes its place, and must
+// have its number: ErrStale where that is another one by now.
 func (t *Token) AddUnvouched(id *ID, u Unvouched) error {
 	if len(u.Data) > maxUnvouchedSize {
 		return fmt.Errorf("%w: without a login an object can have %d bytes", ck.CKR_DEVICE_MEMORY, maxUnvouchedSize)
@@ -106,7 +106,7 @@ func (t *Token) AddUnvouched(id *ID, u Unvouched) error {
 	}, nil)
 }
 
-// putUnvouched writes an entry.
+// putUnvouched writes a request.
 func putUnvouched(x tx, h *fixedHeader, id ID, u Unvouched) error {
 	var o *sealedObject
 	if raw := x.get(bObjects, id[:]); raw != nil {
@@ -137,14 +137,14 @@ func putUnvouched(x tx, h *fixedHeader, id ID, u Unvouched) error {
 	return x.put(bUnvouched, id[:], u.encode())
 }
 
-// An unvouchedIDs is what something is asked for in one generation.
+// An unvouchedIDs are the objects of requests in one generation.
 type unvouchedIDs struct {
 	gen uint64
 	ids []ID
 }
 
-// UnvouchedIDs returns the objects for which something is asked without a PIN. No index has what they are to be, so that who searches looks
-// at them all. It is kept in memory until the generation changes; the caller must not change it.
+// UnvouchedIDs returns the objects for which there are requests. The index does not have what they are to be, so that a search has to look at them
+// all. The result is kept in memory until the generation changes; the caller must not change it.
 func (t *Token) UnvouchedIDs() ([]ID, error) { return t.unvouchedAt(t.Generation()) }
 
 func (t *Token) unvouchedAt(gen uint64) ([]ID, error) {
@@ -163,8 +163,8 @@ func (t *Token) unvouchedAt(gen uint64) ([]ID, error) {
 	return a.ids, nil
 }
 
-// Unvouched returns all that is asked for: each with the ID of the object and the object as it is vouched for, if there is one. The
-// caller frees what is sealed of it.
+// Unvouched returns all requests, each in the record of the object as it is vouched for, if there is one. The caller frees what is sealed of
+// it.
 func (t *Token) Unvouched(k *Keys) (list []Record, err error) {
 	if err := k.alive(t); err != nil {
 		return nil, err
@@ -188,11 +188,11 @@ func (t *Token) Unvouched(k *Keys) (list []Record, err error) {
 	return list, nil
 }
 
-// An Adoption is what becomes of a request.
+// An Adoption says what becomes of a request.
 type Adoption struct {
 	ID     ID
 	Number uint64  // of the request
-	Object *Record // what the object is to be, nil for a request that is carried out without, or refused
+	Object *Record // what the object is to be, nil to leave it as it is
 	Delete bool    // the object is to be deleted
 }
 
@@ -249,7 +249,7 @@ func (c *change) adoptOne(a Adoption, sealed []byte) error {
 	return c.x.del(bUnvouched, a.ID[:])
 }
 
-// sweep takes entries away that no call has written.
+// sweep deletes entries that no call has written.
 func (c *change) sweep() error {
 	var stray [][]byte
 	n := 0

@@ -78,12 +78,12 @@ func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
 	if err := restartJournal(x); err != nil {
 		return next, err
 	}
-	now := state{epoch: v.epoch + 1, count: uint64(len(members))}
+	now := state{number: v.stateNumber + 1, count: uint64(len(members))}
 	k.updateSetHashIn(version, &now.setHash, members, nil, true)
 	if err := x.put(bHeader, headerState, k.sealState(x, &now)); err != nil {
 		return next, err
 	}
-	return verifiedState{gen: x.generation() + 1, epoch: now.epoch, setHash: now.setHash, headerDigest: headerDigestOf(x), entries: newManifest(members)}, nil
+	return verifiedState{gen: x.generation() + 1, stateNumber: now.number, setHash: now.setHash, headerDigest: headerDigestOf(x), entries: newManifest(members)}, nil
 }
 
 // reseal seals one object anew.

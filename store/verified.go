@@ -10,7 +10,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A verifiedSet is what a process knows to be true of a token's objects, since it verified the set and followed it.
+// A verifiedSet is what a process with keys knows to be true of a token's objects: it has verified the set of them, and what was committed since.
 type verifiedSet struct {
 	mu sync.Mutex
 	verifiedState
@@ -18,9 +18,9 @@ type verifiedSet struct {
 
 // A verifiedState is what is known as of one commit.
 type verifiedState struct {
-	gen          uint64 // the commit up to which it follows
+	gen          uint64 // the generation that it is of
 	source       source // where it was read last
-	epoch        uint64 // how many commits changed the state
+	stateNumber  uint64 // state.number
 	headerDigest [sha256.Size]byte
 	setHash      setHash
 	entries      *manifest // nil where it knows nothing
@@ -42,8 +42,8 @@ func (v *verifiedSet) forgetLocked() {
 var errRolledBack = tampered("the file was put back to an earlier state")
 
 // follow brings what is known to the transaction's generation. The caller has the lock of k.verified and runs inside use. It costs as much as
-// there are changes; where they cannot be followed it looks at every object. The number of a commit does not tell whether there are any: where
-// the file was put back and others have committed, it comes again.
+// there are changes; where they cannot be followed it looks at every object. The generation alone does not tell whether there are changes:
+// where the file was put back to an earlier state and others have committed to that, the same numbers come again.
 func (k *Keys) follow(x tx) error {
 	v := &k.verified
 	gen, from := x.generation(), x.source()
@@ -73,7 +73,7 @@ func (k *Keys) follow(x tx) error {
 	if err != nil {
 		return err
 	}
-	if st.epoch < v.epoch || v.entries != nil && st.epoch == v.epoch {
+	if st.number < v.stateNumber || v.entries != nil && st.number == v.stateNumber {
 		return errRolledBack // and perhaps others have committed since, up to the same number
 	}
 	if !k.followJournal(x, st) {
@@ -81,7 +81,7 @@ func (k *Keys) follow(x tx) error {
 			return err
 		}
 	}
-	v.gen, v.source, v.epoch, v.headerDigest, v.setHash = gen, from, st.epoch, head, st.setHash
+	v.gen, v.source, v.stateNumber, v.headerDigest, v.setHash = gen, from, st.number, head, st.setHash
 	return nil
 }
 
@@ -143,7 +143,7 @@ func (k *Keys) readManifest(x tx, s *state) error {
 
 // explainMismatch says what is wrong with members whose hash is not that of the state s.
 func (k *Keys) explainMismatch(members []member, s *state) error {
-	off := s.setHash // less what is there: what is missing
+	off := s.setHash // less what is there, this is the hash of what is missing
 	k.updateSetHash(&off, nil, members, true)
 	var id ID
 	for i, v := range off.perBit {

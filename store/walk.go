@@ -72,7 +72,7 @@ func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) 
 	for i := range p.n {
 		id, from := p.child(i), parentElement{p.id, i}
 		if leaves {
-			if w.pages.markSeen(id) { // nothing is remembered of where from: there may be very many
+			if w.pages.markSeen(id) { // where from is not remembered: there may be very many
 				return w.pages.damaged("a page is reached twice")
 			}
 			continue
