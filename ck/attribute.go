@@ -2,6 +2,7 @@ package ck
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 )
 
@@ -71,6 +72,15 @@ func IsTemplate(t AttributeType) bool {
 		return true
 	}
 	return false
+}
+
+// ContentOf says what the values of an attribute are: Public where they tell nothing that anybody may not know; Secret otherwise, also
+// those that say what an object is for (CKA_LABEL, CKA_ID), as that of a private object is nobody else's business.
+func ContentOf(t AttributeType) Content {
+	if _, public := slices.BinarySearch(publicAttributes[:], t); public {
+		return Public
+	}
+	return Secret
 }
 
 // AppendTemplate appends the encoding of attrs to b: for each its type and its length, eight bytes each in little-endian

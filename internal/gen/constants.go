@@ -56,11 +56,25 @@ func writeConstants(t *table, b *bytes.Buffer) {
 				n.goType, n.what, n.prefix, lowerFirst(n.goType))
 		}
 	}
+	writePublic(t, b)
 	for _, of := range withFlags {
 		writeNames(b, of+"FlagNames", "CKF_", t.rows("Flags", of))
 		fmt.Fprintf(b, "\n// %[2]sFlagNames returns the names of the flags of a %[1]s that are set.\n"+
 			"func %[2]sFlagNames(f Flags) []string { return %[1]sFlagNames.flags(uint(f)) }\n", of, strings.ToUpper(of[:1])+of[1:])
 	}
+}
+
+// writePublic writes which attributes have values that are no secret, in order.
+func writePublic(t *table, b *bytes.Buffer) {
+	b.WriteString("\n// publicAttributes are the attributes whose values may be shown, in order.\nvar publicAttributes = [...]AttributeType{\n")
+	last := uint64(0)
+	for i, c := range t.rows("AttributeType", "") {
+		if c.public && (i == 0 || c.number != last) {
+			fmt.Fprintf(b, "%s,\n", c.name)
+			last = c.number
+		}
+	}
+	b.WriteString("}\n")
 }
 
 // rows are all constants of a type, by number; those that share one in the order of the table.

@@ -20,6 +20,7 @@ var typesText string
 type constant struct {
 	name   string
 	number uint64
+	public bool // of an attribute: its values are no secret
 }
 
 // A section is the constants of one type.
@@ -103,13 +104,13 @@ func (t *table) constantRow() func(string) error {
 				s.of = f[2]
 			}
 			t.sections = append(t.sections, s)
-		case len(f) == 2 && len(t.sections) > 0:
+		case len(t.sections) > 0 && (len(f) == 2 || len(f) == 3 && f[2] == "public"):
 			n, err := strconv.ParseUint(f[1], 0, 32)
 			if err != nil {
 				return err
 			}
 			s := &t.sections[len(t.sections)-1]
-			s.rows = append(s.rows, constant{f[0], n})
+			s.rows = append(s.rows, constant{f[0], n, len(f) == 3})
 		default:
 			return fmt.Errorf("not a row: %s", line)
 		}

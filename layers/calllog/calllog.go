@@ -7,6 +7,7 @@ package calllog
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -125,7 +126,7 @@ func (l *logger) argument(call *ck.Call, a ck.Argument) []slog.Attr {
 			return one(slog.String("mechanism", call.Mechanism.Type.String()))
 		}
 	case ck.InTemplates:
-		return one(slog.String(a.Name, attributeNames(call.Templates[a.Index])))
+		return one(slog.String(a.Name, attributes(call.Templates[a.Index])))
 	case ck.InData:
 		return bytesArgument(a, call.Data[a.Index])
 	}
@@ -151,18 +152,24 @@ func bytesArgument(a ck.Argument, b []byte) []slog.Attr {
 	return []slog.Attr{slog.Int(a.Name, len(b))}
 }
 
-// attributeNames are the types of a template's attributes, without their values.
-func attributeNames(t []ck.Attribute) string {
+// attributes are the types of a template's attributes, and the values of those that are truth values or numbers and no secret.
+func attributes(t []ck.Attribute) string {
 	const most = 32
-	var names []string
+	var b strings.Builder
 	for i, a := range t {
 		if i == most {
-			names = append(names, "...")
+			b.WriteString("...")
 			break
 		}
-		names = append(names, a.Type.String())
+		b.WriteString(a.Type.String())
+		if n, err := ck.Ulong(a.Value); ck.ContentOf(a.Type) == ck.Public && err == nil {
+			fmt.Fprintf(&b, "=%d", n)
+		} else if yes, err := ck.Bool(a.Value); ck.ContentOf(a.Type) == ck.Public && err == nil {
+			fmt.Fprintf(&b, "=%t", yes)
+		}
+		b.WriteByte(' ')
 	}
-	return strings.Join(names, " ")
+	return strings.TrimSuffix(b.String(), " ")
 }
 
 // answered is what a call that succeeded has answered.

@@ -261,6 +261,9 @@ func TestLines(t *testing.T) {
 		{slog.LevelDebug, []*ck.Call{open, hmac(4), sign}, "level=DEBUG msg=C_Sign session=3 slot=1 pData=5 mechanism=CKM_SHA256_HMAC key=label pSignature=32"},
 		{slog.LevelDebug, []*ck.Call{open, hmac(4), sign, sign}, "level=DEBUG msg=C_Sign session=3 slot=1 pData=5 pSignature=32"},
 		{slog.LevelDebug, []*ck.Call{{Function: ck.C_Login, Session: 3, User: ck.CKU_USER, Data: [2][]byte{[]byte("1234")}}}, "level=DEBUG msg=C_Login session=3 userType=CKU_USER"},
+		{slog.LevelDebug, []*ck.Call{{Function: ck.C_FindObjectsInit, Session: 3, Templates: [2][]ck.Attribute{{
+			{Type: ck.CKA_CLASS, Value: ck.UlongValue(4)}, {Type: ck.CKA_TOKEN, Value: []byte{1}}, {Type: ck.CKA_VALUE, Value: ck.UlongValue(4)}, {Type: ck.CKA_ID, Value: []byte{1}}}}}},
+			`level=DEBUG msg=C_FindObjectsInit session=3 pTemplate="CKA_CLASS=4 CKA_TOKEN=true CKA_VALUE CKA_ID"`},
 		{slog.LevelInfo, []*ck.Call{open, hmac(4)}, ""},
 	} {
 		if got := line(t, c.level, labelled(), c.calls...); got != c.want {
