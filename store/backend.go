@@ -66,24 +66,3 @@ type source struct {
 	changed  unix.Timespec
 	commit   uint64 // what tells one commit from others
 }
-
-// A bucket is one of the tables of keys and values that a token consists of: schema.go.
-type bucket uint8
-
-const (
-	bHeader bucket = iota
-	bObjects
-	bManifest // "roll" in the file
-	bIndex
-	bJournal
-	bUnvouched
-	buckets
-)
-
-// String returns the bucket's name in the file.
-func (b bucket) String() string {
-	return [buckets]string{"header", "objects", "roll", "index", "journal", "unvouched"}[b]
-}
-
-// optional reports whether a file may do without the bucket: one that was made by version 1.
-func (b bucket) optional() bool { return b == bUnvouched }

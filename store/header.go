@@ -5,30 +5,18 @@ import (
 	"slices"
 )
 
-// The header proper of format 2: what is fixed when a token is initialised, but for the key slots, as a list of typed parts. Each
-// says whether it is critical. A library that does not know a critical part does not open the token: it would leave out what the
-// part demands. One that is not critical it keeps, and vouches for it as for the others.
-//
-//	"softcsp\0" | version 2 | uuid 16 | era 16 | parts, in the order of their kinds, each kind once
-//	part: kind 2 | flags 1, of which bit 0 says that it is critical | length 4 | value
+// The entry static of the header is what is fixed when a token is initialised, but for the key slots. In format 2 it has a list of typed
+// parts, each of which says whether it is critical. A library that does not know a critical part does not open the token: it would leave
+// out what the part demands. A part that is not critical it keeps, and authenticates like the others.
+
 const (
-	kindCost       = 1 // kdf 1                                           critical
-	kindTries      = 2 // most failed logins 4                            critical
-	kindLabel      = 3 // text                                            not critical
-	kindDurability = 4 // 0 full, 1 relaxed                               not critical
-	kindSeparation = 5 // 0 strict, 1 standard                            critical
-	kindVoucher    = 6 // the Ed25519 key that public parts are signed under 32   critical
-	kindIndex      = 7 // the version whose label the index key has 1, in tokens that were upgraded     critical
-
-	// Reserved, and not known to this version.
-	kindLock   = 16
-	kindLab    = 17
-	kindAudit  = 18
-	kindRoles  = 19
-	kindLimits = 20
-
 	partHead     = 2 + 1 + 4
 	partCritical = 1
+)
+
+const (
+	flagRelaxed = 1 << iota
+	flagsKnown  = flagRelaxed
 )
 
 // partNames are the names of kinds, for messages.
@@ -39,6 +27,111 @@ var partNames = map[uint16]string{
 
 // partSizes are the lengths of the known parts that have one.
 var partSizes = [...]int{kindCost: 1, kindTries: 4, kindDurability: 1, kindSeparation: 1, kindVoucher: voucherSize, kindIndex: 1}
+
+// A fixedHeader is what is fixed when a token is initialised.
+type fixedHeader struct {
+	version      uint16
+	uuid, initID [16]byte
+	kdf          kdf
+	relaxed      bool
+	maxTries     uint32
+	label        string
+	separation   Separation
+	voucher      []byte // what public parts are signed under, nil in version 1
+	index        uint16 // the version whose label the index key has
+	others       []part // that this version does not know
+}
+
+const (
+	fixedHeaderHead  = len(magic) + 2 + 16 + 16
+	fixedHeader1Size = fixedHeaderHead + 1 + 1 + 4
+)
+
+// encode returns s as it stands in the file.
+func (h *fixedHeader) encode() []byte {
+	b := make([]byte, 0, fixedHeaderHead+128+len(h.label))
+	b = append(b, magic...)
+	b = binary.BigEndian.AppendUint16(b, version)
+	b = append(b, h.uuid[:]...)
+	b = append(b, h.initID[:]...)
+	return appendParts(b, h.parts())
+}
+
+// parseHeader reads what encode made, or version 1 did. A file of another version is told apart from one that is damaged.
+func parseHeader(b []byte) (*fixedHeader, error) {
+	if len(b) < len(magic)+2 || string(b[:len(magic)]) != magic {
+		return nil, unrecognized("not a token of softcsp")
+	}
+	h := &fixedHeader{version: binary.BigEndian.Uint16(b[len(magic):])}
+	if h.version != 1 && h.version != version {
+		return nil, unrecognizedVersion(h.version)
+	}
+	if len(b) < fixedHeaderHead {
+		return nil, tampered("the header is cut short")
+	}
+	h.uuid, h.initID = [16]byte(b[len(magic)+2:]), [16]byte(b[len(magic)+2+16:])
+	if h.version == 1 {
+		if err := h.parse1(b); err != nil {
+			return nil, err
+		}
+		return h, nil
+	}
+	list, ok := parseParts(b[fixedHeaderHead:])
+	if !ok {
+		return nil, tampered("the header is damaged")
+	}
+	if err := h.setParts(list); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// parse1 reads what version 1 has in the place of parts. How far keys are kept apart was a setting then.
+func (h *fixedHeader) parse1(b []byte) error {
+	if len(b) < fixedHeader1Size {
+		return tampered("the header is cut short")
+	}
+	flags := b[fixedHeaderHead+1]
+	h.kdf, h.relaxed = kdf(b[fixedHeaderHead]), flags&flagRelaxed != 0
+	h.maxTries = binary.BigEndian.Uint32(b[fixedHeaderHead+2:])
+	h.label = string(b[fixedHeader1Size:])
+	h.separation, h.index = SeparationStandard, 1
+	if h.kdf >= kdfs || flags&^flagsKnown != 0 || h.maxTries == 0 {
+		return tampered("the header is damaged")
+	}
+	return nil
+}
+
+// readHeader reads the static part and tests that it is this token's.
+func (t *Token) readHeader(x tx) (*fixedHeader, error) {
+	raw := x.get(bHeader, headerStatic)
+	if known := t.header.Load(); known != nil && known.raw == string(raw) {
+		return known.fixedHeader, nil
+	}
+	h, err := parseHeader(raw)
+	if err != nil {
+		return nil, err
+	}
+	if h.uuid != t.uuidBytes {
+		return nil, unrecognized("the file holds token %s: a token file must keep its name", formatUUID(h.uuid))
+	}
+	t.header.Store(&cachedHeader{string(raw), h})
+	return h, nil
+}
+
+// A cachedHeader is a static part that was parsed, and what from.
+type cachedHeader struct {
+	raw string
+	*fixedHeader
+}
+
+// headerNumber reads an integer of the header, 0 where there is none.
+func headerNumber(x tx, key []byte) uint64 {
+	if b := x.get(bHeader, key); len(b) == 8 {
+		return beUint64(b)
+	}
+	return 0
+}
 
 // A part is a part of the header as it stands in the file.
 type part struct {

@@ -1,52 +1,170 @@
 package store
 
-import (
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
-	"fmt"
-	"strings"
+import "encoding/binary"
 
-	"github.com/softcsp/softcsp/ck"
-)
-
-// The file, version 2. Integers are big-endian.
+// # The format of a token file
+//
+// This describes format 2 to the byte, and what is different in format 1. schema_test.go reads a file by it, without this package.
+// A field is its name and its length in bytes: "revision 8".
+//
+// # Byte order
+//
+// What this package writes is big-endian, with one exception: hashes of members are little-endian numbers (see "The set of objects"). Two
+// things in the file are not this package's. Pages are bbolt's, in the byte order of the machine; contents of objects are attributes as PKCS #11
+// has them in memory. Both are little-endian on the machines that softcsp runs on.
+//
+// # The container
+//
+// A file <uuid>.token is a bbolt database (format 2 of bbolt, pages of the machine's size), with the buckets below at its root and none within
+// them. pages.go says how pages are laid out. A value may be empty.
 //
 //	bucket header
-//	  static      "softcsp\0" | version 2 | uuid 16 | era 16 | parts: typed, critical or not               (header.go)
-//	  slot.user   salt 16 | passes 4 | memory in KiB 4 | lanes 1 | nonce 24 | sealed master key 48 | 2       (absent: no PIN)
-//	  slot.so     likewise; without the 2 at the end it was written by version 1
-//	  state       epoch 8 | count 8 | nonce 24 | sealed set-hash                                           (roster.go)
-//	  tries       counted 8 | cleared 8, for the user and for the SO                                       (login.go)
-//	  generation  8: the number of the last commit
-//	  floor       8: the generation since which the journal is complete
+//	  static       "softcsp\0" 8 | version 2 | uuid 16 | initID 16 | parts: see below
+//	  slot.user    a key slot: absent where the user has no PIN
+//	  slot.so      a key slot
+//	  state        number 8 | count 8 | nonce 24 | sealed 1056: the set of objects
+//	  tries        attempts 8 | cleared 8, of the user; attempts 8 | cleared 8, of the SO
+//	  generation   number 8 of the last commit, from 1 on
+//	  floor        generation 8: the journal has all commits after it
 //	bucket objects
-//	  id 16       revision 8 | n 2 | n terms of 16 | length 4 | public | signature 64, where the length is not 0 |
-//	              nonce 24 | sealed: what is secret | origin 1 | separation at birth 1                     (seal.go)
-//	bucket roll
-//	  id 16       revision 8 | tag 16: of the object of that id
+//	  id 16        revision 8 | n 2 | n terms of 16 | length 4 | public | signature 64, absent where length is 0 | nonce 24 | sealed
+//	bucket roll    the manifest
+//	  id 16        revision 8 | tag 16: the last 16 bytes of the object of that id
 //	bucket index
-//	  term 16 | id 16                                                                                      (index.go)
+//	  term 16 | id 16   nothing: the object has that term
 //	bucket journal
-//	  generation 8   the ids of the objects that the commit created, changed or deleted                    (journal.go)
-//	bucket unvouched, which a file that version 1 made may do without
-//	  id 16       kind 1 | number 8 | the template of a call that was made without a login                 (unvouched.go)
+//	  generation 8      the ids of the objects that this commit created, changed or deleted, absent where there are none
+//	bucket unvouched    absent in a file that format 1 made, until there is a request
+//	  id 16        kind 1 | number 8 | template: a request
 //
-// The era is drawn anew whenever the token is initialised. The state authenticates static, both slots, epoch, count and
-// the set of all (id, revision, tag). Terms that an object can be found by are authenticated with the object. The version
-// stands in what each seal authenticates, and in the labels by which keys are derived.
+// # Parts of static
 //
-// Outside of all authentication stand, because processes change them that have no key: tries, generation, floor, the journal,
-// and what was asked for without a login.
-// The index is not authenticated either: who finds something by it looks at the object.
+// A part is kind 2 | flags 1 | length 4 | value. Parts stand in the order of their kinds, each kind once. Bit 0 of the flags says that the part
+// is critical: who does not know its kind must not use the token. The other bits are 0.
 //
-// In version 1, which is read until the first login makes version 2 of it (upgrade.go), static is "softcsp\0" | version 2 | uuid 16 |
-// era 16 | kdf 1 | flags 1 (1: relaxed) | max tries 4 | label; objects have no signature, and nothing sealed beside what is
-// secret; the slots end with the master key.
+//	1  cost         1   critical      0 interactive, 1 sensitive, 2 test: what new PINs cost (keyslot.go has the numbers)
+//	2  tries        4   critical      failed logins that lock a PIN
+//	3  label        any               text
+//	4  durability   1                 0 commits wait for the disk, 1 they do not
+//	5  separation   1   critical      0 strict, 1 standard
+//	6  voucher      32  critical      the Ed25519 key that public parts are signed under
+//	7  index        1   critical      1: the key "index" is that of format 1. Absent where it is not
+//
+// Every token has the parts 1 to 6. 16 to 20 are reserved: lock, lab, audit, roles, limits. initID is drawn anew whenever the token is
+// initialised.
+//
+// # Keys
+//
+// A key slot is salt 16 | passes 4 | memory 4 | lanes 1 | nonce 24 | sealed 48 | version 1. From the PIN, Argon2id (version 0x13) with the
+// salt, the passes, the memory in KiB and the lanes makes a key of 32 bytes. It opens the sealed part, which is the master key of 32 bytes. Whatever
+// is sealed is sealed with XChaCha20-Poly1305: the ciphertext and then the tag of 16 bytes. The associated data of a key slot are
+//
+//	"softcsp keyslot" | 0 1 | version 1 | uuid 16 | initID 16 | 0 1 for the user, 1 1 for the SO | the first 25 bytes of the slot
+//
+// From the master key HKDF-SHA-256 makes keys of 32 bytes. The salt is uuid | initID, the info "softcsp 2 NAME" in ASCII, the names are
+//
+//	seal       objects
+//	index      terms
+//	header     the state
+//	set        hashes of members
+//	voucher    the seed of the Ed25519 key of part 6
+//	operation  states of operations (C_GetOperationState), which are not in the file
+//	audit      nothing yet
+//
+// # Objects
+//
+// A term is what an object is found by, hashed; the terms of an object are in order, each once. Of a public object a term is the first 16 bytes of
+// SHA-256("softcsp public term\0" | what it is found by), of a private one, which has no public part, of HMAC-SHA-256 under the key "index" of
+// "softcsp private term\0" | what it is found by. What it is found by is, of the attributes CKA_LABEL, CKA_ID, CKA_SUBJECT,
+// CKA_SERIAL_NUMBER, CKA_APPLICATION and CKA_OBJECT_ID that it has and that are not empty: type 4 | value, the type little-endian; of a secret
+// or private key: CKA_VALUE 4 | F(what C_WrapKey would encrypt of it); of a public or private key that has CKA_PUBLIC_KEY_INFO:
+// CKA_PUBLIC_KEY_INFO 4 | F(its value). F(x) is HMAC-SHA-256 under the key "index" of "softcsp secret term\0" | x.
+//
+// The signature is of
+//
+//	"softcsp public" | 0 1 | version 1 | uuid 16 | id 16 | the object up to its public part
+//
+// The sealed part is secret | origin 1 | separation 1, under the key "seal". Its associated data are
+//
+//	"softcsp object" | 0 1 | version 1 | uuid 16 | id 16 | the object up to its nonce
+//
+// origin is 0 unknown, of an object from before format 2, 1 generated, 2 imported, 3 unwrapped, 4 derived, 5 restored. separation is the
+// token's when the object was made: 0 strict, 1 standard.
+//
+// public and secret are attributes, each type 8 | length 8 | value, both numbers little-endian, in the order of the object's table in token
+// (classes.go, keytypes.go, pairtypes.go). Values are those of PKCS #11 on a 64-bit machine: CK_ULONG is 8 bytes, little-endian, CK_BBOOL
+// one; an array of attributes is a sequence of attributes like these. Of a public object the attributes that PKCS #11 does not
+// reveal (footnote 7) are secret and the others are public; of a private one all are secret. Booleans that are false are left out, and so is what has
+// no value; CKA_UNIQUE_ID, which is the id in hexadecimal digits; of a private object CKA_VALUE_LEN; and CKA_CHECK_VALUE, which stands there
+// without a value where the object is to have none. Attributes of softcsp's own, which no application sees, have types from 0xc3530180 on
+// (token/hold.go, mechanisms/cryptderivekey.go).
+//
+// # The set of objects
+//
+// The hash of a member is AES-256-CMAC, under the key "set", of id 16 | revision 8 | tag 16, read as a little-endian number of 128 bits. Sealed in the
+// state, under the key "header", are 130 numbers of 8 bytes: the sum modulo 2^128 of the hashes of all objects, its lower 64 bits first;
+// then for each bit of an ID, from the lowest of its first byte on, the sum modulo 2^64 of the lower halves of the hashes of objects
+// whose ID has the bit. The associated data are
+//
+//	"softcsp state" | 0 1 | version 1 | length 4 | static | length 4 | slot.user | length 4 | slot.so | number 8 | count 8
+//
+// number is how many commits changed the state since the token was initialised, count how many objects there are. So the state authenticates
+// what objects there are, the header's parts and both key slots.
+//
+// Outside of all authentication stand, because processes without a key change them: tries, generation, floor, the journal and requests. The
+// index is not authenticated either: who finds an object by it looks at the object's terms, which are.
+//
+// # Counts, journal, requests
+//
+// A login makes attempts one more before the PIN is tried, and a success makes cleared equal to attempts: attempts - cleared failed, and
+// at the number of part 2 the PIN is locked.
+//
+// The journal has the last 1024 commits, unless floor says that it begins later. A generation after floor that has no entry touched no object.
+//
+// A request is of kind 1 to create the object of that id, 2 to change it, 3 to destroy it. number is how often it was written. template is
+// the template of the call, as attributes. There are at most 256, of at most 64 KiB.
+//
+// # Beside the file
+//
+// .<uuid>.lock is counter 8 | commit 8, in the byte order of the machine: the generation times two, odd while somebody commits
+// (sharedcounter.go), and the checksum of the last meta page that is known to be on the disk (lock.go). lock.go says which bytes are locked.
+// Nothing is lost with the file. placedir.go says what else stands in a directory.
+//
+// # Format 1
+//
+// A file of format 1 is read, and becomes one of format 2 with the first login (upgrade.go). It differs in that
+//
+//   - static is "softcsp\0" 8 | version 2 | uuid 16 | initID 16 | cost 1 | flags 1, of which bit 0 is the durability | tries 4 | label;
+//   - a key slot has no version at its end; in a token that was upgraded it is of format 1 until its PIN is set anew;
+//   - an object has no signature, and its sealed part is secret alone;
+//   - there is no bucket unvouched;
+//   - version is 1 in whatever is sealed, and infos are "softcsp 1 NAME".
 const version = 2
 
 const magic = "softcsp\x00"
 
+// A bucket is one of the tables of keys and values that a token consists of: schema.go.
+type bucket uint8
+
+const (
+	bHeader bucket = iota
+	bObjects
+	bManifest // "roll" in the file
+	bIndex
+	bJournal
+	bUnvouched
+	buckets
+)
+
+// String returns the bucket's name in the file.
+func (b bucket) String() string {
+	return [buckets]string{"header", "objects", "roll", "index", "journal", "unvouched"}[b]
+}
+
+// optional reports whether a file may do without the bucket: one that was made by version 1.
+func (b bucket) optional() bool { return b == bUnvouched }
+
+// The entries of the bucket header.
 var (
 	headerStatic       = []byte("static")
 	headerState        = []byte("state")
@@ -56,143 +174,26 @@ var (
 	headerSlots        = [userTypes][]byte{User: []byte("slot.user"), SO: []byte("slot.so")}
 )
 
+// Kinds of parts of the entry static.
 const (
-	flagRelaxed = 1 << iota
-	flagsKnown  = flagRelaxed
+	kindCost       = 1
+	kindTries      = 2
+	kindLabel      = 3
+	kindDurability = 4
+	kindSeparation = 5
+	kindVoucher    = 6
+	kindIndex      = 7
+
+	// Reserved, and not known to this version.
+	kindLock   = 16
+	kindLab    = 17
+	kindAudit  = 18
+	kindRoles  = 19
+	kindLimits = 20
 )
-
-// A fixedHeader is what is fixed when a token is initialised.
-type fixedHeader struct {
-	version      uint16
-	uuid, initID [16]byte
-	kdf          kdf
-	relaxed      bool
-	maxTries     uint32
-	label        string
-	separation   Separation
-	voucher      []byte // what public parts are signed under, nil in version 1
-	index        uint16 // the version whose label the index key has
-	others       []part // that this version does not know
-}
-
-const (
-	fixedHeaderHead  = len(magic) + 2 + 16 + 16
-	fixedHeader1Size = fixedHeaderHead + 1 + 1 + 4
-)
-
-// encode returns s as it stands in the file.
-func (h *fixedHeader) encode() []byte {
-	b := make([]byte, 0, fixedHeaderHead+128+len(h.label))
-	b = append(b, magic...)
-	b = binary.BigEndian.AppendUint16(b, version)
-	b = append(b, h.uuid[:]...)
-	b = append(b, h.initID[:]...)
-	return appendParts(b, h.parts())
-}
-
-// parseHeader reads what encode made, or version 1 did. A file of another version is told apart from one that is damaged.
-func parseHeader(b []byte) (*fixedHeader, error) {
-	if len(b) < len(magic)+2 || string(b[:len(magic)]) != magic {
-		return nil, unrecognized("not a token of softcsp")
-	}
-	h := &fixedHeader{version: binary.BigEndian.Uint16(b[len(magic):])}
-	if h.version != 1 && h.version != version {
-		return nil, unrecognizedVersion(h.version)
-	}
-	if len(b) < fixedHeaderHead {
-		return nil, tampered("the header is cut short")
-	}
-	h.uuid, h.initID = [16]byte(b[len(magic)+2:]), [16]byte(b[len(magic)+2+16:])
-	if h.version == 1 {
-		if err := h.parse1(b); err != nil {
-			return nil, err
-		}
-		return h, nil
-	}
-	list, ok := parseParts(b[fixedHeaderHead:])
-	if !ok {
-		return nil, tampered("the header is damaged")
-	}
-	if err := h.setParts(list); err != nil {
-		return nil, err
-	}
-	return h, nil
-}
-
-// parse1 reads what version 1 has in the place of parts. How far keys are kept apart was a setting then.
-func (h *fixedHeader) parse1(b []byte) error {
-	if len(b) < fixedHeader1Size {
-		return tampered("the header is cut short")
-	}
-	flags := b[fixedHeaderHead+1]
-	h.kdf, h.relaxed = kdf(b[fixedHeaderHead]), flags&flagRelaxed != 0
-	h.maxTries = binary.BigEndian.Uint32(b[fixedHeaderHead+2:])
-	h.label = string(b[fixedHeader1Size:])
-	h.separation, h.index = SeparationStandard, 1
-	if h.kdf >= kdfs || flags&^flagsKnown != 0 || h.maxTries == 0 {
-		return tampered("the header is damaged")
-	}
-	return nil
-}
-
-// readHeader reads the static part and tests that it is this token's.
-func (t *Token) readHeader(x tx) (*fixedHeader, error) {
-	raw := x.get(bHeader, headerStatic)
-	if known := t.header.Load(); known != nil && known.raw == string(raw) {
-		return known.fixedHeader, nil
-	}
-	h, err := parseHeader(raw)
-	if err != nil {
-		return nil, err
-	}
-	if h.uuid != t.uuidBytes {
-		return nil, unrecognized("the file holds token %s: a token file must keep its name", formatUUID(h.uuid))
-	}
-	t.header.Store(&cachedHeader{string(raw), h})
-	return h, nil
-}
-
-// A cachedHeader is a static part that was parsed, and what from.
-type cachedHeader struct {
-	raw string
-	*fixedHeader
-}
-
-// headerNumber reads an integer of the header, 0 where there is none.
-func headerNumber(x tx, key []byte) uint64 {
-	if b := x.get(bHeader, key); len(b) == 8 {
-		return beUint64(b)
-	}
-	return 0
-}
 
 // beUint64 reads what be64 made.
 func beUint64(b []byte) uint64 { return binary.BigEndian.Uint64(b) }
 
 // beBytes returns n as 8 bytes.
 func beBytes(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
-
-// newUUID returns a random UUID (RFC 9562, version 4).
-func newUUID() (u [16]byte) {
-	random(u[:])
-	u[6] = u[6]&0x0f | 0x40
-	u[8] = u[8]&0x3f | 0x80
-	return u
-}
-
-// random fills b. crypto/rand.Read does not fail: it ends the process where the system has no randomness.
-func random(b []byte) { _, _ = rand.Read(b) }
-
-// formatUUID returns the canonical form, in lower case.
-func formatUUID(u [16]byte) string {
-	return fmt.Sprintf("%x-%x-%x-%x-%x", u[:4], u[4:6], u[6:8], u[8:10], u[10:])
-}
-
-// parseUUID reads the canonical form and no other, so that a name has one spelling.
-func parseUUID(s string) (u [16]byte, err error) {
-	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
-	if err != nil || len(b) != 16 || formatUUID([16]byte(b)) != s {
-		return u, fmt.Errorf("%w: %q is not a UUID", ck.CKR_ARGUMENTS_BAD, s)
-	}
-	return [16]byte(b), nil
-}
