@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"os"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -180,3 +181,27 @@ func (p *Place) dirBackend() *dirPlace {
 
 // file returns the path of a file of the directory.
 func (p *Place) file(name string) string { return p.dirBackend().file(name) }
+
+// sameToken opens a token of a directory again, as another process does.
+func sameToken(t *testing.T, p *Place, tok *Token) *Token {
+	t.Helper()
+	q, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: p.dir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := q.Token(tok.uuid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return other
+}
+
+// unprivileged runs f without the right to write to everything.
+func unprivileged(t *testing.T, f func()) {
+	t.Helper()
+	if os.Getuid() == 0 {
+		asNobody(t, f)
+	} else {
+		f()
+	}
+}

@@ -3,16 +3,13 @@ package store
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
@@ -306,100 +303,6 @@ func TestDeleteTampered(t *testing.T) {
 	wantSound(t, s.tok)
 }
 
-// TestEveryByteOfAnObject flips a bit in each byte of a public and of a private object.
-func TestEveryByteOfAnObject(t *testing.T) {
-	eachBackend(t, func(t *testing.T, p *Place) {
-		tok, k := makeToken(t, p)
-		for _, r := range []*Record{private("a"), public("b")} {
-			create(t, tok, k, r)
-			var raw []byte
-			var is entry
-			wants(t, tok.backend.view(func(x tx) error {
-				raw = bytes.Clone(x.get(bObjects, r.ID[:]))
-				is, _ = parseEntry(x.get(bManifest, r.ID[:]))
-				return nil
-			}), ck.CKR_OK)
-			for i := range raw {
-				raw[i] ^= 1 << (i % 8)
-				_, err := k.openRecord(version, r.ID, is, raw)
-				wants(t, err, ck.CKR_DEVICE_ERROR)
-				raw[i] ^= 1 << (i % 8)
-			}
-			got, err := k.openRecord(version, r.ID, is, raw)
-			wantRecord(t, got, err, r)
-		}
-	})
-}
-
-// TestDamagedFile flips bits and cuts the file anywhere, bbolt's own pages too: every call answers, nothing panics, and no
-// other bytes than the object's come back.
-func TestDamagedFile(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes a second")
-	}
-	s := newTamperedToken(t)
-	clean, err := os.ReadFile(s.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := rand.New(rand.NewPCG(1, 2))
-	for i := range 1000 {
-		b := bytes.Clone(clean)
-		if i%10 == 0 {
-			b = b[:r.IntN(len(b))]
-		}
-		for range 1 + r.IntN(4) {
-			if len(b) > 0 {
-				at := r.IntN(len(b))
-				for range 1000 { // most of a file is zeros that nobody reads
-					if b[at] != 0 {
-						break
-					}
-					at = r.IntN(len(b))
-				}
-				b[at] ^= 1 << r.IntN(8)
-			}
-		}
-		if err := os.WriteFile(s.path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		s.readEverything(t)
-	}
-}
-
-// readEverything calls what reads. Errors are expected.
-func (s *tamperedToken) readEverything(t *testing.T) {
-	t.Helper()
-	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.path[:strings.LastIndexByte(s.path, '/')]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	uuids, _, err := p.List()
-	if err != nil || !slices.Equal(uuids, []string{s.tok.uuid}) {
-		t.Fatalf("List: %v, %v", uuids, err)
-	}
-	tok, err := p.Token(s.tok.uuid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = tok.Info()
-	_, _ = tok.Check(nil)
-	_, _ = tok.Find(nil, []byte("class"))
-	k, err := tok.Unlock(User, userPIN)
-	if err != nil {
-		return
-	}
-	defer k.Wipe()
-	for _, want := range []*Record{s.a, s.b} {
-		if got, err := tok.Get(k, want.ID); err == nil {
-			if !bytes.Equal(got.Sealed, want.Sealed) || !bytes.Equal(got.Public, want.Public) {
-				t.Errorf("got %+v, want %+v", got, *want)
-			}
-			locked.Free(got.Sealed)
-		}
-	}
-}
-
 // TestNothingToRead searches the files of a token for what is secret.
 func TestNothingToRead(t *testing.T) {
 	p := newPlace(t, "bolt")
@@ -438,45 +341,6 @@ func TestNothingToRead(t *testing.T) {
 			t.Errorf("%s has mode %v", e.Name(), info.Mode())
 		}
 	}
-}
-
-// FuzzOpen opens arbitrary bytes as a sealed object: only what was sealed opens.
-func FuzzOpen(f *testing.F) {
-	tok, err := newPlace(f, "memory").Format("", Format{SOPIN: soPIN, KDF: "test"})
-	if err != nil {
-		f.Fatal(err)
-	}
-	k := unlock(f, tok, SO, soPIN)
-	id := ID{1}
-	var seeds [][]byte
-	for _, r := range []*Record{{}, private("a"), public("b"), {Public: make([]byte, 300)}} {
-		b, err := k.seal(id, 3, r)
-		if err != nil {
-			f.Fatal(err)
-		}
-		seeds = append(seeds, b)
-		f.Add(b)
-		f.Add(b[:len(b)-1])
-	}
-	if len(seeds) != 4 {
-		f.Fatalf("%d seeds", len(seeds))
-	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		o, ok := parseObject(version, b)
-		if !ok {
-			return
-		}
-		// What parses is put together to the same bytes again.
-		if again := slices.Concat(o.head, o.nonce, o.sealed); !bytes.Equal(again, b) {
-			t.Fatalf("%x is put together to %x", b, again)
-		}
-		var r Record
-		err := k.openObject(id, &o, &r)
-		if isSeed := slices.ContainsFunc(seeds, func(s []byte) bool { return bytes.Equal(s, b) }); isSeed != (err == nil) {
-			t.Fatalf("opens with %v, was sealed: %v", err, isSeed)
-		}
-		locked.Free(r.Sealed)
-	})
 }
 
 // TestPutBackAndOn puts a copy of the file back while a process has the token, and has another one commit to it until the file has the number
