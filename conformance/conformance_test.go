@@ -90,7 +90,7 @@ func firstFile(paths ...string) string {
 // targets are the modules that a comparison is between: the one to test, and SoftHSM2.
 func targets(t *testing.T) []target {
 	t.Helper()
-	if module.name == "softhsm" {
+	if module.name == "softhsm" || emulator() != "" {
 		return []target{module}
 	}
 	if softhsm.path == "" {
@@ -104,6 +104,14 @@ func only(t *testing.T) {
 	t.Helper()
 	if module.name != "softcsp" {
 		t.Skipf("%s does not promise this", module.name)
+	}
+}
+
+// native skips a test that a module for another processor cannot take, as it runs in an emulator, and says why.
+func native(t *testing.T, why string) {
+	t.Helper()
+	if emulator() != "" {
+		t.Skipf("not in an emulator: %s", why)
 	}
 }
 

@@ -44,11 +44,11 @@ func preprocess(dir string, args ...string) (string, error) {
 	for _, h := range headerFiles(dir) {
 		fmt.Fprintf(&src, "#include \"%s\"\n", h)
 	}
-	cmd := exec.Command("gcc", append(args, "-E", "-P", "-I"+dir, "-xc", "-")...)
+	cmd := exec.Command(compiler(), append(args, "-E", "-P", "-I"+dir, "-xc", "-")...)
 	cmd.Stdin, cmd.Stderr = &src, &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("gcc (apt-get install gcc libc6-dev): %w: %s", err, &stderr)
+		return "", fmt.Errorf("%s (apt-get install gcc libc6-dev): %w: %s", compiler(), err, &stderr)
 	}
 	return string(out), nil
 }
@@ -175,13 +175,4 @@ func buildDriver(include, work string) (string, error) {
 	}
 	prog := filepath.Join(work, "p11drive")
 	return prog, compile(prog, "driver/p11drive.c", "-I"+work, "-I"+include)
-}
-
-// compile compiles a C program of ours.
-func compile(prog, source string, args ...string) error {
-	args = append(args, "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-o", prog, source, "-lpthread", "-ldl")
-	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("gcc %s: %w\n%s", source, err, out)
-	}
-	return nil
 }

@@ -1,0 +1,40 @@
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// compiler is the C compiler of the programs that load the module: $MODULE_CC, or gcc.
+func compiler() string {
+	if cc := os.Getenv("MODULE_CC"); cc != "" {
+		return cc
+	}
+	return "gcc"
+}
+
+// compile compiles a C program of ours.
+func compile(prog, source string, args ...string) error {
+	file := prog
+	if emulator() != "" {
+		file += ".foreign"
+	}
+	args = append(args, "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-o", file, source, "-lpthread", "-ldl")
+	if out, err := exec.Command(compiler(), args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", compiler(), source, err, out)
+	}
+	if file == prog {
+		return nil
+	}
+	return emulate(prog, file)
+}
+
+// emulator is the command that runs these programs where the module is for another processor: $MODULE_EMULATOR, or "".
+func emulator() string { return os.Getenv("MODULE_EMULATOR") }
+
+// emulate makes prog a command that runs the program in file, which is for another processor.
+func emulate(prog, file string) error {
+	script := fmt.Sprintf("#!/bin/sh\nexec %s '%s' \"$@\"\n", emulator(), file)
+	return os.WriteFile(prog, []byte(script), 0o755)
+}
