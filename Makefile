@@ -92,6 +92,14 @@ race:
 conformance: setup-test build
 	go test ./conformance/...
 
+# The core of conformance against the library for arm64, in an emulator. docs/testing.md says what is left out, and why.
+ARM64_TESTS = AttacksWithoutSeparation|Boundary|DamagedFiles|EveryFunction|Exports|Faults|Footnotes|FullDisk|Headers|HeaderNumbers|HostileDirectory|Kill|KilledWithChild|Leaks|Life|Model.*|NarrowHSM|Needs|NoPlace|NotInitialized|Nulls|PaddingOracles?|ReadonlyDisk|Records|RightsLost|Scripts|SessionFirst|SignaturesThatDecrypt|Stateful|States|Tamper|TamperPublic|Wycheproof
+
+check-arm64: setup-test build build-arm64
+	@tools/setup.sh test-arm64
+	MODULE='$(CURDIR)/build/arm64/libsoftcsp.so' MODULE_CC=aarch64-linux-gnu-gcc MODULE_EMULATOR='qemu-aarch64 -L /usr/aarch64-linux-gnu' \
+	  go test -count=1 -timeout 1h ./conformance -run '^Test($(ARM64_TESTS))$$'
+
 # What takes minutes: run before a version is called done. docs/testing.md says what it is.
 long: check
 	@tools/setup.sh long
