@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/asn1"
 	"encoding/binary"
-	"fmt"
-	"math"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -195,39 +192,3 @@ func (k *hssKey) verify(message, sig []byte) error {
 	}
 	return nil
 }
-
-// oidHSS is id-alg-hss-lms-hashsig (RFC 9708 and RFC 9802).
-var oidHSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 17}
-
-// hssPair is section 6.65. There are public keys only.
-var hssPair = &pairType{
-	Type: ck.CKK_HSS,
-	public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
-		value := v(ck.CKA_VALUE)
-		k, ok := readHSS(value)
-		if !ok {
-			return nil, nil, fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE)
-		}
-		return []ck.Attribute{
-			{Type: ck.CKA_HSS_LEVELS, Value: ck.UlongValue(uint(k.levels))},
-			{Type: ck.CKA_HSS_LMS_TYPE, Value: ck.UlongValue(uint(k.top.lms))},
-			{Type: ck.CKA_HSS_LMOTS_TYPE, Value: ck.UlongValue(uint(k.top.lmots))},
-		}, &publicKeyInfo{oidHSS, nil, value}, nil
-	},
-	owns: oidHSS.Equal,
-}
-
-// hssRows are HSS. The standard does not use the key sizes.
-var hssRows = []Mechanism{{
-	Type: ck.CKM_HSS, Keys: []ck.KeyType{ck.CKK_HSS},
-	Verify: func(k *Key, p *ck.Param) (Verifier, error) {
-		if err := p.None(); err != nil {
-			return nil, err
-		}
-		key, ok := readHSS(bytes.Clone(k.Attr(ck.CKA_VALUE)))
-		if !ok {
-			return nil, ck.CKR_KEY_TYPE_INCONSISTENT
-		}
-		return &signature{limit: math.MaxInt, size: anySize, verify: key.verify}, nil
-	},
-}}

@@ -6,10 +6,8 @@ import (
 	"crypto/sha3"
 	"crypto/sha512"
 	"crypto/subtle"
-	"encoding/asn1"
 	"encoding/binary"
 	"fmt"
-	"math"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -200,18 +198,6 @@ func (k *xmssKey) verify(message, sig []byte) bool {
 	return subtle.ConstantTimeCompare(node, k.root) == 1
 }
 
-// Identifiers of public keys: RFC 9802.
-var (
-	oidXMSS   = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 6, 34}
-	oidXMSSMT = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 6, 35}
-)
-
-// The types of section 6.66. There are public keys only.
-var (
-	xmssPair   = xmssPairOf(ck.CKK_XMSS, oidXMSS)
-	xmssmtPair = xmssPairOf(ck.CKK_XMSSMT, oidXMSSMT)
-)
-
 // readXMSS reads a public key, which begins with the number of its parameter set.
 func readXMSS(t ck.KeyType, value []byte) (k *xmssKey, number uint, err error) {
 	if len(value) < 4 {
@@ -227,48 +213,4 @@ func readXMSS(t ck.KeyType, value []byte) (k *xmssKey, number uint, err error) {
 	}
 	value = value[4:]
 	return &xmssKey{s, value[:s.n], value[s.n:]}, number, nil
-}
-
-func xmssPairOf(t ck.KeyType, oid asn1.ObjectIdentifier) *pairType {
-	return &pairType{
-		Type: t,
-		public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
-			set, err := ck.Ulong(v(ck.CKA_PARAMETER_SET))
-			if err != nil {
-				return nil, nil, err
-			}
-			if _, ok := findXMSS(t, set); !ok {
-				return nil, nil, ck.CKR_PARAMETER_SET_NOT_SUPPORTED
-			}
-			value := v(ck.CKA_VALUE)
-			_, number, err := readXMSS(t, value)
-			if err == nil && number != set {
-				err = fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_PARAMETER_SET)
-			}
-			return nil, &publicKeyInfo{oid, nil, value}, err
-		},
-		owns: oid.Equal,
-	}
-}
-
-// xmssRows are XMSS and XMSS^MT. The standard does not use the key sizes.
-var xmssRows = []Mechanism{
-	{Type: ck.CKM_XMSS, Keys: []ck.KeyType{ck.CKK_XMSS}, Verify: verifyXMSS},
-	{Type: ck.CKM_XMSSMT, Keys: []ck.KeyType{ck.CKK_XMSSMT}, Verify: verifyXMSS},
-}
-
-func verifyXMSS(k *Key, p *ck.Param) (Verifier, error) {
-	if err := p.None(); err != nil {
-		return nil, err
-	}
-	key, _, err := readXMSS(k.Type, bytes.Clone(k.Attr(ck.CKA_VALUE)))
-	if err != nil {
-		return nil, err
-	}
-	return &signature{limit: math.MaxInt, size: key.signatureSize(), verify: func(data, sig []byte) error {
-		if !key.verify(data, sig) {
-			return ck.CKR_SIGNATURE_INVALID
-		}
-		return nil
-	}}, nil
 }
