@@ -50,6 +50,7 @@ var rules = map[string][]string{
 	"conformance/demo":         {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
 
 	algorithms:                  {},
+	"internal/algorithm/lms":    {"internal/algorithm/shake", "golang.org/x/crypto"},
 	"internal/algorithm/mldsa":  {"internal/algorithm/shake", "github.com/cloudflare/circl"},
 	"internal/algorithm/slhdsa": {"internal/algorithm/shake"},
 }

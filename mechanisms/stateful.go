@@ -3,10 +3,13 @@ package mechanisms
 import (
 	"bytes"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"math"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/lms"
+	"github.com/softcsp/softcsp/internal/algorithm/xmss"
 )
 
 // HSS, XMSS and XMSS^MT sign with keys that have a state (NIST SP 800-208): who signs has to know for certain which of the one-time keys
@@ -21,14 +24,14 @@ var hssPair = &pairType{
 	Type: ck.CKK_HSS,
 	public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
 		value := v(ck.CKA_VALUE)
-		k, ok := readHSS(value)
-		if !ok {
+		k, err := lms.NewPublicKey(value)
+		if err != nil {
 			return nil, nil, fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE)
 		}
 		return []ck.Attribute{
-			{Type: ck.CKA_HSS_LEVELS, Value: ck.UlongValue(uint(k.levels))},
-			{Type: ck.CKA_HSS_LMS_TYPE, Value: ck.UlongValue(uint(k.top.lms))},
-			{Type: ck.CKA_HSS_LMOTS_TYPE, Value: ck.UlongValue(uint(k.top.lmots))},
+			{Type: ck.CKA_HSS_LEVELS, Value: ck.UlongValue(k.Levels())},
+			{Type: ck.CKA_HSS_LMS_TYPE, Value: ck.UlongValue(k.LMSType())},
+			{Type: ck.CKA_HSS_LMOTS_TYPE, Value: ck.UlongValue(k.LMOTSType())},
 		}, &publicKeyInfo{oidHSS, nil, value}, nil
 	},
 	owns: oidHSS.Equal,
@@ -41,11 +44,19 @@ var hssRows = []Mechanism{{
 		if err := p.None(); err != nil {
 			return nil, err
 		}
-		key, ok := readHSS(bytes.Clone(k.Attr(ck.CKA_VALUE)))
-		if !ok {
+		key, err := lms.NewPublicKey(bytes.Clone(k.Attr(ck.CKA_VALUE)))
+		if err != nil {
 			return nil, ck.CKR_KEY_TYPE_INCONSISTENT
 		}
-		return &signature{limit: math.MaxInt, size: anySize, verify: key.verify}, nil
+		return &signature{limit: math.MaxInt, size: anySize, verify: func(data, sig []byte) error {
+			switch err := key.Verify(data, sig); {
+			case errors.Is(err, lms.ErrSignatureSize):
+				return ck.CKR_SIGNATURE_LEN_RANGE
+			case err != nil:
+				return ck.CKR_SIGNATURE_INVALID
+			}
+			return nil
+		}}, nil
 	},
 }}
 
@@ -61,6 +72,21 @@ var (
 	xmssmtPair = xmssPairOf(ck.CKK_XMSSMT, oidXMSSMT)
 )
 
+// xmssVariants are the variants by the type of their keys.
+var xmssVariants = map[ck.KeyType]xmss.Variant{ck.CKK_XMSS: xmss.XMSS, ck.CKK_XMSSMT: xmss.XMSSMT}
+
+// readXMSS reads a public key, which begins with the number of its parameter set.
+func readXMSS(t ck.KeyType, value []byte) (k *xmss.PublicKey, number uint, err error) {
+	k, number, err = xmss.NewPublicKey(xmssVariants[t], value)
+	switch {
+	case errors.Is(err, xmss.ErrParameters):
+		err = ck.CKR_PARAMETER_SET_NOT_SUPPORTED
+	case err != nil:
+		err = fmt.Errorf("%w: %v of %d bytes", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE, len(value))
+	}
+	return k, number, err
+}
+
 func xmssPairOf(t ck.KeyType, oid asn1.ObjectIdentifier) *pairType {
 	return &pairType{
 		Type: t,
@@ -69,7 +95,7 @@ func xmssPairOf(t ck.KeyType, oid asn1.ObjectIdentifier) *pairType {
 			if err != nil {
 				return nil, nil, err
 			}
-			if _, ok := findXMSS(t, set); !ok {
+			if _, ok := xmss.Find(xmssVariants[t], set); !ok {
 				return nil, nil, ck.CKR_PARAMETER_SET_NOT_SUPPORTED
 			}
 			value := v(ck.CKA_VALUE)
@@ -97,8 +123,8 @@ func verifyXMSS(k *Key, p *ck.Param) (Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &signature{limit: math.MaxInt, size: key.signatureSize(), verify: func(data, sig []byte) error {
-		if !key.verify(data, sig) {
+	return &signature{limit: math.MaxInt, size: key.SignatureSize(), verify: func(data, sig []byte) error {
+		if !key.Verify(data, sig) {
 			return ck.CKR_SIGNATURE_INVALID
 		}
 		return nil

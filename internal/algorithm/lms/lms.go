@@ -1,19 +1,30 @@
-package mechanisms
+// Package lms verifies the hash-based signatures of LMS and HSS, RFC 8554, with the further hashes of NIST SP 800-208.
+//
+// It does not sign: who does has to know for certain which of the one-time keys of a private key have been used.
+package lms
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"errors"
 
 	"golang.org/x/crypto/cryptobyte"
 
-	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/shake"
 )
 
-// HSS and LMS are RFC 8554, with the further hashes of NIST SP 800-208. Signatures are verified only: who makes them has to know for
-// certain which of the keys of a private key have been used, and a token that can be copied does not.
+// What is wrong with a signature.
+var (
+	// ErrSignature is the error of a signature that is not of the message and the key.
+	ErrSignature = errors.New("lms: invalid signature")
+	// ErrSignatureSize is the error of what has not the length of a signature with as many levels as the key has.
+	ErrSignatureSize = errors.New("lms: invalid length of a signature")
+)
+
+// errPublicKey is the error of what is no public key.
+var errPublicKey = errors.New("lms: invalid public key")
 
 // hssMaxLevels is how many levels there can be: RFC 8554, section 6.
 const hssMaxLevels = 8
@@ -142,53 +153,64 @@ func lmsDigit(b []byte, i, width int) byte {
 	return b[i/per] >> (width * (per - 1 - i%per)) & byte(1<<width-1)
 }
 
-// An hssKey is a public key of HSS: RFC 8554, section 6.1.
-type hssKey struct {
+// A PublicKey is a public key of HSS: RFC 8554, section 6.1.
+type PublicKey struct {
 	levels uint32
 	top    *lmsKey
 }
 
-func readHSS(value []byte) (*hssKey, bool) {
-	in := cryptobyte.String(value)
-	k := new(hssKey)
+// NewPublicKey reads a public key: the number of levels, and the public key of LMS of the first. The key refers to b.
+func NewPublicKey(b []byte) (*PublicKey, error) {
+	in := cryptobyte.String(b)
+	k := new(PublicKey)
 	if !in.ReadUint32(&k.levels) || k.levels == 0 || k.levels > hssMaxLevels {
-		return nil, false
+		return nil, errPublicKey
 	}
 	var ok bool
-	k.top, ok = readLMS(&in)
-	return k, ok && in.Empty()
+	if k.top, ok = readLMS(&in); !ok || !in.Empty() {
+		return nil, errPublicKey
+	}
+	return k, nil
 }
 
-// verify is section 6.3: CKR_SIGNATURE_LEN_RANGE for what is no signature of the number of levels, CKR_SIGNATURE_INVALID for one
-// that is wrong.
-func (k *hssKey) verify(message, sig []byte) error {
+// Levels returns how many levels of trees there are, 1 to 8.
+func (k *PublicKey) Levels() uint { return uint(k.levels) }
+
+// LMSType returns the type of the uppermost tree: RFC 8554, section 5.1.
+func (k *PublicKey) LMSType() uint { return uint(k.top.lms) }
+
+// LMOTSType returns the type of the one-time signatures of the uppermost tree: RFC 8554, section 4.1.
+func (k *PublicKey) LMOTSType() uint { return uint(k.top.lmots) }
+
+// Verify verifies a signature of HSS: section 6.3. Its errors are [ErrSignature] and [ErrSignatureSize].
+func (k *PublicKey) Verify(message, sig []byte) error {
 	in := cryptobyte.String(sig)
 	var signed uint32
 	if !in.ReadUint32(&signed) {
-		return ck.CKR_SIGNATURE_LEN_RANGE
+		return ErrSignatureSize
 	}
 	if signed != k.levels-1 {
-		return ck.CKR_SIGNATURE_INVALID
+		return ErrSignature
 	}
 	key := k.top
 	for range signed {
 		s, ok := key.readSignature(&in)
 		if !ok {
-			return ck.CKR_SIGNATURE_LEN_RANGE
+			return ErrSignatureSize
 		}
 		encoded := []byte(in)
 		next, ok := readLMS(&in)
 		if !ok || !key.verify(&s, encoded[:len(encoded)-len(in)]) {
-			return ck.CKR_SIGNATURE_INVALID
+			return ErrSignature
 		}
 		key = next
 	}
 	s, ok := key.readSignature(&in)
 	switch {
 	case !ok || !in.Empty():
-		return ck.CKR_SIGNATURE_LEN_RANGE
+		return ErrSignatureSize
 	case !key.verify(&s, message):
-		return ck.CKR_SIGNATURE_INVALID
+		return ErrSignature
 	}
 	return nil
 }

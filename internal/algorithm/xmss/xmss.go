@@ -1,4 +1,7 @@
-package mechanisms
+// Package xmss verifies the hash-based signatures of XMSS and XMSS^MT, RFC 8391, with the further hashes of NIST SP 800-208.
+//
+// It does not sign: who does has to know for certain which of the one-time keys of a private key have been used.
+package xmss
 
 import (
 	"bytes"
@@ -7,12 +10,25 @@ import (
 	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/binary"
-	"fmt"
-
-	"github.com/softcsp/softcsp/ck"
+	"errors"
 )
 
-// XMSS and XMSS^MT are RFC 8391, with the further hashes of NIST SP 800-208. As with HSS, signatures are verified only.
+// A Variant is XMSS or XMSS^MT, each of which numbers its parameter sets for itself.
+type Variant int
+
+// The variants.
+const (
+	XMSS Variant = iota
+	XMSSMT
+)
+
+// What is wrong with a public key.
+var (
+	// ErrParameters is the error of a number that no parameter set has.
+	ErrParameters = errors.New("xmss: unknown parameter set")
+	// ErrKeySize is the error of a public key that has not the length of those of its parameter set.
+	ErrKeySize = errors.New("xmss: invalid length of a public key")
+)
 
 // An xmssHash is what the functions of RFC 8391, section 5.1, and SP 800-208, section 5, are made of.
 type xmssHash struct {
@@ -31,19 +47,19 @@ var (
 	xmssByNumbers = []*xmssHash{&xmssSHA256, &xmssSHA512, &xmssSHAKE128, &xmssSHAKE512, &xmssSHA192, &xmssSHAKE256, &xmssSHAKE192}
 )
 
-// An xmssSet is a parameter set: the heights of all trees together, and in how many layers they stand.
-type xmssSet struct {
+// Parameters are a parameter set: the heights of all trees together, and in how many layers they stand.
+type Parameters struct {
 	*xmssHash
 	height, layers int
 	index          int // its length in a signature, in bytes
 }
 
-// findXMSS returns the parameter set of a number: RFC 8391, section 8, and SP 800-208, sections 5.1 to 5.4. Each hash has three of
+// Find returns the parameter set of a number: RFC 8391, section 8, and SP 800-208, sections 5.1 to 5.4. Each hash has three of
 // XMSS, in their order, and eight of XMSS^MT.
-func findXMSS(t ck.KeyType, number uint) (*xmssSet, bool) {
-	single := []xmssSet{{nil, 10, 1, 4}, {nil, 16, 1, 4}, {nil, 20, 1, 4}}
-	if t == ck.CKK_XMSSMT {
-		single = []xmssSet{{nil, 20, 2, 3}, {nil, 20, 4, 3}, {nil, 40, 2, 5}, {nil, 40, 4, 5}, {nil, 40, 8, 5}, {nil, 60, 3, 8}, {nil, 60, 6, 8}, {nil, 60, 12, 8}}
+func Find(v Variant, number uint) (*Parameters, bool) {
+	single := []Parameters{{nil, 10, 1, 4}, {nil, 16, 1, 4}, {nil, 20, 1, 4}}
+	if v == XMSSMT {
+		single = []Parameters{{nil, 20, 2, 3}, {nil, 20, 4, 3}, {nil, 40, 2, 5}, {nil, 40, 4, 5}, {nil, 40, 8, 5}, {nil, 60, 3, 8}, {nil, 60, 6, 8}, {nil, 60, 12, 8}}
 	}
 	if number == 0 || number > uint(len(single)*len(xmssByNumbers)) {
 		return nil, false
@@ -54,12 +70,13 @@ func findXMSS(t ck.KeyType, number uint) (*xmssSet, bool) {
 }
 
 // chains is the number of chains of a WOTS+ key. w is 16 in all sets.
-func (s *xmssSet) chains() int { return 2*s.n + 3 }
+func (s *Parameters) chains() int { return 2*s.n + 3 }
 
 // levels is the height of one tree.
-func (s *xmssSet) levels() int { return s.height / s.layers }
+func (s *Parameters) levels() int { return s.height / s.layers }
 
-func (s *xmssSet) signatureSize() int {
+// SignatureSize is the length of a signature in bytes.
+func (s *Parameters) SignatureSize() int {
 	return s.index + s.n + s.layers*s.chains()*s.n + s.height*s.n
 }
 
@@ -82,14 +99,14 @@ func (a xmssAddress) as(t uint32) xmssAddress {
 	return xmssAddress{a[0], a[1], a[2], t}
 }
 
-// An xmssKey is a public key.
-type xmssKey struct {
-	*xmssSet
+// A PublicKey is a public key.
+type PublicKey struct {
+	*Parameters
 	root, seed []byte
 }
 
 // call is F, H, H_msg or PRF by its number, of a key and an input.
-func (k *xmssKey) call(out []byte, number byte, key []byte, in ...[]byte) {
+func (k *PublicKey) call(out []byte, number byte, key []byte, in ...[]byte) {
 	b := make([]byte, k.pad, k.pad+len(key)+3*k.n)
 	b[k.pad-1] = number
 	b = append(b, key...)
@@ -100,7 +117,7 @@ func (k *xmssKey) call(out []byte, number byte, key []byte, in ...[]byte) {
 }
 
 // random is PRF with the seed, of an address.
-func (k *xmssKey) random(a *xmssAddress, mask uint32) []byte {
+func (k *PublicKey) random(a *xmssAddress, mask uint32) []byte {
 	a[xmssMask] = mask
 	in := make([]byte, 0, 32)
 	for _, word := range a {
@@ -112,7 +129,7 @@ func (k *xmssKey) random(a *xmssAddress, mask uint32) []byte {
 }
 
 // walk goes along a chain to its end: algorithm 2.
-func (k *xmssKey) walk(x []byte, a *xmssAddress, from byte) {
+func (k *PublicKey) walk(x []byte, a *xmssAddress, from byte) {
 	for i := from; i < 15; i++ {
 		a[xmssStep] = uint32(i)
 		key, mask := k.random(a, 0), k.random(a, 1)
@@ -122,7 +139,7 @@ func (k *xmssKey) walk(x []byte, a *xmssAddress, from byte) {
 }
 
 // join is RAND_HASH: algorithm 7. out may be left or right.
-func (k *xmssKey) join(out, left, right []byte, a *xmssAddress) {
+func (k *PublicKey) join(out, left, right []byte, a *xmssAddress) {
 	key, first, second := k.random(a, 0), k.random(a, 1), k.random(a, 2)
 	subtle.XORBytes(first, first, left)
 	subtle.XORBytes(second, second, right)
@@ -130,7 +147,7 @@ func (k *xmssKey) join(out, left, right []byte, a *xmssAddress) {
 }
 
 // digits are the steps of the chains that sign a hash: its digits, and those of their checksum (algorithms 1 and 5).
-func (s *xmssSet) digits(m []byte) []byte {
+func (s *Parameters) digits(m []byte) []byte {
 	digits := make([]byte, 0, s.chains())
 	sum := 0
 	for _, b := range m[:s.n] {
@@ -141,7 +158,7 @@ func (s *xmssSet) digits(m []byte) []byte {
 }
 
 // leaf makes the leaf that a signature of WOTS+ leads to: algorithms 6 and 8.
-func (k *xmssKey) leaf(m, sig []byte, at xmssAddress, index uint32) []byte {
+func (k *PublicKey) leaf(m, sig []byte, at xmssAddress, index uint32) []byte {
 	ots, tree := at.as(0), at.as(1)
 	ots[xmssUnit], tree[xmssUnit] = index, index
 	nodes := bytes.Clone(sig)
@@ -163,8 +180,11 @@ func (k *xmssKey) leaf(m, sig []byte, at xmssAddress, index uint32) []byte {
 	return node(0)
 }
 
-// verify is algorithms 14 and 17. sig has the length of a signature.
-func (k *xmssKey) verify(message, sig []byte) bool {
+// Verify verifies a signature: algorithms 14 and 17.
+func (k *PublicKey) Verify(message, sig []byte) bool {
+	if len(sig) != k.SignatureSize() {
+		return false
+	}
 	var wide [8]byte
 	copy(wide[8-k.index:], sig[:k.index])
 	index := binary.BigEndian.Uint64(wide[:])
@@ -198,19 +218,20 @@ func (k *xmssKey) verify(message, sig []byte) bool {
 	return subtle.ConstantTimeCompare(node, k.root) == 1
 }
 
-// readXMSS reads a public key, which begins with the number of its parameter set.
-func readXMSS(t ck.KeyType, value []byte) (k *xmssKey, number uint, err error) {
-	if len(value) < 4 {
-		return nil, 0, fmt.Errorf("%w: %v of %d bytes", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE, len(value))
+// NewPublicKey reads a public key: the number of its parameter set in four bytes, which is returned too, the root and the seed. Its
+// errors are [ErrParameters] and [ErrKeySize]. The key refers to b.
+func NewPublicKey(v Variant, b []byte) (k *PublicKey, number uint, err error) {
+	if len(b) < 4 {
+		return nil, 0, ErrKeySize
 	}
-	number = uint(binary.BigEndian.Uint32(value))
-	s, ok := findXMSS(t, number)
+	number = uint(binary.BigEndian.Uint32(b))
+	s, ok := Find(v, number)
 	switch {
 	case !ok:
-		return nil, 0, ck.CKR_PARAMETER_SET_NOT_SUPPORTED
-	case len(value) != 4+2*s.n:
-		return nil, 0, fmt.Errorf("%w: %v of %d bytes", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE, len(value))
+		return nil, 0, ErrParameters
+	case len(b) != 4+2*s.n:
+		return nil, 0, ErrKeySize
 	}
-	value = value[4:]
-	return &xmssKey{s, value[:s.n], value[s.n:]}, number, nil
+	b = b[4:]
+	return &PublicKey{s, b[:s.n], b[s.n:]}, number, nil
 }
