@@ -26,20 +26,20 @@ var (
 // errPublicKey is the error of what is no public key.
 var errPublicKey = errors.New("lms: invalid public key")
 
-// hssMaxLevels is how many levels there can be: RFC 8554, section 6.
-const hssMaxLevels = 8
+// maxLevels is how many levels there can be: RFC 8554, section 6.
+const maxLevels = 8
 
-// An lmsHash is a hash of SP 800-208, table 1.
-type lmsHash struct {
+// A hash is a hash of SP 800-208, table 1.
+type hash struct {
 	shake bool
 	n     int // bytes
 }
 
-// lmsHashes are the hashes in the order of the types of LM-OTS, of which each has four, and of LMS, of which each has five.
-var lmsHashes = []lmsHash{{false, 32}, {false, 24}, {true, 32}, {true, 24}}
+// hashes are the hashes in the order of the types of LM-OTS, of which each has four, and of LMS, of which each has five.
+var hashes = []hash{{false, 32}, {false, 24}, {true, 32}, {true, 24}}
 
 // sum hashes the parts.
-func (h lmsHash) sum(parts ...[]byte) []byte {
+func (h hash) sum(parts ...[]byte) []byte {
 	if h.shake {
 		return shake.Sum256(h.n, parts...)
 	}
@@ -50,9 +50,9 @@ func (h lmsHash) sum(parts ...[]byte) []byte {
 	return f.Sum(nil)[:h.n]
 }
 
-// An lmsKey is a public key of LMS: RFC 8554, section 5.3.
-type lmsKey struct {
-	lmsHash
+// An lmsPublicKey is a public key of LMS: RFC 8554, section 5.3.
+type lmsPublicKey struct {
+	hash
 	types      []byte // of LMS and of LM-OTS, as they are encoded
 	height     int
 	width      int // of a digit, in bits
@@ -63,30 +63,30 @@ type lmsKey struct {
 
 // Where a hash stands in LMS: RFC 8554, section 4.4 and 5.3.
 var (
-	lmsEnds    = []byte{0x80, 0x80}
-	lmsMessage = []byte{0x81, 0x81}
-	lmsLeaf    = []byte{0x82, 0x82}
-	lmsInner   = []byte{0x83, 0x83}
+	domainPublicKey = []byte{0x80, 0x80}
+	domainMessage   = []byte{0x81, 0x81}
+	domainLeaf      = []byte{0x82, 0x82}
+	domainInterior  = []byte{0x83, 0x83}
 )
 
 // readLMS reads a public key. Both of its types have to be of one hash, as SP 800-208, section 4, wants.
-func readLMS(in *cryptobyte.String) (*lmsKey, bool) {
-	k := new(lmsKey)
+func readLMS(in *cryptobyte.String) (*lmsPublicKey, bool) {
+	k := new(lmsPublicKey)
 	all := []byte(*in)
 	if !in.ReadUint32(&k.lms) || !in.ReadUint32(&k.lmots) {
 		return nil, false
 	}
 	tree, ots := int(k.lms)-5, int(k.lmots)-1
-	if tree < 0 || tree >= 5*len(lmsHashes) || ots < 0 || ots >= 4*len(lmsHashes) || tree/5 != ots/4 {
+	if tree < 0 || tree >= 5*len(hashes) || ots < 0 || ots >= 4*len(hashes) || tree/5 != ots/4 {
 		return nil, false
 	}
-	k.lmsHash, k.types = lmsHashes[tree/5], all[:8]
+	k.hash, k.types = hashes[tree/5], all[:8]
 	k.height, k.width = 5+5*(tree%5), 1<<(ots%4)
 	return k, in.ReadBytes(&k.id, 16) && in.ReadBytes(&k.root, k.n)
 }
 
 // chains returns how many chains a key of LM-OTS has, and the shift of the checksum: RFC 8554, appendix B.
-func (k *lmsKey) chains() (p, shift int) {
+func (k *lmsPublicKey) chains() (p, shift int) {
 	digits := 8 * k.n / k.width
 	top := digits * (1<<k.width - 1)
 	bits := 0
@@ -106,7 +106,7 @@ type lmsSignature struct {
 }
 
 // readSignature reads a signature that is as long as those of the key.
-func (k *lmsKey) readSignature(in *cryptobyte.String) (s lmsSignature, ok bool) {
+func (k *lmsPublicKey) readSignature(in *cryptobyte.String) (s lmsSignature, ok bool) {
 	p, _ := k.chains()
 	ok = in.ReadUint32(&s.leaf) && in.ReadUint32(&s.lmots) && in.ReadBytes(&s.random, k.n) && in.ReadBytes(&s.chains, p*k.n) &&
 		in.ReadUint32(&s.lms) && in.ReadBytes(&s.path, k.height*k.n)
@@ -114,41 +114,41 @@ func (k *lmsKey) readSignature(in *cryptobyte.String) (s lmsSignature, ok bool) 
 }
 
 // verify is algorithm 6a with algorithm 4b.
-func (k *lmsKey) verify(s *lmsSignature, message []byte) bool {
+func (k *lmsPublicKey) verify(s *lmsSignature, message []byte) bool {
 	if s.lms != k.lms || s.lmots != k.lmots || uint64(s.leaf) >= 1<<k.height {
 		return false
 	}
 	prefix := binary.BigEndian.AppendUint32(bytes.Clone(k.id), s.leaf)
-	digest := k.sum(prefix, lmsMessage, s.random, message)
+	digest := k.sum(prefix, domainMessage, s.random, message)
 	_, shift := k.chains()
 	top := byte(1<<k.width - 1)
 	sum := 0
 	for i := range 8 * k.n / k.width {
-		sum += int(top - lmsDigit(digest, i, k.width))
+		sum += int(top - coefficient(digest, i, k.width))
 	}
 	digest = binary.BigEndian.AppendUint16(digest, uint16(sum<<shift))
 	ends := bytes.Clone(s.chains)
 	for i := 0; i*k.n < len(ends); i++ {
 		end := ends[i*k.n : (i+1)*k.n]
-		for j := lmsDigit(digest, i, k.width); j < top; j++ {
+		for j := coefficient(digest, i, k.width); j < top; j++ {
 			copy(end, k.sum(prefix, []byte{byte(i >> 8), byte(i), j}, end))
 		}
 	}
-	node := k.sum(k.id, k.number(1<<k.height+s.leaf), lmsLeaf, k.sum(prefix, lmsEnds, ends))
+	node := k.sum(k.id, k.number(1<<k.height+s.leaf), domainLeaf, k.sum(prefix, domainPublicKey, ends))
 	for at, path := uint32(1<<k.height+s.leaf), s.path; at > 1; at, path = at/2, path[k.n:] {
 		left, right := node, path[:k.n]
 		if at%2 == 1 {
 			left, right = right, left
 		}
-		node = k.sum(k.id, k.number(at/2), lmsInner, left, right)
+		node = k.sum(k.id, k.number(at/2), domainInterior, left, right)
 	}
 	return subtle.ConstantTimeCompare(node, k.root) == 1
 }
 
-func (k *lmsKey) number(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
+func (k *lmsPublicKey) number(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 
-// lmsDigit is digit i of b: RFC 8554, section 3.1.3.
-func lmsDigit(b []byte, i, width int) byte {
+// coefficient is digit i of b: RFC 8554, section 3.1.3.
+func coefficient(b []byte, i, width int) byte {
 	per := 8 / width
 	return b[i/per] >> (width * (per - 1 - i%per)) & byte(1<<width-1)
 }
@@ -156,14 +156,14 @@ func lmsDigit(b []byte, i, width int) byte {
 // A PublicKey is a public key of HSS: RFC 8554, section 6.1.
 type PublicKey struct {
 	levels uint32
-	top    *lmsKey
+	top    *lmsPublicKey
 }
 
 // NewPublicKey reads a public key: the number of levels, and the public key of LMS of the first. The key refers to b.
 func NewPublicKey(b []byte) (*PublicKey, error) {
 	in := cryptobyte.String(b)
 	k := new(PublicKey)
-	if !in.ReadUint32(&k.levels) || k.levels == 0 || k.levels > hssMaxLevels {
+	if !in.ReadUint32(&k.levels) || k.levels == 0 || k.levels > maxLevels {
 		return nil, errPublicKey
 	}
 	var ok bool

@@ -25,7 +25,7 @@ func TestTypes(t *testing.T) {
 	for _, c := range []struct{ n, width, chains, shift int }{
 		{32, 1, 265, 7}, {32, 2, 133, 6}, {32, 4, 67, 4}, {32, 8, 34, 0}, {24, 1, 200, 8}, {24, 2, 101, 6}, {24, 4, 51, 4}, {24, 8, 26, 0},
 	} {
-		k := &lmsKey{lmsHash: lmsHash{n: c.n}, width: c.width}
+		k := &lmsPublicKey{hash: hash{n: c.n}, width: c.width}
 		if p, shift := k.chains(); p != c.chains || shift != c.shift {
 			t.Errorf("%+v: %d chains, %d", c, p, shift)
 		}
@@ -121,7 +121,7 @@ func TestVerify(t *testing.T) {
 func lmsSigned(lms, lmots uint32, leaf uint32, message []byte) (public, sig []byte) {
 	id := pattern(16)
 	public = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, lms), lmots)
-	h := lmsHashes[(lms-5)/5]
+	h := hashes[(lms-5)/5]
 	in := cryptobyte.String(append(append(bytes.Clone(public), id...), make([]byte, h.n)...))
 	k, _ := readLMS(&in)
 	p, shift := k.chains()
@@ -137,25 +137,25 @@ func lmsSigned(lms, lmots uint32, leaf uint32, message []byte) (public, sig []by
 	nodes := make([][]byte, 64)
 	for q := range uint32(32) {
 		ends := make([][]byte, 0, p+3)
-		ends = append(ends, id, number(q), lmsEnds)
+		ends = append(ends, id, number(q), domainPublicKey)
 		for i := range p {
 			ends = append(ends, chain(q, i, start(q, i), 0, top))
 		}
-		nodes[32+q] = h.sum(id, number(32+q), lmsLeaf, h.sum(ends...))
+		nodes[32+q] = h.sum(id, number(32+q), domainLeaf, h.sum(ends...))
 	}
 	for r := 31; r > 0; r-- {
-		nodes[r] = h.sum(id, number(uint32(r)), lmsInner, nodes[2*r], nodes[2*r+1])
+		nodes[r] = h.sum(id, number(uint32(r)), domainInterior, nodes[2*r], nodes[2*r+1])
 	}
 	random := pattern(h.n)
-	digest := h.sum(id, number(leaf), lmsMessage, random, message)
+	digest := h.sum(id, number(leaf), domainMessage, random, message)
 	sum := 0
 	for i := range 8 * h.n / k.width {
-		sum += int(top - lmsDigit(digest, i, k.width))
+		sum += int(top - coefficient(digest, i, k.width))
 	}
 	digest = binary.BigEndian.AppendUint16(digest, uint16(sum<<shift))
 	sig = append(append(append(sig, number(leaf)...), number(lmots)...), random...)
 	for i := range p {
-		sig = append(sig, chain(leaf, i, start(leaf, i), 0, lmsDigit(digest, i, k.width))...)
+		sig = append(sig, chain(leaf, i, start(leaf, i), 0, coefficient(digest, i, k.width))...)
 	}
 	sig = append(sig, number(lms)...)
 	for at := 32 + leaf; at > 1; at /= 2 {

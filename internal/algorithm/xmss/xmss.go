@@ -30,26 +30,26 @@ var (
 	ErrKeySize = errors.New("xmss: invalid length of a public key")
 )
 
-// An xmssHash is what the functions of RFC 8391, section 5.1, and SP 800-208, section 5, are made of.
-type xmssHash struct {
+// A hash is what the functions of RFC 8391, section 5.1, and SP 800-208, section 5, are made of.
+type hash struct {
 	n, pad int // of a hash, and of the number before its input, in bytes
 	sum    func(out, in []byte)
 }
 
 var (
-	xmssSHA256    = xmssHash{32, 32, func(out, in []byte) { s := sha256.Sum256(in); copy(out, s[:]) }}
-	xmssSHA512    = xmssHash{64, 64, func(out, in []byte) { s := sha512.Sum512(in); copy(out, s[:]) }}
-	xmssSHAKE128  = xmssHash{32, 32, func(out, in []byte) { copy(out, sha3.SumSHAKE128(in, 32)) }}
-	xmssSHAKE512  = xmssHash{64, 64, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 64)) }}
-	xmssSHA192    = xmssHash{24, 4, func(out, in []byte) { s := sha256.Sum256(in); copy(out, s[:24]) }}
-	xmssSHAKE256  = xmssHash{32, 32, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 32)) }}
-	xmssSHAKE192  = xmssHash{24, 4, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 24)) }}
-	xmssByNumbers = []*xmssHash{&xmssSHA256, &xmssSHA512, &xmssSHAKE128, &xmssSHAKE512, &xmssSHA192, &xmssSHAKE256, &xmssSHAKE192}
+	sumSHA256   = hash{32, 32, func(out, in []byte) { s := sha256.Sum256(in); copy(out, s[:]) }}
+	sumSHA512   = hash{64, 64, func(out, in []byte) { s := sha512.Sum512(in); copy(out, s[:]) }}
+	sumSHAKE128 = hash{32, 32, func(out, in []byte) { copy(out, sha3.SumSHAKE128(in, 32)) }}
+	sumSHAKE512 = hash{64, 64, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 64)) }}
+	sumSHA192   = hash{24, 4, func(out, in []byte) { s := sha256.Sum256(in); copy(out, s[:24]) }}
+	sumSHAKE256 = hash{32, 32, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 32)) }}
+	sumSHAKE192 = hash{24, 4, func(out, in []byte) { copy(out, sha3.SumSHAKE256(in, 24)) }}
+	hashes      = []*hash{&sumSHA256, &sumSHA512, &sumSHAKE128, &sumSHAKE512, &sumSHA192, &sumSHAKE256, &sumSHAKE192}
 )
 
 // Parameters are a parameter set: the heights of all trees together, and in how many layers they stand.
 type Parameters struct {
-	*xmssHash
+	*hash
 	height, layers int
 	index          int // its length in a signature, in bytes
 }
@@ -61,11 +61,11 @@ func Find(v Variant, number uint) (*Parameters, bool) {
 	if v == XMSSMT {
 		single = []Parameters{{nil, 20, 2, 3}, {nil, 20, 4, 3}, {nil, 40, 2, 5}, {nil, 40, 4, 5}, {nil, 40, 8, 5}, {nil, 60, 3, 8}, {nil, 60, 6, 8}, {nil, 60, 12, 8}}
 	}
-	if number == 0 || number > uint(len(single)*len(xmssByNumbers)) {
+	if number == 0 || number > uint(len(single)*len(hashes)) {
 		return nil, false
 	}
 	s := single[(number-1)%uint(len(single))]
-	s.xmssHash = xmssByNumbers[(number-1)/uint(len(single))]
+	s.hash = hashes[(number-1)/uint(len(single))]
 	return &s, true
 }
 
@@ -80,23 +80,23 @@ func (s *Parameters) SignatureSize() int {
 	return s.index + s.n + s.layers*s.chains()*s.n + s.height*s.n
 }
 
-// An xmssAddress is an ADRS: RFC 8391, section 2.5. What its words mean depends on its type.
-type xmssAddress [8]uint32
+// An address is an ADRS: RFC 8391, section 2.5. What its words mean depends on its type.
+type address [8]uint32
 
 // The words of an address.
 const (
-	xmssLayer = 0
-	xmssTree  = 1 // and 2
-	xmssType  = 3
-	xmssUnit  = 4 // of WOTS+, or of an L-tree
-	xmssChain = 5 // or the height in a tree
-	xmssStep  = 6 // or the index in a tree
-	xmssMask  = 7 // 0 asks for a key, 1 and 2 for masks
+	layerWord      = 0
+	treeWord       = 1 // and 2
+	typeWord       = 3
+	unitWord       = 4 // of WOTS+, or of an L-tree
+	chainWord      = 5 // or the height in a tree
+	stepWord       = 6 // or the index in a tree
+	keyAndMaskWord = 7 // 0 asks for a key, 1 and 2 for masks
 )
 
-// as returns the address with a type and what follows 0.
-func (a xmssAddress) as(t uint32) xmssAddress {
-	return xmssAddress{a[0], a[1], a[2], t}
+// withType returns the address with a type and what follows 0.
+func (a address) withType(t uint32) address {
+	return address{a[0], a[1], a[2], t}
 }
 
 // A PublicKey is a public key.
@@ -116,9 +116,9 @@ func (k *PublicKey) call(out []byte, number byte, key []byte, in ...[]byte) {
 	k.sum(out, b)
 }
 
-// random is PRF with the seed, of an address.
-func (k *PublicKey) random(a *xmssAddress, mask uint32) []byte {
-	a[xmssMask] = mask
+// prf is PRF with the seed, of an address.
+func (k *PublicKey) prf(a *address, mask uint32) []byte {
+	a[keyAndMaskWord] = mask
 	in := make([]byte, 0, 32)
 	for _, word := range a {
 		in = binary.BigEndian.AppendUint32(in, word)
@@ -128,19 +128,19 @@ func (k *PublicKey) random(a *xmssAddress, mask uint32) []byte {
 	return out
 }
 
-// walk goes along a chain to its end: algorithm 2.
-func (k *PublicKey) walk(x []byte, a *xmssAddress, from byte) {
+// chain goes along a chain to its end: algorithm 2.
+func (k *PublicKey) chain(x []byte, a *address, from byte) {
 	for i := from; i < 15; i++ {
-		a[xmssStep] = uint32(i)
-		key, mask := k.random(a, 0), k.random(a, 1)
+		a[stepWord] = uint32(i)
+		key, mask := k.prf(a, 0), k.prf(a, 1)
 		subtle.XORBytes(x, x, mask)
 		k.call(x, 0, key, x)
 	}
 }
 
-// join is RAND_HASH: algorithm 7. out may be left or right.
-func (k *PublicKey) join(out, left, right []byte, a *xmssAddress) {
-	key, first, second := k.random(a, 0), k.random(a, 1), k.random(a, 2)
+// randHash is RAND_HASH: algorithm 7. out may be left or right.
+func (k *PublicKey) randHash(out, left, right []byte, a *address) {
+	key, first, second := k.prf(a, 0), k.prf(a, 1), k.prf(a, 2)
 	subtle.XORBytes(first, first, left)
 	subtle.XORBytes(second, second, right)
 	k.call(out, 1, key, first, second)
@@ -158,24 +158,24 @@ func (s *Parameters) digits(m []byte) []byte {
 }
 
 // leaf makes the leaf that a signature of WOTS+ leads to: algorithms 6 and 8.
-func (k *PublicKey) leaf(m, sig []byte, at xmssAddress, index uint32) []byte {
-	ots, tree := at.as(0), at.as(1)
-	ots[xmssUnit], tree[xmssUnit] = index, index
+func (k *PublicKey) leaf(m, sig []byte, at address, index uint32) []byte {
+	ots, tree := at.withType(0), at.withType(1)
+	ots[unitWord], tree[unitWord] = index, index
 	nodes := bytes.Clone(sig)
 	for i, digit := range k.digits(m) {
-		ots[xmssChain] = uint32(i)
-		k.walk(nodes[i*k.n:(i+1)*k.n], &ots, digit)
+		ots[chainWord] = uint32(i)
+		k.chain(nodes[i*k.n:(i+1)*k.n], &ots, digit)
 	}
 	node := func(i int) []byte { return nodes[i*k.n : (i+1)*k.n] }
 	for count := k.chains(); count > 1; count = (count + 1) / 2 {
 		for i := range count / 2 {
-			tree[xmssStep] = uint32(i)
-			k.join(node(i), node(2*i), node(2*i+1), &tree)
+			tree[stepWord] = uint32(i)
+			k.randHash(node(i), node(2*i), node(2*i+1), &tree)
 		}
 		if count%2 == 1 {
 			copy(node(count/2), node(count-1))
 		}
-		tree[xmssChain]++
+		tree[chainWord]++
 	}
 	return node(0)
 }
@@ -198,18 +198,18 @@ func (k *PublicKey) Verify(message, sig []byte) bool {
 	k.call(node, 2, random, k.root, number, message)
 	levels := k.levels()
 	for layer := range k.layers {
-		at := xmssAddress{xmssLayer: uint32(layer)}
+		at := address{layerWord: uint32(layer)}
 		leaf, tree := uint32(index&(1<<levels-1)), index>>levels
-		at[xmssTree], at[xmssTree+1] = uint32(tree>>32), uint32(tree)
+		at[treeWord], at[treeWord+1] = uint32(tree>>32), uint32(tree)
 		node = k.leaf(node, rest[:k.chains()*k.n], at, leaf)
 		rest = rest[k.chains()*k.n:]
-		nodes := at.as(2)
+		nodes := at.withType(2)
 		for level := range levels {
-			nodes[xmssChain], nodes[xmssStep] = uint32(level), leaf>>(level+1)
+			nodes[chainWord], nodes[stepWord] = uint32(level), leaf>>(level+1)
 			if leaf>>level&1 == 0 {
-				k.join(node, node, rest[:k.n], &nodes)
+				k.randHash(node, node, rest[:k.n], &nodes)
 			} else {
-				k.join(node, rest[:k.n], node, &nodes)
+				k.randHash(node, rest[:k.n], node, &nodes)
 			}
 			rest = rest[k.n:]
 		}
