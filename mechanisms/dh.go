@@ -11,6 +11,7 @@ import (
 	"filippo.io/bigmod"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -140,7 +141,7 @@ func newDHPrivate(g *modGroup, v Values) (*dhPrivate, error) {
 	}
 	x, err := g.private(v)
 	if err == nil && g.q == nil {
-		x = trimZeros(x) // whose length CKA_VALUE_BITS tells anybody
+		x = modular.TrimZeros(x) // whose length CKA_VALUE_BITS tells anybody
 	}
 	return &dhPrivate{g, x}, err
 }
@@ -224,7 +225,7 @@ func dhEncapsulates(m Mechanism, t *groupType, read func(p *ck.Param) (*ecdhKDF,
 			}
 			defer clear(x)
 			ours := &dhPrivate{g, x}
-			return leftPadded(y, g.p.Size()), f.with(b, d, func() ([]byte, error) { return ours.agree(public) })
+			return modular.LeftPadded(y, g.p.Size()), f.with(b, d, func() ([]byte, error) { return ours.agree(public) })
 		}}, nil
 	}
 	m.Decapsulate = func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
 
@@ -60,7 +61,7 @@ func runDH(t *testing.T, seen *tried) {
 		}
 		var d Derived
 		err := Lookup(m).Derive(&Base{Key: pairKey(ck.CKO_PRIVATE_KEY, kt, attrs)}, &p, &d)
-		if err := errors.Join(err, v.err, same("secret", d.Value, leftPadded(v.bytes("Z"), len(trimZeros(v.bytes("P")))))); err != nil {
+		if err := errors.Join(err, v.err, same("secret", d.Value, modular.LeftPadded(v.bytes("Z"), len(modular.TrimZeros(v.bytes("P")))))); err != nil {
 			t.Errorf("%s: %v", v.At, err)
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"filippo.io/bigmod"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/rfc6979"
 )
 
 // Lengths of the primes of DSA in bits: section 6.2 goes from 512, which nobody should use, to 3072.
@@ -132,26 +134,26 @@ func newDSAPrivate(g *modGroup, v Values) (*dsaPrivate, error) {
 
 // sign makes the signature of a digest: section 4.6.
 func (k *dsaPrivate) sign(digest []byte) ([]byte, error) {
-	n, err := newNonces(k.q, k.value, digest)
+	n, err := rfc6979.New(k.q, k.value, digest)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
 	}
-	defer n.wipe()
+	defer n.Wipe()
 	return k.signWith(n, digest), nil
 }
 
 // signWith signs with the first number that makes a signature.
-func (k *dsaPrivate) signWith(n *nonces, digest []byte) []byte {
-	z := leftmost(digest, k.q)
+func (k *dsaPrivate) signWith(n *rfc6979.Nonces, digest []byte) []byte {
+	z := rfc6979.Bits2Int(digest, k.q)
 	for {
-		secret := n.number(k.q)
+		secret := n.Next(k.q)
 		r := bigmod.NewNat().Mod(k.power(k.g, secret), k.q)
 		inverse, err := bigmod.NewNat().SetBytes(secret, k.q)
 		clear(secret)
 		if err != nil {
 			continue
 		}
-		inverse = invert(inverse, k.q)
+		inverse = modular.Inverse(inverse, k.q)
 		s := bigmod.NewNat().Mod(k.x, k.q).Mul(r, k.q).Add(z, k.q).Mul(inverse, k.q)
 		if r.IsZero() == 0 && s.IsZero() == 0 {
 			return append(r.Bytes(k.q), s.Bytes(k.q)...)
@@ -188,7 +190,7 @@ func (k *dsaPublic) verify(digest, sig []byte) error {
 	if w == nil {
 		return ck.CKR_SIGNATURE_INVALID
 	}
-	z := new(big.Int).SetBytes(leftmost(digest, k.q).Bytes(k.q))
+	z := new(big.Int).SetBytes(rfc6979.Bits2Int(digest, k.q).Bytes(k.q))
 	u1, u2 := z.Mul(z, w), w.Mul(w, r)
 	u1.Exp(k.public.g, u1.Mod(u1, q), p)
 	u2.Exp(k.y, u2.Mod(u2, q), p)

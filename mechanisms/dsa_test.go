@@ -11,9 +11,9 @@ import (
 	"slices"
 	"testing"
 
-	"filippo.io/bigmod"
-
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/rfc6979"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
 
@@ -58,7 +58,7 @@ func runDSA(t *testing.T, seen *tried) {
 func (v *vector) dsaSignature() error {
 	p, q, g := v.bytes("P"), v.bytes("Q"), v.bytes("G")
 	public := pairKey(ck.CKO_PUBLIC_KEY, ck.CKK_DSA, groupAttrs(p, q, g, v.bytes("Y")))
-	sig := slices.Concat(leftPadded(v.bytes("R"), len(q)), leftPadded(v.bytes("S"), len(q)))
+	sig := slices.Concat(modular.LeftPadded(v.bytes("R"), len(q)), modular.LeftPadded(v.bytes("S"), len(q)))
 	if err := verifySignature(v.row, public, v.bytes("Message"), sig); err != nil {
 		return err
 	}
@@ -73,8 +73,8 @@ func (v *vector) dsaSignature() error {
 		return err
 	}
 	digest := sha256.Sum256(v.bytes("Message"))
-	n := seededNonces(key.q, key.value, digest[:], nil)
-	if err := same("number", seededNonces(key.q, key.value, digest[:], nil).number(key.q), v.bytes("K")); err != nil {
+	n := rfc6979.Deterministic(key.q, key.value, digest[:], nil)
+	if err := same("number", rfc6979.Deterministic(key.q, key.value, digest[:], nil).Next(key.q), v.bytes("K")); err != nil {
 		return err
 	}
 	return same("signature", key.signWith(n, digest[:]), sig)
@@ -91,7 +91,7 @@ func (v *vector) dsaPrimes() error {
 	if v.row.Type == ck.CKM_DSA_FIPS_G_GEN {
 		p := params(h, pointed(seed), int(index[0]))
 		made, _, err := v.row.GenerateDomain(nil, &p, groupAttrs(v.bytes("P"), v.bytes("Q"), nil, nil)[:2])
-		return errors.Join(err, same("base", leftPadded(find(made, ck.CKA_BASE), len(v.bytes("G"))), v.bytes("G")))
+		return errors.Join(err, same("base", modular.LeftPadded(find(made, ck.CKA_BASE), len(v.bytes("G"))), v.bytes("G")))
 	}
 	make1 := probablePrimes
 	if v.row.Type == ck.CKM_DSA_SHAWE_TAYLOR_PARAMETER_GEN {
@@ -326,22 +326,6 @@ func TestDSAParameters(t *testing.T) {
 	} {
 		if _, _, err := Lookup(ck.CKM_DSA_FIPS_G_GEN).GenerateDomain(nil, c.p, c.t); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-// TestInvert compares with math/big.
-func TestInvert(t *testing.T) {
-	t.Parallel()
-	q, err := bigmod.NewModulus([]byte{0xfb}) // 251, a prime
-	if err != nil {
-		t.Fatal(err)
-	}
-	for x := byte(1); x < 0xfb; x++ {
-		n, _ := bigmod.NewNat().SetBytes([]byte{x}, q)
-		want := new(big.Int).ModInverse(big.NewInt(int64(x)), big.NewInt(0xfb))
-		if got := invert(n, q).Bytes(q); !bytes.Equal(got, want.Bytes()) {
-			t.Errorf("1/%d is %x, want %v", x, got, want)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -354,7 +355,7 @@ func (c *curve) generateExtra(rand io.Reader) (value, point []byte, err error) {
 		return nil, nil, errors.Join(ck.CKR_GENERAL_ERROR, err)
 	}
 	x, err1 := bigmod.NewNat().SetBytes(wide, room)
-	one, err2 := bigmod.NewNat().SetBytes(leftPadded([]byte{1}, c.Size), n)
+	one, err2 := bigmod.NewNat().SetBytes(modular.LeftPadded([]byte{1}, c.Size), n)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, nil, errors.Join(ck.CKR_GENERAL_ERROR, err)
 	}

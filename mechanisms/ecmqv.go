@@ -1,9 +1,8 @@
 package mechanisms
 
 import (
-	"filippo.io/bigmod"
-
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
 )
 
 // ecmqvRows are MQV with elliptic curves: section 6.3.19.
@@ -76,8 +75,8 @@ func (c *curve) mqv(static, ephemeral, theirStatic, theirEphemeral []byte) ([]by
 		return nil, err
 	}
 	half := 1 + c.Point/2
-	ours, err1 := associate(own[1:half], w.n)
-	theirs, err2 := associate(theirEphemeral[1:half], w.n)
+	ours, err1 := modular.Associate(own[1:half], w.n)
+	theirs, err2 := modular.Associate(theirEphemeral[1:half], w.n)
 	if err1 != nil || err2 != nil {
 		return nil, ck.CKR_GENERAL_ERROR
 	}
@@ -103,21 +102,4 @@ func (c *curve) mqv(static, ephemeral, theirStatic, theirEphemeral []byte) ([]by
 		return nil, ck.CKR_PUBLIC_KEY_INVALID
 	}
 	return z.Bytes(w.p), nil
-}
-
-// associate makes the number that stands for a public value, of whose bytes the last are looked at: its last w bits and
-// 2^w, where w is half of the order's length.
-func associate(value []byte, n *bigmod.Modulus) (*bigmod.Nat, error) {
-	w := (n.BitLen() + 1) / 2
-	b := append([]byte(nil), leftPadded(value, n.Size())...)
-	b = b[len(b)-n.Size():]
-	for i := range b { // from the highest byte on
-		switch from := 8 * (len(b) - 1 - i); {
-		case from > w:
-			b[i] = 0
-		case from+8 > w:
-			b[i] = b[i]&(1<<(w-from)-1) | 1<<(w-from)
-		}
-	}
-	return bigmod.NewNat().SetBytes(b, n)
 }

@@ -9,6 +9,7 @@ import (
 	"filippo.io/bigmod"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -49,18 +50,7 @@ func (t *groupType) prepare(v Values) (*modGroup, error) {
 
 // number reads a number below p.
 func (g *modGroup) number(b []byte) (*bigmod.Nat, error) {
-	return bigmod.NewNat().SetBytes(leftPadded(b, g.p.Size()), g.p)
-}
-
-// leftPadded brings a big-endian number to n bytes. What is too long loses zeros alone.
-func leftPadded(b []byte, n int) []byte {
-	for len(b) > n && b[0] == 0 {
-		b = b[1:]
-	}
-	if len(b) >= n {
-		return b
-	}
-	return append(make([]byte, n-len(b), n), b...)
+	return bigmod.NewNat().SetBytes(modular.LeftPadded(b, g.p.Size()), g.p)
 }
 
 // power computes base to the power of a secret exponent, in as many bytes as p has.
@@ -117,25 +107,17 @@ func (g *modGroup) pair(random io.Reader, bits int) (public, private []byte, err
 	if err != nil {
 		return nil, nil, err
 	}
-	secret.Do(func() { public = trimZeros(g.power(g.g, x).Bytes(g.p)) })
-	return public, trimZeros(x), nil
-}
-
-// trimZeros cuts the zeros before a number off.
-func trimZeros(b []byte) []byte {
-	for len(b) > 1 && b[0] == 0 {
-		b = b[1:]
-	}
-	return b
+	secret.Do(func() { public = modular.TrimZeros(g.power(g.g, x).Bytes(g.p)) })
+	return public, modular.TrimZeros(x), nil
 }
 
 // private reads the private value of a key, in as many bytes as the largest has.
 func (g *modGroup) private(v Values) ([]byte, error) {
-	x := trimZeros(v(ck.CKA_VALUE))
+	x := modular.TrimZeros(v(ck.CKA_VALUE))
 	if len(x) == 0 || len(x) > (g.maxBits+7)/8 {
 		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
 	}
-	return leftPadded(x, (g.maxBits+7)/8), nil
+	return modular.LeftPadded(x, (g.maxBits+7)/8), nil
 }
 
 // preparedGroup returns the prepared form of a key over a group: make is given the group and the attributes.

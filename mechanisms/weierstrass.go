@@ -10,6 +10,8 @@ import (
 	"filippo.io/bigmod"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/rfc6979"
 )
 
 // A wcurve is a curve y^2 = x^3 + ax + b of prime order for which there is no arithmetic of its own, over bigmod. It
@@ -216,7 +218,7 @@ func (w *wcurve) multiplyBase(k []byte) wpoint {
 
 // affine returns the coordinates of a point, and reports whether it is not the neutral one.
 func (w *wcurve) affine(p wpoint) (x, y *bigmod.Nat, ok bool) {
-	inverse := invert(p.z, w.p)
+	inverse := modular.Inverse(p.z, w.p)
 	w.mul(p.x, p.x, inverse)
 	w.mul(p.y, p.y, inverse)
 	return p.x, p.y, p.z.IsZero() == 0
@@ -308,20 +310,20 @@ func (w *wcurve) sign(private []byte) (ecdsaSign, error) {
 	}
 	value := append([]byte(nil), private...)
 	return func(dst, digest []byte) error {
-		n, err := newNonces(w.n, value, digest)
+		n, err := rfc6979.New(w.n, value, digest)
 		if err != nil {
-			return err
+			return errors.Join(ck.CKR_DEVICE_ERROR, err)
 		}
-		defer n.wipe()
+		defer n.Wipe()
 		return w.signWith(n, d, dst, digest)
 	}, nil
 }
 
 // signWith signs with the first number that makes a signature.
-func (w *wcurve) signWith(n *nonces, d *bigmod.Nat, dst, digest []byte) error {
-	z, half := leftmost(digest, w.n), len(dst)/2
+func (w *wcurve) signWith(n *rfc6979.Nonces, d *bigmod.Nat, dst, digest []byte) error {
+	z, half := rfc6979.Bits2Int(digest, w.n), len(dst)/2
 	for {
-		secret := n.number(w.n)
+		secret := n.Next(w.n)
 		x, _, ok := w.affine(w.multiplyBase(secret))
 		k, err := bigmod.NewNat().SetBytes(secret, w.n)
 		clear(secret)
@@ -329,7 +331,7 @@ func (w *wcurve) signWith(n *nonces, d *bigmod.Nat, dst, digest []byte) error {
 			return ck.CKR_GENERAL_ERROR
 		}
 		r := bigmod.NewNat().Mod(x, w.n)
-		s := bigmod.NewNat().Mod(d, w.n).Mul(r, w.n).Add(z, w.n).Mul(invert(k, w.n), w.n)
+		s := bigmod.NewNat().Mod(d, w.n).Mul(r, w.n).Add(z, w.n).Mul(modular.Inverse(k, w.n), w.n)
 		if r.IsZero() == 0 && s.IsZero() == 0 {
 			copy(dst[:half], r.Bytes(w.n))
 			copy(dst[half:], s.Bytes(w.n))
@@ -352,8 +354,8 @@ func (w *wcurve) verify(point []byte) (ecdsaVerify, error) {
 		if err1 != nil || err2 != nil || r.IsZero()|s.IsZero() == 1 {
 			return false
 		}
-		s = invert(s, w.n)
-		u1 := leftmost(digest, w.n).Mul(s, w.n)
+		s = modular.Inverse(s, w.n)
+		u1 := rfc6979.Bits2Int(digest, w.n).Mul(s, w.n)
 		u2 := s.Mul(r, w.n)
 		a, b := w.multiplyBase(u1.Bytes(w.n)), w.multiply(u2.Bytes(w.n), table)
 		w.add(&a, &a, &b, w.newScratch())

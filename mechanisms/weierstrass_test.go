@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"math/big"
 	"testing"
+
+	"github.com/softcsp/softcsp/internal/algorithm/rfc6979"
 )
 
 // TestWcurveNIST runs the generic arithmetic on curves that have arithmetic of their own, and compares.
@@ -84,7 +86,7 @@ func TestWcurveDeterministic(t *testing.T) {
 	}
 	digest := sha256.Sum256([]byte("sample"))
 	sig := make([]byte, 64)
-	if err := w.signWith(seededNonces(w.n, private, digest[:], nil), d, sig, digest[:]); err != nil {
+	if err := w.signWith(rfc6979.Deterministic(w.n, private, digest[:], nil), d, sig, digest[:]); err != nil {
 		t.Fatal(err)
 	}
 	want := unhex("efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8")

@@ -9,6 +9,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
 )
 
 // x942Rows are Diffie-Hellman as ANSI X9.42 has it: section 6.4.
@@ -220,11 +221,11 @@ func (r *twoPairs) mqv() ([]byte, error) {
 		}
 	}
 	// The numbers that stand for the ephemeral public values: half as long as the subprime, with a one before.
-	ours, err := associate(k.power(k.g, k.x).Bytes(k.p), k.q)
+	ours, err := modular.Associate(k.power(k.g, k.x).Bytes(k.p), k.q)
 	if err != nil {
 		return nil, err
 	}
-	their, err := associate(y[1].Bytes(k.p), k.q)
+	their, err := modular.Associate(y[1].Bytes(k.p), k.q)
 	if err != nil {
 		return nil, err
 	}

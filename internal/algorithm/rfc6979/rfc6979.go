@@ -1,22 +1,21 @@
-package mechanisms
+// Package rfc6979 makes the secret numbers of signatures with DSA and ECDSA, as RFC 6979 does.
+package rfc6979
 
 import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
+	"fmt"
 	"hash"
 	"io"
 
 	"filippo.io/bigmod"
-
-	"github.com/softcsp/softcsp/ck"
 )
 
-// A nonces makes the secret numbers of signatures with DSA and ECDSA: those of RFC 6979 over HMAC with SHA-256, with fresh
+// Nonces make the secret numbers of a signature with DSA or ECDSA: those of RFC 6979 over HMAC with SHA-256, with fresh
 // randomness as the additional data of its section 3.6. A number is good where either the randomness or the key is: the
 // same digest does not give the same number twice, and a generator that fails does not give the key away.
-type nonces struct {
+type Nonces struct {
 	mac  hash.Hash // keyed with K
 	v    []byte
 	size int // of a number in bytes
@@ -26,32 +25,33 @@ type nonces struct {
 // freshNonce is the length of the randomness in bytes.
 const freshNonce = 32
 
-// newNonces prepares the numbers below the order n for one signature. private has the length of n. The caller wipes
-// what it gets.
-func newNonces(n *bigmod.Modulus, private, digest []byte) (*nonces, error) {
+// New prepares the numbers below the order n for one signature. private has the length of n. The caller wipes what it gets. The only
+// error is that of a source of randomness that fails.
+func New(n *bigmod.Modulus, private, digest []byte) (*Nonces, error) {
 	var fresh [freshNonce]byte
 	defer clear(fresh[:])
 	if _, err := io.ReadFull(rand.Reader, fresh[:]); err != nil {
-		return nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
+		return nil, fmt.Errorf("rfc6979: %w", err)
 	}
-	return seededNonces(n, private, digest, fresh[:]), nil
+	return Deterministic(n, private, digest, fresh[:]), nil
 }
 
-// seededNonces are steps a to g of section 3.2.
-func seededNonces(n *bigmod.Modulus, private, digest, extra []byte) *nonces {
-	s := &nonces{v: make([]byte, sha256.Size), size: n.Size(), bits: n.BitLen()}
+// Deterministic are the numbers of steps a to g of section 3.2, which depend on extra for chance (section 3.6) and on nothing where that
+// is nil.
+func Deterministic(n *bigmod.Modulus, private, digest, extra []byte) *Nonces {
+	s := &Nonces{v: make([]byte, sha256.Size), size: n.Size(), bits: n.BitLen()}
 	for i := range s.v {
 		s.v[i] = 1
 	}
 	s.mac = hmac.New(sha256.New, make([]byte, sha256.Size))
-	h := leftmost(digest, n).Bytes(n)
+	h := Bits2Int(digest, n).Bytes(n)
 	s.update(0, private, h, extra)
 	s.update(1, private, h, extra)
 	return s
 }
 
 // update makes K of V, a byte and data, and V anew.
-func (s *nonces) update(separator byte, data ...[]byte) {
+func (s *Nonces) update(separator byte, data ...[]byte) {
 	s.mac.Reset()
 	s.mac.Write(s.v)
 	s.mac.Write([]byte{separator})
@@ -64,14 +64,14 @@ func (s *nonces) update(separator byte, data ...[]byte) {
 	s.next()
 }
 
-func (s *nonces) next() {
+func (s *Nonces) next() {
 	s.mac.Reset()
 	s.mac.Write(s.v)
 	s.v = s.mac.Sum(s.v[:0])
 }
 
 // draw returns the next number of the right length, which may be 0 or too large.
-func (s *nonces) draw() []byte {
+func (s *Nonces) draw() []byte {
 	k := make([]byte, 0, s.size+sha256.Size)
 	for len(k) < s.size {
 		s.next()
@@ -82,9 +82,9 @@ func (s *nonces) draw() []byte {
 	return k
 }
 
-// number returns the next number between 0 and n, both not included. How many are thrown away says nothing of the one
+// Next returns the next number between 0 and n, both not included. How many are thrown away says nothing of the one
 // that is not. The caller wipes it.
-func (s *nonces) number(n *bigmod.Modulus) []byte {
+func (s *Nonces) Next(n *bigmod.Modulus) []byte {
 	for {
 		k := s.draw()
 		if x, err := bigmod.NewNat().SetBytes(k, n); err == nil && x.IsZero() == 0 {
@@ -95,13 +95,14 @@ func (s *nonces) number(n *bigmod.Modulus) []byte {
 	}
 }
 
-func (s *nonces) wipe() {
+// Wipe erases what the numbers are made of.
+func (s *Nonces) Wipe() {
 	clear(s.v)
 	s.mac.Reset()
 }
 
-// leftmost returns the leftmost bits of a digest, as many as n has, modulo n: FIPS 186-5, section 6.4.1.
-func leftmost(digest []byte, n *bigmod.Modulus) *bigmod.Nat {
+// Bits2Int returns the leftmost bits of a digest, as many as n has, modulo n: section 2.3.2, and FIPS 186-5, section 6.4.1.
+func Bits2Int(digest []byte, n *bigmod.Modulus) *bigmod.Nat {
 	size := n.Size()
 	z := make([]byte, size)
 	if len(digest) < size {
@@ -112,7 +113,7 @@ func leftmost(digest []byte, n *bigmod.Modulus) *bigmod.Nat {
 	}
 	x, err := bigmod.NewNat().SetOverflowingBytes(z, n)
 	if err != nil { // there are never more bits than n has
-		panic("mechanisms: a digest longer than the order")
+		panic("rfc6979: a digest longer than the order")
 	}
 	return x
 }
@@ -124,10 +125,4 @@ func shiftRight(b []byte, bits int) {
 		b[i] = x>>bits | carry
 		carry = x << (8 - bits)
 	}
-}
-
-// invert returns the inverse of x modulo the prime n: x to the power of n-2, which takes a time that does not depend on x.
-func invert(x *bigmod.Nat, n *bigmod.Modulus) *bigmod.Nat {
-	exponent := bigmod.NewNat().ExpandFor(n).SubOne(n).SubOne(n)
-	return bigmod.NewNat().Exp(x, exponent.Bytes(n), n)
 }
