@@ -285,16 +285,16 @@ func TestTidyAtOnce(t *testing.T) {
 				}
 				for some := range slices.Chunk(ids, 100) {
 					wants(t, other.Delete(keys, some...), ck.CKR_OK)
+					var st unix.Stat_t
+					wants(t, unix.Stat(other.backend.(*boltFile).path, &st), ck.CKR_OK)
+					mu.Lock()
+					inodes[st.Ino] = true
+					mu.Unlock()
 				}
 				for _, r := range []*Record{mine, stays} {
 					got, err := other.Get(keys, r.ID)
 					wantRecord(t, got, err, r)
 				}
-				var st unix.Stat_t
-				wants(t, unix.Stat(other.backend.(*boltFile).path, &st), ck.CKR_OK)
-				mu.Lock()
-				inodes[st.Ino] = true
-				mu.Unlock()
 			}
 		})
 	}

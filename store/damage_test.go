@@ -15,6 +15,7 @@ import (
 // TestDamagedFile flips bits and cuts the file anywhere, bbolt's own pages too: every call answers, nothing panics, and no
 // other bytes than the object's come back.
 func TestDamagedFile(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a second")
 	}

@@ -181,6 +181,7 @@ func (x *faultRun) check(dir string, steps int, what string) {
 // TestPowerCut has the power fail after every step of a trace, with what nothing had waited for on the disk, not there, or there in
 // part and out of order: what was acknowledged is there, what was not is there or not, and the token is sound.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	x := newFaultRun(t, nil)
 	made := len(x.r.steps)
 	x.work()
@@ -223,6 +224,7 @@ func TestPowerCut(t *testing.T) {
 // TestFaults lets every step of the work fail once, and all from one on: whatever the answers were is true, for this process, for
 // the next, and after a power cut.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	every := 11
 	switch {
 	case os.Getenv("SOFTCSP_LONG") != "":
@@ -269,6 +271,7 @@ func TestFaults(t *testing.T) {
 // TestPowerCutAfterFault has one waiting for the disk fail, or the process die that waits, and then the power, while others go on with
 // what they find in the system's memory: nothing that was acknowledged may rest on what the disk does not have.
 func TestPowerCutAfterFault(t *testing.T) {
+	t.Parallel()
 	every, most := 5, 12
 	switch {
 	case os.Getenv("SOFTCSP_LONG") != "":

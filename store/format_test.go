@@ -91,6 +91,7 @@ func (f killedFile) takeOwner(old *unix.Stat_t) { f.file.takeOwner(old) }
 // TestFormatKilled makes tokens in processes that are killed at every step: there is a token with both PINs or none, and the
 // next one clears away what was left.
 func TestFormatKilled(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	open := func() *Place {
 		p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: dir})
@@ -115,6 +116,7 @@ func TestFormatKilled(t *testing.T) {
 
 // TestFormatSIGKILL kills processes that make tokens at random moments.
 func TestFormatSIGKILL(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, "bolt")
 	for n := range 12 {
 		run(t, "format::"+p.dir(), time.Duration(n*n)*100*time.Microsecond, func([]string) {})

@@ -102,6 +102,7 @@ func TestHeaderParts(t *testing.T) {
 
 // TestUnknownParts has a token with parts of a successor: each kind that is reserved and one that is not, critical and not.
 func TestUnknownParts(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []uint16{kindLock, kindLab, kindAudit, kindRoles, kindLimits, 40000} {
 		eachBackend(t, func(t *testing.T, p *Place) {
 			tok, k := makeToken(t, p)

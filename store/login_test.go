@@ -98,6 +98,7 @@ func TestParallelGuesses(t *testing.T) {
 // TestManyAtOnce has many log in at the same moment with the right PIN, user and SO, through places that share a directory as
 // processes do: with a single try there is, all get in, and nobody ever sees a try that is gone.
 func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
 	wants(t, tok.Reformat(Format{SOPIN: soPIN, KDF: "test", MaxTries: 1}), ck.CKR_OK)

@@ -132,6 +132,7 @@ func run(t *testing.T, job string, kill time.Duration, f func(fields []string)) 
 // TestKilledWriters kills processes that create and delete, two at a time, at random points: what was acknowledged is there,
 // what was not is there wholly or not at all.
 func TestKilledWriters(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -209,6 +210,7 @@ func wantPairs(t *testing.T, tok *Token, k *Keys, there map[ID]bool, pairs map[I
 
 // TestKilledGuesses kills processes that guess a PIN: each guess whose outcome was seen is counted.
 func TestKilledGuesses(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}

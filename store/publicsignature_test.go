@@ -87,6 +87,7 @@ func (s *scene) swap(t *testing.T, change func(raw []byte) []byte) (back func())
 // TestVouched changes each byte of a public object's public part, its revision, terms and signature: without a PIN it is not served
 // by name, is left out of lists, and is in the log once.
 func TestVouched(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.shows(t, "untouched", 2, ck.CKR_OK)
 	var size int
@@ -126,6 +127,7 @@ func TestVouched(t *testing.T) {
 
 // TestManyForged changes very many public objects: the log tells of them in a few lines, and of one that is changed later in another.
 func TestManyForged(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	k := unlock(t, s.tok, User, userPIN)
 	var made []*Record
@@ -187,6 +189,7 @@ func (t *Token) enterAnyway(tb testing.TB) (*Keys, error) {
 
 // TestVoucherIsRemembered signs an object anew under a key of an attacker's, who puts that key into the header too.
 func TestVoucherIsRemembered(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	_, forger, err := ed25519.GenerateKey(nil)
 	wants(t, err, ck.CKR_OK)
@@ -250,6 +253,7 @@ func TestVoucherIsRemembered(t *testing.T) {
 
 // TestInitialisedAnew has another process initialise a token: its key is another, and who did it says so to the machine.
 func TestInitialisedAnew(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	s.shows(t, "before", 2, ck.CKR_OK)
 	other, err := s.p.Token(s.tok.uuid)
@@ -265,6 +269,7 @@ func TestInitialisedAnew(t *testing.T) {
 // TestMachine is what the state directory may be: links are not followed, what is not a file of the user's is not read, and there are
 // never too many.
 func TestMachine(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d := &voucherDir{filepath.Join(dir, "state")}
 	key := bytes.Repeat([]byte{7}, voucherSize)
@@ -346,6 +351,7 @@ func TestMachineCannotTell(t *testing.T) {
 
 // TestMachineFlood has very many tokens be seen, as somebody can see to: what is remembered of those that were there before stays.
 func TestMachineFlood(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -378,6 +384,7 @@ func TestMachineFlood(t *testing.T) {
 
 // TestUnvouchedEntries writes what no call writes into the bucket: it is not shown, and the next adoption takes it away.
 func TestUnvouchedEntries(t *testing.T) {
+	t.Parallel()
 	s := newScene(t)
 	k := unlock(t, s.tok, User, userPIN)
 	defer k.Wipe()

@@ -68,6 +68,7 @@ func twice(f func(tx) error) func(tx) error {
 
 // TestLostCommits has another process commit whenever this one is about to: what both did is there, and this one knows it.
 func TestLostCommits(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
 	other := sameToken(t, p, tok)
@@ -99,6 +100,7 @@ func TestLostCommits(t *testing.T) {
 
 // TestLostUpgrade has another process upgrade a token when this one is about to: this one goes on with what the other made.
 func TestLostUpgrade(t *testing.T) {
+	t.Parallel()
 	p, tok := oldToken(t, "strict", "")
 	// From this commit on every one takes an entry out of the journal, so that one that has nothing else to do is a commit, too.
 	(&tamperedToken{path: p.file(tok.uuid + suffix)}).edit(t, func(put func(b bucket, key, value []byte), _ func(b bucket, key []byte) []byte) {

@@ -7,6 +7,7 @@ import (
 
 // TestRevise changes several objects at once, and none where one of them, or which there are, is not what it was.
 func TestRevise(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
 		term := []byte("term")

@@ -11,6 +11,7 @@ import (
 
 // TestEveryByteOfAnObject flips a bit in each byte of a public and of a private object.
 func TestEveryByteOfAnObject(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
 		for _, r := range []*Record{private("a"), public("b")} {

@@ -187,6 +187,7 @@ func TestWipedKeys(t *testing.T) {
 }
 
 func TestWipeWhileInUse(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
 		a := public("a")
@@ -252,6 +253,7 @@ func TestGenerationAndChanged(t *testing.T) {
 }
 
 func TestJournalLength(t *testing.T) {
+	t.Parallel()
 	p := newPlace(t, "memory")
 	tok, k := makeToken(t, p)
 	start := tok.Generation()
@@ -275,6 +277,7 @@ func TestJournalLength(t *testing.T) {
 
 // TestConcurrent lets several keys of one token work at once, so that each follows what the others commit.
 func TestConcurrent(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, _ := makeToken(t, p)
 		var wg sync.WaitGroup
@@ -310,6 +313,7 @@ func TestConcurrent(t *testing.T) {
 }
 
 func TestLargeObject(t *testing.T) {
+	t.Parallel()
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, k := makeToken(t, p)
 		r := &Record{Public: bytes.Repeat([]byte("p"), 1<<20), Sealed: bytes.Repeat([]byte("s"), 1<<20)}

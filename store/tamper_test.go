@@ -125,6 +125,7 @@ func (s *tamperedToken) wantFound(t *testing.T, name string, about string) {
 }
 
 func TestTamperedObjects(t *testing.T) {
+	t.Parallel()
 	s := newTamperedToken(t)
 	a, b := s.a.ID[:], s.b.ID[:]
 	clean, err := os.ReadFile(s.path)
@@ -175,6 +176,7 @@ func TestTamperedObjects(t *testing.T) {
 
 // TestTamperedIndex changes the index. It is not looked at when a token is unlocked; Check does.
 func TestTamperedIndex(t *testing.T) {
+	t.Parallel()
 	s := newTamperedToken(t)
 	clean, err := os.ReadFile(s.path)
 	if err != nil {
@@ -204,6 +206,7 @@ func TestTamperedIndex(t *testing.T) {
 
 // TestTamperedHeader changes each part of the header, and puts parts of an earlier header in its place.
 func TestTamperedHeader(t *testing.T) {
+	t.Parallel()
 	s := newTamperedToken(t)
 	clean, err := os.ReadFile(s.path)
 	if err != nil {
@@ -257,6 +260,7 @@ func TestOldSlot(t *testing.T) {
 
 // TestTamperedWhileInUse holds that keys that were unlocked before the tampering find it too.
 func TestTamperedWhileInUse(t *testing.T) {
+	t.Parallel()
 	for name, f := range map[string]func(s *tamperedToken, put func(bucket, []byte, []byte)){
 		"object put back": func(s *tamperedToken, put func(bucket, []byte, []byte)) {
 			put(bObjects, s.a.ID[:], s.old[bObjects][string(s.a.ID[:])])

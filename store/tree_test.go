@@ -16,6 +16,7 @@ import (
 // TestTree writes and deletes at random, few keys and many at once, and compares with a map. bbolt itself, and the walk,
 // find nothing wrong with the file, and no page is lost.
 func TestTree(t *testing.T) {
+	t.Parallel()
 	seeds, first := uint64(2), uint64(0)
 	if os.Getenv("SOFTCSP_LONG") != "" {
 		seeds, first = 200, rand.Uint64()

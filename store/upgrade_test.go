@@ -76,6 +76,7 @@ func oldKeys(t *testing.T, tok *Token) *Keys {
 // TestUpgrade logs in to tokens of format 1, as the user and as the security officer, with and without a separation in the
 // configuration.
 func TestUpgrade(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"strict", "standard"} {
 		for _, setting := range []string{"", "standard", "strict"} {
 			for _, u := range []UserType{User, SO} {
@@ -269,6 +270,7 @@ func TestNoWayBack(t *testing.T) {
 
 // TestUpgradeAtOnce has several processes log in to one token of format 1 at the same time: one upgrades it, and all go on.
 func TestUpgradeAtOnce(t *testing.T) {
+	t.Parallel()
 	p, tok := oldToken(t, "strict", "")
 	var wg sync.WaitGroup
 	for n := range 6 {

@@ -262,6 +262,7 @@ func FuzzTokenFile(f *testing.F) {
 
 // TestMutatedMeanwhile has one thread change the pages of a token's file, in place, while others use it.
 func TestMutatedMeanwhile(t *testing.T) {
+	t.Parallel()
 	length := time.Second
 	if testing.Short() {
 		length = 200 * time.Millisecond
