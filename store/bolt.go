@@ -157,15 +157,15 @@ func (b *boltFile) aloneAfter(before func(ld *lockedDir, from file, size int64) 
 		if err != nil {
 			return err
 		}
-		loose := false
+		mostlyFree := false
 		if before != nil {
 			err = fileError(b.path, before(ld, file, st.Size))
 		}
 		if err == nil {
-			err = f(func(g func(tx) error, done func()) error { return b.commit(ld, file, g, done, &loose) })
+			err = f(func(g func(tx) error, done func()) error { return b.commit(ld, file, g, done, &mostlyFree) })
 		}
 		_ = file.close()
-		if err == nil && loose {
+		if err == nil && mostlyFree {
 			b.rewriteIfNeeded(ld)
 		}
 		return err
@@ -173,7 +173,7 @@ func (b *boltFile) aloneAfter(before func(ld *lockedDir, from file, size int64) 
 }
 
 // commit runs f over the open file and, where it has written, commits. It notes whether that left the file mostly empty.
-func (b *boltFile) commit(ld *lockedDir, file file, f func(tx) error, done func(), loose *bool) error {
+func (b *boltFile) commit(ld *lockedDir, file file, f func(tx) error, done func(), mostlyFree *bool) error {
 	st, err := file.stat()
 	if err != nil {
 		return fileError(b.path, err)
@@ -225,7 +225,7 @@ func (b *boltFile) commit(ld *lockedDir, file file, f func(tx) error, done func(
 		err := made.write(file, relaxed, func() error { return b.checkUnmoved(ld, file, pages) })
 		if err == nil {
 			b.noteWalked(file, made.number)
-			*loose = made.mostlyFree()
+			*mostlyFree = made.mostlyFree()
 			if !relaxed {
 				ld.lock.setDurableCommit(made.checksum())
 			}

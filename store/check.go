@@ -135,9 +135,9 @@ func (c *checker) checkHeader() *fixedHeader {
 	if n := len(c.x.get(bHeader, headerState)); n != stateSize {
 		c.report(ID{}, "the state takes %d bytes, not %d", n, stateSize)
 	}
-	gen, floor := c.x.generation(), headerNumber(c.x, headerJournalStart)
-	if gen == 0 || floor == 0 || floor > gen {
-		c.report(ID{}, "generation %d, journal since %d", gen, floor)
+	gen, journalStart := c.x.generation(), headerNumber(c.x, headerJournalStart)
+	if gen == 0 || journalStart == 0 || journalStart > gen {
+		c.report(ID{}, "generation %d, journal since %d", gen, journalStart)
 	}
 	known := append(slices.Clone(headerSlots[:]), headerStatic, headerState, headerTries, headerGeneration, headerJournalStart)
 	c.each(bHeader, func(key, _ []byte) {
@@ -237,13 +237,13 @@ func (c *checker) checkIndex() {
 
 // checkJournal tests that every entry is of a commit that it is to remember.
 func (c *checker) checkJournal() {
-	gen, floor := c.x.generation(), headerNumber(c.x, headerJournalStart)
+	gen, journalStart := c.x.generation(), headerNumber(c.x, headerJournalStart)
 	c.each(bJournal, func(key, value []byte) {
 		at := uint64(0)
 		if len(key) == 8 {
 			at = beUint64(key)
 		}
-		if at <= floor || at > gen || gen-at >= journalLength || len(value) == 0 || len(value)%len(ID{}) != 0 {
+		if at <= journalStart || at > gen || gen-at >= journalLength || len(value) == 0 || len(value)%len(ID{}) != 0 {
 			c.report(ID{}, "the journal has a damaged entry at %x", key)
 		}
 	})

@@ -79,7 +79,7 @@ func (b *boltFile) endHeartbeat() {
 }
 
 // copyBuckets copies everything that stands in pages to an empty file, in order: also buckets that only a later softcsp knows.
-func (b *boltFile) copyBuckets(mem *plainFile, pages *pageReader, beat func()) error {
+func (b *boltFile) copyBuckets(mem *plainFile, pages *pageReader, heartbeat func()) error {
 	return pages.eachBucket(func(name []byte, sequence uint64, c *cursor) error {
 		var keys, values [][]byte
 		size := 0
@@ -101,7 +101,7 @@ func (b *boltFile) copyBuckets(mem *plainFile, pages *pageReader, beat func()) e
 				return nil
 			})
 			keys, values, size = keys[:0], values[:0], 0
-			beat()
+			heartbeat()
 			return err
 		}
 		err := c.each(nil, func(key, value []byte) error {

@@ -15,8 +15,8 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// A call is one call of the store: what it is to bring about, and between which steps it was made.
-type call struct {
+// A storeCall is one call of the store: what it is to bring about, and between which steps it was made.
+type storeCall struct {
 	what       string // object, or "pin" or "tries"
 	value      string // "" for gone
 	begin, end int
@@ -28,7 +28,7 @@ type faultRun struct {
 	t     *testing.T
 	r     *recorder
 	tok   *Token
-	calls []call
+	calls []storeCall
 	pin   []byte
 }
 
@@ -51,7 +51,7 @@ func newFaultRun(t *testing.T, fail func(n int, s *diskStep) error) *faultRun {
 
 // do makes a call.
 func (x *faultRun) do(what, value string, f func() error) {
-	c := call{what: what, value: value, begin: len(x.r.steps)}
+	c := storeCall{what: what, value: value, begin: len(x.r.steps)}
 	c.err = f()
 	c.end = len(x.r.steps)
 	x.calls = append(x.calls, c)

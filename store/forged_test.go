@@ -108,7 +108,7 @@ func (f *forgery) shared(count, size int) uint64 {
 
 // TestForged uses files that somebody has made who knows the format. What they say would take hours, or more memory than there is.
 func TestForged(t *testing.T) {
-	g := newTarget(t)
+	g := newFuzzTarget(t)
 	for name, change := range map[string]func(f *forgery){
 		"values that share their bytes": func(f *forgery) { f.bucket(bObjects, f.shared(3000, 4<<20)) },
 		"a header that does":            func(f *forgery) { f.bucket(bHeader, f.shared(3000, 4<<20)) },
@@ -166,7 +166,7 @@ func TestForged(t *testing.T) {
 // TestLastCommit has a file say that its last commit is the last that can be numbered, or that it is as large as any: what would be
 // the next is refused, and nothing is lost that was acknowledged.
 func TestLastCommit(t *testing.T) {
-	g := newTarget(t)
+	g := newFuzzTarget(t)
 	f := forge(g.clean)
 	binary.LittleEndian.PutUint64(f.b[pageHead+48:], ^uint64(0))
 	binary.LittleEndian.PutUint64(f.b[pageSize+pageHead+48:], ^uint64(0)-1)

@@ -70,7 +70,7 @@ func wantTries(t *testing.T, tok *Token, u UserType, want uint) {
 	}
 }
 
-// TestParallelGuesses makes more guesses at once than there are tries: no more are looked at than are counted.
+// TestParallelGuesses makes more guesses at once than there are attempts left: no more are looked at than are counted.
 func TestParallelGuesses(t *testing.T) {
 	eachBackend(t, func(t *testing.T, p *Place) {
 		tok, _ := makeToken(t, p)
@@ -96,7 +96,7 @@ func TestParallelGuesses(t *testing.T) {
 }
 
 // TestManyAtOnce has many log in at the same moment with the right PIN, user and SO, through places that share a directory as
-// processes do: with a single try there is, all get in, and nobody ever sees a try that is gone.
+// processes do: with a single attempt there is, all get in, and nobody ever sees it gone.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t, "bolt")
@@ -143,7 +143,7 @@ func TestPINChangesMeanwhile(t *testing.T) {
 		defer locked.Free(kek)
 		wants(t, tok.SetPIN(k, User, []byte("new")), ck.CKR_OK)
 		if _, err := tok.countAndUnwrap(c, kek); !errors.Is(err, errSlotChanged) {
-			t.Errorf("a try of a PIN that was changed: %v", err)
+			t.Errorf("a login with a PIN that was changed: %v", err)
 		}
 		wantTries(t, tok, User, defaultMaxTries)
 	})
@@ -264,7 +264,7 @@ func TestHeaderIsVerified(t *testing.T) {
 	wants(t, s.tok.ChangePIN(User, userPIN, []byte("new")), ck.CKR_DEVICE_ERROR)
 }
 
-// TestReadonlyLogin logs in to a token that cannot be written to: not unless that is asked for, and then with tries that this
+// TestReadonlyLogin logs in to a token that cannot be written to: not unless that is asked for, and then with failed logins that this
 // process counts beside those of the file.
 func TestReadonlyLogin(t *testing.T) {
 	p := newPlace(t, "bolt")

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// TestRoll compares a roll with a map through changes of every kind, read in order, out of order and with an ID twice.
+// TestRoll compares a manifest with a map through changes of every kind, read in order, out of order and with an ID twice.
 func TestRoll(t *testing.T) {
 	if _, ok := (*manifest)(nil).get(ID{}); ok || (*manifest)(nil).count() != 0 {
-		t.Error("a nil roll has entries")
+		t.Error("a nil manifest has entries")
 	}
 	rnd := rand.New(rand.NewPCG(1, 2))
 	for round := range 60 {

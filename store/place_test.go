@@ -222,7 +222,7 @@ func TestMove(t *testing.T) {
 	wantSound(t, there)
 }
 
-// TestWord holds that the word is mended: after a writer died between its two writes, after the machine did, and after the
+// TestWord holds that the shared counter is repaired: after a writer died between its two writes, after the machine did, and after the
 // sidecar was removed.
 func TestWord(t *testing.T) {
 	p := newPlace(t, "bolt")
@@ -243,7 +243,7 @@ func TestWord(t *testing.T) {
 			t.Errorf("%s: generation %d, want %d", name, got, gen)
 		}
 		if got := b.counter.Load().load(); got != gen<<1 {
-			t.Errorf("%s: the word is %#x, want %#x", name, got, gen<<1)
+			t.Errorf("%s: the counter is %#x, want %#x", name, got, gen<<1)
 		}
 	}
 	// While a writer is at work the generation is the one before, and nobody waits.

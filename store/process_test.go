@@ -232,7 +232,7 @@ func TestKilledGuesses(t *testing.T) {
 	wantSound(t, tok)
 }
 
-// TestOtherProcess holds that a process sees what another commits, at once and by the word alone.
+// TestOtherProcess holds that a process sees what another commits, at once and by the shared counter alone.
 func TestOtherProcess(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)

@@ -140,8 +140,8 @@ func (t *Token) verifyPublicOnce(x tx, h *fixedHeader, id ID, o *sealedObject) e
 		return nil
 	}
 	message := objectData("softcsp public", h.version, t, id, o.signed)
-	sum := sha256.Sum256(append(append(message, o.signature...), h.voucher...))
-	now := publicCheck{digest: sum}
+	digest := sha256.Sum256(append(append(message, o.signature...), h.voucher...))
+	now := publicCheck{digest: digest}
 	c := &t.publicChecks
 	c.mu.Lock()
 	was, known := c.objects[id]

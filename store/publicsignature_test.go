@@ -17,8 +17,8 @@ import (
 	"github.com/softcsp/softcsp/internal/config"
 )
 
-// A scene is a token in a directory, what a process without a PIN sees of it, and what it logs.
-type scene struct {
+// A voucherScene is a token in a directory, what a process without a PIN sees of it, and what it logs.
+type voucherScene struct {
 	p     *Place
 	tok   *Token
 	state string
@@ -27,9 +27,9 @@ type scene struct {
 }
 
 // newScene makes a token with public objects.
-func newScene(t *testing.T) *scene {
+func newVoucherScene(t *testing.T) *voucherScene {
 	t.Helper()
-	s := &scene{state: filepath.Join(t.TempDir(), "state")}
+	s := &voucherScene{state: filepath.Join(t.TempDir(), "state")}
 	dir := filepath.Join(t.TempDir(), "tokens")
 	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: dir, StateDir: s.state})
 	wants(t, err, ck.CKR_OK)
@@ -42,7 +42,7 @@ func newScene(t *testing.T) *scene {
 }
 
 // process begins another process, that has seen nothing but what the state directory tells.
-func (s *scene) process(t *testing.T, uuid, state string) {
+func (s *voucherScene) process(t *testing.T, uuid, state string) {
 	t.Helper()
 	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.p.dir(), StateDir: state})
 	wants(t, err, ck.CKR_OK)
@@ -54,7 +54,7 @@ func (s *scene) process(t *testing.T, uuid, state string) {
 }
 
 // shows fails the test unless a process without a PIN sees n public objects, and the error of the first is rv.
-func (s *scene) shows(t *testing.T, what string, n int, rv ck.RV) {
+func (s *voucherScene) shows(t *testing.T, what string, n int, rv ck.RV) {
 	t.Helper()
 	seen := 0
 	wants(t, s.tok.All(nil, nil, func(Record) error { seen++; return nil }), ck.CKR_OK)
@@ -68,13 +68,13 @@ func (s *scene) shows(t *testing.T, what string, n int, rv ck.RV) {
 }
 
 // edit changes the file as who has no key would.
-func (s *scene) edit(t *testing.T, f func(x tx) error) {
+func (s *voucherScene) edit(t *testing.T, f func(x tx) error) {
 	t.Helper()
 	wants(t, s.tok.backend.update(f, nil), ck.CKR_OK)
 }
 
 // swap puts another object's bytes, or changed ones, in the place of the first, and returns how to take that back.
-func (s *scene) swap(t *testing.T, change func(raw []byte) []byte) (back func()) {
+func (s *voucherScene) swap(t *testing.T, change func(raw []byte) []byte) (back func()) {
 	t.Helper()
 	var old []byte
 	s.edit(t, func(x tx) error {
@@ -88,7 +88,7 @@ func (s *scene) swap(t *testing.T, change func(raw []byte) []byte) (back func())
 // by name, is left out of lists, and is in the log once.
 func TestVouched(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
+	s := newVoucherScene(t)
 	s.shows(t, "untouched", 2, ck.CKR_OK)
 	var size int
 	s.swap(t, func(b []byte) []byte {
@@ -128,7 +128,7 @@ func TestVouched(t *testing.T) {
 // TestManyForged changes very many public objects: the log tells of them in a few lines, and of one that is changed later in another.
 func TestManyForged(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
+	s := newVoucherScene(t)
 	k := unlock(t, s.tok, User, userPIN)
 	var made []*Record
 	for n := range 250 {
@@ -169,7 +169,7 @@ func TestManyForged(t *testing.T) {
 }
 
 // restore deletes what the scene has changed, so that the token is sound at the end.
-func (s *scene) restore(t *testing.T) {
+func (s *voucherScene) restore(t *testing.T) {
 	t.Helper()
 	k, err := s.tok.enterAnyway(t)
 	wants(t, err, ck.CKR_OK)
@@ -190,7 +190,7 @@ func (t *Token) enterAnyway(tb testing.TB) (*Keys, error) {
 // TestVoucherIsRemembered signs an object anew under a key of an attacker's, who puts that key into the header too.
 func TestVoucherIsRemembered(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
+	s := newVoucherScene(t)
 	_, forger, err := ed25519.GenerateKey(nil)
 	wants(t, err, ck.CKR_OK)
 	var header []byte
@@ -231,7 +231,7 @@ func TestVoucherIsRemembered(t *testing.T) {
 	if n := strings.Count(s.log.String(), "not shown"); n != 1 {
 		t.Errorf("%d lines in the log:\n%s", n, s.log.String())
 	}
-	// At the first sight nobody can know better: docs/limits.md.
+	// Who sees a token for the first time cannot know better: docs/limits.md.
 	s.process(t, s.tok.uuid, filepath.Join(t.TempDir(), "another"))
 	s.shows(t, "another machine", 2, ck.CKR_OK)
 	_, err = s.tok.Unlock(User, userPIN)
@@ -254,7 +254,7 @@ func TestVoucherIsRemembered(t *testing.T) {
 // TestInitialisedAnew has another process initialise a token: its key is another, and who did it says so to the machine.
 func TestInitialisedAnew(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
+	s := newVoucherScene(t)
 	s.shows(t, "before", 2, ck.CKR_OK)
 	other, err := s.p.Token(s.tok.uuid)
 	wants(t, err, ck.CKR_OK)
@@ -317,10 +317,10 @@ func TestMachine(t *testing.T) {
 	(*voucherDir)(nil).save("a", key, true)
 }
 
-// TestMachineCannotTell lets the process have no descriptor for what the machine remembers: that is not the first sight of a token, and what
+// TestMachineCannotTell lets the process have no descriptor for what the machine remembers: that is not the first time that a token is seen, and what
 // is asked for without a PIN is refused until it can be told.
 func TestMachineCannotTell(t *testing.T) {
-	s := newScene(t)
+	s := newVoucherScene(t)
 	s.shows(t, "before", 2, ck.CKR_OK)
 	defer func(was func(int, string, int, uint32) (int, error)) { openat = was }(openat)
 	for nth := range 2 {
@@ -385,7 +385,7 @@ func TestMachineFlood(t *testing.T) {
 // TestUnvouchedEntries writes what no call writes into the bucket: it is not shown, and the next adoption takes it away.
 func TestUnvouchedEntries(t *testing.T) {
 	t.Parallel()
-	s := newScene(t)
+	s := newVoucherScene(t)
 	k := unlock(t, s.tok, User, userPIN)
 	defer k.Wipe()
 	hidden := private("hidden")

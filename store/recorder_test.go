@@ -167,7 +167,7 @@ func after(steps []diskStep, f survival) *diskImage {
 	return m
 }
 
-// flush writes what was asked for of a file, as far as its fate is.
+// flush writes what was asked for of a file, as far as it survives.
 func (m *diskImage) flush(n int, f survival) {
 	for _, s := range m.pending[n] {
 		b, part := m.files[n], f()

@@ -237,12 +237,12 @@ func (r *schemaReader) wantHeader(tok *Token) {
 	if number64(f[0])-number64(f[1]) != 1 || number64(f[2]) != number64(f[3]) {
 		r.t.Errorf("counts of logins %x", f)
 	}
-	generation, floor := number64(header["generation"]), number64(header["floor"])
-	if generation != tok.Generation() || floor != 1 {
-		r.t.Errorf("generation %d, journal from %d", generation, floor)
+	generation, journalStart := number64(header["generation"]), number64(header["floor"])
+	if generation != tok.Generation() || journalStart != 1 {
+		r.t.Errorf("generation %d, journal from %d", generation, journalStart)
 	}
 	for at, ids := range r.buckets["journal"] {
-		if g := number64([]byte(at)); g <= floor || g > generation || len(ids) == 0 || len(ids)%16 != 0 {
+		if g := number64([]byte(at)); g <= journalStart || g > generation || len(ids) == 0 || len(ids)%16 != 0 {
 			r.t.Errorf("journal: %d: %x", g, ids)
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// TestWordCutShort cuts the file under a mapped word: the process lives, and the token is found to be as it is.
+// TestWordCutShort cuts the file under a mapped counter: the process lives, and the token is found to be as it is.
 func TestWordCutShort(t *testing.T) {
 	p := newPlace(t, "bolt")
 	tok, k := makeToken(t, p)
@@ -24,7 +24,7 @@ func TestWordCutShort(t *testing.T) {
 			t.Errorf("generation %d, want %d", got, gen)
 		}
 		if got := b.counter.Load().load(); got != gen<<1 {
-			t.Errorf("the word is %#x, want %#x", got, gen<<1)
+			t.Errorf("the counter is %#x, want %#x", got, gen<<1)
 		}
 		create(t, tok, k, private("a"))
 		gen = tok.Generation()

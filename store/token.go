@@ -88,7 +88,7 @@ func (t *Token) Separation() (Separation, error) {
 
 // cacheInfo keeps what everyone may know.
 func (t *Token) cacheInfo(x tx, h *fixedHeader) {
-	tries := readLoginCounts(x)
+	counts := readLoginCounts(x)
 	t.info.Store(&cachedInfo{x.generation(), Info{
 		UUID:       t.uuid,
 		Serial:     serial(t.uuid),
@@ -99,8 +99,8 @@ func (t *Token) cacheInfo(x tx, h *fixedHeader) {
 		Separation: h.separation,
 		Voucher:    fingerprint(h.voucher),
 		UserPIN:    x.get(bHeader, headerSlots[User]) != nil,
-		UserTries:  tries[User].remaining(h.maxTries),
-		SOTries:    tries[SO].remaining(h.maxTries),
+		UserTries:  counts[User].remaining(h.maxTries),
+		SOTries:    counts[SO].remaining(h.maxTries),
 		MaxTries:   uint(h.maxTries),
 	}})
 }

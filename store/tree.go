@@ -119,10 +119,10 @@ func (b *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*nod
 	if !p.branch {
 		return b.rebuildLeaf(p, of == buckets, ops), nil
 	}
-	cells := make([]childElement, p.n)
+	children := make([]childElement, p.n)
 	changed := false
-	for i := range cells {
-		cells[i] = childElement{element: elementOf(p, i), at: i}
+	for i := range children {
+		children[i] = childElement{element: elementOf(p, i), at: i}
 		mine := ops
 		if i+1 < p.n {
 			next := p.key(i + 1)
@@ -134,18 +134,18 @@ func (b *commitBuilder) rebuild(p *page, of bucket, depth int, ops []edit) (*nod
 		}
 		child, err := b.pages.page(p.child(i), parentElement{p.id, i}, of)
 		if err == nil {
-			cells[i].rebuilt, err = b.rebuild(&child, of, depth+1, mine)
+			children[i].rebuilt, err = b.rebuild(&child, of, depth+1, mine)
 		}
 		if err != nil {
 			return nil, err
 		}
-		changed = changed || cells[i].rebuilt != nil
+		changed = changed || children[i].rebuilt != nil
 	}
 	if !changed {
 		return nil, nil
 	}
 	b.free(p)
-	return b.joinSparse(p, of, cells)
+	return b.joinSparse(p, of, children)
 }
 
 // rebuildLeaf is rebuild for a leaf.
@@ -189,22 +189,22 @@ type childElement struct {
 }
 
 // joinSparse joins children that have become sparse with one beside them, writes those that are new, and returns the branch.
-func (b *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*node, error) {
-	for i := 0; i < len(cells); {
-		f := cells[i].rebuilt
+func (b *commitBuilder) joinSparse(p *page, of bucket, children []childElement) (*node, error) {
+	for i := 0; i < len(children); {
+		f := children[i].rebuilt
 		switch {
 		case f != nil && len(f.elements) == 0:
-			cells = slices.Delete(cells, i, i+1)
-		case f == nil || !f.sparse() || len(cells) == 1:
+			children = slices.Delete(children, i, i+1)
+		case f == nil || !f.sparse() || len(children) == 1:
 			i++
 		default:
 			left := max(i-1, 0)
-			both := cells[left : left+2]
-			wide, err := b.isMultiPage(&both[1-(i-left)])
+			both := children[left : left+2]
+			multiPage, err := b.isMultiPage(&both[1-(i-left)])
 			if err != nil {
 				return nil, err
 			}
-			if wide && f.leaf {
+			if multiPage && f.leaf {
 				i++
 				continue
 			}
@@ -217,17 +217,17 @@ func (b *commitBuilder) joinSparse(p *page, of bucket, cells []childElement) (*n
 				return nil, b.pages.damaged("its leaves are not equally deep")
 			}
 			both[0].rebuilt.elements = append(both[0].rebuilt.elements, both[1].rebuilt.elements...)
-			cells = slices.Delete(cells, left+1, left+2)
+			children = slices.Delete(children, left+1, left+2)
 			i = left
 		}
 	}
-	n := &node{root: of == buckets, elements: make([]element, 0, len(cells)+1)}
-	for i := range cells {
-		if cells[i].rebuilt == nil {
-			n.elements = append(n.elements, cells[i].element)
+	n := &node{root: of == buckets, elements: make([]element, 0, len(children)+1)}
+	for i := range children {
+		if children[i].rebuilt == nil {
+			n.elements = append(n.elements, children[i].element)
 			continue
 		}
-		made, err := b.split(cells[i].rebuilt)
+		made, err := b.split(children[i].rebuilt)
 		if err != nil {
 			return nil, err
 		}

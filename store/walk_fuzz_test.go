@@ -18,19 +18,19 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
-// A target is a token file to damage, and a process's view of it from before.
-type target struct {
-	p     *Place
-	tok   *Token
-	k     *Keys
-	path  string
-	clean []byte
-	pages map[uint16][]int // by kind
-	word  string           // the path of the sidecar
+// A fuzzTarget is a token file to damage, and a process's view of it from before.
+type fuzzTarget struct {
+	p       *Place
+	tok     *Token
+	k       *Keys
+	path    string
+	clean   []byte
+	pages   map[uint16][]int // by kind
+	sidecar string           // the path of the sidecar
 }
 
 // newTarget makes a token of some hundred objects, so that buckets are inline, of one page, and of several levels.
-func newTarget(t testing.TB) *target {
+func newFuzzTarget(t testing.TB) *fuzzTarget {
 	t.Helper()
 	p := newPlace(t, "bolt")
 	tok, err := p.Format("", Format{SOPIN: soPIN, KDF: "test", Relaxed: true, MaxTries: 1 << 30})
@@ -40,8 +40,8 @@ func newTarget(t testing.TB) *target {
 	so := unlock(t, tok, SO, soPIN)
 	wants(t, tok.SetPIN(so, User, userPIN), ck.CKR_OK)
 	so.Wipe()
-	g := &target{p: p, tok: tok, k: unlock(t, tok, User, userPIN), path: tok.backend.(*boltFile).path, pages: map[uint16][]int{}}
-	g.word = p.file(tok.backend.(*boltFile).sidecar)
+	g := &fuzzTarget{p: p, tok: tok, k: unlock(t, tok, User, userPIN), path: tok.backend.(*boltFile).path, pages: map[uint16][]int{}}
+	g.sidecar = p.file(tok.backend.(*boltFile).sidecar)
 	t.Cleanup(g.k.Wipe)
 	var records []*Record
 	for i := range 260 {
@@ -66,7 +66,7 @@ func newTarget(t testing.TB) *target {
 }
 
 // mutate makes changes to a file that keep it looking like one. What it returns may be longer than the file is to be stored.
-func (g *target) mutate(r *rand.Rand) (b []byte, size int64) {
+func (g *fuzzTarget) mutate(r *rand.Rand) (b []byte, size int64) {
 	b = bytes.Clone(g.clean)
 	size = int64(len(b))
 	for range 1 + r.IntN(3) {
@@ -91,7 +91,7 @@ func (g *target) mutate(r *rand.Rand) (b []byte, size int64) {
 }
 
 // number returns a number that may be anything, and is often something.
-func (g *target) number(r *rand.Rand) uint64 {
+func (g *fuzzTarget) number(r *rand.Rand) uint64 {
 	switch r.IntN(6) {
 	case 0:
 		return r.Uint64()
@@ -104,7 +104,7 @@ func (g *target) number(r *rand.Rand) uint64 {
 }
 
 // mutateMeta changes a field of a meta page, and makes its checksum right again.
-func (g *target) mutateMeta(r *rand.Rand, b []byte) {
+func (g *fuzzTarget) mutateMeta(r *rand.Rand, b []byte) {
 	m := b[uint64(r.IntN(2))*pageSize+pageHead:]
 	binary.LittleEndian.PutUint64(m[[]int{8, 16, 24, 32, 40, 48}[r.IntN(6)]:], g.number(r))
 	h := fnv.New64a()
@@ -113,7 +113,7 @@ func (g *target) mutateMeta(r *rand.Rand, b []byte) {
 }
 
 // mutatePage changes a field of another page: of its head, of an element, or of a bucket's head in it.
-func (g *target) mutatePage(r *rand.Rand, b []byte) {
+func (g *fuzzTarget) mutatePage(r *rand.Rand, b []byte) {
 	of := g.pages[[]uint16{pageBranch, pageBranch, pageLeaf, pageFree}[r.IntN(4)]]
 	page := b[of[r.IntN(len(of))]*int(pageSize):][:pageSize]
 	n := max(1, min(int(binary.LittleEndian.Uint16(page[10:])), 200))
@@ -139,7 +139,7 @@ func (g *target) mutatePage(r *rand.Rand, b []byte) {
 }
 
 // store puts a damaged file in the place of the clean one: as another file, or into the one that is there.
-func (g *target) store(t testing.TB, b []byte, size int64, replace bool) {
+func (g *fuzzTarget) store(t testing.TB, b []byte, size int64, replace bool) {
 	t.Helper()
 	if replace {
 		_ = os.Remove(g.path)
@@ -195,7 +195,7 @@ func use(p *Place, k *Keys, i int) {
 }
 
 // tryFile uses a damaged file in a new place and in one that is open, and fails the test where that takes too long or too much.
-func (g *target) tryFile(t testing.TB, seed uint64) {
+func (g *fuzzTarget) tryFile(t testing.TB, seed uint64) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(seed, 0))
 	b, size := g.mutate(r)
@@ -203,7 +203,7 @@ func (g *target) tryFile(t testing.TB, seed uint64) {
 	if running {
 		g.store(t, g.clean, int64(len(g.clean)), false)
 		use(g.p, g.k, int(seed))
-		_ = os.WriteFile(g.word, binary.LittleEndian.AppendUint64(nil, g.number(r)<<1), 0o600)
+		_ = os.WriteFile(g.sidecar, binary.LittleEndian.AppendUint64(nil, g.number(r)<<1), 0o600)
 	}
 	g.store(t, b, size, !running)
 	var before, after runtime.MemStats
@@ -240,7 +240,7 @@ func TestMutants(t *testing.T) {
 	if os.Getenv("SOFTCSP_LONG") != "" {
 		n = 5_000
 	}
-	g := newTarget(t)
+	g := newFuzzTarget(t)
 	for seed := range n {
 		g.tryFile(t, uint64(seed))
 	}
@@ -248,7 +248,7 @@ func TestMutants(t *testing.T) {
 
 // FuzzTokenFile is TestMutants without end.
 func FuzzTokenFile(f *testing.F) {
-	g := newTarget(f)
+	g := newFuzzTarget(f)
 	for seed := range uint64(20) {
 		f.Add(seed)
 	}
@@ -267,7 +267,7 @@ func TestMutatedMeanwhile(t *testing.T) {
 	if testing.Short() {
 		length = 200 * time.Millisecond
 	}
-	g := newTarget(t)
+	g := newFuzzTarget(t)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	for i := range 2 {
@@ -294,7 +294,7 @@ func TestMutatedMeanwhile(t *testing.T) {
 			_, _ = f.WriteAt(b, 0)
 			_, _ = f.WriteAt(g.clean, 0)
 		}
-		_ = os.WriteFile(g.word, binary.LittleEndian.AppendUint64(nil, r.Uint64N(1000)), 0o600)
+		_ = os.WriteFile(g.sidecar, binary.LittleEndian.AppendUint64(nil, r.Uint64N(1000)), 0o600)
 		if r.IntN(20) == 0 {
 			_ = f.Truncate(int64(r.IntN(len(g.clean))))
 		}
