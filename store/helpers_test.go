@@ -2,7 +2,9 @@ package store
 
 import (
 	"bytes"
+	"maps"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -15,9 +17,9 @@ var (
 	userPIN = []byte("user-pin-91823")
 )
 
-// eachBackend runs f over a token in a directory and over one in memory, and over both with each function of an update run twice.
+// eachBackend runs f over a place of each kind, and again with each function of an update run twice.
 func eachBackend(t *testing.T, f func(t *testing.T, p *Place)) {
-	for _, kind := range []string{"bolt", "memory"} {
+	for _, kind := range slices.Sorted(maps.Keys(placeBackends)) {
 		t.Run(kind, func(t *testing.T) { f(t, newPlace(t, kind)) })
 		t.Run(kind+", updates twice", func(t *testing.T) {
 			p := newPlace(t, kind)

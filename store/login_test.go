@@ -340,7 +340,7 @@ func TestMovedForEver(t *testing.T) {
 	wants(t, os.WriteFile(b.path, before, 0o600), ck.CKR_OK)
 }
 
-// A meddledBackend backend is one that somebody else writes to after each transaction that only reads.
+// A meddledBackend is one that somebody else writes to after each transaction that only reads.
 type meddledBackend struct {
 	backend
 	f func()
