@@ -49,12 +49,13 @@ var rules = map[string][]string{
 	"examples/dpapi":           {"capi", "csp", "examples/internal/fields"},
 	"conformance/demo":         {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
 
-	algorithms:                   {},
-	"internal/algorithm/lms":     {"internal/algorithm/shake", "golang.org/x/crypto"},
-	"internal/algorithm/modular": {"filippo.io"},
-	"internal/algorithm/rfc6979": {"filippo.io"},
-	"internal/algorithm/mldsa":   {"internal/algorithm/shake", "github.com/cloudflare/circl"},
-	"internal/algorithm/slhdsa":  {"internal/algorithm/shake"},
+	algorithms:                       {},
+	"internal/algorithm/lms":         {"internal/algorithm/shake", "golang.org/x/crypto"},
+	"internal/algorithm/modular":     {"filippo.io"},
+	"internal/algorithm/rfc6979":     {"filippo.io"},
+	"internal/algorithm/weierstrass": {"internal/algorithm/modular", "internal/algorithm/rfc6979", "filippo.io", "github.com/decred/dcrd/dcrec/secp256k1"},
+	"internal/algorithm/mldsa":       {"internal/algorithm/shake", "github.com/cloudflare/circl"},
+	"internal/algorithm/slhdsa":      {"internal/algorithm/shake"},
 }
 
 // owners are imports that few packages or files may have, tests included.

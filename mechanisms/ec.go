@@ -10,12 +10,12 @@ import (
 	"slices"
 
 	"filippo.io/bigmod"
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/weierstrass"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -34,7 +34,7 @@ type curve struct {
 	Group *elliptic.CurveParams // of a Weierstrass curve
 	A     *big.Int              // its coefficient a
 	// Generic is its arithmetic as that of any such curve.
-	Generic func() *wcurve
+	Generic func() *weierstrass.Curve
 
 	// Check returns a public key in the one form that it has here, or CKR_PUBLIC_KEY_INVALID.
 	Check func(point []byte) ([]byte, error)
@@ -63,9 +63,7 @@ var curves = append([]*curve{
 	nistCurve("P-256", []string{"secp256r1", "prime256v1"}, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, elliptic.P256(), p256),
 	nistCurve("P-384", []string{"secp384r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384(), p384),
 	nistCurve("P-521", []string{"secp521r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521(), p521),
-	{Name: "secp256k1", OIDs: []asn1.ObjectIdentifier{{1, 3, 132, 0, 10}}, Type: ck.CKK_EC, Bits: 256, Size: k1Size, Point: 65,
-		Group: k1Params(), A: new(big.Int), Generic: genericOf(k1Params(), new(big.Int)),
-		Check: k1Check, Public: k1Public, Sign: k1Sign, Verify: k1Verify, Agree: k1Agree},
+	secp256k1Curve(asn1.ObjectIdentifier{1, 3, 132, 0, 10}),
 	{Name: "edwards25519", Also: []string{"Ed25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 112}, {1, 3, 6, 1, 4, 1, 11591, 15, 1}},
 		Type: ck.CKK_EC_EDWARDS, Bits: 255, Size: 32, Point: 32,
 		Check: ed25519Check, Public: ed25519Public, EdSign: ed25519Sign, EdVerify: ed25519Verify},
@@ -78,7 +76,7 @@ var curves = append([]*curve{
 	{Name: "curve448", Also: []string{"X448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 111}},
 		Type: ck.CKK_EC_MONTGOMERY, Bits: 448, Size: 56, Point: 56,
 		Check: exactly(56), Public: x448Public, Agree: x448Agree},
-}, brainpoolCurves...)
+}, weierstrassCurves...)
 
 // namedCurves finds a curve by CKA_EC_PARAMS: the encodings of its identifiers and of its names.
 var namedCurves = func() map[string]*curve {
@@ -249,12 +247,6 @@ func exactly(n int) func([]byte) ([]byte, error) {
 	}
 }
 
-// k1Params tells what crypto/elliptic would of secp256k1.
-func k1Params() *elliptic.CurveParams {
-	p := secp256k1.Params()
-	return &elliptic.CurveParams{Name: "secp256k1", P: p.P, N: p.N, B: big.NewInt(7), Gx: p.Gx, Gy: p.Gy, BitSize: p.BitSize}
-}
-
 // publicPoint returns the point of a public key.
 func publicPoint(c *curve, k *Key) ([]byte, error) {
 	if k.Class != ck.CKO_PUBLIC_KEY {
@@ -277,17 +269,17 @@ func privateValue(c *curve, k *Key) ([]byte, error) {
 
 // ecRows are the generation of key pairs.
 var ecRows = []Mechanism{
-	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, Also: weierstrass, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC, (*curve).generate)},
-	{Type: ck.CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS, Min: ecMin, Max: ecMax, Also: weierstrass, Makes: ck.CKK_EC,
+	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC, (*curve).generate)},
+	{Type: ck.CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Makes: ck.CKK_EC,
 		GeneratePair: generateEC(ck.CKK_EC, (*curve).generateExtra)},
-	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS, (*curve).generate)},
-	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: named, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY, (*curve).generate)},
+	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: namedFlags, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS, (*curve).generate)},
+	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: namedFlags, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY, (*curve).generate)},
 }
 
 // What C_GetMechanismInfo tells of the mechanisms of elliptic curves beside what they do.
 const (
-	named       = ck.CKF_EC_F_P | ck.CKF_EC_OID | ck.CKF_EC_CURVENAME
-	weierstrass = named | ck.CKF_EC_ECPARAMETERS | ck.CKF_EC_UNCOMPRESS | ck.CKF_EC_COMPRESS
+	namedFlags       = ck.CKF_EC_F_P | ck.CKF_EC_OID | ck.CKF_EC_CURVENAME
+	weierstrassFlags = namedFlags | ck.CKF_EC_ECPARAMETERS | ck.CKF_EC_UNCOMPRESS | ck.CKF_EC_COMPRESS
 )
 
 // generateEC makes key pairs on the curves of a type.

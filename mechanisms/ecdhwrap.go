@@ -14,9 +14,9 @@ import (
 // sections 6.3.20 to 6.3.22. The public key of that pair comes first in what they make. CKM_ECDH_COF_AES_KEY_WRAP has it in an
 // OCTET STRING; of CKM_ECDH_AES_KEY_WRAP, which is older, the standard does not say in what form it is: it is the bare point here.
 var ecdhWrapRows = []Mechanism{
-	ecdhWrapRow(ck.CKM_ECDH_AES_KEY_WRAP, false, ecMin, ecMax, weierstrass, ck.CKK_EC, ck.CKK_EC_MONTGOMERY),
-	ecdhWrapRow(ck.CKM_ECDH_COF_AES_KEY_WRAP, true, ecMin, ecMax, weierstrass, ck.CKK_EC),
-	ecdhWrapRow(ck.CKM_ECDH_X_AES_KEY_WRAP, false, rfMin, rfMax, named, ck.CKK_EC_MONTGOMERY),
+	ecdhWrapRow(ck.CKM_ECDH_AES_KEY_WRAP, false, ecMin, ecMax, weierstrassFlags, ck.CKK_EC, ck.CKK_EC_MONTGOMERY),
+	ecdhWrapRow(ck.CKM_ECDH_COF_AES_KEY_WRAP, true, ecMin, ecMax, weierstrassFlags, ck.CKK_EC),
+	ecdhWrapRow(ck.CKM_ECDH_X_AES_KEY_WRAP, false, rfMin, rfMax, namedFlags, ck.CKK_EC_MONTGOMERY),
 }
 
 func ecdhWrapRow(t ck.MechanismType, encoded bool, smallest, largest uint, also ck.Flags, keys ...ck.KeyType) Mechanism {

@@ -2,12 +2,11 @@ package mechanisms
 
 import (
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/algorithm/modular"
 )
 
 // ecmqvRows are MQV with elliptic curves: section 6.3.19.
 var ecmqvRows = []Mechanism{
-	{Type: ck.CKM_ECMQV_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, Also: weierstrass, Derive: ecmqvDerive},
+	{Type: ck.CKM_ECMQV_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Derive: ecmqvDerive},
 }
 
 // ecmqvDerive reads a CK_ECMQV_DERIVE_PARAMS and derives: SP 800-56A, section 5.7.2.3. As with X9.42 the first keys are the
@@ -63,43 +62,11 @@ func ecmqvDerive(b *Base, p *ck.Param, d *Derived) error {
 		if err != nil {
 			return nil, err
 		}
-		return c.mqv(static, ephemeral, theirStatic, theirEphemeral)
+		own, err := c.Public(ephemeral)
+		if err != nil {
+			return nil, err
+		}
+		z, err := c.Generic().MQV(static, ephemeral, own, theirStatic, theirEphemeral)
+		return z, curveError(err)
 	})
-}
-
-// mqv is the primitive of SP 800-56A, section 5.7.2.2, over the generic arithmetic. The cofactor is 1.
-func (c *curve) mqv(static, ephemeral, theirStatic, theirEphemeral []byte) ([]byte, error) {
-	w := c.Generic()
-	own, err := c.Public(ephemeral)
-	if err != nil {
-		return nil, err
-	}
-	half := 1 + c.Point/2
-	ours, err1 := modular.Associate(own[1:half], w.n)
-	theirs, err2 := modular.Associate(theirEphemeral[1:half], w.n)
-	if err1 != nil || err2 != nil {
-		return nil, ck.CKR_GENERAL_ERROR
-	}
-	x, err := w.scalar(ephemeral)
-	if err != nil {
-		return nil, err
-	}
-	s, err := w.scalar(static)
-	if err != nil {
-		return nil, err
-	}
-	s.Mul(ours, w.n).Add(x, w.n)
-	first, err1 := w.read(theirStatic)
-	second, err2 := w.read(theirEphemeral)
-	if err1 != nil || err2 != nil {
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
-	}
-	room := w.newScratch()
-	sum := w.multiply(theirs.Bytes(w.n), w.multiples(first, room))
-	w.add(&sum, &sum, &second, room)
-	z, _, ok := w.affine(w.multiply(s.Bytes(w.n), w.multiples(sum, room)))
-	if !ok {
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
-	}
-	return z.Bytes(w.p), nil
 }

@@ -60,7 +60,7 @@ func flagNames(f ck.Flags) string {
 		{ck.CKF_ENCRYPT, "encrypt"}, {ck.CKF_DECRYPT, "decrypt"}, {ck.CKF_DIGEST, "digest"}, {ck.CKF_SIGN, "sign"},
 		{ck.CKF_VERIFY, "verify"}, {ck.CKF_GENERATE, "generate"}, {ck.CKF_WRAP, "wrap"}, {ck.CKF_UNWRAP, "unwrap"},
 		{ck.CKF_DERIVE, "derive"}, {ck.CKF_GENERATE_KEY_PAIR, "pair"}, {ck.CKF_ENCAPSULATE, "encapsulate"}, {ck.CKF_DECAPSULATE, "decapsulate"},
-		{weierstrass, "weierstrass"}, {named, "named"},
+		{weierstrassFlags, "weierstrass"}, {namedFlags, "named"},
 	} {
 		if f&n.flag == n.flag {
 			names = append(names, n.name)

@@ -1,4 +1,10 @@
-package mechanisms
+// Package weierstrass implements elliptic curves y^2 = x^3 + ax + b of prime order that the standard library does not have: the Brainpool
+// curves (brainpool.go) and P-192 (p192.go) over one arithmetic for all such curves, and secp256k1 (secp256k1.go) over that of dcrd.
+//
+// Points are added in [Curve.add], multiplied in [Curve.multiply] and [Curve.multiplyBase], and read in [Curve.Check]. What is
+// done with them is ECDSA (FIPS 186-5), Diffie-Hellman and MQV (SP 800-56A). Public keys are points as X9.62 encodes them without
+// compression: 4, and both coordinates. Private keys are numbers, highest byte first, as long as the order.
+package weierstrass
 
 import (
 	"crypto/elliptic"
@@ -9,15 +15,13 @@ import (
 
 	"filippo.io/bigmod"
 
-	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
 	"github.com/softcsp/softcsp/internal/algorithm/rfc6979"
 )
 
-// A wcurve is a curve y^2 = x^3 + ax + b of prime order for which there is no arithmetic of its own, over bigmod. It
-// uses the complete formulas of Renes, Costello and Batina ("Complete addition formulas for prime order elliptic curves",
+// A Curve is a curve for which there is no arithmetic of its own, over bigmod. It uses the complete formulas of Renes, Costello and Batina ("Complete addition formulas for prime order elliptic curves",
 // 2016), which need no branches, so that a multiplication takes a time that does not depend on the numbers.
-type wcurve struct {
+type Curve struct {
 	p, n  *bigmod.Modulus
 	a, b3 *bigmod.Nat // a and 3b
 	group *elliptic.CurveParams
@@ -28,14 +32,25 @@ type wcurve struct {
 // A wpoint is a point in projective coordinates.
 type wpoint struct{ x, y, z *bigmod.Nat }
 
-// newWcurve makes a curve. Parameters that are none are a mistake of ours and panic.
-func newWcurve(group *elliptic.CurveParams, a *big.Int) *wcurve {
+// What is wrong with a key.
+var (
+	ErrPublicKey  = errors.New("weierstrass: invalid public key")
+	ErrPrivateKey = errors.New("weierstrass: invalid private key")
+	// ErrRandom is the error of a source of randomness that fails.
+	ErrRandom = errors.New("weierstrass: no random numbers")
+
+	// errInternal is the error of what does not happen.
+	errInternal = errors.New("weierstrass: internal error")
+)
+
+// NewCurve makes a curve. a is between 0 and p. Parameters that are none are a mistake of the caller's and panic.
+func NewCurve(group *elliptic.CurveParams, a *big.Int) *Curve {
 	p, err1 := bigmod.NewModulus(group.P.Bytes())
 	n, err2 := bigmod.NewModulus(group.N.Bytes())
 	if err := errors.Join(err1, err2); err != nil {
-		panic("mechanisms: " + err.Error())
+		panic("weierstrass: " + err.Error())
 	}
-	w := &wcurve{p: p, n: n, group: group, bigA: a}
+	w := &Curve{p: p, n: n, group: group, bigA: a}
 	b3 := new(big.Int).Mul(group.B, big.NewInt(3))
 	w.a, w.b3 = w.element(a), w.element(b3.Mod(b3, group.P))
 	w.base = sync.OnceValue(func() [][]wpoint {
@@ -53,22 +68,23 @@ func newWcurve(group *elliptic.CurveParams, a *big.Int) *wcurve {
 	return w
 }
 
-// genericOf makes a curve when it is asked for.
-func genericOf(group *elliptic.CurveParams, a *big.Int) func() *wcurve {
-	return sync.OnceValue(func() *wcurve { return newWcurve(group, a) })
-}
+// Params returns the parameters of the curve but a.
+func (w *Curve) Params() *elliptic.CurveParams { return w.group }
+
+// A returns the coefficient a.
+func (w *Curve) A() *big.Int { return w.bigA }
 
 // element makes a number below p an element of the field.
-func (w *wcurve) element(x *big.Int) *bigmod.Nat {
+func (w *Curve) element(x *big.Int) *bigmod.Nat {
 	e, err := bigmod.NewNat().SetBytes(x.FillBytes(make([]byte, w.p.Size())), w.p)
 	if err != nil {
-		panic("mechanisms: no element of the field")
+		panic("weierstrass: no element of the field")
 	}
 	return e
 }
 
 // infinity is the neutral point, in memory of its own.
-func (w *wcurve) infinity() wpoint {
+func (w *Curve) infinity() wpoint {
 	return wpoint{bigmod.NewNat().ExpandFor(w.p), w.element(big.NewInt(1)), bigmod.NewNat().ExpandFor(w.p)}
 }
 
@@ -78,13 +94,13 @@ type scratch struct {
 	picked                                 wpoint
 }
 
-func (w *wcurve) newScratch() *scratch {
+func (w *Curve) newScratch() *scratch {
 	n := func() *bigmod.Nat { return bigmod.NewNat().ExpandFor(w.p) }
 	return &scratch{n(), n(), n(), n(), n(), n(), n(), n(), n(), n(), w.infinity()}
 }
 
 // mul, plus and minus are the operations of the field. dst may be one of the others.
-func (w *wcurve) mul(dst, a, b *bigmod.Nat) {
+func (w *Curve) mul(dst, a, b *bigmod.Nat) {
 	if dst == b {
 		a, b = b, a
 	}
@@ -94,7 +110,7 @@ func (w *wcurve) mul(dst, a, b *bigmod.Nat) {
 	dst.Mul(b, w.p)
 }
 
-func (w *wcurve) plus(dst, a, b *bigmod.Nat) {
+func (w *Curve) plus(dst, a, b *bigmod.Nat) {
 	if dst == b {
 		a, b = b, a
 	}
@@ -104,7 +120,7 @@ func (w *wcurve) plus(dst, a, b *bigmod.Nat) {
 	dst.Add(b, w.p)
 }
 
-func (w *wcurve) minus(dst, a, b *bigmod.Nat, s *scratch) {
+func (w *Curve) minus(dst, a, b *bigmod.Nat, s *scratch) {
 	if dst == b {
 		copy(s.spare.Bits(), b.Bits())
 		b = s.spare
@@ -116,7 +132,7 @@ func (w *wcurve) minus(dst, a, b *bigmod.Nat, s *scratch) {
 }
 
 // add computes r = p + q, whatever they are: algorithm 1 of the paper. r may be one of them.
-func (w *wcurve) add(r, p, q *wpoint, s *scratch) {
+func (w *Curve) add(r, p, q *wpoint, s *scratch) {
 	x, y, z, t0, t1, t2, t3, t4, t5 := s.x, s.y, s.z, s.t0, s.t1, s.t2, s.t3, s.t4, s.t5
 	w.mul(t0, p.x, q.x)
 	w.mul(t1, p.y, q.y)
@@ -152,7 +168,7 @@ func (w *wcurve) add(r, p, q *wpoint, s *scratch) {
 }
 
 // cross computes a1*b2 + a2*b1 as (a1+b1)*(a2+b2) less the products a1*a2 and b1*b2.
-func (w *wcurve) cross(dst, a1, b1, a2, b2, aa, bb *bigmod.Nat, s *scratch) {
+func (w *Curve) cross(dst, a1, b1, a2, b2, aa, bb *bigmod.Nat, s *scratch) {
 	w.plus(dst, a1, b1)
 	w.plus(s.x, a2, b2)
 	w.mul(dst, dst, s.x)
@@ -161,7 +177,7 @@ func (w *wcurve) cross(dst, a1, b1, a2, b2, aa, bb *bigmod.Nat, s *scratch) {
 }
 
 // multiples are the first 16 of a point, from the neutral one on.
-func (w *wcurve) multiples(p wpoint, s *scratch) []wpoint {
+func (w *Curve) multiples(p wpoint, s *scratch) []wpoint {
 	table := make([]wpoint, 16)
 	table[0] = w.infinity()
 	for i := range table[1:] {
@@ -172,7 +188,7 @@ func (w *wcurve) multiples(p wpoint, s *scratch) []wpoint {
 }
 
 // pick copies the point at an index of a table, which it goes through as a whole.
-func (w *wcurve) pick(r *wpoint, table []wpoint, index byte) {
+func (w *Curve) pick(r *wpoint, table []wpoint, index byte) {
 	for _, n := range [...]*bigmod.Nat{r.x, r.y, r.z} {
 		clear(n.Bits())
 	}
@@ -188,7 +204,7 @@ func (w *wcurve) pick(r *wpoint, table []wpoint, index byte) {
 }
 
 // multiply computes k times the point of a table of multiples. k has as many bytes as n.
-func (w *wcurve) multiply(k []byte, table []wpoint) wpoint {
+func (w *Curve) multiply(k []byte, table []wpoint) wpoint {
 	r, s := w.infinity(), w.newScratch()
 	for _, b := range k {
 		for _, index := range [...]byte{b >> 4, b & 15} {
@@ -203,7 +219,7 @@ func (w *wcurve) multiply(k []byte, table []wpoint) wpoint {
 }
 
 // multiplyBase computes k times the generator.
-func (w *wcurve) multiplyBase(k []byte) wpoint {
+func (w *Curve) multiplyBase(k []byte) wpoint {
 	r, s := w.infinity(), w.newScratch()
 	base := w.base()
 	for i := range k {
@@ -217,7 +233,7 @@ func (w *wcurve) multiplyBase(k []byte) wpoint {
 }
 
 // affine returns the coordinates of a point, and reports whether it is not the neutral one.
-func (w *wcurve) affine(p wpoint) (x, y *bigmod.Nat, ok bool) {
+func (w *Curve) affine(p wpoint) (x, y *bigmod.Nat, ok bool) {
 	inverse := modular.Inverse(p.z, w.p)
 	w.mul(p.x, p.x, inverse)
 	w.mul(p.y, p.y, inverse)
@@ -225,28 +241,29 @@ func (w *wcurve) affine(p wpoint) (x, y *bigmod.Nat, ok bool) {
 }
 
 // read makes a point of its encoding, which Check has made.
-func (w *wcurve) read(point []byte) (wpoint, error) {
+func (w *Curve) read(point []byte) (wpoint, error) {
 	size := w.p.Size()
 	if len(point) != 1+2*size {
-		return wpoint{}, ck.CKR_PUBLIC_KEY_INVALID
+		return wpoint{}, ErrPublicKey
 	}
 	x, err1 := bigmod.NewNat().SetBytes(point[1:1+size], w.p)
 	y, err2 := bigmod.NewNat().SetBytes(point[1+size:], w.p)
 	if err1 != nil || err2 != nil {
-		return wpoint{}, ck.CKR_PUBLIC_KEY_INVALID
+		return wpoint{}, ErrPublicKey
 	}
 	return wpoint{x, y, w.element(big.NewInt(1))}, nil
 }
 
-// check reads a point in any of the forms of X9.62 but the hybrid one. There is nothing secret in it.
-func (w *wcurve) check(point []byte) ([]byte, error) {
+// Check reads a point in any of the forms of X9.62 but the hybrid one, and returns it without compression, or [ErrPublicKey]. There is
+// nothing secret in it.
+func (w *Curve) Check(point []byte) ([]byte, error) {
 	size, p := w.p.Size(), w.group.P
 	if len(point) < 1+size {
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
+		return nil, ErrPublicKey
 	}
 	x := new(big.Int).SetBytes(point[1 : 1+size])
 	if x.Cmp(p) >= 0 {
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
+		return nil, ErrPublicKey
 	}
 	square := new(big.Int).Mul(x, x)
 	square.Add(square, w.bigA).Mul(square, x).Add(square, w.group.B).Mod(square, p)
@@ -255,21 +272,21 @@ func (w *wcurve) check(point []byte) ([]byte, error) {
 	case point[0] == 4 && len(point) == 1+2*size:
 		y = new(big.Int).SetBytes(point[1+size:])
 		if y.Cmp(p) >= 0 || square.Cmp(new(big.Int).Exp(y, big.NewInt(2), p)) != 0 {
-			return nil, ck.CKR_PUBLIC_KEY_INVALID
+			return nil, ErrPublicKey
 		}
 	case (point[0] == 2 || point[0] == 3) && len(point) == 1+size:
 		y = new(big.Int).ModSqrt(square, p)
 		if y == nil {
-			return nil, ck.CKR_PUBLIC_KEY_INVALID
+			return nil, ErrPublicKey
 		}
 		if y.Bit(0) != uint(point[0]&1) {
 			if y.Sign() == 0 {
-				return nil, ck.CKR_PUBLIC_KEY_INVALID
+				return nil, ErrPublicKey
 			}
 			y.Sub(p, y)
 		}
 	default:
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
+		return nil, ErrPublicKey
 	}
 	out := make([]byte, 1+2*size)
 	out[0] = 4
@@ -279,31 +296,32 @@ func (w *wcurve) check(point []byte) ([]byte, error) {
 }
 
 // scalar reads a private key: between 0 and the order, both not included.
-func (w *wcurve) scalar(private []byte) (*bigmod.Nat, error) {
+func (w *Curve) scalar(private []byte) (*bigmod.Nat, error) {
 	if len(private) != w.n.Size() {
-		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+		return nil, ErrPrivateKey
 	}
 	d, err := bigmod.NewNat().SetBytes(private, w.n)
 	if err != nil || d.IsZero() == 1 {
-		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+		return nil, ErrPrivateKey
 	}
 	return d, nil
 }
 
-// public makes the point of a private key.
-func (w *wcurve) public(private []byte) ([]byte, error) {
+// PublicKey makes the point of a private key, or returns [ErrPrivateKey].
+func (w *Curve) PublicKey(private []byte) ([]byte, error) {
 	if _, err := w.scalar(private); err != nil {
 		return nil, err
 	}
 	x, y, ok := w.affine(w.multiplyBase(private))
 	if !ok {
-		return nil, ck.CKR_GENERAL_ERROR
+		return nil, errInternal
 	}
 	return append(append([]byte{4}, x.Bytes(w.p)...), y.Bytes(w.p)...), nil
 }
 
-// sign prepares ECDSA: FIPS 186-5, section 6.4.1.
-func (w *wcurve) sign(private []byte) (ecdsaSign, error) {
+// NewSigner prepares signing with ECDSA: FIPS 186-5, section 6.4.1. What it returns signs a digest and writes r and s, each as long as the
+// order.
+func (w *Curve) NewSigner(private []byte) (func(dst, digest []byte) error, error) {
 	d, err := w.scalar(private)
 	if err != nil {
 		return nil, err
@@ -312,7 +330,7 @@ func (w *wcurve) sign(private []byte) (ecdsaSign, error) {
 	return func(dst, digest []byte) error {
 		n, err := rfc6979.New(w.n, value, digest)
 		if err != nil {
-			return errors.Join(ck.CKR_DEVICE_ERROR, err)
+			return errors.Join(ErrRandom, err)
 		}
 		defer n.Wipe()
 		return w.signWith(n, d, dst, digest)
@@ -320,7 +338,7 @@ func (w *wcurve) sign(private []byte) (ecdsaSign, error) {
 }
 
 // signWith signs with the first number that makes a signature.
-func (w *wcurve) signWith(n *rfc6979.Nonces, d *bigmod.Nat, dst, digest []byte) error {
+func (w *Curve) signWith(n *rfc6979.Nonces, d *bigmod.Nat, dst, digest []byte) error {
 	z, half := rfc6979.Bits2Int(digest, w.n), len(dst)/2
 	for {
 		secret := n.Next(w.n)
@@ -328,7 +346,7 @@ func (w *wcurve) signWith(n *rfc6979.Nonces, d *bigmod.Nat, dst, digest []byte) 
 		k, err := bigmod.NewNat().SetBytes(secret, w.n)
 		clear(secret)
 		if !ok || err != nil {
-			return ck.CKR_GENERAL_ERROR
+			return errInternal
 		}
 		r := bigmod.NewNat().Mod(x, w.n)
 		s := bigmod.NewNat().Mod(d, w.n).Mul(r, w.n).Add(z, w.n).Mul(modular.Inverse(k, w.n), w.n)
@@ -340,8 +358,8 @@ func (w *wcurve) signWith(n *rfc6979.Nonces, d *bigmod.Nat, dst, digest []byte) 
 	}
 }
 
-// verify prepares the verification of ECDSA: section 6.4.2.
-func (w *wcurve) verify(point []byte) (ecdsaVerify, error) {
+// NewVerifier prepares the verification of ECDSA with a point that [Curve.Check] has returned: section 6.4.2.
+func (w *Curve) NewVerifier(point []byte) (func(digest, sig []byte) bool, error) {
 	q, err := w.read(point)
 	if err != nil {
 		return nil, err
@@ -364,8 +382,9 @@ func (w *wcurve) verify(point []byte) (ecdsaVerify, error) {
 	}, nil
 }
 
-// agree prepares Diffie-Hellman.
-func (w *wcurve) agree(private []byte) (agreement, error) {
+// NewAgreement prepares Diffie-Hellman: what it returns makes the shared secret, a coordinate, with a point that [Curve.Check] has
+// returned.
+func (w *Curve) NewAgreement(private []byte) (func(point []byte) ([]byte, error), error) {
 	if _, err := w.scalar(private); err != nil {
 		return nil, err
 	}
@@ -377,7 +396,7 @@ func (w *wcurve) agree(private []byte) (agreement, error) {
 		}
 		x, _, ok := w.affine(w.multiply(k, w.multiples(q, w.newScratch())))
 		if !ok {
-			return nil, ck.CKR_PUBLIC_KEY_INVALID
+			return nil, ErrPublicKey
 		}
 		return x.Bytes(w.p), nil
 	}, nil

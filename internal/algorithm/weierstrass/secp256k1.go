@@ -1,29 +1,37 @@
-package mechanisms
+package weierstrass
 
 import (
+	"crypto/elliptic"
 	"crypto/rand"
 	"errors"
+	"math/big"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
-
-	"github.com/softcsp/softcsp/ck"
 )
 
-// secp256k1 of SEC 2, with the arithmetic of dcrd. Its multiplications and inversions take a time that depends on the
+// Secp256k1 is secp256k1 of SEC 2, with the arithmetic of dcrd. Its multiplications and inversions take a time that depends on the
 // number, so that secret numbers are blinded here: a multiplier is split into two random parts, and a number that is
-// inverted is multiplied with a random one first.
+// inverted is multiplied with a random one first. Its methods do what those of a [Curve] do.
+type Secp256k1 struct{}
+
+// Params tells what crypto/elliptic would of secp256k1. Its coefficient a is 0.
+func (Secp256k1) Params() *elliptic.CurveParams {
+	p := secp256k1.Params()
+	return &elliptic.CurveParams{Name: "secp256k1", P: p.P, N: p.N, B: big.NewInt(7), Gx: p.Gx, Gy: p.Gy, BitSize: p.BitSize}
+}
 
 // k1Size is the length of a coordinate and of a private key in bytes.
 const k1Size = 32
 
-func k1Check(point []byte) ([]byte, error) {
+// Check reads a point, as [Curve.Check] does.
+func (Secp256k1) Check(point []byte) ([]byte, error) {
 	if len(point) == 0 || point[0] == 6 || point[0] == 7 { // the hybrid form, which is nobody else's
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
+		return nil, ErrPublicKey
 	}
 	p, err := secp256k1.ParsePubKey(point)
 	if err != nil {
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
+		return nil, ErrPublicKey
 	}
 	return p.SerializeUncompressed(), nil
 }
@@ -32,7 +40,7 @@ func k1Check(point []byte) ([]byte, error) {
 func k1Scalar(private []byte) (*secp256k1.ModNScalar, error) {
 	d := new(secp256k1.ModNScalar)
 	if len(private) != k1Size || d.SetByteSlice(private) || d.IsZero() {
-		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
+		return nil, ErrPrivateKey
 	}
 	return d, nil
 }
@@ -43,7 +51,7 @@ func k1Random() (*secp256k1.ModNScalar, error) {
 	defer clear(b[:])
 	for {
 		if _, err := rand.Read(b[:]); err != nil {
-			return nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
+			return nil, errors.Join(ErrRandom, err)
 		}
 		s := new(secp256k1.ModNScalar)
 		if s.SetBytes(&b) == 0 && !s.IsZero() {
@@ -70,7 +78,8 @@ func k1Multiply(k *secp256k1.ModNScalar, mult func(k *secp256k1.ModNScalar, resu
 	return &sum, nil
 }
 
-func k1Public(private []byte) ([]byte, error) {
+// PublicKey makes the point of a private key.
+func (Secp256k1) PublicKey(private []byte) ([]byte, error) {
 	d, err := k1Scalar(private)
 	if err != nil {
 		return nil, err
@@ -82,7 +91,8 @@ func k1Public(private []byte) ([]byte, error) {
 	return secp256k1.NewPublicKey(&p.X, &p.Y).SerializeUncompressed(), nil
 }
 
-func k1Sign(private []byte) (ecdsaSign, error) {
+// NewSigner prepares signing with ECDSA.
+func (Secp256k1) NewSigner(private []byte) (func(dst, digest []byte) error, error) {
 	d, err := k1Scalar(private)
 	if err != nil {
 		return nil, err
@@ -127,10 +137,11 @@ func k1SignDigest(d *secp256k1.ModNScalar, dst, digest []byte) error {
 	}
 }
 
-func k1Verify(point []byte) (ecdsaVerify, error) {
+// NewVerifier prepares the verification of ECDSA.
+func (Secp256k1) NewVerifier(point []byte) (func(digest, sig []byte) bool, error) {
 	p, err := secp256k1.ParsePubKey(point)
 	if err != nil {
-		return nil, ck.CKR_PUBLIC_KEY_INVALID
+		return nil, ErrPublicKey
 	}
 	return func(digest, sig []byte) bool {
 		var r, s secp256k1.ModNScalar
@@ -141,7 +152,8 @@ func k1Verify(point []byte) (ecdsaVerify, error) {
 	}, nil
 }
 
-func k1Agree(private []byte) (agreement, error) {
+// NewAgreement prepares Diffie-Hellman.
+func (Secp256k1) NewAgreement(private []byte) (func(point []byte) ([]byte, error), error) {
 	d, err := k1Scalar(private)
 	if err != nil {
 		return nil, err
@@ -149,7 +161,7 @@ func k1Agree(private []byte) (agreement, error) {
 	return func(point []byte) ([]byte, error) {
 		p, err := secp256k1.ParsePubKey(point)
 		if err != nil {
-			return nil, ck.CKR_PUBLIC_KEY_INVALID
+			return nil, ErrPublicKey
 		}
 		var at secp256k1.JacobianPoint
 		p.AsJacobian(&at)

@@ -1,0 +1,36 @@
+package weierstrass
+
+import "github.com/softcsp/softcsp/internal/algorithm/modular"
+
+// MQV is the primitive of SP 800-56A, section 5.7.2.2: static and ephemeral are our private keys, own is the public key of the latter. The
+// cofactor is 1.
+func (w *Curve) MQV(static, ephemeral, own, theirStatic, theirEphemeral []byte) ([]byte, error) {
+	half := 1 + w.p.Size()
+	ours, err1 := modular.Associate(own[1:half], w.n)
+	theirs, err2 := modular.Associate(theirEphemeral[1:half], w.n)
+	if err1 != nil || err2 != nil {
+		return nil, errInternal
+	}
+	x, err := w.scalar(ephemeral)
+	if err != nil {
+		return nil, err
+	}
+	s, err := w.scalar(static)
+	if err != nil {
+		return nil, err
+	}
+	s.Mul(ours, w.n).Add(x, w.n)
+	first, err1 := w.read(theirStatic)
+	second, err2 := w.read(theirEphemeral)
+	if err1 != nil || err2 != nil {
+		return nil, ErrPublicKey
+	}
+	room := w.newScratch()
+	sum := w.multiply(theirs.Bytes(w.n), w.multiples(first, room))
+	w.add(&sum, &sum, &second, room)
+	z, _, ok := w.affine(w.multiply(s.Bytes(w.n), w.multiples(sum, room)))
+	if !ok {
+		return nil, ErrPublicKey
+	}
+	return z.Bytes(w.p), nil
+}
