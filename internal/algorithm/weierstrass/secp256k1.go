@@ -21,8 +21,8 @@ func (Secp256k1) Params() *elliptic.CurveParams {
 	return &elliptic.CurveParams{Name: "secp256k1", P: p.P, N: p.N, B: big.NewInt(7), Gx: p.Gx, Gy: p.Gy, BitSize: p.BitSize}
 }
 
-// k1Size is the length of a coordinate and of a private key in bytes.
-const k1Size = 32
+// scalarSize is the length of a coordinate and of a private key in bytes.
+const scalarSize = 32
 
 // Check reads a point, as [Curve.Check] does.
 func (Secp256k1) Check(point []byte) ([]byte, error) {
@@ -36,18 +36,18 @@ func (Secp256k1) Check(point []byte) ([]byte, error) {
 	return p.SerializeUncompressed(), nil
 }
 
-// k1Scalar reads a private key.
-func k1Scalar(private []byte) (*secp256k1.ModNScalar, error) {
+// readScalar reads a private key.
+func readScalar(private []byte) (*secp256k1.ModNScalar, error) {
 	d := new(secp256k1.ModNScalar)
-	if len(private) != k1Size || d.SetByteSlice(private) || d.IsZero() {
+	if len(private) != scalarSize || d.SetByteSlice(private) || d.IsZero() {
 		return nil, ErrPrivateKey
 	}
 	return d, nil
 }
 
-// k1Random returns a random number that is not 0.
-func k1Random() (*secp256k1.ModNScalar, error) {
-	var b [k1Size]byte
+// randomScalar returns a random number that is not 0.
+func randomScalar() (*secp256k1.ModNScalar, error) {
+	var b [scalarSize]byte
 	defer clear(b[:])
 	for {
 		if _, err := rand.Read(b[:]); err != nil {
@@ -60,9 +60,9 @@ func k1Random() (*secp256k1.ModNScalar, error) {
 	}
 }
 
-// k1Multiply computes k times the point that mult multiplies, in two random parts.
-func k1Multiply(k *secp256k1.ModNScalar, mult func(k *secp256k1.ModNScalar, result *secp256k1.JacobianPoint)) (*secp256k1.JacobianPoint, error) {
-	first, err := k1Random()
+// blindMultiply computes k times the point that mult multiplies, in two random parts.
+func blindMultiply(k *secp256k1.ModNScalar, mult func(k *secp256k1.ModNScalar, result *secp256k1.JacobianPoint)) (*secp256k1.JacobianPoint, error) {
+	first, err := randomScalar()
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +80,11 @@ func k1Multiply(k *secp256k1.ModNScalar, mult func(k *secp256k1.ModNScalar, resu
 
 // PublicKey makes the point of a private key.
 func (Secp256k1) PublicKey(private []byte) ([]byte, error) {
-	d, err := k1Scalar(private)
+	d, err := readScalar(private)
 	if err != nil {
 		return nil, err
 	}
-	p, err := k1Multiply(d, secp256k1.ScalarBaseMultNonConst)
+	p, err := blindMultiply(d, secp256k1.ScalarBaseMultNonConst)
 	if err != nil {
 		return nil, err
 	}
@@ -93,26 +93,26 @@ func (Secp256k1) PublicKey(private []byte) ([]byte, error) {
 
 // NewSigner prepares signing with ECDSA.
 func (Secp256k1) NewSigner(private []byte) (func(dst, digest []byte) error, error) {
-	d, err := k1Scalar(private)
+	d, err := readScalar(private)
 	if err != nil {
 		return nil, err
 	}
-	return func(dst, digest []byte) error { return k1SignDigest(d, dst, digest) }, nil
+	return func(dst, digest []byte) error { return signDigest(d, dst, digest) }, nil
 }
 
-// k1SignDigest signs as FIPS 186-5, section 6.4.1, says. The nonce is that of RFC 6979 with fresh randomness as its
+// signDigest signs as FIPS 186-5, section 6.4.1, says. The nonce is that of RFC 6979 with fresh randomness as its
 // additional data (section 3.6), so that it is good where either is.
-func k1SignDigest(d *secp256k1.ModNScalar, dst, digest []byte) error {
+func signDigest(d *secp256k1.ModNScalar, dst, digest []byte) error {
 	private := d.Bytes()
 	defer clear(private[:])
 	for {
-		extra, err := k1Random()
+		extra, err := randomScalar()
 		if err != nil {
 			return err
 		}
 		fresh := extra.Bytes()
 		k := secp256k1.NonceRFC6979(private[:], digest, fresh[:], nil, 0)
-		point, err := k1Multiply(k, secp256k1.ScalarBaseMultNonConst)
+		point, err := blindMultiply(k, secp256k1.ScalarBaseMultNonConst)
 		if err != nil {
 			return err
 		}
@@ -120,7 +120,7 @@ func k1SignDigest(d *secp256k1.ModNScalar, dst, digest []byte) error {
 		x := point.X.Bytes()
 		r.SetBytes(x) // modulo the order
 		e.SetByteSlice(digest)
-		blind, err := k1Random()
+		blind, err := randomScalar()
 		if err != nil {
 			return err
 		}
@@ -131,8 +131,8 @@ func k1SignDigest(d *secp256k1.ModNScalar, dst, digest []byte) error {
 		if r.IsZero() || s.IsZero() {
 			continue
 		}
-		r.PutBytesUnchecked(dst[:k1Size])
-		s.PutBytesUnchecked(dst[k1Size:])
+		r.PutBytesUnchecked(dst[:scalarSize])
+		s.PutBytesUnchecked(dst[scalarSize:])
 		return nil
 	}
 }
@@ -145,7 +145,7 @@ func (Secp256k1) NewVerifier(point []byte) (func(digest, sig []byte) bool, error
 	}
 	return func(digest, sig []byte) bool {
 		var r, s secp256k1.ModNScalar
-		if r.SetByteSlice(sig[:k1Size]) || s.SetByteSlice(sig[k1Size:]) {
+		if r.SetByteSlice(sig[:scalarSize]) || s.SetByteSlice(sig[scalarSize:]) {
 			return false // not below the order
 		}
 		return ecdsa.NewSignature(&r, &s).Verify(digest, p)
@@ -154,7 +154,7 @@ func (Secp256k1) NewVerifier(point []byte) (func(digest, sig []byte) bool, error
 
 // NewAgreement prepares Diffie-Hellman.
 func (Secp256k1) NewAgreement(private []byte) (func(point []byte) ([]byte, error), error) {
-	d, err := k1Scalar(private)
+	d, err := readScalar(private)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (Secp256k1) NewAgreement(private []byte) (func(point []byte) ([]byte, error
 		}
 		var at secp256k1.JacobianPoint
 		p.AsJacobian(&at)
-		z, err := k1Multiply(d, func(k *secp256k1.ModNScalar, result *secp256k1.JacobianPoint) {
+		z, err := blindMultiply(d, func(k *secp256k1.ModNScalar, result *secp256k1.JacobianPoint) {
 			secp256k1.ScalarMultNonConst(k, &at, result)
 		})
 		if err != nil {

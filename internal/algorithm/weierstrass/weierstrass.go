@@ -1,7 +1,7 @@
 // Package weierstrass implements elliptic curves y^2 = x^3 + ax + b of prime order that the standard library does not have: the Brainpool
 // curves (brainpool.go) and P-192 (p192.go) over one arithmetic for all such curves, and secp256k1 (secp256k1.go) over that of dcrd.
 //
-// Points are added in [Curve.add], multiplied in [Curve.multiply] and [Curve.multiplyBase], and read in [Curve.Check]. What is
+// Points are added in [Curve.add], multiplied in [Curve.scalarMult] and [Curve.scalarBaseMult], and read in [Curve.Check]. What is
 // done with them is ECDSA (FIPS 186-5), Diffie-Hellman and MQV (SP 800-56A). Public keys are points as X9.62 encodes them without
 // compression: 4, and both coordinates. Private keys are numbers, highest byte first, as long as the order.
 package weierstrass
@@ -16,21 +16,21 @@ import (
 	"filippo.io/bigmod"
 
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
-	"github.com/softcsp/softcsp/internal/algorithm/rfc6979"
 )
 
-// A Curve is a curve for which there is no arithmetic of its own, over bigmod. It uses the complete formulas of Renes, Costello and Batina ("Complete addition formulas for prime order elliptic curves",
-// 2016), which need no branches, so that a multiplication takes a time that does not depend on the numbers.
+// A Curve is a curve for which there is no arithmetic of its own, over bigmod. It uses the complete formulas of Renes, Costello and
+// Batina ("Complete addition formulas for prime order elliptic curves", 2016), which need no branches, so that a multiplication
+// takes a time that does not depend on the numbers.
 type Curve struct {
 	p, n  *bigmod.Modulus
 	a, b3 *bigmod.Nat // a and 3b
 	group *elliptic.CurveParams
 	bigA  *big.Int
-	base  func() [][]wpoint // 16 multiples of 16^i times the generator, for each i
+	base  func() [][]point // 16 multiples of 16^i times the generator, for each i
 }
 
-// A wpoint is a point in projective coordinates.
-type wpoint struct{ x, y, z *bigmod.Nat }
+// A point is a point in projective coordinates.
+type point struct{ x, y, z *bigmod.Nat }
 
 // What is wrong with a key.
 var (
@@ -53,9 +53,9 @@ func NewCurve(group *elliptic.CurveParams, a *big.Int) *Curve {
 	w := &Curve{p: p, n: n, group: group, bigA: a}
 	b3 := new(big.Int).Mul(group.B, big.NewInt(3))
 	w.a, w.b3 = w.element(a), w.element(b3.Mod(b3, group.P))
-	w.base = sync.OnceValue(func() [][]wpoint {
-		at := wpoint{w.element(group.Gx), w.element(group.Gy), w.element(big.NewInt(1))}
-		rows := make([][]wpoint, 2*n.Size())
+	w.base = sync.OnceValue(func() [][]point {
+		at := point{w.element(group.Gx), w.element(group.Gy), w.element(big.NewInt(1))}
+		rows := make([][]point, 2*n.Size())
 		s := w.newScratch()
 		for i := range rows {
 			rows[i] = w.multiples(at, s)
@@ -84,14 +84,14 @@ func (w *Curve) element(x *big.Int) *bigmod.Nat {
 }
 
 // infinity is the neutral point, in memory of its own.
-func (w *Curve) infinity() wpoint {
-	return wpoint{bigmod.NewNat().ExpandFor(w.p), w.element(big.NewInt(1)), bigmod.NewNat().ExpandFor(w.p)}
+func (w *Curve) infinity() point {
+	return point{bigmod.NewNat().ExpandFor(w.p), w.element(big.NewInt(1)), bigmod.NewNat().ExpandFor(w.p)}
 }
 
 // A scratch is room for an addition.
 type scratch struct {
 	x, y, z, t0, t1, t2, t3, t4, t5, spare *bigmod.Nat
-	picked                                 wpoint
+	picked                                 point
 }
 
 func (w *Curve) newScratch() *scratch {
@@ -131,8 +131,8 @@ func (w *Curve) minus(dst, a, b *bigmod.Nat, s *scratch) {
 	dst.Sub(b, w.p)
 }
 
-// add computes r = p + q, whatever they are: algorithm 1 of the paper. r may be one of them.
-func (w *Curve) add(r, p, q *wpoint, s *scratch) {
+// add is the addition of points of a Brainpool curve or any other: r = p + q, whatever they are (algorithm 1 of the paper). r may be one of them.
+func (w *Curve) add(r, p, q *point, s *scratch) {
 	x, y, z, t0, t1, t2, t3, t4, t5 := s.x, s.y, s.z, s.t0, s.t1, s.t2, s.t3, s.t4, s.t5
 	w.mul(t0, p.x, q.x)
 	w.mul(t1, p.y, q.y)
@@ -177,8 +177,8 @@ func (w *Curve) cross(dst, a1, b1, a2, b2, aa, bb *bigmod.Nat, s *scratch) {
 }
 
 // multiples are the first 16 of a point, from the neutral one on.
-func (w *Curve) multiples(p wpoint, s *scratch) []wpoint {
-	table := make([]wpoint, 16)
+func (w *Curve) multiples(p point, s *scratch) []point {
+	table := make([]point, 16)
 	table[0] = w.infinity()
 	for i := range table[1:] {
 		table[i+1] = w.infinity()
@@ -187,8 +187,8 @@ func (w *Curve) multiples(p wpoint, s *scratch) []wpoint {
 	return table
 }
 
-// pick copies the point at an index of a table, which it goes through as a whole.
-func (w *Curve) pick(r *wpoint, table []wpoint, index byte) {
+// lookup copies the point at an index of a table, which it goes through as a whole.
+func (w *Curve) lookup(r *point, table []point, index byte) {
 	for _, n := range [...]*bigmod.Nat{r.x, r.y, r.z} {
 		clear(n.Bits())
 	}
@@ -203,29 +203,29 @@ func (w *Curve) pick(r *wpoint, table []wpoint, index byte) {
 	}
 }
 
-// multiply computes k times the point of a table of multiples. k has as many bytes as n.
-func (w *Curve) multiply(k []byte, table []wpoint) wpoint {
+// scalarMult computes k times the point of a table of multiples. k has as many bytes as n.
+func (w *Curve) scalarMult(k []byte, table []point) point {
 	r, s := w.infinity(), w.newScratch()
 	for _, b := range k {
 		for _, index := range [...]byte{b >> 4, b & 15} {
 			for range 4 {
 				w.add(&r, &r, &r, s)
 			}
-			w.pick(&s.picked, table, index)
+			w.lookup(&s.picked, table, index)
 			w.add(&r, &r, &s.picked, s)
 		}
 	}
 	return r
 }
 
-// multiplyBase computes k times the generator.
-func (w *Curve) multiplyBase(k []byte) wpoint {
+// scalarBaseMult computes k times the generator.
+func (w *Curve) scalarBaseMult(k []byte) point {
 	r, s := w.infinity(), w.newScratch()
 	base := w.base()
 	for i := range k {
 		b := k[len(k)-1-i]
 		for j, index := range [...]byte{b & 15, b >> 4} {
-			w.pick(&s.picked, base[2*i+j], index)
+			w.lookup(&s.picked, base[2*i+j], index)
 			w.add(&r, &r, &s.picked, s)
 		}
 	}
@@ -233,7 +233,7 @@ func (w *Curve) multiplyBase(k []byte) wpoint {
 }
 
 // affine returns the coordinates of a point, and reports whether it is not the neutral one.
-func (w *Curve) affine(p wpoint) (x, y *bigmod.Nat, ok bool) {
+func (w *Curve) affine(p point) (x, y *bigmod.Nat, ok bool) {
 	inverse := modular.Inverse(p.z, w.p)
 	w.mul(p.x, p.x, inverse)
 	w.mul(p.y, p.y, inverse)
@@ -241,17 +241,17 @@ func (w *Curve) affine(p wpoint) (x, y *bigmod.Nat, ok bool) {
 }
 
 // read makes a point of its encoding, which Check has made.
-func (w *Curve) read(point []byte) (wpoint, error) {
+func (w *Curve) read(encoded []byte) (point, error) {
 	size := w.p.Size()
-	if len(point) != 1+2*size {
-		return wpoint{}, ErrPublicKey
+	if len(encoded) != 1+2*size {
+		return point{}, ErrPublicKey
 	}
-	x, err1 := bigmod.NewNat().SetBytes(point[1:1+size], w.p)
-	y, err2 := bigmod.NewNat().SetBytes(point[1+size:], w.p)
+	x, err1 := bigmod.NewNat().SetBytes(encoded[1:1+size], w.p)
+	y, err2 := bigmod.NewNat().SetBytes(encoded[1+size:], w.p)
 	if err1 != nil || err2 != nil {
-		return wpoint{}, ErrPublicKey
+		return point{}, ErrPublicKey
 	}
-	return wpoint{x, y, w.element(big.NewInt(1))}, nil
+	return point{x, y, w.element(big.NewInt(1))}, nil
 }
 
 // Check reads a point in any of the forms of X9.62 but the hybrid one, and returns it without compression, or [ErrPublicKey]. There is
@@ -312,92 +312,9 @@ func (w *Curve) PublicKey(private []byte) ([]byte, error) {
 	if _, err := w.scalar(private); err != nil {
 		return nil, err
 	}
-	x, y, ok := w.affine(w.multiplyBase(private))
+	x, y, ok := w.affine(w.scalarBaseMult(private))
 	if !ok {
 		return nil, errInternal
 	}
 	return append(append([]byte{4}, x.Bytes(w.p)...), y.Bytes(w.p)...), nil
-}
-
-// NewSigner prepares signing with ECDSA: FIPS 186-5, section 6.4.1. What it returns signs a digest and writes r and s, each as long as the
-// order.
-func (w *Curve) NewSigner(private []byte) (func(dst, digest []byte) error, error) {
-	d, err := w.scalar(private)
-	if err != nil {
-		return nil, err
-	}
-	value := append([]byte(nil), private...)
-	return func(dst, digest []byte) error {
-		n, err := rfc6979.New(w.n, value, digest)
-		if err != nil {
-			return errors.Join(ErrRandom, err)
-		}
-		defer n.Wipe()
-		return w.signWith(n, d, dst, digest)
-	}, nil
-}
-
-// signWith signs with the first number that makes a signature.
-func (w *Curve) signWith(n *rfc6979.Nonces, d *bigmod.Nat, dst, digest []byte) error {
-	z, half := rfc6979.Bits2Int(digest, w.n), len(dst)/2
-	for {
-		secret := n.Next(w.n)
-		x, _, ok := w.affine(w.multiplyBase(secret))
-		k, err := bigmod.NewNat().SetBytes(secret, w.n)
-		clear(secret)
-		if !ok || err != nil {
-			return errInternal
-		}
-		r := bigmod.NewNat().Mod(x, w.n)
-		s := bigmod.NewNat().Mod(d, w.n).Mul(r, w.n).Add(z, w.n).Mul(modular.Inverse(k, w.n), w.n)
-		if r.IsZero() == 0 && s.IsZero() == 0 {
-			copy(dst[:half], r.Bytes(w.n))
-			copy(dst[half:], s.Bytes(w.n))
-			return nil
-		}
-	}
-}
-
-// NewVerifier prepares the verification of ECDSA with a point that [Curve.Check] has returned: section 6.4.2.
-func (w *Curve) NewVerifier(point []byte) (func(digest, sig []byte) bool, error) {
-	q, err := w.read(point)
-	if err != nil {
-		return nil, err
-	}
-	table := w.multiples(q, w.newScratch())
-	return func(digest, sig []byte) bool {
-		half := len(sig) / 2
-		r, err1 := bigmod.NewNat().SetBytes(sig[:half], w.n)
-		s, err2 := bigmod.NewNat().SetBytes(sig[half:], w.n)
-		if err1 != nil || err2 != nil || r.IsZero()|s.IsZero() == 1 {
-			return false
-		}
-		s = modular.Inverse(s, w.n)
-		u1 := rfc6979.Bits2Int(digest, w.n).Mul(s, w.n)
-		u2 := s.Mul(r, w.n)
-		a, b := w.multiplyBase(u1.Bytes(w.n)), w.multiply(u2.Bytes(w.n), table)
-		w.add(&a, &a, &b, w.newScratch())
-		x, _, ok := w.affine(a)
-		return ok && bigmod.NewNat().Mod(x, w.n).Equal(r) == 1
-	}, nil
-}
-
-// NewAgreement prepares Diffie-Hellman: what it returns makes the shared secret, a coordinate, with a point that [Curve.Check] has
-// returned.
-func (w *Curve) NewAgreement(private []byte) (func(point []byte) ([]byte, error), error) {
-	if _, err := w.scalar(private); err != nil {
-		return nil, err
-	}
-	k := append([]byte(nil), private...)
-	return func(point []byte) ([]byte, error) {
-		q, err := w.read(point)
-		if err != nil {
-			return nil, err
-		}
-		x, _, ok := w.affine(w.multiply(k, w.multiples(q, w.newScratch())))
-		if !ok {
-			return nil, ErrPublicKey
-		}
-		return x.Bytes(w.p), nil
-	}, nil
 }

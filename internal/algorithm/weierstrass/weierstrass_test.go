@@ -38,7 +38,7 @@ func TestDeterministic(t *testing.T) {
 func TestEdges(t *testing.T) {
 	for _, w := range curves {
 		c, s := w.group, w.newScratch()
-		at := func(k *big.Int) wpoint { return w.multiplyBase(k.FillBytes(make([]byte, w.n.Size()))) }
+		at := func(k *big.Int) point { return w.scalarBaseMult(k.FillBytes(make([]byte, w.n.Size()))) }
 		n := c.N
 		for _, k := range []*big.Int{new(big.Int), big.NewInt(1), big.NewInt(2), new(big.Int).Sub(n, big.NewInt(1)), n} {
 			for _, l := range []*big.Int{new(big.Int), big.NewInt(1), big.NewInt(15), new(big.Int).Sub(n, big.NewInt(1))} {
@@ -55,9 +55,9 @@ func TestEdges(t *testing.T) {
 		}
 		// The multiplication of any point agrees with that of the generator.
 		k := new(big.Int).Sub(n, big.NewInt(5)).Bytes()
-		g := wpoint{w.element(c.Gx), w.element(c.Gy), w.element(big.NewInt(1))}
-		x1, y1, _ := w.affine(w.multiply(k, w.multiples(g, s)))
-		x2, y2, _ := w.affine(w.multiplyBase(k))
+		g := point{w.element(c.Gx), w.element(c.Gy), w.element(big.NewInt(1))}
+		x1, y1, _ := w.affine(w.scalarMult(k, w.multiples(g, s)))
+		x2, y2, _ := w.affine(w.scalarBaseMult(k))
 		if x1.Equal(x2) == 0 || y1.Equal(y2) == 0 {
 			t.Errorf("%s: -5 times the generator is two points", c.Name)
 		}

@@ -2,6 +2,26 @@ package weierstrass
 
 import "github.com/softcsp/softcsp/internal/algorithm/modular"
 
+// NewAgreement prepares Diffie-Hellman: what it returns makes the shared secret, a coordinate, with a point that [Curve.Check] has
+// returned.
+func (w *Curve) NewAgreement(private []byte) (func(point []byte) ([]byte, error), error) {
+	if _, err := w.scalar(private); err != nil {
+		return nil, err
+	}
+	k := append([]byte(nil), private...)
+	return func(point []byte) ([]byte, error) {
+		q, err := w.read(point)
+		if err != nil {
+			return nil, err
+		}
+		x, _, ok := w.affine(w.scalarMult(k, w.multiples(q, w.newScratch())))
+		if !ok {
+			return nil, ErrPublicKey
+		}
+		return x.Bytes(w.p), nil
+	}, nil
+}
+
 // MQV is the primitive of SP 800-56A, section 5.7.2.2: static and ephemeral are our private keys, own is the public key of the latter. The
 // cofactor is 1.
 func (w *Curve) MQV(static, ephemeral, own, theirStatic, theirEphemeral []byte) ([]byte, error) {
@@ -26,9 +46,9 @@ func (w *Curve) MQV(static, ephemeral, own, theirStatic, theirEphemeral []byte) 
 		return nil, ErrPublicKey
 	}
 	room := w.newScratch()
-	sum := w.multiply(theirs.Bytes(w.n), w.multiples(first, room))
+	sum := w.scalarMult(theirs.Bytes(w.n), w.multiples(first, room))
 	w.add(&sum, &sum, &second, room)
-	z, _, ok := w.affine(w.multiply(s.Bytes(w.n), w.multiples(sum, room)))
+	z, _, ok := w.affine(w.scalarMult(s.Bytes(w.n), w.multiples(sum, room)))
 	if !ok {
 		return nil, ErrPublicKey
 	}
