@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"math/big"
-	"sync"
 
 	"filippo.io/bigmod"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/primes"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -59,7 +59,7 @@ func dhGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv
 			return nil, nil, err
 		}
 		bits = n
-	} else if isSafePrime(prime) {
+	} else if primes.IsKnownSafe(prime) {
 		bits = knownPrivate
 	}
 	pub, priv, err = dhGroup.generate(random, public, dhSizes, int(bits))
@@ -76,13 +76,13 @@ func dhParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.
 	if err != nil {
 		return nil, nil, err
 	}
-	prime := safePrime(bits)
+	prime := primes.KnownSafe(bits)
 	if prime == nil {
 		if bits < minDH || bits > maxFreshPrime {
 			return nil, nil, ck.CKR_KEY_SIZE_RANGE
 		}
-		if prime, err = freshSafePrime(random, int(bits)); err != nil {
-			return nil, nil, err
+		if prime, err = primes.NewSafe(random, int(bits)); err != nil {
+			return nil, nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
 		}
 	}
 	return append(dhGroup.lengths(prime, nil), ck.Attribute{Type: ck.CKA_PRIME, Value: prime.Bytes()},
@@ -91,43 +91,6 @@ func dhParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.
 
 // maxFreshPrime is the length in bits of the longest safe prime that is looked for: a longer one takes too long to find.
 const maxFreshPrime = 1536
-
-// freshSafePrime finds a safe prime p = 2q + 1 that is 7 modulo 8, so that 2 is a square.
-func freshSafePrime(random io.Reader, bits int) (*big.Int, error) {
-	b := make([]byte, (bits+7)/8)
-	for {
-		if _, err := io.ReadFull(random, b); err != nil {
-			return nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
-		}
-		p := new(big.Int).SetBytes(b)
-		p.Mod(p, power2(bits-1)).SetBit(p, bits-1, 1)
-		for i, bit := range []uint{1, 1, 1} {
-			p.SetBit(p, i, bit)
-		}
-		for range 1 << 12 {
-			if q := new(big.Int).Rsh(p, 1); !hasSmallFactor(p) && !hasSmallFactor(q) && q.ProbablyPrime(0) && p.ProbablyPrime(0) && isPrime(q) && isPrime(p) {
-				return p, nil
-			}
-			p.Add(p, big.NewInt(8))
-		}
-	}
-}
-
-// smallProduct is the product of the odd primes below 2^12.
-var smallProduct = sync.OnceValue(func() *big.Int {
-	product := big.NewInt(1)
-	for n := int64(3); n < 1<<12; n += 2 {
-		if prime := big.NewInt(n); prime.ProbablyPrime(0) {
-			product.Mul(product, prime)
-		}
-	}
-	return product
-})
-
-// hasSmallFactor tells whether one of the primes divides n.
-func hasSmallFactor(n *big.Int) bool {
-	return new(big.Int).GCD(nil, nil, new(big.Int).Mod(smallProduct(), n), n).Cmp(big.NewInt(1)) != 0
-}
 
 // A dhPrivate is the prepared form of a private key.
 type dhPrivate struct {

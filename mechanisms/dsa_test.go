@@ -13,6 +13,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/primes"
 	"github.com/softcsp/softcsp/internal/algorithm/rfc6979"
 	"github.com/softcsp/softcsp/internal/vectors"
 )
@@ -93,20 +94,20 @@ func (v *vector) dsaPrimes() error {
 		made, _, err := v.row.GenerateDomain(nil, &p, groupAttrs(v.bytes("P"), v.bytes("Q"), nil, nil)[:2])
 		return errors.Join(err, same("base", modular.LeftPadded(find(made, ck.CKA_BASE), len(v.bytes("G"))), v.bytes("G")))
 	}
-	make1 := probablePrimes
+	maker := primes.Probable
 	if v.row.Type == ck.CKM_DSA_SHAWE_TAYLOR_PARAMETER_GEN {
-		make1 = provablePrimes
+		maker = primes.Provable
 	}
 	var L, N int
 	if _, err := fmt.Sscan(v.Fields["L"]+" "+v.Fields["N"], &L, &N); err != nil {
 		return err
 	}
-	r, err := make1(hashOf(h), bytes.Clone(seed), L, N)
+	r, err := maker(hashOf(h).New, bytes.Clone(seed), L, N)
 	if err != nil {
 		return err
 	}
-	return errors.Join(same("p", r.p.Bytes(), v.bytes("P")), same("q", r.q.Bytes(), v.bytes("Q")),
-		same("seed", r.seed, append(seed, v.bytes("After")...)))
+	return errors.Join(same("p", r.P.Bytes(), v.bytes("P")), same("q", r.Q.Bytes(), v.bytes("Q")),
+		same("seed", r.Seed, append(seed, v.bytes("After")...)))
 }
 
 // dsaSample reads the key pair of a vector whose primes have 1024 bits.
@@ -327,24 +328,5 @@ func TestDSAParameters(t *testing.T) {
 		if _, _, err := Lookup(ck.CKM_DSA_FIPS_G_GEN).GenerateDomain(nil, c.p, c.t); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-// TestSafePrimes holds the list against what makes its primes what they are.
-func TestSafePrimes(t *testing.T) {
-	t.Parallel()
-	for i, p := range knownPrimes() {
-		if uint(p.BitLen()) != safePrimes[i].bits || testing.Short() && p.BitLen() > 2048 {
-			continue
-		}
-		t.Run(fmt.Sprintf("%d of %d bits", i, p.BitLen()), func(t *testing.T) {
-			t.Parallel()
-			if half := new(big.Int).Rsh(p, 1); !p.ProbablyPrime(0) || !half.ProbablyPrime(0) || big.Jacobi(big.NewInt(2), p) != 1 {
-				t.Error("is no safe prime")
-			}
-		})
-	}
-	if isSafePrime(big.NewInt(23)) || !isSafePrime(safePrime(2048)) || safePrime(1000) != nil {
-		t.Error("the list is not searched")
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/primes"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -69,7 +70,7 @@ func (g *modGroup) peer(value []byte) (*bigmod.Nat, error) {
 	switch q := g.public.q; {
 	case q != nil && new(big.Int).Exp(y, q, g.public.p).Cmp(one) != 0:
 		return nil, ck.CKR_PUBLIC_KEY_INVALID
-	case q == nil && g.public.g.Cmp(big.NewInt(2)) == 0 && isSafePrime(g.public.p) && big.Jacobi(y, g.public.p) != 1:
+	case q == nil && g.public.g.Cmp(big.NewInt(2)) == 0 && primes.IsKnownSafe(g.public.p) && big.Jacobi(y, g.public.p) != 1:
 		return nil, ck.CKR_PUBLIC_KEY_INVALID // the powers of 2 are the squares
 	}
 	return g.number(y.Bytes())

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/internal/algorithm/weierstrass"
-
 )
 
 // TestWcurveNIST runs the generic arithmetic on curves that have arithmetic of their own, and compares.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
+	"github.com/softcsp/softcsp/internal/algorithm/primes"
 )
 
 // x942Rows are Diffie-Hellman as ANSI X9.42 has it: section 6.4.
@@ -55,11 +56,11 @@ func x942Parameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]c
 	if N > 256 {
 		h = hashOf(ck.CKM_SHA512)
 	}
-	r, err := findPrimes(random, probablePrimes, h, int(L), int(N))
+	r, err := findPrimes(random, primes.Probable, h, int(L), int(N))
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(r.made(&x942Group), ck.Attribute{Type: ck.CKA_BASE, Value: anyBase(r.p, r.q).Bytes()}), nil, nil
+	return append(x942Group.madeOf(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
 }
 
 // x942KDF finds a function of CK_X9_42_DH_KDF_TYPE.

@@ -1,4 +1,4 @@
-package mechanisms
+package primes
 
 import (
 	"hash"
@@ -13,13 +13,14 @@ type prover struct {
 	counter int
 }
 
-// provablePrimes is appendix A.1.2.1.2. What is returned as the seed is what appendix A.2.3 takes: the first seed, and
+// Provable makes a prime of L bits and a subprime of N that have a proof: appendix A.1.2.1.2. Where no primes come of the seed the error is
+// [ErrSeed]. What is returned as the seed is what appendix A.2.3 takes: the first seed, and
 // those that are left after the prime and after the subprime.
-func provablePrimes(hash *Hash, seed []byte, L, N int) (*primes, error) {
+func Provable(newHash func() hash.Hash, seed []byte, L, N int) (*Pair, error) {
 	if new(big.Int).SetBytes(seed).Cmp(power2(N-1)) < 0 {
-		return nil, errSeed
+		return nil, ErrSeed
 	}
-	s := &prover{h: hash.New(), seed: seed}
+	s := &prover{h: newHash(), seed: seed}
 	q, err := s.prime(N)
 	if err != nil {
 		return nil, err
@@ -35,7 +36,7 @@ func provablePrimes(hash *Hash, seed []byte, L, N int) (*primes, error) {
 		return nil, err
 	}
 	all := append(append(append([]byte{}, seed...), s.seed...), qseed...)
-	return &primes{p, q, all}, nil
+	return &Pair{p, q, all}, nil
 }
 
 // prime makes a prime of n bits.
@@ -59,7 +60,7 @@ func (s *prover) prime(n int) (*big.Int, error) {
 			return c, nil
 		}
 		if s.counter > 4*n {
-			return nil, errSeed
+			return nil, ErrSeed
 		}
 	}
 }
@@ -96,7 +97,7 @@ func (s *prover) extend(n int, c0, q *big.Int, last int) (*big.Int, error) {
 			return p, nil
 		}
 		if s.counter > last {
-			return nil, errSeed
+			return nil, ErrSeed
 		}
 	}
 }

@@ -1,6 +1,7 @@
-package mechanisms
+package primes
 
 import (
+	"io"
 	"math/big"
 	"sync"
 )
@@ -72,8 +73,8 @@ var knownPrimes = sync.OnceValue(func() []*big.Int {
 	return list
 })
 
-// isSafePrime reports whether p is in the list.
-func isSafePrime(p *big.Int) bool {
+// IsKnownSafe reports whether p is one of the safe primes of RFC 3526 and RFC 7919.
+func IsKnownSafe(p *big.Int) bool {
 	for _, known := range knownPrimes() {
 		if known.Cmp(p) == 0 {
 			return true
@@ -82,12 +83,49 @@ func isSafePrime(p *big.Int) bool {
 	return false
 }
 
-// safePrime returns the first prime of a length, which is RFC 7919's where that has one; nil without any.
-func safePrime(bits uint) *big.Int {
+// KnownSafe returns the safe prime of a length in bits, which is RFC 7919's where that has one; nil without any.
+func KnownSafe(bits uint) *big.Int {
 	for i, row := range safePrimes {
 		if row.bits == bits {
 			return knownPrimes()[i]
 		}
 	}
 	return nil
+}
+
+// NewSafe finds a safe prime p = 2q + 1 of a length in bits that is 7 modulo 8, so that 2 is a square. The only error is that of random.
+func NewSafe(random io.Reader, bits int) (*big.Int, error) {
+	b := make([]byte, (bits+7)/8)
+	for {
+		if _, err := io.ReadFull(random, b); err != nil {
+			return nil, err
+		}
+		p := new(big.Int).SetBytes(b)
+		p.Mod(p, power2(bits-1)).SetBit(p, bits-1, 1)
+		for i, bit := range []uint{1, 1, 1} {
+			p.SetBit(p, i, bit)
+		}
+		for range 1 << 12 {
+			if q := new(big.Int).Rsh(p, 1); !hasSmallFactor(p) && !hasSmallFactor(q) && q.ProbablyPrime(0) && p.ProbablyPrime(0) && isPrime(q) && isPrime(p) {
+				return p, nil
+			}
+			p.Add(p, big.NewInt(8))
+		}
+	}
+}
+
+// smallProduct is the product of the odd primes below 2^12.
+var smallProduct = sync.OnceValue(func() *big.Int {
+	product := big.NewInt(1)
+	for n := int64(3); n < 1<<12; n += 2 {
+		if prime := big.NewInt(n); prime.ProbablyPrime(0) {
+			product.Mul(product, prime)
+		}
+	}
+	return product
+})
+
+// hasSmallFactor tells whether one of the primes divides n.
+func hasSmallFactor(n *big.Int) bool {
+	return new(big.Int).GCD(nil, nil, new(big.Int).Mod(smallProduct(), n), n).Cmp(big.NewInt(1)) != 0
 }
