@@ -107,14 +107,6 @@ func only(t *testing.T) {
 	}
 }
 
-// native skips a test that a module for another processor cannot take, as it runs in an emulator, and says why.
-func native(t *testing.T, why string) {
-	t.Helper()
-	if emulator() != "" {
-		t.Skipf("not in an emulator: %s", why)
-	}
-}
-
 // slow skips a test that takes seconds, with -short.
 func slow(t *testing.T) {
 	t.Helper()
