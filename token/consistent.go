@@ -4,84 +4,10 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"math/bits"
-	"time"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
-
-// anyUse is the purpose of what needs no permission.
-const anyUse = ck.AttributeType(ck.UnavailableInformation)
-
-// permits tells whether a key may be used for a purpose (CKA_ENCRYPT and so on) with a mechanism.
-//
-// The standard gives CKA_START_DATE and CKA_END_DATE no meaning and leaves it to the application to restrict a key. This
-// token restricts what protects new data, encryption, signatures, wrapping and derivation, to the days from one to the
-// other, in UTC, and lets keys decrypt, verify and unwrap what is old: NIST SP 800-57 part 1, section 5.3.5, tells apart
-// the originator's usage period and the recipient's. Outside of it the key is CKR_KEY_FUNCTION_NOT_PERMITTED.
-func (o *Object) permits(use ck.AttributeType, m ck.MechanismType, now func() time.Time) error {
-	switch {
-	case !o.table.isKey():
-		return ck.CKR_KEY_HANDLE_INVALID
-	case o.missing:
-		return ck.CKR_USER_NOT_LOGGED_IN
-	case use != anyUse && !o.flag(use):
-		return ck.CKR_KEY_FUNCTION_NOT_PERMITTED
-	case o.set&o.table.restricting == 0:
-		return nil
-	case !o.allows(m):
-		return ck.CKR_MECHANISM_INVALID
-	}
-	switch use {
-	case ck.CKA_DECRYPT, ck.CKA_VERIFY, ck.CKA_VERIFY_RECOVER, ck.CKA_UNWRAP, ck.CKA_DECAPSULATE, anyUse:
-		return nil
-	}
-	return o.current(now())
-}
-
-// allows tells whether CKA_ALLOWED_MECHANISMS has the mechanism. An empty list is none.
-func (o *Object) allows(m ck.MechanismType) bool {
-	v := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
-	if v == nil {
-		return true
-	}
-	return listed(v, m)
-}
-
-// current tells whether the key is between its dates.
-func (o *Object) current(now time.Time) error {
-	start, err := ck.Date(o.bytes(ck.CKA_START_DATE))
-	if err != nil {
-		return err
-	}
-	end, err := ck.Date(o.bytes(ck.CKA_END_DATE))
-	if err != nil {
-		return err
-	}
-	if !start.IsZero() && now.Before(start) || !end.IsZero() && !now.Before(end.AddDate(0, 0, 1)) {
-		return fmt.Errorf("%w: outside of CKA_START_DATE and CKA_END_DATE", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-	}
-	return nil
-}
-
-// allowsWrapping tells whether a wrapping key may wrap the key target by a mechanism: section 5.18.3.
-func (o *Object) allowsWrapping(target *Object, row *mechanisms.Mechanism, strict bool) error {
-	if err := o.standing().mayWrap(target.standing(), row, strict); err != nil {
-		return err
-	}
-	template := o.bytes(ck.CKA_WRAP_TEMPLATE)
-	if len(template) == 0 {
-		return nil
-	}
-	rows, err := ck.ParseTemplate(nil, template)
-	if err != nil {
-		return err
-	}
-	if !target.matches(rows) {
-		return fmt.Errorf("%w: CKA_WRAP_TEMPLATE", ck.CKR_KEY_HANDLE_INVALID)
-	}
-	return nil
-}
 
 // consistent checks what an object's attributes must be to each other.
 func (d *draft) consistent(r *request) error {
@@ -133,14 +59,6 @@ func (d *draft) dates() error {
 	}
 	if !start.IsZero() && !end.IsZero() && end.Before(start) {
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_END_DATE)
-	}
-	return nil
-}
-
-// bytes returns the value of a row that has one.
-func (d *draft) bytes(t ck.AttributeType) []byte {
-	if i := d.t.find(t); i >= 0 {
-		return d.v[i]
 	}
 	return nil
 }

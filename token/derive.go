@@ -2,71 +2,12 @@ package token
 
 import (
 	"errors"
+	"time"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/store"
 )
-
-// keyHandle makes an unknown object handle an unknown key handle.
-func keyHandle(err error) error {
-	if err == ck.CKR_OBJECT_HANDLE_INVALID {
-		return ck.CKR_KEY_HANDLE_INVALID
-	}
-	return err
-}
-
-// valueLen returns the CKA_VALUE_LEN of a template, 0 without one.
-func valueLen(template []ck.Attribute) (uint, error) {
-	for _, a := range template {
-		if a.Type == ck.CKA_VALUE_LEN {
-			n, err := ck.Ulong(a.Value)
-			if err == nil && n == 0 {
-				err = ck.CKR_KEY_SIZE_RANGE
-			}
-			return n, err
-		}
-	}
-	return 0, nil
-}
-
-// keyAtOnce finds a key for a function that does all in one call. The caller releases it.
-func (s *session) keyAtOnce(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType, p *ck.Param) (object, error) {
-	o, err := s.key(h, row, use)
-	if err != nil {
-		return o, err
-	}
-	if err = o.atOnce(); err == nil && watched(row) {
-		err = o.standing().mayTell(row, o.key(), p, false, s.strict)
-	}
-	if err != nil {
-		o.release()
-	}
-	return o, err
-}
-
-// atOnce tells whether a key may be used by a function that does all in one call: between C_EncryptInit and C_Encrypt there
-// is an occasion to confirm CKA_ALWAYS_AUTHENTICATE, here there is none.
-func (o *Object) atOnce() error {
-	if o.flag(ck.CKA_ALWAYS_AUTHENTICATE) {
-		return wrong(ck.CKR_USER_NOT_LOGGED_IN, ck.CKA_ALWAYS_AUTHENTICATE)
-	}
-	return nil
-}
-
-// as gives an error that is one of the table's keys the value for it.
-func as(err error, table map[ck.RV]ck.RV) error {
-	if rv, ok := table[ck.Code(err)]; ok {
-		return rv
-	}
-	return err
-}
-
-// unwrappingKey are the codes that the functions have that unwrap for what is wrong with the key.
-var unwrappingKey = map[ck.RV]ck.RV{
-	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
-	ck.CKR_KEY_SIZE_RANGE: ck.CKR_UNWRAPPING_KEY_SIZE_RANGE,
-}
 
 // A derivation is what a session keeps from one C_DeriveKey to the next, so that none has to be allocated.
 type derivation struct {
@@ -202,38 +143,6 @@ type object struct {
 	entry *entry
 }
 
-// baseKey finds the key that is derived from.
-func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object, error) {
-	i, o, err := s.object(h)
-	if err != nil {
-		if err = keyHandle(err); err == ck.CKR_KEY_HANDLE_INVALID && row.FromDigest {
-			err = mechanisms.ErrNoBaseKey
-		}
-		return object{}, err
-	}
-	what := ck.CKA_DERIVE
-	if row.Reveals {
-		what = anyUse
-	}
-	if err = o.usable(row, what); err == nil && !row.Reveals {
-		if err = o.atOnce(); err != nil && row.FromDigest {
-			err = mechanisms.ErrNoLogin
-		}
-	}
-	if err == nil {
-		err = s.restriction.fits(row.Type, o.key())
-	}
-	if err == nil {
-		u := baseUse(o, row)
-		err = s.mayAssume(object{o, i}, &u)
-	}
-	if err != nil {
-		o.release()
-		return object{}, err
-	}
-	return object{o, i}, nil
-}
-
 // derivesFrom gives the keys of a derivation the role that they have from then on.
 func (s *session) derivesFrom(base object) error {
 	d := &s.derived
@@ -250,40 +159,6 @@ func (s *session) derivesFrom(base object) error {
 	}
 	return nil
 }
-
-// baseUse is what a derivation does with the key that it derives from.
-func baseUse(o *Object, row *mechanisms.Mechanism) use {
-	u := use{what: ck.CKA_DERIVE, class: o.class(), row: row}
-	if row.Reveals {
-		u.what = anyUse
-	}
-	return u
-}
-
-// target finds the key that a derivation may change.
-func (s *session) target(h ck.ObjectHandle) (object, error) {
-	i, o, err := s.object(h)
-	if err != nil {
-		return object{}, err
-	}
-	if o.class() != ck.CKO_SECRET_KEY || o.missing {
-		o.release()
-		return object{}, ck.CKR_KEY_HANDLE_INVALID
-	}
-	return object{o, i}, nil
-}
-
-// secretKeyClass is CKO_SECRET_KEY as an attribute's value.
-var secretKeyClass = ck.UlongValue(uint(ck.CKO_SECRET_KEY))
-
-// otpKeyClass is CKO_OTP_KEY as an attribute's value.
-var otpKeyClass = ck.UlongValue(uint(ck.CKO_OTP_KEY))
-
-// domainClass is CKO_DOMAIN_PARAMETERS as an attribute's value.
-var domainClass = ck.UlongValue(uint(ck.CKO_DOMAIN_PARAMETERS))
-
-// dataClass is CKO_DATA as an attribute's value.
-var dataClass = ck.UlongValue(uint(ck.CKO_DATA))
 
 // fix gathers what a derivation has decided.
 func (d *derivation) fix() []ck.Attribute {
@@ -360,4 +235,110 @@ func (s *session) rederive(o object, d *derivation) error {
 		return err
 	}
 	return s.slot.replace(o.entry, o.Object, changed, keys)
+}
+
+// Derive is C_DeriveKey with what make makes in the place of what a mechanism derives. key holds the new key's handle
+// afterwards, and on entry that of the key that is changed where what is made replaces one, else 0. make is given that key as it is,
+// and called again with what it has become where somebody else was faster.
+func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) error {
+	s, err := m.lock(h)
+	if err != nil {
+		return err
+	}
+	defer s.unlock()
+	if !s.restriction.permits(capiRow.Type, ck.CKF_DERIVE) {
+		return ck.CKR_MECHANISM_INVALID
+	}
+	defer s.derived.wipe()
+	for {
+		err := s.deriveBy(template, key, make)
+		if !errors.Is(err, store.ErrStale) {
+			return err
+		}
+		s.derived.wipe()
+	}
+}
+
+// deriveBy does one attempt at Derive.
+func (s *session) deriveBy(template []ck.Attribute, key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) error {
+	d := &s.derived
+	var target object
+	var old *mechanisms.Key
+	if *key != ck.InvalidHandle {
+		var err error
+		if target, err = s.target(*key); err != nil {
+			return keyHandle(err)
+		}
+		defer target.release()
+		old = target.key()
+	}
+	if err := make(&d.out, old); err != nil {
+		return err
+	}
+	switch {
+	case !d.out.Replaces:
+		return s.makeDerived(capiRow, template, nil, d, key)
+	case old == nil:
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	return s.rederive(target, d)
+}
+
+// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base
+// key has, and of its class. Where there is none the derivation has used no key.
+func (s *session) other(h ck.ObjectHandle) (k *mechanisms.Key, err error) {
+	defer func() { s.derived.unused = s.derived.unused || err != nil }()
+	i, o, err := s.object(h)
+	if err != nil {
+		return nil, keyHandle(err)
+	}
+	row := s.derived.row
+	switch err = o.permits(ck.CKA_DERIVE, row.Type, time.Now); {
+	case err != nil:
+	case s.derived.base.Key == nil || o.class() != s.derived.base.Key.Class:
+		err = ck.CKR_KEY_TYPE_INCONSISTENT
+	default:
+		err = o.atOnce()
+	}
+	if err == nil {
+		err = s.restriction.fits(row.Type, o.key())
+	}
+	if err == nil {
+		err = s.mayAssume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class(), row: row})
+	}
+	if err != nil {
+		o.release()
+		return nil, err
+	}
+	s.derived.others, s.derived.entries = append(s.derived.others, o), append(s.derived.entries, i)
+	return o.key(), nil
+}
+
+// makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
+// CK_INVALID_HANDLE: section 6.42.7.
+func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
+	requests := make([]*request, 0, 1+len(d.out.Further))
+	if !row.Silent {
+		requests = append(requests, &d.request)
+	}
+	first := len(requests)
+	for i := range d.out.Further {
+		f := &d.out.Further[i]
+		requests = append(requests, &request{
+			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, taken: d.request.taken, either: row.Either, others: d.others, defaults: f.Defaults,
+			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
+				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
+		})
+	}
+	handles, at, err := s.makeAll(requests)
+	if err != nil {
+		if at >= first {
+			copy(d.out.Further[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
+		}
+		return 0, err
+	}
+	for i := range d.out.Further {
+		copy(d.out.Further[i].Handle, ck.UlongValue(uint(handles[first+i])))
+	}
+	return handles[0], nil
 }

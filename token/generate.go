@@ -226,3 +226,17 @@ func cloned(template []ck.Attribute) []ck.Attribute {
 	}
 	return own
 }
+
+// valueLen returns the CKA_VALUE_LEN of a template, 0 without one.
+func valueLen(template []ck.Attribute) (uint, error) {
+	for _, a := range template {
+		if a.Type == ck.CKA_VALUE_LEN {
+			n, err := ck.Ulong(a.Value)
+			if err == nil && n == 0 {
+				err = ck.CKR_KEY_SIZE_RANGE
+			}
+			return n, err
+		}
+	}
+	return 0, nil
+}

@@ -1,10 +1,7 @@
 package token
 
 import (
-	"time"
-
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -123,61 +120,103 @@ func (s *appSlot) keepAll(objects []*Object, original *Object, keys *store.Keys)
 	return handles, nil
 }
 
-// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base
-// key has, and of its class. Where there is none the derivation has used no key.
-func (s *session) other(h ck.ObjectHandle) (k *mechanisms.Key, err error) {
-	defer func() { s.derived.unused = s.derived.unused || err != nil }()
-	i, o, err := s.object(h)
+// make builds an object and adds it where it belongs.
+func (s *session) make(r *request) (ck.ObjectHandle, error) {
+	user, keys := s.slot.login()
+	r.so, r.strict = user == theSO, s.strict
+	if r.how != byCopy {
+		// What a template does not say to be public is private as soon as the user is logged in.
+		if user != theUser {
+			r.defaults = append(r.defaults, publicDefault)
+		}
+	}
+	switch r.how {
+	case byUnwrap, byEncapsulate, byDecapsulate:
+		r.defaults = append(r.defaults, unwrapDefault)
+	}
+	o, err := build(r)
 	if err != nil {
-		return nil, keyHandle(err)
+		return 0, err
 	}
-	row := s.derived.row
-	switch err = o.permits(ck.CKA_DERIVE, row.Type, time.Now); {
-	case err != nil:
-	case s.derived.base.Key == nil || o.class() != s.derived.base.Key.Class:
-		err = ck.CKR_KEY_TYPE_INCONSISTENT
-	default:
-		err = o.atOnce()
+	if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
+		err = s.restriction.suits(r.mechanism, o)
 	}
-	if err == nil {
-		err = s.restriction.fits(row.Type, o.key())
-	}
-	if err == nil {
-		err = s.mayAssume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class(), row: row})
+	if err == nil && r.before != nil {
+		err = r.before(o)
 	}
 	if err != nil {
 		o.release()
-		return nil, err
-	}
-	s.derived.others, s.derived.entries = append(s.derived.others, o), append(s.derived.entries, i)
-	return o.key(), nil
-}
-
-// makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
-// CK_INVALID_HANDLE: section 6.42.7.
-func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
-	requests := make([]*request, 0, 1+len(d.out.Further))
-	if !row.Silent {
-		requests = append(requests, &d.request)
-	}
-	first := len(requests)
-	for i := range d.out.Further {
-		f := &d.out.Further[i]
-		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, taken: d.request.taken, either: row.Either, others: d.others, defaults: f.Defaults,
-			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
-				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
-		})
-	}
-	handles, at, err := s.makeAll(requests)
-	if err != nil {
-		if at >= first {
-			copy(d.out.Further[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
-		}
 		return 0, err
 	}
-	for i := range d.out.Further {
-		copy(d.out.Further[i].Handle, ck.UlongValue(uint(handles[first+i])))
+	if !o.isToken() {
+		o.serial = s.slot.core.lastUnique.Add(1)
+		return s.slot.objects.addSession(s, o)
+	}
+	if user == nobody {
+		return s.slot.leave(o, r)
+	}
+	return s.slot.keep(o, r.original(), keys)
+}
+
+// original is the token object that a copy is of, nil for what is no copy of one.
+func (r *request) original() *Object {
+	if r.how == byCopy && r.base.isToken() {
+		return r.base
+	}
+	return nil
+}
+
+// readOnly reports whether this process cannot write to the token.
+func (s *slot) readOnly() bool {
+	token, err := s.store()
+	return err == nil && token.ReadOnly()
+}
+
+// mayHave tells whether the session may make or change the object o.
+func (s *session) mayHave(o *Object, user userState) error {
+	switch {
+	case o.isToken() && s.slot.readOnly(): // which comes before that the session is (section 5.1.6)
+		return ck.CKR_TOKEN_WRITE_PROTECTED
+	case o.isToken() && !s.writable:
+		return ck.CKR_SESSION_READ_ONLY
+	case o.isPrivate() && user != theUser:
+		return ck.CKR_USER_NOT_LOGGED_IN
+	case o.isToken() && user == nobody && !o.open():
+		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
+	}
+	return nil
+}
+
+// keep stores a new token object durably: a copy only of an original that is still as it was. It takes the reference.
+func (s *appSlot) keep(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
+	handles, err := s.keepAll([]*Object{o}, original, keys)
+	if err != nil {
+		return 0, err
 	}
 	return handles[0], nil
+}
+
+// publicDefault makes public what a template does not say to be private, for a session whose user is not logged in.
+var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}
+
+// unwrapDefault is section 5.18.4, and 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
+var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
+
+// record makes a record of an Object for the store.
+func record(o *Object, keys *store.Keys) *store.Record {
+	public, sealed := o.encode()
+	terms := o.terms()
+	if print := o.fingerprint(keys); print != nil {
+		terms = append(terms, print)
+	}
+	if keys != nil && o.table.isPair() && len(o.identity()) != 0 {
+		terms = append(terms, o.identityTerm(keys))
+	}
+	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.birth, Terms: terms}
+}
+
+// historyOf is what the token tells of how an object came to be.
+var historyOf = [allOrigins]store.Origin{
+	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
+	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
 }

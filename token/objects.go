@@ -75,101 +75,6 @@ func asksToken(template []ck.Attribute, without bool) bool {
 	return without
 }
 
-// make builds an object and adds it where it belongs.
-func (s *session) make(r *request) (ck.ObjectHandle, error) {
-	user, keys := s.slot.login()
-	r.so, r.strict = user == theSO, s.strict
-	if r.how != byCopy {
-		// What a template does not say to be public is private as soon as the user is logged in.
-		if user != theUser {
-			r.defaults = append(r.defaults, publicDefault)
-		}
-	}
-	switch r.how {
-	case byUnwrap, byEncapsulate, byDecapsulate:
-		r.defaults = append(r.defaults, unwrapDefault)
-	}
-	o, err := build(r)
-	if err != nil {
-		return 0, err
-	}
-	if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
-		err = s.restriction.suits(r.mechanism, o)
-	}
-	if err == nil && r.before != nil {
-		err = r.before(o)
-	}
-	if err != nil {
-		o.release()
-		return 0, err
-	}
-	if !o.isToken() {
-		o.serial = s.slot.core.lastUnique.Add(1)
-		return s.slot.objects.addSession(s, o)
-	}
-	if user == nobody {
-		return s.slot.leave(o, r)
-	}
-	return s.slot.keep(o, r.original(), keys)
-}
-
-// original is the token object that a copy is of, nil for what is no copy of one.
-func (r *request) original() *Object {
-	if r.how == byCopy && r.base.isToken() {
-		return r.base
-	}
-	return nil
-}
-
-// readOnly reports whether this process cannot write to the token.
-func (s *slot) readOnly() bool {
-	token, err := s.store()
-	return err == nil && token.ReadOnly()
-}
-
-// mayHave tells whether the session may make or change the object o.
-func (s *session) mayHave(o *Object, user userState) error {
-	switch {
-	case o.isToken() && s.slot.readOnly(): // which comes before that the session is (section 5.1.6)
-		return ck.CKR_TOKEN_WRITE_PROTECTED
-	case o.isToken() && !s.writable:
-		return ck.CKR_SESSION_READ_ONLY
-	case o.isPrivate() && user != theUser:
-		return ck.CKR_USER_NOT_LOGGED_IN
-	case o.isToken() && user == nobody && !o.open():
-		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
-	}
-	return nil
-}
-
-// keep stores a new token object durably: a copy only of an original that is still as it was. It takes the reference.
-func (s *appSlot) keep(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
-	handles, err := s.keepAll([]*Object{o}, original, keys)
-	if err != nil {
-		return 0, err
-	}
-	return handles[0], nil
-}
-
-// publicDefault makes public what a template does not say to be private, for a session whose user is not logged in.
-var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}
-
-// unwrapDefault is section 5.18.4, and 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
-var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
-
-// record makes a record of an Object for the store.
-func record(o *Object, keys *store.Keys) *store.Record {
-	public, sealed := o.encode()
-	terms := o.terms()
-	if print := o.fingerprint(keys); print != nil {
-		terms = append(terms, print)
-	}
-	if keys != nil && o.table.isPair() && len(o.identity()) != 0 {
-		terms = append(terms, o.identityTerm(keys))
-	}
-	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.birth, Terms: terms}
-}
-
 // DestroyObject implements C_DestroyObject, section 5.7.3.
 func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 	a, s, err := m.session(h)
@@ -316,10 +221,4 @@ func (s *appSlot) replace(i *entry, o, changed *Object, keys *store.Keys) error 
 		i.forgetObject()
 	}
 	return err
-}
-
-// historyOf is what the token tells of how an object came to be.
-var historyOf = [allOrigins]store.Origin{
-	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
-	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
 }

@@ -1,8 +1,6 @@
 package token
 
 import (
-	"time"
-
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -156,38 +154,6 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	op.origin.mechanism, op.origin.param, op.origin.id, op.origin.serial = row.Type, mech.Param.Len(), o.id, o.serial
 	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
-}
-
-// key finds a key for a mechanism and a use. The caller releases it, and sees to its role.
-func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (object, error) {
-	i, o, err := s.object(h)
-	if err != nil {
-		return object{}, keyHandle(err)
-	}
-	if err = o.usable(row, use); err == nil && o.unvouched && verifies(use) {
-		err = errUnvouched
-	}
-	if err == nil && s.restriction != nil {
-		err = s.restriction.fits(row.Type, o.key())
-	}
-	if err != nil {
-		o.release()
-		return object{}, err
-	}
-	return object{o, i}, nil
-}
-
-// usable tells whether an object may be used as a key.
-func (o *Object) usable(row *mechanisms.Mechanism, use ck.AttributeType) error {
-	switch o.class() {
-	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_OTP_KEY:
-	default:
-		return ck.CKR_KEY_HANDLE_INVALID
-	}
-	if !row.Takes(o.class(), o.keyType()) {
-		return ck.CKR_KEY_TYPE_INCONSISTENT
-	}
-	return o.permits(use, row.Type, time.Now)
 }
 
 // current returns the operation of a kind that is active and may go on. One that goes on without the C_Login that was due

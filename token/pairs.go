@@ -9,12 +9,6 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// publicKeyClass and privateKeyClass are values of CKA_CLASS.
-var (
-	publicKeyClass  = ck.UlongValue(uint(ck.CKO_PUBLIC_KEY))
-	privateKeyClass = ck.UlongValue(uint(ck.CKO_PRIVATE_KEY))
-)
-
 // withLength adds the length that a private key shall have to the template of the public one, which has all else that
 // a mechanism needs to know.
 func withLength(public, private []ck.Attribute) []ck.Attribute {

@@ -1,8 +1,6 @@
 package token
 
 import (
-	"fmt"
-
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -35,19 +33,6 @@ func (r restriction) permits(t ck.MechanismType, flag ck.Flags) bool {
 	}
 	limit, ok := r[t]
 	return ok && limit.Operations&flag != 0
-}
-
-// fits tells whether a key has a size that a mechanism may be used with.
-func (r restriction) fits(t ck.MechanismType, k *mechanisms.Key) error {
-	limit, ok := r[t]
-	if !ok || limit.MinBits == 0 && limit.MaxBits == 0 {
-		return nil
-	}
-	bits := mechanisms.KeyBits(k)
-	if bits != 0 && (bits < limit.MinBits || limit.MaxBits != 0 && bits > limit.MaxBits) {
-		return fmt.Errorf("%w: the policy does not allow keys of %d bits", ck.CKR_KEY_SIZE_RANGE, bits)
-	}
-	return nil
 }
 
 // list returns the mechanisms that are left of all.
@@ -102,12 +87,4 @@ func (s *session) rowFor(mech *ck.Mechanism, can ck.Flags) (*mechanisms.Mechanis
 		return nil, ck.CKR_MECHANISM_INVALID
 	}
 	return row, nil
-}
-
-// suits tells whether the key of a request, which a mechanism generates, has a size that it may have.
-func (r restriction) suits(t ck.MechanismType, o *Object) error {
-	if r == nil {
-		return nil
-	}
-	return r.fits(t, o.key())
 }

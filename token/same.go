@@ -1,11 +1,8 @@
 package token
 
 import (
-	"bytes"
 	"crypto/subtle"
 	"encoding/binary"
-	"fmt"
-	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -136,107 +133,4 @@ func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*O
 		}
 	}
 	return list
-}
-
-// bind adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the
-// mechanism made of the wrapped key, before CKA_VALUE_LEN cut it down; the zeros behind it may be the mechanism's.
-func (s *session) bind(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
-	for n := len(full); n > 0; n-- {
-		if err := s.bindTo(r, full[:n], class, t, n); err != nil {
-			return err
-		}
-		if !truncates || full[n-1] != 0 || n <= len(full)-maxFill {
-			return nil
-		}
-	}
-	return nil
-}
-
-// maxFill is more than the zeros that fill a block.
-const maxFill = 16
-
-// bindTo is bind for one form, whose length is n.
-func (s *session) bindTo(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
-	list, err := s.same(form)
-	defer releaseAll(list)
-	if err != nil {
-		return err
-	}
-	for _, o := range list {
-		if !o.sealed() || o.left() {
-			return nil // the value is known
-		}
-	}
-	for _, o := range list {
-		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
-			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
-		}
-		if err := r.narrow(o); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// narrow adds to the request of a key what a key with the same value is and may not.
-func (r *request) narrow(o *Object) error {
-	for _, p := range narrowed {
-		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.bytes(p.t) == nil {
-			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.narrow)})
-		}
-	}
-	for role, t := range map[role]ck.AttributeType{serving: servesElse, wrapping: wrapsSecrets, guarding: wrapsTrusted} {
-		if o.standing().role == role && r.bytes(t) == nil && o.table.find(t) >= 0 {
-			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
-		}
-	}
-	if o.flag(madeOf) && r.bytes(madeOf) == nil {
-		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
-	}
-	if known := o.standing().known; known != 0 && r.bytes(knownBytes) == nil {
-		r.known(known)
-	}
-	for _, t := range asking {
-		switch v, other := o.bytes(t), r.bytes(t); {
-		case v == nil:
-		case other == nil:
-			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: bytes.Clone(v)})
-		case !sameTemplate(v, other):
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)
-		}
-	}
-	list := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
-	if list == nil {
-		return nil
-	}
-	imposed, err := r.imposed()
-	if err != nil {
-		return err
-	}
-	for _, a := range slices.Concat(r.template, imposed) {
-		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
-			if len(a.Value)%ulongSize != 0 || !within(a.Value, list) {
-				return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
-			}
-			return nil
-		}
-	}
-	for i, a := range r.defaults {
-		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
-			r.defaults[i].Value = inCommon(a.Value, list)
-			return nil
-		}
-	}
-	r.defaults = append(r.defaults, ck.Attribute{Type: ck.CKA_ALLOWED_MECHANISMS, Value: bytes.Clone(list)})
-	return nil
-}
-
-// bytes returns the value that the operation itself decides for an attribute, nil where it decides none.
-func (r *request) bytes(t ck.AttributeType) []byte {
-	for _, a := range r.fixed {
-		if a.Type == t {
-			return a.Value
-		}
-	}
-	return nil
 }

@@ -1,0 +1,197 @@
+package token
+
+import (
+	"bytes"
+	"fmt"
+	"sync"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/store"
+)
+
+// A draft is an object that is being built: every value it will have, not yet copied.
+type draft struct {
+	t       *table
+	seen    uint64 // the rows that somebody decided
+	set     uint64 // the rows of stored kinds that have a value
+	bits    uint64 // the booleans that are true
+	gen     ck.MechanismType
+	noCheck bool // the check value was refused by an empty CKA_CHECK_VALUE
+	length  uint // CKA_VALUE_LEN of a value that is not here
+	v       [maxRows][]byte
+}
+
+// drafts are empty drafts. A draft is large, and there is one for each object that is made.
+var drafts = sync.Pool{New: func() any { return new(draft) }}
+
+// wrong is the error of an attribute.
+func wrong(rv ck.RV, t ck.AttributeType) error { return fmt.Errorf("%w: %v", rv, t) }
+
+// build makes the object of a request: create, generate, unwrap, derive and copy, sections 4.1.1 and 4.1.3. Nothing comes of a
+// request with an error in it.
+func build(r *request) (*Object, error) {
+	d := drafts.Get().(*draft)
+	defer func() {
+		*d = draft{}
+		drafts.Put(d)
+	}()
+	var err error
+	if r.how == byCopy {
+		err = d.copy(r)
+	} else {
+		err = d.compose(r)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o := d.object()
+	if !r.strict {
+		o.birth = store.SeparationStandard
+	}
+	if o.origin = historyOf[r.how]; r.how == byCopy {
+		o.origin, o.birth = r.base.origin, r.base.birth
+		if !o.isToken() && !r.base.isToken() {
+			o.shares(r.base)
+		}
+	}
+	return o, nil
+}
+
+// put gives a row a value that is valid for its kind.
+func (d *draft) put(i int, v []byte) error {
+	bit := uint64(1) << i
+	d.seen |= bit
+	switch d.t.rows[i].kind {
+	case boolean:
+		d.bits &^= bit
+		if v[0] == 1 {
+			d.bits |= bit
+		}
+	case classOf, subtypeOf:
+		if !d.is(i, v) {
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, d.t.rows[i].Type)
+		}
+	case generator:
+		d.gen = ck.MechanismType(number(v))
+	case uniqueID:
+		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKA_UNIQUE_ID)
+	case checkOf:
+		d.noCheck = len(v) == 0
+		d.v[i] = v
+	case lengthOf:
+		d.v[i] = v
+	default:
+		d.set &^= bit
+		if len(v) != 0 || v != nil && d.t.rows[i].rule.has(optional) { // an empty CKA_SOFTCSP_SALT is there
+			d.set |= bit
+		}
+		d.v[i] = v
+	}
+	return nil
+}
+
+// is reports whether a row has the value v.
+func (d *draft) is(i int, v []byte) bool {
+	switch row := &d.t.rows[i]; row.kind {
+	case boolean:
+		return len(v) == 1 && uint64(v[0]) == d.bits>>i&1
+	case classOf:
+		return len(v) == ulongSize && number(v) == uint(d.t.class)
+	case subtypeOf:
+		return len(v) == ulongSize && number(v) == d.t.subtype
+	case generator:
+		return len(v) == ulongSize && number(v) == uint(d.gen)
+	case templateA:
+		return sameTemplate(d.v[i], v)
+	case ulong:
+		if d.set>>i&1 == 0 && !row.rule.has(optional) {
+			return len(v) == ulongSize && number(v) == row.def
+		}
+	}
+	return bytes.Equal(d.v[i], v)
+}
+
+// repeats reports whether a template gives a row the value v that it gave it before, which counts once: section 4.1.1, number 6.
+func (d *draft) repeats(i int, v []byte) bool { return d.t.rows[i].kind.valid(v) == nil && d.is(i, v) }
+
+// flag returns a boolean.
+func (d *draft) flag(t ck.AttributeType) bool {
+	i := d.t.find(t)
+	return i >= 0 && d.bits>>i&1 != 0
+}
+
+// mark sets a boolean that the tables forbid to everybody else.
+func (d *draft) mark(t ck.AttributeType, on bool) {
+	if i := d.t.find(t); i >= 0 && on {
+		d.bits |= 1 << i
+	}
+}
+
+// unmark takes back what mark has set.
+func (d *draft) unmark(t ck.AttributeType) {
+	if i := d.t.find(t); i >= 0 {
+		d.bits &^= 1 << i
+	}
+}
+
+// says reports whether the template says something of an attribute, or that it is true.
+func (d *draft) says(t ck.AttributeType) bool {
+	i := d.t.find(t)
+	return i >= 0 && d.seen>>i&1 != 0
+}
+
+// history sets what the token says of where a key comes from: sections 4.8 and 4.11.
+func (d *draft) history(r *request) {
+	if d.t.isKey() && (r.how == byCreate || r.how == byGenerate) {
+		d.mark(staysInside, !d.flag(ck.CKA_EXTRACTABLE))
+	}
+	if d.t.isSecret() && r.how == byCreate {
+		d.mark(saidOpenly, !d.flag(ck.CKA_SENSITIVE) && !d.says(ck.CKA_EXTRACTABLE))
+	}
+	switch {
+	case !d.t.isKey():
+		d.mark(ck.CKA_LOCAL, r.how == byGenerate) // of domain parameters
+	case r.how == byGenerate:
+		d.gen = r.mechanism
+		d.mark(ck.CKA_LOCAL, true)
+		d.mark(ck.CKA_ALWAYS_SENSITIVE, d.flag(ck.CKA_SENSITIVE))
+		d.mark(ck.CKA_NEVER_EXTRACTABLE, !d.flag(ck.CKA_EXTRACTABLE))
+	case r.how == byDerive && r.base != nil:
+		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.past(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
+		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.past(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
+	}
+}
+
+// sameTemplate reports whether two attribute arrays have the same rows, in whatever order.
+func sameTemplate(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var left, right [maxRows]ck.Attribute
+	x, err1 := ck.ParseTemplate(left[:0], a)
+	y, err2 := ck.ParseTemplate(right[:0], b)
+	if err1 != nil || err2 != nil || len(x) != len(y) {
+		return false
+	}
+	for _, p := range x {
+		found := false
+		for _, q := range y {
+			found = found || p.Type == q.Type && (bytes.Equal(p.Value, q.Value) || ck.IsTemplate(p.Type) && sameTemplate(p.Value, q.Value))
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// bytes returns the value of a row that has one.
+func (d *draft) bytes(t ck.AttributeType) []byte {
+	if i := d.t.find(t); i >= 0 {
+		return d.v[i]
+	}
+	return nil
+}

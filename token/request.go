@@ -1,0 +1,155 @@
+package token
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// An origin is how an object comes to be, or to be changed.
+type origin int
+
+// A request is what an object is built from.
+type request struct {
+	how origin
+	// template is the caller's. Its values are valid during the call only and are not kept.
+	template []ck.Attribute
+	// fixed is what the operation itself decides. A template that says otherwise is CKR_TEMPLATE_INCONSISTENT. It may have
+	// attributes that the footnotes forbid to applications.
+	fixed []ck.Attribute
+	// defaults are used where the template is silent, before the tables' own.
+	defaults []ck.Attribute
+	// mechanism is the CKA_KEY_GEN_MECHANISM of a key that is generated.
+	mechanism ck.MechanismType
+	// base is the object that is copied, the base key of a derivation, or the key that unwraps, encapsulates or decapsulates; nil
+	// if there is none.
+	base *Object
+	// so says that the SO is logged in, who may set CKA_TRUSTED.
+	so bool
+	// inherits says that the key that is derived may not be less protected than its base, as of the mechanisms that hand
+	// on parts of the base key's value: section 6.43.
+	inherits bool
+	// others are the keys that a derivation uses beside its base.
+	others []*Object
+	// either says how their history counts: mechanisms.Mechanism.Either.
+	either bool
+	// data says that a derivation makes a data object, and a generation domain parameters.
+	data bool
+	// strict says that the token's separation is strict.
+	strict bool
+	// taken says that the new key has bytes of the base and of the others.
+	taken bool
+	// guards says that what a copy unwraps has CKA_WRAP_WITH_TRUSTED.
+	guards bool
+	// serves says that a copy does anything else than to wrap sensitive keys.
+	serves bool
+	// before is asked of the new object before it is anywhere, nil where nobody asks.
+	before func(*Object) error
+
+	read  bool // imposed has been called
+	asked []ck.Attribute
+	t     *table // what table has found
+}
+
+// imposing are the attributes of the base that have what it asks of the new key.
+var imposing = [allOrigins]ck.AttributeType{
+	byUnwrap: ck.CKA_UNWRAP_TEMPLATE, byEncapsulate: ck.CKA_ENCAPSULATE_TEMPLATE, byDecapsulate: ck.CKA_DECAPSULATE_TEMPLATE, byDerive: ck.CKA_DERIVE_TEMPLATE,
+}
+
+// imposed returns what the base asks of the new key.
+func (r *request) imposed() ([]ck.Attribute, error) {
+	t := imposing[r.how]
+	if r.base == nil || t == 0 || r.read {
+		return r.asked, nil
+	}
+	var err error
+	r.asked, err = ck.ParseTemplate(nil, r.base.bytes(t))
+	r.read = err == nil
+	return r.asked, err
+}
+
+// table finds out of which class and type the new object is.
+func (r *request) table(imposed []ck.Attribute) (*table, error) {
+	if r.t != nil {
+		return r.t, nil
+	}
+	t, err := r.findTable(imposed)
+	r.t = t
+	return t, err
+}
+
+// findTable does the work of table.
+func (r *request) findTable(imposed []ck.Attribute) (*table, error) {
+	c, err := r.number(ck.CKA_CLASS, imposed)
+	if err != nil {
+		return nil, err
+	}
+	class, subtype := ck.ObjectClass(c), uint(0)
+	name, ok := subtypeName(class)
+	if ok {
+		if subtype, err = r.number(name, imposed); err != nil {
+			return nil, err
+		}
+	} else {
+		name = ck.CKA_CLASS
+	}
+	t := tables[tableName{class, subtype}]
+	switch {
+	case t == nil && name == ck.CKA_KEY_TYPE && ofAnother(class, subtype):
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, name)
+	case t == nil:
+		return nil, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
+	case t.builtin(), r.how != byCreate && !t.isKey() && !r.data:
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+	}
+	return t, nil
+}
+
+// ofAnother reports whether a class of keys has none of a type that another has.
+func ofAnother(class ck.ObjectClass, t uint) bool {
+	classes := []ck.ObjectClass{ck.CKO_SECRET_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY}
+	return slices.Contains(classes, class) && slices.ContainsFunc(classes, func(c ck.ObjectClass) bool { return tables[tableName{c, t}] != nil })
+}
+
+// number returns a CK_ULONG from the first place that has it.
+func (r *request) number(t ck.AttributeType, imposed []ck.Attribute) (uint, error) {
+	for _, list := range [...][]ck.Attribute{r.fixed, r.template, imposed, r.defaults} {
+		for _, a := range list {
+			if a.Type == t {
+				if len(a.Value) != ulongSize {
+					return 0, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, t)
+				}
+				return number(a.Value), nil
+			}
+		}
+	}
+	return 0, wrong(ck.CKR_TEMPLATE_INCOMPLETE, t)
+}
+
+// number reads a CK_ULONG whose length is known to be right.
+func number(v []byte) uint { return uint(binary.NativeEndian.Uint64(v)) }
+
+// any reports whether the base or one of the others has a boolean attribute so.
+func (r *request) any(t ck.AttributeType, is bool) bool {
+	if r.base.flag(t) == is {
+		return true
+	}
+	for _, o := range r.others {
+		if o.flag(t) == is {
+			return true
+		}
+	}
+	return false
+}
+
+// past tells whether what a key is derived from has a boolean attribute of its history.
+func (r *request) past(t ck.AttributeType) bool {
+	switch {
+	case r.either:
+		return r.any(t, true)
+	case r.inherits:
+		return !r.any(t, false)
+	}
+	return r.base.flag(t)
+}

@@ -1,0 +1,341 @@
+package token
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/softcsp/softcsp/ck"
+	erasing "github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// UnwrapKey implements C_UnwrapKey, section 5.18.4.
+func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
+	a, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer a.endCall()
+	row, err := s.rowFor(mech, ck.CKF_UNWRAP)
+	if err != nil {
+		return 0, err
+	}
+	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, veiled bool) ([]byte, error) {
+		if veiled && row.UnwrapVeiled != nil {
+			return row.UnwrapVeiled(with, &mech.Param, wrapped)
+		}
+		return row.Unwrap(with, &mech.Param, wrapped)
+	})
+}
+
+// UnwrapKeyAuthenticated implements C_UnwrapKeyAuthenticated, section 5.18.7 of PKCS#11 3.2.
+func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute, aad []byte) (ck.ObjectHandle, error) {
+	a, s, err := m.session(h)
+	if err != nil {
+		return 0, err
+	}
+	defer a.endCall()
+	row, err := s.rowFor(mech, ck.CKF_UNWRAP)
+	if err == nil && row.Message == nil {
+		err = ck.CKR_MECHANISM_INVALID
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, _ bool) ([]byte, error) {
+		return row.UnwrapMessage(with, &mech.Param, aad, wrapped)
+	})
+}
+
+// unwrapKey makes a key of what unwrap decrypts. A key that has wrapped sensitive keys must not become an oracle: it says nothing of
+// paddings, where the mechanism has a way for that.
+func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key, veiled bool) ([]byte, error)) (ck.ObjectHandle, error) {
+	u, err := s.keyAtOnce(with, row, ck.CKA_UNWRAP, p)
+	if err != nil {
+		return 0, as(err, unwrappingKey)
+	}
+	defer u.release()
+	opens := &use{what: ck.CKA_UNWRAP, class: u.class(), row: row}
+	if !row.Seals {
+		if err := s.mayAssume(u, opens); err != nil {
+			return 0, err
+		}
+	}
+	size, err := valueLen(template)
+	if err != nil {
+		return 0, err
+	}
+	r := &request{how: byUnwrap, template: template, base: u.Object, strict: s.strict}
+	r.before = func(k *Object) error {
+		if err := u.same(); err != nil {
+			return err
+		}
+		return s.assume(u, &use{what: ck.CKA_UNWRAP, class: u.class(), row: row, sensitive: k.flag(ck.CKA_SENSITIVE)})
+	}
+	check := func(_ []byte, err error) error { return err }
+	pads := !row.Truncates && !row.Authentic // a padding decides how long the key is
+	if pads && !row.AtEnd {
+		if check, err = r.padded(size); err != nil {
+			return 0, err
+		}
+	}
+	var value []byte
+	veiled := s.strict && role(u.role.Load()) >= wrapping
+	erasing.Do(func() { value, err = unwrap(u.key(), veiled) })
+	defer clear(value)
+	if !row.Seals && answers(err) { // what its answers tell is enough
+		if err := s.assume(u, opens); err != nil {
+			return 0, err
+		}
+	}
+	if err = check(value, err); err != nil {
+		return 0, as(err, map[ck.RV]ck.RV{
+			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
+		})
+	}
+	k, err := s.unwrapTo(r, row, value, size)
+	if err != nil && pads {
+		err = as(err, map[ck.RV]ck.RV{ck.CKR_WRAPPED_KEY_LEN_RANGE: ck.CKR_WRAPPED_KEY_INVALID})
+	}
+	return k, err
+}
+
+// padded returns what tells whether a value can be the key, where a padding decided how long it is. What is wrong with a key whose
+// padding is right must not tell that the padding is right, which would decrypt anything with enough questions (Bleichenbacher, Vaudenay):
+// a wrong padding, a length that the key cannot have and an encoding that is none are the same error, after the same steps. What is
+// wrong with the class and type in the template is said before.
+func (r *request) padded(size uint) (func(value []byte, err error) error, error) {
+	imposed, err := r.imposed()
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.table(imposed)
+	if err != nil {
+		return nil, err
+	}
+	if t.class == ck.CKO_PUBLIC_KEY {
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+	}
+	return func(value []byte, err error) error {
+		switch ck.Code(err) {
+		case ck.CKR_OK, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CKR_WRAPPED_KEY_INVALID: // value is empty then
+		default:
+			return err
+		}
+		var other error
+		if t.class == ck.CKO_PRIVATE_KEY {
+			trial := bytes.Clone(value) // the parts lie in it
+			var parts []ck.Attribute
+			parts, other = mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), trial)
+			wipeValues(parts)
+			clear(trial)
+		} else {
+			other = mechanisms.ValidValue(ck.KeyType(t.subtype), value)
+		}
+		same := size == 0 || t.class == ck.CKO_PRIVATE_KEY || uint(len(value)) == size
+		if err == nil && other == nil && same {
+			return nil
+		}
+		return ck.CKR_WRAPPED_KEY_INVALID
+	}, nil
+}
+
+// unwrapTo makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
+func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
+	imposed, err := r.imposed()
+	if err != nil {
+		return 0, err
+	}
+	t, err := r.table(imposed)
+	if err != nil {
+		return 0, err
+	}
+	full := value
+	if size != 0 && size < uint(len(value)) && row.Truncates {
+		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
+		if s.strict && len(bytes.Trim(value[size:], "\x00")) != 0 {
+			return 0, wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+		}
+		value = value[:size]
+	}
+	if row.AtEnd {
+		if value, err = atEnd(t, value, size); err != nil {
+			return 0, err
+		}
+		full = value
+	}
+	if r.fixed, err = unwrapped(t, value); err != nil {
+		return 0, err
+	}
+	defer wipeValues(r.fixed)
+	if s.strict {
+		if err := r.guard(t, value); err != nil {
+			return 0, err
+		}
+		if err := s.bind(r, full, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
+			return 0, err
+		}
+	}
+	return s.make(r)
+}
+
+// guard adds to the request of a key that was unwrapped what follows from the role of the key that unwraps: also where the token has
+// the key no more that was wrapped. Of what such a key is nothing is known but that it is whole.
+func (r *request) guard(t *table, value []byte) error {
+	sensitive, withTrusted := role(r.base.role.Load()).opens()
+	if sensitive {
+		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
+	}
+	if withTrusted {
+		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_WRAP_WITH_TRUSTED, Value: ck.BoolValue(true)})
+	}
+	if !sensitive || !t.isSecret() {
+		return nil
+	}
+	if mechanisms.IsPrivate(value) {
+		return fmt.Errorf("%w: what was wrapped is a private key", ck.CKR_TEMPLATE_INCONSISTENT)
+	}
+	if t.find(knownBytes) >= 0 {
+		r.known(uint(len(value)))
+	}
+	return nil
+}
+
+// atEnd takes the key off the end of what was unwrapped: as many bytes as the template says or the type of key has, and
+// the encoding of a private key from its first byte on. More than zeros before it is no key that was wrapped so.
+func atEnd(t *table, value []byte, size uint) ([]byte, error) {
+	if t.class == ck.CKO_PRIVATE_KEY {
+		return bytes.TrimLeft(value, "\x00"), nil
+	}
+	if fixed, ok := mechanisms.Size(ck.KeyType(t.subtype)); ok && size == 0 {
+		size = fixed
+	}
+	switch {
+	case size == 0:
+		return nil, wrong(ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_VALUE_LEN)
+	case size > uint(len(value)) || len(bytes.Trim(value[:uint(len(value))-size], "\x00")) != 0:
+		return nil, wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+	}
+	return value[uint(len(value))-size:], nil
+}
+
+// unwrapped returns the attributes that an unwrapped key has from its value.
+func unwrapped(t *table, value []byte) ([]ck.Attribute, error) {
+	switch t.class {
+	case ck.CKO_PUBLIC_KEY:
+		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+	case ck.CKO_PRIVATE_KEY:
+		return mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
+	}
+	return []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}, nil
+}
+
+// unwrappingKey are the codes that the functions have that unwrap for what is wrong with the key.
+var unwrappingKey = map[ck.RV]ck.RV{
+	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
+	ck.CKR_KEY_SIZE_RANGE: ck.CKR_UNWRAPPING_KEY_SIZE_RANGE,
+}
+
+// bind adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the
+// mechanism made of the wrapped key, before CKA_VALUE_LEN cut it down; the zeros behind it may be the mechanism's.
+func (s *session) bind(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
+	for n := len(full); n > 0; n-- {
+		if err := s.bindTo(r, full[:n], class, t, n); err != nil {
+			return err
+		}
+		if !truncates || full[n-1] != 0 || n <= len(full)-maxFill {
+			return nil
+		}
+	}
+	return nil
+}
+
+// maxFill is more than the zeros that fill a block.
+const maxFill = 16
+
+// bindTo is bind for one form, whose length is n.
+func (s *session) bindTo(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
+	list, err := s.same(form)
+	defer releaseAll(list)
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		if !o.sealed() || o.left() {
+			return nil // the value is known
+		}
+	}
+	for _, o := range list {
+		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
+			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
+		}
+		if err := r.narrow(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// narrow adds to the request of a key what a key with the same value is and may not.
+func (r *request) narrow(o *Object) error {
+	for _, p := range narrowed {
+		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.bytes(p.t) == nil {
+			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.narrow)})
+		}
+	}
+	for role, t := range map[role]ck.AttributeType{serving: servesElse, wrapping: wrapsSecrets, guarding: wrapsTrusted} {
+		if o.standing().role == role && r.bytes(t) == nil && o.table.find(t) >= 0 {
+			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
+		}
+	}
+	if o.flag(madeOf) && r.bytes(madeOf) == nil {
+		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
+	}
+	if known := o.standing().known; known != 0 && r.bytes(knownBytes) == nil {
+		r.known(known)
+	}
+	for _, t := range asking {
+		switch v, other := o.bytes(t), r.bytes(t); {
+		case v == nil:
+		case other == nil:
+			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: bytes.Clone(v)})
+		case !sameTemplate(v, other):
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)
+		}
+	}
+	list := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
+	if list == nil {
+		return nil
+	}
+	imposed, err := r.imposed()
+	if err != nil {
+		return err
+	}
+	for _, a := range slices.Concat(r.template, imposed) {
+		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
+			if len(a.Value)%ulongSize != 0 || !within(a.Value, list) {
+				return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
+			}
+			return nil
+		}
+	}
+	for i, a := range r.defaults {
+		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
+			r.defaults[i].Value = inCommon(a.Value, list)
+			return nil
+		}
+	}
+	r.defaults = append(r.defaults, ck.Attribute{Type: ck.CKA_ALLOWED_MECHANISMS, Value: bytes.Clone(list)})
+	return nil
+}
+
+// bytes returns the value that the operation itself decides for an attribute, nil where it decides none.
+func (r *request) bytes(t ck.AttributeType) []byte {
+	for _, a := range r.fixed {
+		if a.Type == t {
+			return a.Value
+		}
+	}
+	return nil
+}
