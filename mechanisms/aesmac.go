@@ -26,7 +26,7 @@ var aesMACRows = append(blockMACRows(ck.CKM_AES_MAC, ck.CKM_AES_MAC_GENERAL, aes
 
 // freshRow marks a row whose parameter has a nonce.
 func freshRow(m Mechanism) Mechanism {
-	m.Fresh = true
+	m.ParamOncePerMessage = true
 	return m
 }
 

@@ -11,7 +11,7 @@ var xtsKeys = []ck.KeyType{ck.CKK_AES_XTS}
 
 // splitting marks a row that uses the halves of the key apart from each other, whatever the parameter.
 func splitting(m Mechanism) Mechanism {
-	m.Splits = func(ck.Param) bool { return true }
+	m.UsesHalvesApart = func(ck.Param) bool { return true }
 	return m
 }
 

@@ -269,11 +269,11 @@ func privateValue(c *curve, k *Key) ([]byte, error) {
 
 // ecRows are the generation of key pairs.
 var ecRows = []Mechanism{
-	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC, (*curve).generate)},
-	{Type: ck.CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Makes: ck.CKK_EC,
+	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC, (*curve).generate)},
+	{Type: ck.CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Makes: ck.CKK_EC,
 		GeneratePair: generateEC(ck.CKK_EC, (*curve).generateExtra)},
-	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: namedFlags, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS, (*curve).generate)},
-	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, Also: namedFlags, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY, (*curve).generate)},
+	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, ExtraFlags: namedFlags, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS, (*curve).generate)},
+	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, ExtraFlags: namedFlags, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY, (*curve).generate)},
 }
 
 // What C_GetMechanismInfo tells of the mechanisms of elliptic curves beside what they do.

@@ -17,8 +17,8 @@ type agreement = func(point []byte) ([]byte, error)
 // ecdhRows are Diffie-Hellman with elliptic curves (SP 800-56A, section 5.7.1.2). The cofactor of the Weierstrass curves of
 // the list is 1, so that the two mechanisms are one; the functions of RFC 7748 have theirs built in.
 var ecdhRows = []Mechanism{
-	ecdhEncapsulates(Mechanism{Type: ck.CKM_ECDH1_DERIVE, Keys: []ck.KeyType{ck.CKK_EC, ck.CKK_EC_MONTGOMERY}, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Derive: ecdhDerive}),
-	ecdhEncapsulates(Mechanism{Type: ck.CKM_ECDH1_COFACTOR_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Derive: ecdhDerive}),
+	ecdhEncapsulates(Mechanism{Type: ck.CKM_ECDH1_DERIVE, Keys: []ck.KeyType{ck.CKK_EC, ck.CKK_EC_MONTGOMERY}, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Derive: ecdhDerive}),
+	ecdhEncapsulates(Mechanism{Type: ck.CKM_ECDH1_COFACTOR_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Derive: ecdhDerive}),
 }
 
 // ecdhKDFs are the key derivation functions by CK_EC_KDF_TYPE: those of ANSI X9.63, and of SP 800-56A, which has the

@@ -20,7 +20,7 @@ var ecdhWrapRows = []Mechanism{
 }
 
 func ecdhWrapRow(t ck.MechanismType, encoded bool, smallest, largest uint, also ck.Flags, keys ...ck.KeyType) Mechanism {
-	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, Also: also, Authentic: true, Seals: true,
+	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, ExtraFlags: also, Authentic: true, Seals: true,
 		Wrap: func(k *Key, p *ck.Param, value []byte) ([]byte, error) {
 			return ecdhWrap(k, p, value, encoded)
 		},

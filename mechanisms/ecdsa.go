@@ -58,7 +58,7 @@ func ecdsaRow(t ck.MechanismType, newHash func() hash.Hash) Mechanism {
 		}
 		return in, nil
 	}
-	return Mechanism{Type: t, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, Also: weierstrassFlags,
+	return Mechanism{Type: t, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags,
 		Sign: func(k *Key, p *ck.Param) (Signer, error) {
 			in, err := begin(p)
 			if err != nil {

@@ -6,7 +6,7 @@ import (
 
 // ecmqvRows are MQV with elliptic curves: section 6.3.19.
 var ecmqvRows = []Mechanism{
-	{Type: ck.CKM_ECMQV_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, Also: weierstrassFlags, Derive: ecmqvDerive},
+	{Type: ck.CKM_ECMQV_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Derive: ecmqvDerive},
 }
 
 // ecmqvDerive reads a CK_ECMQV_DERIVE_PARAMS and derives: SP 800-56A, section 5.7.2.3. As with X9.42 the first keys are the

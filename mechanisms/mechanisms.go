@@ -17,11 +17,11 @@ import (
 
 // A Mechanism is a row of the table.
 type Mechanism struct {
-	Type     ck.MechanismType
-	Keys     []ck.KeyType // the types of keys that it takes
-	Min, Max uint         // key sizes as C_GetMechanismInfo tells them, in the unit that the standard names for it
-	Also     ck.Flags     // what C_GetMechanismInfo tells beside what follows from the columns
-	can      ck.Flags     // what it tells of a row of the table
+	Type       ck.MechanismType
+	Keys       []ck.KeyType // the types of keys that it takes
+	Min, Max   uint         // key sizes as C_GetMechanismInfo tells them, in the unit that the standard names for it
+	ExtraFlags ck.Flags     // flags of C_GetMechanismInfo that do not follow from the columns
+	flags      ck.Flags     // all flags of C_GetMechanismInfo; index sets them
 
 	// Hash is the hash that a digest mechanism computes.
 	Hash *Hash
@@ -31,73 +31,78 @@ type Mechanism struct {
 	Encrypt func(k *Key, p *ck.Param) (Cipher, error)
 	Decrypt func(k *Key, p *ck.Param) (Cipher, error)
 	// Message prepares the encryption or decryption of messages. p is the parameter of C_MessageEncryptInit or
-	// C_MessageDecryptInit; each message has a parameter of its own. It outlives the use of k.
+	// C_MessageDecryptInit; each message has a parameter of its own. The MessageCipher may be used when k is no longer valid.
 	Message func(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error)
-	// Fresh says that a parameter serves for one message that is signed or verified: it has a nonce.
-	Fresh bool
+	// ParamOncePerMessage says that each message that is signed or verified needs a parameter of its own, because the parameter
+	// has a nonce. C_MessageSignInit and C_MessageVerifyInit have one parameter for all messages, so they refuse the mechanism.
+	ParamOncePerMessage bool
 	// Sign and Verify begin a signature or MAC.
 	Sign   func(k *Key, p *ck.Param) (Signer, error)
 	Verify func(k *Key, p *ck.Param) (Verifier, error)
-	// SignRecover begins a signature out of which the data can be had again, VerifyRecover a verification that takes it out:
-	// the Whole of what it returns turns a signature into data. Neither goes in parts.
+	// SignRecover begins a signature from which the data can be recovered. VerifyRecover begins the recovery: Whole of the Cipher
+	// that it returns takes the signature and writes the data. Both work in one call only, not in parts.
 	SignRecover   func(k *Key, p *ck.Param) (Signer, error)
 	VerifyRecover func(k *Key, p *ck.Param) (Cipher, error)
-	// Wrap encrypts the value of another key, Unwrap decrypts it. What Unwrap returns is the caller's to wipe.
+	// Wrap encrypts the value of another key, Unwrap decrypts it. The caller wipes what Unwrap returns.
 	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
 	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
-	// UnwrapVeiled is Unwrap for a key whose wrapped keys are to be kept from who may ask it anything: where another mechanism would say
-	// that a padding is wrong, it gives bytes that nobody can tell from those of a key. It is nil where Unwrap is good enough.
+	// UnwrapVeiled is Unwrap with implicit rejection: a wrong padding is no error, but gives pseudorandom bytes that look like a
+	// key. It is for a wrapping key that may be used by somebody who must not learn which wrapped keys are well formed. It is nil
+	// where Unwrap has no padding that could be told.
 	UnwrapVeiled func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
-	// WrapSize returns how many bytes Wrap makes of n, where Wrap may write to what p points to.
+	// WrapSize returns the size of a wrapped key of n bytes without wrapping it. It is there for a Wrap that writes to memory that
+	// the parameter points to, which a question for the size must not do.
 	WrapSize func(p *ck.Param, n int) (int, error)
-	// Truncates says that Unwrap returns whole blocks, and that the template's CKA_VALUE_LEN cuts off what fills the last.
+	// Truncates says that Unwrap returns whole blocks. CKA_VALUE_LEN in the template then tells where the key ends in the last one.
 	Truncates bool
-	// AtEnd says that the key is the end of what Unwrap returns, and that zeros come before it.
-	AtEnd bool
+	// KeyAtEnd says that Unwrap returns the key with zeros before it.
+	KeyAtEnd bool
 	// Authentic says that Unwrap notices when what was wrapped has been changed.
 	Authentic bool
-	// Seals says that Wrap keeps a key even from who may wrap and unwrap with the same wrapping key whatever they like, with any
-	// parameter: no part of it, nothing joined with another, no key stream can be had that way.
+	// Seals says that a wrapped key stays secret from somebody who may wrap and unwrap whatever they like with the same wrapping
+	// key and with any parameter: they can neither unwrap a part of it, nor combine parts of two, nor learn a key stream.
 	Seals bool
-	// Bare says that Sign is the private function as it is, which decrypts as well, or that of a block of which the caller chooses all
-	// but a fixed part that is short: the quotient of two such is the private function of whatever is wanted (De Jonge and Chaum, 1985).
-	Bare bool
-	// Tells reports whether what the mechanism computes with a parameter tells the key, all at once or bit by bit, to who chooses
-	// parameter and data. It is nil where that is never so. decide says that it is an operation that answers yes or no only.
-	Tells func(k *Key, p ck.Param, decide bool) bool
-	// Splits reports whether the mechanism uses, with a parameter, one half of the key apart from the other, so that each can be found by
-	// itself. It is nil where that is never so. Where it is Derive that does, Derived.Splits says so.
-	Splits func(p ck.Param) bool
+	// RawPrivate says that Sign applies the private function to a block of the caller's choice, which is decryption as well.
+	// A block with a short fixed part counts, too: from the quotient of two signatures the private function of any block can be had
+	// (De Jonge and Chaum, 1985).
+	RawPrivate bool
+	// LeaksKey reports whether an operation with the parameter p lets somebody who chooses p and the data find the key, at once or
+	// bit by bit. decide says that the operation answers no more than yes or no. nil means never.
+	LeaksKey func(k *Key, p ck.Param, decide bool) bool
+	// UsesHalvesApart reports whether an operation with the parameter p uses one half of the key independently of the other, so that
+	// each half can be searched for by itself. nil means never. A derivation says so in Derived.UsesHalvesApart.
+	UsesHalvesApart func(p ck.Param) bool
 	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.
 	FromDigest bool
-	// Inherits says that Derive hands on parts of the base key's value: the new key is no less protected than the base.
+	// Inherits says that the new key has parts of the base key's value, so that it must be protected as well as the base key.
 	Inherits bool
-	// Either says that a key that Derive makes has always been sensitive, or never extractable, if any of the keys that it
-	// comes from has, and not the base key alone.
-	Either bool
-	// Silent says that Derive makes no key for the caller's handle: what it makes goes where the parameter says.
-	Silent bool
-	// Reveals says that Derive makes of a private key what is public anyway: any will do for it, CKA_DERIVE or not.
-	Reveals bool
+	// HistoryOfAnyKey says that CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE of the new key are true if they are for any of the
+	// keys that it is derived from. Otherwise the base key alone decides.
+	HistoryOfAnyKey bool
+	// NoHandle says that C_DeriveKey returns no key handle: the handles of the new keys go where the parameter says.
+	NoHandle bool
+	// MakesPublic says that Derive computes from a private key what is public anyway. It needs no CKA_DERIVE.
+	MakesPublic bool
 	// Derive makes key material from other key material.
 	Derive func(b *Base, p *ck.Param, d *Derived) error
-	// Encapsulate begins an encapsulation with a public key: it makes a secret key and a ciphertext from which Decapsulate makes
-	// the same with the private key. Both find the key, and what the template asks for, in the Base.
+	// Encapsulate begins an encapsulation with a public key: it makes a secret key and a ciphertext. Decapsulate makes the same
+	// secret key from the ciphertext with the private key. The Base has the key, and the template of the secret key.
 	Encapsulate func(b *Base, p *ck.Param) (*Encapsulation, error)
 	Decapsulate func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error
-	// Makes is the type of the key that Generate makes a value for. size is the template's CKA_VALUE_LEN in bytes, 0
-	// where it has none; a size that the key type does not allow is CKR_KEY_SIZE_RANGE, a missing one that it needs is
-	// CKR_TEMPLATE_INCOMPLETE.
-	Makes    ck.KeyType
+	// Makes is the type of the keys, of the key pairs or of the domain parameters that the functions below make.
+	Makes ck.KeyType
+	// Generate makes the value of a key. size is the template's CKA_VALUE_LEN in bytes, 0 where it has none; a size that the
+	// key type does not allow is CKR_KEY_SIZE_RANGE, a missing one that it needs is CKR_TEMPLATE_INCOMPLETE.
 	Generate func(rand io.Reader, p *ck.Param, size uint) ([]byte, error)
-	// FromPassword makes the key that the template asks for from the password in the parameter, without chance.
+	// FromPassword makes the key that the template asks for from the password in the parameter. The same password gives the same key.
 	FromPassword func(p *ck.Param, template []ck.Attribute, d *Derived) error
-	// GenerateDomain makes domain parameters of the type Makes: what the mechanism contributes to the object beside
-	// CKA_CLASS and CKA_KEY_TYPE. template is the caller's. The results are written when the object has been made.
+	// GenerateDomain makes domain parameters: the attributes that the mechanism contributes beside CKA_CLASS and CKA_KEY_TYPE.
+	// template is the caller's. The results are written when the object has been made.
 	GenerateDomain func(rand io.Reader, p *ck.Param, template []ck.Attribute) (made []ck.Attribute, results []Result, err error)
-	// GeneratePair makes a key pair of the type Makes: what the mechanism contributes to the public and to the private key
-	// beside CKA_CLASS and CKA_KEY_TYPE. public is the caller's template for the public key, which has the parameters
-	// (CKA_MODULUS_BITS, CKA_EC_PARAMS and the like), and the CKA_VALUE_BITS that the private key shall have. The caller wipes the values of the private key.
+	// GeneratePair makes a key pair: the attributes that the mechanism contributes to the public and to the private key beside
+	// CKA_CLASS and CKA_KEY_TYPE. public is the caller's template of the public key, which has the parameters (CKA_MODULUS_BITS,
+	// CKA_EC_PARAMS and the like), and CKA_VALUE_BITS of the private key where the caller gives it. The caller wipes the values of
+	// the private key.
 	GeneratePair func(rand io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error)
 }
 
@@ -122,7 +127,7 @@ func index(families ...[]Mechanism) []Mechanism {
 	rows := slices.Concat(families...)
 	slices.SortFunc(rows, func(a, b Mechanism) int { return cmp.Compare(a.Type, b.Type) })
 	for i := range rows {
-		rows[i].can = rows[i].flags()
+		rows[i].flags = rows[i].flagsOfColumns()
 	}
 	for i := range rows[1:] {
 		if rows[i].Type == rows[i+1].Type {
@@ -180,12 +185,12 @@ func Types() []ck.MechanismType { return slices.Clone(types) }
 
 // Info is what C_GetMechanismInfo tells of the mechanism.
 func (m *Mechanism) Info() ck.MechanismInfo {
-	return ck.MechanismInfo{MinKeySize: m.Min, MaxKeySize: m.Max, Flags: m.can}
+	return ck.MechanismInfo{MinKeySize: m.Min, MaxKeySize: m.Max, Flags: m.flags}
 }
 
-// flags returns what the row can do, as C_GetMechanismInfo tells it.
-func (m *Mechanism) flags() ck.Flags {
-	f := m.Also
+// flagsOfColumns returns what the row can do, as C_GetMechanismInfo tells it.
+func (m *Mechanism) flagsOfColumns() ck.Flags {
+	f := m.ExtraFlags
 	for _, column := range [...]struct {
 		has  bool
 		flag ck.Flags
@@ -217,7 +222,7 @@ func (m *Mechanism) flags() ck.Flags {
 
 // Has reports whether the row can do what a flag of C_GetMechanismInfo says.
 func (m *Mechanism) Has(flag ck.Flags) bool {
-	return m.can&flag != 0
+	return m.flags&flag != 0
 }
 
 // Takes reports whether a key of a class and type goes with the mechanism. A row that derives and names no types takes

@@ -72,8 +72,8 @@ type Base struct {
 	Lookup func(ck.ObjectHandle) (*Key, error)
 }
 
-// A Further is a key that a derivation makes beside the first.
-type Further struct {
+// A AdditionalKey is a key that a derivation makes beside the first.
+type AdditionalKey struct {
 	Type       ck.KeyType
 	Value      []byte
 	Template   []ck.Attribute // the caller's
@@ -111,8 +111,8 @@ type Derived struct {
 	Data bool
 	// Public says that what is made is a public key, which has no Value.
 	Public bool
-	// Further are more keys, in the caller's order. The token makes all keys of a derivation or none.
-	Further []Further
+	// AdditionalKeys are more keys, in the caller's order. The token makes all keys of a derivation or none.
+	AdditionalKeys []AdditionalKey
 	// Results are written when the keys have been made.
 	Results []Result
 	// Taken is what the new value has of the values of keys. Mechanisms that hand on bytes of keys tell it.
@@ -120,10 +120,10 @@ type Derived struct {
 	// Inherits says what Mechanism.Inherits does, where it is the parameter that decides: whoever reads the new key and knows the
 	// other keys can compute one of them.
 	Inherits bool
-	// Tells says that the Results have bytes of the base key's value.
-	Tells bool
-	// Splits says that the halves of the base key's value were used apart from each other.
-	Splits bool
+	// LeaksKey says that the Results have bytes of the base key's value.
+	LeaksKey bool
+	// UsesHalvesApart says that the halves of the base key's value were used apart from each other.
+	UsesHalvesApart bool
 	// UsesDigest says that the session's digest was used and is finished thereby.
 	UsesDigest bool
 	// Stopped tells a derivation that takes long whether nobody waits for it any more. nil is never.
@@ -136,8 +136,8 @@ type Derived struct {
 // Wipe overwrites what the derivation left, and makes d ready for the next.
 func (d *Derived) Wipe() {
 	clear(d.Value)
-	for i := range d.Further {
-		clear(d.Further[i].Value)
+	for i := range d.AdditionalKeys {
+		clear(d.AdditionalKeys[i].Value)
 	}
 	for i := range d.Results {
 		clear(d.Results[i].From)
@@ -146,8 +146,8 @@ func (d *Derived) Wipe() {
 	d.session.Wipe()
 	d.Type, d.Value, d.Defaults, d.Replaces, d.UsesDigest = 0, nil, nil, false, false
 	d.Stopped = nil
-	d.Data, d.Public, d.Further, d.Results = false, false, nil, nil
-	d.Inherits, d.Tells, d.Splits = false, false, false
+	d.Data, d.Public, d.AdditionalKeys, d.Results = false, false, nil, nil
+	d.Inherits, d.LeaksKey, d.UsesHalvesApart = false, false, false
 	clear(d.Taken)
 	d.Taken = d.Taken[:0]
 	d.Attributes = d.Attributes[:0]
@@ -158,8 +158,8 @@ func (d *Derived) Ready() {
 	for _, r := range d.Results {
 		ck.ProbeWrite(r.To)
 	}
-	for i := range d.Further {
-		ck.ProbeWrite(d.Further[i].Handle)
+	for i := range d.AdditionalKeys {
+		ck.ProbeWrite(d.AdditionalKeys[i].Handle)
 	}
 }
 

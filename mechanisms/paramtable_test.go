@@ -306,8 +306,8 @@ func targetsOf(d *Derived) (all []*[]byte) {
 	for i := range d.Results {
 		all = append(all, &d.Results[i].To)
 	}
-	for i := range d.Further {
-		all = append(all, &d.Further[i].Handle)
+	for i := range d.AdditionalKeys {
+		all = append(all, &d.AdditionalKeys[i].Handle)
 	}
 	return all
 }

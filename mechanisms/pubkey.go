@@ -11,7 +11,7 @@ import (
 )
 
 // pubKeyRows make public keys of private ones: section 6.43.9. The standard wants it for every type of private keys.
-var pubKeyRows = []Mechanism{{Type: ck.CKM_PUB_KEY_FROM_PRIV_KEY, Keys: PairTypes(), Derive: pubFromPriv, Reveals: true}}
+var pubKeyRows = []Mechanism{{Type: ck.CKM_PUB_KEY_FROM_PRIV_KEY, Keys: PairTypes(), Derive: pubFromPriv, MakesPublic: true}}
 
 // halves are the attributes of a public key that it takes from the private one, and where it has them under another name.
 var halves = []struct{ public, private ck.AttributeType }{

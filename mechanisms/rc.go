@@ -59,7 +59,7 @@ const rc5Rounds = 12
 func telling(rows []Mechanism, tells func(*Key, ck.Param, bool) bool) []Mechanism {
 	for i := range rows {
 		if rows[i].Generate == nil {
-			rows[i].Tells = tells
+			rows[i].LeaksKey = tells
 		}
 	}
 	return rows

@@ -208,7 +208,7 @@ func rsaWrapBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
 			t.Fatalf("%v: %v", m.Type, err)
 		}
 		p = rsaParams(m.Type)
-		if got, err := m.Unwrap(priv, &p, wrapped); err != nil || m.AtEnd && len(got) != 256 || !m.AtEnd && len(got) != n || !bytes.HasSuffix(got, pattern(n)) {
+		if got, err := m.Unwrap(priv, &p, wrapped); err != nil || m.KeyAtEnd && len(got) != 256 || !m.KeyAtEnd && len(got) != n || !bytes.HasSuffix(got, pattern(n)) {
 			t.Errorf("%v: %x, %v", m.Type, got, err)
 		}
 		for _, c := range []struct {
@@ -216,7 +216,7 @@ func rsaWrapBattery(t *testing.T, m *Mechanism, pub, priv *Key) {
 			want    error
 		}{{wrapped[:255], ck.CKR_WRAPPED_KEY_LEN_RANGE}, {bytes.Repeat([]byte{0x55}, len(wrapped)), ck.CKR_WRAPPED_KEY_INVALID}} {
 			p = rsaParams(m.Type)
-			if _, err := m.Unwrap(priv, &p, c.wrapped); !errors.Is(err, c.want) && !(m.AtEnd && err == nil) { // any number is one that was wrapped
+			if _, err := m.Unwrap(priv, &p, c.wrapped); !errors.Is(err, c.want) && !(m.KeyAtEnd && err == nil) { // any number is one that was wrapped
 				t.Errorf("%v: %v, want %v", m.Type, err, c.want)
 			}
 		}

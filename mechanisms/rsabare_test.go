@@ -10,7 +10,7 @@ import (
 )
 
 // TestBareSignatures signs two data that differ in a byte, and looks at the blocks that are signed: a mechanism in whose block they
-// differ in that byte alone, and whose block is mostly data, is Bare.
+// differ in that byte alone, and whose block is mostly data, is RawPrivate.
 func TestBareSignatures(t *testing.T) {
 	t.Parallel()
 	pub, priv := testRSA(t)
@@ -53,10 +53,10 @@ func TestBareSignatures(t *testing.T) {
 				differ++
 			}
 		}
-		if is := differ == 1 && 2*len(one) > key.Size(); is != row.Bare {
-			t.Errorf("%v: %d bytes of the block differ, of data of %d bytes; Bare is %v", m, differ, len(one), row.Bare)
+		if is := differ == 1 && 2*len(one) > key.Size(); is != row.RawPrivate {
+			t.Errorf("%v: %d bytes of the block differ, of data of %d bytes; RawPrivate is %v", m, differ, len(one), row.RawPrivate)
 		}
-		if row.Bare {
+		if row.RawPrivate {
 			bare++
 		}
 	}

@@ -15,7 +15,7 @@ import (
 
 // x931Rows are both mechanisms.
 var x931Rows = []Mechanism{
-	rsaSigns(Mechanism{Type: ck.CKM_RSA_X9_31, Bare: true}, func(p *ck.Param) (*rsaSigner, error) {
+	rsaSigns(Mechanism{Type: ck.CKM_RSA_X9_31, RawPrivate: true}, func(p *ck.Param) (*rsaSigner, error) {
 		return &rsaSigner{overhead: 2, sign: signX931(nil), verify: verifyX931(nil), fits: fitsX931}, p.None()
 	}),
 	rsaSigns(Mechanism{Type: ck.CKM_SHA1_RSA_X9_31}, func(p *ck.Param) (*rsaSigner, error) {

@@ -17,7 +17,7 @@ var sp800108Rows = []Mechanism{
 }
 
 func sp800108(m ck.MechanismType) Mechanism {
-	return inBits(Mechanism{Type: m, Keys: secretKeys, Min: 1, Max: maxSecret, Either: true, Derive: func(b *Base, p *ck.Param, d *Derived) error {
+	return inBits(Mechanism{Type: m, Keys: secretKeys, Min: 1, Max: maxSecret, HistoryOfAnyKey: true, Derive: func(b *Base, p *ck.Param, d *Derived) error {
 		k := kdf108{mode: m}
 		if err := k.read(p); err != nil {
 			return err
@@ -45,7 +45,7 @@ type kdf108 struct {
 	prf     ck.MechanismType
 	fields  []kdf108Field
 	iv      []byte
-	further []Further
+	further []AdditionalKey
 }
 
 // A kdf108Field is a CK_PRF_DATA_PARAM, read.
@@ -87,7 +87,7 @@ func (k *kdf108) read(p *ck.Param) error {
 		}
 	}
 	for range m {
-		f := Further{Template: further.Template(), Handle: further.BytesOf(8)}
+		f := AdditionalKey{Template: further.Template(), Handle: further.BytesOf(8)}
 		if f.Handle == nil {
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}
@@ -214,7 +214,7 @@ func (k *kdf108) derive(b *Base, d *Derived) error {
 			}
 		}
 	}
-	d.Value, d.Further = d.room(n), k.further
+	d.Value, d.AdditionalKeys = d.room(n), k.further
 	secret.Do(func() { err = k.fill(b.Key, d) })
 	return err
 }
@@ -227,8 +227,8 @@ func (k *kdf108) fill(key *Key, d *Derived) error {
 	}
 	keys := [][]byte{d.Value}
 	types := []ck.KeyType{d.Type}
-	for i := range d.Further {
-		keys, types = append(keys, d.Further[i].Value), append(types, d.Further[i].Type)
+	for i := range d.AdditionalKeys {
+		keys, types = append(keys, d.AdditionalKeys[i].Value), append(types, d.AdditionalKeys[i].Type)
 	}
 	s := kdf108Stream{kdf108: k, prf: prf, last: k.iv}
 	var bytes, segments uint

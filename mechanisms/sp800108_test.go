@@ -84,11 +84,11 @@ func TestKDF108Further(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(d.Further) != 1 || d.Further[0].Type != ck.CKK_AES || !bytes.Equal(d.Value, stream[:48]) || !bytes.Equal(d.Further[0].Value, stream[64:80]) {
-			t.Errorf("%x and %v of %x", d.Value, d.Further, stream)
+		if len(d.AdditionalKeys) != 1 || d.AdditionalKeys[0].Type != ck.CKK_AES || !bytes.Equal(d.Value, stream[:48]) || !bytes.Equal(d.AdditionalKeys[0].Value, stream[64:80]) {
+			t.Errorf("%x and %v of %x", d.Value, d.AdditionalKeys, stream)
 		}
-		if len(d.Further[0].Handle) != 8 || len(d.Further[0].Template) != 2 {
-			t.Errorf("%v", d.Further[0])
+		if len(d.AdditionalKeys[0].Handle) != 8 || len(d.AdditionalKeys[0].Template) != 2 {
+			t.Errorf("%v", d.AdditionalKeys[0])
 		}
 	}
 }

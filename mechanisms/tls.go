@@ -231,9 +231,9 @@ func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms 
 			d.Defaults = tls12Defaults
 		}
 		if r.version != nil {
-			d.Results, d.Tells = []Result{{r.version, slices.Clone(b.Key.Value[:2])}}, true
+			d.Results, d.LeaksKey = []Result{{r.version, slices.Clone(b.Key.Value[:2])}}, true
 		}
-		d.Splits = r.splits
+		d.UsesHalvesApart = r.splits
 		d.Type, d.Value = ck.CKK_GENERIC_SECRET, d.room(masterSize)
 		secret.Do(func() { derive(d.Value, b.Key.Value) })
 		return nil
@@ -267,7 +267,7 @@ func tlsKDF(m ck.MechanismType) Mechanism {
 		if err != nil {
 			return err
 		}
-		d.Type, d.Value, d.Defaults, d.Splits = t, d.room(size), b.Key.protection(), h == nil
+		d.Type, d.Value, d.Defaults, d.UsesHalvesApart = t, d.room(size), b.Key.protection(), h == nil
 		secret.Do(func() {
 			tlsPRF(tlsMACs(h, b.Key.Value), d.Value, seed...)
 			FixParity(t, d.Value)

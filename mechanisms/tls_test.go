@@ -96,7 +96,7 @@ func runTLSCase(v *vector, c *tlsCase) error {
 			fields = []any{c.hash, len(want), int(v.Fields["Who"][0] - '0')}
 		}
 		return checkMAC(v.row, v.key, func() *ck.Param { p := params(fields...); return &p }, v.bytes("Data"), want)
-	case v.row.Silent:
+	case v.row.NoHandle:
 		return c.keys(v, want)
 	}
 	fields := c.fields(v.row.Type)
@@ -121,11 +121,11 @@ func (c *tlsCase) keys(v *vector, block []byte) error {
 		return err
 	}
 	d.Deliver()
-	if len(d.Further) != 4 {
-		return fmt.Errorf("%d keys", len(d.Further))
+	if len(d.AdditionalKeys) != 4 {
+		return fmt.Errorf("%d keys", len(d.AdditionalKeys))
 	}
 	var got []byte
-	for i, f := range d.Further {
+	for i, f := range d.AdditionalKeys {
 		got = append(got, f.Value...)
 		if wantType := []ck.KeyType{ck.CKK_GENERIC_SECRET, ck.CKK_AES}[i/2]; f.Type != wantType || len(f.Handle) != 8 || len(f.Template) != []int{1, 3}[i/2] {
 			return fmt.Errorf("key %d: %+v", i, f)

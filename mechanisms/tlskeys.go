@@ -76,7 +76,7 @@ func tlsKeyBlock(r *keyMaterial, out, master []byte) {
 
 // keyAndMAC makes the row of a derivation of four keys and two IVs. The keys are protected as their base is.
 func keyAndMAC(m ck.MechanismType, block func(r *keyMaterial, out, master []byte)) Mechanism {
-	return Mechanism{Type: m, Keys: genericKeys, Min: masterSize, Max: masterSize, Silent: true, Derive: func(b *Base, p *ck.Param, d *Derived) error {
+	return Mechanism{Type: m, Keys: genericKeys, Min: masterSize, Max: masterSize, NoHandle: true, Derive: func(b *Base, p *ck.Param, d *Derived) error {
 		r, err := readKeyMaterial(p, m)
 		if err != nil {
 			return err
@@ -92,7 +92,7 @@ func keyAndMAC(m ck.MechanismType, block func(r *keyMaterial, out, master []byte
 		case r.key != 0 && !validSize(t, r.key):
 			return ck.CKR_KEY_SIZE_RANGE
 		}
-		d.Splits = m == ck.CKM_TLS_KEY_AND_MAC_DERIVE
+		d.UsesHalvesApart = m == ck.CKM_TLS_KEY_AND_MAC_DERIVE
 		secret.Do(func() {
 			out := make([]byte, 2*(r.mac+r.key+r.iv))
 			block(&r, out, b.Key.Value)
@@ -136,7 +136,7 @@ func (r *keyMaterial) share(b *Base, d *Derived, t ck.KeyType, block []byte) {
 	}
 	protection, mac := b.Key.protection(), forMAC(b.Template)
 	for i, h := range r.handles {
-		f := Further{Type: ck.CKK_GENERIC_SECRET, Template: mac, Defaults: macPurposes, Attributes: protection, Handle: h}
+		f := AdditionalKey{Type: ck.CKK_GENERIC_SECRET, Template: mac, Defaults: macPurposes, Attributes: protection, Handle: h}
 		n := r.mac
 		if i >= 2 {
 			f.Type, f.Template, f.Defaults, n = t, b.Template, cipherPurposes, r.key
@@ -147,7 +147,7 @@ func (r *keyMaterial) share(b *Base, d *Derived, t ck.KeyType, block []byte) {
 		}
 		f.Value = next(n)
 		FixParity(f.Type, f.Value)
-		d.Further = append(d.Further, f)
+		d.AdditionalKeys = append(d.AdditionalKeys, f)
 	}
 	for _, iv := range r.ivs {
 		d.Results = append(d.Results, Result{iv, next(r.iv)})

@@ -18,7 +18,7 @@ const (
 // hash of the handshake.
 func tlsMACRow(m ck.MechanismType) Mechanism {
 	return Mechanism{Type: m, Keys: genericKeys, Min: 1, Max: maxSecret,
-		Splits: func(p ck.Param) bool { return ck.MechanismType(p.Ulong()) == ck.CKM_TLS_PRF },
+		UsesHalvesApart: func(p ck.Param) bool { return ck.MechanismType(p.Ulong()) == ck.CKM_TLS_PRF },
 		Sign: func(k *Key, p *ck.Param) (Signer, error) {
 			t, err := beginTLSMAC(k, p)
 			if err != nil {

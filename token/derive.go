@@ -57,7 +57,7 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 		return err
 	}
 	if key == nil {
-		if !row.Silent {
+		if !row.NoHandle {
 			return ck.CKR_ARGUMENTS_BAD
 		}
 		key = new(ck.ObjectHandle)
@@ -182,7 +182,7 @@ func (d *derivation) fix() []ck.Attribute {
 func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
 		how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...), base: from,
-		either: row.Either, others: d.others, data: d.out.Data, taken: len(d.out.Taken) > 0 || d.out.Inherits,
+		either: row.HistoryOfAnyKey, others: d.others, data: d.out.Data, taken: len(d.out.Taken) > 0 || d.out.Inherits,
 	}
 	if err := s.mayAsk(&d.out); err != nil {
 		return err
@@ -193,7 +193,7 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	var h ck.ObjectHandle
 	var err error
 	switch {
-	case row.Silent || len(d.out.Further) > 0:
+	case row.NoHandle || len(d.out.AdditionalKeys) > 0:
 		h, err = s.makeFurther(row, d)
 	default:
 		h, err = s.make(&d.request)
@@ -201,7 +201,7 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	if err != nil {
 		return err
 	}
-	if !row.Silent {
+	if !row.NoHandle {
 		*key = h
 	}
 	d.out.Deliver()
@@ -317,15 +317,15 @@ func (s *session) other(h ck.ObjectHandle) (k *mechanisms.Key, err error) {
 // makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
 // CK_INVALID_HANDLE: section 6.42.7.
 func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
-	requests := make([]*request, 0, 1+len(d.out.Further))
-	if !row.Silent {
+	requests := make([]*request, 0, 1+len(d.out.AdditionalKeys))
+	if !row.NoHandle {
 		requests = append(requests, &d.request)
 	}
 	first := len(requests)
-	for i := range d.out.Further {
-		f := &d.out.Further[i]
+	for i := range d.out.AdditionalKeys {
+		f := &d.out.AdditionalKeys[i]
 		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, taken: d.request.taken, either: row.Either, others: d.others, defaults: f.Defaults,
+			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, taken: d.request.taken, either: row.HistoryOfAnyKey, others: d.others, defaults: f.Defaults,
 			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
 				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
 		})
@@ -333,12 +333,12 @@ func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.Obje
 	handles, at, err := s.makeAll(requests)
 	if err != nil {
 		if at >= first {
-			copy(d.out.Further[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
+			copy(d.out.AdditionalKeys[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
 		}
 		return 0, err
 	}
-	for i := range d.out.Further {
-		copy(d.out.Further[i].Handle, ck.UlongValue(uint(handles[first+i])))
+	for i := range d.out.AdditionalKeys {
+		copy(d.out.AdditionalKeys[i].Handle, ck.UlongValue(uint(handles[first+i])))
 	}
 	return handles[0], nil
 }

@@ -19,11 +19,11 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 		op.process = x
 		x.param = p.Clone()
 		defer x.param.Close()
-		if row.Fresh && !p.Present() {
+		if row.ParamOncePerMessage && !p.Present() {
 			return nil
 		}
 		err = op.prepare(s, kind, &ck.Param{})
-		if row.Fresh {
+		if row.ParamOncePerMessage {
 			op.signer, op.checker = nil, nil
 		}
 		return err
@@ -35,7 +35,7 @@ func (op *operation) prepare(s *session, kind int, p *ck.Param) (err error) {
 	x := op.process
 	if !p.Present() {
 		switch {
-		case x.row.Fresh && op.active:
+		case x.row.ParamOncePerMessage && op.active:
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		case op.signer != nil || op.checker != nil:
 			return nil

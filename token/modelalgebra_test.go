@@ -126,7 +126,7 @@ func TestSealing(t *testing.T) {
 		switch {
 		case row.Seals && row.Wrap == nil:
 			t.Errorf("%v seals and does not wrap", m)
-		case row.Seals && row.AtEnd:
+		case row.Seals && row.KeyAtEnd:
 			t.Errorf("%v is said to seal, and has no padding", m)
 		case row.Seals && row.Truncates && m != ck.CKM_AES_KEY_WRAP:
 			t.Errorf("%v is said to seal, and is cut by CKA_VALUE_LEN", m)

@@ -159,10 +159,10 @@ func (s *session) pieces(from *Object, d *derivation) (list []piece) {
 // SP 800-108 take over no bytes, but make something from which those of another key can be computed, if all of it is known: so each
 // of the new keys has to be as long as a part has to be, and of what is made of them again, nothing counts as unknown but the whole.
 func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) error {
-	if d.out.Tells && r.base.sealed() && !r.base.premaster() {
+	if d.out.LeaksKey && r.base.sealed() && !r.base.premaster() {
 		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	}
-	if d.out.Splits {
+	if d.out.UsesHalvesApart {
 		if err := r.base.standing().maySplit(s.strict); err != nil {
 			return err
 		}
@@ -190,8 +190,8 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 	if slices.ContainsFunc(pieces, func(p piece) bool { return p.bound(s.strict) }) {
 		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
 	}
-	for i := range d.out.Further {
-		f := &d.out.Further[i]
+	for i := range d.out.AdditionalKeys {
+		f := &d.out.AdditionalKeys[i]
 		if _, err := s.joins(f.Type, f.Value, pieces); err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ type request struct {
 	inherits bool
 	// others are the keys that a derivation uses beside its base.
 	others []*Object
-	// either says how their history counts: mechanisms.Mechanism.Either.
+	// either says how their history counts: mechanisms.Mechanism.HistoryOfAnyKey.
 	either bool
 	// data says that a derivation makes a data object, and a generation domain parameters.
 	data bool

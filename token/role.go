@@ -59,7 +59,7 @@ func (u *use) role() role {
 		return noRole
 	case u.what == ck.CKA_WRAP && u.row.Seals, u.what == ck.CKA_UNWRAP && u.row.Seals && u.sensitive:
 		return noRole
-	case u.class == ck.CKO_PRIVATE_KEY && (u.what == ck.CKA_SIGN || u.what == ck.CKA_SIGN_RECOVER) && !u.row.Bare:
+	case u.class == ck.CKO_PRIVATE_KEY && (u.what == ck.CKA_SIGN || u.what == ck.CKA_SIGN_RECOVER) && !u.row.RawPrivate:
 		return noRole
 	}
 	return serving
@@ -120,17 +120,17 @@ func (w standing) left() bool { return w.given && !w.sensitive && !w.trusted && 
 func (has role) opens() (sensitive, withTrusted bool) { return has >= wrapping, has == guarding }
 
 // watched reports whether there are parameters with which a mechanism is not to be had for every key: mayTell.
-func watched(row *mechanisms.Mechanism) bool { return row.Tells != nil || row.Splits != nil }
+func watched(row *mechanisms.Mechanism) bool { return row.LeaksKey != nil || row.UsesHalvesApart != nil }
 
 // mayTell tells whether a key may be used with a mechanism that tells it, or lets its halves be found. decide says that it is for an
 // answer of yes or no.
 func (k standing) mayTell(row *mechanisms.Mechanism, key *mechanisms.Key, p *ck.Param, decide, strict bool) error {
-	if row.Splits != nil && !decide && row.Splits(*p) {
+	if row.UsesHalvesApart != nil && !decide && row.UsesHalvesApart(*p) {
 		if err := k.maySplit(strict); err != nil {
 			return err
 		}
 	}
-	if row.Tells == nil || !k.sensitive && k.extractable || !row.Tells(key, *p, decide) {
+	if row.LeaksKey == nil || !k.sensitive && k.extractable || !row.LeaksKey(key, *p, decide) {
 		return nil
 	}
 	return fmt.Errorf("%w: with this parameter the mechanism tells the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)

@@ -75,7 +75,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	}
 	check := func(_ []byte, err error) error { return err }
 	pads := !row.Truncates && !row.Authentic // a padding decides how long the key is
-	if pads && !row.AtEnd {
+	if pads && !row.KeyAtEnd {
 		if check, err = r.padded(size); err != nil {
 			return 0, err
 		}
@@ -159,7 +159,7 @@ func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, 
 		}
 		value = value[:size]
 	}
-	if row.AtEnd {
+	if row.KeyAtEnd {
 		if value, err = atEnd(t, value, size); err != nil {
 			return 0, err
 		}

@@ -86,10 +86,10 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 		return object{}, err
 	}
 	what := ck.CKA_DERIVE
-	if row.Reveals {
+	if row.MakesPublic {
 		what = anyUse
 	}
-	if err = o.usable(row, what); err == nil && !row.Reveals {
+	if err = o.usable(row, what); err == nil && !row.MakesPublic {
 		if err = o.atOnce(); err != nil && row.FromDigest {
 			err = mechanisms.ErrNoLogin
 		}
@@ -111,7 +111,7 @@ func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object,
 // baseUse is what a derivation does with the key that it derives from.
 func baseUse(o *Object, row *mechanisms.Mechanism) use {
 	u := use{what: ck.CKA_DERIVE, class: o.class(), row: row}
-	if row.Reveals {
+	if row.MakesPublic {
 		u.what = anyUse
 	}
 	return u
