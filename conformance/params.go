@@ -18,9 +18,18 @@ func (t *tables) structuresOf(m ck.MechanismType) (names []string) {
 			if t.sizes[form.Name] != 0 {
 				names = append(names, form.Name)
 			}
+			if older := olderStructures[form.Name]; older != "" {
+				names = append(names, older)
+			}
 		}
 	}
 	return names
+}
+
+// olderStructures are the structures of earlier versions of the standard that are passed in the place of newer ones. They are of the same
+// size, so the table of parameters has them as one form.
+var olderStructures = map[string]string{
+	"CK_PKCS5_PBKD2_PARAMS2": "CK_PKCS5_PBKD2_PARAMS", // ulPasswordLen points to the length
 }
 
 // olderSizes are the sizes of structures of earlier versions of the standard, which are no longer in the header: they are passed as they
@@ -81,7 +90,7 @@ func (t *tables) shape(name string, i *vectors.Image) error {
 				got = "bytes"
 			}
 			if got != want {
-				return fmt.Errorf("%s.%s is no %s", name, f.name, got)
+				return fmt.Errorf("%s.%s is a %s, not a %s", name, f.name, want, got)
 			}
 			inner := strings.TrimSuffix(f.typ, "_PTR")
 			if to := refs[at]; to != nil && len(to.Numbers)+len(to.Refs) > 0 && t.sizes[inner] != 0 {
