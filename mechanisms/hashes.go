@@ -9,13 +9,14 @@ import (
 	"hash"
 
 	"golang.org/x/crypto/blake2b"
-	"golang.org/x/crypto/md4"       //lint:ignore SA1019 for the sizes; md4.go says why
+	"golang.org/x/crypto/md4"       //lint:ignore SA1019 what Windows made with MD4 needs it
 	"golang.org/x/crypto/ripemd160" //lint:ignore SA1019 PKCS #11 has it
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/md2"
 	"github.com/softcsp/softcsp/internal/algorithm/ripemd128"
+	"github.com/softcsp/softcsp/internal/cloneable"
 )
 
 // A Hash is a row of the one list of hashes. What exists for each hash, digest, HMAC and so on, is made from it. A 0 is
@@ -99,3 +100,42 @@ var hashes = []*Hash{
 		HMAC: ck.CKM_BLAKE2B_512_HMAC, HMACGeneral: ck.CKM_BLAKE2B_512_HMAC_GENERAL, Derivation: ck.CKM_BLAKE2B_512_KEY_DERIVE,
 		KeyGen: ck.CKM_BLAKE2B_512_KEY_GEN, Key: ck.CKK_BLAKE2B_512_HMAC, Keyed: keyedBLAKE2b(64), MaxKey: blake2b.Size},
 }
+
+// A sha3Hash is a hash of FIPS 202. Go's HMAC would take the SHA3 by itself apart, and then be unable to clone it.
+type sha3Hash struct{ *sha3.SHA3 }
+
+var _ hash.Cloner = sha3Hash{}
+
+func newSHA3(start func() *sha3.SHA3) func() hash.Hash {
+	return func() hash.Hash { return sha3Hash{start()} }
+}
+
+// newRIPEMD160 makes RIPEMD-160.
+func newRIPEMD160() hash.Hash { return cloneable.Hash{Hash: ripemd160.New()} }
+
+// newBLAKE2b makes BLAKE2b (RFC 7693) with results of so many bytes.
+func newBLAKE2b(size int) func() hash.Hash {
+	keyed := keyedBLAKE2b(size)
+	return func() hash.Hash {
+		h, err := keyed(nil)
+		if err != nil {
+			panic(err) // no size of the list is wrong, and there is no key
+		}
+		return h
+	}
+}
+
+// keyedBLAKE2b makes BLAKE2b with a key (RFC 7693, 2.9), which is what PKCS #11 means by "BLAKE2B-160-HMAC" and so on: "the
+// keyed variant".
+func keyedBLAKE2b(size int) func(key []byte) (hash.Hash, error) {
+	return func(key []byte) (hash.Hash, error) {
+		h, err := blake2b.New(size, key)
+		if err != nil {
+			return nil, ck.CKR_KEY_SIZE_RANGE
+		}
+		return cloneable.Hash{Hash: h}, nil
+	}
+}
+
+// newMD4 makes MD4 (RFC 1320).
+func newMD4() hash.Hash { return cloneable.Hash{Hash: md4.New()} }

@@ -2,93 +2,13 @@ package mechanisms
 
 import (
 	"crypto/hmac"
-	"crypto/sha3"
 	"crypto/sha512"
 	"encoding"
 	"hash"
 	"strconv"
 
-	"golang.org/x/crypto/blake2b"
-	"golang.org/x/crypto/ripemd160" //lint:ignore SA1019 PKCS #11 has it
-
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/cloneable"
-	"github.com/softcsp/softcsp/internal/secret"
 )
-
-// A sha3Hash is a hash of FIPS 202. Go's HMAC would take the SHA3 by itself apart, and then be unable to clone it.
-type sha3Hash struct{ *sha3.SHA3 }
-
-var _ hash.Cloner = sha3Hash{}
-
-func newSHA3(start func() *sha3.SHA3) func() hash.Hash {
-	return func() hash.Hash { return sha3Hash{start()} }
-}
-
-// newRIPEMD160 makes RIPEMD-160.
-func newRIPEMD160() hash.Hash { return cloneable.Hash{Hash: ripemd160.New()} }
-
-// newBLAKE2b makes BLAKE2b (RFC 7693) with results of so many bytes.
-func newBLAKE2b(size int) func() hash.Hash {
-	keyed := keyedBLAKE2b(size)
-	return func() hash.Hash {
-		h, err := keyed(nil)
-		if err != nil {
-			panic(err) // no size of the list is wrong, and there is no key
-		}
-		return h
-	}
-}
-
-// keyedBLAKE2b makes BLAKE2b with a key (RFC 7693, 2.9), which is what PKCS #11 means by "BLAKE2B-160-HMAC" and so on: "the
-// keyed variant".
-func keyedBLAKE2b(size int) func(key []byte) (hash.Hash, error) {
-	return func(key []byte) (hash.Hash, error) {
-		h, err := blake2b.New(size, key)
-		if err != nil {
-			return nil, ck.CKR_KEY_SIZE_RANGE
-		}
-		return cloneable.Hash{Hash: h}, nil
-	}
-}
-
-// shakeRows are the derivations with the functions of FIPS 202 that give as many bytes as wanted (PKCS #11, "SHAKE Key
-// Derivation").
-var shakeRows = []Mechanism{
-	{Type: ck.CKM_SHAKE_128_KEY_DERIVATION, Keys: secretKeys, Derive: deriveSHAKE(sha3.NewSHAKE128)},
-	{Type: ck.CKM_SHAKE_256_KEY_DERIVATION, Keys: secretKeys, Derive: deriveSHAKE(sha3.NewSHAKE256)},
-}
-
-func deriveSHAKE(start func() *sha3.SHAKE) func(*Base, *ck.Param, *Derived) error {
-	return func(b *Base, p *ck.Param, d *Derived) error {
-		if err := p.None(); err != nil {
-			return err
-		}
-		if b.Key == nil {
-			return ck.CKR_KEY_HANDLE_INVALID
-		}
-		t, n, err := wanted(b.Template)
-		switch {
-		case err != nil:
-			return err
-		case n == 0:
-			return ck.CKR_TEMPLATE_INCOMPLETE
-		case !validSize(t, n):
-			return ck.CKR_KEY_SIZE_RANGE
-		}
-		secret.Do(func() {
-			out := d.buf[:0]
-			if n > uint(len(d.buf)) {
-				out = make([]byte, 0, n)
-			}
-			s := start()
-			s.Write(b.Key.Value)
-			s.Read(out[:n])
-			err = d.take(b, out[:n])
-		})
-		return err
-	}
-}
 
 // sha512tRows are SHA-512/t (FIPS 180-4, 5.3.6), whose parameter is t in bits. CKM_SHA512_T_HMAC_GENERAL and
 // CKM_SHA512_T_KEY_DERIVATION are missing: the standard gives them no way to tell t.
