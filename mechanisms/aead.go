@@ -27,7 +27,7 @@ type sealing interface {
 
 // encryptApart encrypts a part where dst and src may overlap in any way. They have the same length.
 func encryptApart(s sealing, dst, src []byte) {
-	if any, exact := overlap(dst, src); any && !exact {
+	if shared, exact := overlap(dst, src); shared && !exact {
 		src = ck.Clone(src)
 		defer clear(src)
 	}
@@ -150,7 +150,7 @@ func (a *aead) start() {
 func (a *aead) Final(dst []byte) (int, error) {
 	a.start()
 	if a.decrypt {
-		return a.open(dst)
+		return a.decryptHeld(dst)
 	}
 	if a.exact && a.done != uint64(a.length) {
 		return 0, ck.CKR_DATA_LEN_RANGE
@@ -158,22 +158,22 @@ func (a *aead) Final(dst []byte) (int, error) {
 	return len(a.running.tag(dst[:0:a.tag])), nil
 }
 
-// open decrypts what has come in parts.
-func (a *aead) open(dst []byte) (int, error) {
+// decryptHeld decrypts what has come in parts.
+func (a *aead) decryptHeld(dst []byte) (int, error) {
 	defer a.held.wipe()
-	if err := a.checkOpen(a.held.n); err != nil {
+	if err := a.checkSealedLen(a.held.n); err != nil {
 		return 0, err
 	}
 	tag := a.held.cut(a.tag)
 	n := a.held.n
-	if !a.held.open(a.mode.begin(a.nonce, a.aad, uint64(n)), tag, dst[:n]) {
+	if !a.held.decryptTo(a.mode.begin(a.nonce, a.aad, uint64(n)), tag, dst[:n]) {
 		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
 	}
 	return n, nil
 }
 
-// checkOpen tells whether n bytes can be a ciphertext with its tag.
-func (a *aead) checkOpen(n int) error {
+// checkSealedLen tells whether n bytes can be a ciphertext with its tag.
+func (a *aead) checkSealedLen(n int) error {
 	data := uint64(n - a.tag)
 	if n < a.tag || a.exact && data != uint64(a.length) || data > a.limit {
 		return ck.CKR_ENCRYPTED_DATA_LEN_RANGE
@@ -184,13 +184,13 @@ func (a *aead) checkOpen(n int) error {
 func (a *aead) Whole(dst, src []byte) (int, error) {
 	n := a.WholeLen(len(src))
 	if a.decrypt {
-		if err := a.checkOpen(len(src)); err != nil {
+		if err := a.checkSealedLen(len(src)); err != nil {
 			return 0, err
 		}
 	} else if a.exact && uint(len(src)) != a.length || uint64(len(src)) > a.limit {
 		return 0, ck.CKR_DATA_LEN_RANGE
 	}
-	if any, exact := overlap(dst[:n], src); any && !exact {
+	if shared, exact := overlap(dst[:n], src); shared && !exact {
 		src = ck.Clone(src)
 		defer clear(src)
 	}

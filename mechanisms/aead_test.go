@@ -137,7 +137,7 @@ func TestStealingParts(t *testing.T) {
 				t.Errorf("%v: %d bytes come back as %x", m, n, got)
 			}
 		}
-		for _, begin := range []begin{row.Encrypt, row.Decrypt} {
+		for _, begin := range []beginFunc{row.Encrypt, row.Decrypt} {
 			p := params(pattern(16))
 			c, err := begin(k, &p)
 			if err != nil {

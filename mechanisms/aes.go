@@ -18,19 +18,19 @@ var aesKeys = []ck.KeyType{ck.CKK_AES}
 // aesRows are AES in the modes of SP 800-38A, and the derivation of keys by encryption.
 var aesRows = []Mechanism{
 	keyGen(ck.CKM_AES_KEY_GEN, ck.CKK_AES),
-	zeroFilled(aesRow(ck.CKM_AES_ECB, ecb(openAES))),
-	zeroFilled(aesRow(ck.CKM_AES_CBC, cbc(openAES, ivField, false))),
-	aesRow(ck.CKM_AES_CBC_PAD, cbc(openAES, ivField, true)),
-	aesRow(ck.CKM_AES_OFB, ofb(openAES, ivField, aesBlock)),
-	aesRow(ck.CKM_AES_CFB8, cfb(openAES, ivField, 1)),
-	aesRow(ck.CKM_AES_CFB64, cfb(openAES, ivField, 8)),
-	aesRow(ck.CKM_AES_CFB128, cfb(openAES, ivField, 16)),
-	aesRow(ck.CKM_AES_CTR, limited(ctr(openAES))),
-	{Type: ck.CKM_AES_ECB_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, false)},
-	{Type: ck.CKM_AES_CBC_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(openAES, true)},
+	zeroFilled(aesRow(ck.CKM_AES_ECB, ecb(keyedAES))),
+	zeroFilled(aesRow(ck.CKM_AES_CBC, cbc(keyedAES, ivField, false))),
+	aesRow(ck.CKM_AES_CBC_PAD, cbc(keyedAES, ivField, true)),
+	aesRow(ck.CKM_AES_OFB, ofb(keyedAES, ivField, aesBlock)),
+	aesRow(ck.CKM_AES_CFB8, cfb(keyedAES, ivField, 1)),
+	aesRow(ck.CKM_AES_CFB64, cfb(keyedAES, ivField, 8)),
+	aesRow(ck.CKM_AES_CFB128, cfb(keyedAES, ivField, 16)),
+	aesRow(ck.CKM_AES_CTR, withLimit(ctr(keyedAES))),
+	{Type: ck.CKM_AES_ECB_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(keyedAES, false)},
+	{Type: ck.CKM_AES_CBC_ENCRYPT_DATA, Keys: aesKeys, Min: 16, Max: 32, Derive: encryptData(keyedAES, true)},
 }
 
-func aesRow(t ck.MechanismType, mode pair) Mechanism { return blockRow(t, aesKeys, 16, 32, mode) }
+func aesRow(t ck.MechanismType, mode directions) Mechanism { return blockRow(t, aesKeys, 16, 32, mode) }
 
 // newAES expands a key.
 func newAES(value []byte) (b cipher.Block, err error) {
@@ -43,8 +43,8 @@ func newAES(value []byte) (b cipher.Block, err error) {
 
 func prepareAES(k *Key) (any, error) { return newAES(k.Value) }
 
-// openAES returns the expanded key. AES has no parameter of its own.
-func openAES(k *Key, _ *ck.Param) (cipher.Block, error) {
+// keyedAES returns the expanded key. AES has no parameter of its own.
+func keyedAES(k *Key, _ *ck.Param) (cipher.Block, error) {
 	form, err := k.Prepared(ck.CKM_AES_ECB, prepareAES)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func openAES(k *Key, _ *ck.Param) (cipher.Block, error) {
 }
 
 // ctr is the counter mode of SP 800-38A, 6.5, for blocks of 128 bits, with CK_AES_CTR_PARAMS or CK_CAMELLIA_CTR_PARAMS.
-func ctr(open opener) begin {
+func ctr(open keyedBlock) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		bits := p.Ulong()
 		block := p.Fixed(aesBlock)
@@ -92,7 +92,7 @@ func counterLeft(block []byte, bits uint) uint64 {
 
 // encryptData derives a key by encrypting data that the parameter gives (PKCS #11, "Key derivation by data encryption"):
 // CK_KEY_DERIVATION_STRING_DATA for ECB; an IV, the data and its length for CBC.
-func encryptData(open opener, chained bool) func(*Base, *ck.Param, *Derived) error {
+func encryptData(open keyedBlock, chained bool) func(*Base, *ck.Param, *Derived) error {
 	return func(b *Base, p *ck.Param, d *Derived) error {
 		if b.Key == nil {
 			return ck.CKR_KEY_HANDLE_INVALID

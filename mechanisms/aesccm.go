@@ -60,7 +60,7 @@ func (c *ccmParam) tagsAndNonce() bool {
 	return len(c.nonce) >= 7 && len(c.nonce) <= 13 && c.tag >= 4 && c.tag <= 16 && c.tag%2 == 0
 }
 
-func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) begin {
+func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		c, err := read(p)
 		if err != nil {
@@ -70,11 +70,11 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) begin {
 			return nil, ck.FieldError("ulNonceLen, ulMACLen or ulDataLen")
 		}
 		if !decrypt {
-			if err := makeNonce(k, c.nonce, c.fixed, c.generator); err != nil {
+			if err := generateNonce(k, c.nonce, c.fixed, c.generator); err != nil {
 				return nil, err
 			}
 		}
-		b, err := openAES(k, nil)
+		b, err := keyedAES(k, nil)
 		if err != nil {
 			return nil, err
 		}

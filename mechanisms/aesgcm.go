@@ -83,7 +83,7 @@ func gcmWrapSize(p *ck.Param, n int) (int, error) {
 }
 
 // beginGCM begins GCM with a parameter that read reads.
-func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) begin {
+func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		c, err := read(p)
 		if err != nil {
@@ -93,7 +93,7 @@ func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) begin {
 			return nil, ck.FieldError("ulIvLen or ulTagBits")
 		}
 		if !decrypt {
-			if err := makeNonce(k, c.nonce, c.fixed, c.generator); err != nil {
+			if err := generateNonce(k, c.nonce, c.fixed, c.generator); err != nil {
 				return nil, err
 			}
 		}
@@ -123,7 +123,7 @@ func gcmFor(k *Key, nonce int) (*gcm, error) {
 		}
 		return form.(*gcm), nil
 	}
-	b, err := openAES(k, nil)
+	b, err := keyedAES(k, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -18,14 +18,14 @@ var cmacRows = []Mechanism{
 }
 
 // aesMACRows are the other MACs with AES: CBC-MAC, the XCBC of RFC 3566, and GMAC.
-var aesMACRows = append(blockMACRows(ck.CKM_AES_MAC, ck.CKM_AES_MAC_GENERAL, aesKeys, 16, 32, openAES),
+var aesMACRows = append(blockMACRows(ck.CKM_AES_MAC, ck.CKM_AES_MAC_GENERAL, aesKeys, 16, 32, keyedAES),
 	macRow(ck.CKM_AES_XCBC_MAC, aesKeys, 16, 32, beginXCBC(wholeMAC(aesBlock))),
 	macRow(ck.CKM_AES_XCBC_MAC_96, aesKeys, 16, 32, beginXCBC(wholeMAC(12))),
-	freshRow(macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC)),
+	onceRow(macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC)),
 )
 
-// freshRow marks a row whose parameter has a nonce.
-func freshRow(m Mechanism) Mechanism {
+// onceRow marks a row whose parameter has a nonce.
+func onceRow(m Mechanism) Mechanism {
 	m.ParamOncePerMessage = true
 	return m
 }

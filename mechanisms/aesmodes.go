@@ -9,8 +9,8 @@ import (
 
 var xtsKeys = []ck.KeyType{ck.CKK_AES_XTS}
 
-// splitting marks a row that uses the halves of the key apart from each other, whatever the parameter.
-func splitting(m Mechanism) Mechanism {
+// usingHalvesApart marks a row that uses the halves of the key apart from each other, whatever the parameter.
+func usingHalvesApart(m Mechanism) Mechanism {
 	m.UsesHalvesApart = func(ck.Param) bool { return true }
 	return m
 }
@@ -21,7 +21,7 @@ var aesModeRows = []Mechanism{
 	aesRow(ck.CKM_AES_CTS, cts),
 	streamRow(ck.CKM_AES_CFB1, aesKeys, 16, 32, cfb1),
 	keyGen(ck.CKM_AES_XTS_KEY_GEN, ck.CKK_AES_XTS),
-	splitting(blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, xts)),
+	usingHalvesApart(blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, xts)),
 }
 
 // A stealing is a Cipher of a mode with ciphertext stealing, in which the end of the data, a block and what follows it that is less than
@@ -78,7 +78,7 @@ func (s *stealing) Update(dst, src []byte) (int, error) {
 		return 0, nil
 	}
 	dst = dst[:out]
-	if any, exact := overlap(dst, src); any && (s.n > 0 || !exact) {
+	if shared, exact := overlap(dst, src); shared && (s.n > 0 || !exact) {
 		src = ck.Clone(src)
 		defer clear(src)
 	}
@@ -102,9 +102,9 @@ func (s *stealing) Final(dst []byte) (int, error) {
 
 // cts is CBC with ciphertext stealing. PKCS #11 names the addendum to SP 800-38A, which has three variants, and not which of
 // them: it is CBC-CS1, as elsewhere.
-func cts(decrypt bool) begin {
+func cts(decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
-		b, iv, err := start(k, p, openAES, ivField)
+		b, iv, err := readIVParam(k, p, keyedAES, ivField)
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +171,7 @@ func prepareXTS(k *Key) (any, error) {
 
 // xts is XTS (SP 800-38E and IEEE 1619), with the number of the data unit as the parameter, the least byte first. All of the
 // data is one unit.
-func xts(decrypt bool) begin {
+func xts(decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		unit := p.Fixed(aesBlock)
 		if err := p.Done(); err != nil {
@@ -241,9 +241,9 @@ func doubleTweak(t *[aesBlock]byte) {
 }
 
 // cfb1 is the cipher feedback mode of SP 800-38A, 6.3, with segments of a bit, the greatest of each byte first.
-func cfb1(decrypt bool) begin {
+func cfb1(decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
-		b, iv, err := start(k, p, openAES, ivField)
+		b, iv, err := readIVParam(k, p, keyedAES, ivField)
 		if err != nil {
 			return nil, err
 		}

@@ -142,7 +142,7 @@ func TestNonceGeneration(t *testing.T) {
 			{int(ck.CKG_GENERATE), 37, nil, true},
 			{int(ck.CKG_GENERATE_RANDOM), 40, nil, true},
 			{int(ck.CKG_GENERATE_RANDOM), 0, nil, true},
-			{int(ck.CKG_GENERATE), 8*c.nonce - leastFree + 1, ck.CKR_MECHANISM_PARAM_INVALID, false},
+			{int(ck.CKG_GENERATE), 8*c.nonce - minRandomBits + 1, ck.CKR_MECHANISM_PARAM_INVALID, false},
 			{int(ck.CKG_GENERATE), -1, ck.CKR_MECHANISM_PARAM_INVALID, false},
 			{int(ck.CKG_GENERATE_COUNTER), 32, nil, true},
 			{int(ck.CKG_GENERATE_COUNTER), 8 * c.nonce, ck.CKR_MECHANISM_PARAM_INVALID, false},

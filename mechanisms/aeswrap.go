@@ -79,7 +79,7 @@ func (w keyWrap) open(k *Key, p *ck.Param) (*keyWrap, error) {
 		binary.BigEndian.PutUint64(w.iv[:], 0xa6a6a6a6a6a6a6a6) // RFC 3394, 2.2.3.1
 	}
 	var err error
-	w.block, err = openAES(k, nil)
+	w.block, err = keyedAES(k, nil)
 	return &w, err
 }
 

@@ -86,7 +86,7 @@ func (s *sample) runCipher(t *testing.T) {
 }
 
 // cipherWhole does it in one call, and again where that is promised.
-func (s *sample) cipherWhole(t *testing.T, what string, b begin, src, want []byte) {
+func (s *sample) cipherWhole(t *testing.T, what string, b beginFunc, src, want []byte) {
 	t.Helper()
 	what = s.name + ": " + what
 	c := s.beginSized(t, b, min(len(src), len(want)))
@@ -115,7 +115,7 @@ func (s *sample) cipherWhole(t *testing.T, what string, b begin, src, want []byt
 }
 
 // cipherParts does it in parts of step bytes.
-func (s *sample) cipherParts(t *testing.T, what string, b begin, src, want []byte, step int) {
+func (s *sample) cipherParts(t *testing.T, what string, b beginFunc, src, want []byte, step int) {
 	t.Helper()
 	what = s.name + ": " + what + " in parts"
 	c := s.beginSized(t, b, min(len(src), len(want)))
@@ -144,7 +144,7 @@ func (s *sample) cipherParts(t *testing.T, what string, b begin, src, want []byt
 }
 
 // cipherOverlap does it where the output begins shift bytes after the input, whole and in two parts.
-func (s *sample) cipherOverlap(t *testing.T, what string, b begin, src, want []byte, shift int) {
+func (s *sample) cipherOverlap(t *testing.T, what string, b beginFunc, src, want []byte, shift int) {
 	t.Helper()
 	what = s.name + ": " + what + " in place"
 	for _, first := range []int{-1, 0, 5, 16, 19} {

@@ -10,7 +10,7 @@ import (
 
 // blockMACRows makes the rows of the MACs of a block cipher that PKCS #11 has since its beginning: CBC-MAC (FIPS 113) of half a
 // block, and of a length that the end of the parameter tells.
-func blockMACRows(half, general ck.MechanismType, keys []ck.KeyType, smallest, largest uint, open opener) []Mechanism {
+func blockMACRows(half, general ck.MechanismType, keys []ck.KeyType, smallest, largest uint, open keyedBlock) []Mechanism {
 	return []Mechanism{
 		macRow(half, keys, smallest, largest, beginCBCMAC(open, func(p *ck.Param, size int) (int, error) {
 			return size / 2, p.Done()
@@ -23,7 +23,7 @@ func blockMACRows(half, general ck.MechanismType, keys []ck.KeyType, smallest, l
 
 // beginCBCMAC begins a CBC-MAC. open reads what the parameter says of the cipher, and length how many bytes are wanted of a
 // block of size bytes.
-func beginCBCMAC(open opener, length func(p *ck.Param, size int) (int, error)) func(*Key, *ck.Param) (*mac, error) {
+func beginCBCMAC(open keyedBlock, length func(p *ck.Param, size int) (int, error)) func(*Key, *ck.Param) (*mac, error) {
 	return func(k *Key, p *ck.Param) (*mac, error) {
 		b, err := open(k, p)
 		if err != nil {

@@ -34,12 +34,12 @@ const (
 // bytes. CKM_SALSA20_POLY1305 is missing: the standard does not say how its associated data enters the tag.
 var chachaRows = slices.Concat([]Mechanism{
 	keyGen(ck.CKM_CHACHA20_KEY_GEN, ck.CKK_CHACHA20),
-	blockRow(ck.CKM_CHACHA20, chachaKeys, 8*chachaKey, 8*chachaKey, limited(beginChaCha)),
+	blockRow(ck.CKM_CHACHA20, chachaKeys, 8*chachaKey, 8*chachaKey, withLimit(beginChaCha)),
 	withMessages(streamRow(ck.CKM_CHACHA20_POLY1305, chachaKeys, 8*chachaKey, 8*chachaKey, chachaPoly), messageChaChaPoly),
 	keyGen(ck.CKM_SALSA20_KEY_GEN, ck.CKK_SALSA20),
-	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, limited(beginSalsa)),
+	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, withLimit(beginSalsa)),
 	keyGen(ck.CKM_POLY1305_KEY_GEN, ck.CKK_POLY1305),
-}, telling([]Mechanism{macRow(ck.CKM_POLY1305, polyKeys, chachaKey, chachaKey, beginPoly1305)}, func(_ *Key, _ ck.Param, decide bool) bool {
+}, withLeaksKey([]Mechanism{macRow(ck.CKM_POLY1305, polyKeys, chachaKey, chachaKey, beginPoly1305)}, func(_ *Key, _ ck.Param, decide bool) bool {
 	return !decide // two tags of one key are two equations for it (RFC 8439, section 2.5)
 }))
 

@@ -12,7 +12,7 @@ import (
 )
 
 // chachaPoly is ChaCha20 with Poly1305, with a CK_SALSA20_CHACHA20_POLY1305_PARAMS.
-func chachaPoly(decrypt bool) begin {
+func chachaPoly(decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		nonce, aad, err := readChaChaPoly(p)
 		if err != nil {

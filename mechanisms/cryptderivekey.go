@@ -158,7 +158,7 @@ func (b *Base) cryptDeriveKey(r *capi.Request, id capi.AlgID, d *Derived) error 
 	if err == nil {
 		err = d.describe(b.Template, r.Flags)
 	}
-	if err == nil && b.Key != nil && !b.Open && id&CK_SOFTCSP_HASH_VALUE != 0 && d.session.IsHashPrefix(r) {
+	if err == nil && b.Key != nil && !b.ValueKnown && id&CK_SOFTCSP_HASH_VALUE != 0 && d.session.IsHashPrefix(r) {
 		err = d.takesHash(b.Key, r.Flags)
 	}
 	if err != nil {

@@ -42,17 +42,17 @@ func TestOwnProvider(t *testing.T) {
 		value := f.Sum(nil)
 		expanded := expandByHand(h, value)
 		for _, c := range []struct {
-			algid    capi.AlgID
-			min, max int
+			algid          capi.AlgID
+			minLen, maxLen int
 		}{{capi.CALG_RC2, 1, 128}, {capi.CALG_RC4, 1, 256}, {capi.CALG_RC5, 1, 255}, {capi.CALG_AES_256, 32, 32}} {
 			for n := range 300 {
 				var d Derived
 				err := cryptDeriveKeyRow(t).Derive(&Base{Hash: h, Digest: value}, cryptParam(0, 0, c.algid, uint(n*8)<<16|capi.CRYPT_EXPORTABLE), &d)
 				size := n
 				if n == 0 {
-					size = max(16, c.min)
+					size = max(16, c.minLen)
 				}
-				if size < c.min || size > c.max || size > 2*h.Size {
+				if size < c.minLen || size > c.maxLen || size > 2*h.Size {
 					if err != error(deviceErrors[capi.NTE_BAD_DATA]) {
 						t.Fatalf("%s, %#x, %d bytes: error %v, want NTE_BAD_DATA", h.Name, c.algid, n, err)
 					}
@@ -298,10 +298,10 @@ func TestNamedMechanismTemplates(t *testing.T) {
 	row := Lookup(ck.CKM_SOFTCSP_SHA1_CRYPT_DERIVE_KEY)
 	const none = ^uint(0)
 	for _, c := range []struct {
-		keyType ck.KeyType
-		len     uint
-		algid   capi.AlgID
-		want    error
+		keyType  ck.KeyType
+		valueLen uint
+		algid    capi.AlgID
+		want     error
 	}{
 		{ck.CKK_AES, 16, capi.CALG_AES_128, nil}, {ck.CKK_AES, 24, capi.CALG_AES_192, nil}, {ck.CKK_AES, 32, capi.CALG_AES_256, nil},
 		{ck.CKK_AES, none, 0, ck.CKR_TEMPLATE_INCOMPLETE}, {ck.CKK_AES, 17, 0, deviceErrors[capi.NTE_BAD_DATA]},
@@ -316,8 +316,8 @@ func TestNamedMechanismTemplates(t *testing.T) {
 		if c.keyType != ck.KeyType(none) {
 			template = append(template, ulongAttr(ck.CKA_KEY_TYPE, uint(c.keyType)))
 		}
-		if c.len != none {
-			template = append(template, ulongAttr(ck.CKA_VALUE_LEN, c.len))
+		if c.valueLen != none {
+			template = append(template, ulongAttr(ck.CKA_VALUE_LEN, c.valueLen))
 		}
 		for _, exportable := range []bool{false, true} {
 			var d Derived
@@ -325,13 +325,13 @@ func TestNamedMechanismTemplates(t *testing.T) {
 			asked := append(template, ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(exportable)})
 			err := row.Derive(&Base{Key: &Key{Class: ck.CKO_SECRET_KEY, Value: []byte("x")}, Template: asked}, &p, &d)
 			if err != c.want {
-				t.Fatalf("%v, %d: error %v, want %v", c.keyType, c.len, err, c.want)
+				t.Fatalf("%v, %d: error %v, want %v", c.keyType, c.valueLen, err, c.want)
 			}
 			if err != nil {
 				continue
 			}
 			if a := d.attrUlong(t, ck.CKA_SOFTCSP_ALGID); a != uint(c.algid) || d.Type != c.keyType {
-				t.Errorf("%v, %d: ALGID %#x", c.keyType, c.len, a)
+				t.Errorf("%v, %d: ALGID %#x", c.keyType, c.valueLen, a)
 			}
 			if _, sealed := d.attr(ck.CKA_SENSITIVE); sealed == exportable {
 				t.Errorf("%v: exportable %v, sealed %v", c.keyType, exportable, sealed)

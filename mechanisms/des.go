@@ -22,27 +22,27 @@ var desRows = []Mechanism{
 	noSizes(keyGen(ck.CKM_DES_KEY_GEN, ck.CKK_DES)),
 	noSizes(keyGen(ck.CKM_DES2_KEY_GEN, ck.CKK_DES2)),
 	noSizes(keyGen(ck.CKM_DES3_KEY_GEN, ck.CKK_DES3)),
-	zeroFilled(blockRow(ck.CKM_DES_ECB, desKeys, 0, 0, ecb(openDES))),
-	zeroFilled(blockRow(ck.CKM_DES_CBC, desKeys, 0, 0, cbc(openDES, ivField, false))),
-	blockRow(ck.CKM_DES_CBC_PAD, desKeys, 0, 0, cbc(openDES, ivField, true)),
-	zeroFilled(blockRow(ck.CKM_DES3_ECB, tdeKeys, 0, 0, ecb(openDES))),
-	zeroFilled(blockRow(ck.CKM_DES3_CBC, tdeKeys, 0, 0, cbc(openDES, ivField, false))),
-	blockRow(ck.CKM_DES3_CBC_PAD, tdeKeys, 0, 0, cbc(openDES, ivField, true)),
+	zeroFilled(blockRow(ck.CKM_DES_ECB, desKeys, 0, 0, ecb(keyedDES))),
+	zeroFilled(blockRow(ck.CKM_DES_CBC, desKeys, 0, 0, cbc(keyedDES, ivField, false))),
+	blockRow(ck.CKM_DES_CBC_PAD, desKeys, 0, 0, cbc(keyedDES, ivField, true)),
+	zeroFilled(blockRow(ck.CKM_DES3_ECB, tdeKeys, 0, 0, ecb(keyedDES))),
+	zeroFilled(blockRow(ck.CKM_DES3_CBC, tdeKeys, 0, 0, cbc(keyedDES, ivField, false))),
+	blockRow(ck.CKM_DES3_CBC_PAD, tdeKeys, 0, 0, cbc(keyedDES, ivField, true)),
 	// PKCS #11 names the feedback modes after DES alone. They take the other two types as well, as CryptoAPI does.
-	streamRow(ck.CKM_DES_CFB8, anyDES, 0, 0, cfb(openDES, ivField, 1)),
-	streamRow(ck.CKM_DES_CFB64, anyDES, 0, 0, cfb(openDES, ivField, 8)),
-	streamRow(ck.CKM_DES_OFB64, anyDES, 0, 0, ofb(openDES, ivField, 8)),
-	streamRow(ck.CKM_DES_OFB8, anyDES, 0, 0, ofb(openDES, ivField, 1)),
-	{Type: ck.CKM_DES_ECB_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(openDES, false)},
-	{Type: ck.CKM_DES_CBC_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(openDES, true)},
-	{Type: ck.CKM_DES3_ECB_ENCRYPT_DATA, Keys: tdeKeys, Derive: encryptData(openDES, false)},
-	{Type: ck.CKM_DES3_CBC_ENCRYPT_DATA, Keys: tdeKeys, Derive: encryptData(openDES, true)},
+	streamRow(ck.CKM_DES_CFB8, anyDES, 0, 0, cfb(keyedDES, ivField, 1)),
+	streamRow(ck.CKM_DES_CFB64, anyDES, 0, 0, cfb(keyedDES, ivField, 8)),
+	streamRow(ck.CKM_DES_OFB64, anyDES, 0, 0, ofb(keyedDES, ivField, 8)),
+	streamRow(ck.CKM_DES_OFB8, anyDES, 0, 0, ofb(keyedDES, ivField, 1)),
+	{Type: ck.CKM_DES_ECB_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(keyedDES, false)},
+	{Type: ck.CKM_DES_CBC_ENCRYPT_DATA, Keys: desKeys, Derive: encryptData(keyedDES, true)},
+	{Type: ck.CKM_DES3_ECB_ENCRYPT_DATA, Keys: tdeKeys, Derive: encryptData(keyedDES, false)},
+	{Type: ck.CKM_DES3_CBC_ENCRYPT_DATA, Keys: tdeKeys, Derive: encryptData(keyedDES, true)},
 }
 
 // desMACRows are CBC-MAC with DES and triple DES.
 var desMACRows = append(
-	blockMACRows(ck.CKM_DES_MAC, ck.CKM_DES_MAC_GENERAL, desKeys, 0, 0, openDES),
-	blockMACRows(ck.CKM_DES3_MAC, ck.CKM_DES3_MAC_GENERAL, tdeKeys, 0, 0, openDES)...)
+	blockMACRows(ck.CKM_DES_MAC, ck.CKM_DES_MAC_GENERAL, desKeys, 0, 0, keyedDES),
+	blockMACRows(ck.CKM_DES3_MAC, ck.CKM_DES3_MAC_GENERAL, tdeKeys, 0, 0, keyedDES)...)
 
 func noSizes(m Mechanism) Mechanism {
 	m.Min, m.Max = 0, 0
@@ -69,7 +69,7 @@ func newDES(value []byte) (b cipher.Block, err error) {
 
 func prepareDES(k *Key) (any, error) { return newDES(k.Value) }
 
-func openDES(k *Key, _ *ck.Param) (cipher.Block, error) {
+func keyedDES(k *Key, _ *ck.Param) (cipher.Block, error) {
 	form, err := k.Prepared(ck.CKM_DES_ECB, prepareDES)
 	if err != nil {
 		return nil, err

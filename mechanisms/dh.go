@@ -27,11 +27,11 @@ var dhRows = []Mechanism{
 	{Type: ck.CKM_DH_PKCS_KEY_PAIR_GEN, Min: minDH, Max: maxDH, Makes: ck.CKK_DH, GeneratePair: dhGenerate},
 	{Type: ck.CKM_DH_PKCS_PARAMETER_GEN, Min: minDH, Max: maxDH, Makes: ck.CKK_DH, GenerateDomain: dhParameters},
 	dhEncapsulates(Mechanism{Type: ck.CKM_DH_PKCS_DERIVE, Keys: []ck.KeyType{ck.CKK_DH}, Min: minDH, Max: maxDH, Derive: dhDerive},
-		&dhGroup, func(p *ck.Param) (*ecdhKDF, error) { return new(ecdhKDF), p.None() }),
+		&dhFFC, func(p *ck.Param) (*ecdhKDF, error) { return new(ecdhKDF), p.None() }),
 }
 
 // dhSizes refuses groups that are too small to be of use, or too large.
-func dhSizes(g *modGroup) error {
+func dhSizes(g *ffcGroup) error {
 	if n := g.public.p.BitLen(); n < minDH || n > maxDH {
 		return fmt.Errorf("%w: %d bits", ck.CKR_KEY_SIZE_RANGE, n)
 	}
@@ -48,9 +48,9 @@ func dhGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv
 	if err := p.None(); err != nil {
 		return nil, nil, err
 	}
-	prime := new(big.Int).SetBytes(find(public, ck.CKA_PRIME))
+	prime := new(big.Int).SetBytes(findAttr(public, ck.CKA_PRIME))
 	bits := uint(max(prime.BitLen()-1, 0))
-	if given := find(public, ck.CKA_VALUE_BITS); given != nil {
+	if given := findAttr(public, ck.CKA_VALUE_BITS); given != nil {
 		n, err := ck.Ulong(given)
 		if err == nil && (n < minPrivate || n > bits) {
 			err = fmt.Errorf("%w: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE_BITS)
@@ -62,7 +62,7 @@ func dhGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv
 	} else if primes.IsKnownSafe(prime) {
 		bits = knownPrivate
 	}
-	pub, priv, err = dhGroup.generate(random, public, dhSizes, int(bits))
+	pub, priv, err = dhFFC.generate(random, public, dhSizes, int(bits))
 	return pub, append(priv, ck.Attribute{Type: ck.CKA_VALUE_BITS, Value: ck.UlongValue(bits)}), err
 }
 
@@ -85,7 +85,7 @@ func dhParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.
 			return nil, nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
 		}
 	}
-	return append(dhGroup.lengths(prime, nil), ck.Attribute{Type: ck.CKA_PRIME, Value: prime.Bytes()},
+	return append(dhFFC.lengths(prime, nil), ck.Attribute{Type: ck.CKA_PRIME, Value: prime.Bytes()},
 		ck.Attribute{Type: ck.CKA_BASE, Value: []byte{2}}), nil, nil
 }
 
@@ -94,15 +94,15 @@ const maxFreshPrime = 1536
 
 // A dhPrivate is the prepared form of a private key.
 type dhPrivate struct {
-	*modGroup
+	*ffcGroup
 	x []byte
 }
 
-func newDHPrivate(g *modGroup, v Values) (*dhPrivate, error) {
+func newDHPrivate(g *ffcGroup, v Values) (*dhPrivate, error) {
 	if err := dhSizes(g); err != nil {
 		return nil, err
 	}
-	x, err := g.private(v)
+	x, err := g.readPrivate(v)
 	if err == nil && g.q == nil {
 		x = modular.TrimZeros(x) // whose length CKA_VALUE_BITS tells anybody
 	}
@@ -110,19 +110,19 @@ func newDHPrivate(g *modGroup, v Values) (*dhPrivate, error) {
 }
 
 // private returns the prepared form of a private key of the type.
-func (t *groupType) private(k *Key) (*dhPrivate, error) {
+func (t *ffcType) private(k *Key) (*dhPrivate, error) {
 	switch {
 	case k == nil:
 		return nil, ck.CKR_KEY_HANDLE_INVALID
 	case k.Class != ck.CKO_PRIVATE_KEY || k.Type != t.keyType:
 		return nil, ck.CKR_KEY_TYPE_INCONSISTENT
 	}
-	return preparedGroup(k, ck.CKM_DH_PKCS_DERIVE, t, newDHPrivate)
+	return preparedFFC(k, ck.CKM_DH_PKCS_DERIVE, t, newDHPrivate)
 }
 
 // agree makes the shared secret with a public value, in as many bytes as the prime has: SP 800-56A, section 5.7.1.1.
 func (k *dhPrivate) agree(public []byte) ([]byte, error) {
-	y, err := k.peer(public)
+	y, err := k.checkPeer(public)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (k *dhPrivate) agree(public []byte) ([]byte, error) {
 }
 
 // shared refuses the secrets that anybody could guess.
-func (g *modGroup) shared(z *bigmod.Nat) ([]byte, error) {
+func (g *ffcGroup) shared(z *bigmod.Nat) ([]byte, error) {
 	if z.IsZero()|z.IsOne()|z.IsMinusOne(g.p) == 1 {
 		return nil, ck.CKR_PUBLIC_KEY_INVALID
 	}
@@ -143,7 +143,7 @@ func dhDerive(b *Base, p *ck.Param, d *Derived) error {
 	if len(public) == 0 {
 		return ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	key, err := dhGroup.private(b.Key)
+	key, err := dhFFC.private(b.Key)
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (f *ecdhKDF) with(b *Base, d *Derived, agree func() ([]byte, error)) (err e
 
 // dhEncapsulates gives a row of Diffie-Hellman the columns of encapsulation: the ciphertext is the public value of a pair
 // that is made for it. read reads the parameter, in which there is no public value.
-func dhEncapsulates(m Mechanism, t *groupType, read func(p *ck.Param) (*ecdhKDF, error)) Mechanism {
+func dhEncapsulates(m Mechanism, t *ffcType, read func(p *ck.Param) (*ecdhKDF, error)) Mechanism {
 	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
 		f, err := read(p)
 		if err != nil {
@@ -173,16 +173,16 @@ func dhEncapsulates(m Mechanism, t *groupType, read func(p *ck.Param) (*ecdhKDF,
 		if b.Key.Class != ck.CKO_PUBLIC_KEY {
 			return nil, ck.CKR_KEY_TYPE_INCONSISTENT
 		}
-		g, err := preparedGroup(b.Key, ck.CKM_DH_PKCS_DERIVE, t, func(g *modGroup, _ Values) (*modGroup, error) { return g, dhSizes(g) })
+		g, err := preparedFFC(b.Key, ck.CKM_DH_PKCS_DERIVE, t, func(g *ffcGroup, _ Values) (*ffcGroup, error) { return g, dhSizes(g) })
 		if err != nil {
 			return nil, err
 		}
 		public := b.Key.Attr(ck.CKA_VALUE)
-		if _, err := g.peer(public); err != nil {
+		if _, err := g.checkPeer(public); err != nil {
 			return nil, err
 		}
 		return &Encapsulation{g.p.Size(), func(d *Derived) (ciphertext []byte, err error) {
-			y, x, err := g.pair(rand.Reader, g.maxBits)
+			y, x, err := g.generatePair(rand.Reader, g.maxBits)
 			if err != nil {
 				return nil, err
 			}

@@ -26,7 +26,7 @@ func groupPair(t testing.TB, kt ck.KeyType, name string) (pub, priv *Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, g, x := new(big.Int).SetBytes(find(attrs, ck.CKA_PRIME)), new(big.Int).SetBytes(find(attrs, ck.CKA_BASE)), new(big.Int).SetBytes(find(attrs, ck.CKA_VALUE))
+	p, g, x := new(big.Int).SetBytes(findAttr(attrs, ck.CKA_PRIME)), new(big.Int).SetBytes(findAttr(attrs, ck.CKA_BASE)), new(big.Int).SetBytes(findAttr(attrs, ck.CKA_VALUE))
 	y := g.Exp(g, x, p).Bytes()
 	return pairKey(ck.CKO_PUBLIC_KEY, kt, replaced(attrs, ck.CKA_VALUE, y)), pairKey(ck.CKO_PRIVATE_KEY, kt, attrs)
 }
@@ -55,7 +55,7 @@ func runDH(t *testing.T, seen *tried) {
 		if v.Has("Y") {
 			info, err := Complete(ck.CKO_PRIVATE_KEY, kt, values(attrs))
 			want, err2 := Complete(ck.CKO_PUBLIC_KEY, kt, values(replaced(attrs, ck.CKA_VALUE, v.bytes("Y"))))
-			if err := errors.Join(err, err2); err != nil || !bytes.Equal(find(info, ck.CKA_PUBLIC_KEY_INFO), find(want, ck.CKA_PUBLIC_KEY_INFO)) {
+			if err := errors.Join(err, err2); err != nil || !bytes.Equal(findAttr(info, ck.CKA_PUBLIC_KEY_INFO), findAttr(want, ck.CKA_PUBLIC_KEY_INFO)) {
 				t.Errorf("%s: another public value, %v", v.At, err)
 			}
 		}
@@ -114,16 +114,16 @@ func TestDHTemplates(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(whole), err)
 	}
 	for _, c := range []struct {
-		t    ck.KeyType
-		n    uint
-		want error
-		len  int
+		t       ck.KeyType
+		n       uint
+		want    error
+		wantLen int
 	}{
 		{ck.CKK_AES, 32, nil, 32}, {ck.CKK_AES, 0, ck.CKR_TEMPLATE_INCOMPLETE, 0}, {ck.CKK_AES, 17, ck.CKR_KEY_SIZE_RANGE, 0},
 		{ck.CKK_GENERIC_SECRET, 192, nil, 192}, {ck.CKK_GENERIC_SECRET, 193, ck.CKR_KEY_SIZE_RANGE, 0}, {ck.CKK_DES3, 0, nil, 24},
 	} {
 		got, err := derive(c.t, c.n)
-		want := bytes.Clone(whole[len(whole)-c.len:])
+		want := bytes.Clone(whole[len(whole)-c.wantLen:])
 		FixParity(c.t, want)
 		if !errors.Is(err, c.want) || err == nil && !bytes.Equal(got, want) {
 			t.Errorf("%v of %d: %x, %v", c.t, c.n, got, err)
@@ -217,11 +217,11 @@ func TestDHGenerate(t *testing.T) {
 		}
 		a, err1 := Complete(ck.CKO_PUBLIC_KEY, row.Makes, values(pub, c.template))
 		b, err2 := Complete(ck.CKO_PRIVATE_KEY, row.Makes, values(priv))
-		if err := errors.Join(err1, err2); err != nil || !bytes.Equal(find(a, ck.CKA_PUBLIC_KEY_INFO), find(b, ck.CKA_PUBLIC_KEY_INFO)) {
+		if err := errors.Join(err1, err2); err != nil || !bytes.Equal(findAttr(a, ck.CKA_PUBLIC_KEY_INFO), findAttr(b, ck.CKA_PUBLIC_KEY_INFO)) {
 			t.Errorf("%s: the halves differ: %v", name, err)
 		}
-		if c.bits != 0 && (!bytes.Equal(find(b, ck.CKA_VALUE_BITS), ck.UlongValue(c.bits)) || !bytes.Equal(find(priv, ck.CKA_VALUE_BITS), ck.UlongValue(c.bits))) {
-			t.Errorf("%s: %x bits, and it says %x", name, find(b, ck.CKA_VALUE_BITS), find(priv, ck.CKA_VALUE_BITS))
+		if c.bits != 0 && (!bytes.Equal(findAttr(b, ck.CKA_VALUE_BITS), ck.UlongValue(c.bits)) || !bytes.Equal(findAttr(priv, ck.CKA_VALUE_BITS), ck.UlongValue(c.bits))) {
+			t.Errorf("%s: %x bits, and it says %x", name, findAttr(b, ck.CKA_VALUE_BITS), findAttr(priv, ck.CKA_VALUE_BITS))
 		}
 	}
 }
@@ -259,15 +259,15 @@ func TestDHParameters(t *testing.T) {
 			continue
 		}
 		added, err := Complete(ck.CKO_DOMAIN_PARAMETERS, row.Makes, values(made))
-		if err != nil || !bytes.Equal(find(added, ck.CKA_PRIME_BITS), ck.UlongValue(c.L)) {
-			t.Errorf("%v of %d and %d: %v, %x", c.m, c.L, c.N, err, find(added, ck.CKA_PRIME_BITS))
+		if err != nil || !bytes.Equal(findAttr(added, ck.CKA_PRIME_BITS), ck.UlongValue(c.L)) {
+			t.Errorf("%v of %d and %d: %v, %x", c.m, c.L, c.N, err, findAttr(added, ck.CKA_PRIME_BITS))
 		}
-		p := new(big.Int).SetBytes(find(made, ck.CKA_PRIME))
-		q := new(big.Int).SetBytes(find(made, ck.CKA_SUBPRIME))
+		p := new(big.Int).SetBytes(findAttr(made, ck.CKA_PRIME))
+		q := new(big.Int).SetBytes(findAttr(made, ck.CKA_SUBPRIME))
 		if c.N == 0 {
 			q.Rsh(p, 1)
 		}
-		if g := new(big.Int).SetBytes(find(made, ck.CKA_BASE)); !p.ProbablyPrime(0) || !q.ProbablyPrime(0) || g.Exp(g, q, p).Cmp(big.NewInt(1)) != 0 {
+		if g := new(big.Int).SetBytes(findAttr(made, ck.CKA_BASE)); !p.ProbablyPrime(0) || !q.ProbablyPrime(0) || g.Exp(g, q, p).Cmp(big.NewInt(1)) != 0 {
 			t.Errorf("%v of %d and %d is no group", c.m, c.L, c.N)
 		}
 	}
@@ -285,7 +285,7 @@ func twoPairsOf(t *testing.T) (base *Base, public [2][]byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys[i], public[i] = pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_X9_42_DH, priv), find(pub, ck.CKA_VALUE)
+		keys[i], public[i] = pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_X9_42_DH, priv), findAttr(pub, ck.CKA_VALUE)
 	}
 	return &Base{Key: keys[0], Lookup: func(h ck.ObjectHandle) (*Key, error) {
 		if h != otherKey {

@@ -52,7 +52,7 @@ var dsaRows = func() []Mechanism {
 var dsaDigests = []int{20, 28, 32, 48, 64}
 
 func dsaRow(t ck.MechanismType, h *Hash) Mechanism {
-	begin := func(p *ck.Param, g *modGroup) (*signature, error) {
+	begin := func(p *ck.Param, g *ffcGroup) (*signature, error) {
 		s := &signature{size: 2 * g.q.Size(), limit: slices.Max(dsaDigests)}
 		if h != nil {
 			s.hash = h.New()
@@ -64,11 +64,11 @@ func dsaRow(t ck.MechanismType, h *Hash) Mechanism {
 			if k.Class != ck.CKO_PRIVATE_KEY {
 				return nil, ck.CKR_KEY_TYPE_INCONSISTENT
 			}
-			key, err := preparedGroup(k, ck.CKM_DSA, &dsaGroup, newDSAPrivate)
+			key, err := preparedFFC(k, ck.CKM_DSA, &dsaFFC, newDSAPrivate)
 			if err != nil {
 				return nil, err
 			}
-			s, err := begin(p, key.modGroup)
+			s, err := begin(p, key.ffcGroup)
 			if err != nil {
 				return nil, err
 			}
@@ -84,11 +84,11 @@ func dsaRow(t ck.MechanismType, h *Hash) Mechanism {
 			if k.Class != ck.CKO_PUBLIC_KEY {
 				return nil, ck.CKR_KEY_TYPE_INCONSISTENT
 			}
-			key, err := preparedGroup(k, ck.CKM_DSA, &dsaGroup, newDSAPublic)
+			key, err := preparedFFC(k, ck.CKM_DSA, &dsaFFC, newDSAPublic)
 			if err != nil {
 				return nil, err
 			}
-			s, err := begin(p, key.modGroup)
+			s, err := begin(p, key.ffcGroup)
 			if err != nil {
 				return nil, err
 			}
@@ -103,7 +103,7 @@ func dsaRow(t ck.MechanismType, h *Hash) Mechanism {
 }
 
 // dsaSizes refuses groups of which FIPS 186-4, section 4.2, knows nothing.
-func dsaSizes(g *modGroup) error {
+func dsaSizes(g *ffcGroup) error {
 	if n := g.public.p.BitLen(); n < minDSA || n > maxDSA || !slices.Contains(dsaSubprimes, g.public.q.BitLen()) {
 		return fmt.Errorf("%w: %d and %d bits", ck.CKR_KEY_SIZE_RANGE, n, g.public.q.BitLen())
 	}
@@ -112,16 +112,16 @@ func dsaSizes(g *modGroup) error {
 
 // A dsaPrivate is the prepared form of a private key.
 type dsaPrivate struct {
-	*modGroup
+	*ffcGroup
 	x     *bigmod.Nat
 	value []byte // x, in as many bytes as q has
 }
 
-func newDSAPrivate(g *modGroup, v Values) (*dsaPrivate, error) {
+func newDSAPrivate(g *ffcGroup, v Values) (*dsaPrivate, error) {
 	if err := dsaSizes(g); err != nil {
 		return nil, err
 	}
-	value, err := g.private(v)
+	value, err := g.readPrivate(v)
 	if err != nil {
 		return nil, err
 	}
@@ -163,16 +163,16 @@ func (k *dsaPrivate) signWith(n *rfc6979.Nonces, digest []byte) []byte {
 
 // A dsaPublic is the prepared form of a public key.
 type dsaPublic struct {
-	*modGroup
+	*ffcGroup
 	y *big.Int
 }
 
 // newDSAPublic reads a public key, which has to be in the subgroup.
-func newDSAPublic(g *modGroup, v Values) (*dsaPublic, error) {
+func newDSAPublic(g *ffcGroup, v Values) (*dsaPublic, error) {
 	if err := dsaSizes(g); err != nil {
 		return nil, err
 	}
-	if _, err := g.peer(v(ck.CKA_VALUE)); err != nil {
+	if _, err := g.checkPeer(v(ck.CKA_VALUE)); err != nil {
 		return nil, err
 	}
 	return &dsaPublic{g, new(big.Int).SetBytes(v(ck.CKA_VALUE))}, nil
@@ -206,13 +206,13 @@ func dsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 	if err := p.None(); err != nil {
 		return nil, nil, err
 	}
-	return dsaGroup.generate(random, public, dsaSizes, 0)
+	return dsaFFC.generate(random, public, dsaSizes, 0)
 }
 
 // generate makes a key pair in the group of a template. fits refuses groups; a private value has bits bits, and as many
 // as the group allows where that is 0.
-func (t *groupType) generate(random io.Reader, public []ck.Attribute, fits func(*modGroup) error, bits int) (pub, priv []ck.Attribute, err error) {
-	v := func(t ck.AttributeType) []byte { return find(public, t) }
+func (t *ffcType) generate(random io.Reader, public []ck.Attribute, fits func(*ffcGroup) error, bits int) (pub, priv []ck.Attribute, err error) {
+	v := func(t ck.AttributeType) []byte { return findAttr(public, t) }
 	for _, a := range t.params {
 		if v(a) == nil {
 			return nil, nil, fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCOMPLETE, a)
@@ -230,7 +230,7 @@ func (t *groupType) generate(random io.Reader, public []ck.Attribute, fits func(
 	case bits == 0:
 		bits = g.maxBits
 	}
-	y, x, err := g.pair(random, bits)
+	y, x, err := g.generatePair(random, bits)
 	if err != nil {
 		return nil, nil, err
 	}

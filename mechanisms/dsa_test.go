@@ -66,10 +66,10 @@ func (v *vector) dsaSignature() error {
 	private := pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_DSA, groupAttrs(p, q, g, v.bytes("X")))
 	info, err := Complete(ck.CKO_PRIVATE_KEY, ck.CKK_DSA, private.Attr)
 	want, err2 := Complete(ck.CKO_PUBLIC_KEY, ck.CKK_DSA, public.Attr)
-	if err := errors.Join(err, err2); err != nil || !bytes.Equal(find(info, ck.CKA_PUBLIC_KEY_INFO), find(want, ck.CKA_PUBLIC_KEY_INFO)) {
+	if err := errors.Join(err, err2); err != nil || !bytes.Equal(findAttr(info, ck.CKA_PUBLIC_KEY_INFO), findAttr(want, ck.CKA_PUBLIC_KEY_INFO)) {
 		return fmt.Errorf("another public value, %w", errors.Join(err, errNotKey))
 	}
-	key, err := preparedGroup(private, ck.CKM_DSA, &dsaGroup, newDSAPrivate)
+	key, err := preparedFFC(private, ck.CKM_DSA, &dsaFFC, newDSAPrivate)
 	if err != nil || !v.Has("Deterministic") {
 		return err
 	}
@@ -92,7 +92,7 @@ func (v *vector) dsaPrimes() error {
 	if v.row.Type == ck.CKM_DSA_FIPS_G_GEN {
 		p := params(h, pointed(seed), int(index[0]))
 		made, _, err := v.row.GenerateDomain(nil, &p, groupAttrs(v.bytes("P"), v.bytes("Q"), nil, nil)[:2])
-		return errors.Join(err, same("base", modular.LeftPadded(find(made, ck.CKA_BASE), len(v.bytes("G"))), v.bytes("G")))
+		return errors.Join(err, same("base", modular.LeftPadded(findAttr(made, ck.CKA_BASE), len(v.bytes("G"))), v.bytes("G")))
 	}
 	maker := primes.Probable
 	if v.row.Type == ck.CKM_DSA_SHAWE_TAYLOR_PARAMETER_GEN {
@@ -195,7 +195,7 @@ func TestDSARefuses(t *testing.T) {
 			t.Errorf("a digest of %d bytes: %v", n, err)
 		}
 	}
-	p, q := new(big.Int).SetBytes(find(pub, ck.CKA_PRIME)), new(big.Int).SetBytes(find(pub, ck.CKA_SUBPRIME))
+	p, q := new(big.Int).SetBytes(findAttr(pub, ck.CKA_PRIME)), new(big.Int).SetBytes(findAttr(pub, ck.CKA_SUBPRIME))
 	for name, c := range map[string]struct {
 		class ck.ObjectClass
 		attrs []ck.Attribute
@@ -233,7 +233,7 @@ func TestDSAGenerate(t *testing.T) {
 		}
 		a, err1 := Complete(ck.CKO_PUBLIC_KEY, ck.CKK_DSA, values(made, domain))
 		b, err2 := Complete(ck.CKO_PRIVATE_KEY, ck.CKK_DSA, values(priv))
-		if err := errors.Join(err1, err2); err != nil || !bytes.Equal(find(a, ck.CKA_PUBLIC_KEY_INFO), find(b, ck.CKA_PUBLIC_KEY_INFO)) {
+		if err := errors.Join(err1, err2); err != nil || !bytes.Equal(findAttr(a, ck.CKA_PUBLIC_KEY_INFO), findAttr(b, ck.CKA_PUBLIC_KEY_INFO)) {
 			t.Errorf("the halves differ: %v", err)
 		}
 	}
@@ -282,7 +282,7 @@ func TestDSAParameters(t *testing.T) {
 		d := Derived{Results: results}
 		d.Deliver()
 		n, _ := ck.Ulong(results[1].From)
-		if n < 20 || bytes.Equal(seed[:n], make([]byte, n)) || !bytes.Equal(find(made, ck.CKA_SUBPRIME_BITS), ck.UlongValue(160)) {
+		if n < 20 || bytes.Equal(seed[:n], make([]byte, n)) || !bytes.Equal(findAttr(made, ck.CKA_SUBPRIME_BITS), ck.UlongValue(160)) {
 			t.Errorf("%v: a seed of %d bytes", m, n)
 		}
 		base, _, err := Lookup(ck.CKM_DSA_FIPS_G_GEN).GenerateDomain(nil, with(ck.CKM_SHA256, seed[:n]), made)

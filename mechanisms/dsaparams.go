@@ -47,21 +47,21 @@ func dsaSizesOf(template []ck.Attribute) (L, N uint, err error) {
 
 // sizesOf reads CKA_PRIME_BITS, and CKA_SUBPRIME_BITS, which is 0 where the template does not say it.
 func sizesOf(template []ck.Attribute) (L, N uint, err error) {
-	bits := find(template, ck.CKA_PRIME_BITS)
+	bits := findAttr(template, ck.CKA_PRIME_BITS)
 	if bits == nil {
 		return 0, 0, fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_PRIME_BITS)
 	}
 	if L, err = ck.Ulong(bits); err != nil {
 		return 0, 0, err
 	}
-	if bits = find(template, ck.CKA_SUBPRIME_BITS); bits != nil {
+	if bits = findAttr(template, ck.CKA_SUBPRIME_BITS); bits != nil {
 		N, err = ck.Ulong(bits)
 	}
 	return L, N, err
 }
 
 // madeOf are the attributes of primes.
-func (t *groupType) madeOf(r *primes.Pair) []ck.Attribute {
+func (t *ffcType) madeOf(r *primes.Pair) []ck.Attribute {
 	return append(t.lengths(r.P, r.Q), ck.Attribute{Type: ck.CKA_PRIME, Value: r.P.Bytes()}, ck.Attribute{Type: ck.CKA_SUBPRIME, Value: r.Q.Bytes()})
 }
 
@@ -78,7 +78,7 @@ func dsaParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(dsaGroup.madeOf(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
+	return append(dsaFFC.madeOf(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
 }
 
 // A dsaParam is a CK_DSA_PARAMETER_GEN_PARAM.
@@ -137,7 +137,7 @@ func dsaSeeded(maker primeMaker) func(io.Reader, *ck.Param, []ck.Attribute) ([]c
 			}
 			results = []Result{{param.seed, r.Seed}, {param.length, ck.UlongValue(uint(len(r.Seed)))}}
 		}
-		return dsaGroup.madeOf(r), results, nil
+		return dsaFFC.madeOf(r), results, nil
 	}
 }
 
@@ -148,11 +148,11 @@ func dsaBase(_ io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute,
 		return nil, nil, err
 	}
 	for _, t := range [...]ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME} {
-		if find(template, t) == nil {
+		if findAttr(template, t) == nil {
 			return nil, nil, fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCOMPLETE, t)
 		}
 	}
-	P, Q := new(big.Int).SetBytes(find(template, ck.CKA_PRIME)), new(big.Int).SetBytes(find(template, ck.CKA_SUBPRIME))
+	P, Q := new(big.Int).SetBytes(findAttr(template, ck.CKA_PRIME)), new(big.Int).SetBytes(findAttr(template, ck.CKA_SUBPRIME))
 	one := big.NewInt(1)
 	switch {
 	case !slices.Contains(dsaLengths, [2]uint{uint(P.BitLen()), uint(Q.BitLen())}):
@@ -166,7 +166,7 @@ func dsaBase(_ io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute,
 	if g == nil {
 		return nil, nil, ck.CKR_DOMAIN_PARAMS_INVALID
 	}
-	return append(dsaGroup.lengths(P, Q), ck.Attribute{Type: ck.CKA_BASE, Value: g.Bytes()}), nil, nil
+	return append(dsaFFC.lengths(P, Q), ck.Attribute{Type: ck.CKA_BASE, Value: g.Bytes()}), nil, nil
 }
 
 // findPrimes makes primes from one seed after the other.

@@ -288,7 +288,7 @@ func generateEC(t ck.KeyType, draw func(*curve, io.Reader) (value, point []byte,
 		if err := p.None(); err != nil {
 			return nil, nil, err
 		}
-		params := find(public, ck.CKA_EC_PARAMS)
+		params := findAttr(public, ck.CKA_EC_PARAMS)
 		if params == nil {
 			return nil, nil, ck.CKR_TEMPLATE_INCOMPLETE
 		}

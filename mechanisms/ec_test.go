@@ -21,9 +21,9 @@ import (
 
 // keyOf makes a key of attributes.
 func keyOf(class ck.ObjectClass, t ck.KeyType, attrs ...ck.Attribute) *Key {
-	k := &Key{Class: class, Type: t, Attr: func(a ck.AttributeType) []byte { return find(attrs, a) }}
+	k := &Key{Class: class, Type: t, Attr: func(a ck.AttributeType) []byte { return findAttr(attrs, a) }}
 	if class == ck.CKO_SECRET_KEY {
-		k.Value = find(attrs, ck.CKA_VALUE)
+		k.Value = findAttr(attrs, ck.CKA_VALUE)
 	}
 	return k
 }
@@ -190,20 +190,20 @@ func TestCurvePairs(t *testing.T) {
 			t.Errorf("%s: the private key is of the point %x, %v", c.Name, derived, err)
 		}
 		added, err := Complete(ck.CKO_PUBLIC_KEY, c.Type, pub.Attr)
-		info := find(added, ck.CKA_PUBLIC_KEY_INFO)
+		info := findAttr(added, ck.CKA_PUBLIC_KEY_INFO)
 		if err != nil || !bytes.Contains(info, point) {
 			t.Errorf("%s: CKA_PUBLIC_KEY_INFO %x, %v", c.Name, info, err)
 		}
 		added, err = Complete(ck.CKO_PRIVATE_KEY, c.Type, priv.Attr)
-		if err != nil || !bytes.Equal(find(added, ck.CKA_PUBLIC_KEY_INFO), info) {
-			t.Errorf("%s: CKA_PUBLIC_KEY_INFO of the private key %x, %v", c.Name, find(added, ck.CKA_PUBLIC_KEY_INFO), err)
+		if err != nil || !bytes.Equal(findAttr(added, ck.CKA_PUBLIC_KEY_INFO), info) {
+			t.Errorf("%s: CKA_PUBLIC_KEY_INFO of the private key %x, %v", c.Name, findAttr(added, ck.CKA_PUBLIC_KEY_INFO), err)
 		}
 		p8, err := MarshalPrivate(priv)
 		if err != nil {
 			t.Fatalf("%s: %v", c.Name, err)
 		}
 		attrs, err := UnmarshalPrivate(c.Type, append(bytes.Clone(p8), 0, 0, 0))
-		if err != nil || !bytes.Equal(find(attrs, ck.CKA_VALUE), value) || !bytes.Equal(find(attrs, ck.CKA_EC_PARAMS), c.Params()) {
+		if err != nil || !bytes.Equal(findAttr(attrs, ck.CKA_VALUE), value) || !bytes.Equal(findAttr(attrs, ck.CKA_EC_PARAMS), c.Params()) {
 			t.Errorf("%s: unwrapped to %v, %v", c.Name, attrs, err)
 		}
 		for n := range p8 {
@@ -350,7 +350,7 @@ func TestCurveOpenSSL(t *testing.T) {
 			continue
 		}
 		added, err := Complete(ck.CKO_PRIVATE_KEY, c.Type, keyOf(ck.CKO_PRIVATE_KEY, c.Type, attrs...).Attr)
-		info := same("CKA_PUBLIC_KEY_INFO", find(added, ck.CKA_PUBLIC_KEY_INFO), v.bytes("Public"))
+		info := same("CKA_PUBLIC_KEY_INFO", findAttr(added, ck.CKA_PUBLIC_KEY_INFO), v.bytes("Public"))
 		if err := errors.Join(err, info, v.err); err != nil {
 			t.Errorf("%s: %v", r.At, err)
 		}

@@ -171,7 +171,7 @@ func privateAttributes(params, value []byte) []ck.Attribute {
 }
 
 // preparePrivate makes a prepared form from the curve and the value of a private key.
-func preparePrivate(k *Key, make func(c *curve, value []byte) (any, error)) (form any, err error) {
+func preparePrivate(k *Key, build func(c *curve, value []byte) (any, error)) (form any, err error) {
 	c, err := curveOf(k)
 	if err != nil {
 		return nil, err
@@ -179,14 +179,14 @@ func preparePrivate(k *Key, make func(c *curve, value []byte) (any, error)) (for
 	secret.Do(func() {
 		var value []byte
 		if value, err = privateValue(c, k); err == nil {
-			form, err = make(c, value)
+			form, err = build(c, value)
 		}
 	})
 	return form, err
 }
 
 // preparePublic makes a prepared form from the curve and the point of a public key.
-func preparePublic(k *Key, make func(c *curve, point []byte) (any, error)) (any, error) {
+func preparePublic(k *Key, build func(c *curve, point []byte) (any, error)) (any, error) {
 	c, err := curveOf(k)
 	if err != nil {
 		return nil, err
@@ -195,5 +195,5 @@ func preparePublic(k *Key, make func(c *curve, point []byte) (any, error)) (any,
 	if err != nil {
 		return nil, err
 	}
-	return make(c, point)
+	return build(c, point)
 }

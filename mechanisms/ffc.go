@@ -14,9 +14,9 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A modGroup is the integers modulo a prime as a key over them has it, prepared: with bigmod, whose arithmetic takes a time
+// A ffcGroup is the integers modulo a prime as a key over them has it, prepared: with bigmod, whose arithmetic takes a time
 // that does not depend on the numbers, for what is secret, and with math/big for what is not.
-type modGroup struct {
+type ffcGroup struct {
 	p, q    *bigmod.Modulus // q is nil where the keys have no subprime
 	g       *bigmod.Nat
 	public  struct{ p, q, g *big.Int }
@@ -24,12 +24,12 @@ type modGroup struct {
 }
 
 // prepare makes the group of a key, whose subprime has to be a prime: what is inverted modulo it has an inverse then.
-func (t *groupType) prepare(v Values) (*modGroup, error) {
+func (t *ffcType) prepare(v Values) (*ffcGroup, error) {
 	p, q, err := t.domain(v)
 	if err != nil {
 		return nil, err
 	}
-	g := &modGroup{maxBits: p.BitLen() - 1}
+	g := &ffcGroup{maxBits: p.BitLen() - 1}
 	g.public.p, g.public.q, g.public.g = p, q, new(big.Int).SetBytes(v(ck.CKA_BASE))
 	if q != nil {
 		if !q.ProbablyPrime(0) {
@@ -50,18 +50,18 @@ func (t *groupType) prepare(v Values) (*modGroup, error) {
 }
 
 // number reads a number below p.
-func (g *modGroup) number(b []byte) (*bigmod.Nat, error) {
+func (g *ffcGroup) number(b []byte) (*bigmod.Nat, error) {
 	return bigmod.NewNat().SetBytes(modular.LeftPadded(b, g.p.Size()), g.p)
 }
 
 // power computes base to the power of a secret exponent, in as many bytes as p has.
-func (g *modGroup) power(base *bigmod.Nat, exponent []byte) *bigmod.Nat {
+func (g *ffcGroup) power(base *bigmod.Nat, exponent []byte) *bigmod.Nat {
 	return bigmod.NewNat().Exp(base, exponent, g.p)
 }
 
-// peer reads a public value that somebody else has sent: between 1 and p - 1, both not included, and in the subgroup
+// checkPeer reads a public value that somebody else has sent: between 1 and p - 1, both not included, and in the subgroup
 // where the key has one, or where the prime is one of those whose groups are known (SP 800-56A, section 5.6.2.3.1).
-func (g *modGroup) peer(value []byte) (*bigmod.Nat, error) {
+func (g *ffcGroup) checkPeer(value []byte) (*bigmod.Nat, error) {
 	y := new(big.Int).SetBytes(value)
 	one := big.NewInt(1)
 	if y.Cmp(one) <= 0 || y.Cmp(new(big.Int).Sub(g.public.p, one)) >= 0 {
@@ -78,7 +78,7 @@ func (g *modGroup) peer(value []byte) (*bigmod.Nat, error) {
 
 // draw makes a private value: FIPS 186-5, appendix A.2.2, where there is a subprime, and otherwise a number that has as
 // many bits as are asked for (PKCS #3, section 7). The caller wipes it.
-func (g *modGroup) draw(random io.Reader, bits int) (x []byte, err error) {
+func (g *ffcGroup) draw(random io.Reader, bits int) (x []byte, err error) {
 	secret.Do(func() {
 		x = make([]byte, (bits+7)/8)
 		for range 1000 { // half of the draws will do at least
@@ -102,8 +102,8 @@ func (g *modGroup) draw(random io.Reader, bits int) (x []byte, err error) {
 	return x, err
 }
 
-// pair makes a key pair: the public value has as many bytes as it needs, and so has the private one.
-func (g *modGroup) pair(random io.Reader, bits int) (public, private []byte, err error) {
+// generatePair makes a key pair: the public value has as many bytes as it needs, and so has the private one.
+func (g *ffcGroup) generatePair(random io.Reader, bits int) (public, private []byte, err error) {
 	x, err := g.draw(random, bits)
 	if err != nil {
 		return nil, nil, err
@@ -112,8 +112,8 @@ func (g *modGroup) pair(random io.Reader, bits int) (public, private []byte, err
 	return public, modular.TrimZeros(x), nil
 }
 
-// private reads the private value of a key, in as many bytes as the largest has.
-func (g *modGroup) private(v Values) ([]byte, error) {
+// readPrivate reads the private value of a key, in as many bytes as the largest has.
+func (g *ffcGroup) readPrivate(v Values) ([]byte, error) {
 	x := modular.TrimZeros(v(ck.CKA_VALUE))
 	if len(x) == 0 || len(x) > (g.maxBits+7)/8 {
 		return nil, ck.CKR_ATTRIBUTE_VALUE_INVALID
@@ -121,13 +121,13 @@ func (g *modGroup) private(v Values) ([]byte, error) {
 	return modular.LeftPadded(x, (g.maxBits+7)/8), nil
 }
 
-// preparedGroup returns the prepared form of a key over a group: make is given the group and the attributes.
-func preparedGroup[T any](k *Key, id ck.MechanismType, t *groupType, make func(g *modGroup, v Values) (*T, error)) (*T, error) {
+// preparedFFC returns the prepared form of a key over a group: make is given the group and the attributes.
+func preparedFFC[T any](k *Key, id ck.MechanismType, t *ffcType, build func(g *ffcGroup, v Values) (*T, error)) (*T, error) {
 	form, err := k.Prepared(id, func(k *Key) (form any, err error) {
 		secret.Do(func() {
-			var g *modGroup
+			var g *ffcGroup
 			if g, err = t.prepare(k.Attr); err == nil {
-				form, err = make(g, k.Attr)
+				form, err = build(g, k.Attr)
 			}
 		})
 		return form, err

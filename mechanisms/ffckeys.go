@@ -14,34 +14,34 @@ import (
 
 // Lengths of the primes of groups, in bits.
 const (
-	minGroup = 512
-	maxGroup = 16384
+	minFFC = 512
+	maxFFC = 16384
 )
 
-// A groupType is the numbers that a type of keys over the integers modulo a prime has, in the order in which its
+// A ffcType is the numbers that a type of keys over the integers modulo a prime has, in the order in which its
 // AlgorithmIdentifier has them.
-type groupType struct {
+type ffcType struct {
 	keyType ck.KeyType
 	oid     asn1.ObjectIdentifier
 	params  []ck.AttributeType
-	// open says that more numbers may follow, a length of private values or what the prime was made of.
-	open bool
+	// moreParams says that more numbers may follow, a length of private values or what the prime was made of.
+	moreParams bool
 }
 
 // The types are those of sections 6.2 and 6.4, encoded as RFC 3279, sections 2.3.2 and 2.3.3, and PKCS #3 have it.
 var (
-	dsaGroup = groupType{ck.CKK_DSA, asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 1},
+	dsaFFC = ffcType{ck.CKK_DSA, asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 1},
 		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE}, false}
-	dhGroup = groupType{ck.CKK_DH, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 3, 1},
+	dhFFC = ffcType{ck.CKK_DH, asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 3, 1},
 		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_BASE}, true}
-	x942Group = groupType{ck.CKK_X9_42_DH, asn1.ObjectIdentifier{1, 2, 840, 10046, 2, 1},
+	x942FFC = ffcType{ck.CKK_X9_42_DH, asn1.ObjectIdentifier{1, 2, 840, 10046, 2, 1},
 		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_BASE, ck.CKA_SUBPRIME}, true}
 
-	dsaPair, dhPair, x942Pair = dsaGroup.pair(), dhGroup.pair(), x942Group.pair()
+	dsaPair, dhPair, x942Pair = dsaFFC.pairType(), dhFFC.pairType(), x942FFC.pairType()
 )
 
-// pair makes the row of the table.
-func (g groupType) pair() pairType {
+// pairType makes the row of the table.
+func (g ffcType) pairType() pairType {
 	return pairType{
 		Type: g.keyType,
 		public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
@@ -88,10 +88,10 @@ func (g groupType) pair() pairType {
 
 // domain reads the prime and its subprime, nil where the type has none, and checks that they and the base belong
 // together. Whether they are prime is not looked at.
-func (g groupType) domain(v Values) (p, q *big.Int, err error) {
+func (g ffcType) domain(v Values) (p, q *big.Int, err error) {
 	one := big.NewInt(1)
 	p = new(big.Int).SetBytes(v(ck.CKA_PRIME))
-	if n := p.BitLen(); n < minGroup || n > maxGroup || p.Bit(0) == 0 {
+	if n := p.BitLen(); n < minFFC || n > maxFFC || p.Bit(0) == 0 {
 		return nil, nil, fmt.Errorf("%w: %v of %d bits", ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_PRIME, n)
 	}
 	base := new(big.Int).SetBytes(v(ck.CKA_BASE))
@@ -109,7 +109,7 @@ func (g groupType) domain(v Values) (p, q *big.Int, err error) {
 }
 
 // lengths are the attributes of domain parameters that tell how long their numbers are. q is nil where there is none.
-func (g groupType) lengths(p, q *big.Int) []ck.Attribute {
+func (g ffcType) lengths(p, q *big.Int) []ck.Attribute {
 	attrs := []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(uint(p.BitLen()))}}
 	if q != nil {
 		attrs = append(attrs, ck.Attribute{Type: ck.CKA_SUBPRIME_BITS, Value: ck.UlongValue(uint(q.BitLen()))})
@@ -118,7 +118,7 @@ func (g groupType) lengths(p, q *big.Int) []ck.Attribute {
 }
 
 // publicValue computes the public value of a private key.
-func (g groupType) publicValue(v Values) (*big.Int, error) {
+func (g ffcType) publicValue(v Values) (*big.Int, error) {
 	p, q, err := g.domain(v)
 	if err != nil {
 		return nil, err
@@ -143,7 +143,7 @@ func (g groupType) publicValue(v Values) (*big.Int, error) {
 }
 
 // parameters makes the parameters of the AlgorithmIdentifier.
-func (g groupType) parameters(v Values) []byte {
+func (g ffcType) parameters(v Values) []byte {
 	var b cryptobyte.Builder
 	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
 		for _, t := range g.params {
@@ -153,13 +153,13 @@ func (g groupType) parameters(v Values) []byte {
 	return b.BytesOrPanic()
 }
 
-func (g groupType) info(v Values, y *big.Int) *publicKeyInfo {
+func (g ffcType) info(v Values, y *big.Int) *publicKeyInfo {
 	var b cryptobyte.Builder
 	b.AddASN1BigInt(y)
 	return &publicKeyInfo{g.oid, g.parameters(v), b.BytesOrPanic()}
 }
 
-func (g groupType) unmarshal(p *privateKeyInfo) ([]ck.Attribute, error) {
+func (g ffcType) unmarshal(p *privateKeyInfo) ([]ck.Attribute, error) {
 	params, key := cryptobyte.String(p.params), cryptobyte.String(p.key)
 	var body cryptobyte.String
 	if !params.ReadASN1(&body, der.SEQUENCE) || !params.Empty() {
@@ -179,7 +179,7 @@ func (g groupType) unmarshal(p *privateKeyInfo) ([]ck.Attribute, error) {
 			return nil, errNotKey
 		}
 	}
-	if !body.Empty() && !g.open || !read(&key, ck.CKA_VALUE) || !key.Empty() {
+	if !body.Empty() && !g.moreParams || !read(&key, ck.CKA_VALUE) || !key.Empty() {
 		return nil, errNotKey
 	}
 	return attrs, nil

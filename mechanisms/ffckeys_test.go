@@ -31,7 +31,7 @@ func TestGroupKeys(t *testing.T) {
 			t.Errorf("%s marshalled: %v\n%x, want\n%x", name, err, got, value)
 		}
 		added, err := Complete(ck.CKO_PRIVATE_KEY, kt, values(attrs))
-		if info := find(added, ck.CKA_PUBLIC_KEY_INFO); err != nil || !bytes.Equal(info, spki) {
+		if info := findAttr(added, ck.CKA_PUBLIC_KEY_INFO); err != nil || !bytes.Equal(info, spki) {
 			t.Errorf("%s: %v\n%x, want\n%x", name, err, info, spki)
 		}
 		for n := range value {
@@ -42,7 +42,7 @@ func TestGroupKeys(t *testing.T) {
 		if _, err := UnmarshalPrivate(ck.CKK_RSA, value); !errors.Is(err, ck.CKR_WRAPPED_KEY_INVALID) {
 			t.Errorf("%s as an RSA key: %v", name, err)
 		}
-		prime := find(attrs, ck.CKA_PRIME)
+		prime := findAttr(attrs, ck.CKA_PRIME)
 		even := append(bytes.Clone(prime[:len(prime)-1]), prime[len(prime)-1]&^1)
 		for _, class := range []ck.ObjectClass{ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY} {
 			for what, bad := range map[string]ck.Attribute{

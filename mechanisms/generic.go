@@ -51,7 +51,7 @@ func combine(behind bool, f func(buf, key, data []byte) []byte) func(*Base, *ck.
 // takes notes how many bytes of a key there are in the new value, in which it begins after before bytes.
 func (d *Derived) takes(k *Key, before int) {
 	if n := min(len(d.Value)-before, len(k.Value)); n > 0 {
-		d.Taken = append(d.Taken, Taken{k, uint(n)})
+		d.Taken = append(d.Taken, TakenBytes{k, uint(n)})
 	}
 }
 

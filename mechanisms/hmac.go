@@ -16,8 +16,8 @@ var hmacs = perHash(func(h *Hash) []Mechanism {
 		return nil
 	}
 	keys := []ck.KeyType{ck.CKK_GENERIC_SECRET}
-	if h.Key != 0 {
-		keys = append(keys, h.Key)
+	if h.KeyType != 0 {
+		keys = append(keys, h.KeyType)
 	}
 	largest := uint(maxSecret)
 	if h.Keyed != nil {
@@ -32,7 +32,7 @@ var hmacs = perHash(func(h *Hash) []Mechanism {
 		row(h.HMACGeneral, cutMAC(h.Size)),
 	}
 	if h.KeyGen != 0 {
-		rows = append(rows, keyGen(h.KeyGen, h.Key))
+		rows = append(rows, keyGen(h.KeyGen, h.KeyType))
 	}
 	return rows
 })

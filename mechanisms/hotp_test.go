@@ -21,7 +21,7 @@ func hotpKey(value []byte, changes ...ck.Attribute) *Key {
 		{Type: ck.CKA_OTP_CHALLENGE_REQUIREMENT, Value: ck.UlongValue(0)}, {Type: ck.CKA_OTP_USER_FRIENDLY_MODE, Value: ck.BoolValue(true)},
 		{Type: ck.CKA_OTP_COUNTER, Value: make([]byte, 8)},
 	}...)
-	return &Key{Class: ck.CKO_OTP_KEY, Type: ck.CKK_HOTP, Value: value, Attr: func(t ck.AttributeType) []byte { return find(attrs, t) }}
+	return &Key{Class: ck.CKO_OTP_KEY, Type: ck.CKK_HOTP, Value: value, Attr: func(t ck.AttributeType) []byte { return findAttr(attrs, t) }}
 }
 
 // otpFields are the fields of a CK_OTP_PARAMS with types and values by turns.

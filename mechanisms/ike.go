@@ -20,8 +20,8 @@ var ikeRows = []Mechanism{
 var ikeKeys = func() []ck.KeyType {
 	keys := []ck.KeyType{ck.CKK_GENERIC_SECRET}
 	for _, h := range hashes {
-		if h.Key != 0 && h.HMAC != 0 && findKeyType(h.Key) != nil {
-			keys = append(keys, h.Key)
+		if h.KeyType != 0 && h.HMAC != 0 && findKeyType(h.KeyType) != nil {
+			keys = append(keys, h.KeyType)
 		}
 	}
 	return keys
@@ -83,8 +83,8 @@ func ikePRF(b *Base, p *ck.Param, d *Derived) error {
 		return err
 	case n != 0 && n != uint(h.Size):
 		return ck.CKR_KEY_SIZE_RANGE
-	case !names(b.Template, ck.CKA_KEY_TYPE) && slices.Contains(ikeKeys, h.Key):
-		t = h.Key
+	case !names(b.Template, ck.CKA_KEY_TYPE) && slices.Contains(ikeKeys, h.KeyType):
+		t = h.KeyType
 	}
 	return d.prf(h, t, uint(h.Size), func(prf func(*Key, ...[]byte) []byte, out []byte) {
 		if dataAsKey {

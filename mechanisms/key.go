@@ -33,13 +33,13 @@ type prepared struct {
 // Prepared returns the form of k that is known as id, and makes it the first time. A mechanism names its forms by one of
 // its types; mechanisms of a family share a form by sharing the name. Two callers at once may both make a form; one of
 // the two is kept. Forms are used by many operations at once and must not change.
-func (k *Key) Prepared(id ck.MechanismType, make func(*Key) (any, error)) (any, error) {
+func (k *Key) Prepared(id ck.MechanismType, build func(*Key) (any, error)) (any, error) {
 	for p := k.prepared.Load(); p != nil; p = p.next {
 		if p.id == id {
 			return p.form, nil
 		}
 	}
-	form, err := make(k)
+	form, err := build(k)
 	if err != nil {
 		return nil, err
 	}

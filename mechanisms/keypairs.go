@@ -200,8 +200,8 @@ func parsePrivateKeyInfo(value []byte) (*privateKeyInfo, error) {
 	return p, nil
 }
 
-// find returns the value of an attribute in a list, nil without one.
-func find(attrs []ck.Attribute, t ck.AttributeType) []byte {
+// findAttr returns the value of an attribute in a list, nil without one.
+func findAttr(attrs []ck.Attribute, t ck.AttributeType) []byte {
 	for _, a := range attrs {
 		if a.Type == t {
 			return a.Value

@@ -17,7 +17,7 @@ import (
 func values(attrs ...[]ck.Attribute) Values {
 	return func(t ck.AttributeType) []byte {
 		for _, list := range attrs {
-			if v := find(list, t); v != nil {
+			if v := findAttr(list, t); v != nil {
 				return v
 			}
 		}
@@ -82,11 +82,11 @@ func TestRSAEncoding(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	any, err := x509.ParsePKCS8PrivateKey(value)
+	parsed, err := x509.ParsePKCS8PrivateKey(value)
 	if err != nil {
 		t.Fatal(err)
 	}
-	std := any.(*rsa.PrivateKey)
+	std := parsed.(*rsa.PrivateKey)
 	spki, err := x509.MarshalPKIXPublicKey(&std.PublicKey)
 	if err != nil {
 		t.Fatal(err)
@@ -101,10 +101,10 @@ func TestRSAEncoding(t *testing.T) {
 	}
 	for _, class := range []ck.ObjectClass{ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY} {
 		added, err := Complete(class, ck.CKK_RSA, values(attrs))
-		if err != nil || !bytes.Equal(find(added, ck.CKA_PUBLIC_KEY_INFO), spki) {
-			t.Errorf("%v: %v, %x", class, err, find(added, ck.CKA_PUBLIC_KEY_INFO))
+		if err != nil || !bytes.Equal(findAttr(added, ck.CKA_PUBLIC_KEY_INFO), spki) {
+			t.Errorf("%v: %v, %x", class, err, findAttr(added, ck.CKA_PUBLIC_KEY_INFO))
 		}
-		if bits := find(added, ck.CKA_MODULUS_BITS); class == ck.CKO_PUBLIC_KEY && !bytes.Equal(bits, ck.UlongValue(2048)) {
+		if bits := findAttr(added, ck.CKA_MODULUS_BITS); class == ck.CKO_PUBLIC_KEY && !bytes.Equal(bits, ck.UlongValue(2048)) {
 			t.Errorf("%x bits", bits)
 		}
 	}
@@ -161,10 +161,10 @@ func TestRSAComplete(t *testing.T) {
 			continue
 		}
 		for _, a := range added {
-			want := find(attrs, a.Type)
+			want := findAttr(attrs, a.Type)
 			if swapped := map[ck.AttributeType]ck.AttributeType{ // the primes come in an order of their own where they were looked for
 				ck.CKA_PRIME_1: ck.CKA_PRIME_2, ck.CKA_PRIME_2: ck.CKA_PRIME_1, ck.CKA_EXPONENT_1: ck.CKA_EXPONENT_2, ck.CKA_EXPONENT_2: ck.CKA_EXPONENT_1,
-			}[a.Type]; c.added > 5 && (swapped != 0 && bytes.Equal(a.Value, find(attrs, swapped)) || a.Type == ck.CKA_COEFFICIENT) {
+			}[a.Type]; c.added > 5 && (swapped != 0 && bytes.Equal(a.Value, findAttr(attrs, swapped)) || a.Type == ck.CKA_COEFFICIENT) {
 				continue
 			}
 			if want != nil && !bytes.Equal(a.Value, want) {
@@ -173,7 +173,7 @@ func TestRSAComplete(t *testing.T) {
 		}
 	}
 	p8, err := MarshalPrivate(pairKey(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, bare))
-	if again, err2 := UnmarshalPrivate(ck.CKK_RSA, p8); errors.Join(err, err2) != nil || !bytes.Equal(find(again, ck.CKA_MODULUS), find(attrs, ck.CKA_MODULUS)) {
+	if again, err2 := UnmarshalPrivate(ck.CKK_RSA, p8); errors.Join(err, err2) != nil || !bytes.Equal(findAttr(again, ck.CKA_MODULUS), findAttr(attrs, ck.CKA_MODULUS)) {
 		t.Errorf("marshalled without primes: %v, %v", err, err2)
 	}
 }
@@ -248,12 +248,12 @@ func TestRSAGenerate(t *testing.T) {
 		}
 		public := values(pub, template)
 		n, e := new(big.Int).SetBytes(public(ck.CKA_MODULUS)), new(big.Int).SetBytes(public(ck.CKA_PUBLIC_EXPONENT))
-		if bits, _ := ck.Ulong(public(ck.CKA_MODULUS_BITS)); n.BitLen() != int(bits) || e.Cmp(new(big.Int).SetBytes(find(priv, ck.CKA_PUBLIC_EXPONENT))) != 0 {
+		if bits, _ := ck.Ulong(public(ck.CKA_MODULUS_BITS)); n.BitLen() != int(bits) || e.Cmp(new(big.Int).SetBytes(findAttr(priv, ck.CKA_PUBLIC_EXPONENT))) != 0 {
 			t.Errorf("%d bits for %d, e is %d", n.BitLen(), bits, e)
 		}
 		a, err1 := Complete(ck.CKO_PUBLIC_KEY, ck.CKK_RSA, public)
 		b, err2 := Complete(ck.CKO_PRIVATE_KEY, ck.CKK_RSA, values(priv))
-		if err := errors.Join(err1, err2); err != nil || len(b) != 1 || !bytes.Equal(find(a, ck.CKA_PUBLIC_KEY_INFO), b[0].Value) {
+		if err := errors.Join(err1, err2); err != nil || len(b) != 1 || !bytes.Equal(findAttr(a, ck.CKA_PUBLIC_KEY_INFO), b[0].Value) {
 			t.Errorf("%v, %d added", err, len(b))
 		}
 	}

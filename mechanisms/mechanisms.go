@@ -33,8 +33,8 @@ type Mechanism struct {
 	// Message prepares the encryption or decryption of messages. p is the parameter of C_MessageEncryptInit or
 	// C_MessageDecryptInit; each message has a parameter of its own. The MessageCipher may be used when k is no longer valid.
 	Message func(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error)
-	// ParamOncePerMessage says that each message that is signed or verified needs a parameter of its own, because the parameter
-	// has a nonce. C_MessageSignInit and C_MessageVerifyInit have one parameter for all messages, so they refuse the mechanism.
+	// ParamOncePerMessage says that a parameter has a nonce and serves for one message only: with C_SignMessage and its like each
+	// message has a parameter of its own.
 	ParamOncePerMessage bool
 	// Sign and Verify begin a signature or MAC.
 	Sign   func(k *Key, p *ck.Param) (Signer, error)
@@ -46,10 +46,10 @@ type Mechanism struct {
 	// Wrap encrypts the value of another key, Unwrap decrypts it. The caller wipes what Unwrap returns.
 	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
 	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
-	// UnwrapVeiled is Unwrap with implicit rejection: a wrong padding is no error, but gives pseudorandom bytes that look like a
+	// UnwrapImplicit is Unwrap with implicit rejection: a wrong padding is no error, but gives pseudorandom bytes that look like a
 	// key. It is for a wrapping key that may be used by somebody who must not learn which wrapped keys are well formed. It is nil
 	// where Unwrap has no padding that could be told.
-	UnwrapVeiled func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
+	UnwrapImplicit func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
 	// WrapSize returns the size of a wrapped key of n bytes without wrapping it. It is there for a Wrap that writes to memory that
 	// the parameter points to, which a question for the size must not do.
 	WrapSize func(p *ck.Param, n int) (int, error)

@@ -43,11 +43,11 @@ type messageMode interface {
 
 // messages are a MessageCipher over a mode.
 type messages struct {
-	mode    messageMode
-	ivs     *ivs // what counts nonces, nil where the parameter cannot ask for that
-	decrypt bool
-	any     bool // whether a length that the parameter tells is not looked at
-	scratch []byte
+	mode         messageMode
+	nonces       *nonceSource // what counts nonces, nil where the parameter cannot ask for that
+	decrypt      bool
+	ignoreLength bool // whether a length that the parameter tells is not looked at
+	scratch      []byte
 
 	// The message in parts:
 	nonce   []byte
@@ -88,11 +88,11 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := m.fits(uint64(len(src)), len(c.nonce), c.exact && !m.any, c.length); err != nil {
+	if err := m.fits(uint64(len(src)), len(c.nonce), c.exact && !m.ignoreLength, c.length); err != nil {
 		return err
 	}
 	if !m.decrypt {
-		if err := m.ivs.make(c.nonce, c.fixed, c.generator); err != nil {
+		if err := m.nonces.generate(c.nonce, c.fixed, c.generator); err != nil {
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (m *messages) long(mode aeadMode, c messageParam, aad, dst, src []byte) err
 	if err := held.add(src); err != nil {
 		return err
 	}
-	if !held.open(s, c.tag, dst) {
+	if !held.decryptTo(s, c.tag, dst) {
 		return ck.CKR_AEAD_DECRYPT_FAILED
 	}
 	return nil
@@ -141,7 +141,7 @@ func (m *messages) long(mode aeadMode, c messageParam, aad, dst, src []byte) err
 func (m *messages) Begin(p *ck.Param, aad []byte) error {
 	c, err := m.mode.read(p)
 	if err == nil && !m.decrypt {
-		err = m.ivs.make(c.nonce, c.fixed, c.generator)
+		err = m.nonces.generate(c.nonce, c.fixed, c.generator)
 	}
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (m *messages) Begin(p *ck.Param, aad []byte) error {
 		return err
 	}
 	m.nonce = ck.AppendWiping(m.nonce[:0], c.nonce)
-	m.tag, m.exact, m.length, m.done = len(c.tag), c.exact && !m.any, c.length, 0
+	m.tag, m.exact, m.length, m.done = len(c.tag), c.exact && !m.ignoreLength, c.length, 0
 	m.running = mode.begin(m.nonce, aad, uint64(c.length))
 	return nil
 }
@@ -192,7 +192,7 @@ func (m *messages) Next(p *ck.Param, dst, src []byte, last bool) error {
 	if err := m.held.add(src); err != nil || !last {
 		return err
 	}
-	if !m.held.open(m.running, c.tag, dst) {
+	if !m.held.decryptTo(m.running, c.tag, dst) {
 		return ck.CKR_AEAD_DECRYPT_FAILED
 	}
 	return nil
@@ -205,13 +205,13 @@ func (m *messages) End() {
 
 // newMessages makes messages over a mode. p is the parameter of C_MessageEncryptInit or C_MessageDecryptInit: none, or that of a
 // message, of which nothing is used but that has to make sense.
-func newMessages(mode messageMode, p *ck.Param, n *ivs, decrypt bool) (MessageCipher, error) {
+func newMessages(mode messageMode, p *ck.Param, n *nonceSource, decrypt bool) (MessageCipher, error) {
 	if p.Present() {
 		if _, err := mode.read(p); err != nil {
 			return nil, err
 		}
 	}
-	return &messages{mode: mode, ivs: n, decrypt: decrypt}, nil
+	return &messages{mode: mode, nonces: n, decrypt: decrypt}, nil
 }
 
 // withMessages gives a row messages.
@@ -226,7 +226,7 @@ func (m *Mechanism) WrapMessage(k *Key, p *ck.Param, aad, value []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	c.(*messages).any = true
+	c.(*messages).ignoreLength = true
 	out := make([]byte, len(value))
 	if err = c.Whole(p, aad, out, value); errors.Is(err, ck.CKR_DATA_LEN_RANGE) {
 		err = ck.CKR_KEY_SIZE_RANGE
@@ -243,7 +243,7 @@ func (m *Mechanism) UnwrapMessage(k *Key, p *ck.Param, aad, wrapped []byte) ([]b
 	if err != nil {
 		return nil, err
 	}
-	c.(*messages).any = true
+	c.(*messages).ignoreLength = true
 	out := ck.AllocateFor(wrapped, len(wrapped))
 	if err := c.Whole(p, aad, out, wrapped); err != nil {
 		if errors.Is(err, ck.CKR_AEAD_DECRYPT_FAILED) {

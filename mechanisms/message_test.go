@@ -272,7 +272,7 @@ func TestLongNonces(t *testing.T) {
 	}
 	// The last 32 bits of the counter wrap around without touching the others.
 	k := aesKey()
-	block, err := openAES(k, nil)
+	block, err := keyedAES(k, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

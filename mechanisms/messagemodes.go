@@ -20,7 +20,7 @@ func messageGCM(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newMessages(&gcmMessages{usual: usual}, p, ivsOf(k), decrypt)
+	return newMessages(&gcmMessages{usual: usual}, p, nonceSourceOf(k), decrypt)
 }
 
 // read reads a CK_GCM_MESSAGE_PARAMS.
@@ -59,11 +59,11 @@ func (g *gcmMessages) limit(int) uint64 { return gcmMaxLen }
 type ccmMessages struct{ one ccm }
 
 func messageCCM(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error) {
-	block, err := openAES(k, nil)
+	block, err := keyedAES(k, nil)
 	if err != nil {
 		return nil, err
 	}
-	return newMessages(&ccmMessages{ccm{block: block}}, p, ivsOf(k), decrypt)
+	return newMessages(&ccmMessages{ccm{block: block}}, p, nonceSourceOf(k), decrypt)
 }
 
 // read reads a CK_CCM_MESSAGE_PARAMS.

@@ -11,7 +11,7 @@ var mldsaType = parameterType{keyType: ck.CKK_ML_DSA, seeds: true, sets: []*para
 	mldsaSet("44", ck.CKP_ML_DSA_44, 17), mldsaSet("65", ck.CKP_ML_DSA_65, 18), mldsaSet("87", ck.CKP_ML_DSA_87, 19),
 }}
 
-var mldsaPair = mldsaType.pair()
+var mldsaPair = mldsaType.pairType()
 
 // mldsaFamily is ML-DSA and HashML-DSA: section 6.67.
 var mldsaFamily = pqFamily{

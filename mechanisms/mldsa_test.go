@@ -73,7 +73,7 @@ func mldsaPrivateOf(s *parameterSet, g *mldsaGroup) (*Key, error) {
 	}
 	if g.PKCS8 != nil {
 		attrs, err := UnmarshalPrivate(ck.CKK_ML_DSA, g.PKCS8)
-		if err := errors.Join(err, same("key of the PKCS #8", find(attrs, ck.CKA_VALUE), k.Attr(ck.CKA_VALUE))); err != nil {
+		if err := errors.Join(err, same("key of the PKCS #8", findAttr(attrs, ck.CKA_VALUE), k.Attr(ck.CKA_VALUE))); err != nil {
 			return nil, err
 		}
 	}

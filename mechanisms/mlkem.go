@@ -26,7 +26,7 @@ var mlkemType = parameterType{keyType: ck.CKK_ML_KEM, seeds: true, sets: []*para
 	mlkemSet("512", uint(ck.CKP_ML_KEM_512), 1), mlkemSet("768", uint(ck.CKP_ML_KEM_768), 2), mlkemSet("1024", uint(ck.CKP_ML_KEM_1024), 3),
 }}
 
-var mlkemPair = mlkemType.pair()
+var mlkemPair = mlkemType.pairType()
 
 // mlkemRows are ML-KEM: section 6.68.
 var mlkemRows = func() []Mechanism {

@@ -13,14 +13,14 @@ import (
 // maxBlock is the largest block of any cipher here, in bytes.
 const maxBlock = 16
 
-// A begin starts an encryption or a decryption: the type of the columns Encrypt and Decrypt.
-type begin = func(k *Key, p *ck.Param) (Cipher, error)
+// A beginFunc starts an encryption or a decryption: the type of the columns Encrypt and Decrypt.
+type beginFunc = func(k *Key, p *ck.Param) (Cipher, error)
 
-// A pair makes the two directions of a mode.
-type pair = func(decrypt bool) begin
+// A directions makes the two directions of a mode.
+type directions = func(decrypt bool) beginFunc
 
-// An opener reads what a parameter says of the cipher itself, before the IV, and returns the cipher keyed with k.
-type opener func(k *Key, p *ck.Param) (cipher.Block, error)
+// An keyedBlock reads what a parameter says of the cipher itself, before the IV, and returns the cipher keyed with k.
+type keyedBlock func(k *Key, p *ck.Param) (cipher.Block, error)
 
 // An ivReader reads the IV for blocks of size bytes.
 type ivReader func(p *ck.Param, size int) []byte
@@ -37,8 +37,8 @@ func ivPointer(p *ck.Param, size int) []byte {
 	return iv
 }
 
-// start reads the parameter of a mode with an IV.
-func start(k *Key, p *ck.Param, open opener, readIV ivReader) (cipher.Block, []byte, error) {
+// readIVParam reads the parameter of a mode with an IV.
+func readIVParam(k *Key, p *ck.Param, open keyedBlock, readIV ivReader) (cipher.Block, []byte, error) {
 	b, err := open(k, p)
 	if err != nil {
 		return nil, nil, err
@@ -54,8 +54,8 @@ func start(k *Key, p *ck.Param, open opener, readIV ivReader) (cipher.Block, []b
 }
 
 // ecb is the electronic codebook mode of SP 800-38A, 6.1.
-func ecb(open opener) pair {
-	return func(decrypt bool) begin {
+func ecb(open keyedBlock) directions {
+	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
 			b, err := open(k, p)
 			if err != nil {
@@ -70,10 +70,10 @@ func ecb(open opener) pair {
 }
 
 // cbc is the cipher block chaining mode of SP 800-38A, 6.2, with the padding of PKCS #7 or without.
-func cbc(open opener, readIV ivReader, pad bool) pair {
-	return func(decrypt bool) begin {
+func cbc(open keyedBlock, readIV ivReader, pad bool) directions {
+	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			b, iv, err := start(k, p, open, readIV)
+			b, iv, err := readIVParam(k, p, open, readIV)
 			if err != nil {
 				return nil, err
 			}
@@ -139,8 +139,8 @@ type blockCipher struct {
 	buf [maxBlock]byte
 	n   int
 	// last is the last block of a padded decryption once Final has decrypted it: finished.
-	last     [maxBlock]byte
-	finished bool
+	last          [maxBlock]byte
+	lastDecrypted bool
 }
 
 // lenRange is the error for input of a length that the mode cannot take.
@@ -229,7 +229,7 @@ func (c *blockCipher) Update(dst, src []byte) (int, error) {
 		return 0, nil
 	}
 	dst = dst[:out]
-	if any, exact := overlap(dst, src); any && (c.n > 0 || !exact) {
+	if shared, exact := overlap(dst, src); shared && (c.n > 0 || !exact) {
 		src = ck.Clone(src)
 		defer clear(src)
 	}
@@ -241,7 +241,7 @@ func (c *blockCipher) Update(dst, src []byte) (int, error) {
 	if c.n > 0 {
 		body = body[:out-c.size]
 		tail = head + len(body)
-		c.waited(dst[:c.size])
+		c.processHeld(dst[:c.size])
 		dst = dst[c.size:]
 	} else {
 		body = body[:out]
@@ -254,15 +254,15 @@ func (c *blockCipher) Update(dst, src []byte) (int, error) {
 	return out, nil
 }
 
-// waited processes the block that waited for more input. Final has done so already where it was called too early.
-func (c *blockCipher) waited(dst []byte) {
-	if !c.finished {
+// processHeld processes the block that waited for more input. Final has done so already where it was called too early.
+func (c *blockCipher) processHeld(dst []byte) {
+	if !c.lastDecrypted {
 		c.mode.CryptBlocks(dst, c.buf[:c.size])
 		return
 	}
 	copy(dst, c.last[:c.size])
 	clear(c.last[:])
-	c.finished = false
+	c.lastDecrypted = false
 }
 
 func (c *blockCipher) FinalLen() int {
@@ -285,9 +285,9 @@ func (c *blockCipher) Final(dst []byte) (int, error) {
 		clear(c.last[:])
 		clear(c.buf[:])
 		return c.size, nil
-	case !c.finished:
+	case !c.lastDecrypted:
 		c.mode.CryptBlocks(c.last[:c.size], c.buf[:c.size])
-		c.finished = true
+		c.lastDecrypted = true
 	}
 	n, err := unpadded(c.last[:c.size])
 	if err != nil {
@@ -301,7 +301,7 @@ func (c *blockCipher) crypt(dst, src []byte) {
 	if len(src) == 0 {
 		return
 	}
-	if any, exact := overlap(dst, src); any && !exact {
+	if shared, exact := overlap(dst, src); shared && !exact {
 		src = ck.Clone(src)
 		defer clear(src)
 	}
@@ -334,7 +334,7 @@ func unpadded(block []byte) (int, error) {
 }
 
 // overlap reports whether dst and src share memory, and whether they start at the same byte.
-func overlap(dst, src []byte) (any, exact bool) {
+func overlap(dst, src []byte) (shared, exact bool) {
 	if len(dst) == 0 || len(src) == 0 {
 		return false, false
 	}

@@ -12,7 +12,7 @@ import (
 
 func aesKey() *Key { return secretKey(ck.CKK_AES, pattern(16)) }
 
-func mustWhole(t *testing.T, begin begin, k *Key, p ck.Param, src []byte) []byte {
+func mustWhole(t *testing.T, begin beginFunc, k *Key, p ck.Param, src []byte) []byte {
 	t.Helper()
 	got, err := whole(begin, k, &p, src)
 	if err != nil {
@@ -49,7 +49,7 @@ func TestCTREnd(t *testing.T) {
 			n = 300
 		}
 		param := func() *ck.Param { p := params(c.bits, c.block); return &p }
-		want, err := whole(ctr(openAES), aesKey(), param(), make([]byte, 16*n))
+		want, err := whole(ctr(keyedAES), aesKey(), param(), make([]byte, 16*n))
 		if err != nil {
 			t.Errorf("%d bits from %x, %d blocks: %v", c.bits, c.block, n, err)
 			continue
@@ -60,10 +60,10 @@ func TestCTREnd(t *testing.T) {
 		if c.blocks < 0 {
 			continue
 		}
-		if _, err := whole(ctr(openAES), aesKey(), param(), make([]byte, 16*n+1)); err != ck.CKR_DATA_LEN_RANGE {
+		if _, err := whole(ctr(keyedAES), aesKey(), param(), make([]byte, 16*n+1)); err != ck.CKR_DATA_LEN_RANGE {
 			t.Errorf("%d bits from %x, a byte more than %d blocks: %v", c.bits, c.block, n, err)
 		}
-		s, err := ctr(openAES)(aesKey(), param())
+		s, err := ctr(keyedAES)(aesKey(), param())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,7 +215,7 @@ func TestLengths(t *testing.T) {
 			continue
 		}
 		for _, d := range []struct {
-			begin begin
+			begin beginFunc
 			bad   bool
 			want  error
 		}{{s.row.Encrypt, !c.pad, ck.CKR_DATA_LEN_RANGE}, {s.row.Decrypt, true, ck.CKR_ENCRYPTED_DATA_LEN_RANGE}} {

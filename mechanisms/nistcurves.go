@@ -19,20 +19,20 @@ import (
 // The curves of NIST, of SP 800-186: crypto/ecdsa and crypto/ecdh, and filippo.io/nistec, which is the arithmetic beneath
 // them, for what they leave out: compressed points, and Diffie-Hellman with P-224.
 
-// nist is what crypto/ecdsa does not do with a curve.
-type nist struct {
+// nistExtra is what crypto/ecdsa does not do with a curve.
+type nistExtra struct {
 	check func(point []byte) ([]byte, error)
 	agree func(private []byte) (func(point []byte) ([]byte, error), error)
 }
 
 var (
-	p224 = nist{points(nistec.NewP224Point), p224Agree}
-	p256 = nist{points(nistec.NewP256Point), nistAgree(ecdh.P256())}
-	p384 = nist{points(nistec.NewP384Point), nistAgree(ecdh.P384())}
-	p521 = nist{points(nistec.NewP521Point), nistAgree(ecdh.P521())}
+	p224 = nistExtra{checkPoint(nistec.NewP224Point), p224Agree}
+	p256 = nistExtra{checkPoint(nistec.NewP256Point), nistAgree(ecdh.P256())}
+	p384 = nistExtra{checkPoint(nistec.NewP384Point), nistAgree(ecdh.P384())}
+	p521 = nistExtra{checkPoint(nistec.NewP521Point), nistAgree(ecdh.P521())}
 )
 
-func nistCurve(name string, also []string, oid asn1.ObjectIdentifier, c elliptic.Curve, n nist) *curve {
+func nistCurve(name string, also []string, oid asn1.ObjectIdentifier, c elliptic.Curve, n nistExtra) *curve {
 	group := c.Params()
 	size := (group.BitSize + 7) / 8
 	return &curve{
@@ -56,8 +56,8 @@ type nistPoint[P any] interface {
 	Bytes() []byte
 }
 
-// points makes the Check of a curve. The point at infinity is no public key.
-func points[P nistPoint[P]](origin func() P) func([]byte) ([]byte, error) {
+// checkPoint makes the Check of a curve. The point at infinity is no public key.
+func checkPoint[P nistPoint[P]](origin func() P) func([]byte) ([]byte, error) {
 	return func(point []byte) ([]byte, error) {
 		p, err := origin().SetBytes(point)
 		if err != nil || len(point) == 1 {
@@ -121,7 +121,7 @@ func joinSignature(b, sig []byte) []byte {
 	} else {
 		b = append(b, 0x81, byte(n))
 	}
-	return s.append(r.append(b))
+	return s.appendTo(r.appendTo(b))
 }
 
 // An integer is a number of up to maxField bytes, highest first, that has an ASN.1 INTEGER.
@@ -143,7 +143,7 @@ func (i integer) size() int {
 	return 2 + len(d)
 }
 
-func (i integer) append(b []byte) []byte {
+func (i integer) appendTo(b []byte) []byte {
 	d, zero := i.digits()
 	b = append(b, byte(der.INTEGER), byte(i.size()-2))
 	if zero {

@@ -10,49 +10,49 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// leastFree is how many bits of a nonce must be free for its generation by chance.
-const leastFree = 64
+// minRandomBits is how many bits of a nonce must be free where it is to be random.
+const minRandomBits = 64
 
-// ivs make nonces for a key. Those that count never come twice in a process for the same value of a key: the standard asks for
-// that within a session only, but a nonce that repeats gives the key of GCM away. The first counter is zero, as the standard has it.
-type ivs struct {
-	id string // tells the values of keys apart, and nothing else about them
+// A nonceSource makes nonces for a key. In a process no counter is used twice with the same value of a key. The standard asks for that
+// within a session only, but GCM gives its authentication key away when a nonce repeats. The first counter is zero, as the standard has it.
+type nonceSource struct {
+	id string // of the value of the key: a keyed hash
 }
 
-// A counterTable has the counters of all keys, for each value of a key and fixed part of a nonce. Where there are too many all are
-// dropped, and what begins anew begins behind the highest.
-type counterTable struct {
+// A nonceCounters has the counters of all keys: one for each value of a key and fixed part of a nonce. When there are too many, all are
+// dropped; a counter that is made after that starts at firstNew, above every dropped one.
+type nonceCounters struct {
 	secret [sha256.Size]byte
 
-	mu      sync.Mutex
-	counted map[string]counting
-	floor   uint64
+	mu       sync.Mutex
+	byNonce  map[string]nonceCounter
+	firstNew uint64
 }
 
-// A counting is a counter, and what it is added to by exclusive or.
-type counting struct {
+// A nonceCounter is the next value of a counter, and the bytes that the counter is combined with by exclusive or.
+type nonceCounter struct {
 	base string
 	next uint64
 }
 
-// counters are one for the process and not part of a key: a key that was copied, that was read anew, or whose login has ended
-// and begun again, is the same key.
-var counters = sync.OnceValue(func() *counterTable {
-	t := &counterTable{counted: make(map[string]counting)}
+// counters returns the counters, which belong to the process and not to a Key: a copy of a key, or the same key after another login,
+// must go on counting where the first one stopped.
+var counters = sync.OnceValue(func() *nonceCounters {
+	t := &nonceCounters{byNonce: make(map[string]nonceCounter)}
 	_, _ = rand.Read(t.secret[:]) // does not fail
 	return t
 })
 
 const (
-	// mostCounted is how many counters are remembered.
-	mostCounted = 1 << 14
-	// longestCounted is how long a nonce may be of which a counter is a part, in bytes.
-	longestCounted = 64
+	// maxCounters is how many counters are remembered.
+	maxCounters = 1 << 14
+	// maxCountedNonce is the length in bytes of the longest nonce that may contain a counter.
+	maxCountedNonce = 64
 )
 
-// ivsOf returns what makes the nonces of a key.
-func ivsOf(k *Key) *ivs {
-	n := new(ivs)
+// nonceSourceOf returns what makes the nonces of a key.
+func nonceSourceOf(k *Key) *nonceSource {
+	n := new(nonceSource)
 	secret.Do(func() {
 		h := hmac.New(sha256.New, counters().secret[:])
 		h.Write(k.Value)
@@ -61,28 +61,28 @@ func ivsOf(k *Key) *ivs {
 	return n
 }
 
-// makeNonce makes a nonce for one use of a key.
-func makeNonce(k *Key, nonce []byte, fixed, generator uint) error {
+// generateNonce makes a nonce for one use of a key.
+func generateNonce(k *Key, nonce []byte, fixed, generator uint) error {
 	if generator == uint(ck.CKG_NO_GENERATE) {
 		return nil
 	}
-	return ivsOf(k).make(nonce, fixed, generator)
+	return nonceSourceOf(k).generate(nonce, fixed, generator)
 }
 
-// make makes a nonce behind its first fixed bits, in the caller's memory, as CK_GCM_MESSAGE_PARAMS and its kin ask for. The token
-// may choose how for CKG_GENERATE: by chance, too.
-func (n *ivs) make(nonce []byte, fixed, generator uint) error {
+// generate makes a nonce behind its first fixed bits, in the caller's memory, as CK_GCM_MESSAGE_PARAMS and its kin ask for. The token
+// may choose how for CKG_GENERATE: a random nonce, too.
+func (n *nonceSource) generate(nonce []byte, fixed, generator uint) error {
 	bits := 8 * uint(len(nonce))
 	switch generator {
 	case uint(ck.CKG_NO_GENERATE):
 		return nil
 	case uint(ck.CKG_GENERATE), uint(ck.CKG_GENERATE_RANDOM):
-		if fixed > bits || bits-fixed < min(leastFree, bits) {
+		if fixed > bits || bits-fixed < min(minRandomBits, bits) {
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}
 		return randomNonce(nonce, fixed)
 	case uint(ck.CKG_GENERATE_COUNTER), uint(ck.CKG_GENERATE_COUNTER_XOR):
-		if fixed >= bits || len(nonce) > longestCounted {
+		if fixed >= bits || len(nonce) > maxCountedNonce {
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}
 		return counters().count(n.id, nonce, fixed, generator == uint(ck.CKG_GENERATE_COUNTER_XOR))
@@ -90,7 +90,7 @@ func (n *ivs) make(nonce []byte, fixed, generator uint) error {
 	return ck.CKR_MECHANISM_PARAM_INVALID
 }
 
-// randomNonce fills in what is free by chance.
+// randomNonce fills what is free with random bits.
 func randomNonce(nonce []byte, fixed uint) error {
 	var head [1]byte
 	Random(head[:])
@@ -102,7 +102,7 @@ func randomNonce(nonce []byte, fixed uint) error {
 
 // count fills in the next counter, or adds it to what is there, which must be the same each time. When all counters have been used
 // there is no more nonce with this fixed part, which is CKR_TOKEN_RESOURCE_EXCEEDED.
-func (t *counterTable) count(id string, nonce []byte, fixed uint, xor bool) error {
+func (t *nonceCounters) count(id string, nonce []byte, fixed uint, xor bool) error {
 	free := byte(0xff) >> (fixed % 8) // what is free of the first byte that is not all fixed
 	base := append([]byte(nil), nonce[fixed/8:]...)
 	name := append([]byte(id), byte(len(nonce)), byte(fixed), byte(fixed>>8))
@@ -113,13 +113,13 @@ func (t *counterTable) count(id string, nonce []byte, fixed uint, xor bool) erro
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c, found := t.counted[string(name)]
+	c, found := t.byNonce[string(name)]
 	switch {
-	case !found && len(t.counted) >= mostCounted:
+	case !found && len(t.byNonce) >= maxCounters:
 		t.forget()
 		fallthrough
 	case !found:
-		c = counting{string(base), t.floor}
+		c = nonceCounter{string(base), t.firstNew}
 	case c.base != string(base):
 		return ck.CKR_MECHANISM_PARAM_INVALID
 	}
@@ -132,14 +132,14 @@ func (t *counterTable) count(id string, nonce []byte, fixed uint, xor bool) erro
 	base[0] |= nonce[fixed/8] &^ free
 	copy(nonce[fixed/8:], base)
 	c.next++
-	t.counted[string(name)] = c
+	t.byNonce[string(name)] = c
 	return nil
 }
 
 // forget drops all counters. The lock is held.
-func (t *counterTable) forget() {
-	for _, c := range t.counted {
-		t.floor = max(t.floor, c.next)
+func (t *nonceCounters) forget() {
+	for _, c := range t.byNonce {
+		t.firstNew = max(t.firstNew, c.next)
 	}
-	clear(t.counted)
+	clear(t.byNonce)
 }

@@ -25,7 +25,7 @@ func TestCounters(t *testing.T) {
 	t.Parallel()
 	k := someKey(t)
 	count := func(nonce []byte, fixed int, generator uint) error {
-		return makeNonce(secretKey(ck.CKK_AES, bytes.Clone(k.Value)), nonce, uint(fixed), generator)
+		return generateNonce(secretKey(ck.CKK_AES, bytes.Clone(k.Value)), nonce, uint(fixed), generator)
 	}
 	counter, xor := uint(ck.CKG_GENERATE_COUNTER), uint(ck.CKG_GENERATE_COUNTER_XOR)
 	for i := range 16 {
@@ -63,7 +63,7 @@ func TestCounters(t *testing.T) {
 	}
 	// Another key has counters of its own.
 	nonce := make([]byte, 12)
-	if err := makeNonce(someKey(t), nonce, 0, counter); err != nil || !bytes.Equal(nonce, make([]byte, 12)) {
+	if err := generateNonce(someKey(t), nonce, 0, counter); err != nil || !bytes.Equal(nonce, make([]byte, 12)) {
 		t.Errorf("the first of another key: %x, %v", nonce, err)
 	}
 }
@@ -71,13 +71,13 @@ func TestCounters(t *testing.T) {
 // TestManyCounters counts for more fixed parts than are remembered, and by several at once: no nonce comes twice.
 func TestManyCounters(t *testing.T) {
 	t.Parallel()
-	table := &counterTable{counted: make(map[string]counting)}
+	table := &nonceCounters{byNonce: make(map[string]nonceCounter)}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	seen := make(map[string]bool)
 	for range 4 {
 		wg.Go(func() {
-			for i := range 3 * mostCounted / 2 {
+			for i := range 3 * maxCounters / 2 {
 				nonce := append(fmt.Appendf(nil, "%8d", i), make([]byte, 4)...)
 				if err := table.count("key", nonce, 64, false); err != nil {
 					t.Error(err)
@@ -92,7 +92,7 @@ func TestManyCounters(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(table.counted) > mostCounted {
-		t.Errorf("%d are remembered", len(table.counted))
+	if len(table.byNonce) > maxCounters {
+		t.Errorf("%d are remembered", len(table.byNonce))
 	}
 }

@@ -22,27 +22,27 @@ var (
 	twofishKeys  = []ck.KeyType{ck.CKK_TWOFISH}
 	cast128Keys  = []ck.KeyType{ck.CKK_CAST128}
 
-	openBlowfish = opened(ck.CKM_BLOWFISH_CBC, newBlowfish)
-	openTwofish  = opened(ck.CKM_TWOFISH_CBC, newTwofish)
-	openCAST128  = opened(ck.CKM_CAST128_ECB, newCAST128)
+	keyedBlowfish = keyedBy(ck.CKM_BLOWFISH_CBC, newBlowfish)
+	keyedTwofish  = keyedBy(ck.CKM_TWOFISH_CBC, newTwofish)
+	keyedCAST128  = keyedBy(ck.CKM_CAST128_ECB, newCAST128)
 )
 
 // oldCipherRows are Blowfish, Twofish and CAST-128 (RFC 2144), the last with keys of 128 bits only.
 var oldCipherRows = slices.Concat([]Mechanism{
 	keyGen(ck.CKM_BLOWFISH_KEY_GEN, ck.CKK_BLOWFISH),
-	zeroFilled(blockRow(ck.CKM_BLOWFISH_CBC, blowfishKeys, 1, blowfishMaxKey, cbc(openBlowfish, ivField, false))),
-	blockRow(ck.CKM_BLOWFISH_CBC_PAD, blowfishKeys, 1, blowfishMaxKey, cbc(openBlowfish, ivField, true)),
+	zeroFilled(blockRow(ck.CKM_BLOWFISH_CBC, blowfishKeys, 1, blowfishMaxKey, cbc(keyedBlowfish, ivField, false))),
+	blockRow(ck.CKM_BLOWFISH_CBC_PAD, blowfishKeys, 1, blowfishMaxKey, cbc(keyedBlowfish, ivField, true)),
 	keyGen(ck.CKM_TWOFISH_KEY_GEN, ck.CKK_TWOFISH),
-	zeroFilled(blockRow(ck.CKM_TWOFISH_CBC, twofishKeys, 16, 32, cbc(openTwofish, ivField, false))),
-	blockRow(ck.CKM_TWOFISH_CBC_PAD, twofishKeys, 16, 32, cbc(openTwofish, ivField, true)),
+	zeroFilled(blockRow(ck.CKM_TWOFISH_CBC, twofishKeys, 16, 32, cbc(keyedTwofish, ivField, false))),
+	blockRow(ck.CKM_TWOFISH_CBC_PAD, twofishKeys, 16, 32, cbc(keyedTwofish, ivField, true)),
 	keyGen(ck.CKM_CAST128_KEY_GEN, ck.CKK_CAST128),
-	zeroFilled(blockRow(ck.CKM_CAST128_ECB, cast128Keys, cast128Key, cast128Key, ecb(openCAST128))),
-	zeroFilled(blockRow(ck.CKM_CAST128_CBC, cast128Keys, cast128Key, cast128Key, cbc(openCAST128, ivField, false))),
-	blockRow(ck.CKM_CAST128_CBC_PAD, cast128Keys, cast128Key, cast128Key, cbc(openCAST128, ivField, true)),
-}, blockMACRows(ck.CKM_CAST128_MAC, ck.CKM_CAST128_MAC_GENERAL, cast128Keys, cast128Key, cast128Key, openCAST128))
+	zeroFilled(blockRow(ck.CKM_CAST128_ECB, cast128Keys, cast128Key, cast128Key, ecb(keyedCAST128))),
+	zeroFilled(blockRow(ck.CKM_CAST128_CBC, cast128Keys, cast128Key, cast128Key, cbc(keyedCAST128, ivField, false))),
+	blockRow(ck.CKM_CAST128_CBC_PAD, cast128Keys, cast128Key, cast128Key, cbc(keyedCAST128, ivField, true)),
+}, blockMACRows(ck.CKM_CAST128_MAC, ck.CKM_CAST128_MAC_GENERAL, cast128Keys, cast128Key, cast128Key, keyedCAST128))
 
-// opened makes the opener of a cipher that has no parameter of its own. form is the name of the prepared form.
-func opened(form ck.MechanismType, expand func([]byte) (cipher.Block, error)) opener {
+// keyedBy makes the keyedBlock of a cipher that has no parameter of its own. form is the name of the prepared form.
+func keyedBy(form ck.MechanismType, expand func([]byte) (cipher.Block, error)) keyedBlock {
 	prepare := func(k *Key) (any, error) { return expand(k.Value) }
 	return func(k *Key, _ *ck.Param) (cipher.Block, error) {
 		b, err := k.Prepared(form, prepare)
@@ -54,14 +54,13 @@ func opened(form ck.MechanismType, expand func([]byte) (cipher.Block, error)) op
 }
 
 var (
-	newBlowfish = expanding(blowfish.NewCipher)
-	newTwofish  = expanding(twofish.NewCipher)
-	newCAST128  = expanding(cast5.NewCipher)
+	newBlowfish = expandSecretly(blowfish.NewCipher)
+	newTwofish  = expandSecretly(twofish.NewCipher)
+	newCAST128  = expandSecretly(cast5.NewCipher)
 )
 
-// expanding makes a function that expands keys where temporary storage is erased. The only error is a length that the cipher
-// does not have.
-func expanding[B cipher.Block](newCipher func(key []byte) (B, error)) func(value []byte) (cipher.Block, error) {
+// expandSecretly makes a function that expands keys inside secret.Do. The only error is of a key length that the cipher does not have.
+func expandSecretly[B cipher.Block](newCipher func(key []byte) (B, error)) func(value []byte) (cipher.Block, error) {
 	return func(value []byte) (b cipher.Block, err error) {
 		secret.Do(func() { b, err = newCipher(value) })
 		if err != nil {

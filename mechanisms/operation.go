@@ -59,8 +59,8 @@ type Verifier interface {
 type Base struct {
 	// Key is the key at hBaseKey, nil where the handle is 0.
 	Key *Key
-	// Open says that whoever has made the key knows its value, and has not said that it is to be kept from anybody.
-	Open bool
+	// ValueKnown says that whoever has made the key knows its value, and has not said that it is to be kept from anybody.
+	ValueKnown bool
 	// Hash and Digest are the hash and the value of the session's digest operation, nil without one.
 	Hash   *Hash
 	Digest []byte
@@ -85,8 +85,8 @@ type AdditionalKey struct {
 // A Result is what a derivation writes to the caller's memory.
 type Result struct{ To, From []byte }
 
-// A Taken is how many bytes of a key's value are in a new one.
-type Taken struct {
+// A TakenBytes is how many bytes of a key's value are in a new one.
+type TakenBytes struct {
 	Key   *Key
 	Bytes uint
 }
@@ -116,7 +116,7 @@ type Derived struct {
 	// Results are written when the keys have been made.
 	Results []Result
 	// Taken is what the new value has of the values of keys. Mechanisms that hand on bytes of keys tell it.
-	Taken []Taken
+	Taken []TakenBytes
 	// Inherits says what Mechanism.Inherits does, where it is the parameter that decides: whoever reads the new key and knows the
 	// other keys can compute one of them.
 	Inherits bool

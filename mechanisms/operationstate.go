@@ -22,7 +22,7 @@ var (
 
 // Save implements Saver. Go's CBC does not tell where the chain is; a block of zeros does.
 func (c *blockCipher) Save() (param, state []byte, ok bool) {
-	if c.finished {
+	if c.lastDecrypted {
 		return nil, nil, false
 	}
 	if chain, ok := c.mode.(interface{ SetIV([]byte) }); ok {

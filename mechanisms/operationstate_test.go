@@ -12,7 +12,7 @@ func TestSaved(t *testing.T) {
 	t.Parallel()
 	tried := 0
 	for _, s := range samples(t) {
-		for _, column := range []begin{s.row.Encrypt, s.row.Decrypt} {
+		for _, column := range []beginFunc{s.row.Encrypt, s.row.Decrypt} {
 			if column == nil {
 				continue
 			}

@@ -93,11 +93,11 @@ type region struct {
 	n         int
 	name      string
 	original  []byte
-	copy      []byte // with the guards
+	guarded   []byte // with the guards
 	overwrite bool   // all of it is the function's to write
 }
 
-func (r *region) inner() []byte { return r.copy[guardLen : guardLen+r.n] }
+func (r *region) inner() []byte { return r.guarded[guardLen : guardLen+r.n] }
 
 // has says whether the region holds n bytes at an address.
 func (r *region) has(addr uint64, n int) bool {
@@ -154,7 +154,7 @@ func (w *watcher) add(addr uint64, name string, original []byte, fresh bool) {
 		return // two pointers to one place
 	}
 	r := &region{addr: addr, n: len(original), name: name, original: original, overwrite: fresh}
-	r.copy = slices.Concat(bytes.Repeat([]byte{0xdb}, guardLen), original, bytes.Repeat([]byte{0xdb}, guardLen))
+	r.guarded = slices.Concat(bytes.Repeat([]byte{0xdb}, guardLen), original, bytes.Repeat([]byte{0xdb}, guardLen))
 	if fresh { // what is there is not to be read
 		copy(r.inner(), bytes.Repeat([]byte{0xa5}, r.n))
 	}
@@ -189,8 +189,8 @@ func (w *watcher) end(err error, targets ...*[]byte) {
 	}
 	for _, r := range w.regions {
 		w.compare(r)
-		for i := range r.copy {
-			r.copy[i] = 0x5a
+		for i := range r.guarded {
+			r.guarded[i] = 0x5a
 		}
 	}
 }
@@ -204,9 +204,9 @@ func (w *watcher) compare(r *region) {
 	for i := range want {
 		at := r.addr + uint64(i-guardLen)
 		switch {
-		case want[i] == r.copy[i]:
+		case want[i] == r.guarded[i]:
 		case i >= guardLen && i < guardLen+r.n && slices.ContainsFunc(w.written, func(f region) bool { return f.has(at, 1) }):
-			r.original[i-guardLen] = r.copy[i]
+			r.original[i-guardLen] = r.guarded[i]
 		default:
 			watched.report("%v: writes at byte %d of %s, which the table does not call written", w.m, i-guardLen, r.name)
 		}
@@ -276,7 +276,7 @@ func watchRow(m *Mechanism) {
 	m.Encrypt, m.Decrypt = starts(t, m.Encrypt), starts(t, m.Decrypt)
 	m.Sign, m.Verify = starts(t, m.Sign), starts(t, m.Verify)
 	m.SignRecover, m.VerifyRecover = starts(t, m.SignRecover), starts(t, m.VerifyRecover)
-	m.Wrap, m.Unwrap, m.UnwrapVeiled = wraps(t, m.Wrap), wraps(t, m.Unwrap), wraps(t, m.UnwrapVeiled)
+	m.Wrap, m.Unwrap, m.UnwrapImplicit = wraps(t, m.Wrap), wraps(t, m.Unwrap), wraps(t, m.UnwrapImplicit)
 	m.Generate = makes(t, m.Generate)
 	if f := m.Digest; f != nil {
 		begin := starts(t, func(_ *Key, p *ck.Param) (hash.Hash, error) { return f(p) })

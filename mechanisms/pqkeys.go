@@ -76,8 +76,8 @@ func (t *parameterType) byOID(oid asn1.ObjectIdentifier) *parameterSet {
 	return nil
 }
 
-// pair makes the row of the table of key pairs.
-func (t *parameterType) pair() *pairType {
+// pairType makes the row of the table of key pairs.
+func (t *parameterType) pairType() *pairType {
 	return &pairType{
 		Type: t.keyType,
 		public: func(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
@@ -206,7 +206,7 @@ func (t *parameterType) generate(rand io.Reader, p *ck.Param, template []ck.Attr
 	if err := p.None(); err != nil {
 		return nil, nil, err
 	}
-	s, err := t.find(find(template, ck.CKA_PARAMETER_SET))
+	s, err := t.find(findAttr(template, ck.CKA_PARAMETER_SET))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -229,7 +229,7 @@ func (t *parameterType) generate(rand io.Reader, p *ck.Param, template []ck.Attr
 }
 
 // prepared returns a form of a key that is made of its parameter set and its attributes.
-func (t *parameterType) prepared(k *Key, id ck.MechanismType, class ck.ObjectClass, make func(s *parameterSet, k *Key) (any, error)) (any, error) {
+func (t *parameterType) prepared(k *Key, id ck.MechanismType, class ck.ObjectClass, build func(s *parameterSet, k *Key) (any, error)) (any, error) {
 	if k == nil || k.Class != class {
 		return nil, ck.CKR_KEY_TYPE_INCONSISTENT
 	}
@@ -238,7 +238,7 @@ func (t *parameterType) prepared(k *Key, id ck.MechanismType, class ck.ObjectCla
 		if err != nil {
 			return nil, err
 		}
-		secret.Do(func() { form, err = make(s, k) })
+		secret.Do(func() { form, err = build(s, k) })
 		return form, err
 	})
 }

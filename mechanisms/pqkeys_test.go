@@ -17,12 +17,12 @@ var parameterTypes = []*parameterType{&mlkemType, &mldsaType, &slhdsaType}
 
 // imported makes a key as C_CreateObject does, with what the token adds.
 func imported(class ck.ObjectClass, t ck.KeyType, attrs ...ck.Attribute) (*Key, error) {
-	added, err := Complete(class, t, func(a ck.AttributeType) []byte { return find(attrs, a) })
+	added, err := Complete(class, t, func(a ck.AttributeType) []byte { return findAttr(attrs, a) })
 	if err != nil {
 		return nil, err
 	}
 	for _, a := range added {
-		switch have := find(attrs, a.Type); {
+		switch have := findAttr(attrs, a.Type); {
 		case have == nil:
 			attrs = append(slices.Clip(attrs), a)
 		case !bytes.Equal(have, a.Value):
@@ -65,7 +65,7 @@ func TestParameterSets(t *testing.T) {
 			if err := errors.Join(err1, err2); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if x, y := find(a, ck.CKA_PUBLIC_KEY_INFO), find(b, ck.CKA_PUBLIC_KEY_INFO); len(x) < s.Public || !bytes.Equal(x, y) {
+			if x, y := findAttr(a, ck.CKA_PUBLIC_KEY_INFO), findAttr(b, ck.CKA_PUBLIC_KEY_INFO); len(x) < s.Public || !bytes.Equal(x, y) {
 				t.Errorf("%s: public key %x and %x", name, x, y)
 			}
 			der, err := MarshalPrivate(priv)
@@ -74,8 +74,8 @@ func TestParameterSets(t *testing.T) {
 			}
 			attrs, err := UnmarshalPrivate(pt.keyType, der)
 			for _, at := range []ck.AttributeType{ck.CKA_PARAMETER_SET, ck.CKA_SEED, ck.CKA_VALUE} {
-				if err != nil || !bytes.Equal(find(attrs, at), priv.Attr(at)) {
-					t.Errorf("%s: %v comes back as %x, %v", name, at, find(attrs, at), err)
+				if err != nil || !bytes.Equal(findAttr(attrs, at), priv.Attr(at)) {
+					t.Errorf("%s: %v comes back as %x, %v", name, at, findAttr(attrs, at), err)
 				}
 			}
 			if pt.seeds {
@@ -132,7 +132,7 @@ func (pt *parameterType) checkForms(t *testing.T, name string, s *parameterSet, 
 			if !errors.Is(err, ck.CKR_WRAPPED_KEY_INVALID) {
 				t.Errorf("%s: %s: %v", name, c.what, err)
 			}
-		case err != nil || !bytes.Equal(find(attrs, ck.CKA_VALUE), value) || (find(attrs, ck.CKA_SEED) != nil) != c.seed:
+		case err != nil || !bytes.Equal(findAttr(attrs, ck.CKA_VALUE), value) || (findAttr(attrs, ck.CKA_SEED) != nil) != c.seed:
 			t.Errorf("%s: %s: %v", name, c.what, err)
 		}
 	}

@@ -22,7 +22,7 @@ type preHash struct {
 	MLDSA, SLHDSA ck.MechanismType
 	OID           int // in NIST's list of hashes
 	Size          int // in bytes
-	new           func() hash.Hash
+	newHash       func() hash.Hash
 }
 
 var preHashes = []*preHash{
@@ -215,7 +215,7 @@ func (m *pqMessage) begin(h *preHash, size int) *signature {
 	s := &signature{size: size, limit: math.MaxInt}
 	switch {
 	case h != nil:
-		s.hash = h.new()
+		s.hash = h.newHash()
 	case m.hash != nil:
 		s.limit = m.hash.Size
 	}

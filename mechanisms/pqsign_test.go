@@ -98,7 +98,7 @@ func (f *pqFamily) nobleCase(v *vector, seen *tried) error {
 	if h == nil {
 		return fmt.Errorf("no hash %s", name)
 	}
-	digest := h.new()
+	digest := h.newHash()
 	digest.Write(message)
 	err := check(f.hashed, func() ck.Param { return hashContext(ck.CKH_DETERMINISTIC_REQUIRED, context, h) }, digest.Sum(nil))
 	m := f.hashing(h)

@@ -17,18 +17,18 @@ var (
 )
 
 // rc2Rows are RC2 (RFC 2268). Its sizes are in bits: of keys, and effective ones.
-var rc2Rows = telling([]Mechanism{
+var rc2Rows = withLeaksKey([]Mechanism{
 	inBits(keyGen(ck.CKM_RC2_KEY_GEN, ck.CKK_RC2)),
-	zeroFilled(blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2.MaxEffectiveBits, ecb(openRC2))),
-	zeroFilled(blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(openRC2, ivField, false))),
-	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(openRC2, ivField, true)),
-	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2.MaxEffectiveBits, cfb(openRC2, ivField, 1)),
-}, rc2Tells)
+	zeroFilled(blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2.MaxEffectiveBits, ecb(keyedRC2))),
+	zeroFilled(blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(keyedRC2, ivField, false))),
+	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(keyedRC2, ivField, true)),
+	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2.MaxEffectiveBits, cfb(keyedRC2, ivField, 1)),
+}, rc2LeaksKey)
 
-// rc2Tells reports whether RC2 with the effective bits of a parameter tells the key: with few of them it is a cipher with a short
+// rc2LeaksKey reports whether RC2 with the effective bits of a parameter tells the key: with few of them it is a cipher with a short
 // key, whose last bytes those of the key are, and with one byte more each time the whole key comes out. 40 bits are what was left
 // of a long key by law, and are let be where no other number comes near.
-func rc2Tells(k *Key, p ck.Param, _ bool) bool {
+func rc2LeaksKey(k *Key, p ck.Param, _ bool) bool {
 	bits, length := p.Ulong(), uint(len(k.Value))
 	if bits == 0 || bits == k.EffectiveBits || 8*length < guessedBits {
 		return false // as CryptDeriveKey made it, or so short that it can be guessed anyway
@@ -43,8 +43,8 @@ const (
 	guessedBits = 80 // fewer can be found by trying anyway
 )
 
-// rc5Tells reports whether RC5 with the rounds and the words of a parameter tells the key: with no rounds it is the addition of it.
-func rc5Tells(k *Key, p ck.Param, _ bool) bool {
+// rc5LeaksKey reports whether RC5 with the rounds and the words of a parameter tells the key: with no rounds it is the addition of it.
+func rc5LeaksKey(k *Key, p ck.Param, _ bool) bool {
 	word, rounds := p.Ulong(), p.Ulong()
 	if 8*len(k.Value) < guessedBits {
 		return false
@@ -55,8 +55,8 @@ func rc5Tells(k *Key, p ck.Param, _ bool) bool {
 // rc5Rounds is how many rounds RFC 2040 has RC5 make at least, with words of 32 bits.
 const rc5Rounds = 12
 
-// telling gives rows the column.
-func telling(rows []Mechanism, tells func(*Key, ck.Param, bool) bool) []Mechanism {
+// withLeaksKey gives rows the column.
+func withLeaksKey(rows []Mechanism, tells func(*Key, ck.Param, bool) bool) []Mechanism {
 	for i := range rows {
 		if rows[i].Generate == nil {
 			rows[i].LeaksKey = tells
@@ -72,21 +72,21 @@ var rc4Rows = []Mechanism{
 }
 
 // rc5Rows are RC5 (RFC 2040). Its sizes are in bytes.
-var rc5Rows = telling([]Mechanism{
+var rc5Rows = withLeaksKey([]Mechanism{
 	keyGen(ck.CKM_RC5_KEY_GEN, ck.CKK_RC5),
-	zeroFilled(blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5.MaxKeySize, ecb(openRC5))),
-	zeroFilled(blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5.MaxKeySize, cbc(openRC5, ivPointer, false))),
-	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5.MaxKeySize, cbc(openRC5, ivPointer, true)),
-}, rc5Tells)
+	zeroFilled(blockRow(ck.CKM_RC5_ECB, rc5Keys, 0, rc5.MaxKeySize, ecb(keyedRC5))),
+	zeroFilled(blockRow(ck.CKM_RC5_CBC, rc5Keys, 0, rc5.MaxKeySize, cbc(keyedRC5, ivPointer, false))),
+	blockRow(ck.CKM_RC5_CBC_PAD, rc5Keys, 0, rc5.MaxKeySize, cbc(keyedRC5, ivPointer, true)),
+}, rc5LeaksKey)
 
 // rcMACRows are CBC-MAC with RC2 and RC5.
 var rcMACRows = append(
-	telling(blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2.MaxEffectiveBits, openRC2), rc2Tells),
-	telling(blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5.MaxKeySize, openRC5), rc5Tells)...)
+	withLeaksKey(blockMACRows(ck.CKM_RC2_MAC, ck.CKM_RC2_MAC_GENERAL, rc2Keys, 1, rc2.MaxEffectiveBits, keyedRC2), rc2LeaksKey),
+	withLeaksKey(blockMACRows(ck.CKM_RC5_MAC, ck.CKM_RC5_MAC_GENERAL, rc5Keys, 0, rc5.MaxKeySize, keyedRC5), rc5LeaksKey)...)
 
-// openRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
+// keyedRC2 reads the effective bits, with which CK_RC2_PARAMS and CK_RC2_CBC_PARAMS begin. 0 stands for those of a key
 // that has its own.
-func openRC2(k *Key, p *ck.Param) (cipher.Block, error) {
+func keyedRC2(k *Key, p *ck.Param) (cipher.Block, error) {
 	bits := p.Ulong()
 	if bits == 0 {
 		bits = k.EffectiveBits
@@ -145,8 +145,8 @@ func prepareRC4(k *Key) (form any, err error) {
 	return form, nil
 }
 
-// openRC5 reads the word size in bytes and the number of rounds, with which CK_RC5_PARAMS and CK_RC5_CBC_PARAMS begin.
-func openRC5(k *Key, p *ck.Param) (cipher.Block, error) {
+// keyedRC5 reads the word size in bytes and the number of rounds, with which CK_RC5_PARAMS and CK_RC5_CBC_PARAMS begin.
+func keyedRC5(k *Key, p *ck.Param) (cipher.Block, error) {
 	word, rounds := p.Ulong(), p.Ulong()
 	if rounds > rc5.MaxRounds || word != 2 && word != 4 && word != 8 {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID

@@ -163,7 +163,7 @@ func (s *sample) sized(n int) ck.Param {
 }
 
 // beginSized is begin with the parameter for n bytes of plaintext.
-func (s *sample) beginSized(t testing.TB, b begin, n int) Cipher {
+func (s *sample) beginSized(t testing.TB, b beginFunc, n int) Cipher {
 	t.Helper()
 	p := s.sized(n)
 	c, err := b(s.key, &p)
@@ -182,7 +182,7 @@ func isGeneral(m ck.MechanismType) bool {
 	return false
 }
 
-func (s *sample) begin(t testing.TB, b begin) Cipher {
+func (s *sample) begin(t testing.TB, b beginFunc) Cipher {
 	t.Helper()
 	p := s.param()
 	c, err := b(s.key, &p)

@@ -84,7 +84,7 @@ const pkcs1Overhead = 11
 var rsaRows = slices.Concat([]Mechanism{
 	{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
 	{Type: ck.CKM_RSA_X9_31_KEY_PAIR_GEN, Min: minRSA, Max: maxRSA, Makes: ck.CKK_RSA, GeneratePair: rsaGenerate},
-	rsaRecovers(rsaSigns(rsaEncapsulates(rsaVeils(rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS, Seals: true, RawPrivate: true}, pkcs1Scheme)))), func(p *ck.Param) (*rsaSigner, error) {
+	rsaRecovers(rsaSigns(rsaEncapsulates(rsaUnwrapsImplicitly(rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_PKCS, Seals: true, RawPrivate: true}, pkcs1Scheme)))), func(p *ck.Param) (*rsaSigner, error) {
 		return &rsaSigner{overhead: pkcs1Overhead, sign: signPKCS1(nil), verify: verifyPKCS1(nil)}, p.None()
 	}), pkcs1Overhead, unpadPKCS1),
 	rsaRecovers(rsaSigns(rsaSecretValue(rsaWraps(rsaCrypts(Mechanism{Type: ck.CKM_RSA_X_509, KeyAtEnd: true, RawPrivate: true}, rawScheme))), func(p *ck.Param) (*rsaSigner, error) {

@@ -11,7 +11,7 @@ import (
 
 // pairKey makes one key of a pair from its attributes.
 func pairKey(class ck.ObjectClass, t ck.KeyType, attrs []ck.Attribute) *Key {
-	return &Key{Class: class, Type: t, Attr: func(t ck.AttributeType) []byte { return find(attrs, t) }}
+	return &Key{Class: class, Type: t, Attr: func(t ck.AttributeType) []byte { return findAttr(attrs, t) }}
 }
 
 // testRSA is the key of testdata/rsa.

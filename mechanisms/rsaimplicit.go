@@ -14,13 +14,13 @@ import (
 // bytes that follow from the private key and the ciphertext, and not an error. So whoever has many ciphertexts unwrapped does not
 // learn which of them are padded rightly, from which the plaintext of any other could be worked out (Bleichenbacher, 1998).
 
-// veiledScheme is decryption of version 1.5 with implicit rejection.
-func veiledScheme(p *ck.Param) (*rsaScheme, error) {
-	return &rsaScheme{decrypt: rsaVeiled}, p.None()
+// implicitScheme is decryption of version 1.5 with implicit rejection.
+func implicitScheme(p *ck.Param) (*rsaScheme, error) {
+	return &rsaScheme{decrypt: decryptImplicit}, p.None()
 }
 
-// rsaVeiled decrypts. What it does and how long that takes depends on the plaintext by the length of what it returns alone.
-func rsaVeiled(priv *rsa.PrivateKey, wrapped []byte) ([]byte, error) {
+// decryptImplicit decrypts. What it does and how long that takes depends on the plaintext by the length of what it returns alone.
+func decryptImplicit(priv *rsa.PrivateKey, wrapped []byte) ([]byte, error) {
 	em, err := rsaRawPrivate(priv, wrapped)
 	if err != nil {
 		return nil, ck.CKR_ENCRYPTED_DATA_INVALID // not below the modulus, as everybody can see
@@ -36,7 +36,7 @@ func rsaVeiled(priv *rsa.PrivateKey, wrapped []byte) ([]byte, error) {
 	}
 	right &= found & subtle.ConstantTimeLessOrEq(pkcs1Overhead-1, at)
 
-	other := newVeil(priv, wrapped)
+	other := newRejection(priv, wrapped)
 	defer clear(other.key)
 	n := other.length(k)
 	message := other.bytes("message", k)
@@ -48,21 +48,21 @@ func rsaVeiled(priv *rsa.PrivateKey, wrapped []byte) ([]byte, error) {
 	return out[from:], nil
 }
 
-// A veil makes the bytes that take the place of a plaintext.
-type veil struct{ key []byte }
+// A rejection makes the bytes that take the place of a plaintext.
+type rejection struct{ key []byte }
 
-func newVeil(priv *rsa.PrivateKey, wrapped []byte) veil {
+func newRejection(priv *rsa.PrivateKey, wrapped []byte) rejection {
 	d := fixedBytes(priv.D, priv.Size())
 	defer clear(d)
 	hashed := sha256.Sum256(d)
 	defer clear(hashed[:])
 	h := hmac.New(sha256.New, hashed[:])
 	h.Write(wrapped)
-	return veil{h.Sum(nil)}
+	return rejection{h.Sum(nil)}
 }
 
 // bytes is the draft's IRPRF.
-func (v veil) bytes(label string, n int) []byte {
+func (v rejection) bytes(label string, n int) []byte {
 	var out []byte
 	for i := uint16(0); len(out) < n; i++ {
 		h := hmac.New(sha256.New, v.key)
@@ -75,7 +75,7 @@ func (v veil) bytes(label string, n int) []byte {
 }
 
 // length is how many bytes there are for a modulus of k: the last of 128 numbers that is not too large.
-func (v veil) length(k int) (n int) {
+func (v rejection) length(k int) (n int) {
 	most := k - pkcs1Overhead
 	mask := most + 1
 	for s := 1; s < 16; s *= 2 {
@@ -88,8 +88,8 @@ func (v veil) length(k int) (n int) {
 	return n
 }
 
-// rsaVeils gives a row UnwrapVeiled.
-func rsaVeils(m Mechanism) Mechanism {
-	m.UnwrapVeiled = unwrapWith(rsaCrypts(Mechanism{}, veiledScheme).Decrypt)
+// rsaUnwrapsImplicitly gives a row UnwrapVeiled.
+func rsaUnwrapsImplicitly(m Mechanism) Mechanism {
+	m.UnwrapImplicit = unwrapWith(rsaCrypts(Mechanism{}, implicitScheme).Decrypt)
 	return m
 }

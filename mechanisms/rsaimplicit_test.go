@@ -12,8 +12,8 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// veilKey is the key of the vectors, in PKCS #1.
-const veilKey = "MIIEowIBAAKCAQEAyMyDlxQJjaVsqiNkD5PciZfBY3KWj8Gwxt9RE8HJTosh5IrSKX5lQZARtObY9ec7G3iyV0ADIdHva2AtTsjOjRQclJBetK0wZjmkkgZTS25/" +
+// implicitKey is the key of the vectors, in PKCS #1.
+const implicitKey = "MIIEowIBAAKCAQEAyMyDlxQJjaVsqiNkD5PciZfBY3KWj8Gwxt9RE8HJTosh5IrSKX5lQZARtObY9ec7G3iyV0ADIdHva2AtTsjOjRQclJBetK0wZjmkkgZTS25/" +
 	"JgdCPpff/RM8iNchOZ3vvH6WzNy9fzquH+iScSv7SSmBfVEWZkQKH6y3ogj16hZZEK3Yo/LUlyAjYMy2MgJPDQcWnBkY8xb3lLFDrvVOyHUipMApePlomYC/+/ZJwwfo" +
 	"GBm/+IQJY41IvZS+FStZ/2SfoL1inQ/6GBPDq/S1a9PC6lRl3/oUWJKSqdiiStJr5+4FEHQbY4LUPIPVv6QKRmE9BivkRVF9vK8MtOGnaQIDAQABAoIBABRVAQ4PLVh2" +
 	"Y6Zmpv8czbvw7dgQBkbQKgI5IpCJksStOeVWWSlybvZQjDpxFY7wtv91HTnQdYC7LS8GMhBELQYD/1DbvXs1/iybsZpHoa+FpMJJAeAsqLWLeRmyDt8yqs+/Ua20vEth" +
@@ -31,7 +31,7 @@ const veilKey = "MIIEowIBAAKCAQEAyMyDlxQJjaVsqiNkD5PciZfBY3KWj8Gwxt9RE8HJTosh5Ir
 // the longest message, and lengths that come late among those tried.
 func TestImplicitRejection(t *testing.T) {
 	t.Parallel()
-	der, err := base64.StdEncoding.DecodeString(veilKey)
+	der, err := base64.StdEncoding.DecodeString(implicitKey)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestImplicitRejection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := rsaVeiled(priv, wrapped)
+		got, err := decryptImplicit(priv, wrapped)
 		if err != nil || hex.EncodeToString(got) != v.want {
 			t.Errorf("%s: %x, %v", v.name, got, err)
 		}
@@ -62,15 +62,15 @@ func TestImplicitRejection(t *testing.T) {
 			t.Errorf("%s: without it: %x, %v", v.name, plain, err)
 		}
 	}
-	if _, err := rsaVeiled(priv, bytes.Repeat([]byte{0xff}, 256)); !errors.Is(err, ck.CKR_ENCRYPTED_DATA_INVALID) {
+	if _, err := decryptImplicit(priv, bytes.Repeat([]byte{0xff}, 256)); !errors.Is(err, ck.CKR_ENCRYPTED_DATA_INVALID) {
 		t.Errorf("a ciphertext above the modulus: %v", err)
 	}
 }
 
-// TestVeiledPaddings makes messages with the first bytes of a padding right and wrong.
-func TestVeiledPaddings(t *testing.T) {
+// TestImplicitRejectionPaddings makes messages with the first bytes of a padding right and wrong.
+func TestImplicitRejectionPaddings(t *testing.T) {
 	t.Parallel()
-	der, _ := base64.StdEncoding.DecodeString(veilKey)
+	der, _ := base64.StdEncoding.DecodeString(implicitKey)
 	priv, err := x509.ParsePKCS1PrivateKey(der)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestVeiledPaddings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := rsaVeiled(priv, wrapped)
+		got, err := decryptImplicit(priv, wrapped)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestVeiledPaddings(t *testing.T) {
 		if (err == nil) != c.right || bytes.Equal(got, want) != c.right && len(got) > 0 {
 			t.Errorf("%s: %x, without implicit rejection %x, %v", c.name, got, want, err)
 		}
-		again, err := rsaVeiled(priv, wrapped)
+		again, err := decryptImplicit(priv, wrapped)
 		if err != nil || !bytes.Equal(got, again) {
 			t.Errorf("%s: %x, and then %x, %v", c.name, got, again, err)
 		}

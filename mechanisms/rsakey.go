@@ -246,7 +246,7 @@ func rsaMarshal(v Values) (*privateKeyInfo, error) {
 			return nil, err
 		}
 		attrs := rsaPrivateAttributes(priv)
-		v = func(t ck.AttributeType) []byte { return find(attrs, t) }
+		v = func(t ck.AttributeType) []byte { return findAttr(attrs, t) }
 	}
 	room := 64
 	for _, t := range rsaParts {
@@ -293,7 +293,7 @@ func rsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 	if err := p.None(); err != nil {
 		return nil, nil, err
 	}
-	value := find(public, ck.CKA_MODULUS_BITS)
+	value := findAttr(public, ck.CKA_MODULUS_BITS)
 	if value == nil {
 		return nil, nil, fmt.Errorf("%w: %v", ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_MODULUS_BITS)
 	}
@@ -305,7 +305,7 @@ func rsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 		return nil, nil, ck.CKR_KEY_SIZE_RANGE
 	}
 	e := 65537
-	given := find(public, ck.CKA_PUBLIC_EXPONENT)
+	given := findAttr(public, ck.CKA_PUBLIC_EXPONENT)
 	if given != nil {
 		if e, err = rsaExponent(given); err != nil {
 			return nil, nil, err

@@ -9,9 +9,9 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// TestBareSignatures signs two data that differ in a byte, and looks at the blocks that are signed: a mechanism in whose block they
+// TestRawPrivate signs two data that differ in a byte, and looks at the blocks that are signed: a mechanism in whose block they
 // differ in that byte alone, and whose block is mostly data, is RawPrivate.
-func TestBareSignatures(t *testing.T) {
+func TestRawPrivate(t *testing.T) {
 	t.Parallel()
 	pub, priv := testRSA(t)
 	key, err := rsaPublicKey(pub)

@@ -51,8 +51,8 @@ func (s *segments) cut(n int) []byte {
 	return end
 }
 
-// open decrypts what is held, and writes it to dst if its tag is right.
-func (s *segments) open(mode sealing, tag, dst []byte) bool {
+// decryptTo decrypts what is held, and writes it to dst if its tag is right.
+func (s *segments) decryptTo(mode sealing, tag, dst []byte) bool {
 	defer s.wipe()
 	for _, part := range s.list {
 		mode.decrypt(part, part)

@@ -38,7 +38,7 @@ var slhdsaType = parameterType{keyType: ck.CKK_SLH_DSA, sets: func() (all []*par
 	return all
 }()}
 
-var slhdsaPair = slhdsaType.pair()
+var slhdsaPair = slhdsaType.pairType()
 
 // slhdsaFamily is SLH-DSA and HashSLH-DSA: section 6.69.
 var slhdsaFamily = pqFamily{

@@ -210,7 +210,7 @@ func (k *kdf108) derive(b *Base, d *Derived) error {
 			// CMAC can be run backwards with its key, to what it was the MAC of, a block at a time. HMAC cannot.
 			if block := kdf108Blocks[k.prf]; block != 0 {
 				d.Inherits = true
-				d.Taken = append(d.Taken, Taken{other, min(uint(len(other.Value)), block)})
+				d.Taken = append(d.Taken, TakenBytes{other, min(uint(len(other.Value)), block)})
 			}
 		}
 	}

@@ -18,9 +18,9 @@ type streamCipher struct {
 // newStream makes a streamCipher without an end.
 func newStream(s cipher.Stream) *streamCipher { return &streamCipher{stream: s, left: math.MaxUint64} }
 
-// limited is the pair of a stream that ends, made by the same function in both directions.
-func limited(open begin) pair {
-	return func(decrypt bool) begin {
+// withLimit is the pair of a stream that ends, made by the same function in both directions.
+func withLimit(open beginFunc) directions {
+	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
 			c, err := open(k, p)
 			if err != nil {
@@ -45,7 +45,7 @@ func (c *streamCipher) Update(dst, src []byte) (int, error) {
 		c.left -= uint64(len(src))
 	}
 	dst = dst[:len(src)]
-	if any, exact := overlap(dst, src); any && !exact {
+	if shared, exact := overlap(dst, src); shared && !exact {
 		src = ck.Clone(src)
 		defer clear(src)
 	}
@@ -73,10 +73,10 @@ func (c *streamCipher) CheckUpdate(n int) error {
 func (c *streamCipher) CheckFinal() error { return nil }
 
 // cfb is the cipher feedback mode of SP 800-38A, 6.3, with segments of so many bytes. A last segment may be shorter.
-func cfb(open opener, readIV ivReader, segment int) pair {
-	return func(decrypt bool) begin {
+func cfb(open keyedBlock, readIV ivReader, segment int) directions {
+	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			b, iv, err := start(k, p, open, readIV)
+			b, iv, err := readIVParam(k, p, open, readIV)
 			if err != nil {
 				return nil, err
 			}
@@ -91,10 +91,10 @@ func cfb(open opener, readIV ivReader, segment int) pair {
 }
 
 // ofb is the output feedback mode: of SP 800-38A, 6.4, where a segment is a block, and of FIPS 81 with shorter ones.
-func ofb(open opener, readIV ivReader, segment int) pair {
-	return func(bool) begin {
+func ofb(open keyedBlock, readIV ivReader, segment int) directions {
+	return func(bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			b, iv, err := start(k, p, open, readIV)
+			b, iv, err := readIVParam(k, p, open, readIV)
 			if err != nil {
 				return nil, err
 			}

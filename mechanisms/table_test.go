@@ -158,8 +158,8 @@ func TestHashes(t *testing.T) {
 				t.Errorf("%s: no row for %v", h.Name, m)
 			}
 		}
-		if h.Key != 0 && findKeyType(h.Key) == nil {
-			t.Errorf("%s: no key type %v", h.Name, h.Key)
+		if h.KeyType != 0 && findKeyType(h.KeyType) == nil {
+			t.Errorf("%s: no key type %v", h.Name, h.KeyType)
 		}
 	}
 }

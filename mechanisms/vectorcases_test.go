@@ -189,7 +189,7 @@ func (r *caseRunner) makeKey(k *vectors.Key) (*Key, error) {
 	if k.Type == ck.CKK_RSA && k.Class == ck.CKO_PRIVATE_KEY { // which takes long, and which is done where keys come through C
 		return pairKey(k.Class, k.Type, attrs), nil
 	}
-	added, err := Complete(k.Class, k.Type, func(t ck.AttributeType) []byte { return find(attrs, t) })
+	added, err := Complete(k.Class, k.Type, func(t ck.AttributeType) []byte { return findAttr(attrs, t) })
 	if err != nil {
 		return nil, err
 	}

@@ -175,7 +175,7 @@ func checkCipher(m *Mechanism, k *Key, param func() *ck.Param, plain, cipher []b
 }
 
 // whole does an operation in one call, and in parts, which has to come to the same.
-func whole(begin begin, k *Key, p *ck.Param, src []byte) ([]byte, error) {
+func whole(begin beginFunc, k *Key, p *ck.Param, src []byte) ([]byte, error) {
 	again := *p
 	c, err := begin(k, p)
 	if err != nil {
@@ -194,7 +194,7 @@ func whole(begin begin, k *Key, p *ck.Param, src []byte) ([]byte, error) {
 }
 
 // inRandomParts does an operation in parts of any length.
-func inRandomParts(begin begin, k *Key, p ck.Param, src []byte) ([]byte, error) {
+func inRandomParts(begin beginFunc, k *Key, p ck.Param, src []byte) ([]byte, error) {
 	c, err := begin(k, &p)
 	if err != nil {
 		return nil, err

@@ -7,7 +7,7 @@ import (
 )
 
 // blockRow makes the row of a mode of a block cipher that wraps keys too.
-func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode pair) Mechanism {
+func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode directions) Mechanism {
 	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest,
 		Encrypt: mode(false), Decrypt: mode(true), Wrap: wrapWith(mode(false)), Unwrap: unwrapWith(mode(true))}
 }
@@ -19,13 +19,13 @@ func zeroFilled(m Mechanism) Mechanism {
 }
 
 // streamRow makes the row of a mode that does not wrap keys.
-func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode pair) Mechanism {
+func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode directions) Mechanism {
 	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, Encrypt: mode(false), Decrypt: mode(true)}
 }
 
 // wrapWith wraps by encryption. Where the mode does not pad, zeros fill the last block: PKCS #11 says so for ECB and CBC
 // of every cipher, and leaves it to the unwrapping template to cut them off.
-func wrapWith(encrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
+func wrapWith(encrypt beginFunc) func(*Key, *ck.Param, []byte) ([]byte, error) {
 	return func(k *Key, p *ck.Param, value []byte) ([]byte, error) {
 		c, err := encrypt(k, p)
 		if err != nil {
@@ -46,7 +46,7 @@ func wrapWith(encrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
 }
 
 // unwrapWith unwraps by decryption.
-func unwrapWith(decrypt begin) func(*Key, *ck.Param, []byte) ([]byte, error) {
+func unwrapWith(decrypt beginFunc) func(*Key, *ck.Param, []byte) ([]byte, error) {
 	return func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error) {
 		if len(wrapped) == 0 {
 			return nil, ck.CKR_WRAPPED_KEY_LEN_RANGE

@@ -17,7 +17,7 @@ import (
 var x942Rows = []Mechanism{
 	{Type: ck.CKM_X9_42_DH_KEY_PAIR_GEN, Min: minDH, Max: maxDH, Makes: ck.CKK_X9_42_DH, GeneratePair: x942Generate},
 	{Type: ck.CKM_X9_42_DH_PARAMETER_GEN, Min: minDH, Max: maxX942, Makes: ck.CKK_X9_42_DH, GenerateDomain: x942Parameters},
-	dhEncapsulates(Mechanism{Type: ck.CKM_X9_42_DH_DERIVE, Keys: x942Keys, Min: minDH, Max: maxDH, Derive: x942Derive}, &x942Group, readX942Kem),
+	dhEncapsulates(Mechanism{Type: ck.CKM_X9_42_DH_DERIVE, Keys: x942Keys, Min: minDH, Max: maxDH, Derive: x942Derive}, &x942FFC, readX942Kem),
 	{Type: ck.CKM_X9_42_DH_HYBRID_DERIVE, Keys: x942Keys, Min: minDH, Max: maxDH, Derive: x942Hybrid},
 	{Type: ck.CKM_X9_42_MQV_DERIVE, Keys: x942Keys, Min: minDH, Max: maxDH, Derive: x942MQV},
 }
@@ -35,7 +35,7 @@ func x942Generate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pr
 	if err := p.None(); err != nil {
 		return nil, nil, err
 	}
-	return x942Group.generate(random, public, dhSizes, 0)
+	return x942FFC.generate(random, public, dhSizes, 0)
 }
 
 // x942Parameters makes primes and a base: as FIPS 186-4 does it, with more lengths to choose from.
@@ -60,7 +60,7 @@ func x942Parameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]c
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(x942Group.madeOf(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
+	return append(x942FFC.madeOf(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
 }
 
 // x942KDF finds a function of CK_X9_42_DH_KDF_TYPE.
@@ -112,7 +112,7 @@ func x942Derive(b *Base, p *ck.Param, d *Derived) error {
 	if len(public) == 0 {
 		return ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	key, err := x942Group.private(b.Key)
+	key, err := x942FFC.private(b.Key)
 	if err != nil {
 		return err
 	}
@@ -160,14 +160,14 @@ func readTwoPairs(b *Base, p *ck.Param, mqv bool) (*twoPairs, error) {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
 	r := &twoPairs{kdf: f, theirs: [2][]byte{first, second}}
-	if r.static, err = x942Group.private(b.Key); err != nil {
+	if r.static, err = x942FFC.private(b.Key); err != nil {
 		return nil, err
 	}
 	further, err := b.Lookup(handle)
 	if err != nil {
 		return nil, err
 	}
-	if r.ephemeral, err = x942Group.private(further); err != nil {
+	if r.ephemeral, err = x942FFC.private(further); err != nil {
 		return nil, err
 	}
 	for i, n := range []int{r.static.public.p.Cmp(r.ephemeral.public.p), r.static.public.q.Cmp(r.ephemeral.public.q), r.static.public.g.Cmp(r.ephemeral.public.g)} {
@@ -217,7 +217,7 @@ func (r *twoPairs) mqv() ([]byte, error) {
 	var y [2]*bigmod.Nat
 	for i := range y {
 		var err error
-		if y[i], err = k.peer(r.theirs[i]); err != nil {
+		if y[i], err = k.checkPeer(r.theirs[i]); err != nil {
 			return nil, err
 		}
 	}

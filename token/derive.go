@@ -100,7 +100,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 			return err
 		}
 		defer from.release()
-		d.base.Key, d.base.Open = from.key(), from.flag(saidOpenly)
+		d.base.Key, d.base.ValueKnown = from.key(), from.flag(saidOpenly)
 	}
 	if row.FromDigest {
 		if s.digest.active {

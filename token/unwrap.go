@@ -22,8 +22,8 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.Objec
 		return 0, err
 	}
 	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, veiled bool) ([]byte, error) {
-		if veiled && row.UnwrapVeiled != nil {
-			return row.UnwrapVeiled(with, &mech.Param, wrapped)
+		if veiled && row.UnwrapImplicit != nil {
+			return row.UnwrapImplicit(with, &mech.Param, wrapped)
 		}
 		return row.Unwrap(with, &mech.Param, wrapped)
 	})
