@@ -122,15 +122,25 @@ var table = index(
 // types are the types of table, in the same order.
 var types = typesOf(table)
 
-// index puts the rows of the families in order. Two rows for one mechanism are a mistake of ours and panic.
+// index puts the rows of the families in order. Two rows for one mechanism are a mistake of ours and panic. It runs in the start of
+// every process, so it sorts where the rows are, and not the rows, which are large.
 func index(families ...[]Mechanism) []Mechanism {
-	rows := slices.Concat(families...)
-	slices.SortFunc(rows, func(a, b Mechanism) int { return cmp.Compare(a.Type, b.Type) })
-	for i := range rows {
-		rows[i].flags = rows[i].flagsOfColumns()
+	type position struct {
+		mechanism   ck.MechanismType
+		family, row int
 	}
-	for i := range rows[1:] {
-		if rows[i].Type == rows[i+1].Type {
+	var order []position
+	for i, family := range families {
+		for j := range family {
+			order = append(order, position{family[j].Type, i, j})
+		}
+	}
+	slices.SortFunc(order, func(a, b position) int { return cmp.Compare(a.mechanism, b.mechanism) })
+	rows := make([]Mechanism, len(order))
+	for i, p := range order {
+		rows[i] = families[p.family][p.row]
+		rows[i].flags = rows[i].flagsOfColumns()
+		if i > 0 && rows[i-1].Type == rows[i].Type {
 			panic("mechanisms: two rows for " + rows[i].Type.String())
 		}
 	}
