@@ -1,68 +1,23 @@
 package mechanisms
 
 import (
-	"bytes"
-	"crypto/cipher"
-	"crypto/subtle"
-	"errors"
-
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 )
 
-// An aeadMode is a mode of authenticated encryption with a key.
-type aeadMode interface {
-	cipher.AEAD
-	// begin begins an encryption in parts, of length bytes where the mode must know that before.
-	begin(nonce, aad []byte, length uint64) sealing
-}
-
-// A sealing is an authenticated encryption, or decryption, in parts.
-type sealing interface {
-	// encrypt and decrypt process the next part. dst and src are the same memory, or have none in common.
-	encrypt(dst, src []byte)
-	decrypt(dst, src []byte)
-	// tag ends it and appends the tag to b.
-	tag(b []byte) []byte
-}
-
 // encryptApart encrypts a part where dst and src may overlap in any way. They have the same length.
-func encryptApart(s sealing, dst, src []byte) {
+func encryptApart(s inparts.Message, dst, src []byte) {
 	if shared, exact := overlap(dst, src); shared && !exact {
 		src = ck.Clone(src)
 		defer clear(src)
 	}
-	s.encrypt(dst, src)
-}
-
-// sealWhole is Seal of a cipher.AEAD that works in parts.
-func sealWhole(s sealing, dst, data []byte) []byte {
-	n := len(dst)
-	dst = append(dst, data...)
-	s.encrypt(dst[n:], dst[n:])
-	return s.tag(dst)
-}
-
-// errTag says that a tag is not the one of the data.
-var errTag = errors.New("wrong tag")
-
-// openWhole is Open of a cipher.AEAD that works in parts, with tags of so many bytes.
-func openWhole(s sealing, tag int, dst, sealed []byte) ([]byte, error) {
-	data, want := sealed[:len(sealed)-tag], bytes.Clone(sealed[len(sealed)-tag:])
-	n := len(dst)
-	dst = append(dst, data...)
-	s.decrypt(dst[n:], dst[n:])
-	if subtle.ConstantTimeCompare(s.tag(nil), want) != 1 {
-		clear(dst[n:])
-		return nil, errTag
-	}
-	return dst, nil
+	s.Encrypt(dst, src)
 }
 
 // An aead is an authenticated encryption or decryption in progress. Encryption in parts gives each part at once. Ciphertext in parts is
 // collected until the end: a plaintext is not released before its tag has been found right.
 type aead struct {
-	cipher.AEAD
-	mode       aeadMode // the same, and in parts
+	mode       inparts.AEAD
 	nonce, aad []byte
 	decrypt    bool
 	exact      bool   // whether the data must have the length that the parameter told
@@ -75,7 +30,7 @@ type aead struct {
 
 // parts are what an aead in parts has.
 type parts struct {
-	running sealing
+	running inparts.Message
 	done    uint64   // what has been encrypted
 	held    segments // what is to be decrypted
 }
@@ -83,13 +38,8 @@ type parts struct {
 var _ Cipher = (*aead)(nil)
 
 // newAEAD begins an operation. It copies nonce and aad.
-func newAEAD(mode aeadMode, nonce, aad []byte, decrypt bool, limit uint64) *aead {
-	a := &aead{mode: mode, decrypt: decrypt, limit: limit}
-	if g, ok := mode.(*gcm); ok { // the same methods, and a call less
-		a.AEAD, a.tag = g.AEAD, gcmTag
-	} else {
-		a.AEAD, a.tag = mode, mode.Overhead()
-	}
+func newAEAD(mode inparts.AEAD, nonce, aad []byte, decrypt bool, limit uint64) *aead {
+	a := &aead{mode: mode, decrypt: decrypt, limit: limit, tag: mode.Overhead()}
 	a.nonce = ck.AppendWiping(a.small[:0:len(a.small)], nonce)
 	if room := len(a.small) - len(nonce); room >= len(aad) {
 		a.aad = append(a.small[len(nonce):len(nonce)], aad...)
@@ -143,7 +93,7 @@ func (a *aead) start() {
 	}
 	a.parts = new(parts)
 	if !a.decrypt {
-		a.running = a.mode.begin(a.nonce, a.aad, uint64(a.length))
+		a.running = a.mode.Begin(a.nonce, a.aad, uint64(a.length))
 	}
 }
 
@@ -155,7 +105,7 @@ func (a *aead) Final(dst []byte) (int, error) {
 	if a.exact && a.done != uint64(a.length) {
 		return 0, ck.CKR_DATA_LEN_RANGE
 	}
-	return len(a.running.tag(dst[:0:a.tag])), nil
+	return len(a.running.Tag(dst[:0:a.tag])), nil
 }
 
 // decryptHeld decrypts what has come in parts.
@@ -166,7 +116,7 @@ func (a *aead) decryptHeld(dst []byte) (int, error) {
 	}
 	tag := a.held.cut(a.tag)
 	n := a.held.n
-	if !a.held.decryptTo(a.mode.begin(a.nonce, a.aad, uint64(n)), tag, dst[:n]) {
+	if !a.held.decryptTo(a.mode.Begin(a.nonce, a.aad, uint64(n)), tag, dst[:n]) {
 		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
 	}
 	return n, nil
@@ -195,10 +145,10 @@ func (a *aead) Whole(dst, src []byte) (int, error) {
 		defer clear(src)
 	}
 	if !a.decrypt {
-		a.Seal(dst[:0:n], a.nonce, src, a.aad)
+		a.mode.Seal(dst[:0:n], a.nonce, src, a.aad)
 		return n, nil
 	}
-	if _, err := a.Open(dst[:0:n], a.nonce, src, a.aad); err != nil {
+	if _, err := a.mode.Open(dst[:0:n], a.nonce, src, a.aad); err != nil {
 		clear(dst[:n])
 		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
 	}

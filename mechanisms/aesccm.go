@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -98,17 +99,17 @@ type ccm struct {
 	tag   int
 }
 
-var _ aeadMode = (*ccm)(nil)
+var _ inparts.AEAD = (*ccm)(nil)
 
 func (c *ccm) NonceSize() int { return 13 } // one of those that there are
 func (c *ccm) Overhead() int  { return c.tag }
 
 func (c *ccm) Seal(dst, nonce, data, aad []byte) []byte {
-	return sealWhole(c.begin(nonce, aad, uint64(len(data))), dst, data)
+	return inparts.Seal(c.Begin(nonce, aad, uint64(len(data))), dst, data)
 }
 
 func (c *ccm) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
-	return openWhole(c.begin(nonce, aad, uint64(len(sealed)-c.tag)), c.tag, dst, sealed)
+	return inparts.Open(c.Begin(nonce, aad, uint64(len(sealed)-c.tag)), c.tag, dst, sealed)
 }
 
 // A ccmSealing is CCM in parts.
@@ -120,7 +121,7 @@ type ccmSealing struct {
 }
 
 // begin begins CCM: SP 800-38C, 6.1, with the formatting of appendix A.
-func (c *ccm) begin(nonce, aad []byte, length uint64) sealing {
+func (c *ccm) Begin(nonce, aad []byte, length uint64) inparts.Message {
 	s := &ccmSealing{mac: chainMAC{block: c.block, size: aesBlock}, size: c.tag}
 	var b, counter [aesBlock]byte
 	q := 15 - len(nonce)
@@ -145,17 +146,17 @@ func (c *ccm) begin(nonce, aad []byte, length uint64) sealing {
 	return s
 }
 
-func (s *ccmSealing) encrypt(dst, src []byte) {
+func (s *ccmSealing) Encrypt(dst, src []byte) {
 	s.mac.Write(src)
 	s.stream.XORKeyStream(dst, src)
 }
 
-func (s *ccmSealing) decrypt(dst, src []byte) {
+func (s *ccmSealing) Decrypt(dst, src []byte) {
 	s.stream.XORKeyStream(dst, src)
 	s.mac.Write(dst)
 }
 
-func (s *ccmSealing) tag(b []byte) []byte {
+func (s *ccmSealing) Tag(b []byte) []byte {
 	tag := s.mac.Sum(nil)
 	subtle.XORBytes(tag, tag, s.mask[:])
 	return append(b, tag[:s.size]...)

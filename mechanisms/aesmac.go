@@ -7,6 +7,7 @@ import (
 	"hash"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/gcm"
 )
 
 // cmacRows are CMAC (SP 800-38B) with AES and triple DES, whole and cut to a length that the parameter tells.
@@ -89,20 +90,19 @@ func newXCBC(key []byte) (hash.Hash, error) {
 func beginGMAC(k *Key, p *ck.Param) (*mac, error) {
 	var c gcmParam
 	var err error
-	if p.Len() == gcmNonce {
-		c = gcmParam{nonce: p.Rest(), tag: 8 * gcmTag}
+	if p.Len() == gcm.NonceSize {
+		c = gcmParam{nonce: p.Rest(), tag: 8 * gcm.TagSize}
 	} else if c, err = readGCM(p); err != nil {
 		return nil, err
 	}
 	if !c.good() || len(c.aad) != 0 {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	a, err := gcmFor(k, len(c.nonce))
+	a, err := gcmFor(k, len(c.nonce), gcm.TagSize)
 	if err != nil {
 		return nil, err
 	}
-	g := &ghash{block: a.block, gcm: a.AEAD, nonce: ck.Clone(c.nonce)}
-	return soleMAC(gmac{g}, int(c.tag/8)), nil
+	return soleMAC(a.NewMAC(ck.Clone(c.nonce)), int(c.tag/8)), nil
 }
 
 // beginCMAC begins a CMAC. form is the name of the prepared form.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/crypto/poly1305" //lint:ignore SA1019 what comes in parts needs it
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -21,7 +22,7 @@ func chachaPoly(decrypt bool) beginFunc {
 		if len(k.Value) != chachaKey {
 			return nil, ck.CKR_KEY_SIZE_RANGE
 		}
-		var mode aeadMode
+		var mode inparts.AEAD
 		secret.Do(func() { mode, err = newChaChaPoly(k.Value, len(nonce)) })
 		if err != nil {
 			return nil, err
@@ -34,7 +35,7 @@ func chachaPoly(decrypt bool) beginFunc {
 const chachaMaxLen = (1<<32 - 1) * chachaBlock
 
 // newChaChaPoly returns the construction for nonces of a length.
-func newChaChaPoly(key []byte, nonce int) (m aeadMode, err error) {
+func newChaChaPoly(key []byte, nonce int) (m inparts.AEAD, err error) {
 	c := &chachaMode{key: [chachaKey]byte(key)}
 	switch nonce {
 	case 8:
@@ -79,23 +80,25 @@ type chachaMode struct {
 // A firstChaChaPoly is the construction before RFC 7539, with a nonce of 64 bits: draft-agl-tls-chacha20poly1305-04, 5.
 type firstChaChaPoly struct{ *chachaMode }
 
-var _, _ aeadMode = (*chachaMode)(nil), firstChaChaPoly{}
+var _, _ inparts.AEAD = (*chachaMode)(nil), firstChaChaPoly{}
 
 func (firstChaChaPoly) NonceSize() int { return 8 }
 func (firstChaChaPoly) Overhead() int  { return polyTag }
 
 func (f firstChaChaPoly) Seal(dst, nonce, data, aad []byte) []byte {
-	return sealWhole(f.begin(nonce, aad, 0), dst, data)
+	return inparts.Seal(f.Begin(nonce, aad, 0), dst, data)
 }
 
 func (f firstChaChaPoly) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
-	return openWhole(f.begin(nonce, aad, 0), polyTag, dst, sealed)
+	return inparts.Open(f.Begin(nonce, aad, 0), polyTag, dst, sealed)
 }
 
-func (f firstChaChaPoly) begin(nonce, aad []byte, _ uint64) sealing {
+func (f firstChaChaPoly) Begin(nonce, aad []byte, _ uint64) inparts.Message {
 	return f.sealing(nonce, aad, true)
 }
-func (c *chachaMode) begin(nonce, aad []byte, _ uint64) sealing { return c.sealing(nonce, aad, false) }
+func (c *chachaMode) Begin(nonce, aad []byte, _ uint64) inparts.Message {
+	return c.sealing(nonce, aad, false)
+}
 
 // sealing begins an encryption in parts: the first block of the stream keys the MAC.
 func (c *chachaMode) sealing(nonce, aad []byte, first bool) *polySealing {
@@ -136,19 +139,19 @@ func (s *polySealing) end(n uint64) {
 
 func (s *polySealing) count(n uint64) { s.mac.Write(binary.LittleEndian.AppendUint64(nil, n)) }
 
-func (s *polySealing) encrypt(dst, src []byte) {
+func (s *polySealing) Encrypt(dst, src []byte) {
 	s.stream.XORKeyStream(dst, src)
 	s.mac.Write(dst)
 	s.data += uint64(len(dst))
 }
 
-func (s *polySealing) decrypt(dst, src []byte) {
+func (s *polySealing) Decrypt(dst, src []byte) {
 	s.mac.Write(src)
 	s.data += uint64(len(src))
 	s.stream.XORKeyStream(dst, src)
 }
 
-func (s *polySealing) tag(b []byte) []byte {
+func (s *polySealing) Tag(b []byte) []byte {
 	s.end(s.data)
 	if !s.first {
 		s.count(s.aad)

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 )
 
 // A MessageCipher encrypts or decrypts messages with one key, one after the other: PKCS #11 3.0, 5.9 and 5.11. The parameter of a
@@ -36,7 +37,7 @@ type messageMode interface {
 	// read reads the parameter of a message and checks its lengths.
 	read(p *ck.Param) (messageParam, error)
 	// mode returns the mode for nonces and tags of so many bytes. It serves until the next call.
-	mode(nonce, tag int) (aeadMode, error)
+	mode(nonce, tag int) (inparts.AEAD, error)
 	// limit is how long a message with a nonce of so many bytes may be at most, in bytes.
 	limit(nonce int) uint64
 }
@@ -54,7 +55,7 @@ type messages struct {
 	tag     int
 	exact   bool
 	length  uint
-	running sealing
+	running inparts.Message
 	done    uint64   // how much has been encrypted
 	held    segments // what is to be decrypted
 }
@@ -120,12 +121,12 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 }
 
 // long processes a message that is too long for memory of our own: it is encrypted where it shall be.
-func (m *messages) long(mode aeadMode, c messageParam, aad, dst, src []byte) error {
+func (m *messages) long(mode inparts.AEAD, c messageParam, aad, dst, src []byte) error {
 	m.nonce = ck.AppendWiping(m.nonce[:0], c.nonce)
-	s := mode.begin(m.nonce, aad, uint64(len(src)))
+	s := mode.Begin(m.nonce, aad, uint64(len(src)))
 	if !m.decrypt {
 		encryptApart(s, dst[:len(src)], src)
-		s.tag(c.tag[:0])
+		s.Tag(c.tag[:0])
 		return nil
 	}
 	var held segments
@@ -152,7 +153,7 @@ func (m *messages) Begin(p *ck.Param, aad []byte) error {
 	}
 	m.nonce = ck.AppendWiping(m.nonce[:0], c.nonce)
 	m.tag, m.exact, m.length, m.done = len(c.tag), c.exact && !m.ignoreLength, c.length, 0
-	m.running = mode.begin(m.nonce, aad, uint64(c.length))
+	m.running = mode.Begin(m.nonce, aad, uint64(c.length))
 	return nil
 }
 
@@ -185,7 +186,7 @@ func (m *messages) Next(p *ck.Param, dst, src []byte, last bool) error {
 		encryptApart(m.running, dst[:len(src)], src)
 		m.done = all
 		if last {
-			m.running.tag(c.tag[:0])
+			m.running.Tag(c.tag[:0])
 		}
 		return nil
 	}

@@ -4,23 +4,23 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/gcm"
+	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
 // A gcmMessages is GCM for messages, over the forms of the key that C_Encrypt uses.
 type gcmMessages struct {
-	usual *gcm // for nonces of the usual length
-	other *gcm // for nonces of size bytes
-	size  int
-	short shortGCM
+	usual *gcm.AEAD // for nonces of the usual length and whole tags
+	other *gcm.AEAD // for the lengths that were asked for last, where they are others
 }
 
 func messageGCM(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error) {
-	usual, err := gcmFor(k, gcmNonce)
+	usual, err := gcmFor(k, gcm.NonceSize, gcm.TagSize)
 	if err != nil {
 		return nil, err
 	}
-	return newMessages(&gcmMessages{usual: usual}, p, nonceSourceOf(k), decrypt)
+	return newMessages(&gcmMessages{usual, usual}, p, nonceSourceOf(k), decrypt)
 }
 
 // read reads a CK_GCM_MESSAGE_PARAMS.
@@ -34,26 +34,24 @@ func (g *gcmMessages) read(p *ck.Param) (c messageParam, err error) {
 	return c, err
 }
 
-func (g *gcmMessages) mode(nonce, tag int) (aeadMode, error) {
-	whole := g.usual
-	if nonce != gcmNonce {
-		if g.size != nonce {
-			other, err := newGCM(g.usual.block, nonce)
-			if err != nil {
-				return nil, err
-			}
-			g.other, g.size = other, nonce
+func (g *gcmMessages) mode(nonce, tag int) (inparts.AEAD, error) {
+	if nonce == gcm.NonceSize && tag == gcm.TagSize {
+		return g.usual, nil
+	}
+	if other := g.other; nonce != other.NonceSize() || tag != other.Overhead() {
+		if nonce == gcm.NonceSize {
+			other = g.usual
 		}
-		whole = g.other
+		other, err := other.WithSizes(nonce, tag)
+		if err != nil {
+			return nil, err
+		}
+		g.other = other
 	}
-	if tag == gcmTag {
-		return whole, nil
-	}
-	g.short = shortGCM{whole, tag}
-	return &g.short, nil
+	return g.other, nil
 }
 
-func (g *gcmMessages) limit(int) uint64 { return gcmMaxLen }
+func (g *gcmMessages) limit(int) uint64 { return gcm.MaxLen }
 
 // A ccmMessages is CCM for messages.
 type ccmMessages struct{ one ccm }
@@ -76,7 +74,7 @@ func (m *ccmMessages) read(p *ck.Param) (c messageParam, err error) {
 	return c, err
 }
 
-func (m *ccmMessages) mode(_, tag int) (aeadMode, error) {
+func (m *ccmMessages) mode(_, tag int) (inparts.AEAD, error) {
 	m.one.tag = tag
 	return &m.one, nil
 }
@@ -86,7 +84,7 @@ func (m *ccmMessages) limit(nonce int) uint64 { return ccmLimit(nonce) }
 // A chachaMessages is ChaCha20 with Poly1305 for messages.
 type chachaMessages struct {
 	key   [chachaKey]byte
-	modes [chacha20poly1305.NonceSizeX + 1]aeadMode // by the length of the nonce
+	modes [chacha20poly1305.NonceSizeX + 1]inparts.AEAD // by the length of the nonce
 }
 
 func messageChaChaPoly(k *Key, p *ck.Param, decrypt bool) (m MessageCipher, err error) {
@@ -106,7 +104,7 @@ func (m *chachaMessages) read(p *ck.Param) (c messageParam, err error) {
 	return c, err
 }
 
-func (m *chachaMessages) mode(nonce, _ int) (_ aeadMode, err error) {
+func (m *chachaMessages) mode(nonce, _ int) (_ inparts.AEAD, err error) {
 	if m.modes[nonce] == nil {
 		secret.Do(func() { m.modes[nonce], err = newChaChaPoly(m.key[:], nonce) })
 	}

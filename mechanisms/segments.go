@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 )
 
 // A segments holds a ciphertext that comes in parts until its tag has been found right. It grows without being copied.
@@ -52,12 +53,12 @@ func (s *segments) cut(n int) []byte {
 }
 
 // decryptTo decrypts what is held, and writes it to dst if its tag is right.
-func (s *segments) decryptTo(mode sealing, tag, dst []byte) bool {
+func (s *segments) decryptTo(mode inparts.Message, tag, dst []byte) bool {
 	defer s.wipe()
 	for _, part := range s.list {
-		mode.decrypt(part, part)
+		mode.Decrypt(part, part)
 	}
-	if subtle.ConstantTimeCompare(mode.tag(nil), tag) != 1 {
+	if subtle.ConstantTimeCompare(mode.Tag(nil), tag) != 1 {
 		return false
 	}
 	for _, part := range s.list {

@@ -1,8 +1,8 @@
-package mechanisms
+package gcm
 
 import (
 	"bytes"
-	goaes "crypto/aes"
+	"crypto/aes"
 	"crypto/cipher"
 	"math/rand/v2"
 	"testing"
@@ -60,12 +60,12 @@ func TestElements(t *testing.T) {
 // TestGHASH compares tags of data in parts with those of Go, around the length of a chunk.
 func TestGHASH(t *testing.T) {
 	t.Parallel()
-	block, err := goaes.NewCipher(pattern(32))
+	block, err := aes.NewCipher(pattern(32))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, size := range []int{12, 7} {
-		gcm, err := cipher.NewGCMWithNonceSize(block, size)
+		whole, err := cipher.NewGCMWithNonceSize(block, size)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -73,12 +73,12 @@ func TestGHASH(t *testing.T) {
 		for _, n := range []int{0, 1, 15, 16, 17, 100, ghashChunk - 1, ghashChunk, ghashChunk + 1, 2 * ghashChunk, 3*ghashChunk + 33} {
 			for _, a := range []int{0, 1, 16, 33, ghashChunk, ghashChunk + 1, 2*ghashChunk + 5} {
 				aad := pattern(a)
-				sealed := gcm.Seal(nil, nonce, pattern(n), aad)
+				sealed := whole.Seal(nil, nonce, pattern(n), aad)
 				for _, step := range []int{1, 16, 1000, ghashChunk, 1 << 20} {
 					if step == 1 && n+a > 300 {
 						continue
 					}
-					g := &ghash{block: block, gcm: gcm, nonce: nonce}
+					g := &ghash{block: block, gcm: whole, nonce: nonce}
 					inSteps(aad, step, g.write)
 					g.ciphertext()
 					inSteps(sealed[:n], step, g.write)
@@ -104,4 +104,12 @@ func BenchmarkElementTimes(b *testing.B) {
 	for b.Loop() {
 		x = x.times(y)
 	}
+}
+
+func pattern(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i*7 + i>>8)
+	}
+	return b
 }

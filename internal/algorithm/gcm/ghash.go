@@ -1,4 +1,4 @@
-package mechanisms
+package gcm
 
 import (
 	"crypto/cipher"
@@ -116,7 +116,7 @@ func (g *ghash) begin() {
 		return
 	}
 	g.begun = true
-	var b [aesBlock]byte
+	var b [blockSize]byte
 	g.block.Encrypt(b[:], b[:])
 	g.h = elementOf(b[:])
 	g.e = elementOf(g.gcm.Seal(b[:0], g.nonce, nil, nil)) // the tag of nothing
@@ -126,16 +126,16 @@ func (g *ghash) begin() {
 // chunk hashes whole blocks, or the last ones.
 func (g *ghash) chunk(p []byte) {
 	g.begin()
-	var b [aesBlock]byte
+	var b [blockSize]byte
 	s := elementOf(g.gcm.Seal(b[:0], g.nonce, nil, p)).plus(g.e).plus(element{hi: 8 * uint64(len(p))}.times(g.h))
 	clear(b[:])
 	switch {
 	case g.z == element{}: // the first
 	case len(p) < ghashChunk:
-		g.z = g.z.times(g.h.power((len(p) + aesBlock - 1) / aesBlock))
+		g.z = g.z.times(g.h.power((len(p) + blockSize - 1) / blockSize))
 	default:
 		if g.whole == (element{}) {
-			g.whole = g.h.power(ghashChunk / aesBlock)
+			g.whole = g.h.power(ghashChunk / blockSize)
 		}
 		g.z = g.z.times(g.whole)
 	}
@@ -155,18 +155,25 @@ func (g *ghash) sum(b []byte) []byte {
 	}
 	g.begin()
 	g.flush()
-	var tag [aesBlock]byte
+	var tag [blockSize]byte
 	g.z.plus(element{8 * g.n[0], 8 * g.n[1]}.times(g.h)).plus(g.e).put(tag[:])
 	return append(b, tag[:]...)
 }
 
-// A gmac is a GMAC (SP 800-38D, 3) as a hash.Hash: the data is associated data. It serves once.
-type gmac struct{ *ghash }
+// NewMAC returns GMAC, which is GCM of associated data alone (SP 800-38D, 3), as a hash.Hash. It serves once. The nonce must not change
+// until the end.
+func (g *AEAD) NewMAC(nonce []byte) hash.Hash { return gmac{g.hash(nonce), g.tagSize} }
 
-var _ hash.Hash = gmac{}
+// hash begins GHASH and the tag.
+func (g *AEAD) hash(nonce []byte) *ghash { return &ghash{block: g.block, gcm: g.whole, nonce: nonce} }
 
-func (gmac) Size() int                     { return gcmTag }
-func (gmac) BlockSize() int                { return aesBlock }
+type gmac struct {
+	*ghash
+	size int
+}
+
+func (g gmac) Size() int                   { return g.size }
+func (gmac) BlockSize() int                { return blockSize }
 func (gmac) Reset()                        {}
 func (g gmac) Write(p []byte) (int, error) { g.write(p); return len(p), nil }
-func (g gmac) Sum(b []byte) []byte         { return g.sum(b) }
+func (g gmac) Sum(b []byte) []byte         { return append(b, g.sum(nil)[:g.size]...) }
