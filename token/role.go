@@ -120,7 +120,9 @@ func (w standing) left() bool { return w.given && !w.sensitive && !w.trusted && 
 func (has role) opens() (sensitive, withTrusted bool) { return has >= wrapping, has == guarding }
 
 // watched reports whether there are parameters with which a mechanism is not to be had for every key: mayTell.
-func watched(row *mechanisms.Mechanism) bool { return row.LeaksKey != nil || row.UsesHalvesApart != nil }
+func watched(row *mechanisms.Mechanism) bool {
+	return row.LeaksKey != nil || row.UsesHalvesApart != nil
+}
 
 // mayTell tells whether a key may be used with a mechanism that tells it, or lets its halves be found. decide says that it is for an
 // answer of yes or no.
