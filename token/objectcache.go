@@ -50,8 +50,8 @@ func (s *slot) openCache(keys *store.Keys, mark []byte) *objectCache {
 		}
 	}
 	c := &objectCache{slot: s, keys: keys, mark: mark, users: 1, objects: make(map[store.ID]*cachedObject)}
-	if s.token != nil {
-		c.generation.Store(s.token.Generation())
+	if t := s.token.Load(); t != nil {
+		c.generation.Store(t.Generation())
 	}
 	s.caches = append(s.caches, c)
 	return c

@@ -21,8 +21,9 @@ type slot struct {
 
 	opening sync.Mutex // serialises C_InitToken
 
+	token atomic.Pointer[store.Token] // nil while the token is not initialised; set once
+
 	mu           sync.Mutex
-	token        *store.Token // nil while the token is not initialised
 	caches       []*objectCache
 	applications []*appSlot // those that know the slot
 }
@@ -89,7 +90,7 @@ func (s *slot) sides() []*appSlot {
 func (s *slot) initialised() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.token != nil {
+	if s.token.Load() != nil {
 		return
 	}
 	tok, err := s.core.place.Token(s.uuid)
@@ -97,17 +98,17 @@ func (s *slot) initialised() {
 		s.core.log.Error("token cannot be opened", "uuid", s.uuid, "error", err)
 		return
 	}
-	s.token = tok
+	s.token.Store(tok)
 }
+
+var errNotInitialised = fmt.Errorf("%w: the token is not initialised", ck.CKR_TOKEN_NOT_RECOGNIZED)
 
 // store returns the slot's token: CKR_TOKEN_NOT_RECOGNIZED while it is not initialised.
 func (s *slot) store() (*store.Token, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.token == nil {
-		return nil, fmt.Errorf("%w: the token is not initialised", ck.CKR_TOKEN_NOT_RECOGNIZED)
+	if t := s.token.Load(); t != nil {
+		return t, nil
 	}
-	return s.token, nil
+	return nil, errNotInitialised
 }
 
 // GetSlotList implements C_GetSlotList, section 5.5.1. There is a token in every slot.
