@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/md5"
 	"crypto/sha1"
-	"maps"
 	"testing"
 
 	"github.com/softcsp/softcsp/capi"
@@ -19,13 +18,6 @@ func deriveParam(provider uint, hash, cipher capi.AlgID, flags uint) *ck.Mechani
 		b = ck.AppendUlong(b, v)
 	}
 	return &ck.Mechanism{Type: ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY, Param: ck.NewParam(b, nil)}
-}
-
-// baseKey is a template of base data.
-func baseKey(value string) []ck.Attribute {
-	return []ck.Attribute{
-		attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET), attr(ck.CKA_VALUE, value), attr(ck.CKA_DERIVE, true),
-	}
 }
 
 func deviceError(t *testing.T, m *Module, s ck.SessionHandle) uint {
@@ -124,44 +116,6 @@ func TestUserProtected(t *testing.T) {
 	want(t, "no operation", m.Login(s, ck.CKU_CONTEXT_SPECIFIC, []byte(userPIN)), ck.CKR_OPERATION_NOT_INITIALIZED)
 }
 
-// TestUnwrappedKey looks at what section 5.18.4 says of a key that is unwrapped, unless its template says otherwise.
-func TestUnwrappedKey(t *testing.T) {
-	m, slot := newToken(t)
-	s := loggedIn(t, m, slot)
-	mech := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
-	template := []ck.Attribute{attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_AES)}
-	unwrapped := func(w ck.ObjectHandle, wrapped []byte, more ...ck.Attribute) map[ck.AttributeType]bool {
-		t.Helper()
-		k, err := m.UnwrapKey(s, mech, w, wrapped, append(more, template...))
-		must(t, err)
-		flags := map[ck.AttributeType]bool{}
-		for _, a := range []ck.AttributeType{ck.CKA_EXTRACTABLE, ck.CKA_SENSITIVE, ck.CKA_ALWAYS_SENSITIVE, ck.CKA_NEVER_EXTRACTABLE, ck.CKA_LOCAL} {
-			v, err := read(m, s, k, a)
-			must(t, err)
-			flags[a] = v[0] == 1
-		}
-		return flags
-	}
-	w, err := m.CreateObject(s, aesTemplate(false, "w", attr(ck.CKA_WRAP, true), attr(ck.CKA_UNWRAP, true), attr(ck.CKA_EXTRACTABLE, true)))
-	must(t, err)
-	out := ck.Into(make([]byte, 64))
-	must(t, m.WrapKey(s, mech, w, w, &out))
-	wrapped := out.Data[:out.N]
-	if got := unwrapped(w, wrapped); !maps.Equal(got, map[ck.AttributeType]bool{ck.CKA_EXTRACTABLE: true, ck.CKA_SENSITIVE: false,
-		ck.CKA_ALWAYS_SENSITIVE: false, ck.CKA_NEVER_EXTRACTABLE: false, ck.CKA_LOCAL: false}) {
-		t.Error(got)
-	}
-	if unwrapped(w, wrapped, attr(ck.CKA_EXTRACTABLE, false))[ck.CKA_EXTRACTABLE] {
-		t.Error("extractable against the template")
-	}
-	closed, err := m.CreateObject(s, aesTemplate(false, "w", attr(ck.CKA_UNWRAP, true),
-		attr(ck.CKA_UNWRAP_TEMPLATE, ck.AppendTemplate(nil, []ck.Attribute{attr(ck.CKA_EXTRACTABLE, false)}))))
-	must(t, err)
-	if unwrapped(closed, wrapped)[ck.CKA_EXTRACTABLE] {
-		t.Error("extractable against CKA_UNWRAP_TEMPLATE")
-	}
-}
-
 // TestUpdateKey derives twice into one key of provider 0: the base hash becomes H(h || h').
 func TestUpdateKey(t *testing.T) {
 	m, slot := newToken(t)
@@ -192,115 +146,4 @@ func TestUpdateKey(t *testing.T) {
 	must(t, err)
 	want(t, "no key to update", m.DeriveKey(s, deriveParam(0, capi.CALG_SHA1, capi.CALG_RC4, capi.CRYPT_UPDATE_KEY), base, nil, &none),
 		ck.CKR_KEY_HANDLE_INVALID)
-}
-
-func TestWrapUnwrap(t *testing.T) {
-	m, slot := newToken(t)
-	s := loggedIn(t, m, slot)
-	kek, err := m.CreateObject(s, aesTemplate(true, "kek", attr(ck.CKA_WRAP, true), attr(ck.CKA_UNWRAP, true)))
-	must(t, err)
-	k, err := m.CreateObject(s, aesTemplate(false, "k", attr(ck.CKA_EXTRACTABLE, true)))
-	must(t, err)
-	var query ck.Buffer
-	wrap := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
-	must(t, m.WrapKey(s, wrap, kek, k, &query))
-	out := ck.Into(make([]byte, query.N))
-	must(t, m.WrapKey(s, wrap, kek, k, &out))
-	template := []ck.Attribute{
-		attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_AES), attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true),
-	}
-	u, err := m.UnwrapKey(s, wrap, kek, out.Data, template)
-	must(t, err)
-	if v, err := read(m, s, u, ck.CKA_VALUE); err != nil || !bytes.Equal(v, bytes.Repeat([]byte{7}, 32)) {
-		t.Errorf("value %x, %v", v, err)
-	}
-	out.Data[0] ^= 1
-	_, err = m.UnwrapKey(s, wrap, kek, out.Data, template)
-	want(t, "damaged", err, ck.CKR_WRAPPED_KEY_INVALID)
-	_, err = m.UnwrapKey(s, wrap, 999, out.Data, template)
-	want(t, "no key", err, ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID)
-}
-
-// TestTwoModules has two modules over one directory, as two processes would be.
-func TestTwoModules(t *testing.T) {
-	dir := "tokendir='" + t.TempDir() + "' kdf='test'"
-	a, b := New(), New()
-	for _, m := range []*Module{a, b} {
-		must(t, m.Initialize(ck.InitArgs{Reserved: dir}))
-		defer m.Finalize()
-	}
-	slot := lastSlot(t, a)
-	if lastSlot(t, b) != slot {
-		t.Fatal("the free slot has two numbers")
-	}
-	must(t, a.InitToken(slot, []byte(soPIN), []byte(pad("shared"))))
-	so := open(t, a, slot, true)
-	must(t, a.Login(so, ck.CKU_SO, []byte(soPIN)))
-	must(t, a.InitPIN(so, []byte(userPIN)))
-	must(t, a.CloseSession(so))
-	slots, err := b.GetSlotList(true)
-	must(t, err)
-	if len(slots) != 2 || slots[0] != slot && slots[1] != slot {
-		t.Fatalf("slots %v, want %v among two", slots, slot)
-	}
-	sa, sb := loggedIn(t, a, slot), loggedIn(t, b, slot)
-	ka, err := a.CreateObject(sa, aesTemplate(true, "k"))
-	must(t, err)
-	found := find(t, b, sb, attr(ck.CKA_LABEL, "k"))
-	if len(found) != 1 {
-		t.Fatal("the other does not see the key", found)
-	}
-	kb := found[0]
-	must(t, a.SetAttributeValue(sa, ka, []ck.Attribute{attr(ck.CKA_ENCRYPT, false)}))
-	want(t, "use of a key that may no more", b.EncryptInit(sb, &ck.Mechanism{Type: ck.CKM_AES_ECB}, kb), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
-	must(t, b.SetAttributeValue(sb, kb, []ck.Attribute{attr(ck.CKA_LABEL, "b")}))
-	if v, err := read(a, sa, ka, ck.CKA_LABEL); err != nil || string(v) != "b" {
-		t.Errorf("label %q, %v", v, err)
-	}
-	must(t, b.DestroyObject(sb, kb))
-	_, err = read(a, sa, ka, ck.CKA_LABEL)
-	want(t, "destroyed by the other", err, ck.CKR_OBJECT_HANDLE_INVALID)
-}
-
-// TestInheritance derives from a sensitive key by a mechanism that hands on its bytes: section 6.43.
-func TestInheritance(t *testing.T) {
-	m, slot := newToken(t)
-	s := loggedIn(t, m, slot)
-	base, err := m.CreateObject(s, append(baseKey("sensitive"), attr(ck.CKA_SENSITIVE, true)))
-	must(t, err)
-	data := []byte("0123456789")
-	mech := func() *ck.Mechanism {
-		b := ck.AppendUlong(ck.AppendUlong(nil, 1), uint(len(data)))
-		return &ck.Mechanism{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Param: ck.NewParam(b, func(uint64, uint) []byte { return data })}
-	}
-	var k ck.ObjectHandle
-	for _, a := range []ck.Attribute{attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)} {
-		want(t, a.Type.String(), m.DeriveKey(s, mech(), base, []ck.Attribute{a}, &k), ck.CKR_TEMPLATE_INCONSISTENT)
-	}
-	must(t, m.DeriveKey(s, mech(), base, nil, &k))
-	_, err = read(m, s, k, ck.CKA_VALUE)
-	want(t, "value", err, ck.CKR_ATTRIBUTE_SENSITIVE)
-}
-
-// TestUnwrapTruncates wraps a key that is no whole number of blocks by a mechanism without padding.
-func TestUnwrapTruncates(t *testing.T) {
-	m, slot := newToken(t)
-	s := loggedIn(t, m, slot)
-	kek, err := m.CreateObject(s, aesTemplate(false, "kek", attr(ck.CKA_WRAP, true), attr(ck.CKA_UNWRAP, true)))
-	must(t, err)
-	k, err := m.CreateObject(s, append(baseKey("odd bytes"), attr(ck.CKA_EXTRACTABLE, true)))
-	must(t, err)
-	ecb := &ck.Mechanism{Type: ck.CKM_AES_ECB}
-	out := ck.Into(make([]byte, 64))
-	must(t, m.WrapKey(s, ecb, kek, k, &out))
-	for n, want := range map[int]string{9: "odd bytes", 16: "odd bytes\x00\x00\x00\x00\x00\x00\x00"} {
-		u, err := m.UnwrapKey(s, ecb, kek, out.Data[:out.N], []ck.Attribute{
-			attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET), attr(ck.CKA_VALUE_LEN, n),
-			attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true),
-		})
-		must(t, err)
-		if v, err := read(m, s, u, ck.CKA_VALUE); err != nil || string(v) != want {
-			t.Errorf("%d bytes: %q, %v", n, v, err)
-		}
-	}
 }

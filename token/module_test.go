@@ -301,3 +301,30 @@ func TestEncrypt(t *testing.T) {
 		must(t, m.DestroyObject(s, k))
 	}
 }
+
+// inMemory is the parameter of a mechanism whose structure points to values by their index from 1 on.
+func inMemory(t ck.MechanismType, data []byte, memory ...[]byte) *ck.Mechanism {
+	return &ck.Mechanism{Type: t, Param: ck.NewParam(data, func(addr uint64, n uint) []byte {
+		if i := addr>>32 - 1; i < uint64(len(memory)) && uint64(n)+addr<<32>>32 <= uint64(len(memory[i])) {
+			return memory[i][addr<<32>>32:][:n]
+		}
+		return nil
+	})}
+}
+
+// at is the address of the i-th value, from 1 on.
+func at(i uint) uint { return i << 32 }
+
+func ulongs(all ...uint) (b []byte) {
+	for _, u := range all {
+		b = ck.AppendUlong(b, u)
+	}
+	return b
+}
+
+func value(t *testing.T, m *Module, s ck.SessionHandle, o ck.ObjectHandle, a ck.AttributeType) []byte {
+	t.Helper()
+	v, err := read(m, s, o, a)
+	must(t, err)
+	return v
+}

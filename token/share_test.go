@@ -126,3 +126,44 @@ func TestReadOfDropped(t *testing.T) {
 		t.Error("an object without a place in the cache is kept")
 	}
 }
+
+// TestTwoModules has two modules over one directory, as two processes would be.
+func TestTwoModules(t *testing.T) {
+	dir := "tokendir='" + t.TempDir() + "' kdf='test'"
+	a, b := New(), New()
+	for _, m := range []*Module{a, b} {
+		must(t, m.Initialize(ck.InitArgs{Reserved: dir}))
+		defer m.Finalize()
+	}
+	slot := lastSlot(t, a)
+	if lastSlot(t, b) != slot {
+		t.Fatal("the free slot has two numbers")
+	}
+	must(t, a.InitToken(slot, []byte(soPIN), []byte(pad("shared"))))
+	so := open(t, a, slot, true)
+	must(t, a.Login(so, ck.CKU_SO, []byte(soPIN)))
+	must(t, a.InitPIN(so, []byte(userPIN)))
+	must(t, a.CloseSession(so))
+	slots, err := b.GetSlotList(true)
+	must(t, err)
+	if len(slots) != 2 || slots[0] != slot && slots[1] != slot {
+		t.Fatalf("slots %v, want %v among two", slots, slot)
+	}
+	sa, sb := loggedIn(t, a, slot), loggedIn(t, b, slot)
+	ka, err := a.CreateObject(sa, aesTemplate(true, "k"))
+	must(t, err)
+	found := find(t, b, sb, attr(ck.CKA_LABEL, "k"))
+	if len(found) != 1 {
+		t.Fatal("the other does not see the key", found)
+	}
+	kb := found[0]
+	must(t, a.SetAttributeValue(sa, ka, []ck.Attribute{attr(ck.CKA_ENCRYPT, false)}))
+	want(t, "use of a key that may no more", b.EncryptInit(sb, &ck.Mechanism{Type: ck.CKM_AES_ECB}, kb), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	must(t, b.SetAttributeValue(sb, kb, []ck.Attribute{attr(ck.CKA_LABEL, "b")}))
+	if v, err := read(a, sa, ka, ck.CKA_LABEL); err != nil || string(v) != "b" {
+		t.Errorf("label %q, %v", v, err)
+	}
+	must(t, b.DestroyObject(sb, kb))
+	_, err = read(a, sa, ka, ck.CKA_LABEL)
+	want(t, "destroyed by the other", err, ck.CKR_OBJECT_HANDLE_INVALID)
+}

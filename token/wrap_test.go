@@ -8,35 +8,6 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// TestOneLength generates keys of the types with one length that have a CKA_VALUE_LEN: it may be told, and need not be.
-func TestOneLength(t *testing.T) {
-	m, slot := newToken(t)
-	s := loggedIn(t, m, slot)
-	for mech, length := range map[ck.MechanismType]uint{
-		ck.CKM_CHACHA20_KEY_GEN: 32, ck.CKM_SALSA20_KEY_GEN: 32, ck.CKM_POLY1305_KEY_GEN: 32, ck.CKM_CAST128_KEY_GEN: 16,
-	} {
-		for _, told := range []uint{0, length, length - 8, length + 8} {
-			template := []ck.Attribute{attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)}
-			if told != 0 {
-				template = append(template, attr(ck.CKA_VALUE_LEN, int(told)))
-			}
-			k, err := m.GenerateKey(s, &ck.Mechanism{Type: mech}, template)
-			if told != 0 && told != length {
-				want(t, mech.String(), err, ck.CKR_KEY_SIZE_RANGE)
-				continue
-			}
-			must(t, err)
-			value, err := read(m, s, k, ck.CKA_VALUE)
-			must(t, err)
-			n, err := read(m, s, k, ck.CKA_VALUE_LEN)
-			must(t, err)
-			if uint(len(value)) != length || !bytes.Equal(n, ck.UlongValue(length)) {
-				t.Errorf("%v: %d bytes, and CKA_VALUE_LEN is %x", mech, len(value), n)
-			}
-		}
-	}
-}
-
 // TestWrapGCM wraps a key under one whose IV the token makes, and unwraps it with what the token has made.
 func TestWrapGCM(t *testing.T) {
 	m, slot := newToken(t)
@@ -71,4 +42,20 @@ func TestWrapGCM(t *testing.T) {
 	if _, err := m.UnwrapKey(s, mech(0), wrapping, wrapped, template); !errors.Is(err, ck.CKR_WRAPPED_KEY_INVALID) {
 		t.Errorf("unwraps what was changed: %v", err)
 	}
+}
+
+// A mechanism that does not seal wraps no sensitive key.
+func TestSeals(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	w, k := generate(t, m, s), generate(t, m, s, ck.CKA_VALUE_LEN, 32, ck.CKA_EXTRACTABLE, true)
+	out := ck.Into(make([]byte, 256))
+	want(t, "ECB", m.WrapKey(s, &ck.Mechanism{Type: ck.CKM_AES_ECB}, w, k, &out), ck.CKR_KEY_NOT_WRAPPABLE)
+	nonce, tag := make([]byte, 12), make([]byte, 16)
+	gcm := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_GCM, Param: *gcmMessage(nonce, tag)} }
+	want(t, "GCM", m.WrapKeyAuthenticated(s, gcm(), w, k, nil, &out), ck.CKR_KEY_NOT_WRAPPABLE)
+	open := generate(t, m, s, ck.CKA_EXTRACTABLE, true, ck.CKA_SENSITIVE, false)
+	must(t, m.WrapKeyAuthenticated(s, gcm(), w, open, nil, &out))
+	_, err := m.UnwrapKeyAuthenticated(s, gcm(), w, out.Data[:out.N], typed, nil)
+	must(t, err)
 }
