@@ -213,7 +213,7 @@ func TestKeySeparationOfApplications(t *testing.T) {
 	}
 
 	// Session objects with one value have one role, wherever they are.
-	twin := func(m *Module, s ck.SessionHandle, fill byte) ck.ObjectHandle {
+	sameValue := func(m *Module, s ck.SessionHandle, fill byte) ck.ObjectHandle {
 		k, err := m.CreateObject(s, rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_AES, ck.CKA_VALUE, bytes.Repeat([]byte{fill}, 16),
 			ck.CKA_SENSITIVE, true, ck.CKA_EXTRACTABLE, false))
 		must(t, err)
@@ -221,11 +221,11 @@ func TestKeySeparationOfApplications(t *testing.T) {
 	}
 	must(t, b.SessionCancel(bs, ck.CKF_DECRYPT))
 	victim := generate(t, a, as, ck.CKA_EXTRACTABLE, true)
-	ta, tb := twin(a, as, 1), twin(b, bs, 1)
+	ta, tb := sameValue(a, as, 1), sameValue(b, bs, 1)
 	must(t, b.DecryptInit(bs, ecb(), tb))
 	want(t, "wrapping with the value of what decrypts", a.WrapKey(as, kw, ta, victim, &out), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	must(t, b.SessionCancel(bs, ck.CKF_DECRYPT))
-	ta, tb = twin(a, as, 2), twin(b, bs, 2)
+	ta, tb = sameValue(a, as, 2), sameValue(b, bs, 2)
 	must(t, a.WrapKey(as, kw, ta, victim, &out))
 	want(t, "decrypting with the value of what wraps", b.EncryptInit(bs, ecb(), tb), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 }

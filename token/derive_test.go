@@ -71,7 +71,7 @@ func TestConcatenateInherits(t *testing.T) {
 	want(t, "no variable", m.DeriveKey(s, concatenate(sealed), sealed, nil, nil), ck.CKR_ARGUMENTS_BAD)
 }
 
-// kdf108Mechanism is CKM_SP800_108_COUNTER_KDF with a further key, whose template is rows and whose handle is out.
+// kdf108Mechanism is CKM_SP800_108_COUNTER_KDF with an additional key to derive, whose template is rows and whose handle is out.
 func kdf108Mechanism(other ck.ObjectHandle, out []byte, rows ...ck.Attribute) *ck.Mechanism {
 	memory := [][]byte{nil, nil, make([]byte, 8, 16), ulongs(uint(other)), nil, out}
 	memory[2] = append(memory[2], ulongs(16)...)
@@ -84,8 +84,8 @@ func kdf108Mechanism(other ck.ObjectHandle, out []byte, rows ...ck.Attribute) *c
 	return inMemory(ck.CKM_SP800_108_COUNTER_KDF, ulongs(uint(ck.CKM_SHA256_HMAC), 2, at(1), 1, at(2)), memory...)
 }
 
-// TestFurtherKeys derives two keys in one call: both, or neither.
-func TestFurtherKeys(t *testing.T) {
+// TestAdditionalDerivedKeys derives two keys in one call: both, or neither.
+func TestAdditionalDerivedKeys(t *testing.T) {
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
 	base, err := m.CreateObject(s, append(baseKey("base"), attr(ck.CKA_SENSITIVE, false), attr(ck.CKA_EXTRACTABLE, true)))

@@ -97,7 +97,7 @@ func TestUnwrapTruncates(t *testing.T) {
 }
 
 // What is unwrapped is as protected as the keys with its value are, wherever they are.
-func TestTwins(t *testing.T) {
+func TestSameValue(t *testing.T) {
 	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
 	m, s := started(t, conf)
 	kw := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
@@ -124,7 +124,7 @@ func TestTwins(t *testing.T) {
 		u, err = m.UnwrapKey(s, kw, w, blob, typed)
 		must(t, err)
 		if v, err := read(m, s, u, ck.CKA_EXTRACTABLE); err != nil || v[0] != 0 {
-			t.Errorf("extractable %x, %v, though its twin is not", v, err)
+			t.Errorf("extractable %x, %v, though the key with the same value is not", v, err)
 		}
 		must(t, m.DestroyObject(s, u))
 		must(t, m.DestroyObject(s, k))
