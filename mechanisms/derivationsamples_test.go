@@ -2,8 +2,6 @@ package mechanisms
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"maps"
 	"testing"
 
@@ -91,108 +89,10 @@ func derived(m ck.MechanismType, k *Key, lookup func(ck.ObjectHandle) (*Key, err
 
 func length(n int) []ck.Attribute { return template(uint(ck.CKA_VALUE_LEN), uint(n)) }
 
-// TestHKDFSteps takes the two steps one after the other, with the salt as data, as a key and not at all.
-func TestHKDFSteps(t *testing.T) {
-	t.Parallel()
-	s := sample{}
-	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(33))
-	for _, salt := range []struct {
-		source ck.Flags
-		data   []byte
-		key    int
-		same   []byte
-	}{
-		{ck.CKF_HKDF_SALT_DATA, pattern(5), 0, pattern(5)},
-		{ck.CKF_HKDF_SALT_KEY, nil, otherKey, otherValue},
-		{ck.CKF_HKDF_SALT_NULL, pattern(5), otherKey, nil},
-	} {
-		prk, err := derived(ck.CKM_HKDF_DERIVE, k, s.lookup, nil, hkdfFields(true, false, ck.CKM_SHA384, salt.source, salt.data, salt.key, nil)...)
-		if err != nil || len(prk) != 48 {
-			t.Fatalf("%d bytes, %v", len(prk), err)
-		}
-		got, err := derived(ck.CKM_HKDF_DERIVE, secretKey(ck.CKK_HKDF, prk), nil, length(99), hkdfFields(false, true, ck.CKM_SHA384, 9, nil, 0, pattern(3))...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want, err := derived(ck.CKM_HKDF_DERIVE, k, nil, length(99), hkdfFields(true, true, ck.CKM_SHA384, ck.CKF_HKDF_SALT_DATA, salt.same, 0, pattern(3))...)
-		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%v: %x, want %x, %v", salt, got, want, err)
-		}
-	}
-	for _, c := range []struct {
-		fields   []any
-		template []ck.Attribute
-		err      error
-	}{
-		{hkdfFields(false, false, ck.CKM_SHA256, 1, nil, 0, nil), length(4), ck.CKR_MECHANISM_PARAM_INVALID},
-		{hkdfFields(true, true, ck.CKM_SHA256_HMAC, 1, nil, 0, nil), length(4), ck.CKR_MECHANISM_PARAM_INVALID},
-		{hkdfFields(true, true, ck.CKM_SHA256, 3, nil, 0, nil), length(4), ck.CKR_MECHANISM_PARAM_INVALID},
-		{hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_KEY, nil, 8, nil), length(4), ck.CKR_KEY_HANDLE_INVALID},
-		{hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_KEY, nil, 0, nil), length(4), ck.CKR_KEY_HANDLE_INVALID},
-		{hkdfFields(true, true, ck.CKM_SHA256, 1, nil, 0, nil), nil, ck.CKR_TEMPLATE_INCOMPLETE},
-		{hkdfFields(true, true, ck.CKM_SHA256, 1, nil, 0, nil), length(255*32 + 1), ck.CKR_KEY_SIZE_RANGE},
-		{hkdfFields(true, false, ck.CKM_SHA256, 1, nil, 0, nil), length(31), ck.CKR_TEMPLATE_INCONSISTENT},
-	} {
-		if _, err := derived(ck.CKM_HKDF_DERIVE, k, s.lookup, c.template, c.fields...); !errors.Is(err, c.err) {
-			t.Errorf("%v: %v, want %v", c.fields, err, c.err)
-		}
-	}
-}
-
-// TestConcatenateKeys is the example of PKCS #11, "Concatenation of a base key and another key".
-func TestConcatenateKeys(t *testing.T) {
-	t.Parallel()
-	base := secretKey(ck.CKK_GENERIC_SECRET, []byte{0x01, 0x23, 0x45, 0x67})
-	lookup := func(ck.ObjectHandle) (*Key, error) { return secretKey(ck.CKK_AES, []byte{0x89, 0xab, 0xcd, 0xef}), nil }
-	got, err := derived(ck.CKM_CONCATENATE_BASE_AND_KEY, base, lookup, nil, 1)
-	if err != nil || fmt.Sprintf("%x", got) != "0123456789abcdef" {
-		t.Errorf("%x, %v", got, err)
-	}
-}
-
 // fromPassword generates with fields as the parameter.
 func fromPassword(m ck.MechanismType, template []ck.Attribute, fields ...any) ([]byte, error) {
 	var d Derived
 	p := params(fields...)
 	err := Lookup(m).FromPassword(&p, template, &d)
 	return bytes.Clone(d.Value), err
-}
-
-// TestPBKDF2 tries what has no vectors of Wycheproof's, and what is wrong. The values are Python's hashlib.pbkdf2_hmac's.
-func TestPBKDF2(t *testing.T) {
-	t.Parallel()
-	for prf, want := range map[uint]string{
-		ck.CKP_PKCS5_PBKD2_HMAC_SHA512_224: "954b4da75a1bfd685efe6fd8629bc1fee8500c55bac38bf66a0ea05af18022b197d87913b90feeca",
-		ck.CKP_PKCS5_PBKD2_HMAC_SHA512_256: "f94252b31eddbdfa213498897558956c8a6abfc52bcfa810fa33fd84561daeb4e6055f52346ef243",
-	} {
-		got, err := fromPassword(ck.CKM_PKCS5_PBKD2, length(40), pbkdf2Fields(prf, []byte("password"), []byte("salt"), 100)...)
-		if err != nil || fmt.Sprintf("%x", got) != want {
-			t.Errorf("%d: %x, %v", prf, got, err)
-		}
-	}
-	good := func() []any { return pbkdf2Fields(ck.CKP_PKCS5_PBKD2_HMAC_SHA1, []byte("p"), []byte("s"), 1) }
-	for at, bad := range map[int]any{0: 2, 1: pointed(nil), 2: 0, 3: ck.CKP_PKCS5_PBKD2_HMAC_GOSTR3411, 4: pointed("data"), 5: pointed(make([]byte, longPassword))} {
-		fields := good()
-		fields[at] = bad
-		want := error(ck.CKR_MECHANISM_PARAM_INVALID)
-		if at == 1 { // PKCS #5 wants a salt, and does not say how long
-			want = nil
-		}
-		if _, err := fromPassword(ck.CKM_PKCS5_PBKD2, length(16), fields...); !errors.Is(err, want) {
-			t.Errorf("field %d, %v: %v", at, bad, err)
-		}
-	}
-	for _, c := range []struct {
-		template []ck.Attribute
-		err      error
-	}{
-		{nil, ck.CKR_TEMPLATE_INCOMPLETE},
-		{template(uint(ck.CKA_KEY_TYPE), uint(ck.CKK_AES)), ck.CKR_TEMPLATE_INCOMPLETE},
-		{template(uint(ck.CKA_KEY_TYPE), uint(ck.CKK_AES), uint(ck.CKA_VALUE_LEN), 17), ck.CKR_KEY_SIZE_RANGE},
-		{template(uint(ck.CKA_KEY_TYPE), uint(ck.CKK_DES3)), nil},
-	} {
-		if _, err := fromPassword(ck.CKM_PKCS5_PBKD2, c.template, good()...); err != c.err {
-			t.Errorf("%v: %v, want %v", c.template, err, c.err)
-		}
-	}
 }

@@ -2,6 +2,7 @@ package mechanisms
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -106,5 +107,16 @@ func TestEncryptDataDES3(t *testing.T) {
 		if want := mustWhole(t, Lookup(ck.CKM_DES3_CBC).Encrypt, k, params(iv), data); !bytes.Equal(d.Value, want) {
 			t.Errorf("%v: %x, want %x", kt, d.Value, want)
 		}
+	}
+}
+
+// TestConcatenateKeys is the example of PKCS #11, "Concatenation of a base key and another key".
+func TestConcatenateKeys(t *testing.T) {
+	t.Parallel()
+	base := secretKey(ck.CKK_GENERIC_SECRET, []byte{0x01, 0x23, 0x45, 0x67})
+	lookup := func(ck.ObjectHandle) (*Key, error) { return secretKey(ck.CKK_AES, []byte{0x89, 0xab, 0xcd, 0xef}), nil }
+	got, err := derived(ck.CKM_CONCATENATE_BASE_AND_KEY, base, lookup, nil, 1)
+	if err != nil || fmt.Sprintf("%x", got) != "0123456789abcdef" {
+		t.Errorf("%x, %v", got, err)
 	}
 }

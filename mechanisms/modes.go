@@ -13,13 +13,7 @@ import (
 // maxBlock is the largest block of any cipher here, in bytes.
 const maxBlock = 16
 
-// A beginFunc starts an encryption or a decryption: the type of the columns Encrypt and Decrypt.
-type beginFunc = func(k *Key, p *ck.Param) (Cipher, error)
-
-// A directions makes the two directions of a mode.
-type directions = func(decrypt bool) beginFunc
-
-// An keyedBlock reads what a parameter says of the cipher itself, before the IV, and returns the cipher keyed with k.
+// A keyedBlock reads what a parameter says of the cipher itself, before the IV, and returns the cipher keyed with k.
 type keyedBlock func(k *Key, p *ck.Param) (cipher.Block, error)
 
 // An ivReader reads the IV for blocks of size bytes.

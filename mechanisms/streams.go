@@ -18,20 +18,6 @@ type streamCipher struct {
 // newStream makes a streamCipher without an end.
 func newStream(s cipher.Stream) *streamCipher { return &streamCipher{stream: s, left: math.MaxUint64} }
 
-// withLimit is the pair of a stream that ends, made by the same function in both directions.
-func withLimit(open beginFunc) directions {
-	return func(decrypt bool) beginFunc {
-		return func(k *Key, p *ck.Param) (Cipher, error) {
-			c, err := open(k, p)
-			if err != nil {
-				return nil, err
-			}
-			c.(*streamCipher).decrypt = decrypt
-			return c, nil
-		}
-	}
-}
-
 func (c *streamCipher) WholeLen(n int) int                 { return n }
 func (c *streamCipher) UpdateLen(n int) int                { return n }
 func (c *streamCipher) FinalLen() int                      { return 0 }

@@ -6,23 +6,6 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// blockRow makes the row of a mode of a block cipher that wraps keys too.
-func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode directions) Mechanism {
-	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest,
-		Encrypt: mode(false), Decrypt: mode(true), Wrap: wrapWith(mode(false)), Unwrap: unwrapWith(mode(true))}
-}
-
-// zeroFilled marks a row that fills the last block of a key with zeros.
-func zeroFilled(m Mechanism) Mechanism {
-	m.Truncates = true
-	return m
-}
-
-// streamRow makes the row of a mode that does not wrap keys.
-func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode directions) Mechanism {
-	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, Encrypt: mode(false), Decrypt: mode(true)}
-}
-
 // wrapWith wraps by encryption. Where the mode does not pad, zeros fill the last block: PKCS #11 says so for ECB and CBC
 // of every cipher, and leaves it to the unwrapping template to cut them off.
 func wrapWith(encrypt beginFunc) func(*Key, *ck.Param, []byte) ([]byte, error) {

@@ -1,0 +1,40 @@
+package mechanisms
+
+import "github.com/softcsp/softcsp/ck"
+
+// A beginFunc begins an encryption or a decryption: the type of the columns Encrypt and Decrypt.
+type beginFunc = func(k *Key, p *ck.Param) (Cipher, error)
+
+// A directions makes the two directions of a mode.
+type directions = func(decrypt bool) beginFunc
+
+// blockRow makes the row of a mode of a block cipher that wraps keys too.
+func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode directions) Mechanism {
+	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest,
+		Encrypt: mode(false), Decrypt: mode(true), Wrap: wrapWith(mode(false)), Unwrap: unwrapWith(mode(true))}
+}
+
+// zeroFilled marks a row that fills the last block of a key with zeros.
+func zeroFilled(m Mechanism) Mechanism {
+	m.Truncates = true
+	return m
+}
+
+// streamRow makes the row of a mode that does not wrap keys.
+func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mode directions) Mechanism {
+	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, Encrypt: mode(false), Decrypt: mode(true)}
+}
+
+// withLimit makes both directions of a stream that ends, made by the same function in both directions.
+func withLimit(open beginFunc) directions {
+	return func(decrypt bool) beginFunc {
+		return func(k *Key, p *ck.Param) (Cipher, error) {
+			c, err := open(k, p)
+			if err != nil {
+				return nil, err
+			}
+			c.(*streamCipher).decrypt = decrypt
+			return c, nil
+		}
+	}
+}
