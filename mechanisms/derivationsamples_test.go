@@ -2,52 +2,33 @@ package mechanisms
 
 import (
 	"bytes"
-	"maps"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
 )
 
 // otherKey is the handle of a key beside the base key.
 const otherKey = 7
 
 // otherValue is its value.
-var otherValue = pattern(20)
+var otherValue = vectors.ExampleKey.Value(ck.CKA_VALUE)
 
-// richParams are the parameters whose structures point to others.
-var richParams = merged(pbeParams(), tlsParams(), ikeParams(), map[ck.MechanismType][]any{
-	ck.CKM_CONCATENATE_BASE_AND_KEY: {otherKey},
-	ck.CKM_HKDF_DERIVE:              hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_DATA, pattern(8), 0, pattern(9)),
-	ck.CKM_HKDF_DATA:                hkdfFields(true, true, ck.CKM_SHA256, ck.CKF_HKDF_SALT_KEY, nil, otherKey, nil),
-	ck.CKM_SP800_108_COUNTER_KDF: kdf108Fields(ck.CKM_SP800_108_COUNTER_KDF, ck.CKM_SHA256_HMAC, nil, []kdf108Arg{
-		number(ck.CK_SP800_108_ITERATION_VARIABLE, 16), {ck.CK_SP800_108_KEY_HANDLE, ck.UlongValue(otherKey)}, dkmLength(1, 16)}),
-	ck.CKM_SP800_108_FEEDBACK_KDF: kdf108Fields(ck.CKM_SP800_108_FEEDBACK_KDF, ck.CKM_SHA256_HMAC, pattern(3), []kdf108Arg{
-		{ck.CK_SP800_108_ITERATION_VARIABLE, nil}, number(ck.CK_SP800_108_COUNTER, 8), {ck.CK_SP800_108_BYTE_ARRAY, pattern(4)}}),
-	ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF: kdf108Fields(ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF, ck.CKM_SHA256_HMAC, nil, []kdf108Arg{
-		{ck.CK_SP800_108_ITERATION_VARIABLE, nil}, {ck.CK_SP800_108_BYTE_ARRAY, pattern(4)}}),
-	ck.CKM_PKCS5_PBKD2: pbkdf2Fields(ck.CKP_PKCS5_PBKD2_HMAC_SHA256, []byte("password"), []byte("salt"), 2),
-})
-
-func merged(all ...map[ck.MechanismType][]any) map[ck.MechanismType][]any {
-	m := make(map[ck.MechanismType][]any)
-	for _, part := range all {
-		maps.Copy(m, part)
+// size is how many bytes the sample can derive: n, if it can, or as many as it makes unasked.
+func (s *sample) size(n uint) uint {
+	if only := onlySize(s.row); only != 0 {
+		return only
 	}
-	return m
-}
-
-// ownSize is the size of the keys of mechanisms that make one size only.
-var ownSize = tlsSizes()
-
-// size is a CKA_VALUE_LEN for what the sample derives.
-func (s *sample) size() uint {
-	if n := ownSize[s.row.Type]; n != 0 {
-		return n
+	var d Derived
+	defer d.Wipe()
+	generic := template(uint(ck.CKA_KEY_TYPE), uint(ck.CKK_GENERIC_SECRET))
+	for _, template := range [][]ck.Attribute{append(length(int(n)), generic...), generic} {
+		p := s.param()
+		if s.row.Derive(&Base{Key: s.key, Template: template, Lookup: s.lookup}, &p, &d) == nil {
+			return uint(len(d.Value))
+		}
 	}
-	if s.row.Type == ck.CKM_IKE_PRF_DERIVE {
-		return 32 // the size of its hash
-	}
-	return 4
+	return n
 }
 
 // lookup finds otherKey.

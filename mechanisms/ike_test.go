@@ -29,15 +29,6 @@ func (c *ikeCase) fields(m ck.MechanismType) []any {
 	return p.Fields(m)
 }
 
-func ikeParams() map[ck.MechanismType][]any {
-	params := make(map[ck.MechanismType][]any)
-	c := ikeCase{prf: ck.CKM_SHA256_HMAC, form: "rekey", other: otherKey, previous: otherKey, ni: pattern(4), nr: pattern(5), data: pattern(6), number: []byte{1}}
-	for i := range ikeRows {
-		params[ikeRows[i].Type] = c.fields(ikeRows[i].Type)
-	}
-	return params
-}
-
 func runIKE(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/derive"), "ike.txt")
 	if err != nil || len(records) < 65 {

@@ -3,17 +3,13 @@ package mechanisms
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
 )
-
-// optionalParam are mechanisms whose parameter may be left out, and how long it may be beside that.
-var optionalParam = map[ck.MechanismType]int{
-	ck.CKM_AES_KEY_WRAP: 8, ck.CKM_AES_KEY_WRAP_PAD: 4, ck.CKM_AES_KEY_WRAP_KWP: 4, ck.CKM_AES_KEY_WRAP_PKCS7: 8,
-}
 
 // calls runs each column of the row that reads a parameter, and returns what they answer.
 func (s *sample) calls(p ck.Param) map[string]error {
@@ -35,7 +31,7 @@ func (s *sample) calls(p ck.Param) map[string]error {
 	with("Derive", m.Derive != nil, func(p *ck.Param) error {
 		var d Derived
 		defer d.Wipe()
-		length := ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(s.size())}
+		length := ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(s.size(4))}
 		generic := ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(ck.CKK_GENERIC_SECRET))}
 		return m.Derive(&Base{Key: s.key, Template: []ck.Attribute{length, generic}, Lookup: s.lookup}, p, &d)
 	})
@@ -55,8 +51,8 @@ func TestParamLength(t *testing.T) {
 	t.Parallel()
 	cut, without := 0, 0
 	for _, s := range samples(t) {
-		good := s.param()
-		if !good.Present() && optionalParam[s.row.Type] == 0 {
+		good, lengths := s.param(), formLengths(s.row)
+		if len(lengths) == 1 && lengths[0] == 0 {
 			without++
 			s.notLookedAt(t)
 			continue
@@ -64,10 +60,7 @@ func TestParamLength(t *testing.T) {
 		whole := append(bytesOf(good), make([]byte, 9)...)
 		follow := func(_ uint64, n uint) []byte { return make([]byte, min(n, 1<<16)) }
 		for n := range whole {
-			if n == good.Len() || s.row.Generate != nil || n == optionalParam[s.row.Type] && n > 0 {
-				continue
-			}
-			if s.row.Type == ck.CKM_AES_GCM && n == gcmOldLen { // the form without ulIvBits
+			if slices.Contains(lengths, uint(n)) || s.row.Generate != nil {
 				continue
 			}
 			cut++
@@ -86,6 +79,18 @@ func TestParamLength(t *testing.T) {
 	if cut < 1000 || without < 100 {
 		t.Errorf("%d cuts, %d mechanisms without a parameter", cut, without)
 	}
+}
+
+// formLengths are the lengths that the parameter of a row can have.
+func formLengths(m *Mechanism) (lengths []uint) {
+	for _, form := range formsOf(m) {
+		if form == nil {
+			lengths = append(lengths, 0)
+		} else {
+			lengths = append(lengths, form.Size)
+		}
+	}
+	return lengths
 }
 
 // notLookedAt gives a mechanism without a parameter what an application left uninitialised.
@@ -212,7 +217,7 @@ func FuzzParam(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, i uint16, data []byte) {
 		s := all[int(i)%len(all)]
-		if at := iterationsAt(s.row.Type); s.row.FromPassword != nil && len(data) >= at+8 && binary.NativeEndian.Uint64(data[at:]) > 1000 {
+		if at := iterationsAt(s.row); at >= 0 && len(data) >= at+8 && binary.NativeEndian.Uint64(data[at:]) > 1000 {
 			t.Skip("which takes long, as it should")
 		}
 		follow := func(_ uint64, n uint) []byte { return make([]byte, min(n, 1<<12)) }
@@ -224,10 +229,24 @@ func FuzzParam(f *testing.F) {
 	})
 }
 
-// iterationsAt is where the parameter of a function of passwords has the number of iterations.
-func iterationsAt(m ck.MechanismType) int {
-	if m == ck.CKM_PKCS5_PBKD2 {
-		return 24
+// iterationsAt is where the parameter of a row has the number of iterations of a function of passwords, -1 where it has none.
+func iterationsAt(m *Mechanism) int {
+	for _, form := range formsOf(m) {
+		if at := offsetOf(form, "iterations", "ulIteration"); at >= 0 {
+			return at
+		}
 	}
-	return 40
+	return -1
+}
+
+// offsetOf is where a structure has a field of one of the names, -1 where it has none.
+func offsetOf(form *ck.Structure, names ...string) int {
+	if form != nil {
+		for i := range form.Fields {
+			if f := &form.Fields[i]; slices.Contains(names, f.Name) {
+				return int(f.Offset)
+			}
+		}
+	}
+	return -1
 }

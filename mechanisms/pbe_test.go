@@ -19,14 +19,6 @@ func pbeFields(iv, password, salt []byte, iterations int) []any {
 	return vectors.PBEFields(alone(iv), password, salt, iterations)
 }
 
-func pbeParams() map[ck.MechanismType][]any {
-	m := make(map[ck.MechanismType][]any)
-	for i := range pbeRows {
-		m[pbeRows[i].Type] = pbeFields(make([]byte, pbeIV), []byte("password"), []byte("salt"), 2)
-	}
-	return m
-}
-
 // passwordKey derives a key and an IV, which is there when it is delivered and not before.
 func passwordKey(m ck.MechanismType, password, salt []byte, iterations int) (key, iv []byte, err error) {
 	var d Derived

@@ -40,31 +40,6 @@ func (c *tlsCase) fields(m ck.MechanismType) []any {
 	return p.Fields(m)
 }
 
-// tlsParams are the parameters of the samples.
-func tlsParams() map[ck.MechanismType][]any {
-	params := make(map[ck.MechanismType][]any)
-	for _, rows := range [][]Mechanism{tlsRows, ssl3Rows} {
-		for i := range rows {
-			c := tlsCase{hash: ck.CKM_SHA256, client: pattern(32), server: pattern(31), session: pattern(30), out: &tlsOut{ivs: [2][]byte{make([]byte, 16), make([]byte, 16)}}}
-			params[rows[i].Type] = c.fields(rows[i].Type)
-		}
-	}
-	return params
-}
-
-// tlsSizes are the mechanisms whose keys have the size of master secrets.
-func tlsSizes() map[ck.MechanismType]uint {
-	sizes := make(map[ck.MechanismType]uint)
-	for _, rows := range [][]Mechanism{tlsRows, ssl3Rows} {
-		for i := range rows {
-			if rows[i].Min == masterSize {
-				sizes[rows[i].Type] = masterSize
-			}
-		}
-	}
-	return sizes
-}
-
 func runTLS(t *testing.T, seen *tried) {
 	records, err := vectors.Records(os.DirFS("testdata/derive"), "tls.txt")
 	if err != nil || len(records) < 50 {

@@ -21,14 +21,20 @@ type (
 	OutStructs []any
 )
 
-// Resolve gives the keys that fields name their handles.
+// Resolve gives the keys that fields, and the structures that those point to, name their handles.
 func Resolve(fields []any, handle func(*Key) (uint, error)) (all []any, err error) {
 	all = slices.Clone(fields)
 	for i, f := range all {
-		if h, ok := f.(Handle); ok {
-			if all[i], err = handle(h.Key); err != nil {
-				return nil, err
-			}
+		switch f := f.(type) {
+		case Handle:
+			all[i], err = handle(f.Key)
+		case Structs:
+			var inner []any
+			inner, err = Resolve(f, handle)
+			all[i] = Structs(inner)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return all, nil
