@@ -2,7 +2,6 @@ package token
 
 import (
 	"errors"
-	"time"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -90,13 +89,17 @@ func deviceCode(err error) uint32 {
 func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
 	d := &s.derived
 	if d.lookup == nil {
-		d.lookup = s.other
+		d.lookup = s.otherKey
 	}
 	d.row, d.base.Template, d.base.Lookup = row, template, d.lookup
+	u := keyUse{purpose: ck.CKA_DERIVE, row: row, oneCall: true}
+	if row.MakesPublic {
+		u.purpose, u.oneCall = anyPurpose, false
+	}
 	var from, target object
 	var err error
 	if base != ck.InvalidHandle || !row.FromDigest {
-		if from, err = s.baseKey(base, row); err != nil {
+		if from, err = s.baseKey(base, &u); err != nil {
 			return err
 		}
 		defer from.release()
@@ -107,14 +110,14 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 			d.base.Hash, d.base.Digest = s.digest.row, s.digest.value(d.digest[:0])
 		}
 		// What the caller's variable holds is a key only if the derivation says so: no key there is no error here.
-		if target, err = s.target(*key); err == nil {
+		if target, err = s.useKey(*key, &keyUse{purpose: anyPurpose, takes: keyToReplace}); err == nil {
 			defer target.release()
 			d.base.Target = target.key()
 		}
 	}
 	err = row.Derive(&d.base, p, &d.out)
 	if err == nil || answers(err) && !d.unused {
-		if err := s.derivesFrom(from); err != nil {
+		if err := s.derivesFrom(from, &u); err != nil {
 			return err
 		}
 	}
@@ -144,16 +147,15 @@ type object struct {
 }
 
 // derivesFrom gives the keys of a derivation the role that they have from then on.
-func (s *session) derivesFrom(base object) error {
+func (s *session) derivesFrom(base object, u *keyUse) error {
 	d := &s.derived
 	if base.Object != nil {
-		u := baseUse(base.Object, d.row)
-		if err := s.assume(base, &u); err != nil {
+		if err := s.assume(base, u); err != nil {
 			return err
 		}
 	}
 	for n, o := range d.others {
-		if err := s.assume(object{o, d.entries[n]}, &use{what: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
+		if err := s.assume(object{o, d.entries[n]}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
 			return err
 		}
 	}
@@ -237,81 +239,30 @@ func (s *session) rederive(o object, d *derivation) error {
 	return s.slot.replace(o.entry, o.Object, changed, keys)
 }
 
-// Derive is C_DeriveKey with what make makes in the place of what a mechanism derives. key holds the new key's handle
-// afterwards, and on entry that of the key that is changed where what is made replaces one, else 0. make is given that key as it is,
-// and called again with what it has become where somebody else was faster.
-func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) error {
-	s, err := m.lock(h)
-	if err != nil {
-		return err
-	}
-	defer s.unlock()
-	if !s.restriction.permits(capiRow.Type, ck.CKF_DERIVE) {
-		return ck.CKR_MECHANISM_INVALID
-	}
-	defer s.derived.wipe()
-	for {
-		err := s.deriveBy(template, key, make)
-		if !errors.Is(err, store.ErrStale) {
-			return err
+// baseKey finds the key that is derived from. Where a derivation can do without one it has errors of its own for that.
+func (s *session) baseKey(h ck.ObjectHandle, u *keyUse) (object, error) {
+	k, err := s.useKey(h, u)
+	if u.row.FromDigest {
+		switch err {
+		case ck.CKR_KEY_HANDLE_INVALID:
+			return k, mechanisms.ErrNoBaseKey
+		case errUnconfirmed:
+			return k, mechanisms.ErrNoLogin
 		}
-		s.derived.wipe()
 	}
+	return k, err
 }
 
-// deriveBy does one attempt at Derive.
-func (s *session) deriveBy(template []ck.Attribute, key *ck.ObjectHandle, make func(*mechanisms.Derived, *mechanisms.Key) error) error {
+// otherKey finds a key that the parameter of a derivation names. Where there is none the derivation has used no key.
+func (s *session) otherKey(h ck.ObjectHandle) (*mechanisms.Key, error) {
 	d := &s.derived
-	var target object
-	var old *mechanisms.Key
-	if *key != ck.InvalidHandle {
-		var err error
-		if target, err = s.target(*key); err != nil {
-			return keyHandle(err)
-		}
-		defer target.release()
-		old = target.key()
-	}
-	if err := make(&d.out, old); err != nil {
-		return err
-	}
-	switch {
-	case !d.out.Replaces:
-		return s.makeDerived(capiRow, template, nil, d, key)
-	case old == nil:
-		return ck.CKR_KEY_HANDLE_INVALID
-	}
-	return s.rederive(target, d)
-}
-
-// other finds a key that the parameter of a derivation names. It has to be fit for deriving from, as the base
-// key has, and of its class. Where there is none the derivation has used no key.
-func (s *session) other(h ck.ObjectHandle) (k *mechanisms.Key, err error) {
-	defer func() { s.derived.unused = s.derived.unused || err != nil }()
-	i, o, err := s.object(h)
+	k, err := s.useKey(h, &keyUse{purpose: ck.CKA_DERIVE, row: d.row, takes: anyKey, oneCall: true, secondOf: &d.base})
 	if err != nil {
-		return nil, keyHandle(err)
-	}
-	row := s.derived.row
-	switch err = o.permits(ck.CKA_DERIVE, row.Type, time.Now); {
-	case err != nil:
-	case s.derived.base.Key == nil || o.class() != s.derived.base.Key.Class:
-		err = ck.CKR_KEY_TYPE_INCONSISTENT
-	default:
-		err = o.atOnce()
-	}
-	if err == nil {
-		err = s.restriction.fits(row.Type, o.key())
-	}
-	if err == nil {
-		err = s.mayAssume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class(), row: row})
-	}
-	if err != nil {
-		o.release()
+		d.unused = true
 		return nil, err
 	}
-	s.derived.others, s.derived.entries = append(s.derived.others, o), append(s.derived.entries, i)
-	return o.key(), nil
+	d.others, d.entries = append(d.others, k.Object), append(d.entries, k.entry)
+	return k.key(), nil
 }
 
 // makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to

@@ -93,7 +93,7 @@ func (m *Module) DigestInit(h ck.SessionHandle, mech *ck.Mechanism) error {
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	row := mechanisms.Lookup(mech.Type)
-	if row == nil || row.Digest == nil || !s.restriction.permits(mech.Type, ck.CKF_DIGEST) {
+	if row == nil || row.Digest == nil || !s.restriction.allows(mech.Type, ck.CKF_DIGEST) {
 		return ck.CKR_MECHANISM_INVALID
 	}
 	state, err := row.Digest(&mech.Param)
@@ -177,22 +177,13 @@ func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 	if err != nil {
 		return err
 	}
-	_, o, err := s.object(key)
+	k, err := s.useKey(key, &keyUse{purpose: anyPurpose, takes: keyToDigest, oneCall: true})
 	if err != nil {
-		return keyHandle(err)
-	}
-	defer o.release()
-	if o.class() != ck.CKO_SECRET_KEY {
-		return ck.CKR_KEY_INDIGESTIBLE
-	}
-	if o.missing {
-		return ck.CKR_USER_NOT_LOGGED_IN
-	}
-	if err := o.atOnce(); err != nil {
 		return err
 	}
+	defer k.release()
 	d.parts = true
-	return d.write(o.key().Value)
+	return d.write(k.key().Value)
 }
 
 // DigestFinal implements C_DigestFinal, section 5.12.5.

@@ -120,7 +120,7 @@ func (o *Object) identityTerm(keys *store.Keys) []byte {
 }
 
 // assume gives the key o, behind i, the role that a use needs, or tells why it cannot have it.
-func (s *session) assume(o object, u *use) error {
+func (s *session) assume(o object, u *keyUse) error {
 	if !s.strict {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (s *session) assume(o object, u *use) error {
 	case need == serving && session:
 		return assumed(o.role, need)
 	case need == serving && !session && s.slot.readOnly():
-		if u.what == ck.CKA_WRAP || u.what == ck.CKA_UNWRAP {
+		if u.purpose == ck.CKA_WRAP || u.purpose == ck.CKA_UNWRAP {
 			return ck.CKR_TOKEN_WRITE_PROTECTED
 		}
 		return nil // nobody else knows, but in this process it wraps nothing, as that would have to be recorded
@@ -150,7 +150,7 @@ func (s *session) assume(o object, u *use) error {
 
 // mayAssume tells whether a key may take the role that a use needs. It takes none, so that what is asked before a function has done
 // anything can be asked for a call that fails.
-func (s *session) mayAssume(o object, u *use) error {
+func (s *session) mayAssume(o object, u *keyUse) error {
 	if !s.strict || o.left() {
 		return nil
 	}
@@ -312,7 +312,7 @@ func (o object) same() error {
 
 // unrecorded returns the entry of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
 // at each call whether another process has made it wrap meanwhile.
-func (s *session) unrecorded(o object, u *use) *entry {
+func (s *session) unrecorded(o object, u *keyUse) *entry {
 	if !s.strict || o.entry.owner != nil || u.role() != serving || role(o.role.Load()) == serving || o.left() {
 		return nil
 	}

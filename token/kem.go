@@ -18,7 +18,7 @@ func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public c
 	if err != nil {
 		return 0, err
 	}
-	k, err := s.keyAtOnce(public, row, ck.CKA_ENCAPSULATE, &mech.Param)
+	k, err := s.useKey(public, &keyUse{purpose: ck.CKA_ENCAPSULATE, row: row, param: &mech.Param, oneCall: true})
 	if err != nil {
 		return 0, err
 	}
@@ -59,7 +59,8 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	if err != nil {
 		return 0, err
 	}
-	k, err := s.keyAtOnce(private, row, ck.CKA_DECAPSULATE, &mech.Param)
+	u := &keyUse{purpose: ck.CKA_DECAPSULATE, row: row, param: &mech.Param, oneCall: true}
+	k, err := s.useKey(private, u)
 	if err != nil {
 		return 0, as(err, unwrappingKey)
 	}
@@ -67,10 +68,6 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	r := &request{how: byDecapsulate, template: template, base: k.Object}
 	b, err := r.kemBase()
 	if err != nil {
-		return 0, err
-	}
-	u := &use{what: ck.CKA_DECAPSULATE, class: k.class(), row: row}
-	if err := s.mayAssume(k, u); err != nil {
 		return 0, err
 	}
 	var d mechanisms.Derived

@@ -24,7 +24,7 @@ func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at in
 				err = ck.CKR_USER_NOT_LOGGED_IN
 			}
 			if err == nil && r.how == byGenerate {
-				err = s.restriction.suits(r.mechanism, o)
+				err = s.restriction.allowsSize(r.mechanism, o.key())
 			}
 		}
 		if err != nil {
@@ -139,7 +139,7 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 		return 0, err
 	}
 	if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
-		err = s.restriction.suits(r.mechanism, o)
+		err = s.restriction.allowsSize(r.mechanism, o.key())
 	}
 	if err == nil && r.before != nil {
 		err = r.before(o)

@@ -130,7 +130,7 @@ func (m *model) allowed(err error, rule string) bool {
 }
 
 // assume is session.assume.
-func (m *model) assume(s *modelState, i int, u use) bool {
+func (m *model) assume(s *modelState, i int, u keyUse) bool {
 	k := &s.keys[i]
 	if !m.strict || m.off == "roles" || k.o.left() {
 		return true

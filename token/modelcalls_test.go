@@ -54,7 +54,7 @@ func (m *model) wrap(s *modelState, i, j int, by *algebra) *modelState {
 		return nil
 	}
 	n := s.clone("C_WrapKey s %s %s %s %s=out:256", by.script, w.name, k.name, s.name())
-	if !m.assume(n, i, use{what: ck.CKA_WRAP, class: w.o.class(), row: by.row, sensitive: k.o.flag(ck.CKA_SENSITIVE), withTrusted: k.o.flag(ck.CKA_WRAP_WITH_TRUSTED)}) {
+	if !m.assume(n, i, keyUse{purpose: ck.CKA_WRAP, class: w.o.class(), row: by.row, sensitive: k.o.flag(ck.CKA_SENSITIVE), withTrusted: k.o.flag(ck.CKA_WRAP_WITH_TRUSTED)}) {
 		return nil
 	}
 	b := modelBlob{s.name(), w.identity(), by, string(k.o.mech.Value)}
@@ -98,7 +98,7 @@ func cipherCalls(m *model, s *modelState) (next []*modelState) {
 			return nil
 		}
 		n := s.clone(line, k.name)
-		if !m.assume(n, i, use{what: what, class: k.o.class(), row: mechanisms.Lookup(t)}) {
+		if !m.assume(n, i, keyUse{purpose: what, class: k.o.class(), row: mechanisms.Lookup(t)}) {
 			return nil
 		}
 		next = append(next, n)
@@ -212,7 +212,7 @@ func (m *model) unwrap(s *modelState, i int, b modelBlob, length int, script str
 	if away {
 		n.log[len(n.log)-1] = "elsewhere " + n.log[len(n.log)-1]
 	}
-	if !b.by.row.Seals && !m.assume(n, i, use{what: ck.CKA_UNWRAP, class: u.o.class(), row: b.by.row}) {
+	if !b.by.row.Seals && !m.assume(n, i, keyUse{purpose: ck.CKA_UNWRAP, class: u.o.class(), row: b.by.row}) {
 		return nil
 	}
 	s.standing(i)
@@ -229,7 +229,7 @@ func (m *model) unwrap(s *modelState, i int, b modelBlob, length int, script str
 		return nil
 	}
 	o := m.made(r)
-	if o == nil || !m.assume(n, i, use{what: ck.CKA_UNWRAP, class: u.o.class(), row: b.by.row, sensitive: o.flag(ck.CKA_SENSITIVE)}) {
+	if o == nil || !m.assume(n, i, keyUse{purpose: ck.CKA_UNWRAP, class: u.o.class(), row: b.by.row, sensitive: o.flag(ck.CKA_SENSITIVE)}) {
 		return nil
 	}
 	n.add(modelKey{name: s.name(), o: o, away: away}, -1)
@@ -302,11 +302,11 @@ func joinCalls(m *model, s *modelState) (next []*modelState) {
 		var other *Object
 		n := s.clone("C_DeriveKey s %v%s %s %s &%s", p.Type, script, k.name, asked, s.name())
 		row := mechanisms.Lookup(p.Type)
-		if !m.assume(n, i, use{what: ck.CKA_DERIVE, class: k.o.class(), row: row}) {
+		if !m.assume(n, i, keyUse{purpose: ck.CKA_DERIVE, class: k.o.class(), row: row}) {
 			return
 		}
 		if j >= 0 {
-			if other = s.keys[j].o; !m.assume(n, j, use{what: ck.CKA_DERIVE, class: other.class(), row: row}) {
+			if other = s.keys[j].o; !m.assume(n, j, keyUse{purpose: ck.CKA_DERIVE, class: other.class(), row: row}) {
 				return
 			}
 		}

@@ -54,7 +54,7 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 		switch role(o.role.Load()) {
 		case noRole:
 			r.serves = s.strict && !o.left()
-			r.before = func(*Object) error { return s.assume(object{o, i}, &use{what: ck.CKA_DERIVE, class: o.class()}) }
+			r.before = func(*Object) error { return s.assume(object{o, i}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()}) }
 		case wrapping:
 			r.guards = o.isToken()
 			if !r.guards {

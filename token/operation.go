@@ -121,15 +121,15 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	row := mechanisms.Lookup(mech.Type)
-	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.permits(mech.Type, cancelFlags[kind]) {
+	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.allows(mech.Type, cancelFlags[kind]) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	o, err := s.key(key, row, usage[kind])
+	u := keyUse{purpose: usage[kind], row: row, decides: kind == verifying || kind == verifyingGiven}
+	o, err := s.useKey(key, &u)
 	if err != nil {
 		return err
 	}
 	defer o.release()
-	u := &use{what: usage[kind], class: o.class(), row: row}
 	defer func() {
 		if !op.active { // also after a fault in the parameter
 			op.end()
@@ -137,19 +137,19 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 	}()
 	op.session = s
 	var param ck.Param
-	if watched(row) {
+	if u.asksParam() {
 		param = mech.Param
 	}
-	if err = start(op, row, o.key(), &mech.Param); err == nil && watched(row) {
-		err = o.standing().mayTell(row, o.key(), &param, kind == verifying || kind == verifyingGiven, s.strict)
+	if err = start(op, row, o.key(), &mech.Param); err == nil && u.asksParam() {
+		err = o.standing().mayExpose(o.key(), &u, &param, s.strict)
 	}
 	if err == nil {
-		err = s.assume(o, u)
+		err = s.assume(o, &u)
 	}
 	if err != nil {
 		return err
 	}
-	op.unrecorded = s.unrecorded(o, u)
+	op.unrecorded = s.unrecorded(o, &u)
 	op.counting(s, key)
 	op.origin.mechanism, op.origin.param, op.origin.id, op.origin.serial = row.Type, mech.Param.Len(), o.id, o.serial
 	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY

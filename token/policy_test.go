@@ -62,7 +62,7 @@ func TestPermits(t *testing.T) {
 		{"no start", until, ck.CKA_ENCRYPT, ck.CKM_AES_ECB, day("1999-01-01T00:00:00Z"), ck.CKR_OK},
 		{"no start, after", until, ck.CKA_ENCRYPT, ck.CKM_AES_ECB, day("2099-01-01T00:00:00Z"), ck.CKR_KEY_FUNCTION_NOT_PERMITTED},
 	} {
-		want(t, c.what, c.o.permits(c.use, c.m, c.now), c.want)
+		want(t, c.what, c.o.permits(&keyUse{purpose: c.use, row: mechanisms.Lookup(c.m)}, c.now), c.want)
 	}
 }
 
@@ -87,7 +87,7 @@ func TestAllowsWrapping(t *testing.T) {
 		{"not as the template says", choosy, extractable(ck.CKA_LABEL, "no"), ck.CKR_KEY_HANDLE_INVALID},
 		{"a template that asks for the value", reader, extractable(ck.CKA_SENSITIVE, true), ck.CKR_KEY_HANDLE_INVALID},
 	} {
-		want(t, c.what, c.with.allowsWrapping(c.target, mechanisms.Lookup(ck.CKM_AES_KEY_WRAP), false), c.want)
+		want(t, c.what, c.target.mayBeWrapped(&keyUse{wrappedBy: c.with, wrapRow: mechanisms.Lookup(ck.CKM_AES_KEY_WRAP)}, false), c.want)
 	}
 }
 

@@ -1,6 +1,8 @@
 package token
 
 import (
+	"fmt"
+
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/mechanisms"
@@ -27,7 +29,7 @@ func (s *appSlot) restriction() (restriction, error) {
 }
 
 // permits reports whether a mechanism may be used for what a flag of C_GetMechanismInfo says.
-func (r restriction) permits(t ck.MechanismType, flag ck.Flags) bool {
+func (r restriction) allows(t ck.MechanismType, flag ck.Flags) bool {
 	if r == nil {
 		return true
 	}
@@ -77,13 +79,26 @@ func (r restriction) info(row *mechanisms.Mechanism) ck.MechanismInfo {
 	return info
 }
 
+// allowsSize tells whether a key has a size that a mechanism may be used with.
+func (r restriction) allowsSize(t ck.MechanismType, k *mechanisms.Key) error {
+	limit, ok := r[t]
+	if !ok || limit.MinBits == 0 && limit.MaxBits == 0 {
+		return nil
+	}
+	bits := mechanisms.KeyBits(k)
+	if bits != 0 && (bits < limit.MinBits || limit.MaxBits != 0 && bits > limit.MaxBits) {
+		return fmt.Errorf("%w: the policy does not allow keys of %d bits", ck.CKR_KEY_SIZE_RANGE, bits)
+	}
+	return nil
+}
+
 // rowFor finds the row of a mechanism that can and may do what the flag says.
 func (s *session) rowFor(mech *ck.Mechanism, can ck.Flags) (*mechanisms.Mechanism, error) {
 	if mech == nil {
 		return nil, ck.CKR_ARGUMENTS_BAD
 	}
 	row := mechanisms.Lookup(mech.Type)
-	if row == nil || !row.Has(can) || !s.restriction.permits(mech.Type, can) {
+	if row == nil || !row.Has(can) || !s.restriction.allows(mech.Type, can) {
 		return nil, ck.CKR_MECHANISM_INVALID
 	}
 	return row, nil

@@ -32,34 +32,23 @@ var (
 	errPart     = fmt.Errorf("%w: the key has bytes of another, or a part of it is known", ck.CKR_KEY_NOT_WRAPPABLE)
 )
 
-// A use is something that a key is to be used for.
-type use struct {
-	what  ck.AttributeType // the purpose: CKA_ENCRYPT and so on, or anyUse
-	class ck.ObjectClass   // of the key that is used
-	row   *mechanisms.Mechanism
-	// sensitive says, where a key is wrapped, that it is sensitive, and where one is unwrapped that it will be.
-	sensitive bool
-	// withTrusted says that it has CKA_WRAP_WITH_TRUSTED.
-	withTrusted bool
-}
-
 // role returns the role that a key needs for the use: none where it can do no harm. What the public half of a pair does, anybody can
 // do. What a private key signs opens nothing, unless the signature is the private function of what the caller chooses. A mechanism that does not
 // seal is one of encryption: wrapping with it is encrypting, and unwrapping decrypting. What a mechanism that seals makes is no
 // help against another key that it has sealed; what it opens must not become readable.
-func (u *use) role() role {
+func (u *keyUse) role() role {
 	switch {
-	case u.what == anyUse:
+	case u.purpose == anyPurpose:
 		return noRole
-	case u.what == ck.CKA_WRAP && u.sensitive && u.withTrusted:
+	case u.purpose == ck.CKA_WRAP && u.sensitive && u.withTrusted:
 		return guarding
-	case u.what == ck.CKA_WRAP && u.sensitive:
+	case u.purpose == ck.CKA_WRAP && u.sensitive:
 		return wrapping
 	case u.class == ck.CKO_PUBLIC_KEY, u.class == ck.CKO_OTP_KEY:
 		return noRole
-	case u.what == ck.CKA_WRAP && u.row.Seals, u.what == ck.CKA_UNWRAP && u.row.Seals && u.sensitive:
+	case u.purpose == ck.CKA_WRAP && u.row.Seals, u.purpose == ck.CKA_UNWRAP && u.row.Seals && u.sensitive:
 		return noRole
-	case u.class == ck.CKO_PRIVATE_KEY && (u.what == ck.CKA_SIGN || u.what == ck.CKA_SIGN_RECOVER) && !u.row.RawPrivate:
+	case u.class == ck.CKO_PRIVATE_KEY && (u.purpose == ck.CKA_SIGN || u.purpose == ck.CKA_SIGN_RECOVER) && !u.row.RawPrivate:
 		return noRole
 	}
 	return serving
@@ -119,20 +108,20 @@ func (w standing) left() bool { return w.given && !w.sensitive && !w.trusted && 
 // opens returns what must be true of a key that one with the role unwraps, as it may be what it has wrapped.
 func (has role) opens() (sensitive, withTrusted bool) { return has >= wrapping, has == guarding }
 
-// watched reports whether there are parameters with which a mechanism is not to be had for every key: mayTell.
-func watched(row *mechanisms.Mechanism) bool {
-	return row.LeaksKey != nil || row.UsesHalvesApart != nil
+// asksParam reports whether there are parameters with which the mechanism is not to be had for every key: mayExpose.
+func (u *keyUse) asksParam() bool {
+	return u.row.LeaksKey != nil || u.row.UsesHalvesApart != nil
 }
 
-// mayTell tells whether a key may be used with a mechanism that tells it, or lets its halves be found. decide says that it is for an
-// answer of yes or no.
-func (k standing) mayTell(row *mechanisms.Mechanism, key *mechanisms.Key, p *ck.Param, decide, strict bool) error {
-	if row.UsesHalvesApart != nil && !decide && row.UsesHalvesApart(*p) {
+// mayExpose tells whether the key, of that standing, may be used with a mechanism that with its parameter lets the key be found, or one half
+// of it without the other.
+func (k standing) mayExpose(key *mechanisms.Key, u *keyUse, p *ck.Param, strict bool) error {
+	if u.row.UsesHalvesApart != nil && !u.decides && u.row.UsesHalvesApart(*p) {
 		if err := k.maySplit(strict); err != nil {
 			return err
 		}
 	}
-	if row.LeaksKey == nil || !k.sensitive && k.extractable || !row.LeaksKey(key, *p, decide) {
+	if u.row.LeaksKey == nil || !k.sensitive && k.extractable || !u.row.LeaksKey(key, *p, u.decides) {
 		return nil
 	}
 	return fmt.Errorf("%w: with this parameter the mechanism tells the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)

@@ -166,7 +166,7 @@ func (m *Module) GetMechanismInfo(id ck.SlotID, t ck.MechanismType) (ck.Mechanis
 		return ck.MechanismInfo{}, err
 	}
 	row := mechanisms.Lookup(t)
-	if row == nil || !r.permits(t, operationFlags) {
+	if row == nil || !r.allows(t, operationFlags) {
 		return ck.MechanismInfo{}, ck.CKR_MECHANISM_INVALID
 	}
 	return r.info(row), nil

@@ -317,7 +317,7 @@ func (s *session) restore(all []savedOperation, encryption, authentication ck.Ob
 // restoredDigest makes a digest of its saved state.
 func (s *session) restoredDigest(x *savedOperation) (d digestOperation, err error) {
 	row := mechanisms.Lookup(x.mechanism)
-	if row == nil || row.Digest == nil || row.Hash == nil || !s.restriction.permits(x.mechanism, ck.CKF_DIGEST) {
+	if row == nil || row.Digest == nil || row.Hash == nil || !s.restriction.allows(x.mechanism, ck.CKF_DIGEST) {
 		return d, ck.CKR_SAVED_STATE_INVALID
 	}
 	hash, err := row.Digest(&ck.Param{})

@@ -16,9 +16,6 @@ import (
 // errUnvouched says that a key is not vouched for.
 var errUnvouched = fmt.Errorf("%w: the key was made or changed without a login, and nobody has logged in since", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 
-// verifies reports whether a use of a key is to trust it.
-func verifies(use ck.AttributeType) bool { return use == ck.CKA_VERIFY || use == ck.CKA_VERIFY_RECOVER }
-
 // errAsked says that an object would not be what can be had without a login.
 var errAsked = fmt.Errorf("%w: without a login there are only public objects without secrets", ck.CKR_USER_NOT_LOGGED_IN)
 

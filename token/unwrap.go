@@ -51,27 +51,23 @@ func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, 
 // unwrapKey makes a key of what unwrap decrypts. A key that has wrapped sensitive keys must not become an oracle: it says nothing of
 // paddings, where the mechanism has a way for that.
 func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key, veiled bool) ([]byte, error)) (ck.ObjectHandle, error) {
-	u, err := s.keyAtOnce(with, row, ck.CKA_UNWRAP, p)
+	u := keyUse{purpose: ck.CKA_UNWRAP, row: row, param: p, oneCall: true}
+	w, err := s.useKey(with, &u)
 	if err != nil {
 		return 0, as(err, unwrappingKey)
 	}
-	defer u.release()
-	opens := &use{what: ck.CKA_UNWRAP, class: u.class(), row: row}
-	if !row.Seals {
-		if err := s.mayAssume(u, opens); err != nil {
-			return 0, err
-		}
-	}
+	defer w.release()
 	size, err := valueLen(template)
 	if err != nil {
 		return 0, err
 	}
-	r := &request{how: byUnwrap, template: template, base: u.Object, strict: s.strict}
+	r := &request{how: byUnwrap, template: template, base: w.Object, strict: s.strict}
 	r.before = func(k *Object) error {
-		if err := u.same(); err != nil {
+		if err := w.same(); err != nil {
 			return err
 		}
-		return s.assume(u, &use{what: ck.CKA_UNWRAP, class: u.class(), row: row, sensitive: k.flag(ck.CKA_SENSITIVE)})
+		u.sensitive = k.flag(ck.CKA_SENSITIVE)
+		return s.assume(w, &u)
 	}
 	check := func(_ []byte, err error) error { return err }
 	pads := !row.Truncates && !row.Authentic // a padding decides how long the key is
@@ -81,11 +77,11 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		}
 	}
 	var value []byte
-	veiled := s.strict && role(u.role.Load()) >= wrapping
-	erasing.Do(func() { value, err = unwrap(u.key(), veiled) })
+	veiled := s.strict && role(w.role.Load()) >= wrapping
+	erasing.Do(func() { value, err = unwrap(w.key(), veiled) })
 	defer clear(value)
 	if !row.Seals && answers(err) { // what its answers tell is enough
-		if err := s.assume(u, opens); err != nil {
+		if err := s.assume(w, &u); err != nil {
 			return 0, err
 		}
 	}
@@ -235,6 +231,14 @@ func unwrapped(t *table, value []byte) ([]ck.Attribute, error) {
 var unwrappingKey = map[ck.RV]ck.RV{
 	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
 	ck.CKR_KEY_SIZE_RANGE: ck.CKR_UNWRAPPING_KEY_SIZE_RANGE,
+}
+
+// as gives an error that is one of the table's keys the value for it.
+func as(err error, table map[ck.RV]ck.RV) error {
+	if rv, ok := table[ck.Code(err)]; ok {
+		return rv
+	}
+	return err
 }
 
 // bind adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the

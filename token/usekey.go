@@ -8,32 +8,71 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// What the CryptoAPI door (package csp) needs of the token beside the functions of PKCS #11: making keys of what is no key, a
-// hash object say, and reading keys whose value goes into a hash or a sealed blob. Both are for code of this process that
-// applies CryptoAPI's own rules; C programs do not reach them.
+// Whether a key may be used. Who needs a key says what for, in a keyUse, and useKey finds the key and asks these questions in this order.
+// The first that is answered with no makes the error. Sections are those of PKCS #11 3.2.
+//
+//	 1. Is it a key, and one that the mechanism or the function takes?     CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT
+//	 2. Are its secret values there? They are not without a login.         CKR_USER_NOT_LOGGED_IN
+//	 3. Is the attribute true that permits it, CKA_ENCRYPT say?            CKR_KEY_FUNCTION_NOT_PERMITTED; sections 4.8 to 4.11
+//	 4. Does CKA_ALLOWED_MECHANISMS have the mechanism?                    CKR_MECHANISM_INVALID; section 4.8
+//	 5. Is today between CKA_START_DATE and CKA_END_DATE?                  CKR_KEY_FUNCTION_NOT_PERMITTED; section 4.8
+//	 6. Does somebody vouch for the public key that is to be trusted?      CKR_KEY_FUNCTION_NOT_PERMITTED; unvouched.go
+//	 7. Has a second key of a derivation the class of the base key?        CKR_KEY_TYPE_INCONSISTENT
+//	 8. May the key be wrapped with the wrapping key?                      CKR_KEY_UNEXTRACTABLE, CKR_KEY_NOT_WRAPPABLE; section 5.18.3 and role.go
+//	 9. Does the policy of the configuration allow keys of its size?       CKR_KEY_SIZE_RANGE
+//	10. Can the login that CKA_ALWAYS_AUTHENTICATE asks for still happen?  CKR_USER_NOT_LOGGED_IN; section 4.10
+//	11. Does the mechanism keep the key to itself, with this parameter?    CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_SIZE_RANGE; role.go
+//	12. In a token of strict separation, does its role permit it?          CKR_KEY_FUNCTION_NOT_PERMITTED; role.go
+//
+// An Init function asks the last two itself, when the mechanism has found the parameter valid (operation.go). Where the role depends on another
+// key, one that is wrapped or is being unwrapped, the function asks the last one when it knows that key.
 
-// capiRow is the mechanism under whose rules Derive makes keys.
-var capiRow = mechanisms.Lookup(ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY)
+// A keyUse is what a call uses a key for.
+type keyUse struct {
+	// purpose is the attribute that permits the use, CKA_ENCRYPT say; anyPurpose where none needs to.
+	purpose ck.AttributeType
+	// row is the mechanism that uses the key, nil where none does. Then takes tells whether the function takes a key.
+	row   *mechanisms.Mechanism
+	takes func(*Object) error
+	// param is the mechanism's parameter, nil where the mechanism has to look at it before.
+	param *ck.Param
+	// oneCall says that the function has no Init function before it, after which C_Login with CKU_CONTEXT_SPECIFIC could come.
+	oneCall bool
+	// decides says that all that comes of the use is a yes or a no.
+	decides bool
+	// secondOf is the derivation whose parameter names the key, nil where the key is not named so.
+	secondOf *mechanisms.Base
+	// wrappedBy is the key that is to wrap this one with the mechanism wrapRow, nil where the key is not to be wrapped.
+	wrappedBy *Object
+	wrapRow   *mechanisms.Mechanism
 
-// UseKey has use look at a key as mechanisms see it. The key is valid while use runs.
-func (m *Module) UseKey(h ck.SessionHandle, key ck.ObjectHandle, use func(*mechanisms.Key) error) error {
-	a, s, err := m.session(h)
+	class ck.ObjectClass // of the key; useKey notes it
+	// sensitive says that the key that is wrapped is sensitive, or that the key that is unwrapped will be.
+	sensitive bool
+	// withTrusted says that the key that is wrapped has CKA_WRAP_WITH_TRUSTED.
+	withTrusted bool
+}
+
+// anyPurpose is the purpose of what needs no permission.
+const anyPurpose = ck.AttributeType(ck.UnavailableInformation)
+
+var (
+	errNotAKey     = fmt.Errorf("%w: the object is not a key", ck.CKR_KEY_HANDLE_INVALID)
+	errUnconfirmed = wrong(ck.CKR_USER_NOT_LOGGED_IN, ck.CKA_ALWAYS_AUTHENTICATE)
+)
+
+// useKey finds the key at a handle, and tells whether it may be used so. The caller releases it.
+func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (object, error) {
+	e, o, err := s.object(h)
 	if err != nil {
-		return err
+		return object{}, keyHandle(err)
 	}
-	defer a.endCall()
-	_, o, err := s.object(key)
-	if err != nil {
-		return keyHandle(err)
+	k := object{o, e}
+	if err := s.mayUse(k, u); err != nil {
+		o.release()
+		return object{}, err
 	}
-	defer o.release()
-	switch {
-	case !o.table.isKey():
-		return ck.CKR_KEY_HANDLE_INVALID
-	case o.missing:
-		return ck.CKR_USER_NOT_LOGGED_IN
-	}
-	return use(o.key())
+	return k, nil
 }
 
 // keyHandle makes an unknown object handle an unknown key handle.
@@ -44,164 +83,130 @@ func keyHandle(err error) error {
 	return err
 }
 
-// keyAtOnce finds a key for a function that does all in one call. The caller releases it.
-func (s *session) keyAtOnce(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType, p *ck.Param) (object, error) {
-	o, err := s.key(h, row, use)
-	if err != nil {
-		return o, err
+// mayUse asks the questions.
+func (s *session) mayUse(k object, u *keyUse) error {
+	u.class = k.class()
+	if err := k.permits(u, time.Now); err != nil { // 1 to 5
+		return err
 	}
-	if err = o.atOnce(); err == nil && watched(row) {
-		err = o.standing().mayTell(row, o.key(), p, false, s.strict)
+	derives := u.purpose == ck.CKA_DERIVE
+	switch {
+	case k.unvouched && u.trusts():
+		return errUnvouched
+	case u.secondOf != nil && (u.secondOf.Key == nil || u.secondOf.Key.Class != u.class):
+		return ck.CKR_KEY_TYPE_INCONSISTENT
+	case derives && u.unconfirmed(k.Object): // a derivation asks the tenth question before the ninth
+		return errUnconfirmed
 	}
-	if err != nil {
-		o.release()
+	if u.wrappedBy != nil {
+		if err := k.mayBeWrapped(u, s.strict); err != nil {
+			return err
+		}
 	}
-	return o, err
-}
-
-// atOnce tells whether a key may be used by a function that does all in one call: between C_EncryptInit and C_Encrypt there
-// is an occasion to confirm CKA_ALWAYS_AUTHENTICATE, here there is none.
-func (o *Object) atOnce() error {
-	if o.flag(ck.CKA_ALWAYS_AUTHENTICATE) {
-		return wrong(ck.CKR_USER_NOT_LOGGED_IN, ck.CKA_ALWAYS_AUTHENTICATE)
+	if s.restriction != nil && u.row != nil {
+		if err := s.restriction.allowsSize(u.row.Type, k.key()); err != nil {
+			return err
+		}
+	}
+	if u.unconfirmed(k.Object) {
+		return errUnconfirmed
+	}
+	if u.param != nil && u.asksParam() {
+		if err := k.standing().mayExpose(k.key(), u, u.param, s.strict); err != nil {
+			return err
+		}
+	}
+	if u.oneCall && !u.roleIsOpen() {
+		return s.mayAssume(k, u)
 	}
 	return nil
 }
 
-// as gives an error that is one of the table's keys the value for it.
-func as(err error, table map[ck.RV]ck.RV) error {
-	if rv, ok := table[ck.Code(err)]; ok {
-		return rv
-	}
-	return err
-}
-
-// baseKey finds the key that is derived from.
-func (s *session) baseKey(h ck.ObjectHandle, row *mechanisms.Mechanism) (object, error) {
-	i, o, err := s.object(h)
-	if err != nil {
-		if err = keyHandle(err); err == ck.CKR_KEY_HANDLE_INVALID && row.FromDigest {
-			err = mechanisms.ErrNoBaseKey
-		}
-		return object{}, err
-	}
-	what := ck.CKA_DERIVE
-	if row.MakesPublic {
-		what = anyUse
-	}
-	if err = o.usable(row, what); err == nil && !row.MakesPublic {
-		if err = o.atOnce(); err != nil && row.FromDigest {
-			err = mechanisms.ErrNoLogin
-		}
-	}
-	if err == nil {
-		err = s.restriction.fits(row.Type, o.key())
-	}
-	if err == nil {
-		u := baseUse(o, row)
-		err = s.mayAssume(object{o, i}, &u)
-	}
-	if err != nil {
-		o.release()
-		return object{}, err
-	}
-	return object{o, i}, nil
-}
-
-// baseUse is what a derivation does with the key that it derives from.
-func baseUse(o *Object, row *mechanisms.Mechanism) use {
-	u := use{what: ck.CKA_DERIVE, class: o.class(), row: row}
-	if row.MakesPublic {
-		u.what = anyUse
-	}
-	return u
-}
-
-// target finds the key that a derivation may change.
-func (s *session) target(h ck.ObjectHandle) (object, error) {
-	i, o, err := s.object(h)
-	if err != nil {
-		return object{}, err
-	}
-	if o.class() != ck.CKO_SECRET_KEY || o.missing {
-		o.release()
-		return object{}, ck.CKR_KEY_HANDLE_INVALID
-	}
-	return object{o, i}, nil
-}
-
-// key finds a key for a mechanism and a use. The caller releases it, and sees to its role.
-func (s *session) key(h ck.ObjectHandle, row *mechanisms.Mechanism, use ck.AttributeType) (object, error) {
-	i, o, err := s.object(h)
-	if err != nil {
-		return object{}, keyHandle(err)
-	}
-	if err = o.usable(row, use); err == nil && o.unvouched && verifies(use) {
-		err = errUnvouched
-	}
-	if err == nil && s.restriction != nil {
-		err = s.restriction.fits(row.Type, o.key())
-	}
-	if err != nil {
-		o.release()
-		return object{}, err
-	}
-	return object{o, i}, nil
-}
-
-// usable tells whether an object may be used as a key.
-func (o *Object) usable(row *mechanisms.Mechanism, use ck.AttributeType) error {
-	switch o.class() {
-	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_OTP_KEY:
-	default:
-		return ck.CKR_KEY_HANDLE_INVALID
-	}
-	if !row.Takes(o.class(), o.keyType()) {
-		return ck.CKR_KEY_TYPE_INCONSISTENT
-	}
-	return o.permits(use, row.Type, time.Now)
-}
-
-// anyUse is the purpose of what needs no permission.
-const anyUse = ck.AttributeType(ck.UnavailableInformation)
-
-// permits tells whether a key may be used for a purpose (CKA_ENCRYPT and so on) with a mechanism.
+// permits answers the questions that the key's own attributes answer, the first five.
 //
 // The standard gives CKA_START_DATE and CKA_END_DATE no meaning and leaves it to the application to restrict a key. This
 // token restricts what protects new data, encryption, signatures, wrapping and derivation, to the days from one to the
 // other, in UTC, and lets keys decrypt, verify and unwrap what is old: NIST SP 800-57 part 1, section 5.3.5, tells apart
 // the originator's usage period and the recipient's. Outside of it the key is CKR_KEY_FUNCTION_NOT_PERMITTED.
-func (o *Object) permits(use ck.AttributeType, m ck.MechanismType, now func() time.Time) error {
+func (o *Object) permits(u *keyUse, now func() time.Time) error {
+	if err := u.takesKey(o); err != nil {
+		return err
+	}
 	switch {
-	case !o.table.isKey():
-		return ck.CKR_KEY_HANDLE_INVALID
 	case o.missing:
 		return ck.CKR_USER_NOT_LOGGED_IN
-	case use != anyUse && !o.flag(use):
+	case u.purpose == anyPurpose && u.row == nil:
+		return nil
+	case u.purpose != anyPurpose && !o.flag(u.purpose):
 		return ck.CKR_KEY_FUNCTION_NOT_PERMITTED
 	case o.set&o.table.restricting == 0:
 		return nil
-	case !o.allows(m):
+	case !o.allowsMechanism(u.row.Type):
 		return ck.CKR_MECHANISM_INVALID
 	}
-	switch use {
-	case ck.CKA_DECRYPT, ck.CKA_VERIFY, ck.CKA_VERIFY_RECOVER, ck.CKA_UNWRAP, ck.CKA_DECAPSULATE, anyUse:
+	switch u.purpose {
+	case ck.CKA_DECRYPT, ck.CKA_VERIFY, ck.CKA_VERIFY_RECOVER, ck.CKA_UNWRAP, ck.CKA_DECAPSULATE, anyPurpose:
 		return nil
 	}
-	return o.current(now())
+	return o.isCurrent(now())
 }
 
-// allows tells whether CKA_ALLOWED_MECHANISMS has the mechanism. An empty list is none.
-func (o *Object) allows(m ck.MechanismType) bool {
-	v := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
-	if v == nil {
-		return true
+// takesKey tells whether the object is a key that the function or the mechanism takes.
+func (u *keyUse) takesKey(o *Object) error {
+	switch {
+	case u.takes != nil:
+		return u.takes(o)
+	case !o.table.isKey():
+		return errNotAKey
+	case !u.row.Takes(o.class(), o.keyType()):
+		return ck.CKR_KEY_TYPE_INCONSISTENT
 	}
-	return listed(v, m)
+	return nil
 }
 
-// current tells whether the key is between its dates.
-func (o *Object) current(now time.Time) error {
+// anyKey takes every key.
+func anyKey(o *Object) error {
+	if !o.table.isKey() {
+		return errNotAKey
+	}
+	return nil
+}
+
+// keyToDigest takes what C_DigestKey takes, section 5.12.4.
+func keyToDigest(o *Object) error {
+	if o.class() != ck.CKO_SECRET_KEY {
+		return ck.CKR_KEY_INDIGESTIBLE
+	}
+	return nil
+}
+
+// keyToWrap takes what C_WrapKey wraps, section 5.18.3.
+func keyToWrap(o *Object) error {
+	switch {
+	case !o.table.isKey():
+		return errNotAKey
+	case !o.table.isSecret() && o.class() != ck.CKO_PRIVATE_KEY:
+		return ck.CKR_KEY_NOT_WRAPPABLE
+	}
+	return nil
+}
+
+// keyToReplace takes the keys to which a derivation may give another value.
+func keyToReplace(o *Object) error {
+	if o.class() != ck.CKO_SECRET_KEY || o.missing {
+		return ck.CKR_KEY_HANDLE_INVALID
+	}
+	return nil
+}
+
+// allowsMechanism tells whether CKA_ALLOWED_MECHANISMS has the mechanism. An empty list has none.
+func (o *Object) allowsMechanism(m ck.MechanismType) bool {
+	v := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
+	return v == nil || listed(v, m)
+}
+
+// isCurrent tells whether the key is between its dates.
+func (o *Object) isCurrent(now time.Time) error {
 	start, err := ck.Date(o.bytes(ck.CKA_START_DATE))
 	if err != nil {
 		return err
@@ -216,12 +221,17 @@ func (o *Object) current(now time.Time) error {
 	return nil
 }
 
-// allowsWrapping tells whether a wrapping key may wrap the key target by a mechanism: section 5.18.3.
-func (o *Object) allowsWrapping(target *Object, row *mechanisms.Mechanism, strict bool) error {
-	if err := o.standing().mayWrap(target.standing(), row, strict); err != nil {
+// trusts reports whether the key is used to verify, so that somebody has to vouch for it.
+func (u *keyUse) trusts() bool {
+	return u.purpose == ck.CKA_VERIFY || u.purpose == ck.CKA_VERIFY_RECOVER
+}
+
+// mayBeWrapped tells whether a key may be wrapped by another: section 5.18.3.
+func (o *Object) mayBeWrapped(u *keyUse, strict bool) error {
+	if err := u.wrappedBy.standing().mayWrap(o.standing(), u.wrapRow, strict); err != nil {
 		return err
 	}
-	template := o.bytes(ck.CKA_WRAP_TEMPLATE)
+	template := u.wrappedBy.bytes(ck.CKA_WRAP_TEMPLATE)
 	if len(template) == 0 {
 		return nil
 	}
@@ -229,29 +239,17 @@ func (o *Object) allowsWrapping(target *Object, row *mechanisms.Mechanism, stric
 	if err != nil {
 		return err
 	}
-	if !target.matches(rows) {
+	if !o.matches(rows) {
 		return fmt.Errorf("%w: CKA_WRAP_TEMPLATE", ck.CKR_KEY_HANDLE_INVALID)
 	}
 	return nil
 }
 
-// fits tells whether a key has a size that a mechanism may be used with.
-func (r restriction) fits(t ck.MechanismType, k *mechanisms.Key) error {
-	limit, ok := r[t]
-	if !ok || limit.MinBits == 0 && limit.MaxBits == 0 {
-		return nil
-	}
-	bits := mechanisms.KeyBits(k)
-	if bits != 0 && (bits < limit.MinBits || limit.MaxBits != 0 && bits > limit.MaxBits) {
-		return fmt.Errorf("%w: the policy does not allow keys of %d bits", ck.CKR_KEY_SIZE_RANGE, bits)
-	}
-	return nil
-}
+// unconfirmed reports whether the user has to confirm the use, CKA_ALWAYS_AUTHENTICATE, where there is no occasion for it: it is between
+// C_EncryptInit and C_Encrypt, and a function that does all in one call has none.
+func (u *keyUse) unconfirmed(o *Object) bool { return u.oneCall && o.flag(ck.CKA_ALWAYS_AUTHENTICATE) }
 
-// suits tells whether the key of a request, which a mechanism generates, has a size that it may have.
-func (r restriction) suits(t ck.MechanismType, o *Object) error {
-	if r == nil {
-		return nil
-	}
-	return r.fits(t, o.key())
+// roleIsOpen reports whether the role that the key needs depends on another key.
+func (u *keyUse) roleIsOpen() bool {
+	return u.purpose == ck.CKA_WRAP || u.purpose == ck.CKA_UNWRAP && u.row.Seals
 }

@@ -60,7 +60,8 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wi
 
 // wrapKey wraps the key at a handle with another.
 func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer) error {
-	w, err := s.keyAtOnce(with, x.row, ck.CKA_WRAP, x.param)
+	u := &keyUse{purpose: ck.CKA_WRAP, row: x.row, param: x.param, oneCall: true}
+	w, err := s.useKey(with, u)
 	if err != nil {
 		return as(err, map[ck.RV]ck.RV{
 			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
@@ -68,26 +69,12 @@ func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer)
 		})
 	}
 	defer w.release()
-	_, target, err := s.object(key)
+	target, err := s.useKey(key, &keyUse{purpose: anyPurpose, takes: keyToWrap, wrappedBy: w.Object, wrapRow: x.row, oneCall: true})
 	if err != nil {
-		return keyHandle(err)
+		return err
 	}
 	defer target.release()
-	switch {
-	case !target.table.isKey():
-		return ck.CKR_KEY_HANDLE_INVALID
-	case !target.table.isSecret() && target.class() != ck.CKO_PRIVATE_KEY:
-		return ck.CKR_KEY_NOT_WRAPPABLE
-	case target.missing:
-		return ck.CKR_USER_NOT_LOGGED_IN
-	}
-	if err := w.allowsWrapping(target, x.row, s.strict); err != nil {
-		return err
-	}
-	if err := target.atOnce(); err != nil {
-		return err
-	}
-	u := &use{what: ck.CKA_WRAP, class: w.class(), row: x.row, sensitive: target.flag(ck.CKA_SENSITIVE), withTrusted: target.flag(ck.CKA_WRAP_WITH_TRUSTED)}
+	u.sensitive, u.withTrusted = target.flag(ck.CKA_SENSITIVE), target.flag(ck.CKA_WRAP_WITH_TRUSTED)
 	if out.Has {
 		if err := s.mayAssume(w, u); err != nil {
 			return err
@@ -106,7 +93,7 @@ func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer)
 
 // runWrapper wraps the value of a secret key, or the PrivateKeyInfo of a private key. The key that wraps gets its role when there is
 // something that leaves: a call that fails, or asks for the length, does not decide what a key is for.
-func (s *session) runWrapper(x *wrapper, w object, u *use, value []byte, out *ck.Buffer) error {
+func (s *session) runWrapper(x *wrapper, w object, u *keyUse, value []byte, out *ck.Buffer) error {
 	if x.size != nil {
 		need, err := x.size(len(value))
 		if err != nil {
