@@ -43,6 +43,9 @@ type Key struct {
 	streamSession  ck.SessionHandle
 }
 
+// cryptDeriveKey is the mechanism under whose rules session keys are made, also those that come of a blob.
+var cryptDeriveKey = mechanisms.Lookup(ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY)
+
 // sessionKeyTemplate is the template of every session key: what the mechanism decides, and that no login guards the object.
 var sessionKeyTemplate = []ck.Attribute{{Type: ck.CKA_PRIVATE, Value: no}}
 
@@ -55,7 +58,7 @@ func (c *Context) newKey(replaced ck.ObjectHandle) *Key {
 
 // makeObject has the token make the object of k, or replace it. derive ends with setParams.
 func (k *Key) makeObject(derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
-	return translated(k.ctx.token.Derive(k.ctx.session, sessionKeyTemplate, &k.object, derive))
+	return translated(k.ctx.token.Derive(k.ctx.session, cryptDeriveKey, sessionKeyTemplate, &k.object, derive))
 }
 
 // setParams copies the parameters of the session key that d was made of, which CryptGetKeyParam tells, unless it failed with err.

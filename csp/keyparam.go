@@ -193,7 +193,7 @@ func (k *Key) setSalt(salt []byte, ex bool) error {
 		Flags: k.permissions & capi.CRYPT_EXPORT >> 2, Replaces: true,
 	}
 	c, object := k.ctx, k.object
-	err := c.token.Derive(c.session, sessionKeyTemplate, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
+	err := c.token.Derive(c.session, cryptDeriveKey, sessionKeyTemplate, &object, func(d *mechanisms.Derived, m *mechanisms.Key) error {
 		i.Value = append([]byte(nil), m.Value...)
 		i.EffectiveBits = int(m.EffectiveBits) // those that it was made with: KP_EFFECTIVE_KEYLEN is no such thing
 		i.BaseHash = append([]byte(nil), m.Attr(mechanisms.CKA_SOFTCSP_BASE_HASH)...)

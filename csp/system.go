@@ -28,9 +28,9 @@ type System struct {
 // A Token is what csp needs of a token beside the functions of PKCS #11. It calls those through a ck.Cryptoki, before which layers may
 // stand, and these directly.
 type Token interface {
-	// Derive makes a session key of what derive makes, which need not come from a key: from a hash object or a blob, say. *key is
-	// the handle of the key that it replaces, if any, and of the new key afterwards.
-	Derive(session ck.SessionHandle, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error
+	// Derive makes a session key of what derive makes, which need not come from a key: from a hash object or a blob, say. It is allowed
+	// where the mechanism of the row is. *key is the handle of the key that it replaces, if any, and of the new key afterwards.
+	Derive(session ck.SessionHandle, row *mechanisms.Mechanism, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error
 	// UseKey calls use with a key, whose value goes into a hash object or a blob.
 	UseKey(session ck.SessionHandle, key ck.ObjectHandle, use func(*mechanisms.Key) error) error
 	// EmptySlot returns the slot in which a token can be initialised.

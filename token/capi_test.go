@@ -9,6 +9,9 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
+// cryptDerive is the row of CryptDeriveKey.
+var cryptDerive = mechanisms.Lookup(ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY)
+
 // TestDerive makes a session key of no base key, gives it another salt, and looks at it.
 func TestDerive(t *testing.T) {
 	m, slot := newToken(t)
@@ -21,7 +24,7 @@ func TestDerive(t *testing.T) {
 	i := capi.ImportedKey{Provider: p, Cipher: a, Value: []byte("12345"), EffectiveBits: 40}
 	make := func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }
 	var key ck.ObjectHandle
-	if err := m.Derive(h, nil, &key, make); err != nil {
+	if err := m.Derive(h, cryptDerive, nil, &key, make); err != nil {
 		t.Fatal(err)
 	}
 	salt := func() (salt []byte) {
@@ -41,19 +44,19 @@ func TestDerive(t *testing.T) {
 	}
 	was := key
 	i.Salt, i.Salted, i.Replaces = []byte{1, 2, 3}, true, true
-	if err := m.Derive(h, nil, &key, make); err != nil || key != was {
+	if err := m.Derive(h, cryptDerive, nil, &key, make); err != nil || key != was {
 		t.Fatalf("handle %d, %v, want %d", key, err, was)
 	}
 	if got := salt(); !bytes.Equal(got, i.Salt) {
 		t.Errorf("salt %x", got)
 	}
 	i.Salt = bytes.Repeat([]byte{1}, capi.MaxSalt+1)
-	if err := m.Derive(h, nil, &key, make); err != error(capi.NTE_BAD_DATA) {
+	if err := m.Derive(h, cryptDerive, nil, &key, make); err != error(capi.NTE_BAD_DATA) {
 		t.Errorf("a salt that is too long: %v", err)
 	}
 	key = 99
 	i.Salt = nil
-	if err := m.Derive(h, nil, &key, make); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
+	if err := m.Derive(h, cryptDerive, nil, &key, make); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
 		t.Errorf("replacing no key: %v", err)
 	}
 	if err := m.UseKey(h, 99, nil); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
@@ -72,15 +75,15 @@ func TestDeriveAnew(t *testing.T) {
 	}
 	i := capi.ImportedKey{Provider: p, Cipher: a, Value: []byte("12345"), EffectiveBits: 40, Salted: true}
 	var key ck.ObjectHandle
-	must(t, m.Derive(h, nil, &key, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }))
+	must(t, m.Derive(h, cryptDerive, nil, &key, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }))
 	calls := 0
-	must(t, m.Derive(h, nil, &key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
+	must(t, m.Derive(h, cryptDerive, nil, &key, func(d *mechanisms.Derived, old *mechanisms.Key) error {
 		next := i
 		next.Replaces, next.Salt = true, append(bytes.Clone(old.Salt), 9)
 		if calls++; calls == 1 {
 			theirs := i
 			theirs.Replaces, theirs.Salt = true, []byte{1, 2, 3}
-			must(t, m.Derive(other, nil, &key, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&theirs) }))
+			must(t, m.Derive(other, cryptDerive, nil, &key, func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&theirs) }))
 		}
 		return d.ImportSessionKey(&next)
 	}))

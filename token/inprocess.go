@@ -12,9 +12,6 @@ import (
 // no key of a token, and reading keys, under rules of its own. C programs do not reach these functions. Package csp has the interface
 // that they implement.
 
-// capiRow is the mechanism under whose rules Derive makes keys.
-var capiRow = mechanisms.Lookup(ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY)
-
 // UseKey has use look at a key as mechanisms see it. The key is valid while use runs.
 func (m *Module) UseKey(h ck.SessionHandle, key ck.ObjectHandle, use func(*mechanisms.Key) error) error {
 	a, s, err := m.session(h)
@@ -30,21 +27,21 @@ func (m *Module) UseKey(h ck.SessionHandle, key ck.ObjectHandle, use func(*mecha
 	return use(k.key())
 }
 
-// Derive is C_DeriveKey with what derive makes in the place of what the mechanism derives; the policy decides about it as about that
+// Derive is C_DeriveKey with what derive makes in the place of what the mechanism of a row derives; the policy decides about it as about that
 // mechanism. *key is the handle of the new key afterwards, and before it, where derive makes another value for a key that is there, the handle of
 // that key, else 0. derive is given that key, and is called again with what the key has become where somebody else has changed it meanwhile.
-func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
+func (m *Module) Derive(h ck.SessionHandle, row *mechanisms.Mechanism, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
 	s, err := m.lock(h)
 	if err != nil {
 		return err
 	}
 	defer s.unlock()
-	if !s.restriction.allows(capiRow.Type, ck.CKF_DERIVE) {
+	if !s.restriction.allows(row.Type, ck.CKF_DERIVE) {
 		return ck.CKR_MECHANISM_INVALID
 	}
 	defer s.derived.wipe()
 	for {
-		err := s.deriveBy(template, key, derive)
+		err := s.deriveBy(row, template, key, derive)
 		if !errors.Is(err, store.ErrStale) {
 			return err
 		}
@@ -53,7 +50,7 @@ func (m *Module) Derive(h ck.SessionHandle, template []ck.Attribute, key *ck.Obj
 }
 
 // deriveBy does one attempt at Derive.
-func (s *session) deriveBy(template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
+func (s *session) deriveBy(row *mechanisms.Mechanism, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
 	d := &s.derived
 	var target object
 	var old *mechanisms.Key
@@ -70,7 +67,7 @@ func (s *session) deriveBy(template []ck.Attribute, key *ck.ObjectHandle, derive
 	}
 	switch {
 	case !d.out.Replaces:
-		return s.makeDerived(capiRow, template, nil, d, key)
+		return s.makeDerived(row, template, nil, d, key)
 	case old == nil:
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
