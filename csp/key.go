@@ -95,7 +95,10 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 	if err := base.check(); err != nil {
 		return nil, err
 	}
-	r := &capi.Request{Provider: c.provider.Provider, Cipher: algid, Flags: flags &^ capi.CRYPT_USER_PROTECTED}
+	x := derivations.Get().(*derivation)
+	defer x.release()
+	r := &x.request
+	r.Provider, r.Cipher, r.Flags = c.provider.Provider, algid, flags&^capi.CRYPT_USER_PROTECTED
 	if !c.provider.UpdatesKeys() {
 		r.Flags &^= capi.CRYPT_UPDATE_KEY
 	}
@@ -112,20 +115,8 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 		replaced = old.object
 	}
 	k := c.newKey(replaced)
-	err = k.makeObject(func(d *mechanisms.Derived, current *mechanisms.Key) error {
-		if current != nil {
-			if r.Old != nil {
-				clear(r.Old.BaseHash)
-			}
-			r.Old = mechanisms.OldKeyOf(current)
-			r.Old.BaseHash = append([]byte(nil), r.Old.BaseHash...) // the key goes on having its own
-		}
-		return k.setParams(d, d.DeriveSessionKey(r))
-	})
-	if r.Old != nil {
-		clear(r.Old.BaseHash)
-	}
-	if err != nil {
+	x.key = k
+	if err = k.makeObject(x.run); err != nil {
 		base.undoFinish(wasFinished)
 		return nil, err
 	}
@@ -135,6 +126,44 @@ func (c *Context) deriveKey(algid capi.AlgID, base *Hash, flags uint32, old *Key
 		return old, nil
 	}
 	return k, nil
+}
+
+// A derivation is what one CryptDeriveKey gives to the token. The next one uses it again, so that none has to be allocated.
+type derivation struct {
+	request capi.Request
+	key     *Key
+	run     func(*mechanisms.Derived, *mechanisms.Key) error // derive
+}
+
+var derivations = sync.Pool{New: func() any {
+	x := new(derivation)
+	x.run = x.derive
+	return x
+}}
+
+// derive makes the key, in the place of current if that is not nil.
+func (x *derivation) derive(d *mechanisms.Derived, current *mechanisms.Key) error {
+	if current != nil {
+		x.forgetOld()
+		old := mechanisms.OldKeyOf(current)
+		old.BaseHash = append([]byte(nil), old.BaseHash...) // the key goes on having its own
+		x.request.Old = old
+	}
+	return x.key.setParams(d, d.DeriveSessionKey(&x.request))
+}
+
+// forgetOld wipes what is kept of a key that is updated.
+func (x *derivation) forgetOld() {
+	if x.request.Old != nil {
+		clear(x.request.Old.BaseHash)
+	}
+}
+
+// release gives the derivation to the next.
+func (x *derivation) release() {
+	x.forgetOld()
+	x.request, x.key = capi.Request{}, nil
+	derivations.Put(x)
 }
 
 // undoFinish lets a hash object take data again after a derivation that failed, unless it was finished before.
