@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -305,8 +306,21 @@ var oids = map[ck.KeyType]string{
 	ck.CKK_EC: "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", ck.CKK_EC_EDWARDS: "\x06\x03\x2b\x65\x70", ck.CKK_EC_MONTGOMERY: "\x06\x03\x2b\x65\x6e",
 }
 
+// knownPairs are the results of pairValues by the table's name, because some key pairs take long to generate.
+var knownPairs sync.Map
+
 // pairValues are the attributes that an application gives a public or a private key, nil for a type that none can be had of.
 func pairValues(t *testing.T, table *table) []ck.Attribute {
+	t.Helper()
+	name := tableName{table.class, table.subtype}
+	known, ok := knownPairs.Load(name)
+	if !ok {
+		known, _ = knownPairs.LoadOrStore(name, makePairValues(t, table))
+	}
+	return slices.Clone(known.([]ck.Attribute))
+}
+
+func makePairValues(t *testing.T, table *table) []ck.Attribute {
 	t.Helper()
 	kt, public := ck.KeyType(table.subtype), table.class == ck.CKO_PUBLIC_KEY
 	if kt == ck.CKK_RSA {
