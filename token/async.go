@@ -28,8 +28,8 @@ type job struct {
 	flag ck.Flags
 	slot ck.SlotID
 	out  []byte // the caller's buffer for output of the function, nil where there is none
-	// lasting says that the job may outlive its session.
-	lasting bool
+	// outlivesSession says that the job may outlive its session.
+	outlivesSession bool
 	// work computes, in a goroutine. finish ends the function in a session; freed says that the caller's memory of the call that
 	// began is not there any more. forget drops what work has made.
 	work   func(rand io.Reader) error
@@ -68,7 +68,7 @@ func (j *job) run(all *jobs, log *slog.Logger) {
 	func() {
 		defer func() {
 			if p := recover(); p != nil {
-				j.err = j.panicked(p, log)
+				j.err = j.panicError(p, log)
 			}
 		}()
 		debug.SetPanicOnFault(true)
@@ -79,9 +79,9 @@ func (j *job) run(all *jobs, log *slog.Logger) {
 	}
 }
 
-// panicked is the error of a job that panicked: the code that it panicked with, or CKR_GENERAL_ERROR. What it says of its data
+// panicError is the error of a job that panicked: the code that it panicked with, or CKR_GENERAL_ERROR. What it says of its data
 // reaches nobody: the log has its kind, functions and lines.
-func (j *job) panicked(p any, log *slog.Logger) error {
+func (j *job) panicError(p any, log *slog.Logger) error {
 	rv, ok := p.(ck.RV)
 	if ok {
 		return rv
@@ -115,18 +115,18 @@ func (j *job) abandon() {
 
 // jobs are those of a module. They outlive C_Finalize where their numbers were asked for.
 type jobs struct {
-	running atomic.Int64
-	mu      sync.Mutex
-	told    map[uint]*job // those with a number
+	running  atomic.Int64
+	mu       sync.Mutex
+	numbered map[uint]*job // those with a number
 }
 
 const (
-	mostRunning = 32 // jobs at once; what begins when there are so many is done in the call
-	mostTold    = 64 // jobs that may outlive their session
+	maxRunningJobs  = 32 // jobs at once; what begins when there are so many is done in the call
+	maxNumberedJobs = 64 // jobs that may outlive their session
 )
 
-// pending returns the job of a function in a session, nil if there is none. The lock is held.
-func (s *session) pending(name string) *job {
+// pendingJob returns the job of a function in a session, nil if there is none. The lock is held.
+func (s *session) pendingJob(name string) *job {
 	for _, j := range s.jobs {
 		if j.name == name {
 			return j
@@ -135,17 +135,17 @@ func (s *session) pending(name string) *job {
 	return nil
 }
 
-// start lets a job compute, for a session. done reports that there are so many that the caller has to do it in the call.
-func (s *session) start(j *job) (done bool, err error) {
+// startJob lets a job compute, for a session. done reports that there are so many that the caller has to do it in the call.
+func (s *session) startJob(j *job) (done bool, err error) {
 	all := s.slot.app.jobs
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	switch {
-	case s.ended:
+	case s.noMoreJobs:
 		return false, ck.CKR_SESSION_HANDLE_INVALID
-	case s.pending(j.name) != nil:
+	case s.pendingJob(j.name) != nil:
 		return false, ck.CKR_OPERATION_ACTIVE
-	case all.running.Load() >= mostRunning:
+	case all.running.Load() >= maxRunningJobs:
 		return true, nil
 	}
 	j.session, j.slot = s, s.slot.id
@@ -155,12 +155,12 @@ func (s *session) start(j *job) (done bool, err error) {
 	return false, ck.CKR_PENDING
 }
 
-// busy tells whether a function waits for C_AsyncComplete in the session.
-func (s *session) busy(name string) bool {
+// hasJob tells whether a function waits for C_AsyncComplete in the session.
+func (s *session) hasJob(name string) bool {
 	all := s.slot.app.jobs
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	return s.pending(name) != nil
+	return s.pendingJob(name) != nil
 }
 
 // detach takes a job from its session. The lock is held.
@@ -175,19 +175,19 @@ func (j *job) detach() {
 	j.session = nil
 }
 
-// abandon gives up the jobs of the session that the flags name. Those whose number was asked for remain unless all is set, and so
+// abandonJobs gives up the jobs of the session that the flags name. Those whose number was asked for remain unless all is set, and so
 // does their session where ending is not.
-func (s *session) abandon(flags ck.Flags, all, ending bool) {
+func (s *session) abandonJobs(flags ck.Flags, all, ending bool) {
 	table := s.slot.app.jobs
 	table.mu.Lock()
 	defer table.mu.Unlock()
-	s.ended = s.ended || ending
+	s.noMoreJobs = s.noMoreJobs || ending
 	for i := len(s.jobs) - 1; i >= 0; i-- {
 		j := s.jobs[i]
 		switch {
 		case j.flag&flags == 0:
 		case j.id == 0 || all:
-			delete(table.told, j.id)
+			delete(table.numbered, j.id)
 			j.detach()
 			j.abandon()
 		case ending:
@@ -196,13 +196,13 @@ func (s *session) abandon(flags ck.Flags, all, ending bool) {
 	}
 }
 
-// drop gives up the jobs of a slot that outlived their sessions: its token is another one now.
-func (all *jobs) drop(slot ck.SlotID) {
+// dropSlot gives up the jobs of a slot that outlived their sessions: its token is another one now.
+func (all *jobs) dropSlot(slot ck.SlotID) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	for id, j := range all.told {
+	for id, j := range all.numbered {
 		if j.slot == slot {
-			delete(all.told, id)
+			delete(all.numbered, id)
 			j.abandon()
 		}
 	}
@@ -220,9 +220,9 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 	if j == nil { // it has no parameter that could be read before
 		return s.generate(g, p)
 	}
-	j.name, j.flag, j.lasting = name, flag, true
+	j.name, j.flag, j.outlivesSession = name, flag, true
 	g.stops(j.aborted.Load)
-	done, err := s.start(j)
+	done, err := s.startJob(j)
 	if done {
 		return s.generate(g, p)
 	}
@@ -279,8 +279,8 @@ func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectH
 		defer close(done)
 		j.run(all, s.slot.app.log)
 	}()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
 	for {
 		select {
 		case <-done:
@@ -291,7 +291,7 @@ func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectH
 			var r ck.AsyncData
 			err := j.finish(s, &r, false)
 			return r.Object, r.AdditionalObject, err
-		case <-look.C:
+		case <-poll.C:
 			if stopped() {
 				j.abandon()
 				return 0, 0, ck.CKR_FUNCTION_CANCELED
@@ -300,17 +300,17 @@ func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectH
 	}
 }
 
-// signLater signs what the operation has been given, as a job. The buffer is the caller's until C_AsyncComplete.
-func (s *session) signLater(name string, op *operation, data []byte, out *ck.Buffer) error {
+// signAsync signs what the operation has been given, as a job. The buffer is the caller's until C_AsyncComplete.
+func (s *session) signAsync(name string, op *operation, data []byte, out *ck.Buffer) error {
 	size := op.signer.Size()
 	if out.Query(size) {
 		return out.Fill(size, nil)
 	}
-	if s.busy(name) {
+	if s.hasJob(name) {
 		return ck.CKR_OPERATION_ACTIVE
 	}
-	if err := op.add(data); err != nil {
-		return op.settle(err)
+	if err := op.updateSigner(data); err != nil {
+		return op.endUnlessTooSmall(err)
 	}
 	signer, signature, n := op.signer, make([]byte, size), 0
 	j := &job{name: name, flag: ck.CKF_SIGN, out: out.Data, forget: func() {},
@@ -323,7 +323,7 @@ func (s *session) signLater(name string, op *operation, data []byte, out *ck.Buf
 			return nil
 		},
 	}
-	done, err := s.start(j)
+	done, err := s.startJob(j)
 	if !done {
 		op.end()
 		return err
@@ -339,14 +339,14 @@ func (m *Module) AsyncComplete(h ck.SessionHandle, name string, result *ck.Async
 	}
 	defer a.endCall()
 	a.jobs.mu.Lock()
-	j := s.pending(name)
+	j := s.pendingJob(name)
 	switch {
 	case j == nil:
 		err = ck.CKR_OPERATION_NOT_INITIALIZED
 	case j.state.Load() == computing:
 		err = ck.CKR_PENDING
 	default:
-		delete(a.jobs.told, j.id)
+		delete(a.jobs.numbered, j.id)
 		j.detach()
 	}
 	a.jobs.mu.Unlock()
@@ -371,24 +371,24 @@ func (m *Module) AsyncGetID(h ck.SessionHandle, name string) (uint, error) {
 	defer a.endCall()
 	a.jobs.mu.Lock()
 	defer a.jobs.mu.Unlock()
-	j := s.pending(name)
+	j := s.pendingJob(name)
 	switch {
 	case j == nil:
 		return 0, ck.CKR_OPERATION_NOT_INITIALIZED
-	case !j.lasting, j.id == 0 && len(a.jobs.told) >= mostTold:
+	case !j.outlivesSession, j.id == 0 && len(a.jobs.numbered) >= maxNumberedJobs:
 		return 0, ck.CKR_STATE_UNSAVEABLE
 	}
-	for j.id == 0 || a.jobs.told[j.id] != nil && a.jobs.told[j.id] != j {
+	for j.id == 0 || a.jobs.numbered[j.id] != nil && a.jobs.numbered[j.id] != j {
 		var b [8]byte
 		if err := random(b[:]); err != nil {
 			return 0, err
 		}
 		j.id = uint(binary.NativeEndian.Uint64(b[:]))
 	}
-	if a.jobs.told == nil {
-		a.jobs.told = make(map[uint]*job)
+	if a.jobs.numbered == nil {
+		a.jobs.numbered = make(map[uint]*job)
 	}
-	a.jobs.told[j.id] = j
+	a.jobs.numbered[j.id] = j
 	return j.id, nil
 }
 
@@ -404,15 +404,15 @@ func (m *Module) AsyncJoin(h ck.SessionHandle, name string, id uint, data []byte
 	}
 	a.jobs.mu.Lock()
 	defer a.jobs.mu.Unlock()
-	j := a.jobs.told[id]
+	j := a.jobs.numbered[id]
 	switch {
-	case s.ended:
+	case s.noMoreJobs:
 		return ck.CKR_SESSION_HANDLE_INVALID
 	case j == nil || j.name != name || j.slot != s.slot.id:
 		return ck.CKR_SAVED_STATE_INVALID
 	case j.session == s:
 		return nil
-	case s.pending(name) != nil:
+	case s.pendingJob(name) != nil:
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	if j.session != nil {

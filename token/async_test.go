@@ -239,7 +239,7 @@ func TestAsyncWiped(t *testing.T) {
 			_, err := rand.Read(make([]byte, 1))
 			return err
 		}}
-		_, err := ses.start(j)
+		_, err := ses.startJob(j)
 		want(t, "starting", err, ck.CKR_PENDING)
 		<-going
 		if finished {
@@ -256,7 +256,7 @@ func TestAsyncWiped(t *testing.T) {
 		}
 	}
 	// A panic is an error, and not the end of the process.
-	_, err := ses.start(&job{name: "C_GenerateKey", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { panic("x") }})
+	_, err := ses.startJob(&job{name: "C_GenerateKey", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { panic("x") }})
 	want(t, "starting", err, ck.CKR_PENDING)
 	_, err = ended(t, m, s, "C_GenerateKey")
 	want(t, "a panic", err, ck.CKR_GENERAL_ERROR)
@@ -326,7 +326,7 @@ func TestAsyncJoin(t *testing.T) {
 		must(t, m.InitToken(slot, []byte(soPIN), []byte(pad("test token"))))
 		want(t, "joining what another token had", m.AsyncJoin(asyncSession(t, m, slot), "C_GenerateKeyPair", id, nil), ck.CKR_SAVED_STATE_INVALID)
 		idle(t, m)
-		if n := len(m.jobs.told); n != 0 {
+		if n := len(m.jobs.numbered); n != 0 {
 			t.Errorf("%d jobs are left", n)
 		}
 		must(t, m.Finalize())
@@ -339,11 +339,11 @@ func TestAsyncMany(t *testing.T) {
 	loggedIn(t, m, slot)
 	stop := make(chan struct{})
 	var sessions []ck.SessionHandle
-	for range mostRunning {
+	for range maxRunningJobs {
 		s := asyncSession(t, m, slot)
 		sessions = append(sessions, s)
 		ses := m.app.Load().sessions.Get(s)
-		_, err := ses.start(&job{name: "C_Test", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { <-stop; return nil }})
+		_, err := ses.startJob(&job{name: "C_Test", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { <-stop; return nil }})
 		want(t, "starting", err, ck.CKR_PENDING)
 	}
 	pub, priv, err := m.GenerateKeyPair(sessions[0], rsaPair, []ck.Attribute{attr(ck.CKA_MODULUS_BITS, 1024), attr(ck.CKA_VERIFY, true)}, []ck.Attribute{attr(ck.CKA_SIGN, true)})

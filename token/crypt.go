@@ -21,11 +21,11 @@ func (m *Module) cryptInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, key
 		return err
 	}
 	defer s.unlock()
-	return s.begin(kind, mech, key, starters[kind])
+	return s.initOperation(kind, mech, key, starters[kind])
 }
 
 // starters make what an operation of a kind works with.
-var starters = [operations]func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error{
+var starters = [operationKinds]func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error{
 	encrypting: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
 		op.cipher, err = row.Encrypt(k, p)
 		return err
@@ -39,7 +39,7 @@ var starters = [operations]func(*operation, *mechanisms.Mechanism, *mechanisms.K
 		return err
 	},
 	verifying: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
-		op.checker, err = row.Verify(k, p)
+		op.verifier, err = row.Verify(k, p)
 		return err
 	},
 	signRecovering: func(op *operation, row *mechanisms.Mechanism, k *mechanisms.Key, p *ck.Param) (err error) {
@@ -80,14 +80,14 @@ func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer
 	}
 	defer s.unlock()
 	if op.parts {
-		return op.settle(ck.CKR_OPERATION_ACTIVE)
+		return op.endUnlessTooSmall(ck.CKR_OPERATION_ACTIVE)
 	}
 	op.whole = true
 	need := op.cipher.WholeLen(len(data))
 	if !out.Has {
 		if c, ok := op.cipher.(mechanisms.Limited); ok {
 			if err := c.CheckWhole(len(data)); err != nil {
-				return op.settle(err)
+				return op.endUnlessTooSmall(err)
 			}
 		}
 		out.N = uint(need)
@@ -115,7 +115,7 @@ func (op *operation) short(need int, out *ck.Buffer, produce func(dst []byte) (i
 	if err == nil {
 		err = out.FillWith(scratch[:n])
 	}
-	return op.settle(err)
+	return op.endUnlessTooSmall(err)
 }
 
 // EncryptUpdate implements C_EncryptUpdate, section 5.8.3.
@@ -136,11 +136,11 @@ func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer)
 	}
 	defer s.unlock()
 	if op.whole {
-		return op.settle(ck.CKR_OPERATION_ACTIVE)
+		return op.endUnlessTooSmall(ck.CKR_OPERATION_ACTIVE)
 	}
 	if c, ok := op.cipher.(mechanisms.Limited); ok && !out.Has {
 		if err := c.CheckUpdate(len(data)); err != nil {
-			return op.settle(err)
+			return op.endUnlessTooSmall(err)
 		}
 	}
 	err = out.Fill(op.cipher.UpdateLen(len(data)), func(dst []byte) (int, error) {
@@ -148,7 +148,7 @@ func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer)
 		return op.cipher.Update(dst, data)
 	})
 	if err != nil {
-		return op.settle(err)
+		return op.endUnlessTooSmall(err)
 	}
 	return nil
 }
@@ -171,13 +171,13 @@ func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
 	}
 	defer s.unlock()
 	if op.whole {
-		return op.settle(ck.CKR_OPERATION_ACTIVE)
+		return op.endUnlessTooSmall(ck.CKR_OPERATION_ACTIVE)
 	}
 	need := op.cipher.FinalLen()
 	if !out.Has {
 		if c, ok := op.cipher.(mechanisms.Limited); ok {
 			if err := c.CheckFinal(); err != nil {
-				return op.settle(err)
+				return op.endUnlessTooSmall(err)
 			}
 		}
 		out.N = uint(need)

@@ -130,13 +130,13 @@ func (s *session) sum(data []byte, out *ck.Buffer) error {
 	if out.Query(size) {
 		return out.Fill(size, nil)
 	}
-	if len(data) <= atOnce {
+	if len(data) <= chunkSize {
 		erasing.Do(func() {
 			d.hash.Write(data)
 			d.hash.Sum(out.Data[:0])
 		})
 	} else {
-		if err := s.inPieces(data, d.write); err != nil {
+		if err := s.inChunks(data, d.write); err != nil {
 			d.end()
 			return err
 		}
@@ -159,7 +159,7 @@ func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	d.parts = true
-	if err := s.inPieces(data, d.write); err != nil {
+	if err := s.inChunks(data, d.write); err != nil {
 		d.end()
 		return err
 	}

@@ -18,7 +18,7 @@ func (m *Module) DigestEncryptUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 	}
 	return s.dual(op, out, d.end, len(part), func(dst []byte) (int, error) {
 		d.parts = true
-		if err := s.inPieces(part, d.write); err != nil { // before it is overwritten, where out is the same memory
+		if err := s.inChunks(part, d.write); err != nil { // before it is overwritten, where out is the same memory
 			return 0, err
 		}
 		return op.cipher.Update(dst, part)
@@ -40,7 +40,7 @@ func (m *Module) DecryptDigestUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		n, err := op.cipher.Update(dst, part)
 		if err == nil {
 			d.parts = true
-			err = s.inPieces(dst[:n], d.write)
+			err = s.inChunks(dst[:n], d.write)
 		}
 		return n, err
 	})
@@ -59,7 +59,7 @@ func (m *Module) SignEncryptUpdate(h ck.SessionHandle, part []byte, out *ck.Buff
 	}
 	return s.dual(op, out, sign.end, len(part), func(dst []byte) (int, error) {
 		sign.parts = true
-		if err := sign.add(part); err != nil {
+		if err := sign.updateSigner(part); err != nil {
 			return 0, err
 		}
 		return op.cipher.Update(dst, part)
@@ -81,7 +81,7 @@ func (m *Module) DecryptVerifyUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		n, err := op.cipher.Update(dst, part)
 		if err == nil {
 			verify.parts = true
-			err = verify.check(dst[:n])
+			err = verify.updateVerifier(dst[:n])
 		}
 		return n, err
 	})

@@ -77,7 +77,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 // hasSessions reports whether any application has a session with the token.
 func (s *slot) hasSessions() bool {
 	for _, side := range s.sides() {
-		if len(side.open()) > 0 {
+		if len(side.openSessions()) > 0 {
 			return true
 		}
 	}
@@ -89,7 +89,7 @@ func (s *slot) forget() {
 	for _, side := range s.sides() {
 		side.objects.forget(func(*entry) bool { return true })
 		side.cache.Load().dropAll()
-		side.app.jobs.drop(s.id)
+		side.app.jobs.dropSlot(s.id)
 	}
 }
 

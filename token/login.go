@@ -20,7 +20,7 @@ func (m *Module) Login(h ck.SessionHandle, as ck.UserType, pin []byte) error {
 	case ck.CKU_SO:
 		return s.slot.enter(theSO, store.SO, pin)
 	case ck.CKU_CONTEXT_SPECIFIC:
-		return s.confirm(pin)
+		return s.contextLogin(pin)
 	}
 	return ck.CKR_USER_TYPE_INVALID
 }
@@ -103,14 +103,14 @@ func (s *appSlot) mayEnter(as userState) error {
 	return nil
 }
 
-// confirm is C_Login with CKU_CONTEXT_SPECIFIC: it lets the operation begin that was begun with a key that has
+// contextLogin is C_Login with CKU_CONTEXT_SPECIFIC: it lets the operation begin that was begun with a key that has
 // CKA_ALWAYS_AUTHENTICATE.
-func (s *session) confirm(pin []byte) error {
+func (s *session) contextLogin(pin []byte) error {
 	if pin == nil {
 		return ck.CKR_ARGUMENTS_BAD
 	}
 	s.mu.Lock()
-	waiting := s.waiting()
+	waiting := s.awaitingLogin()
 	s.mu.Unlock()
 	if waiting == nil {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
@@ -135,8 +135,8 @@ func (s *session) confirm(pin []byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if op := s.waiting(); op != nil {
-		op.confirm = false
+	if op := s.awaitingLogin(); op != nil {
+		op.loginDue = false
 	}
 	return nil
 }
@@ -172,9 +172,9 @@ func (s *appSlot) logout(empty bool) bool {
 	// First the keys, then the operations: none begins with a key after it was its session's turn.
 	s.objects.forget(func(e *entry) bool { return e.private })
 	s.objects.forgetPrepared()
-	for _, ses := range s.open() {
+	for _, ses := range s.openSessions() {
 		ses.stop(false)
-		ses.abandon(allOperations, false, false)
+		ses.abandonJobs(allOperations, false, false)
 	}
 	if cache.leave() && !s.app.closing.Load() {
 		s.core.eraser.now()

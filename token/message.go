@@ -46,11 +46,11 @@ func (m *Module) messageInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, k
 	if start == nil {
 		start = s.messageSigner(kind, key)
 	}
-	if err := s.begin(kind, mech, key, start); err != nil {
+	if err := s.initOperation(kind, mech, key, start); err != nil {
 		return err
 	}
 	if op := &s.ops[kind]; mech != nil {
-		op.process.always = op.confirm
+		op.process.always = op.loginDue
 	}
 	return nil
 }
@@ -66,7 +66,7 @@ func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *op
 	switch {
 	case !op.active, open && !op.process.open:
 		err = ck.CKR_OPERATION_NOT_INITIALIZED
-	case op.confirm:
+	case op.loginDue:
 		err = ck.CKR_USER_NOT_LOGGED_IN
 	case op.process.open && !open:
 		err = ck.CKR_OPERATION_ACTIVE
@@ -102,8 +102,8 @@ func (op *operation) endMessage() {
 	if op.process.cipher != nil {
 		op.process.cipher.End()
 	}
-	op.signer, op.checker = nil, nil
-	op.process.open, op.confirm = false, op.process.always
+	op.signer, op.verifier = nil, nil
+	op.process.open, op.loginDue = false, op.process.always
 }
 
 // MessageEncryptInit implements C_MessageEncryptInit, section 5.9.1.

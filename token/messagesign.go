@@ -24,7 +24,7 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 		}
 		err = op.prepare(s, kind, &ck.Param{})
 		if row.ParamOncePerMessage {
-			op.signer, op.checker = nil, nil
+			op.signer, op.verifier = nil, nil
 		}
 		return err
 	}
@@ -37,7 +37,7 @@ func (op *operation) prepare(s *session, kind int, p *ck.Param) (err error) {
 		switch {
 		case x.row.ParamOncePerMessage && op.active:
 			return ck.CKR_MECHANISM_PARAM_INVALID
-		case op.signer != nil || op.checker != nil:
+		case op.signer != nil || op.verifier != nil:
 			return nil
 		}
 		kept := x.param.Param()
@@ -45,10 +45,10 @@ func (op *operation) prepare(s *session, kind int, p *ck.Param) (err error) {
 	}
 	if kind == messageSigning {
 		op.signer, err = x.row.Sign(x.key.key(), p)
-		op.count = nil
-		op.counting(s, x.handle)
+		op.takeCounter = nil
+		op.useCounter(s, x.handle)
 	} else {
-		op.checker, err = x.row.Verify(x.key.key(), p)
+		op.verifier, err = x.row.Verify(x.key.key(), p)
 	}
 	return err
 }
@@ -115,7 +115,7 @@ func (m *Module) SignMessageNext(h ck.SessionHandle, _ *ck.Param, part []byte, o
 	if out != nil {
 		return op.signMessage(part, out)
 	}
-	return op.messagePart(func() error { return op.add(part) })
+	return op.messagePart(func() error { return op.updateSigner(part) })
 }
 
 // messagePart takes a part of a message, which ends with an error, and with a fault in the part.
@@ -147,10 +147,10 @@ func (m *Module) VerifyMessage(h ck.SessionHandle, p *ck.Param, data, signature 
 // verifyMessage adds data and verifies, which ends the message.
 func (op *operation) verifyMessage(data, signature []byte) error {
 	defer op.endMessage()
-	if err := op.check(data); err != nil {
+	if err := op.updateVerifier(data); err != nil {
 		return err
 	}
-	return op.checker.Verify(signature)
+	return op.verifier.Verify(signature)
 }
 
 // VerifyMessageBegin implements C_VerifyMessageBegin, section 5.16.3.
@@ -168,7 +168,7 @@ func (m *Module) VerifyMessageNext(h ck.SessionHandle, _ *ck.Param, part, signat
 	if signature != nil {
 		return op.verifyMessage(part, signature)
 	}
-	return op.messagePart(func() error { return op.check(part) })
+	return op.messagePart(func() error { return op.updateVerifier(part) })
 }
 
 // MessageVerifyFinal implements C_MessageVerifyFinal, section 5.16.5.

@@ -51,9 +51,9 @@ type application struct {
 	objects  handle.Table[ck.ObjectHandle, entry]
 	jobs     *jobs
 
-	used    atomic.Bool  // a session was opened or a token made: there may be secrets to erase
-	inside  atomic.Int64 // calls in progress
-	closing atomic.Bool
+	used        atomic.Bool  // a session was opened or a token made: there may be secrets to erase
+	activeCalls atomic.Int64 // calls in progress
+	closing     atomic.Bool
 }
 
 // beginCall begins a call: CKR_CRYPTOKI_NOT_INITIALIZED before C_Initialize and after C_Finalize. C_Finalize waits for the calls that
@@ -63,15 +63,15 @@ func (m *Module) beginCall() (*application, error) {
 	if a == nil {
 		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	a.inside.Add(1)
+	a.activeCalls.Add(1)
 	if a.closing.Load() {
-		a.inside.Add(-1)
+		a.activeCalls.Add(-1)
 		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
 	return a, nil
 }
 
-func (a *application) endCall() { a.inside.Add(-1) }
+func (a *application) endCall() { a.activeCalls.Add(-1) }
 
 // Getenv reads the environment, which says nothing in a program that was given rights by its file.
 func Getenv(name string) string { return config.Getenv(name) }
@@ -112,7 +112,7 @@ func (m *Module) Finalize() error {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
 	a.closing.Store(true)
-	for wait := time.Microsecond; a.inside.Load() != 0; wait = min(2*wait, time.Millisecond) {
+	for wait := time.Microsecond; a.activeCalls.Load() != 0; wait = min(2*wait, time.Millisecond) {
 		time.Sleep(wait)
 	}
 	for _, s := range a.slots.sides() {

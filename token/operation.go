@@ -13,50 +13,50 @@ const (
 	verifying
 	signRecovering
 	verifyRecovering
-	verifyingGiven // with a signature that C_VerifySignatureInit was told
+	verifyingSignature // with a signature that C_VerifySignatureInit was told
 	messageEncrypting
 	messageDecrypting
 	messageSigning
 	messageVerifying
-	operations
+	operationKinds
 )
 
 // allOperations are the flags of C_SessionCancel for every operation.
 const allOperations = ^ck.Flags(0)
 
 // cancelFlags are the flags by which C_SessionCancel names the operations.
-var cancelFlags = [operations]ck.Flags{
+var cancelFlags = [operationKinds]ck.Flags{
 	ck.CKF_ENCRYPT, ck.CKF_DECRYPT, ck.CKF_SIGN, ck.CKF_VERIFY,
-	signRecovering: ck.CKF_SIGN_RECOVER, verifyRecovering: ck.CKF_VERIFY_RECOVER, verifyingGiven: ck.CKF_VERIFY,
+	signRecovering: ck.CKF_SIGN_RECOVER, verifyRecovering: ck.CKF_VERIFY_RECOVER, verifyingSignature: ck.CKF_VERIFY,
 	messageEncrypting: ck.CKF_MESSAGE_ENCRYPT, messageDecrypting: ck.CKF_MESSAGE_DECRYPT,
 	messageSigning: ck.CKF_MESSAGE_SIGN, messageVerifying: ck.CKF_MESSAGE_VERIFY,
 }
 
 // usage is the attribute that a key needs for an operation.
-var usage = [operations]ck.AttributeType{
+var usage = [operationKinds]ck.AttributeType{
 	ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY,
-	signRecovering: ck.CKA_SIGN_RECOVER, verifyRecovering: ck.CKA_VERIFY_RECOVER, verifyingGiven: ck.CKA_VERIFY,
+	signRecovering: ck.CKA_SIGN_RECOVER, verifyRecovering: ck.CKA_VERIFY_RECOVER, verifyingSignature: ck.CKA_VERIFY,
 	messageEncrypting: ck.CKA_ENCRYPT, messageDecrypting: ck.CKA_DECRYPT, messageSigning: ck.CKA_SIGN, messageVerifying: ck.CKA_VERIFY,
 }
 
 // An operation is a cryptographic operation in progress.
 type operation struct {
-	active  bool
-	session *session
-	parts   bool // data has been processed in parts: the operation ends with its Final
-	whole   bool // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
-	confirm bool // C_Login with CKU_CONTEXT_SPECIFIC is due
-	private bool // with a private key, which takes long
+	active   bool
+	session  *session
+	parts    bool // data has been processed in parts: the operation ends with its Final
+	whole    bool // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
+	loginDue bool // C_Login with CKU_CONTEXT_SPECIFIC is due
+	private  bool // with a private key, which takes long
 	// unrecorded is the key where its role could not be recorded: hold.go.
-	unrecorded *entry
-	cipher     mechanisms.Cipher
-	signer     mechanisms.Signer
-	count      func() error // what signer needs of a counter, nil without one
-	checker    mechanisms.Verifier
+	unrecorded  *entry
+	cipher      mechanisms.Cipher
+	signer      mechanisms.Signer
+	takeCounter func() error // what signer needs of a counter, nil without one
+	verifier    mechanisms.Verifier
 	// signature is what C_VerifySignatureInit was told.
 	signature []byte
 	process   *process // of messages, nil otherwise
-	origin    origination
+	start     operationStart
 }
 
 // end ends an operation.
@@ -82,33 +82,33 @@ func (s *session) cancel(flags ck.Flags) {
 	}
 }
 
-// waiting returns the operation that waits for C_Login with CKU_CONTEXT_SPECIFIC, nil if there is none.
-func (s *session) waiting() *operation {
-	if s.work == nil {
+// awaitingLogin returns the operation that waits for C_Login with CKU_CONTEXT_SPECIFIC, nil if there is none.
+func (s *session) awaitingLogin() *operation {
+	if s.sessionOperations == nil {
 		return nil
 	}
 	for kind := range s.ops {
-		if op := &s.ops[kind]; op.active && op.confirm {
+		if op := &s.ops[kind]; op.active && op.loginDue {
 			return op
 		}
 	}
 	return nil
 }
 
-// excluded reports whether an operation is active that one of a kind cannot be in progress beside.
-func (s *session) excluded(kind int) bool {
+// conflicts reports whether an active operation excludes one of a kind: section 5.15.7.
+func (s *session) conflicts(kind int) bool {
 	switch kind {
 	case verifying:
-		return s.ops[verifyingGiven].active
-	case verifyingGiven:
+		return s.ops[verifyingSignature].active
+	case verifyingSignature:
 		return s.ops[verifying].active
 	}
 	return false
 }
 
-// begin begins an operation of a kind: it checks the mechanism and the key, and has start make what the operation works
+// initOperation begins an operation of a kind: it checks the mechanism and the key, and has start make what the operation works
 // with. A NULL mechanism ends an operation that is active (PKCS#11 3.0, section 5.8.1).
-func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error) error {
+func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error) error {
 	op := &s.ops[kind]
 	if mech == nil {
 		if !op.active {
@@ -117,14 +117,14 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 		op.end()
 		return nil
 	}
-	if op.active || s.excluded(kind) {
+	if op.active || s.conflicts(kind) {
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	row := mechanisms.Lookup(mech.Type)
 	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.allows(mech.Type, cancelFlags[kind]) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	u := keyUse{purpose: usage[kind], row: row, decides: kind == verifying || kind == verifyingGiven}
+	u := keyUse{purpose: usage[kind], row: row, decides: kind == verifying || kind == verifyingSignature}
 	o, err := s.useKey(key, &u)
 	if err != nil {
 		return err
@@ -150,9 +150,9 @@ func (s *session) begin(kind int, mech *ck.Mechanism, key ck.ObjectHandle, start
 		return err
 	}
 	op.unrecorded = s.unrecorded(o, &u)
-	op.counting(s, key)
-	op.origin.mechanism, op.origin.param, op.origin.id, op.origin.serial = row.Type, mech.Param.Len(), o.id, o.serial
-	op.active, op.confirm, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
+	op.useCounter(s, key)
+	op.start.mechanism, op.start.param, op.start.id, op.start.serial = row.Type, mech.Param.Len(), o.id, o.serial
+	op.active, op.loginDue, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (s *session) current(kind int) (*operation, error) {
 	switch {
 	case !op.active:
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
-	case op.confirm:
+	case op.loginDue:
 		op.end()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
 	}
@@ -174,12 +174,16 @@ func (s *session) current(kind int) (*operation, error) {
 	return op, nil
 }
 
-// add adds data to what is signed, and check to what is verified.
-func (op *operation) add(data []byte) error   { return op.session.inPieces(data, op.signer.Update) }
-func (op *operation) check(data []byte) error { return op.session.inPieces(data, op.checker.Update) }
+// updateSigner adds data to what is signed, and updateVerifier to what is verified.
+func (op *operation) updateSigner(data []byte) error {
+	return op.session.inChunks(data, op.signer.Update)
+}
+func (op *operation) updateVerifier(data []byte) error {
+	return op.session.inChunks(data, op.verifier.Update)
+}
 
-// settle ends an operation unless err says that the caller's buffer is too small.
-func (op *operation) settle(err error) error {
+// endUnlessTooSmall ends an operation unless err says that the caller's buffer is too small.
+func (op *operation) endUnlessTooSmall(err error) error {
 	if err != ck.CKR_BUFFER_TOO_SMALL {
 		op.end()
 	}

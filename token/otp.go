@@ -90,13 +90,13 @@ func (o *Object) counted() (counter []byte, next *Object, err error) {
 	return counter, d.object().as(o), nil
 }
 
-// counting has a signature that works with a counter take a number when it is made.
-func (op *operation) counting(s *session, key ck.ObjectHandle) {
+// useCounter has a signature that works with a counter take a number when it is made.
+func (op *operation) useCounter(s *session, key ck.ObjectHandle) {
 	c, ok := op.signer.(mechanisms.Counting)
 	if !ok || !c.Counts() {
 		return
 	}
-	op.count = func() error {
+	op.takeCounter = func() error {
 		counter, err := s.nextCounter(key)
 		if err == nil {
 			c.Use(counter)

@@ -21,8 +21,8 @@ func reseed(seed []byte) error {
 		return ck.CKR_RANDOM_SEED_NOT_SUPPORTED
 	}
 	defer f.Close()
-	const most = 1 << 16 // of what is longer the rest adds nothing
-	if _, err := f.Write(ck.Clone(seed[:min(len(seed), most)])); err != nil {
+	const maxSeed = 1 << 16 // of what is longer the rest adds nothing
+	if _, err := f.Write(ck.Clone(seed[:min(len(seed), maxSeed)])); err != nil {
 		return ck.CKR_FUNCTION_FAILED
 	}
 	return nil

@@ -19,23 +19,23 @@ type session struct {
 	async       bool          // long functions answer CKR_PENDING
 	cancelled   atomic.Uint32 // how often what the session computes was given up
 
-	mu     sync.Mutex
-	closed bool
-	*work         // from the first operation on: most of the memory of a session, of which hosts open many that do little
-	device uint32 // ulDeviceError
+	mu                 sync.Mutex
+	closed             bool
+	*sessionOperations        // from the first operation on: most of the memory of a session, of which hosts open many that do little
+	device             uint32 // ulDeviceError
 
 	// Guarded by the slot's object table:
 	owned []*entry // its session objects
 	gone  bool     // no more objects may be added
 
 	// Guarded by the lock of jobs:
-	jobs  []*job // functions that have answered CKR_PENDING
-	ended bool   // no more may do
+	jobs       []*job // functions that have answered CKR_PENDING
+	noMoreJobs bool   // no more may do
 }
 
-// A work is the operations of a session.
-type work struct {
-	ops     [operations]operation
+// sessionOperations are the operations of a session.
+type sessionOperations struct {
+	ops     [operationKinds]operation
 	digest  digestOperation
 	find    findOperation
 	derived derivation
@@ -80,8 +80,8 @@ func (m *Module) lock(h ck.SessionHandle) (*session, error) {
 		s.unlock()
 		return nil, ck.CKR_SESSION_HANDLE_INVALID
 	}
-	if s.work == nil {
-		s.work = new(work)
+	if s.sessionOperations == nil {
+		s.sessionOperations = new(sessionOperations)
 	}
 	return s, nil
 }
@@ -153,7 +153,7 @@ func (m *Module) CloseSession(h ck.SessionHandle) error {
 func (s *session) end() {
 	slot := s.slot
 	s.stop(true)
-	s.abandon(allOperations, false, true)
+	s.abandonJobs(allOperations, false, true)
 	slot.objects.dropOwned(s)
 	slot.mu.Lock()
 	delete(slot.sessions, s.handle)
@@ -173,12 +173,12 @@ func (s *session) stop(closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = s.closed || closed
-	s.drop()
+	s.cancelAll()
 }
 
-// drop ends all operations. The session is locked.
-func (s *session) drop() {
-	if s.work != nil {
+// cancelAll ends all operations. The session is locked.
+func (s *session) cancelAll() {
+	if s.sessionOperations != nil {
 		s.cancel(allOperations)
 		s.derived.wipe()
 	}
@@ -191,19 +191,19 @@ func (s *session) waits() (stopped func() bool) {
 	return func() bool { return s.cancelled.Load() != before || s.slot.app.closing.Load() }
 }
 
-// atOnce is how much data is processed without asking whether anybody waits for it.
-const atOnce = 1 << 20
+// chunkSize is how much data is processed without asking whether anybody waits for it.
+const chunkSize = 1 << 20
 
-// inPieces hands data on: a caller may have a terabyte of zeros, and C_CloseSession and C_Finalize do not wait for that.
-func (s *session) inPieces(data []byte, take func(data []byte) error) error {
-	if len(data) <= atOnce {
+// inChunks hands data on: a caller may have a terabyte of zeros, and C_CloseSession and C_Finalize do not wait for that.
+func (s *session) inChunks(data []byte, take func(data []byte) error) error {
+	if len(data) <= chunkSize {
 		return take(data)
 	}
 	for stopped := s.waits(); len(data) > 0; {
 		if stopped() {
 			return ck.CKR_FUNCTION_CANCELED
 		}
-		n := min(atOnce, len(data))
+		n := min(chunkSize, len(data))
 		if err := take(data[:n]); err != nil {
 			return err
 		}
@@ -228,15 +228,15 @@ func (m *Module) CloseAllSessions(id ck.SlotID) error {
 }
 
 func (s *appSlot) closeSessions() {
-	for _, ses := range s.open() {
+	for _, ses := range s.openSessions() {
 		if s.app.sessions.Remove(ses.handle) != nil {
 			ses.end()
 		}
 	}
 }
 
-// open returns the sessions that are open.
-func (s *appSlot) open() []*session {
+// openSessions returns the sessions that are open.
+func (s *appSlot) openSessions() []*session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	list := make([]*session, 0, len(s.sessions))
@@ -310,7 +310,7 @@ func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	}
 	defer s.unlock()
 	s.cancel(flags)
-	s.abandon(flags, true, false)
+	s.abandonJobs(flags, true, false)
 	return nil
 }
 

@@ -34,10 +34,10 @@ func (m *Module) Sign(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 	}
 	defer s.unlock()
 	if op.parts {
-		return op.settle(ck.CKR_OPERATION_ACTIVE)
+		return op.endUnlessTooSmall(ck.CKR_OPERATION_ACTIVE)
 	}
 	if s.async && op.private {
-		return s.signLater("C_Sign", op, data, out)
+		return s.signAsync("C_Sign", op, data, out)
 	}
 	return op.sign(data, out)
 }
@@ -50,8 +50,8 @@ func (m *Module) SignUpdate(h ck.SessionHandle, data []byte) error {
 	}
 	defer s.unlock()
 	op.parts = true
-	if err := op.add(data); err != nil {
-		return op.settle(err)
+	if err := op.updateSigner(data); err != nil {
+		return op.endUnlessTooSmall(err)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func (m *Module) SignFinal(h ck.SessionHandle, out *ck.Buffer) error {
 	}
 	defer s.unlock()
 	if s.async && op.private {
-		return s.signLater("C_SignFinal", op, nil, out)
+		return s.signAsync("C_SignFinal", op, nil, out)
 	}
 	return op.sign(nil, out)
 }
@@ -76,16 +76,16 @@ func (op *operation) sign(data []byte, out *ck.Buffer) error {
 		out.N = uint(size)
 		return nil
 	}
-	return op.settle(out.Fill(size, func(dst []byte) (int, error) { return op.signTo(dst, data) }))
+	return op.endUnlessTooSmall(out.Fill(size, func(dst []byte) (int, error) { return op.signTo(dst, data) }))
 }
 
 // signTo adds data and writes the signature to dst.
 func (op *operation) signTo(dst, data []byte) (int, error) {
-	if err := op.add(data); err != nil {
+	if err := op.updateSigner(data); err != nil {
 		return 0, err
 	}
-	if op.count != nil {
-		if err := op.count(); err != nil {
+	if op.takeCounter != nil {
+		if err := op.takeCounter(); err != nil {
 			return 0, err
 		}
 	}
@@ -105,12 +105,12 @@ func (m *Module) Verify(h ck.SessionHandle, data, signature []byte) error {
 // verify verifies the signature of data in one part.
 func (op *operation) verify(data, signature []byte) error {
 	if op.parts {
-		return op.settle(ck.CKR_OPERATION_ACTIVE)
+		return op.endUnlessTooSmall(ck.CKR_OPERATION_ACTIVE)
 	}
-	if err := op.check(data); err != nil {
-		return op.settle(err)
+	if err := op.updateVerifier(data); err != nil {
+		return op.endUnlessTooSmall(err)
 	}
-	return op.settle(op.checker.Verify(signature))
+	return op.endUnlessTooSmall(op.verifier.Verify(signature))
 }
 
 // VerifyUpdate implements C_VerifyUpdate, section 5.15.3.
@@ -126,8 +126,8 @@ func (m *Module) verifyPart(h ck.SessionHandle, kind int, data []byte) error {
 	}
 	defer s.unlock()
 	op.parts = true
-	if err := op.check(data); err != nil {
-		return op.settle(err)
+	if err := op.updateVerifier(data); err != nil {
+		return op.endUnlessTooSmall(err)
 	}
 	return nil
 }
@@ -139,5 +139,5 @@ func (m *Module) VerifyFinal(h ck.SessionHandle, signature []byte) error {
 		return err
 	}
 	defer s.unlock()
-	return op.settle(op.checker.Verify(signature))
+	return op.endUnlessTooSmall(op.verifier.Verify(signature))
 }

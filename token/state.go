@@ -17,16 +17,16 @@ import (
 // whether it has been fed in parts, a byte each; its mechanism, 8 bytes; and each with its length of 4 bytes the name of the key, the
 // parameter to begin it with, and its own state. Numbers are big-endian.
 
-// An origination is what an operation began with, as far as saving it needs that.
-type origination struct {
+// An operationStart is what an operation began with, as far as saving it needs that.
+type operationStart struct {
 	mechanism ck.MechanismType
 	param     int // the length of the parameter
 	id        store.ID
 	serial    uint64
 }
 
-// mostSaved is more than a saved state has, in bytes: it has no data but what waits for the rest of its block.
-const mostSaved = 1 << 20
+// maxSavedState is more than a saved state has, in bytes: it has no data but what waits for the rest of its block.
+const maxSavedState = 1 << 20
 
 // digesting is the kind of a digest in a saved state.
 const digesting = 0xff
@@ -42,7 +42,7 @@ type savedOperation struct {
 	key, param, state []byte
 }
 
-func (x *savedOperation) append(b []byte) []byte {
+func (x *savedOperation) appendTo(b []byte) []byte {
 	b = append(append(b, byte(x.kind)), ck.BoolValue(x.parts)...)
 	b = binary.BigEndian.AppendUint64(b, uint64(x.mechanism))
 	for _, field := range [...][]byte{x.key, x.param, x.state} {
@@ -51,8 +51,8 @@ func (x *savedOperation) append(b []byte) []byte {
 	return b
 }
 
-// readSaved reads the operations of a saved state.
-func readSaved(b []byte) (all []savedOperation, err error) {
+// parseSavedState reads the operations of a saved state.
+func parseSavedState(b []byte) (all []savedOperation, err error) {
 	const head, length = 1 + 1 + 8, 4
 	for len(b) >= head {
 		x := savedOperation{kind: int(b[0]), parts: b[1] == 1, mechanism: ck.MechanismType(binary.BigEndian.Uint64(b[2:]))}
@@ -95,7 +95,7 @@ func (m *Module) GetOperationState(h ck.SessionHandle, out *ck.Buffer) error {
 	var sealed []byte
 	erasing.Do(func() {
 		var plain []byte
-		if plain, err = s.saved(); err == nil {
+		if plain, err = s.marshalOperations(); err == nil {
 			sealed, err = keys.Save(plain)
 		}
 		clear(plain)
@@ -106,14 +106,14 @@ func (m *Module) GetOperationState(h ck.SessionHandle, out *ck.Buffer) error {
 	return out.FillWith(sealed)
 }
 
-// saved returns the operations of the session.
-func (s *session) saved() (plain []byte, err error) {
+// marshalOperations returns the operations of the session.
+func (s *session) marshalOperations() (plain []byte, err error) {
 	if s.digest.active {
 		x, ok := s.digest.save()
 		if !ok {
 			return nil, ck.CKR_STATE_UNSAVEABLE
 		}
-		plain = x.append(plain)
+		plain = x.appendTo(plain)
 		clear(x.state)
 	}
 	left := 0
@@ -132,7 +132,7 @@ func (s *session) saved() (plain []byte, err error) {
 			break
 		}
 		old := plain
-		plain = x.append(append([]byte(nil), old...))
+		plain = x.appendTo(append([]byte(nil), old...))
 		clear(old)
 		clear(x.state)
 		left--
@@ -155,7 +155,7 @@ func (d *digestOperation) save() (x savedOperation, ok bool) {
 
 // saver returns what can save the state of an operation, nil where nothing can.
 func (op *operation) saver() mechanisms.Saver {
-	for _, x := range [...]any{op.cipher, op.signer, op.checker} {
+	for _, x := range [...]any{op.cipher, op.signer, op.verifier} {
 		if saver, ok := x.(mechanisms.Saver); ok {
 			return saver
 		}
@@ -165,12 +165,12 @@ func (op *operation) saver() mechanisms.Saver {
 
 func (op *operation) save(kind int) (x savedOperation, ok bool) {
 	saver := op.saver()
-	if saver == nil || op.confirm {
+	if saver == nil || op.loginDue {
 		return x, false
 	}
-	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.origin.mechanism, key: []byte((&Object{id: op.origin.id, serial: op.origin.serial}).unique())}
+	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.start.mechanism, key: []byte((&Object{id: op.start.id, serial: op.start.serial}).unique())}
 	x.param, x.state, ok = saver.Save()
-	if ok && len(x.param) != op.origin.param { // what the mechanism was told cannot be told again
+	if ok && len(x.param) != op.start.param { // what the mechanism was told cannot be told again
 		clear(x.state)
 		return x, false
 	}
@@ -192,7 +192,7 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	if keys == nil {
 		return ck.CKR_SAVED_STATE_INVALID
 	}
-	if len(saved) > mostSaved {
+	if len(saved) > maxSavedState {
 		return ck.CKR_SAVED_STATE_INVALID
 	}
 	plain, err := keys.Restore(ck.Clone(saved)) // a fault is to happen before there is memory for what it opens to
@@ -200,18 +200,18 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 		return err
 	}
 	defer locked.Free(plain)
-	all, err := readSaved(plain)
+	all, err := parseSavedState(plain)
 	if err != nil {
 		return err
 	}
-	if err := s.keysFor(all, encryption, authentication); err != nil {
+	if err := s.checkSavedKeys(all, encryption, authentication); err != nil {
 		return err
 	}
-	if len(all) == 1 && all[0].kind == digesting && s.takesLast() {
+	if len(all) == 1 && all[0].kind == digesting && s.isLastWithoutDigest() {
 		return fmt.Errorf("%w: a digest would be under way in every session", ck.CKR_FUNCTION_FAILED)
 	}
 	old, digest := s.ops, s.digest
-	s.ops, s.digest = [operations]operation{}, digestOperation{}
+	s.ops, s.digest = [operationKinds]operation{}, digestOperation{}
 	erasing.Do(func() { err = s.restore(all, encryption, authentication) })
 	if err != nil {
 		s.cancel(allOperations &^ ck.CKF_FIND_OBJECTS)
@@ -225,12 +225,12 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	return nil
 }
 
-// takesLast reports whether there are other sessions with the token, all with a digest under way, so that with one in s none is left
+// isLastWithoutDigest reports whether there are other sessions with the token, all with a digest under way, so that with one in s none is left
 // that is free. SunPKCS11 clones a digest into another session, and closes both when they are done; with the last session
 // the login ends (§5.6.3), and Java does not expect that. It gets on without clones.
-func (s *session) takesLast() bool {
+func (s *session) isLastWithoutDigest() bool {
 	others := false
-	for _, other := range s.slot.open() {
+	for _, other := range s.slot.openSessions() {
 		if other == s {
 			continue
 		}
@@ -238,7 +238,7 @@ func (s *session) takesLast() bool {
 		if !other.mu.TryLock() {
 			continue
 		}
-		free := other.work == nil || !other.digest.active
+		free := other.sessionOperations == nil || !other.digest.active
 		other.mu.Unlock()
 		if free {
 			return false
@@ -247,8 +247,8 @@ func (s *session) takesLast() bool {
 	return others
 }
 
-// keysFor tells whether the keys that were given are those that the operations had.
-func (s *session) keysFor(all []savedOperation, encryption, authentication ck.ObjectHandle) error {
+// checkSavedKeys tells whether the keys that were given are those that the operations had.
+func (s *session) checkSavedKeys(all []savedOperation, encryption, authentication ck.ObjectHandle) error {
 	var encrypts, authenticates bool
 	for i := range all {
 		switch all[i].kind {
@@ -261,7 +261,7 @@ func (s *session) keysFor(all []savedOperation, encryption, authentication ck.Ob
 		default:
 			return ck.CKR_SAVED_STATE_INVALID
 		}
-		h := keyOf(all[i].kind, encryption, authentication)
+		h := keyHandleFor(all[i].kind, encryption, authentication)
 		if h == ck.InvalidHandle {
 			return ck.CKR_KEY_NEEDED
 		}
@@ -281,8 +281,8 @@ func (s *session) keysFor(all []savedOperation, encryption, authentication ck.Ob
 	return nil
 }
 
-// keyOf is the handle that is for an operation of a kind.
-func keyOf(kind int, encryption, authentication ck.ObjectHandle) ck.ObjectHandle {
+// keyHandleFor is the handle that is for an operation of a kind.
+func keyHandleFor(kind int, encryption, authentication ck.ObjectHandle) ck.ObjectHandle {
 	if kind == encrypting || kind == decrypting {
 		return encryption
 	}
@@ -302,7 +302,7 @@ func (s *session) restore(all []savedOperation, encryption, authentication ck.Ob
 			continue
 		}
 		mech := &ck.Mechanism{Type: x.mechanism, Param: ck.NewParam(x.param, nil)}
-		if err := s.begin(x.kind, mech, keyOf(x.kind, encryption, authentication), starters[x.kind]); err != nil {
+		if err := s.initOperation(x.kind, mech, keyHandleFor(x.kind, encryption, authentication), starters[x.kind]); err != nil {
 			return err
 		}
 		op := &s.ops[x.kind]

@@ -13,16 +13,16 @@ func (m *Module) VerifySignatureInit(h ck.SessionHandle, mech *ck.Mechanism, key
 	}
 	defer s.unlock()
 	given := ck.Clone(signature)
-	err = s.begin(verifyingGiven, mech, key, starters[verifying])
+	err = s.initOperation(verifyingSignature, mech, key, starters[verifying])
 	if err == nil && mech != nil {
-		s.ops[verifyingGiven].signature = given
+		s.ops[verifyingSignature].signature = given
 	}
 	return err
 }
 
 // VerifySignature implements C_VerifySignature, section 5.15.8.
 func (m *Module) VerifySignature(h ck.SessionHandle, data []byte) error {
-	s, op, err := m.operation(h, verifyingGiven)
+	s, op, err := m.operation(h, verifyingSignature)
 	if err != nil {
 		return err
 	}
@@ -32,15 +32,15 @@ func (m *Module) VerifySignature(h ck.SessionHandle, data []byte) error {
 
 // VerifySignatureUpdate implements C_VerifySignatureUpdate, section 5.15.9.
 func (m *Module) VerifySignatureUpdate(h ck.SessionHandle, part []byte) error {
-	return m.verifyPart(h, verifyingGiven, part)
+	return m.verifyPart(h, verifyingSignature, part)
 }
 
 // VerifySignatureFinal implements C_VerifySignatureFinal, section 5.15.10.
 func (m *Module) VerifySignatureFinal(h ck.SessionHandle) error {
-	s, op, err := m.operation(h, verifyingGiven)
+	s, op, err := m.operation(h, verifyingSignature)
 	if err != nil {
 		return err
 	}
 	defer s.unlock()
-	return op.settle(op.checker.Verify(op.signature))
+	return op.endUnlessTooSmall(op.verifier.Verify(op.signature))
 }
