@@ -10,19 +10,58 @@ import (
 	"github.com/softcsp/softcsp/internal/vectors"
 )
 
-// A messageShape lays out the parameter of a message for a mechanism.
-type messageShape func(nonce, tag []byte, length, fixed, generator int) ck.Param
+// A messageForm is the structure of the parameter of a message.
+type messageForm struct{ *ck.Structure }
 
-var messageShapes = map[ck.MechanismType]messageShape{
-	ck.CKM_AES_GCM: func(nonce, tag []byte, _, fixed, g int) ck.Param {
-		return params(pointed(nonce), fixed, g, alone(tag), 8*len(tag))
-	},
-	ck.CKM_AES_CCM: func(nonce, tag []byte, length, fixed, g int) ck.Param {
-		return params(length, pointed(nonce), fixed, g, pointed(tag))
-	},
-	ck.CKM_CHACHA20_POLY1305: func(nonce, tag []byte, _, _, _ int) ck.Param {
-		return params(alone(nonce), 8*len(nonce), alone(tag))
-	},
+// messageFormOf is the structure that a mechanism takes with messages.
+func messageFormOf(m ck.MechanismType) messageForm {
+	forms, _, _ := ck.ParameterOf(m, ck.C_EncryptMessage)
+	if len(forms) != 1 {
+		panic(fmt.Sprintf("%v takes %d structures with messages, and not one: internal/gen/parameters.txt", m, len(forms)))
+	}
+	return messageForm{forms[0]}
+}
+
+// param makes the parameter of a message, by the names that the standard gives the fields of such structures.
+func (s messageForm) param(nonce, tag []byte, length, fixed, generator int) ck.Param {
+	var fields []any
+	for i := range s.Fields {
+		switch name := s.Fields[i].Name; name {
+		case "pIv", "pNonce":
+			fields = append(fields, alone(nonce))
+		case "ulIvLen", "ulNonceLen":
+			n := len(nonce)
+			if s.Name == "CK_SALSA20_CHACHA20_POLY1305_MSG_PARAMS" { // the one that counts bits
+				n *= 8
+			}
+			fields = append(fields, n)
+		case "ulIvFixedBits", "ulNonceFixedBits":
+			fields = append(fields, fixed)
+		case "ivGenerator", "nonceGenerator":
+			fields = append(fields, generator)
+		case "pTag", "pMAC":
+			fields = append(fields, alone(tag))
+		case "ulTagBits":
+			fields = append(fields, 8*len(tag))
+		case "ulMACLen":
+			fields = append(fields, len(tag))
+		case "ulDataLen":
+			fields = append(fields, length)
+		default:
+			panic(fmt.Sprintf("%s.%s: say in messageForm.param what it is", s.Name, name))
+		}
+	}
+	return params(fields...)
+}
+
+// messageRows are the rows that encrypt messages.
+func messageRows() (rows []*Mechanism) {
+	for i := range table {
+		if table[i].Message != nil {
+			rows = append(rows, &table[i])
+		}
+	}
+	return rows
 }
 
 // A messageGroup is a group of tests of authenticated encryption.
@@ -60,7 +99,7 @@ func TestMessageVectors(t *testing.T) {
 		for i := range groups {
 			for j := range groups[i].Tests {
 				c := &groups[i].Tests[j]
-				v := messageVector{row: Lookup(f.m), shape: messageShapes[f.m], nonce: c.IV, aad: c.AAD, plain: c.Msg, cipher: c.CT, tag: c.Tag}
+				v := messageVector{row: Lookup(f.m), form: messageFormOf(f.m), nonce: c.IV, aad: c.AAD, plain: c.Msg, cipher: c.CT, tag: c.Tag}
 				v.key = secretKey(v.row.Keys[0], c.Key)
 				if c.Result == "invalid" {
 					invalid++
@@ -83,13 +122,13 @@ func TestMessageVectors(t *testing.T) {
 // A messageVector is a message and what becomes of it.
 type messageVector struct {
 	row                            *Mechanism
-	shape                          messageShape
+	form                           messageForm
 	key                            *Key
 	nonce, aad, plain, cipher, tag []byte
 }
 
 func (v *messageVector) param(tag []byte) *ck.Param {
-	p := v.shape(v.nonce, tag, len(v.cipher), 0, 0)
+	p := v.form.param(v.nonce, tag, len(v.cipher), 0, 0)
 	return &p
 }
 
@@ -212,11 +251,42 @@ func (v *messageVector) refusedBy(c MessageCipher, codes ...ck.RV) error {
 	return nil
 }
 
+// asMessage does what a case says with the functions of messages.
+func asMessage(m *Mechanism, k *Key, c *vectors.Case) error {
+	v := messageVector{row: m, form: messageFormOf(m.Type), key: k, plain: c.In, tag: make([]byte, 16)}
+	forms, _, _ := ck.ParameterOf(m.Type, ck.C_EncryptInit)
+	for _, form := range forms {
+		if p := caseParam(c); uint(p.Len()) == form.Size {
+			if err := form.Walk(p, v.read); err != nil {
+				return err
+			}
+		}
+	}
+	n := len(c.Out) - len(v.tag)
+	v.cipher, v.tag = c.Out[:n:n], c.Out[n:]
+	return errors.Join(v.encrypts(), v.decrypts())
+}
+
+// read reads a field of the parameter of an encryption.
+func (v *messageVector) read(p *ck.Place) {
+	switch p.Field.Name {
+	case "pIv", "pNonce":
+		v.nonce = p.Target
+	case "pAAD":
+		v.aad = p.Target
+	case "ulTagBits":
+		v.tag = make([]byte, p.Number()/8)
+	case "ulMACLen":
+		v.tag = make([]byte, p.Number())
+	}
+}
+
 // TestMessageOverlap encrypts and decrypts where input, output and tag lie over each other.
 func TestMessageOverlap(t *testing.T) {
 	t.Parallel()
-	for m, shape := range messageShapes {
-		v := messageVector{row: Lookup(m), shape: shape, key: secretKey(Lookup(m).Keys[0], pattern(32)), nonce: pattern(12), aad: pattern(5),
+	for _, row := range messageRows() {
+		m := row.Type
+		v := messageVector{row: row, form: messageFormOf(m), key: secretKey(row.Keys[0], pattern(32)), nonce: pattern(12), aad: pattern(5),
 			plain: pattern(100), cipher: make([]byte, 100), tag: make([]byte, 16)}
 		enc, err := v.row.Message(v.key, &ck.Param{}, false)
 		if err != nil {
@@ -256,9 +326,9 @@ func TestMessageOverlap(t *testing.T) {
 // TestLongNonces encrypts in parts with nonces for which the counter of GCM begins anywhere, and compares with one call.
 func TestLongNonces(t *testing.T) {
 	t.Parallel()
-	shape := messageShapes[ck.CKM_AES_GCM]
+	form := messageFormOf(ck.CKM_AES_GCM)
 	for n := 1; n < 40; n++ {
-		v := messageVector{row: Lookup(ck.CKM_AES_GCM), shape: shape, key: aesKey(), nonce: pattern(n), plain: pattern(300), cipher: make([]byte, 300), tag: make([]byte, 12)}
+		v := messageVector{row: Lookup(ck.CKM_AES_GCM), form: form, key: aesKey(), nonce: pattern(n), plain: pattern(300), cipher: make([]byte, 300), tag: make([]byte, 12)}
 		c, err := v.row.Message(v.key, &ck.Param{}, false)
 		if err != nil {
 			t.Fatal(err)
@@ -275,9 +345,9 @@ func TestLongNonces(t *testing.T) {
 // TestMessageLengths holds messages against the length that CK_CCM_MESSAGE_PARAMS tells.
 func TestMessageLengths(t *testing.T) {
 	t.Parallel()
-	shape := messageShapes[ck.CKM_AES_CCM]
+	form := messageFormOf(ck.CKM_AES_CCM)
 	tag := make([]byte, 16)
-	param := func(length int) *ck.Param { p := shape(pattern(13), tag, length, 0, 0); return &p }
+	param := func(length int) *ck.Param { p := form.param(pattern(13), tag, length, 0, 0); return &p }
 	for decrypt, want := range map[bool]ck.RV{false: ck.CKR_DATA_LEN_RANGE, true: ck.CKR_ENCRYPTED_DATA_LEN_RANGE} {
 		c, err := Lookup(ck.CKM_AES_CCM).Message(aesKey(), &ck.Param{}, decrypt)
 		if err != nil {
@@ -304,7 +374,7 @@ func TestMessageLengths(t *testing.T) {
 		if err := c.Begin(param(10), nil); err != nil {
 			t.Fatal(err)
 		}
-		p := shape(pattern(13), tag[:8], 10, 0, 0)
+		p := form.param(pattern(13), tag[:8], 10, 0, 0)
 		if err := c.Next(&p, make([]byte, 10), pattern(10), true); err != ck.CKR_MECHANISM_PARAM_INVALID {
 			t.Errorf("a tag of another length at the end: %v", err)
 		}
@@ -315,9 +385,9 @@ func TestMessageLengths(t *testing.T) {
 // TestMessageParams cuts the parameter of a message at every length.
 func TestMessageParams(t *testing.T) {
 	t.Parallel()
-	for m, shape := range messageShapes {
-		row := Lookup(m)
-		good := shape(pattern(12), make([]byte, 16), 4, 0, 0)
+	for _, row := range messageRows() {
+		m := row.Type
+		good := messageFormOf(m).param(pattern(12), make([]byte, 16), 4, 0, 0)
 		whole := append(bytesOf(good), make([]byte, 9)...)
 		follow := func(_ uint64, n uint) []byte { return make([]byte, min(n, 1<<16)) }
 		for _, decrypt := range []bool{false, true} {

@@ -12,11 +12,15 @@ import (
 
 // A caseRunner runs cases through the rows. It keeps the keys that cases share.
 type caseRunner struct {
-	seen *tried
-	keys map[*vectors.Key]*Key
+	seen     *tried
+	keys     map[*vectors.Key]*Key
+	messages int // cases that were tried as messages, too
 }
 
-func newCaseRunner(seen *tried) *caseRunner { return &caseRunner{seen, make(map[*vectors.Key]*Key)} }
+// mostMessages is how many cases of a file are tried as messages: NIST has thousands.
+const mostMessages = 50
+
+func newCaseRunner(seen *tried) *caseRunner { return &caseRunner{seen: seen, keys: make(map[*vectors.Key]*Key)} }
 
 // missing reports whether a case needs a mechanism, a type of key or a curve that the tables do not have.
 func missing(c *vectors.Case) bool {
@@ -99,13 +103,20 @@ func (r *caseRunner) do(c *vectors.Case) (rv ck.RV, err error) {
 	return ck.CKR_OK, r.further(m, k, pub, c)
 }
 
-// further tries what follows from a case that worked: wrapping is encryption, and other signatures are refused.
+// further tries what follows from a case that worked: wrapping and messages are encryption, and other signatures are refused.
 func (r *caseRunner) further(m *Mechanism, k, pub *Key, c *vectors.Case) error {
 	if len(c.Refused) != 0 {
 		return nil
 	}
-	if both := vectors.Encrypt | vectors.Decrypt; c.Does&both == both && m.Wrap != nil {
-		return checkCipher(m, k, func() *ck.Param { return caseParam(c) }, c.In, c.Out)
+	if both := vectors.Encrypt | vectors.Decrypt; c.Does&both == both {
+		var err error
+		if r.messages++; m.Message != nil && r.messages <= mostMessages {
+			err = asMessage(m, k, c)
+		}
+		if m.Wrap != nil {
+			err = errors.Join(err, checkCipher(m, k, func() *ck.Param { return caseParam(c) }, c.In, c.Out))
+		}
+		return err
 	}
 	if both := vectors.Sign | vectors.Verify; c.Does&both == both && c.Public == nil {
 		return checkMAC(m, k, func() *ck.Param { return caseParam(c) }, c.In, c.Out)
