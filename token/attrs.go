@@ -34,8 +34,8 @@ func (o *Object) sealed() bool {
 	return o.missing || o.flag(ck.CKA_SENSITIVE) || !o.flag(ck.CKA_EXTRACTABLE)
 }
 
-// unique returns CKA_UNIQUE_ID. It is made when it is asked for, which it seldom is.
-func (o *Object) unique() string {
+// uniqueID returns CKA_UNIQUE_ID. It is made when it is asked for, which it seldom is.
+func (o *Object) uniqueID() string {
 	if o.serial != 0 {
 		return fmt.Sprintf("%016x", o.serial)
 	}
@@ -71,14 +71,14 @@ func (o *Object) value(i int, space *[ulongSize]byte) []byte {
 		n = uint(o.table.class)
 	case subtypeOf:
 		n = o.table.subtype
-	case generator:
-		n = uint(o.gen)
+	case genMechanism:
+		n = uint(o.genMechanism)
 	case lengthOf:
 		n = o.length
 	case checkOf:
 		return o.checkValue()
 	case uniqueID:
-		return []byte(o.unique())
+		return []byte(o.uniqueID())
 	case clock:
 		return []byte(utcTime())
 	case ulong:
@@ -113,8 +113,8 @@ func checkValue(t *table, value []byte) (check []byte) {
 	return check
 }
 
-// possesses reports whether the object has the attribute of row i.
-func (o *Object) possesses(i int) bool {
+// hasAttribute reports whether the object has the attribute of row i.
+func (o *Object) hasAttribute(i int) bool {
 	if i < 0 {
 		return false
 	}
@@ -122,10 +122,10 @@ func (o *Object) possesses(i int) bool {
 	return !r.has(templateOnly) && !(r.has(optional) && o.set>>i&1 == 0)
 }
 
-// read answers one row of C_GetAttributeValue, section 5.7.5.
-func (o *Object) read(b *ck.AttributeBuffer) error {
+// readAttribute answers one row of C_GetAttributeValue, section 5.7.5.
+func (o *Object) readAttribute(b *ck.AttributeBuffer) error {
 	i := o.table.known(b.Type)
-	if !o.possesses(i) {
+	if !o.hasAttribute(i) {
 		b.N = ck.UnavailableInformation
 		return ck.CKR_ATTRIBUTE_TYPE_INVALID
 	}
@@ -134,15 +134,15 @@ func (o *Object) read(b *ck.AttributeBuffer) error {
 		b.N = ck.UnavailableInformation
 		return ck.CKR_ATTRIBUTE_SENSITIVE
 	}
-	if row.kind == templateA {
-		return answerTemplate(b, o.at(i))
+	if row.kind == templateArray {
+		return fillTemplate(b, o.at(i))
 	}
 	var space [ulongSize]byte
-	return answer(b, o.value(i, &space))
+	return fillBuffer(b, o.value(i, &space))
 }
 
-// answer copies a value to a row of C_GetAttributeValue.
-func answer(b *ck.AttributeBuffer, v []byte) error {
+// fillBuffer copies a value to a row of C_GetAttributeValue.
+func fillBuffer(b *ck.AttributeBuffer, v []byte) error {
 	if b.Has {
 		if len(b.Data) < len(v) {
 			b.N = ck.UnavailableInformation
@@ -157,9 +157,9 @@ func answer(b *ck.AttributeBuffer, v []byte) error {
 // attributeSize is the size of a CK_ATTRIBUTE in bytes.
 const attributeSize = 3 * ulongSize
 
-// answerTemplate answers a row whose value is an array of attributes: the types are set, and each element is answered as a
+// fillTemplate answers a row whose value is an array of attributes: the types are set, and each element is answered as a
 // row of its own would be.
-func answerTemplate(b *ck.AttributeBuffer, v []byte) error {
+func fillTemplate(b *ck.AttributeBuffer, v []byte) error {
 	var space [maxRows]ck.Attribute
 	rows, err := ck.ParseTemplate(space[:0], v)
 	if err != nil {
@@ -179,9 +179,9 @@ func answerTemplate(b *ck.AttributeBuffer, v []byte) error {
 		sub.Type = a.Type
 		err := error(nil)
 		if ck.IsTemplate(a.Type) {
-			err = answerTemplate(sub, a.Value)
+			err = fillTemplate(sub, a.Value)
 		} else {
-			err = answer(sub, a.Value)
+			err = fillBuffer(sub, a.Value)
 		}
 		if first == nil {
 			first = err
@@ -203,7 +203,7 @@ func (o *Object) matches(template []ck.Attribute) bool {
 
 func (o *Object) match(a ck.Attribute) bool {
 	i := o.table.known(a.Type)
-	if !o.possesses(i) {
+	if !o.hasAttribute(i) {
 		return false
 	}
 	row := &o.table.rows[i]
@@ -212,10 +212,10 @@ func (o *Object) match(a ck.Attribute) bool {
 		return false
 	case row.kind == boolean:
 		return len(a.Value) == 1 && uint64(a.Value[0]) == o.bits>>i&1
-	case row.kind == templateA:
+	case row.kind == templateArray:
 		return sameTemplate(o.at(i), a.Value)
 	case row.kind == uniqueID:
-		return string(a.Value) == o.unique()
+		return string(a.Value) == o.uniqueID()
 	}
 	var space [ulongSize]byte
 	return bytes.Equal(o.value(i, &space), a.Value)
@@ -224,7 +224,7 @@ func (o *Object) match(a ck.Attribute) bool {
 // size returns what the object takes in a token file before it is sealed, in bytes: C_GetObjectSize.
 func (o *Object) size() uint {
 	var open, closed [maxRows]ck.Attribute
-	a, b := o.list(open[:0], closed[:0])
+	a, b := o.appendAttributes(open[:0], closed[:0])
 	return uint(ck.TemplateLen(a) + ck.TemplateLen(b))
 }
 

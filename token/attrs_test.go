@@ -34,7 +34,7 @@ func TestRead(t *testing.T) {
 	} {
 		what := fmt.Sprint(c.o.class(), " ", c.t)
 		query := ck.AttributeBuffer{Type: c.t}
-		err := c.o.read(&query)
+		err := c.o.readAttribute(&query)
 		if rv, ok := c.want.(ck.RV); ok {
 			want(t, what, err, rv)
 			if query.N != ck.UnavailableInformation {
@@ -48,14 +48,14 @@ func TestRead(t *testing.T) {
 		}
 		data := bytes.Repeat([]byte{0xaa}, len(exact)+1)
 		row := ck.AttributeBuffer{Type: c.t, Buffer: ck.Into(data)}
-		if err := c.o.read(&row); err != nil || !bytes.Equal(data[:row.N], exact) || data[len(exact)] != 0xaa {
+		if err := c.o.readAttribute(&row); err != nil || !bytes.Equal(data[:row.N], exact) || data[len(exact)] != 0xaa {
 			t.Errorf("%s: %v, %x, want %x", what, err, data, exact)
 		}
 		if len(exact) == 0 {
 			continue
 		}
 		row = ck.AttributeBuffer{Type: c.t, Buffer: ck.Into(data[:len(exact)-1])}
-		want(t, what, c.o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
+		want(t, what, c.o.readAttribute(&row), ck.CKR_BUFFER_TOO_SMALL)
 		if row.N != ck.UnavailableInformation {
 			t.Errorf("%s: length %d in a short buffer", what, row.N)
 		}
@@ -65,19 +65,19 @@ func TestRead(t *testing.T) {
 func TestReadTemplate(t *testing.T) {
 	o := built(t, creating(with(aesKey, ck.CKA_UNWRAP_TEMPLATE, rows(ck.CKA_ID, "id", ck.CKA_UNWRAP_TEMPLATE, rows(ck.CKA_LABEL, "inner")))))
 	row := ck.AttributeBuffer{Type: ck.CKA_UNWRAP_TEMPLATE}
-	if err := o.read(&row); err != nil || row.N != 2*attributeSize {
+	if err := o.readAttribute(&row); err != nil || row.N != 2*attributeSize {
 		t.Fatalf("%v, %d bytes", err, row.N)
 	}
 	row.Has, row.Sub = true, make([]ck.AttributeBuffer, 1)
-	want(t, "one element", o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
+	want(t, "one element", o.readAttribute(&row), ck.CKR_BUFFER_TOO_SMALL)
 	row.Sub = make([]ck.AttributeBuffer, 2)
-	if err := o.read(&row); err != nil || row.Sub[0].Type != ck.CKA_ID || row.Sub[0].N != 2 || row.Sub[1].N != attributeSize {
+	if err := o.readAttribute(&row); err != nil || row.Sub[0].Type != ck.CKA_ID || row.Sub[0].N != 2 || row.Sub[1].N != attributeSize {
 		t.Fatalf("%v, %+v", err, row.Sub)
 	}
 	id, label := make([]byte, 1), make([]byte, 5)
 	row.Sub[0].Buffer = ck.Into(id)
 	row.Sub[1].Has, row.Sub[1].Sub = true, []ck.AttributeBuffer{{Buffer: ck.Into(label)}}
-	want(t, "short element", o.read(&row), ck.CKR_BUFFER_TOO_SMALL)
+	want(t, "short element", o.readAttribute(&row), ck.CKR_BUFFER_TOO_SMALL)
 	if row.Sub[0].N != ck.UnavailableInformation || string(label) != "inner" || row.Sub[1].Sub[0].Type != ck.CKA_LABEL {
 		t.Errorf("%+v, %q", row.Sub, label)
 	}
@@ -133,7 +133,7 @@ func TestCheckValue(t *testing.T) {
 		o := built(t, creating(with(template, ck.CKA_CHECK_VALUE, "")))
 		for _, p := range []*Object{o, reread(t, o), built(t, copyOf(o))} {
 			row := ck.AttributeBuffer{Type: ck.CKA_CHECK_VALUE}
-			if err := p.read(&row); err != nil || row.N != 0 {
+			if err := p.readAttribute(&row); err != nil || row.N != 0 {
 				t.Errorf("%v: %v, %d bytes", c.t, err, row.N)
 			}
 		}

@@ -58,7 +58,7 @@ func (b builtin) object() *Object {
 	if b.class == ck.CKO_HW_FEATURE {
 		subtype = b.number
 	}
-	d := draft{t: tables[tableName{b.class, subtype}], bits: 1 << rowToken, gen: ck.MechanismType(ck.UnavailableInformation)}
+	d := draft{t: tables[tableName{b.class, subtype}], bits: 1 << rowToken, genMechanism: ck.MechanismType(ck.UnavailableInformation)}
 	which, _ := builtinAttribute(b.class)
 	for _, a := range []ck.Attribute{{Type: ck.CKA_LABEL, Value: []byte(b.label)}, {Type: which, Value: ck.UlongValue(b.number)}} {
 		if err := d.put(d.t.find(a.Type), a.Value); err != nil {

@@ -19,20 +19,20 @@ import "github.com/softcsp/softcsp/ck"
 //   - Secret keys have CKA_ALWAYS_AUTHENTICATE as private keys do: it is how CRYPT_USER_PROTECTED is kept.
 //   - CKA_OBJECT_VALIDATION_FLAGS cannot be set, and is 0: the token has no validations.
 
-// storage is sections 4.2 and 4.4, "Common attributes" and "Storage objects".
-var storage = part{"storage", []attribute{
+// storageObject is sections 4.2 and 4.4, "Common attributes" and "Storage objects".
+var storageObject = tablePart{"storage", []attribute{
 	{ck.CKA_CLASS, classOf, mustCreate, 0},
 	{ck.CKA_UNIQUE_ID, uniqueID, notCreate | notGenerate | notUnwrap, 0},
-	{ck.CKA_TOKEN, boolean, copying, 0},
-	{ck.CKA_PRIVATE, boolean, defaulted | copying, 0},
-	{ck.CKA_MODIFIABLE, boolean, copying, 1},
+	{ck.CKA_TOKEN, boolean, copyOnly, 0},
+	{ck.CKA_PRIVATE, boolean, defaulted | copyOnly, 0},
+	{ck.CKA_MODIFIABLE, boolean, copyOnly, 1},
 	{ck.CKA_LABEL, octets, modifiable, 0},
 	{ck.CKA_COPYABLE, boolean, staysFalse, 1},
-	{ck.CKA_DESTROYABLE, boolean, copying, 1},
+	{ck.CKA_DESTROYABLE, boolean, copyOnly, 1},
 }}
 
 // dataObject is section 4.5.
-var dataObject = part{"data", []attribute{
+var dataObject = tablePart{"data", []attribute{
 	{ck.CKA_APPLICATION, octets, 0, 0},
 	{ck.CKA_OBJECT_ID, octets, 0, 0},
 	{ck.CKA_VALUE, octets, 0, 0},
@@ -40,7 +40,7 @@ var dataObject = part{"data", []attribute{
 }}
 
 // certificate is section 4.6.2.
-var certificate = part{"certificate", []attribute{
+var certificate = tablePart{"certificate", []attribute{
 	{ck.CKA_CERTIFICATE_TYPE, subtypeOf, mustCreate, 0},
 	{ck.CKA_TRUSTED, boolean, soOnly, 0},
 	{ck.CKA_CERTIFICATE_CATEGORY, ulong, 0, uint(ck.CK_CERTIFICATE_CATEGORY_UNSPECIFIED)},
@@ -51,7 +51,7 @@ var certificate = part{"certificate", []attribute{
 }}
 
 // x509 is section 4.6.3. The attributes that its text lets be modified have footnote 8.
-var x509 = part{"X.509 certificate", []attribute{
+var x509 = tablePart{"X.509 certificate", []attribute{
 	{ck.CKA_SUBJECT, octets, mustCreate, 0},
 	{ck.CKA_ID, octets, modifiable, 0},
 	{ck.CKA_ISSUER, octets, modifiable, 0},
@@ -65,7 +65,7 @@ var x509 = part{"X.509 certificate", []attribute{
 }}
 
 // wtls is section 4.6.4.
-var wtls = part{"WTLS certificate", []attribute{
+var wtls = tablePart{"WTLS certificate", []attribute{
 	{ck.CKA_SUBJECT, octets, mustCreate | withValue, 0},
 	{ck.CKA_ISSUER, octets, modifiable, 0},
 	{ck.CKA_VALUE, octets, mustCreate | valueOrURL, 0},
@@ -76,7 +76,7 @@ var wtls = part{"WTLS certificate", []attribute{
 }}
 
 // attributeCertificate is section 4.6.5.
-var attributeCertificate = part{"X.509 attribute certificate", []attribute{
+var attributeCertificate = tablePart{"X.509 attribute certificate", []attribute{
 	{ck.CKA_OWNER, octets, mustCreate, 0},
 	{ck.CKA_AC_ISSUER, octets, modifiable, 0},
 	{ck.CKA_SERIAL_NUMBER, octets, modifiable, 0},
@@ -87,7 +87,7 @@ var attributeCertificate = part{"X.509 attribute certificate", []attribute{
 // trust is section 4.7. Of the algorithm of the hash the table says both that it must be given and that SHA-1 is the default:
 // here it is the default. The footnotes let nothing be changed; as the text has such objects modifiable by default, what they
 // say of trust is.
-var trust = part{"trust", []attribute{
+var trust = tablePart{"trust", []attribute{
 	{ck.CKA_ISSUER, octets, mustCreate, 0},
 	{ck.CKA_SERIAL_NUMBER, octets, mustCreate, 0},
 	{ck.CKA_HASH_OF_CERTIFICATE, octets, toTrust, 0},
@@ -104,33 +104,33 @@ var trust = part{"trust", []attribute{
 // The objects that no application makes: sections 4.3, 4.13 and 4.14. That they have the attributes of storage objects too is
 // for applications that ask any object for its label, or whether it may be changed.
 var (
-	profile         = part{"profile", []attribute{{ck.CKA_PROFILE_ID, ulong, 0, 0}}}
-	hardwareFeature = part{"hardware feature", []attribute{{ck.CKA_HW_FEATURE_TYPE, subtypeOf, mustCreate, 0}}}
-	clockObject     = part{"clock", []attribute{{ck.CKA_VALUE, clock, 0, 0}}}
-	mechanismObject = part{"mechanism", []attribute{{ck.CKA_MECHANISM_TYPE, ulong, 0, 0}}}
+	profile         = tablePart{"profile", []attribute{{ck.CKA_PROFILE_ID, ulong, 0, 0}}}
+	hardwareFeature = tablePart{"hardware feature", []attribute{{ck.CKA_HW_FEATURE_TYPE, subtypeOf, mustCreate, 0}}}
+	clockObject     = tablePart{"clock", []attribute{{ck.CKA_VALUE, clock, 0, 0}}}
+	mechanismObject = tablePart{"mechanism", []attribute{{ck.CKA_MECHANISM_TYPE, ulong, 0, 0}}}
 )
 
 // domainParameters is section 4.12.
-var domainParameters = part{"domain parameters", []attribute{
+var domainParameters = tablePart{"domain parameters", []attribute{
 	{ck.CKA_KEY_TYPE, subtypeOf, mustCreate, 0},
 	{ck.CKA_LOCAL, boolean, notCreate | notGenerate, 0},
 }}
 
-// key is section 4.8.
-var key = part{"key", []attribute{
+// keyObject is section 4.8.
+var keyObject = tablePart{"key", []attribute{
 	{ck.CKA_KEY_TYPE, subtypeOf, mustCreate | mustUnwrap, 0},
 	{ck.CKA_ID, octets, modifiable, 0},
 	{ck.CKA_START_DATE, date, modifiable, 0},
 	{ck.CKA_END_DATE, date, modifiable, 0},
 	{ck.CKA_DERIVE, boolean, modifiable, 0},
 	{ck.CKA_LOCAL, boolean, notCreate | notGenerate | notUnwrap, 0},
-	{ck.CKA_KEY_GEN_MECHANISM, generator, notCreate | notGenerate | notUnwrap, 0},
-	{ck.CKA_ALLOWED_MECHANISMS, mechanismA, 0, 0},
+	{ck.CKA_KEY_GEN_MECHANISM, genMechanism, notCreate | notGenerate | notUnwrap, 0},
+	{ck.CKA_ALLOWED_MECHANISMS, mechanismArray, 0, 0},
 	{ck.CKA_OBJECT_VALIDATION_FLAGS, ulong, notCreate | notGenerate | notUnwrap | defaulted | staysFalse, 0},
 }}
 
 // publicKey is section 4.9.
-var publicKey = part{"public key", []attribute{
+var publicKey = tablePart{"public key", []attribute{
 	{ck.CKA_SUBJECT, octets, modifiable, 0},
 	{ck.CKA_ENCRYPT, boolean, modifiable | defaulted, 1},
 	{ck.CKA_VERIFY, boolean, modifiable | defaulted, 1},
@@ -138,8 +138,8 @@ var publicKey = part{"public key", []attribute{
 	{ck.CKA_WRAP, boolean, modifiable | defaulted, 1},
 	{ck.CKA_ENCAPSULATE, boolean, modifiable | defaulted, 1},
 	{ck.CKA_TRUSTED, boolean, soOnly, 0},
-	{ck.CKA_WRAP_TEMPLATE, templateA, 0, 0},
-	{ck.CKA_ENCAPSULATE_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_WRAP_TEMPLATE, templateArray, 0, 0},
+	{ck.CKA_ENCAPSULATE_TEMPLATE, templateArray, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, 0, 0},
 	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{wrapsTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
@@ -147,7 +147,7 @@ var publicKey = part{"public key", []attribute{
 }}
 
 // privateKey is section 4.10.
-var privateKey = part{"private key", []attribute{
+var privateKey = tablePart{"private key", []attribute{
 	{ck.CKA_SUBJECT, octets, modifiable, 0},
 	{ck.CKA_SENSITIVE, boolean, modifiable | defaulted | staysTrue, 1},
 	{ck.CKA_DECRYPT, boolean, modifiable | defaulted, 1},
@@ -159,9 +159,9 @@ var privateKey = part{"private key", []attribute{
 	{ck.CKA_ALWAYS_SENSITIVE, boolean, notCreate | notGenerate | notUnwrap, 0},
 	{ck.CKA_NEVER_EXTRACTABLE, boolean, notCreate | notGenerate | notUnwrap, 0},
 	{ck.CKA_WRAP_WITH_TRUSTED, boolean, staysTrue, 0},
-	{ck.CKA_UNWRAP_TEMPLATE, templateA, 0, 0},
-	{ck.CKA_DECAPSULATE_TEMPLATE, templateA, 0, 0},
-	{ck.CKA_DERIVE_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_UNWRAP_TEMPLATE, templateArray, 0, 0},
+	{ck.CKA_DECAPSULATE_TEMPLATE, templateArray, 0, 0},
+	{ck.CKA_DERIVE_TEMPLATE, templateArray, 0, 0},
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, modifiable, 0},
 	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
@@ -172,7 +172,7 @@ var privateKey = part{"private key", []attribute{
 }}
 
 // secretKey is section 4.11.
-var secretKey = part{"secret key", []attribute{
+var secretKey = tablePart{"secret key", []attribute{
 	{ck.CKA_SENSITIVE, boolean, modifiable | staysTrue, 0},
 	{ck.CKA_ENCRYPT, boolean, modifiable | defaulted, 1},
 	{ck.CKA_DECRYPT, boolean, modifiable | defaulted, 1},
@@ -186,9 +186,9 @@ var secretKey = part{"secret key", []attribute{
 	{ck.CKA_CHECK_VALUE, checkOf, 0, 0},
 	{ck.CKA_WRAP_WITH_TRUSTED, boolean, staysTrue, 0},
 	{ck.CKA_TRUSTED, boolean, soOnly, 0},
-	{ck.CKA_WRAP_TEMPLATE, templateA, 0, 0},
-	{ck.CKA_UNWRAP_TEMPLATE, templateA, 0, 0},
-	{ck.CKA_DERIVE_TEMPLATE, templateA, 0, 0},
+	{ck.CKA_WRAP_TEMPLATE, templateArray, 0, 0},
+	{ck.CKA_UNWRAP_TEMPLATE, templateArray, 0, 0},
+	{ck.CKA_DERIVE_TEMPLATE, templateArray, 0, 0},
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
 	{broughtIn, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{unasked, boolean, notCreate | notGenerate | notUnwrap | internal, 0},

@@ -9,8 +9,8 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// consistent checks what an object's attributes must be to each other.
-func (d *draft) consistent(r *request) error {
+// checkConsistency checks what an object's attributes must be to each other.
+func (d *draft) checkConsistency(r *request) error {
 	n := 0
 	for s := d.set; s != 0; s &= s - 1 {
 		if n += len(d.v[bits.TrailingZeros64(s)]); n > maxBlob {
@@ -22,33 +22,33 @@ func (d *draft) consistent(r *request) error {
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
 	}
 	if d.set&d.t.restricting != 0 {
-		if err := d.dates(); err != nil {
+		if err := d.checkDates(); err != nil {
 			return err
 		}
 	}
 	var err error
 	switch {
 	case d.t.isSecret() && r.how < byCopy:
-		if err = d.secretKey(r.how); err == nil && d.t.class == ck.CKO_OTP_KEY {
-			err = d.otp()
+		if err = d.checkSecretKey(r.how); err == nil && d.t.class == ck.CKO_OTP_KEY {
+			err = d.completeOTP()
 		}
 	case d.t.class == ck.CKO_CERTIFICATE:
-		if err = d.certificate(); err == nil && r.how == byCreate && d.t.subtype == uint(ck.CKC_X_509) {
-			err = d.fromCertificate()
+		if err = d.checkCertificate(); err == nil && r.how == byCreate && d.t.subtype == uint(ck.CKC_X_509) {
+			err = d.fillFromCertificate()
 		}
 	case d.t.class == ck.CKO_TRUST:
-		err = d.trust(r.how)
+		err = d.checkTrust(r.how)
 	case (d.t.isPair() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how == byDerive || r.how >= byCopy && d.informs()):
 		err = d.pair(r.how)
 	}
 	if err != nil {
 		return err
 	}
-	return d.checked()
+	return d.checkCheckValue()
 }
 
-// dates checks that CKA_END_DATE does not come before CKA_START_DATE.
-func (d *draft) dates() error {
+// checkDates checks that CKA_END_DATE does not come before CKA_START_DATE.
+func (d *draft) checkDates() error {
 	start, err := ck.Date(d.bytes(ck.CKA_START_DATE))
 	if err != nil {
 		return err
@@ -63,8 +63,8 @@ func (d *draft) dates() error {
 	return nil
 }
 
-// secretKey checks the value of a secret key and CKA_VALUE_LEN.
-func (d *draft) secretKey(how origin) error {
+// checkSecretKey checks the value of a secret key and CKA_VALUE_LEN.
+func (d *draft) checkSecretKey(how origin) error {
 	value := d.v[d.t.value]
 	if len(value) == 0 {
 		if d.seen>>d.t.value&1 == 0 {
@@ -90,8 +90,8 @@ func (d *draft) secretKey(how origin) error {
 	return nil
 }
 
-// checked compares a CKA_CHECK_VALUE that somebody gave with the right one: section 4.11.
-func (d *draft) checked() error {
+// checkCheckValue compares a CKA_CHECK_VALUE that somebody gave with the right one: section 4.11.
+func (d *draft) checkCheckValue() error {
 	given := d.bytes(ck.CKA_CHECK_VALUE)
 	if len(given) == 0 {
 		return nil
@@ -102,8 +102,8 @@ func (d *draft) checked() error {
 	return nil
 }
 
-// certificate checks what the tables of certificates ask for, and the ranges of their numbers.
-func (d *draft) certificate() error {
+// checkCertificate checks what the tables of certificates ask for, and the ranges of their numbers.
+func (d *draft) checkCertificate() error {
 	value, url := len(d.bytes(ck.CKA_VALUE)) != 0, len(d.bytes(ck.CKA_URL)) != 0
 	for i := range d.t.rows {
 		row := &d.t.rows[i]
@@ -121,8 +121,8 @@ func (d *draft) certificate() error {
 	return nil
 }
 
-// trust checks what a trust object says: values that there are, and of which certificate it is that anything is trusted.
-func (d *draft) trust(how origin) error {
+// checkTrust checks what a trust object says: values that there are, and of which certificate it is that anything is trusted.
+func (d *draft) checkTrust(how origin) error {
 	trusts := false
 	for i := range d.t.rows {
 		if t := d.t.rows[i].Type; t < ck.CKA_TRUST_SERVER_AUTH || t > ck.CKA_TRUST_OCSP_SIGNING || d.set>>i&1 == 0 {

@@ -11,14 +11,14 @@ import (
 
 // A draft is an object that is being built: every value it will have, not yet copied.
 type draft struct {
-	t       *table
-	seen    uint64 // the rows that somebody decided
-	set     uint64 // the rows of stored kinds that have a value
-	bits    uint64 // the booleans that are true
-	gen     ck.MechanismType
-	noCheck bool // the check value was refused by an empty CKA_CHECK_VALUE
-	length  uint // CKA_VALUE_LEN of a value that is not here
-	v       [maxRows][]byte
+	t            *table
+	seen         uint64 // the rows that somebody decided
+	set          uint64 // the rows of stored kinds that have a value
+	bits         uint64 // the booleans that are true
+	genMechanism ck.MechanismType
+	noCheck      bool // the check value was refused by an empty CKA_CHECK_VALUE
+	length       uint // CKA_VALUE_LEN of a value that is not here
+	v            [maxRows][]byte
 }
 
 // drafts are empty drafts. A draft is large, and there is one for each object that is made.
@@ -37,7 +37,7 @@ func build(r *request) (*Object, error) {
 	}()
 	var err error
 	if r.how == byCopy {
-		err = d.copy(r)
+		err = d.composeCopy(r)
 	} else {
 		err = d.compose(r)
 	}
@@ -71,8 +71,8 @@ func (d *draft) put(i int, v []byte) error {
 		if !d.is(i, v) {
 			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, d.t.rows[i].Type)
 		}
-	case generator:
-		d.gen = ck.MechanismType(number(v))
+	case genMechanism:
+		d.genMechanism = ck.MechanismType(number(v))
 	case uniqueID:
 		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKA_UNIQUE_ID)
 	case checkOf:
@@ -99,9 +99,9 @@ func (d *draft) is(i int, v []byte) bool {
 		return len(v) == ulongSize && number(v) == uint(d.t.class)
 	case subtypeOf:
 		return len(v) == ulongSize && number(v) == d.t.subtype
-	case generator:
-		return len(v) == ulongSize && number(v) == uint(d.gen)
-	case templateA:
+	case genMechanism:
+		return len(v) == ulongSize && number(v) == uint(d.genMechanism)
+	case templateArray:
 		return sameTemplate(d.v[i], v)
 	case ulong:
 		if d.set>>i&1 == 0 && !row.rule.has(optional) {
@@ -134,25 +134,25 @@ func (d *draft) unmark(t ck.AttributeType) {
 	}
 }
 
-// says reports whether the template says something of an attribute, or that it is true.
-func (d *draft) says(t ck.AttributeType) bool {
+// isDecided reports whether the template says something of an attribute, or that it is true.
+func (d *draft) isDecided(t ck.AttributeType) bool {
 	i := d.t.find(t)
 	return i >= 0 && d.seen>>i&1 != 0
 }
 
-// history sets what the token says of where a key comes from: sections 4.8 and 4.11.
-func (d *draft) history(r *request) {
+// setHistory sets what the token says of where a key comes from: sections 4.8 and 4.11.
+func (d *draft) setHistory(r *request) {
 	if d.t.isKey() && (r.how == byCreate || r.how == byGenerate) {
 		d.mark(staysInside, !d.flag(ck.CKA_EXTRACTABLE))
 	}
 	if d.t.isSecret() && r.how == byCreate {
-		d.mark(saidOpenly, !d.flag(ck.CKA_SENSITIVE) && !d.says(ck.CKA_EXTRACTABLE))
+		d.mark(saidOpenly, !d.flag(ck.CKA_SENSITIVE) && !d.isDecided(ck.CKA_EXTRACTABLE))
 	}
 	switch {
 	case !d.t.isKey():
 		d.mark(ck.CKA_LOCAL, r.how == byGenerate) // of domain parameters
 	case r.how == byGenerate:
-		d.gen = r.mechanism
+		d.genMechanism = r.mechanism
 		d.mark(ck.CKA_LOCAL, true)
 		d.mark(ck.CKA_ALWAYS_SENSITIVE, d.flag(ck.CKA_SENSITIVE))
 		d.mark(ck.CKA_NEVER_EXTRACTABLE, !d.flag(ck.CKA_EXTRACTABLE))

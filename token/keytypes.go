@@ -10,28 +10,28 @@ import (
 // variableKey is the table of the key types whose length is the application's to choose. Of CKA_VALUE_LEN the versions of
 // the standard say 2,3 or 2,3,6; as C_UnwrapKey has mechanisms that need it (the raw cipher modes, whose result can be longer
 // than the key), it is the former here.
-var variableKey = part{"secret key of variable length", []attribute{
+var variableKey = tablePart{"secret key of variable length", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | mustGenerate, 0},
 }}
 
 // fixedKey is the table of the key types with one length, DES, DES2, DES3, SEED, IDEA and CDMF. They have no CKA_VALUE_LEN, but a template of
 // C_DeriveKey or C_UnwrapKey may give both type and length if they agree: sections 5.18.4 and 6.43.
-var fixedKey = part{"secret key of fixed length", []attribute{
+var fixedKey = tablePart{"secret key of fixed length", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | templateOnly, 0},
 }}
 
 // oneLengthKey is the table of the key types with one length that do have a CKA_VALUE_LEN. The standard says 2,3 of it; a template
 // for C_GenerateKey that leaves it out leaves nothing open.
-var oneLengthKey = part{"secret key of one length", []attribute{
+var oneLengthKey = tablePart{"secret key of one length", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate, 0},
 }}
 
 // cryptoAPI is what CryptDeriveKey leaves in a key. No application sees CKA_SOFTCSP_BASE_HASH, from which CRYPT_UPDATE_KEY
 // goes on: it is as secret as the value.
-var cryptoAPI = part{"key of CryptDeriveKey", []attribute{
+var cryptoAPI = tablePart{"key of CryptDeriveKey", []attribute{
 	{ck.CKA_SOFTCSP_ALGID, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_SALT, octets, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_EFFECTIVE_BITS, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
@@ -64,24 +64,24 @@ var tables = allTables()
 
 func allTables() map[tableName]*table {
 	list := []*table{
-		newTable(ck.CKO_DATA, 0, storage, dataObject),
-		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509), storage, certificate, x509),
-		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509_ATTR_CERT), storage, certificate, attributeCertificate),
-		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_WTLS), storage, certificate, wtls),
-		newTable(ck.CKO_OTP_KEY, uint(ck.CKK_HOTP), storage, key, secretKey, otpKey),
-		newTable(ck.CKO_TRUST, 0, storage, trust),
-		newTable(ck.CKO_PROFILE, 0, storage, profile),
-		newTable(ck.CKO_HW_FEATURE, uint(ck.CKH_CLOCK), storage, hardwareFeature, clockObject),
-		newTable(ck.CKO_MECHANISM, 0, storage, mechanismObject),
+		newTable(ck.CKO_DATA, 0, storageObject, dataObject),
+		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509), storageObject, certificate, x509),
+		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509_ATTR_CERT), storageObject, certificate, attributeCertificate),
+		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_WTLS), storageObject, certificate, wtls),
+		newTable(ck.CKO_OTP_KEY, uint(ck.CKK_HOTP), storageObject, keyObject, secretKey, otpKey),
+		newTable(ck.CKO_TRUST, 0, storageObject, trust),
+		newTable(ck.CKO_PROFILE, 0, storageObject, profile),
+		newTable(ck.CKO_HW_FEATURE, uint(ck.CKH_CLOCK), storageObject, hardwareFeature, clockObject),
+		newTable(ck.CKO_MECHANISM, 0, storageObject, mechanismObject),
 	}
 	for _, t := range variableTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, variableKey, cryptoAPI))
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, variableKey, cryptoAPI))
 	}
 	for _, t := range fixedTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, fixedKey, cryptoAPI))
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKey, cryptoAPI))
 	}
 	for _, t := range oneLengthTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storage, key, secretKey, oneLengthKey, cryptoAPI))
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, oneLengthKey, cryptoAPI))
 	}
 	list = append(append(list, pairTables()...), domainTables()...)
 	m := make(map[tableName]*table, len(list))

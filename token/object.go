@@ -25,19 +25,19 @@ type Object struct {
 	asked     *store.Unvouched
 	unvouched bool
 
-	table   *table
-	bits    uint64           // the booleans that are true, by row
-	set     uint64           // the rows that have a value in blob
-	gen     ck.MechanismType // CKA_KEY_GEN_MECHANISM
-	length  uint             // CKA_VALUE_LEN
-	places  []place          // of the rows in set, in order
-	few     [8]place         // where places usually lies
-	blob    []byte           // the values
-	isOurs  bool             // blob is locked memory
-	missing bool             // the secret values of the key were not read
-	noCheck bool             // it has no CKA_CHECK_VALUE
-	refs    atomic.Int32
-	mech    mechanisms.Key
+	table        *table
+	bits         uint64           // the booleans that are true, by row
+	set          uint64           // the rows that have a value in blob
+	genMechanism ck.MechanismType // CKA_KEY_GEN_MECHANISM
+	length       uint             // CKA_VALUE_LEN
+	places       []place          // of the rows in set, in order
+	placeBuffer  [8]place         // where places usually lies
+	blob         []byte           // the values
+	blobLocked   bool             // blob is locked memory
+	missing      bool             // the secret values of the key were not read
+	noCheck      bool             // it has no CKA_CHECK_VALUE
+	refs         atomic.Int32
+	mech         mechanisms.Key
 
 	role  *atomic.Uint32 // the role of a key: hold.go
 	own   atomic.Uint32  // where role usually points
@@ -53,11 +53,11 @@ var errTooLarge = fmt.Errorf("%w: attributes too long", ck.CKR_DEVICE_MEMORY)
 // maxBlob is the most that the values of an object may have together, in bytes.
 const maxBlob = 1 << 30
 
-// frame makes the object of a draft without its values.
-func (d *draft) frame() *Object {
-	o := &Object{table: d.t, bits: d.bits, set: d.set, gen: d.gen, length: d.length, noCheck: d.noCheck}
-	o.places = o.few[:0]
-	if n := bits.OnesCount64(d.set); n > len(o.few) {
+// newObject makes the object of a draft without its values.
+func (d *draft) newObject() *Object {
+	o := &Object{table: d.t, bits: d.bits, set: d.set, genMechanism: d.genMechanism, length: d.length, noCheck: d.noCheck}
+	o.places = o.placeBuffer[:0]
+	if n := bits.OnesCount64(d.set); n > len(o.placeBuffer) {
 		o.places = make([]place, 0, n)
 	}
 	o.refs.Store(1)
@@ -66,7 +66,7 @@ func (d *draft) frame() *Object {
 
 // object makes the object of a draft and copies the values.
 func (d *draft) object() *Object {
-	o := d.frame()
+	o := d.newObject()
 	n := 0
 	for s := d.set; s != 0; s &= s - 1 {
 		v := d.v[bits.TrailingZeros64(s)]
@@ -77,18 +77,18 @@ func (d *draft) object() *Object {
 	if err := ck.Available(n); err != nil {
 		panic(err)
 	}
-	if o.isOurs = o.isPrivate() || d.set&d.t.having(concealed) != 0; o.isOurs {
+	if o.blobLocked = o.isPrivate() || d.set&d.t.having(concealed) != 0; o.blobLocked {
 		o.blob = locked.Alloc(n)
 	} else {
 		o.blob = make([]byte, n)
 	}
-	o.take(d)
-	o.finish()
+	o.copyValues(d)
+	o.initKey()
 	return o
 }
 
-// take copies the values of a draft. Where they lie in memory that is not there the object ends.
-func (o *Object) take(d *draft) {
+// copyValues copies the values of a draft. Where they lie in memory that is not there the object ends.
+func (o *Object) copyValues(d *draft) {
 	n, all := 0, false
 	defer func() {
 		if !all {
@@ -101,8 +101,8 @@ func (o *Object) take(d *draft) {
 	all = true
 }
 
-// finish makes the key that mechanisms see.
-func (o *Object) finish() {
+// initKey makes the key that mechanisms see.
+func (o *Object) initKey() {
 	if !o.table.isKey() {
 		return
 	}
@@ -158,7 +158,7 @@ func (o *Object) release() {
 	o.mech.Forget()
 	o.mech.Value, o.mech.Salt = nil, nil
 	o.set = 0
-	if o.isOurs {
+	if o.blobLocked {
 		locked.Free(o.blob)
 	}
 	o.blob = nil
@@ -169,15 +169,15 @@ func (o *Object) key() *mechanisms.Key { return &o.mech }
 
 // draft starts a draft from the object as it is.
 func (o *Object) draft(d *draft) {
-	d.t, d.bits, d.set, d.gen, d.noCheck = o.table, o.bits, o.set, o.gen, o.noCheck
+	d.t, d.bits, d.set, d.genMechanism, d.noCheck = o.table, o.bits, o.set, o.genMechanism, o.noCheck
 	for s := o.set; s != 0; s &= s - 1 {
 		i := bits.TrailingZeros64(s)
 		d.v[i] = o.at(i)
 	}
 }
 
-// copy makes a draft of C_CopyObject, section 4.1.3.
-func (d *draft) copy(r *request) error {
+// composeCopy makes a draft of C_CopyObject, section 4.1.3.
+func (d *draft) composeCopy(r *request) error {
 	switch {
 	case !r.base.flag(ck.CKA_COPYABLE):
 		return ck.CKR_ACTION_PROHIBITED
@@ -226,18 +226,18 @@ func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
 	for ; old != 0; old &= old - 1 {
 		d.v[bits.TrailingZeros64(old)] = nil
 	}
-	d.gen = ck.MechanismType(ck.UnavailableInformation)
+	d.genMechanism = ck.MechanismType(ck.UnavailableInformation)
 	if i := d.t.find(ck.CKA_LOCAL); i >= 0 {
 		d.bits &^= 1 << i
 	}
 	before := d.bits
-	if err := d.decide(fixed); err != nil {
+	if err := d.putFixed(fixed); err != nil {
 		return nil, err
 	}
 	if before&^d.bits&d.t.having(staysTrue) != 0 || d.bits&^before&d.t.having(staysFalse) != 0 {
 		return nil, fmt.Errorf("%w: the key would be less protected", ck.CKR_TEMPLATE_INCONSISTENT)
 	}
-	if err := d.consistent(&request{how: byDerive}); err != nil {
+	if err := d.checkConsistency(&request{how: byDerive}); err != nil {
 		return nil, err
 	}
 	changed := d.object().as(o)
@@ -288,13 +288,13 @@ func (d *draft) alter(r *request) error {
 			return err
 		}
 	}
-	if d.flag(ck.CKA_SENSITIVE) || d.says(ck.CKA_EXTRACTABLE) {
+	if d.flag(ck.CKA_SENSITIVE) || d.isDecided(ck.CKA_EXTRACTABLE) {
 		d.unmark(saidOpenly)
 	}
 	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(wrapsSecrets) {
 		d.marks(serving) // for all that is known
 	}
-	return d.consistent(r)
+	return d.checkConsistency(r)
 }
 
 // mayAlter tells whether a copy or a change may give row i the value v.
@@ -324,7 +324,7 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 		// what may be derived from a sensitive key is for who made it to say
 	case rule.has(modifiable):
 		return ck.CKR_OK
-	case rule.has(copying) && r.how == byCopy:
+	case rule.has(copyOnly) && r.how == byCopy:
 		if i == rowPrivate && !same && v[0] == 0 {
 			return ck.CKR_TEMPLATE_INCONSISTENT
 		}
@@ -338,7 +338,7 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 // caller's, and so is wiping sealed.
 func (o *Object) encode() (public, sealed []byte) {
 	var open, closed [maxRows]ck.Attribute
-	a, b := o.list(open[:0], closed[:0])
+	a, b := o.appendAttributes(open[:0], closed[:0])
 	if o.isPrivate() {
 		return nil, ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(a)+ck.TemplateLen(b)), append(a, b...))
 	}
@@ -349,8 +349,8 @@ func (o *Object) encode() (public, sealed []byte) {
 	return public, sealed
 }
 
-// list appends the attributes to be kept to open, and the secret ones to closed.
-func (o *Object) list(open, closed []ck.Attribute) (a, b []ck.Attribute) {
+// appendAttributes appends the attributes to be kept to open, and the secret ones to closed.
+func (o *Object) appendAttributes(open, closed []ck.Attribute) (a, b []ck.Attribute) {
 	for i := range o.table.rows {
 		row := &o.table.rows[i]
 		at := ck.Attribute{Type: row.Type}
@@ -359,8 +359,8 @@ func (o *Object) list(open, closed []ck.Attribute) (a, b []ck.Attribute) {
 			at.Value = o.bytes(row.Type)
 		case row.kind == boolean && o.bits>>i&1 != 0:
 			at.Value = ck.BoolValue(true)
-		case row.kind == generator && uint(o.gen) != ck.UnavailableInformation:
-			at.Value = ck.UlongValue(uint(o.gen))
+		case row.kind == genMechanism && uint(o.genMechanism) != ck.UnavailableInformation:
+			at.Value = ck.UlongValue(uint(o.genMechanism))
 		case row.kind == checkOf && o.noCheck:
 		case row.kind == lengthOf && !o.isPrivate():
 			at.Value = ck.UlongValue(o.length)
@@ -413,7 +413,7 @@ func decoded(public, sealed []byte) (o *Object, kept bool, err error) {
 	if d.t, err = r.table(nil); err != nil {
 		return nil, false, err
 	}
-	d.gen = ck.MechanismType(ck.UnavailableInformation)
+	d.genMechanism = ck.MechanismType(ck.UnavailableInformation)
 	for k, a := range rows {
 		if err := d.restore(a, k < n, len(public) != 0); err != nil {
 			return nil, false, err
@@ -425,13 +425,13 @@ func decoded(public, sealed []byte) (o *Object, kept bool, err error) {
 	if d.set&d.t.having(concealed) != 0 && len(public) != 0 {
 		return d.object(), false, nil
 	}
-	o = d.frame()
-	o.isOurs, o.blob = len(public) == 0, public
-	if o.isOurs {
+	o = d.newObject()
+	o.blobLocked, o.blob = len(public) == 0, public
+	if o.blobLocked {
 		o.blob = sealed
 	}
 	o.locate(rows)
-	return o, o.isOurs, nil
+	return o, o.blobLocked, nil
 }
 
 // locate finds the places of the values, which lie in the blob as they were encoded: the rows in order.
@@ -446,7 +446,7 @@ func (o *Object) locate(rows []ck.Attribute) {
 		}
 		off += len(a.Value)
 	}
-	o.finish()
+	o.initKey()
 }
 
 // restore puts a row that was kept back. open says that it was found in the public part, split that there is one.

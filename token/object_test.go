@@ -117,7 +117,7 @@ func TestDecodeWithoutLogin(t *testing.T) {
 	}
 	for _, a := range []ck.AttributeType{ck.CKA_VALUE, ck.CKA_CHECK_VALUE} {
 		row := ck.AttributeBuffer{Type: a}
-		want(t, a.String(), p.read(&row), ck.CKR_ATTRIBUTE_SENSITIVE)
+		want(t, a.String(), p.readAttribute(&row), ck.CKR_ATTRIBUTE_SENSITIVE)
 		if p.matches(rows(a, "")) {
 			t.Errorf("%v matches nothing", a)
 		}
@@ -414,7 +414,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		defer o.release()
 		for _, row := range o.table.rows {
-			_ = o.read(&ck.AttributeBuffer{Type: row.Type})
+			_ = o.readAttribute(&ck.AttributeBuffer{Type: row.Type})
 			_ = o.bytes(row.Type)
 		}
 		o.terms()

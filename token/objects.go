@@ -42,7 +42,7 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 	}
 	defer o.release()
 	if _, keys := s.slot.login(); i.isToken() {
-		if err := s.slot.settle(i, o, keys); err != nil {
+		if err := s.slot.adoptPending(i, o, keys); err != nil {
 			return 0, err
 		}
 	}
@@ -109,7 +109,7 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 // destroy deletes a token object.
 func (s *slot) destroy(i *entry, o *Object, user userState, keys *store.Keys) error {
 	if user == nobody {
-		return s.leaveDeletion(i, o)
+		return s.requestDeletion(i, o)
 	}
 	token, err := s.store()
 	if err != nil {
@@ -148,7 +148,7 @@ func (m *Module) GetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, rows 
 	defer o.release()
 	var first error
 	for n := range rows {
-		if err := o.read(&rows[n]); first == nil {
+		if err := o.readAttribute(&rows[n]); first == nil {
 			first = err
 		}
 	}
@@ -187,7 +187,7 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 	}
 	if i.isToken() && user == nobody {
 		changed.release()
-		return s.slot.leaveChange(i, template)
+		return s.slot.requestChange(i, template)
 	}
 	return s.slot.replace(i, o, changed, keys)
 }
@@ -206,7 +206,7 @@ func (s *appSlot) replace(i *entry, o, changed *Object, keys *store.Keys) error 
 		i.label, i.name = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
 		return nil
 	}
-	if err := s.settle(i, o, keys); err != nil {
+	if err := s.adoptPending(i, o, keys); err != nil {
 		changed.release()
 		return err
 	}

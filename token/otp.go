@@ -13,7 +13,7 @@ import (
 
 // otpKey is section 6.53, "OTP objects". No key has a default format but decimal, and none of the token's needs anything but
 // its counter, which the application may give.
-var otpKey = part{"one-time password key", []attribute{
+var otpKey = tablePart{"one-time password key", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate, 0},
 	{ck.CKA_OTP_FORMAT, ulong, 0, ck.CK_OTP_FORMAT_DECIMAL},
@@ -31,9 +31,9 @@ var otpKey = part{"one-time password key", []attribute{
 	{ck.CKA_OTP_SERVICE_LOGO_TYPE, octets, 0, 0},
 }}
 
-// otp checks a new key for one-time passwords. The mechanism reads what passwords it makes, the defaults among them, and its
+// completeOTP checks a new key for one-time passwords. The mechanism reads what passwords it makes, the defaults among them, and its
 // counter begins with 0.
-func (d *draft) otp() error {
+func (d *draft) completeOTP() error {
 	for i := range d.t.rows {
 		row := &d.t.rows[i]
 		v := make([]byte, ulongSize) // a counter of 8 bytes, which is the size of a CK_ULONG

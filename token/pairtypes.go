@@ -12,12 +12,12 @@ import (
 // rsaPublic and rsaPrivate are section 6.1. Of CKA_PUBLIC_EXPONENT of a private key the versions of the standard say 4,6 or
 // 1,4,6; without it the primes have to be there, from which it follows.
 var (
-	rsaPublic = part{"RSA public key", []attribute{
+	rsaPublic = tablePart{"RSA public key", []attribute{
 		{ck.CKA_MODULUS, octets, mustCreate | notGenerate, 0},
 		{ck.CKA_MODULUS_BITS, ulong, notCreate | mustGenerate, 0},
 		{ck.CKA_PUBLIC_EXPONENT, octets, mustCreate, 0},
 	}}
-	rsaPrivate = part{"RSA private key", []attribute{
+	rsaPrivate = tablePart{"RSA private key", []attribute{
 		{ck.CKA_MODULUS, octets, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_PUBLIC_EXPONENT, octets, notGenerate | notUnwrap, 0},
 		{ck.CKA_PRIVATE_EXPONENT, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
@@ -31,11 +31,11 @@ var (
 
 // ecPublic and ecPrivate are section 6.3, of all curves.
 var (
-	ecPublic = part{"elliptic curve public key", []attribute{
+	ecPublic = tablePart{"elliptic curve public key", []attribute{
 		{ck.CKA_EC_PARAMS, octets, mustCreate | mustGenerate, 0},
 		{ck.CKA_EC_POINT, octets, mustCreate | notGenerate, 0},
 	}}
-	ecPrivate = part{"elliptic curve private key", []attribute{
+	ecPrivate = tablePart{"elliptic curve private key", []attribute{
 		{ck.CKA_EC_PARAMS, octets, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	}}
@@ -43,24 +43,24 @@ var (
 
 // Tables of keys over the integers modulo a prime.
 var (
-	dsaPublic = part{"DSA public key", []attribute{
+	dsaPublic = tablePart{"DSA public key", []attribute{
 		{ck.CKA_PRIME, octets, mustCreate | mustGenerate, 0},
 		{ck.CKA_SUBPRIME, octets, mustCreate | mustGenerate, 0},
 		{ck.CKA_BASE, octets, mustCreate | mustGenerate, 0},
 		{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
 	}}
-	dsaPrivate = part{"DSA private key", []attribute{
+	dsaPrivate = tablePart{"DSA private key", []attribute{
 		{ck.CKA_PRIME, octets, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_SUBPRIME, octets, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_BASE, octets, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	}}
-	dhPublic = part{"Diffie-Hellman public key", []attribute{
+	dhPublic = tablePart{"Diffie-Hellman public key", []attribute{
 		{ck.CKA_PRIME, octets, mustCreate | mustGenerate, 0},
 		{ck.CKA_BASE, octets, mustCreate | mustGenerate, 0},
 		{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
 	}}
-	dhPrivate = part{"Diffie-Hellman private key", []attribute{
+	dhPrivate = tablePart{"Diffie-Hellman private key", []attribute{
 		{ck.CKA_PRIME, octets, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_BASE, octets, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
@@ -71,11 +71,11 @@ var (
 // The tables of the algorithms whose keys have a parameter set. With a private key CKA_SEED or CKA_VALUE has to be specified;
 // the token makes the value of the seed.
 var (
-	parameterPublic = part{"public key with a parameter set", []attribute{
+	parameterPublic = tablePart{"public key with a parameter set", []attribute{
 		{ck.CKA_PARAMETER_SET, ulong, mustCreate | mustGenerate, 0},
 		{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
 	}}
-	seedPrivate = part{"private key with a parameter set and a seed", []attribute{
+	seedPrivate = tablePart{"private key with a parameter set and a seed", []attribute{
 		{ck.CKA_PARAMETER_SET, ulong, mustCreate | notGenerate | notUnwrap, 0},
 		{ck.CKA_SEED, octets, notGenerate | notUnwrap | concealed | optional, 0},
 		{ck.CKA_VALUE, octets, notGenerate | notUnwrap | concealed | valueOrSeed, 0},
@@ -85,19 +85,19 @@ var (
 // Tables of domain parameters. In those of DSA CKA_PRIME and CKA_SUBPRIME do not have footnote 4, which the standard gives
 // them: CKM_DSA_FIPS_G_GEN takes them from the template. The standard has no CKA_SUBPRIME_BITS there, of which its text speaks.
 var (
-	dsaDomain = part{"DSA domain parameters", []attribute{
+	dsaDomain = tablePart{"DSA domain parameters", []attribute{
 		{ck.CKA_PRIME, octets, mustCreate, 0},
 		{ck.CKA_SUBPRIME, octets, mustCreate, 0},
 		{ck.CKA_BASE, octets, mustCreate | notGenerate, 0},
 		{ck.CKA_PRIME_BITS, ulong, notCreate | mustGenerate, 0},
 		{ck.CKA_SUBPRIME_BITS, ulong, notCreate, 0},
 	}}
-	dhDomain = part{"Diffie-Hellman domain parameters", []attribute{
+	dhDomain = tablePart{"Diffie-Hellman domain parameters", []attribute{
 		{ck.CKA_PRIME, octets, mustCreate | notGenerate, 0},
 		{ck.CKA_BASE, octets, mustCreate | notGenerate, 0},
 		{ck.CKA_PRIME_BITS, ulong, notCreate | mustGenerate, 0},
 	}}
-	x942Domain = part{"X9.42 Diffie-Hellman domain parameters", []attribute{
+	x942Domain = tablePart{"X9.42 Diffie-Hellman domain parameters", []attribute{
 		{ck.CKA_PRIME, octets, mustCreate | notGenerate, 0},
 		{ck.CKA_BASE, octets, mustCreate | notGenerate, 0},
 		{ck.CKA_SUBPRIME, octets, mustCreate | notGenerate, 0},
@@ -109,20 +109,20 @@ var (
 // domainTables are the tables of domain parameters.
 func domainTables() []*table {
 	return []*table{
-		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DSA), storage, domainParameters, dsaDomain),
-		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DH), storage, domainParameters, dhDomain),
-		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_X9_42_DH), storage, domainParameters, x942Domain),
+		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DSA), storageObject, domainParameters, dsaDomain),
+		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DH), storageObject, domainParameters, dhDomain),
+		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_X9_42_DH), storageObject, domainParameters, x942Domain),
 	}
 }
 
 // parameterPrivate is of the algorithms whose keys have no seed.
-var parameterPrivate = part{"private key with a parameter set", []attribute{
+var parameterPrivate = tablePart{"private key with a parameter set", []attribute{
 	{ck.CKA_PARAMETER_SET, ulong, mustCreate | notGenerate | notUnwrap, 0},
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 }}
 
 // hssPublic is section 6.65. What stands beside the value is in it.
-var hssPublic = part{"HSS public key", []attribute{
+var hssPublic = tablePart{"HSS public key", []attribute{
 	{ck.CKA_HSS_LEVELS, ulong, notCreate | notGenerate, 0},
 	{ck.CKA_HSS_LMS_TYPE, ulong, notCreate | notGenerate, 0},
 	{ck.CKA_HSS_LMOTS_TYPE, ulong, notCreate | notGenerate, 0},
@@ -133,7 +133,7 @@ var hssPublic = part{"HSS public key", []attribute{
 // one.
 type pairTable struct {
 	t               ck.KeyType
-	public, private part
+	public, private tablePart
 }
 
 // pairTypes are those of key pairs.
@@ -148,9 +148,9 @@ var pairTypes = []pairTable{
 	{ck.CKK_ML_KEM, parameterPublic, seedPrivate},
 	{ck.CKK_ML_DSA, parameterPublic, seedPrivate},
 	{ck.CKK_SLH_DSA, parameterPublic, parameterPrivate},
-	{ck.CKK_HSS, hssPublic, part{}},
-	{ck.CKK_XMSS, parameterPublic, part{}},
-	{ck.CKK_XMSSMT, parameterPublic, part{}},
+	{ck.CKK_HSS, hssPublic, tablePart{}},
+	{ck.CKK_XMSS, parameterPublic, tablePart{}},
+	{ck.CKK_XMSSMT, parameterPublic, tablePart{}},
 }
 
 // pairTables are the tables of the types that package mechanisms can check.
@@ -158,9 +158,9 @@ func pairTables() (list []*table) {
 	known := mechanisms.PairTypes()
 	for _, p := range pairTypes {
 		if slices.Contains(known, p.t) {
-			list = append(list, newTable(ck.CKO_PUBLIC_KEY, uint(p.t), storage, key, publicKey, p.public))
+			list = append(list, newTable(ck.CKO_PUBLIC_KEY, uint(p.t), storageObject, keyObject, publicKey, p.public))
 			if p.private.rows != nil {
-				list = append(list, newTable(ck.CKO_PRIVATE_KEY, uint(p.t), storage, key, privateKey, p.private))
+				list = append(list, newTable(ck.CKO_PRIVATE_KEY, uint(p.t), storageObject, keyObject, privateKey, p.private))
 			}
 		}
 	}

@@ -222,5 +222,5 @@ func (r *request) known(n uint) {
 // premaster reports whether a key is a premaster secret of TLS, in which the version is no secret: one that was generated as such, or
 // came from the other side. What was unwrapped with a key that wraps sensitive keys may be any of those, turned around at will.
 func (o *Object) premaster() bool {
-	return o.gen == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.gen == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped && o.standing().known == 0
+	return o.genMechanism == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.genMechanism == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped && o.standing().known == 0
 }

@@ -27,7 +27,7 @@ const (
 	staysTrue                     // 11 cannot be changed once true
 	staysFalse                    // 12 cannot be changed once false
 
-	copying      // may be changed by C_CopyObject alone: section 4.1.3
+	copyOnly     // may be changed by C_CopyObject alone: section 4.1.3
 	valueOrURL   // of certificates: must be specified, non-empty where CKA_URL is empty
 	urlOrValue   // of certificates: must be non-empty where CKA_VALUE is empty
 	withURL      // of certificates: can only be empty where CKA_URL is empty
@@ -61,20 +61,20 @@ func (r rule) String() string {
 type kind uint8
 
 const (
-	octets     kind = iota // bytes, big integers and strings: anything goes
-	boolean                // CK_BBOOL, a bit in the Object
-	ulong                  // CK_ULONG
-	date                   // CK_DATE, or empty
-	mechanismA             // an array of CK_MECHANISM_TYPE
-	templateA              // an array of CK_ATTRIBUTE, in the encoding of ck.AppendTemplate
+	octets         kind = iota // bytes, big integers and strings: anything goes
+	boolean                    // CK_BBOOL, a bit in the Object
+	ulong                      // CK_ULONG
+	date                       // CK_DATE, or empty
+	mechanismArray             // an array of CK_MECHANISM_TYPE
+	templateArray              // an array of CK_ATTRIBUTE, in the encoding of ck.AppendTemplate
 
-	classOf   // CKA_CLASS: the Object's table knows it
-	subtypeOf // CKA_KEY_TYPE or CKA_CERTIFICATE_TYPE: so with it
-	generator // CKA_KEY_GEN_MECHANISM: a field of the Object
-	lengthOf  // CKA_VALUE_LEN: computed
-	checkOf   // CKA_CHECK_VALUE: computed
-	uniqueID  // CKA_UNIQUE_ID: a field of the Object
-	clock     // CKA_VALUE of a clock: the time
+	classOf      // CKA_CLASS: the Object's table knows it
+	subtypeOf    // CKA_KEY_TYPE or CKA_CERTIFICATE_TYPE: so with it
+	genMechanism // CKA_KEY_GEN_MECHANISM: a field of the Object
+	lengthOf     // CKA_VALUE_LEN: computed
+	checkOf      // CKA_CHECK_VALUE: computed
+	uniqueID     // CKA_UNIQUE_ID: a field of the Object
+	clock        // CKA_VALUE of a clock: the time
 )
 
 var kindNames = [...]string{"bytes", "bool", "ulong", "date", "mechanism array", "attribute array", "class", "type", "mechanism", "ulong", "bytes", "string", "time"}
@@ -82,7 +82,7 @@ var kindNames = [...]string{"bytes", "bool", "ulong", "date", "mechanism array",
 func (k kind) String() string { return kindNames[k] }
 
 // stored reports whether values of this kind lie in the Object's memory as they are.
-func (k kind) stored() bool { return k <= templateA && k != boolean }
+func (k kind) stored() bool { return k <= templateArray && k != boolean }
 
 // templateDepth is how deep attribute arrays may be nested in each other.
 const templateDepth = 3
@@ -94,18 +94,18 @@ func (k kind) valid(v []byte) error {
 		if len(v) != 1 || v[0] > 1 {
 			return ck.CKR_ATTRIBUTE_VALUE_INVALID
 		}
-	case ulong, classOf, subtypeOf, generator, lengthOf:
+	case ulong, classOf, subtypeOf, genMechanism, lengthOf:
 		if len(v) != ulongSize {
 			return ck.CKR_ATTRIBUTE_VALUE_INVALID
 		}
 	case date:
 		_, err := ck.Date(v)
 		return err
-	case mechanismA:
+	case mechanismArray:
 		if len(v)%ulongSize != 0 {
 			return ck.CKR_ATTRIBUTE_VALUE_INVALID
 		}
-	case templateA:
+	case templateArray:
 		return validTemplate(v, templateDepth)
 	}
 	return nil
@@ -149,8 +149,8 @@ type attribute struct {
 	def  uint // the default of a boolean (1 is true) or a number; other kinds are empty
 }
 
-// A part is a table as it stands in the standard, which objects of several types have in common.
-type part struct {
+// A tablePart is a table as it stands in the standard, which objects of several types have in common.
+type tablePart struct {
 	name string
 	rows []attribute
 }
@@ -163,7 +163,7 @@ const maxRows = 64
 type table struct {
 	class   ck.ObjectClass
 	subtype uint // the key or certificate type
-	parts   []part
+	parts   []tablePart
 	rows    []attribute
 
 	index       [256]uint8         // from a hash of the type to 1 + the row, by open addressing
@@ -189,7 +189,7 @@ const (
 )
 
 // newTable composes a table. It panics where the parts have too many rows or a type twice.
-func newTable(class ck.ObjectClass, subtype uint, parts ...part) *table {
+func newTable(class ck.ObjectClass, subtype uint, parts ...tablePart) *table {
 	t := &table{class: class, subtype: subtype, parts: parts, value: -1}
 	for _, p := range parts {
 		t.rows = append(t.rows, p.rows...)

@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // allParts are the parts in the order of the standard.
-var allParts = []part{storage, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, key, publicKey, privateKey, secretKey, variableKey, fixedKey, oneLengthKey, otpKey, cryptoAPI,
+var allParts = []tablePart{storageObject, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, keyObject, publicKey, privateKey, secretKey, variableKey, fixedKey, oneLengthKey, otpKey, cryptoAPI,
 	rsaPublic, rsaPrivate, ecPublic, ecPrivate, dsaPublic, dsaPrivate, dhPublic, dhPrivate,
 	domainParameters, dsaDomain, dhDomain, x942Domain, parameterPublic, seedPrivate, parameterPrivate, hssPublic}
 
@@ -134,7 +134,7 @@ func TestTables(t *testing.T) {
 func TestRules(t *testing.T) {
 	for _, p := range allParts {
 		for _, a := range p.rows {
-			for _, r := range []rule{soOnly, staysTrue, copying} {
+			for _, r := range []rule{soOnly, staysTrue, copyOnly} {
 				if a.rule.has(r) && a.kind != boolean {
 					t.Errorf("%s: %v has rule %v and is no boolean", p.name, a.Type, r)
 				}
@@ -160,7 +160,7 @@ func TestRuleString(t *testing.T) {
 		notCreate | mustGenerate:               "2,3",
 		concealed | notUnwrap | mustCreate:     "1,6,7",
 		modifiable | staysFalse | defaulted:    "8,9,12",
-		soOnly | staysTrue | copying:           "10,11,copying",
+		soOnly | staysTrue | copyOnly:          "10,11,copying",
 		mustUnwrap | internal | optional:       "5,optional,internal",
 		valueOrURL | urlOrValue | templateOnly: "value or URL,URL or value,template only",
 	} {

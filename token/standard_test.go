@@ -98,7 +98,7 @@ func TestStandard(t *testing.T) {
 func TestPartsComplete(t *testing.T) {
 	for name, table := range tables {
 		for _, p := range table.parts {
-			if !slices.ContainsFunc(allParts, func(q part) bool { return q.name == p.name }) {
+			if !slices.ContainsFunc(allParts, func(q tablePart) bool { return q.name == p.name }) {
 				t.Errorf("%v: %q is not among allParts", name, p.name)
 			}
 		}
@@ -124,7 +124,7 @@ func (o *Object) other(i int) []byte {
 	switch row := &o.table.rows[i]; row.kind {
 	case boolean:
 		return ck.BoolValue(o.bits>>i&1 == 0)
-	case ulong, generator, lengthOf:
+	case ulong, genMechanism, lengthOf:
 		if o.match(ck.Attribute{Type: row.Type, Value: ck.UlongValue(1)}) {
 			return ck.UlongValue(2)
 		}
@@ -133,9 +133,9 @@ func (o *Object) other(i int) []byte {
 		return ck.UlongValue(77)
 	case date:
 		return []byte("20300101")
-	case mechanismA:
+	case mechanismArray:
 		return ck.UlongValue(uint(ck.CKM_AES_CBC))
-	case templateA:
+	case templateArray:
 		return ck.AppendTemplate(nil, rows(ck.CKA_LABEL, "inner"))
 	case checkOf:
 		return []byte{}
@@ -165,7 +165,7 @@ func (o *Object) mayChange(i int, how origin) error {
 		}
 	case r.has(modifiable):
 		return nil
-	case r.has(copying) && how == byCopy:
+	case r.has(copyOnly) && how == byCopy:
 		if i == rowPrivate {
 			if o.bits>>i&1 == 1 {
 				return ck.CKR_TEMPLATE_INCONSISTENT

@@ -168,7 +168,7 @@ func (op *operation) save(kind int) (x savedOperation, ok bool) {
 	if saver == nil || op.loginDue {
 		return x, false
 	}
-	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.start.mechanism, key: []byte((&Object{id: op.start.id, serial: op.start.serial}).unique())}
+	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.start.mechanism, key: []byte((&Object{id: op.start.id, serial: op.start.serial}).uniqueID())}
 	x.param, x.state, ok = saver.Save()
 	if ok && len(x.param) != op.start.param { // what the mechanism was told cannot be told again
 		clear(x.state)
@@ -269,7 +269,7 @@ func (s *session) checkSavedKeys(all []savedOperation, encryption, authenticatio
 		if err != nil {
 			return keyHandle(err)
 		}
-		same := o.unique() == string(all[i].key)
+		same := o.uniqueID() == string(all[i].key)
 		o.release()
 		if !same {
 			return ck.CKR_KEY_CHANGED

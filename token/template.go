@@ -28,7 +28,7 @@ func (d *draft) compose(r *request) error {
 	if d.t, err = r.table(imposed); err != nil {
 		return err
 	}
-	d.bits, d.gen = d.t.defaults, ck.MechanismType(ck.UnavailableInformation)
+	d.bits, d.genMechanism = d.t.defaults, ck.MechanismType(ck.UnavailableInformation)
 	if d.t.isSecret() || d.t.class == ck.CKO_PRIVATE_KEY || d.t.class == ck.CKO_DATA {
 		d.bits |= 1 << rowPrivate
 	}
@@ -37,11 +37,11 @@ func (d *draft) compose(r *request) error {
 			return err
 		}
 	}
-	if err := d.decide(r.fixed); err != nil {
+	if err := d.putFixed(r.fixed); err != nil {
 		return err
 	}
 	for _, a := range imposed {
-		if err := d.impose(r, a); err != nil {
+		if err := d.putImposed(r, a); err != nil {
 			return err
 		}
 	}
@@ -50,15 +50,15 @@ func (d *draft) compose(r *request) error {
 			return err
 		}
 	}
-	if err := d.fall(r.defaults); err != nil {
+	if err := d.putDefaults(r.defaults); err != nil {
 		return err
 	}
-	d.open()
+	d.defaultExtractable()
 	if missing := d.t.required[r.how] &^ d.seen; missing != 0 {
 		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, d.t.rows[bits.TrailingZeros64(missing)].Type)
 	}
-	d.history(r)
-	return d.consistent(r)
+	d.setHistory(r)
+	return d.checkConsistency(r)
 }
 
 // ask applies a row of the caller's template.
@@ -84,8 +84,8 @@ func (d *draft) ask(r *request, a ck.Attribute) error {
 	return d.put(i, a.Value)
 }
 
-// decide applies what the operation decides.
-func (d *draft) decide(fixed []ck.Attribute) error {
+// putFixed applies what the operation decides.
+func (d *draft) putFixed(fixed []ck.Attribute) error {
 	for _, a := range fixed {
 		i := d.t.find(a.Type)
 		if i < 0 || d.t.rows[i].kind.valid(a.Value) != nil {
@@ -101,9 +101,9 @@ func (d *draft) decide(fixed []ck.Attribute) error {
 	return nil
 }
 
-// impose adds a row that the base asks for. A conflict is CKR_TEMPLATE_INCONSISTENT, but CKR_KEY_HANDLE_INVALID with
+// putImposed adds a row that the base asks for. A conflict is CKR_TEMPLATE_INCONSISTENT, but CKR_KEY_HANDLE_INVALID with
 // CKA_ENCAPSULATE_TEMPLATE: sections 5.18.4, 5.18.5, 5.18.8 and 5.18.9.
-func (d *draft) impose(r *request, a ck.Attribute) error {
+func (d *draft) putImposed(r *request, a ck.Attribute) error {
 	conflict := ck.CKR_TEMPLATE_INCONSISTENT
 	if r.how == byEncapsulate {
 		conflict = ck.CKR_KEY_HANDLE_INVALID
@@ -142,7 +142,7 @@ func (d *draft) inherit(r *request) error {
 		return nil
 	}
 	for _, o := range append([]*Object{r.base}, r.others...) {
-		if err := d.asks(r, o); err != nil {
+		if err := d.inheritTemplates(r, o); err != nil {
 			return err
 		}
 	}
@@ -150,11 +150,11 @@ func (d *draft) inherit(r *request) error {
 	for _, o := range r.others {
 		list = inCommon(list, o.bytes(ck.CKA_ALLOWED_MECHANISMS))
 	}
-	return d.allow(list)
+	return d.limitMechanisms(list)
 }
 
-// asks has the object ask of others what a key asks whose bytes it has. What that key asks of the object itself comes before.
-func (d *draft) asks(r *request, k *Object) error {
+// inheritTemplates has the object ask of others what a key asks whose bytes it has. What that key asks of the object itself comes before.
+func (d *draft) inheritTemplates(r *request, k *Object) error {
 	for _, t := range asking {
 		i, v := d.t.find(t), k.bytes(t)
 		switch {
@@ -170,8 +170,8 @@ func (d *draft) asks(r *request, k *Object) error {
 	return nil
 }
 
-// allow makes a list of mechanisms all that are allowed, nil for what is allowed anyway.
-func (d *draft) allow(list []byte) error {
+// limitMechanisms makes a list of mechanisms all that are allowed, nil for what is allowed anyway.
+func (d *draft) limitMechanisms(list []byte) error {
 	i := d.t.find(ck.CKA_ALLOWED_MECHANISMS)
 	if list == nil || i < 0 {
 		return nil
@@ -185,8 +185,8 @@ func (d *draft) allow(list []byte) error {
 	return d.put(i, list)
 }
 
-// fall applies the defaults of the operation. Those that objects of this type do not have are left out.
-func (d *draft) fall(defaults []ck.Attribute) error {
+// putDefaults applies the defaults of the operation. Those that objects of this type do not have are left out.
+func (d *draft) putDefaults(defaults []ck.Attribute) error {
 	for _, a := range defaults {
 		i := d.t.find(a.Type)
 		if i < 0 || d.seen>>i&1 != 0 {
@@ -202,8 +202,8 @@ func (d *draft) fall(defaults []ck.Attribute) error {
 	return nil
 }
 
-// open makes extractable by default what a template says is not sensitive: whoever asks for a key that can be read means that.
-func (d *draft) open() {
+// defaultExtractable makes extractable by default what a template says is not sensitive: whoever asks for a key that can be read means that.
+func (d *draft) defaultExtractable() {
 	sensitive, extractable := d.t.find(ck.CKA_SENSITIVE), d.t.find(ck.CKA_EXTRACTABLE)
 	if sensitive >= 0 && extractable >= 0 && d.seen>>sensitive&1 != 0 && d.bits>>sensitive&1 == 0 && d.seen>>extractable&1 == 0 {
 		d.bits |= 1 << extractable

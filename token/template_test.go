@@ -349,7 +349,7 @@ func FuzzTemplate(f *testing.F) {
 		for _, a := range template {
 			_ = o.matches([]ck.Attribute{a})
 			row := ck.AttributeBuffer{Type: a.Type}
-			_ = o.read(&row)
+			_ = o.readAttribute(&row)
 		}
 		if r.how == byCreate && !o.flag(ck.CKA_SENSITIVE) && o.flag(ck.CKA_EXTRACTABLE) && !o.matches(template) && !o.noCheck {
 			t.Fatal("the object is not as its template")

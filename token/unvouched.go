@@ -16,8 +16,8 @@ import (
 // errUnvouched says that a key is not vouched for.
 var errUnvouched = fmt.Errorf("%w: the key was made or changed without a login, and nobody has logged in since", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 
-// errAsked says that an object would not be what can be had without a login.
-var errAsked = fmt.Errorf("%w: without a login there are only public objects without secrets", ck.CKR_USER_NOT_LOGGED_IN)
+// errNeedsLogin says that an object would not be what can be had without a login.
+var errNeedsLogin = fmt.Errorf("%w: without a login there are only public objects without secrets", ck.CKR_USER_NOT_LOGGED_IN)
 
 // open reports whether an object may be made, changed or destroyed without a login: it is a public token object without secrets.
 func (o *Object) open() bool {
@@ -28,8 +28,8 @@ func (o *Object) open() bool {
 	return o.isToken() && !o.isPrivate() && o.set&o.table.having(concealed) == 0
 }
 
-// asked makes an object of what somebody without a login has asked to be made.
-func asked(data []byte) (*Object, error) {
+// createUnvouched makes an object of what somebody without a login has asked to be made.
+func createUnvouched(data []byte) (*Object, error) {
 	template, err := ck.ParseTemplate(nil, data)
 	if err != nil {
 		return nil, err
@@ -40,15 +40,15 @@ func asked(data []byte) (*Object, error) {
 	}
 	if !o.open() {
 		o.release()
-		return nil, errAsked
+		return nil, errNeedsLogin
 	}
 	return o, nil
 }
 
-// altered makes the object that somebody without a login has asked o to be.
-func (o *Object) altered(data []byte) (*Object, error) {
+// changeUnvouched makes the object that somebody without a login has asked o to be.
+func (o *Object) changeUnvouched(data []byte) (*Object, error) {
 	if !o.open() {
-		return nil, errAsked
+		return nil, errNeedsLogin
 	}
 	template, err := ck.ParseTemplate(nil, data)
 	if err != nil {
@@ -57,21 +57,21 @@ func (o *Object) altered(data []byte) (*Object, error) {
 	changed, err := o.changed(template, false, true)
 	if err == nil && !changed.open() {
 		changed.release()
-		err = errAsked
+		err = errNeedsLogin
 	}
 	return changed, err
 }
 
-// apply makes the object that a record and what is asked for it come to: nil where that is none. It takes the reference of base,
+// applyPending makes the object that a record and what is asked for it come to: nil where that is none. It takes the reference of base,
 // the object as it is vouched for, nil where there is none.
-func apply(base *Object, u *store.Unvouched) (*Object, error) {
+func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	var o *Object
 	var err error
 	switch u.Kind {
 	case store.Created:
-		o, err = asked(u.Data)
+		o, err = createUnvouched(u.Data)
 	case store.Altered:
-		o, err = base.altered(u.Data)
+		o, err = base.changeUnvouched(u.Data)
 	case store.Destroyed:
 		if !base.open() || !base.flag(ck.CKA_DESTROYABLE) {
 			err = ck.CKR_ACTION_PROHIBITED
@@ -104,7 +104,7 @@ func opened(r store.Record) (*Object, error) {
 		base.refs.Add(1)
 		base.asked = r.Unvouched
 	}
-	o, err := apply(base, r.Unvouched)
+	o, err := applyPending(base, r.Unvouched)
 	switch {
 	case err != nil && base != nil:
 		return base, nil
@@ -126,10 +126,10 @@ func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	}
 	template := r.template
 	if r.how == byCopy {
-		template = o.creation()
+		template = o.creationTemplate()
 	}
 	u := &store.Unvouched{Kind: store.Created, Data: ck.AppendTemplate(nil, template)}
-	made, err := asked(u.Data)
+	made, err := createUnvouched(u.Data)
 	if err != nil {
 		return 0, err
 	}
@@ -151,9 +151,9 @@ func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	return i.handle, nil
 }
 
-// creation returns the template that makes an object like o: what is told of its history is left out.
-func (o *Object) creation() (template []ck.Attribute) {
-	open, _ := o.list(nil, nil)
+// creationTemplate returns the template that makes an object like o: what is told of its history is left out.
+func (o *Object) creationTemplate() (template []ck.Attribute) {
+	open, _ := o.appendAttributes(nil, nil)
 	for _, a := range open {
 		if i := o.table.find(a.Type); !o.table.rows[i].rule.has(notCreate) && a.Type != ck.CKA_TRUSTED {
 			template = append(template, a)
@@ -162,8 +162,8 @@ func (o *Object) creation() (template []ck.Attribute) {
 	return template
 }
 
-// leaveChange asks for a change of an object, without a login.
-func (s *appSlot) leaveChange(i *entry, template []ck.Attribute) error {
+// requestChange asks for a change of an object, without a login.
+func (s *appSlot) requestChange(i *entry, template []ck.Attribute) error {
 	token, err := s.store()
 	if err != nil {
 		return err
@@ -184,7 +184,7 @@ func (s *appSlot) leaveChange(i *entry, template []ck.Attribute) error {
 	case o.asked != nil: // which is not to be had
 		u.Number = r.Unvouched.Number
 	}
-	if u.Data, err = merged(u.Data, template); err != nil {
+	if u.Data, err = mergeTemplates(u.Data, template); err != nil {
 		return err
 	}
 	var base *Object
@@ -193,7 +193,7 @@ func (s *appSlot) leaveChange(i *entry, template []ck.Attribute) error {
 			return err
 		}
 	}
-	if o, err = apply(base, &u); err != nil {
+	if o, err = applyPending(base, &u); err != nil {
 		return err
 	}
 	if o == nil {
@@ -207,8 +207,8 @@ func (s *appSlot) leaveChange(i *entry, template []ck.Attribute) error {
 	return err
 }
 
-// leaveDeletion asks for an object to be destroyed, without a login.
-func (s *slot) leaveDeletion(i *entry, o *Object) error {
+// requestDeletion asks for an object to be destroyed, without a login.
+func (s *slot) requestDeletion(i *entry, o *Object) error {
 	token, err := s.store()
 	if err != nil {
 		return err
@@ -221,8 +221,8 @@ func (s *slot) leaveDeletion(i *entry, o *Object) error {
 	return token.AddUnvouched(&id, u)
 }
 
-// merged returns a template with another put over it.
-func merged(below []byte, over []ck.Attribute) ([]byte, error) {
+// mergeTemplates returns a template with another put over it.
+func mergeTemplates(below []byte, over []ck.Attribute) ([]byte, error) {
 	list, err := ck.ParseTemplate(nil, below)
 	if err != nil {
 		return nil, err
@@ -260,9 +260,9 @@ func (s *slot) adopt(keys *store.Keys) error {
 	return token.Adopt(keys, list)
 }
 
-// settle has what is asked for an object sealed, by who is logged in and is about to use it for something new: store.ErrStale, where
+// adoptPending has what is asked for an object sealed, by who is logged in and is about to use it for something new: store.ErrStale, where
 // there was anything, for it is another object then.
-func (s *slot) settle(i *entry, o *Object, keys *store.Keys) error {
+func (s *slot) adoptPending(i *entry, o *Object, keys *store.Keys) error {
 	if o.asked == nil || keys == nil {
 		return nil
 	}
@@ -286,7 +286,7 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 	}
 	var o *Object
 	if err == nil {
-		o, err = apply(base, r.Unvouched)
+		o, err = applyPending(base, r.Unvouched)
 	}
 	what := map[store.UnvouchedKind]string{store.Created: "made", store.Altered: "changed", store.Destroyed: "destroyed"}[r.Unvouched.Kind]
 	switch {
