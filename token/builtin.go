@@ -77,8 +77,8 @@ func (b builtin) id() (id store.ID) {
 	return id
 }
 
-// builtin returns the built-in objects of a slot, which get their handles when they are first searched for.
-func (t *objectTable) builtin() ([]*entry, error) {
+// builtinEntries returns the built-in objects of a slot, which get their handles when they are first searched for.
+func (t *objectTable) builtinEntries() ([]*entry, error) {
 	list, err := t.slot.builtins()
 	if err != nil {
 		return nil, err
@@ -96,8 +96,8 @@ func (t *objectTable) builtin() ([]*entry, error) {
 	return t.builtins, nil
 }
 
-// builtin adds the built-in objects that the template asks for by their class.
-func (q *query) builtin() error {
+// searchBuiltin adds the built-in objects that the template asks for by their class.
+func (q *query) searchBuiltin() error {
 	for _, a := range q.template {
 		if a.Type != ck.CKA_CLASS || len(a.Value) != ulongSize {
 			continue
@@ -105,7 +105,7 @@ func (q *query) builtin() error {
 		if _, ok := builtinAttribute(ck.ObjectClass(number(a.Value))); !ok {
 			return nil
 		}
-		list, err := q.table.builtin()
+		list, err := q.table.builtinEntries()
 		if err != nil {
 			return err
 		}

@@ -64,16 +64,16 @@ var starters = [operationKinds]func(*operation, *mechanisms.Mechanism, *mechanis
 
 // Encrypt implements C_Encrypt, section 5.8.2.
 func (m *Module) Encrypt(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
-	return m.whole(h, encrypting, data, out)
+	return m.cryptWhole(h, encrypting, data, out)
 }
 
 // Decrypt implements C_Decrypt, section 5.10.2.
 func (m *Module) Decrypt(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
-	return m.whole(h, decrypting, data, out)
+	return m.cryptWhole(h, decrypting, data, out)
 }
 
-// whole does an operation in one call.
-func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
+// cryptWhole does an operation in one call.
+func (m *Module) cryptWhole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
 	s, op, err := m.operation(h, kind)
 	if err != nil {
 		return err
@@ -99,12 +99,12 @@ func (m *Module) whole(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer
 		op.end()
 		return err
 	}
-	return op.short(need, out, func(dst []byte) (int, error) { return op.cipher.Whole(dst, data) })
+	return op.produceShort(need, out, func(dst []byte) (int, error) { return op.cipher.Whole(dst, data) })
 }
 
-// short does an operation whose output is at most need bytes, and may be no longer than a buffer that is shorter. If it
+// produceShort does an operation whose output is at most need bytes, and may be no longer than a buffer that is shorter. If it
 // is, the operation goes on.
-func (op *operation) short(need int, out *ck.Buffer, produce func(dst []byte) (int, error)) error {
+func (op *operation) produceShort(need int, out *ck.Buffer, produce func(dst []byte) (int, error)) error {
 	if c, ok := op.cipher.(mechanisms.Inexact); !ok || !c.Inexact() {
 		out.N = uint(need)
 		return ck.CKR_BUFFER_TOO_SMALL
@@ -120,16 +120,16 @@ func (op *operation) short(need int, out *ck.Buffer, produce func(dst []byte) (i
 
 // EncryptUpdate implements C_EncryptUpdate, section 5.8.3.
 func (m *Module) EncryptUpdate(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
-	return m.part(h, encrypting, data, out)
+	return m.cryptPart(h, encrypting, data, out)
 }
 
 // DecryptUpdate implements C_DecryptUpdate, section 5.10.3.
 func (m *Module) DecryptUpdate(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
-	return m.part(h, decrypting, data, out)
+	return m.cryptPart(h, decrypting, data, out)
 }
 
-// part processes the next part of the data.
-func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
+// cryptPart processes the next part of the data.
+func (m *Module) cryptPart(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer) error {
 	s, op, err := m.operation(h, kind)
 	if err != nil {
 		return err
@@ -155,16 +155,16 @@ func (m *Module) part(h ck.SessionHandle, kind int, data []byte, out *ck.Buffer)
 
 // EncryptFinal implements C_EncryptFinal, section 5.8.4.
 func (m *Module) EncryptFinal(h ck.SessionHandle, out *ck.Buffer) error {
-	return m.final(h, encrypting, out)
+	return m.cryptFinal(h, encrypting, out)
 }
 
 // DecryptFinal implements C_DecryptFinal, section 5.10.4.
 func (m *Module) DecryptFinal(h ck.SessionHandle, out *ck.Buffer) error {
-	return m.final(h, decrypting, out)
+	return m.cryptFinal(h, decrypting, out)
 }
 
-// final ends an operation in parts.
-func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
+// cryptFinal ends an operation in parts.
+func (m *Module) cryptFinal(h ck.SessionHandle, kind int, out *ck.Buffer) error {
 	s, op, err := m.operation(h, kind)
 	if err != nil {
 		return err
@@ -189,5 +189,5 @@ func (m *Module) final(h ck.SessionHandle, kind int, out *ck.Buffer) error {
 		op.end()
 		return err
 	}
-	return op.short(need, out, op.cipher.Final)
+	return op.produceShort(need, out, op.cipher.Final)
 }

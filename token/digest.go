@@ -52,8 +52,8 @@ func (d *digestOperation) value(b []byte) (v []byte) {
 	return v
 }
 
-// openDigest returns the digest if it takes more data.
-func (s *session) openDigest() (*digestOperation, error) {
+// unfinishedDigest returns the digest if it takes more data.
+func (s *session) unfinishedDigest() (*digestOperation, error) {
 	d := &s.digest
 	switch {
 	case !d.active:
@@ -65,9 +65,9 @@ func (s *session) openDigest() (*digestOperation, error) {
 	return d, nil
 }
 
-// openParts returns the digest if it takes more data in parts. One of which C_Digest has told the length does not, and ends.
-func (s *session) openParts() (*digestOperation, error) {
-	d, err := s.openDigest()
+// digestInParts returns the digest if it takes more data in parts. One of which C_Digest has told the length does not, and ends.
+func (s *session) digestInParts() (*digestOperation, error) {
+	d, err := s.unfinishedDigest()
 	if err == nil && d.whole {
 		d.end()
 		err = ck.CKR_OPERATION_ACTIVE
@@ -111,7 +111,7 @@ func (m *Module) Digest(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 		return err
 	}
 	defer s.unlock()
-	d, err := s.openDigest()
+	d, err := s.unfinishedDigest()
 	if err != nil {
 		return err
 	}
@@ -120,11 +120,11 @@ func (m *Module) Digest(h ck.SessionHandle, data []byte, out *ck.Buffer) error {
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	d.whole = true
-	return s.sum(data, out)
+	return s.finishDigest(data, out)
 }
 
-// sum adds data and writes the hash value, if there is a buffer that can hold it, which ends the digest.
-func (s *session) sum(data []byte, out *ck.Buffer) error {
+// finishDigest adds data and writes the hash value, if there is a buffer that can hold it, which ends the digest.
+func (s *session) finishDigest(data []byte, out *ck.Buffer) error {
 	d := &s.digest
 	size := d.hash.Size()
 	if out.Query(size) {
@@ -154,7 +154,7 @@ func (m *Module) DigestUpdate(h ck.SessionHandle, data []byte) error {
 		return err
 	}
 	defer s.unlock()
-	d, err := s.openParts()
+	d, err := s.digestInParts()
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func (m *Module) DigestKey(h ck.SessionHandle, key ck.ObjectHandle) error {
 		return err
 	}
 	defer s.unlock()
-	d, err := s.openParts()
+	d, err := s.digestInParts()
 	if err != nil {
 		return err
 	}
@@ -200,5 +200,5 @@ func (m *Module) DigestFinal(h ck.SessionHandle, out *ck.Buffer) error {
 		s.digest.end()
 		return ck.CKR_OPERATION_ACTIVE
 	}
-	return s.sum(nil, out)
+	return s.finishDigest(nil, out)
 }

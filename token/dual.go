@@ -12,7 +12,7 @@ func (m *Module) DigestEncryptUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		return err
 	}
 	defer s.unlock()
-	d, err := s.openDigest()
+	d, err := s.unfinishedDigest()
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (m *Module) DecryptDigestUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		return err
 	}
 	defer s.unlock()
-	d, err := s.openDigest()
+	d, err := s.unfinishedDigest()
 	if err != nil {
 		return err
 	}

@@ -48,8 +48,8 @@ func (m *Module) slotEvent(began *application) (ck.SlotID, error) {
 	return id, nil
 }
 
-// changed notes the slots whose tokens have come or gone, each once.
-func (t *appSlots) changed(now, before []*slot) {
+// noteChanges notes the slots whose tokens have come or gone, each once.
+func (t *appSlots) noteChanges(now, before []*slot) {
 	for _, lists := range [][2][]*slot{{now, before}, {before, now}} {
 		for _, s := range lists[0] {
 			if !slices.Contains(lists[1], s) && !slices.Contains(t.events, s.id) {

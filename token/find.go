@@ -96,17 +96,17 @@ type query struct {
 func (q *query) end() { q.template, q.cache, q.found = nil, nil, nil }
 
 func (q *query) run() error {
-	where, err := q.where()
+	where, err := q.scope()
 	if err != nil {
 		return err
 	}
 	if where != inToken {
-		q.inSession()
+		q.searchSession()
 	}
 	if where == inSession {
 		return nil
 	}
-	if err := q.builtin(); err != nil {
+	if err := q.searchBuiltin(); err != nil {
 		return err
 	}
 	if err := q.cache.sync(); err != nil {
@@ -115,10 +115,10 @@ func (q *query) run() error {
 	for _, a := range q.template {
 		if term, ok := term(q.space[:], a); ok {
 			defer clear(term)
-			return q.byTerm(term)
+			return q.searchTerm(term)
 		}
 	}
-	return q.all()
+	return q.searchAll()
 }
 
 // The places of objects: a template with CKA_TOKEN asks for one of them.
@@ -128,7 +128,7 @@ const (
 	inToken
 )
 
-func (q *query) where() (int, error) {
+func (q *query) scope() (int, error) {
 	for _, a := range q.template {
 		if a.Type != ck.CKA_TOKEN {
 			continue
@@ -145,8 +145,8 @@ func (q *query) where() (int, error) {
 	return anywhere, nil
 }
 
-// inSession looks at the session objects. Two hashes in each entry keep it from looking at most of them closely.
-func (q *query) inSession() {
+// searchSession looks at the session objects. Two hashes in each entry keep it from looking at most of them closely.
+func (q *query) searchSession() {
 	t := q.table
 	var label, name uint64
 	for _, a := range q.template {
@@ -169,8 +169,8 @@ func (q *query) inSession() {
 	}
 }
 
-// byTerm looks at the token objects that have a term.
-func (q *query) byTerm(term []byte) error {
+// searchTerm looks at the token objects that have a term.
+func (q *query) searchTerm(term []byte) error {
 	token, err := q.table.slot.store()
 	if err != nil {
 		return err
@@ -180,7 +180,7 @@ func (q *query) byTerm(term []byte) error {
 		return err
 	}
 	for _, id := range ids {
-		if err := q.look(token, id); err != nil {
+		if err := q.addByID(token, id); err != nil {
 			return err
 		}
 	}
@@ -188,18 +188,18 @@ func (q *query) byTerm(term []byte) error {
 		if slices.Contains(ids, id) {
 			continue
 		}
-		if err := q.look(token, id); err != nil {
+		if err := q.addByID(token, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// look adds the token object id if it matches. One that another process has destroyed meanwhile is not there.
-func (q *query) look(token *store.Token, id store.ID) error {
+// addByID adds the token object id if it matches. One that another process has destroyed meanwhile is not there.
+func (q *query) addByID(token *store.Token, id store.ID) error {
 	e := q.table.known(id)
 	if e == nil && q.cache.known(id) == nil {
-		return q.readNew(token, id)
+		return q.readAndAdd(token, id)
 	}
 	var o *Object
 	var err error
@@ -219,8 +219,8 @@ func (q *query) look(token *store.Token, id store.ID) error {
 	return nil
 }
 
-// readNew is look for an object that is not in the cache.
-func (q *query) readNew(token *store.Token, id store.ID) error {
+// readAndAdd is look for an object that is not in the cache.
+func (q *query) readAndAdd(token *store.Token, id store.ID) error {
 	epoch := q.cache.now()
 	r, err := token.Get(q.cache.keys, id)
 	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
@@ -229,12 +229,12 @@ func (q *query) readNew(token *store.Token, id store.ID) error {
 	if err != nil {
 		return err
 	}
-	return q.take(r, epoch)
+	return q.addRecord(r, epoch)
 }
 
 // addIfShown adds the token object o if it matches. e is its entry, nil where the application has none yet.
 func (q *query) addIfShown(o *Object, e *entry) {
-	if !q.shows(o) {
+	if !q.visible(o) {
 		return
 	}
 	if e == nil {
@@ -246,8 +246,8 @@ func (q *query) addIfShown(o *Object, e *entry) {
 	q.found = append(q.found, e.handle)
 }
 
-// take adds the object of a record, which it owns, if it matches.
-func (q *query) take(r store.Record, epoch uint64) error {
+// addRecord adds the object of a record, which it owns, if it matches.
+func (q *query) addRecord(r store.Record, epoch uint64) error {
 	o, err := opened(r)
 	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
 		return nil // destroyed by somebody without a login
@@ -255,7 +255,7 @@ func (q *query) take(r store.Record, epoch uint64) error {
 	if err != nil {
 		return err
 	}
-	if !q.shows(o) {
+	if !q.visible(o) {
 		o.release()
 		return nil
 	}
@@ -269,13 +269,13 @@ func (q *query) take(r store.Record, epoch uint64) error {
 	return nil
 }
 
-// shows reports whether a token object matches and may be seen.
-func (q *query) shows(o *Object) bool {
+// visible reports whether a token object matches and may be seen.
+func (q *query) visible(o *Object) bool {
 	return (q.user == theUser || !o.isPrivate()) && o.matches(q.template)
 }
 
-// all looks at every token object. Those that are known as they are now are not read again.
-func (q *query) all() error {
+// searchAll looks at every token object. Those that are known as they are now are not read again.
+func (q *query) searchAll() error {
 	token, err := q.table.slot.store()
 	if err != nil {
 		return err
@@ -297,5 +297,5 @@ func (q *query) all() error {
 		q.addIfShown(o, q.table.known(id))
 		return true
 	}
-	return token.All(q.cache.keys, known, func(r store.Record) error { return q.take(r, epoch) })
+	return token.All(q.cache.keys, known, func(r store.Record) error { return q.addRecord(r, epoch) })
 }

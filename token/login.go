@@ -8,17 +8,17 @@ import (
 )
 
 // Login implements C_Login, section 5.6.9.
-func (m *Module) Login(h ck.SessionHandle, as ck.UserType, pin []byte) error {
+func (m *Module) Login(h ck.SessionHandle, userType ck.UserType, pin []byte) error {
 	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
 	defer a.endCall()
-	switch as {
+	switch userType {
 	case ck.CKU_USER:
-		return s.slot.enter(theUser, store.User, pin)
+		return s.slot.logIn(theUser, store.User, pin)
 	case ck.CKU_SO:
-		return s.slot.enter(theSO, store.SO, pin)
+		return s.slot.logIn(theSO, store.SO, pin)
 	case ck.CKU_CONTEXT_SPECIFIC:
 		return s.contextLogin(pin)
 	}
@@ -27,9 +27,9 @@ func (m *Module) Login(h ck.SessionHandle, as ck.UserType, pin []byte) error {
 
 // LoginUser implements C_LoginUser, section 5.6.9 of PKCS#11 3.2. A token has one user and one security officer, who have no
 // names: an empty name is what C_Login means, and with any other there is nobody to log in. No try of the PIN is counted then.
-func (m *Module) LoginUser(h ck.SessionHandle, as ck.UserType, pin, username []byte) error {
+func (m *Module) LoginUser(h ck.SessionHandle, userType ck.UserType, pin, username []byte) error {
 	if len(username) == 0 {
-		return m.Login(h, as, pin)
+		return m.Login(h, userType, pin)
 	}
 	a, _, err := m.session(h)
 	if err != nil {
@@ -39,16 +39,16 @@ func (m *Module) LoginUser(h ck.SessionHandle, as ck.UserType, pin, username []b
 	return fmt.Errorf("%w: users have no names", ck.CKR_USER_TYPE_INVALID)
 }
 
-// looked is what is looked at of a PIN that somebody shows: one that is longer than any is wrong, whatever follows.
-func looked(pin []byte) []byte { return pin[:min(len(pin), maxPIN+1)] }
+// boundedPIN is what is looked at of a PIN that somebody shows: one that is longer than any is wrong, whatever follows.
+func boundedPIN(pin []byte) []byte { return pin[:min(len(pin), maxPIN+1)] }
 
-// enter logs in to a token.
-func (s *appSlot) enter(as userState, way store.UserType, pin []byte) error {
+// logIn logs in to a token.
+func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error {
 	if pin == nil {
 		return ck.CKR_ARGUMENTS_BAD
 	}
 	s.mu.Lock()
-	err := s.mayEnter(as)
+	err := s.mayLogIn(user)
 	s.mu.Unlock()
 	if err != nil {
 		return err
@@ -57,11 +57,11 @@ func (s *appSlot) enter(as userState, way store.UserType, pin []byte) error {
 	if err != nil {
 		return err
 	}
-	keys, err := token.Unlock(way, looked(pin))
+	keys, err := token.Unlock(pinOf, boundedPIN(pin))
 	if err != nil {
 		return err
 	}
-	asked := keys.HasUnvouched()
+	hasRequests := keys.HasUnvouched()
 	mark, err := markOf(keys)
 	if err != nil {
 		keys.Wipe()
@@ -69,7 +69,7 @@ func (s *appSlot) enter(as userState, way store.UserType, pin []byte) error {
 	}
 	s.mu.Lock()
 	// Another thread may have logged in, or opened a session that forbids it, while the key was derived.
-	if err = s.mayEnter(as); err == nil && len(s.sessions) == 0 {
+	if err = s.mayLogIn(user); err == nil && len(s.sessions) == 0 {
 		err = ck.CKR_SESSION_HANDLE_INVALID
 	}
 	if err != nil {
@@ -79,10 +79,10 @@ func (s *appSlot) enter(as userState, way store.UserType, pin []byte) error {
 	}
 	cache := s.openCache(keys, mark)
 	before := s.cache.Swap(cache)
-	s.user = as
+	s.user = user
 	s.mu.Unlock()
 	before.leave()
-	if asked && !token.ReadOnly() {
+	if hasRequests && !token.ReadOnly() {
 		if err := s.adopt(cache.keys); err != nil {
 			s.app.log.Error("what was asked for without a login is not vouched for yet", "token", s.serial, "error", err)
 		}
@@ -90,14 +90,14 @@ func (s *appSlot) enter(as userState, way store.UserType, pin []byte) error {
 	return nil
 }
 
-// mayEnter tells whether the login is possible as things are. The slot is locked.
-func (s *appSlot) mayEnter(as userState) error {
+// mayLogIn tells whether the login is possible as things are. The slot is locked.
+func (s *appSlot) mayLogIn(user userState) error {
 	switch {
-	case s.user == as:
+	case s.user == user:
 		return ck.CKR_USER_ALREADY_LOGGED_IN
 	case s.user != nobody:
 		return ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN
-	case as == theSO && s.writable < len(s.sessions):
+	case user == theSO && s.writable < len(s.sessions):
 		return ck.CKR_SESSION_READ_ONLY_EXISTS
 	}
 	return nil
@@ -119,15 +119,15 @@ func (s *session) contextLogin(pin []byte) error {
 	if user == nobody {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
-	way := store.User
+	pinOf := store.User
 	if user == theSO {
-		way = store.SO
+		pinOf = store.SO
 	}
 	token, err := s.slot.store()
 	if err != nil {
 		return err
 	}
-	if err := token.Confirm(way, looked(pin)); err != nil {
+	if err := token.Confirm(pinOf, boundedPIN(pin)); err != nil {
 		if ck.Code(err) == ck.CKR_PIN_LOCKED {
 			s.slot.logout(false) // section 4.10 says so
 		}
@@ -223,9 +223,9 @@ func (m *Module) SetPIN(h ck.SessionHandle, old, pin []byte) error {
 	if err != nil {
 		return err
 	}
-	way := store.User
+	pinOf := store.User
 	if user, _ := s.slot.login(); user == theSO {
-		way = store.SO
+		pinOf = store.SO
 	}
-	return token.ChangePIN(way, looked(old), pin)
+	return token.ChangePIN(pinOf, boundedPIN(old), pin)
 }

@@ -11,9 +11,9 @@ import (
 
 // A process is what an operation of messages has beside what other operations have.
 type process struct {
-	always bool // C_Login with CKU_CONTEXT_SPECIFIC is due before each message
-	open   bool // a message in parts is in progress
-	cipher mechanisms.MessageCipher
+	loginPerMessage bool // C_Login with CKU_CONTEXT_SPECIFIC is due before each message
+	inParts         bool // a message in parts is in progress
+	cipher          mechanisms.MessageCipher
 
 	// Of signing and verifying:
 	key    *Object // referred to until the process ends
@@ -50,7 +50,7 @@ func (m *Module) messageInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, k
 		return err
 	}
 	if op := &s.ops[kind]; mech != nil {
-		op.process.always = op.loginDue
+		op.process.loginPerMessage = op.loginDue
 	}
 	return nil
 }
@@ -64,11 +64,11 @@ func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *op
 	}
 	op := &s.ops[kind]
 	switch {
-	case !op.active, open && !op.process.open:
+	case !op.active, open && !op.process.inParts:
 		err = ck.CKR_OPERATION_NOT_INITIALIZED
 	case op.loginDue:
 		err = ck.CKR_USER_NOT_LOGGED_IN
-	case op.process.open && !open:
+	case op.process.inParts && !open:
 		err = ck.CKR_OPERATION_ACTIVE
 	default:
 		if err = op.overtaken(); err == nil {
@@ -90,7 +90,7 @@ func (m *Module) messageFinal(h ck.SessionHandle, kind int) error {
 	switch {
 	case !op.active:
 		return ck.CKR_OPERATION_NOT_INITIALIZED
-	case op.process.open:
+	case op.process.inParts:
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	op.end()
@@ -103,7 +103,7 @@ func (op *operation) endMessage() {
 		op.process.cipher.End()
 	}
 	op.signer, op.verifier = nil, nil
-	op.process.open, op.loginDue = false, op.process.always
+	op.process.inParts, op.loginDue = false, op.process.loginPerMessage
 }
 
 // MessageEncryptInit implements C_MessageEncryptInit, section 5.9.1.
@@ -160,14 +160,14 @@ func (m *Module) beginMessage(h ck.SessionHandle, kind int, p *ck.Param, aad []b
 	}
 	defer s.unlock()
 	defer func() {
-		if !op.process.open { // also after a fault in memory
+		if !op.process.inParts { // also after a fault in memory
 			op.endMessage()
 		}
 	}()
 	if err := op.process.cipher.Begin(p, aad); err != nil {
 		return err
 	}
-	op.process.open = true
+	op.process.inParts = true
 	return nil
 }
 

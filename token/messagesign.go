@@ -74,9 +74,9 @@ func (m *Module) openMessage(h ck.SessionHandle, kind int, p *ck.Param, goOn fun
 	return goOn(op)
 }
 
-// openParts says that parts of the message follow.
-func (op *operation) openParts() error {
-	op.process.open = true
+// expectParts says that parts of the message follow.
+func (op *operation) expectParts() error {
+	op.process.inParts = true
 	return nil
 }
 
@@ -102,7 +102,7 @@ func (op *operation) signMessage(data []byte, out *ck.Buffer) error {
 
 // SignMessageBegin implements C_SignMessageBegin, section 5.14.3.
 func (m *Module) SignMessageBegin(h ck.SessionHandle, p *ck.Param) error {
-	return m.openMessage(h, messageSigning, p, (*operation).openParts)
+	return m.openMessage(h, messageSigning, p, (*operation).expectParts)
 }
 
 // SignMessageNext implements C_SignMessageNext, section 5.14.4. Without a buffer more of the message follows.
@@ -155,7 +155,7 @@ func (op *operation) verifyMessage(data, signature []byte) error {
 
 // VerifyMessageBegin implements C_VerifyMessageBegin, section 5.16.3.
 func (m *Module) VerifyMessageBegin(h ck.SessionHandle, p *ck.Param) error {
-	return m.openMessage(h, messageVerifying, p, (*operation).openParts)
+	return m.openMessage(h, messageVerifying, p, (*operation).expectParts)
 }
 
 // VerifyMessageNext implements C_VerifyMessageNext, section 5.16.4. Without a signature more of the message follows.

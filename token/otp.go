@@ -61,7 +61,7 @@ func (s *session) nextCounter(h ck.ObjectHandle) ([]byte, error) {
 			return nil, keyHandle(err)
 		}
 		_, keys := s.slot.login()
-		counter, next, err := o.counted()
+		counter, next, err := o.withNextCounter()
 		if err == nil {
 			err = s.slot.replace(i, o, next, keys)
 		}
@@ -72,8 +72,8 @@ func (s *session) nextCounter(h ck.ObjectHandle) ([]byte, error) {
 	}
 }
 
-// counted returns the counter of a key, and the key with the next.
-func (o *Object) counted() (counter []byte, next *Object, err error) {
+// withNextCounter returns the counter of a key, and the key with the next.
+func (o *Object) withNextCounter() (counter []byte, next *Object, err error) {
 	if o.missing {
 		return nil, nil, ck.CKR_USER_NOT_LOGGED_IN
 	}

@@ -28,20 +28,20 @@ type piece struct {
 	bytes uint // of the key's value that are in the new one
 }
 
-// bound reports whether the pieces of the key are to be watched: always where it may not leave the token, and in a token of strict
+// unreadable reports whether the pieces of the key are to be watched: always where it may not leave the token, and in a token of strict
 // separation where it is sensitive.
-func (k standing) bound(strict bool) bool { return !k.extractable || strict && k.sensitive }
+func (k standing) unreadable(strict bool) bool { return !k.extractable || strict && k.sensitive }
 
-// join returns how many bytes may be known of a new value of n bytes that has the pieces, or CKR_KEY_SIZE_RANGE where it would have
+// joinPieces returns how many bytes may be known of a new value of n bytes that has the pieces, or CKR_KEY_SIZE_RANGE where it would have
 // too few bytes of one that are not.
-func join(n uint, pieces []piece, strict bool) (known uint, err error) {
+func joinPieces(n uint, pieces []piece, strict bool) (known uint, err error) {
 	for _, p := range pieces {
 		cut := p.length - p.bytes
 		unknown := uint(0)
 		if u := p.length - min(p.known, p.length); u > cut {
 			unknown = u - cut
 		}
-		if p.bound(strict) && cut != 0 && unknown < minPart {
+		if p.unreadable(strict) && cut != 0 && unknown < minPart {
 			return 0, fmt.Errorf("%w: of a key that may not be read, the new key would have %d bytes that are not known", ck.CKR_KEY_SIZE_RANGE, unknown)
 		}
 		known = max(known, n-min(n, unknown))
@@ -53,7 +53,7 @@ func join(n uint, pieces []piece, strict bool) (known uint, err error) {
 // and the other with it, from both sides to the middle: so each half has to have as much as nobody can try.
 func (k standing) maySplit(strict bool) error {
 	unknown := k.length - min(k.known, k.length)
-	if !k.bound(strict) || k.length < guessable || unknown >= 2*guessable {
+	if !k.unreadable(strict) || k.length < guessable || unknown >= 2*guessable {
 		return nil
 	}
 	return fmt.Errorf("%w: of a key that may not be read, each half would have %d bytes that are not known", ck.CKR_KEY_SIZE_RANGE, unknown/2)
@@ -64,7 +64,7 @@ func (k standing) maySplit(strict bool) error {
 // Scheduling Algorithm of RC4", 2001), that of triple DES with another that differs in one part only (Kelsey, Schneier, Wagner,
 // "Key-Schedule Cryptanalysis", 1996); RC2 and RC5 can be told to use a part, and two tags of Poly1305 are two equations.
 func (p piece) mayBecome(t ck.KeyType, strict bool) error {
-	if !p.bound(strict) || p.length < guessable {
+	if !p.unreadable(strict) || p.length < guessable {
 		return nil
 	}
 	switch t {
@@ -159,7 +159,7 @@ func (s *session) pieces(from *Object, d *derivation) (list []piece) {
 // SP 800-108 take over no bytes, but make something from which those of another key can be computed, if all of it is known: so each
 // of the new keys has to be as long as a part has to be, and of what is made of them again, nothing counts as unknown but the whole.
 func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) error {
-	if d.out.LeaksKey && r.base.sealed() && !r.base.premaster() {
+	if d.out.LeaksKey && r.base.sealed() && !r.base.isPremasterSecret() {
 		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	}
 	if d.out.UsesHalvesApart {
@@ -177,7 +177,7 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 		}
 	}
 	pieces := s.pieces(r.base, d)
-	known, err := s.joins(d.out.Type, d.out.Value, pieces)
+	known, err := s.joinDerived(d.out.Type, d.out.Value, pieces)
 	if err != nil {
 		return err
 	}
@@ -187,12 +187,12 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 	if known != 0 {
 		r.known(known)
 	}
-	if slices.ContainsFunc(pieces, func(p piece) bool { return p.bound(s.strict) }) {
+	if slices.ContainsFunc(pieces, func(p piece) bool { return p.unreadable(s.strict) }) {
 		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
 	}
 	for i := range d.out.AdditionalKeys {
 		f := &d.out.AdditionalKeys[i]
-		if _, err := s.joins(f.Type, f.Value, pieces); err != nil {
+		if _, err := s.joinDerived(f.Type, f.Value, pieces); err != nil {
 			return err
 		}
 		f.Attributes = append(f.Attributes, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(uint(len(f.Value)))})
@@ -200,8 +200,8 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 	return nil
 }
 
-// joins is join for a new key with that type and value, which has no more of a key than it is long.
-func (s *session) joins(t ck.KeyType, value []byte, pieces []piece) (known uint, err error) {
+// joinDerived is join for a new key with that type and value, which has no more of a key than it is long.
+func (s *session) joinDerived(t ck.KeyType, value []byte, pieces []piece) (known uint, err error) {
 	n := uint(len(value))
 	cut := make([]piece, len(pieces))
 	for i, p := range pieces {
@@ -211,7 +211,7 @@ func (s *session) joins(t ck.KeyType, value []byte, pieces []piece) (known uint,
 		p.bytes = min(p.bytes, n)
 		cut[i] = p
 	}
-	return join(n, cut, s.strict)
+	return joinPieces(n, cut, s.strict)
 }
 
 // known notes how many bytes of the new key may be known.
@@ -219,8 +219,8 @@ func (r *request) known(n uint) {
 	r.fixed = append(r.fixed, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(n)})
 }
 
-// premaster reports whether a key is a premaster secret of TLS, in which the version is no secret: one that was generated as such, or
+// isPremasterSecret reports whether a key is a premaster secret of TLS, in which the version is no secret: one that was generated as such, or
 // came from the other side. What was unwrapped with a key that wraps sensitive keys may be any of those, turned around at will.
-func (o *Object) premaster() bool {
+func (o *Object) isPremasterSecret() bool {
 	return o.genMechanism == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.genMechanism == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped && o.standing().known == 0
 }

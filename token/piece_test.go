@@ -40,16 +40,16 @@ func TestJoin(t *testing.T) {
 		{"of which nothing is known but that it is whole", 16, []piece{key(16, 16, 16)}, 16, ck.CKR_OK},
 		{"a part of such", 15, []piece{key(16, 16, 15)}, 0, ck.CKR_KEY_SIZE_RANGE},
 	} {
-		known, err := join(c.n, c.pieces, false)
+		known, err := joinPieces(c.n, c.pieces, false)
 		want(t, c.what, err, c.want)
 		if err == nil && known != c.known {
 			t.Errorf("%s: %d bytes may be known, want %d", c.what, known, c.known)
 		}
 	}
 	open := piece{standing{extractable: true, sensitive: true, length: 32}, 1}
-	_, err := join(1, []piece{open}, false)
+	_, err := joinPieces(1, []piece{open}, false)
 	want(t, "of a key that may leave", err, ck.CKR_OK)
-	_, err = join(1, []piece{open}, true)
+	_, err = joinPieces(1, []piece{open}, true)
 	want(t, "of a sensitive key that may leave, in a strict token", err, ck.CKR_KEY_SIZE_RANGE)
 }
 

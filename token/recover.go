@@ -24,5 +24,5 @@ func (m *Module) VerifyRecoverInit(h ck.SessionHandle, mech *ck.Mechanism, key c
 
 // VerifyRecover implements C_VerifyRecover, section 5.15.6.
 func (m *Module) VerifyRecover(h ck.SessionHandle, signature []byte, out *ck.Buffer) error {
-	return m.whole(h, verifyRecovering, signature, out)
+	return m.cryptWhole(h, verifyRecovering, signature, out)
 }

@@ -17,9 +17,9 @@ import (
 //
 // What is compared is what C_WrapKey encrypts. Token objects are found by a keyed fingerprint of it, which is among their terms.
 
-// wrappable returns what C_WrapKey encrypts of a key: the value of a secret key, the PrivateKeyInfo of a private one. It is nil
+// wrapInput returns what C_WrapKey encrypts of a key: the value of a secret key, the PrivateKeyInfo of a private one. It is nil
 // where there is none. The caller wipes it if mine is true.
-func (o *Object) wrappable() (form []byte, mine bool) {
+func (o *Object) wrapInput() (form []byte, owned bool) {
 	switch {
 	case o.missing:
 	case o.table.isSecret():
@@ -38,7 +38,7 @@ func (o *Object) fingerprint(keys *store.Keys) []byte {
 	if keys == nil || !o.table.isKey() {
 		return nil
 	}
-	form, mine := o.wrappable()
+	form, mine := o.wrapInput()
 	if form == nil {
 		return nil
 	}
@@ -50,17 +50,17 @@ func (o *Object) fingerprint(keys *store.Keys) []byte {
 
 // keyedTerm is the term of a value that only who is logged in finds, nil after a logout.
 func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
-	print, err := keys.Fingerprint(value)
+	fingerprint, err := keys.Fingerprint(value)
 	if err != nil {
 		return nil
 	}
-	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(print)), uint32(t)), print...)
+	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(fingerprint)), uint32(t)), fingerprint...)
 }
 
 // same returns the keys of the session's token that have the secret form. The caller releases them.
 func (s *session) same(form []byte) (list []*Object, err error) {
 	_, cache := s.slot.loginCache()
-	list = s.slot.same(form)
+	list = s.slot.sameSecret(form)
 	if cache.keys == nil {
 		return list, nil
 	}
@@ -85,10 +85,10 @@ func (s *session) same(form []byte) (list []*Object, err error) {
 	return list, nil
 }
 
-// same returns the session objects of all applications that have the secret form.
-func (s *slot) same(form []byte) (list []*Object) {
-	for _, o := range s.likely(form) {
-		other, mine := o.wrappable()
+// sameSecret returns the session objects of all applications that have the secret form.
+func (s *slot) sameSecret(form []byte) (list []*Object) {
+	for _, o := range s.sameSecretCandidates(form) {
+		other, mine := o.wrapInput()
 		if subtle.ConstantTimeCompare(other, form) == 1 {
 			list = append(list, o)
 		} else {
@@ -101,8 +101,8 @@ func (s *slot) same(form []byte) (list []*Object) {
 	return list
 }
 
-// likely returns the session objects that same has to look at closely.
-func (s *slot) likely(form []byte) []*Object {
+// sameSecretCandidates returns the session objects that same has to look at closely.
+func (s *slot) sameSecretCandidates(form []byte) []*Object {
 	private := mechanisms.IsPrivate(form) // the forms of private keys take long to make
 	return s.sessionKeys(func(o *Object) bool {
 		switch o.class() {

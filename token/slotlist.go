@@ -13,22 +13,22 @@ import (
 // A slotList is the slots of a core: one for each token, in the order of their UUIDs, and a last one with a token that is not
 // initialised.
 type slotList struct {
-	mu    sync.Mutex
-	stamp uint64
-	blind uint64  // the stamp with which the place could not be looked into
-	list  []*slot // replaced, never changed
+	mu              sync.Mutex
+	stamp           uint64
+	unreadableStamp uint64  // the stamp with which the place could not be looked into
+	list            []*slot // replaced, never changed
 }
 
 // forget forgets the slots.
 func (t *slotList) forget() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.stamp, t.blind, t.list = 0, 0, nil
+	t.stamp, t.unreadableStamp, t.list = 0, 0, nil
 }
 
 // refresh brings the slots up to date with the place where the tokens live, and returns them.
 func (c *Core) refresh() ([]*slot, error) {
-	list, gone, err := c.relist()
+	list, gone, err := c.updateSlots()
 	for _, s := range gone {
 		if token, err := s.store(); err == nil {
 			token.ForgetPINs()
@@ -37,9 +37,9 @@ func (c *Core) refresh() ([]*slot, error) {
 	return list, err
 }
 
-// relist makes the list of slots anew where it is out of date, and returns it, and the slots that are no more. A place that cannot be
+// updateSlots makes the list of slots anew where it is out of date, and returns it, and the slots that are no more. A place that cannot be
 // looked into has no tokens; making one says why.
-func (c *Core) relist() (list, gone []*slot, err error) {
+func (c *Core) updateSlots() (list, gone []*slot, err error) {
 	t := &c.slots
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -52,9 +52,9 @@ func (c *Core) relist() (list, gone []*slot, err error) {
 		return nil, nil, err
 	}
 	if err != nil {
-		if t.blind != stamp || t.list == nil {
+		if t.unreadableStamp != stamp || t.list == nil {
 			c.log.Error("the tokens cannot be listed", "error", err)
-			t.blind = stamp
+			t.unreadableStamp = stamp
 		}
 		if t.list != nil { // what is known goes on, as with a piece of hardware
 			return t.list, nil, nil
@@ -128,15 +128,15 @@ func (t *appSlots) find(id ck.SlotID) *appSlot {
 
 // refresh brings the application's slots up to date with the core's. Its sessions with a token that is gone end.
 func (a *application) refresh() error {
-	gone, err := a.relist()
+	gone, err := a.updateSlots()
 	for _, s := range gone {
 		s.end()
 	}
 	return err
 }
 
-// relist takes over the core's list of slots, and returns the application's sides of those that are no more.
-func (a *application) relist() (gone []*appSlot, err error) {
+// updateSlots takes over the core's list of slots, and returns the application's sides of those that are no more.
+func (a *application) updateSlots() (gone []*appSlot, err error) {
 	t := &a.slots
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -158,7 +158,7 @@ func (a *application) relist() (gone []*appSlot, err error) {
 		}
 	}
 	if t.list != nil { // the first list of all is not news
-		t.changed(a.listed(list), a.listed(t.list))
+		t.noteChanges(a.listed(list), a.listed(t.list))
 	}
 	t.list, t.byID = list, byID
 	return gone, nil
