@@ -51,6 +51,7 @@ var rsaPair = &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}
 
 // TestAsyncPair makes a key pair and signs with it, in a session that does not wait.
 func TestAsyncPair(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s := asyncSession(t, m, slot)
 	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
@@ -115,6 +116,7 @@ func readAttr(t *testing.T, m *Module, s ck.SessionHandle, o ck.ObjectHandle, a 
 
 // TestAsyncErrors finds in the call what can be found there, and the rest at the end.
 func TestAsyncErrors(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s := asyncSession(t, m, slot)
 	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
@@ -144,6 +146,7 @@ func TestAsyncErrors(t *testing.T) {
 
 // TestAsyncPassword makes the key of a password that is not there any more when it is computed.
 func TestAsyncPassword(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s := asyncSession(t, m, slot)
 	must(t, m.Login(s, ck.CKU_USER, []byte(userPIN)))
@@ -178,6 +181,7 @@ func TestAsyncPassword(t *testing.T) {
 
 // TestAsyncAbandoned ends what a job belongs to: nothing is made, nothing stays, and no goroutine is left.
 func TestAsyncAbandoned(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(m *Module, s ck.SessionHandle) error{
 		"cancel": func(m *Module, s ck.SessionHandle) error { return m.SessionCancel(s, ck.CKF_GENERATE_KEY_PAIR) },
 		"close":  func(m *Module, s ck.SessionHandle) error { return m.CloseSession(s) },
@@ -264,6 +268,7 @@ func TestAsyncWiped(t *testing.T) {
 
 // TestAsyncJoin asks for the number of a job, and ends it in another session, also after C_Finalize.
 func TestAsyncJoin(t *testing.T) {
+	t.Parallel()
 	for _, finalize := range []bool{false, true} {
 		dir := t.TempDir()
 		settings := ck.InitArgs{Reserved: "tokendir='" + dir + "' kdf='test'"}
@@ -335,6 +340,7 @@ func TestAsyncJoin(t *testing.T) {
 
 // TestAsyncMany begins more than run at once: what is too much is done in the call.
 func TestAsyncMany(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	loggedIn(t, m, slot)
 	stop := make(chan struct{})

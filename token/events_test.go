@@ -11,6 +11,7 @@ import (
 )
 
 func TestWaitForSlotEvent(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	a, b := New(), New()
 	for _, m := range []*Module{a, b} {

@@ -76,6 +76,7 @@ func TestProtectedAtOnce(t *testing.T) {
 // TestLogoutBesideInit logs out while other sessions begin operations: what began before the key's handle went is
 // cancelled, and no operation outlives the login.
 func TestLogoutBesideInit(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	mech := &ck.Mechanism{Type: ck.CKM_AES_ECB}
 	for range 5 {

@@ -180,6 +180,7 @@ func (c *scenario) run(t *testing.T, strict bool, off string) (*modelState, int)
 
 // TestModelFinds wants the model to find every kind of attack in a standard token that it knows of.
 func TestModelFinds(t *testing.T) {
+	t.Parallel()
 	kinds := map[string]bool{}
 	for _, c := range scenarios {
 		m := &model{t: t, calls: c.calls, ways: algebras(t), away: c.away, kinds: kinds}
@@ -218,6 +219,7 @@ func (c *scenario) walk(t *testing.T, strict bool, seed int) *modelState {
 // TestModel finds no way to a key while all rules are in force, and one where any of those that a scenario needs is left out. What
 // it finds stands in testdata/attacks.txt, for conformance to try on the library.
 func TestModel(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	for _, c := range scenarios {
 		settings := []bool{true}
@@ -253,6 +255,7 @@ func TestModel(t *testing.T) {
 
 // TestModelWalks writes sequences of calls that are permitted, for conformance to see that the library permits them as well.
 func TestModelWalks(t *testing.T) {
+	t.Parallel()
 	var out strings.Builder
 	for _, c := range scenarios {
 		for seed := range 4 {

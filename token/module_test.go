@@ -145,6 +145,7 @@ func TestNotInitialised(t *testing.T) {
 
 // TestSessionStates walks through the states of section 4.2 of the usage guide.
 func TestSessionStates(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	state := func(s ck.SessionHandle) ck.State {
 		i, err := m.GetSessionInfo(s)

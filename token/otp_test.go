@@ -59,6 +59,7 @@ func TestHOTP(t *testing.T) {
 
 // TestHOTPTwoProcesses has sessions of two processes take passwords of one key: nobody gets one twice, none is left out.
 func TestHOTPTwoProcesses(t *testing.T) {
+	t.Parallel()
 	m, s := twoModules(t)
 	_, err := m[0].CreateObject(s[0], otpTemplate(attr(ck.CKA_TOKEN, true), attr(ck.CKA_LABEL, "otp")))
 	must(t, err)

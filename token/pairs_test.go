@@ -78,6 +78,7 @@ func TestGenerateKeyPair(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes RSA keys")
 	}
+	t.Parallel()
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
 	mech := &ck.Mechanism{Type: ck.CKM_RSA_PKCS_KEY_PAIR_GEN}
@@ -193,6 +194,7 @@ func TestGenerateKeyPairErrors(t *testing.T) {
 
 // TestWrapPrivateKey wraps a private key as PKCS #8 with each mechanism that can, and unwraps it.
 func TestWrapPrivateKey(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
 	pub, priv := importRSA(t, m, s, attr(ck.CKA_EXTRACTABLE, true), attr(ck.CKA_SENSITIVE, false))
@@ -322,6 +324,7 @@ func TestPairUse(t *testing.T) {
 
 // TestCreatePair tries keys that are none, and CKA_PUBLIC_KEY_INFO of another.
 func TestCreatePair(t *testing.T) {
+	t.Parallel()
 	public, private := rsaTemplates(t)
 	is := func(t ck.AttributeType, template []ck.Attribute, v []byte) []ck.Attribute {
 		out := bytes.Clone(v)

@@ -12,6 +12,7 @@ import (
 
 // TestWriteProtected opens a token that this process may not write to. Root may write everything, so it becomes somebody else.
 func TestWriteProtected(t *testing.T) {
+	t.Parallel()
 	if os.Getuid() != 0 {
 		t.Skip("needs root, to become nobody")
 	}

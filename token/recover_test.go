@@ -9,6 +9,7 @@ import (
 
 // TestRecover tests sections 5.13.5, 5.13.6, 5.15.5 and 5.15.6.
 func TestRecover(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
 	pub, priv := importRSA(t, m, s)

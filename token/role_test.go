@@ -59,6 +59,7 @@ func started(t *testing.T, conf string) (*Module, ck.SessionHandle) {
 
 // What has wrapped a sensitive key does nothing else, in this process and in others, under this handle and as a copy.
 func TestWrapping(t *testing.T) {
+	t.Parallel()
 	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
 	m, s := started(t, conf)
 	ecb := func() *ck.Mechanism { return &ck.Mechanism{Type: ck.CKM_AES_ECB} }
@@ -99,6 +100,7 @@ func TestWrapping(t *testing.T) {
 
 // What has been used for anything else wraps no sensitive key, whoever used it first, and whether or not that has ended.
 func TestServing(t *testing.T) {
+	t.Parallel()
 	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
 	m, s := started(t, conf)
 	other, os := started(t, conf)
@@ -143,6 +145,7 @@ func TestServing(t *testing.T) {
 
 // One of two processes wins that use a key at the same moment, one to wrap and one to decrypt.
 func TestRoleOnce(t *testing.T) {
+	t.Parallel()
 	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
 	a, as := started(t, conf)
 	b, bs := started(t, conf)
@@ -173,6 +176,7 @@ func TestRoleOnce(t *testing.T) {
 
 // The roles of a pair are those of both halves.
 func TestPairRoles(t *testing.T) {
+	t.Parallel()
 	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
 	m, s := started(t, conf)
 	other, os := started(t, conf)
@@ -212,6 +216,7 @@ func TestPairRoles(t *testing.T) {
 
 // A wrapping key that was imported does not lose its role with the trust that the security officer has put in it.
 func TestOnceTrusted(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s := loggedIn(t, m, slot)
 	must(t, m.Logout(s))
@@ -236,6 +241,7 @@ func TestOnceTrusted(t *testing.T) {
 
 // A call that fails, or asks for a length, does not decide what a key is for.
 func TestFailedUses(t *testing.T) {
+	t.Parallel()
 	m, s := started(t, "tokendir='"+t.TempDir()+"' kdf='test'")
 	victim := generate(t, m, s, ck.CKA_EXTRACTABLE, true)
 	type call struct {

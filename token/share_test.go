@@ -36,6 +36,7 @@ func TestSearchBesideWriters(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes two seconds")
 	}
+	t.Parallel()
 	m, s := twoModules(t)
 	info, err := m[0].GetSessionInfo(s[0])
 	must(t, err)
@@ -129,6 +130,7 @@ func TestReadOfDropped(t *testing.T) {
 
 // TestTwoModules has two modules over one directory, as two processes would be.
 func TestTwoModules(t *testing.T) {
+	t.Parallel()
 	dir := "tokendir='" + t.TempDir() + "' kdf='test'"
 	a, b := New(), New()
 	for _, m := range []*Module{a, b} {

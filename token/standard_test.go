@@ -179,6 +179,7 @@ func (o *Object) mayChange(i int, how origin) error {
 // TestFootnotes holds every footnote of every table against what creating, generating, unwrapping, deriving, copying and
 // changing do.
 func TestFootnotes(t *testing.T) {
+	t.Parallel()
 	tried := 0
 	for _, table := range sorted() {
 		o := sample(t, table)

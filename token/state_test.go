@@ -67,6 +67,7 @@ func stateOf(t *testing.T, m *Module, s ck.SessionHandle) []byte {
 
 // TestCipherState saves encryptions and decryptions in the middle of a part, and goes on in another session: the output is the same.
 func TestCipherState(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s, other := loggedIn(t, m, slot), open(t, m, slot, true)
 	k, err := m.CreateObject(s, aesTemplate(false, "k"))
@@ -111,6 +112,7 @@ func TestCipherState(t *testing.T) {
 
 // TestSignState saves signatures and verifications, and a digest beside one, and goes on with both.
 func TestSignState(t *testing.T) {
+	t.Parallel()
 	m, slot := newToken(t)
 	s, other := loggedIn(t, m, slot), open(t, m, slot, true)
 	pub, priv := importRSA(t, m, s, attr(ck.CKA_SIGN, true))

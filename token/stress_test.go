@@ -15,6 +15,7 @@ func TestStress(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes two seconds")
 	}
+	t.Parallel()
 	m, slot := newToken(t)
 	loggedIn(t, m, slot)
 	// What a call may answer when another thread logs out or finalizes.

@@ -156,6 +156,7 @@ func TestPublicObjectsWithoutLogin(t *testing.T) {
 
 // TestVouchedWithoutLogin changes and destroys without a login what is vouched for, also while somebody else is logged in.
 func TestVouchedWithoutLogin(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	count := counter(t)
 	key, _ := signer(t, "key")
@@ -203,6 +204,7 @@ func TestVouchedWithoutLogin(t *testing.T) {
 
 // TestNotWithoutLogin is what stays forbidden.
 func TestNotWithoutLogin(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.login(t)
 	secret, err := w.a.CreateObject(w.s, aesTemplate(true, "secret", attr(ck.CKA_PRIVATE, false)))

@@ -98,6 +98,7 @@ func TestUnwrapTruncates(t *testing.T) {
 
 // What is unwrapped is as protected as the keys with its value are, wherever they are.
 func TestSameValue(t *testing.T) {
+	t.Parallel()
 	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
 	m, s := started(t, conf)
 	kw := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
@@ -230,6 +231,7 @@ func TestWithTrusted(t *testing.T) {
 // A copy in memory of a wrapping key does not learn that the key has wrapped one for trusted keys alone in another process, and so
 // unwraps such keys alone.
 func TestGuardingCopies(t *testing.T) {
+	t.Parallel()
 	conf := "tokendir='" + t.TempDir() + "' kdf='test'"
 	m, s := started(t, conf)
 	kw := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}
