@@ -87,10 +87,10 @@ func (t *objectTable) builtinEntries() ([]*entry, error) {
 	defer t.mu.Unlock()
 	if t.builtins == nil {
 		for _, b := range list {
-			i := &entry{table: t, builtin: true}
-			i.object.Store(b.object())
-			t.slot.app.objects.Add(i, &i.handle)
-			t.builtins = append(t.builtins, i)
+			e := &entry{table: t, builtin: true}
+			e.object.Store(b.object())
+			t.slot.app.objects.Add(e, &e.handle)
+			t.builtins = append(t.builtins, e)
 		}
 	}
 	return t.builtins, nil
@@ -109,9 +109,9 @@ func (q *query) searchBuiltin() error {
 		if err != nil {
 			return err
 		}
-		for _, i := range list {
-			if i.object.Load().matches(q.template) {
-				q.found = append(q.found, i.handle)
+		for _, e := range list {
+			if e.object.Load().matches(q.template) {
+				q.found = append(q.found, e.handle)
 			}
 		}
 		return nil

@@ -159,12 +159,12 @@ func (q *query) searchSession() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, i := range t.session {
-		if label != 0 && i.label != label || name != 0 && i.name != name {
+	for _, e := range t.session {
+		if label != 0 && e.label != label || name != 0 && e.name != name {
 			continue
 		}
-		if o := i.object.Load(); o != nil && o.matches(q.template) {
-			q.found = append(q.found, i.handle)
+		if o := e.object.Load(); o != nil && o.matches(q.template) {
+			q.found = append(q.found, e.handle)
 		}
 	}
 }

@@ -25,24 +25,24 @@ func (m *Module) CopyObject(h ck.SessionHandle, from ck.ObjectHandle, template [
 	}
 	defer a.endCall()
 	for {
-		k, err := s.copy(from, template)
+		k, err := s.copyObject(from, template)
 		if !errors.Is(err, store.ErrStale) {
 			return k, err
 		}
 	}
 }
 
-// copy does one attempt at a copy of an object, which another process may have changed meanwhile: store.ErrStale. A copy that lies
+// copyObject does one attempt at a copy of an object, which another process may have changed meanwhile: store.ErrStale. A copy that lies
 // elsewhere than its original, in memory or in the token, does not learn what becomes of that: a key that is copied so serves, or, if
 // it wraps, what the one in memory unwraps is for trusted keys, as the one in the token may wrap such in another process.
-func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
-	i, o, err := s.object(from)
+func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
+	e, o, err := s.object(from)
 	if err != nil {
 		return 0, err
 	}
 	defer o.release()
-	if _, keys := s.slot.login(); i.isToken() {
-		if err := s.slot.adoptPending(i, o, keys); err != nil {
+	if _, keys := s.slot.login(); e.isToken() {
+		if err := s.slot.adoptPending(e, o, keys); err != nil {
 			return 0, err
 		}
 	}
@@ -54,7 +54,7 @@ func (s *session) copy(from ck.ObjectHandle, template []ck.Attribute) (ck.Object
 		switch role(o.role.Load()) {
 		case noRole:
 			r.serves = s.strict && !o.left()
-			r.before = func(*Object) error { return s.assume(object{o, i}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()}) }
+			r.before = func(*Object) error { return s.assume(object{o, e}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()}) }
 		case wrapping:
 			r.guards = o.isToken()
 			if !r.guards {
@@ -82,7 +82,7 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 		return err
 	}
 	defer a.endCall()
-	i, o, err := s.object(oh)
+	e, o, err := s.object(oh)
 	if err != nil {
 		return err
 	}
@@ -94,28 +94,28 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 	if !o.flag(ck.CKA_DESTROYABLE) {
 		return ck.CKR_ACTION_PROHIBITED
 	}
-	if i.isToken() {
-		if err := s.slot.destroy(i, o, user, keys); err != nil {
+	if e.isToken() {
+		if err := s.slot.destroy(e, o, user, keys); err != nil {
 			return err
 		}
-		i.cached.Load().drop()
+		e.cached.Load().drop()
 	}
-	if !s.slot.objects.drop(i) && !i.isToken() {
+	if !s.slot.objects.drop(e) && !e.isToken() {
 		return ck.CKR_OBJECT_HANDLE_INVALID // another thread was faster
 	}
 	return nil
 }
 
 // destroy deletes a token object.
-func (s *slot) destroy(i *entry, o *Object, user userState, keys *store.Keys) error {
+func (s *slot) destroy(e *entry, o *Object, user userState, keys *store.Keys) error {
 	if user == nobody {
-		return s.requestDeletion(i, o)
+		return s.requestDeletion(e, o)
 	}
 	token, err := s.store()
 	if err != nil {
 		return err
 	}
-	return token.Delete(keys, i.id())
+	return token.Delete(keys, e.id())
 }
 
 // GetObjectSize implements C_GetObjectSize, section 5.7.4.
@@ -163,16 +163,16 @@ func (m *Module) SetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, templ
 	}
 	defer a.endCall()
 	for {
-		err := s.change(oh, template)
+		err := s.changeAttributes(oh, template)
 		if !errors.Is(err, store.ErrStale) {
 			return err
 		}
 	}
 }
 
-// change does one attempt at a change of attributes, which another process may have overtaken: store.ErrStale.
-func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
-	i, o, err := s.object(oh)
+// changeAttributes does one attempt at a change of attributes, which another process may have overtaken: store.ErrStale.
+func (s *session) changeAttributes(oh ck.ObjectHandle, template []ck.Attribute) error {
+	e, o, err := s.object(oh)
 	if err != nil {
 		return err
 	}
@@ -185,28 +185,28 @@ func (s *session) change(oh ck.ObjectHandle, template []ck.Attribute) error {
 	if err != nil {
 		return err
 	}
-	if i.isToken() && user == nobody {
+	if e.isToken() && user == nobody {
 		changed.release()
-		return s.slot.requestChange(i, template)
+		return s.slot.requestChange(e, template)
 	}
-	return s.slot.replace(i, o, changed, keys)
+	return s.slot.replace(e, o, changed, keys)
 }
 
 // replace puts an Object in the place of o, behind the same handle. It takes the reference of changed.
-func (s *appSlot) replace(i *entry, o, changed *Object, keys *store.Keys) error {
-	if i.owner != nil {
+func (s *appSlot) replace(e *entry, o, changed *Object, keys *store.Keys) error {
+	if e.owner != nil {
 		t := &s.objects
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if !i.object.CompareAndSwap(o, changed) {
+		if !e.object.CompareAndSwap(o, changed) {
 			changed.release()
 			return store.ErrStale
 		}
 		o.release()
-		i.label, i.name = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
+		e.label, e.name = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
 		return nil
 	}
-	if err := s.adoptPending(i, o, keys); err != nil {
+	if err := s.adoptPending(e, o, keys); err != nil {
 		changed.release()
 		return err
 	}
@@ -218,7 +218,7 @@ func (s *appSlot) replace(i *entry, o, changed *Object, keys *store.Keys) error 
 	err = token.Update(keys, record(changed, keys))
 	changed.release() // it is read again when it is needed
 	if err == nil || errors.Is(err, store.ErrStale) {
-		i.forgetObject()
+		e.forgetObject()
 	}
 	return err
 }

@@ -56,14 +56,14 @@ func (d *draft) completeOTP() error {
 // another process, nor anybody after a power failure.
 func (s *session) nextCounter(h ck.ObjectHandle) ([]byte, error) {
 	for {
-		i, o, err := s.object(h)
+		e, o, err := s.object(h)
 		if err != nil {
 			return nil, keyHandle(err)
 		}
 		_, keys := s.slot.login()
 		counter, next, err := o.withNextCounter()
 		if err == nil {
-			err = s.slot.replace(i, o, next, keys)
+			err = s.slot.replace(e, o, next, keys)
 		}
 		o.release()
 		if !errors.Is(err, store.ErrStale) {

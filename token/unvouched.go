@@ -143,12 +143,12 @@ func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	}
 	u.Number = 1
 	made.rev = u.Number
-	i, err := s.objects.entryOf(made)
+	e, err := s.objects.entryOf(made)
 	made.release() // it is read again when it is needed
 	if err != nil {
 		return 0, err
 	}
-	return i.handle, nil
+	return e.handle, nil
 }
 
 // creationTemplate returns the template that makes an object like o: what is told of its history is left out.
@@ -163,12 +163,12 @@ func (o *Object) creationTemplate() (template []ck.Attribute) {
 }
 
 // requestChange asks for a change of an object, without a login.
-func (s *appSlot) requestChange(i *entry, template []ck.Attribute) error {
+func (s *appSlot) requestChange(e *entry, template []ck.Attribute) error {
 	token, err := s.store()
 	if err != nil {
 		return err
 	}
-	r, err := token.Get(nil, i.id())
+	r, err := token.Get(nil, e.id())
 	if err != nil {
 		return err
 	}
@@ -200,15 +200,15 @@ func (s *appSlot) requestChange(i *entry, template []ck.Attribute) error {
 		return ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	o.release()
-	id := i.id()
+	id := e.id()
 	if err = token.AddUnvouched(&id, u); err == nil {
-		i.forgetObject() // it is read again when it is needed
+		e.forgetObject() // it is read again when it is needed
 	}
 	return err
 }
 
 // requestDeletion asks for an object to be destroyed, without a login.
-func (s *slot) requestDeletion(i *entry, o *Object) error {
+func (s *slot) requestDeletion(e *entry, o *Object) error {
 	token, err := s.store()
 	if err != nil {
 		return err
@@ -217,7 +217,7 @@ func (s *slot) requestDeletion(i *entry, o *Object) error {
 	if o.asked != nil {
 		u.Number = o.asked.Number
 	}
-	id := i.id()
+	id := e.id()
 	return token.AddUnvouched(&id, u)
 }
 
@@ -262,14 +262,14 @@ func (s *slot) adopt(keys *store.Keys) error {
 
 // adoptPending has what is asked for an object sealed, by who is logged in and is about to use it for something new: store.ErrStale, where
 // there was anything, for it is another object then.
-func (s *slot) adoptPending(i *entry, o *Object, keys *store.Keys) error {
+func (s *slot) adoptPending(e *entry, o *Object, keys *store.Keys) error {
 	if o.asked == nil || keys == nil {
 		return nil
 	}
 	if err := s.adopt(keys); err != nil {
 		return err
 	}
-	i.forgetObject()
+	e.forgetObject()
 	return store.ErrStale
 }
 
