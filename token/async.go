@@ -24,10 +24,10 @@ import (
 
 // A job is a function that has answered CKR_PENDING.
 type job struct {
-	name string // the function's
-	flag ck.Flags
-	slot ck.SlotID
-	out  []byte // the caller's buffer for output of the function, nil where there is none
+	name       string // the function's
+	cancelFlag ck.Flags
+	slotID     ck.SlotID
+	out        []byte // the caller's buffer for output of the function, nil where there is none
 	// outlivesSession says that the job may outlive its session.
 	outlivesSession bool
 	// work computes, in a goroutine. finish ends the function in a session; freed says that the caller's memory of the call that
@@ -148,7 +148,7 @@ func (s *session) startJob(j *job) (done bool, err error) {
 	case all.running.Load() >= maxRunningJobs:
 		return true, nil
 	}
-	j.session, j.slot = s, s.slot.id
+	j.session, j.slotID = s, s.slot.id
 	s.jobs = append(s.jobs, j)
 	all.running.Add(1)
 	go j.run(all, s.slot.app.log)
@@ -185,7 +185,7 @@ func (s *session) abandonJobs(flags ck.Flags, all, ending bool) {
 	for i := len(s.jobs) - 1; i >= 0; i-- {
 		j := s.jobs[i]
 		switch {
-		case j.flag&flags == 0:
+		case j.cancelFlag&flags == 0:
 		case j.id == 0 || all:
 			delete(table.numbered, j.id)
 			j.detach()
@@ -201,7 +201,7 @@ func (all *jobs) dropSlot(slot ck.SlotID) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for id, j := range all.numbered {
-		if j.slot == slot {
+		if j.slotID == slot {
 			delete(all.numbered, id)
 			j.abandon()
 		}
@@ -220,7 +220,7 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 	if j == nil { // it has no parameter that could be read before
 		return s.generate(g, p)
 	}
-	j.name, j.flag, j.outlivesSession = name, flag, true
+	j.name, j.cancelFlag, j.outlivesSession = name, flag, true
 	g.stops(j.aborted.Load)
 	done, err := s.startJob(j)
 	if done {
@@ -313,7 +313,7 @@ func (s *session) signAsync(name string, op *operation, data []byte, out *ck.Buf
 		return op.endUnlessTooSmall(err)
 	}
 	signer, signature, n := op.signer, make([]byte, size), 0
-	j := &job{name: name, flag: ck.CKF_SIGN, out: out.Data, forget: func() {},
+	j := &job{name: name, cancelFlag: ck.CKF_SIGN, out: out.Data, forget: func() {},
 		work: func(io.Reader) (err error) {
 			n, err = signer.Sign(signature)
 			return err
@@ -408,7 +408,7 @@ func (m *Module) AsyncJoin(h ck.SessionHandle, name string, id uint, data []byte
 	switch {
 	case s.noMoreJobs:
 		return ck.CKR_SESSION_HANDLE_INVALID
-	case j == nil || j.name != name || j.slot != s.slot.id:
+	case j == nil || j.name != name || j.slotID != s.slot.id:
 		return ck.CKR_SAVED_STATE_INVALID
 	case j.session == s:
 		return nil

@@ -235,7 +235,7 @@ func TestAsyncWiped(t *testing.T) {
 	ses := m.app.Load().sessions.Get(s)
 	for _, finished := range []bool{false, true} {
 		value, going, stop := []byte("secret"), make(chan struct{}), make(chan struct{})
-		j := &job{name: "C_GenerateKey", flag: ck.CKF_GENERATE, forget: func() { clear(value) }, work: func(rand io.Reader) error {
+		j := &job{name: "C_GenerateKey", cancelFlag: ck.CKF_GENERATE, forget: func() { clear(value) }, work: func(rand io.Reader) error {
 			close(going)
 			if !finished {
 				<-stop
@@ -260,7 +260,7 @@ func TestAsyncWiped(t *testing.T) {
 		}
 	}
 	// A panic is an error, and not the end of the process.
-	_, err := ses.startJob(&job{name: "C_GenerateKey", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { panic("x") }})
+	_, err := ses.startJob(&job{name: "C_GenerateKey", cancelFlag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { panic("x") }})
 	want(t, "starting", err, ck.CKR_PENDING)
 	_, err = ended(t, m, s, "C_GenerateKey")
 	want(t, "a panic", err, ck.CKR_GENERAL_ERROR)
@@ -349,7 +349,7 @@ func TestAsyncMany(t *testing.T) {
 		s := asyncSession(t, m, slot)
 		sessions = append(sessions, s)
 		ses := m.app.Load().sessions.Get(s)
-		_, err := ses.startJob(&job{name: "C_Test", flag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { <-stop; return nil }})
+		_, err := ses.startJob(&job{name: "C_Test", cancelFlag: ck.CKF_GENERATE, forget: func() {}, work: func(io.Reader) error { <-stop; return nil }})
 		want(t, "starting", err, ck.CKR_PENDING)
 	}
 	pub, priv, err := m.GenerateKeyPair(sessions[0], rsaPair, []ck.Attribute{attr(ck.CKA_MODULUS_BITS, 1024), attr(ck.CKA_VERIFY, true)}, []ck.Attribute{attr(ck.CKA_SIGN, true)})

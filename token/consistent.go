@@ -12,7 +12,7 @@ import (
 // checkConsistency checks what an object's attributes must be to each other.
 func (d *draft) checkConsistency(r *request) error {
 	n := 0
-	for s := d.set; s != 0; s &= s - 1 {
+	for s := d.present; s != 0; s &= s - 1 {
 		if n += len(d.v[bits.TrailingZeros64(s)]); n > maxBlob {
 			return errTooLarge
 		}
@@ -21,7 +21,7 @@ func (d *draft) checkConsistency(r *request) error {
 		// Section 4.10. A derivation decides for itself: CRYPT_USER_PROTECTED goes with any key.
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
 	}
-	if d.set&d.t.restricting != 0 {
+	if d.present&d.t.restricting != 0 {
 		if err := d.checkDates(); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func (d *draft) checkCertificate() error {
 	value, url := len(d.bytes(ck.CKA_VALUE)) != 0, len(d.bytes(ck.CKA_URL)) != 0
 	for i := range d.t.rows {
 		row := &d.t.rows[i]
-		if d.set>>i&1 != 0 {
+		if d.present>>i&1 != 0 {
 			if (row.Type == ck.CKA_CERTIFICATE_CATEGORY || row.Type == ck.CKA_JAVA_MIDP_SECURITY_DOMAIN) && number(d.v[i]) > 3 {
 				return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, row.Type)
 			}
@@ -125,7 +125,7 @@ func (d *draft) checkCertificate() error {
 func (d *draft) checkTrust(how origin) error {
 	trusts := false
 	for i := range d.t.rows {
-		if t := d.t.rows[i].Type; t < ck.CKA_TRUST_SERVER_AUTH || t > ck.CKA_TRUST_OCSP_SIGNING || d.set>>i&1 == 0 {
+		if t := d.t.rows[i].Type; t < ck.CKA_TRUST_SERVER_AUTH || t > ck.CKA_TRUST_OCSP_SIGNING || d.present>>i&1 == 0 {
 			continue
 		}
 		switch number(d.v[i]) {
@@ -136,7 +136,7 @@ func (d *draft) checkTrust(how origin) error {
 			return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, d.t.rows[i].Type)
 		}
 	}
-	missing := d.t.having(toTrust) &^ d.set
+	missing := d.t.having(toTrust) &^ d.present
 	if !trusts || missing == 0 {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 type draft struct {
 	t            *table
 	seen         uint64 // the rows that somebody decided
-	set          uint64 // the rows of stored kinds that have a value
+	present      uint64 // the rows of stored kinds that have a value
 	bits         uint64 // the booleans that are true
 	genMechanism ck.MechanismType
 	noCheck      bool // the check value was refused by an empty CKA_CHECK_VALUE
@@ -81,9 +81,9 @@ func (d *draft) put(i int, v []byte) error {
 	case lengthOf:
 		d.v[i] = v
 	default:
-		d.set &^= bit
+		d.present &^= bit
 		if len(v) != 0 || v != nil && d.t.rows[i].rule.has(optional) { // an empty CKA_SOFTCSP_SALT is there
-			d.set |= bit
+			d.present |= bit
 		}
 		d.v[i] = v
 	}
@@ -104,7 +104,7 @@ func (d *draft) is(i int, v []byte) bool {
 	case templateArray:
 		return sameTemplate(d.v[i], v)
 	case ulong:
-		if d.set>>i&1 == 0 && !row.rule.has(optional) {
+		if d.present>>i&1 == 0 && !row.rule.has(optional) {
 			return len(v) == ulongSize && number(v) == row.def
 		}
 	}

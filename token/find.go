@@ -175,7 +175,7 @@ func (q *query) searchTerm(term []byte) error {
 	if err != nil {
 		return err
 	}
-	ids, asked, err := token.Search(q.cache.keys, term)
+	ids, unvouched, err := token.Search(q.cache.keys, term)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (q *query) searchTerm(term []byte) error {
 			return err
 		}
 	}
-	for _, id := range asked {
+	for _, id := range unvouched {
 		if slices.Contains(ids, id) {
 			continue
 		}

@@ -38,7 +38,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 	if err != nil {
 		return err
 	}
-	a.used.Store(true)
+	a.mayHaveSecrets.Store(true)
 	s.opening.Lock()
 	defer s.opening.Unlock()
 	if s.hasSessions() {

@@ -22,9 +22,9 @@ var fixedKey = tablePart{"secret key of fixed length", []attribute{
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | notGenerate | notUnwrap | templateOnly, 0},
 }}
 
-// oneLengthKey is the table of the key types with one length that do have a CKA_VALUE_LEN. The standard says 2,3 of it; a template
+// fixedKeyWithLength is the table of the key types with one length that do have a CKA_VALUE_LEN. The standard says 2,3 of it; a template
 // for C_GenerateKey that leaves it out leaves nothing open.
-var oneLengthKey = tablePart{"secret key of one length", []attribute{
+var fixedKeyWithLength = tablePart{"secret key of one length", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate, 0},
 }}
@@ -49,8 +49,8 @@ var (
 		ck.CKK_SHA3_224_HMAC, ck.CKK_SHA3_256_HMAC, ck.CKK_SHA3_384_HMAC, ck.CKK_SHA3_512_HMAC,
 		ck.CKK_AES_XTS, ck.CKK_BLOWFISH, ck.CKK_TWOFISH, ck.CKK_CAMELLIA, ck.CKK_ARIA, ck.CKK_BLAKE2B_160_HMAC, ck.CKK_BLAKE2B_256_HMAC, ck.CKK_BLAKE2B_384_HMAC, ck.CKK_BLAKE2B_512_HMAC,
 	}
-	fixedTypes     = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3, ck.CKK_SEED, ck.CKK_IDEA, ck.CKK_CDMF}
-	oneLengthTypes = []ck.KeyType{ck.CKK_CHACHA20, ck.CKK_SALSA20, ck.CKK_POLY1305, ck.CKK_CAST128}
+	fixedTypes           = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3, ck.CKK_SEED, ck.CKK_IDEA, ck.CKK_CDMF}
+	fixedTypesWithLength = []ck.KeyType{ck.CKK_CHACHA20, ck.CKK_SALSA20, ck.CKK_POLY1305, ck.CKK_CAST128}
 )
 
 // A class and a key or certificate type choose a table.
@@ -80,8 +80,8 @@ func allTables() map[tableName]*table {
 	for _, t := range fixedTypes {
 		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKey, cryptoAPI))
 	}
-	for _, t := range oneLengthTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, oneLengthKey, cryptoAPI))
+	for _, t := range fixedTypesWithLength {
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKeyWithLength, cryptoAPI))
 	}
 	list = append(append(list, pairTables()...), domainTables()...)
 	m := make(map[tableName]*table, len(list))

@@ -173,16 +173,16 @@ func (m *Module) beginMessage(h ck.SessionHandle, kind int, p *ck.Param, aad []b
 
 // EncryptMessageNext implements C_EncryptMessageNext, section 5.9.4.
 func (m *Module) EncryptMessageNext(h ck.SessionHandle, p *ck.Param, part []byte, out *ck.Buffer, flags ck.Flags) error {
-	return m.nextOfMessage(h, messageEncrypting, p, part, out, flags)
+	return m.nextPart(h, messageEncrypting, p, part, out, flags)
 }
 
 // DecryptMessageNext implements C_DecryptMessageNext, section 5.11.4. The plaintext comes with the last part, when the tag has been
 // found right.
 func (m *Module) DecryptMessageNext(h ck.SessionHandle, p *ck.Param, part []byte, out *ck.Buffer, flags ck.Flags) error {
-	return m.nextOfMessage(h, messageDecrypting, p, part, out, flags)
+	return m.nextPart(h, messageDecrypting, p, part, out, flags)
 }
 
-func (m *Module) nextOfMessage(h ck.SessionHandle, kind int, p *ck.Param, part []byte, out *ck.Buffer, flags ck.Flags) error {
+func (m *Module) nextPart(h ck.SessionHandle, kind int, p *ck.Param, part []byte, out *ck.Buffer, flags ck.Flags) error {
 	s, op, err := m.message(h, kind, true)
 	if err != nil {
 		return err

@@ -22,7 +22,7 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 		if row.ParamOncePerMessage && !p.Present() {
 			return nil
 		}
-		err = op.prepare(s, kind, &ck.Param{})
+		err = op.prepareSigner(s, kind, &ck.Param{})
 		if row.ParamOncePerMessage {
 			op.signer, op.verifier = nil, nil
 		}
@@ -30,8 +30,8 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 	}
 }
 
-// prepare makes what the next message is signed or verified with, unless that is there.
-func (op *operation) prepare(s *session, kind int, p *ck.Param) (err error) {
+// prepareSigner makes what the next message is signed or verified with, unless that is there.
+func (op *operation) prepareSigner(s *session, kind int, p *ck.Param) (err error) {
 	x := op.process
 	if !p.Present() {
 		switch {
@@ -53,9 +53,9 @@ func (op *operation) prepare(s *session, kind int, p *ck.Param) (err error) {
 	return err
 }
 
-// openMessage begins a message in one part, or the first of several, and goes on with it. What goes wrong ends the message, also
+// beginSignedMessage begins a message in one part, or the first of several, and goes on with it. What goes wrong ends the message, also
 // a fault in the parameter.
-func (m *Module) openMessage(h ck.SessionHandle, kind int, p *ck.Param, goOn func(op *operation) error) error {
+func (m *Module) beginSignedMessage(h ck.SessionHandle, kind int, p *ck.Param, goOn func(op *operation) error) error {
 	s, op, err := m.message(h, kind, false)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (m *Module) openMessage(h ck.SessionHandle, kind int, p *ck.Param, goOn fun
 			op.endMessage()
 		}
 	}()
-	if err := op.prepare(s, kind, p); err != nil {
+	if err := op.prepareSigner(s, kind, p); err != nil {
 		return err
 	}
 	begun = true
@@ -87,7 +87,7 @@ func (m *Module) MessageSignInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.
 
 // SignMessage implements C_SignMessage, section 5.14.2.
 func (m *Module) SignMessage(h ck.SessionHandle, p *ck.Param, data []byte, out *ck.Buffer) error {
-	return m.openMessage(h, messageSigning, p, func(op *operation) error { return op.signMessage(data, out) })
+	return m.beginSignedMessage(h, messageSigning, p, func(op *operation) error { return op.signMessage(data, out) })
 }
 
 // signMessage adds data and signs, if there is a buffer that can hold the signature, which ends the message.
@@ -102,7 +102,7 @@ func (op *operation) signMessage(data []byte, out *ck.Buffer) error {
 
 // SignMessageBegin implements C_SignMessageBegin, section 5.14.3.
 func (m *Module) SignMessageBegin(h ck.SessionHandle, p *ck.Param) error {
-	return m.openMessage(h, messageSigning, p, (*operation).expectParts)
+	return m.beginSignedMessage(h, messageSigning, p, (*operation).expectParts)
 }
 
 // SignMessageNext implements C_SignMessageNext, section 5.14.4. Without a buffer more of the message follows.
@@ -141,7 +141,7 @@ func (m *Module) MessageVerifyInit(h ck.SessionHandle, mech *ck.Mechanism, key c
 
 // VerifyMessage implements C_VerifyMessage, section 5.16.2.
 func (m *Module) VerifyMessage(h ck.SessionHandle, p *ck.Param, data, signature []byte) error {
-	return m.openMessage(h, messageVerifying, p, func(op *operation) error { return op.verifyMessage(data, signature) })
+	return m.beginSignedMessage(h, messageVerifying, p, func(op *operation) error { return op.verifyMessage(data, signature) })
 }
 
 // verifyMessage adds data and verifies, which ends the message.
@@ -155,7 +155,7 @@ func (op *operation) verifyMessage(data, signature []byte) error {
 
 // VerifyMessageBegin implements C_VerifyMessageBegin, section 5.16.3.
 func (m *Module) VerifyMessageBegin(h ck.SessionHandle, p *ck.Param) error {
-	return m.openMessage(h, messageVerifying, p, (*operation).expectParts)
+	return m.beginSignedMessage(h, messageVerifying, p, (*operation).expectParts)
 }
 
 // VerifyMessageNext implements C_VerifyMessageNext, section 5.16.4. Without a signature more of the message follows.

@@ -51,9 +51,9 @@ type application struct {
 	objects  handle.Table[ck.ObjectHandle, entry]
 	jobs     *jobs
 
-	used        atomic.Bool  // a session was opened or a token made: there may be secrets to erase
-	activeCalls atomic.Int64 // calls in progress
-	closing     atomic.Bool
+	mayHaveSecrets atomic.Bool  // a session was opened or a token made: there may be secrets to erase
+	activeCalls    atomic.Int64 // calls in progress
+	closing        atomic.Bool
 }
 
 // beginCall begins a call: CKR_CRYPTOKI_NOT_INITIALIZED before C_Initialize and after C_Finalize. C_Finalize waits for the calls that
@@ -119,7 +119,7 @@ func (m *Module) Finalize() error {
 		s.end()
 	}
 	m.app.Store(nil)
-	if a.used.Load() {
+	if a.mayHaveSecrets.Load() {
 		m.core.eraser.now()
 	}
 	return m.core.close(a.config)

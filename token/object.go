@@ -55,9 +55,9 @@ const maxBlob = 1 << 30
 
 // newObject makes the object of a draft without its values.
 func (d *draft) newObject() *Object {
-	o := &Object{table: d.t, bits: d.bits, set: d.set, genMechanism: d.genMechanism, length: d.length, noCheck: d.noCheck}
+	o := &Object{table: d.t, bits: d.bits, set: d.present, genMechanism: d.genMechanism, length: d.length, noCheck: d.noCheck}
 	o.places = o.placeBuffer[:0]
-	if n := bits.OnesCount64(d.set); n > len(o.placeBuffer) {
+	if n := bits.OnesCount64(d.present); n > len(o.placeBuffer) {
 		o.places = make([]place, 0, n)
 	}
 	o.refs.Store(1)
@@ -68,7 +68,7 @@ func (d *draft) newObject() *Object {
 func (d *draft) object() *Object {
 	o := d.newObject()
 	n := 0
-	for s := d.set; s != 0; s &= s - 1 {
+	for s := d.present; s != 0; s &= s - 1 {
 		v := d.v[bits.TrailingZeros64(s)]
 		o.places = append(o.places, place{uint32(n), uint32(len(v))})
 		n += len(v)
@@ -77,7 +77,7 @@ func (d *draft) object() *Object {
 	if err := ck.Available(n); err != nil {
 		panic(err)
 	}
-	if o.blobLocked = o.isPrivate() || d.set&d.t.having(concealed) != 0; o.blobLocked {
+	if o.blobLocked = o.isPrivate() || d.present&d.t.having(concealed) != 0; o.blobLocked {
 		o.blob = locked.Alloc(n)
 	} else {
 		o.blob = make([]byte, n)
@@ -95,7 +95,7 @@ func (o *Object) copyValues(d *draft) {
 			o.release()
 		}
 	}()
-	for s := d.set; s != 0; s &= s - 1 {
+	for s := d.present; s != 0; s &= s - 1 {
 		n += copy(o.blob[n:], d.v[bits.TrailingZeros64(s)])
 	}
 	all = true
@@ -169,7 +169,7 @@ func (o *Object) key() *mechanisms.Key { return &o.mech }
 
 // draft starts a draft from the object as it is.
 func (o *Object) draft(d *draft) {
-	d.t, d.bits, d.set, d.genMechanism, d.noCheck = o.table, o.bits, o.set, o.genMechanism, o.noCheck
+	d.t, d.bits, d.present, d.genMechanism, d.noCheck = o.table, o.bits, o.set, o.genMechanism, o.noCheck
 	for s := o.set; s != 0; s &= s - 1 {
 		i := bits.TrailingZeros64(s)
 		d.v[i] = o.at(i)
@@ -221,8 +221,8 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
 	var d draft
 	o.draft(&d)
-	old := d.set & d.t.having(optional)
-	d.set &^= old
+	old := d.present & d.t.having(optional)
+	d.present &^= old
 	for ; old != 0; old &= old - 1 {
 		d.v[bits.TrailingZeros64(old)] = nil
 	}
@@ -384,7 +384,7 @@ var errDamaged = errors.New("not an encoded object")
 // decode reads what encode wrote. sealed is locked memory that decode takes over in any case, or nil: then the secret
 // values are absent. public is kept. What is no object is CKR_DEVICE_ERROR.
 func decode(public, sealed []byte) (*Object, error) {
-	o, kept, err := decoded(public, sealed)
+	o, kept, err := tryDecode(public, sealed)
 	if !kept {
 		locked.Free(sealed)
 	}
@@ -394,8 +394,8 @@ func decode(public, sealed []byte) (*Object, error) {
 	return o, nil
 }
 
-// decoded does the work of decode, and tells whether it kept sealed.
-func decoded(public, sealed []byte) (o *Object, kept bool, err error) {
+// tryDecode does the work of decode, and tells whether it kept sealed.
+func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 	var space [2 * maxRows]ck.Attribute
 	rows, err := ck.ParseTemplate(space[:0], public)
 	if err != nil {
@@ -422,7 +422,7 @@ func decoded(public, sealed []byte) (o *Object, kept bool, err error) {
 	if d.bits>>rowPrivate&1 != 0 == (len(public) != 0) {
 		return nil, false, errDamaged
 	}
-	if d.set&d.t.having(concealed) != 0 && len(public) != 0 {
+	if d.present&d.t.having(concealed) != 0 && len(public) != 0 {
 		return d.object(), false, nil
 	}
 	o = d.newObject()

@@ -47,7 +47,7 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 		}
 	}
 	r := &request{how: byCopy, template: template, base: o}
-	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != asksToken(template, o.isToken()) {
+	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != tokenAttribute(template, o.isToken()) {
 		if s.hidden(o) {
 			return 0, ck.CKR_TOKEN_WRITE_PROTECTED
 		}
@@ -65,14 +65,14 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 	return s.make(r)
 }
 
-// asksToken returns the CKA_TOKEN of a template, or what is without it.
-func asksToken(template []ck.Attribute, without bool) bool {
+// tokenAttribute returns the CKA_TOKEN of a template, or what is without it.
+func tokenAttribute(template []ck.Attribute, otherwise bool) bool {
 	for _, a := range template {
 		if v, err := ck.Bool(a.Value); a.Type == ck.CKA_TOKEN && err == nil {
 			return v
 		}
 	}
-	return without
+	return otherwise
 }
 
 // DestroyObject implements C_DestroyObject, section 5.7.3.

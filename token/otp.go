@@ -38,7 +38,7 @@ func (d *draft) completeOTP() error {
 		row := &d.t.rows[i]
 		v := make([]byte, ulongSize) // a counter of 8 bytes, which is the size of a CK_ULONG
 		switch {
-		case d.set>>i&1 != 0:
+		case d.present>>i&1 != 0:
 			continue
 		case row.kind == ulong && row.rule&notCreate == 0:
 			v = ck.UlongValue(row.def)

@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // allParts are the parts in the order of the standard.
-var allParts = []tablePart{storageObject, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, keyObject, publicKey, privateKey, secretKey, variableKey, fixedKey, oneLengthKey, otpKey, cryptoAPI,
+var allParts = []tablePart{storageObject, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, keyObject, publicKey, privateKey, secretKey, variableKey, fixedKey, fixedKeyWithLength, otpKey, cryptoAPI,
 	rsaPublic, rsaPrivate, ecPublic, ecPrivate, dsaPublic, dsaPrivate, dhPublic, dhPrivate,
 	domainParameters, dsaDomain, dhDomain, x942Domain, parameterPublic, seedPrivate, parameterPrivate, hssPublic}
 
@@ -123,7 +123,7 @@ func TestTables(t *testing.T) {
 			continue
 		}
 		_, fixed := mechanisms.Size(ck.KeyType(table.subtype))
-		fixed = fixed && !slices.Contains(oneLengthTypes, ck.KeyType(table.subtype))
+		fixed = fixed && !slices.Contains(fixedTypesWithLength, ck.KeyType(table.subtype))
 		if got := table.rows[table.find(ck.CKA_VALUE_LEN)].rule.has(templateOnly); got != fixed {
 			t.Errorf("%v: fixed length is %v, want %v", ck.KeyType(table.subtype), got, fixed)
 		}

@@ -48,7 +48,7 @@ var states = [...][2]ck.State{
 	theSO:   {ck.CKS_RW_SO_FUNCTIONS, ck.CKS_RW_SO_FUNCTIONS},
 }
 
-func (s *session) state(u userState) ck.State {
+func (s *session) stateFor(u userState) ck.State {
 	if s.writable {
 		return states[u][1]
 	}
@@ -126,8 +126,8 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	ses := &session{slot: s, writable: writable, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0}
 	a.sessions.Add(ses, &ses.handle)
 	s.sessions[ses.handle] = ses
-	if !a.used.Load() {
-		a.used.Store(true)
+	if !a.mayHaveSecrets.Load() {
+		a.mayHaveSecrets.Store(true)
 	}
 	if writable {
 		s.writable++
@@ -265,7 +265,7 @@ func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 		info.Flags |= ck.CKF_ASYNC_SESSION
 	}
 	user, _ := s.slot.login()
-	info.State = s.state(user)
+	info.State = s.stateFor(user)
 	return info, nil
 }
 

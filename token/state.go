@@ -20,7 +20,7 @@ import (
 // An operationStart is what an operation began with, as far as saving it needs that.
 type operationStart struct {
 	mechanism ck.MechanismType
-	param     int // the length of the parameter
+	paramLen  int // the length of the parameter
 	id        store.ID
 	serial    uint64
 }
@@ -170,7 +170,7 @@ func (op *operation) save(kind int) (x savedOperation, ok bool) {
 	}
 	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.start.mechanism, key: []byte((&Object{id: op.start.id, serial: op.start.serial}).uniqueID())}
 	x.param, x.state, ok = saver.Save()
-	if ok && len(x.param) != op.start.param { // what the mechanism was told cannot be told again
+	if ok && len(x.param) != op.start.paramLen { // what the mechanism was told cannot be told again
 		clear(x.state)
 		return x, false
 	}

@@ -222,12 +222,12 @@ func (s *slot) requestDeletion(e *entry, o *Object) error {
 }
 
 // mergeTemplates returns a template with another put over it.
-func mergeTemplates(below []byte, over []ck.Attribute) ([]byte, error) {
-	list, err := ck.ParseTemplate(nil, below)
+func mergeTemplates(base []byte, changes []ck.Attribute) ([]byte, error) {
+	list, err := ck.ParseTemplate(nil, base)
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range over {
+	for _, a := range changes {
 		at := len(list)
 		for i := range list {
 			if list[i].Type == a.Type {
