@@ -183,8 +183,11 @@ func (d *derivation) fix() []ck.Attribute {
 // makeDerived makes the objects of a derivation, all or none, and tells the caller what the derivation has for it.
 func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
-		how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...), base: from,
+		how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...),
 		either: row.HistoryOfAnyKey, others: d.others, data: d.out.Data, taken: len(d.out.Taken) > 0 || d.out.Inherits,
+	}
+	if err := d.request.from(from); err != nil {
+		return err
 	}
 	if err := s.mayAsk(&d.out); err != nil {
 		return err
@@ -276,7 +279,7 @@ func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.Obje
 	for i := range d.out.AdditionalKeys {
 		f := &d.out.AdditionalKeys[i]
 		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, inherits: d.request.inherits, taken: d.request.taken, either: row.HistoryOfAnyKey, others: d.others, defaults: f.Defaults,
+			how: byDerive, template: f.Template, base: d.request.base, imposed: d.request.imposed, inherits: d.request.inherits, taken: d.request.taken, either: row.HistoryOfAnyKey, others: d.others, defaults: f.Defaults,
 			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
 				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
 		})

@@ -23,12 +23,11 @@ func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public c
 		return 0, err
 	}
 	defer k.release()
-	r := &request{how: byEncapsulate, template: template, base: k.Object}
-	b, err := r.kemBase()
-	if err != nil {
+	r := &request{how: byEncapsulate, template: template}
+	if err := r.from(k.Object); err != nil {
 		return 0, err
 	}
-	e, err := row.Encapsulate(b, &mech.Param)
+	e, err := row.Encapsulate(r.kemBase(), &mech.Param)
 	if err != nil {
 		return 0, err
 	}
@@ -65,14 +64,13 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 		return 0, as(err, unwrappingKey)
 	}
 	defer k.release()
-	r := &request{how: byDecapsulate, template: template, base: k.Object}
-	b, err := r.kemBase()
-	if err != nil {
+	r := &request{how: byDecapsulate, template: template}
+	if err := r.from(k.Object); err != nil {
 		return 0, err
 	}
 	var d mechanisms.Derived
 	defer d.Wipe()
-	err = row.Decapsulate(b, &mech.Param, ciphertext, &d)
+	err = row.Decapsulate(r.kemBase(), &mech.Param, ciphertext, &d)
 	if answers(err) {
 		if err := s.assume(k, u); err != nil {
 			return 0, err
@@ -85,18 +83,14 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 }
 
 // kemBase is what a mechanism sees of an encapsulation. The template has what the key asks for beside what the caller does.
-func (r *request) kemBase() (*mechanisms.Base, error) {
-	imposed, err := r.imposed()
-	if err != nil {
-		return nil, err
-	}
+func (r *request) kemBase() *mechanisms.Base {
 	template := r.template
-	for _, a := range imposed {
+	for _, a := range r.imposed {
 		if !slices.ContainsFunc(r.template, func(b ck.Attribute) bool { return a.Type == b.Type }) {
 			template = append(slices.Clip(template), a)
 		}
 	}
-	return &mechanisms.Base{Key: r.base.key(), Template: template}, nil
+	return &mechanisms.Base{Key: r.base.key(), Template: template}
 }
 
 // makeShared makes the object of the secret key that both sides have.

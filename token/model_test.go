@@ -264,8 +264,8 @@ func derivationOf(row *mechanisms.Mechanism, base, other *Object, p *ck.Mechanis
 
 // heirOf makes the object of a derivation, as makeDerived does.
 func (m *model) heirOf(d *derivation, base *Object, template []ck.Attribute) *Object {
-	r := &request{how: byDerive, template: template, fixed: d.fix(), base: base, either: d.row.HistoryOfAnyKey, others: d.others,
-		taken: len(d.out.Taken) > 0 || d.out.Inherits, strict: m.strict}
+	r := madeFrom(base, &request{how: byDerive, template: template, fixed: d.fix(), either: d.row.HistoryOfAnyKey, others: d.others,
+		taken: len(d.out.Taken) > 0 || d.out.Inherits, strict: m.strict})
 	s := &session{strict: m.strict}
 	err := s.heir(r, d.row, d)
 	if !m.allowed(err, map[ck.RV]string{ck.CKR_KEY_SIZE_RANGE: "pieces", ck.CKR_TEMPLATE_INCONSISTENT: "types"}[ck.Code(err)]) {

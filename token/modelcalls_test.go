@@ -217,8 +217,8 @@ func (m *model) unwrap(s *modelState, i int, b modelBlob, length int, script str
 	}
 	s.standing(i)
 	value := []byte(b.content[:length])
-	r := &request{how: byUnwrap, template: template, base: u.o, strict: m.strict, fixed: rows(ck.CKA_VALUE, value)}
-	t, err := r.table(nil)
+	r := madeFrom(u.o, &request{how: byUnwrap, template: template, strict: m.strict, fixed: rows(ck.CKA_VALUE, value)})
+	t, err := r.table()
 	if err != nil {
 		return nil
 	}

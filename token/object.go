@@ -410,7 +410,7 @@ func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 	}
 	r := request{how: byCreate, fixed: rows}
 	var d draft
-	if d.t, err = r.table(nil); err != nil {
+	if d.t, err = r.table(); err != nil {
 		return nil, false, err
 	}
 	d.genMechanism = ck.MechanismType(ck.UnavailableInformation)

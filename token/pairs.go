@@ -22,7 +22,7 @@ func withLength(public, private []ck.Attribute) []ck.Attribute {
 
 // foresee finds what is wrong with a template before the key that it asks for is made, which can take long.
 func (s *session) foresee(r *request) error {
-	t, err := r.table(nil)
+	t, err := r.table()
 	if err != nil {
 		return err
 	}

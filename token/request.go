@@ -47,48 +47,44 @@ type request struct {
 	// before is asked of the new object before it is anywhere, nil where nobody asks.
 	before func(*Object) error
 
-	read  bool // imposed has been called
-	asked []ck.Attribute
-	t     *table // what table has found
+	imposed    []ck.Attribute // what the base asks of the new key: from
+	foundTable *table         // what table has found
 }
 
-// imposing are the attributes of the base that have what it asks of the new key.
-var imposing = [allOrigins]ck.AttributeType{
+// baseTemplates are the attributes of a base that have what it asks of a new key.
+var baseTemplates = [allOrigins]ck.AttributeType{
 	byUnwrap: ck.CKA_UNWRAP_TEMPLATE, byEncapsulate: ck.CKA_ENCAPSULATE_TEMPLATE, byDecapsulate: ck.CKA_DECAPSULATE_TEMPLATE, byDerive: ck.CKA_DERIVE_TEMPLATE,
 }
 
-// imposed returns what the base asks of the new key.
-func (r *request) imposed() ([]ck.Attribute, error) {
-	t := imposing[r.how]
-	if r.base == nil || t == 0 || r.read {
-		return r.asked, nil
+// from gives the request its base, and with it what that asks of the new key.
+func (r *request) from(base *Object) (err error) {
+	r.base = base
+	if t := baseTemplates[r.how]; base != nil && t != 0 {
+		r.imposed, err = ck.ParseTemplate(nil, base.bytes(t))
 	}
-	var err error
-	r.asked, err = ck.ParseTemplate(nil, r.base.bytes(t))
-	r.read = err == nil
-	return r.asked, err
+	return err
 }
 
 // table finds out of which class and type the new object is.
-func (r *request) table(imposed []ck.Attribute) (*table, error) {
-	if r.t != nil {
-		return r.t, nil
+func (r *request) table() (*table, error) {
+	if r.foundTable != nil {
+		return r.foundTable, nil
 	}
-	t, err := r.findTable(imposed)
-	r.t = t
+	t, err := r.findTable()
+	r.foundTable = t
 	return t, err
 }
 
 // findTable does the work of table.
-func (r *request) findTable(imposed []ck.Attribute) (*table, error) {
-	c, err := r.number(ck.CKA_CLASS, imposed)
+func (r *request) findTable() (*table, error) {
+	c, err := r.number(ck.CKA_CLASS)
 	if err != nil {
 		return nil, err
 	}
 	class, subtype := ck.ObjectClass(c), uint(0)
 	name, ok := subtypeName(class)
 	if ok {
-		if subtype, err = r.number(name, imposed); err != nil {
+		if subtype, err = r.number(name); err != nil {
 			return nil, err
 		}
 	} else {
@@ -113,8 +109,8 @@ func ofAnother(class ck.ObjectClass, t uint) bool {
 }
 
 // number returns a CK_ULONG from the first place that has it.
-func (r *request) number(t ck.AttributeType, imposed []ck.Attribute) (uint, error) {
-	for _, list := range [...][]ck.Attribute{r.fixed, r.template, imposed, r.defaults} {
+func (r *request) number(t ck.AttributeType) (uint, error) {
+	for _, list := range [...][]ck.Attribute{r.fixed, r.template, r.imposed, r.defaults} {
 		for _, a := range list {
 			if a.Type == t {
 				if len(a.Value) != ulongSize {

@@ -21,11 +21,8 @@ const (
 
 // compose decides every attribute of a new object.
 func (d *draft) compose(r *request) error {
-	imposed, err := r.imposed()
-	if err != nil {
-		return err
-	}
-	if d.t, err = r.table(imposed); err != nil {
+	var err error
+	if d.t, err = r.table(); err != nil {
 		return err
 	}
 	d.bits, d.genMechanism = d.t.defaults, ck.MechanismType(ck.UnavailableInformation)
@@ -40,7 +37,7 @@ func (d *draft) compose(r *request) error {
 	if err := d.putFixed(r.fixed); err != nil {
 		return err
 	}
-	for _, a := range imposed {
+	for _, a := range r.imposed {
 		if err := d.putImposed(r, a); err != nil {
 			return err
 		}
@@ -158,7 +155,7 @@ func (d *draft) inheritTemplates(r *request, k *Object) error {
 	for _, t := range asking {
 		i, v := d.t.find(t), k.bytes(t)
 		switch {
-		case i < 0 || v == nil || slices.ContainsFunc(r.asked, func(a ck.Attribute) bool { return a.Type == t }):
+		case i < 0 || v == nil || slices.ContainsFunc(r.imposed, func(a ck.Attribute) bool { return a.Type == t }):
 			continue
 		case d.seen>>i&1 != 0 && !d.is(i, v):
 			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)

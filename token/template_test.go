@@ -64,15 +64,23 @@ func generating(pairs ...any) *request {
 }
 
 func unwrapping(base *Object, template []ck.Attribute) *request {
-	return &request{how: byUnwrap, template: template, fixed: rows(ck.CKA_VALUE, value16), base: base}
+	return madeFrom(base, &request{how: byUnwrap, template: template, fixed: rows(ck.CKA_VALUE, value16)})
 }
 
 func deriving(base *Object, pairs ...any) *request {
-	return &request{how: byDerive, template: rows(pairs...), fixed: aesKey, base: base}
+	return madeFrom(base, &request{how: byDerive, template: rows(pairs...), fixed: aesKey})
 }
 
 func copyOf(base *Object, pairs ...any) *request {
-	return &request{how: byCopy, template: rows(pairs...), base: base}
+	return madeFrom(base, &request{how: byCopy, template: rows(pairs...)})
+}
+
+// madeFrom gives a request its base.
+func madeFrom(base *Object, r *request) *request {
+	if err := r.from(base); err != nil {
+		panic(err)
+	}
+	return r
 }
 
 // built builds and fails the test if that fails.
@@ -305,7 +313,7 @@ func TestImposed(t *testing.T) {
 	imposed := rows(ck.CKA_LABEL, "imposed", ck.CKA_DECRYPT, false, ck.CKA_UNWRAP_TEMPLATE, rows(ck.CKA_ID, "1", ck.CKA_LABEL, "2"))
 	base := built(t, creating(with(aesKey, ck.CKA_UNWRAP_TEMPLATE, imposed, ck.CKA_DERIVE_TEMPLATE, imposed)))
 	turned := rows(ck.CKA_UNWRAP_TEMPLATE, rows(ck.CKA_LABEL, "2", ck.CKA_ID, "1"))
-	for _, r := range []*request{unwrapping(base, append(turned, typed...)), {how: byDerive, template: turned, fixed: aesKey, base: base}} {
+	for _, r := range []*request{unwrapping(base, append(turned, typed...)), madeFrom(base, &request{how: byDerive, template: turned, fixed: aesKey})} {
 		o := built(t, r)
 		if !o.matches(imposed) {
 			t.Errorf("origin %d: not as imposed", r.how)
@@ -327,7 +335,7 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r := &request{how: origin(how) % bySet, template: template, base: base}
+		r := madeFrom(base, &request{how: origin(how) % bySet, template: template})
 		switch r.how {
 		case byGenerate, byDerive:
 			r.fixed = aesKey

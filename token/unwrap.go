@@ -61,7 +61,10 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	if err != nil {
 		return 0, err
 	}
-	r := &request{how: byUnwrap, template: template, base: w.Object, strict: s.strict}
+	r := &request{how: byUnwrap, template: template, strict: s.strict}
+	if err := r.from(w.Object); err != nil {
+		return 0, err
+	}
 	r.before = func(k *Object) error {
 		if err := w.same(); err != nil {
 			return err
@@ -102,11 +105,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 // a wrong padding, a length that the key cannot have and an encoding that is none are the same error, after the same steps. What is
 // wrong with the class and type in the template is said before.
 func (r *request) padded(size uint) (func(value []byte, err error) error, error) {
-	imposed, err := r.imposed()
-	if err != nil {
-		return nil, err
-	}
-	t, err := r.table(imposed)
+	t, err := r.table()
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +138,7 @@ func (r *request) padded(size uint) (func(value []byte, err error) error, error)
 
 // unwrapTo makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
 func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
-	imposed, err := r.imposed()
-	if err != nil {
-		return 0, err
-	}
-	t, err := r.table(imposed)
+	t, err := r.table()
 	if err != nil {
 		return 0, err
 	}
@@ -312,11 +307,7 @@ func (r *request) narrow(o *Object) error {
 	if list == nil {
 		return nil
 	}
-	imposed, err := r.imposed()
-	if err != nil {
-		return err
-	}
-	for _, a := range slices.Concat(r.template, imposed) {
+	for _, a := range slices.Concat(r.template, r.imposed) {
 		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
 			if len(a.Value)%ulongSize != 0 || !within(a.Value, list) {
 				return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
