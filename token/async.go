@@ -17,21 +17,21 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// Sessions with CKF_ASYNC_SESSION, section 5.22 of PKCS#11 3.2. A function that can take long answers CKR_PENDING there: what it
-// computes is computed by a goroutine, which has copies of the arguments and touches nothing of the session's or the token's.
-// C_AsyncComplete does the rest when it asks: it makes the objects, under the rules that hold then, or writes the output to the
-// buffer of the first call. So whatever ends a session, a login or the library leaves nothing behind that acts on it.
+// Sessions with CKF_ASYNC_SESSION, section 5.22 of PKCS#11 3.2. A function that can take long answers CKR_PENDING there. A goroutine
+// computes its result from copies of the arguments, and touches neither the session nor the token. C_AsyncComplete does the rest: it
+// makes the objects, under the rules that hold by then, or writes the output to the buffer of the first call. So a goroutine that
+// still computes when its session is closed, the user logs out or C_Finalize returns has nothing of theirs in hand.
 
 // A job is a function that has answered CKR_PENDING.
 type job struct {
 	name       string // the function's
 	cancelFlag ck.Flags
 	slotID     ck.SlotID
-	out        []byte // the caller's buffer for output of the function, nil where there is none
+	out        []byte // the caller's buffer for output, nil where the function has none
 	// outlivesSession says that the job may outlive its session.
 	outlivesSession bool
-	// work computes, in a goroutine. finish ends the function in a session; freed says that the caller's memory of the call that
-	// began is not there any more. forget drops what work has made.
+	// work computes, in a goroutine. finish ends the function in the session that asks for its result; freed says that the memory that the
+	// caller passed to the first call may be gone. forget wipes what work has made.
 	work   func(rand io.Reader) error
 	finish func(s *session, r *ck.AsyncData, freed bool) error
 	forget func()
@@ -41,8 +41,8 @@ type job struct {
 	aborted atomic.Bool
 
 	// Guarded by the lock of jobs:
-	session *session // that the job belongs to, nil for none
-	id      uint     // what C_AsyncGetID has told, 0 before
+	session *session // whose job it is, nil where the session has ended
+	id      uint     // the number that C_AsyncGetID returned, 0 where it was not called
 }
 
 const (
@@ -54,7 +54,7 @@ const (
 // errAborted is the error of a computation that nobody waits for any more.
 var errAborted = errors.New("aborted")
 
-// Read is the generator that a job computes with: the system's, until the job is abandoned.
+// Read reads the system's random generator for the computation. It fails once the job is abandoned, which ends the computation.
 func (j *job) Read(b []byte) (int, error) {
 	if j.aborted.Load() {
 		return 0, errAborted
@@ -79,8 +79,8 @@ func (j *job) run(all *jobs, log *slog.Logger) {
 	}
 }
 
-// panicError is the error of a job that panicked: the code that it panicked with, or CKR_GENERAL_ERROR. What it says of its data
-// reaches nobody: the log has its kind, functions and lines.
+// panicError is the error of a job that panicked: the code that it panicked with, or CKR_GENERAL_ERROR. The value of a panic may hold
+// secret data, so that the log gets only its kind and the functions and lines of the stack.
 func (j *job) panicError(p any, log *slog.Logger) error {
 	rv, ok := p.(ck.RV)
 	if ok {
@@ -105,7 +105,7 @@ func (j *job) panicError(p any, log *slog.Logger) error {
 	return ck.CKR_GENERAL_ERROR
 }
 
-// abandon gives a job up. One that still computes forgets by itself what it makes.
+// abandon gives a job up. Where it still computes, run has forget wipe the result.
 func (j *job) abandon() {
 	j.aborted.Store(true)
 	if !j.state.CompareAndSwap(computing, abandoned) {
@@ -113,7 +113,7 @@ func (j *job) abandon() {
 	}
 }
 
-// jobs are those of a module. They outlive C_Finalize where their numbers were asked for.
+// jobs are the jobs of a module. Those with a number, which C_AsyncGetID gave them, outlive C_Finalize.
 type jobs struct {
 	running  atomic.Int64
 	mu       sync.Mutex
@@ -121,8 +121,8 @@ type jobs struct {
 }
 
 const (
-	maxRunningJobs  = 32 // jobs at once; what begins when there are so many is done in the call
-	maxNumberedJobs = 64 // jobs that may outlive their session
+	maxRunningJobs  = 32 // at once; where there are so many, a function does its work in the call
+	maxNumberedJobs = 64 // that may outlive their session
 )
 
 // pendingJob returns the job of a function in a session, nil if there is none. The lock is held.
@@ -135,8 +135,9 @@ func (s *session) pendingJob(name string) *job {
 	return nil
 }
 
-// startJob lets a job compute, for a session. done reports that there are so many that the caller has to do it in the call.
-func (s *session) startJob(j *job) (done bool, err error) {
+// startJob starts a job of the session and returns CKR_PENDING. inCall reports that too many are running, so that the caller has to do the
+// work in the call.
+func (s *session) startJob(j *job) (inCall bool, err error) {
 	all := s.slot.app.jobs
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -155,7 +156,7 @@ func (s *session) startJob(j *job) (done bool, err error) {
 	return false, ck.CKR_PENDING
 }
 
-// hasJob tells whether a function waits for C_AsyncComplete in the session.
+// hasJob reports whether a function of the session waits for C_AsyncComplete.
 func (s *session) hasJob(name string) bool {
 	all := s.slot.app.jobs
 	all.mu.Lock()
@@ -175,19 +176,19 @@ func (j *job) detach() {
 	j.session = nil
 }
 
-// abandonJobs gives up the jobs of the session that the flags name. Those whose number was asked for remain unless all is set, and so
-// does their session where ending is not.
+// abandonJobs gives up those jobs of the session whose functions the flags name. Jobs that have a number go on unless all is set; where
+// ending says that the session ends, they belong to no session from then on, until C_AsyncJoin.
 func (s *session) abandonJobs(flags ck.Flags, all, ending bool) {
-	table := s.slot.app.jobs
-	table.mu.Lock()
-	defer table.mu.Unlock()
+	inModule := s.slot.app.jobs
+	inModule.mu.Lock()
+	defer inModule.mu.Unlock()
 	s.noMoreJobs = s.noMoreJobs || ending
 	for i := len(s.jobs) - 1; i >= 0; i-- {
 		j := s.jobs[i]
 		switch {
 		case j.cancelFlag&flags == 0:
 		case j.id == 0 || all:
-			delete(table.numbered, j.id)
+			delete(inModule.numbered, j.id)
 			j.detach()
 			j.abandon()
 		case ending:
@@ -196,7 +197,7 @@ func (s *session) abandonJobs(flags ck.Flags, all, ending bool) {
 	}
 }
 
-// dropSlot gives up the jobs of a slot that outlived their sessions: its token is another one now.
+// dropSlot gives up the jobs of a slot that have outlived their sessions, because the slot has another token now.
 func (all *jobs) dropSlot(slot ck.SlotID) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
@@ -217,13 +218,13 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 	if err != nil {
 		return 0, 0, err
 	}
-	if j == nil { // it has no parameter that could be read before
+	if j == nil {
 		return s.generate(g, p)
 	}
 	j.name, j.cancelFlag, j.outlivesSession = name, flag, true
 	g.stops(j.aborted.Load)
-	done, err := s.startJob(j)
-	if done {
+	inCall, err := s.startJob(j)
+	if inCall {
 		return s.generate(g, p)
 	}
 	if err != ck.CKR_PENDING {
@@ -232,8 +233,8 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 	return 0, 0, err
 }
 
-// prepared makes the job of a generation, which has copies of all that is the caller's. It is nil where the parameter cannot be
-// read before.
+// prepared makes the job of a generation, with copies of all that belongs to the caller. It is nil where the mechanism does not read its
+// parameter to the end before it computes, so that there is no copy of it.
 func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
 	g.own()
 	kept := p.Clone()
@@ -269,8 +270,8 @@ func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
 	}, nil
 }
 
-// attend runs the job of a generation that cannot be stopped, and waits for it as long as anybody waits for the call. Then it is left to
-// itself, with copies of what was the caller's.
+// attend runs the job of a generation that cannot be interrupted, and waits for it until stopped reports that the call is cancelled. The
+// job is abandoned then: it has copies of all that belongs to the caller.
 func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectHandle, err error) {
 	all := s.slot.app.jobs
 	all.running.Add(1)
@@ -300,7 +301,7 @@ func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectH
 	}
 }
 
-// signAsync signs what the operation has been given, as a job. The buffer is the caller's until C_AsyncComplete.
+// signAsync signs what the operation was given, as a job. C_AsyncComplete writes the signature to out.
 func (s *session) signAsync(name string, op *operation, data []byte, out *ck.Buffer) error {
 	size := op.signer.Size()
 	if out.Query(size) {
@@ -323,15 +324,15 @@ func (s *session) signAsync(name string, op *operation, data []byte, out *ck.Buf
 			return nil
 		},
 	}
-	done, err := s.startJob(j)
-	if !done {
+	inCall, err := s.startJob(j)
+	if !inCall {
 		op.end()
 		return err
 	}
 	return op.sign(nil, out)
 }
 
-// AsyncComplete implements C_AsyncComplete, section 5.22.1. It ends the function that began before, with what that returns.
+// AsyncComplete implements C_AsyncComplete, section 5.22.1. It ends a function that has answered CKR_PENDING, with its result.
 func (m *Module) AsyncComplete(h ck.SessionHandle, name string, result *ck.AsyncData) error {
 	a, s, err := m.session(h)
 	if err != nil {
@@ -361,8 +362,8 @@ func (m *Module) AsyncComplete(h ck.SessionHandle, name string, result *ck.Async
 	return j.finish(s, result, j.id != 0)
 }
 
-// AsyncGetID implements C_AsyncGetID, section 5.22.2. What generates may outlive its session, and C_Finalize, as long as the process
-// lives: nothing of it belongs to anybody before its end.
+// AsyncGetID implements C_AsyncGetID, section 5.22.2. A generation may outlive its session, and C_Finalize, but not the process: until
+// C_AsyncComplete its keys belong to no session and no user.
 func (m *Module) AsyncGetID(h ck.SessionHandle, name string) (uint, error) {
 	a, s, err := m.session(h)
 	if err != nil {
@@ -392,7 +393,7 @@ func (m *Module) AsyncGetID(h ck.SessionHandle, name string) (uint, error) {
 	return j.id, nil
 }
 
-// AsyncJoin implements C_AsyncJoin, section 5.22.3. The functions that may outlive a session have no output for data.
+// AsyncJoin implements C_AsyncJoin, section 5.22.3. data is not used, because no function that may outlive its session has an output buffer.
 func (m *Module) AsyncJoin(h ck.SessionHandle, name string, id uint, data []byte) error {
 	a, s, err := m.session(h)
 	if err != nil {

@@ -34,7 +34,7 @@ func (o *Object) sealed() bool {
 	return o.missing || o.flag(ck.CKA_SENSITIVE) || !o.flag(ck.CKA_EXTRACTABLE)
 }
 
-// uniqueID returns CKA_UNIQUE_ID. It is made when it is asked for, which it seldom is.
+// uniqueID returns CKA_UNIQUE_ID. It is formatted on demand, because it is seldom asked for.
 func (o *Object) uniqueID() string {
 	if o.serial != 0 {
 		return fmt.Sprintf("%016x", o.serial)
@@ -42,7 +42,7 @@ func (o *Object) uniqueID() string {
 	return o.id.String()
 }
 
-// bytes returns the value of an attribute for the token's own use, whoever may read it; nil where it is absent or empty.
+// bytes returns the value of an attribute for the token's own use, even if no application may read it; nil where it is absent or empty.
 // The result is valid as long as the Object.
 func (o *Object) bytes(t ck.AttributeType) []byte {
 	i := o.table.find(t)
@@ -60,7 +60,7 @@ func (o *Object) bytes(t ck.AttributeType) []byte {
 	return v
 }
 
-// value returns the value of a row with its default. space is for a number that the object does not keep as bytes.
+// value returns the value of a row, or its default. space is used for a number that the object does not keep as bytes.
 func (o *Object) value(i int, space *[ulongSize]byte) []byte {
 	row := &o.table.rows[i]
 	n := row.def
@@ -122,7 +122,7 @@ func (o *Object) hasAttribute(i int) bool {
 	return !r.has(templateOnly) && !(r.has(optional) && o.set>>i&1 == 0)
 }
 
-// readAttribute answers one row of C_GetAttributeValue, section 5.7.5.
+// readAttribute fills one row of C_GetAttributeValue, section 5.7.5.
 func (o *Object) readAttribute(b *ck.AttributeBuffer) error {
 	i := o.table.known(b.Type)
 	if !o.hasAttribute(i) {
@@ -157,8 +157,7 @@ func fillBuffer(b *ck.AttributeBuffer, v []byte) error {
 // attributeSize is the size of a CK_ATTRIBUTE in bytes.
 const attributeSize = 3 * ulongSize
 
-// fillTemplate answers a row whose value is an array of attributes: the types are set, and each element is answered as a
-// row of its own would be.
+// fillTemplate fills a row whose value is an array of attributes: it sets the types, and fills each element like a row of its own.
 func fillTemplate(b *ck.AttributeBuffer, v []byte) error {
 	var space [maxRows]ck.Attribute
 	rows, err := ck.ParseTemplate(space[:0], v)

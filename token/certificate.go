@@ -22,9 +22,9 @@ type x509Certificate struct {
 	Signature asn1.BitString
 }
 
-// fillFromCertificate fills in what the template of an X.509 certificate leaves out and its value tells (sections 4.6.2 and 4.6.3),
-// so that the certificate is found by it. What is given stays as it is given, and a value that is no certificate is as good as
-// any: applications store both, and the standard leaves it to them. The dates are theirs altogether.
+// fillFromCertificate takes from the value of an X.509 certificate the attributes that its template leaves out (sections 4.6.2 and
+// 4.6.3), so that searches find the certificate by them. An attribute of the template stays even where it differs from the value, and a
+// value that is no certificate is accepted: applications store both, and the standard leaves it to them. The dates are never filled in.
 func (d *draft) fillFromCertificate() error {
 	var c x509Certificate
 	if rest, err := asn1.Unmarshal(d.bytes(ck.CKA_VALUE), &c); err != nil || len(rest) != 0 || c.TBS.Serial.Tag != asn1.TagInteger {

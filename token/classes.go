@@ -5,17 +5,17 @@ import "github.com/softcsp/softcsp/ck"
 // The attribute tables of section 4, a variable for each table of the standard. testdata/attributes.golden prints them in
 // its notation.
 //
-// Where the standard leaves a default to the token (footnote 9), or the tables here say something else, it is said here
-// why:
+// These are the defaults that the standard leaves to the token (footnote 9), and the places where the tables differ from the
+// standard's, with the reasons:
 //
 //   - A key is not extractable unless its template says otherwise, so that it cannot be read either, and a private key is
 //     sensitive. Applications that were written for SoftHSM2 count on that.
 //   - The purposes of a key (CKA_ENCRYPT and so on) are permitted unless its template says otherwise, except CKA_DERIVE, for
 //     which the standard has a default. This too is what SoftHSM2 and NSS do.
-//   - A key is private where somebody is logged in who may have it, and so is a data object; other objects are public.
+//   - Secret keys, private keys and data objects are private if the user is logged in. All other objects are public.
 //   - The list of allowed mechanisms and the three kinds of templates cannot be changed, since they have no footnote 8. Nor
 //     can CKA_APPLICATION, CKA_OBJECT_ID and CKA_VALUE of data objects.
-//   - CKA_COPYABLE has footnote 12, which says what the text says of it.
+//   - CKA_COPYABLE has footnote 12, because the text says so.
 //   - Secret keys have CKA_ALWAYS_AUTHENTICATE as private keys do: it is how CRYPT_USER_PROTECTED is kept.
 //   - CKA_OBJECT_VALIDATION_FLAGS cannot be set, and is 0: the token has no validations.
 
@@ -84,9 +84,9 @@ var attributeCertificate = tablePart{"X.509 attribute certificate", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate, 0},
 }}
 
-// trust is section 4.7. Of the algorithm of the hash the table says both that it must be given and that SHA-1 is the default:
-// here it is the default. The footnotes let nothing be changed; as the text has such objects modifiable by default, what they
-// say of trust is.
+// trust is section 4.7. Its table says of CKA_NAME_HASH_ALGORITHM both that it must be given and that its default is SHA-1: here it has
+// the default. The footnotes let nothing be changed, but the text has such objects modifiable by default: here the attributes CKA_TRUST_*
+// can be changed.
 var trust = tablePart{"trust", []attribute{
 	{ck.CKA_ISSUER, octets, mustCreate, 0},
 	{ck.CKA_SERIAL_NUMBER, octets, mustCreate, 0},
@@ -101,8 +101,8 @@ var trust = tablePart{"trust", []attribute{
 	{ck.CKA_TRUST_OCSP_SIGNING, ulong, modifiable, ck.CKT_TRUST_UNKNOWN},
 }}
 
-// The objects that no application makes: sections 4.3, 4.13 and 4.14. That they have the attributes of storage objects too is
-// for applications that ask any object for its label, or whether it may be changed.
+// The objects that no application makes: sections 4.3, 4.13 and 4.14. They have the attributes of storage objects, too, because
+// applications ask any object for its label, or whether it may be changed.
 var (
 	profile         = tablePart{"profile", []attribute{{ck.CKA_PROFILE_ID, ulong, 0, 0}}}
 	hardwareFeature = tablePart{"hardware feature", []attribute{{ck.CKA_HW_FEATURE_TYPE, subtypeOf, mustCreate, 0}}}

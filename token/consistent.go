@@ -9,7 +9,7 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// checkConsistency checks what an object's attributes must be to each other.
+// checkConsistency checks the attributes of an object against each other, and adds those that follow from others.
 func (d *draft) checkConsistency(r *request) error {
 	n := 0
 	for s := d.present; s != 0; s &= s - 1 {
@@ -18,7 +18,7 @@ func (d *draft) checkConsistency(r *request) error {
 		}
 	}
 	if r.how < byDerive && d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bits>>rowPrivate&1 == 0 {
-		// Section 4.10. A derivation decides for itself: CRYPT_USER_PROTECTED goes with any key.
+		// Section 4.10. A derivation is exempt, because CRYPT_USER_PROTECTED sets the attribute for public objects, too.
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
 	}
 	if d.present&d.t.restricting != 0 {
@@ -90,7 +90,7 @@ func (d *draft) checkSecretKey(how origin) error {
 	return nil
 }
 
-// checkCheckValue compares a CKA_CHECK_VALUE that somebody gave with the right one: section 4.11.
+// checkCheckValue compares the CKA_CHECK_VALUE of a template with the right one: section 4.11.
 func (d *draft) checkCheckValue() error {
 	given := d.bytes(ck.CKA_CHECK_VALUE)
 	if len(given) == 0 {
@@ -121,7 +121,8 @@ func (d *draft) checkCertificate() error {
 	return nil
 }
 
-// checkTrust checks what a trust object says: values that there are, and of which certificate it is that anything is trusted.
+// checkTrust checks a trust object: its CKA_TRUST_* attributes have values that are defined, and where one of them trusts the
+// certificate, the certificate's hash is given.
 func (d *draft) checkTrust(how origin) error {
 	trusts := false
 	for i := range d.t.rows {

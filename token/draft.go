@@ -12,12 +12,12 @@ import (
 // A draft is an object that is being built: every value it will have, not yet copied.
 type draft struct {
 	t            *table
-	seen         uint64 // the rows that somebody decided
+	seen         uint64 // the rows that the template or the token has decided
 	present      uint64 // the rows of stored kinds that have a value
 	bits         uint64 // the booleans that are true
 	genMechanism ck.MechanismType
-	noCheck      bool // the check value was refused by an empty CKA_CHECK_VALUE
-	length       uint // CKA_VALUE_LEN of a value that is not here
+	noCheck      bool // an empty CKA_CHECK_VALUE asks for no check value
+	length       uint // CKA_VALUE_LEN of a value that was not read
 	v            [maxRows][]byte
 }
 
@@ -27,8 +27,7 @@ var drafts = sync.Pool{New: func() any { return new(draft) }}
 // wrong is the error of an attribute.
 func wrong(rv ck.RV, t ck.AttributeType) error { return fmt.Errorf("%w: %v", rv, t) }
 
-// build makes the object of a request: create, generate, unwrap, derive and copy, sections 4.1.1 and 4.1.3. Nothing comes of a
-// request with an error in it.
+// build makes the object of a request to create, generate, unwrap, derive or copy one: sections 4.1.1 and 4.1.3.
 func build(r *request) (*Object, error) {
 	d := drafts.Get().(*draft)
 	defer func() {
@@ -111,7 +110,8 @@ func (d *draft) is(i int, v []byte) bool {
 	return bytes.Equal(d.v[i], v)
 }
 
-// repeats reports whether a template gives a row the value v that it gave it before, which counts once: section 4.1.1, number 6.
+// repeats reports whether v is the value that the template has given the row before. An attribute that is repeated counts once: section
+// 4.1.1, number 6.
 func (d *draft) repeats(i int, v []byte) bool { return d.t.rows[i].kind.valid(v) == nil && d.is(i, v) }
 
 // flag returns a boolean.
@@ -120,7 +120,7 @@ func (d *draft) flag(t ck.AttributeType) bool {
 	return i >= 0 && d.bits>>i&1 != 0
 }
 
-// mark sets a boolean that the tables forbid to everybody else.
+// mark sets a boolean that only the token may set.
 func (d *draft) mark(t ck.AttributeType, on bool) {
 	if i := d.t.find(t); i >= 0 && on {
 		d.bits |= 1 << i
@@ -134,13 +134,13 @@ func (d *draft) unmark(t ck.AttributeType) {
 	}
 }
 
-// isDecided reports whether the template says something of an attribute, or that it is true.
+// isDecided reports whether an attribute was decided.
 func (d *draft) isDecided(t ck.AttributeType) bool {
 	i := d.t.find(t)
 	return i >= 0 && d.seen>>i&1 != 0
 }
 
-// setHistory sets what the token says of where a key comes from: sections 4.8 and 4.11.
+// setHistory sets the attributes that tell where a key comes from: sections 4.8 and 4.11.
 func (d *draft) setHistory(r *request) {
 	if d.t.isKey() && (r.how == byCreate || r.how == byGenerate) {
 		d.mark(staysInside, !d.flag(ck.CKA_EXTRACTABLE))

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// An eraser has the collector erase what nothing refers to any more. Bytes of keys are wiped where they lie; but a
-// prepared form of a key, an expanded AES key say, is the memory of others, which was allocated inside secret.Do and is
-// erased by the collection that finds it unused.
+// An eraser runs the garbage collector, which erases unused memory that was allocated inside secret.Do. The bytes of keys are wiped where
+// they lie, but prepared forms of keys, such as an expanded AES key, lie in memory that Go's packages have allocated: only the
+// collector can erase that.
 type eraser struct{ due atomic.Bool }
 
 // eraseAfter is how long the prepared form of a key that was destroyed may stay.
