@@ -202,20 +202,12 @@ var secretKey = tablePart{"secret key", []attribute{
 	{saidOpenly, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
-// secretKeyClass is CKO_SECRET_KEY as an attribute's value.
-var secretKeyClass = ck.UlongValue(uint(ck.CKO_SECRET_KEY))
-
-// otpKeyClass is CKO_OTP_KEY as an attribute's value.
-var otpKeyClass = ck.UlongValue(uint(ck.CKO_OTP_KEY))
-
-// domainClass is CKO_DOMAIN_PARAMETERS as an attribute's value.
-var domainClass = ck.UlongValue(uint(ck.CKO_DOMAIN_PARAMETERS))
-
-// dataClass is CKO_DATA as an attribute's value.
-var dataClass = ck.UlongValue(uint(ck.CKO_DATA))
-
-// publicKeyClass and privateKeyClass are values of CKA_CLASS.
+// Values of CKA_CLASS.
 var (
+	secretKeyClass  = ck.UlongValue(uint(ck.CKO_SECRET_KEY))
 	publicKeyClass  = ck.UlongValue(uint(ck.CKO_PUBLIC_KEY))
 	privateKeyClass = ck.UlongValue(uint(ck.CKO_PRIVATE_KEY))
+	otpKeyClass     = ck.UlongValue(uint(ck.CKO_OTP_KEY))
+	domainClass     = ck.UlongValue(uint(ck.CKO_DOMAIN_PARAMETERS))
+	dataClass       = ck.UlongValue(uint(ck.CKO_DATA))
 )

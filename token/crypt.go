@@ -102,8 +102,8 @@ func (m *Module) cryptWhole(h ck.SessionHandle, kind int, data []byte, out *ck.B
 	return op.produceShort(need, out, func(dst []byte) (int, error) { return op.cipher.Whole(dst, data) })
 }
 
-// produceShort does an operation whose output is at most need bytes, and may be no longer than a buffer that is shorter. If it
-// is, the operation goes on.
+// produceShort writes the output of an operation, which is at most need bytes, to a buffer that is shorter than that. The output may
+// fit nevertheless; where it does not, the operation goes on.
 func (op *operation) produceShort(need int, out *ck.Buffer, produce func(dst []byte) (int, error)) error {
 	if c, ok := op.cipher.(mechanisms.Inexact); !ok || !c.Inexact() {
 		out.N = uint(need)

@@ -19,8 +19,8 @@ type digestOperation struct {
 	hash     hash.Hash
 }
 
-// end ends a digest. What the hash has seen last, a password perhaps, waits in its state for the rest of a block, and stays
-// there when the hash is reset: it is overwritten.
+// end ends a digest. The last input, perhaps a password, is in the state of the hash until its block is full, and Reset does not remove
+// it from there: so it is overwritten.
 func (d *digestOperation) end() {
 	if d.hash != nil {
 		overwrite(d.hash)
@@ -31,7 +31,7 @@ func (d *digestOperation) end() {
 // zeros are as long as the longest block of a hash.
 var zeros [256]byte
 
-// overwrite resets a hash, with the bytes of input that it holds back. Less than a block is held back: hence two parts.
+// overwrite resets a hash and overwrites the input in its state, which is less than a block: two writes reach all of it.
 func overwrite(h hash.Hash) {
 	h.Reset()
 	n := h.BlockSize()
@@ -46,7 +46,7 @@ func (d *digestOperation) write(data []byte) error {
 	return nil
 }
 
-// value appends the hash value to b. What has been written stays in no copy of the hash's state.
+// value appends the hash value to b. The copy of the state that Sum makes is erased.
 func (d *digestOperation) value(b []byte) (v []byte) {
 	erasing.Do(func() { v = d.hash.Sum(b) })
 	return v
@@ -65,7 +65,7 @@ func (s *session) unfinishedDigest() (*digestOperation, error) {
 	return d, nil
 }
 
-// digestInParts returns the digest if it takes more data in parts. One of which C_Digest has told the length does not, and ends.
+// digestInParts returns the digest if it takes more data in parts. One whose length C_Digest was asked for does not, and ends.
 func (s *session) digestInParts() (*digestOperation, error) {
 	d, err := s.unfinishedDigest()
 	if err == nil && d.whole {

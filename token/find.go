@@ -8,7 +8,7 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// A findOperation is a search in progress: the handles that it has yet to tell.
+// A findOperation is a search in progress: the handles that it has yet to return.
 type findOperation struct {
 	active  bool
 	handles []ck.ObjectHandle
@@ -121,7 +121,7 @@ func (q *query) run() error {
 	return q.searchAll()
 }
 
-// The places of objects: a template with CKA_TOKEN asks for one of them.
+// Where to search: a template with CKA_TOKEN names one of them.
 const (
 	anywhere = iota
 	inSession
@@ -145,7 +145,7 @@ func (q *query) scope() (int, error) {
 	return anywhere, nil
 }
 
-// searchSession looks at the session objects. Two hashes in each entry keep it from looking at most of them closely.
+// searchSession searches the session objects. The two hashes in their entries rule most of them out.
 func (q *query) searchSession() {
 	t := q.table
 	var label, name uint64
@@ -169,7 +169,7 @@ func (q *query) searchSession() {
 	}
 }
 
-// searchTerm looks at the token objects that have a term.
+// searchTerm searches the token objects that have a term, and those that have changes that are not vouched for.
 func (q *query) searchTerm(term []byte) error {
 	token, err := q.table.slot.store()
 	if err != nil {
@@ -219,7 +219,7 @@ func (q *query) addByID(token *store.Token, id store.ID) error {
 	return nil
 }
 
-// readAndAdd is look for an object that is not in the cache.
+// readAndAdd is addByID for an object that is not in the cache.
 func (q *query) readAndAdd(token *store.Token, id store.ID) error {
 	epoch := q.cache.now()
 	r, err := token.Get(q.cache.keys, id)
@@ -246,7 +246,7 @@ func (q *query) addIfShown(o *Object, e *entry) {
 	q.found = append(q.found, e.handle)
 }
 
-// addRecord adds the object of a record, which it owns, if it matches.
+// addRecord adds the object of a record if it matches. It takes the record over.
 func (q *query) addRecord(r store.Record, epoch uint64) error {
 	o, err := opened(r)
 	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
@@ -274,7 +274,7 @@ func (q *query) visible(o *Object) bool {
 	return (q.user == theUser || !o.isPrivate()) && o.matches(q.template)
 }
 
-// searchAll looks at every token object. Those that are known as they are now are not read again.
+// searchAll searches every token object. Those that are in the cache and have not changed are not read again.
 func (q *query) searchAll() error {
 	token, err := q.table.slot.store()
 	if err != nil {

@@ -45,7 +45,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 		return ck.CKR_SESSION_EXISTS
 	}
 	token, _ := s.store()
-	// Where there is a PIN already, one of a length that none has is simply wrong, and counted.
+	// Where the token has a PIN, one of a length that no PIN has is a wrong PIN, and counted.
 	if err := checkPIN(pin); err != nil && (token == nil || err != ck.CKR_PIN_LEN_RANGE) {
 		return err
 	}
@@ -84,7 +84,7 @@ func (s *slot) hasSessions() bool {
 	return false
 }
 
-// forget forgets all that was known of a token that is another one now.
+// forget drops what is known of the slot's token, which has become another one.
 func (s *slot) forget() {
 	for _, side := range s.sides() {
 		side.objects.forget(func(*entry) bool { return true })

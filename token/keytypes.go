@@ -7,9 +7,9 @@ import (
 
 // The attribute tables of the key types, from section 6 and from "PKCS #11 Historical Mechanisms".
 
-// variableKey is the table of the key types whose length is the application's to choose. Of CKA_VALUE_LEN the versions of
-// the standard say 2,3 or 2,3,6; as C_UnwrapKey has mechanisms that need it (the raw cipher modes, whose result can be longer
-// than the key), it is the former here.
+// variableKey is the table of the key types whose length the application chooses. The versions of the standard give CKA_VALUE_LEN the
+// footnotes 2,3 or 2,3,6. Here it has 2,3, because some mechanisms of C_UnwrapKey need it: with the raw cipher modes the result
+// can be longer than the key.
 var variableKey = tablePart{"secret key of variable length", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate | mustGenerate, 0},

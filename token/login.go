@@ -26,7 +26,7 @@ func (m *Module) Login(h ck.SessionHandle, userType ck.UserType, pin []byte) err
 }
 
 // LoginUser implements C_LoginUser, section 5.6.9 of PKCS#11 3.2. A token has one user and one security officer, who have no
-// names: an empty name is what C_Login means, and with any other there is nobody to log in. No try of the PIN is counted then.
+// names: with an empty name it is C_Login, and any other name is nobody's, so that no failed login is counted.
 func (m *Module) LoginUser(h ck.SessionHandle, userType ck.UserType, pin, username []byte) error {
 	if len(username) == 0 {
 		return m.Login(h, userType, pin)
@@ -39,7 +39,7 @@ func (m *Module) LoginUser(h ck.SessionHandle, userType ck.UserType, pin, userna
 	return fmt.Errorf("%w: users have no names", ck.CKR_USER_TYPE_INVALID)
 }
 
-// boundedPIN is what is looked at of a PIN that somebody shows: one that is longer than any is wrong, whatever follows.
+// boundedPIN cuts a PIN to one byte more than PINs have. A longer one is wrong, whatever the rest of it.
 func boundedPIN(pin []byte) []byte { return pin[:min(len(pin), maxPIN+1)] }
 
 // logIn logs in to a token.
@@ -103,7 +103,7 @@ func (s *appSlot) mayLogIn(user userState) error {
 	return nil
 }
 
-// contextLogin is C_Login with CKU_CONTEXT_SPECIFIC: it lets the operation begin that was begun with a key that has
+// contextLogin is C_Login with CKU_CONTEXT_SPECIFIC: it lets an operation go on that was initialised with a key that has
 // CKA_ALWAYS_AUTHENTICATE.
 func (s *session) contextLogin(pin []byte) error {
 	if pin == nil {
@@ -169,7 +169,7 @@ func (s *appSlot) logout(empty bool) bool {
 	if token, err := s.store(); err == nil {
 		token.ForgetOldPINs()
 	}
-	// First the keys, then the operations: none begins with a key after it was its session's turn.
+	// First the keys, then the operations: no operation begins with a private key after those of its session were ended.
 	s.objects.forget(func(e *entry) bool { return e.private })
 	s.objects.forgetPrepared()
 	for _, ses := range s.openSessions() {

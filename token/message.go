@@ -55,8 +55,8 @@ func (m *Module) messageInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, k
 	return nil
 }
 
-// message finds the process of a kind and locks its session. open says whether a message in parts must be in progress: there
-// must be none, or there must be one. The caller calls unlock.
+// message finds the process of a kind and locks its session. A message in parts must be in progress if open is set, and must not be
+// otherwise. The caller calls unlock.
 func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *operation, error) {
 	s, err := m.lock(h)
 	if err != nil {

@@ -30,7 +30,7 @@ type Object struct {
 	set          uint64           // the rows that have a value in blob
 	genMechanism ck.MechanismType // CKA_KEY_GEN_MECHANISM
 	length       uint             // CKA_VALUE_LEN
-	places       []place          // of the rows in set, in order
+	places       []place          // of the values in blob, by row
 	placeBuffer  [8]place         // where places usually lies
 	blob         []byte           // the values
 	blobLocked   bool             // blob is locked memory
@@ -87,7 +87,7 @@ func (d *draft) object() *Object {
 	return o
 }
 
-// copyValues copies the values of a draft. Where they lie in memory that is not there the object ends.
+// copyValues copies the values of a draft. A fault, where they lie in memory of the caller's that cannot be read, releases the object.
 func (o *Object) copyValues(d *draft) {
 	n, all := 0, false
 	defer func() {
@@ -292,7 +292,7 @@ func (d *draft) alter(r *request) error {
 		d.unmark(saidOpenly)
 	}
 	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(wrapsSecrets) {
-		d.marks(serving) // for all that is known
+		d.marks(serving) // it may have been used for anything before
 	}
 	return d.checkConsistency(r)
 }
@@ -301,7 +301,7 @@ func (d *draft) alter(r *request) error {
 func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 	row := &d.t.rows[i]
 	if row.rule.has(concealed) || row.kind == uniqueID {
-		return ck.CKR_ATTRIBUTE_READ_ONLY // whether v is equal is not to be learned
+		return ck.CKR_ATTRIBUTE_READ_ONLY // even if v is equal, which nobody is to learn
 	}
 	if row.kind == checkOf && (r.how == byCopy || len(v) == 0) {
 		return ck.CKR_OK // consistent compares it; "C_SetAttributeValue may be used to destroy the attribute" (section 4.11)
@@ -321,7 +321,7 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 			return ck.CKR_OK
 		}
 	case row.Type == ck.CKA_DERIVE && r.strict && !same && v[0] == 1 && d.t.isSecret() && d.flag(ck.CKA_SENSITIVE):
-		// what may be derived from a sensitive key is for who made it to say
+		// whether anything may be derived from a sensitive key is decided when it is made
 	case rule.has(modifiable):
 		return ck.CKR_OK
 	case rule.has(copyOnly) && r.how == byCopy:
@@ -333,9 +333,8 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 	return ck.CKR_ATTRIBUTE_READ_ONLY
 }
 
-// encode returns the object as it lies in a token file, in the encoding of ck.AppendTemplate: of a private object all in
-// sealed; of a public one all but the secret values in public. Booleans that are false are left out. The results are the
-// caller's, and so is wiping sealed.
+// encode returns the object as it is kept in a token file, in the encoding of ck.AppendTemplate: all of a private object in sealed; of a
+// public one the secret values in sealed, and all else in public. Booleans that are false are left out. The caller wipes sealed.
 func (o *Object) encode() (public, sealed []byte) {
 	var open, closed [maxRows]ck.Attribute
 	a, b := o.appendAttributes(open[:0], closed[:0])
@@ -349,7 +348,7 @@ func (o *Object) encode() (public, sealed []byte) {
 	return public, sealed
 }
 
-// appendAttributes appends the attributes to be kept to open, and the secret ones to closed.
+// appendAttributes appends the attributes to open, and those with secret values to closed.
 func (o *Object) appendAttributes(open, closed []ck.Attribute) (a, b []ck.Attribute) {
 	for i := range o.table.rows {
 		row := &o.table.rows[i]
@@ -381,8 +380,8 @@ func (o *Object) appendAttributes(open, closed []ck.Attribute) (a, b []ck.Attrib
 // errDamaged is what decode finds wrong.
 var errDamaged = errors.New("not an encoded object")
 
-// decode reads what encode wrote. sealed is locked memory that decode takes over in any case, or nil: then the secret
-// values are absent. public is kept. What is no object is CKR_DEVICE_ERROR.
+// decode reads what encode wrote: CKR_DEVICE_ERROR where it is anything else. sealed is locked memory that decode takes over in any
+// case, or nil where the secret values are not to be had. public belongs to the Object from then on.
 func decode(public, sealed []byte) (*Object, error) {
 	o, kept, err := tryDecode(public, sealed)
 	if !kept {
@@ -394,7 +393,7 @@ func decode(public, sealed []byte) (*Object, error) {
 	return o, nil
 }
 
-// tryDecode does the work of decode, and tells whether it kept sealed.
+// tryDecode is decode, but for sealed: it tells whether it has taken that over.
 func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 	var space [2 * maxRows]ck.Attribute
 	rows, err := ck.ParseTemplate(space[:0], public)
@@ -434,7 +433,7 @@ func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 	return o, o.blobLocked, nil
 }
 
-// locate finds the places of the values, which lie in the blob as they were encoded: the rows in order.
+// locate finds the places of the values in the blob, which is what encode wrote: rows in order.
 func (o *Object) locate(rows []ck.Attribute) {
 	o.places = o.places[:bits.OnesCount64(o.set)]
 	off := 0
@@ -449,7 +448,7 @@ func (o *Object) locate(rows []ck.Attribute) {
 	o.initKey()
 }
 
-// restore puts a row that was kept back. open says that it was found in the public part, split that there is one.
+// restore gives the draft a decoded attribute. open says that it comes from the public part, split that there is a public part.
 func (d *draft) restore(a ck.Attribute, open, split bool) error {
 	i := d.t.find(a.Type)
 	if i < 0 || d.seen>>i&1 != 0 || split && open == d.t.rows[i].rule.has(concealed) {

@@ -32,9 +32,10 @@ func (m *Module) CopyObject(h ck.SessionHandle, from ck.ObjectHandle, template [
 	}
 }
 
-// copyObject does one attempt at a copy of an object, which another process may have changed meanwhile: store.ErrStale. A copy that lies
-// elsewhere than its original, in memory or in the token, does not learn what becomes of that: a key that is copied so serves, or, if
-// it wraps, what the one in memory unwraps is for trusted keys, as the one in the token may wrap such in another process.
+// copyObject tries once to copy an object: store.ErrStale where another process has changed it meanwhile. A key and its copy do not learn
+// of each other's uses where one is a session object and the other a token object. So neither of them may wrap sensitive keys, unless the key
+// has done so before: then both may, and the session object gives all that it unwraps CKA_WRAP_WITH_TRUSTED, because the token object may wrap
+// keys with that attribute in another process.
 func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.ObjectHandle, error) {
 	e, o, err := s.object(from)
 	if err != nil {
@@ -65,7 +66,7 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 	return s.make(r)
 }
 
-// tokenAttribute returns the CKA_TOKEN of a template, or what is without it.
+// tokenAttribute returns the CKA_TOKEN of a template, or otherwise where it has none.
 func tokenAttribute(template []ck.Attribute, otherwise bool) bool {
 	for _, a := range template {
 		if v, err := ck.Bool(a.Value); a.Type == ck.CKA_TOKEN && err == nil {
@@ -170,7 +171,7 @@ func (m *Module) SetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, templ
 	}
 }
 
-// changeAttributes does one attempt at a change of attributes, which another process may have overtaken: store.ErrStale.
+// changeAttributes tries once to change attributes: store.ErrStale where another process has changed the object meanwhile.
 func (s *session) changeAttributes(oh ck.ObjectHandle, template []ck.Attribute) error {
 	e, o, err := s.object(oh)
 	if err != nil {

@@ -13,7 +13,7 @@ const (
 	verifying
 	signRecovering
 	verifyRecovering
-	verifyingSignature // with a signature that C_VerifySignatureInit was told
+	verifyingSignature // that C_VerifySignatureInit was given
 	messageEncrypting
 	messageDecrypting
 	messageSigning
@@ -53,7 +53,7 @@ type operation struct {
 	signer      mechanisms.Signer
 	takeCounter func() error // what signer needs of a counter, nil without one
 	verifier    mechanisms.Verifier
-	// signature is what C_VerifySignatureInit was told.
+	// signature is what C_VerifySignatureInit was given.
 	signature []byte
 	process   *process // of messages, nil otherwise
 	start     operationStart

@@ -11,8 +11,8 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// otpKey is section 6.53, "OTP objects". No key has a default format but decimal, and none of the token's needs anything but
-// its counter, which the application may give.
+// otpKey is section 6.53, "OTP objects". The default format is decimal, and a password depends on nothing but the key and a counter: the
+// key's own, or one that the application gives.
 var otpKey = tablePart{"one-time password key", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate, 0},
@@ -31,7 +31,7 @@ var otpKey = tablePart{"one-time password key", []attribute{
 	{ck.CKA_OTP_SERVICE_LOGO_TYPE, octets, 0, 0},
 }}
 
-// completeOTP checks a new key for one-time passwords. The mechanism reads what passwords it makes, the defaults among them, and its
+// completeOTP checks a new key for one-time passwords, after it has written out the defaults, which the mechanism reads from the key. The
 // counter begins with 0.
 func (d *draft) completeOTP() error {
 	for i := range d.t.rows {
@@ -90,7 +90,7 @@ func (o *Object) withNextCounter() (counter []byte, next *Object, err error) {
 	return counter, d.object().as(o), nil
 }
 
-// useCounter has a signature that works with a counter take a number when it is made.
+// useCounter has an operation whose signatures need a counter take the key's next number for each.
 func (op *operation) useCounter(s *session, key ck.ObjectHandle) {
 	c, ok := op.signer.(mechanisms.Counting)
 	if !ok || !c.Counts() {

@@ -69,7 +69,7 @@ var (
 )
 
 // The tables of the algorithms whose keys have a parameter set. With a private key CKA_SEED or CKA_VALUE has to be specified;
-// the token makes the value of the seed.
+// the token computes the value from the seed.
 var (
 	parameterPublic = tablePart{"public key with a parameter set", []attribute{
 		{ck.CKA_PARAMETER_SET, ulong, mustCreate | mustGenerate, 0},
@@ -121,7 +121,7 @@ var parameterPrivate = tablePart{"private key with a parameter set", []attribute
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate | notUnwrap | concealed, 0},
 }}
 
-// hssPublic is section 6.65. What stands beside the value is in it.
+// hssPublic is section 6.65. The other attributes repeat what the value begins with.
 var hssPublic = tablePart{"HSS public key", []attribute{
 	{ck.CKA_HSS_LEVELS, ulong, notCreate | notGenerate, 0},
 	{ck.CKA_HSS_LMS_TYPE, ulong, notCreate | notGenerate, 0},
@@ -129,8 +129,7 @@ var hssPublic = tablePart{"HSS public key", []attribute{
 	{ck.CKA_VALUE, octets, mustCreate | notGenerate, 0},
 }}
 
-// A pairTable is the tables of the two halves of a type of key pairs. A type of which there are public keys only has no private
-// one.
+// A pairTable is the tables of a type of key pairs: of its public and of its private keys. HSS, XMSS and XMSSMT have no private ones.
 type pairTable struct {
 	t               ck.KeyType
 	public, private tablePart

@@ -9,11 +9,11 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// A derivation that joins keys and data, or takes a part of a key, makes a key of which a part may be known: and a key of which all
-// but a byte is known is found by trying, and the next byte then. So a key that was made so carries how many of its bytes may be
-// known to somebody who has only used the token (Clulow, "On the Security of PKCS #11", 2003, and what follows from
-// it where the parts are joined again). The number is an upper bound: of any one key that is in it, len - known bytes at
-// least are unknown to who knows all else.
+// A derivation that joins keys and data, or takes a part of a key, makes a key of which a part may be known. Where all but one of the bytes
+// are known, that one can be found by trying, and then the next one with another such key. So a key that was made like that carries the number of
+// its bytes that somebody may know who has only used the token (Clulow, "On the Security of PKCS #11", 2003, and what follows from
+// it where the parts are joined again). The number is an upper bound: of any single key that has bytes in it, at least length - known bytes
+// are unknown to somebody who knows everything else.
 
 // minPart is how many unknown bytes of a key there must be in a key that has a part of it only. 112 bits are what NIST SP 800-131A
 // asks for.
@@ -28,12 +28,12 @@ type piece struct {
 	bytes uint // of the key's value that are in the new one
 }
 
-// unreadable reports whether the pieces of the key are to be watched: always where it may not leave the token, and in a token of strict
-// separation where it is sensitive.
+// unreadable reports whether nobody is to learn the key's value: it may not leave the token or, in a token of strict separation, it is
+// sensitive.
 func (k standing) unreadable(strict bool) bool { return !k.extractable || strict && k.sensitive }
 
-// joinPieces returns how many bytes may be known of a new value of n bytes that has the pieces, or CKR_KEY_SIZE_RANGE where it would have
-// too few bytes of one that are not.
+// joinPieces returns how many bytes may be known of a new value of n bytes that has the pieces: CKR_KEY_SIZE_RANGE where it would have
+// a part of an unreadable key, with too few bytes that are unknown.
 func joinPieces(n uint, pieces []piece, strict bool) (known uint, err error) {
 	for _, p := range pieces {
 		cut := p.length - p.bytes
@@ -49,8 +49,8 @@ func joinPieces(n uint, pieces []piece, strict bool) (known uint, err error) {
 	return known, nil
 }
 
-// maySplit tells whether a key may be used by a mechanism that uses its halves apart from each other. The one can be found by trying,
-// and the other with it, from both sides to the middle: so each half has to have as much as nobody can try.
+// maySplit tells whether a key may be used by a mechanism that uses the halves of its value separately. Each half can be found by trying,
+// without the other: so each has to have more unknown bytes than can be tried.
 func (k standing) maySplit(strict bool) error {
 	unknown := k.length - min(k.known, k.length)
 	if !k.unreadable(strict) || k.length < guessable || unknown >= 2*guessable {
@@ -59,10 +59,11 @@ func (k standing) maySplit(strict bool) error {
 	return fmt.Errorf("%w: of a key that may not be read, each half would have %d bytes that are not known", ck.CKR_KEY_SIZE_RANGE, unknown/2)
 }
 
-// mayBecome tells whether bytes of a key that is bound may become, or be joined to, a key of a type. In a key of these types a part
-// can be found without the others: RC4's with a beginning that is known (Fluhrer, Mantin, Shamir, "Weaknesses in the Key
-// Scheduling Algorithm of RC4", 2001), that of triple DES with another that differs in one part only (Kelsey, Schneier, Wagner,
-// "Key-Schedule Cryptanalysis", 1996); RC2 and RC5 can be told to use a part, and two tags of Poly1305 are two equations.
+// mayBecome tells whether bytes of an unreadable key may become a key of a type, or a part of one. With the types that are refused, a part of
+// a key can be found separately: with RC4 if the beginning is known (Fluhrer, Mantin, Shamir, "Weaknesses in the Key Scheduling
+// Algorithm of RC4", 2001); with triple DES if there is another key that differs in one part only (Kelsey, Schneier, Wagner,
+// "Key-Schedule Cryptanalysis", 1996); with RC2 and RC5 because their parameters can tell them to use a part of the key; with Poly1305 because
+// two tags give two equations.
 func (p piece) mayBecome(t ck.KeyType, strict bool) error {
 	if !p.unreadable(strict) || p.length < guessable {
 		return nil
@@ -131,7 +132,7 @@ func listed(list []byte, m ck.MechanismType) bool {
 // within reports whether a list of mechanisms has none that another does not have.
 func within(list, of []byte) bool { return len(inCommon(list, of)) == len(list) }
 
-// piece returns how much of the key a new one has, of which so many bytes are in it. In a key of the DES family one bit of each byte is known.
+// piece returns the piece of a key of which a new one has so many bytes. Of a DES key the parity, one bit of each byte, is known.
 func (o *Object) piece(bytes uint) piece {
 	p := piece{o.standing(), bytes}
 	if mechanisms.HasParity(o.keyType()) {
@@ -155,9 +156,9 @@ func (s *session) pieces(from *Object, d *derivation) (list []piece) {
 	return list
 }
 
-// heir checks what a derivation takes over of its keys, and adds to the request what must be remembered of the new key. Rows of
-// SP 800-108 take over no bytes, but make something from which those of another key can be computed, if all of it is known: so each
-// of the new keys has to be as long as a part has to be, and of what is made of them again, nothing counts as unknown but the whole.
+// heir checks what a derivation takes over of its keys, and adds to the request what must be remembered of the new key. Mechanisms of
+// SP 800-108 take no bytes over; but a key that goes into them as data can be found by trying, once the new key is known as a whole. So
+// each of the new keys has to be as long as a part of a key has to be, and all its bytes count as known in what is made of a part of it.
 func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) error {
 	if d.out.LeaksKey && r.base.sealed() && !r.base.isPremasterSecret() {
 		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
@@ -200,7 +201,7 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 	return nil
 }
 
-// joinDerived is join for a new key with that type and value, which has no more of a key than it is long.
+// joinDerived is joinPieces for a new key of a type and with a value, which is cut to its length.
 func (s *session) joinDerived(t ck.KeyType, value []byte, pieces []piece) (known uint, err error) {
 	n := uint(len(value))
 	cut := make([]piece, len(pieces))
@@ -219,8 +220,9 @@ func (r *request) known(n uint) {
 	r.fixed = append(r.fixed, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(n)})
 }
 
-// isPremasterSecret reports whether a key is a premaster secret of TLS, in which the version is no secret: one that was generated as such, or
-// came from the other side. What was unwrapped with a key that wraps sensitive keys may be any of those, turned around at will.
+// isPremasterSecret reports whether a key is a premaster secret of TLS, in which the version is no secret: it was generated as one, or
+// unwrapped because it came from the other side. What a key unwraps that wraps sensitive keys may be any of those, changed at will: of such a
+// key bytes count as known.
 func (o *Object) isPremasterSecret() bool {
 	return o.genMechanism == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.genMechanism == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped && o.standing().known == 0
 }

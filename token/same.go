@@ -10,10 +10,9 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// In a token of strict separation a value that is there as that of a sensitive key does not come in again as that of a key that is
-// less protected, that may do more, or is of another type. Without this, who may wrap a key may unwrap it with CKA_SENSITIVE
-// false and read it: Clulow, "On the Security of PKCS #11", 2003; Bortolozzo and others, "Attacking and Fixing PKCS#11 Security
-// Tokens", 2010.
+// In a token of strict separation, C_UnwrapKey and the like give a key that has the value of another, sensitive one no less protection, no
+// more uses and no other type. Otherwise somebody who may wrap a key could unwrap it with CKA_SENSITIVE false, and read it: Clulow,
+// "On the Security of PKCS #11", 2003; Bortolozzo and others, "Attacking and Fixing PKCS#11 Security Tokens", 2010.
 //
 // What is compared is what C_WrapKey encrypts. Token objects are found by a keyed fingerprint of it, which is among their terms.
 
@@ -48,7 +47,7 @@ func (o *Object) fingerprint(keys *store.Keys) []byte {
 	return keyedTerm(keys, ck.CKA_VALUE, form)
 }
 
-// keyedTerm is the term of a value that only who is logged in finds, nil after a logout.
+// keyedTerm is the term of a value that can be computed with the keys of a login only; nil after a logout.
 func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
 	fingerprint, err := keys.Fingerprint(value)
 	if err != nil {
@@ -85,7 +84,7 @@ func (s *session) same(form []byte) (list []*Object, err error) {
 	return list, nil
 }
 
-// sameSecret returns the session objects of all applications that have the secret form.
+// sameSecret returns those among the session objects of all applications.
 func (s *slot) sameSecret(form []byte) (list []*Object) {
 	for _, o := range s.sameSecretCandidates(form) {
 		other, mine := o.wrapInput()
@@ -101,7 +100,7 @@ func (s *slot) sameSecret(form []byte) (list []*Object) {
 	return list
 }
 
-// sameSecretCandidates returns the session objects that same has to look at closely.
+// sameSecretCandidates returns the session objects that sameSecret has to compare.
 func (s *slot) sameSecretCandidates(form []byte) []*Object {
 	private := mechanisms.IsPrivate(form) // the forms of private keys take long to make
 	return s.sessionKeys(func(o *Object) bool {

@@ -17,7 +17,7 @@ type session struct {
 	restriction restriction
 	strict      bool          // the separation of keys that was in force then
 	async       bool          // long functions answer CKR_PENDING
-	cancelled   atomic.Uint32 // how often what the session computes was given up
+	cancelled   atomic.Uint32 // how often what the session computes was cancelled
 
 	mu                 sync.Mutex
 	closed             bool
@@ -149,7 +149,7 @@ func (m *Module) CloseSession(h ck.SessionHandle) error {
 	return nil
 }
 
-// end takes a session whose handle is gone apart.
+// end ends a session, which has no handle any more.
 func (s *session) end() {
 	slot := s.slot
 	s.stop(true)
@@ -167,7 +167,7 @@ func (s *session) end() {
 	}
 }
 
-// stop ends what the session does, for good where it is closed.
+// stop cancels all that the session does. closed says that nothing may begin any more.
 func (s *session) stop(closed bool) {
 	s.cancelled.Add(1)
 	s.mu.Lock()
@@ -184,17 +184,18 @@ func (s *session) cancelAll() {
 	}
 }
 
-// waits returns what tells whether nobody waits any more for what the session computes now: it was cancelled, the session was
-// closed, its login ended, or C_Finalize wants to return.
+// waits returns a function that reports whether what the session computes now was cancelled: by C_SessionCancel, because the session was
+// closed or its login ended, or because C_Finalize wants to return.
 func (s *session) waits() (stopped func() bool) {
 	before := s.cancelled.Load()
 	return func() bool { return s.cancelled.Load() != before || s.slot.app.closing.Load() }
 }
 
-// chunkSize is how much data is processed without asking whether anybody waits for it.
+// chunkSize is how much data is processed without a look at whether the call was cancelled.
 const chunkSize = 1 << 20
 
-// inChunks hands data on: a caller may have a terabyte of zeros, and C_CloseSession and C_Finalize do not wait for that.
+// inChunks hands data on in chunks, and stops between two of them where the call was cancelled: a caller may have a terabyte of zeros, and
+// C_CloseSession and C_Finalize do not wait for that.
 func (s *session) inChunks(data []byte, take func(data []byte) error) error {
 	if len(data) <= chunkSize {
 		return take(data)
@@ -298,7 +299,7 @@ func (s *appSlot) loginCache() (userState, *objectCache) {
 
 // SessionCancel implements C_SessionCancel, section 5.6.8.
 func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
-	if flags&(ck.CKF_GENERATE|ck.CKF_GENERATE_KEY_PAIR) != 0 { // what generates does not hold the session's lock
+	if flags&(ck.CKF_GENERATE|ck.CKF_GENERATE_KEY_PAIR) != 0 { // generations run without the session's lock
 		if a, s, err := m.session(h); err == nil {
 			s.cancelled.Add(1)
 			a.endCall()

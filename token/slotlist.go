@@ -37,8 +37,8 @@ func (c *Core) refresh() ([]*slot, error) {
 	return list, err
 }
 
-// updateSlots makes the list of slots anew where it is out of date, and returns it, and the slots that are no more. A place that cannot be
-// looked into has no tokens; making one says why.
+// updateSlots makes the list of slots anew where it is out of date, and returns it, and the slots that are gone. A place that cannot be
+// listed counts as empty: the attempt to make a token there tells why.
 func (c *Core) updateSlots() (list, gone []*slot, err error) {
 	t := &c.slots
 	t.mu.Lock()
@@ -56,7 +56,7 @@ func (c *Core) updateSlots() (list, gone []*slot, err error) {
 			c.log.Error("the tokens cannot be listed", "error", err)
 			t.unreadableStamp = stamp
 		}
-		if t.list != nil { // what is known goes on, as with a piece of hardware
+		if t.list != nil { // the tokens that are known stay usable
 			return t.list, nil, nil
 		}
 		stamp++ // so that the next call looks again
@@ -71,7 +71,7 @@ func (c *Core) updateSlots() (list, gone []*slot, err error) {
 	return list, gone, nil
 }
 
-// slotsOf returns the slots of tokens, of which the last is not initialised: those that were known before, and new ones.
+// slotsOf returns the slots of tokens, of which the last is not initialised. Slots from before are kept.
 func (c *Core) slotsOf(tokens []string, before []*slot) []*slot {
 	known := make(map[string]*slot, len(before))
 	for _, s := range before {
@@ -102,7 +102,7 @@ type appSlots struct {
 	mu     sync.Mutex
 	list   []*slot
 	byID   map[ck.SlotID]*appSlot
-	events []ck.SlotID // that C_WaitForSlotEvent has yet to tell
+	events []ck.SlotID // that C_WaitForSlotEvent has yet to return
 }
 
 // seen returns the slots as they were last seen.
@@ -157,7 +157,7 @@ func (a *application) updateSlots() (gone []*appSlot, err error) {
 			gone = append(gone, side)
 		}
 	}
-	if t.list != nil { // the first list of all is not news
+	if t.list != nil { // the first list is no event
 		t.noteChanges(a.listed(list), a.listed(t.list))
 	}
 	t.list, t.byID = list, byID

@@ -25,7 +25,7 @@ type operationStart struct {
 	serial    uint64
 }
 
-// maxSavedState is more than a saved state has, in bytes: it has no data but what waits for the rest of its block.
+// maxSavedState is more bytes than a saved state can have: of the data of an operation it has only what does not fill a block.
 const maxSavedState = 1 << 20
 
 // digesting is the kind of a digest in a saved state.
@@ -170,15 +170,15 @@ func (op *operation) save(kind int) (x savedOperation, ok bool) {
 	}
 	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.start.mechanism, key: []byte((&Object{id: op.start.id, serial: op.start.serial}).uniqueID())}
 	x.param, x.state, ok = saver.Save()
-	if ok && len(x.param) != op.start.paramLen { // what the mechanism was told cannot be told again
+	if ok && len(x.param) != op.start.paramLen { // the mechanism could not be given the same parameter again
 		clear(x.state)
 		return x, false
 	}
 	return x, ok
 }
 
-// SetOperationState implements C_SetOperationState, section 5.6.7. It ends the operations that the session has. Keys are needed for
-// operations that have some, and are begun with anew: what a key does not permit any more does not go on.
+// SetOperationState implements C_SetOperationState, section 5.6.7. It ends the operations that the session has. Operations with a key are
+// initialised anew with the key that the caller gives: one that the key does not permit any more fails.
 func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption, authentication ck.ObjectHandle) error {
 	s, err := m.lock(h)
 	if err != nil {
@@ -195,7 +195,7 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	if len(saved) > maxSavedState {
 		return ck.CKR_SAVED_STATE_INVALID
 	}
-	plain, err := keys.Restore(ck.Clone(saved)) // a fault is to happen before there is memory for what it opens to
+	plain, err := keys.Restore(ck.Clone(saved)) // cloned, so that a fault happens before locked memory is allocated
 	if err != nil {
 		return err
 	}
@@ -225,9 +225,9 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	return nil
 }
 
-// isLastWithoutDigest reports whether there are other sessions with the token, all with a digest under way, so that with one in s none is left
-// that is free. SunPKCS11 clones a digest into another session, and closes both when they are done; with the last session
-// the login ends (§5.6.3), and Java does not expect that. It gets on without clones.
+// isLastWithoutDigest reports whether there are other sessions with the token and all of them have a digest under way, so that with a digest
+// in s no session would be left without. SunPKCS11 clones a digest into another session, and closes both when they are done; with
+// the last session the login ends (§5.6.3), which Java does not expect. It gets on without clones.
 func (s *session) isLastWithoutDigest() bool {
 	others := false
 	for _, other := range s.slot.openSessions() {

@@ -98,7 +98,7 @@ func (d *draft) putFixed(fixed []ck.Attribute) error {
 	return nil
 }
 
-// putImposed adds a row that the base asks for. A conflict is CKR_TEMPLATE_INCONSISTENT, but CKR_KEY_HANDLE_INVALID with
+// putImposed adds a row of the base's template for new keys. A conflict is CKR_TEMPLATE_INCONSISTENT, but CKR_KEY_HANDLE_INVALID with
 // CKA_ENCAPSULATE_TEMPLATE: sections 5.18.4, 5.18.5, 5.18.8 and 5.18.9.
 func (d *draft) putImposed(r *request, a ck.Attribute) error {
 	conflict := ck.CKR_TEMPLATE_INCONSISTENT
@@ -117,7 +117,8 @@ func (d *draft) putImposed(r *request, a ck.Attribute) error {
 	return nil
 }
 
-// inherit makes the object no less protected than what it comes from, and no more useful where it has bytes of that.
+// inherit makes a key no less protected than the keys that it is derived from and, in a token of strict separation, of no more use than
+// those that it has bytes of.
 func (d *draft) inherit(r *request) error {
 	if r.base == nil {
 		return nil
@@ -150,7 +151,7 @@ func (d *draft) inherit(r *request) error {
 	return d.limitMechanisms(list)
 }
 
-// inheritTemplates has the object ask of others what a key asks whose bytes it has. What that key asks of the object itself comes before.
+// inheritTemplates gives the object the templates of a key whose bytes it has, but for those that the base's template for new keys decides.
 func (d *draft) inheritTemplates(r *request, k *Object) error {
 	for _, t := range asking {
 		i, v := d.t.find(t), k.bytes(t)
@@ -167,7 +168,7 @@ func (d *draft) inheritTemplates(r *request, k *Object) error {
 	return nil
 }
 
-// limitMechanisms makes a list of mechanisms all that are allowed, nil for what is allowed anyway.
+// limitMechanisms allows no mechanisms but those of a list; nil does not limit them.
 func (d *draft) limitMechanisms(list []byte) error {
 	i := d.t.find(ck.CKA_ALLOWED_MECHANISMS)
 	if list == nil || i < 0 {
@@ -199,7 +200,8 @@ func (d *draft) putDefaults(defaults []ck.Attribute) error {
 	return nil
 }
 
-// defaultExtractable makes extractable by default what a template says is not sensitive: whoever asks for a key that can be read means that.
+// defaultExtractable sets CKA_EXTRACTABLE where a template sets CKA_SENSITIVE to false and does not mention CKA_EXTRACTABLE: whoever asks for
+// a key that is not sensitive wants to read it, which takes both.
 func (d *draft) defaultExtractable() {
 	sensitive, extractable := d.t.find(ck.CKA_SENSITIVE), d.t.find(ck.CKA_EXTRACTABLE)
 	if sensitive >= 0 && extractable >= 0 && d.seen>>sensitive&1 != 0 && d.bits>>sensitive&1 == 0 && d.seen>>extractable&1 == 0 {

@@ -16,7 +16,7 @@ import (
 // errUnvouched says that a key is not vouched for.
 var errUnvouched = fmt.Errorf("%w: the key was made or changed without a login, and nobody has logged in since", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 
-// errNeedsLogin says that an object would not be what can be had without a login.
+// errNeedsLogin is the error of an object that cannot be made, changed or destroyed without a login.
 var errNeedsLogin = fmt.Errorf("%w: without a login there are only public objects without secrets", ck.CKR_USER_NOT_LOGGED_IN)
 
 // open reports whether an object may be made, changed or destroyed without a login: it is a public token object without secrets.
@@ -28,7 +28,7 @@ func (o *Object) open() bool {
 	return o.isToken() && !o.isPrivate() && o.set&o.table.having(concealed) == 0
 }
 
-// createUnvouched makes an object of what somebody without a login has asked to be made.
+// createUnvouched makes the object of a request of somebody without a login to create one.
 func createUnvouched(data []byte) (*Object, error) {
 	template, err := ck.ParseTemplate(nil, data)
 	if err != nil {
@@ -45,7 +45,7 @@ func createUnvouched(data []byte) (*Object, error) {
 	return o, nil
 }
 
-// changeUnvouched makes the object that somebody without a login has asked o to be.
+// changeUnvouched makes the object that o becomes by a request of somebody without a login to change it.
 func (o *Object) changeUnvouched(data []byte) (*Object, error) {
 	if !o.open() {
 		return nil, errNeedsLogin
@@ -62,8 +62,8 @@ func (o *Object) changeUnvouched(data []byte) (*Object, error) {
 	return changed, err
 }
 
-// applyPending makes the object that a record and what is asked for it come to: nil where that is none. It takes the reference of base,
-// the object as it is vouched for, nil where there is none.
+// applyPending makes the object that base becomes by a request: nil where the request destroys it. base is the object as it is vouched for,
+// nil where the request creates it. applyPending takes its reference.
 func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	var o *Object
 	var err error
@@ -151,7 +151,7 @@ func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	return e.handle, nil
 }
 
-// creationTemplate returns the template that makes an object like o: what is told of its history is left out.
+// creationTemplate returns the template that creates an object like o, without the attributes that only the token sets.
 func (o *Object) creationTemplate() (template []ck.Attribute) {
 	open, _ := o.appendAttributes(nil, nil)
 	for _, a := range open {
@@ -162,7 +162,7 @@ func (o *Object) creationTemplate() (template []ck.Attribute) {
 	return template
 }
 
-// requestChange asks for a change of an object, without a login.
+// requestChange has the store keep a request to change an object, without a login.
 func (s *appSlot) requestChange(e *entry, template []ck.Attribute) error {
 	token, err := s.store()
 	if err != nil {
@@ -207,7 +207,7 @@ func (s *appSlot) requestChange(e *entry, template []ck.Attribute) error {
 	return err
 }
 
-// requestDeletion asks for an object to be destroyed, without a login.
+// requestDeletion has the store keep a request to destroy an object, without a login.
 func (s *slot) requestDeletion(e *entry, o *Object) error {
 	token, err := s.store()
 	if err != nil {
@@ -221,7 +221,7 @@ func (s *slot) requestDeletion(e *entry, o *Object) error {
 	return token.AddUnvouched(&id, u)
 }
 
-// mergeTemplates returns a template with another put over it.
+// mergeTemplates returns a template with the changes applied to it.
 func mergeTemplates(base []byte, changes []ck.Attribute) ([]byte, error) {
 	list, err := ck.ParseTemplate(nil, base)
 	if err != nil {
@@ -243,7 +243,7 @@ func mergeTemplates(base []byte, changes []ck.Attribute) ([]byte, error) {
 	return ck.AppendTemplate(nil, list), nil
 }
 
-// adopt has everything sealed that was asked for without a login, as far as it may be, and tells so in the log.
+// adopt seals what was requested without a login, where it is permitted, and tells so in the log.
 func (s *slot) adopt(keys *store.Keys) error {
 	token, err := s.store()
 	if err != nil {
@@ -260,8 +260,8 @@ func (s *slot) adopt(keys *store.Keys) error {
 	return token.Adopt(keys, list)
 }
 
-// adoptPending has what is asked for an object sealed, by who is logged in and is about to use it for something new: store.ErrStale, where
-// there was anything, for it is another object then.
+// adoptPending seals what was requested without a login before somebody who is logged in changes or copies the object: store.ErrStale where
+// something was requested for it, because it is another object then.
 func (s *slot) adoptPending(e *entry, o *Object, keys *store.Keys) error {
 	if o.asked == nil || keys == nil {
 		return nil
