@@ -149,6 +149,7 @@ func BenchmarkEngines(b *testing.B) {
 			name string
 			f    func()
 		}{
+			{"Keys", func() { v.p.NewKeys(seed()) }},
 			{"Sign/message", func() { _, _ = sign(message, context, true) }},
 			{"Sign/mu", func() {
 				rnd[0]++ // a deterministic signature would take as many tries each time
