@@ -222,7 +222,7 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 		return s.generate(g, p)
 	}
 	j.name, j.cancelFlag, j.outlivesSession = name, flag, true
-	g.stops(j.aborted.Load)
+	g.stopWhen(j.aborted.Load)
 	inCall, err := s.startJob(j)
 	if inCall {
 		return s.generate(g, p)
@@ -236,7 +236,7 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 // prepared makes the job of a generation, with copies of all that belongs to the caller. It is nil where the mechanism does not read its
 // parameter to the end before it computes, so that there is no copy of it.
 func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
-	g.own()
+	g.copyArguments()
 	kept := p.Clone()
 	defer kept.Close()
 	var first error

@@ -38,8 +38,8 @@ func (d *draft) checkConsistency(r *request) error {
 		}
 	case d.t.class == ck.CKO_TRUST:
 		err = d.checkTrust(r.how)
-	case (d.t.isPair() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how == byDerive || r.how >= byCopy && d.informs()):
-		err = d.pair(r.how)
+	case (d.t.isAsymmetric() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how == byDerive || r.how >= byCopy && d.changesPublicKeyInfo()):
+		err = d.completePair(r.how)
 	}
 	if err != nil {
 		return err

@@ -10,17 +10,17 @@ import (
 
 // A derivation is what a session keeps from one C_DeriveKey to the next, so that none has to be allocated.
 type derivation struct {
-	base   mechanisms.Base
-	out    mechanisms.Derived
-	digest [64]byte
-	fixed  []ck.Attribute
-	kind   []byte
+	base    mechanisms.Base
+	out     mechanisms.Derived
+	digest  [64]byte
+	fixed   []ck.Attribute
+	keyType []byte
 
-	row     *mechanisms.Mechanism
-	lookup  func(ck.ObjectHandle) (*mechanisms.Key, error)
-	others  []*Object // what lookup has found
-	entries []*entry  // by which it was reached
-	unused  bool      // lookup has found nothing, so that no key was used
+	row          *mechanisms.Mechanism
+	lookup       func(ck.ObjectHandle) (*mechanisms.Key, error)
+	others       []*Object // what lookup has found
+	otherEntries []*entry  // by which it was reached
+	lookupFailed bool      // lookup has found nothing, so that no key was used
 
 	request request
 }
@@ -34,8 +34,8 @@ func (d *derivation) wipe() {
 		d.others[i] = nil
 	}
 	d.others = d.others[:0]
-	clear(d.entries)
-	d.entries, d.unused = d.entries[:0], false
+	clear(d.otherEntries)
+	d.otherEntries, d.lookupFailed = d.otherEntries[:0], false
 	clear(d.fixed)
 	d.fixed = d.fixed[:0]
 	clear(d.request.defaults)
@@ -96,14 +96,14 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	if row.MakesPublic {
 		u.purpose, u.oneCall = anyPurpose, false
 	}
-	var from, target object
+	var from, target foundKey
 	var err error
 	if base != ck.InvalidHandle || !row.FromDigest {
 		if from, err = s.baseKey(base, &u); err != nil {
 			return err
 		}
 		defer from.release()
-		d.base.Key, d.base.ValueKnown = from.key(), from.flag(saidOpenly)
+		d.base.Key, d.base.ValueKnown = from.key(), from.flag(makerKnowsValue)
 	}
 	if row.FromDigest {
 		if s.digest.active {
@@ -116,8 +116,8 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 		}
 	}
 	err = row.Derive(&d.base, p, &d.out)
-	if err == nil || answers(err) && !d.unused {
-		if err := s.derivesFrom(from, &u); err != nil {
+	if err == nil || dependsOnKey(err) && !d.lookupFailed {
+		if err := s.takeRoles(from, &u); err != nil {
 			return err
 		}
 	}
@@ -129,10 +129,10 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	case !d.out.Replaces:
 		err = s.makeDerived(row, template, from.Object, d, key)
 	case d.out.UsesDigest && from.Object != nil:
-		err = s.rederive(from, d)
+		err = s.replaceValue(from, d)
 		*key = base
 	default:
-		err = s.rederive(target, d)
+		err = s.replaceValue(target, d)
 	}
 	if err == nil && d.out.UsesDigest {
 		s.digest.finished = true
@@ -140,41 +140,41 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	return err
 }
 
-// An object is an Object and the entry it was reached by.
-type object struct {
+// An foundKey is an Object and the entry it was reached by.
+type foundKey struct {
 	*Object
 	entry *entry
 }
 
-// derivesFrom gives the keys of a derivation the role that they have from then on.
-func (s *session) derivesFrom(base object, u *keyUse) error {
+// takeRoles gives the keys of a derivation the role that they have from then on.
+func (s *session) takeRoles(base foundKey, u *keyUse) error {
 	d := &s.derived
 	if base.Object != nil {
-		if err := s.assume(base, u); err != nil {
+		if err := s.takeRole(base, u); err != nil {
 			return err
 		}
 	}
 	for n, o := range d.others {
-		if err := s.assume(object{o, d.entries[n]}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
+		if err := s.takeRole(foundKey{o, d.otherEntries[n]}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fix gathers what a derivation has decided.
-func (d *derivation) fix() []ck.Attribute {
+// fixedAttributes gathers what a derivation has decided.
+func (d *derivation) fixedAttributes() []ck.Attribute {
 	if d.out.Data {
 		d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: dataClass}, ck.Attribute{Type: ck.CKA_VALUE, Value: d.out.Value})
 		return d.fixed
 	}
-	d.kind = ck.AppendUlong(d.kind[:0], uint(d.out.Type))
+	d.keyType = ck.AppendUlong(d.keyType[:0], uint(d.out.Type))
 	if d.out.Public {
-		d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: publicKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.kind})
+		d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: publicKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.keyType})
 		d.fixed = append(d.fixed, d.out.Attributes...)
 		return d.fixed
 	}
-	d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: secretKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.kind},
+	d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: secretKeyClass}, ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: d.keyType},
 		ck.Attribute{Type: ck.CKA_VALUE, Value: d.out.Value})
 	d.fixed = append(d.fixed, d.out.Attributes...)
 	return d.fixed
@@ -183,13 +183,13 @@ func (d *derivation) fix() []ck.Attribute {
 // makeDerived makes the objects of a derivation, all or none, and tells the caller what the derivation has for it.
 func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
-		how: byDerive, template: template, fixed: d.fix(), defaults: append(d.request.defaults[:0], d.out.Defaults...),
-		either: row.HistoryOfAnyKey, others: d.others, data: d.out.Data, taken: len(d.out.Taken) > 0 || d.out.Inherits,
+		how: byDerive, template: template, fixed: d.fixedAttributes(), defaults: append(d.request.defaults[:0], d.out.Defaults...),
+		historyOfAny: row.HistoryOfAnyKey, others: d.others, notKey: d.out.Data, hasKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits,
 	}
 	if err := d.request.from(from); err != nil {
 		return err
 	}
-	if err := s.mayAsk(&d.out); err != nil {
+	if err := s.mayAlwaysAuthenticate(&d.out); err != nil {
 		return err
 	}
 	if err := s.heir(&d.request, row, d); err != nil {
@@ -199,9 +199,9 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	var err error
 	switch {
 	case row.NoHandle || len(d.out.AdditionalKeys) > 0:
-		h, err = s.makeFurther(row, d)
+		h, err = s.makeAdditional(row, d)
 	default:
-		h, err = s.make(&d.request)
+		h, err = s.makeObject(&d.request)
 	}
 	if err != nil {
 		return err
@@ -213,8 +213,8 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	return nil
 }
 
-// mayAsk refuses to protect a key by a PIN where nobody is logged in whose PIN it would be.
-func (s *session) mayAsk(d *mechanisms.Derived) error {
+// mayAlwaysAuthenticate refuses to protect a key by a PIN where nobody is logged in whose PIN it would be.
+func (s *session) mayAlwaysAuthenticate(d *mechanisms.Derived) error {
 	for _, a := range d.Attributes {
 		if a.Type != ck.CKA_ALWAYS_AUTHENTICATE {
 			continue
@@ -226,16 +226,16 @@ func (s *session) mayAsk(d *mechanisms.Derived) error {
 	return nil
 }
 
-// rederive gives an existing key the value that a derivation made of it.
-func (s *session) rederive(o object, d *derivation) error {
+// replaceValue gives an existing key the value that a derivation made of it.
+func (s *session) replaceValue(o foundKey, d *derivation) error {
 	user, keys := s.slot.login()
-	if err := s.mayHave(o.Object, user); err != nil {
+	if err := s.mayModify(o.Object, user); err != nil {
 		return err
 	}
 	if !o.flag(ck.CKA_MODIFIABLE) {
 		return ck.CKR_ACTION_PROHIBITED
 	}
-	changed, err := o.rederived(d.fix())
+	changed, err := o.rederived(d.fixedAttributes())
 	if err != nil {
 		return err
 	}
@@ -243,7 +243,7 @@ func (s *session) rederive(o object, d *derivation) error {
 }
 
 // baseKey finds the key that is derived from. Where a derivation can do without one it has errors of its own for that.
-func (s *session) baseKey(h ck.ObjectHandle, u *keyUse) (object, error) {
+func (s *session) baseKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	k, err := s.useKey(h, u)
 	if u.row.FromDigest {
 		switch err {
@@ -261,16 +261,16 @@ func (s *session) otherKey(h ck.ObjectHandle) (*mechanisms.Key, error) {
 	d := &s.derived
 	k, err := s.useKey(h, &keyUse{purpose: ck.CKA_DERIVE, row: d.row, takes: anyKey, oneCall: true, secondOf: &d.base})
 	if err != nil {
-		d.unused = true
+		d.lookupFailed = true
 		return nil, err
 	}
-	d.others, d.entries = append(d.others, k.Object), append(d.entries, k.entry)
+	d.others, d.otherEntries = append(d.others, k.Object), append(d.otherEntries, k.entry)
 	return k.key(), nil
 }
 
-// makeFurther makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
+// makeAdditional makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
 // CK_INVALID_HANDLE: section 6.42.7.
-func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
+func (s *session) makeAdditional(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
 	requests := make([]*request, 0, 1+len(d.out.AdditionalKeys))
 	if !row.NoHandle {
 		requests = append(requests, &d.request)
@@ -279,12 +279,12 @@ func (s *session) makeFurther(row *mechanisms.Mechanism, d *derivation) (ck.Obje
 	for i := range d.out.AdditionalKeys {
 		f := &d.out.AdditionalKeys[i]
 		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, imposed: d.request.imposed, inherits: d.request.inherits, taken: d.request.taken, either: row.HistoryOfAnyKey, others: d.others, defaults: f.Defaults,
+			how: byDerive, template: f.Template, base: d.request.base, imposed: d.request.imposed, inherits: d.request.inherits, hasKeyBytes: d.request.hasKeyBytes, historyOfAny: row.HistoryOfAnyKey, others: d.others, defaults: f.Defaults,
 			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
 				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
 		})
 	}
-	handles, at, err := s.makeAll(requests)
+	handles, at, err := s.makeObjects(requests)
 	if err != nil {
 		if at >= first {
 			copy(d.out.AdditionalKeys[at-first].Handle, ck.UlongValue(ck.InvalidHandle))

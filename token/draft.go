@@ -47,7 +47,7 @@ func build(r *request) (*Object, error) {
 	if !r.strict {
 		o.birth = store.SeparationStandard
 	}
-	if o.origin = historyOf[r.how]; r.how == byCopy {
+	if o.origin = storedOrigins[r.how]; r.how == byCopy {
 		o.origin, o.birth = r.base.origin, r.base.birth
 		if !o.isToken() && !r.base.isToken() {
 			o.shares(r.base)
@@ -146,7 +146,7 @@ func (d *draft) setHistory(r *request) {
 		d.mark(staysInside, !d.flag(ck.CKA_EXTRACTABLE))
 	}
 	if d.t.isSecret() && r.how == byCreate {
-		d.mark(saidOpenly, !d.flag(ck.CKA_SENSITIVE) && !d.isDecided(ck.CKA_EXTRACTABLE))
+		d.mark(makerKnowsValue, !d.flag(ck.CKA_SENSITIVE) && !d.isDecided(ck.CKA_EXTRACTABLE))
 	}
 	switch {
 	case !d.t.isKey():
@@ -157,8 +157,8 @@ func (d *draft) setHistory(r *request) {
 		d.mark(ck.CKA_ALWAYS_SENSITIVE, d.flag(ck.CKA_SENSITIVE))
 		d.mark(ck.CKA_NEVER_EXTRACTABLE, !d.flag(ck.CKA_EXTRACTABLE))
 	case r.how == byDerive && r.base != nil:
-		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.past(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
-		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.past(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
+		d.mark(ck.CKA_ALWAYS_SENSITIVE, r.historyFlag(ck.CKA_ALWAYS_SENSITIVE) && d.flag(ck.CKA_SENSITIVE))
+		d.mark(ck.CKA_NEVER_EXTRACTABLE, r.historyFlag(ck.CKA_NEVER_EXTRACTABLE) && !d.flag(ck.CKA_EXTRACTABLE))
 	}
 }
 

@@ -17,18 +17,18 @@ type generation interface {
 	finish(s *session) (object, second ck.ObjectHandle, err error)
 	// results are what is written to the caller's memory when the objects have been made.
 	results() []mechanisms.Result
-	// own makes copies of what is the caller's, so that the generation can outlive the call.
-	own()
+	// copyArguments makes copies of what is the caller's, so that the generation can outlive the call.
+	copyArguments()
 	// wipe forgets the values.
 	wipe()
-	// stops has compute ask whether it is to stop. It reports whether compute does: what does not is left alone.
-	stops(stopped func() bool) bool
+	// stopWhen has compute ask whether it is to stop. It reports whether compute does: what does not is left alone.
+	stopWhen(stopped func() bool) bool
 }
 
 // generate runs a generation in a call.
 func (s *session) generate(g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
 	stopped := s.waits()
-	if !g.stops(stopped) {
+	if !g.stopWhen(stopped) {
 		j, err := s.prepared(g, p)
 		if err != nil {
 			return 0, 0, err
@@ -70,9 +70,9 @@ func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []
 	case row.FromPassword != nil:
 		g = &passwordGeneration{row: row, template: template}
 	case row.GenerateDomain != nil:
-		r := half(row, domainClass, template)
-		r.data = true
-		if err := s.foresee(r); err != nil {
+		r := generationRequest(row, domainClass, template)
+		r.notKey = true
+		if err := s.checkTemplate(r); err != nil {
 			return 0, err
 		}
 		g = &domainGeneration{row: row, request: r}
@@ -106,7 +106,7 @@ func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribu
 	if _, same := mechanisms.Size(t); sized && !same {
 		fixed = append(fixed, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(uint(len(value)))})
 	}
-	return s.make(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: fixed})
+	return s.makeObject(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: fixed})
 }
 
 // A passwordGeneration makes the key that comes of a password.
@@ -126,10 +126,10 @@ func (g *passwordGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandl
 }
 
 func (g *passwordGeneration) results() []mechanisms.Result { return g.d.Results }
-func (g *passwordGeneration) own()                         { g.template = cloned(g.template) }
+func (g *passwordGeneration) copyArguments()               { g.template = cloned(g.template) }
 func (g *passwordGeneration) wipe()                        { g.d.Wipe() }
 
-func (g *passwordGeneration) stops(stopped func() bool) bool {
+func (g *passwordGeneration) stopWhen(stopped func() bool) bool {
 	g.d.Stopped = stopped
 	return true
 }
@@ -149,14 +149,14 @@ func (g *domainGeneration) compute(rand io.Reader, p *ck.Param) (err error) {
 
 func (g *domainGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, error) {
 	g.request.fixed = append(g.request.fixed, g.made...)
-	h, err := s.make(g.request)
+	h, err := s.makeObject(g.request)
 	return h, 0, err
 }
 
 func (g *domainGeneration) results() []mechanisms.Result { return g.written }
-func (g *domainGeneration) own()                         { g.request.template = cloned(g.request.template) }
+func (g *domainGeneration) copyArguments()               { g.request.template = cloned(g.request.template) }
 func (g *domainGeneration) wipe()                        {} // the parameters of a domain are public
-func (g *domainGeneration) stops(func() bool) bool       { return false }
+func (g *domainGeneration) stopWhen(func() bool) bool    { return false }
 
 // GenerateKeyPair implements C_GenerateKeyPair, section 5.18.2. Both keys come to be, or none.
 func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public, private []ck.Attribute) (ck.ObjectHandle, ck.ObjectHandle, error) {
@@ -169,9 +169,9 @@ func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public,
 	if err != nil {
 		return 0, 0, err
 	}
-	g := &pairGeneration{row: row, pub: half(row, publicKeyClass, public), priv: half(row, privateKeyClass, private)}
+	g := &pairGeneration{row: row, pub: generationRequest(row, publicKeyClass, public), priv: generationRequest(row, privateKeyClass, private)}
 	for _, r := range [...]*request{g.pub, g.priv} {
-		if err := s.foresee(r); err != nil {
+		if err := s.checkTemplate(r); err != nil {
 			return 0, 0, err
 		}
 	}
@@ -186,7 +186,7 @@ type pairGeneration struct {
 }
 
 func (g *pairGeneration) compute(rand io.Reader, p *ck.Param) (err error) {
-	g.made, g.secrets, err = g.row.GeneratePair(rand, p, withLength(g.pub.template, g.priv.template))
+	g.made, g.secrets, err = g.row.GeneratePair(rand, p, withValueBits(g.pub.template, g.priv.template))
 	return err
 }
 
@@ -197,7 +197,7 @@ func (g *pairGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, e
 		return 0, 0, err
 	}
 	g.pub.fixed, g.priv.fixed = append(g.pub.fixed, info), append(g.priv.fixed, info)
-	handles, _, err := s.makeAll([]*request{g.pub, g.priv})
+	handles, _, err := s.makeObjects([]*request{g.pub, g.priv})
 	if err != nil {
 		return 0, 0, err
 	}
@@ -206,14 +206,14 @@ func (g *pairGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, e
 
 func (g *pairGeneration) results() []mechanisms.Result { return nil }
 
-func (g *pairGeneration) own() {
+func (g *pairGeneration) copyArguments() {
 	g.pub.template, g.priv.template = cloned(g.pub.template), cloned(g.priv.template)
 }
 
 func (g *pairGeneration) wipe() { wipeSecrets(g.row.Makes, g.secrets) }
 
-// stops is what pairs do that take no time. Those of RSA can take minutes.
-func (g *pairGeneration) stops(func() bool) bool { return g.row.Makes != ck.CKK_RSA }
+// stopWhen is what pairs do that take no time. Those of RSA can take minutes.
+func (g *pairGeneration) stopWhen(func() bool) bool { return g.row.Makes != ck.CKK_RSA }
 
 // cloned returns a template in memory of its own.
 func cloned(template []ck.Attribute) []ck.Attribute {

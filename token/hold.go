@@ -21,26 +21,26 @@ const (
 	servesElse   ck.AttributeType = 0xc3530185
 	// staysInside is true of a key that was generated or imported, and was not extractable from then on.
 	staysInside ck.AttributeType = 0xc3530186
-	// knownBytes is the number of piece.go, and madeOf is true of a key that has bytes of one that they are counted of.
-	knownBytes ck.AttributeType = 0xc3530187
-	madeOf     ck.AttributeType = 0xc3530188
-	// onceTrusted is true of a key, or a copy of one, that has had CKA_TRUSTED.
-	onceTrusted ck.AttributeType = 0xc3530189
-	// saidOpenly is true of a secret key that was imported by a template that does not say that it is sensitive, and nothing of whether it may
+	// knownBytes is the number of piece.go, and hasBytesOfKey is true of a key that has bytes of one that they are counted of.
+	knownBytes    ck.AttributeType = 0xc3530187
+	hasBytesOfKey ck.AttributeType = 0xc3530188
+	// wasTrusted is true of a key, or a copy of one, that has had CKA_TRUSTED.
+	wasTrusted ck.AttributeType = 0xc3530189
+	// makerKnowsValue is true of a secret key that was imported by a template that does not say that it is sensitive, and nothing of whether it may
 	// leave: who has made it knows the value, and keeps nothing from anybody by it.
-	saidOpenly ck.AttributeType = 0xc353018a
-	// broughtIn and unasked were of keys in tokens of before format 2.
-	broughtIn ck.AttributeType = 0xc3530182
-	unasked   ck.AttributeType = 0xc3530183
+	makerKnowsValue ck.AttributeType = 0xc353018a
+	// importedBefore2 and sensitiveByDefaultBefore2 were of keys in tokens of before format 2.
+	importedBefore2           ck.AttributeType = 0xc3530182
+	sensitiveByDefaultBefore2 ck.AttributeType = 0xc3530183
 )
 
-// roleOf returns the role that stands in an object's attributes.
-func (o *Object) roleOf() role {
+// recordedRole returns the role that stands in an object's attributes.
+func (o *Object) recordedRole() role {
 	switch {
 	case o.bits&o.table.roles == 0:
 		return noRole
 	case o.flag(wrapsTrusted):
-		return guarding
+		return wrappingTrusted
 	case o.flag(wrapsSecrets):
 		return wrapping
 	case o.flag(servesElse):
@@ -49,49 +49,49 @@ func (o *Object) roleOf() role {
 	return noRole
 }
 
-// marks puts a role among the attributes of a draft.
-func (d *draft) marks(r role) {
+// setRole puts a role among the attributes of a draft.
+func (d *draft) setRole(r role) {
 	d.mark(wrapsSecrets, r >= wrapping)
-	d.mark(wrapsTrusted, r == guarding)
+	d.mark(wrapsTrusted, r == wrappingTrusted)
 	d.mark(servesElse, r == serving)
 }
 
-// inside reports whether a key has never been extractable since it was generated or imported. Of a key from before format 2 the
+// stayedInside reports whether a key has never been extractable since it was generated or imported. Of a key from before format 2 the
 // token knows no more than that it is not now.
-func (o *Object) inside() bool {
+func (o *Object) stayedInside() bool {
 	if o.origin == store.OriginBefore2 {
 		return !o.flag(ck.CKA_EXTRACTABLE)
 	}
 	return o.flag(staysInside)
 }
 
-// given reports whether a secret key was imported.
-func (o *Object) given() bool {
-	return o.class() == ck.CKO_SECRET_KEY && (o.origin == store.OriginImported || o.flag(broughtIn))
+// wasImported reports whether a secret key was imported.
+func (o *Object) wasImported() bool {
+	return o.class() == ck.CKO_SECRET_KEY && (o.origin == store.OriginImported || o.flag(importedBefore2))
 }
 
-// left is standing.left, which every use asks of a key that has no role.
-func (o *Object) left() bool { return o.stands().left() }
+// isExempt is protection.isExempt, which every use asks of a key that has no role.
+func (o *Object) isExempt() bool { return o.fixedProtection().isExempt() }
 
-// standing returns what counts of a key.
-func (o *Object) standing() standing {
-	k := *o.stands()
+// protection returns what counts of a key.
+func (o *Object) protection() protection {
+	k := *o.fixedProtection()
 	k.role = role(o.role.Load())
 	return k
 }
 
-// stands returns what counts of a key without its role. The rest does not change, and is found out once.
-func (o *Object) stands() *standing {
+// fixedProtection returns what counts of a key without its role. The rest does not change, and is found out once.
+func (o *Object) fixedProtection() *protection {
 	if k := o.fixed.Load(); k != nil {
 		return k
 	}
-	k := &standing{
+	k := &protection{
 		sensitive: o.flag(ck.CKA_SENSITIVE), extractable: o.flag(ck.CKA_EXTRACTABLE), trusted: o.flag(ck.CKA_TRUSTED),
-		withTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), inside: o.class() == ck.CKO_PUBLIC_KEY || o.inside(),
-		given: o.given(), length: uint(len(o.mech.Value)), made: o.flag(madeOf), onceTrusted: o.flag(onceTrusted),
+		wrapWithTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), stayedInside: o.class() == ck.CKO_PUBLIC_KEY || o.stayedInside(),
+		imported: o.wasImported(), length: uint(len(o.mech.Value)), hasBytesOfKey: o.flag(hasBytesOfKey), wasTrusted: o.flag(wasTrusted),
 	}
 	if v := o.bytes(knownBytes); v != nil {
-		k.known = number(v)
+		k.knownBytes = number(v)
 	}
 	o.fixed.Store(k)
 	return k
@@ -119,100 +119,100 @@ func (o *Object) identityTerm(keys *store.Keys) []byte {
 	return nil
 }
 
-// assume gives the key o, behind i, the role that a use needs, or tells why it cannot have it.
-func (s *session) assume(o object, u *keyUse) error {
+// takeRole gives the key o, behind i, the role that a use needs, or tells why it cannot have it.
+func (s *session) takeRole(o foundKey, u *keyUse) error {
 	if !s.strict {
 		return nil
 	}
-	need := u.role()
+	need := u.neededRole()
 	has := role(o.role.Load())
-	if next, err := has.take(need); err == nil && next == has || o.left() {
+	if next, err := has.afterUse(need); err == nil && next == has || o.isExempt() {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	if need == serving && !mayWrapOnce(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.inside()) {
+	if need == serving && !mayEverWrap(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.stayedInside()) {
 		o.role.CompareAndSwap(uint32(noRole), uint32(serving))
 		return nil
 	}
 	session := o.entry.owner != nil
 	switch {
 	case need == serving && session:
-		return assumed(o.role, need)
+		return updateRole(o.role, need)
 	case need == serving && !session && s.slot.readOnly():
 		if u.purpose == ck.CKA_WRAP || u.purpose == ck.CKA_UNWRAP {
 			return ck.CKR_TOKEN_WRITE_PROTECTED
 		}
 		return nil // nobody else knows, but in this process it wraps nothing, as that would have to be recorded
 	}
-	return s.hold(o, need)
+	return s.takeRoleForAll(o, need)
 }
 
-// mayAssume tells whether a key may take the role that a use needs. It takes none, so that what is asked before a function has done
+// mayTakeRole tells whether a key may take the role that a use needs. It takes none, so that what is asked before a function has done
 // anything can be asked for a call that fails.
-func (s *session) mayAssume(o object, u *keyUse) error {
-	if !s.strict || o.left() {
+func (s *session) mayTakeRole(o foundKey, u *keyUse) error {
+	if !s.strict || o.isExempt() {
 		return nil
 	}
-	_, err := role(o.role.Load()).take(u.role())
+	_, err := role(o.role.Load()).afterUse(u.neededRole())
 	return err
 }
 
-// answers reports whether what a function with a key returned may depend on the key, an error too: a parameter that is none, and a
+// dependsOnKey reports whether what a function with a key returned may depend on the key, an error too: a parameter that is none, and a
 // template that lacks something, are found whatever the key is.
-func answers(err error) bool {
+func dependsOnKey(err error) bool {
 	return !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) && !errors.Is(err, ck.CKR_TEMPLATE_INCOMPLETE)
 }
 
-// assumed changes a role in memory.
-func assumed(r *atomic.Uint32, need role) error {
+// updateRole changes a role in memory.
+func updateRole(r *atomic.Uint32, need role) error {
 	for {
 		has := r.Load()
-		next, err := role(has).take(need)
+		next, err := role(has).afterUse(need)
 		if err != nil || r.CompareAndSwap(has, uint32(next)) {
 			return err
 		}
 	}
 }
 
-// hold takes a role for all keys with the identity of o, and records it.
-func (s *session) hold(o object, need role) error {
+// takeRoleForAll takes a role for all keys with the identity of o, and records it.
+func (s *session) takeRoleForAll(o foundKey, need role) error {
 	user, keys := s.slot.login()
 	if user == nobody {
 		if need >= wrapping {
 			return ck.CKR_USER_NOT_LOGGED_IN // nothing could be recorded
 		}
-		return assumed(o.role, need)
+		return updateRole(o.role, need)
 	}
-	if err := s.slot.holdAll(o.Object, need); err != nil {
+	if err := s.slot.takeRoleInSessions(o.Object, need); err != nil {
 		return err
 	}
 	term := o.identityTerm(keys)
 	if term == nil {
-		return assumed(o.role, need)
+		return updateRole(o.role, need)
 	}
 	for {
-		err := s.slot.record(term, keys, need)
+		err := s.slot.storeRole(term, keys, need)
 		switch {
 		case errors.Is(err, store.ErrStale):
 			continue
 		case err != nil:
 			return err
 		}
-		return assumed(o.role, need)
+		return updateRole(o.role, need)
 	}
 }
 
-// holdAll takes a role for the session objects of all applications with the identity of o.
-func (s *slot) holdAll(o *Object, need role) error {
+// takeRoleInSessions takes a role for the session objects of all applications with the identity of o.
+func (s *slot) takeRoleInSessions(o *Object, need role) error {
 	id := o.identity()
 	list := s.sessionKeys(func(k *Object) bool { return sameIdentity(k, o, id) })
 	defer releaseAll(list)
 	for _, k := range list {
-		if need >= wrapping && k.class() == ck.CKO_PRIVATE_KEY && !k.inside() {
-			return errOutside
+		if need >= wrapping && k.class() == ck.CKO_PRIVATE_KEY && !k.stayedInside() {
+			return errLeftToken
 		}
-		if err := assumed(k.role, need); err != nil {
+		if err := updateRole(k.role, need); err != nil {
 			return err
 		}
 	}
@@ -224,8 +224,8 @@ func sameIdentity(k, o *Object, id []byte) bool {
 	return len(id) != 0 && (k.class() == ck.CKO_SECRET_KEY) == (o.class() == ck.CKO_SECRET_KEY) && string(k.identity()) == string(id)
 }
 
-// record takes a role for the token objects that have a term, in one transaction: ErrStale where it has to be tried again.
-func (s *slot) record(term []byte, keys *store.Keys, need role) error {
+// storeRole takes a role for the token objects that have a term, in one transaction: ErrStale where it has to be tried again.
+func (s *slot) storeRole(term []byte, keys *store.Keys, need role) error {
 	token, err := s.store()
 	if err != nil {
 		return err
@@ -241,7 +241,7 @@ func (s *slot) record(term []byte, keys *store.Keys, need role) error {
 		}
 	}()
 	for _, id := range ids {
-		o, err := fresh(token, keys, id)
+		o, err := readObject(token, keys, id)
 		if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
 			return store.ErrStale // destroyed meanwhile
 		}
@@ -255,7 +255,7 @@ func (s *slot) record(term []byte, keys *store.Keys, need role) error {
 			}
 			return store.ErrStale
 		}
-		r, err := o.recorded(need, keys)
+		r, err := o.recordWithRole(need, keys)
 		o.release()
 		if err != nil {
 			return err
@@ -270,26 +270,26 @@ func (s *slot) record(term []byte, keys *store.Keys, need role) error {
 	return token.Revise(keys, term, ids, changed...)
 }
 
-// recorded returns the record of a token object that has taken a role, nil where it has that already.
-func (o *Object) recorded(need role, keys *store.Keys) (*store.Record, error) {
-	if need >= wrapping && o.class() == ck.CKO_PRIVATE_KEY && !o.inside() {
-		return nil, errOutside
+// recordWithRole returns the record of a token object that has taken a role, nil where it has that already.
+func (o *Object) recordWithRole(need role, keys *store.Keys) (*store.Record, error) {
+	if need >= wrapping && o.class() == ck.CKO_PRIVATE_KEY && !o.stayedInside() {
+		return nil, errLeftToken
 	}
-	has := o.roleOf()
-	next, err := has.take(need)
+	has := o.recordedRole()
+	next, err := has.afterUse(need)
 	if err != nil || next == has {
 		return nil, err
 	}
 	var d draft
 	o.draft(&d)
-	d.marks(next)
+	d.setRole(next)
 	changed := d.object().as(o)
 	defer changed.release()
-	return record(changed, keys), nil
+	return newRecord(changed, keys), nil
 }
 
-// fresh reads a token object from the store.
-func fresh(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
+// readObject reads a token object from the store.
+func readObject(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
 	r, err := token.Get(keys, id)
 	if err != nil {
 		return nil, err
@@ -297,37 +297,37 @@ func fresh(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
 	return opened(r)
 }
 
-// same tells whether a key still has the role that it had when it was looked up: what it has unwrapped may have been wrapped since.
-func (o object) same() error {
+// sameRole tells whether a key still has the role that it had when it was looked up: what it has unwrapped may have been wrapped since.
+func (o foundKey) sameRole() error {
 	now, err := o.entry.get()
 	if err != nil {
 		return keyHandle(err)
 	}
 	defer now.release()
 	if role(now.role.Load()) != role(o.role.Load()) {
-		return errWraps
+		return errOnlyWraps
 	}
 	return nil
 }
 
-// unrecorded returns the entry of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
+// unrecordedEntry returns the entry of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
 // at each call whether another process has made it wrap meanwhile.
-func (s *session) unrecorded(o object, u *keyUse) *entry {
-	if !s.strict || o.entry.owner != nil || u.role() != serving || role(o.role.Load()) == serving || o.left() {
+func (s *session) unrecordedEntry(o foundKey, u *keyUse) *entry {
+	if !s.strict || o.entry.owner != nil || u.neededRole() != serving || role(o.role.Load()) == serving || o.isExempt() {
 		return nil
 	}
 	return o.entry
 }
 
-// hidden reports whether a token key could come to wrap sensitive keys in another process, though it had been copied or taken over in this
+// mayWrapElsewhere reports whether a token key could come to wrap sensitive keys in another process, though it had been copied or taken over in this
 // one, which cannot record that.
-func (s *session) hidden(o *Object) bool {
-	return s.strict && o.isToken() && role(o.role.Load()) == noRole && !o.left() &&
-		mayWrapOnce(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.inside()) && s.slot.readOnly()
+func (s *session) mayWrapElsewhere(o *Object) bool {
+	return s.strict && o.isToken() && role(o.role.Load()) == noRole && !o.isExempt() &&
+		mayEverWrap(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.stayedInside()) && s.slot.readOnly()
 }
 
-// overtaken tells whether the key of an operation that is not recorded has come to wrap sensitive keys.
-func (op *operation) overtaken() error {
+// checkUnrecorded tells whether the key of an operation that is not recorded has come to wrap sensitive keys.
+func (op *operation) checkUnrecorded() error {
 	if op.unrecorded == nil {
 		return nil
 	}
@@ -336,6 +336,6 @@ func (op *operation) overtaken() error {
 		return keyHandle(err)
 	}
 	defer o.release()
-	_, err = role(o.role.Load()).take(serving)
+	_, err = role(o.role.Load()).afterUse(serving)
 	return err
 }

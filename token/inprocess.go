@@ -52,7 +52,7 @@ func (m *Module) Derive(h ck.SessionHandle, row *mechanisms.Mechanism, template 
 // deriveBy does one attempt at Derive.
 func (s *session) deriveBy(row *mechanisms.Mechanism, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
 	d := &s.derived
-	var target object
+	var target foundKey
 	var old *mechanisms.Key
 	if *key != ck.InvalidHandle {
 		var err error
@@ -71,5 +71,5 @@ func (s *session) deriveBy(row *mechanisms.Mechanism, template []ck.Attribute, k
 	case old == nil:
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
-	return s.rederive(target, d)
+	return s.replaceValue(target, d)
 }

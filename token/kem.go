@@ -61,7 +61,7 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	u := &keyUse{purpose: ck.CKA_DECAPSULATE, row: row, param: &mech.Param, oneCall: true}
 	k, err := s.useKey(private, u)
 	if err != nil {
-		return 0, as(err, unwrappingKey)
+		return 0, withCode(err, unwrappingKeyCodes)
 	}
 	defer k.release()
 	r := &request{how: byDecapsulate, template: template}
@@ -71,8 +71,8 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	var d mechanisms.Derived
 	defer d.Wipe()
 	err = row.Decapsulate(r.kemBase(), &mech.Param, ciphertext, &d)
-	if answers(err) {
-		if err := s.assume(k, u); err != nil {
+	if dependsOnKey(err) {
+		if err := s.takeRole(k, u); err != nil {
 			return 0, err
 		}
 	}
@@ -98,5 +98,5 @@ func (s *session) makeShared(r *request, d *mechanisms.Derived) (ck.ObjectHandle
 	r.fixed = []ck.Attribute{
 		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(d.Type))}, {Type: ck.CKA_VALUE, Value: d.Value},
 	}
-	return s.make(r)
+	return s.makeObject(r)
 }

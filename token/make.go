@@ -5,12 +5,12 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// makeAll builds objects and adds them where they belong: all, or none. Where one cannot be built it returns which.
-func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at int, err error) {
+// makeObjects builds objects and adds them where they belong: all, or none. Where one cannot be built it returns which.
+func (s *session) makeObjects(requests []*request) (handles []ck.ObjectHandle, at int, err error) {
 	user, keys := s.slot.login()
 	objects := make([]*Object, 0, len(requests))
 	for i, r := range requests {
-		r.so, r.strict = user == theSO, s.strict
+		r.isSO, r.strict = user == theSO, s.strict
 		if user != theUser {
 			r.defaults = append(r.defaults[:len(r.defaults):len(r.defaults)], publicDefault)
 		}
@@ -20,7 +20,7 @@ func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at in
 				o.shares(objects[0]) // the halves of a pair
 			}
 			objects = append(objects, o)
-			if err = s.mayHave(o, user); err == nil && o.isToken() && user == nobody {
+			if err = s.mayModify(o, user); err == nil && o.isToken() && user == nobody {
 				err = ck.CKR_USER_NOT_LOGGED_IN
 			}
 			if err == nil && r.how == byGenerate {
@@ -32,7 +32,7 @@ func (s *session) makeAll(requests []*request) (handles []ck.ObjectHandle, at in
 			return nil, i, err
 		}
 	}
-	handles, err = s.addAll(objects, keys)
+	handles, err = s.addObjects(objects, keys)
 	return handles, -1, err
 }
 
@@ -42,8 +42,8 @@ func releaseAll(objects []*Object) {
 	}
 }
 
-// addAll adds objects, whose references it takes. Session objects come first, because they can be taken back.
-func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.ObjectHandle, err error) {
+// addObjects adds objects, whose references it takes. Session objects come first, because they can be taken back.
+func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.ObjectHandle, err error) {
 	handles = make([]ck.ObjectHandle, len(objects))
 	var durable []*Object
 	var places []int
@@ -63,7 +63,7 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 	if err != nil {
 		releaseAll(durable)
 	} else if len(durable) > 0 {
-		kept, err = s.slot.keepAll(durable, nil, keys)
+		kept, err = s.slot.storeObjects(durable, nil, keys)
 	}
 	if err != nil {
 		for _, h := range handles {
@@ -79,9 +79,9 @@ func (s *session) addAll(objects []*Object, keys *store.Keys) (handles []ck.Obje
 	return handles, nil
 }
 
-// keepAll stores new token objects in one durable transaction, provided that the original, if there is one, is still as it was. It
+// storeObjects stores new token objects in one durable transaction, provided that the original, if there is one, is still as it was. It
 // takes their references.
-func (s *appSlot) keepAll(objects []*Object, original *Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
+func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
 	token, err := s.store()
 	if err != nil {
 		releaseAll(objects)
@@ -91,7 +91,7 @@ func (s *appSlot) keepAll(objects []*Object, original *Object, keys *store.Keys)
 	epoch := cache.now()
 	records := make([]*store.Record, len(objects))
 	for i, o := range objects {
-		records[i] = record(o, keys)
+		records[i] = newRecord(o, keys)
 	}
 	if original != nil {
 		err = token.CreateIfUnchanged(keys, original.id, original.rev, records...)
@@ -120,10 +120,10 @@ func (s *appSlot) keepAll(objects []*Object, original *Object, keys *store.Keys)
 	return handles, nil
 }
 
-// make builds an object and adds it where it belongs.
-func (s *session) make(r *request) (ck.ObjectHandle, error) {
+// makeObject builds an object and adds it where it belongs.
+func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
 	user, keys := s.slot.login()
-	r.so, r.strict = user == theSO, s.strict
+	r.isSO, r.strict = user == theSO, s.strict
 	if r.how != byCopy {
 		// What a template does not say to be public is private as soon as the user is logged in.
 		if user != theUser {
@@ -138,11 +138,11 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err = s.mayHave(o, user); err == nil && r.how == byGenerate {
+	if err = s.mayModify(o, user); err == nil && r.how == byGenerate {
 		err = s.restriction.allowsSize(r.mechanism, o.key())
 	}
-	if err == nil && r.before != nil {
-		err = r.before(o)
+	if err == nil && r.beforeStoring != nil {
+		err = r.beforeStoring(o)
 	}
 	if err != nil {
 		o.release()
@@ -155,7 +155,7 @@ func (s *session) make(r *request) (ck.ObjectHandle, error) {
 	if user == nobody {
 		return s.slot.leave(o, r)
 	}
-	return s.slot.keep(o, r.original(), keys)
+	return s.slot.storeObject(o, r.original(), keys)
 }
 
 // original is the token object that a copy is of, nil for what is no copy of one.
@@ -172,8 +172,8 @@ func (s *slot) readOnly() bool {
 	return err == nil && token.ReadOnly()
 }
 
-// mayHave tells whether the session may make or change the object o.
-func (s *session) mayHave(o *Object, user userState) error {
+// mayModify tells whether the session may make or change the object o.
+func (s *session) mayModify(o *Object, user userState) error {
 	switch {
 	case o.isToken() && s.slot.readOnly(): // which comes before that the session is (section 5.1.6)
 		return ck.CKR_TOKEN_WRITE_PROTECTED
@@ -187,9 +187,9 @@ func (s *session) mayHave(o *Object, user userState) error {
 	return nil
 }
 
-// keep stores a new token object durably: a copy only of an original that is still as it was. It takes the reference.
-func (s *appSlot) keep(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
-	handles, err := s.keepAll([]*Object{o}, original, keys)
+// storeObject stores a new token object durably: a copy only of an original that is still as it was. It takes the reference.
+func (s *appSlot) storeObject(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
+	handles, err := s.storeObjects([]*Object{o}, original, keys)
 	if err != nil {
 		return 0, err
 	}
@@ -202,21 +202,21 @@ var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false
 // unwrapDefault is section 5.18.4, and 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
 var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
 
-// record makes a record of an Object for the store.
-func record(o *Object, keys *store.Keys) *store.Record {
+// newRecord makes a record of an Object for the store.
+func newRecord(o *Object, keys *store.Keys) *store.Record {
 	public, sealed := o.encode()
 	terms := o.terms()
 	if print := o.fingerprint(keys); print != nil {
 		terms = append(terms, print)
 	}
-	if keys != nil && o.table.isPair() && len(o.identity()) != 0 {
+	if keys != nil && o.table.isAsymmetric() && len(o.identity()) != 0 {
 		terms = append(terms, o.identityTerm(keys))
 	}
 	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.birth, Terms: terms}
 }
 
-// historyOf is what the token tells of how an object came to be.
-var historyOf = [allOrigins]store.Origin{
+// storedOrigins is what the token tells of how an object came to be.
+var storedOrigins = [allOrigins]store.Origin{
 	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
 	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
 }

@@ -71,7 +71,7 @@ func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *op
 	case op.process.inParts && !open:
 		err = ck.CKR_OPERATION_ACTIVE
 	default:
-		if err = op.overtaken(); err == nil {
+		if err = op.checkUnrecorded(); err == nil {
 			return s, op, nil
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 // A model of what an application with the user's PIN can do with keys, after M. Bortolozzo, M. Centenaro, R. Focardi and G. Steel,
 // "Attacking and Fixing PKCS#11 Security Tokens", CCS 2010. It tries all sequences of calls up to a length and looks for one that gives
-// a byte of a key that is to stay secret. The objects are the token's, made by build, changed and narrow, and derivations are the rows of the
+// a byte of a key that is to stay secret. The objects are the token's, made by build, changed and protectLike, and derivations are the rows of the
 // table; what is left out is sessions, the store and the arithmetic of ciphers, of which the model knows what modelalgebra_test.go
 // finds out about each row. Whether a call is permitted is asked of the functions that the token itself asks.
 
@@ -95,7 +95,7 @@ func (s *modelState) form() string {
 	for i := range s.keys {
 		k := &s.keys[i]
 		if !k.dead {
-			known := k.o.standing().known
+			known := k.o.protection().knownBytes
 			parts = append(parts, fmt.Sprintf("k%x %s %x %v %v %d %v %d %x", k.o.bits, k.pair, k.o.mech.Value, k.o.table.class, k.o.table.subtype, s.roles[k.cell], k.away, known,
 				k.o.bytes(ck.CKA_ALLOWED_MECHANISMS)))
 		}
@@ -129,18 +129,18 @@ func (m *model) allowed(err error, rule string) bool {
 	return err == nil || rule != "" && rule == m.off
 }
 
-// assume is session.assume.
+// assume is session.takeRole.
 func (m *model) assume(s *modelState, i int, u keyUse) bool {
 	k := &s.keys[i]
-	if !m.strict || m.off == "roles" || k.o.left() {
+	if !m.strict || m.off == "roles" || k.o.isExempt() {
 		return true
 	}
-	need, has := u.role(), s.roles[k.cell]
-	next, err := has.take(need)
+	need, has := u.neededRole(), s.roles[k.cell]
+	next, err := has.afterUse(need)
 	if err != nil || next == has {
 		return err == nil
 	}
-	if need == serving && !mayWrapOnce(k.o.class(), k.o.keyType(), k.o.flag(ck.CKA_WRAP), k.o.inside()) {
+	if need == serving && !mayEverWrap(k.o.class(), k.o.keyType(), k.o.flag(ck.CKA_WRAP), k.o.stayedInside()) {
 		s.roles[k.cell] = serving
 		return true
 	}
@@ -152,7 +152,7 @@ func (m *model) assume(s *modelState, i int, u keyUse) bool {
 		if need >= wrapping && other.o.class() == ck.CKO_PRIVATE_KEY && !m.allowed(outsideOf(other.o), "inside") {
 			return false
 		}
-		next, err := s.roles[other.cell].take(need)
+		next, err := s.roles[other.cell].afterUse(need)
 		if err != nil {
 			return false
 		}
@@ -162,24 +162,24 @@ func (m *model) assume(s *modelState, i int, u keyUse) bool {
 }
 
 func outsideOf(o *Object) error {
-	if !o.inside() {
-		return errOutside
+	if !o.stayedInside() {
+		return errLeftToken
 	}
 	return nil
 }
 
-// standing returns what counts of a key, with its role in the state.
-func (s *modelState) standing(i int) standing {
+// protection returns what protects a key, with its role in the state.
+func (s *modelState) protection(i int) protection {
 	k := &s.keys[i]
 	k.o.role.Store(uint32(s.roles[k.cell]))
-	return k.o.standing()
+	return k.o.protection()
 }
 
 // add adds a key to a state. It has a role of its own unless cell says with which it shares one.
 func (s *modelState) add(k modelKey, cell int) {
 	if cell < 0 {
 		cell = len(s.roles)
-		s.roles = append(s.roles, k.o.roleOf())
+		s.roles = append(s.roles, k.o.recordedRole())
 	}
 	k.cell = cell
 	s.keys = append(s.keys, k)
@@ -264,8 +264,8 @@ func derivationOf(row *mechanisms.Mechanism, base, other *Object, p *ck.Mechanis
 
 // heirOf makes the object of a derivation, as makeDerived does.
 func (m *model) heirOf(d *derivation, base *Object, template []ck.Attribute) *Object {
-	r := madeFrom(base, &request{how: byDerive, template: template, fixed: d.fix(), either: d.row.HistoryOfAnyKey, others: d.others,
-		taken: len(d.out.Taken) > 0 || d.out.Inherits, strict: m.strict})
+	r := madeFrom(base, &request{how: byDerive, template: template, fixed: d.fixedAttributes(), historyOfAny: d.row.HistoryOfAnyKey, others: d.others,
+		hasKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits, strict: m.strict})
 	s := &session{strict: m.strict}
 	err := s.heir(r, d.row, d)
 	if !m.allowed(err, map[ck.RV]string{ck.CKR_KEY_SIZE_RANGE: "pieces", ck.CKR_TEMPLATE_INCONSISTENT: "types"}[ck.Code(err)]) {

@@ -48,8 +48,8 @@ func wrapCalls(m *model, s *modelState) (next []*modelState) {
 
 func (m *model) wrap(s *modelState, i, j int, by *algebra) *modelState {
 	w, k := &s.keys[i], &s.keys[j]
-	err := s.standing(i).mayWrap(s.standing(j), by.row, m.strict)
-	rule := map[error]string{errUnsealed: "seals", errPart: "part", errOutside: "inside"}[err]
+	err := s.protection(i).mayWrap(s.protection(j), by.row, m.strict)
+	rule := map[error]string{errNotSealing: "seals", errPartKnown: "part", errLeftToken: "inside"}[err]
 	if !m.allowed(err, rule) {
 		return nil
 	}
@@ -215,14 +215,14 @@ func (m *model) unwrap(s *modelState, i int, b modelBlob, length int, script str
 	if !b.by.row.Seals && !m.assume(n, i, keyUse{purpose: ck.CKA_UNWRAP, class: u.o.class(), row: b.by.row}) {
 		return nil
 	}
-	s.standing(i)
+	s.protection(i)
 	value := []byte(b.content[:length])
 	r := madeFrom(u.o, &request{how: byUnwrap, template: template, strict: m.strict, fixed: rows(ck.CKA_VALUE, value)})
 	t, err := r.table()
 	if err != nil {
 		return nil
 	}
-	if m.strict && m.off != "opens" && r.guard(t, value) != nil {
+	if m.strict && m.off != "opens" && r.followRole(t, value) != nil {
 		return nil
 	}
 	if m.strict && !away && m.off != "bind" && !m.bind(s, r, value, t) {
@@ -236,15 +236,15 @@ func (m *model) unwrap(s *modelState, i int, b modelBlob, length int, script str
 	return n
 }
 
-// bind is session.bindTo.
+// bind is session.protectLikeKeysWith.
 func (m *model) bind(s *modelState, r *request, value []byte, t *table) bool {
 	fits := true
 	s.alive(func(i int, k *modelKey) {
 		if k.away || !bytes.Equal(k.o.mech.Value, value) || k.o.class() != ck.CKO_SECRET_KEY {
 			return
 		}
-		s.standing(i)
-		fits = fits && k.o.table == t && r.narrow(k.o) == nil
+		s.protection(i)
+		fits = fits && k.o.table == t && r.protectLike(k.o) == nil
 	})
 	return fits
 }
@@ -262,7 +262,7 @@ func changeCalls(m *model, s *modelState) (next []*modelState) {
 			if k.o.flag(a.t) == a.to || k.o.table.find(a.t) < 0 {
 				continue
 			}
-			s.standing(i)
+			s.protection(i)
 			o, err := k.o.changed(rows(a.t, a.to), false, m.strict && m.off != "later")
 			if err != nil {
 				continue
@@ -277,7 +277,7 @@ func changeCalls(m *model, s *modelState) (next []*modelState) {
 			next = append(next, n)
 		}
 		if k.o.class() == ck.CKO_SECRET_KEY && !strings.HasPrefix(k.name, "x") {
-			s.standing(i)
+			s.protection(i)
 			if o := m.made(&request{how: byCopy, template: rows(ck.CKA_LABEL, "copy", ck.CKA_TRUSTED, false), base: k.o}); o != nil {
 				n := s.clone("C_CopyObject s %s {CKA_LABEL=str:copy,CKA_TRUSTED=false} &%s", k.name, s.name())
 				o.role = &o.own

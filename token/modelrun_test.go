@@ -37,7 +37,7 @@ func tagged(from byte, n int) []byte {
 // put adds a key that was generated or imported.
 func (m *model) put(t *testing.T, s *modelState, name string, how origin, value []byte, pairs ...any) {
 	t.Helper()
-	r := &request{how: how, template: with(rows(ck.CKA_VALUE_LEN, len(value)), pairs...), so: true,
+	r := &request{how: how, template: with(rows(ck.CKA_VALUE_LEN, len(value)), pairs...), isSO: true,
 		fixed: rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_AES, ck.CKA_VALUE, value)}
 	if how == byCreate {
 		r.template, r.fixed = append(r.fixed, r.template[1:]...), nil

@@ -41,7 +41,7 @@ type Object struct {
 
 	role  *atomic.Uint32 // the role of a key: hold.go
 	own   atomic.Uint32  // where role usually points
-	fixed atomic.Pointer[standing]
+	fixed atomic.Pointer[protection]
 }
 
 // A place is where a value lies in the blob.
@@ -107,7 +107,7 @@ func (o *Object) initKey() {
 		return
 	}
 	o.role = &o.own
-	o.own.Store(uint32(o.roleOf()))
+	o.own.Store(uint32(o.recordedRole()))
 	k := &o.mech
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if !o.table.isSecret() {
@@ -186,13 +186,13 @@ func (d *draft) composeCopy(r *request) error {
 	}
 	r.base.draft(d)
 	if r.base.role != nil {
-		d.marks(role(r.base.role.Load()))
+		d.setRole(role(r.base.role.Load()))
 	}
 	switch {
 	case r.guards:
-		d.marks(guarding)
+		d.setRole(wrappingTrusted)
 	case r.serves:
-		d.marks(serving)
+		d.setRole(serving)
 	}
 	return d.alter(r)
 }
@@ -210,7 +210,7 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 	}
 	var d draft
 	o.draft(&d)
-	if err := d.alter(&request{how: bySet, template: template, so: so, strict: strict}); err != nil {
+	if err := d.alter(&request{how: bySet, template: template, isSO: so, strict: strict}); err != nil {
 		return nil, err
 	}
 	return d.object().as(o), nil
@@ -266,7 +266,7 @@ func (o *Object) shares(p *Object) {
 // alter applies the template of a copy or a change to a draft of the object that is there.
 func (d *draft) alter(r *request) error {
 	wrapped := d.flag(ck.CKA_WRAP)
-	d.mark(onceTrusted, d.flag(ck.CKA_TRUSTED))
+	d.mark(wasTrusted, d.flag(ck.CKA_TRUSTED))
 	for _, a := range r.template {
 		i := d.t.known(a.Type)
 		if i < 0 || d.t.rows[i].rule.has(templateOnly) {
@@ -289,10 +289,10 @@ func (d *draft) alter(r *request) error {
 		}
 	}
 	if d.flag(ck.CKA_SENSITIVE) || d.isDecided(ck.CKA_EXTRACTABLE) {
-		d.unmark(saidOpenly)
+		d.unmark(makerKnowsValue)
 	}
 	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(wrapsSecrets) {
-		d.marks(serving) // it may have been used for anything before
+		d.setRole(serving) // it may have been used for anything before
 	}
 	return d.checkConsistency(r)
 }
@@ -309,7 +309,7 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 	same := d.is(i, v)
 	switch rule := row.rule; {
 	case rule.has(soOnly):
-		if r.so || v[0] == 0 || same && r.how == byCopy {
+		if r.isSO || v[0] == 0 || same && r.how == byCopy {
 			return ck.CKR_OK
 		}
 	case rule.has(staysTrue): // "It becomes a read only attribute", also for the value that it has; a copy may repeat it

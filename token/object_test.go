@@ -167,7 +167,7 @@ func TestChanged(t *testing.T) {
 	closed := built(t, creating(with(aesKey, ck.CKA_LABEL, "old", ck.CKA_SENSITIVE, true)))
 	open := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)))
 	trusted := func(template []ck.Attribute) *Object {
-		return built(t, &request{how: byCreate, template: with(template, ck.CKA_TRUSTED, true), so: true})
+		return built(t, &request{how: byCreate, template: with(template, ck.CKA_TRUSTED, true), isSO: true})
 	}
 	rigid := built(t, creating(with(aesKey, ck.CKA_MODIFIABLE, false)))
 	single := built(t, creating(with(aesKey, ck.CKA_COPYABLE, false)))

@@ -208,7 +208,7 @@ func (c *objectCache) current(id store.ID) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fresh(token, c.keys, id)
+	return readObject(token, c.keys, id)
 }
 
 // read reads the object from the store.

@@ -14,7 +14,7 @@ func (m *Module) CreateObject(h ck.SessionHandle, template []ck.Attribute) (ck.O
 		return 0, err
 	}
 	defer a.endCall()
-	return s.make(&request{how: byCreate, template: template})
+	return s.makeObject(&request{how: byCreate, template: template})
 }
 
 // CopyObject implements C_CopyObject, section 5.7.2.
@@ -49,21 +49,23 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 	}
 	r := &request{how: byCopy, template: template, base: o}
 	if o.table.isKey() && o.class() != ck.CKO_PUBLIC_KEY && o.isToken() != tokenAttribute(template, o.isToken()) {
-		if s.hidden(o) {
+		if s.mayWrapElsewhere(o) {
 			return 0, ck.CKR_TOKEN_WRITE_PROTECTED
 		}
 		switch role(o.role.Load()) {
 		case noRole:
-			r.serves = s.strict && !o.left()
-			r.before = func(*Object) error { return s.assume(object{o, e}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()}) }
+			r.serves = s.strict && !o.isExempt()
+			r.beforeStoring = func(*Object) error {
+				return s.takeRole(foundKey{o, e}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()})
+			}
 		case wrapping:
 			r.guards = o.isToken()
 			if !r.guards {
-				r.before = func(*Object) error { return assumed(o.role, guarding) }
+				r.beforeStoring = func(*Object) error { return updateRole(o.role, wrappingTrusted) }
 			}
 		}
 	}
-	return s.make(r)
+	return s.makeObject(r)
 }
 
 // tokenAttribute returns the CKA_TOKEN of a template, or otherwise where it has none.
@@ -89,7 +91,7 @@ func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
 	}
 	defer o.release()
 	user, keys := s.slot.login()
-	if err := s.mayHave(o, user); err != nil {
+	if err := s.mayModify(o, user); err != nil {
 		return err
 	}
 	if !o.flag(ck.CKA_DESTROYABLE) {
@@ -179,7 +181,7 @@ func (s *session) changeAttributes(oh ck.ObjectHandle, template []ck.Attribute) 
 	}
 	defer o.release()
 	user, keys := s.slot.login()
-	if err := s.mayHave(o, user); err != nil {
+	if err := s.mayModify(o, user); err != nil {
 		return err
 	}
 	changed, err := o.changed(template, user == theSO, s.strict)
@@ -216,7 +218,7 @@ func (s *appSlot) replace(e *entry, o, changed *Object, keys *store.Keys) error 
 		changed.release()
 		return err
 	}
-	err = token.Update(keys, record(changed, keys))
+	err = token.Update(keys, newRecord(changed, keys))
 	changed.release() // it is read again when it is needed
 	if err == nil || errors.Is(err, store.ErrStale) {
 		e.forgetObject()

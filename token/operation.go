@@ -141,15 +141,15 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 		param = mech.Param
 	}
 	if err = start(op, row, o.key(), &mech.Param); err == nil && u.asksParam() {
-		err = o.standing().mayExpose(o.key(), &u, &param, s.strict)
+		err = o.protection().mayExpose(o.key(), &u, &param, s.strict)
 	}
 	if err == nil {
-		err = s.assume(o, &u)
+		err = s.takeRole(o, &u)
 	}
 	if err != nil {
 		return err
 	}
-	op.unrecorded = s.unrecorded(o, &u)
+	op.unrecorded = s.unrecordedEntry(o, &u)
 	op.useCounter(s, key)
 	op.start.mechanism, op.start.paramLen, op.start.id, op.start.serial = row.Type, mech.Param.Len(), o.id, o.serial
 	op.active, op.loginDue, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
@@ -167,7 +167,7 @@ func (s *session) current(kind int) (*operation, error) {
 		op.end()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
 	}
-	if err := op.overtaken(); err != nil {
+	if err := op.checkUnrecorded(); err != nil {
 		op.end()
 		return nil, err
 	}

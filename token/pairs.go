@@ -9,9 +9,9 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// withLength adds the length that a private key shall have to the template of the public one, which has all else that
+// withValueBits adds the length that a private key shall have to the template of the public one, which has all else that
 // a mechanism needs to know.
-func withLength(public, private []ck.Attribute) []ck.Attribute {
+func withValueBits(public, private []ck.Attribute) []ck.Attribute {
 	for _, a := range private {
 		if a.Type == ck.CKA_VALUE_BITS {
 			return append(slices.Clip(public), a)
@@ -20,14 +20,14 @@ func withLength(public, private []ck.Attribute) []ck.Attribute {
 	return public
 }
 
-// foresee finds what is wrong with a template before the key that it asks for is made, which can take long.
-func (s *session) foresee(r *request) error {
+// checkTemplate finds what is wrong with a template before the key that it asks for is made, which can take long.
+func (s *session) checkTemplate(r *request) error {
 	t, err := r.table()
 	if err != nil {
 		return err
 	}
 	user, _ := s.slot.login()
-	r.so = user == theSO
+	r.isSO = user == theSO
 	d := draft{t: t, bits: t.defaults}
 	if t.class == ck.CKO_PRIVATE_KEY && user == theUser {
 		d.bits |= 1 << rowPrivate
@@ -37,10 +37,10 @@ func (s *session) foresee(r *request) error {
 			return err
 		}
 	}
-	if missing := t.required[r.how] &^ d.seen; missing != 0 && !r.data { // some domain parameters tell their lengths themselves
+	if missing := t.required[r.how] &^ d.seen; missing != 0 && !r.notKey { // some domain parameters tell their lengths themselves
 		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
 	}
-	return s.mayHave(&Object{table: t, bits: d.bits}, user)
+	return s.mayModify(&Object{table: t, bits: d.bits}, user)
 }
 
 // publicInfo computes CKA_PUBLIC_KEY_INFO of a pair from the template of the public key and what the mechanism made.
@@ -63,8 +63,8 @@ func publicInfo(t ck.KeyType, lists ...[]ck.Attribute) (ck.Attribute, error) {
 	return ck.Attribute{}, errors.Join(ck.CKR_GENERAL_ERROR, err)
 }
 
-// half is the request for one of the keys of a pair that row generates, or for domain parameters.
-func half(row *mechanisms.Mechanism, class []byte, template []ck.Attribute) *request {
+// generationRequest is the request for one of the keys of a pair that row generates, or for domain parameters.
+func generationRequest(row *mechanisms.Mechanism, class []byte, template []ck.Attribute) *request {
 	return &request{how: byGenerate, template: template, mechanism: row.Type,
 		fixed: []ck.Attribute{{Type: ck.CKA_CLASS, Value: class}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(row.Makes))}}}
 }
@@ -86,8 +86,8 @@ func wipeSecrets(t ck.KeyType, attrs []ck.Attribute) {
 	}
 }
 
-// pair checks the attributes of a public or private key, and adds those that the token computes.
-func (d *draft) pair(how origin) error {
+// completePair checks the attributes of a public or private key, and adds those that the token computes.
+func (d *draft) completePair(how origin) error {
 	added, err := mechanisms.Complete(d.t.class, ck.KeyType(d.t.subtype), d.bytes)
 	if err != nil {
 		if how == byUnwrap {
@@ -109,11 +109,13 @@ func (d *draft) pair(how origin) error {
 	return nil
 }
 
-// informs reports whether a copy or a change touches CKA_PUBLIC_KEY_INFO, which has to be true of the key.
-func (d *draft) informs() bool {
+// changesPublicKeyInfo reports whether a copy or a change touches CKA_PUBLIC_KEY_INFO, which has to be true of the key.
+func (d *draft) changesPublicKeyInfo() bool {
 	i := d.t.find(ck.CKA_PUBLIC_KEY_INFO)
 	return i >= 0 && d.seen>>i&1 != 0
 }
 
-// isPair reports whether the objects of the table are public or private keys.
-func (t *table) isPair() bool { return t.class == ck.CKO_PUBLIC_KEY || t.class == ck.CKO_PRIVATE_KEY }
+// isAsymmetric reports whether the objects of the table are public or private keys.
+func (t *table) isAsymmetric() bool {
+	return t.class == ck.CKO_PUBLIC_KEY || t.class == ck.CKO_PRIVATE_KEY
+}

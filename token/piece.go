@@ -24,13 +24,13 @@ const guessable = 10
 
 // A piece is how much of a key's value is in a new one.
 type piece struct {
-	standing
+	protection
 	bytes uint // of the key's value that are in the new one
 }
 
 // unreadable reports whether nobody is to learn the key's value: it may not leave the token or, in a token of strict separation, it is
 // sensitive.
-func (k standing) unreadable(strict bool) bool { return !k.extractable || strict && k.sensitive }
+func (k protection) unreadable(strict bool) bool { return !k.extractable || strict && k.sensitive }
 
 // joinPieces returns how many bytes may be known of a new value of n bytes that has the pieces: CKR_KEY_SIZE_RANGE where it would have
 // a part of an unreadable key, with too few bytes that are unknown.
@@ -38,7 +38,7 @@ func joinPieces(n uint, pieces []piece, strict bool) (known uint, err error) {
 	for _, p := range pieces {
 		cut := p.length - p.bytes
 		unknown := uint(0)
-		if u := p.length - min(p.known, p.length); u > cut {
+		if u := p.length - min(p.knownBytes, p.length); u > cut {
 			unknown = u - cut
 		}
 		if p.unreadable(strict) && cut != 0 && unknown < minPart {
@@ -51,8 +51,8 @@ func joinPieces(n uint, pieces []piece, strict bool) (known uint, err error) {
 
 // maySplit tells whether a key may be used by a mechanism that uses the halves of its value separately. Each half can be found by trying,
 // without the other: so each has to have more unknown bytes than can be tried.
-func (k standing) maySplit(strict bool) error {
-	unknown := k.length - min(k.known, k.length)
+func (k protection) maySplit(strict bool) error {
+	unknown := k.length - min(k.knownBytes, k.length)
 	if !k.unreadable(strict) || k.length < guessable || unknown >= 2*guessable {
 		return nil
 	}
@@ -134,9 +134,9 @@ func within(list, of []byte) bool { return len(inCommon(list, of)) == len(list) 
 
 // piece returns the piece of a key of which a new one has so many bytes. Of a DES key the parity, one bit of each byte, is known.
 func (o *Object) piece(bytes uint) piece {
-	p := piece{o.standing(), bytes}
+	p := piece{o.protection(), bytes}
 	if mechanisms.HasParity(o.keyType()) {
-		p.known = max(p.known, (p.length+7)/8)
+		p.knownBytes = max(p.knownBytes, (p.length+7)/8)
 	}
 	return p
 }
@@ -164,7 +164,7 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	}
 	if d.out.UsesHalvesApart {
-		if err := r.base.standing().maySplit(s.strict); err != nil {
+		if err := r.base.protection().maySplit(s.strict); err != nil {
 			return err
 		}
 	}
@@ -173,7 +173,7 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 		return nil
 	}
 	for _, o := range append([]*Object{r.base}, d.others...) {
-		if o != nil && s.hidden(o) {
+		if o != nil && s.mayWrapElsewhere(o) {
 			return ck.CKR_TOKEN_WRITE_PROTECTED
 		}
 	}
@@ -189,7 +189,7 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 		r.known(known)
 	}
 	if slices.ContainsFunc(pieces, func(p piece) bool { return p.unreadable(s.strict) }) {
-		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
+		r.fixed = append(r.fixed, ck.Attribute{Type: hasBytesOfKey, Value: ck.BoolValue(true)})
 	}
 	for i := range d.out.AdditionalKeys {
 		f := &d.out.AdditionalKeys[i]
@@ -224,5 +224,5 @@ func (r *request) known(n uint) {
 // unwrapped because it came from the other side. What a key unwraps that wraps sensitive keys may be any of those, changed at will: of such a
 // key bytes count as known.
 func (o *Object) isPremasterSecret() bool {
-	return o.genMechanism == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.genMechanism == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped && o.standing().known == 0
+	return o.genMechanism == ck.CKM_SSL3_PRE_MASTER_KEY_GEN || o.genMechanism == ck.CKM_TLS_PRE_MASTER_KEY_GEN || o.origin == store.OriginUnwrapped && o.protection().knownBytes == 0
 }

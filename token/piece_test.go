@@ -18,7 +18,9 @@ func never(t *testing.T, m *Module, s ck.SessionHandle, length int) ck.ObjectHan
 
 // TestJoin looks at what may be known of keys that are made of parts.
 func TestJoin(t *testing.T) {
-	key := func(length, known, taken uint) piece { return piece{standing{length: length, known: known}, taken} }
+	key := func(length, known, taken uint) piece {
+		return piece{protection{length: length, knownBytes: known}, taken}
+	}
 	for _, c := range []struct {
 		what   string
 		n      uint
@@ -46,7 +48,7 @@ func TestJoin(t *testing.T) {
 			t.Errorf("%s: %d bytes may be known, want %d", c.what, known, c.known)
 		}
 	}
-	open := piece{standing{extractable: true, sensitive: true, length: 32}, 1}
+	open := piece{protection{extractable: true, sensitive: true, length: 32}, 1}
 	_, err := joinPieces(1, []piece{open}, false)
 	want(t, "of a key that may leave", err, ck.CKR_OK)
 	_, err = joinPieces(1, []piece{open}, true)

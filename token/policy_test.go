@@ -71,7 +71,7 @@ func TestAllowsWrapping(t *testing.T) {
 		return built(t, creating(with(with(aesKey, ck.CKA_EXTRACTABLE, true), pairs...)))
 	}
 	plain := built(t, creating(aesKey))
-	trusted := built(t, &request{how: byCreate, template: with(aesKey, ck.CKA_TRUSTED, true), so: true})
+	trusted := built(t, &request{how: byCreate, template: with(aesKey, ck.CKA_TRUSTED, true), isSO: true})
 	choosy := built(t, creating(with(aesKey, ck.CKA_WRAP_TEMPLATE, rows(ck.CKA_LABEL, "yes", ck.CKA_KEY_TYPE, ck.CKK_AES))))
 	reader := built(t, creating(with(aesKey, ck.CKA_WRAP_TEMPLATE, rows(ck.CKA_VALUE, value16))))
 	for _, c := range []struct {

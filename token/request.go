@@ -25,27 +25,27 @@ type request struct {
 	// base is the object that is copied, the base key of a derivation, or the key that unwraps, encapsulates or decapsulates; nil
 	// if there is none.
 	base *Object
-	// so says that the SO is logged in, who may set CKA_TRUSTED.
-	so bool
+	// isSO says that the SO is logged in, who may set CKA_TRUSTED.
+	isSO bool
 	// inherits says that the key that is derived may not be less protected than its base, as of the mechanisms that hand
 	// on parts of the base key's value: section 6.43.
 	inherits bool
 	// others are the keys that a derivation uses beside its base.
 	others []*Object
-	// either says how their history counts: mechanisms.Mechanism.HistoryOfAnyKey.
-	either bool
-	// data says that a derivation makes a data object, and a generation domain parameters.
-	data bool
+	// historyOfAny says how their history counts: mechanisms.Mechanism.HistoryOfAnyKey.
+	historyOfAny bool
+	// notKey says that a derivation makes a data object, and a generation domain parameters.
+	notKey bool
 	// strict says that the token's separation is strict.
 	strict bool
-	// taken says that the new key has bytes of the base and of the others.
-	taken bool
+	// hasKeyBytes says that the new key has bytes of the base and of the others.
+	hasKeyBytes bool
 	// guards says that what a copy unwraps has CKA_WRAP_WITH_TRUSTED.
 	guards bool
 	// serves says that a copy does anything else than to wrap sensitive keys.
 	serves bool
-	// before is asked of the new object before it is anywhere, nil where nobody asks.
-	before func(*Object) error
+	// beforeStoring is asked of the new object before it is anywhere, nil where nobody asks.
+	beforeStoring func(*Object) error
 
 	imposed    []ck.Attribute // what the base asks of the new key: from
 	foundTable *table         // what table has found
@@ -92,18 +92,18 @@ func (r *request) findTable() (*table, error) {
 	}
 	t := tables[tableName{class, subtype}]
 	switch {
-	case t == nil && name == ck.CKA_KEY_TYPE && ofAnother(class, subtype):
+	case t == nil && name == ck.CKA_KEY_TYPE && hasTypeOfOtherClass(class, subtype):
 		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, name)
 	case t == nil:
 		return nil, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
-	case t.builtin(), r.how != byCreate && !t.isKey() && !r.data:
+	case t.builtin(), r.how != byCreate && !t.isKey() && !r.notKey:
 		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
 	}
 	return t, nil
 }
 
-// ofAnother reports whether a class of keys has none of a type that another has.
-func ofAnother(class ck.ObjectClass, t uint) bool {
+// hasTypeOfOtherClass reports whether a class of keys has none of a type that another has.
+func hasTypeOfOtherClass(class ck.ObjectClass, t uint) bool {
 	classes := []ck.ObjectClass{ck.CKO_SECRET_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY}
 	return slices.Contains(classes, class) && slices.ContainsFunc(classes, func(c ck.ObjectClass) bool { return tables[tableName{c, t}] != nil })
 }
@@ -126,8 +126,8 @@ func (r *request) number(t ck.AttributeType) (uint, error) {
 // number reads a CK_ULONG whose length is known to be right.
 func number(v []byte) uint { return uint(binary.NativeEndian.Uint64(v)) }
 
-// any reports whether the base or one of the others has a boolean attribute so.
-func (r *request) any(t ck.AttributeType, is bool) bool {
+// anyHas reports whether the base or one of the others has a boolean attribute so.
+func (r *request) anyHas(t ck.AttributeType, is bool) bool {
 	if r.base.flag(t) == is {
 		return true
 	}
@@ -139,13 +139,13 @@ func (r *request) any(t ck.AttributeType, is bool) bool {
 	return false
 }
 
-// past tells whether what a key is derived from has a boolean attribute of its history.
-func (r *request) past(t ck.AttributeType) bool {
+// historyFlag tells whether what a key is derived from has a boolean attribute of its history.
+func (r *request) historyFlag(t ck.AttributeType) bool {
 	switch {
-	case r.either:
-		return r.any(t, true)
+	case r.historyOfAny:
+		return r.anyHas(t, true)
 	case r.inherits:
-		return !r.any(t, false)
+		return !r.anyHas(t, false)
 	}
 	return r.base.flag(t)
 }

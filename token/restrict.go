@@ -37,8 +37,8 @@ func (r restriction) allows(t ck.MechanismType, flag ck.Flags) bool {
 	return ok && limit.Operations&flag != 0
 }
 
-// list returns the mechanisms that are left of all.
-func (r restriction) list(all []ck.MechanismType) []ck.MechanismType {
+// permitted returns the mechanisms that are left of all.
+func (r restriction) permitted(all []ck.MechanismType) []ck.MechanismType {
 	if r == nil {
 		return all
 	}

@@ -56,8 +56,8 @@ func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(fingerprint)), uint32(t)), fingerprint...)
 }
 
-// same returns the keys of the session's token that have the secret form. The caller releases them.
-func (s *session) same(form []byte) (list []*Object, err error) {
+// keysWithSecret returns the keys of the session's token that have the secret form. The caller releases them.
+func (s *session) keysWithSecret(form []byte) (list []*Object, err error) {
 	_, cache := s.slot.loginCache()
 	list = s.slot.sameSecret(form)
 	if cache.keys == nil {

@@ -147,7 +147,7 @@ func (m *Module) GetMechanismList(id ck.SlotID) ([]ck.MechanismType, error) {
 // mechanisms returns the mechanisms that can be used with the token. The caller may keep the list.
 func (s *appSlot) mechanisms() ([]ck.MechanismType, error) {
 	r, err := s.restriction()
-	return r.list(mechanisms.Types()), err
+	return r.permitted(mechanisms.Types()), err
 }
 
 // GetMechanismInfo implements C_GetMechanismInfo, section 5.5.6.

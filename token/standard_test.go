@@ -108,7 +108,7 @@ func TestPartsComplete(t *testing.T) {
 // sample is an object of a table as an application makes it, nil where no application can.
 func sample(t *testing.T, table *table) *Object {
 	t.Helper()
-	if table.builtin() || table.isPair() && pairValues(t, table) == nil {
+	if table.builtin() || table.isAsymmetric() && pairValues(t, table) == nil {
 		return nil
 	}
 	o, err := build(complete(t, table, byCreate))
@@ -259,7 +259,7 @@ func complete(t *testing.T, table *table, how origin) *request {
 	case table.class == ck.CKO_DOMAIN_PARAMETERS:
 		values := pairValues(t, table)
 		return creating(append(named, slices.DeleteFunc(values, func(a ck.Attribute) bool { return table.find(a.Type) < 0 })...))
-	case table.isPair():
+	case table.isAsymmetric():
 		return creating(append(named, pairValues(t, table)...))
 	case table.class != ck.CKO_SECRET_KEY:
 		for _, a := range table.rows {

@@ -75,7 +75,7 @@ func (d *draft) ask(r *request, a ck.Attribute) error {
 		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
 	case row.kind.valid(a.Value) != nil:
 		return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
-	case row.rule.has(soOnly) && a.Value[0] == 1 && !r.so:
+	case row.rule.has(soOnly) && a.Value[0] == 1 && !r.isSO:
 		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
 	}
 	return d.put(i, a.Value)
@@ -125,7 +125,7 @@ func (d *draft) inherit(r *request) error {
 	}
 	for _, p := range narrowed {
 		i := d.t.find(p.t)
-		if i < 0 || !r.any(p.t, p.narrow) || p.strict && (!r.strict || !r.taken) {
+		if i < 0 || !r.anyHas(p.t, p.narrow) || p.strict && (!r.strict || !r.hasKeyBytes) {
 			continue
 		}
 		v := ck.BoolValue(p.narrow)
@@ -136,7 +136,7 @@ func (d *draft) inherit(r *request) error {
 			return err
 		}
 	}
-	if !r.strict || !r.taken {
+	if !r.strict || !r.hasKeyBytes {
 		return nil
 	}
 	for _, o := range append([]*Object{r.base}, r.others...) {

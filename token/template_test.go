@@ -95,7 +95,7 @@ func built(t testing.TB, r *request) *Object {
 }
 
 func TestTemplateErrors(t *testing.T) {
-	so := func(r *request) *request { r.so = true; return r }
+	so := func(r *request) *request { r.isSO = true; return r }
 	base := built(t, creating(with(aesKey, ck.CKA_DERIVE, true)))
 	other := rows(ck.CKA_LABEL, "one", ck.CKA_ENCRYPT, false)
 	strict := built(t, creating(with(aesKey, ck.CKA_UNWRAP_TEMPLATE, other, ck.CKA_DERIVE_TEMPLATE, other)))

@@ -299,7 +299,7 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 		if r.Unvouched.Kind == store.Created {
 			o.id, o.birth = r.ID, s.separation()
 		}
-		a.Object = record(o, keys)
+		a.Object = newRecord(o, keys)
 		o.release()
 	}
 	s.core.log.Info("an object was "+what+" without a login, and is vouched for from now on", "token", s.serial, "object", r.ID.String())

@@ -54,7 +54,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	u := keyUse{purpose: ck.CKA_UNWRAP, row: row, param: p, oneCall: true}
 	w, err := s.useKey(with, &u)
 	if err != nil {
-		return 0, as(err, unwrappingKey)
+		return 0, withCode(err, unwrappingKeyCodes)
 	}
 	defer w.release()
 	size, err := valueLen(template)
@@ -65,17 +65,17 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	if err := r.from(w.Object); err != nil {
 		return 0, err
 	}
-	r.before = func(k *Object) error {
-		if err := w.same(); err != nil {
+	r.beforeStoring = func(k *Object) error {
+		if err := w.sameRole(); err != nil {
 			return err
 		}
 		u.sensitive = k.flag(ck.CKA_SENSITIVE)
-		return s.assume(w, &u)
+		return s.takeRole(w, &u)
 	}
 	check := func(_ []byte, err error) error { return err }
 	pads := !row.Truncates && !row.Authentic // a padding decides how long the key is
 	if pads && !row.KeyAtEnd {
-		if check, err = r.padded(size); err != nil {
+		if check, err = r.paddingCheck(size); err != nil {
 			return 0, err
 		}
 	}
@@ -83,28 +83,28 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	veiled := s.strict && role(w.role.Load()) >= wrapping
 	erasing.Do(func() { value, err = unwrap(w.key(), veiled) })
 	defer clear(value)
-	if !row.Seals && answers(err) { // what its answers tell is enough
-		if err := s.assume(w, &u); err != nil {
+	if !row.Seals && dependsOnKey(err) { // what its answers tell is enough
+		if err := s.takeRole(w, &u); err != nil {
 			return 0, err
 		}
 	}
 	if err = check(value, err); err != nil {
-		return 0, as(err, map[ck.RV]ck.RV{
+		return 0, withCode(err, map[ck.RV]ck.RV{
 			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
 		})
 	}
-	k, err := s.unwrapTo(r, row, value, size)
+	k, err := s.makeUnwrapped(r, row, value, size)
 	if err != nil && pads {
-		err = as(err, map[ck.RV]ck.RV{ck.CKR_WRAPPED_KEY_LEN_RANGE: ck.CKR_WRAPPED_KEY_INVALID})
+		err = withCode(err, map[ck.RV]ck.RV{ck.CKR_WRAPPED_KEY_LEN_RANGE: ck.CKR_WRAPPED_KEY_INVALID})
 	}
 	return k, err
 }
 
-// padded returns what tells whether a value can be the key, where a padding decided how long it is. What is wrong with a key whose
+// paddingCheck returns what tells whether a value can be the key, where a padding decided how long it is. What is wrong with a key whose
 // padding is right must not tell that the padding is right, which would decrypt anything with enough questions (Bleichenbacher, Vaudenay):
 // a wrong padding, a length that the key cannot have and an encoding that is none are the same error, after the same steps. What is
 // wrong with the class and type in the template is said before.
-func (r *request) padded(size uint) (func(value []byte, err error) error, error) {
+func (r *request) paddingCheck(size uint) (func(value []byte, err error) error, error) {
 	t, err := r.table()
 	if err != nil {
 		return nil, err
@@ -136,8 +136,8 @@ func (r *request) padded(size uint) (func(value []byte, err error) error, error)
 	}, nil
 }
 
-// unwrapTo makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
-func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
+// makeUnwrapped makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
+func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
 	t, err := r.table()
 	if err != nil {
 		return 0, err
@@ -151,30 +151,30 @@ func (s *session) unwrapTo(r *request, row *mechanisms.Mechanism, value []byte, 
 		value = value[:size]
 	}
 	if row.KeyAtEnd {
-		if value, err = atEnd(t, value, size); err != nil {
+		if value, err = keyAtEnd(t, value, size); err != nil {
 			return 0, err
 		}
 		full = value
 	}
-	if r.fixed, err = unwrapped(t, value); err != nil {
+	if r.fixed, err = unwrappedAttributes(t, value); err != nil {
 		return 0, err
 	}
 	defer wipeValues(r.fixed)
 	if s.strict {
-		if err := r.guard(t, value); err != nil {
+		if err := r.followRole(t, value); err != nil {
 			return 0, err
 		}
-		if err := s.bind(r, full, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
+		if err := s.protectLikeEqualKeys(r, full, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
 			return 0, err
 		}
 	}
-	return s.make(r)
+	return s.makeObject(r)
 }
 
-// guard adds to the request of a key that was unwrapped what follows from the role of the key that unwraps: also where the token has
+// followRole adds to the request of a key that was unwrapped what follows from the role of the key that unwraps: also where the token has
 // the key no more that was wrapped. Of what such a key is nothing is known but that it is whole.
-func (r *request) guard(t *table, value []byte) error {
-	sensitive, withTrusted := role(r.base.role.Load()).opens()
+func (r *request) followRole(t *table, value []byte) error {
+	sensitive, withTrusted := role(r.base.role.Load()).unwrapsTo()
 	if sensitive {
 		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
 	}
@@ -193,9 +193,9 @@ func (r *request) guard(t *table, value []byte) error {
 	return nil
 }
 
-// atEnd takes the key off the end of what was unwrapped: as many bytes as the template says or the type of key has, and
+// keyAtEnd takes the key off the end of what was unwrapped: as many bytes as the template says or the type of key has, and
 // the encoding of a private key from its first byte on. More than zeros before it is no key that was wrapped so.
-func atEnd(t *table, value []byte, size uint) ([]byte, error) {
+func keyAtEnd(t *table, value []byte, size uint) ([]byte, error) {
 	if t.class == ck.CKO_PRIVATE_KEY {
 		return bytes.TrimLeft(value, "\x00"), nil
 	}
@@ -211,8 +211,8 @@ func atEnd(t *table, value []byte, size uint) ([]byte, error) {
 	return value[uint(len(value))-size:], nil
 }
 
-// unwrapped returns the attributes that an unwrapped key has from its value.
-func unwrapped(t *table, value []byte) ([]ck.Attribute, error) {
+// unwrappedAttributes returns the attributes that an unwrapped key has from its value.
+func unwrappedAttributes(t *table, value []byte) ([]ck.Attribute, error) {
 	switch t.class {
 	case ck.CKO_PUBLIC_KEY:
 		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
@@ -222,80 +222,80 @@ func unwrapped(t *table, value []byte) ([]ck.Attribute, error) {
 	return []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}, nil
 }
 
-// unwrappingKey are the codes that the functions have that unwrap for what is wrong with the key.
-var unwrappingKey = map[ck.RV]ck.RV{
+// unwrappingKeyCodes are the codes that the functions have that unwrap for what is wrong with the key.
+var unwrappingKeyCodes = map[ck.RV]ck.RV{
 	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
 	ck.CKR_KEY_SIZE_RANGE: ck.CKR_UNWRAPPING_KEY_SIZE_RANGE,
 }
 
-// as gives an error that is one of the table's keys the value for it.
-func as(err error, table map[ck.RV]ck.RV) error {
+// withCode gives an error that is one of the table's keys the value for it.
+func withCode(err error, table map[ck.RV]ck.RV) error {
 	if rv, ok := table[ck.Code(err)]; ok {
 		return rv
 	}
 	return err
 }
 
-// bind adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the
+// protectLikeEqualKeys adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the
 // mechanism made of the wrapped key, before CKA_VALUE_LEN cut it down; the zeros behind it may be the mechanism's.
-func (s *session) bind(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
+func (s *session) protectLikeEqualKeys(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
 	for n := len(full); n > 0; n-- {
-		if err := s.bindTo(r, full[:n], class, t, n); err != nil {
+		if err := s.protectLikeKeysWith(r, full[:n], class, t, n); err != nil {
 			return err
 		}
-		if !truncates || full[n-1] != 0 || n <= len(full)-maxFill {
+		if !truncates || full[n-1] != 0 || n <= len(full)-maxZeroPadding {
 			return nil
 		}
 	}
 	return nil
 }
 
-// maxFill is more than the zeros that fill a block.
-const maxFill = 16
+// maxZeroPadding is more than the zeros that fill a block.
+const maxZeroPadding = 16
 
-// bindTo is bind for one form, whose length is n.
-func (s *session) bindTo(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
-	list, err := s.same(form)
+// protectLikeKeysWith is bind for one form, whose length is n.
+func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
+	list, err := s.keysWithSecret(form)
 	defer releaseAll(list)
 	if err != nil {
 		return err
 	}
 	for _, o := range list {
-		if !o.sealed() || o.left() {
+		if !o.sealed() || o.isExempt() {
 			return nil // the value is known
 		}
 	}
 	for _, o := range list {
-		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.bytes(ck.CKA_VALUE)) != n {
+		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.fixedValue(ck.CKA_VALUE)) != n {
 			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
 		}
-		if err := r.narrow(o); err != nil {
+		if err := r.protectLike(o); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// narrow adds to the request of a key what a key with the same value is and may not.
-func (r *request) narrow(o *Object) error {
+// protectLike adds to the request of a key what a key with the same value is and may not.
+func (r *request) protectLike(o *Object) error {
 	for _, p := range narrowed {
-		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.bytes(p.t) == nil {
+		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.fixedValue(p.t) == nil {
 			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.narrow)})
 		}
 	}
-	for role, t := range map[role]ck.AttributeType{serving: servesElse, wrapping: wrapsSecrets, guarding: wrapsTrusted} {
-		if o.standing().role == role && r.bytes(t) == nil && o.table.find(t) >= 0 {
+	for role, t := range map[role]ck.AttributeType{serving: servesElse, wrapping: wrapsSecrets, wrappingTrusted: wrapsTrusted} {
+		if o.protection().role == role && r.fixedValue(t) == nil && o.table.find(t) >= 0 {
 			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
 		}
 	}
-	if o.flag(madeOf) && r.bytes(madeOf) == nil {
-		r.fixed = append(r.fixed, ck.Attribute{Type: madeOf, Value: ck.BoolValue(true)})
+	if o.flag(hasBytesOfKey) && r.fixedValue(hasBytesOfKey) == nil {
+		r.fixed = append(r.fixed, ck.Attribute{Type: hasBytesOfKey, Value: ck.BoolValue(true)})
 	}
-	if known := o.standing().known; known != 0 && r.bytes(knownBytes) == nil {
+	if known := o.protection().knownBytes; known != 0 && r.fixedValue(knownBytes) == nil {
 		r.known(known)
 	}
 	for _, t := range asking {
-		switch v, other := o.bytes(t), r.bytes(t); {
+		switch v, other := o.bytes(t), r.fixedValue(t); {
 		case v == nil:
 		case other == nil:
 			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: bytes.Clone(v)})
@@ -325,8 +325,8 @@ func (r *request) narrow(o *Object) error {
 	return nil
 }
 
-// bytes returns the value that the operation itself decides for an attribute, nil where it decides none.
-func (r *request) bytes(t ck.AttributeType) []byte {
+// fixedValue returns the value that the operation itself decides for an attribute, nil where it decides none.
+func (r *request) fixedValue(t ck.AttributeType) []byte {
 	for _, a := range r.fixed {
 		if a.Type == t {
 			return a.Value

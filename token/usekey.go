@@ -62,15 +62,15 @@ var (
 )
 
 // useKey finds the key at a handle, and tells whether it may be used so. The caller releases it.
-func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (object, error) {
+func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	e, o, err := s.object(h)
 	if err != nil {
-		return object{}, keyHandle(err)
+		return foundKey{}, keyHandle(err)
 	}
-	k := object{o, e}
+	k := foundKey{o, e}
 	if err := s.mayUse(k, u); err != nil {
 		o.release()
-		return object{}, err
+		return foundKey{}, err
 	}
 	return k, nil
 }
@@ -84,7 +84,7 @@ func keyHandle(err error) error {
 }
 
 // mayUse asks the questions.
-func (s *session) mayUse(k object, u *keyUse) error {
+func (s *session) mayUse(k foundKey, u *keyUse) error {
 	u.class = k.class()
 	if err := k.permits(u, time.Now); err != nil { // 1 to 5
 		return err
@@ -112,12 +112,12 @@ func (s *session) mayUse(k object, u *keyUse) error {
 		return errUnconfirmed
 	}
 	if u.param != nil && u.asksParam() {
-		if err := k.standing().mayExpose(k.key(), u, u.param, s.strict); err != nil {
+		if err := k.protection().mayExpose(k.key(), u, u.param, s.strict); err != nil {
 			return err
 		}
 	}
 	if u.oneCall && !u.roleIsOpen() {
-		return s.mayAssume(k, u)
+		return s.mayTakeRole(k, u)
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func (u *keyUse) trusts() bool {
 
 // mayBeWrapped tells whether a key may be wrapped by another: section 5.18.3.
 func (o *Object) mayBeWrapped(u *keyUse, strict bool) error {
-	if err := u.wrappedBy.standing().mayWrap(o.standing(), u.wrapRow, strict); err != nil {
+	if err := u.wrappedBy.protection().mayWrap(o.protection(), u.wrapRow, strict); err != nil {
 		return err
 	}
 	template := u.wrappedBy.bytes(ck.CKA_WRAP_TEMPLATE)

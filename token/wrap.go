@@ -5,8 +5,8 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// A wrapper is what C_WrapKey and C_WrapKeyAuthenticated do in their own ways.
-type wrapper struct {
+// A wrapCall is what C_WrapKey and C_WrapKeyAuthenticated do in their own ways.
+type wrapCall struct {
 	row   *mechanisms.Mechanism
 	param *ck.Param
 	// size returns how long the wrapped key is, where wrapping it changes the parameter or what it points to, so that a length query
@@ -26,7 +26,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.Ob
 	if err != nil {
 		return err
 	}
-	w := wrapper{row: row, param: &mech.Param, wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) { return row.Wrap(with, &mech.Param, value) }}
+	w := wrapCall{row: row, param: &mech.Param, wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) { return row.Wrap(with, &mech.Param, value) }}
 	if row.WrapSize != nil {
 		w.size = func(n int) (int, error) {
 			p := mech.Param
@@ -50,7 +50,7 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wi
 	if err != nil {
 		return err
 	}
-	return s.wrapKey(&wrapper{
+	return s.wrapKey(&wrapCall{
 		row: row, param: &mech.Param, size: func(n int) (int, error) { return n, nil },
 		wrap: func(with *mechanisms.Key, value []byte) ([]byte, error) {
 			return row.WrapMessage(with, &mech.Param, aad, value)
@@ -59,11 +59,11 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wi
 }
 
 // wrapKey wraps the key at a handle with another.
-func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer) error {
+func (s *session) wrapKey(x *wrapCall, with, key ck.ObjectHandle, out *ck.Buffer) error {
 	u := &keyUse{purpose: ck.CKA_WRAP, row: x.row, param: x.param, oneCall: true}
 	w, err := s.useKey(with, u)
 	if err != nil {
-		return as(err, map[ck.RV]ck.RV{
+		return withCode(err, map[ck.RV]ck.RV{
 			ck.CKR_KEY_HANDLE_INVALID: ck.CKR_WRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT,
 			ck.CKR_KEY_SIZE_RANGE: ck.CKR_WRAPPING_KEY_SIZE_RANGE,
 		})
@@ -76,24 +76,24 @@ func (s *session) wrapKey(x *wrapper, with, key ck.ObjectHandle, out *ck.Buffer)
 	defer target.release()
 	u.sensitive, u.withTrusted = target.flag(ck.CKA_SENSITIVE), target.flag(ck.CKA_WRAP_WITH_TRUSTED)
 	if out.Has {
-		if err := s.mayAssume(w, u); err != nil {
+		if err := s.mayTakeRole(w, u); err != nil {
 			return err
 		}
 	}
 	if target.table.isSecret() {
-		return s.runWrapper(x, w, u, target.key().Value, out)
+		return s.runWrap(x, w, u, target.key().Value, out)
 	}
 	value, err := mechanisms.MarshalPrivate(target.key())
 	if err != nil {
 		return err
 	}
 	defer clear(value)
-	return s.runWrapper(x, w, u, value, out)
+	return s.runWrap(x, w, u, value, out)
 }
 
-// runWrapper wraps the value of a secret key, or the PrivateKeyInfo of a private key. The key that wraps gets its role when there is
+// runWrap wraps the value of a secret key, or the PrivateKeyInfo of a private key. The key that wraps gets its role when there is
 // something that leaves: a call that fails, or asks for the length, does not decide what a key is for.
-func (s *session) runWrapper(x *wrapper, w object, u *keyUse, value []byte, out *ck.Buffer) error {
+func (s *session) runWrap(x *wrapCall, w foundKey, u *keyUse, value []byte, out *ck.Buffer) error {
 	if x.size != nil {
 		need, err := x.size(len(value))
 		if err != nil {
@@ -108,7 +108,7 @@ func (s *session) runWrapper(x *wrapper, w object, u *keyUse, value []byte, out 
 		return err
 	}
 	if !out.Query(len(wrapped)) {
-		if err := s.assume(w, u); err != nil {
+		if err := s.takeRole(w, u); err != nil {
 			clear(wrapped)
 			return err
 		}
