@@ -9,54 +9,51 @@ import (
 	"github.com/softcsp/softcsp/internal/vectors"
 )
 
-// structuresOf are the structures of the header that are the parameter of a mechanism, one of them where there are several, as the table of
-// parameters says. A mechanism that has none takes bytes, or one number.
-func (t *tables) structuresOf(m ck.MechanismType) (names []string) {
-	for _, f := range []ck.Function{ck.C_EncryptInit, ck.C_WrapKey, ck.C_DeriveKey} {
-		forms, _, _ := ck.ParameterOf(m, f)
-		for _, form := range forms {
-			if t.sizes[form.Name] != 0 {
-				names = append(names, form.Name)
-			}
-			if older := olderStructures[form.Name]; older != "" {
-				names = append(names, older)
-			}
-		}
-	}
-	return names
-}
-
 // olderStructures are the structures of earlier versions of the standard that are passed in the place of newer ones. They are of the same
 // size, so the table of parameters has them as one form.
 var olderStructures = map[string]string{
 	"CK_PKCS5_PBKD2_PARAMS2": "CK_PKCS5_PBKD2_PARAMS", // ulPasswordLen points to the length
 }
 
-// olderSizes are the sizes of structures of earlier versions of the standard, which are no longer in the header: they are passed as they
-// are.
-var olderSizes = map[ck.MechanismType]int{
-	ck.CKM_AES_GCM: 40, // CK_GCM_PARAMS of 2.30, without ulIvBits
-}
-
-// fits compares the image of a parameter with what the C compiler says of the mechanism's structure.
+// fits compares the image of a parameter with what the table of parameters says that the mechanism takes, and with what the C compiler says
+// of the structure.
 func (t *tables) fits(m ck.MechanismType, i *vectors.Image) error {
-	names := t.structuresOf(m)
-	plain := len(i.Refs) == 0 && (len(i.Numbers) == 0 || len(i.Data) == 8)
-	if n, ok := olderSizes[m]; ok && len(i.Data) == n || len(names) == 0 && plain || m == ck.CKM_AES_GMAC && plain {
-		return nil
-	}
-	if len(names) == 0 {
-		return errors.New("a structure, and the table of parameters names none")
-	}
 	var all error
-	for _, name := range names {
-		err := t.shape(name, i)
-		if err == nil {
-			return nil
+	known := false
+	for _, f := range []ck.Function{ck.C_EncryptInit, ck.C_WrapKey, ck.C_DeriveKey} {
+		forms, _, _ := ck.ParameterOf(m, f)
+		for _, form := range forms {
+			err := t.isForm(form, i)
+			if err == nil {
+				return nil
+			}
+			known, all = true, errors.Join(all, err)
 		}
-		all = errors.Join(all, err)
+	}
+	if !known {
+		return errors.New("a parameter, and the table of parameters names none")
 	}
 	return all
+}
+
+// isForm compares an image with one of the forms of a parameter.
+func (t *tables) isForm(form *ck.Structure, i *vectors.Image) error {
+	size, n := t.sizes[form.Name], len(i.Data)
+	switch {
+	case size != 0 && size == int(form.Size):
+		err := t.shape(form.Name, i)
+		if older := olderStructures[form.Name]; err != nil && older != "" {
+			err = t.shape(older, i)
+		}
+		return err
+	case size != 0: // of an earlier version of the standard, which is no longer in the header
+		if n != int(form.Size) {
+			return fmt.Errorf("%s had %d bytes, not %d", form.Name, form.Size, n)
+		}
+	case len(i.Refs) > 0 || len(i.Numbers) > 0 && n != 8: // a number or bytes, of a wrong length in some vectors
+		return fmt.Errorf("a structure, and not a %s", form.Name)
+	}
+	return nil
 }
 
 // shape compares an image with a structure: each field has to be there, as a number, an address or bytes, and nothing else.

@@ -76,24 +76,16 @@ func (r *recordReader) mechanism(name string) ck.MechanismType {
 	return m
 }
 
-// keyTypes are the types of keys by the beginning of a mechanism's name, the longest first. HMACs and derivations take
-// generic secrets.
-var keyTypes = []struct {
-	prefix string
-	t      ck.KeyType
-}{
-	{"CKM_AES_XTS", ck.CKK_AES_XTS}, {"CKM_AES", ck.CKK_AES}, {"CKM_DES3", ck.CKK_DES3}, {"CKM_DES_OFB", ck.CKK_DES}, {"CKM_DES", ck.CKK_DES},
-	{"CKM_RC2", ck.CKK_RC2}, {"CKM_SOFTCSP_RC2", ck.CKK_RC2}, {"CKM_RC4", ck.CKK_RC4}, {"CKM_RC5", ck.CKK_RC5}, {"CKM_CHACHA20", ck.CKK_CHACHA20},
-	{"CKM_SALSA20", ck.CKK_SALSA20}, {"CKM_POLY1305", ck.CKK_POLY1305}, {"CKM_BLOWFISH", ck.CKK_BLOWFISH}, {"CKM_TWOFISH", ck.CKK_TWOFISH},
-	{"CKM_CAST128", ck.CKK_CAST128}, {"CKM_CAMELLIA", ck.CKK_CAMELLIA}, {"CKM_ARIA", ck.CKK_ARIA}, {"CKM_SEED", ck.CKK_SEED}, {"CKM_IDEA", ck.CKK_IDEA},
-}
-
-// KeyTypeOf is the type of the secret keys that a mechanism takes.
+// KeyTypeOf is the type of the secret keys that a mechanism takes: the longest beginning of its name that is one. HMACs and derivations
+// take generic secrets.
 func KeyTypeOf(m ck.MechanismType) ck.KeyType {
-	for _, k := range keyTypes {
-		if strings.HasPrefix(m.String(), k.prefix) {
-			return k.t
+	name := strings.TrimPrefix(strings.TrimPrefix(m.String(), "CKM_"), "SOFTCSP_")
+	for found := !strings.Contains(name, "_HMAC"); found; {
+		if t, ok := ck.ParseKeyType("CKK_" + name); ok {
+			return t
 		}
+		last := max(strings.LastIndexByte(name, '_'), 0)
+		name, found = name[:last], last > 0
 	}
 	return ck.CKK_GENERIC_SECRET
 }
