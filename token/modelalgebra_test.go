@@ -2,9 +2,15 @@ package token
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/vectors"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -18,51 +24,113 @@ type algebra struct {
 	cut int
 }
 
-// wrapParams are the parameters of the mechanisms that wrap with AES keys, in Go and in the scripts.
-var wrapParams = map[ck.MechanismType]struct {
-	script string
-	mech   func() *ck.Mechanism
-}{
-	ck.CKM_AES_CBC:     {":rep:16:00", func() *ck.Mechanism { return inMemory(ck.CKM_AES_CBC, make([]byte, 16)) }},
-	ck.CKM_AES_CBC_PAD: {":rep:16:00", func() *ck.Mechanism { return inMemory(ck.CKM_AES_CBC_PAD, make([]byte, 16)) }},
-	ck.CKM_AES_CTS:     {":rep:16:00", func() *ck.Mechanism { return inMemory(ck.CKM_AES_CTS, make([]byte, 16)) }},
-	ck.CKM_AES_OFB:     {":rep:16:00", func() *ck.Mechanism { return inMemory(ck.CKM_AES_OFB, make([]byte, 16)) }},
-	ck.CKM_AES_CFB8:    {":rep:16:00", func() *ck.Mechanism { return inMemory(ck.CKM_AES_CFB8, make([]byte, 16)) }},
-	ck.CKM_AES_CFB64:   {":rep:16:00", func() *ck.Mechanism { return inMemory(ck.CKM_AES_CFB64, make([]byte, 16)) }},
-	ck.CKM_AES_CFB128:  {":rep:16:00", func() *ck.Mechanism { return inMemory(ck.CKM_AES_CFB128, make([]byte, 16)) }},
-	ck.CKM_AES_CTR: {":CK_AES_CTR_PARAMS{ulCounterBits=128,cb=rep:16:00}", func() *ck.Mechanism {
-		return inMemory(ck.CKM_AES_CTR, append(ulongs(128), make([]byte, 16)...))
-	}},
-	ck.CKM_AES_GCM: {":CK_GCM_WRAP_PARAMS{pIv=rep:12:00,ulIvLen=12,ulTagBits=128}", func() *ck.Mechanism {
-		return inMemory(ck.CKM_AES_GCM, ulongs(at(1), 12, 0, 0, 0, 0, 128), make([]byte, 12))
-	}},
-	ck.CKM_AES_CCM: {"", func() *ck.Mechanism {
-		return inMemory(ck.CKM_AES_CCM, ulongs(32, at(1), 12, 0, 0, 0, 0, 16), make([]byte, 12))
-	}},
+// sealedLen is how many bytes are wrapped to find out what a mechanism does.
+const sealedLen = 32
+
+// wrapForm is the structure that a mechanism wraps with, that of wrapping alone where there is one; nil where it needs none.
+func wrapForm(m ck.MechanismType) *ck.Structure {
+	forms, optional, _ := ck.ParameterOf(m, ck.C_WrapKey)
+	if optional {
+		return nil
+	}
+	return forms[len(forms)-1]
+}
+
+var examples = sync.OnceValues(func() (*vectors.Examples, error) { return vectors.LoadExamples(os.DirFS("../mechanisms/testdata")) })
+
+// wrapParam makes a parameter for wrapping with a mechanism.
+func wrapParam(t testing.TB, m ck.MechanismType) *ck.Mechanism {
+	t.Helper()
+	form := wrapForm(m)
+	if form == nil {
+		return inMemory(m, nil)
+	}
+	all, err := examples()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := all.Fields(m, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := vectors.LayOut(fields)
+	for i := range form.Fields {
+		switch f := &form.Fields[i]; {
+		case f.Name == "ulDataLen":
+			binary.NativeEndian.PutUint64(image.Data[f.Offset:], sealedLen)
+		case !f.Number && !f.Pointer:
+			clear(image.Data[f.Offset:][:f.Size])
+		}
+	}
+	var memory [][]byte
+	for i, r := range image.Refs { // zeros keep the scripts short
+		memory = append(memory, make([]byte, len(r.To.Data)))
+		binary.NativeEndian.PutUint64(image.Data[r.At:], uint64(at(uint(i+1))))
+	}
+	return inMemory(m, image.Data, memory...)
+}
+
+// inScript writes a mechanism and its parameter as conformance's scripts have it: "" where the parameter hangs on the length of the key.
+func inScript(t testing.TB, mech *ck.Mechanism) string {
+	t.Helper()
+	form := wrapForm(mech.Type)
+	if form == nil {
+		return mech.Type.String()
+	}
+	script := fmt.Sprintf("%v:%s{", mech.Type, form.Name)
+	sized := false
+	err := form.Walk(&mech.Param, func(p *ck.Place) {
+		sized = sized || p.Field.Name == "ulDataLen"
+		switch {
+		case p.Field.Pointer:
+			script += fmt.Sprintf("%s=%s,", p.Field.Name, bytesInScript(p.Target))
+		case p.Field.Number && p.Number() == 0:
+		case p.Field.Number:
+			script += fmt.Sprintf("%s=%d,", p.Field.Name, p.Number())
+		case len(form.Fields) > 1:
+			script += fmt.Sprintf("%s=%s,", p.Field.Name, bytesInScript(p.Value))
+		default: // it is no structure, but bytes
+			script = fmt.Sprintf("%v:%s", mech.Type, bytesInScript(p.Value))
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sized {
+		return ""
+	}
+	if text, ok := strings.CutSuffix(script, ","); ok {
+		script = text + "}"
+	}
+	return script
+}
+
+func bytesInScript(b []byte) string {
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		return fmt.Sprintf("rep:%d:00", len(b))
+	}
+	return fmt.Sprintf("hex:%x", b)
 }
 
 // probe finds out what a mechanism that wraps with an AES key does.
 func probe(t testing.TB, row *mechanisms.Mechanism) *algebra {
 	t.Helper()
-	a := &algebra{row: row, script: row.Type.String()}
-	mech := func() *ck.Mechanism { return inMemory(row.Type, nil) }
-	if p, ok := wrapParams[row.Type]; ok {
-		a.script, mech = a.script+p.script, p.mech
-	}
+	a := &algebra{row: row, script: inScript(t, wrapParam(t, row.Type))}
+	good := func() *ck.Param { return &wrapParam(t, row.Type).Param }
 	key := &mechanisms.Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_AES, Value: bytes.Repeat([]byte{0x55}, 16)}
-	one, two := make([]byte, 32), make([]byte, 32)
+	one, two := make([]byte, sealedLen), make([]byte, sealedLen)
 	for i := range one {
 		one[i], two[i] = byte(7*i+1), byte(11*i+5)
 	}
 	wrap := func(value []byte) []byte {
-		w, err := row.Wrap(key, &mech().Param, value)
+		w, err := row.Wrap(key, good(), value)
 		if err != nil {
 			t.Fatalf("%v: %v", row.Type, err)
 		}
 		return w
 	}
 	unwrap := func(wrapped []byte) []byte {
-		v, err := row.Unwrap(key, &mech().Param, bytes.Clone(wrapped))
+		v, err := row.Unwrap(key, good(), bytes.Clone(wrapped))
 		if err != nil {
 			return nil
 		}
@@ -103,7 +171,7 @@ func algebras(t testing.TB) (list []*algebra) {
 			continue
 		}
 		a := probe(t, row)
-		if k := (kind{row.Seals, a.stream, a.cut}); !seen[k] && a.script != row.Type.String() == (wrapParams[m].script != "") {
+		if k := (kind{row.Seals, a.stream, a.cut}); !seen[k] && a.script != "" {
 			seen[k] = true
 			list = append(list, a)
 		}
