@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"os"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -11,19 +10,7 @@ import (
 // boundary builds fuzz/boundary.c, a host that calls wrongly.
 func boundary(t *testing.T) string {
 	t.Helper()
-	h, err := readHeader(include)
-	if err != nil {
-		t.Fatal(err)
-	}
-	work := t.TempDir()
-	if err := os.WriteFile(filepath.Join(work, "p11tables.h"), h.tables(include), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	prog := filepath.Join(work, "boundary")
-	if err := compile(prog, "fuzz/boundary.c", "fuzz/disturb.c", "fuzz/flows.c", "fuzz/keyflows.c", "-Wno-unused-const-variable", "-I"+work, "-I"+include); err != nil {
-		t.Fatal(err)
-	}
-	return prog
+	return program(t, "fuzz/boundary.c", "fuzz/disturb.c", "fuzz/flows.c", "fuzz/keyflows.c", "-Wno-unused-const-variable")
 }
 
 // fuzzing is how long each fuzzer runs: some seconds, or SOFTCSP_FUZZ, a duration.

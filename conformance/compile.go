@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // compiler is the C compiler of the programs that load the module: $MODULE_CC, or gcc.
@@ -35,6 +36,13 @@ func emulator() string { return os.Getenv("MODULE_EMULATOR") }
 
 // emulate makes prog a command that runs the program in file, which is for another processor.
 func emulate(prog, file string) error {
-	script := fmt.Sprintf("#!/bin/sh\nexec %s '%s' \"$@\"\n", emulator(), file)
-	return os.WriteFile(prog, []byte(script), 0o755)
+	return writeProgram(prog, fmt.Appendf(nil, "#!/bin/sh\nexec %s '%s' \"$@\"\n", emulator(), file), 0o755)
+}
+
+// writeProgram writes a file that is run. No process begins meanwhile: it would have the file open for writing until it runs a program of
+// its own, and the kernel does not run what is open for writing.
+func writeProgram(path string, content []byte, mode os.FileMode) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return os.WriteFile(path, content, mode)
 }

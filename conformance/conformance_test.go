@@ -23,6 +23,8 @@ var (
 	softhsm target
 	// driver is the path of the C host, include that of the headers it was built with.
 	driver, include string
+	// work is a directory for what the tests build.
+	work string
 	// tool is the path of the softcsp command.
 	tool string
 )
@@ -53,7 +55,7 @@ func run(m *testing.M) (int, error) {
 	softhsm = target{"softhsm", firstFile("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so", "/usr/lib/pkcs11/libsofthsm2.so")}
 	tool, _ = filepath.Abs("../build/softcsp")
 	include, _ = filepath.Abs("../include/softcsp")
-	work, err := os.MkdirTemp("", "conformance")
+	work, err = os.MkdirTemp("", "conformance")
 	if err != nil {
 		return 0, err
 	}

@@ -59,7 +59,12 @@ type param struct{ typ, name string }
 
 // StartHost starts the driver prog with the module loaded. env is added to the environment.
 func StartHost(prog, module string, env ...string) (*Host, error) {
-	h := &Host{cmd: exec.Command(prog), hung: make(chan struct{}), succeeded: make(map[string]bool)}
+	return startHost(exec.Command(prog), module, env...)
+}
+
+// startHost is StartHost for a command that runs the driver.
+func startHost(cmd *exec.Cmd, module string, env ...string) (*Host, error) {
+	h := &Host{cmd: cmd, hung: make(chan struct{}), succeeded: make(map[string]bool)}
 	h.cmd.Env = append(os.Environ(), env...)
 	h.cmd.Stderr = &h.stderr
 	in, err := h.cmd.StdinPipe()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -46,14 +47,11 @@ func TestInjected(t *testing.T) {
 	}
 	plain := func(string) (*Host, error) { return StartHost(driver, module.path, env...) }
 	do(t, NewScript(plain), "login", "close")
-	count, wrapped := filepath.Join(dir, "count"), filepath.Join(dir, "injected")
+	count := filepath.Join(dir, "count")
 	start := func(n int, what string) func(string) (*Host, error) {
 		return func(string) (*Host, error) {
-			text := fmt.Sprintf("#!/bin/sh\nexec '%s' '%s' %d %s '%s'\n", inject, filepath.Join(dir, "tokens"), n, what, driver)
-			if err := os.WriteFile(wrapped, []byte(text), 0o700); err != nil {
-				return nil, err
-			}
-			return StartHost(wrapped, module.path, append(env, "INJECT_COUNT="+count)...)
+			cmd := exec.Command(inject, filepath.Join(dir, "tokens"), strconv.Itoa(n), what, driver)
+			return startHost(cmd, module.path, append(env, "INJECT_COUNT="+count)...)
 		}
 	}
 	l := &ledger{present: map[string]bool{}, doubt: map[string]bool{}}

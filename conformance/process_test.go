@@ -8,16 +8,35 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// program compiles a C program of ours.
+// programs are the C programs of ours that this run has compiled, by their sources and arguments: functions that return paths.
+var programs sync.Map
+
+// compiled compiles a C program of ours against the headers, once in a run, and returns its path.
+func compiled(source string, args ...string) (string, error) {
+	once := sync.OnceValues(func() (string, error) {
+		name := strings.TrimSuffix(filepath.Base(source), ".c")
+		dir, err := os.MkdirTemp(work, name)
+		if err != nil {
+			return "", err
+		}
+		prog := filepath.Join(dir, name)
+		return prog, compile(prog, source, append(args, "-I"+work, "-I"+include, "-I"+filepath.Dir(include))...)
+	})
+	path, _ := programs.LoadOrStore(strings.Join(append([]string{source}, args...), " "), once)
+	return path.(func() (string, error))()
+}
+
+// program compiles a C program of ours, once in a run.
 func program(t *testing.T, source string, args ...string) string {
 	t.Helper()
-	prog := filepath.Join(t.TempDir(), strings.TrimSuffix(filepath.Base(source), ".c"))
-	if err := compile(prog, source, append(args, "-I"+include, "-I"+filepath.Dir(include))...); err != nil {
+	prog, err := compiled(source, args...)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return prog

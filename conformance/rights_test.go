@@ -122,7 +122,7 @@ func copyFile(t *testing.T, from, to string, mode os.FileMode) {
 	t.Helper()
 	b, err := os.ReadFile(from)
 	if err == nil {
-		err = os.WriteFile(to, b, mode)
+		err = writeProgram(to, b, mode)
 	}
 	if err == nil {
 		err = os.Chmod(to, mode)
