@@ -17,7 +17,7 @@ import (
 // What is compared is what C_WrapKey encrypts. Token objects are found by a keyed fingerprint of it, which is among their terms.
 
 // wrapInput returns what C_WrapKey encrypts of a key: the value of a secret key, the PrivateKeyInfo of a private one. It is nil
-// where there is none. The caller wipes it if mine is true.
+// where there is none. The caller wipes it if owned is true.
 func (o *Object) wrapInput() (form []byte, owned bool) {
 	switch {
 	case o.missing:
@@ -56,7 +56,7 @@ func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(fingerprint)), uint32(t)), fingerprint...)
 }
 
-// keysWithSecret returns the keys of the session's token that have the secret form. The caller releases them.
+// keysWithSecret returns the keys of the session's token of which C_WrapKey would encrypt form. The caller releases them.
 func (s *session) keysWithSecret(form []byte) (list []*Object, err error) {
 	_, cache := s.slot.loginCache()
 	list = s.slot.sameSecret(form)
