@@ -22,9 +22,9 @@ func TestDerive(t *testing.T) {
 		t.Fatal(err)
 	}
 	i := capi.ImportedKey{Provider: p, Cipher: a, Value: []byte("12345"), EffectiveBits: 40}
-	make := func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }
+	makeKey := func(d *mechanisms.Derived, _ *mechanisms.Key) error { return d.ImportSessionKey(&i) }
 	var key ck.ObjectHandle
-	if err := m.Derive(h, cryptDerive, nil, &key, make); err != nil {
+	if err := m.Derive(h, cryptDerive, nil, &key, makeKey); err != nil {
 		t.Fatal(err)
 	}
 	salt := func() (salt []byte) {
@@ -44,19 +44,19 @@ func TestDerive(t *testing.T) {
 	}
 	was := key
 	i.Salt, i.Salted, i.Replaces = []byte{1, 2, 3}, true, true
-	if err := m.Derive(h, cryptDerive, nil, &key, make); err != nil || key != was {
+	if err := m.Derive(h, cryptDerive, nil, &key, makeKey); err != nil || key != was {
 		t.Fatalf("handle %d, %v, want %d", key, err, was)
 	}
 	if got := salt(); !bytes.Equal(got, i.Salt) {
 		t.Errorf("salt %x", got)
 	}
 	i.Salt = bytes.Repeat([]byte{1}, capi.MaxSalt+1)
-	if err := m.Derive(h, cryptDerive, nil, &key, make); err != error(capi.NTE_BAD_DATA) {
+	if err := m.Derive(h, cryptDerive, nil, &key, makeKey); err != error(capi.NTE_BAD_DATA) {
 		t.Errorf("a salt that is too long: %v", err)
 	}
 	key = 99
 	i.Salt = nil
-	if err := m.Derive(h, cryptDerive, nil, &key, make); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
+	if err := m.Derive(h, cryptDerive, nil, &key, makeKey); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
 		t.Errorf("replacing no key: %v", err)
 	}
 	if err := m.UseKey(h, 99, nil); ck.Code(err) != ck.CKR_KEY_HANDLE_INVALID {
