@@ -141,9 +141,9 @@ var publicKey = tablePart{"public key", []attribute{
 	{ck.CKA_WRAP_TEMPLATE, templateArray, 0, 0},
 	{ck.CKA_ENCAPSULATE_TEMPLATE, templateArray, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, 0, 0},
-	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{wrapsTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{servesElse, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleWrapping, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleWrappingTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleNotWrapping, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
 // privateKey is section 4.10.
@@ -165,9 +165,9 @@ var privateKey = tablePart{"private key", []attribute{
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
 	{ck.CKA_PUBLIC_KEY_INFO, octets, modifiable, 0},
 	{importedBefore2, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{wrapsTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{servesElse, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleWrapping, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleWrappingTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleNotWrapping, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{staysInside, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 }}
 
@@ -192,9 +192,9 @@ var secretKey = tablePart{"secret key", []attribute{
 	{ck.CKA_ALWAYS_AUTHENTICATE, boolean, 0, 0},
 	{importedBefore2, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{sensitiveByDefaultBefore2, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{wrapsSecrets, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{wrapsTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
-	{servesElse, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleWrapping, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleWrappingTrusted, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
+	{roleNotWrapping, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{staysInside, boolean, notCreate | notGenerate | notUnwrap | internal, 0},
 	{knownBytes, ulong, notCreate | notGenerate | notUnwrap | internal, 0},
 	{hasBytesOfKey, boolean, notCreate | notGenerate | notUnwrap | internal, 0},

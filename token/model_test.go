@@ -140,8 +140,8 @@ func (m *model) assume(s *modelState, i int, u keyUse) bool {
 	if err != nil || next == has {
 		return err == nil
 	}
-	if need == serving && !mayEverWrap(k.o.class(), k.o.keyType(), k.o.flag(ck.CKA_WRAP), k.o.stayedInside()) {
-		s.roles[k.cell] = serving
+	if need == notWrapping && !mayEverWrap(k.o.class(), k.o.keyType(), k.o.flag(ck.CKA_WRAP), k.o.stayedInside()) {
+		s.roles[k.cell] = notWrapping
 		return true
 	}
 	for j := range s.keys {
@@ -163,7 +163,7 @@ func (m *model) assume(s *modelState, i int, u keyUse) bool {
 
 func outsideOf(o *Object) error {
 	if !o.stayedInside() {
-		return errLeftToken
+		return errMayHaveLeft
 	}
 	return nil
 }

@@ -49,12 +49,12 @@ func wrapCalls(m *model, s *modelState) (next []*modelState) {
 func (m *model) wrap(s *modelState, i, j int, by *algebra) *modelState {
 	w, k := &s.keys[i], &s.keys[j]
 	err := s.protection(i).mayWrap(s.protection(j), by.row, m.strict)
-	rule := map[error]string{errNotSealing: "seals", errPartKnown: "part", errLeftToken: "inside"}[err]
+	rule := map[error]string{errNotSealing: "seals", errPartKnown: "part", errMayHaveLeft: "inside"}[err]
 	if !m.allowed(err, rule) {
 		return nil
 	}
 	n := s.clone("C_WrapKey s %s %s %s %s=out:256", by.script, w.name, k.name, s.name())
-	if !m.assume(n, i, keyUse{purpose: ck.CKA_WRAP, class: w.o.class(), row: by.row, sensitive: k.o.flag(ck.CKA_SENSITIVE), withTrusted: k.o.flag(ck.CKA_WRAP_WITH_TRUSTED)}) {
+	if !m.assume(n, i, keyUse{purpose: ck.CKA_WRAP, class: w.o.class(), row: by.row, sensitive: k.o.flag(ck.CKA_SENSITIVE), wrapWithTrusted: k.o.flag(ck.CKA_WRAP_WITH_TRUSTED)}) {
 		return nil
 	}
 	b := modelBlob{s.name(), w.identity(), by, string(k.o.mech.Value)}
@@ -269,8 +269,8 @@ func changeCalls(m *model, s *modelState) (next []*modelState) {
 			}
 			n := s.clone("C_SetAttributeValue s %s {%v=%v}", k.name, a.t, a.to)
 			n.keys[i].o = o
-			if o.flag(servesElse) && n.roles[k.cell] == noRole {
-				n.roles[k.cell] = serving
+			if o.flag(roleNotWrapping) && n.roles[k.cell] == noRole {
+				n.roles[k.cell] = notWrapping
 			}
 			o.role = &o.own
 			n.judge(&n.keys[i])

@@ -39,7 +39,7 @@ type Object struct {
 	refs         atomic.Int32
 	mech         mechanisms.Key
 
-	role  *atomic.Uint32 // the role of a key: hold.go
+	role  *atomic.Uint32 // the role of a key: recordrole.go
 	own   atomic.Uint32  // where role usually points
 	fixed atomic.Pointer[protection]
 }
@@ -188,12 +188,7 @@ func (d *draft) composeCopy(r *request) error {
 	if r.base.role != nil {
 		d.setRole(role(r.base.role.Load()))
 	}
-	switch {
-	case r.guards:
-		d.setRole(wrappingTrusted)
-	case r.serves:
-		d.setRole(serving)
-	}
+	d.setRole(r.role)
 	return d.alter(r)
 }
 
@@ -291,8 +286,8 @@ func (d *draft) alter(r *request) error {
 	if d.flag(ck.CKA_SENSITIVE) || d.isDecided(ck.CKA_EXTRACTABLE) {
 		d.unmark(makerKnowsValue)
 	}
-	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(wrapsSecrets) {
-		d.setRole(serving) // it may have been used for anything before
+	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(roleWrapping) {
+		d.setRole(notWrapping) // it may have been used for anything before
 	}
 	return d.checkConsistency(r)
 }

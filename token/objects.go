@@ -54,13 +54,16 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 		}
 		switch role(o.role.Load()) {
 		case noRole:
-			r.serves = s.strict && !o.isExempt()
+			if s.strict && !o.isExempt() {
+				r.role = notWrapping
+			}
 			r.beforeStoring = func(*Object) error {
 				return s.takeRole(foundKey{o, e}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()})
 			}
 		case wrapping:
-			r.guards = o.isToken()
-			if !r.guards {
+			if o.isToken() {
+				r.role = wrappingTrusted
+			} else {
 				r.beforeStoring = func(*Object) error { return updateRole(o.role, wrappingTrusted) }
 			}
 		}

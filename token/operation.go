@@ -47,7 +47,7 @@ type operation struct {
 	whole    bool // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
 	loginDue bool // C_Login with CKU_CONTEXT_SPECIFIC is due
 	private  bool // with a private key, which takes long
-	// unrecorded is the key where its role could not be recorded: hold.go.
+	// unrecorded is the key where its role could not be recorded: recordrole.go.
 	unrecorded  *entry
 	cipher      mechanisms.Cipher
 	signer      mechanisms.Signer
@@ -137,10 +137,10 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	}()
 	op.session = s
 	var param ck.Param
-	if u.asksParam() {
+	if u.dependsOnParam() {
 		param = mech.Param
 	}
-	if err = start(op, row, o.key(), &mech.Param); err == nil && u.asksParam() {
+	if err = start(op, row, o.key(), &mech.Param); err == nil && u.dependsOnParam() {
 		err = o.protection().mayExpose(o.key(), &u, &param, s.strict)
 	}
 	if err == nil {

@@ -40,10 +40,8 @@ type request struct {
 	strict bool
 	// hasKeyBytes says that the new key has bytes of the base and of the others.
 	hasKeyBytes bool
-	// guards says that what a copy unwraps has CKA_WRAP_WITH_TRUSTED.
-	guards bool
-	// serves says that a copy does anything else than to wrap sensitive keys.
-	serves bool
+	// role is the role that a copy has in place of its original's, noRole where it has that.
+	role role
 	// beforeStoring is asked of the new object before it is anywhere, nil where nobody asks.
 	beforeStoring func(*Object) error
 

@@ -216,7 +216,7 @@ func newTable(class ck.ObjectClass, subtype uint, parts ...tablePart) *table {
 		switch a.Type {
 		case ck.CKA_ALLOWED_MECHANISMS, ck.CKA_START_DATE, ck.CKA_END_DATE:
 			t.restricting |= bit
-		case wrapsSecrets, wrapsTrusted, servesElse:
+		case roleWrapping, roleWrappingTrusted, roleNotWrapping:
 			t.roles |= bit
 		case ck.CKA_VALUE:
 			t.value = i

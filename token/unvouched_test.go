@@ -296,7 +296,7 @@ func TestForgedRequests(t *testing.T) {
 	}
 	w.leave(t, lasting, store.Unvouched{Kind: store.Destroyed})
 	w.leave(t, id, store.Unvouched{Kind: store.Altered}, another[5]) // CKA_EC_POINT
-	for n, a := range []ck.Attribute{attr(ck.CKA_TRUSTED, true), attr(ck.CKA_LOCAL, true), attr(ck.CKA_PRIVATE, true), attr(ck.CKA_CLASS, ck.CKO_DATA), attr(wrapsSecrets, true), another[5]} {
+	for n, a := range []ck.Attribute{attr(ck.CKA_TRUSTED, true), attr(ck.CKA_LOCAL, true), attr(ck.CKA_PRIVATE, true), attr(ck.CKA_CLASS, ck.CKO_DATA), attr(roleWrapping, true), another[5]} {
 		w.leave(t, id, store.Unvouched{Kind: store.Altered, Number: uint64(n) + 1}, a, attr(ck.CKA_LABEL, "forged"))
 		must(t, verify(signature))
 		if err := verify(forged); err == nil {
@@ -308,7 +308,7 @@ func TestForgedRequests(t *testing.T) {
 	}
 	for _, template := range [][]ck.Attribute{
 		nil, aesTemplate(true, "planted"), aesTemplate(true, "planted", attr(ck.CKA_PRIVATE, false)), note("planted", "x", attr(ck.CKA_PRIVATE, true)),
-		append(another, attr(ck.CKA_TRUSTED, true)), append(another, attr(ck.CKA_LOCAL, true)), append(another, attr(wrapsSecrets, true)),
+		append(another, attr(ck.CKA_TRUSTED, true)), append(another, attr(ck.CKA_LOCAL, true)), append(another, attr(roleWrapping, true)),
 		{attr(ck.CKA_CLASS, ck.CKO_DATA), attr(ck.CKA_TOKEN, false), attr(ck.CKA_LABEL, "planted")},
 	} {
 		w.leave(t, store.ID{}, store.Unvouched{Kind: store.Created}, template...)

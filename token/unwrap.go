@@ -283,7 +283,7 @@ func (r *request) protectLike(o *Object) error {
 			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.narrow)})
 		}
 	}
-	for role, t := range map[role]ck.AttributeType{serving: servesElse, wrapping: wrapsSecrets, wrappingTrusted: wrapsTrusted} {
+	for role, t := range map[role]ck.AttributeType{notWrapping: roleNotWrapping, wrapping: roleWrapping, wrappingTrusted: roleWrappingTrusted} {
 		if o.protection().role == role && r.fixedValue(t) == nil && o.table.find(t) >= 0 {
 			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
 		}

@@ -49,8 +49,8 @@ type keyUse struct {
 	class ck.ObjectClass // of the key; useKey notes it
 	// sensitive says that the key that is wrapped is sensitive, or that the key that is unwrapped will be.
 	sensitive bool
-	// withTrusted says that the key that is wrapped has CKA_WRAP_WITH_TRUSTED.
-	withTrusted bool
+	// wrapWithTrusted says that the key that is wrapped has CKA_WRAP_WITH_TRUSTED.
+	wrapWithTrusted bool
 }
 
 // anyPurpose is the purpose of what needs no permission.
@@ -111,7 +111,7 @@ func (s *session) mayUse(k foundKey, u *keyUse) error {
 	if u.unconfirmed(k.Object) {
 		return errUnconfirmed
 	}
-	if u.param != nil && u.asksParam() {
+	if u.param != nil && u.dependsOnParam() {
 		if err := k.protection().mayExpose(k.key(), u, u.param, s.strict); err != nil {
 			return err
 		}

@@ -74,7 +74,7 @@ func (s *session) wrapKey(x *wrapCall, with, key ck.ObjectHandle, out *ck.Buffer
 		return err
 	}
 	defer target.release()
-	u.sensitive, u.withTrusted = target.flag(ck.CKA_SENSITIVE), target.flag(ck.CKA_WRAP_WITH_TRUSTED)
+	u.sensitive, u.wrapWithTrusted = target.flag(ck.CKA_SENSITIVE), target.flag(ck.CKA_WRAP_WITH_TRUSTED)
 	if out.Has {
 		if err := s.mayTakeRole(w, u); err != nil {
 			return err

@@ -8,56 +8,57 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// How keys have their roles. A session object has its role in memory, in common with its copies. A token object has it in the token:
-// taking it is one transaction over all objects with that value (of a pair: both halves), so that of two processes one wins. What
-// can never wrap a sensitive key needs no record, and most keys are such: they were not permitted to wrap, may leave the token, or
-// are of a type for which there is no mechanism that seals. A key that is permitted to wrap later has served by then.
+// Where the roles of keys are recorded. A session object has its role in memory, shared with its copies. A token object has it in the token: giving
+// it one is a single transaction over all objects with the same value (for a pair, both halves), so that only one of two processes
+// succeeds. A key that can never wrap a sensitive key needs no record, and most keys cannot: they are not permitted to wrap, may leave the
+// token, or are of a type with which no mechanism seals. A key that is permitted to wrap later counts as used for something else until then.
 
 // Attributes of the token's own, which no application sees.
 const (
-	// wrapsSecrets, wrapsTrusted and servesElse are the roles.
-	wrapsSecrets ck.AttributeType = 0xc3530181
-	wrapsTrusted ck.AttributeType = 0xc3530184
-	servesElse   ck.AttributeType = 0xc3530185
+	// The roles, of which a key has one or none.
+	roleWrapping        ck.AttributeType = 0xc3530181
+	roleWrappingTrusted ck.AttributeType = 0xc3530184
+	roleNotWrapping     ck.AttributeType = 0xc3530185
 	// staysInside is true of a key that was generated or imported, and was not extractable from then on.
 	staysInside ck.AttributeType = 0xc3530186
-	// knownBytes is the number of piece.go, and hasBytesOfKey is true of a key that has bytes of one that they are counted of.
+	// knownBytes is how many bytes of the value may be known (piece.go). hasBytesOfKey is true where bytes of another key are in it, which
+	// may not be read.
 	knownBytes    ck.AttributeType = 0xc3530187
 	hasBytesOfKey ck.AttributeType = 0xc3530188
-	// wasTrusted is true of a key, or a copy of one, that has had CKA_TRUSTED.
+	// wasTrusted is true of a key that had CKA_TRUSTED once, and of its copies.
 	wasTrusted ck.AttributeType = 0xc3530189
-	// makerKnowsValue is true of a secret key that was imported by a template that does not say that it is sensitive, and nothing of whether it may
-	// leave: who has made it knows the value, and keeps nothing from anybody by it.
+	// makerKnowsValue is true of a secret key that was imported by a template without CKA_SENSITIVE and CKA_EXTRACTABLE. Who imported it knows
+	// the value and asked for no protection, so that keeping it secret would keep it from nobody.
 	makerKnowsValue ck.AttributeType = 0xc353018a
-	// importedBefore2 and sensitiveByDefaultBefore2 were of keys in tokens of before format 2.
+	// importedBefore2 and sensitiveByDefaultBefore2 are in tokens of before format 2, and are not set any more.
 	importedBefore2           ck.AttributeType = 0xc3530182
 	sensitiveByDefaultBefore2 ck.AttributeType = 0xc3530183
 )
 
-// recordedRole returns the role that stands in an object's attributes.
+// recordedRole returns the role that an object has in its attributes.
 func (o *Object) recordedRole() role {
 	switch {
 	case o.bits&o.table.roles == 0:
 		return noRole
-	case o.flag(wrapsTrusted):
+	case o.flag(roleWrappingTrusted):
 		return wrappingTrusted
-	case o.flag(wrapsSecrets):
+	case o.flag(roleWrapping):
 		return wrapping
-	case o.flag(servesElse):
-		return serving
+	case o.flag(roleNotWrapping):
+		return notWrapping
 	}
 	return noRole
 }
 
-// setRole puts a role among the attributes of a draft.
+// setRole gives a draft the attributes of a role.
 func (d *draft) setRole(r role) {
-	d.mark(wrapsSecrets, r >= wrapping)
-	d.mark(wrapsTrusted, r == wrappingTrusted)
-	d.mark(servesElse, r == serving)
+	d.mark(roleWrapping, r >= wrapping)
+	d.mark(roleWrappingTrusted, r == wrappingTrusted)
+	d.mark(roleNotWrapping, r == notWrapping)
 }
 
-// stayedInside reports whether a key has never been extractable since it was generated or imported. Of a key from before format 2 the
-// token knows no more than that it is not now.
+// stayedInside reports whether a key has never been extractable since it was generated or imported. Of a key from before format 2 the token
+// knows only whether it is extractable now.
 func (o *Object) stayedInside() bool {
 	if o.origin == store.OriginBefore2 {
 		return !o.flag(ck.CKA_EXTRACTABLE)
@@ -70,17 +71,17 @@ func (o *Object) wasImported() bool {
 	return o.class() == ck.CKO_SECRET_KEY && (o.origin == store.OriginImported || o.flag(importedBefore2))
 }
 
-// isExempt is protection.isExempt, which every use asks of a key that has no role.
+// isExempt is protection.isExempt, without a copy of the protection: every use asks it.
 func (o *Object) isExempt() bool { return o.fixedProtection().isExempt() }
 
-// protection returns what counts of a key.
+// protection returns what protects a key.
 func (o *Object) protection() protection {
 	k := *o.fixedProtection()
 	k.role = role(o.role.Load())
 	return k
 }
 
-// fixedProtection returns what counts of a key without its role. The rest does not change, and is found out once.
+// fixedProtection returns what protects a key, but for its role. It never changes, and is found out once.
 func (o *Object) fixedProtection() *protection {
 	if k := o.fixed.Load(); k != nil {
 		return k
@@ -97,7 +98,7 @@ func (o *Object) fixedProtection() *protection {
 	return k
 }
 
-// identity is what two keys have in common that unwrap the same: the value of a secret key, the public key of a pair.
+// identity is what two keys have in common that unwrap the same keys: the value of a secret key, the public key of a pair.
 func (o *Object) identity() []byte {
 	switch o.class() {
 	case ck.CKO_SECRET_KEY:
@@ -108,7 +109,7 @@ func (o *Object) identity() []byte {
 	return nil
 }
 
-// identityTerm is the term by which the keys are found that have the identity of o, nil where there is none.
+// identityTerm is the term by which the keys with the identity of o are found, nil where it has none.
 func (o *Object) identityTerm(keys *store.Keys) []byte {
 	if o.class() == ck.CKO_SECRET_KEY {
 		return o.fingerprint(keys)
@@ -119,52 +120,52 @@ func (o *Object) identityTerm(keys *store.Keys) []byte {
 	return nil
 }
 
-// takeRole gives the key o, behind i, the role that a use needs, or tells why it cannot have it.
-func (s *session) takeRole(o foundKey, u *keyUse) error {
+// takeRole gives a key the role that a use needs, or tells why the key cannot have it.
+func (s *session) takeRole(k foundKey, u *keyUse) error {
 	if !s.strict {
 		return nil
 	}
 	need := u.neededRole()
-	has := role(o.role.Load())
-	if next, err := has.afterUse(need); err == nil && next == has || o.isExempt() {
+	has := role(k.role.Load())
+	if next, err := has.afterUse(need); err == nil && next == has || k.isExempt() {
 		return nil
 	} else if err != nil {
 		return err
 	}
-	if need == serving && !mayEverWrap(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.stayedInside()) {
-		o.role.CompareAndSwap(uint32(noRole), uint32(serving))
+	if need == notWrapping && !mayEverWrap(k.class(), k.keyType(), k.flag(ck.CKA_WRAP), k.stayedInside()) {
+		k.role.CompareAndSwap(uint32(noRole), uint32(notWrapping))
 		return nil
 	}
-	session := o.entry.owner != nil
+	isSessionObject := k.entry.owner != nil
 	switch {
-	case need == serving && session:
-		return updateRole(o.role, need)
-	case need == serving && !session && s.slot.readOnly():
+	case need == notWrapping && isSessionObject:
+		return updateRole(k.role, need)
+	case need == notWrapping && s.slot.readOnly():
 		if u.purpose == ck.CKA_WRAP || u.purpose == ck.CKA_UNWRAP {
 			return ck.CKR_TOKEN_WRITE_PROTECTED
 		}
-		return nil // nobody else knows, but in this process it wraps nothing, as that would have to be recorded
+		return nil // it cannot be recorded; but nor can this process let the key wrap sensitive keys, which would have to be recorded too
 	}
-	return s.takeRoleForAll(o, need)
+	return s.takeRoleForAll(k, need)
 }
 
-// mayTakeRole tells whether a key may take the role that a use needs. It takes none, so that what is asked before a function has done
-// anything can be asked for a call that fails.
-func (s *session) mayTakeRole(o foundKey, u *keyUse) error {
-	if !s.strict || o.isExempt() {
+// mayTakeRole tells whether takeRole would give a key the role that a use needs. It is asked before a function does anything, so that a call
+// that fails gives the key no role.
+func (s *session) mayTakeRole(k foundKey, u *keyUse) error {
+	if !s.strict || k.isExempt() {
 		return nil
 	}
-	_, err := role(o.role.Load()).afterUse(u.neededRole())
+	_, err := role(k.role.Load()).afterUse(u.neededRole())
 	return err
 }
 
-// dependsOnKey reports whether what a function with a key returned may depend on the key, an error too: a parameter that is none, and a
-// template that lacks something, are found whatever the key is.
+// dependsOnKey reports whether a result, which may be an error, can tell something of the key. A wrong parameter and an incomplete template are
+// found whatever the key is.
 func dependsOnKey(err error) bool {
 	return !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) && !errors.Is(err, ck.CKR_TEMPLATE_INCOMPLETE)
 }
 
-// updateRole changes a role in memory.
+// updateRole gives a role in memory the value that it has after a use, whatever other threads do.
 func updateRole(r *atomic.Uint32, need role) error {
 	for {
 		has := r.Load()
@@ -175,21 +176,21 @@ func updateRole(r *atomic.Uint32, need role) error {
 	}
 }
 
-// takeRoleForAll takes a role for all keys with the identity of o, and records it.
-func (s *session) takeRoleForAll(o foundKey, need role) error {
+// takeRoleForAll gives a role to all keys with the identity of k, and records it.
+func (s *session) takeRoleForAll(k foundKey, need role) error {
 	user, keys := s.slot.login()
 	if user == nobody {
 		if need >= wrapping {
 			return ck.CKR_USER_NOT_LOGGED_IN // nothing could be recorded
 		}
-		return updateRole(o.role, need)
+		return updateRole(k.role, need)
 	}
-	if err := s.slot.takeRoleInSessions(o.Object, need); err != nil {
+	if err := s.slot.takeRoleInSessions(k.Object, need); err != nil {
 		return err
 	}
-	term := o.identityTerm(keys)
+	term := k.identityTerm(keys)
 	if term == nil {
-		return updateRole(o.role, need)
+		return updateRole(k.role, need)
 	}
 	for {
 		err := s.slot.storeRole(term, keys, need)
@@ -199,18 +200,18 @@ func (s *session) takeRoleForAll(o foundKey, need role) error {
 		case err != nil:
 			return err
 		}
-		return updateRole(o.role, need)
+		return updateRole(k.role, need)
 	}
 }
 
-// takeRoleInSessions takes a role for the session objects of all applications with the identity of o.
+// takeRoleInSessions gives a role to the session objects of all applications with the identity of o.
 func (s *slot) takeRoleInSessions(o *Object, need role) error {
 	id := o.identity()
 	list := s.sessionKeys(func(k *Object) bool { return sameIdentity(k, o, id) })
 	defer releaseAll(list)
 	for _, k := range list {
 		if need >= wrapping && k.class() == ck.CKO_PRIVATE_KEY && !k.stayedInside() {
-			return errLeftToken
+			return errMayHaveLeft
 		}
 		if err := updateRole(k.role, need); err != nil {
 			return err
@@ -224,7 +225,8 @@ func sameIdentity(k, o *Object, id []byte) bool {
 	return len(id) != 0 && (k.class() == ck.CKO_SECRET_KEY) == (o.class() == ck.CKO_SECRET_KEY) && string(k.identity()) == string(id)
 }
 
-// storeRole takes a role for the token objects that have a term, in one transaction: ErrStale where it has to be tried again.
+// storeRole gives a role to the token objects that have a term, in one transaction. It returns store.ErrStale where it has to be called
+// again.
 func (s *slot) storeRole(term []byte, keys *store.Keys, need role) error {
 	token, err := s.store()
 	if err != nil {
@@ -270,10 +272,10 @@ func (s *slot) storeRole(term []byte, keys *store.Keys, need role) error {
 	return token.Revise(keys, term, ids, changed...)
 }
 
-// recordWithRole returns the record of a token object that has taken a role, nil where it has that already.
+// recordWithRole returns the record of a token object after a use that needs a role, nil where the record stays as it is.
 func (o *Object) recordWithRole(need role, keys *store.Keys) (*store.Record, error) {
 	if need >= wrapping && o.class() == ck.CKO_PRIVATE_KEY && !o.stayedInside() {
-		return nil, errLeftToken
+		return nil, errMayHaveLeft
 	}
 	has := o.recordedRole()
 	next, err := has.afterUse(need)
@@ -297,36 +299,37 @@ func readObject(token *store.Token, keys *store.Keys, id store.ID) (*Object, err
 	return opened(r)
 }
 
-// sameRole tells whether a key still has the role that it had when it was looked up: what it has unwrapped may have been wrapped since.
-func (o foundKey) sameRole() error {
-	now, err := o.entry.get()
+// sameRole tells whether a key still has the role that it had when it was found. If it has not, another call may have wrapped with it, meanwhile,
+// what this one unwraps.
+func (k foundKey) sameRole() error {
+	now, err := k.entry.get()
 	if err != nil {
 		return keyHandle(err)
 	}
 	defer now.release()
-	if role(now.role.Load()) != role(o.role.Load()) {
+	if role(now.role.Load()) != role(k.role.Load()) {
 		return errOnlyWraps
 	}
 	return nil
 }
 
-// unrecordedEntry returns the entry of a key that serves though that could not be recorded, nil for others: whoever goes on with it asks
-// at each call whether another process has made it wrap meanwhile.
-func (s *session) unrecordedEntry(o foundKey, u *keyUse) *entry {
-	if !s.strict || o.entry.owner != nil || u.neededRole() != serving || role(o.role.Load()) == serving || o.isExempt() {
+// unrecordedEntry returns the entry of a key that is used for something else than wrapping where this could not be recorded, nil for other keys. An
+// operation with such a key asks at each call whether another process has wrapped with it (checkUnrecorded).
+func (s *session) unrecordedEntry(k foundKey, u *keyUse) *entry {
+	if !s.strict || k.entry.owner != nil || u.neededRole() != notWrapping || role(k.role.Load()) == notWrapping || k.isExempt() {
 		return nil
 	}
-	return o.entry
+	return k.entry
 }
 
-// mayWrapElsewhere reports whether a token key could come to wrap sensitive keys in another process, though it had been copied or taken over in this
-// one, which cannot record that.
+// mayWrapElsewhere reports whether another process may still use a token key to wrap sensitive keys, because this one cannot record that it
+// has made a copy or a new key with its bytes.
 func (s *session) mayWrapElsewhere(o *Object) bool {
 	return s.strict && o.isToken() && role(o.role.Load()) == noRole && !o.isExempt() &&
 		mayEverWrap(o.class(), o.keyType(), o.flag(ck.CKA_WRAP), o.stayedInside()) && s.slot.readOnly()
 }
 
-// checkUnrecorded tells whether the key of an operation that is not recorded has come to wrap sensitive keys.
+// checkUnrecorded tells whether the operation may go on with a key whose role is not recorded: not if the key has wrapped sensitive keys since.
 func (op *operation) checkUnrecorded() error {
 	if op.unrecorded == nil {
 		return nil
@@ -336,6 +339,6 @@ func (op *operation) checkUnrecorded() error {
 		return keyHandle(err)
 	}
 	defer o.release()
-	_, err = role(o.role.Load()).afterUse(serving)
+	_, err = role(o.role.Load()).afterUse(notWrapping)
 	return err
 }
