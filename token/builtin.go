@@ -8,12 +8,12 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// Objects that a token has without anybody having made them: what profiles it conforms to, its clock, its mechanisms. They
-// lie in no store. A search finds them if it names their class (section 4.3 of PKCS #11 2.40 wants that of hardware features):
-// an application that lists everything does not meet what it may not understand.
+// Objects that a token has without anybody having made them: the profiles that it conforms to, its clock, its mechanisms. They
+// are in no store. A search finds them only if it names their class, which section 4.3 of PKCS #11 2.40 demands for hardware features: so
+// an application that lists all objects does not meet classes that it may not know.
 //
-// There is no monotonic counter, which would have to count each time that it is read; no user interface; and nobody has
-// validated softcsp, so that there is no object of CKO_VALIDATION.
+// There is no monotonic counter, which would have to count each time that it is read, and no user interface. There is no object of
+// CKO_VALIDATION, because nobody has validated softcsp.
 
 // A builtin is one of those objects.
 type builtin struct {
@@ -70,7 +70,7 @@ func (b builtin) object() *Object {
 	return o
 }
 
-// id is what CKA_UNIQUE_ID is made of.
+// id returns the number that CKA_UNIQUE_ID is made of.
 func (b builtin) id() (id store.ID) {
 	binary.BigEndian.PutUint64(id[:8], uint64(b.class))
 	binary.BigEndian.PutUint64(id[8:], uint64(b.number))

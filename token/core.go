@@ -12,8 +12,8 @@ import (
 
 // A Core is what the applications of a process have in common: the place of the tokens, the slots, the token objects that were read, the
 // keys that logins opened, and what keys have been used for. The first application that initialises opens it, and the last that
-// finalises closes it. Where the tokens are, and what those that are made are like, is as the configuration of the first says;
-// everything else is as each application's own does.
+// finalises closes it. The configuration of the first says where the tokens are and what new ones are like; for everything else
+// each application has its own configuration.
 type Core struct {
 	slots      slotList
 	lastUnique atomic.Uint64 // the last CKA_UNIQUE_ID of a session object
@@ -33,7 +33,7 @@ func NewCore() *Core { return &Core{} }
 // NewModule returns a module that is not initialised, for one of several applications over the core.
 func (c *Core) NewModule() *Module { return &Module{core: c} }
 
-// open opens the core for an application with a configuration, which the core takes over where it was not open.
+// open opens the core for one more application. The core keeps the configuration of the first.
 func (c *Core) open(cfg *config.Config) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,7 +60,7 @@ func (c *Core) openPlace(cfg *config.Config) (*store.Place, error) {
 	return place, err
 }
 
-// close closes the core for an application with a configuration, and altogether where it was the last.
+// close ends the use of the core by an application, whose configuration is cfg. The last one closes it.
 func (c *Core) close(cfg *config.Config) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -23,7 +23,7 @@ func (m *Module) WaitForSlotEvent(flags ck.Flags) (ck.SlotID, error) {
 	}
 }
 
-// slotEvent returns the slot of an event that has not been told yet: CKR_NO_EVENT where there is none. A call that began
+// slotEvent returns the slot of an event that has not been returned yet: CKR_NO_EVENT where there is none. A call that began
 // before C_Finalize does not go on after another C_Initialize.
 func (m *Module) slotEvent(began *application) (ck.SlotID, error) {
 	a, err := m.beginCall()

@@ -215,7 +215,7 @@ func (q *query) addByID(token *store.Token, id store.ID) error {
 		return err
 	}
 	defer o.release()
-	q.addIfShown(o, e)
+	q.addIfVisible(o, e)
 	return nil
 }
 
@@ -232,8 +232,8 @@ func (q *query) readAndAdd(token *store.Token, id store.ID) error {
 	return q.addRecord(r, epoch)
 }
 
-// addIfShown adds the token object o if it matches. e is its entry, nil where the application has none yet.
-func (q *query) addIfShown(o *Object, e *entry) {
+// addIfVisible adds the token object o if it matches. e is its entry, nil where the application has none yet.
+func (q *query) addIfVisible(o *Object, e *entry) {
 	if !q.visible(o) {
 		return
 	}
@@ -294,7 +294,7 @@ func (q *query) searchAll() error {
 		if o.rev != rev {
 			return false
 		}
-		q.addIfShown(o, q.table.known(id))
+		q.addIfVisible(o, q.table.known(id))
 		return true
 	}
 	return token.All(q.cache.keys, known, func(r store.Record) error { return q.addRecord(r, epoch) })

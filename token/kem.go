@@ -82,7 +82,7 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	return s.makeShared(r, &d)
 }
 
-// kemBase is what a mechanism sees of an encapsulation. The template has what the key asks for beside what the caller does.
+// kemBase is what a mechanism sees of an encapsulation: the key, and the caller's template with what the key's own template for new keys adds.
 func (r *request) kemBase() *mechanisms.Base {
 	template := r.template
 	for _, a := range r.imposed {
@@ -93,7 +93,7 @@ func (r *request) kemBase() *mechanisms.Base {
 	return &mechanisms.Base{Key: r.base.key(), Template: template}
 }
 
-// makeShared makes the object of the secret key that both sides have.
+// makeShared makes the object of the shared secret key.
 func (s *session) makeShared(r *request, d *mechanisms.Derived) (ck.ObjectHandle, error) {
 	r.fixed = []ck.Attribute{
 		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(d.Type))}, {Type: ck.CKA_VALUE, Value: d.Value},

@@ -90,7 +90,7 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 	return nil
 }
 
-// mayLogIn tells whether the login is possible as things are. The slot is locked.
+// mayLogIn tells whether the user can log in with the sessions and the login that there are. The slot is locked.
 func (s *appSlot) mayLogIn(user userState) error {
 	switch {
 	case s.user == user:

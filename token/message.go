@@ -9,7 +9,7 @@ import (
 // with one mechanism and one key. What goes wrong with a message ends the message, not the process. A message in parts ends with
 // its last part.
 
-// A process is what an operation of messages has beside what other operations have.
+// A process is what the operations of the message functions have that others do not.
 type process struct {
 	loginPerMessage bool // C_Login with CKU_CONTEXT_SPECIFIC is due before each message
 	inParts         bool // a message in parts is in progress
@@ -22,7 +22,7 @@ type process struct {
 	param  *ck.ParamCopy // the parameter of the Init function
 }
 
-// end forgets what the process has.
+// end wipes and releases what the process has.
 func (p *process) end() {
 	if p.cipher != nil {
 		p.cipher.End()
@@ -97,7 +97,7 @@ func (m *Module) messageFinal(h ck.SessionHandle, kind int) error {
 	return nil
 }
 
-// endMessage ends a message. The next needs a confirmation of its own where the key asks for that.
+// endMessage ends a message. With a key that has CKA_ALWAYS_AUTHENTICATE the next one needs a C_Login of its own.
 func (op *operation) endMessage() {
 	if op.process.cipher != nil {
 		op.process.cipher.End()

@@ -5,10 +5,10 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// Messages that are signed or verified. The parameter of a message is one of the mechanism's, for that message; a message without
-// one has the parameter of the Init function. Where a parameter serves for one message only each must have its own.
+// Messages that are signed or verified. A message may have a parameter of the mechanism of its own; one without has the parameter of the
+// Init function. With some mechanisms a parameter must not be used twice: there each message must have its own.
 
-// messageSigner returns what prepares a process of signing or verifying with the key at h.
+// messageSigner returns a starter of processes that sign or verify with the key at h.
 func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *mechanisms.Mechanism, *mechanisms.Key, *ck.Param) error {
 	return func(op *operation, row *mechanisms.Mechanism, _ *mechanisms.Key, p *ck.Param) error {
 		_, o, err := s.object(h)
@@ -30,7 +30,7 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 	}
 }
 
-// prepareSigner makes what the next message is signed or verified with, unless that is there.
+// prepareSigner makes the signer or the verifier of the next message, unless there is one.
 func (op *operation) prepareSigner(s *session, kind int, p *ck.Param) (err error) {
 	x := op.process
 	if !p.Present() {

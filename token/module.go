@@ -73,13 +73,13 @@ func (m *Module) beginCall() (*application, error) {
 
 func (a *application) endCall() { a.activeCalls.Add(-1) }
 
-// Getenv reads the environment, which says nothing in a program that was given rights by its file.
+// Getenv reads the environment, which counts as empty in a program that has the rights of its file's owner (set-user-ID and the like).
 func Getenv(name string) string { return config.Getenv(name) }
 
-// Initialize implements C_Initialize, section 5.4.1. Calls from any number of threads are safe however they are asked for: our
-// own locks need none of the application's mutex functions. CKF_LIBRARY_CANT_CREATE_OS_THREADS is
-// not obeyed, and not refused with CKR_NEED_TO_CREATE_THREADS as it could be: NSS sets it always, with every module, and Perl's
-// Crypt::HSM on some systems, and neither means that threads do harm.
+// Initialize implements C_Initialize, section 5.4.1. Calls from several threads are always safe, whatever args say of locks: the mutex
+// functions of the application are not needed. CKF_LIBRARY_CANT_CREATE_OS_THREADS is ignored, and not refused with
+// CKR_NEED_TO_CREATE_THREADS as it could be: NSS always sets it, with every module, and Perl's Crypt::HSM does on some systems, though
+// threads do neither any harm.
 func (m *Module) Initialize(args ck.InitArgs) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// The operations that a session has beside digesting and searching, one of each kind at a time.
+// The kinds of operations with a key. A session has at most one of each; digests and searches are separate.
 const (
 	encrypting = iota
 	decrypting
@@ -156,8 +156,8 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	return nil
 }
 
-// current returns the operation of a kind that is active and may go on. One that goes on without the C_Login that was due
-// ends, as any error ends it (section 5.8.2 and those like it).
+// current returns the operation of a kind that is active and may go on. Where C_Login is due first it is an error, which ends the operation
+// like any other (section 5.8.2 and those like it).
 func (s *session) current(kind int) (*operation, error) {
 	op := &s.ops[kind]
 	switch {

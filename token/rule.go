@@ -8,9 +8,8 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A rule is what the standard says of an attribute beside its type: the common footnotes of its attribute tables, one bit
-// for each, and, with names in place of numbers, what it says in its text or in footnotes that a table has for itself. Ask
-// for one bit at a time, with has.
+// A rule is what the standard says of an attribute beside its type, one bit for each: the footnotes that its attribute tables have in
+// common, by their numbers, and what it says in the text or in the footnotes of a single table. Ask for one bit at a time, with has.
 type rule uint32
 
 const (
@@ -32,7 +31,7 @@ const (
 	urlOrValue   // of certificates: must be non-empty where CKA_VALUE is empty
 	withURL      // of certificates: can only be empty where CKA_URL is empty
 	withValue    // of certificates: can only be empty where CKA_VALUE is empty
-	toTrust      // of trust objects: must be specified unless nothing is trusted
+	toTrust      // of trust objects: must be specified where the certificate is trusted for anything
 	valueOrSeed  // of private keys: must be specified where CKA_SEED is not
 	optional     // an object without a value does not have the attribute at all
 	templateOnly // may stand in a template of a key that is unwrapped, derived, encapsulated or decapsulated, where it must be true of the new key; no object has it

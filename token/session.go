@@ -86,7 +86,7 @@ func (m *Module) lock(h ck.SessionHandle) (*session, error) {
 	return s, nil
 }
 
-// unlock ends a call that lock began.
+// unlock unlocks the session and ends the call.
 func (s *session) unlock() {
 	s.mu.Unlock()
 	s.slot.app.endCall()
@@ -284,13 +284,13 @@ func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, typ uint) (ck.Fla
 	return 0, nil
 }
 
-// login returns who is logged in, and the keys that this opens.
+// login returns who is logged in, and the keys of the token that the login has opened.
 func (s *appSlot) login() (userState, *store.Keys) {
 	user, cache := s.loginCache()
 	return user, cache.keys
 }
 
-// loginCache returns who is logged in, and the cache of what is read so.
+// loginCache returns who is logged in, and the cache of the objects that are read with that login.
 func (s *appSlot) loginCache() (userState, *objectCache) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -178,8 +178,7 @@ func (a *application) slot(id ck.SlotID) (*appSlot, error) {
 	return nil, ck.CKR_SLOT_ID_INVALID
 }
 
-// listed leaves out the slot of the token that has yet to be initialised, the last, where the configuration hides it. It is there all
-// the same.
+// listed leaves out the last slot, whose token is not initialised, where the configuration hides it. It can be used all the same.
 func (a *application) listed(all []*slot) []*slot {
 	if a.config.EmptySlot || len(all) == 0 {
 		return all

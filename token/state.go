@@ -12,12 +12,12 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// A saved state is the operations of a session, one after the other, sealed under a key of its token, so that it means nothing
-// elsewhere, and needs a login. The keys of operations are not in it: it names them by CKA_UNIQUE_ID. An operation is its kind and
-// whether it has been fed in parts, a byte each; its mechanism, 8 bytes; and each with its length of 4 bytes the name of the key, the
-// parameter to begin it with, and its own state. Numbers are big-endian.
+// A saved state is the operations of a session, one after the other, sealed under a key of its token: so it is of no use with another
+// token or without a login. It does not contain the keys of operations but names them by CKA_UNIQUE_ID. An operation is encoded
+// as its kind and whether it has processed parts, a byte each; its mechanism, 8 bytes; and three fields, each after its length of 4 bytes: the
+// CKA_UNIQUE_ID of the key, the parameter for its Init function, and the state of the mechanism. Numbers are big-endian.
 
-// An operationStart is what an operation began with, as far as saving it needs that.
+// An operationStart is what the Init function of an operation was given, as far as saving the operation needs it.
 type operationStart struct {
 	mechanism ck.MechanismType
 	paramLen  int // the length of the parameter
@@ -106,7 +106,7 @@ func (m *Module) GetOperationState(h ck.SessionHandle, out *ck.Buffer) error {
 	return out.FillWith(sealed)
 }
 
-// marshalOperations returns the operations of the session.
+// marshalOperations encodes the operations of the session: CKR_STATE_UNSAVEABLE where one of them cannot be saved.
 func (s *session) marshalOperations() (plain []byte, err error) {
 	if s.digest.active {
 		x, ok := s.digest.save()
@@ -247,7 +247,7 @@ func (s *session) isLastWithoutDigest() bool {
 	return others
 }
 
-// checkSavedKeys tells whether the keys that were given are those that the operations had.
+// checkSavedKeys tells whether the two keys are those of the saved operations.
 func (s *session) checkSavedKeys(all []savedOperation, encryption, authentication ck.ObjectHandle) error {
 	var encrypts, authenticates bool
 	for i := range all {
@@ -281,7 +281,7 @@ func (s *session) checkSavedKeys(all []savedOperation, encryption, authenticatio
 	return nil
 }
 
-// keyHandleFor is the handle that is for an operation of a kind.
+// keyHandleFor chooses between the two keys by the kind of an operation.
 func keyHandleFor(kind int, encryption, authentication ck.ObjectHandle) ck.ObjectHandle {
 	if kind == encrypting || kind == decrypting {
 		return encryption

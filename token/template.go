@@ -81,7 +81,7 @@ func (d *draft) ask(r *request, a ck.Attribute) error {
 	return d.put(i, a.Value)
 }
 
-// putFixed applies what the operation decides.
+// putFixed applies the attributes that the operation decides.
 func (d *draft) putFixed(fixed []ck.Attribute) error {
 	for _, a := range fixed {
 		i := d.t.find(a.Type)

@@ -8,10 +8,10 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// Public token objects can be made, changed and destroyed in a read-write session without a login (section 5.7), where there is no
-// key to seal them with. The store keeps the template of the call, and everybody who reads it applies it anew, by the rules of the
-// call: so whatever stands there, written by whomever, does what such a call could have done and no more. The next login has it
-// sealed. Until then the object is not vouched for: it is never trusted, and no signature is verified with it.
+// Public token objects can be made, changed and destroyed in a read-write session without a login (section 5.7). There is no key to seal
+// them with then. So the store keeps the template of the call as a request, and every reader applies it anew, under the rules of the call: whoever
+// may write to the file can do no more by a request than by such a call. The next login seals the result. Until then the object is not
+// vouched for: it is never trusted, and no signature is verified with it.
 
 // errUnvouched says that a key is not vouched for.
 var errUnvouched = fmt.Errorf("%w: the key was made or changed without a login, and nobody has logged in since", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
