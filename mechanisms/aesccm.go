@@ -1,14 +1,8 @@
 package mechanisms
 
 import (
-	"crypto/cipher"
-	"crypto/subtle"
-	"encoding/binary"
-	"math"
-
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/algorithm/inparts"
-	"github.com/softcsp/softcsp/internal/secret"
+	"github.com/softcsp/softcsp/internal/algorithm/ccm"
 )
 
 // ccmRows are the counter mode with CBC-MAC of SP 800-38C and RFC 3610.
@@ -50,16 +44,14 @@ func readCCMWrap(p *ck.Param) (c ccmParam, err error) {
 // ccmWrapSize returns the length of a wrapped key.
 func ccmWrapSize(p *ck.Param, n int) (int, error) {
 	c, err := readCCMWrap(p)
-	if err == nil && !c.tagsAndNonce() {
+	if err == nil && !c.goodSizes() {
 		err = ck.FieldError("ulNonceLen or ulMACLen")
 	}
 	return n + int(c.tag), err
 }
 
-// tagsAndNonce reports whether the lengths are some that CCM has: SP 800-38C, A.1.
-func (c *ccmParam) tagsAndNonce() bool {
-	return len(c.nonce) >= 7 && len(c.nonce) <= 13 && c.tag >= 4 && c.tag <= 16 && c.tag%2 == 0
-}
+// goodSizes reports whether the lengths are some that CCM has.
+func (c *ccmParam) goodSizes() bool { return ccm.ValidSizes(uint(len(c.nonce)), c.tag) }
 
 func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
@@ -67,7 +59,7 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) beginFunc {
 		if err != nil {
 			return nil, err
 		}
-		if !c.tagsAndNonce() || c.exact && uint64(c.length) > ccmLimit(len(c.nonce)) {
+		if !c.goodSizes() || c.exact && uint64(c.length) > ccm.MaxLen(len(c.nonce)) {
 			return nil, ck.FieldError("ulNonceLen, ulMACLen or ulDataLen")
 		}
 		if !decrypt {
@@ -79,96 +71,8 @@ func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) beginFunc {
 		if err != nil {
 			return nil, err
 		}
-		a := newAEAD(&ccm{b, int(c.tag)}, c.nonce, c.aad, decrypt, ccmLimit(len(c.nonce)))
+		a := newAEAD(ccm.New(b, int(c.tag)), c.nonce, c.aad, decrypt, ccm.MaxLen(len(c.nonce)))
 		a.exact, a.length = c.exact, c.length
 		return a, nil
 	}
-}
-
-// ccmLimit returns how many bytes of data can be told in the bytes that the nonce leaves for that: SP 800-38C, A.1.
-func ccmLimit(nonce int) uint64 {
-	if q := 15 - nonce; q < 8 {
-		return 1<<(8*q) - 1
-	}
-	return math.MaxUint64
-}
-
-// A ccm is CCM as a cipher.AEAD.
-type ccm struct {
-	block cipher.Block
-	tag   int
-}
-
-var _ inparts.AEAD = (*ccm)(nil)
-
-func (c *ccm) NonceSize() int { return 13 } // one of those that there are
-func (c *ccm) Overhead() int  { return c.tag }
-
-func (c *ccm) Seal(dst, nonce, data, aad []byte) []byte {
-	return inparts.Seal(c.Begin(nonce, aad, uint64(len(data))), dst, data)
-}
-
-func (c *ccm) Open(dst, nonce, sealed, aad []byte) ([]byte, error) {
-	return inparts.Open(c.Begin(nonce, aad, uint64(len(sealed)-c.tag)), c.tag, dst, sealed)
-}
-
-// A ccmSealing is CCM in parts.
-type ccmSealing struct {
-	mac    chainMAC // of the plaintext
-	stream cipher.Stream
-	mask   [aesBlock]byte // of the tag
-	size   int            // of the tag
-}
-
-// begin begins CCM: SP 800-38C, 6.1, with the formatting of appendix A.
-func (c *ccm) Begin(nonce, aad []byte, length uint64) inparts.Message {
-	s := &ccmSealing{mac: chainMAC{block: c.block, size: aesBlock}, size: c.tag}
-	var b, counter [aesBlock]byte
-	q := 15 - len(nonce)
-	binary.BigEndian.PutUint64(b[8:], length)
-	copy(b[1:], nonce)
-	b[0] = byte(8*((c.tag-2)/2) + q - 1)
-	if len(aad) > 0 {
-		b[0] |= 1 << 6
-	}
-	s.mac.Write(b[:])
-	if len(aad) > 0 {
-		s.mac.Write(ccmLength(uint64(len(aad))))
-		s.mac.Write(aad)
-		if s.mac.n > 0 {
-			s.mac.fill()
-		}
-	}
-	counter[0] = byte(q - 1)
-	copy(counter[1:], nonce)
-	secret.Do(func() { s.stream = cipher.NewCTR(c.block, counter[:]) })
-	s.stream.XORKeyStream(s.mask[:], s.mask[:])
-	return s
-}
-
-func (s *ccmSealing) Encrypt(dst, src []byte) {
-	s.mac.Write(src)
-	s.stream.XORKeyStream(dst, src)
-}
-
-func (s *ccmSealing) Decrypt(dst, src []byte) {
-	s.stream.XORKeyStream(dst, src)
-	s.mac.Write(dst)
-}
-
-func (s *ccmSealing) Tag(b []byte) []byte {
-	tag := s.mac.Sum(nil)
-	subtle.XORBytes(tag, tag, s.mask[:])
-	return append(b, tag[:s.size]...)
-}
-
-// ccmLength encodes the length of the associated data: SP 800-38C, A.2.2.
-func ccmLength(n uint64) []byte {
-	switch {
-	case n < 1<<16-1<<8:
-		return binary.BigEndian.AppendUint16(nil, uint16(n))
-	case n < 1<<32:
-		return binary.BigEndian.AppendUint32([]byte{0xff, 0xfe}, uint32(n))
-	}
-	return binary.BigEndian.AppendUint64([]byte{0xff, 0xff}, n)
 }

@@ -3,10 +3,10 @@ package mechanisms
 import (
 	"crypto/cipher"
 	"crypto/des"
-	"crypto/subtle"
 	"hash"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/cmac"
 	"github.com/softcsp/softcsp/internal/algorithm/gcm"
 )
 
@@ -31,9 +31,6 @@ func onceRow(m Mechanism) Mechanism {
 	return m
 }
 
-// xcbcKey is the length of the keys of XCBC in bytes: RFC 3566, 4.
-const xcbcKey = 16
-
 // beginXCBC begins an XCBC-MAC.
 func beginXCBC(size macSizer) func(*Key, *ck.Param) (*mac, error) {
 	return func(k *Key, p *ck.Param) (*mac, error) {
@@ -50,39 +47,7 @@ func beginXCBC(size macSizer) func(*Key, *ck.Param) (*mac, error) {
 }
 
 func prepareXCBC(k *Key) (any, error) {
-	return newMACKey(func() (hash.Hash, error) { return newXCBC(k.Value) })
-}
-
-// newXCBC makes XCBC-MAC with the three keys of RFC 3566, 4. It is CMAC with keys of its own for the last block, and for the
-// cipher. A shorter key than those of RFC 3566 has zeros at its end, and of a longer one the MAC under a key of zeros is the
-// key: RFC 4434.
-func newXCBC(key []byte) (hash.Hash, error) {
-	var fitting [xcbcKey]byte
-	defer clear(fitting[:])
-	if len(key) <= xcbcKey {
-		copy(fitting[:], key)
-	} else {
-		h, err := newXCBC(make([]byte, xcbcKey))
-		if err != nil {
-			return nil, err
-		}
-		h.Write(key)
-		h.Sum(fitting[:0])
-		h.Reset()
-	}
-	master, err := newAES(fitting[:])
-	if err != nil {
-		return nil, err
-	}
-	var keys [3][maxBlock]byte
-	for i := range keys {
-		for j := range keys[i] {
-			keys[i][j] = byte(i + 1)
-		}
-		master.Encrypt(keys[i][:], keys[i][:])
-	}
-	block, err := newAES(keys[0][:])
-	return &cmac{block: block, size: aesBlock, k1: keys[1], k2: keys[2]}, err
+	return newMACKey(func() (hash.Hash, error) { return cmac.NewXCBC(k.Value) })
 }
 
 // beginGMAC reads CK_GCM_PARAMS, where all of the associated data comes as the data of the operation, or the IV alone, for the
@@ -113,7 +78,7 @@ func beginCMAC(form ck.MechanismType, newCipher func([]byte) (cipher.Block, erro
 			if err != nil {
 				return nil, err
 			}
-			return newCMAC(b), nil
+			return cmac.New(b), nil
 		})
 	}
 	return func(k *Key, p *ck.Param) (*mac, error) {
@@ -127,80 +92,4 @@ func beginCMAC(form ck.MechanismType, newCipher func([]byte) (cipher.Block, erro
 		}
 		return newMAC(key.(*macKey), n)
 	}
-}
-
-// A cmac is a CMAC as a hash.Hash.
-type cmac struct {
-	block  cipher.Block
-	size   int
-	k1, k2 [maxBlock]byte
-	x      [maxBlock]byte // the chaining value
-	buf    [maxBlock]byte // the last block so far, which is not chained before another follows
-	n      int
-}
-
-var _ hash.Cloner = (*cmac)(nil)
-
-func newCMAC(b cipher.Block) *cmac {
-	c := &cmac{block: b, size: b.BlockSize()}
-	b.Encrypt(c.k1[:c.size], c.k1[:c.size])
-	double(c.k1[:c.size])
-	c.k2 = c.k1
-	double(c.k2[:c.size])
-	return c
-}
-
-// double multiplies by x in GF(2^128) or GF(2^64): SP 800-38B, 6.1.
-func double(b []byte) {
-	r := byte(0x87)
-	if len(b) == 8 {
-		r = 0x1b
-	}
-	carry := b[0] >> 7
-	for i := range b[:len(b)-1] {
-		b[i] = b[i]<<1 | b[i+1]>>7
-	}
-	b[len(b)-1] = b[len(b)-1]<<1 ^ r&-carry
-}
-
-func (c *cmac) Size() int      { return c.size }
-func (c *cmac) BlockSize() int { return c.size }
-
-func (c *cmac) Reset() {
-	clear(c.x[:])
-	clear(c.buf[:])
-	c.n = 0
-}
-
-func (c *cmac) Clone() (hash.Cloner, error) {
-	d := *c
-	return &d, nil
-}
-
-func (c *cmac) Write(p []byte) (int, error) {
-	total := len(p)
-	for len(p) > 0 {
-		if c.n == c.size {
-			subtle.XORBytes(c.x[:], c.x[:], c.buf[:c.size])
-			c.block.Encrypt(c.x[:c.size], c.x[:c.size])
-			c.n = 0
-		}
-		n := copy(c.buf[c.n:c.size], p)
-		c.n += n
-		p = p[n:]
-	}
-	return total, nil
-}
-
-func (c *cmac) Sum(b []byte) []byte {
-	key, last := &c.k1, c.buf
-	if c.n < c.size {
-		key = &c.k2
-		last[c.n] = 0x80
-		clear(last[c.n+1:])
-	}
-	subtle.XORBytes(last[:c.size], last[:c.size], key[:c.size])
-	subtle.XORBytes(last[:c.size], last[:c.size], c.x[:c.size])
-	c.block.Encrypt(last[:c.size], last[:c.size])
-	return append(b, last[:c.size]...)
 }

@@ -3,7 +3,6 @@ package mechanisms
 import (
 	"bytes"
 	"crypto/des"
-	"encoding/hex"
 	"errors"
 	"testing"
 
@@ -210,32 +209,4 @@ func TestPadByHand(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestXCBCKeys is RFC 4434, 3, with keys of other lengths than that of a block, which AES has none of.
-func TestXCBCKeys(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		key  int
-		more []byte
-		want string
-	}{{10, nil, "0fa087af7d866e7653434e602fdde835"}, {16, []byte{0xed, 0xcb}, "8cd3c93ae598a9803006ffb67c40e9e4"}} {
-		h, err := newXCBC(append(upTo(c.key), c.more...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.Write(upTo(20))
-		if got := hex.EncodeToString(h.Sum(nil)); got != c.want {
-			t.Errorf("a key of %d bytes: %s, want %s", c.key+len(c.more), got, c.want)
-		}
-	}
-}
-
-// upTo is the bytes 0, 1, 2 and so on.
-func upTo(n int) []byte {
-	b := make([]byte, n)
-	for i := range b {
-		b[i] = byte(i)
-	}
-	return b
 }

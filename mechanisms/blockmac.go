@@ -1,11 +1,10 @@
 package mechanisms
 
 import (
-	"crypto/cipher"
-	"crypto/subtle"
 	"hash"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/cbcmac"
 )
 
 // blockMACRows makes the rows of the MACs of a block cipher that PKCS #11 has since its beginning: CBC-MAC (FIPS 113) of half a
@@ -33,56 +32,9 @@ func beginCBCMAC(open keyedBlock, length func(p *ck.Param, size int) (int, error
 		if err != nil {
 			return nil, err
 		}
-		return soleMAC(&chainMAC{block: b, size: b.BlockSize()}, n), nil
+		return soleMAC(cbcmac.New(b), n), nil
 	}
 }
 
 // soleMAC makes a mac over a state that is used once.
 func soleMAC(h hash.Hash, size int) *mac { return &mac{state: &macState{Hash: h}, size: size} }
-
-// A chainMAC is the chaining of FIPS 113 as a hash.Hash. Zeros fill the last block; where there is no data, there is a block of
-// zeros.
-type chainMAC struct {
-	block   cipher.Block
-	size    int
-	x       [maxBlock]byte // the chaining value, with the data of a block that is not yet full
-	n       int            // how much that is
-	started bool
-}
-
-var _ hash.Hash = (*chainMAC)(nil)
-
-func (c *chainMAC) Size() int      { return c.size }
-func (c *chainMAC) BlockSize() int { return c.size }
-
-func (c *chainMAC) Reset() {
-	clear(c.x[:])
-	c.n, c.started = 0, false
-}
-
-func (c *chainMAC) Write(p []byte) (int, error) {
-	total := len(p)
-	c.started = c.started || total > 0
-	for len(p) > 0 {
-		n := subtle.XORBytes(c.x[c.n:c.size], c.x[c.n:c.size], p)
-		p = p[n:]
-		if c.n += n; c.n == c.size {
-			c.fill()
-		}
-	}
-	return total, nil
-}
-
-// fill goes on to the next block, as if zeros had been written up to the end of this one.
-func (c *chainMAC) fill() {
-	c.block.Encrypt(c.x[:c.size], c.x[:c.size])
-	c.n = 0
-}
-
-func (c *chainMAC) Sum(b []byte) []byte {
-	last := *c
-	if last.n > 0 || !last.started {
-		last.fill()
-	}
-	return append(b, last.x[:c.size]...)
-}

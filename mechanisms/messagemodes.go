@@ -1,9 +1,12 @@
 package mechanisms
 
 import (
+	"crypto/cipher"
+
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/ccm"
 	"github.com/softcsp/softcsp/internal/algorithm/gcm"
 	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -54,32 +57,31 @@ func (g *gcmMessages) mode(nonce, tag int) (inparts.AEAD, error) {
 func (g *gcmMessages) limit(int) uint64 { return gcm.MaxLen }
 
 // A ccmMessages is CCM for messages.
-type ccmMessages struct{ one ccm }
+type ccmMessages struct{ block cipher.Block }
 
 func messageCCM(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error) {
 	block, err := keyedAES(k, nil)
 	if err != nil {
 		return nil, err
 	}
-	return newMessages(&ccmMessages{ccm{block: block}}, p, nonceSourceOf(k), decrypt)
+	return newMessages(&ccmMessages{block}, p, nonceSourceOf(k), decrypt)
 }
 
 // read reads a CK_CCM_MESSAGE_PARAMS.
 func (m *ccmMessages) read(p *ck.Param) (c messageParam, err error) {
 	c.exact = true
 	c.length, c.nonce, c.fixed, c.generator, c.tag = p.Ulong(), p.Bytes(), p.Ulong(), p.Ulong(), p.Bytes()
-	if err = p.Done(); err == nil && !(&ccmParam{nonce: c.nonce, tag: uint(len(c.tag))}).tagsAndNonce() {
+	if err = p.Done(); err == nil && !(&ccmParam{nonce: c.nonce, tag: uint(len(c.tag))}).goodSizes() {
 		err = ck.CKR_MECHANISM_PARAM_INVALID
 	}
 	return c, err
 }
 
 func (m *ccmMessages) mode(_, tag int) (inparts.AEAD, error) {
-	m.one.tag = tag
-	return &m.one, nil
+	return ccm.New(m.block, tag), nil
 }
 
-func (m *ccmMessages) limit(nonce int) uint64 { return ccmLimit(nonce) }
+func (m *ccmMessages) limit(nonce int) uint64 { return ccm.MaxLen(nonce) }
 
 // A chachaMessages is ChaCha20 with Poly1305 for messages.
 type chachaMessages struct {

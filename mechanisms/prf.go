@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/cmac"
 )
 
 // newPRF begins a MAC mechanism as a pseudo-random function under a key. A mechanism that is none is
@@ -46,5 +47,5 @@ func cmacOf(k *Key, newCipher func([]byte) (cipher.Block, error), types ...ck.Ke
 	if err != nil {
 		return nil, err
 	}
-	return newCMAC(b), nil
+	return cmac.New(b), nil
 }
