@@ -442,7 +442,7 @@ func TestHeader(t *testing.T) {
 		}
 		delete(want, m[1])
 	}
-	if len(want) != 0 {
-		t.Errorf("not in softcsp.h: %v", want)
+	for name, value := range want {
+		t.Errorf("not in include/softcsp/softcsp.h: #define %s %#XUL", name, value)
 	}
 }

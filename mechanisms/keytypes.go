@@ -175,6 +175,9 @@ func FixParity(t ck.KeyType, value []byte) {
 // keyGen makes the row of a mechanism that generates keys of type t. The limits are in bytes.
 func keyGen(m ck.MechanismType, t ck.KeyType) Mechanism {
 	row := findKeyType(t)
+	if row == nil {
+		panic("mechanisms: no row of keyTypes for " + t.String())
+	}
 	return Mechanism{Type: m, Min: row.Min, Max: row.Max, Makes: t,
 		Generate: func(rand io.Reader, p *ck.Param, size uint) ([]byte, error) {
 			if err := p.None(); err != nil {

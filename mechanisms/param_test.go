@@ -3,6 +3,7 @@ package mechanisms
 import (
 	"encoding/binary"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"syscall"
@@ -95,6 +96,12 @@ func formLengths(m *Mechanism) (lengths []uint) {
 
 // notLookedAt gives a mechanism without a parameter what an application left uninitialised.
 func (s *sample) notLookedAt(t *testing.T) {
+	debug.SetPanicOnFault(true)
+	defer func() {
+		if recover() != nil {
+			t.Errorf("%s reads a parameter, and internal/gen/parameters.txt says that it has none", s.name)
+		}
+	}()
 	for _, n := range []uint{1, 8, 16, 1 << 20, 1 << 62, ^uint(0)} {
 		p := unread(n)
 		for column, err := range s.calls(p) {

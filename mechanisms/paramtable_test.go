@@ -50,7 +50,7 @@ func TestParametersAreKnown(t *testing.T) {
 	t.Parallel()
 	for _, m := range Types() {
 		if _, _, known := ck.ParameterOf(m, ck.C_DeriveKey); !known {
-			t.Errorf("%v is not in internal/gen/parameters.txt: write its name there, below its structure or below none, and run make gen", m)
+			t.Error(notInParameters(m))
 		}
 	}
 }

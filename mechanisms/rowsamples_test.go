@@ -33,6 +33,9 @@ func samples(t testing.TB) (all []sample) {
 		if m.FromDigest || ofPairs(m) || m.Type == ck.CKM_HOTP {
 			continue
 		}
+		if _, _, known := ck.ParameterOf(m.Type, ck.C_EncryptInit); !known {
+			t.Fatal(notInParameters(m.Type))
+		}
 		for i, form := range formsOf(m) {
 			name := m.Type.String()
 			if i > 0 {
@@ -51,6 +54,10 @@ func samples(t testing.TB) (all []sample) {
 		t.Fatalf("%d samples of %d rows", len(all), len(table))
 	}
 	return all
+}
+
+func notInParameters(m ck.MechanismType) string {
+	return fmt.Sprintf("%v is not in internal/gen/parameters.txt: write its name there, below its structure or below none, and run make gen", m)
 }
 
 // formsOf are the structures that the parameter of a row can be, those of messages and of wrapping alone left out. nil is for none.

@@ -45,8 +45,23 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(b.Bytes(), want) {
-		t.Errorf("the table is not what %s says; -update writes it anew:\n%s", golden, b.Bytes())
+		t.Errorf("the table is not what %s says; -update writes it anew:\n%s", golden, linesOfOne(string(want), b.String()))
 	}
+}
+
+// linesOfOne are the lines that only one of two texts has: - of the first, + of the second.
+func linesOfOne(first, second string) string {
+	var b strings.Builder
+	one := func(sign, text, other string) {
+		for line := range strings.Lines(text) {
+			if !strings.Contains("\n"+other, "\n"+line) {
+				b.WriteString(sign + line)
+			}
+		}
+	}
+	one("-", first, second)
+	one("+", second, first)
+	return b.String()
 }
 
 func flagNames(f ck.Flags) string {
