@@ -94,6 +94,7 @@ func TestNeeds(t *testing.T) {
 
 // TestHeaders compiles each header alone, as C and as C++, with every warning an error.
 func TestHeaders(t *testing.T) {
+	t.Parallel()
 	headers, err := filepath.Glob(filepath.Join(include, "*.h"))
 	if err != nil || len(headers) == 0 {
 		t.Fatalf("no headers in %s: %v", include, err)

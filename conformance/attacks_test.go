@@ -255,6 +255,7 @@ func (a attack) attempt(t *testing.T, s *Script) (line, why string) {
 // TestAttacks tries each attack on softcsp, which has to stop it in the line that is marked and go on working, and on SoftHSM2,
 // where it has to succeed unless there is a reason: an attack that never succeeds anywhere tells nothing.
 func TestAttacks(t *testing.T) {
+	t.Parallel()
 	bite := 0
 	for _, m := range targets(t) {
 		t.Run(m.name, func(t *testing.T) {
@@ -345,6 +346,7 @@ var oracles = []struct {
 
 // TestPaddingOracles wants one answer to everything that is wrong, whether the padding was good or not.
 func TestPaddingOracles(t *testing.T) {
+	t.Parallel()
 	only(t)
 	for _, o := range oracles {
 		s := module.script(t)
@@ -366,6 +368,7 @@ func TestPaddingOracles(t *testing.T) {
 // TestAttacksWithoutSeparation has key_separation turned off: what it keeps off succeeds, so that it is known that it does, and what
 // the standard keeps off is kept off all the same.
 func TestAttacksWithoutSeparation(t *testing.T) {
+	t.Parallel()
 	only(t)
 	for _, a := range attacks {
 		s := module.script(t, "key_separation = 'standard'")
@@ -383,6 +386,7 @@ func TestAttacksWithoutSeparation(t *testing.T) {
 // TestPaddingOracle asks a pair whether ciphertexts are padded rightly (R. Bardou and others, Efficient Padding Oracle Attacks on
 // Cryptographic Hardware, CRYPTO 2012). Once the pair has wrapped a sensitive key it does not tell.
 func TestPaddingOracle(t *testing.T) {
+	t.Parallel()
 	only(t)
 	s := module.script(t)
 	do(t, s, "login", aesVictim, "C_GenerateKeyPair s CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=1024,CKA_WRAP=true} {CKA_UNWRAP=true} &pub &priv")

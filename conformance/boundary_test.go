@@ -39,6 +39,7 @@ func runBoundary(t *testing.T, prog, store string, d time.Duration, args ...stri
 
 // TestBoundary disturbs the arguments of calls by chance, in one thread and in four.
 func TestBoundary(t *testing.T) {
+	t.Parallel()
 	only(t)
 	d := fuzzing(t)
 	prog := boundary(t)
@@ -56,6 +57,7 @@ func TestBoundary(t *testing.T) {
 // TestFaults has each address of each call of each flow lead to memory that is not there, in all the ways in which it can, after
 // which the session, C_Logout and C_Finalize must answer.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	only(t)
 	slow(t)
 	runBoundary(t, boundary(t), "memory", 0, "--faults")

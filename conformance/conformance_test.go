@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -31,12 +33,23 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	setParallel()
 	code, err := run(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// setParallel has twice as many tests run side by side as there are processors, unless -parallel says otherwise: they wait for the disk
+// and for each other's processes. Those that do not call t.Parallel load the module into this process, or measure who waits for how long.
+func setParallel() {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	}
 }
 
 func run(m *testing.M) (int, error) {

@@ -10,6 +10,7 @@ import (
 
 // TestCryptBoundary has a host call CryptoAPI wrongly by chance, in one thread and in four. Every function has to succeed at times.
 func TestCryptBoundary(t *testing.T) {
+	t.Parallel()
 	only(t)
 	d := fuzzing(t) / 2
 	program := buildWincrypt(t, "fuzz/crypt.c")

@@ -174,6 +174,7 @@ C_Finalize NULL`
 
 // TestEveryFunction calls every function of the list of 3.2, through that list, and wants each to succeed.
 func TestEveryFunction(t *testing.T) {
+	t.Parallel()
 	only(t)
 	s := module.script(t)
 	for _, line := range [][]string{{"C_GetInterface", "@str0:PKCS 11", "CK_VERSION{major=3,minor=2}", "&p", "0"}, {"peek", "p", "CK_INTERFACE", "f"}, {"list", "f.pFunctionList"}} {

@@ -37,6 +37,7 @@ func (l *ledger) few(s *Script, prefix string) error {
 // half a write, or the end of the process. What was acknowledged is there, what was not is there or not, no host dies or hangs, and
 // the next process finds a token that is sound.
 func TestInjected(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	inject := program(t, "faults/inject.c")

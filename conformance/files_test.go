@@ -24,6 +24,7 @@ func tokenEnv(t *testing.T) []string {
 // TestKilledWithChild runs files/killed.c: what a child has inherited of a process that was killed in the middle of a commit
 // keeps the token from nobody.
 func TestKilledWithChild(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	prog := program(t, "files/killed.c")
@@ -38,6 +39,7 @@ func TestKilledWithChild(t *testing.T) {
 
 // TestTwice runs files/twice.c: copies of the library in one process keep each other out, and other processes.
 func TestTwice(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	content, err := os.ReadFile(module.path)
@@ -55,6 +57,7 @@ func TestTwice(t *testing.T) {
 
 // TestFileSizeLimit runs files/fsize.c: a host whose files may not be large lives.
 func TestFileSizeLimit(t *testing.T) {
+	t.Parallel()
 	only(t)
 	if out := mustRun(t, 90*time.Second, tokenEnv(t), program(t, "files/fsize.c"), module.path); !strings.HasSuffix(out, "\nok\n") || !strings.Contains(out, "File too large") {
 		t.Errorf("said %q, not that a child's copy is too large, and ok", out)
@@ -83,6 +86,7 @@ func TestCrowd(t *testing.T) {
 // TestDamagedFiles has a program use a token whose file is changed where it hurts, while it runs and before it begins. It lives, and
 // goes on with the file as it was.
 func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	env := tokenEnv(t)
@@ -216,6 +220,7 @@ func damage(r *rand.Rand, clean []byte) []byte {
 
 // TestHostileDirectory has the softcsp command work in a directory where another member of the group has put links and FIFOs.
 func TestHostileDirectory(t *testing.T) {
+	t.Parallel()
 	only(t)
 	slow(t)
 	victim := filepath.Join(t.TempDir(), "victim")

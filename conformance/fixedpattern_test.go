@@ -86,6 +86,7 @@ func (f *fixedPattern) blocks(c, n *big.Int) (x, y *big.Int) {
 // TestSignaturesThatDecrypt wraps a key with one half of a pair, and signs two blocks with the other. In a standard token that tells
 // the key; in a strict one nothing is signed so with a pair that wraps sensitive keys, and nothing wrapped so with one that has signed.
 func TestSignaturesThatDecrypt(t *testing.T) {
+	t.Parallel()
 	only(t)
 	const size = 128
 	for _, f := range fixedPatterns(size) {

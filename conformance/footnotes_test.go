@@ -56,6 +56,7 @@ func valueOf(a footnoted) string {
 // TestFootnotes tries the footnotes of every attribute of an AES key and of an RSA key pair through the built library; package
 // token tries those of every table.
 func TestFootnotes(t *testing.T) {
+	t.Parallel()
 	only(t)
 	all := attributeTables(t)
 	s := module.script(t)

@@ -11,6 +11,7 @@ import (
 // TestFork runs the C programs of fork/: hosts that fork in every way, while their threads are inside the library. Each prints
 // "ok". A Go runtime does not survive fork() by itself, so a child that hangs is what there is to find.
 func TestFork(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	sources, err := filepath.Glob("fork/*.c")

@@ -38,6 +38,7 @@ func guest(t *testing.T, name string, flags ...string) (prog string, env []strin
 
 // TestGuestSignals has the host's signals come while it is in the library, which neither takes them nor minds.
 func TestGuestSignals(t *testing.T) {
+	t.Parallel()
 	t.Run("masks", func(t *testing.T) {
 		prog, env := guest(t, "masks")
 		mustRun(t, time.Minute, env, prog, module.path)
@@ -70,6 +71,7 @@ func TestGuestSignals(t *testing.T) {
 
 // TestGuestLimits narrows the place of a host in every way. The library works in it or says that it cannot; the host goes on.
 func TestGuestLimits(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	prog, env := guest(t, "limits")
 	run := func(kind string, n int) (refused, child bool) {
@@ -139,6 +141,7 @@ func documented(t *testing.T, sentence string) int {
 
 // TestGuestEnvironment gives the host the variables of Go programs, which are not for the library.
 func TestGuestEnvironment(t *testing.T) {
+	t.Parallel()
 	prog, env := guest(t, "limits")
 	for _, v := range []string{
 		"GODEBUG=fips140=only", "GODEBUG=madvdontneed=1,gctrace=1,asyncpreemptoff=0", "GOMEMLIMIT=some", "GOMEMLIMIT=1", "GOGC=off", "GOMAXPROCS=100000", "GOTRACEBACK=crash",
@@ -153,6 +156,7 @@ func TestGuestEnvironment(t *testing.T) {
 // TestGuestHabits has hosts do what a library may meet: with standard error, descriptors and limits, with floating point numbers, with
 // threads that are cancelled or have small stacks, and with handlers that call or jump, which they must not.
 func TestGuestHabits(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ name, ways string }{
 		{"stderr", "closed|full"}, {"logfile", ""}, {"size", "before|after"}, {"floats", "some before|some after|all before|all after"},
 		{"within", "calls|jumps|starts"}, {"cancel", ""}, {"again", ""}, {"stacks", ""}, {"crowd", "|children"},
@@ -174,6 +178,7 @@ func TestGuestHabits(t *testing.T) {
 // of them in make long, and otherwise those that it once ended the process for. What is left out libc itself cannot do without
 // (futex, brk, rseq, munmap), or is documented to end the process after the start (mmap).
 func TestGuestRefusals(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	prog, env := guest(t, "refusals")
 	run := func(call int, errno syscall.Errno, when string) {
@@ -208,6 +213,7 @@ func TestGuestRefusals(t *testing.T) {
 
 // TestGuestSanitizers has hosts that watch themselves. What a sanitizer says is a fault of the host or of the library, and ends the host.
 func TestGuestSanitizers(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"thread", "address"} {
 		t.Run(kind, func(t *testing.T) {
 			slow(t)
@@ -225,6 +231,7 @@ func TestGuestSanitizers(t *testing.T) {
 
 // TestGuestCrash has a host crash while the library is loaded. What is said of it tells nothing of anybody's memory.
 func TestGuestCrash(t *testing.T) {
+	t.Parallel()
 	prog, env := guest(t, "crash")
 	for _, where := range []string{"host", "stack"} {
 		out, err := output(time.Minute, env, prog, module.path, where)

@@ -89,6 +89,7 @@ func opensc(t *testing.T, m target, env ...string) *bench {
 
 // TestPKCS11Tool is a day with OpenSC's pkcs11-tool.
 func TestPKCS11Tool(t *testing.T) {
+	t.Parallel()
 	b := opensc(t, module)
 	b.run("-L", "token label        : here", "token initialized, PIN initialized")
 	b.run("-M", "AES-CBC-PAD", "SHA256, digest", "AES-KEY-GEN, keySize={16,32}, generate")
@@ -130,6 +131,7 @@ func TestPKCS11Tool(t *testing.T) {
 
 // TestPKCS11ToolProcesses are the tests that pkcs11-tool brings for modules: a fork, and C_Initialize in threads.
 func TestPKCS11ToolProcesses(t *testing.T) {
+	t.Parallel()
 	only(t)
 	// Where a thread is not done when the tool is, the tool sleeps for half a minute. A slow login gives the threads time.
 	b := opensc(t, module, "SOFTCSP_CONF=", "SOFTCSP_KDF=sensitive", "SOFTCSP_TOKENDIR="+t.TempDir())
@@ -140,6 +142,7 @@ func TestPKCS11ToolProcesses(t *testing.T) {
 
 // TestWrittenKey holds what pkcs11-tool does with a key of known bytes against SoftHSM2: same key, same ciphertext.
 func TestWrittenKey(t *testing.T) {
+	t.Parallel()
 	var results []string
 	for _, m := range targets(t) {
 		b := opensc(t, m)
@@ -161,6 +164,7 @@ func TestWrittenKey(t *testing.T) {
 
 // TestP11Tool is GnuTLS, by way of p11-kit.
 func TestP11Tool(t *testing.T) {
+	t.Parallel()
 	o := opensc(t, module)
 	o.run(pinArgs + "--keygen --key-type AES:32 --label k --id 01")
 	b := newBench(t, module, "p11tool", gnutlsPackage, "--provider="+module.path, "--batch")
@@ -175,6 +179,7 @@ func TestP11Tool(t *testing.T) {
 
 // TestPython is a host that forks workers after it has logged in.
 func TestPython(t *testing.T) {
+	t.Parallel()
 	only(t)
 	o := opensc(t, module)
 	b := newBench(t, module, "python3", "apt-get install python3", "hosts/workers.py", module.path)

@@ -72,6 +72,7 @@ func (l *ledger) work(s *Script, prefix string) error {
 // TestKill kills two processes again and again while they make and destroy keys in one token: nothing that was acknowledged is
 // lost, nothing that was destroyed comes back, nothing half-written is there.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	dir := t.TempDir()

@@ -121,6 +121,7 @@ func withHex(secrets map[string][]byte) map[string][]byte {
 // TestLeaks searches a host's memory and the token's files for what must not be there after a login has ended, in any of the
 // ways in which it ends: the bytes of keys, the labels of private objects, the PINs. The host wipes its own copies.
 func TestLeaks(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	for name, end := range map[string]string{"logout": "C_Logout s", "sessions": "C_CloseAllSessions slot", "finalize": "C_Finalize NULL"} {

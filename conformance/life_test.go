@@ -9,6 +9,7 @@ import (
 // TestLife runs life/life.c, in which the module's host behaves as hosts do: it exits and finalizes while threads are inside,
 // begins again, unloads. The busy ones depend on the moment, and are done several times.
 func TestLife(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	prog := program(t, "life/life.c")
@@ -37,6 +38,7 @@ func TestLife(t *testing.T) {
 // TestCryptThreads has threads use CryptoAPI side by side for some seconds, each with contexts of its own and all with one hash
 // object.
 func TestCryptThreads(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	prog := buildWincrypt(t, "testdata/wincrypt/threads.c")
@@ -47,6 +49,7 @@ func TestCryptThreads(t *testing.T) {
 
 // TestStop ends calls that would compute for minutes or years: with C_Finalize, C_CloseSession and C_SessionCancel.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	prog := program(t, "life/stop.c")

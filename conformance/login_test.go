@@ -10,6 +10,7 @@ import (
 
 // TestLoginsAtOnce runs login/logins.c: many processes that log in to one token at the same moment, or are killed while they do.
 func TestLoginsAtOnce(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	prog := program(t, "login/logins.c")
@@ -25,6 +26,7 @@ func TestLoginsAtOnce(t *testing.T) {
 
 // TestRightsLost runs login/rights.c: a process that is logged in goes on using its keys after it has lost sight of the token.
 func TestRightsLost(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	prog := program(t, "login/rights.c")
@@ -43,6 +45,7 @@ func TestRightsLost(t *testing.T) {
 
 // TestNoPlace initialises the module with a token directory that cannot be made: it has no tokens, and making one says why.
 func TestNoPlace(t *testing.T) {
+	t.Parallel()
 	only(t)
 	for name, env := range map[string][]string{
 		"file": {"SOFTCSP_TOKENDIR=/proc/version/tokens"}, "nowhere": {"SOFTCSP_TOKENDIR=/proc/none/tokens"},
@@ -60,6 +63,7 @@ func TestNoPlace(t *testing.T) {
 
 // TestFullDisk fills a small disk with objects, and destroys them again.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	dir := t.TempDir()
@@ -80,6 +84,7 @@ func TestFullDisk(t *testing.T) {
 // TestReadonlyDisk uses a token on a file system that nobody can write to: where the configuration allows it a login works, wrong
 // PINs are counted by the process, and keys do what they do.
 func TestReadonlyDisk(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	dir := t.TempDir()

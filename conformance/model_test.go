@@ -49,6 +49,7 @@ func played(t *testing.T, separation string, lines []string) (line, why string) 
 // TestModelAttacks plays the attacks that the model finds when a rule is left out. The library permits them where it does without the
 // rule, in a standard token, and not in a strict one, nor what is kept off always in either. That parts inherit is always so.
 func TestModelAttacks(t *testing.T) {
+	t.Parallel()
 	only(t)
 	names, scripts := modelled(t, "attacks.txt")
 	for i, name := range names {
@@ -67,6 +68,7 @@ func TestModelAttacks(t *testing.T) {
 
 // TestModelWalks plays sequences that the model permits.
 func TestModelWalks(t *testing.T) {
+	t.Parallel()
 	only(t)
 	names, scripts := modelled(t, "walks.txt")
 	for i, name := range names {

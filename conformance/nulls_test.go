@@ -13,6 +13,7 @@ var unready = []string{"C_GetFunctionList", "C_GetInterface", "C_GetInterfaceLis
 
 // TestNotInitialized calls every function before C_Initialize, with arguments that would do after it.
 func TestNotInitialized(t *testing.T) {
+	t.Parallel()
 	s := module.script(t)
 	do(t, s, "let s 1", "let k 1", "let slot 0") // which also starts the host
 	for _, name := range slices.Sorted(maps.Keys(s.host.tables.funcs)) {
@@ -109,6 +110,7 @@ const someMessage = "CK_GCM_MESSAGE_PARAMS{pIv=rep:12:00,ulIvLen=12,pTag=rep:16:
 // TestNulls calls every function with every choice of NULL for its pointers, and with lengths of 0, 1 and 8 beside them. The
 // host must live, nothing may be written that is not the callee's, what is returned must have a name, and the session must go on.
 func TestNulls(t *testing.T) {
+	t.Parallel()
 	only(t)
 	slow(t)
 	s := module.script(t)
@@ -167,6 +169,7 @@ func (s *Script) again() error {
 // TestSessionFirst calls every function that takes a session with the handle of none, and with every choice of NULL for its
 // pointers: that there is no such session comes before anything else (section 5.1.7).
 func TestSessionFirst(t *testing.T) {
+	t.Parallel()
 	only(t)
 	s := module.script(t)
 	do(t, s, "login")

@@ -29,6 +29,7 @@ operations = ["decrypt"]
 
 // TestNarrowHSM has the library obey a policy in every use.
 func TestNarrowHSM(t *testing.T) {
+	t.Parallel()
 	only(t)
 	s := module.script(t, narrowHSM)
 	do(t, s, "login",

@@ -13,6 +13,7 @@ import (
 
 // TestScripts runs the scripts in testdata against the module, and against SoftHSM2 those that are not about softcsp's own.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	for _, m := range targets(t) {
 		t.Run(m.name, func(t *testing.T) { runScripts(t, m) })
 	}

@@ -13,6 +13,7 @@ import (
 // TestStateful makes histories by chance of sessions, logins, operations and objects, and holds each answer against a model of
 // them (history_test.go). A history is a list of seeds, one for each step, so that it can be made shorter by leaving steps out.
 func TestStateful(t *testing.T) {
+	t.Parallel()
 	only(t)
 	until := time.Now().Add(fuzzing(t))
 	seed := uint64(time.Now().UnixNano())
@@ -84,6 +85,7 @@ func shrunk(t *testing.T, history []uint64) []uint64 {
 
 // TestHistoryIsShrunk has the model expect the wrong thing, and finds the steps that lead there.
 func TestHistoryIsShrunk(t *testing.T) {
+	t.Parallel()
 	only(t)
 	slow(t)
 	history := make([]uint64, 1000)

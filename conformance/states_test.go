@@ -60,6 +60,7 @@ func allowsWithoutLogin(line string) bool {
 
 // TestStates tries every row in every state, each in a session of its own.
 func TestStates(t *testing.T) {
+	t.Parallel()
 	for _, m := range targets(t) {
 		t.Run(m.name, func(t *testing.T) {
 			s := m.script(t)

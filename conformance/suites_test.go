@@ -57,6 +57,7 @@ var suites = []suite{
 // TestSuites runs test suites of other projects against the library, each test with tokens of its own: they leave keys behind.
 // Those that fail by their own fault must go on failing, so that the list stays true. docs/suites.md has the others.
 func TestSuites(t *testing.T) {
+	t.Parallel()
 	only(t)
 	slow(t)
 	for _, s := range suites {

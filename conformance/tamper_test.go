@@ -142,6 +142,7 @@ func (tam *tampering) useAll(s *Script) (seen int, err error) {
 
 // TestTamper changes a token's file in every way that needs no key, and uses it.
 func TestTamper(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	tam := newTampering(t)

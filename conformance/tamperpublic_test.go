@@ -16,6 +16,7 @@ import (
 // TestTamperPublic changes public objects in the file of a token, where nobody logs in afterwards: the modulus of a public key, for
 // that of a forger, and each bit of what is stored of a certificate. No forged signature is verified, and no changed certificate shown.
 func TestTamperPublic(t *testing.T) {
+	t.Parallel()
 	only(t)
 	dir := t.TempDir()
 	env, err := module.place(dir)

@@ -31,6 +31,7 @@ func worldPlace(t *testing.T) []string {
 // TestTwoWorlds runs the programs of twoworlds/ against the library and compares what they print with what they printed under
 // Wine (make twoworlds does both anew). Where differences.txt says that Windows differs from Wine, Windows counts.
 func TestTwoWorlds(t *testing.T) {
+	t.Parallel()
 	only(t)
 	recorded, err := filepath.Glob("twoworlds/recorded/*.txt")
 	if err != nil || len(recorded) < 5 {
@@ -122,6 +123,7 @@ func readDifferences(t *testing.T, name string) (all []*difference) {
 // TestReplay has a C program make the recorded calls of CryptDeriveKey through the functions of wincrypt.h, and compares what
 // it says of each with the record: errors, handles, parameters, blobs, ciphertexts.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	only(t)
 	records := readReplay(t)
 	var requests strings.Builder

@@ -18,6 +18,7 @@ import (
 // TestUsedKeys searches for keys that are in use, which lie prepared in the memory of ciphers: they are in no core dump of the
 // host, and not in a child that it forks.
 func TestUsedKeys(t *testing.T) {
+	t.Parallel()
 	slow(t)
 	only(t)
 	dir := t.TempDir()
@@ -162,6 +163,7 @@ func times(a, b byte) (p byte) {
 
 // TestLastRoundKey compares with appendix A.3 of FIPS 197.
 func TestLastRoundKey(t *testing.T) {
+	t.Parallel()
 	key, _ := hex.DecodeString("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
 	if got := hex.EncodeToString(lastRoundKey(key)); got != "fe4890d1e6188d0b046df344706c631e" {
 		t.Error(got)

@@ -62,6 +62,7 @@ func runWincrypt(t *testing.T, settings []string, program string, args ...string
 
 // TestExamples compiles and runs the C programs under examples.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	only(t)
 	want, err := os.ReadFile("../examples/derive/output.txt")
 	if err != nil {
@@ -90,6 +91,7 @@ func TestExamples(t *testing.T) {
 // TestWincrypt compiles and runs the C programs that check what the functions of wincrypt.h do. Each says what is wrong, and
 // how many checks it made.
 func TestWincrypt(t *testing.T) {
+	t.Parallel()
 	only(t)
 	sources, err := filepath.Glob("testdata/wincrypt/*.c")
 	if err != nil || len(sources) == 0 {
@@ -108,6 +110,7 @@ func TestWincrypt(t *testing.T) {
 
 // TestDoors compiles and runs a program that goes to one token by PKCS#11 and by CryptoAPI.
 func TestDoors(t *testing.T) {
+	t.Parallel()
 	only(t)
 	out := runWincrypt(t, nil, buildWincrypt(t, "testdata/wincrypt/doors/doors.c"))
 	t.Log(out)

@@ -112,6 +112,7 @@ var recordsOf = os.DirFS("../mechanisms/testdata")
 
 // TestRecords runs the records of package mechanisms through the library. All of them have mechanisms.
 func TestRecords(t *testing.T) {
+	t.Parallel()
 	var names []string
 	for _, pattern := range []string{"*.txt", "*/*.txt"} {
 		some, err := fs.Glob(recordsOf, pattern)
@@ -130,6 +131,7 @@ func TestRecords(t *testing.T) {
 // TestWycheproof runs every file of Project Wycheproof that has cases for PKCS #11 through the library: keys are imported or
 // unwrapped, and each case has to give what it should, or the code that fits.
 func TestWycheproof(t *testing.T) {
+	t.Parallel()
 	files, err := vectors.WycheproofFiles()
 	if err != nil {
 		t.Fatal(err)
