@@ -12,8 +12,8 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// An Object is an object with all its attributes. It never changes, but for the fields that its maker fills in before
-// others see it; a change of attributes makes another Object. Its memory is wiped when the last reference is released.
+// An Object is an object with all its attributes. Once others see it, it does not change, but for its role: a change of attributes
+// makes another Object. Its memory is wiped when the last reference is released.
 type Object struct {
 	// Filled in by the maker.
 	id     store.ID
@@ -192,7 +192,7 @@ func (d *draft) composeCopy(r *request) error {
 	return d.alter(r)
 }
 
-// changed makes the object that C_SetAttributeValue with the template makes of o, section 4.1.2: the whole change or none.
+// changed makes the object that o becomes by C_SetAttributeValue with the template, section 4.1.2: the whole change or none.
 func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, error) {
 	switch {
 	case !o.flag(ck.CKA_MODIFIABLE):
@@ -258,7 +258,7 @@ func (o *Object) shares(p *Object) {
 	o.role = p.role
 }
 
-// alter applies the template of a copy or a change to a draft of the object that is there.
+// alter applies the template of a copy or a change to a draft that was started from the object.
 func (d *draft) alter(r *request) error {
 	wrapped := d.flag(ck.CKA_WRAP)
 	d.mark(wasTrusted, d.flag(ck.CKA_TRUSTED))
