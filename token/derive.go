@@ -18,9 +18,9 @@ type derivation struct {
 
 	row          *mechanisms.Mechanism
 	lookup       func(ck.ObjectHandle) (*mechanisms.Key, error)
-	others       []*Object // what lookup has found
-	otherEntries []*entry  // by which it was reached
-	lookupFailed bool      // lookup has found nothing, so that no key was used
+	others       []*Object // the keys that lookup has found
+	otherEntries []*entry  // their entries
+	lookupFailed bool      // lookup has not found a key: the derivation has used none
 
 	request request
 }
@@ -42,9 +42,8 @@ func (d *derivation) wipe() {
 	d.request = request{defaults: d.request.defaults[:0]}
 }
 
-// DeriveKey implements C_DeriveKey, section 5.18.5. key holds on entry the handle that the caller's variable holds, which a
-// derivation that changes a key (CRYPT_UPDATE_KEY) takes for that key. It is nil where the caller has no variable, which a
-// derivation that makes no key for it can do without.
+// DeriveKey implements C_DeriveKey, section 5.18.5. *key is on entry what the caller's variable holds: the handle of the key to change, where the
+// derivation changes one. key is nil where the caller has no variable, which is allowed if the derivation returns no handle.
 func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
 	s, err := m.lock(h)
 	if err != nil {
@@ -64,7 +63,7 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 	defer s.derived.wipe()
 	param, was := mech.Param, *key
 	err = s.derive(row, &mech.Param, base, template, key)
-	for errors.Is(err, store.ErrStale) { // somebody else has changed the key that is to be changed
+	for errors.Is(err, store.ErrStale) { // another thread or process has changed the key that this one changes
 		s.derived.wipe()
 		mech.Param, *key = param, was
 		err = s.derive(row, &mech.Param, base, template, key)
@@ -73,7 +72,7 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 	return err
 }
 
-// deviceCode returns the Win32 or NTE code of an error: 0 where there is none.
+// deviceCode returns what ulDeviceError tells of an error, 0 where it tells nothing.
 func deviceCode(err error) uint32 {
 	if err == nil {
 		return 0
@@ -85,7 +84,7 @@ func deviceCode(err error) uint32 {
 	return 0
 }
 
-// derive does a derivation with what the session keeps for it.
+// derive tries once to do a derivation: store.ErrStale where the key that it changes has been changed meanwhile.
 func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
 	d := &s.derived
 	if d.lookup == nil {
@@ -109,7 +108,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 		if s.digest.active {
 			d.base.Hash, d.base.Digest = s.digest.row, s.digest.value(d.digest[:0])
 		}
-		// What the caller's variable holds is a key only if the derivation says so: no key there is no error here.
+		// Most derivations change no key. Then the caller's variable holds anything, and that it holds no handle is no error.
 		if target, err = s.useKey(*key, &keyUse{purpose: anyPurpose, takes: keyToReplace}); err == nil {
 			defer target.release()
 			d.base.Target = target.key()
@@ -140,13 +139,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	return err
 }
 
-// An foundKey is an Object and the entry it was reached by.
-type foundKey struct {
-	*Object
-	entry *entry
-}
-
-// takeRoles gives the keys of a derivation the role that they have from then on.
+// takeRoles gives the keys of a derivation the roles that it needs.
 func (s *session) takeRoles(base foundKey, u *keyUse) error {
 	d := &s.derived
 	if base.Object != nil {
@@ -162,7 +155,7 @@ func (s *session) takeRoles(base foundKey, u *keyUse) error {
 	return nil
 }
 
-// fixedAttributes gathers what a derivation has decided.
+// fixedAttributes returns the attributes that a derivation decides.
 func (d *derivation) fixedAttributes() []ck.Attribute {
 	if d.out.Data {
 		d.fixed = append(d.fixed[:0], ck.Attribute{Type: ck.CKA_CLASS, Value: dataClass}, ck.Attribute{Type: ck.CKA_VALUE, Value: d.out.Value})
@@ -180,13 +173,13 @@ func (d *derivation) fixedAttributes() []ck.Attribute {
 	return d.fixed
 }
 
-// makeDerived makes the objects of a derivation, all or none, and tells the caller what the derivation has for it.
+// makeDerived makes the objects of a derivation, all or none, and then writes the results of the derivation to the caller's memory.
 func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
 		how: byDerive, template: template, fixed: d.fixedAttributes(), defaults: append(d.request.defaults[:0], d.out.Defaults...),
-		historyOfAny: row.HistoryOfAnyKey, others: d.others, notKey: d.out.Data, hasKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits,
+		historyOfAny: row.HistoryOfAnyKey, others: d.others, notKey: d.out.Data, takesKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits,
 	}
-	if err := d.request.from(from); err != nil {
+	if err := d.request.setBase(from); err != nil {
 		return err
 	}
 	if err := s.mayAlwaysAuthenticate(&d.out); err != nil {
@@ -213,7 +206,7 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	return nil
 }
 
-// mayAlwaysAuthenticate refuses to protect a key by a PIN where nobody is logged in whose PIN it would be.
+// mayAlwaysAuthenticate refuses a key with CKA_ALWAYS_AUTHENTICATE where no user is logged in, whose PIN would be asked for.
 func (s *session) mayAlwaysAuthenticate(d *mechanisms.Derived) error {
 	for _, a := range d.Attributes {
 		if a.Type != ck.CKA_ALWAYS_AUTHENTICATE {
@@ -242,7 +235,7 @@ func (s *session) replaceValue(o foundKey, d *derivation) error {
 	return s.slot.replace(o.entry, o.Object, changed, keys)
 }
 
-// baseKey finds the key that is derived from. Where a derivation can do without one it has errors of its own for that.
+// baseKey finds the base key. A derivation that can do without one has errors of its own for that.
 func (s *session) baseKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	k, err := s.useKey(h, u)
 	if u.row.FromDigest {
@@ -256,7 +249,7 @@ func (s *session) baseKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	return k, err
 }
 
-// otherKey finds a key that the parameter of a derivation names. Where there is none the derivation has used no key.
+// otherKey finds a key that the parameter of a derivation names, beside the base key.
 func (s *session) otherKey(h ck.ObjectHandle) (*mechanisms.Key, error) {
 	d := &s.derived
 	k, err := s.useKey(h, &keyUse{purpose: ck.CKA_DERIVE, row: d.row, takes: anyKey, oneCall: true, secondOf: &d.base})
@@ -268,8 +261,8 @@ func (s *session) otherKey(h ck.ObjectHandle) (*mechanisms.Key, error) {
 	return k.key(), nil
 }
 
-// makeAdditional makes the keys of a derivation that makes several. A key whose template is at fault has its handle set to
-// CK_INVALID_HANDLE: section 6.42.7.
+// makeAdditional makes the keys of a derivation that makes several. If the template of one is wrong, its handle is set to CK_INVALID_HANDLE:
+// section 6.42.7.
 func (s *session) makeAdditional(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
 	requests := make([]*request, 0, 1+len(d.out.AdditionalKeys))
 	if !row.NoHandle {
@@ -279,7 +272,8 @@ func (s *session) makeAdditional(row *mechanisms.Mechanism, d *derivation) (ck.O
 	for i := range d.out.AdditionalKeys {
 		f := &d.out.AdditionalKeys[i]
 		requests = append(requests, &request{
-			how: byDerive, template: f.Template, base: d.request.base, imposed: d.request.imposed, inherits: d.request.inherits, hasKeyBytes: d.request.hasKeyBytes, historyOfAny: row.HistoryOfAnyKey, others: d.others, defaults: f.Defaults,
+			how: byDerive, template: f.Template, defaults: f.Defaults, base: d.request.base, imposed: d.request.imposed, others: d.others,
+			inherits: d.request.inherits, takesKeyBytes: d.request.takesKeyBytes, historyOfAny: row.HistoryOfAnyKey,
 			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
 				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
 		})

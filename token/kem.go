@@ -24,7 +24,7 @@ func (m *Module) EncapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, public c
 	}
 	defer k.release()
 	r := &request{how: byEncapsulate, template: template}
-	if err := r.from(k.Object); err != nil {
+	if err := r.setBase(k.Object); err != nil {
 		return 0, err
 	}
 	e, err := row.Encapsulate(r.kemBase(), &mech.Param)
@@ -65,7 +65,7 @@ func (m *Module) DecapsulateKey(h ck.SessionHandle, mech *ck.Mechanism, private 
 	}
 	defer k.release()
 	r := &request{how: byDecapsulate, template: template}
-	if err := r.from(k.Object); err != nil {
+	if err := r.setBase(k.Object); err != nil {
 		return 0, err
 	}
 	var d mechanisms.Derived

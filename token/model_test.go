@@ -265,7 +265,7 @@ func derivationOf(row *mechanisms.Mechanism, base, other *Object, p *ck.Mechanis
 // heirOf makes the object of a derivation, as makeDerived does.
 func (m *model) heirOf(d *derivation, base *Object, template []ck.Attribute) *Object {
 	r := madeFrom(base, &request{how: byDerive, template: template, fixed: d.fixedAttributes(), historyOfAny: d.row.HistoryOfAnyKey, others: d.others,
-		hasKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits, strict: m.strict})
+		takesKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits, strict: m.strict})
 	s := &session{strict: m.strict}
 	err := s.heir(r, d.row, d)
 	if !m.allowed(err, map[ck.RV]string{ck.CKR_KEY_SIZE_RANGE: "pieces", ck.CKR_TEMPLATE_INCONSISTENT: "types"}[ck.Code(err)]) {

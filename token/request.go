@@ -18,7 +18,7 @@ type request struct {
 	// fixed is what the operation itself decides. A template that says otherwise is CKR_TEMPLATE_INCONSISTENT. It may have
 	// attributes that the footnotes forbid to applications.
 	fixed []ck.Attribute
-	// defaults are used where the template is silent, before the tables' own.
+	// defaults are used for attributes that the template does not have, before the defaults of the tables.
 	defaults []ck.Attribute
 	// mechanism is the CKA_KEY_GEN_MECHANISM of a key that is generated.
 	mechanism ck.MechanismType
@@ -27,35 +27,35 @@ type request struct {
 	base *Object
 	// isSO says that the SO is logged in, who may set CKA_TRUSTED.
 	isSO bool
-	// inherits says that the key that is derived may not be less protected than its base, as of the mechanisms that hand
-	// on parts of the base key's value: section 6.43.
+	// inherits says that the derived key must not be less protected than its base, because the mechanism takes parts of the base key's value:
+	// section 6.43.
 	inherits bool
 	// others are the keys that a derivation uses beside its base.
 	others []*Object
-	// historyOfAny says how their history counts: mechanisms.Mechanism.HistoryOfAnyKey.
+	// historyOfAny is HistoryOfAnyKey of the mechanism.
 	historyOfAny bool
-	// notKey says that a derivation makes a data object, and a generation domain parameters.
+	// notKey says that what is derived is a data object, or that what is generated is domain parameters.
 	notKey bool
 	// strict says that the token's separation is strict.
 	strict bool
-	// hasKeyBytes says that the new key has bytes of the base and of the others.
-	hasKeyBytes bool
-	// role is the role that a copy has in place of its original's, noRole where it has that.
+	// takesKeyBytes says that the value of the new key has bytes of the base and of the others.
+	takesKeyBytes bool
+	// role is the role that a copy has in place of that of its original, noRole where it has the same.
 	role role
-	// beforeStoring is asked of the new object before it is anywhere, nil where nobody asks.
+	// beforeStoring is called with the new object before anybody else can see it, and may refuse it. It may be nil.
 	beforeStoring func(*Object) error
 
-	imposed    []ck.Attribute // what the base asks of the new key: from
-	foundTable *table         // what table has found
+	imposed    []ck.Attribute // what the base asks of the new key; setBase reads it
+	foundTable *table         // the result of table
 }
 
-// baseTemplates are the attributes of a base that have what it asks of a new key.
+// baseTemplates are the attributes that have what a base asks of a new key.
 var baseTemplates = [allOrigins]ck.AttributeType{
 	byUnwrap: ck.CKA_UNWRAP_TEMPLATE, byEncapsulate: ck.CKA_ENCAPSULATE_TEMPLATE, byDecapsulate: ck.CKA_DECAPSULATE_TEMPLATE, byDerive: ck.CKA_DERIVE_TEMPLATE,
 }
 
-// from gives the request its base, and with it what that asks of the new key.
-func (r *request) from(base *Object) (err error) {
+// setBase sets the base, and reads what it asks of the new key.
+func (r *request) setBase(base *Object) (err error) {
 	r.base = base
 	if t := baseTemplates[r.how]; base != nil && t != 0 {
 		r.imposed, err = ck.ParseTemplate(nil, base.bytes(t))
@@ -63,7 +63,7 @@ func (r *request) from(base *Object) (err error) {
 	return err
 }
 
-// table finds out of which class and type the new object is.
+// table finds the table of the class and type that the new object has.
 func (r *request) table() (*table, error) {
 	if r.foundTable != nil {
 		return r.foundTable, nil
@@ -100,13 +100,13 @@ func (r *request) findTable() (*table, error) {
 	return t, nil
 }
 
-// hasTypeOfOtherClass reports whether a class of keys has none of a type that another has.
+// hasTypeOfOtherClass reports whether another class of keys has the key type t.
 func hasTypeOfOtherClass(class ck.ObjectClass, t uint) bool {
 	classes := []ck.ObjectClass{ck.CKO_SECRET_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY}
 	return slices.Contains(classes, class) && slices.ContainsFunc(classes, func(c ck.ObjectClass) bool { return tables[tableName{c, t}] != nil })
 }
 
-// number returns a CK_ULONG from the first place that has it.
+// number returns a CK_ULONG from the first list that has it.
 func (r *request) number(t ck.AttributeType) (uint, error) {
 	for _, list := range [...][]ck.Attribute{r.fixed, r.template, r.imposed, r.defaults} {
 		for _, a := range list {
@@ -124,20 +124,20 @@ func (r *request) number(t ck.AttributeType) (uint, error) {
 // number reads a CK_ULONG whose length is known to be right.
 func number(v []byte) uint { return uint(binary.NativeEndian.Uint64(v)) }
 
-// anyHas reports whether the base or one of the others has a boolean attribute so.
-func (r *request) anyHas(t ck.AttributeType, is bool) bool {
-	if r.base.flag(t) == is {
+// anyHas reports whether a boolean attribute of the base, or of one of the others, has a value.
+func (r *request) anyHas(t ck.AttributeType, value bool) bool {
+	if r.base.flag(t) == value {
 		return true
 	}
 	for _, o := range r.others {
-		if o.flag(t) == is {
+		if o.flag(t) == value {
 			return true
 		}
 	}
 	return false
 }
 
-// historyFlag tells whether what a key is derived from has a boolean attribute of its history.
+// historyFlag tells whether CKA_ALWAYS_SENSITIVE or CKA_NEVER_EXTRACTABLE counts as true of what a key is derived from.
 func (r *request) historyFlag(t ck.AttributeType) bool {
 	switch {
 	case r.historyOfAny:

@@ -125,7 +125,7 @@ func (d *draft) inherit(r *request) error {
 	}
 	for _, p := range narrowed {
 		i := d.t.find(p.t)
-		if i < 0 || !r.anyHas(p.t, p.narrow) || p.strict && (!r.strict || !r.hasKeyBytes) {
+		if i < 0 || !r.anyHas(p.t, p.narrow) || p.strict && (!r.strict || !r.takesKeyBytes) {
 			continue
 		}
 		v := ck.BoolValue(p.narrow)
@@ -136,7 +136,7 @@ func (d *draft) inherit(r *request) error {
 			return err
 		}
 	}
-	if !r.strict || !r.hasKeyBytes {
+	if !r.strict || !r.takesKeyBytes {
 		return nil
 	}
 	for _, o := range append([]*Object{r.base}, r.others...) {

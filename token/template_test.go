@@ -77,7 +77,7 @@ func copyOf(base *Object, pairs ...any) *request {
 
 // madeFrom gives a request its base.
 func madeFrom(base *Object, r *request) *request {
-	if err := r.from(base); err != nil {
+	if err := r.setBase(base); err != nil {
 		panic(err)
 	}
 	return r

@@ -21,8 +21,8 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.Objec
 	if err != nil {
 		return 0, err
 	}
-	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, veiled bool) ([]byte, error) {
-		if veiled && row.UnwrapImplicit != nil {
+	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, rejectImplicitly bool) ([]byte, error) {
+		if rejectImplicitly && row.UnwrapImplicit != nil {
 			return row.UnwrapImplicit(with, &mech.Param, wrapped)
 		}
 		return row.Unwrap(with, &mech.Param, wrapped)
@@ -48,9 +48,9 @@ func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, 
 	})
 }
 
-// unwrapKey makes a key of what unwrap decrypts. A key that has wrapped sensitive keys must not become an oracle: it says nothing of
-// paddings, where the mechanism has a way for that.
-func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key, veiled bool) ([]byte, error)) (ck.ObjectHandle, error) {
+// unwrapKey makes a key of what unwrap decrypts. It has unwrap reject implicitly (mechanisms.Mechanism.UnwrapImplicit) if the unwrapping key has
+// wrapped sensitive keys, which could be decrypted by asking which paddings are right.
+func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key, rejectImplicitly bool) ([]byte, error)) (ck.ObjectHandle, error) {
 	u := keyUse{purpose: ck.CKA_UNWRAP, row: row, param: p, oneCall: true}
 	w, err := s.useKey(with, &u)
 	if err != nil {
@@ -62,7 +62,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		return 0, err
 	}
 	r := &request{how: byUnwrap, template: template, strict: s.strict}
-	if err := r.from(w.Object); err != nil {
+	if err := r.setBase(w.Object); err != nil {
 		return 0, err
 	}
 	r.beforeStoring = func(k *Object) error {
@@ -73,17 +73,17 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		return s.takeRole(w, &u)
 	}
 	check := func(_ []byte, err error) error { return err }
-	pads := !row.Truncates && !row.Authentic // a padding decides how long the key is
-	if pads && !row.KeyAtEnd {
+	padded := !row.Truncates && !row.Authentic // the padding decides how long the key is
+	if padded && !row.KeyAtEnd {
 		if check, err = r.paddingCheck(size); err != nil {
 			return 0, err
 		}
 	}
 	var value []byte
-	veiled := s.strict && role(w.role.Load()) >= wrapping
-	erasing.Do(func() { value, err = unwrap(w.key(), veiled) })
+	rejectImplicitly := s.strict && role(w.role.Load()) >= wrapping
+	erasing.Do(func() { value, err = unwrap(w.key(), rejectImplicitly) })
 	defer clear(value)
-	if !row.Seals && dependsOnKey(err) { // what its answers tell is enough
+	if !row.Seals && dependsOnKey(err) { // also where it fails: that it fails tells something of what it decrypts
 		if err := s.takeRole(w, &u); err != nil {
 			return 0, err
 		}
@@ -94,16 +94,16 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		})
 	}
 	k, err := s.makeUnwrapped(r, row, value, size)
-	if err != nil && pads {
+	if err != nil && padded {
 		err = withCode(err, map[ck.RV]ck.RV{ck.CKR_WRAPPED_KEY_LEN_RANGE: ck.CKR_WRAPPED_KEY_INVALID})
 	}
 	return k, err
 }
 
-// paddingCheck returns what tells whether a value can be the key, where a padding decided how long it is. What is wrong with a key whose
-// padding is right must not tell that the padding is right, which would decrypt anything with enough questions (Bleichenbacher, Vaudenay):
-// a wrong padding, a length that the key cannot have and an encoding that is none are the same error, after the same steps. What is
-// wrong with the class and type in the template is said before.
+// paddingCheck returns a check of what was unwrapped, for mechanisms whose padding decides how long the key is. An error must not tell whether the
+// padding was right: whoever could ask that often enough could decrypt anything (Bleichenbacher, Vaudenay). So a wrong padding, a length that
+// the key cannot have, and a value that is not well encoded are one error, after the same steps. Errors in the class and type of the template,
+// which do not depend on the wrapped key, come before.
 func (r *request) paddingCheck(size uint) (func(value []byte, err error) error, error) {
 	t, err := r.table()
 	if err != nil {
@@ -114,29 +114,29 @@ func (r *request) paddingCheck(size uint) (func(value []byte, err error) error, 
 	}
 	return func(value []byte, err error) error {
 		switch ck.Code(err) {
-		case ck.CKR_OK, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CKR_WRAPPED_KEY_INVALID: // value is empty then
+		case ck.CKR_OK, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CKR_WRAPPED_KEY_INVALID: // with an error value is empty
 		default:
 			return err
 		}
-		var other error
+		var encoding error
 		if t.class == ck.CKO_PRIVATE_KEY {
 			trial := bytes.Clone(value) // the parts lie in it
 			var parts []ck.Attribute
-			parts, other = mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), trial)
+			parts, encoding = mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), trial)
 			wipeValues(parts)
 			clear(trial)
 		} else {
-			other = mechanisms.ValidValue(ck.KeyType(t.subtype), value)
+			encoding = mechanisms.ValidValue(ck.KeyType(t.subtype), value)
 		}
-		same := size == 0 || t.class == ck.CKO_PRIVATE_KEY || uint(len(value)) == size
-		if err == nil && other == nil && same {
+		rightSize := size == 0 || t.class == ck.CKO_PRIVATE_KEY || uint(len(value)) == size
+		if err == nil && encoding == nil && rightSize {
 			return nil
 		}
 		return ck.CKR_WRAPPED_KEY_INVALID
 	}, nil
 }
 
-// makeUnwrapped makes the key that was unwrapped to value. size is its CKA_VALUE_LEN, 0 where nobody says it.
+// makeUnwrapped makes the key whose value was unwrapped. size is the CKA_VALUE_LEN of the template, 0 without one.
 func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
 	t, err := r.table()
 	if err != nil {
@@ -171,8 +171,8 @@ func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []b
 	return s.makeObject(r)
 }
 
-// followRole adds to the request of a key that was unwrapped what follows from the role of the key that unwraps: also where the token has
-// the key no more that was wrapped. Of what such a key is nothing is known but that it is whole.
+// followRole adds to the request of an unwrapped key what follows from the role of the unwrapping key. It holds whether or not the token still has
+// the key that was wrapped. All bytes of such a key count as known, because nobody knows which key it is.
 func (r *request) followRole(t *table, value []byte) error {
 	sensitive, withTrusted := role(r.base.role.Load()).unwrapsTo()
 	if sensitive {
@@ -193,8 +193,8 @@ func (r *request) followRole(t *table, value []byte) error {
 	return nil
 }
 
-// keyAtEnd takes the key off the end of what was unwrapped: as many bytes as the template says or the type of key has, and
-// the encoding of a private key from its first byte on. More than zeros before it is no key that was wrapped so.
+// keyAtEnd returns the key that stands at the end of what was unwrapped: as many bytes as the template says, or as keys of the type have, or a
+// private key from the first byte of its encoding on. What stands before it must be zeros.
 func keyAtEnd(t *table, value []byte, size uint) ([]byte, error) {
 	if t.class == ck.CKO_PRIVATE_KEY {
 		return bytes.TrimLeft(value, "\x00"), nil
@@ -211,7 +211,7 @@ func keyAtEnd(t *table, value []byte, size uint) ([]byte, error) {
 	return value[uint(len(value))-size:], nil
 }
 
-// unwrappedAttributes returns the attributes that an unwrapped key has from its value.
+// unwrappedAttributes returns the attributes that the value of an unwrapped key decides.
 func unwrappedAttributes(t *table, value []byte) ([]ck.Attribute, error) {
 	switch t.class {
 	case ck.CKO_PUBLIC_KEY:
@@ -222,13 +222,13 @@ func unwrappedAttributes(t *table, value []byte) ([]ck.Attribute, error) {
 	return []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}, nil
 }
 
-// unwrappingKeyCodes are the codes that the functions have that unwrap for what is wrong with the key.
+// unwrappingKeyCodes are the codes with which C_UnwrapKey and C_DecapsulateKey say what is wrong with the key that unwraps.
 var unwrappingKeyCodes = map[ck.RV]ck.RV{
 	ck.CKR_KEY_HANDLE_INVALID: ck.CKR_UNWRAPPING_KEY_HANDLE_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT: ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT,
 	ck.CKR_KEY_SIZE_RANGE: ck.CKR_UNWRAPPING_KEY_SIZE_RANGE,
 }
 
-// withCode gives an error that is one of the table's keys the value for it.
+// withCode replaces an error whose code the table has by the code that the table has for it.
 func withCode(err error, table map[ck.RV]ck.RV) error {
 	if rv, ok := table[ck.Code(err)]; ok {
 		return rv
@@ -236,8 +236,9 @@ func withCode(err error, table map[ck.RV]ck.RV) error {
 	return err
 }
 
-// protectLikeEqualKeys adds to the request of a key that was unwrapped to form what keys with the same secret ask of it. full is what the
-// mechanism made of the wrapped key, before CKA_VALUE_LEN cut it down; the zeros behind it may be the mechanism's.
+// protectLikeEqualKeys protects a key that is being unwrapped like the keys of the token that have the same secret: same.go. full is what the mechanism
+// unwrapped, before CKA_VALUE_LEN cut it. Where the mechanism fills the last block with zeros (truncates), nobody can tell them from zeros of the
+// key, so keys that are equal but for zeros at the end are looked for too.
 func (s *session) protectLikeEqualKeys(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
 	for n := len(full); n > 0; n-- {
 		if err := s.protectLikeKeysWith(r, full[:n], class, t, n); err != nil {
@@ -250,10 +251,10 @@ func (s *session) protectLikeEqualKeys(r *request, full []byte, class ck.ObjectC
 	return nil
 }
 
-// maxZeroPadding is more than the zeros that fill a block.
+// maxZeroPadding is more than the zeros that any mechanism fills a block with.
 const maxZeroPadding = 16
 
-// protectLikeKeysWith is bind for one form, whose length is n.
+// protectLikeKeysWith is protectLikeEqualKeys for the keys with the secret form, which has n bytes.
 func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
 	list, err := s.keysWithSecret(form)
 	defer releaseAll(list)
@@ -276,7 +277,7 @@ func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectCl
 	return nil
 }
 
-// protectLike adds to the request of a key what a key with the same value is and may not.
+// protectLike adds to the request of a key the restrictions of a key that has the same secret.
 func (r *request) protectLike(o *Object) error {
 	for _, p := range narrowed {
 		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.fixedValue(p.t) == nil {

@@ -61,6 +61,12 @@ var (
 	errUnconfirmed = wrong(ck.CKR_USER_NOT_LOGGED_IN, ck.CKA_ALWAYS_AUTHENTICATE)
 )
 
+// A foundKey is a key as it was when it was found, and the entry of its handle.
+type foundKey struct {
+	*Object
+	entry *entry
+}
+
 // useKey finds the key at a handle, and tells whether it may be used so. The caller releases it.
 func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	e, o, err := s.object(h)

@@ -5,12 +5,12 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// A wrapCall is what C_WrapKey and C_WrapKeyAuthenticated do in their own ways.
+// A wrapCall is where C_WrapKey and C_WrapKeyAuthenticated differ.
 type wrapCall struct {
 	row   *mechanisms.Mechanism
 	param *ck.Param
-	// size returns how long the wrapped key is, where wrapping it changes the parameter or what it points to, so that a length query
-	// must do without. It is nil elsewhere.
+	// size returns how long the wrapped key of n bytes is. It is nil where wrapping writes nothing to the parameter, so that the answer to a
+	// length query can be found by wrapping.
 	size func(n int) (int, error)
 	wrap func(with *mechanisms.Key, value []byte) ([]byte, error)
 }
@@ -36,7 +36,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.Ob
 	return s.wrapKey(&w, with, key, out)
 }
 
-// WrapKeyAuthenticated implements C_WrapKeyAuthenticated, section 5.18.6 of PKCS#11 3.2. The parameter is that of a message.
+// WrapKeyAuthenticated implements C_WrapKeyAuthenticated, section 5.18.6 of PKCS#11 3.2. Its parameter is that of a message.
 func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, with, key ck.ObjectHandle, aad []byte, out *ck.Buffer) error {
 	a, s, err := m.session(h)
 	if err != nil {
@@ -58,7 +58,7 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wi
 	}, with, key, out)
 }
 
-// wrapKey wraps the key at a handle with another.
+// wrapKey wraps the key at the handle key with that at the handle with.
 func (s *session) wrapKey(x *wrapCall, with, key ck.ObjectHandle, out *ck.Buffer) error {
 	u := &keyUse{purpose: ck.CKA_WRAP, row: x.row, param: x.param, oneCall: true}
 	w, err := s.useKey(with, u)
@@ -81,19 +81,19 @@ func (s *session) wrapKey(x *wrapCall, with, key ck.ObjectHandle, out *ck.Buffer
 		}
 	}
 	if target.table.isSecret() {
-		return s.runWrap(x, w, u, target.key().Value, out)
+		return s.wrapAndTakeRole(x, w, u, target.key().Value, out)
 	}
 	value, err := mechanisms.MarshalPrivate(target.key())
 	if err != nil {
 		return err
 	}
 	defer clear(value)
-	return s.runWrap(x, w, u, value, out)
+	return s.wrapAndTakeRole(x, w, u, value, out)
 }
 
-// runWrap wraps the value of a secret key, or the PrivateKeyInfo of a private key. The key that wraps gets its role when there is
-// something that leaves: a call that fails, or asks for the length, does not decide what a key is for.
-func (s *session) runWrap(x *wrapCall, w foundKey, u *keyUse, value []byte, out *ck.Buffer) error {
+// wrapAndTakeRole wraps value, which is that of a secret key or the PrivateKeyInfo of a private key. The wrapping key takes its role only when a
+// wrapped key goes to the caller: not in a call that fails or asks for the length.
+func (s *session) wrapAndTakeRole(x *wrapCall, w foundKey, u *keyUse, value []byte, out *ck.Buffer) error {
 	if x.size != nil {
 		need, err := x.size(len(value))
 		if err != nil {
