@@ -147,3 +147,13 @@ func (r *request) historyFlag(t ck.AttributeType) bool {
 	}
 	return r.base.flag(t)
 }
+
+// fixedValue returns the value that the operation itself decides for an attribute, nil where it decides none.
+func (r *request) fixedValue(t ck.AttributeType) []byte {
+	for _, a := range r.fixed {
+		if a.Type == t {
+			return a.Value
+		}
+	}
+	return nil
+}

@@ -1,8 +1,11 @@
 package token
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"encoding/binary"
+	"fmt"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -132,4 +135,94 @@ func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*O
 		}
 	}
 	return list
+}
+
+// protectLikeEqualKeys protects a key that is being unwrapped like the keys of the token that have the same secret: same.go. full is what the mechanism
+// unwrapped, before CKA_VALUE_LEN cut it. Where the mechanism fills the last block with zeros (truncates), nobody can tell them from zeros of the
+// key, so keys that are equal but for zeros at the end are looked for too.
+func (s *session) protectLikeEqualKeys(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
+	for n := len(full); n > 0; n-- {
+		if err := s.protectLikeKeysWith(r, full[:n], class, t, n); err != nil {
+			return err
+		}
+		if !truncates || full[n-1] != 0 || n <= len(full)-maxZeroPadding {
+			return nil
+		}
+	}
+	return nil
+}
+
+// maxZeroPadding is more than the zeros that any mechanism fills a block with.
+const maxZeroPadding = 16
+
+// protectLikeKeysWith is protectLikeEqualKeys for the keys with the secret form, which has n bytes.
+func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
+	list, err := s.keysWithSecret(form)
+	defer releaseAll(list)
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		if !o.sealed() || o.isExempt() {
+			return nil // the value is known
+		}
+	}
+	for _, o := range list {
+		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.fixedValue(ck.CKA_VALUE)) != n {
+			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
+		}
+		if err := r.protectLike(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// protectLike adds to the request of a key the restrictions of a key that has the same secret.
+func (r *request) protectLike(o *Object) error {
+	for _, p := range narrowed {
+		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.fixedValue(p.t) == nil {
+			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.narrow)})
+		}
+	}
+	for role, t := range map[role]ck.AttributeType{notWrapping: roleNotWrapping, wrapping: roleWrapping, wrappingTrusted: roleWrappingTrusted} {
+		if o.protection().role == role && r.fixedValue(t) == nil && o.table.find(t) >= 0 {
+			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
+		}
+	}
+	if o.flag(hasBytesOfKey) && r.fixedValue(hasBytesOfKey) == nil {
+		r.fixed = append(r.fixed, ck.Attribute{Type: hasBytesOfKey, Value: ck.BoolValue(true)})
+	}
+	if known := o.protection().knownBytes; known != 0 && r.fixedValue(knownBytes) == nil {
+		r.known(known)
+	}
+	for _, t := range asking {
+		switch v, other := o.bytes(t), r.fixedValue(t); {
+		case v == nil:
+		case other == nil:
+			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: bytes.Clone(v)})
+		case !sameTemplate(v, other):
+			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)
+		}
+	}
+	list := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
+	if list == nil {
+		return nil
+	}
+	for _, a := range slices.Concat(r.template, r.imposed) {
+		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
+			if len(a.Value)%ulongSize != 0 || !within(a.Value, list) {
+				return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
+			}
+			return nil
+		}
+	}
+	for i, a := range r.defaults {
+		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
+			r.defaults[i].Value = inCommon(a.Value, list)
+			return nil
+		}
+	}
+	r.defaults = append(r.defaults, ck.Attribute{Type: ck.CKA_ALLOWED_MECHANISMS, Value: bytes.Clone(list)})
+	return nil
 }
