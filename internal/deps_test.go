@@ -52,6 +52,7 @@ var rules = map[string][]string{
 	algorithms:                       {},
 	"internal/algorithm/ccm":         {"internal/algorithm/cbcmac", "internal/algorithm/inparts", "internal/secret"},
 	"internal/algorithm/gcm":         {"internal/algorithm/inparts", "internal/secret"},
+	"internal/algorithm/keywrap":     {"internal/algorithm/pkcs7"},
 	"internal/algorithm/lms":         {"internal/algorithm/shake", "golang.org/x/crypto"},
 	"internal/algorithm/modular":     {"filippo.io"},
 	"internal/algorithm/rfc6979":     {"filippo.io"},

@@ -3,10 +3,10 @@ package mechanisms
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/subtle"
 	"reflect"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/pkcs7"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -157,7 +157,7 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 		full := len(src) - len(src)%c.size
 		var tail [maxBlock]byte
 		defer clear(tail[:])
-		last := padded(&tail, src[full:], c.size)
+		last := pkcs7.Pad(tail[:c.size], src[full:])
 		c.crypt(dst[:full], src[:full])
 		c.mode.CryptBlocks(dst[full:full+c.size], last)
 		return full + c.size, nil
@@ -171,10 +171,10 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 		return len(dst), nil
 	}
 	c.mode.(interface{ SetIV([]byte) }).SetIV(c.iv[:c.size]) // Whole may be called again
-	n, err := unpadded(dst[len(dst)-c.size:])
-	if err != nil {
+	n, good := pkcs7.Unpad(dst[len(dst)-c.size:])
+	if good != 1 {
 		clear(dst)
-		return 0, err
+		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
 	}
 	n += len(dst) - c.size
 	clear(dst[n:])
@@ -274,7 +274,7 @@ func (c *blockCipher) Final(dst []byte) (int, error) {
 	case !c.pad:
 		return 0, nil
 	case !c.decrypt:
-		last := padded(&c.last, c.buf[:c.n], c.size)
+		last := pkcs7.Pad(c.last[:c.size], c.buf[:c.n])
 		c.mode.CryptBlocks(dst[:c.size], last)
 		clear(c.last[:])
 		clear(c.buf[:])
@@ -283,9 +283,9 @@ func (c *blockCipher) Final(dst []byte) (int, error) {
 		c.mode.CryptBlocks(c.last[:c.size], c.buf[:c.size])
 		c.lastDecrypted = true
 	}
-	n, err := unpadded(c.last[:c.size])
-	if err != nil {
-		return 0, err
+	n, good := pkcs7.Unpad(c.last[:c.size])
+	if good != 1 {
+		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
 	}
 	return copy(dst, c.last[:n]), nil
 }
@@ -300,31 +300,6 @@ func (c *blockCipher) crypt(dst, src []byte) {
 		defer clear(src)
 	}
 	c.mode.CryptBlocks(dst, src)
-}
-
-// padded returns rest, less than a block, with the padding of PKCS #7 (RFC 5652, 6.3), in buf.
-func padded(buf *[maxBlock]byte, rest []byte, size int) []byte {
-	n := copy(buf[:size], rest)
-	for i := n; i < size; i++ {
-		buf[i] = byte(size - n)
-	}
-	return buf[:size]
-}
-
-// unpadded returns how many bytes of the last block stand before the padding. Its time tells nothing of a bad padding.
-func unpadded(block []byte) (int, error) {
-	size := len(block)
-	pad := int(block[size-1])
-	good := subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, size)
-	for i := 1; i <= size; i++ {
-		within := subtle.ConstantTimeLessOrEq(i, pad)
-		same := subtle.ConstantTimeByteEq(block[size-i], byte(pad))
-		good &= same | (within ^ 1)
-	}
-	if good != 1 {
-		return 0, ck.CKR_ENCRYPTED_DATA_INVALID
-	}
-	return size - pad, nil
 }
 
 // overlap reports whether dst and src share memory, and whether they start at the same byte.

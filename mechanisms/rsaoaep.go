@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/keywrap"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -40,7 +41,7 @@ const oaepParamSize = 40
 // oaepColumns and kwpColumns are what CKM_RSA_AES_KEY_WRAP is made of.
 var (
 	oaepColumns = rsaWraps(rsaCrypts(Mechanism{}, oaepScheme))
-	kwpColumns  = keyWrapRow(ck.CKM_AES_KEY_WRAP_KWP, keyWrap{ivLen: 4, own: true})
+	kwpColumns  = keyWrapRow(ck.CKM_AES_KEY_WRAP_KWP, keywrap.RFC5649)
 )
 
 // readRSAAES reads a CK_RSA_AES_KEY_WRAP_PARAMS: the length of the AES key in bytes, and the parameter of OAEP.
