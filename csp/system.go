@@ -120,7 +120,7 @@ func (s *System) containerToken() (*tokenSlot, error) {
 			return nil, translated(err)
 		}
 		if err := h.findToken(m.Config().CSPToken); err != nil {
-			if m.Config().Store != "memory" {
+			if !m.Volatile() {
 				h.cryptoki.Finalize() //nolint:errcheck // nothing was opened
 				return nil, translated(err)
 			}

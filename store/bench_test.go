@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/softcsp/softcsp/internal/locked"
@@ -38,7 +40,7 @@ func typical(i int) *Record {
 
 // eachSize runs f at 100 and at 10,000 objects.
 func eachSize(b *testing.B, f func(b *testing.B, tok *Token, k *Keys, ids []ID)) {
-	for _, kind := range []string{"bolt", "memory"} {
+	for _, kind := range slices.Sorted(maps.Keys(placeKinds)) {
 		for _, n := range []int{100, 10_000} {
 			if n > 100 && testing.Short() {
 				continue

@@ -19,7 +19,7 @@ var (
 
 // eachBackend runs f over a place of each kind, and again with each function of an update run twice.
 func eachBackend(t *testing.T, f func(t *testing.T, p *Place)) {
-	for _, kind := range slices.Sorted(maps.Keys(placeBackends)) {
+	for _, kind := range slices.Sorted(maps.Keys(placeKinds)) {
 		t.Run(kind, func(t *testing.T) { f(t, newPlace(t, kind)) })
 		t.Run(kind+", updates twice", func(t *testing.T) {
 			p := newPlace(t, kind)

@@ -37,11 +37,27 @@ type placeBackend interface {
 	close()
 }
 
-// placeBackends are the kinds of places by the setting "store". Each may change what its tokens are told.
-var placeBackends = map[string]func(*config.Config, *environment) placeBackend{
-	"bolt":   newDirPlace,
-	"memory": newMemoryPlace,
+// A placeKind is one of the ways of keeping tokens.
+type placeKind struct {
+	// open returns the place that a configuration names. It may adjust the environment of the tokens.
+	open func(*config.Config, *environment) placeBackend
+	// volatile says that tokens are gone when the process ends.
+	volatile bool
+	// locate names the place for people, and a token in it where uuid is not "".
+	locate func(cfg *config.Config, uuid string) string
 }
+
+// placeKinds are the kinds of places by the setting "store".
+var placeKinds = map[string]placeKind{
+	"bolt":   {open: newDirPlace, locate: locateFile},
+	"memory": {open: newMemoryPlace, locate: locateMemory, volatile: true},
+}
+
+// Volatile reports whether tokens in the place that cfg names are gone when the process ends, so that nobody else ever sees them.
+func Volatile(cfg *config.Config) bool { return placeKinds[cfg.Store].volatile }
+
+// Locate names the place of a configuration for people, and a token in it where uuid is not "".
+func Locate(cfg *config.Config, uuid string) string { return placeKinds[cfg.Store].locate(cfg, uuid) }
 
 // OpenPlace opens the place that cfg names. It makes the directory where there is none (mode 0700). Where that cannot be done, or
 // the directory cannot be read, the place has no tokens, and List and Format say why.
@@ -53,11 +69,11 @@ func OpenPlace(cfg *config.Config) (*Place, error) {
 	if cfg.KeySeparation == "strict" {
 		p.env.separation = SeparationStrict
 	}
-	kind, ok := placeBackends[cfg.Store]
+	kind, ok := placeKinds[cfg.Store]
 	if !ok {
 		return nil, fmt.Errorf("%w: there is no store %q", ck.CKR_ARGUMENTS_BAD, cfg.Store)
 	}
-	p.backend = kind(cfg, &p.env)
+	p.backend = kind.open(cfg, &p.env)
 	_ = p.backend.prepare()
 	return p, nil
 }

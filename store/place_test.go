@@ -477,10 +477,10 @@ func TestNoDescriptors(t *testing.T) {
 	}
 }
 
-// TestPlaceBackends opens a place of each kind there is by the setting "store".
-func TestPlaceBackends(t *testing.T) {
+// TestPlaceKinds opens a place of each kind there is by the setting "store".
+func TestPlaceKinds(t *testing.T) {
 	none := func(string) string { return "" }
-	for name := range placeBackends {
+	for name := range placeKinds {
 		cfg, err := config.LoadFrom("store='"+name+"' tokendir='"+t.TempDir()+"'", none)
 		wants(t, err, ck.CKR_OK)
 		p, err := OpenPlace(cfg)

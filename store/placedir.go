@@ -42,6 +42,14 @@ func newDirPlace(cfg *config.Config, env *environment) placeBackend {
 	return &dirPlace{dir: cfg.TokenDir, env: env, ownNext: formatUUID(newUUID())}
 }
 
+// locateFile names the directory that cfg names, and the file of a token in it.
+func locateFile(cfg *config.Config, uuid string) string {
+	if uuid == "" {
+		return cfg.TokenDir
+	}
+	return filepath.Join(cfg.TokenDir, uuid+suffix)
+}
+
 // prepare implements placeBackend: it makes the directory where there is none, and maps its counter.
 func (p *dirPlace) prepare() error {
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {

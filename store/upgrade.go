@@ -169,8 +169,8 @@ func (t *Token) Upgrade(u UserType, pin []byte) (bool, error) {
 	return true, nil
 }
 
-// copySuffix is how the name of a copy from before an upgrade ends. Nothing lists it as a token.
-const copySuffix = ".v1"
+// CopySuffix is how the name of a file's copy from before an upgrade ends. Nothing lists it as a token.
+const CopySuffix = ".v1"
 
 // aloneWithCopy implements copier.
 func (b *boltFile) aloneWithCopy(f func(update updater) error) error {
@@ -199,7 +199,7 @@ func (b *boltFile) keepCopy(ld *lockedDir, from file, size int64) error {
 		err = e
 	}
 	if err == nil {
-		err = ld.rename(fresh, b.name+copySuffix, true)
+		err = ld.rename(fresh, b.name+CopySuffix, true)
 	}
 	if err != nil {
 		_ = ld.remove(fresh)

@@ -188,7 +188,7 @@ func TestUpgradeOnRequest(t *testing.T) {
 	if !did || err != nil {
 		t.Fatal(did, err)
 	}
-	name := p.file(tok.uuid + suffix + copySuffix)
+	name := p.file(tok.uuid + suffix + CopySuffix)
 	st, err := os.Lstat(name)
 	if err != nil || st.Mode() != 0o600 {
 		t.Fatalf("%v, %v", st, err)

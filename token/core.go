@@ -19,16 +19,16 @@ type Core struct {
 	lastUnique atomic.Uint64 // the last CKA_UNIQUE_ID of a session object
 	eraser     eraser
 
-	mu     sync.Mutex // serialises opening and closing
-	users  int        // how many applications are initialised
-	config *config.Config
-	place  *store.Place
-	memory *store.Place
-	log    *slog.Logger
+	mu       sync.Mutex // serialises opening and closing
+	users    int        // how many applications are initialised
+	config   *config.Config
+	place    *store.Place
+	volatile map[string]*store.Place // of each kind whose tokens end with the process
+	log      *slog.Logger
 }
 
 // NewCore returns a core that no application uses.
-func NewCore() *Core { return &Core{} }
+func NewCore() *Core { return &Core{volatile: make(map[string]*store.Place)} }
 
 // NewModule returns a module that is not initialised, for one of several applications over the core.
 func (c *Core) NewModule() *Module { return &Module{core: c} }
@@ -48,14 +48,14 @@ func (c *Core) open(cfg *config.Config) error {
 	return nil
 }
 
-// openPlace opens the place of the tokens. Tokens in memory live as long as the process, through any number of C_Finalize.
+// openPlace opens the place of the tokens. Volatile ones live as long as the process, through any number of C_Finalize.
 func (c *Core) openPlace(cfg *config.Config) (*store.Place, error) {
-	if cfg.Store == "memory" && c.memory != nil {
-		return c.memory, nil
+	if place := c.volatile[cfg.Store]; place != nil {
+		return place, nil
 	}
 	place, err := store.OpenPlace(cfg)
-	if err == nil && cfg.Store == "memory" {
-		c.memory = place
+	if err == nil && store.Volatile(cfg) {
+		c.volatile[cfg.Store] = place
 	}
 	return place, err
 }
@@ -74,7 +74,7 @@ func (c *Core) close(cfg *config.Config) error {
 	c.slots.forget()
 	c.place.ForgetPINs()
 	err := error(nil)
-	if c.place != c.memory {
+	if !store.Volatile(c.config) {
 		err = c.place.Close()
 	}
 	locked.Drain()

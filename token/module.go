@@ -16,6 +16,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/internal/handle"
+	"github.com/softcsp/softcsp/store"
 )
 
 // The version of softcsp, as C_GetInfo tells it.
@@ -140,6 +141,9 @@ func (m *Module) Config() *config.Config {
 	}
 	return nil
 }
+
+// Volatile reports whether the tokens of a module that is initialised are gone when the process ends.
+func (m *Module) Volatile() bool { return store.Volatile(m.Config()) }
 
 // GetInfo implements C_GetInfo, section 5.4.3.
 func (m *Module) GetInfo() (ck.Info, error) {

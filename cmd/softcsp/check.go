@@ -54,8 +54,8 @@ func (a *app) checkTokens(name, file string, login bool, pin *secretSource) erro
 	}
 	var uuids []string
 	switch {
-	case file == "" && cfg.Store == "memory":
-		return notFound(`the store is "memory", where every process starts with no token; check a file with --file`)
+	case file == "" && store.Volatile(cfg):
+		return notFound("the store is %q, where every process starts with no token; check a file with --file", cfg.Store)
 	case file != "":
 		cfg = &config.Config{Store: "bolt", TokenDir: filepath.Dir(file)}
 		uuids = []string{strings.TrimSuffix(filepath.Base(file), ".token")}
@@ -81,7 +81,7 @@ func (a *app) checkTokens(name, file string, login bool, pin *secretSource) erro
 	for _, uuid := range uuids {
 		t, err := place.Token(uuid)
 		if err != nil {
-			return explain(filepath.Join(cfg.TokenDir, uuid+".token"), err)
+			return explain(store.Locate(cfg, uuid), err)
 		}
 		if i, _ := t.Info(); name != "" && i.Label != name && i.Serial != name {
 			continue
@@ -90,11 +90,11 @@ func (a *app) checkTokens(name, file string, login bool, pin *secretSource) erro
 		if err != nil {
 			return explain("checking", err)
 		}
-		row.File = filepath.Join(cfg.TokenDir, uuid+".token")
+		row.File = store.Locate(cfg, uuid)
 		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
-		return notFound("there is no token %sin %s", strings.TrimLeft(name+" ", " "), cfg.TokenDir)
+		return notFound("there is no token %sin %s", strings.TrimLeft(name+" ", " "), store.Locate(cfg, ""))
 	}
 	return a.showChecks(rows)
 }

@@ -181,12 +181,7 @@ func (c *client) pick(t choice) (tok, error) {
 }
 
 // where names the place of the tokens, for people.
-func (c *client) where() string {
-	if c.cfg.Store == "memory" {
-		return "memory, where every process starts with none"
-	}
-	return c.cfg.TokenDir
-}
+func (c *client) where() string { return store.Locate(c.cfg, "") }
 
 // with calls f with a session with the token that is meant.
 func (a *app) with(t choice, f func(*client, tok, ck.SessionHandle) error) error {
@@ -258,11 +253,11 @@ func (c *client) triesLeft(t tok, as ck.UserType) string {
 	return fmt.Sprintf("%d tries left before the PIN is locked", n)
 }
 
-// infos returns what the store tells of the tokens that can be read, by their serial numbers. Tokens in memory have none
-// here.
+// infos returns what the store tells of the tokens that can be read, by their serial numbers. Volatile ones are in another
+// process.
 func (c *client) infos() (map[string]store.Info, error) {
 	infos := make(map[string]store.Info)
-	if c.cfg.Store == "memory" {
+	if store.Volatile(c.cfg) {
 		return infos, nil
 	}
 	place, err := store.OpenPlace(c.cfg)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -47,8 +47,8 @@ func (c *client) stored(t choice, f func(*store.Token, tok) error) error {
 	if err != nil {
 		return err
 	}
-	if c.cfg.Store == "memory" {
-		return errors.New(`the store is "memory": there is no file`)
+	if store.Volatile(c.cfg) {
+		return fmt.Errorf("the store is %q: there is no file", c.cfg.Store)
 	}
 	infos, err := c.infos()
 	if err != nil {

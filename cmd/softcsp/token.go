@@ -1,9 +1,7 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -65,8 +63,8 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 		return err
 	}
 	defer c.close()
-	if c.cfg.Store == "memory" {
-		return errors.New(`the store is "memory": a token made here would be gone with this command; a program that loads the library makes its own`)
+	if store.Volatile(c.cfg) {
+		return fmt.Errorf("the store is %q: a token made here would be gone with this command; a program that loads the library makes its own", c.cfg.Store)
 	}
 	list, free, err := c.tokens()
 	if err != nil {
@@ -173,7 +171,7 @@ func (a *app) showTokens(c *client, list []tok) error {
 			Format: i.Version, Separation: i.Separation.String(), Voucher: i.Voucher,
 		}
 		if i.UUID != "" {
-			r.File = filepath.Join(c.cfg.TokenDir, i.UUID+".token")
+			r.File = store.Locate(c.cfg, i.UUID)
 		}
 		rows = append(rows, r)
 		text = append(text, []string{

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"path/filepath"
-
 	"github.com/spf13/cobra"
 
 	"github.com/softcsp/softcsp/ck"
@@ -57,7 +55,7 @@ func (a *app) upgradeToken(t choice, way store.UserType, as ck.UserType, pin *se
 			a.note("token %q is of the present format already", meant.info.Label)
 			return nil
 		}
-		a.note("token %q was upgraded; the file as it was is %s", meant.info.Label, filepath.Join(c.cfg.TokenDir, token.UUID()+".token.v1"))
+		a.note("token %q was upgraded; the file as it was is %s", meant.info.Label, store.Locate(c.cfg, token.UUID())+store.CopySuffix)
 		return nil
 	})
 }

@@ -14,7 +14,7 @@ import (
 type Config struct {
 	// File is the configuration file that was read, "" where there is none.
 	File string
-	// TokenDir is the directory of the token files, always absolute. It is "" where the store is "memory" and no directory
+	// TokenDir is the directory of the token files, always absolute. It is "" where the store needs none and none
 	// was named.
 	TokenDir string
 	// StateDir is where the process remembers what it has seen of tokens: best effort, "" for nowhere.

@@ -276,7 +276,7 @@ func (w *world) defaultDir(c *Config) {
 	h, err := w.home()
 	switch {
 	case err == nil:
-	case c.Store == "memory":
+	case c.Store != "bolt": // it needs no directory
 		return
 	default:
 		h, c.Why["tokendir"] = nobodyHome, "default for a user without a home directory"
