@@ -23,10 +23,17 @@ import (
 // where 0x36… and 0x5c… are 64 bytes long for every H, and the value is xored into their front. Keys of the DES family get odd
 // parity. RC2 and RC4 keys may have a salt: see [SessionKey].
 //
-// It fails with NTE_BAD_UID (no provider), NTE_BAD_HASH (no hash, or a value of another length than the hash's), NTE_BAD_ALGID (the
-// provider does not offer the hash or the cipher), NTE_FAIL (a cipher of the class of SSL's secrets), NTE_BAD_FLAGS (a DES key of another
-// length than its two) or NTE_BAD_DATA (another key of a length that is not offered, or that is longer than E), which are looked for
-// in this order.
+// The errors, in the order in which they are looked for:
+//
+//   - NTE_BAD_UID: no provider
+//   - NTE_BAD_HASH: no hash
+//   - NTE_BAD_ALGID: the provider does not offer the hash, or not the cipher
+//   - NTE_FAIL: a cipher of the class of SSL's secrets
+//   - ERROR_INVALID_HANDLE: CRYPT_UPDATE_KEY, which only [Softcsp] honours, without a key to update, as here; [SessionKey.Derive]
+//     takes one, and adds NTE_BAD_KEY, NTE_BAD_ALGID and NTE_BAD_HASH where that key was not made by this cipher and this hash
+//   - NTE_BAD_FLAGS: a DES key of another length than its two
+//   - NTE_BAD_DATA: another key of a length that is not offered, or that is longer than E
+//   - NTE_BAD_HASH: a value of another length than the hash's
 //
 // Microsoft describes it at https://learn.microsoft.com/windows/win32/api/wincrypt/nf-wincrypt-cryptderivekey. Where that page is
 // silent or wrong, docs/cryptderivekey.md says what Windows does, and how that is known.
@@ -94,8 +101,8 @@ func (k *SessionKey) DeriveFrom(r *Request, data []byte) error {
 	return nil
 }
 
-// check makes every check, in the order in which CryptoAPI meets them: provider, hash, cipher, length. It returns the length of
-// the key in bytes.
+// check checks everything but the value, in the order in which CryptoAPI does: provider, hash, cipher, length. It returns the
+// length of the key in bytes.
 func (k *SessionKey) check(r *Request) (int, error) {
 	k.Wipe()
 	p := r.Provider
