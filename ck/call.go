@@ -6,11 +6,11 @@ import (
 )
 
 // A Call is a call of a function of Cryptoki as a value: what the function is given and, once the call has been made, what it
-// has answered. Each function uses the fields that its Arguments name; the others are zero. zcall.go, which is generated from the
-// table of functions, makes a Call of a call (Intercept) and a call of a Call (Do).
+// has answered. Each function uses the fields that its Arguments name; the others are zero. Intercept records a
+// call as a Call, and Do makes the call that a Call describes; zcall.go, generated from the table of functions, has both.
 //
 // What a Call leads to lies in the caller's memory, as with the methods of Cryptoki, and is valid until the call returns. Much of it
-// is secret: whoever shows a Call shows what its Arguments do not keep.
+// is secret: show only what its Arguments mark Public.
 type Call struct {
 	Function     Function
 	Began, Ended time.Time
@@ -35,7 +35,7 @@ type Call struct {
 	Async        *AsyncData
 	InitArgs     *InitArgs
 
-	// Results that are nothing else.
+	// Fields for results only.
 	Found         []ObjectHandle // room for what C_FindObjects finds; Number says how much that was
 	Slots         []SlotID
 	Mechanisms    []MechanismType
@@ -46,37 +46,37 @@ type Call struct {
 	MechanismInfo *MechanismInfo
 }
 
-// A Kind says in which field of a Call an argument or a result stands.
-type Kind uint8
+// A CallField says in which field of a Call an argument or a result stands.
+type CallField uint8
 
-// The kinds of arguments and results.
+// The fields of a Call, each named as there.
 const (
-	InSlot Kind = iota
-	InSession
-	InFlags
-	InUser
-	InType
-	InNumber
-	InTokenPresent
-	InName
-	InObjects // with an index
-	InTarget
-	InMechanism
-	InParameter
-	InTemplates // with an index
-	InAsked
-	InData // with an index
-	InOutput
-	InAsync
-	InInitArgs
-	InFound
-	InSlots
-	InMechanisms
-	InInfo
-	InSlotInfo
-	InTokenInfo
-	InSessionInfo
-	InMechanismInfo
+	FieldSlot CallField = iota
+	FieldSession
+	FieldFlags
+	FieldUser
+	FieldType
+	FieldNumber
+	FieldTokenPresent
+	FieldName
+	FieldObjects // with an index
+	FieldTarget
+	FieldMechanism
+	FieldParameter
+	FieldTemplates // with an index
+	FieldAsked
+	FieldData // with an index
+	FieldOutput
+	FieldAsync
+	FieldInitArgs
+	FieldFound
+	FieldSlots
+	FieldMechanisms
+	FieldInfo
+	FieldSlotInfo
+	FieldTokenInfo
+	FieldSessionInfo
+	FieldMechanismInfo
 )
 
 // A Content says what bytes are.
@@ -92,7 +92,7 @@ const (
 // An Argument says what one argument, or one result, of a function is.
 type Argument struct {
 	Name    string // in the standard: pData
-	Kind    Kind
+	Field   CallField
 	Index   uint8 // which element of the field
 	Result  bool  // the function answers it; before the call there is nothing, or room
 	Content Content

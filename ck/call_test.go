@@ -33,68 +33,68 @@ func everything(f ck.Function, answer bool) *ck.Call {
 
 // room gives a call the place that a result needs.
 func room(c *ck.Call, a ck.Argument) {
-	switch a.Kind {
-	case ck.InAsked:
+	switch a.Field {
+	case ck.FieldAsked:
 		c.Asked = make([]ck.AttributeBuffer, 1)
-	case ck.InFound:
+	case ck.FieldFound:
 		c.Found = make([]ck.ObjectHandle, 2)
-	case ck.InOutput:
+	case ck.FieldOutput:
 		c.Output = new(ck.Buffer)
-	case ck.InAsync:
+	case ck.FieldAsync:
 		c.Async = new(ck.AsyncData)
-	case ck.InData:
+	case ck.FieldData:
 		c.Data[a.Index] = make([]byte, 1)
-	case ck.InInfo:
+	case ck.FieldInfo:
 		c.Info = new(ck.Info)
-	case ck.InSlotInfo:
+	case ck.FieldSlotInfo:
 		c.SlotInfo = new(ck.SlotInfo)
-	case ck.InTokenInfo:
+	case ck.FieldTokenInfo:
 		c.TokenInfo = new(ck.TokenInfo)
-	case ck.InSessionInfo:
+	case ck.FieldSessionInfo:
 		c.SessionInfo = new(ck.SessionInfo)
-	case ck.InMechanismInfo:
+	case ck.FieldMechanismInfo:
 		c.MechanismInfo = new(ck.MechanismInfo)
 	}
 }
 
 // set gives a call an argument, or the answer that goes into the room of a result.
 func set(c *ck.Call, a ck.Argument, n uint) {
-	switch a.Kind {
-	case ck.InSlot:
+	switch a.Field {
+	case ck.FieldSlot:
 		c.Slot = ck.SlotID(n)
-	case ck.InSession:
+	case ck.FieldSession:
 		c.Session = ck.SessionHandle(n)
-	case ck.InFlags:
+	case ck.FieldFlags:
 		c.Flags = ck.Flags(n)
-	case ck.InUser:
+	case ck.FieldUser:
 		c.User = ck.UserType(n)
-	case ck.InType:
+	case ck.FieldType:
 		c.Type = ck.MechanismType(n)
-	case ck.InNumber:
+	case ck.FieldNumber:
 		c.Number = n
-	case ck.InTokenPresent:
+	case ck.FieldTokenPresent:
 		c.TokenPresent = true
-	case ck.InName:
+	case ck.FieldName:
 		c.Name = "C_Sign"
-	case ck.InObjects:
+	case ck.FieldObjects:
 		c.Objects[a.Index] = ck.ObjectHandle(n)
-	case ck.InTarget:
+	case ck.FieldTarget:
 		h := ck.ObjectHandle(n)
 		c.Target = &h
-	case ck.InMechanism:
+	case ck.FieldMechanism:
 		c.Mechanism = &ck.Mechanism{Type: ck.MechanismType(n)}
-	case ck.InParameter:
+	case ck.FieldParameter:
 		p := ck.NewParam(ck.UlongValue(n), nil)
 		c.Parameter = &p
-	case ck.InTemplates:
+	case ck.FieldTemplates:
 		c.Templates[a.Index] = []ck.Attribute{{Type: ck.AttributeType(n)}}
-	case ck.InData:
+	case ck.FieldData:
 		c.Data[a.Index] = []byte{byte(n)}
-	case ck.InInitArgs:
+	case ck.FieldInitArgs:
 		c.InitArgs = &ck.InitArgs{Flags: ck.Flags(n)}
-	case ck.InSlots:
+	case ck.FieldSlots:
 		c.Slots = []ck.SlotID{ck.SlotID(n)}
-	case ck.InMechanisms:
+	case ck.FieldMechanisms:
 		c.Mechanisms = []ck.MechanismType{ck.MechanismType(n)}
 	default:
 		setResult(c, a, n)
@@ -102,27 +102,27 @@ func set(c *ck.Call, a ck.Argument, n uint) {
 }
 
 func setResult(c *ck.Call, a ck.Argument, n uint) {
-	switch a.Kind {
-	case ck.InAsked:
+	switch a.Field {
+	case ck.FieldAsked:
 		c.Asked = []ck.AttributeBuffer{{Type: ck.AttributeType(n)}}
-	case ck.InFound:
+	case ck.FieldFound:
 		c.Found = []ck.ObjectHandle{ck.ObjectHandle(n), 1}
-	case ck.InOutput:
+	case ck.FieldOutput:
 		c.Output = &ck.Buffer{N: n}
-	case ck.InAsync:
+	case ck.FieldAsync:
 		c.Async = &ck.AsyncData{N: n}
-	case ck.InInfo:
+	case ck.FieldInfo:
 		c.Info = &ck.Info{Flags: ck.Flags(n)}
-	case ck.InSlotInfo:
+	case ck.FieldSlotInfo:
 		c.SlotInfo = &ck.SlotInfo{Flags: ck.Flags(n)}
-	case ck.InTokenInfo:
+	case ck.FieldTokenInfo:
 		c.TokenInfo = &ck.TokenInfo{Flags: ck.Flags(n)}
-	case ck.InSessionInfo:
+	case ck.FieldSessionInfo:
 		c.SessionInfo = &ck.SessionInfo{Flags: ck.Flags(n)}
-	case ck.InMechanismInfo:
+	case ck.FieldMechanismInfo:
 		c.MechanismInfo = &ck.MechanismInfo{Flags: ck.Flags(n)}
 	default:
-		panic(fmt.Sprintf("%v: no value for kind %d", c.Function, a.Kind))
+		panic(fmt.Sprintf("%v: no value for kind %d", c.Function, a.Field))
 	}
 }
 
@@ -132,26 +132,26 @@ func take(to, from *ck.Call) {
 		if !a.Result {
 			continue
 		}
-		switch a.Kind {
-		case ck.InAsked:
+		switch a.Field {
+		case ck.FieldAsked:
 			copy(to.Asked, from.Asked)
-		case ck.InFound:
+		case ck.FieldFound:
 			copy(to.Found, from.Found)
-		case ck.InOutput:
+		case ck.FieldOutput:
 			*to.Output = *from.Output
-		case ck.InAsync:
+		case ck.FieldAsync:
 			*to.Async = *from.Async
-		case ck.InData:
+		case ck.FieldData:
 			copy(to.Data[a.Index], from.Data[a.Index])
-		case ck.InInfo:
+		case ck.FieldInfo:
 			*to.Info = *from.Info
-		case ck.InSlotInfo:
+		case ck.FieldSlotInfo:
 			*to.SlotInfo = *from.SlotInfo
-		case ck.InTokenInfo:
+		case ck.FieldTokenInfo:
 			*to.TokenInfo = *from.TokenInfo
-		case ck.InSessionInfo:
+		case ck.FieldSessionInfo:
 			*to.SessionInfo = *from.SessionInfo
-		case ck.InMechanismInfo:
+		case ck.FieldMechanismInfo:
 			*to.MechanismInfo = *from.MechanismInfo
 		default:
 			takeValue(to, from, a)
@@ -160,23 +160,23 @@ func take(to, from *ck.Call) {
 }
 
 func takeValue(to, from *ck.Call, a ck.Argument) {
-	switch a.Kind {
-	case ck.InObjects:
+	switch a.Field {
+	case ck.FieldObjects:
 		to.Objects[a.Index] = from.Objects[a.Index]
-	case ck.InSlot:
+	case ck.FieldSlot:
 		to.Slot = from.Slot
-	case ck.InSession:
+	case ck.FieldSession:
 		to.Session = from.Session
-	case ck.InFlags:
+	case ck.FieldFlags:
 		to.Flags = from.Flags
-	case ck.InNumber:
+	case ck.FieldNumber:
 		to.Number = from.Number
-	case ck.InSlots:
+	case ck.FieldSlots:
 		to.Slots = from.Slots
-	case ck.InMechanisms:
+	case ck.FieldMechanisms:
 		to.Mechanisms = from.Mechanisms
 	default:
-		panic(fmt.Sprintf("%v: nothing to take for kind %d", to.Function, a.Kind))
+		panic(fmt.Sprintf("%v: nothing to take for kind %d", to.Function, a.Field))
 	}
 }
 

@@ -115,363 +115,363 @@ const (
 
 var functionRows = [...]functionRow{
 	C_Initialize: {name: "C_Initialize", arguments: []Argument{
-		{Name: "pInitArgs", Kind: InInitArgs},
+		{Name: "pInitArgs", Field: FieldInitArgs},
 	}, do: func(c *Call, m Cryptoki) error { return m.Initialize(*c.InitArgs) }},
 	C_Finalize: {name: "C_Finalize", arguments: []Argument{}, do: func(c *Call, m Cryptoki) error { return m.Finalize() }},
 	C_GetInfo: {name: "C_GetInfo", arguments: []Argument{
-		{Name: "pInfo", Kind: InInfo, Result: true},
+		{Name: "pInfo", Field: FieldInfo, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		*c.Info, err = m.GetInfo()
 		return err
 	}},
 	C_GetFunctionList: {name: "C_GetFunctionList"},
 	C_GetSlotList: {name: "C_GetSlotList", arguments: []Argument{
-		{Name: "tokenPresent", Kind: InTokenPresent},
-		{Name: "pSlotList", Kind: InSlots, Result: true},
+		{Name: "tokenPresent", Field: FieldTokenPresent},
+		{Name: "pSlotList", Field: FieldSlots, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Slots, err = m.GetSlotList(c.TokenPresent)
 		return err
 	}},
 	C_GetSlotInfo: {name: "C_GetSlotInfo", arguments: []Argument{
-		{Name: "slotID", Kind: InSlot},
-		{Name: "pInfo", Kind: InSlotInfo, Result: true},
+		{Name: "slotID", Field: FieldSlot},
+		{Name: "pInfo", Field: FieldSlotInfo, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		*c.SlotInfo, err = m.GetSlotInfo(c.Slot)
 		return err
 	}},
 	C_GetTokenInfo: {name: "C_GetTokenInfo", arguments: []Argument{
-		{Name: "slotID", Kind: InSlot},
-		{Name: "pInfo", Kind: InTokenInfo, Result: true},
+		{Name: "slotID", Field: FieldSlot},
+		{Name: "pInfo", Field: FieldTokenInfo, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		*c.TokenInfo, err = m.GetTokenInfo(c.Slot)
 		return err
 	}},
 	C_GetMechanismList: {name: "C_GetMechanismList", arguments: []Argument{
-		{Name: "slotID", Kind: InSlot},
-		{Name: "pMechanismList", Kind: InMechanisms, Result: true},
+		{Name: "slotID", Field: FieldSlot},
+		{Name: "pMechanismList", Field: FieldMechanisms, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Mechanisms, err = m.GetMechanismList(c.Slot)
 		return err
 	}},
 	C_GetMechanismInfo: {name: "C_GetMechanismInfo", arguments: []Argument{
-		{Name: "slotID", Kind: InSlot},
-		{Name: "type", Kind: InType},
-		{Name: "pInfo", Kind: InMechanismInfo, Result: true},
+		{Name: "slotID", Field: FieldSlot},
+		{Name: "type", Field: FieldType},
+		{Name: "pInfo", Field: FieldMechanismInfo, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		*c.MechanismInfo, err = m.GetMechanismInfo(c.Slot, c.Type)
 		return err
 	}},
 	C_InitToken: {name: "C_InitToken", arguments: []Argument{
-		{Name: "slotID", Kind: InSlot},
-		{Name: "pPin", Kind: InData, Content: PIN},
-		{Name: "pLabel", Kind: InData, Index: 1},
+		{Name: "slotID", Field: FieldSlot},
+		{Name: "pPin", Field: FieldData, Content: PIN},
+		{Name: "pLabel", Field: FieldData, Index: 1},
 	}, do: func(c *Call, m Cryptoki) error { return m.InitToken(c.Slot, c.Data[0], c.Data[1]) }},
 	C_InitPIN: {name: "C_InitPIN", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPin", Kind: InData, Content: PIN},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPin", Field: FieldData, Content: PIN},
 	}, do: func(c *Call, m Cryptoki) error { return m.InitPIN(c.Session, c.Data[0]) }},
 	C_SetPIN: {name: "C_SetPIN", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pOldPin", Kind: InData, Content: PIN},
-		{Name: "pNewPin", Kind: InData, Index: 1, Content: PIN},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pOldPin", Field: FieldData, Content: PIN},
+		{Name: "pNewPin", Field: FieldData, Index: 1, Content: PIN},
 	}, do: func(c *Call, m Cryptoki) error { return m.SetPIN(c.Session, c.Data[0], c.Data[1]) }},
 	C_OpenSession: {name: "C_OpenSession", arguments: []Argument{
-		{Name: "slotID", Kind: InSlot},
-		{Name: "flags", Kind: InFlags},
-		{Name: "phSession", Kind: InSession, Result: true},
+		{Name: "slotID", Field: FieldSlot},
+		{Name: "flags", Field: FieldFlags},
+		{Name: "phSession", Field: FieldSession, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Session, err = m.OpenSession(c.Slot, c.Flags)
 		return err
 	}},
 	C_CloseSession: {name: "C_CloseSession", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.CloseSession(c.Session) }},
 	C_CloseAllSessions: {name: "C_CloseAllSessions", arguments: []Argument{
-		{Name: "slotID", Kind: InSlot},
+		{Name: "slotID", Field: FieldSlot},
 	}, do: func(c *Call, m Cryptoki) error { return m.CloseAllSessions(c.Slot) }},
 	C_GetSessionInfo: {name: "C_GetSessionInfo", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pInfo", Kind: InSessionInfo, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pInfo", Field: FieldSessionInfo, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		*c.SessionInfo, err = m.GetSessionInfo(c.Session)
 		return err
 	}},
 	C_GetOperationState: {name: "C_GetOperationState", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pOperationState", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pOperationState", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.GetOperationState(c.Session, c.Output) }},
 	C_SetOperationState: {name: "C_SetOperationState", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pOperationState", Kind: InData, Content: Secret},
-		{Name: "hEncryptionKey", Kind: InObjects},
-		{Name: "hAuthenticationKey", Kind: InObjects, Index: 1},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pOperationState", Field: FieldData, Content: Secret},
+		{Name: "hEncryptionKey", Field: FieldObjects},
+		{Name: "hAuthenticationKey", Field: FieldObjects, Index: 1},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.SetOperationState(c.Session, c.Data[0], c.Objects[0], c.Objects[1])
 	}},
 	C_Login: {name: "C_Login", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "userType", Kind: InUser},
-		{Name: "pPin", Kind: InData, Content: PIN},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "userType", Field: FieldUser},
+		{Name: "pPin", Field: FieldData, Content: PIN},
 	}, do: func(c *Call, m Cryptoki) error { return m.Login(c.Session, c.User, c.Data[0]) }},
 	C_Logout: {name: "C_Logout", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.Logout(c.Session) }},
 	C_CreateObject: {name: "C_CreateObject", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "phObject", Kind: InObjects, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "phObject", Field: FieldObjects, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[0], err = m.CreateObject(c.Session, c.Templates[0])
 		return err
 	}},
 	C_CopyObject: {name: "C_CopyObject", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "hObject", Kind: InObjects},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "phNewObject", Kind: InObjects, Index: 1, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "hObject", Field: FieldObjects},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "phNewObject", Field: FieldObjects, Index: 1, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[1], err = m.CopyObject(c.Session, c.Objects[0], c.Templates[0])
 		return err
 	}},
 	C_DestroyObject: {name: "C_DestroyObject", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "hObject", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "hObject", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.DestroyObject(c.Session, c.Objects[0]) }},
 	C_GetObjectSize: {name: "C_GetObjectSize", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "hObject", Kind: InObjects},
-		{Name: "pulSize", Kind: InNumber, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "hObject", Field: FieldObjects},
+		{Name: "pulSize", Field: FieldNumber, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Number, err = m.GetObjectSize(c.Session, c.Objects[0])
 		return err
 	}},
 	C_GetAttributeValue: {name: "C_GetAttributeValue", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "hObject", Kind: InObjects},
-		{Name: "pTemplate", Kind: InAsked, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "hObject", Field: FieldObjects},
+		{Name: "pTemplate", Field: FieldAsked, Result: true},
 	}, do: func(c *Call, m Cryptoki) error { return m.GetAttributeValue(c.Session, c.Objects[0], c.Asked) }},
 	C_SetAttributeValue: {name: "C_SetAttributeValue", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "hObject", Kind: InObjects},
-		{Name: "pTemplate", Kind: InTemplates},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "hObject", Field: FieldObjects},
+		{Name: "pTemplate", Field: FieldTemplates},
 	}, do: func(c *Call, m Cryptoki) error { return m.SetAttributeValue(c.Session, c.Objects[0], c.Templates[0]) }},
 	C_FindObjectsInit: {name: "C_FindObjectsInit", step: Begins, operations: CKF_FIND_OBJECTS, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pTemplate", Kind: InTemplates},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pTemplate", Field: FieldTemplates},
 	}, do: func(c *Call, m Cryptoki) error { return m.FindObjectsInit(c.Session, c.Templates[0]) }},
 	C_FindObjects: {name: "C_FindObjects", step: Continues, operations: CKF_FIND_OBJECTS, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "phObject", Kind: InFound, Result: true},
-		{Name: "pulObjectCount", Kind: InNumber, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "phObject", Field: FieldFound, Result: true},
+		{Name: "pulObjectCount", Field: FieldNumber, Result: true},
 	}, do: func(c *Call, m Cryptoki) error {
 		n, err := m.FindObjects(c.Session, c.Found)
 		c.Number = uint(n)
 		return err
 	}},
 	C_FindObjectsFinal: {name: "C_FindObjectsFinal", step: Ends, operations: CKF_FIND_OBJECTS, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.FindObjectsFinal(c.Session) }},
 	C_EncryptInit: {name: "C_EncryptInit", step: Begins, operations: CKF_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.EncryptInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_Encrypt: {name: "C_Encrypt", step: Ends, operations: CKF_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pEncryptedData", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pEncryptedData", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.Encrypt(c.Session, c.Data[0], c.Output) }},
 	C_EncryptUpdate: {name: "C_EncryptUpdate", step: Continues, operations: CKF_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPart", Kind: InData, Content: Secret},
-		{Name: "pEncryptedPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPart", Field: FieldData, Content: Secret},
+		{Name: "pEncryptedPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.EncryptUpdate(c.Session, c.Data[0], c.Output) }},
 	C_EncryptFinal: {name: "C_EncryptFinal", step: Ends, operations: CKF_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pLastEncryptedPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pLastEncryptedPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.EncryptFinal(c.Session, c.Output) }},
 	C_DecryptInit: {name: "C_DecryptInit", step: Begins, operations: CKF_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.DecryptInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_Decrypt: {name: "C_Decrypt", step: Ends, operations: CKF_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pEncryptedData", Kind: InData, Content: Secret},
-		{Name: "pData", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pEncryptedData", Field: FieldData, Content: Secret},
+		{Name: "pData", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.Decrypt(c.Session, c.Data[0], c.Output) }},
 	C_DecryptUpdate: {name: "C_DecryptUpdate", step: Continues, operations: CKF_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pEncryptedPart", Kind: InData, Content: Secret},
-		{Name: "pPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pEncryptedPart", Field: FieldData, Content: Secret},
+		{Name: "pPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DecryptUpdate(c.Session, c.Data[0], c.Output) }},
 	C_DecryptFinal: {name: "C_DecryptFinal", step: Ends, operations: CKF_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pLastPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pLastPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DecryptFinal(c.Session, c.Output) }},
 	C_DigestInit: {name: "C_DigestInit", step: Begins, operations: CKF_DIGEST, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
 	}, do: func(c *Call, m Cryptoki) error { return m.DigestInit(c.Session, c.Mechanism) }},
 	C_Digest: {name: "C_Digest", step: Ends, operations: CKF_DIGEST, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pDigest", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pDigest", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.Digest(c.Session, c.Data[0], c.Output) }},
 	C_DigestUpdate: {name: "C_DigestUpdate", step: Continues, operations: CKF_DIGEST, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPart", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPart", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DigestUpdate(c.Session, c.Data[0]) }},
 	C_DigestKey: {name: "C_DigestKey", step: Continues, operations: CKF_DIGEST, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.DigestKey(c.Session, c.Objects[0]) }},
 	C_DigestFinal: {name: "C_DigestFinal", step: Ends, operations: CKF_DIGEST, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pDigest", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pDigest", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DigestFinal(c.Session, c.Output) }},
 	C_SignInit: {name: "C_SignInit", step: Begins, operations: CKF_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_Sign: {name: "C_Sign", step: Ends, operations: CKF_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pSignature", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pSignature", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.Sign(c.Session, c.Data[0], c.Output) }},
 	C_SignUpdate: {name: "C_SignUpdate", step: Continues, operations: CKF_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPart", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPart", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignUpdate(c.Session, c.Data[0]) }},
 	C_SignFinal: {name: "C_SignFinal", step: Ends, operations: CKF_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pSignature", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pSignature", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignFinal(c.Session, c.Output) }},
 	C_SignRecoverInit: {name: "C_SignRecoverInit", step: Begins, operations: CKF_SIGN_RECOVER, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignRecoverInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_SignRecover: {name: "C_SignRecover", step: Ends, operations: CKF_SIGN_RECOVER, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pSignature", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pSignature", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignRecover(c.Session, c.Data[0], c.Output) }},
 	C_VerifyInit: {name: "C_VerifyInit", step: Begins, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifyInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_Verify: {name: "C_Verify", step: Ends, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pSignature", Kind: InData, Index: 1, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pSignature", Field: FieldData, Index: 1, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.Verify(c.Session, c.Data[0], c.Data[1]) }},
 	C_VerifyUpdate: {name: "C_VerifyUpdate", step: Continues, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPart", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPart", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifyUpdate(c.Session, c.Data[0]) }},
 	C_VerifyFinal: {name: "C_VerifyFinal", step: Ends, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pSignature", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pSignature", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifyFinal(c.Session, c.Data[0]) }},
 	C_VerifyRecoverInit: {name: "C_VerifyRecoverInit", step: Begins, operations: CKF_VERIFY_RECOVER, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifyRecoverInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_VerifyRecover: {name: "C_VerifyRecover", step: Ends, operations: CKF_VERIFY_RECOVER, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pSignature", Kind: InData, Content: Secret},
-		{Name: "pData", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pSignature", Field: FieldData, Content: Secret},
+		{Name: "pData", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifyRecover(c.Session, c.Data[0], c.Output) }},
 	C_DigestEncryptUpdate: {name: "C_DigestEncryptUpdate", step: Continues, operations: CKF_DIGEST | CKF_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPart", Kind: InData, Content: Secret},
-		{Name: "pEncryptedPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPart", Field: FieldData, Content: Secret},
+		{Name: "pEncryptedPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DigestEncryptUpdate(c.Session, c.Data[0], c.Output) }},
 	C_DecryptDigestUpdate: {name: "C_DecryptDigestUpdate", step: Continues, operations: CKF_DIGEST | CKF_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pEncryptedPart", Kind: InData, Content: Secret},
-		{Name: "pPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pEncryptedPart", Field: FieldData, Content: Secret},
+		{Name: "pPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DecryptDigestUpdate(c.Session, c.Data[0], c.Output) }},
 	C_SignEncryptUpdate: {name: "C_SignEncryptUpdate", step: Continues, operations: CKF_SIGN | CKF_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPart", Kind: InData, Content: Secret},
-		{Name: "pEncryptedPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPart", Field: FieldData, Content: Secret},
+		{Name: "pEncryptedPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignEncryptUpdate(c.Session, c.Data[0], c.Output) }},
 	C_DecryptVerifyUpdate: {name: "C_DecryptVerifyUpdate", step: Continues, operations: CKF_VERIFY | CKF_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pEncryptedPart", Kind: InData, Content: Secret},
-		{Name: "pPart", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pEncryptedPart", Field: FieldData, Content: Secret},
+		{Name: "pPart", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DecryptVerifyUpdate(c.Session, c.Data[0], c.Output) }},
 	C_GenerateKey: {name: "C_GenerateKey", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "phKey", Kind: InObjects, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "phKey", Field: FieldObjects, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[0], err = m.GenerateKey(c.Session, c.Mechanism, c.Templates[0])
 		return err
 	}},
 	C_GenerateKeyPair: {name: "C_GenerateKeyPair", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "pPublicKeyTemplate", Kind: InTemplates},
-		{Name: "pPrivateKeyTemplate", Kind: InTemplates, Index: 1},
-		{Name: "phPublicKey", Kind: InObjects, Result: true},
-		{Name: "phPrivateKey", Kind: InObjects, Index: 1, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "pPublicKeyTemplate", Field: FieldTemplates},
+		{Name: "pPrivateKeyTemplate", Field: FieldTemplates, Index: 1},
+		{Name: "phPublicKey", Field: FieldObjects, Result: true},
+		{Name: "phPrivateKey", Field: FieldObjects, Index: 1, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[0], c.Objects[1], err = m.GenerateKeyPair(c.Session, c.Mechanism, c.Templates[0], c.Templates[1])
 		return err
 	}},
 	C_WrapKey: {name: "C_WrapKey", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hWrappingKey", Kind: InObjects},
-		{Name: "hKey", Kind: InObjects, Index: 1},
-		{Name: "pWrappedKey", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hWrappingKey", Field: FieldObjects},
+		{Name: "hKey", Field: FieldObjects, Index: 1},
+		{Name: "pWrappedKey", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.WrapKey(c.Session, c.Mechanism, c.Objects[0], c.Objects[1], c.Output)
 	}},
 	C_UnwrapKey: {name: "C_UnwrapKey", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hUnwrappingKey", Kind: InObjects},
-		{Name: "pWrappedKey", Kind: InData, Content: Secret},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "phKey", Kind: InObjects, Index: 1, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hUnwrappingKey", Field: FieldObjects},
+		{Name: "pWrappedKey", Field: FieldData, Content: Secret},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "phKey", Field: FieldObjects, Index: 1, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[1], err = m.UnwrapKey(c.Session, c.Mechanism, c.Objects[0], c.Data[0], c.Templates[0])
 		return err
 	}},
 	C_DeriveKey: {name: "C_DeriveKey", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hBaseKey", Kind: InObjects},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "phKey", Kind: InTarget},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hBaseKey", Field: FieldObjects},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "phKey", Field: FieldTarget},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.DeriveKey(c.Session, c.Mechanism, c.Objects[0], c.Templates[0], c.Target)
 	}},
 	C_SeedRandom: {name: "C_SeedRandom", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pSeed", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pSeed", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.SeedRandom(c.Session, c.Data[0]) }},
 	C_GenerateRandom: {name: "C_GenerateRandom", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "RandomData", Kind: InData, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "RandomData", Field: FieldData, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.GenerateRandom(c.Session, c.Data[0]) }},
 	C_GetFunctionStatus: {name: "C_GetFunctionStatus", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.GetFunctionStatus(c.Session) }},
 	C_CancelFunction: {name: "C_CancelFunction", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.CancelFunction(c.Session) }},
 	C_WaitForSlotEvent: {name: "C_WaitForSlotEvent", arguments: []Argument{
-		{Name: "flags", Kind: InFlags},
-		{Name: "pSlot", Kind: InSlot, Result: true},
+		{Name: "flags", Field: FieldFlags},
+		{Name: "pSlot", Field: FieldSlot, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Slot, err = m.WaitForSlotEvent(c.Flags)
 		return err
@@ -479,213 +479,213 @@ var functionRows = [...]functionRow{
 	C_GetInterfaceList: {name: "C_GetInterfaceList"},
 	C_GetInterface:     {name: "C_GetInterface"},
 	C_LoginUser: {name: "C_LoginUser", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "userType", Kind: InUser},
-		{Name: "pPin", Kind: InData, Content: PIN},
-		{Name: "pUsername", Kind: InData, Index: 1},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "userType", Field: FieldUser},
+		{Name: "pPin", Field: FieldData, Content: PIN},
+		{Name: "pUsername", Field: FieldData, Index: 1},
 	}, do: func(c *Call, m Cryptoki) error { return m.LoginUser(c.Session, c.User, c.Data[0], c.Data[1]) }},
 	C_SessionCancel: {name: "C_SessionCancel", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "flags", Kind: InFlags},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "flags", Field: FieldFlags},
 	}, do: func(c *Call, m Cryptoki) error { return m.SessionCancel(c.Session, c.Flags) }},
 	C_MessageEncryptInit: {name: "C_MessageEncryptInit", step: Begins, operations: CKF_MESSAGE_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageEncryptInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_EncryptMessage: {name: "C_EncryptMessage", step: Continues, operations: CKF_MESSAGE_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pAssociatedData", Kind: InData, Content: Secret},
-		{Name: "pPlaintext", Kind: InData, Index: 1, Content: Secret},
-		{Name: "pCiphertext", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pAssociatedData", Field: FieldData, Content: Secret},
+		{Name: "pPlaintext", Field: FieldData, Index: 1, Content: Secret},
+		{Name: "pCiphertext", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.EncryptMessage(c.Session, c.Parameter, c.Data[0], c.Data[1], c.Output)
 	}},
 	C_EncryptMessageBegin: {name: "C_EncryptMessageBegin", step: Continues, operations: CKF_MESSAGE_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pAssociatedData", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pAssociatedData", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.EncryptMessageBegin(c.Session, c.Parameter, c.Data[0]) }},
 	C_EncryptMessageNext: {name: "C_EncryptMessageNext", step: Continues, operations: CKF_MESSAGE_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pPlaintextPart", Kind: InData, Content: Secret},
-		{Name: "pCiphertextPart", Kind: InOutput, Result: true, Content: Secret},
-		{Name: "flags", Kind: InFlags},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pPlaintextPart", Field: FieldData, Content: Secret},
+		{Name: "pCiphertextPart", Field: FieldOutput, Result: true, Content: Secret},
+		{Name: "flags", Field: FieldFlags},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.EncryptMessageNext(c.Session, c.Parameter, c.Data[0], c.Output, c.Flags)
 	}},
 	C_MessageEncryptFinal: {name: "C_MessageEncryptFinal", step: Ends, operations: CKF_MESSAGE_ENCRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageEncryptFinal(c.Session) }},
 	C_MessageDecryptInit: {name: "C_MessageDecryptInit", step: Begins, operations: CKF_MESSAGE_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageDecryptInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_DecryptMessage: {name: "C_DecryptMessage", step: Continues, operations: CKF_MESSAGE_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pAssociatedData", Kind: InData, Content: Secret},
-		{Name: "pCiphertext", Kind: InData, Index: 1, Content: Secret},
-		{Name: "pPlaintext", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pAssociatedData", Field: FieldData, Content: Secret},
+		{Name: "pCiphertext", Field: FieldData, Index: 1, Content: Secret},
+		{Name: "pPlaintext", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.DecryptMessage(c.Session, c.Parameter, c.Data[0], c.Data[1], c.Output)
 	}},
 	C_DecryptMessageBegin: {name: "C_DecryptMessageBegin", step: Continues, operations: CKF_MESSAGE_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pAssociatedData", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pAssociatedData", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.DecryptMessageBegin(c.Session, c.Parameter, c.Data[0]) }},
 	C_DecryptMessageNext: {name: "C_DecryptMessageNext", step: Continues, operations: CKF_MESSAGE_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pCiphertextPart", Kind: InData, Content: Secret},
-		{Name: "pPlaintextPart", Kind: InOutput, Result: true, Content: Secret},
-		{Name: "flags", Kind: InFlags},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pCiphertextPart", Field: FieldData, Content: Secret},
+		{Name: "pPlaintextPart", Field: FieldOutput, Result: true, Content: Secret},
+		{Name: "flags", Field: FieldFlags},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.DecryptMessageNext(c.Session, c.Parameter, c.Data[0], c.Output, c.Flags)
 	}},
 	C_MessageDecryptFinal: {name: "C_MessageDecryptFinal", step: Ends, operations: CKF_MESSAGE_DECRYPT, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageDecryptFinal(c.Session) }},
 	C_MessageSignInit: {name: "C_MessageSignInit", step: Begins, operations: CKF_MESSAGE_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageSignInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_SignMessage: {name: "C_SignMessage", step: Continues, operations: CKF_MESSAGE_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pSignature", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pSignature", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignMessage(c.Session, c.Parameter, c.Data[0], c.Output) }},
 	C_SignMessageBegin: {name: "C_SignMessageBegin", step: Continues, operations: CKF_MESSAGE_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignMessageBegin(c.Session, c.Parameter) }},
 	C_SignMessageNext: {name: "C_SignMessageNext", step: Continues, operations: CKF_MESSAGE_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pSignature", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pSignature", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.SignMessageNext(c.Session, c.Parameter, c.Data[0], c.Output) }},
 	C_MessageSignFinal: {name: "C_MessageSignFinal", step: Ends, operations: CKF_MESSAGE_SIGN, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageSignFinal(c.Session) }},
 	C_MessageVerifyInit: {name: "C_MessageVerifyInit", step: Begins, operations: CKF_MESSAGE_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageVerifyInit(c.Session, c.Mechanism, c.Objects[0]) }},
 	C_VerifyMessage: {name: "C_VerifyMessage", step: Continues, operations: CKF_MESSAGE_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pSignature", Kind: InData, Index: 1, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pSignature", Field: FieldData, Index: 1, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifyMessage(c.Session, c.Parameter, c.Data[0], c.Data[1]) }},
 	C_VerifyMessageBegin: {name: "C_VerifyMessageBegin", step: Continues, operations: CKF_MESSAGE_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifyMessageBegin(c.Session, c.Parameter) }},
 	C_VerifyMessageNext: {name: "C_VerifyMessageNext", step: Continues, operations: CKF_MESSAGE_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pParameter", Kind: InParameter},
-		{Name: "pData", Kind: InData, Content: Secret},
-		{Name: "pSignature", Kind: InData, Index: 1, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pParameter", Field: FieldParameter},
+		{Name: "pData", Field: FieldData, Content: Secret},
+		{Name: "pSignature", Field: FieldData, Index: 1, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.VerifyMessageNext(c.Session, c.Parameter, c.Data[0], c.Data[1])
 	}},
 	C_MessageVerifyFinal: {name: "C_MessageVerifyFinal", step: Ends, operations: CKF_MESSAGE_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.MessageVerifyFinal(c.Session) }},
 	C_EncapsulateKey: {name: "C_EncapsulateKey", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hPublicKey", Kind: InObjects},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "pCiphertext", Kind: InOutput, Result: true, Content: Secret},
-		{Name: "phKey", Kind: InObjects, Index: 1, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hPublicKey", Field: FieldObjects},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "pCiphertext", Field: FieldOutput, Result: true, Content: Secret},
+		{Name: "phKey", Field: FieldObjects, Index: 1, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[1], err = m.EncapsulateKey(c.Session, c.Mechanism, c.Objects[0], c.Templates[0], c.Output)
 		return err
 	}},
 	C_DecapsulateKey: {name: "C_DecapsulateKey", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hPrivateKey", Kind: InObjects},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "pCiphertext", Kind: InData, Content: Secret},
-		{Name: "phKey", Kind: InObjects, Index: 1, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hPrivateKey", Field: FieldObjects},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "pCiphertext", Field: FieldData, Content: Secret},
+		{Name: "phKey", Field: FieldObjects, Index: 1, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[1], err = m.DecapsulateKey(c.Session, c.Mechanism, c.Objects[0], c.Templates[0], c.Data[0])
 		return err
 	}},
 	C_VerifySignatureInit: {name: "C_VerifySignatureInit", step: Begins, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hKey", Kind: InObjects},
-		{Name: "pSignature", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hKey", Field: FieldObjects},
+		{Name: "pSignature", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.VerifySignatureInit(c.Session, c.Mechanism, c.Objects[0], c.Data[0])
 	}},
 	C_VerifySignature: {name: "C_VerifySignature", step: Ends, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pData", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pData", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifySignature(c.Session, c.Data[0]) }},
 	C_VerifySignatureUpdate: {name: "C_VerifySignatureUpdate", step: Continues, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pPart", Kind: InData, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pPart", Field: FieldData, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifySignatureUpdate(c.Session, c.Data[0]) }},
 	C_VerifySignatureFinal: {name: "C_VerifySignatureFinal", step: Ends, operations: CKF_VERIFY, arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
+		{Name: "hSession", Field: FieldSession},
 	}, do: func(c *Call, m Cryptoki) error { return m.VerifySignatureFinal(c.Session) }},
 	C_GetSessionValidationFlags: {name: "C_GetSessionValidationFlags", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "type", Kind: InNumber},
-		{Name: "pFlags", Kind: InFlags, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "type", Field: FieldNumber},
+		{Name: "pFlags", Field: FieldFlags, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Flags, err = m.GetSessionValidationFlags(c.Session, c.Number)
 		return err
 	}},
 	C_AsyncComplete: {name: "C_AsyncComplete", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pFunctionName", Kind: InName},
-		{Name: "pResult", Kind: InAsync, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pFunctionName", Field: FieldName},
+		{Name: "pResult", Field: FieldAsync, Result: true},
 	}, do: func(c *Call, m Cryptoki) error { return m.AsyncComplete(c.Session, c.Name, c.Async) }},
 	C_AsyncGetID: {name: "C_AsyncGetID", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pFunctionName", Kind: InName},
-		{Name: "pulID", Kind: InNumber, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pFunctionName", Field: FieldName},
+		{Name: "pulID", Field: FieldNumber, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Number, err = m.AsyncGetID(c.Session, c.Name)
 		return err
 	}},
 	C_AsyncJoin: {name: "C_AsyncJoin", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pFunctionName", Kind: InName},
-		{Name: "ulID", Kind: InNumber},
-		{Name: "pData", Kind: InData, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pFunctionName", Field: FieldName},
+		{Name: "ulID", Field: FieldNumber},
+		{Name: "pData", Field: FieldData, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error { return m.AsyncJoin(c.Session, c.Name, c.Number, c.Data[0]) }},
 	C_WrapKeyAuthenticated: {name: "C_WrapKeyAuthenticated", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hWrappingKey", Kind: InObjects},
-		{Name: "hKey", Kind: InObjects, Index: 1},
-		{Name: "pAssociatedData", Kind: InData, Content: Secret},
-		{Name: "pWrappedKey", Kind: InOutput, Result: true, Content: Secret},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hWrappingKey", Field: FieldObjects},
+		{Name: "hKey", Field: FieldObjects, Index: 1},
+		{Name: "pAssociatedData", Field: FieldData, Content: Secret},
+		{Name: "pWrappedKey", Field: FieldOutput, Result: true, Content: Secret},
 	}, do: func(c *Call, m Cryptoki) error {
 		return m.WrapKeyAuthenticated(c.Session, c.Mechanism, c.Objects[0], c.Objects[1], c.Data[0], c.Output)
 	}},
 	C_UnwrapKeyAuthenticated: {name: "C_UnwrapKeyAuthenticated", arguments: []Argument{
-		{Name: "hSession", Kind: InSession},
-		{Name: "pMechanism", Kind: InMechanism},
-		{Name: "hUnwrappingKey", Kind: InObjects},
-		{Name: "pWrappedKey", Kind: InData, Content: Secret},
-		{Name: "pTemplate", Kind: InTemplates},
-		{Name: "pAssociatedData", Kind: InData, Index: 1, Content: Secret},
-		{Name: "phKey", Kind: InObjects, Index: 1, Result: true},
+		{Name: "hSession", Field: FieldSession},
+		{Name: "pMechanism", Field: FieldMechanism},
+		{Name: "hUnwrappingKey", Field: FieldObjects},
+		{Name: "pWrappedKey", Field: FieldData, Content: Secret},
+		{Name: "pTemplate", Field: FieldTemplates},
+		{Name: "pAssociatedData", Field: FieldData, Index: 1, Content: Secret},
+		{Name: "phKey", Field: FieldObjects, Index: 1, Result: true},
 	}, do: func(c *Call, m Cryptoki) (err error) {
 		c.Objects[1], err = m.UnwrapKeyAuthenticated(c.Session, c.Mechanism, c.Objects[0], c.Data[0], c.Templates[0], c.Data[1])
 		return err

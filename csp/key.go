@@ -13,7 +13,7 @@ import (
 // maxBlock is the largest block of any cipher in bytes.
 const maxBlock = 16
 
-// A Key is a key: a session key, a public key, or a key pair. It may be used by several threads at once; what they encrypt in
+// A Key is a session key, a public key, or a key pair, as an HCRYPTKEY stands for. It may be used by several threads at once; what they encrypt in
 // pieces then runs together.
 type Key struct {
 	ctx    *Context
@@ -56,7 +56,8 @@ func (c *Context) newKey(replaced ck.ObjectHandle) *Key {
 	return k
 }
 
-// makeObject has the token make the object of k, or replace it. derive ends with setParams.
+// makeObject has the token make the object of k, or replace it. derive must call setParams when it has made the
+// value.
 func (k *Key) makeObject(derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
 	return translated(k.ctx.token.Derive(k.ctx.session, cryptDeriveKey, sessionKeyTemplate, &k.object, derive))
 }
@@ -82,8 +83,8 @@ func (c *Context) DeriveKey(algid capi.AlgID, base *Hash, flags uint32) (*Key, e
 	return c.deriveKey(algid, base, flags, nil)
 }
 
-// UpdateKey is CryptDeriveKey with CRYPT_UPDATE_KEY and a key to update. The Microsoft providers make a new key all the same,
-// and leave the old one alone: the result is the key that the caller's handle stands for afterwards.
+// UpdateKey is CryptDeriveKey with CRYPT_UPDATE_KEY and a key to update. Microsoft's providers ignore old, leave it
+// as it is, and make a new key: the caller's handle stands for the result afterwards.
 func (c *Context) UpdateKey(algid capi.AlgID, base *Hash, flags uint32, old *Key) (*Key, error) {
 	return c.deriveKey(algid, base, flags|capi.CRYPT_UPDATE_KEY, old)
 }

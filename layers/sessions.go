@@ -56,11 +56,14 @@ func (s *Sessions) Operation(call *ck.Call) (found Operation, ok bool) {
 
 // Made tells of a call that has been made.
 func (s *Sessions) Made(call *ck.Call) {
-	if call.Err != nil {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if call.Err != nil {
+		if one := s.all[call.Session]; one != nil {
+			one.failed(call)
+		}
+		return
+	}
 	switch call.Function {
 	case ck.C_OpenSession:
 		if s.all == nil {
@@ -101,10 +104,28 @@ func (s *session) made(call *ck.Call) {
 	case step == ck.Begins && call.Mechanism != nil:
 		s.operations[flags] = Operation{call.Mechanism.Type, call.Objects[0]}
 	case step == ck.Ends && !query:
-		for flag := range s.operations {
-			if flag&flags != 0 {
-				delete(s.operations, flag)
-			}
+		s.end(flags)
+	}
+}
+
+// failed ends the operations that a call which failed went on with, as section 5.2 has it, unless it may be made again, or was about one
+// message of many.
+func (s *session) failed(call *ck.Call) {
+	switch ck.Code(call.Err) {
+	case ck.CKR_BUFFER_TOO_SMALL, ck.CKR_PENDING, ck.CKR_USER_NOT_LOGGED_IN:
+		return
+	}
+	const messages = ck.CKF_MESSAGE_ENCRYPT | ck.CKF_MESSAGE_DECRYPT | ck.CKF_MESSAGE_SIGN | ck.CKF_MESSAGE_VERIFY
+	if step, flags := call.Function.Operation(); step == ck.Continues || step == ck.Ends {
+		s.end(flags &^ messages)
+	}
+}
+
+// end forgets operations.
+func (s *session) end(flags ck.Flags) {
+	for flag := range s.operations {
+		if flag&flags != 0 {
+			delete(s.operations, flag)
 		}
 	}
 }

@@ -33,6 +33,12 @@ func TestSessions(t *testing.T) {
 	expect(ck.C_EncryptFinal, ck.CKM_AES_CBC, true)
 	s.Made(&ck.Call{Function: ck.C_Encrypt, Session: 1, Output: new(ck.Buffer), Err: ck.CKR_BUFFER_TOO_SMALL})
 	expect(ck.C_EncryptFinal, ck.CKM_AES_CBC, true)
+	begin(ck.C_VerifyInit, 1, ck.CKM_ECDSA, 5)
+	begin(ck.C_MessageEncryptInit, 1, ck.CKM_AES_GCM, 5)
+	s.Made(&ck.Call{Function: ck.C_Verify, Session: 1, Err: ck.CKR_SIGNATURE_INVALID})
+	s.Made(&ck.Call{Function: ck.C_EncryptMessage, Session: 1, Err: ck.CKR_ARGUMENTS_BAD})
+	expect(ck.C_Verify, 0, false)
+	expect(ck.C_EncryptMessage, ck.CKM_AES_GCM, true)
 	s.Made(&ck.Call{Function: ck.C_EncryptFinal, Session: 1, Output: &ck.Buffer{Has: true}})
 	expect(ck.C_EncryptFinal, 0, false)
 	s.Made(&ck.Call{Function: ck.C_DigestInit, Session: 1}) // a NULL mechanism

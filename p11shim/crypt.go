@@ -94,7 +94,7 @@ func readDword(addr uintptr) uint32 { return *(*uint32)(pointer(addr)) }
 // requireWritableDword is requireWritable for a DWORD.
 func requireWritableDword(addr uintptr) {
 	requirePointer(addr)
-	*(*uint32)(pointer(addr)) |= uint32(nothing)
+	*(*uint32)(pointer(addr)) |= uint32(opaqueZero)
 }
 
 // writeHandle stores a handle.

@@ -1,5 +1,5 @@
 // Command p11shim is the C boundary of libsoftcsp.so: it turns C memory into Go values, calls the token, and turns the
-// results back. It holds no policy and no cryptography, and is the one package that imports "C" and unsafe.
+// results back. It holds no policy and no cryptography, and is the one package that imports "C".
 //
 // What C passes arrives as numbers and becomes a pointer only after it was looked at. What the token sees of C memory is
 // valid during the call. No panic crosses the boundary. The symbols that applications see are C functions (stubs.c),
@@ -62,7 +62,7 @@ type frame struct {
 	nested    int // what the templates of the call have within templates
 }
 
-// release drops what leads to the caller's memory: once that is gone its addresses may become the collector's.
+// release drops what leads to the caller's memory: once they have freed it, Go's own heap may get the addresses.
 func (f *frame) release() {
 	f.out.Data = nil
 	f.mechanism.Param.Release()
@@ -112,7 +112,7 @@ func callInOperation(session uintptr, name string, operations ck.Flags, f func(*
 // call runs an entry point that takes no session.
 func call(name string, f func(*frame) error) uintptr { return run(name, nil, true, f) }
 
-// run runs one entry point. It is the only place where an error becomes a number. A fault in memory that the caller named is a
+// run runs one entry point. It is the one place where an error of a C_ function becomes a number (crypt is that of the Crypt functions). A fault in memory that the caller named is a
 // panic too, as long as it is Go that touches it.
 func run(name string, session *uintptr, framed bool, f func(*frame) error) (rv uintptr) {
 	debug.SetPanicOnFault(true)
@@ -134,7 +134,7 @@ func run(name string, session *uintptr, framed bool, f func(*frame) error) (rv u
 		err = sessionFirst(*session, err)
 	}
 	if err != nil {
-		logOnce(name, err)
+		logUnlessLogged(name, err)
 	}
 	return uintptr(ck.Code(err))
 }
@@ -151,8 +151,8 @@ func sessionFirst(session uintptr, err error) error {
 	return err
 }
 
-// logOnce writes a call that was refused to the log, unless the layer that writes calls has done so.
-func logOnce(name string, err error) {
+// logUnlessLogged writes a call that was refused to the log, unless the layer that writes calls has done so.
+func logUnlessLogged(name string, err error) {
 	if _, logged := err.(calllog.Logged); logged {
 		return
 	}
@@ -238,11 +238,11 @@ func requirePointer(addr uintptr) {
 // requireWritable panics unless a result can be stored at addr. It is asked for before anything happens, so that no result is lost.
 func requireWritable(addr uintptr) {
 	requirePointer(addr)
-	*(*uintptr)(pointer(addr)) |= nothing
+	*(*uintptr)(pointer(addr)) |= opaqueZero
 }
 
-// nothing is 0, which the compiler does not know: it leaves out what stores what is there.
-var nothing uintptr
+// opaqueZero is a 0 that the compiler cannot see through: with a constant it would leave the store out.
+var opaqueZero uintptr
 
 // writeUlong stores a result.
 func writeUlong[T ~uint](addr uintptr, v T) { *(*T)(pointer(addr)) = v }
@@ -252,13 +252,15 @@ func readUlong(addr uintptr) uintptr { return *(*uintptr)(pointer(addr)) }
 
 var empty = []byte{}
 
-// inBytes is the n bytes at addr: nil for NULL, a view of the caller's memory otherwise.
+// inBytes is the n bytes at addr, a view of the caller's memory: nil for 0 bytes at NULL. It panics with CKR_ARGUMENTS_BAD where there cannot
+// be so many.
 func inBytes(addr, n uintptr) []byte {
-	if n-1 < maxUnasked && addr >= lowestPointer && addr <= addressSpace-maxUnasked {
+	// n-1 wraps around for 0, which outBytes looks at.
+	if n-1 < probeAbove && addr >= lowestPointer && addr <= addressSpace-probeAbove {
 		return bytesAt(addr, n)
 	}
 	b := outBytes(addr, n)
-	if n > maxUnasked && !mapped(addr, n) {
+	if n > probeAbove && !mapped(addr, n) {
 		panic(ck.CKR_ARGUMENTS_BAD)
 	}
 	return b
@@ -284,8 +286,8 @@ func bytesAt(addr, n uintptr) []byte {
 	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(nil), addr)), n)
 }
 
-// maxUnasked is how much is looked at without asking the system first whether it is there.
-const maxUnasked = 1 << 20
+// probeAbove is the length above which the system is asked first whether there is memory.
+const probeAbove = 1 << 20
 
 // mapped tells whether there is memory from addr to its n-th byte, readable or not. The system looks at its list of mappings
 // for that, not at the pages. Where it does not say, the answer is yes.
@@ -368,7 +370,7 @@ func (f *frame) encoded(nested []ck.Attribute) []byte {
 
 // memoryAt is how the parameter of a mechanism reaches what it points to.
 var memoryAt = func(addr uint64, n uint) []byte {
-	if addr < lowestPointer || n > addressSpace || addr > addressSpace-uint64(n) || n > maxUnasked && !mapped(uintptr(addr), uintptr(n)) {
+	if addr < lowestPointer || n > addressSpace || addr > addressSpace-uint64(n) || n > probeAbove && !mapped(uintptr(addr), uintptr(n)) {
 		return nil
 	}
 	return bytesAt(uintptr(addr), uintptr(n))

@@ -117,7 +117,7 @@ func TestLengths(t *testing.T) {
 	if got := inBytes(there, some); len(got) != some {
 		t.Errorf("%d bytes", len(got))
 	}
-	for _, n := range []uintptr{maxUnasked + 1, 1 << 32, 1 << 45} {
+	for _, n := range []uintptr{probeAbove + 1, 1 << 32, 1 << 45} {
 		if rv := caught(func() { inBytes(nowhere, n) }); rv != ck.CKR_ARGUMENTS_BAD {
 			t.Errorf("%d bytes that are not there: %v", n, rv)
 		}

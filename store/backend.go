@@ -4,9 +4,9 @@ import "golang.org/x/sys/unix"
 
 // A backend keeps the buckets of one token. Its transactions are serialisable: writers are alone, in every process.
 //
-// A function that is given to update, to an updater or to replace may be run again, over a later state: where another process has
-// committed since it read, say. The last run alone counts; what the ones before have written is gone, and what they answered
-// is forgotten. So such a function has no effect but through its tx, and sets afresh whatever it leaves to done or to its caller.
+// A function that is given to update, to an updater or to replace may be run again, over a later state: because another process has
+// committed since it read, say. Only the last run counts: what earlier ones wrote is gone, and what they returned is forgotten. So such a
+// function has no effect except through its tx. What it leaves to done, or to its caller, it sets afresh in each run.
 type backend interface {
 	// view runs f over a consistent state.
 	view(f func(tx) error) error
@@ -52,10 +52,10 @@ type tx interface {
 	get(b bucket, key []byte) []byte
 	put(b bucket, key, value []byte) error
 	del(b bucket, key []byte) error
-	// each calls f with every key that begins with prefix: none, or a term of the index. The key is valid until f returns. f
+	// each calls f with every key that begins with prefix, which is empty, or in bIndex a term. The key is valid until f returns. f
 	// must not write.
 	each(b bucket, prefix []byte, f func(key, value []byte) error) error
-	// source tells what the transaction reads. It is the zero source where nobody can put an earlier state back.
+	// source tells what the transaction reads. It is the zero source where the token cannot be put back to an earlier state, as in memory.
 	source() source
 }
 

@@ -17,8 +17,8 @@ import (
 // sidecar, which has the generation in it (sharedcounter.go). pages.go reads the file; tree.go makes the pages that a commit writes.
 type boltFile struct {
 	dir, name, sidecar string
-	path               string          // of the file, for what is said of it
-	over               func(disk) disk // tests put faults between
+	path               string          // of the file, for messages
+	wrapDisk           func(disk) disk // wraps the disk: tests put faults in
 
 	counter  atomic.Pointer[sharedCounter]
 	lastSeen atomic.Uint64 // the generation last seen, for where there is no counter
@@ -45,7 +45,7 @@ func newBoltFile(dir, uuid string) *boltFile {
 // A lockedDir is a token's directory while this process has the token's lock.
 type lockedDir struct {
 	disk
-	scratch   func(size int64) (*plainFile, error)
+	scratch   func(size int64) (*plainFile, error) // makes a file without a name: (*dir).scratch
 	lock      *lock
 	heartbeat func() // called now and then by what takes long, nil otherwise
 }
@@ -70,8 +70,8 @@ func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) erro
 // lockedDirOf returns the directory d for who has the lock l.
 func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
 	ld := &lockedDir{disk: d, scratch: d.scratch, lock: l}
-	if b.over != nil {
-		ld.disk = b.over(d)
+	if b.wrapDisk != nil {
+		ld.disk = b.wrapDisk(d)
 	}
 	return ld
 }
@@ -79,7 +79,8 @@ func (b *boltFile) lockedDirOf(d *dir, l *lock) *lockedDir {
 // A pageError is what is wrong with a page. It is thrown by functions that return no error, and caught by recoverDamage.
 type pageError struct{ err error }
 
-// recoverDamage runs f, and makes an error of a panic: that is what becomes of a damaged file, or of a mapping whose file was cut short.
+// recoverDamage runs f, and makes an error of a panic, whatever panicked: a damaged file leads to one, or a mapping whose file was cut
+// short, in code (bbolt's too) that takes what it reads for sound.
 func recoverDamage(path string, f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
@@ -357,8 +358,8 @@ func (b *boltFile) generation() uint64 {
 	return b.readGeneration()
 }
 
-// readGeneration reads the generation from the file, where the counter does not tell it. While a writer is at work it is the one before:
-// nobody has been told of a later one yet.
+// readGeneration reads the generation from the file, where the counter does not tell it. While a writer is at work it
+// returns the generation before: nobody has been told of a later one yet.
 func (b *boltFile) readGeneration() uint64 {
 	c := b.counter.Load()
 	gen := b.lastSeen.Load()

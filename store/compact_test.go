@@ -228,7 +228,7 @@ func TestFullDisk(t *testing.T) {
 	tok, k := relaxedToken(t, p)
 	var limit int64
 	over := func(d disk) disk { return fullDisk{d, &limit} }
-	tok.backend.(*boltFile).over = over
+	tok.backend.(*boltFile).wrapDisk = over
 	ids := manyObjects(t, tok, k, 1000)
 	limit = fileSize(t, tok)
 	for n := 0; ; n++ {
@@ -245,7 +245,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	k.Wipe()
 	other := sameToken(t, p, tok)
-	other.backend.(*boltFile).over = over
+	other.backend.(*boltFile).wrapDisk = over
 	k = unlock(t, other, User, userPIN)
 	defer k.Wipe()
 	_, err := other.Unlock(User, []byte("wrong"))
@@ -318,7 +318,7 @@ func TestTidyAtOnce(t *testing.T) {
 func TestFullFromTheStart(t *testing.T) {
 	p := newPlace(t, "bolt")
 	var limit int64
-	p.backend.(*dirPlace).over = func(d disk) disk { return fullDisk{d, &limit} }
+	p.backend.(*dirPlace).wrapDisk = func(d disk) disk { return fullDisk{d, &limit} }
 	tok, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
 	if err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ type faultRun struct {
 func newFaultRun(t *testing.T, fail func(n int, s *diskStep) error) *faultRun {
 	x := &faultRun{t: t, r: &recorder{files: map[string]int{}}, pin: userPIN}
 	p := newPlace(t, "bolt")
-	p.backend.(*dirPlace).over = func(d disk) disk { return recordedDisk{d, x.r} }
+	p.backend.(*dirPlace).wrapDisk = func(d disk) disk { return recordedDisk{d, x.r} }
 	tok, err := p.Format("", Format{SOPIN: soPIN, UserPIN: userPIN, KDF: "test"})
 	if err != nil {
 		t.Fatal(err)

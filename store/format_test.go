@@ -101,7 +101,7 @@ func TestFormatKilled(t *testing.T) {
 	f := Format{Label: "label", SOPIN: soPIN, UserPIN: userPIN, KDF: "test"}
 	for n := 0; ; n++ {
 		p, left := open(), n
-		p.backend.(*dirPlace).over = func(d disk) disk { return killedDisk{d, &left} }
+		p.backend.(*dirPlace).wrapDisk = func(d disk) disk { return killedDisk{d, &left} }
 		_, err := p.Format("", f)
 		wantWhole(t, open(), n)
 		if err == nil {

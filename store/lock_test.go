@@ -234,7 +234,7 @@ func TestLockDroppedLate(t *testing.T) {
 				run(t, job+":"+tok.uuid+":"+p.dir(), 0, func([]string) {})
 			}
 			var now func()
-			b.over = func(d disk) disk { return lockDroppingDisk{d, &now} }
+			b.wrapDisk = func(d disk) disk { return lockDroppingDisk{d, &now} }
 			err := tok.update(func(x tx) ([]ID, error) {
 				if late {
 					now = other
@@ -246,7 +246,7 @@ func TestLockDroppedLate(t *testing.T) {
 			if ck.Code(err) != want {
 				t.Errorf("%s, late %v: %v", job, late, err)
 			}
-			b.over = nil
+			b.wrapDisk = nil
 			there := false
 			wants(t, b.view(func(x tx) error {
 				there = x.get(bHeader, []byte("trace")) != nil

@@ -395,7 +395,7 @@ func (f *Format) check() error {
 	return err
 }
 
-// defaultTries is the limit where none is asked for.
+// defaultMaxTries is the limit where none is asked for.
 const defaultMaxTries = 10
 
 // newInitialToken makes the keys of a new token. The caller wipes them.

@@ -362,7 +362,7 @@ func TestTryThatIsNotCounted(t *testing.T) {
 	tok, k := makeTokenOf(t, p, "sensitive")
 	k.Wipe()
 	b := tok.backend.(*boltFile)
-	b.over = func(d disk) disk { return fullDisk{d, new(int64(1))} }
+	b.wrapDisk = func(d disk) disk { return fullDisk{d, new(int64(1))} }
 	took := func(pin []byte) (least time.Duration) {
 		least = time.Hour
 		for range 3 {
@@ -379,5 +379,5 @@ func TestTryThatIsNotCounted(t *testing.T) {
 	if right < wrong/3 {
 		t.Errorf("the right PIN takes %v, a wrong one %v", right, wrong)
 	}
-	b.over = nil
+	b.wrapDisk = nil
 }

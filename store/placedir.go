@@ -25,9 +25,9 @@ const suffix = ".token"
 // which any of them makes anew, and for moments .<uuid>.new and .<uuid>.moved, which are of a file that takes its place; further "next",
 // the UUID of the token that is made next, and ".place", which has a counter of the tokens that were added (sharedcounter.go).
 type dirPlace struct {
-	dir  string
-	env  *environment
-	over func(disk) disk // tests put faults between
+	dir      string
+	env      *environment
+	wrapDisk func(disk) disk // wraps the disk: tests put faults in
 
 	mu       sync.Mutex
 	ownNext  string // the next token where the directory does not keep it
@@ -237,7 +237,7 @@ func (p *dirPlace) open(uuid string) (backend, error) {
 // token returns the file of a token, which need not be there.
 func (p *dirPlace) token(uuid string) *boltFile {
 	be := newBoltFile(p.dir, uuid)
-	be.over = p.over
+	be.wrapDisk = p.wrapDisk
 	return be
 }
 

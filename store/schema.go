@@ -73,12 +73,18 @@ import "encoding/binary"
 //
 // # Objects
 //
-// A term is what an object is found by, hashed; the terms of an object are in order, each once. Of a public object a term is the first 16 bytes of
-// SHA-256("softcsp public term\0" | what it is found by), of a private one, which has no public part, of HMAC-SHA-256 under the key "index" of
-// "softcsp private term\0" | what it is found by. What it is found by is, of the attributes CKA_LABEL, CKA_ID, CKA_SUBJECT,
-// CKA_SERIAL_NUMBER, CKA_APPLICATION and CKA_OBJECT_ID that it has and that are not empty: type 4 | value, the type little-endian; of a secret
-// or private key: CKA_VALUE 4 | F(what C_WrapKey would encrypt of it); of a public or private key that has CKA_PUBLIC_KEY_INFO:
-// CKA_PUBLIC_KEY_INFO 4 | F(its value). F(x) is HMAC-SHA-256 under the key "index" of "softcsp secret term\0" | x.
+// An object is found by its terms, which stand in order, each once. A term is the first 16 bytes of
+//
+//	SHA-256("softcsp public term\0" | found by)                         of a public object
+//	HMAC-SHA-256 under "index" ("softcsp private term\0" | found by)    of a private one, which has no public part
+//
+// where "found by" is, for each of these that the object has:
+//
+//	type 4 | value                  CKA_LABEL, CKA_ID, CKA_SUBJECT, CKA_SERIAL_NUMBER, CKA_APPLICATION, CKA_OBJECT_ID, unless empty
+//	CKA_VALUE 4 | F(wrapped)         a secret or private key; wrapped is what C_WrapKey would encrypt of it
+//	CKA_PUBLIC_KEY_INFO 4 | F(value) a public or private key that has that attribute
+//
+// Types are little-endian. F(x) is HMAC-SHA-256 under "index" ("softcsp secret term\0" | x).
 //
 // The signature is of
 //

@@ -150,7 +150,7 @@ func TestTreeNeighbours(t *testing.T) {
 		put(key, large)
 	}
 	written := 0
-	b.over = func(d disk) disk { return counter{d, &written} }
+	b.wrapDisk = func(d disk) disk { return counter{d, &written} }
 	for _, key := range []string{"a", "c", "e", "g"} {
 		for n := range 3 {
 			written = 0

@@ -322,7 +322,7 @@ func TestUpgradeAtOnce(t *testing.T) {
 func TestUpgradeFullDisk(t *testing.T) {
 	_, tok := oldToken(t, "strict", "")
 	limit := fileSize(t, tok)
-	tok.backend.(*boltFile).over = func(d disk) disk { return fullDisk{d, &limit} }
+	tok.backend.(*boltFile).wrapDisk = func(d disk) disk { return fullDisk{d, &limit} }
 	k := unlock(t, tok, User, v1User)
 	defer k.Wipe()
 	if i, err := tok.Info(); err != nil || i.Version != 1 || i.UserTries != i.MaxTries {

@@ -174,7 +174,7 @@ func writeFunctionRow(b *bytes.Buffer, f function) {
 	b.WriteString("arguments: []Argument{\n")
 	var args, results []string
 	for _, v := range all {
-		fmt.Fprintf(b, "{Name: %q, Kind: In%s", v.c.name, callFields[v.goType].field)
+		fmt.Fprintf(b, "{Name: %q, Field: Field%s", v.c.name, callFields[v.goType].field)
 		if v.index > 0 {
 			fmt.Fprintf(b, ", Index: %d", v.index)
 		}

@@ -2,7 +2,8 @@
 // with info those that were refused, and why.
 //
 // Nothing that the table of functions calls secret is in a line: of data there is the length, of a PIN not even that, and of the
-// parameter of a mechanism its numbers. The label of a private object is not there either.
+// parameter of a mechanism its numbers, where it was refused for them. What stands in an error's text is the business of who made the error:
+// it names fields, lengths and mechanisms, never a value (TestNothingSecretOfTheToken looks). The label of a private object is not there either.
 package calllog
 
 import (
@@ -28,7 +29,7 @@ func New(below ck.Cryptoki, log *slog.Logger) ck.Layer {
 	return l.call
 }
 
-// A Logged is an error that stands in the log.
+// A Logged is an error that the log has already.
 type Logged struct{ err error }
 
 func (l Logged) Error() string { return l.err.Error() }
@@ -100,34 +101,34 @@ func (l *logger) given(call *ck.Call) (line []slog.Attr) {
 // argument is what is shown of an argument.
 func (l *logger) argument(call *ck.Call, a ck.Argument) []slog.Attr {
 	one := func(attr slog.Attr) []slog.Attr { return []slog.Attr{attr} }
-	switch a.Kind {
-	case ck.InSlot:
+	switch a.Field {
+	case ck.FieldSlot:
 		return one(slog.Uint64("slot", uint64(call.Slot)))
-	case ck.InSession:
+	case ck.FieldSession:
 		line := one(slog.Uint64("session", uint64(call.Session)))
 		if slot, ok := l.sessions.Slot(call.Session); ok {
 			line = append(line, slog.Uint64("slot", uint64(slot)))
 		}
 		return line
-	case ck.InObjects:
+	case ck.FieldObjects:
 		return one(l.object(a.Name, call.Session, call.Objects[a.Index]))
-	case ck.InFlags:
+	case ck.FieldFlags:
 		return one(slog.Uint64(a.Name, uint64(call.Flags)))
-	case ck.InUser:
+	case ck.FieldUser:
 		return one(slog.String(a.Name, call.User.String()))
-	case ck.InType:
+	case ck.FieldType:
 		return one(slog.String("mechanism", call.Type.String()))
-	case ck.InNumber:
+	case ck.FieldNumber:
 		return one(slog.Uint64(a.Name, uint64(call.Number)))
-	case ck.InName:
+	case ck.FieldName:
 		return one(slog.String(a.Name, functionName(call.Name)))
-	case ck.InMechanism:
+	case ck.FieldMechanism:
 		if call.Mechanism != nil {
 			return one(slog.String("mechanism", call.Mechanism.Type.String()))
 		}
-	case ck.InTemplates:
+	case ck.FieldTemplates:
 		return one(slog.String(a.Name, attributes(call.Templates[a.Index])))
-	case ck.InData:
+	case ck.FieldData:
 		return bytesArgument(a, call.Data[a.Index])
 	}
 	return nil
@@ -178,26 +179,26 @@ func (l *logger) answered(call *ck.Call) (line []slog.Attr) {
 		if !a.Result {
 			continue
 		}
-		switch a.Kind {
-		case ck.InSession:
+		switch a.Field {
+		case ck.FieldSession:
 			line = append(line, slog.Uint64("session", uint64(call.Session)))
-		case ck.InSlot:
+		case ck.FieldSlot:
 			line = append(line, slog.Uint64("slot", uint64(call.Slot)))
-		case ck.InObjects:
+		case ck.FieldObjects:
 			line = append(line, l.object(a.Name, call.Session, call.Objects[a.Index]))
-		case ck.InOutput:
+		case ck.FieldOutput:
 			if call.Output != nil {
 				line = append(line, slog.Uint64(a.Name, uint64(call.Output.N)))
 			}
-		case ck.InNumber:
+		case ck.FieldNumber:
 			line = append(line, slog.Uint64(a.Name, uint64(call.Number)))
-		case ck.InFlags:
+		case ck.FieldFlags:
 			line = append(line, slog.Uint64(a.Name, uint64(call.Flags)))
-		case ck.InData:
+		case ck.FieldData:
 			line = append(line, slog.Int(a.Name, len(call.Data[a.Index])))
-		case ck.InSlots:
+		case ck.FieldSlots:
 			line = append(line, slog.Int(a.Name, len(call.Slots)))
-		case ck.InMechanisms:
+		case ck.FieldMechanisms:
 			line = append(line, slog.Int(a.Name, len(call.Mechanisms)))
 		}
 	}

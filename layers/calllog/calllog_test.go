@@ -73,36 +73,36 @@ func marked(f ck.Function, m ck.MechanismType, p ck.Param) *ck.Call {
 	c := &ck.Call{Function: f}
 	long := bytes.Repeat(marker, 20)
 	for _, a := range f.Arguments() {
-		switch a.Kind {
-		case ck.InData:
+		switch a.Field {
+		case ck.FieldData:
 			switch c.Data[a.Index] = long; a.Content {
 			case ck.PIN:
 				c.Data[a.Index] = bytes.Repeat(marker, markedLen)
 			case ck.Public:
 				c.Data[a.Index] = []byte("public")
 			}
-		case ck.InOutput:
+		case ck.FieldOutput:
 			out := ck.Into(make([]byte, 300))
 			c.Output = &out
-		case ck.InTemplates:
+		case ck.FieldTemplates:
 			c.Templates[a.Index] = []ck.Attribute{{Type: ck.CKA_LABEL, Value: marker}, {Type: ck.CKA_VALUE, Value: long}}
-		case ck.InAsked:
+		case ck.FieldAsked:
 			c.Asked = []ck.AttributeBuffer{{Type: ck.CKA_VALUE, Buffer: ck.Into(make([]byte, 300))}}
-		case ck.InMechanism:
+		case ck.FieldMechanism:
 			c.Mechanism = &ck.Mechanism{Type: m, Param: p}
-		case ck.InParameter:
+		case ck.FieldParameter:
 			c.Parameter = &p
-		case ck.InName:
+		case ck.FieldName:
 			c.Name = string(marker)
-		case ck.InObjects:
+		case ck.FieldObjects:
 			c.Objects[a.Index] = 7
-		case ck.InTarget:
+		case ck.FieldTarget:
 			c.Target = new(ck.ObjectHandle)
-		case ck.InFound:
+		case ck.FieldFound:
 			c.Found = make([]ck.ObjectHandle, 3)
-		case ck.InAsync:
+		case ck.FieldAsync:
 			c.Async = &ck.AsyncData{Value: long}
-		case ck.InInitArgs:
+		case ck.FieldInitArgs:
 			c.InitArgs = &ck.InitArgs{Reserved: string(marker)}
 		}
 	}
@@ -179,7 +179,7 @@ func TestNothingSecret(t *testing.T) {
 // mechanismsOf are the mechanisms to try a function with.
 func mechanismsOf(f ck.Function) []ck.MechanismType {
 	for _, a := range f.Arguments() {
-		if a.Kind == ck.InMechanism {
+		if a.Field == ck.FieldMechanism {
 			return ck.MatchMechanisms("CKM_*")
 		}
 	}

@@ -11,13 +11,14 @@ import (
 )
 
 // reason says why a call was refused: what the error says beyond its code, or what the table of parameters says of a parameter.
-func reason(call *ck.Call, operation layers.Operation, err error) (line []slog.Attr) {
-	text := err.Error()
+func reason(call *ck.Call, operation layers.Operation, err error) []slog.Attr {
+	text, fields := err.Error(), ""
 	if text == ck.Code(err).String() {
 		text = ""
 	}
 	if ck.Code(err) == ck.CKR_MECHANISM_PARAM_INVALID {
-		wrong, fields := parameter(call, operation)
+		var wrong string
+		wrong, fields = parameter(call, operation)
 		var field ck.FieldError
 		switch {
 		case text == "":
@@ -25,18 +26,19 @@ func reason(call *ck.Call, operation layers.Operation, err error) (line []slog.A
 		case errors.As(err, &field):
 			text = string(field) + " in the parameter"
 		}
-		if fields != "" {
-			defer func() { line = append(line, slog.String("parameter", fields)) }()
-		}
 	}
+	var line []slog.Attr
 	if text != "" {
 		line = append(line, slog.String("error", text))
+	}
+	if fields != "" {
+		line = append(line, slog.String("parameter", fields))
 	}
 	return line
 }
 
 // parameter says what is wrong with the parameter of a call as far as the table can tell, and shows the numbers in it. It reads the
-// caller's memory a second time, where there may be nothing.
+// caller's memory a second time, and another thread may have unmapped that by now.
 func parameter(call *ck.Call, operation layers.Operation) (wrong, fields string) {
 	p, mechanism := call.Parameter, operation.Mechanism
 	if call.Mechanism != nil {
@@ -72,7 +74,8 @@ func parameter(call *ck.Call, operation layers.Operation) (wrong, fields string)
 
 var errFault = errors.New("the parameter lies in memory that cannot be read")
 
-// numbers shows the numbers of a parameter, and where pointers are NULL: never what one leads to, and not how long a password is.
+// numbers shows the numbers and mechanisms in a parameter: never bytes that a pointer leads to, and not how long a password is. The error
+// says which pointer is NULL that must not be.
 func numbers(form *ck.Structure, p *ck.Param) (fields string, err error) {
 	const most = 1024
 	var b strings.Builder
