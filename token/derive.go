@@ -185,7 +185,7 @@ func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute
 	if err := s.mayAlwaysAuthenticate(&d.out); err != nil {
 		return err
 	}
-	if err := s.heir(&d.request, row, d); err != nil {
+	if err := s.checkInheritance(&d.request, row, d); err != nil {
 		return err
 	}
 	var h ck.ObjectHandle

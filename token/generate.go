@@ -11,17 +11,17 @@ import (
 
 // A generation makes the values of new objects, which can take long, and then the objects.
 type generation interface {
-	// compute makes the values. It touches nothing but what the generation has, and p.
+	// compute makes the values. It changes nothing but the generation itself, and p.
 	compute(rand io.Reader, p *ck.Param) error
-	// finish makes the objects, in a session: one, or the public and the private key of a pair.
+	// finish makes the objects in a session: one, or the public and the private key of a pair.
 	finish(s *session) (object, second ck.ObjectHandle, err error)
 	// results are what is written to the caller's memory when the objects have been made.
 	results() []mechanisms.Result
-	// copyArguments makes copies of what is the caller's, so that the generation can outlive the call.
+	// copyArguments copies the caller's arguments, so that the generation can outlive the call.
 	copyArguments()
 	// wipe forgets the values.
 	wipe()
-	// stopWhen has compute ask whether it is to stop. It reports whether compute does: what does not is left alone.
+	// stopWhen has compute stop when stopped returns true. It returns false where compute takes long and cannot be stopped.
 	stopWhen(stopped func() bool) bool
 }
 
@@ -83,7 +83,7 @@ func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []
 	return object, err
 }
 
-// generateSecret makes a secret key of chance, which takes no time.
+// generateSecret makes a random secret key, which takes no time.
 func (s *session) generateSecret(row *mechanisms.Mechanism, p *ck.Param, template []ck.Attribute, size uint) (ck.ObjectHandle, error) {
 	var value []byte
 	var err error
@@ -95,21 +95,21 @@ func (s *session) generateSecret(row *mechanisms.Mechanism, p *ck.Param, templat
 	return s.makeGenerated(row, template, row.Makes, value, size == 0)
 }
 
-// makeGenerated makes the object of a secret key that was generated. sized says that the mechanism decided its length.
-func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribute, t ck.KeyType, value []byte, sized bool) (ck.ObjectHandle, error) {
+// makeGenerated makes the object of a secret key that was generated. fixedSize says that the mechanism decided its length.
+func (s *session) makeGenerated(row *mechanisms.Mechanism, template []ck.Attribute, t ck.KeyType, value []byte, fixedSize bool) (ck.ObjectHandle, error) {
 	fixed := []ck.Attribute{
 		{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(t))}, {Type: ck.CKA_VALUE, Value: value},
 	}
 	if t == ck.CKK_HOTP {
 		fixed[0].Value = otpKeyClass
 	}
-	if _, same := mechanisms.Size(t); sized && !same {
+	if _, oneSize := mechanisms.Size(t); fixedSize && !oneSize {
 		fixed = append(fixed, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(uint(len(value)))})
 	}
 	return s.makeObject(&request{how: byGenerate, template: template, mechanism: row.Type, fixed: fixed})
 }
 
-// A passwordGeneration makes the key that comes of a password.
+// A passwordGeneration makes a secret key from a password.
 type passwordGeneration struct {
 	row      *mechanisms.Mechanism
 	template []ck.Attribute
@@ -212,7 +212,7 @@ func (g *pairGeneration) copyArguments() {
 
 func (g *pairGeneration) wipe() { wipeSecrets(g.row.Makes, g.secrets) }
 
-// stopWhen is what pairs do that take no time. Those of RSA can take minutes.
+// stopWhen stops nothing. Most pairs take no time; those of RSA can take minutes.
 func (g *pairGeneration) stopWhen(func() bool) bool { return g.row.Makes != ck.CKK_RSA }
 
 // cloned returns a template in memory of its own.

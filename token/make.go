@@ -5,7 +5,7 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// makeObjects builds objects and adds them where they belong: all, or none. Where one cannot be built it returns which.
+// makeObjects makes objects of requests, all or none. Where it cannot make one, at is the number of that request.
 func (s *session) makeObjects(requests []*request) (handles []ck.ObjectHandle, at int, err error) {
 	user, keys := s.slot.login()
 	objects := make([]*Object, 0, len(requests))
@@ -42,14 +42,15 @@ func releaseAll(objects []*Object) {
 	}
 }
 
-// addObjects adds objects, whose references it takes. Session objects come first, because they can be taken back.
+// addObjects adds new objects to the session and to the token, all or none. It takes their references. Session objects come first: they can be
+// dropped again if the token objects cannot be stored.
 func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.ObjectHandle, err error) {
 	handles = make([]ck.ObjectHandle, len(objects))
-	var durable []*Object
+	var tokenObjects []*Object
 	var places []int
 	for i, o := range objects {
 		if o.isToken() {
-			durable, places = append(durable, o), append(places, i)
+			tokenObjects, places = append(tokenObjects, o), append(places, i)
 			continue
 		}
 		if err == nil {
@@ -59,28 +60,28 @@ func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.
 			o.release()
 		}
 	}
-	var kept []ck.ObjectHandle
+	var tokenHandles []ck.ObjectHandle
 	if err != nil {
-		releaseAll(durable)
-	} else if len(durable) > 0 {
-		kept, err = s.slot.storeObjects(durable, nil, keys)
+		releaseAll(tokenObjects)
+	} else if len(tokenObjects) > 0 {
+		tokenHandles, err = s.slot.storeObjects(tokenObjects, nil, keys)
 	}
 	if err != nil {
 		for _, h := range handles {
-			if i := s.slot.app.objects.Get(h); i != nil {
-				s.slot.objects.drop(i)
+			if e := s.slot.app.objects.Get(h); e != nil {
+				s.slot.objects.drop(e)
 			}
 		}
 		return nil, err
 	}
 	for n, i := range places {
-		handles[i] = kept[n]
+		handles[i] = tokenHandles[n]
 	}
 	return handles, nil
 }
 
-// storeObjects stores new token objects in one durable transaction, provided that the original, if there is one, is still as it was. It
-// takes their references.
+// storeObjects stores new token objects in one durable transaction. If original is not nil the objects are copies of it, and are stored only if it
+// has not changed. It takes the references of the objects.
 func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
 	token, err := s.store()
 	if err != nil {
@@ -105,12 +106,12 @@ func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.
 	handles := make([]ck.ObjectHandle, len(objects))
 	for i, o := range objects {
 		o.id, o.rev = records[i].ID, records[i].Rev
-		it, err := s.objects.entryOf(o)
+		e, err := s.objects.entryOf(o)
 		if err != nil {
 			releaseAll(objects[i:])
 			return nil, err
 		}
-		handles[i] = it.handle
+		handles[i] = e.handle
 		if cache.keys == keys {
 			cache.at(o.id).keep(o, epoch)
 		} else {
@@ -120,7 +121,7 @@ func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.
 	return handles, nil
 }
 
-// makeObject builds an object and adds it where it belongs.
+// makeObject makes the object of a request, and adds it to the session or to the token.
 func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
 	user, keys := s.slot.login()
 	r.isSO, r.strict = user == theSO, s.strict
@@ -158,7 +159,7 @@ func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
 	return s.slot.storeObject(o, r.original(), keys)
 }
 
-// original is the token object that a copy is of, nil for what is no copy of one.
+// original returns the token object that the request copies, nil where it copies none.
 func (r *request) original() *Object {
 	if r.how == byCopy && r.base.isToken() {
 		return r.base
@@ -172,7 +173,7 @@ func (s *slot) readOnly() bool {
 	return err == nil && token.ReadOnly()
 }
 
-// mayModify tells whether the session may make or change the object o.
+// mayModify tells whether the session may make, change or destroy the object o.
 func (s *session) mayModify(o *Object, user userState) error {
 	switch {
 	case o.isToken() && s.slot.readOnly(): // which comes before that the session is (section 5.1.6)
@@ -187,7 +188,7 @@ func (s *session) mayModify(o *Object, user userState) error {
 	return nil
 }
 
-// storeObject stores a new token object durably: a copy only of an original that is still as it was. It takes the reference.
+// storeObject is storeObjects for one object.
 func (s *appSlot) storeObject(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 	handles, err := s.storeObjects([]*Object{o}, original, keys)
 	if err != nil {
@@ -196,13 +197,13 @@ func (s *appSlot) storeObject(o, original *Object, keys *store.Keys) (ck.ObjectH
 	return handles[0], nil
 }
 
-// publicDefault makes public what a template does not say to be private, for a session whose user is not logged in.
+// publicDefault is the default of CKA_PRIVATE where the user is not logged in.
 var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}
 
 // unwrapDefault is section 5.18.4, and 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
 var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
 
-// newRecord makes a record of an Object for the store.
+// newRecord returns the record of an object for the store.
 func newRecord(o *Object, keys *store.Keys) *store.Record {
 	public, sealed := o.encode()
 	terms := o.terms()
@@ -215,7 +216,7 @@ func newRecord(o *Object, keys *store.Keys) *store.Record {
 	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.birth, Terms: terms}
 }
 
-// storedOrigins is what the token tells of how an object came to be.
+// storedOrigins are the origins of objects as the store keeps them.
 var storedOrigins = [allOrigins]store.Origin{
 	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
 	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,

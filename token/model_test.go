@@ -267,7 +267,7 @@ func (m *model) heirOf(d *derivation, base *Object, template []ck.Attribute) *Ob
 	r := madeFrom(base, &request{how: byDerive, template: template, fixed: d.fixedAttributes(), historyOfAny: d.row.HistoryOfAnyKey, others: d.others,
 		takesKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits, strict: m.strict})
 	s := &session{strict: m.strict}
-	err := s.heir(r, d.row, d)
+	err := s.checkInheritance(r, d.row, d)
 	if !m.allowed(err, map[ck.RV]string{ck.CKR_KEY_SIZE_RANGE: "pieces", ck.CKR_TEMPLATE_INCONSISTENT: "types"}[ck.Code(err)]) {
 		return nil
 	}

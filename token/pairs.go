@@ -9,8 +9,8 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// withValueBits adds the length that a private key shall have to the template of the public one, which has all else that
-// a mechanism needs to know.
+// withValueBits adds CKA_VALUE_BITS of the template of a private key to the template of the public one, which has all else that a mechanism
+// needs to know.
 func withValueBits(public, private []ck.Attribute) []ck.Attribute {
 	for _, a := range private {
 		if a.Type == ck.CKA_VALUE_BITS {
@@ -20,7 +20,7 @@ func withValueBits(public, private []ck.Attribute) []ck.Attribute {
 	return public
 }
 
-// checkTemplate finds what is wrong with a template before the key that it asks for is made, which can take long.
+// checkTemplate finds errors of a template before the key is generated, which can take long.
 func (s *session) checkTemplate(r *request) error {
 	t, err := r.table()
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *session) checkTemplate(r *request) error {
 			return err
 		}
 	}
-	if missing := t.required[r.how] &^ d.seen; missing != 0 && !r.notKey { // some domain parameters tell their lengths themselves
+	if missing := t.required[r.how] &^ d.seen; missing != 0 && !r.notKey { // the lengths of some domain parameters follow from their mechanism
 		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
 	}
 	return s.mayModify(&Object{table: t, bits: d.bits}, user)
@@ -63,7 +63,7 @@ func publicInfo(t ck.KeyType, lists ...[]ck.Attribute) (ck.Attribute, error) {
 	return ck.Attribute{}, errors.Join(ck.CKR_GENERAL_ERROR, err)
 }
 
-// generationRequest is the request for one of the keys of a pair that row generates, or for domain parameters.
+// generationRequest returns the request for one key of a pair, or for domain parameters, that row generates.
 func generationRequest(row *mechanisms.Mechanism, class []byte, template []ck.Attribute) *request {
 	return &request{how: byGenerate, template: template, mechanism: row.Type,
 		fixed: []ck.Attribute{{Type: ck.CKA_CLASS, Value: class}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(row.Makes))}}}
@@ -76,7 +76,7 @@ func wipeValues(attrs []ck.Attribute) {
 	}
 }
 
-// wipeSecrets overwrites the values of a private key that are secret. Others may be the caller's, parameters of a curve say.
+// wipeSecrets overwrites the secret values of a private key. Others, parameters of a curve say, may lie in the caller's memory.
 func wipeSecrets(t ck.KeyType, attrs []ck.Attribute) {
 	private := tables[tableName{ck.CKO_PRIVATE_KEY, uint(t)}]
 	for _, a := range attrs {
@@ -86,7 +86,7 @@ func wipeSecrets(t ck.KeyType, attrs []ck.Attribute) {
 	}
 }
 
-// completePair checks the attributes of a public or private key, and adds those that the token computes.
+// completePair checks the attributes of a public or private key, and adds those that follow from them.
 func (d *draft) completePair(how origin) error {
 	added, err := mechanisms.Complete(d.t.class, ck.KeyType(d.t.subtype), d.bytes)
 	if err != nil {
@@ -109,7 +109,7 @@ func (d *draft) completePair(how origin) error {
 	return nil
 }
 
-// changesPublicKeyInfo reports whether a copy or a change touches CKA_PUBLIC_KEY_INFO, which has to be true of the key.
+// changesPublicKeyInfo reports whether the template of a copy or a change has CKA_PUBLIC_KEY_INFO, which has to be that of the key.
 func (d *draft) changesPublicKeyInfo() bool {
 	i := d.t.find(ck.CKA_PUBLIC_KEY_INFO)
 	return i >= 0 && d.seen>>i&1 != 0

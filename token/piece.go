@@ -75,12 +75,12 @@ func (p piece) mayBecome(t ck.KeyType, strict bool) error {
 	return nil
 }
 
-// narrowed are the attributes of a key that a new key with its bytes, or with its value, has as it has them, and the value that
-// is the narrow one.
-var narrowed = [...]struct {
-	t      ck.AttributeType
-	narrow bool
-	strict bool // in a token of strict separation only
+// inheritedFlags are attributes that a new key inherits from a key whose bytes, or whose value, it has: if that key has this restrictive value, so
+// does the new one.
+var inheritedFlags = [...]struct {
+	t           ck.AttributeType
+	restrictive bool
+	strict      bool // in a token of strict separation only
 }{
 	{ck.CKA_SENSITIVE, true, false},
 	{ck.CKA_EXTRACTABLE, false, false},
@@ -98,9 +98,9 @@ var narrowed = [...]struct {
 	{ck.CKA_COPYABLE, false, true},
 }
 
-// asking are the attributes with which a key asks something of those that it wraps, or that are made with it. A new key with its bytes, or
-// with its value, asks the same in a token of strict separation.
-var asking = [...]ck.AttributeType{ck.CKA_WRAP_TEMPLATE, ck.CKA_UNWRAP_TEMPLATE, ck.CKA_DERIVE_TEMPLATE, ck.CKA_DECAPSULATE_TEMPLATE}
+// inheritedTemplates are the attributes with which a key restricts the keys that it wraps, or that are made with it. In a token of strict
+// separation a new key with its bytes, or with its value, has the same.
+var inheritedTemplates = [...]ck.AttributeType{ck.CKA_WRAP_TEMPLATE, ck.CKA_UNWRAP_TEMPLATE, ck.CKA_DERIVE_TEMPLATE, ck.CKA_DECAPSULATE_TEMPLATE}
 
 // inCommon returns the mechanisms that are in both lists of CKA_ALLOWED_MECHANISMS, of which nil allows all.
 func inCommon(a, b []byte) []byte {
@@ -156,10 +156,10 @@ func (s *session) pieces(from *Object, d *derivation) (list []piece) {
 	return list
 }
 
-// heir checks what a derivation takes over of its keys, and adds to the request what must be remembered of the new key. Mechanisms of
+// checkInheritance checks what a derivation takes over of its keys, and adds to the request what must be remembered of the new key. Mechanisms of
 // SP 800-108 take no bytes over; but a key that goes into them as data can be found by trying, once the new key is known as a whole. So
 // each of the new keys has to be as long as a part of a key has to be, and all its bytes count as known in what is made of a part of it.
-func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) error {
+func (s *session) checkInheritance(r *request, row *mechanisms.Mechanism, d *derivation) error {
 	if d.out.LeaksKey && r.base.sealed() && !r.base.isPremasterSecret() {
 		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	}
@@ -186,7 +186,7 @@ func (s *session) heir(r *request, row *mechanisms.Mechanism, d *derivation) err
 		known = uint(len(d.out.Value))
 	}
 	if known != 0 {
-		r.known(known)
+		r.setKnownBytes(known)
 	}
 	if slices.ContainsFunc(pieces, func(p piece) bool { return p.unreadable(s.strict) }) {
 		r.fixed = append(r.fixed, ck.Attribute{Type: hasBytesOfKey, Value: ck.BoolValue(true)})
@@ -215,8 +215,8 @@ func (s *session) joinDerived(t ck.KeyType, value []byte, pieces []piece) (known
 	return joinPieces(n, cut, s.strict)
 }
 
-// known notes how many bytes of the new key may be known.
-func (r *request) known(n uint) {
+// setKnownBytes notes how many bytes of the new key may be known.
+func (r *request) setKnownBytes(n uint) {
 	r.fixed = append(r.fixed, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(n)})
 }
 

@@ -8,10 +8,11 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// A restriction is what the configuration's policy leaves of the mechanisms of a token. nil leaves everything.
+// A restriction is which mechanisms the policy of the configuration allows with a token, for which operations and with keys of which sizes.
+// nil allows everything.
 type restriction map[ck.MechanismType]config.MechanismLimit
 
-// restriction reads the policy for the token in the slot as it is called now.
+// restriction reads the policy for the token in the slot, by the label that the token has now.
 func (s *appSlot) restriction() (restriction, error) {
 	policy := s.app.config.Policy
 	if policy == nil {
@@ -37,7 +38,7 @@ func (r restriction) allows(t ck.MechanismType, flag ck.Flags) bool {
 	return ok && limit.Operations&flag != 0
 }
 
-// permitted returns the mechanisms that are left of all.
+// permitted returns the mechanisms of all that may be used for some operation.
 func (r restriction) permitted(all []ck.MechanismType) []ck.MechanismType {
 	if r == nil {
 		return all
@@ -57,7 +58,7 @@ const operationFlags = ck.CKF_ENCRYPT | ck.CKF_DECRYPT | ck.CKF_DIGEST | ck.CKF_
 
 const messageFlags = ck.CKF_MESSAGE_ENCRYPT | ck.CKF_MESSAGE_DECRYPT | ck.CKF_MESSAGE_SIGN | ck.CKF_MESSAGE_VERIFY
 
-// info is what C_GetMechanismInfo tells of a mechanism.
+// info returns what C_GetMechanismInfo tells of a mechanism.
 func (r restriction) info(row *mechanisms.Mechanism) ck.MechanismInfo {
 	info := row.Info()
 	limit := r[row.Type]
@@ -79,7 +80,7 @@ func (r restriction) info(row *mechanisms.Mechanism) ck.MechanismInfo {
 	return info
 }
 
-// allowsSize tells whether a key has a size that a mechanism may be used with.
+// allowsSize tells whether a mechanism may be used with a key of this size.
 func (r restriction) allowsSize(t ck.MechanismType, k *mechanisms.Key) error {
 	limit, ok := r[t]
 	if !ok || limit.MinBits == 0 && limit.MaxBits == 0 {
@@ -92,7 +93,7 @@ func (r restriction) allowsSize(t ck.MechanismType, k *mechanisms.Key) error {
 	return nil
 }
 
-// rowFor finds the row of a mechanism that can and may do what the flag says.
+// rowFor finds the row of a mechanism that has the operation of a flag, and may be used for it.
 func (s *session) rowFor(mech *ck.Mechanism, can ck.Flags) (*mechanisms.Mechanism, error) {
 	if mech == nil {
 		return nil, ck.CKR_ARGUMENTS_BAD

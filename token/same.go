@@ -180,9 +180,9 @@ func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectCl
 
 // protectLike adds to the request of a key the restrictions of a key that has the same secret.
 func (r *request) protectLike(o *Object) error {
-	for _, p := range narrowed {
-		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.narrow && r.fixedValue(p.t) == nil {
-			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.narrow)})
+	for _, p := range inheritedFlags {
+		if o.table.find(p.t) >= 0 && o.flag(p.t) == p.restrictive && r.fixedValue(p.t) == nil {
+			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.restrictive)})
 		}
 	}
 	for role, t := range map[role]ck.AttributeType{notWrapping: roleNotWrapping, wrapping: roleWrapping, wrappingTrusted: roleWrappingTrusted} {
@@ -194,9 +194,9 @@ func (r *request) protectLike(o *Object) error {
 		r.fixed = append(r.fixed, ck.Attribute{Type: hasBytesOfKey, Value: ck.BoolValue(true)})
 	}
 	if known := o.protection().knownBytes; known != 0 && r.fixedValue(knownBytes) == nil {
-		r.known(known)
+		r.setKnownBytes(known)
 	}
-	for _, t := range asking {
+	for _, t := range inheritedTemplates {
 		switch v, other := o.bytes(t), r.fixedValue(t); {
 		case v == nil:
 		case other == nil:

@@ -123,12 +123,12 @@ func (d *draft) inherit(r *request) error {
 	if r.base == nil {
 		return nil
 	}
-	for _, p := range narrowed {
+	for _, p := range inheritedFlags {
 		i := d.t.find(p.t)
-		if i < 0 || !r.anyHas(p.t, p.narrow) || p.strict && (!r.strict || !r.takesKeyBytes) {
+		if i < 0 || !r.anyHas(p.t, p.restrictive) || p.strict && (!r.strict || !r.takesKeyBytes) {
 			continue
 		}
-		v := ck.BoolValue(p.narrow)
+		v := ck.BoolValue(p.restrictive)
 		if d.seen>>i&1 != 0 && !d.is(i, v) {
 			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, p.t)
 		}
@@ -153,7 +153,7 @@ func (d *draft) inherit(r *request) error {
 
 // inheritTemplates gives the object the templates of a key whose bytes it has, but for those that the base's template for new keys decides.
 func (d *draft) inheritTemplates(r *request, k *Object) error {
-	for _, t := range asking {
+	for _, t := range inheritedTemplates {
 		i, v := d.t.find(t), k.bytes(t)
 		switch {
 		case i < 0 || v == nil || slices.ContainsFunc(r.imposed, func(a ck.Attribute) bool { return a.Type == t }):

@@ -187,7 +187,7 @@ func (r *request) followRole(t *table, value []byte) error {
 		return fmt.Errorf("%w: what was wrapped is a private key", ck.CKR_TEMPLATE_INCONSISTENT)
 	}
 	if t.find(knownBytes) >= 0 {
-		r.known(uint(len(value)))
+		r.setKnownBytes(uint(len(value)))
 	}
 	return nil
 }
