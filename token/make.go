@@ -207,8 +207,8 @@ var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(t
 func newRecord(o *Object, keys *store.Keys) *store.Record {
 	public, sealed := o.encode()
 	terms := o.terms()
-	if print := o.fingerprint(keys); print != nil {
-		terms = append(terms, print)
+	if term := o.fingerprint(keys); term != nil {
+		terms = append(terms, term)
 	}
 	if keys != nil && o.table.isAsymmetric() && len(o.identity()) != 0 {
 		terms = append(terms, o.identityTerm(keys))
