@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/blockmode"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -121,7 +122,7 @@ func encryptData(open keyedBlock, chained bool) func(*Base, *ck.Param, *Derived)
 			if chained {
 				cipher.NewCBCEncrypter(c, iv).CryptBlocks(out, data)
 			} else {
-				ecbMode{block: c}.CryptBlocks(out, data)
+				blockmode.NewECB(c, false).CryptBlocks(out, data)
 			}
 			err = d.take(b, out)
 		})

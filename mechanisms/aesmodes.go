@@ -1,10 +1,9 @@
 package mechanisms
 
 import (
-	"crypto/cipher"
-	"crypto/subtle"
-
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/blockmode"
+	"github.com/softcsp/softcsp/internal/algorithm/xts"
 )
 
 var xtsKeys = []ck.KeyType{ck.CKK_AES_XTS}
@@ -21,7 +20,7 @@ var aesModeRows = []Mechanism{
 	aesRow(ck.CKM_AES_CTS, cts),
 	streamRow(ck.CKM_AES_CFB1, aesKeys, 16, 32, cfb1),
 	keyGen(ck.CKM_AES_XTS_KEY_GEN, ck.CKK_AES_XTS),
-	usingHalvesApart(blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, xts)),
+	usingHalvesApart(blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, aesXTS)),
 }
 
 // A stealing is a Cipher of a mode with ciphertext stealing, in which the end of the data, a block and what follows it that is less than
@@ -110,51 +109,13 @@ func cts(decrypt bool) beginFunc {
 		}
 		mode := newCBC(b, append([]byte(nil), iv...), decrypt)
 		s := &stealing{decrypt: decrypt, blocks: func(data []byte) { mode.CryptBlocks(data, data) }}
-		s.end = func(data []byte) { stealEncrypt(mode, data) }
+		s.end = func(data []byte) { blockmode.StealEncrypt(mode, data) }
 		if decrypt {
-			s.end = func(data []byte) { stealDecrypt(b, mode, data) }
+			s.end = func(data []byte) { blockmode.StealDecrypt(b, mode, data) }
 		}
 		return s, nil
 	}
 }
-
-// stealEncrypt is the end of CBC-CS1-Encrypt of the addendum to SP 800-38A.
-func stealEncrypt(mode cipher.BlockMode, data []byte) {
-	whole, rest := split(data)
-	mode.CryptBlocks(whole, whole)
-	if len(rest) == 0 {
-		return
-	}
-	var last [aesBlock]byte
-	copy(last[:], rest)
-	mode.CryptBlocks(last[:], last[:])
-	copy(data[len(data)-aesBlock:], last[:]) // over the end of the last whole block, which can be computed again
-}
-
-// stealDecrypt is the end of CBC-CS1-Decrypt.
-func stealDecrypt(b cipher.Block, mode cipher.BlockMode, data []byte) {
-	whole, rest := split(data)
-	if len(rest) > 0 {
-		var last [aesBlock]byte
-		b.Decrypt(last[:], data[len(data)-aesBlock:])
-		var plain [aesBlock]byte
-		subtle.XORBytes(plain[:], whole[:len(rest)], last[:])
-		copy(whole[len(rest):], last[len(rest):])
-		copy(rest, plain[:])
-		clear(last[:])
-		clear(plain[:])
-	}
-	mode.CryptBlocks(whole, whole)
-}
-
-// split parts whole blocks from the rest.
-func split(data []byte) (whole, rest []byte) {
-	n := len(data) - len(data)%aesBlock
-	return data[:n], data[n:]
-}
-
-// An xtsKey is the two halves of a key, expanded.
-type xtsKey struct{ data, tweak cipher.Block }
 
 func prepareXTS(k *Key) (any, error) {
 	half := len(k.Value) / 2
@@ -166,12 +127,12 @@ func prepareXTS(k *Key) (any, error) {
 		return nil, err
 	}
 	tweak, err := newAES(k.Value[half:])
-	return &xtsKey{data, tweak}, err
+	return xts.New(data, tweak), err
 }
 
-// xts is XTS (SP 800-38E and IEEE 1619), with the number of the data unit as the parameter, the least byte first. All of the
+// aesXTS is XTS (SP 800-38E and IEEE 1619), with the number of the data unit as the parameter, the least byte first. All of the
 // data is one unit.
-func xts(decrypt bool) beginFunc {
+func aesXTS(decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		unit := p.Fixed(aesBlock)
 		if err := p.Done(); err != nil {
@@ -181,63 +142,9 @@ func xts(decrypt bool) beginFunc {
 		if err != nil {
 			return nil, err
 		}
-		key, x := form.(*xtsKey), &xtsUnit{decrypt: decrypt}
-		key.tweak.Encrypt(x.tweak[:], unit)
-		x.crypt = key.data.Encrypt
-		if decrypt {
-			x.crypt = key.data.Decrypt
-		}
-		return &stealing{decrypt: decrypt, blocks: x.blocks, end: x.end}, nil
+		u := form.(*xts.Cipher).NewUnit([xts.BlockSize]byte(unit), decrypt)
+		return &stealing{decrypt: decrypt, blocks: u.Blocks, end: u.End}, nil
 	}
-}
-
-// An xtsUnit is a data unit that is processed: IEEE 1619, 5.3.2 and 5.4.2.
-type xtsUnit struct {
-	crypt   func(dst, src []byte)
-	decrypt bool
-	tweak   [aesBlock]byte // of the next block
-}
-
-func (x *xtsUnit) block(b []byte, tweak *[aesBlock]byte) {
-	subtle.XORBytes(b, b, tweak[:])
-	x.crypt(b, b)
-	subtle.XORBytes(b, b, tweak[:])
-}
-
-func (x *xtsUnit) blocks(data []byte) {
-	for ; len(data) > 0; data = data[aesBlock:] {
-		x.block(data[:aesBlock], &x.tweak)
-		doubleTweak(&x.tweak)
-	}
-}
-
-// end processes the last whole block and what follows it.
-func (x *xtsUnit) end(data []byte) {
-	last, rest := data[:aesBlock], data[aesBlock:]
-	if len(rest) == 0 {
-		x.block(last, &x.tweak)
-		return
-	}
-	first, second := x.tweak, x.tweak
-	doubleTweak(&second)
-	if x.decrypt { // the whole block was encrypted with the later of the two
-		first, second = second, first
-	}
-	x.block(last, &first)
-	for i := range rest {
-		last[i], rest[i] = rest[i], last[i]
-	}
-	x.block(last, &second)
-}
-
-// doubleTweak multiplies by x in GF(2^128), with the least byte first: IEEE 1619, 5.2.
-func doubleTweak(t *[aesBlock]byte) {
-	carry := byte(0)
-	for i, b := range t {
-		t[i] = b<<1 | carry
-		carry = b >> 7
-	}
-	t[0] ^= 0x87 & -carry
 }
 
 // cfb1 is the cipher feedback mode of SP 800-38A, 6.3, with segments of a bit, the greatest of each byte first.
@@ -247,41 +154,6 @@ func cfb1(decrypt bool) beginFunc {
 		if err != nil {
 			return nil, err
 		}
-		f := &bitFeedback{block: b, decrypt: decrypt}
-		copy(f.reg[:], iv)
-		return newStream(f), nil
+		return newStream(blockmode.NewBitCFB(b, iv, decrypt)), nil
 	}
-}
-
-// A bitFeedback is CFB with segments of a bit.
-type bitFeedback struct {
-	block    cipher.Block
-	decrypt  bool
-	reg, out [aesBlock]byte
-}
-
-func (f *bitFeedback) XORKeyStream(dst, src []byte) {
-	for i, in := range src {
-		out := byte(0)
-		for bit := 7; bit >= 0; bit-- {
-			f.block.Encrypt(f.out[:], f.reg[:])
-			from := in >> bit & 1
-			to := from ^ f.out[0]>>7
-			out |= to << bit
-			if f.decrypt {
-				f.shift(from)
-			} else {
-				f.shift(to)
-			}
-		}
-		dst[i] = out
-	}
-}
-
-// shift puts a bit of the ciphertext into the register.
-func (f *bitFeedback) shift(bit byte) {
-	for i := range f.reg[:aesBlock-1] {
-		f.reg[i] = f.reg[i]<<1 | f.reg[i+1]>>7
-	}
-	f.reg[aesBlock-1] = f.reg[aesBlock-1]<<1 | bit
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/sha512t"
 	"github.com/softcsp/softcsp/internal/cloneable"
 )
 
@@ -17,7 +18,7 @@ func TestSHA512T(t *testing.T) {
 	t.Parallel()
 	data, key := pattern(500), secretKey(ck.CKK_SHA512_T_HMAC, pattern(40))
 	for bits, start := range map[int]func() hash.Hash{224: sha512.New512_224, 256: sha512.New512_256} {
-		h := newSHA512t(uint(bits))
+		h := sha512t.New(bits / 8)
 		for range 2 {
 			h.Reset()
 			h.Write(data)

@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/blockmode"
 	"github.com/softcsp/softcsp/internal/algorithm/pkcs7"
 	"github.com/softcsp/softcsp/internal/secret"
 )
@@ -58,7 +59,7 @@ func ecb(open keyedBlock) directions {
 			if err := p.Done(); err != nil {
 				return nil, err
 			}
-			return &blockCipher{block: b, mode: ecbMode{b, decrypt}, size: b.BlockSize(), decrypt: decrypt}, nil
+			return &blockCipher{block: b, mode: blockmode.NewECB(b, decrypt), size: b.BlockSize(), decrypt: decrypt}, nil
 		}
 	}
 }
@@ -100,25 +101,6 @@ func newCBC(b cipher.Block, iv []byte, decrypt bool) (mode cipher.BlockMode) {
 	}
 	secret.Do(func() { mode = start(b, iv) })
 	return mode
-}
-
-// An ecbMode is a cipher.BlockMode without chaining.
-type ecbMode struct {
-	block   cipher.Block
-	decrypt bool
-}
-
-func (m ecbMode) BlockSize() int { return m.block.BlockSize() }
-
-func (m ecbMode) CryptBlocks(dst, src []byte) {
-	n := m.block.BlockSize()
-	for ; len(src) > 0; dst, src = dst[n:], src[n:] {
-		if m.decrypt {
-			m.block.Decrypt(dst[:n], src[:n])
-		} else {
-			m.block.Encrypt(dst[:n], src[:n])
-		}
-	}
 }
 
 // A blockCipher is a Cipher that works in whole blocks: ECB, and CBC with padding or without.

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/blockmode"
 )
 
 // A streamCipher is a Cipher whose output is as long as its input.
@@ -66,12 +67,7 @@ func cfb(open keyedBlock, readIV ivReader, segment int) directions {
 			if err != nil {
 				return nil, err
 			}
-			f := &feedback{block: b, size: b.BlockSize(), segment: segment, back: cipherText}
-			if decrypt {
-				f.back = input
-			}
-			copy(f.reg[:], iv)
-			return newStream(f), nil
+			return newStream(blockmode.NewCFB(b, iv, segment, decrypt)), nil
 		}
 	}
 }
@@ -84,47 +80,7 @@ func ofb(open keyedBlock, readIV ivReader, segment int) directions {
 			if err != nil {
 				return nil, err
 			}
-			f := &feedback{block: b, size: b.BlockSize(), segment: segment, back: keyStream}
-			copy(f.reg[:], iv)
-			return newStream(f), nil
-		}
-	}
-}
-
-// What a feedback mode feeds back into its register.
-const (
-	cipherText = iota // what it writes: CFB encryption
-	input             // what it reads: CFB decryption
-	keyStream         // what the cipher gave: OFB
-)
-
-// A feedback is a cipher in a feedback mode.
-type feedback struct {
-	block         cipher.Block
-	size, segment int // of the block and of what is fed back at a time
-	back          int
-	reg, out      [maxBlock]byte // the register, and the cipher of it
-	used          int            // bytes of the segment that are used up
-}
-
-func (f *feedback) XORKeyStream(dst, src []byte) {
-	for i, in := range src {
-		if f.used == 0 {
-			f.block.Encrypt(f.out[:f.size], f.reg[:f.size])
-			copy(f.reg[:f.size-f.segment], f.reg[f.segment:f.size])
-		}
-		key := f.out[f.used]
-		dst[i] = in ^ key
-		fed := dst[i]
-		switch f.back {
-		case input:
-			fed = in
-		case keyStream:
-			fed = key
-		}
-		f.reg[f.size-f.segment+f.used] = fed
-		if f.used++; f.used == f.segment {
-			f.used = 0
+			return newStream(blockmode.NewOFB(b, iv, segment)), nil
 		}
 	}
 }
