@@ -16,7 +16,7 @@ import "github.com/softcsp/softcsp/ck"
 //   - The list of allowed mechanisms and the three kinds of templates cannot be changed, since they have no footnote 8. Nor
 //     can CKA_APPLICATION, CKA_OBJECT_ID and CKA_VALUE of data objects.
 //   - CKA_COPYABLE has footnote 12, because the text says so.
-//   - Secret keys have CKA_ALWAYS_AUTHENTICATE as private keys do: it is how CRYPT_USER_PROTECTED is kept.
+//   - Secret keys have CKA_ALWAYS_AUTHENTICATE as private keys do: CKM_SOFTCSP_CRYPT_DERIVE_KEY can set it.
 //   - CKA_OBJECT_VALIDATION_FLAGS cannot be set, and is 0: the token has no validations.
 
 // storageObject is sections 4.2 and 4.4, "Common attributes" and "Storage objects".

@@ -18,7 +18,7 @@ func (d *draft) checkConsistency(r *request) error {
 		}
 	}
 	if r.how < byDerive && d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bits>>rowPrivate&1 == 0 {
-		// Section 4.10. A derivation is exempt, because CRYPT_USER_PROTECTED sets the attribute for public objects, too.
+		// Section 4.10. A derivation is exempt, because CKM_SOFTCSP_CRYPT_DERIVE_KEY can set the attribute of public objects, too.
 		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
 	}
 	if d.present&d.t.restricting != 0 {

@@ -228,7 +228,7 @@ func (s *session) replaceValue(o foundKey, d *derivation) error {
 	if !o.flag(ck.CKA_MODIFIABLE) {
 		return ck.CKR_ACTION_PROHIBITED
 	}
-	changed, err := o.rederived(d.fixedAttributes())
+	changed, err := o.withDerivedValue(d.fixedAttributes())
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// A digestOperation is a message digest in progress. CryptDeriveKey takes it as its hash object, and finishes it: from then
-// on it takes no more data, but can be derived from again and tells its value.
+// A digestOperation is a message digest in progress. A derivation of a mechanism with FromDigest finishes it: from then on
+// it takes no more data, but can be derived from again and tells its value.
 type digestOperation struct {
 	active   bool
 	parts    bool

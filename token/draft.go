@@ -50,7 +50,7 @@ func build(r *request) (*Object, error) {
 	if o.origin = storedOrigins[r.how]; r.how == byCopy {
 		o.origin, o.birth = r.base.origin, r.base.birth
 		if !o.isToken() && !r.base.isToken() {
-			o.shares(r.base)
+			o.shareRole(r.base)
 		}
 	}
 	return o, nil

@@ -29,9 +29,9 @@ var fixedKeyWithLength = tablePart{"secret key of one length", []attribute{
 	{ck.CKA_VALUE_LEN, lengthOf, notCreate, 0},
 }}
 
-// cryptoAPI is what CryptDeriveKey leaves in a key. No application sees CKA_SOFTCSP_BASE_HASH, from which CRYPT_UPDATE_KEY
-// goes on: it is as secret as the value.
-var cryptoAPI = tablePart{"key of CryptDeriveKey", []attribute{
+// derivedSessionKey is what CKM_SOFTCSP_CRYPT_DERIVE_KEY leaves in a key. No application sees CKA_SOFTCSP_BASE_HASH, from which a later
+// derivation can change the key: it is as secret as the value.
+var derivedSessionKey = tablePart{"key of CryptDeriveKey", []attribute{
 	{ck.CKA_SOFTCSP_ALGID, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_SALT, octets, notCreate | notGenerate | notUnwrap | optional, 0},
 	{ck.CKA_SOFTCSP_EFFECTIVE_BITS, ulong, notCreate | notGenerate | notUnwrap | optional, 0},
@@ -75,13 +75,13 @@ func allTables() map[tableName]*table {
 		newTable(ck.CKO_MECHANISM, 0, storageObject, mechanismObject),
 	}
 	for _, t := range variableTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, variableKey, cryptoAPI))
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, variableKey, derivedSessionKey))
 	}
 	for _, t := range fixedTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKey, cryptoAPI))
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKey, derivedSessionKey))
 	}
 	for _, t := range fixedTypesWithLength {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKeyWithLength, cryptoAPI))
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKeyWithLength, derivedSessionKey))
 	}
 	list = append(append(list, pairTables()...), domainTables()...)
 	m := make(map[tableName]*table, len(list))

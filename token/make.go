@@ -17,7 +17,7 @@ func (s *session) makeObjects(requests []*request) (handles []ck.ObjectHandle, a
 		o, err := build(r)
 		if err == nil {
 			if r.how == byGenerate && i == 1 && !o.isToken() && !objects[0].isToken() {
-				o.shares(objects[0]) // the halves of a pair
+				o.shareRole(objects[0]) // the halves of a pair
 			}
 			objects = append(objects, o)
 			if err = s.mayModify(o, user); err == nil && o.isToken() && user == nobody {

@@ -208,12 +208,12 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 	if err := d.alter(&request{how: bySet, template: template, isSO: so, strict: strict}); err != nil {
 		return nil, err
 	}
-	return d.object().as(o), nil
+	return d.object().withIdentityOf(o), nil
 }
 
-// rederived makes the object that o becomes when a derivation gives it another value: fixed is what the derivation
+// withDerivedValue makes the object that o becomes when a derivation gives it another value: fixed is what the derivation
 // decides. It cannot make the key less protected.
-func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
+func (o *Object) withDerivedValue(fixed []ck.Attribute) (*Object, error) {
 	var d draft
 	o.draft(&d)
 	old := d.present & d.t.having(optional)
@@ -235,20 +235,20 @@ func (o *Object) rederived(fixed []ck.Attribute) (*Object, error) {
 	if err := d.checkConsistency(&request{how: byDerive}); err != nil {
 		return nil, err
 	}
-	changed := d.object().as(o)
+	changed := d.object().withIdentityOf(o)
 	changed.origin = store.OriginDerived
 	return changed, nil
 }
 
-// as gives an object the identity of another, which it is after a change.
-func (o *Object) as(p *Object) *Object {
+// withIdentityOf makes an object the same object of the token as another, whose changed attributes it has.
+func (o *Object) withIdentityOf(p *Object) *Object {
 	o.id, o.rev, o.serial, o.origin, o.birth = p.id, p.rev, p.serial, p.origin, p.birth
-	o.shares(p)
+	o.shareRole(p)
 	return o
 }
 
-// shares gives two objects with one value one role.
-func (o *Object) shares(p *Object) {
+// shareRole has two objects with the same value share one role.
+func (o *Object) shareRole(p *Object) {
 	if o.role == nil || p.role == nil {
 		return
 	}

@@ -300,7 +300,7 @@ func TestCopied(t *testing.T) {
 func TestRederived(t *testing.T) {
 	o := derivedKey(t, ck.CKA_LABEL, "label")
 	fixed := with(typed, ck.CKA_VALUE, "fedcba9876543210", ck.CKA_SOFTCSP_ALGID, 0x660e)
-	n, err := o.rederived(fixed)
+	n, err := o.withDerivedValue(fixed)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -311,11 +311,11 @@ func TestRederived(t *testing.T) {
 	if !bytes.Equal(o.key().Value, value16) {
 		t.Error("the old key has changed")
 	}
-	_, err = o.rederived(with(fixed, ck.CKA_EXTRACTABLE, true))
+	_, err = o.withDerivedValue(with(fixed, ck.CKA_EXTRACTABLE, true))
 	want(t, "extractable", err, ck.CKR_TEMPLATE_INCONSISTENT)
-	_, err = o.rederived(desKey)
+	_, err = o.withDerivedValue(desKey)
 	want(t, "another type", err, ck.CKR_TEMPLATE_INCONSISTENT)
-	_, err = o.rederived(with(typed, ck.CKA_VALUE, "short"))
+	_, err = o.withDerivedValue(with(typed, ck.CKA_VALUE, "short"))
 	if err == nil {
 		t.Error("a value of a wrong length was taken")
 	}

@@ -87,7 +87,7 @@ func (o *Object) withNextCounter() (counter []byte, next *Object, err error) {
 	if err := d.put(o.table.find(ck.CKA_OTP_COUNTER), binary.BigEndian.AppendUint64(nil, n+1)); err != nil {
 		return nil, nil, err
 	}
-	return counter, d.object().as(o), nil
+	return counter, d.object().withIdentityOf(o), nil
 }
 
 // useCounter has an operation whose signatures need a counter take the key's next number for each.

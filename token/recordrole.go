@@ -285,7 +285,7 @@ func (o *Object) recordWithRole(need role, keys *store.Keys) (*store.Record, err
 	var d draft
 	o.draft(&d)
 	d.setRole(next)
-	changed := d.object().as(o)
+	changed := d.object().withIdentityOf(o)
 	defer changed.release()
 	return newRecord(changed, keys), nil
 }

@@ -17,7 +17,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // allParts are the parts in the order of the standard.
-var allParts = []tablePart{storageObject, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, keyObject, publicKey, privateKey, secretKey, variableKey, fixedKey, fixedKeyWithLength, otpKey, cryptoAPI,
+var allParts = []tablePart{storageObject, dataObject, certificate, x509, wtls, attributeCertificate, trust, profile, hardwareFeature, clockObject, mechanismObject, keyObject, publicKey, privateKey, secretKey, variableKey, fixedKey, fixedKeyWithLength, otpKey, derivedSessionKey,
 	rsaPublic, rsaPrivate, ecPublic, ecPrivate, dsaPublic, dsaPrivate, dhPublic, dhPrivate,
 	domainParameters, dsaDomain, dhDomain, x942Domain, parameterPublic, seedPrivate, parameterPrivate, hssPublic}
 

@@ -247,7 +247,7 @@ func (s *appSlot) openSessions() []*session {
 	return list
 }
 
-// GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError is the Win32 or NTE code of the session's last
+// GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError is the code of the mechanism for the session's last
 // failed derivation, 0 after one that succeeded.
 func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 	a, s, err := m.session(h)

@@ -60,7 +60,7 @@ func TestStandard(t *testing.T) {
 		t.Fatal("no tables")
 	}
 	for _, p := range allParts {
-		if p.name == cryptoAPI.name {
+		if p.name == derivedSessionKey.name {
 			continue
 		}
 		rows, ok := list[p.name]

@@ -79,7 +79,7 @@ func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	}
 	if base != nil {
 		if err == nil && o != nil {
-			o.as(base)
+			o.withIdentityOf(base)
 		}
 		base.release()
 	}
