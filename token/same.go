@@ -87,7 +87,7 @@ func (s *session) keysWithSecret(form []byte) (list []*Object, err error) {
 	return list, nil
 }
 
-// sameSecret returns those among the session objects of all applications.
+// sameSecret returns the session objects of all applications of which C_WrapKey would encrypt form.
 func (s *slot) sameSecret(form []byte) (list []*Object) {
 	for _, o := range s.sameSecretCandidates(form) {
 		other, mine := o.wrapInput()
