@@ -2,12 +2,11 @@ package mechanisms
 
 import (
 	"crypto/hmac"
-	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
-	"hash"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/pbkdf"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -77,67 +76,27 @@ func derivePBKDF2(p *ck.Param, template []ck.Attribute, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	w := work{stopped: d.Stopped}
+	w := pbkdf.Work{Stopped: d.Stopped}
 	if blocks := (n + uint(r.prf.Size) - 1) / uint(r.prf.Size); blocks*uint(r.iterations) > mostIterations {
 		return ck.FieldError("iterations")
 	}
 	secret.Do(func() {
 		d.Type, d.Value = t, d.room(n)
-		if w.pbkdf2(hmac.New(r.prf.New, r.password), r.salt, r.iterations, d.Value) {
+		if w.PBKDF2(d.Value, hmac.New(r.prf.New, r.password), r.salt, r.iterations) {
 			FixParity(t, d.Value)
 		}
 	})
-	return w.done()
+	return passwordError(&w)
 }
 
 // mostIterations is how often a derivation from a password may repeat its function, for all of its output together: it takes
 // about a minute.
 const mostIterations = 100_000_000
 
-// A work counts the repetitions of a derivation that takes long, which can be stopped.
-type work struct {
-	stopped func() bool
-	n       uint
-	gaveUp  bool
-}
-
-// goesOn counts a repetition, and tells whether there is to be another.
-func (w *work) goesOn() bool {
-	if w.n++; w.n%1024 == 0 && w.stopped != nil && w.stopped() {
-		w.gaveUp = true
-	}
-	return !w.gaveUp
-}
-
-// done is CKR_FUNCTION_CANCELED where the work was given up.
-func (w *work) done() error {
-	if w.gaveUp {
+// passwordError is CKR_FUNCTION_CANCELED where a derivation was given up.
+func passwordError(w *pbkdf.Work) error {
+	if w.GaveUp() {
 		return ck.CKR_FUNCTION_CANCELED
 	}
 	return nil
-}
-
-// pbkdf2 fills out as RFC 8018, section 5.2, says. It reports whether it came to the end.
-func (w *work) pbkdf2(prf hash.Hash, salt []byte, iterations int, out []byte) bool {
-	var u, t [maxHashSize]byte
-	defer clear(u[:])
-	defer clear(t[:])
-	size := prf.Size()
-	for block := uint32(1); len(out) > 0; block++ {
-		prf.Reset()
-		prf.Write(salt)
-		prf.Write(binary.BigEndian.AppendUint32(u[:0], block))
-		copy(t[:size], prf.Sum(u[:0]))
-		for range iterations - 1 {
-			if !w.goesOn() {
-				return false
-			}
-			prf.Reset()
-			prf.Write(u[:size])
-			prf.Sum(u[:0])
-			subtle.XORBytes(t[:size], t[:size], u[:size])
-		}
-		out = out[copy(out, t[:size]):]
-	}
-	return true
 }

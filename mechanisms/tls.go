@@ -1,14 +1,13 @@
 package mechanisms
 
 import (
-	"crypto/hmac"
 	"encoding/binary"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/tlsprf"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -68,45 +67,12 @@ func tlsHash(m ck.MechanismType) (*Hash, error) {
 	return h, nil
 }
 
-// tlsMACs keys the functions whose output the PRF adds up: HMAC with the hash, or for TLS 1.0 HMAC-MD5 with one half of the
-// secret and HMAC-SHA-1 with the other (RFC 2246, section 5).
-func tlsMACs(h *Hash, value []byte) []hash.Hash {
-	if h != nil {
-		return []hash.Hash{hmac.New(h.New, value)}
+// newTLSPRF keys the PRF with a secret. A nil hash is that of TLS 1.0 and 1.1.
+func newTLSPRF(h *Hash, value []byte) tlsprf.PRF {
+	if h == nil {
+		return tlsprf.New10(value)
 	}
-	half := (len(value) + 1) / 2
-	return []hash.Hash{
-		hmac.New(findHash(ck.CKM_MD5).New, value[:half]),
-		hmac.New(findHash(ck.CKM_SHA_1).New, value[len(value)-half:]),
-	}
-}
-
-// tlsPRF fills out from a seed in parts, of which the first is the label: RFC 5246, section 5.
-func tlsPRF(macs []hash.Hash, out []byte, seed ...[]byte) {
-	clear(out)
-	var block [maxHashSize]byte
-	for _, m := range macs {
-		sum := func(dst []byte, a []byte) []byte {
-			m.Reset()
-			m.Write(a)
-			for _, s := range seed {
-				m.Write(s)
-			}
-			return m.Sum(dst)
-		}
-		a := sum(nil, nil)
-		for rest := out; len(rest) > 0; {
-			for i, b := range sum(block[:0], a)[:min(m.Size(), len(rest))] {
-				rest[i] ^= b
-			}
-			rest = rest[min(m.Size(), len(rest)):]
-			m.Reset()
-			m.Write(a)
-			a = m.Sum(a[:0])
-		}
-		clear(a)
-	}
-	clear(block[:])
+	return tlsprf.New12(h.New, value)
 }
 
 // A tlsRandoms is a CK_SSL3_RANDOM_DATA, read.
@@ -167,12 +133,12 @@ func tlsMaster(read func(*ck.Param) (master, error)) func(*ck.Param) (master, fu
 		m, err := read(p)
 		m.splits = m.hash == nil
 		return m, func(out, pms []byte) {
-			macs := tlsMACs(m.hash, pms)
+			prf := newTLSPRF(m.hash, pms)
 			if m.session != nil {
-				tlsPRF(macs, out, []byte("extended master secret"), m.session)
+				prf.Fill(out, []byte("extended master secret"), m.session)
 				return
 			}
-			tlsPRF(macs, out, []byte("master secret"), m.randoms.client, m.randoms.server)
+			prf.Fill(out, []byte("master secret"), m.randoms.client, m.randoms.server)
 		}, err
 	}
 }
@@ -269,7 +235,7 @@ func tlsKDF(m ck.MechanismType) Mechanism {
 		}
 		d.Type, d.Value, d.Defaults, d.UsesHalvesApart = t, d.room(size), b.Key.protection(), h == nil
 		secret.Do(func() {
-			tlsPRF(tlsMACs(h, b.Key.Value), d.Value, seed...)
+			newTLSPRF(h, b.Key.Value).Fill(d.Value, seed...)
 			FixParity(t, d.Value)
 		})
 		return nil

@@ -71,7 +71,7 @@ func readKeyMaterial(p *ck.Param, m ck.MechanismType) (r keyMaterial, err error)
 
 // tlsKeyBlock makes the key block of RFC 5246, section 6.3.
 func tlsKeyBlock(r *keyMaterial, out, master []byte) {
-	tlsPRF(tlsMACs(r.hash, master), out, []byte("key expansion"), r.randoms.server, r.randoms.client)
+	newTLSPRF(r.hash, master).Fill(out, []byte("key expansion"), r.randoms.server, r.randoms.client)
 }
 
 // keyAndMAC makes the row of a derivation of four keys and two IVs. The keys are protected as their base is.

@@ -6,6 +6,7 @@ import (
 	"hash"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/tlsprf"
 )
 
 // The lengths of the verify data of TLS in bytes: 12 in TLS 1.0 and 1.1, and as negotiated from 12 on in TLS 1.2.
@@ -79,7 +80,7 @@ func beginTLSMAC(k *Key, p *ck.Param) (*tlsMAC, error) {
 	return t, nil
 }
 
-// tlsMACKeys returns the prepared forms of what tlsMACs makes.
+// tlsMACKeys returns the prepared forms of the MACs that the PRF adds up.
 func tlsMACKeys(h *Hash, k *Key) ([]*macKey, error) {
 	if h != nil {
 		form, err := k.Prepared(h.HMAC, func(k *Key) (any, error) {
@@ -93,7 +94,7 @@ func tlsMACKeys(h *Hash, k *Key) ([]*macKey, error) {
 	form, err := k.Prepared(ck.CKM_TLS_MAC, func(k *Key) (any, error) {
 		keys := make([]*macKey, 2)
 		for i := range keys {
-			form, err := newMACKey(func() (hash.Hash, error) { return tlsMACs(nil, k.Value)[i], nil })
+			form, err := newMACKey(func() (hash.Hash, error) { return newTLSPRF(nil, k.Value)[i], nil })
 			if err != nil {
 				return nil, err
 			}
@@ -122,11 +123,11 @@ func (t *tlsMAC) Update(data []byte) error {
 
 // compute makes the MAC, and gives the states back.
 func (t *tlsMAC) compute() []byte {
-	macs := make([]hash.Hash, len(t.states))
+	prf := make(tlsprf.PRF, len(t.states))
 	for i, s := range t.states {
-		macs[i] = s
+		prf[i] = s
 	}
-	tlsPRF(macs, t.sum[:t.size], []byte(t.label), t.data)
+	prf.Fill(t.sum[:t.size], []byte(t.label), t.data)
 	for i, s := range t.states {
 		s.Reset()
 		t.keys[i].pool.Put(s)
