@@ -50,6 +50,7 @@ var rules = map[string][]string{
 	"conformance/demo":         {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
 
 	algorithms:                       {},
+	"internal/algorithm/chacha":      {"internal/algorithm/inparts", "internal/secret", "golang.org/x/crypto"},
 	"internal/algorithm/ccm":         {"internal/algorithm/cbcmac", "internal/algorithm/inparts", "internal/secret"},
 	"internal/algorithm/gcm":         {"internal/algorithm/inparts", "internal/secret"},
 	"internal/algorithm/keywrap":     {"internal/algorithm/pkcs7"},
@@ -58,6 +59,7 @@ var rules = map[string][]string{
 	"internal/algorithm/rfc6979":     {"filippo.io"},
 	"internal/algorithm/weierstrass": {"internal/algorithm/modular", "internal/algorithm/rfc6979", "filippo.io", "github.com/decred/dcrd/dcrec/secp256k1"},
 	"internal/algorithm/mldsa":       {"internal/algorithm/shake", "github.com/cloudflare/circl"},
+	"internal/algorithm/salsa":       {"golang.org/x/crypto"},
 	"internal/algorithm/slhdsa":      {"internal/algorithm/shake"},
 }
 

@@ -1,8 +1,6 @@
 package mechanisms
 
 import (
-	"crypto/cipher"
-	"crypto/subtle"
 	"encoding/binary"
 	"hash"
 	"math"
@@ -10,10 +8,11 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/chacha20"
-	"golang.org/x/crypto/poly1305"      //lint:ignore SA1019 PKCS #11 has it by itself
-	"golang.org/x/crypto/salsa20/salsa" //lint:ignore SA1019 PKCS #11 has Salsa20, with its counter
+	"golang.org/x/crypto/poly1305" //lint:ignore SA1019 PKCS #11 has it by itself
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/chacha"
+	"github.com/softcsp/softcsp/internal/algorithm/salsa"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -25,7 +24,7 @@ var (
 
 const (
 	chachaKey   = chacha20.KeySize // bytes, of all of the family
-	chachaBlock = 64
+	chachaBlock = chacha.BlockSize
 	polyTag     = poly1305.TagSize
 	polyBlock   = 16
 )
@@ -67,13 +66,13 @@ func beginChaCha(k *Key, p *ck.Param) (Cipher, error) {
 	case len(counter) == 4 && len(nonce) == chacha20.NonceSize:
 		n := binary.LittleEndian.Uint32(counter)
 		c = &streamCipher{left: (1<<32 - uint64(n)) * chachaBlock}
-		secret.Do(func() { c.stream = newChaCha(k.Value, nonce, n) })
+		secret.Do(func() { c.stream = chacha.New(k.Value, nonce, n) })
 	case (len(counter) == 4 || len(counter) == 8) && (len(nonce) == 8 || len(nonce) == chacha20.NonceSizeX):
 		var n [8]byte
 		copy(n[:], counter)
 		from := binary.LittleEndian.Uint64(n[:])
 		c = &streamCipher{left: blocksLeft(from)}
-		secret.Do(func() { c.stream = newLongChaCha(k.Value, nonce, from) })
+		secret.Do(func() { c.stream = chacha.NewLong(k.Value, nonce, from) })
 	default:
 		return nil, ck.FieldError("blockCounterBits or ulNonceBits")
 	}
@@ -90,63 +89,6 @@ func blocksLeft(from uint64) uint64 {
 	return lo
 }
 
-// newChaCha makes the cipher of RFC 8439. Its lengths have been checked.
-func newChaCha(key, nonce []byte, counter uint32) *chacha20.Cipher {
-	c, err := chacha20.NewUnauthenticatedCipher(key, nonce)
-	if err != nil {
-		panic(err)
-	}
-	c.SetCounter(counter)
-	return c
-}
-
-// A longChaCha is ChaCha20 with a counter of 64 bits: that of RFC 8439, which takes the upper half as the first part of its
-// nonce, over and over.
-type longChaCha struct {
-	key     [chachaKey]byte
-	nonce   [chacha20.NonceSize]byte
-	left    uint64 // bytes until the upper half goes on
-	current *chacha20.Cipher
-}
-
-// newLongChaCha makes ChaCha20 as its author did, with a nonce of 8 bytes, or XChaCha20 with one of 24.
-func newLongChaCha(key, nonce []byte, counter uint64) *longChaCha {
-	c := new(longChaCha)
-	copy(c.key[:], key)
-	if len(nonce) == chacha20.NonceSizeX {
-		sub, err := chacha20.HChaCha20(key, nonce[:16])
-		if err != nil {
-			panic(err) // the lengths have been checked
-		}
-		copy(c.key[:], sub)
-		clear(sub)
-		nonce = nonce[16:]
-	}
-	copy(c.nonce[4:], nonce)
-	c.at(counter)
-	return c
-}
-
-// at goes to a block.
-func (c *longChaCha) at(counter uint64) {
-	binary.LittleEndian.PutUint32(c.nonce[:], uint32(counter>>32))
-	c.left = (1<<32 - counter&math.MaxUint32) * chachaBlock
-	c.current = newChaCha(c.key[:], c.nonce[:], uint32(counter))
-}
-
-func (c *longChaCha) XORKeyStream(dst, src []byte) {
-	for len(src) > 0 {
-		if c.left == 0 {
-			next := binary.LittleEndian.Uint32(c.nonce[:]) + 1
-			secret.Do(func() { c.at(uint64(next) << 32) })
-		}
-		n := int(min(uint64(len(src)), c.left))
-		c.current.XORKeyStream(dst[:n], src[:n])
-		c.left -= uint64(n)
-		dst, src = dst[n:], src[n:]
-	}
-}
-
 // beginSalsa reads a CK_SALSA20_PARAMS, with a nonce of 64 bits, or of 192 for XSalsa20.
 func beginSalsa(k *Key, p *ck.Param) (Cipher, error) {
 	counter, nonce := p.BytesOf(8), readNonce(p)
@@ -161,55 +103,8 @@ func beginSalsa(k *Key, p *ck.Param) (Cipher, error) {
 	}
 	from := binary.LittleEndian.Uint64(counter)
 	c := &streamCipher{left: blocksLeft(from)}
-	secret.Do(func() { c.stream = newSalsa(k.Value, nonce, from) })
+	secret.Do(func() { c.stream = salsa.New(k.Value, nonce, from) })
 	return c, nil
-}
-
-// A salsaStream is Salsa20 from a block on.
-type salsaStream struct {
-	key   [chachaKey]byte
-	state [16]byte // the nonce and the number of the next block
-	rest  [chachaBlock]byte
-	used  int // how much of rest is used up
-}
-
-var _ cipher.Stream = (*salsaStream)(nil)
-
-func newSalsa(key, nonce []byte, counter uint64) *salsaStream {
-	s := &salsaStream{used: chachaBlock}
-	copy(s.key[:], key)
-	if len(nonce) == 24 {
-		var first [16]byte
-		copy(first[:], nonce)
-		salsa.HSalsa20(&s.key, &first, &s.key, &salsa.Sigma)
-		nonce = nonce[16:]
-	}
-	copy(s.state[:8], nonce)
-	binary.LittleEndian.PutUint64(s.state[8:], counter)
-	return s
-}
-
-func (s *salsaStream) XORKeyStream(dst, src []byte) {
-	n := subtle.XORBytes(dst, src[:min(len(src), chachaBlock-s.used)], s.rest[s.used:])
-	s.used += n
-	dst, src = dst[n:], src[n:]
-	if whole := len(src) - len(src)%chachaBlock; whole > 0 {
-		s.blocks(dst[:whole], src[:whole])
-		dst, src = dst[whole:], src[whole:]
-	}
-	if len(src) > 0 {
-		clear(s.rest[:])
-		s.blocks(s.rest[:], s.rest[:])
-		s.used = subtle.XORBytes(dst, src, s.rest[:])
-	}
-}
-
-// blocks processes whole blocks.
-func (s *salsaStream) blocks(dst, src []byte) {
-	counter := s.state
-	salsa.XORKeyStream(dst, src, &counter, &s.key)
-	next := binary.LittleEndian.Uint64(s.state[8:]) + uint64(len(src)/chachaBlock)
-	binary.LittleEndian.PutUint64(s.state[8:], next)
 }
 
 // beginPoly1305 begins a Poly1305. A key is good for one message; it is the application's business to see to that.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/ccm"
+	"github.com/softcsp/softcsp/internal/algorithm/chacha"
 	"github.com/softcsp/softcsp/internal/algorithm/gcm"
 	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -108,9 +109,9 @@ func (m *chachaMessages) read(p *ck.Param) (c messageParam, err error) {
 
 func (m *chachaMessages) mode(nonce, _ int) (_ inparts.AEAD, err error) {
 	if m.modes[nonce] == nil {
-		secret.Do(func() { m.modes[nonce], err = newChaChaPoly(m.key[:], nonce) })
+		secret.Do(func() { m.modes[nonce], err = chacha.NewPoly1305(m.key[:], nonce) })
 	}
 	return m.modes[nonce], err
 }
 
-func (m *chachaMessages) limit(int) uint64 { return chachaMaxLen }
+func (m *chachaMessages) limit(int) uint64 { return chacha.MaxLen }
