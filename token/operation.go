@@ -124,7 +124,7 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.allows(mech.Type, cancelFlags[kind]) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	u := keyUse{purpose: usage[kind], row: row, decides: kind == verifying || kind == verifyingSignature}
+	u := keyUse{purpose: usage[kind], row: row, verifies: kind == verifying || kind == verifyingSignature}
 	o, err := s.useKey(key, &u)
 	if err != nil {
 		return err

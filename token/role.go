@@ -127,12 +127,12 @@ func (u *keyUse) dependsOnParam() bool {
 // mayExpose tells whether the key may be used with a mechanism although, with the parameter p, the mechanism lets a caller find the key, or one
 // half of it without the other.
 func (k protection) mayExpose(key *mechanisms.Key, u *keyUse, p *ck.Param, strict bool) error {
-	if u.row.UsesHalvesApart != nil && !u.decides && u.row.UsesHalvesApart(*p) {
+	if u.row.UsesHalvesApart != nil && !u.verifies && u.row.UsesHalvesApart(*p) {
 		if err := k.maySplit(strict); err != nil {
 			return err
 		}
 	}
-	if u.row.LeaksKey == nil || !k.sensitive && k.extractable || !u.row.LeaksKey(key, *p, u.decides) {
+	if u.row.LeaksKey == nil || !k.sensitive && k.extractable || !u.row.LeaksKey(key, *p, u.verifies) {
 		return nil
 	}
 	return fmt.Errorf("%w: with this parameter the mechanism tells the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)

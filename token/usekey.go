@@ -8,52 +8,53 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// Whether a key may be used. Who needs a key says what for, in a keyUse, and useKey finds the key and asks these questions in this order.
-// The first that is answered with no makes the error. Sections are those of PKCS #11 3.2.
+// Whether a key may be used. A function that needs a key describes in a keyUse what for. useKey finds the key, and asks these questions in this
+// order. The first that is answered by no decides the error. Sections are those of PKCS #11 3.2.
 //
-//	 1. Is it a key, and one that the mechanism or the function takes?     CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT
-//	 2. Are its secret values there? They are not without a login.         CKR_USER_NOT_LOGGED_IN
-//	 3. Is the attribute true that permits it, CKA_ENCRYPT say?            CKR_KEY_FUNCTION_NOT_PERMITTED; sections 4.8 to 4.11
-//	 4. Does CKA_ALLOWED_MECHANISMS have the mechanism?                    CKR_MECHANISM_INVALID; section 4.8
-//	 5. Is today between CKA_START_DATE and CKA_END_DATE?                  CKR_KEY_FUNCTION_NOT_PERMITTED; section 4.8
-//	 6. Does somebody vouch for the public key that is to be trusted?      CKR_KEY_FUNCTION_NOT_PERMITTED; unvouched.go
-//	 7. Has a second key of a derivation the class of the base key?        CKR_KEY_TYPE_INCONSISTENT
-//	 8. May the key be wrapped with the wrapping key?                      CKR_KEY_UNEXTRACTABLE, CKR_KEY_NOT_WRAPPABLE; section 5.18.3 and role.go
-//	 9. Does the policy of the configuration allow keys of its size?       CKR_KEY_SIZE_RANGE
-//	10. Can the login that CKA_ALWAYS_AUTHENTICATE asks for still happen?  CKR_USER_NOT_LOGGED_IN; section 4.10
-//	11. Does the mechanism keep the key to itself, with this parameter?    CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_SIZE_RANGE; role.go
-//	12. In a token of strict separation, does its role permit it?          CKR_KEY_FUNCTION_NOT_PERMITTED; role.go
+//	 1. Is it a key, and one that the mechanism or the function takes?      CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT
+//	 2. Are its secret values there? Before a login they are not.           CKR_USER_NOT_LOGGED_IN
+//	 3. Is the attribute true that permits the use, CKA_ENCRYPT say?        CKR_KEY_FUNCTION_NOT_PERMITTED; sections 4.9 to 4.11
+//	 4. Does CKA_ALLOWED_MECHANISMS have the mechanism?                     CKR_MECHANISM_INVALID; section 4.8
+//	 5. Is it between CKA_START_DATE and CKA_END_DATE?                      CKR_KEY_FUNCTION_NOT_PERMITTED; section 4.8
+//	 6. Is a key that verifies vouched for?                                 CKR_KEY_FUNCTION_NOT_PERMITTED; unvouched.go
+//	 7. Has a second key of a derivation the class of the base key?         CKR_KEY_TYPE_INCONSISTENT
+//	 8. May a key that is to be wrapped be wrapped with that wrapping key?  CKR_KEY_UNEXTRACTABLE, CKR_KEY_NOT_WRAPPABLE; section 5.18.3, role.go
+//	 9. Does the policy of the configuration allow a key of this size?      CKR_KEY_SIZE_RANGE
+//	10. Can the login that CKA_ALWAYS_AUTHENTICATE asks for still come?     CKR_USER_NOT_LOGGED_IN; section 4.10
+//	11. Does the mechanism keep the key secret, with this parameter?        CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_SIZE_RANGE; role.go
+//	12. In a token of strict separation, does the role of the key permit?   CKR_KEY_FUNCTION_NOT_PERMITTED; role.go
 //
-// An Init function asks the last two itself, when the mechanism has found the parameter valid (operation.go). Where the role depends on another
-// key, one that is wrapped or is being unwrapped, the function asks the last one when it knows that key.
+// Functions with an Init ask the last two themselves, once the mechanism has found the parameter valid (operation.go). C_WrapKey and C_UnwrapKey
+// ask the last one when they know the other key, on which the role depends. What may come of a derivation is asked in piece.go.
 
 // A keyUse is what a call uses a key for.
 type keyUse struct {
 	// purpose is the attribute that permits the use, CKA_ENCRYPT say; anyPurpose where none needs to.
 	purpose ck.AttributeType
-	// row is the mechanism that uses the key, nil where none does. Then takes tells whether the function takes a key.
-	row   *mechanisms.Mechanism
+	// row is the mechanism that uses the key, nil where none does.
+	row *mechanisms.Mechanism
+	// takes tells which keys the function takes, where the row does not.
 	takes func(*Object) error
-	// param is the mechanism's parameter, nil where the mechanism has to look at it before.
+	// param is the parameter of the mechanism, nil where the mechanism has to look at it before question 11.
 	param *ck.Param
-	// oneCall says that the function has no Init function before it, after which C_Login with CKU_CONTEXT_SPECIFIC could come.
+	// oneCall says that the function does all in one call. One with an Init function leaves time for C_Login with CKU_CONTEXT_SPECIFIC.
 	oneCall bool
-	// decides says that all that comes of the use is a yes or a no.
-	decides bool
+	// verifies says that the result is only a yes or a no.
+	verifies bool
 	// secondOf is the derivation whose parameter names the key, nil where the key is not named so.
 	secondOf *mechanisms.Base
 	// wrappedBy is the key that is to wrap this one with the mechanism wrapRow, nil where the key is not to be wrapped.
 	wrappedBy *Object
 	wrapRow   *mechanisms.Mechanism
 
-	class ck.ObjectClass // of the key; useKey notes it
+	class ck.ObjectClass // of the key; useKey fills it in
 	// sensitive says that the key that is wrapped is sensitive, or that the key that is unwrapped will be.
 	sensitive bool
 	// wrapWithTrusted says that the key that is wrapped has CKA_WRAP_WITH_TRUSTED.
 	wrapWithTrusted bool
 }
 
-// anyPurpose is the purpose of what needs no permission.
+// anyPurpose is the purpose of a use that needs no permission.
 const anyPurpose = ck.AttributeType(ck.UnavailableInformation)
 
 var (
@@ -67,7 +68,7 @@ type foundKey struct {
 	entry *entry
 }
 
-// useKey finds the key at a handle, and tells whether it may be used so. The caller releases it.
+// useKey finds the key at a handle, and tells whether it may be used as u says. The caller releases it.
 func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	e, o, err := s.object(h)
 	if err != nil {
@@ -97,32 +98,32 @@ func (s *session) mayUse(k foundKey, u *keyUse) error {
 	}
 	derives := u.purpose == ck.CKA_DERIVE
 	switch {
-	case k.unvouched && u.trusts():
+	case k.unvouched && u.needsVouching(): // 6
 		return errUnvouched
-	case u.secondOf != nil && (u.secondOf.Key == nil || u.secondOf.Key.Class != u.class):
+	case u.secondOf != nil && (u.secondOf.Key == nil || u.secondOf.Key.Class != u.class): // 7
 		return ck.CKR_KEY_TYPE_INCONSISTENT
-	case derives && u.unconfirmed(k.Object): // a derivation asks the tenth question before the ninth
+	case derives && u.isUnconfirmed(k.Object): // 10, which a derivation asks before 9
 		return errUnconfirmed
 	}
-	if u.wrappedBy != nil {
+	if u.wrappedBy != nil { // 8
 		if err := k.mayBeWrapped(u, s.strict); err != nil {
 			return err
 		}
 	}
-	if s.restriction != nil && u.row != nil {
+	if s.restriction != nil && u.row != nil { // 9
 		if err := s.restriction.allowsSize(u.row.Type, k.key()); err != nil {
 			return err
 		}
 	}
-	if u.unconfirmed(k.Object) {
+	if u.isUnconfirmed(k.Object) { // 10
 		return errUnconfirmed
 	}
-	if u.param != nil && u.dependsOnParam() {
+	if u.param != nil && u.dependsOnParam() { // 11
 		if err := k.protection().mayExpose(k.key(), u, u.param, s.strict); err != nil {
 			return err
 		}
 	}
-	if u.oneCall && !u.roleIsOpen() {
+	if u.oneCall && !u.roleDependsOnOther() { // 12
 		return s.mayTakeRole(k, u)
 	}
 	return nil
@@ -227,8 +228,8 @@ func (o *Object) isCurrent(now time.Time) error {
 	return nil
 }
 
-// trusts reports whether the key is used to verify, so that somebody has to vouch for it.
-func (u *keyUse) trusts() bool {
+// needsVouching reports whether the key is used to verify, so that somebody must vouch for it.
+func (u *keyUse) needsVouching() bool {
 	return u.purpose == ck.CKA_VERIFY || u.purpose == ck.CKA_VERIFY_RECOVER
 }
 
@@ -251,11 +252,13 @@ func (o *Object) mayBeWrapped(u *keyUse, strict bool) error {
 	return nil
 }
 
-// unconfirmed reports whether the user has to confirm the use, CKA_ALWAYS_AUTHENTICATE, where there is no occasion for it: it is between
-// C_EncryptInit and C_Encrypt, and a function that does all in one call has none.
-func (u *keyUse) unconfirmed(o *Object) bool { return u.oneCall && o.flag(ck.CKA_ALWAYS_AUTHENTICATE) }
+// isUnconfirmed reports whether CKA_ALWAYS_AUTHENTICATE asks for a login that cannot come: it could come between C_EncryptInit and C_Encrypt,
+// say, but a function that does all in one call leaves no time for it.
+func (u *keyUse) isUnconfirmed(o *Object) bool {
+	return u.oneCall && o.flag(ck.CKA_ALWAYS_AUTHENTICATE)
+}
 
-// roleIsOpen reports whether the role that the key needs depends on another key.
-func (u *keyUse) roleIsOpen() bool {
+// roleDependsOnOther reports whether the role that the key needs depends on the key that it wraps or unwraps.
+func (u *keyUse) roleDependsOnOther() bool {
 	return u.purpose == ck.CKA_WRAP || u.purpose == ck.CKA_UNWRAP && u.row.Seals
 }
