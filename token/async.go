@@ -209,12 +209,12 @@ func (all *jobs) dropSlot(slot ck.SlotID) {
 	}
 }
 
-// later runs a generation: in the call, or, in a session with CKF_ASYNC_SESSION, as a job.
-func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
+// runGeneration runs a generation: in the call, or, in a session with CKF_ASYNC_SESSION, as a job.
+func (s *session) runGeneration(name string, flag ck.Flags, g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
 	if !s.async {
 		return s.generate(g, p)
 	}
-	j, err := s.prepared(g, p)
+	j, err := s.newGenerationJob(g, p)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -233,9 +233,9 @@ func (s *session) later(name string, flag ck.Flags, g generation, p *ck.Param) (
 	return 0, 0, err
 }
 
-// prepared makes the job of a generation, with copies of all that belongs to the caller. It is nil where the mechanism does not read its
+// newGenerationJob makes the job of a generation, with copies of all that belongs to the caller. It is nil where the mechanism does not read its
 // parameter to the end before it computes, so that there is no copy of it.
-func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
+func (s *session) newGenerationJob(g generation, p *ck.Param) (*job, error) {
 	g.copyArguments()
 	kept := p.Clone()
 	defer kept.Close()
@@ -270,9 +270,9 @@ func (s *session) prepared(g generation, p *ck.Param) (*job, error) {
 	}, nil
 }
 
-// attend runs the job of a generation that cannot be interrupted, and waits for it until stopped reports that the call is cancelled. The
+// awaitJob runs the job of a generation that cannot be interrupted, and waits for it until stopped reports that the call is cancelled. The
 // job is abandoned then: it has copies of all that belongs to the caller.
-func (s *session) attend(j *job, stopped func() bool) (object, second ck.ObjectHandle, err error) {
+func (s *session) awaitJob(j *job, stopped func() bool) (object, second ck.ObjectHandle, err error) {
 	all := s.slot.app.jobs
 	all.running.Add(1)
 	done := make(chan struct{})

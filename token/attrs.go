@@ -29,8 +29,8 @@ func (o *Object) flag(t ck.AttributeType) bool {
 	return i >= 0 && o.bits>>i&1 != 0
 }
 
-// sealed reports whether the secret values of the object may not be read: footnote 7.
-func (o *Object) sealed() bool {
+// isConcealed reports whether the secret values of the object may not be read: footnote 7.
+func (o *Object) isConcealed() bool {
 	return o.missing || o.flag(ck.CKA_SENSITIVE) || !o.flag(ck.CKA_EXTRACTABLE)
 }
 
@@ -130,7 +130,7 @@ func (o *Object) readAttribute(b *ck.AttributeBuffer) error {
 		return ck.CKR_ATTRIBUTE_TYPE_INVALID
 	}
 	row := &o.table.rows[i]
-	if row.rule.has(concealed) && o.sealed() || row.kind == checkOf && o.missing {
+	if row.rule.has(concealed) && o.isConcealed() || row.kind == checkOf && o.missing {
 		b.N = ck.UnavailableInformation
 		return ck.CKR_ATTRIBUTE_SENSITIVE
 	}
@@ -207,7 +207,7 @@ func (o *Object) match(a ck.Attribute) bool {
 	}
 	row := &o.table.rows[i]
 	switch {
-	case row.rule.has(concealed) && o.sealed(), row.kind == checkOf && o.missing:
+	case row.rule.has(concealed) && o.isConcealed(), row.kind == checkOf && o.missing:
 		return false
 	case row.kind == boolean:
 		return len(a.Value) == 1 && uint64(a.Value[0]) == o.bits>>i&1

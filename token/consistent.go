@@ -19,7 +19,7 @@ func (d *draft) checkConsistency(r *request) error {
 	}
 	if r.how < byDerive && d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bits>>rowPrivate&1 == 0 {
 		// Section 4.10. A derivation is exempt, because CKM_SOFTCSP_CRYPT_DERIVE_KEY can set the attribute of public objects, too.
-		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
+		return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
 	}
 	if d.present&d.t.restricting != 0 {
 		if err := d.checkDates(); err != nil {
@@ -58,7 +58,7 @@ func (d *draft) checkDates() error {
 		return err
 	}
 	if !start.IsZero() && !end.IsZero() && end.Before(start) {
-		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_END_DATE)
+		return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_END_DATE)
 	}
 	return nil
 }
@@ -68,9 +68,9 @@ func (d *draft) checkSecretKey(how origin) error {
 	value := d.v[d.t.value]
 	if len(value) == 0 {
 		if d.seen>>d.t.value&1 == 0 {
-			return wrong(ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_VALUE)
+			return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_VALUE)
 		}
-		return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE)
+		return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE)
 	}
 	if err := mechanisms.ValidValue(ck.KeyType(d.t.subtype), value); err != nil {
 		switch how {
@@ -83,9 +83,9 @@ func (d *draft) checkSecretKey(how origin) error {
 	}
 	if v := d.bytes(ck.CKA_VALUE_LEN); v != nil && number(v) != uint(len(value)) {
 		if how == byUnwrap {
-			return wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+			return attributeError(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
 		}
-		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_VALUE_LEN)
+		return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_VALUE_LEN)
 	}
 	return nil
 }
@@ -97,7 +97,7 @@ func (d *draft) checkCheckValue() error {
 		return nil
 	}
 	if subtle.ConstantTimeCompare(given, checkValue(d.t, d.bytes(ck.CKA_VALUE))) != 1 {
-		return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_CHECK_VALUE)
+		return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_CHECK_VALUE)
 	}
 	return nil
 }
@@ -109,13 +109,13 @@ func (d *draft) checkCertificate() error {
 		row := &d.t.rows[i]
 		if d.present>>i&1 != 0 {
 			if (row.Type == ck.CKA_CERTIFICATE_CATEGORY || row.Type == ck.CKA_JAVA_MIDP_SECURITY_DOMAIN) && number(d.v[i]) > 3 {
-				return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, row.Type)
+				return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, row.Type)
 			}
 			continue
 		}
 		switch r := row.rule; {
 		case r.has(valueOrURL) && !url, r.has(urlOrValue) && !value, r.has(withURL) && url, r.has(withValue) && value:
-			return wrong(ck.CKR_TEMPLATE_INCOMPLETE, row.Type)
+			return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, row.Type)
 		}
 	}
 	return nil
@@ -134,7 +134,7 @@ func (d *draft) checkTrust(how origin) error {
 		case ck.CKT_TRUSTED, ck.CKT_TRUST_ANCHOR, ck.CKT_TRUST_MUST_VERIFY_TRUST:
 			trusts = true
 		default:
-			return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, d.t.rows[i].Type)
+			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, d.t.rows[i].Type)
 		}
 	}
 	missing := d.t.having(toTrust) &^ d.present
@@ -145,5 +145,5 @@ func (d *draft) checkTrust(how origin) error {
 	if how >= byCopy {
 		rv = ck.CKR_TEMPLATE_INCONSISTENT
 	}
-	return wrong(rv, d.t.rows[bits.TrailingZeros64(missing)].Type)
+	return attributeError(rv, d.t.rows[bits.TrailingZeros64(missing)].Type)
 }

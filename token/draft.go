@@ -24,8 +24,8 @@ type draft struct {
 // drafts are empty drafts. A draft is large, and there is one for each object that is made.
 var drafts = sync.Pool{New: func() any { return new(draft) }}
 
-// wrong is the error of an attribute.
-func wrong(rv ck.RV, t ck.AttributeType) error { return fmt.Errorf("%w: %v", rv, t) }
+// attributeError is the error of an attribute.
+func attributeError(rv ck.RV, t ck.AttributeType) error { return fmt.Errorf("%w: %v", rv, t) }
 
 // build makes the object of a request to create, generate, unwrap, derive or copy one: sections 4.1.1 and 4.1.3.
 func build(r *request) (*Object, error) {
@@ -68,12 +68,12 @@ func (d *draft) put(i int, v []byte) error {
 		}
 	case classOf, subtypeOf:
 		if !d.is(i, v) {
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, d.t.rows[i].Type)
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, d.t.rows[i].Type)
 		}
 	case genMechanism:
 		d.genMechanism = ck.MechanismType(number(v))
 	case uniqueID:
-		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKA_UNIQUE_ID)
+		return attributeError(ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKA_UNIQUE_ID)
 	case checkOf:
 		d.noCheck = len(v) == 0
 		d.v[i] = v

@@ -53,7 +53,7 @@ func (m *Module) SignEncryptUpdate(h ck.SessionHandle, part []byte, out *ck.Buff
 		return err
 	}
 	defer s.unlock()
-	sign, err := s.current(signing)
+	sign, err := s.currentOperation(signing)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (m *Module) DecryptVerifyUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 		return err
 	}
 	defer s.unlock()
-	verify, err := s.current(verifying)
+	verify, err := s.currentOperation(verifying)
 	if err != nil {
 		return err
 	}

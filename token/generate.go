@@ -27,14 +27,14 @@ type generation interface {
 
 // generate runs a generation in a call.
 func (s *session) generate(g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
-	stopped := s.waits()
+	stopped := s.stoppedFunc()
 	if !g.stopWhen(stopped) {
-		j, err := s.prepared(g, p)
+		j, err := s.newGenerationJob(g, p)
 		if err != nil {
 			return 0, 0, err
 		}
 		if j != nil {
-			return s.attend(j, stopped)
+			return s.awaitJob(j, stopped)
 		}
 	}
 	defer g.wipe()
@@ -79,7 +79,7 @@ func (m *Module) GenerateKey(h ck.SessionHandle, mech *ck.Mechanism, template []
 	default:
 		return s.generateSecret(row, &mech.Param, template, size)
 	}
-	object, _, err := s.later("C_GenerateKey", ck.CKF_GENERATE, g, &mech.Param)
+	object, _, err := s.runGeneration("C_GenerateKey", ck.CKF_GENERATE, g, &mech.Param)
 	return object, err
 }
 
@@ -126,7 +126,7 @@ func (g *passwordGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandl
 }
 
 func (g *passwordGeneration) results() []mechanisms.Result { return g.d.Results }
-func (g *passwordGeneration) copyArguments()               { g.template = cloned(g.template) }
+func (g *passwordGeneration) copyArguments()               { g.template = cloneTemplate(g.template) }
 func (g *passwordGeneration) wipe()                        { g.d.Wipe() }
 
 func (g *passwordGeneration) stopWhen(stopped func() bool) bool {
@@ -154,7 +154,7 @@ func (g *domainGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle,
 }
 
 func (g *domainGeneration) results() []mechanisms.Result { return g.written }
-func (g *domainGeneration) copyArguments()               { g.request.template = cloned(g.request.template) }
+func (g *domainGeneration) copyArguments()               { g.request.template = cloneTemplate(g.request.template) }
 func (g *domainGeneration) wipe()                        {} // the parameters of a domain are public
 func (g *domainGeneration) stopWhen(func() bool) bool    { return false }
 
@@ -175,7 +175,7 @@ func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public,
 			return 0, 0, err
 		}
 	}
-	return s.later("C_GenerateKeyPair", ck.CKF_GENERATE_KEY_PAIR, g, &mech.Param)
+	return s.runGeneration("C_GenerateKeyPair", ck.CKF_GENERATE_KEY_PAIR, g, &mech.Param)
 }
 
 // A pairGeneration makes a key pair.
@@ -207,7 +207,7 @@ func (g *pairGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, e
 func (g *pairGeneration) results() []mechanisms.Result { return nil }
 
 func (g *pairGeneration) copyArguments() {
-	g.pub.template, g.priv.template = cloned(g.pub.template), cloned(g.priv.template)
+	g.pub.template, g.priv.template = cloneTemplate(g.pub.template), cloneTemplate(g.priv.template)
 }
 
 func (g *pairGeneration) wipe() { wipeSecrets(g.row.Makes, g.secrets) }
@@ -215,8 +215,8 @@ func (g *pairGeneration) wipe() { wipeSecrets(g.row.Makes, g.secrets) }
 // stopWhen stops nothing. Most pairs take no time; those of RSA can take minutes.
 func (g *pairGeneration) stopWhen(func() bool) bool { return g.row.Makes != ck.CKK_RSA }
 
-// cloned returns a template in memory of its own.
-func cloned(template []ck.Attribute) []ck.Attribute {
+// cloneTemplate returns a template in memory of its own.
+func cloneTemplate(template []ck.Attribute) []ck.Attribute {
 	own := make([]ck.Attribute, len(template))
 	for i, a := range template {
 		own[i].Type = a.Type

@@ -182,7 +182,7 @@ func (s *session) mayModify(o *Object, user userState) error {
 		return ck.CKR_SESSION_READ_ONLY
 	case o.isPrivate() && user != theUser:
 		return ck.CKR_USER_NOT_LOGGED_IN
-	case o.isToken() && user == nobody && !o.open():
+	case o.isToken() && user == nobody && !o.needsNoLogin():
 		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
 	}
 	return nil

@@ -202,7 +202,7 @@ func (s *modelState) judge(k *modelKey) {
 	joined := len(seen) < len(value)
 	switch {
 	case len(seen) == 0:
-	case !k.o.sealed():
+	case !k.o.isConcealed():
 		s.learns(value, "read "+k.name)
 	case len(seen) < guessable:
 		s.learns(value, "guess "+k.name)

@@ -189,7 +189,7 @@ func (d *draft) composeCopy(r *request) error {
 		d.setRole(role(r.base.role.Load()))
 	}
 	d.setRole(r.role)
-	return d.alter(r)
+	return d.applyTemplate(r)
 }
 
 // changed makes the object that o becomes by C_SetAttributeValue with the template, section 4.1.2: the whole change or none.
@@ -205,7 +205,7 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 	}
 	var d draft
 	o.draft(&d)
-	if err := d.alter(&request{how: bySet, template: template, isSO: so, strict: strict}); err != nil {
+	if err := d.applyTemplate(&request{how: bySet, template: template, isSO: so, strict: strict}); err != nil {
 		return nil, err
 	}
 	return d.object().withIdentityOf(o), nil
@@ -258,26 +258,26 @@ func (o *Object) shareRole(p *Object) {
 	o.role = p.role
 }
 
-// alter applies the template of a copy or a change to a draft that was started from the object.
-func (d *draft) alter(r *request) error {
+// applyTemplate applies the template of a copy or a change to a draft that was started from the object.
+func (d *draft) applyTemplate(r *request) error {
 	wrapped := d.flag(ck.CKA_WRAP)
 	d.mark(wasTrusted, d.flag(ck.CKA_TRUSTED))
 	for _, a := range r.template {
 		i := d.t.known(a.Type)
 		if i < 0 || d.t.rows[i].rule.has(templateOnly) {
-			return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
+			return attributeError(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 		}
 		if d.seen>>i&1 != 0 {
 			if d.repeats(i, a.Value) {
 				continue
 			}
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 		}
 		if d.t.rows[i].kind.valid(a.Value) != nil {
-			return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
+			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
 		}
 		if rv := d.mayAlter(r, i, a.Value); rv != ck.CKR_OK {
-			return wrong(rv, a.Type)
+			return attributeError(rv, a.Type)
 		}
 		if err := d.put(i, a.Value); err != nil {
 			return err

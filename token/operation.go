@@ -156,9 +156,9 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	return nil
 }
 
-// current returns the operation of a kind that is active and may go on. Where C_Login is due first it is an error, which ends the operation
+// currentOperation returns the operation of a kind that is active and may go on. Where C_Login is due first it is an error, which ends the operation
 // like any other (section 5.8.2 and those like it).
-func (s *session) current(kind int) (*operation, error) {
+func (s *session) currentOperation(kind int) (*operation, error) {
 	op := &s.ops[kind]
 	switch {
 	case !op.active:

@@ -33,12 +33,12 @@ func (s *session) checkTemplate(r *request) error {
 		d.bits |= 1 << rowPrivate
 	}
 	for _, a := range r.template {
-		if err := d.ask(r, a); err != nil {
+		if err := d.putFromTemplate(r, a); err != nil {
 			return err
 		}
 	}
 	if missing := t.required[r.how] &^ d.seen; missing != 0 && !r.notKey { // the lengths of some domain parameters follow from their mechanism
-		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
+		return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
 	}
 	return s.mayModify(&Object{table: t, bits: d.bits}, user)
 }
@@ -100,7 +100,7 @@ func (d *draft) completePair(how origin) error {
 		if len(d.v[i]) == 0 {
 			err = d.put(i, a.Value)
 		} else if !d.is(i, a.Value) {
-			err = wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type) // section 4.10
+			err = attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type) // section 4.10
 		}
 		if err != nil {
 			return err

@@ -102,8 +102,8 @@ var inheritedFlags = [...]struct {
 // separation a new key with its bytes, or with its value, has the same.
 var inheritedTemplates = [...]ck.AttributeType{ck.CKA_WRAP_TEMPLATE, ck.CKA_UNWRAP_TEMPLATE, ck.CKA_DERIVE_TEMPLATE, ck.CKA_DECAPSULATE_TEMPLATE}
 
-// inCommon returns the mechanisms that are in both lists of CKA_ALLOWED_MECHANISMS, of which nil allows all.
-func inCommon(a, b []byte) []byte {
+// commonMechanisms returns the mechanisms that are in both lists of CKA_ALLOWED_MECHANISMS, of which nil allows all.
+func commonMechanisms(a, b []byte) []byte {
 	switch {
 	case a == nil:
 		return b
@@ -112,15 +112,15 @@ func inCommon(a, b []byte) []byte {
 	}
 	both := []byte{}
 	for ; len(a) >= ulongSize; a = a[ulongSize:] {
-		if listed(b, ck.MechanismType(number(a))) {
+		if listsMechanism(b, ck.MechanismType(number(a))) {
 			both = append(both, a[:ulongSize]...)
 		}
 	}
 	return both
 }
 
-// listed reports whether a list of mechanisms has one.
-func listed(list []byte, m ck.MechanismType) bool {
+// listsMechanism reports whether a list of mechanisms has one.
+func listsMechanism(list []byte, m ck.MechanismType) bool {
 	for ; len(list) >= ulongSize; list = list[ulongSize:] {
 		if ck.MechanismType(number(list)) == m {
 			return true
@@ -129,8 +129,8 @@ func listed(list []byte, m ck.MechanismType) bool {
 	return false
 }
 
-// within reports whether a list of mechanisms has none that another does not have.
-func within(list, of []byte) bool { return len(inCommon(list, of)) == len(list) }
+// listsNoOther reports whether a list of mechanisms has none that another does not have.
+func listsNoOther(list, of []byte) bool { return len(commonMechanisms(list, of)) == len(list) }
 
 // piece returns the piece of a key of which a new one has so many bytes. Of a DES key the parity, one bit of each byte, is known.
 func (o *Object) piece(bytes uint) piece {
@@ -160,7 +160,7 @@ func (s *session) pieces(from *Object, d *derivation) (list []piece) {
 // SP 800-108 take no bytes over; but a key that goes into them as data can be found by trying, once the new key is known as a whole. So
 // each of the new keys has to be as long as a part of a key has to be, and all its bytes count as known in what is made of a part of it.
 func (s *session) checkInheritance(r *request, row *mechanisms.Mechanism, d *derivation) error {
-	if d.out.LeaksKey && r.base.sealed() && !r.base.isPremasterSecret() {
+	if d.out.LeaksKey && r.base.isConcealed() && !r.base.isPremasterSecret() {
 		return fmt.Errorf("%w: the version would tell bytes of the key", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
 	}
 	if d.out.UsesHalvesApart {

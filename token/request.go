@@ -91,11 +91,11 @@ func (r *request) findTable() (*table, error) {
 	t := tables[tableName{class, subtype}]
 	switch {
 	case t == nil && name == ck.CKA_KEY_TYPE && hasTypeOfOtherClass(class, subtype):
-		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, name)
+		return nil, attributeError(ck.CKR_TEMPLATE_INCONSISTENT, name)
 	case t == nil:
-		return nil, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
+		return nil, attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, name)
 	case t.builtin(), r.how != byCreate && !t.isKey() && !r.notKey:
-		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+		return nil, attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
 	}
 	return t, nil
 }
@@ -112,13 +112,13 @@ func (r *request) number(t ck.AttributeType) (uint, error) {
 		for _, a := range list {
 			if a.Type == t {
 				if len(a.Value) != ulongSize {
-					return 0, wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, t)
+					return 0, attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, t)
 				}
 				return number(a.Value), nil
 			}
 		}
 	}
-	return 0, wrong(ck.CKR_TEMPLATE_INCOMPLETE, t)
+	return 0, attributeError(ck.CKR_TEMPLATE_INCOMPLETE, t)
 }
 
 // number reads a CK_ULONG whose length is known to be right.

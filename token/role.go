@@ -114,8 +114,8 @@ func (w protection) mayWrap(target protection, row *mechanisms.Mechanism, strict
 // exempt, although it was imported: what it wraps is for others to rely on, and anybody can take CKA_TRUSTED away.
 func (w protection) isExempt() bool { return w.imported && !w.sensitive && !w.trusted && !w.wasTrusted }
 
-// unwrapsTo returns the attributes that must be true of every key that a key with this role unwraps, because it may be one that it has wrapped.
-func (has role) unwrapsTo() (sensitive, withTrusted bool) {
+// mustUnwrapTo returns the attributes that must be true of every key that a key with this role unwraps, because it may be one that it has wrapped.
+func (has role) mustUnwrapTo() (sensitive, withTrusted bool) {
 	return has >= wrapping, has == wrappingTrusted
 }
 

@@ -163,7 +163,7 @@ func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectCl
 		return err
 	}
 	for _, o := range list {
-		if !o.sealed() || o.isExempt() {
+		if !o.isConcealed() || o.isExempt() {
 			return nil // the value is known
 		}
 	}
@@ -202,7 +202,7 @@ func (r *request) protectLike(o *Object) error {
 		case other == nil:
 			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: bytes.Clone(v)})
 		case !sameTemplate(v, other):
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, t)
 		}
 	}
 	list := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
@@ -211,15 +211,15 @@ func (r *request) protectLike(o *Object) error {
 	}
 	for _, a := range slices.Concat(r.template, r.imposed) {
 		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
-			if len(a.Value)%ulongSize != 0 || !within(a.Value, list) {
-				return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
+			if len(a.Value)%ulongSize != 0 || !listsNoOther(a.Value, list) {
+				return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
 			}
 			return nil
 		}
 	}
 	for i, a := range r.defaults {
 		if a.Type == ck.CKA_ALLOWED_MECHANISMS {
-			r.defaults[i].Value = inCommon(a.Value, list)
+			r.defaults[i].Value = commonMechanisms(a.Value, list)
 			return nil
 		}
 	}

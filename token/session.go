@@ -184,9 +184,9 @@ func (s *session) cancelAll() {
 	}
 }
 
-// waits returns a function that reports whether what the session computes now was cancelled: by C_SessionCancel, because the session was
+// stoppedFunc returns a function that reports whether what the session computes now was cancelled: by C_SessionCancel, because the session was
 // closed or its login ended, or because C_Finalize wants to return.
-func (s *session) waits() (stopped func() bool) {
+func (s *session) stoppedFunc() (stopped func() bool) {
 	before := s.cancelled.Load()
 	return func() bool { return s.cancelled.Load() != before || s.slot.app.closing.Load() }
 }
@@ -200,7 +200,7 @@ func (s *session) inChunks(data []byte, take func(data []byte) error) error {
 	if len(data) <= chunkSize {
 		return take(data)
 	}
-	for stopped := s.waits(); len(data) > 0; {
+	for stopped := s.stoppedFunc(); len(data) > 0; {
 		if stopped() {
 			return ck.CKR_FUNCTION_CANCELED
 		}

@@ -18,7 +18,7 @@ func (m *Module) operation(h ck.SessionHandle, kind int) (*session, *operation, 
 	if err != nil {
 		return nil, nil, err
 	}
-	op, err := s.current(kind)
+	op, err := s.currentOperation(kind)
 	if err != nil {
 		s.unlock()
 		return nil, nil, err

@@ -30,7 +30,7 @@ func (d *draft) compose(r *request) error {
 		d.bits |= 1 << rowPrivate
 	}
 	for _, a := range r.template {
-		if err := d.ask(r, a); err != nil {
+		if err := d.putFromTemplate(r, a); err != nil {
 			return err
 		}
 	}
@@ -52,17 +52,17 @@ func (d *draft) compose(r *request) error {
 	}
 	d.defaultExtractable()
 	if missing := d.t.required[r.how] &^ d.seen; missing != 0 {
-		return wrong(ck.CKR_TEMPLATE_INCOMPLETE, d.t.rows[bits.TrailingZeros64(missing)].Type)
+		return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, d.t.rows[bits.TrailingZeros64(missing)].Type)
 	}
 	d.setHistory(r)
 	return d.checkConsistency(r)
 }
 
-// ask applies a row of the caller's template.
-func (d *draft) ask(r *request, a ck.Attribute) error {
+// putFromTemplate applies a row of the caller's template.
+func (d *draft) putFromTemplate(r *request, a ck.Attribute) error {
 	i := d.t.known(a.Type)
 	if i < 0 || d.t.rows[i].rule.has(templateOnly) && (r.how < byUnwrap || r.how > byDerive) {
-		return wrong(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
+		return attributeError(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 	}
 	row, bit := &d.t.rows[i], uint64(1)<<i
 	switch {
@@ -70,13 +70,13 @@ func (d *draft) ask(r *request, a ck.Attribute) error {
 		if d.repeats(i, a.Value) {
 			return nil
 		}
-		return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+		return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 	case d.t.forbidden[r.how]&bit != 0 && !row.rule.has(templateOnly):
-		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
+		return attributeError(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
 	case row.kind.valid(a.Value) != nil:
-		return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
+		return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
 	case row.rule.has(soOnly) && a.Value[0] == 1 && !r.isSO:
-		return wrong(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
+		return attributeError(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
 	}
 	return d.put(i, a.Value)
 }
@@ -86,10 +86,10 @@ func (d *draft) putFixed(fixed []ck.Attribute) error {
 	for _, a := range fixed {
 		i := d.t.find(a.Type)
 		if i < 0 || d.t.rows[i].kind.valid(a.Value) != nil {
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 		}
 		if d.seen>>i&1 != 0 && !d.is(i, a.Value) {
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 		}
 		if err := d.put(i, a.Value); err != nil {
 			return err
@@ -109,10 +109,10 @@ func (d *draft) putImposed(r *request, a ck.Attribute) error {
 		if d.is(i, a.Value) {
 			return nil
 		}
-		return wrong(conflict, a.Type)
+		return attributeError(conflict, a.Type)
 	}
-	if d.ask(r, a) != nil {
-		return wrong(conflict, a.Type)
+	if d.putFromTemplate(r, a) != nil {
+		return attributeError(conflict, a.Type)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (d *draft) inherit(r *request) error {
 		}
 		v := ck.BoolValue(p.restrictive)
 		if d.seen>>i&1 != 0 && !d.is(i, v) {
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, p.t)
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, p.t)
 		}
 		if err := d.put(i, v); err != nil {
 			return err
@@ -146,7 +146,7 @@ func (d *draft) inherit(r *request) error {
 	}
 	list := r.base.bytes(ck.CKA_ALLOWED_MECHANISMS)
 	for _, o := range r.others {
-		list = inCommon(list, o.bytes(ck.CKA_ALLOWED_MECHANISMS))
+		list = commonMechanisms(list, o.bytes(ck.CKA_ALLOWED_MECHANISMS))
 	}
 	return d.limitMechanisms(list)
 }
@@ -159,7 +159,7 @@ func (d *draft) inheritTemplates(r *request, k *Object) error {
 		case i < 0 || v == nil || slices.ContainsFunc(r.imposed, func(a ck.Attribute) bool { return a.Type == t }):
 			continue
 		case d.seen>>i&1 != 0 && !d.is(i, v):
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, t)
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, t)
 		}
 		if err := d.put(i, v); err != nil {
 			return err
@@ -175,8 +175,8 @@ func (d *draft) limitMechanisms(list []byte) error {
 		return nil
 	}
 	if d.seen>>i&1 != 0 {
-		if d.v[i] == nil || !within(d.v[i], list) {
-			return wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
+		if d.v[i] == nil || !listsNoOther(d.v[i], list) {
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
 		}
 		return nil
 	}
@@ -191,7 +191,7 @@ func (d *draft) putDefaults(defaults []ck.Attribute) error {
 			continue
 		}
 		if d.t.rows[i].kind.valid(a.Value) != nil {
-			return wrong(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
+			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
 		}
 		if err := d.put(i, a.Value); err != nil {
 			return err

@@ -19,8 +19,8 @@ var errUnvouched = fmt.Errorf("%w: the key was made or changed without a login, 
 // errNeedsLogin is the error of an object that cannot be made, changed or destroyed without a login.
 var errNeedsLogin = fmt.Errorf("%w: without a login there are only public objects without secrets", ck.CKR_USER_NOT_LOGGED_IN)
 
-// open reports whether an object may be made, changed or destroyed without a login: it is a public token object without secrets.
-func (o *Object) open() bool {
+// needsNoLogin reports whether an object may be made, changed or destroyed without a login: it is a public token object without secrets.
+func (o *Object) needsNoLogin() bool {
 	switch o.class() {
 	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY:
 		return false
@@ -38,7 +38,7 @@ func createUnvouched(data []byte) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !o.open() {
+	if !o.needsNoLogin() {
 		o.release()
 		return nil, errNeedsLogin
 	}
@@ -47,7 +47,7 @@ func createUnvouched(data []byte) (*Object, error) {
 
 // changeUnvouched makes the object that o becomes by a request of somebody without a login to change it.
 func (o *Object) changeUnvouched(data []byte) (*Object, error) {
-	if !o.open() {
+	if !o.needsNoLogin() {
 		return nil, errNeedsLogin
 	}
 	template, err := ck.ParseTemplate(nil, data)
@@ -55,7 +55,7 @@ func (o *Object) changeUnvouched(data []byte) (*Object, error) {
 		return nil, err
 	}
 	changed, err := o.changed(template, false, true)
-	if err == nil && !changed.open() {
+	if err == nil && !changed.needsNoLogin() {
 		changed.release()
 		err = errNeedsLogin
 	}
@@ -73,7 +73,7 @@ func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	case store.Altered:
 		o, err = base.changeUnvouched(u.Data)
 	case store.Destroyed:
-		if !base.open() || !base.flag(ck.CKA_DESTROYABLE) {
+		if !base.needsNoLogin() || !base.flag(ck.CKA_DESTROYABLE) {
 			err = ck.CKR_ACTION_PROHIBITED
 		}
 	}
@@ -121,7 +121,7 @@ func opened(r store.Record) (*Object, error) {
 // leave asks for a new object, without a login. It takes the reference of o.
 func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
 	defer o.release()
-	if r.how != byCreate && r.how != byCopy || !o.open() {
+	if r.how != byCreate && r.how != byCopy || !o.needsNoLogin() {
 		return 0, ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
 	}
 	template := r.template

@@ -109,7 +109,7 @@ func (r *request) paddingCheck(size uint) (func(value []byte, err error) error, 
 		return nil, err
 	}
 	if t.class == ck.CKO_PUBLIC_KEY {
-		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+		return nil, attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
 	}
 	return func(value []byte, err error) error {
 		switch ck.Code(err) {
@@ -145,7 +145,7 @@ func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []b
 	if size != 0 && size < uint(len(value)) && row.Truncates {
 		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
 		if s.strict && len(bytes.Trim(value[size:], "\x00")) != 0 {
-			return 0, wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+			return 0, attributeError(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
 		}
 		value = value[:size]
 	}
@@ -173,7 +173,7 @@ func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []b
 // followRole adds to the request of an unwrapped key what follows from the role of the unwrapping key. It holds whether or not the token still has
 // the key that was wrapped. All bytes of such a key count as known, because nobody knows which key it is.
 func (r *request) followRole(t *table, value []byte) error {
-	sensitive, withTrusted := role(r.base.role.Load()).unwrapsTo()
+	sensitive, withTrusted := role(r.base.role.Load()).mustUnwrapTo()
 	if sensitive {
 		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
 	}
@@ -203,9 +203,9 @@ func keyAtEnd(t *table, value []byte, size uint) ([]byte, error) {
 	}
 	switch {
 	case size == 0:
-		return nil, wrong(ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_VALUE_LEN)
+		return nil, attributeError(ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_VALUE_LEN)
 	case size > uint(len(value)) || len(bytes.Trim(value[:uint(len(value))-size], "\x00")) != 0:
-		return nil, wrong(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
+		return nil, attributeError(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
 	}
 	return value[uint(len(value))-size:], nil
 }
@@ -214,7 +214,7 @@ func keyAtEnd(t *table, value []byte, size uint) ([]byte, error) {
 func unwrappedAttributes(t *table, value []byte) ([]ck.Attribute, error) {
 	switch t.class {
 	case ck.CKO_PUBLIC_KEY:
-		return nil, wrong(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
+		return nil, attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)
 	case ck.CKO_PRIVATE_KEY:
 		return mechanisms.UnmarshalPrivate(ck.KeyType(t.subtype), value)
 	}

@@ -59,7 +59,7 @@ const anyPurpose = ck.AttributeType(ck.UnavailableInformation)
 
 var (
 	errNotAKey     = fmt.Errorf("%w: the object is not a key", ck.CKR_KEY_HANDLE_INVALID)
-	errUnconfirmed = wrong(ck.CKR_USER_NOT_LOGGED_IN, ck.CKA_ALWAYS_AUTHENTICATE)
+	errUnconfirmed = attributeError(ck.CKR_USER_NOT_LOGGED_IN, ck.CKA_ALWAYS_AUTHENTICATE)
 )
 
 // A foundKey is a key as it was when it was found, and the entry of its handle.
@@ -209,7 +209,7 @@ func keyToReplace(o *Object) error {
 // allowsMechanism tells whether CKA_ALLOWED_MECHANISMS has the mechanism. An empty list has none.
 func (o *Object) allowsMechanism(m ck.MechanismType) bool {
 	v := o.bytes(ck.CKA_ALLOWED_MECHANISMS)
-	return v == nil || listed(v, m)
+	return v == nil || listsMechanism(v, m)
 }
 
 // isCurrent tells whether the key is between its dates.
