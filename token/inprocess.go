@@ -8,11 +8,11 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// What another API than Cryptoki, in this process and over the same token, needs beside the functions of PKCS #11: making keys of what is
-// no key of a token, and reading keys, under rules of its own. C programs do not reach these functions. Package csp has the interface
+// What another API than Cryptoki needs beside the functions of PKCS #11, if it is in this process and uses the same token: to make keys from
+// what is no key of a token, and to read keys, under rules of its own. C programs cannot call these functions. Package csp has the interface
 // that they implement.
 
-// UseKey has use look at a key as mechanisms see it. The key is valid while use runs.
+// UseKey calls use with a key as mechanisms see it. The key is valid until use returns.
 func (m *Module) UseKey(h ck.SessionHandle, key ck.ObjectHandle, use func(*mechanisms.Key) error) error {
 	a, s, err := m.session(h)
 	if err != nil {
@@ -27,9 +27,9 @@ func (m *Module) UseKey(h ck.SessionHandle, key ck.ObjectHandle, use func(*mecha
 	return use(k.key())
 }
 
-// Derive is C_DeriveKey with what derive makes in the place of what the mechanism of a row derives; the policy decides about it as about that
-// mechanism. *key is the handle of the new key afterwards, and before it, where derive makes another value for a key that is there, the handle of
-// that key, else 0. derive is given that key, and is called again with what the key has become where somebody else has changed it meanwhile.
+// Derive is C_DeriveKey, but derive does what the mechanism of the row does there. The policy allows it where it allows the mechanism. It sets
+// *key to the handle of the new key. If *key is not 0 before, it is a key whose value derive replaces, which derive gets as old; if another thread
+// or process changes that key meanwhile, derive is called again with the changed key.
 func (m *Module) Derive(h ck.SessionHandle, row *mechanisms.Mechanism, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
 	s, err := m.lock(h)
 	if err != nil {
@@ -49,7 +49,7 @@ func (m *Module) Derive(h ck.SessionHandle, row *mechanisms.Mechanism, template 
 	}
 }
 
-// deriveBy does one attempt at Derive.
+// deriveBy tries once to do what Derive does: store.ErrStale where the key to replace has been changed meanwhile.
 func (s *session) deriveBy(row *mechanisms.Mechanism, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
 	d := &s.derived
 	var target foundKey
