@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"errors"
 	"io"
+	"slices"
 
 	"golang.org/x/crypto/blake2b"
 
@@ -87,6 +88,9 @@ var secretKeys = func() (all []ck.KeyType) {
 	}
 	return all
 }()
+
+// SecretKeyTypes returns the types that objects of CKO_SECRET_KEY can have. The caller may keep and change the slice.
+func SecretKeyTypes() []ck.KeyType { return slices.Clone(secretKeys) }
 
 // findKeyType returns the row of a type, nil if there is none.
 func findKeyType(t ck.KeyType) *keyType {

@@ -20,7 +20,9 @@ type caseRunner struct {
 // mostMessages is how many cases of a file are tried as messages: NIST has thousands.
 const mostMessages = 50
 
-func newCaseRunner(seen *tried) *caseRunner { return &caseRunner{seen: seen, keys: make(map[*vectors.Key]*Key)} }
+func newCaseRunner(seen *tried) *caseRunner {
+	return &caseRunner{seen: seen, keys: make(map[*vectors.Key]*Key)}
+}
 
 // missing reports whether a case needs a mechanism, a type of key or a curve that the tables do not have.
 func missing(c *vectors.Case) bool {

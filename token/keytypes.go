@@ -1,6 +1,8 @@
 package token
 
 import (
+	"slices"
+
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -40,18 +42,19 @@ var derivedSessionKey = tablePart{"key of CryptDeriveKey", []attribute{
 	{mechanisms.CKA_SOFTCSP_BASE_HASH, octets, notCreate | notGenerate | notUnwrap | concealed | optional | internal, 0},
 }}
 
-var (
-	variableTypes = []ck.KeyType{
-		ck.CKK_GENERIC_SECRET, ck.CKK_RC2, ck.CKK_RC4, ck.CKK_RC5, ck.CKK_AES, ck.CKK_HKDF,
-		ck.CKK_MD5_HMAC, ck.CKK_SHA_1_HMAC, ck.CKK_RIPEMD128_HMAC, ck.CKK_RIPEMD160_HMAC,
-		ck.CKK_SHA224_HMAC, ck.CKK_SHA256_HMAC, ck.CKK_SHA384_HMAC, ck.CKK_SHA512_HMAC,
-		ck.CKK_SHA512_224_HMAC, ck.CKK_SHA512_256_HMAC, ck.CKK_SHA512_T_HMAC,
-		ck.CKK_SHA3_224_HMAC, ck.CKK_SHA3_256_HMAC, ck.CKK_SHA3_384_HMAC, ck.CKK_SHA3_512_HMAC,
-		ck.CKK_AES_XTS, ck.CKK_BLOWFISH, ck.CKK_TWOFISH, ck.CKK_CAMELLIA, ck.CKK_ARIA, ck.CKK_BLAKE2B_160_HMAC, ck.CKK_BLAKE2B_256_HMAC, ck.CKK_BLAKE2B_384_HMAC, ck.CKK_BLAKE2B_512_HMAC,
+// fixedTypesWithLength are the types of keys of one length that have CKA_VALUE_LEN all the same.
+var fixedTypesWithLength = []ck.KeyType{ck.CKK_CHACHA20, ck.CKK_SALSA20, ck.CKK_POLY1305, ck.CKK_CAST128}
+
+// lengthPartOf is the part of the table of a type of secret keys that says what CKA_VALUE_LEN is.
+func lengthPartOf(t ck.KeyType) tablePart {
+	if slices.Contains(fixedTypesWithLength, t) {
+		return fixedKeyWithLength
 	}
-	fixedTypes           = []ck.KeyType{ck.CKK_DES, ck.CKK_DES2, ck.CKK_DES3, ck.CKK_SEED, ck.CKK_IDEA, ck.CKK_CDMF}
-	fixedTypesWithLength = []ck.KeyType{ck.CKK_CHACHA20, ck.CKK_SALSA20, ck.CKK_POLY1305, ck.CKK_CAST128}
-)
+	if _, fixed := mechanisms.Size(t); fixed {
+		return fixedKey
+	}
+	return variableKey
+}
 
 // A class and a key or certificate type choose a table.
 type tableName struct {
@@ -74,14 +77,8 @@ func allTables() map[tableName]*table {
 		newTable(ck.CKO_HW_FEATURE, uint(ck.CKH_CLOCK), storageObject, hardwareFeature, clockObject),
 		newTable(ck.CKO_MECHANISM, 0, storageObject, mechanismObject),
 	}
-	for _, t := range variableTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, variableKey, derivedSessionKey))
-	}
-	for _, t := range fixedTypes {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKey, derivedSessionKey))
-	}
-	for _, t := range fixedTypesWithLength {
-		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, fixedKeyWithLength, derivedSessionKey))
+	for _, t := range mechanisms.SecretKeyTypes() {
+		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, lengthPartOf(t), derivedSessionKey))
 	}
 	list = append(append(list, pairTables()...), domainTables()...)
 	m := make(map[tableName]*table, len(list))

@@ -8,6 +8,7 @@ import (
 	"math/bits"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -75,6 +76,21 @@ func printed() []byte {
 	return b.Bytes()
 }
 
+// linesOfOne are the lines that only one of two texts has: - of the first, + of the second.
+func linesOfOne(first, second string) string {
+	var b strings.Builder
+	one := func(sign, text, other string) {
+		for line := range strings.Lines(text) {
+			if !strings.Contains("\n"+other, "\n"+line) {
+				b.WriteString(sign + line)
+			}
+		}
+	}
+	one("-", first, second)
+	one("+", second, first)
+	return b.String()
+}
+
 func TestAttributesGolden(t *testing.T) {
 	const file = "testdata/attributes.golden"
 	got := printed()
@@ -88,7 +104,7 @@ func TestAttributesGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("the tables are not those of %s (-update writes it anew):\n%s", file, got)
+		t.Errorf("the tables are not those of %s (-update writes it anew):\n%s", file, linesOfOne(string(want), string(got)))
 	}
 }
 
