@@ -1,6 +1,7 @@
 package mechanisms
 
 import (
+	"math/big"
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
@@ -58,3 +59,27 @@ func (k *Key) Prepared(id ck.MechanismType, build func(*Key) (any, error)) (any,
 
 // Forget drops the prepared forms, and reports whether there were any.
 func (k *Key) Forget() bool { return k.prepared.Swap(nil) != nil }
+
+// KeyBits returns the size of a key in bits, as sizes of keys are told: of the modulus, of the prime, of the curve, of the value.
+// It is 0 for types of keys that have no such size.
+func KeyBits(k *Key) uint {
+	switch {
+	case k.Class == ck.CKO_SECRET_KEY:
+		return 8 * uint(len(k.Value))
+	case k.Attr == nil:
+		return 0
+	}
+	switch k.Type {
+	case ck.CKK_RSA:
+		return bitLen(k.Attr(ck.CKA_MODULUS))
+	case ck.CKK_DSA, ck.CKK_DH, ck.CKK_X9_42_DH:
+		return bitLen(k.Attr(ck.CKA_PRIME))
+	case ck.CKK_EC, ck.CKK_EC_EDWARDS, ck.CKK_EC_MONTGOMERY:
+		if c, err := curveOf(k); err == nil {
+			return c.Bits
+		}
+	}
+	return 0
+}
+
+func bitLen(number []byte) uint { return uint(new(big.Int).SetBytes(number).BitLen()) }

@@ -243,3 +243,23 @@ func (m *Mechanism) Takes(class ck.ObjectClass, t ck.KeyType) bool {
 	}
 	return slices.Contains(m.Keys, t)
 }
+
+// Unit returns how many bits the unit has in which the row counts the sizes of keys: 8 where it counts bytes.
+func (m *Mechanism) Unit() uint {
+	types := m.Keys
+	if types == nil && m.Generate != nil {
+		types = []ck.KeyType{m.Makes}
+	}
+	longest := uint(0)
+	for _, t := range types {
+		row := findKeyType(t)
+		if row == nil {
+			return 1 // sizes of key pairs are in bits
+		}
+		longest = max(longest, row.Max)
+	}
+	if m.Max > longest {
+		return 1
+	}
+	return 8
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/randombytes"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -93,10 +94,10 @@ func (n *nonceSource) generate(nonce []byte, fixed, generator uint) error {
 // randomNonce fills what is free with random bits.
 func randomNonce(nonce []byte, fixed uint) error {
 	var head [1]byte
-	Random(head[:])
+	randombytes.Fill(head[:])
 	first, free := nonce[fixed/8:], byte(0xff)>>(fixed%8)
 	first[0] = first[0]&^free | head[0]&free
-	Random(first[1:])
+	randombytes.Fill(first[1:])
 	return nil
 }
 

@@ -4,12 +4,12 @@ import (
 	"os"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/mechanisms"
+	"github.com/softcsp/softcsp/internal/randombytes"
 )
 
 // random fills out from the operating system's generator.
 func random(out []byte) error {
-	mechanisms.Random(out)
+	randombytes.Fill(out)
 	return nil
 }
 

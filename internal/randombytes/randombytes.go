@@ -1,4 +1,5 @@
-package mechanisms
+// Package randombytes fills memory of callers with random bytes.
+package randombytes
 
 import (
 	"crypto/rand"
@@ -8,9 +9,9 @@ import (
 // randomBuffers are what random bytes are made in.
 var randomBuffers = sync.Pool{New: func() any { return new([1 << 10]byte) }}
 
-// Random fills out, which may be a caller's memory, with random bytes. They are made in memory of our own and copied, because a fault
+// Fill fills out, which may be a caller's memory, with random bytes. They are made in memory of our own and copied, because a fault
 // while the system writes to bad memory cannot be recovered from.
-func Random(out []byte) {
+func Fill(out []byte) {
 	if len(out) <= maxOnStack {
 		var own [maxOnStack]byte
 		randomOnStack(out, own[:len(out)])
