@@ -18,15 +18,15 @@ func (o *Object) class() ck.ObjectClass { return o.table.class }
 func (o *Object) keyType() ck.KeyType { return ck.KeyType(o.table.subtype) }
 
 // isToken returns CKA_TOKEN.
-func (o *Object) isToken() bool { return o.bits>>rowToken&1 != 0 }
+func (o *Object) isToken() bool { return o.bools>>rowToken&1 != 0 }
 
 // isPrivate returns CKA_PRIVATE.
-func (o *Object) isPrivate() bool { return o.bits>>rowPrivate&1 != 0 }
+func (o *Object) isPrivate() bool { return o.bools>>rowPrivate&1 != 0 }
 
 // flag returns a boolean attribute, false where the object does not have it.
 func (o *Object) flag(t ck.AttributeType) bool {
 	i := o.table.find(t)
-	return i >= 0 && o.bits>>i&1 != 0
+	return i >= 0 && o.bools>>i&1 != 0
 }
 
 // isConcealed reports whether the secret values of the object may not be read: footnote 7.
@@ -36,8 +36,8 @@ func (o *Object) isConcealed() bool {
 
 // uniqueID returns CKA_UNIQUE_ID. It is formatted on demand, because it is seldom asked for.
 func (o *Object) uniqueID() string {
-	if o.serial != 0 {
-		return fmt.Sprintf("%016x", o.serial)
+	if o.uniqueNumber != 0 {
+		return fmt.Sprintf("%016x", o.uniqueNumber)
 	}
 	return o.id.String()
 }
@@ -66,7 +66,7 @@ func (o *Object) value(i int, space *[ulongSize]byte) []byte {
 	n := row.def
 	switch row.kind {
 	case boolean:
-		return ck.BoolValue(o.bits>>i&1 != 0)
+		return ck.BoolValue(o.bools>>i&1 != 0)
 	case classOf:
 		n = uint(o.table.class)
 	case subtypeOf:
@@ -101,7 +101,7 @@ func (o *Object) checkValue() []byte {
 }
 
 // checkValue computes the check value of an object with that value: sections 4.6.2 and 4.11.
-func checkValue(t *table, value []byte) (check []byte) {
+func checkValue(t *attributeTable, value []byte) (check []byte) {
 	switch {
 	case len(value) == 0:
 	case t.class == ck.CKO_CERTIFICATE:
@@ -119,7 +119,7 @@ func (o *Object) hasAttribute(i int) bool {
 		return false
 	}
 	r := o.table.rows[i].rule
-	return !r.has(templateOnly) && !(r.has(optional) && o.set>>i&1 == 0)
+	return !r.has(templateOnly) && !(r.has(optional) && o.present>>i&1 == 0)
 }
 
 // readAttribute fills one row of C_GetAttributeValue, section 5.7.5.
@@ -210,7 +210,7 @@ func (o *Object) match(a ck.Attribute) bool {
 	case row.rule.has(concealed) && o.isConcealed(), row.kind == checkOf && o.missing:
 		return false
 	case row.kind == boolean:
-		return len(a.Value) == 1 && uint64(a.Value[0]) == o.bits>>i&1
+		return len(a.Value) == 1 && uint64(a.Value[0]) == o.bools>>i&1
 	case row.kind == templateArray:
 		return sameTemplate(o.at(i), a.Value)
 	case row.kind == uniqueID:

@@ -11,7 +11,7 @@ import (
 
 func TestRead(t *testing.T) {
 	closed := derivedKey(t, ck.CKA_LABEL, "label", ck.CKA_WRAP_TEMPLATE, rows(ck.CKA_ID, "id", ck.CKA_TOKEN, true))
-	closed.serial = 0x123
+	closed.uniqueNumber = 0x123
 	open := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)))
 	halves := []*Object{built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, false))), built(t, creating(with(aesKey, ck.CKA_SENSITIVE, true, ck.CKA_EXTRACTABLE, true)))}
 	des, cert := built(t, creating(desKey)), built(t, creating(certificateTemplate))
@@ -85,7 +85,7 @@ func TestReadTemplate(t *testing.T) {
 
 func TestMatches(t *testing.T) {
 	o := derivedKey(t, ck.CKA_LABEL, "label")
-	o.serial = 0x123
+	o.uniqueNumber = 0x123
 	open := built(t, creating(with(aesKey, ck.CKA_SENSITIVE, false, ck.CKA_EXTRACTABLE, true)))
 	for _, c := range []struct {
 		o    *Object

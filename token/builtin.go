@@ -58,10 +58,10 @@ func (b builtin) object() *Object {
 	if b.class == ck.CKO_HW_FEATURE {
 		subtype = b.number
 	}
-	d := draft{t: tables[tableName{b.class, subtype}], bits: 1 << rowToken, genMechanism: ck.MechanismType(ck.UnavailableInformation)}
+	d := draft{table: tables[objectType{b.class, subtype}], bools: 1 << rowToken, genMechanism: ck.MechanismType(ck.UnavailableInformation)}
 	which, _ := builtinAttribute(b.class)
 	for _, a := range []ck.Attribute{{Type: ck.CKA_LABEL, Value: []byte(b.label)}, {Type: which, Value: ck.UlongValue(b.number)}} {
-		if err := d.put(d.t.find(a.Type), a.Value); err != nil {
+		if err := d.put(d.table.find(a.Type), a.Value); err != nil {
 			panic("token: built-in object: " + err.Error())
 		}
 	}
@@ -87,7 +87,7 @@ func (t *objectTable) builtinEntries() ([]*entry, error) {
 	defer t.mu.Unlock()
 	if t.builtins == nil {
 		for _, b := range list {
-			e := &entry{table: t, builtin: true}
+			e := &entry{objects: t, builtin: true}
 			e.object.Store(b.object())
 			t.slot.app.objects.Add(e, &e.handle)
 			t.builtins = append(t.builtins, e)

@@ -34,7 +34,7 @@ func (d *draft) fillFromCertificate() error {
 		{Type: ck.CKA_ISSUER, Value: c.TBS.Issuer.FullBytes}, {Type: ck.CKA_SERIAL_NUMBER, Value: c.TBS.Serial.FullBytes},
 		{Type: ck.CKA_PUBLIC_KEY_INFO, Value: c.TBS.PublicKey.FullBytes},
 	} {
-		if i := d.t.find(a.Type); d.seen>>i&1 == 0 {
+		if i := d.table.find(a.Type); d.decided>>i&1 == 0 {
 			if err := d.put(i, a.Value); err != nil {
 				return err
 			}

@@ -13,32 +13,32 @@ import (
 func (d *draft) checkConsistency(r *request) error {
 	n := 0
 	for s := d.present; s != 0; s &= s - 1 {
-		if n += len(d.v[bits.TrailingZeros64(s)]); n > maxBlob {
+		if n += len(d.values[bits.TrailingZeros64(s)]); n > maxBlob {
 			return errTooLarge
 		}
 	}
-	if r.how < byDerive && d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bits>>rowPrivate&1 == 0 {
+	if r.how < byDerive && d.flag(ck.CKA_ALWAYS_AUTHENTICATE) && d.bools>>rowPrivate&1 == 0 {
 		// Section 4.10. A derivation is exempt, because CKM_SOFTCSP_CRYPT_DERIVE_KEY can set the attribute of public objects, too.
 		return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALWAYS_AUTHENTICATE)
 	}
-	if d.present&d.t.restricting != 0 {
+	if d.present&d.table.restricting != 0 {
 		if err := d.checkDates(); err != nil {
 			return err
 		}
 	}
 	var err error
 	switch {
-	case d.t.isSecret() && r.how < byCopy:
-		if err = d.checkSecretKey(r.how); err == nil && d.t.class == ck.CKO_OTP_KEY {
+	case d.table.isSecret() && r.how < byCopy:
+		if err = d.checkSecretKey(r.how); err == nil && d.table.class == ck.CKO_OTP_KEY {
 			err = d.completeOTP()
 		}
-	case d.t.class == ck.CKO_CERTIFICATE:
-		if err = d.checkCertificate(); err == nil && r.how == byCreate && d.t.subtype == uint(ck.CKC_X_509) {
+	case d.table.class == ck.CKO_CERTIFICATE:
+		if err = d.checkCertificate(); err == nil && r.how == byCreate && d.table.subtype == uint(ck.CKC_X_509) {
 			err = d.fillFromCertificate()
 		}
-	case d.t.class == ck.CKO_TRUST:
+	case d.table.class == ck.CKO_TRUST:
 		err = d.checkTrust(r.how)
-	case (d.t.isAsymmetric() || d.t.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how == byDerive || r.how >= byCopy && d.changesPublicKeyInfo()):
+	case (d.table.isAsymmetric() || d.table.class == ck.CKO_DOMAIN_PARAMETERS) && (r.how == byCreate || r.how == byUnwrap || r.how == byDerive || r.how >= byCopy && d.changesPublicKeyInfo()):
 		err = d.completePair(r.how)
 	}
 	if err != nil {
@@ -64,15 +64,15 @@ func (d *draft) checkDates() error {
 }
 
 // checkSecretKey checks the value of a secret key and CKA_VALUE_LEN.
-func (d *draft) checkSecretKey(how origin) error {
-	value := d.v[d.t.value]
+func (d *draft) checkSecretKey(how createdBy) error {
+	value := d.values[d.table.value]
 	if len(value) == 0 {
-		if d.seen>>d.t.value&1 == 0 {
+		if d.decided>>d.table.value&1 == 0 {
 			return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, ck.CKA_VALUE)
 		}
 		return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_VALUE)
 	}
-	if err := mechanisms.ValidValue(ck.KeyType(d.t.subtype), value); err != nil {
+	if err := mechanisms.ValidValue(ck.KeyType(d.table.subtype), value); err != nil {
 		switch how {
 		case byCreate:
 			return fmt.Errorf("%w: CKA_VALUE: %v", ck.CKR_ATTRIBUTE_VALUE_INVALID, err)
@@ -96,7 +96,7 @@ func (d *draft) checkCheckValue() error {
 	if len(given) == 0 {
 		return nil
 	}
-	if subtle.ConstantTimeCompare(given, checkValue(d.t, d.bytes(ck.CKA_VALUE))) != 1 {
+	if subtle.ConstantTimeCompare(given, checkValue(d.table, d.bytes(ck.CKA_VALUE))) != 1 {
 		return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKA_CHECK_VALUE)
 	}
 	return nil
@@ -105,10 +105,10 @@ func (d *draft) checkCheckValue() error {
 // checkCertificate checks what the tables of certificates ask for, and the ranges of their numbers.
 func (d *draft) checkCertificate() error {
 	value, url := len(d.bytes(ck.CKA_VALUE)) != 0, len(d.bytes(ck.CKA_URL)) != 0
-	for i := range d.t.rows {
-		row := &d.t.rows[i]
+	for i := range d.table.rows {
+		row := &d.table.rows[i]
 		if d.present>>i&1 != 0 {
-			if (row.Type == ck.CKA_CERTIFICATE_CATEGORY || row.Type == ck.CKA_JAVA_MIDP_SECURITY_DOMAIN) && number(d.v[i]) > 3 {
+			if (row.Type == ck.CKA_CERTIFICATE_CATEGORY || row.Type == ck.CKA_JAVA_MIDP_SECURITY_DOMAIN) && number(d.values[i]) > 3 {
 				return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, row.Type)
 			}
 			continue
@@ -123,21 +123,21 @@ func (d *draft) checkCertificate() error {
 
 // checkTrust checks a trust object: its CKA_TRUST_* attributes have values that are defined, and where one of them trusts the
 // certificate, the certificate's hash is given.
-func (d *draft) checkTrust(how origin) error {
+func (d *draft) checkTrust(how createdBy) error {
 	trusts := false
-	for i := range d.t.rows {
-		if t := d.t.rows[i].Type; t < ck.CKA_TRUST_SERVER_AUTH || t > ck.CKA_TRUST_OCSP_SIGNING || d.present>>i&1 == 0 {
+	for i := range d.table.rows {
+		if t := d.table.rows[i].Type; t < ck.CKA_TRUST_SERVER_AUTH || t > ck.CKA_TRUST_OCSP_SIGNING || d.present>>i&1 == 0 {
 			continue
 		}
-		switch number(d.v[i]) {
+		switch number(d.values[i]) {
 		case ck.CKT_TRUST_UNKNOWN, ck.CKT_NOT_TRUSTED:
 		case ck.CKT_TRUSTED, ck.CKT_TRUST_ANCHOR, ck.CKT_TRUST_MUST_VERIFY_TRUST:
 			trusts = true
 		default:
-			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, d.t.rows[i].Type)
+			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, d.table.rows[i].Type)
 		}
 	}
-	missing := d.t.having(toTrust) &^ d.present
+	missing := d.table.having(toTrust) &^ d.present
 	if !trusts || missing == 0 {
 		return nil
 	}
@@ -145,5 +145,5 @@ func (d *draft) checkTrust(how origin) error {
 	if how >= byCopy {
 		rv = ck.CKR_TEMPLATE_INCONSISTENT
 	}
-	return attributeError(rv, d.t.rows[bits.TrailingZeros64(missing)].Type)
+	return attributeError(rv, d.table.rows[bits.TrailingZeros64(missing)].Type)
 }

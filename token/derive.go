@@ -60,15 +60,15 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 		}
 		key = new(ck.ObjectHandle)
 	}
-	defer s.derived.wipe()
+	defer s.derivation.wipe()
 	param, was := mech.Param, *key
 	err = s.derive(row, &mech.Param, base, template, key)
 	for errors.Is(err, store.ErrStale) { // another thread or process has changed the key that this one changes
-		s.derived.wipe()
+		s.derivation.wipe()
 		mech.Param, *key = param, was
 		err = s.derive(row, &mech.Param, base, template, key)
 	}
-	s.device = deviceCode(err)
+	s.deviceError = deviceCode(err)
 	return err
 }
 
@@ -86,7 +86,7 @@ func deviceCode(err error) uint32 {
 
 // derive tries once to do a derivation: store.ErrStale where the key that it changes has been changed meanwhile.
 func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
-	d := &s.derived
+	d := &s.derivation
 	if d.lookup == nil {
 		d.lookup = s.otherKey
 	}
@@ -141,7 +141,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 
 // takeRoles gives the keys of a derivation the roles that it needs.
 func (s *session) takeRoles(base foundKey, u *keyUse) error {
-	d := &s.derived
+	d := &s.derivation
 	if base.Object != nil {
 		if err := s.takeRole(base, u); err != nil {
 			return err
@@ -251,7 +251,7 @@ func (s *session) baseKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 
 // otherKey finds a key that the parameter of a derivation names, beside the base key.
 func (s *session) otherKey(h ck.ObjectHandle) (*mechanisms.Key, error) {
-	d := &s.derived
+	d := &s.derivation
 	k, err := s.useKey(h, &keyUse{purpose: ck.CKA_DERIVE, row: d.row, takes: anyKey, oneCall: true, secondOf: &d.base})
 	if err != nil {
 		d.lookupFailed = true

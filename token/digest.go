@@ -59,7 +59,7 @@ func (s *session) unfinishedDigest() (*digestOperation, error) {
 	case !d.active:
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	case d.finished:
-		s.device = mechanisms.ErrDigestFinished.Code
+		s.deviceError = mechanisms.ErrDigestFinished.Code
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	return d, nil

@@ -11,14 +11,14 @@ import (
 
 // A draft is an object that is being built: every value it will have, not yet copied.
 type draft struct {
-	t            *table
-	seen         uint64 // the rows that the template or the token has decided
+	table        *attributeTable
+	decided      uint64 // the rows that the template or the token has decided
 	present      uint64 // the rows of stored kinds that have a value
-	bits         uint64 // the booleans that are true
+	bools        uint64 // the booleans that are true
 	genMechanism ck.MechanismType
 	noCheck      bool // an empty CKA_CHECK_VALUE asks for no check value
 	length       uint // CKA_VALUE_LEN of a value that was not read
-	v            [maxRows][]byte
+	values       [maxRows][]byte
 }
 
 // drafts are empty drafts. A draft is large, and there is one for each object that is made.
@@ -45,10 +45,10 @@ func build(r *request) (*Object, error) {
 	}
 	o := d.object()
 	if !r.strict {
-		o.birth = store.SeparationStandard
+		o.separation = store.SeparationStandard
 	}
 	if o.origin = storedOrigins[r.how]; r.how == byCopy {
-		o.origin, o.birth = r.base.origin, r.base.birth
+		o.origin, o.separation = r.base.origin, r.base.separation
 		if !o.isToken() && !r.base.isToken() {
 			o.shareRole(r.base)
 		}
@@ -59,16 +59,16 @@ func build(r *request) (*Object, error) {
 // put gives a row a value that is valid for its kind.
 func (d *draft) put(i int, v []byte) error {
 	bit := uint64(1) << i
-	d.seen |= bit
-	switch d.t.rows[i].kind {
+	d.decided |= bit
+	switch d.table.rows[i].kind {
 	case boolean:
-		d.bits &^= bit
+		d.bools &^= bit
 		if v[0] == 1 {
-			d.bits |= bit
+			d.bools |= bit
 		}
 	case classOf, subtypeOf:
-		if !d.is(i, v) {
-			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, d.t.rows[i].Type)
+		if !d.hasValue(i, v) {
+			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, d.table.rows[i].Type)
 		}
 	case genMechanism:
 		d.genMechanism = ck.MechanismType(number(v))
@@ -76,80 +76,82 @@ func (d *draft) put(i int, v []byte) error {
 		return attributeError(ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKA_UNIQUE_ID)
 	case checkOf:
 		d.noCheck = len(v) == 0
-		d.v[i] = v
+		d.values[i] = v
 	case lengthOf:
-		d.v[i] = v
+		d.values[i] = v
 	default:
 		d.present &^= bit
-		if len(v) != 0 || v != nil && d.t.rows[i].rule.has(optional) { // an empty CKA_SOFTCSP_SALT is there
+		if len(v) != 0 || v != nil && d.table.rows[i].rule.has(optional) { // an empty CKA_SOFTCSP_SALT is there
 			d.present |= bit
 		}
-		d.v[i] = v
+		d.values[i] = v
 	}
 	return nil
 }
 
-// is reports whether a row has the value v.
-func (d *draft) is(i int, v []byte) bool {
-	switch row := &d.t.rows[i]; row.kind {
+// hasValue reports whether a row has the value v.
+func (d *draft) hasValue(i int, v []byte) bool {
+	switch row := &d.table.rows[i]; row.kind {
 	case boolean:
-		return len(v) == 1 && uint64(v[0]) == d.bits>>i&1
+		return len(v) == 1 && uint64(v[0]) == d.bools>>i&1
 	case classOf:
-		return len(v) == ulongSize && number(v) == uint(d.t.class)
+		return len(v) == ulongSize && number(v) == uint(d.table.class)
 	case subtypeOf:
-		return len(v) == ulongSize && number(v) == d.t.subtype
+		return len(v) == ulongSize && number(v) == d.table.subtype
 	case genMechanism:
 		return len(v) == ulongSize && number(v) == uint(d.genMechanism)
 	case templateArray:
-		return sameTemplate(d.v[i], v)
+		return sameTemplate(d.values[i], v)
 	case ulong:
 		if d.present>>i&1 == 0 && !row.rule.has(optional) {
 			return len(v) == ulongSize && number(v) == row.def
 		}
 	}
-	return bytes.Equal(d.v[i], v)
+	return bytes.Equal(d.values[i], v)
 }
 
 // repeats reports whether v is the value that the template has given the row before. An attribute that is repeated counts once: section
 // 4.1.1, number 6.
-func (d *draft) repeats(i int, v []byte) bool { return d.t.rows[i].kind.valid(v) == nil && d.is(i, v) }
+func (d *draft) repeats(i int, v []byte) bool {
+	return d.table.rows[i].kind.valid(v) == nil && d.hasValue(i, v)
+}
 
 // flag returns a boolean.
 func (d *draft) flag(t ck.AttributeType) bool {
-	i := d.t.find(t)
-	return i >= 0 && d.bits>>i&1 != 0
+	i := d.table.find(t)
+	return i >= 0 && d.bools>>i&1 != 0
 }
 
 // mark sets a boolean that only the token may set.
 func (d *draft) mark(t ck.AttributeType, on bool) {
-	if i := d.t.find(t); i >= 0 && on {
-		d.bits |= 1 << i
+	if i := d.table.find(t); i >= 0 && on {
+		d.bools |= 1 << i
 	}
 }
 
 // unmark takes back what mark has set.
 func (d *draft) unmark(t ck.AttributeType) {
-	if i := d.t.find(t); i >= 0 {
-		d.bits &^= 1 << i
+	if i := d.table.find(t); i >= 0 {
+		d.bools &^= 1 << i
 	}
 }
 
 // isDecided reports whether an attribute was decided.
 func (d *draft) isDecided(t ck.AttributeType) bool {
-	i := d.t.find(t)
-	return i >= 0 && d.seen>>i&1 != 0
+	i := d.table.find(t)
+	return i >= 0 && d.decided>>i&1 != 0
 }
 
 // setHistory sets the attributes that tell where a key comes from: sections 4.8 and 4.11.
 func (d *draft) setHistory(r *request) {
-	if d.t.isKey() && (r.how == byCreate || r.how == byGenerate) {
+	if d.table.isKey() && (r.how == byCreate || r.how == byGenerate) {
 		d.mark(staysInside, !d.flag(ck.CKA_EXTRACTABLE))
 	}
-	if d.t.isSecret() && r.how == byCreate {
+	if d.table.isSecret() && r.how == byCreate {
 		d.mark(makerKnowsValue, !d.flag(ck.CKA_SENSITIVE) && !d.isDecided(ck.CKA_EXTRACTABLE))
 	}
 	switch {
-	case !d.t.isKey():
+	case !d.table.isKey():
 		d.mark(ck.CKA_LOCAL, r.how == byGenerate) // of domain parameters
 	case r.how == byGenerate:
 		d.genMechanism = r.mechanism
@@ -190,8 +192,8 @@ func sameTemplate(a, b []byte) bool {
 
 // bytes returns the value of a row that has one.
 func (d *draft) bytes(t ck.AttributeType) []byte {
-	if i := d.t.find(t); i >= 0 {
-		return d.v[i]
+	if i := d.table.find(t); i >= 0 {
+		return d.values[i]
 	}
 	return nil
 }

@@ -248,7 +248,7 @@ func (q *query) addIfVisible(o *Object, e *entry) {
 
 // addRecord adds the object of a record if it matches. It takes the record over.
 func (q *query) addRecord(r store.Record, epoch uint64) error {
-	o, err := opened(r)
+	o, err := objectFromRecord(r)
 	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID {
 		return nil // destroyed by somebody without a login
 	}

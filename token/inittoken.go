@@ -76,7 +76,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 
 // hasSessions reports whether any application has a session with the token.
 func (s *slot) hasSessions() bool {
-	for _, side := range s.sides() {
+	for _, side := range s.appSlots() {
 		if len(side.openSessions()) > 0 {
 			return true
 		}
@@ -86,7 +86,7 @@ func (s *slot) hasSessions() bool {
 
 // forget drops what is known of the slot's token, which has become another one.
 func (s *slot) forget() {
-	for _, side := range s.sides() {
+	for _, side := range s.appSlots() {
 		side.objects.forget(func(*entry) bool { return true })
 		side.cache.Load().dropAll()
 		side.app.jobs.dropSlot(s.id)

@@ -39,19 +39,19 @@ func (m *Module) Derive(h ck.SessionHandle, row *mechanisms.Mechanism, template 
 	if !s.restriction.allows(row.Type, ck.CKF_DERIVE) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	defer s.derived.wipe()
+	defer s.derivation.wipe()
 	for {
 		err := s.deriveBy(row, template, key, derive)
 		if !errors.Is(err, store.ErrStale) {
 			return err
 		}
-		s.derived.wipe()
+		s.derivation.wipe()
 	}
 }
 
 // deriveBy tries once to do what Derive does: store.ErrStale where the key to replace has been changed meanwhile.
 func (s *session) deriveBy(row *mechanisms.Mechanism, template []ck.Attribute, key *ck.ObjectHandle, derive func(*mechanisms.Derived, *mechanisms.Key) error) error {
-	d := &s.derived
+	d := &s.derivation
 	var target foundKey
 	var old *mechanisms.Key
 	if *key != ck.InvalidHandle {

@@ -57,7 +57,7 @@ func lengthPartOf(t ck.KeyType) tablePart {
 }
 
 // A class and a key or certificate type choose a table.
-type tableName struct {
+type objectType struct {
 	class   ck.ObjectClass
 	subtype uint
 }
@@ -65,8 +65,8 @@ type tableName struct {
 // tables are the objects there can be.
 var tables = allTables()
 
-func allTables() map[tableName]*table {
-	list := []*table{
+func allTables() map[objectType]*attributeTable {
+	list := []*attributeTable{
 		newTable(ck.CKO_DATA, 0, storageObject, dataObject),
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509), storageObject, certificate, x509),
 		newTable(ck.CKO_CERTIFICATE, uint(ck.CKC_X_509_ATTR_CERT), storageObject, certificate, attributeCertificate),
@@ -81,15 +81,15 @@ func allTables() map[tableName]*table {
 		list = append(list, newTable(ck.CKO_SECRET_KEY, uint(t), storageObject, keyObject, secretKey, lengthPartOf(t), derivedSessionKey))
 	}
 	list = append(append(list, pairTables()...), domainTables()...)
-	m := make(map[tableName]*table, len(list))
+	m := make(map[objectType]*attributeTable, len(list))
 	for _, t := range list {
-		m[tableName{t.class, t.subtype}] = t
+		m[objectType{t.class, t.subtype}] = t
 	}
 	return m
 }
 
-// subtypeName returns the attribute that tells the type within a class, and whether the class has one.
-func subtypeName(class ck.ObjectClass) (ck.AttributeType, bool) {
+// subtypeAttribute returns the attribute that tells the type within a class, and whether the class has one.
+func subtypeAttribute(class ck.ObjectClass) (ck.AttributeType, bool) {
 	switch class {
 	case ck.CKO_CERTIFICATE:
 		return ck.CKA_CERTIFICATE_TYPE, true

@@ -97,7 +97,7 @@ func (s *appSlot) mayLogIn(user userState) error {
 		return ck.CKR_USER_ALREADY_LOGGED_IN
 	case s.user != nobody:
 		return ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN
-	case user == theSO && s.writable < len(s.sessions):
+	case user == theSO && s.writableSessions < len(s.sessions):
 		return ck.CKR_SESSION_READ_ONLY_EXISTS
 	}
 	return nil

@@ -54,7 +54,7 @@ func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.
 			continue
 		}
 		if err == nil {
-			o.serial = s.slot.core.lastUnique.Add(1)
+			o.uniqueNumber = s.slot.core.lastUnique.Add(1)
 			handles[i], err = s.slot.objects.addSession(s, o)
 		} else {
 			o.release()
@@ -150,11 +150,11 @@ func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
 		return 0, err
 	}
 	if !o.isToken() {
-		o.serial = s.slot.core.lastUnique.Add(1)
+		o.uniqueNumber = s.slot.core.lastUnique.Add(1)
 		return s.slot.objects.addSession(s, o)
 	}
 	if user == nobody {
-		return s.slot.leave(o, r)
+		return s.slot.requestCreation(o, r)
 	}
 	return s.slot.storeObject(o, r.original(), keys)
 }
@@ -213,11 +213,11 @@ func newRecord(o *Object, keys *store.Keys) *store.Record {
 	if keys != nil && o.table.isAsymmetric() && len(o.identity()) != 0 {
 		terms = append(terms, o.identityTerm(keys))
 	}
-	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.birth, Terms: terms}
+	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.separation, Terms: terms}
 }
 
 // storedOrigins are the origins of objects as the store keeps them.
-var storedOrigins = [allOrigins]store.Origin{
+var storedOrigins = [createdByCount]store.Origin{
 	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
 	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
 }

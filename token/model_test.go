@@ -96,7 +96,7 @@ func (s *modelState) form() string {
 		k := &s.keys[i]
 		if !k.dead {
 			known := k.o.protection().knownBytes
-			parts = append(parts, fmt.Sprintf("k%x %s %x %v %v %d %v %d %x", k.o.bits, k.pair, k.o.mech.Value, k.o.table.class, k.o.table.subtype, s.roles[k.cell], k.away, known,
+			parts = append(parts, fmt.Sprintf("k%x %s %x %v %v %d %v %d %x", k.o.bools, k.pair, k.o.mech.Value, k.o.table.class, k.o.table.subtype, s.roles[k.cell], k.away, known,
 				k.o.bytes(ck.CKA_ALLOWED_MECHANISMS)))
 		}
 	}

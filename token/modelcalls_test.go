@@ -237,7 +237,7 @@ func (m *model) unwrap(s *modelState, i int, b modelBlob, length int, script str
 }
 
 // bind is session.protectLikeKeysWith.
-func (m *model) bind(s *modelState, r *request, value []byte, t *table) bool {
+func (m *model) bind(s *modelState, r *request, value []byte, t *attributeTable) bool {
 	fits := true
 	s.alive(func(i int, k *modelKey) {
 		if k.away || !bytes.Equal(k.o.mech.Value, value) || k.o.class() != ck.CKO_SECRET_KEY {
@@ -272,7 +272,7 @@ func changeCalls(m *model, s *modelState) (next []*modelState) {
 			if o.flag(roleNotWrapping) && n.roles[k.cell] == noRole {
 				n.roles[k.cell] = notWrapping
 			}
-			o.role = &o.own
+			o.role = &o.ownRole
 			n.judge(&n.keys[i])
 			next = append(next, n)
 		}
@@ -280,7 +280,7 @@ func changeCalls(m *model, s *modelState) (next []*modelState) {
 			s.protection(i)
 			if o := m.made(&request{how: byCopy, template: rows(ck.CKA_LABEL, "copy", ck.CKA_TRUSTED, false), base: k.o}); o != nil {
 				n := s.clone("C_CopyObject s %s {CKA_LABEL=str:copy,CKA_TRUSTED=false} &%s", k.name, s.name())
-				o.role = &o.own
+				o.role = &o.ownRole
 				n.add(modelKey{name: s.name(), o: o}, k.cell)
 				next = append(next, n)
 			}

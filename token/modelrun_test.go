@@ -35,7 +35,7 @@ func tagged(from byte, n int) []byte {
 }
 
 // put adds a key that was generated or imported.
-func (m *model) put(t *testing.T, s *modelState, name string, how origin, value []byte, pairs ...any) {
+func (m *model) put(t *testing.T, s *modelState, name string, how createdBy, value []byte, pairs ...any) {
 	t.Helper()
 	r := &request{how: how, template: with(rows(ck.CKA_VALUE_LEN, len(value)), pairs...), isSO: true,
 		fixed: rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_AES, ck.CKA_VALUE, value)}
@@ -74,7 +74,7 @@ func (m *model) public(t *testing.T, s *modelState, wraps bool) {
 func (m *model) halves(t *testing.T, s *modelState) {
 	half := func(class ck.ObjectClass) *Object {
 		template := rows(ck.CKA_CLASS, class, ck.CKA_KEY_TYPE, ck.CKK_RSA)
-		return m.made(&request{how: byCreate, template: append(template, pairValues(t, tables[tableName{class, uint(ck.CKK_RSA)}])...)})
+		return m.made(&request{how: byCreate, template: append(template, pairValues(t, tables[objectType{class, uint(ck.CKK_RSA)}])...)})
 	}
 	pub, priv, shared := half(ck.CKO_PUBLIC_KEY), half(ck.CKO_PRIVATE_KEY), len(s.roles)
 	if pub == nil || priv == nil {

@@ -116,7 +116,7 @@ func (m *Module) Finalize() error {
 	for wait := time.Microsecond; a.activeCalls.Load() != 0; wait = min(2*wait, time.Millisecond) {
 		time.Sleep(wait)
 	}
-	for _, s := range a.slots.sides() {
+	for _, s := range a.slots.all() {
 		s.end()
 	}
 	m.app.Store(nil)

@@ -16,18 +16,18 @@ import (
 // makes another Object. Its memory is wiped when the last reference is released.
 type Object struct {
 	// Filled in by the maker.
-	id     store.ID
-	rev    uint64
-	serial uint64 // CKA_UNIQUE_ID of a session object
-	origin store.Origin
-	birth  store.Separation // that was in force when it came to be
-	// asked is what is asked for the object without a login, nil for nothing; unvouched says that this is what it is like.
-	asked     *store.Unvouched
+	id           store.ID
+	rev          uint64
+	uniqueNumber uint64 // CKA_UNIQUE_ID of a session object
+	origin       store.Origin
+	separation   store.Separation // that was in force when it came to be
+	// pending is what is asked for the object without a login, nil for nothing; unvouched says that this is what it is like.
+	pending   *store.Unvouched
 	unvouched bool
 
-	table        *table
-	bits         uint64           // the booleans that are true, by row
-	set          uint64           // the rows that have a value in blob
+	table        *attributeTable
+	bools        uint64           // the booleans that are true, by row
+	present      uint64           // the rows that have a value in blob
 	genMechanism ck.MechanismType // CKA_KEY_GEN_MECHANISM
 	length       uint             // CKA_VALUE_LEN
 	places       []place          // of the values in blob, by row
@@ -39,9 +39,9 @@ type Object struct {
 	refs         atomic.Int32
 	mech         mechanisms.Key
 
-	role  *atomic.Uint32 // the role of a key: recordrole.go
-	own   atomic.Uint32  // where role usually points
-	fixed atomic.Pointer[protection]
+	role             *atomic.Uint32 // the role of a key: recordrole.go
+	ownRole          atomic.Uint32  // where role usually points
+	cachedProtection atomic.Pointer[protection]
 }
 
 // A place is where a value lies in the blob.
@@ -55,7 +55,7 @@ const maxBlob = 1 << 30
 
 // newObject makes the object of a draft without its values.
 func (d *draft) newObject() *Object {
-	o := &Object{table: d.t, bits: d.bits, set: d.present, genMechanism: d.genMechanism, length: d.length, noCheck: d.noCheck}
+	o := &Object{table: d.table, bools: d.bools, present: d.present, genMechanism: d.genMechanism, length: d.length, noCheck: d.noCheck}
 	o.places = o.placeBuffer[:0]
 	if n := bits.OnesCount64(d.present); n > len(o.placeBuffer) {
 		o.places = make([]place, 0, n)
@@ -69,7 +69,7 @@ func (d *draft) object() *Object {
 	o := d.newObject()
 	n := 0
 	for s := d.present; s != 0; s &= s - 1 {
-		v := d.v[bits.TrailingZeros64(s)]
+		v := d.values[bits.TrailingZeros64(s)]
 		o.places = append(o.places, place{uint32(n), uint32(len(v))})
 		n += len(v)
 		ck.ProbeRead(v)
@@ -77,7 +77,7 @@ func (d *draft) object() *Object {
 	if err := ck.Available(n); err != nil {
 		panic(err)
 	}
-	if o.blobLocked = o.isPrivate() || d.present&d.t.having(concealed) != 0; o.blobLocked {
+	if o.blobLocked = o.isPrivate() || d.present&d.table.having(concealed) != 0; o.blobLocked {
 		o.blob = locked.Alloc(n)
 	} else {
 		o.blob = make([]byte, n)
@@ -96,7 +96,7 @@ func (o *Object) copyValues(d *draft) {
 		}
 	}()
 	for s := d.present; s != 0; s &= s - 1 {
-		n += copy(o.blob[n:], d.v[bits.TrailingZeros64(s)])
+		n += copy(o.blob[n:], d.values[bits.TrailingZeros64(s)])
 	}
 	all = true
 }
@@ -106,20 +106,20 @@ func (o *Object) initKey() {
 	if !o.table.isKey() {
 		return
 	}
-	o.role = &o.own
-	o.own.Store(uint32(o.recordedRole()))
+	o.role = &o.ownRole
+	o.ownRole.Store(uint32(o.recordedRole()))
 	k := &o.mech
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if !o.table.isSecret() {
 		must := o.table.having(concealed) & (o.table.having(mustCreate) | o.table.having(valueOrSeed))
-		o.missing = o.set&must != must
+		o.missing = o.present&must != must
 		return
 	}
 	k.Value = o.at(o.table.value)
 	if o.missing = k.Value == nil; !o.missing {
 		o.length = uint(len(k.Value))
 	}
-	if o.set&o.table.having(optional) == 0 {
+	if o.present&o.table.having(optional) == 0 {
 		return
 	}
 	k.Salt = o.bytes(ck.CKA_SOFTCSP_SALT)
@@ -130,10 +130,10 @@ func (o *Object) initKey() {
 
 // at returns the value of a row that is in the blob, nil if it has none.
 func (o *Object) at(i int) []byte {
-	if i < 0 || o.set>>i&1 == 0 {
+	if i < 0 || o.present>>i&1 == 0 {
 		return nil
 	}
-	p := o.places[bits.OnesCount64(o.set&(1<<i-1))]
+	p := o.places[bits.OnesCount64(o.present&(1<<i-1))]
 	return o.blob[p.off : p.off+p.n : p.off+p.n]
 }
 
@@ -157,7 +157,7 @@ func (o *Object) release() {
 	}
 	o.mech.Forget()
 	o.mech.Value, o.mech.Salt = nil, nil
-	o.set = 0
+	o.present = 0
 	if o.blobLocked {
 		locked.Free(o.blob)
 	}
@@ -167,12 +167,12 @@ func (o *Object) release() {
 // key returns what mechanisms see of a key. It is valid as long as the Object.
 func (o *Object) key() *mechanisms.Key { return &o.mech }
 
-// draft starts a draft from the object as it is.
-func (o *Object) draft(d *draft) {
-	d.t, d.bits, d.present, d.genMechanism, d.noCheck = o.table, o.bits, o.set, o.genMechanism, o.noCheck
-	for s := o.set; s != 0; s &= s - 1 {
+// startDraft starts a draft from the object as it is.
+func (o *Object) startDraft(d *draft) {
+	d.table, d.bools, d.present, d.genMechanism, d.noCheck = o.table, o.bools, o.present, o.genMechanism, o.noCheck
+	for s := o.present; s != 0; s &= s - 1 {
 		i := bits.TrailingZeros64(s)
-		d.v[i] = o.at(i)
+		d.values[i] = o.at(i)
 	}
 }
 
@@ -184,7 +184,7 @@ func (d *draft) composeCopy(r *request) error {
 	case r.base.missing:
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
-	r.base.draft(d)
+	r.base.startDraft(d)
 	if r.base.role != nil {
 		d.setRole(role(r.base.role.Load()))
 	}
@@ -204,7 +204,7 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
 	}
 	var d draft
-	o.draft(&d)
+	o.startDraft(&d)
 	if err := d.applyTemplate(&request{how: bySet, template: template, isSO: so, strict: strict}); err != nil {
 		return nil, err
 	}
@@ -215,21 +215,21 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 // decides. It cannot make the key less protected.
 func (o *Object) withDerivedValue(fixed []ck.Attribute) (*Object, error) {
 	var d draft
-	o.draft(&d)
-	old := d.present & d.t.having(optional)
+	o.startDraft(&d)
+	old := d.present & d.table.having(optional)
 	d.present &^= old
 	for ; old != 0; old &= old - 1 {
-		d.v[bits.TrailingZeros64(old)] = nil
+		d.values[bits.TrailingZeros64(old)] = nil
 	}
 	d.genMechanism = ck.MechanismType(ck.UnavailableInformation)
-	if i := d.t.find(ck.CKA_LOCAL); i >= 0 {
-		d.bits &^= 1 << i
+	if i := d.table.find(ck.CKA_LOCAL); i >= 0 {
+		d.bools &^= 1 << i
 	}
-	before := d.bits
+	before := d.bools
 	if err := d.putFixed(fixed); err != nil {
 		return nil, err
 	}
-	if before&^d.bits&d.t.having(staysTrue) != 0 || d.bits&^before&d.t.having(staysFalse) != 0 {
+	if before&^d.bools&d.table.having(staysTrue) != 0 || d.bools&^before&d.table.having(staysFalse) != 0 {
 		return nil, fmt.Errorf("%w: the key would be less protected", ck.CKR_TEMPLATE_INCONSISTENT)
 	}
 	if err := d.checkConsistency(&request{how: byDerive}); err != nil {
@@ -242,7 +242,7 @@ func (o *Object) withDerivedValue(fixed []ck.Attribute) (*Object, error) {
 
 // withIdentityOf makes an object the same object of the token as another, whose changed attributes it has.
 func (o *Object) withIdentityOf(p *Object) *Object {
-	o.id, o.rev, o.serial, o.origin, o.birth = p.id, p.rev, p.serial, p.origin, p.birth
+	o.id, o.rev, o.uniqueNumber, o.origin, o.separation = p.id, p.rev, p.uniqueNumber, p.origin, p.separation
 	o.shareRole(p)
 	return o
 }
@@ -252,7 +252,7 @@ func (o *Object) shareRole(p *Object) {
 	if o.role == nil || p.role == nil {
 		return
 	}
-	if has := o.own.Load(); has != uint32(noRole) {
+	if has := o.ownRole.Load(); has != uint32(noRole) {
 		p.role.CompareAndSwap(uint32(noRole), has)
 	}
 	o.role = p.role
@@ -263,17 +263,17 @@ func (d *draft) applyTemplate(r *request) error {
 	wrapped := d.flag(ck.CKA_WRAP)
 	d.mark(wasTrusted, d.flag(ck.CKA_TRUSTED))
 	for _, a := range r.template {
-		i := d.t.known(a.Type)
-		if i < 0 || d.t.rows[i].rule.has(templateOnly) {
+		i := d.table.known(a.Type)
+		if i < 0 || d.table.rows[i].rule.has(templateOnly) {
 			return attributeError(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 		}
-		if d.seen>>i&1 != 0 {
+		if d.decided>>i&1 != 0 {
 			if d.repeats(i, a.Value) {
 				continue
 			}
 			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 		}
-		if d.t.rows[i].kind.valid(a.Value) != nil {
+		if d.table.rows[i].kind.valid(a.Value) != nil {
 			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
 		}
 		if rv := d.mayAlter(r, i, a.Value); rv != ck.CKR_OK {
@@ -286,7 +286,7 @@ func (d *draft) applyTemplate(r *request) error {
 	if d.flag(ck.CKA_SENSITIVE) || d.isDecided(ck.CKA_EXTRACTABLE) {
 		d.unmark(makerKnowsValue)
 	}
-	if d.t.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(roleWrapping) {
+	if d.table.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(roleWrapping) {
 		d.setRole(notWrapping) // it may have been used for anything before
 	}
 	return d.checkConsistency(r)
@@ -294,14 +294,14 @@ func (d *draft) applyTemplate(r *request) error {
 
 // mayAlter tells whether a copy or a change may give row i the value v.
 func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
-	row := &d.t.rows[i]
+	row := &d.table.rows[i]
 	if row.rule.has(concealed) || row.kind == uniqueID {
 		return ck.CKR_ATTRIBUTE_READ_ONLY // even if v is equal, which nobody is to learn
 	}
 	if row.kind == checkOf && (r.how == byCopy || len(v) == 0) {
 		return ck.CKR_OK // consistent compares it; "C_SetAttributeValue may be used to destroy the attribute" (section 4.11)
 	}
-	same := d.is(i, v)
+	same := d.hasValue(i, v)
 	switch rule := row.rule; {
 	case rule.has(soOnly):
 		if r.isSO || v[0] == 0 || same && r.how == byCopy {
@@ -315,7 +315,7 @@ func (d *draft) mayAlter(r *request, i int, v []byte) ck.RV {
 		if !same && v[0] == 0 || same && (v[0] == 1 || r.how == byCopy) {
 			return ck.CKR_OK
 		}
-	case row.Type == ck.CKA_DERIVE && r.strict && !same && v[0] == 1 && d.t.isSecret() && d.flag(ck.CKA_SENSITIVE):
+	case row.Type == ck.CKA_DERIVE && r.strict && !same && v[0] == 1 && d.table.isSecret() && d.flag(ck.CKA_SENSITIVE):
 		// whether anything may be derived from a sensitive key is decided when it is made
 	case rule.has(modifiable):
 		return ck.CKR_OK
@@ -351,14 +351,14 @@ func (o *Object) appendAttributes(open, closed []ck.Attribute) (a, b []ck.Attrib
 		switch {
 		case row.kind == classOf, row.kind == subtypeOf:
 			at.Value = o.bytes(row.Type)
-		case row.kind == boolean && o.bits>>i&1 != 0:
+		case row.kind == boolean && o.bools>>i&1 != 0:
 			at.Value = ck.BoolValue(true)
 		case row.kind == genMechanism && uint(o.genMechanism) != ck.UnavailableInformation:
 			at.Value = ck.UlongValue(uint(o.genMechanism))
 		case row.kind == checkOf && o.noCheck:
 		case row.kind == lengthOf && !o.isPrivate():
 			at.Value = ck.UlongValue(o.length)
-		case o.set>>i&1 == 0:
+		case o.present>>i&1 == 0:
 			continue
 		default:
 			at.Value = o.at(i)
@@ -404,7 +404,7 @@ func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 	}
 	r := request{how: byCreate, fixed: rows}
 	var d draft
-	if d.t, err = r.table(); err != nil {
+	if d.table, err = r.table(); err != nil {
 		return nil, false, err
 	}
 	d.genMechanism = ck.MechanismType(ck.UnavailableInformation)
@@ -413,10 +413,10 @@ func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 			return nil, false, err
 		}
 	}
-	if d.bits>>rowPrivate&1 != 0 == (len(public) != 0) {
+	if d.bools>>rowPrivate&1 != 0 == (len(public) != 0) {
 		return nil, false, errDamaged
 	}
-	if d.present&d.t.having(concealed) != 0 && len(public) != 0 {
+	if d.present&d.table.having(concealed) != 0 && len(public) != 0 {
 		return d.object(), false, nil
 	}
 	o = d.newObject()
@@ -430,13 +430,13 @@ func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 
 // locate finds the places of the values in the blob, which is what encode wrote: rows in order.
 func (o *Object) locate(rows []ck.Attribute) {
-	o.places = o.places[:bits.OnesCount64(o.set)]
+	o.places = o.places[:bits.OnesCount64(o.present)]
 	off := 0
 	for _, a := range rows {
 		off += ck.TemplateLen([]ck.Attribute{{}})
 		i := o.table.find(a.Type)
-		if o.set>>i&1 != 0 {
-			o.places[bits.OnesCount64(o.set&(1<<i-1))] = place{uint32(off), uint32(len(a.Value))}
+		if o.present>>i&1 != 0 {
+			o.places[bits.OnesCount64(o.present&(1<<i-1))] = place{uint32(off), uint32(len(a.Value))}
 		}
 		off += len(a.Value)
 	}
@@ -445,16 +445,16 @@ func (o *Object) locate(rows []ck.Attribute) {
 
 // restore gives the draft a decoded attribute. open says that it comes from the public part, split that there is a public part.
 func (d *draft) restore(a ck.Attribute, open, split bool) error {
-	i := d.t.find(a.Type)
-	if i < 0 || d.seen>>i&1 != 0 || split && open == d.t.rows[i].rule.has(concealed) {
+	i := d.table.find(a.Type)
+	if i < 0 || d.decided>>i&1 != 0 || split && open == d.table.rows[i].rule.has(concealed) {
 		return errDamaged
 	}
-	row := &d.t.rows[i]
+	row := &d.table.rows[i]
 	if err := row.kind.valid(a.Value); err != nil {
 		return err
 	}
 	if row.kind == lengthOf {
-		d.seen |= 1 << i
+		d.decided |= 1 << i
 		d.length = number(a.Value)
 		return nil
 	}

@@ -225,7 +225,7 @@ func TestChanged(t *testing.T) {
 		{"issuer", cert, rows(ck.CKA_ISSUER, "x"), false, ck.CKR_OK},
 		{"subject", cert, rows(ck.CKA_SUBJECT, "x"), false, ck.CKR_ATTRIBUTE_READ_ONLY},
 	} {
-		c.o.serial, c.o.rev = 77, 3
+		c.o.uniqueNumber, c.o.rev = 77, 3
 		before, _ := encoded(c.o)
 		o, err := c.o.changed(c.template, c.so, false)
 		want(t, c.what, err, c.want)
@@ -235,7 +235,7 @@ func TestChanged(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		if !o.matches(c.template) || o.serial != 77 || o.rev != 3 {
+		if !o.matches(c.template) || o.uniqueNumber != 77 || o.rev != 3 {
 			t.Errorf("%s: not as asked", c.what)
 		}
 		if len(c.template) > 0 {

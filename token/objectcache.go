@@ -221,7 +221,7 @@ func (c *cachedObject) read() error {
 	r, err := token.Get(c.cache.keys, c.id)
 	var o *Object
 	if err == nil {
-		o, err = opened(r)
+		o, err = objectFromRecord(r)
 	}
 	if err == nil && !c.keep(o, epoch) {
 		err = ck.CKR_OBJECT_HANDLE_INVALID

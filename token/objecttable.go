@@ -14,7 +14,7 @@ import (
 // its place.
 type entry struct {
 	handle  ck.ObjectHandle
-	table   *objectTable
+	objects *objectTable
 	private bool
 	builtin bool                         // an object that was not made: it is never read and never dropped
 	cached  atomic.Pointer[cachedObject] // a token object
@@ -52,7 +52,7 @@ func (t *objectTable) init(s *appSlot) {
 // object finds the object with the handle h among those of the session's token. The caller releases it.
 func (s *session) object(h ck.ObjectHandle) (*entry, *Object, error) {
 	e := s.slot.app.objects.Get(h)
-	if e == nil || e.table != &s.slot.objects {
+	if e == nil || e.objects != &s.slot.objects {
 		return nil, nil, ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	o, err := e.get()
@@ -77,7 +77,7 @@ func (e *entry) get() (*Object, error) {
 
 // getToken is get for a token object, which is looked for in the cache that the application reads from now.
 func (e *entry) getToken() (*Object, error) {
-	s := e.table.slot
+	s := e.objects.slot
 	for {
 		cache, c := s.cache.Load(), e.cached.Load()
 		if c.cache != cache {
@@ -89,7 +89,7 @@ func (e *entry) getToken() (*Object, error) {
 			if s.cache.Load() != cache { // the application has logged in or out meanwhile
 				continue
 			}
-			e.table.drop(e)
+			e.objects.drop(e)
 		}
 		return o, err
 	}
@@ -100,7 +100,7 @@ func (e *entry) forgetObject() { e.cached.Load().swap(nil) }
 
 // addSession makes o, whose only reference it takes, an object of the session s.
 func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error) {
-	e := &entry{table: t, private: o.isPrivate(), owner: s}
+	e := &entry{objects: t, private: o.isPrivate(), owner: s}
 	e.label, e.name = t.hash(o.bytes(ck.CKA_LABEL)), t.hash(o.bytes(ck.CKA_ID))
 	e.object.Store(o)
 	t.mu.Lock()
@@ -117,7 +117,7 @@ func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error)
 
 // admits tells whether a session, or nil for any, may still get an object. The table is locked.
 func (t *objectTable) admits(s *session, private bool) error {
-	if s != nil && s.gone {
+	if s != nil && s.noMoreObjects {
 		return ck.CKR_SESSION_HANDLE_INVALID
 	}
 	if private {
@@ -146,7 +146,7 @@ func (t *objectTable) entryOf(o *Object) (*entry, error) {
 	if err := t.admits(nil, o.isPrivate()); err != nil {
 		return nil, err
 	}
-	e := &entry{table: t, private: o.isPrivate()}
+	e := &entry{objects: t, private: o.isPrivate()}
 	e.cached.Store(t.slot.cache.Load().at(o.id))
 	t.token[o.id] = e
 	t.slot.app.objects.Add(e, &e.handle)
@@ -205,7 +205,7 @@ func shrunk(list []*entry) []*entry {
 func (t *objectTable) dropOwned(s *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.gone = true
+	s.noMoreObjects = true
 	for len(s.owned) > 0 {
 		t.dropLocked(s.owned[len(s.owned)-1])
 	}

@@ -151,7 +151,7 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	}
 	op.unrecorded = s.unrecordedEntry(o, &u)
 	op.useCounter(s, key)
-	op.start.mechanism, op.start.paramLen, op.start.id, op.start.serial = row.Type, mech.Param.Len(), o.id, o.serial
+	op.start.mechanism, op.start.paramLen, op.start.id, op.start.serial = row.Type, mech.Param.Len(), o.id, o.uniqueNumber
 	op.active, op.loginDue, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
 	return nil
 }

@@ -48,8 +48,8 @@ func TestOrigins(t *testing.T) {
 			ses := sessionOf(t, m, s)
 			_, o, err := ses.object(h)
 			must(t, err)
-			if found[o.origin]++; o.birth != separation {
-				t.Errorf("a key that is %v was born in %v, not %v", o.origin, o.birth, separation)
+			if found[o.origin]++; o.separation != separation {
+				t.Errorf("a key that is %v was born in %v, not %v", o.origin, o.separation, separation)
 			}
 			o.release()
 		}

@@ -34,8 +34,8 @@ var otpKey = tablePart{"one-time password key", []attribute{
 // completeOTP checks a new key for one-time passwords, after it has written out the defaults, which the mechanism reads from the key. The
 // counter begins with 0.
 func (d *draft) completeOTP() error {
-	for i := range d.t.rows {
-		row := &d.t.rows[i]
+	for i := range d.table.rows {
+		row := &d.table.rows[i]
 		v := make([]byte, ulongSize) // a counter of 8 bytes, which is the size of a CK_ULONG
 		switch {
 		case d.present>>i&1 != 0:
@@ -83,7 +83,7 @@ func (o *Object) withNextCounter() (counter []byte, next *Object, err error) {
 		return nil, nil, fmt.Errorf("%w: the counter is at its end", ck.CKR_FUNCTION_FAILED)
 	}
 	var d draft
-	o.draft(&d)
+	o.startDraft(&d)
 	if err := d.put(o.table.find(ck.CKA_OTP_COUNTER), binary.BigEndian.AppendUint64(nil, n+1)); err != nil {
 		return nil, nil, err
 	}

@@ -28,19 +28,19 @@ func (s *session) checkTemplate(r *request) error {
 	}
 	user, _ := s.slot.login()
 	r.isSO = user == theSO
-	d := draft{t: t, bits: t.defaults}
+	d := draft{table: t, bools: t.defaults}
 	if t.class == ck.CKO_PRIVATE_KEY && user == theUser {
-		d.bits |= 1 << rowPrivate
+		d.bools |= 1 << rowPrivate
 	}
 	for _, a := range r.template {
 		if err := d.putFromTemplate(r, a); err != nil {
 			return err
 		}
 	}
-	if missing := t.required[r.how] &^ d.seen; missing != 0 && !r.notKey { // the lengths of some domain parameters follow from their mechanism
+	if missing := t.required[r.how] &^ d.decided; missing != 0 && !r.notKey { // the lengths of some domain parameters follow from their mechanism
 		return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
 	}
-	return s.mayModify(&Object{table: t, bits: d.bits}, user)
+	return s.mayModify(&Object{table: t, bools: d.bools}, user)
 }
 
 // publicInfo computes CKA_PUBLIC_KEY_INFO of a pair from the template of the public key and what the mechanism made.
@@ -78,7 +78,7 @@ func wipeValues(attrs []ck.Attribute) {
 
 // wipeSecrets overwrites the secret values of a private key. Others, parameters of a curve say, may lie in the caller's memory.
 func wipeSecrets(t ck.KeyType, attrs []ck.Attribute) {
-	private := tables[tableName{ck.CKO_PRIVATE_KEY, uint(t)}]
+	private := tables[objectType{ck.CKO_PRIVATE_KEY, uint(t)}]
 	for _, a := range attrs {
 		if i := private.find(a.Type); i < 0 || private.rows[i].rule.has(concealed) {
 			clear(a.Value)
@@ -87,8 +87,8 @@ func wipeSecrets(t ck.KeyType, attrs []ck.Attribute) {
 }
 
 // completePair checks the attributes of a public or private key, and adds those that follow from them.
-func (d *draft) completePair(how origin) error {
-	added, err := mechanisms.Complete(d.t.class, ck.KeyType(d.t.subtype), d.bytes)
+func (d *draft) completePair(how createdBy) error {
+	added, err := mechanisms.Complete(d.table.class, ck.KeyType(d.table.subtype), d.bytes)
 	if err != nil {
 		if how == byUnwrap {
 			return errors.Join(ck.CKR_WRAPPED_KEY_INVALID, err)
@@ -96,10 +96,10 @@ func (d *draft) completePair(how origin) error {
 		return err
 	}
 	for _, a := range added {
-		i := d.t.find(a.Type)
-		if len(d.v[i]) == 0 {
+		i := d.table.find(a.Type)
+		if len(d.values[i]) == 0 {
 			err = d.put(i, a.Value)
-		} else if !d.is(i, a.Value) {
+		} else if !d.hasValue(i, a.Value) {
 			err = attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type) // section 4.10
 		}
 		if err != nil {
@@ -111,11 +111,11 @@ func (d *draft) completePair(how origin) error {
 
 // changesPublicKeyInfo reports whether the template of a copy or a change has CKA_PUBLIC_KEY_INFO, which has to be that of the key.
 func (d *draft) changesPublicKeyInfo() bool {
-	i := d.t.find(ck.CKA_PUBLIC_KEY_INFO)
-	return i >= 0 && d.seen>>i&1 != 0
+	i := d.table.find(ck.CKA_PUBLIC_KEY_INFO)
+	return i >= 0 && d.decided>>i&1 != 0
 }
 
 // isAsymmetric reports whether the objects of the table are public or private keys.
-func (t *table) isAsymmetric() bool {
+func (t *attributeTable) isAsymmetric() bool {
 	return t.class == ck.CKO_PUBLIC_KEY || t.class == ck.CKO_PRIVATE_KEY
 }

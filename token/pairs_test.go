@@ -67,7 +67,7 @@ func TestPairTables(t *testing.T) {
 	for _, kt := range all {
 		for _, class := range []ck.ObjectClass{ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY} {
 			verifies := class == ck.CKO_PRIVATE_KEY && (kt == ck.CKK_HSS || kt == ck.CKK_XMSS || kt == ck.CKK_XMSSMT)
-			if (tables[tableName{class, uint(kt)}] == nil) != verifies {
+			if (tables[objectType{class, uint(kt)}] == nil) != verifies {
 				t.Errorf("no table for %v %v", class, kt)
 			}
 		}

@@ -107,8 +107,8 @@ var (
 )
 
 // domainTables are the tables of domain parameters.
-func domainTables() []*table {
-	return []*table{
+func domainTables() []*attributeTable {
+	return []*attributeTable{
 		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DSA), storageObject, domainParameters, dsaDomain),
 		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_DH), storageObject, domainParameters, dhDomain),
 		newTable(ck.CKO_DOMAIN_PARAMETERS, uint(ck.CKK_X9_42_DH), storageObject, domainParameters, x942Domain),
@@ -153,7 +153,7 @@ var pairTypes = []pairTable{
 }
 
 // pairTables are the tables of the types that package mechanisms can check.
-func pairTables() (list []*table) {
+func pairTables() (list []*attributeTable) {
 	known := mechanisms.PairTypes()
 	for _, p := range pairTypes {
 		if slices.Contains(known, p.t) {

@@ -38,7 +38,7 @@ const (
 // recordedRole returns the role that an object has in its attributes.
 func (o *Object) recordedRole() role {
 	switch {
-	case o.bits&o.table.roles == 0:
+	case o.bools&o.table.roles == 0:
 		return noRole
 	case o.flag(roleWrappingTrusted):
 		return wrappingTrusted
@@ -83,7 +83,7 @@ func (o *Object) protection() protection {
 
 // fixedProtection returns what protects a key, but for its role. It never changes, and is found out once.
 func (o *Object) fixedProtection() *protection {
-	if k := o.fixed.Load(); k != nil {
+	if k := o.cachedProtection.Load(); k != nil {
 		return k
 	}
 	k := &protection{
@@ -94,7 +94,7 @@ func (o *Object) fixedProtection() *protection {
 	if v := o.bytes(knownBytes); v != nil {
 		k.knownBytes = number(v)
 	}
-	o.fixed.Store(k)
+	o.cachedProtection.Store(k)
 	return k
 }
 
@@ -250,7 +250,7 @@ func (s *slot) storeRole(term []byte, keys *store.Keys, need role) error {
 		if err != nil {
 			return err
 		}
-		if o.asked != nil {
+		if o.pending != nil {
 			o.release()
 			if err := s.adopt(keys); err != nil {
 				return err
@@ -283,7 +283,7 @@ func (o *Object) recordWithRole(need role, keys *store.Keys) (*store.Record, err
 		return nil, err
 	}
 	var d draft
-	o.draft(&d)
+	o.startDraft(&d)
 	d.setRole(next)
 	changed := d.object().withIdentityOf(o)
 	defer changed.release()
@@ -296,7 +296,7 @@ func readObject(token *store.Token, keys *store.Keys, id store.ID) (*Object, err
 	if err != nil {
 		return nil, err
 	}
-	return opened(r)
+	return objectFromRecord(r)
 }
 
 // sameRole tells whether a key still has the role that it had when it was found. If it has not, another call may have wrapped with it, meanwhile,

@@ -7,12 +7,12 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// An origin is how an object comes to be, or to be changed.
-type origin int
+// A createdBy is how an object comes to be, or to be changed.
+type createdBy int
 
 // A request is what an object is built from.
 type request struct {
-	how origin
+	how createdBy
 	// template is the caller's. Its values are valid during the call only and are not kept.
 	template []ck.Attribute
 	// fixed is what the operation itself decides. A template that says otherwise is CKR_TEMPLATE_INCONSISTENT. It may have
@@ -45,12 +45,12 @@ type request struct {
 	// beforeStoring is called with the new object before anybody else can see it, and may refuse it. It may be nil.
 	beforeStoring func(*Object) error
 
-	imposed    []ck.Attribute // what the base asks of the new key; setBase reads it
-	foundTable *table         // the result of table
+	imposed    []ck.Attribute  // what the base asks of the new key; setBase reads it
+	foundTable *attributeTable // the result of table
 }
 
 // baseTemplates are the attributes that have what a base asks of a new key.
-var baseTemplates = [allOrigins]ck.AttributeType{
+var baseTemplates = [createdByCount]ck.AttributeType{
 	byUnwrap: ck.CKA_UNWRAP_TEMPLATE, byEncapsulate: ck.CKA_ENCAPSULATE_TEMPLATE, byDecapsulate: ck.CKA_DECAPSULATE_TEMPLATE, byDerive: ck.CKA_DERIVE_TEMPLATE,
 }
 
@@ -64,7 +64,7 @@ func (r *request) setBase(base *Object) (err error) {
 }
 
 // table finds the table of the class and type that the new object has.
-func (r *request) table() (*table, error) {
+func (r *request) table() (*attributeTable, error) {
 	if r.foundTable != nil {
 		return r.foundTable, nil
 	}
@@ -74,13 +74,13 @@ func (r *request) table() (*table, error) {
 }
 
 // findTable does the work of table.
-func (r *request) findTable() (*table, error) {
+func (r *request) findTable() (*attributeTable, error) {
 	c, err := r.number(ck.CKA_CLASS)
 	if err != nil {
 		return nil, err
 	}
 	class, subtype := ck.ObjectClass(c), uint(0)
-	name, ok := subtypeName(class)
+	name, ok := subtypeAttribute(class)
 	if ok {
 		if subtype, err = r.number(name); err != nil {
 			return nil, err
@@ -88,7 +88,7 @@ func (r *request) findTable() (*table, error) {
 	} else {
 		name = ck.CKA_CLASS
 	}
-	t := tables[tableName{class, subtype}]
+	t := tables[objectType{class, subtype}]
 	switch {
 	case t == nil && name == ck.CKA_KEY_TYPE && hasTypeOfOtherClass(class, subtype):
 		return nil, attributeError(ck.CKR_TEMPLATE_INCONSISTENT, name)
@@ -103,7 +103,7 @@ func (r *request) findTable() (*table, error) {
 // hasTypeOfOtherClass reports whether another class of keys has the key type t.
 func hasTypeOfOtherClass(class ck.ObjectClass, t uint) bool {
 	classes := []ck.ObjectClass{ck.CKO_SECRET_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY}
-	return slices.Contains(classes, class) && slices.ContainsFunc(classes, func(c ck.ObjectClass) bool { return tables[tableName{c, t}] != nil })
+	return slices.Contains(classes, class) && slices.ContainsFunc(classes, func(c ck.ObjectClass) bool { return tables[objectType{c, t}] != nil })
 }
 
 // number returns a CK_ULONG from the first list that has it.

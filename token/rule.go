@@ -157,22 +157,22 @@ type tablePart struct {
 // maxRows is how many rows a table can have: sets of rows are words.
 const maxRows = 64
 
-// A table is the attributes of all objects of one class and type: the parts one after another. A set of its rows is a
+// An attributeTable is the attributes of all objects of one class and type: the parts one after another. A set of its rows is a
 // word, with a bit for each row.
-type table struct {
+type attributeTable struct {
 	class   ck.ObjectClass
 	subtype uint // the key or certificate type
 	parts   []tablePart
 	rows    []attribute
 
-	index       [256]uint8         // from a hash of the type to 1 + the row, by open addressing
-	with        [32]uint64         // the rows with each rule
-	defaults    uint64             // the booleans that are true by default
-	restricting uint64             // the rows that restrict the use of a key if they have a value
-	forbidden   [allOrigins]uint64 // the rows that a template may not have, for each origin
-	required    [allOrigins]uint64 // the rows that must be decided
-	roles       uint64             // the rows of the roles
-	value       int                // the row of CKA_VALUE, -1 if there is none
+	index       [256]uint8             // from a hash of the type to 1 + the row, by open addressing
+	with        [32]uint64             // the rows with each rule
+	defaults    uint64                 // the booleans that are true by default
+	restricting uint64                 // the rows that restrict the use of a key if they have a value
+	forbidden   [createdByCount]uint64 // the rows that a template may not have, for each origin
+	required    [createdByCount]uint64 // the rows that must be decided
+	roles       uint64                 // the rows of the roles
+	value       int                    // the row of CKA_VALUE, -1 if there is none
 }
 
 // The rows of these are the same in all tables.
@@ -188,8 +188,8 @@ const (
 )
 
 // newTable composes a table. It panics where the parts have too many rows or a type twice.
-func newTable(class ck.ObjectClass, subtype uint, parts ...tablePart) *table {
-	t := &table{class: class, subtype: subtype, parts: parts, value: -1}
+func newTable(class ck.ObjectClass, subtype uint, parts ...tablePart) *attributeTable {
+	t := &attributeTable{class: class, subtype: subtype, parts: parts, value: -1}
 	for _, p := range parts {
 		t.rows = append(t.rows, p.rows...)
 	}
@@ -221,22 +221,22 @@ func newTable(class ck.ObjectClass, subtype uint, parts ...tablePart) *table {
 			t.value = i
 		}
 	}
-	t.forbidden = [allOrigins]uint64{
+	t.forbidden = [createdByCount]uint64{
 		byCreate: t.having(notCreate), byGenerate: t.having(notGenerate), byUnwrap: t.having(notUnwrap),
 		byEncapsulate: t.having(notUnwrap), byDecapsulate: t.having(notUnwrap), byDerive: t.having(notUnwrap),
 	}
-	t.required = [allOrigins]uint64{byCreate: t.having(mustCreate), byGenerate: t.having(mustGenerate), byUnwrap: t.having(mustUnwrap)}
+	t.required = [createdByCount]uint64{byCreate: t.having(mustCreate), byGenerate: t.having(mustGenerate), byUnwrap: t.having(mustUnwrap)}
 	return t
 }
 
 // having returns the rows that have the rule.
-func (t *table) having(bit rule) uint64 { return t.with[bits.TrailingZeros32(uint32(bit))] }
+func (t *attributeTable) having(bit rule) uint64 { return t.with[bits.TrailingZeros32(uint32(bit))] }
 
 // hashType spreads the types over a table's index.
 func hashType(t ck.AttributeType) uint8 { return uint8(t ^ t>>5 ^ t>>16) }
 
 // find returns the row of a type, -1 if there is none.
-func (t *table) find(a ck.AttributeType) int {
+func (t *attributeTable) find(a ck.AttributeType) int {
 	for h := hashType(a); ; h++ {
 		i := t.index[h]
 		if i == 0 {
@@ -249,7 +249,7 @@ func (t *table) find(a ck.AttributeType) int {
 }
 
 // known returns the row of a type that applications know of, -1 if there is none.
-func (t *table) known(a ck.AttributeType) int {
+func (t *attributeTable) known(a ck.AttributeType) int {
 	i := t.find(a)
 	if i >= 0 && t.rows[i].rule.has(internal) {
 		return -1
@@ -258,15 +258,17 @@ func (t *table) known(a ck.AttributeType) int {
 }
 
 // builtin reports whether applications cannot make the objects of the table.
-func (t *table) builtin() bool {
+func (t *attributeTable) builtin() bool {
 	_, ok := builtinAttribute(t.class)
 	return ok
 }
 
 // isKey reports whether the objects of the table are keys.
-func (t *table) isKey() bool {
+func (t *attributeTable) isKey() bool {
 	return t.isSecret() || t.class == ck.CKO_PRIVATE_KEY || t.class == ck.CKO_PUBLIC_KEY
 }
 
 // isSecret reports whether the objects of the table are secret keys, those for one-time passwords among them.
-func (t *table) isSecret() bool { return t.class == ck.CKO_SECRET_KEY || t.class == ck.CKO_OTP_KEY }
+func (t *attributeTable) isSecret() bool {
+	return t.class == ck.CKO_SECRET_KEY || t.class == ck.CKO_OTP_KEY
+}

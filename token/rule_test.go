@@ -23,9 +23,9 @@ var allParts = []tablePart{storageObject, dataObject, certificate, x509, wtls, a
 	domainParameters, dsaDomain, dhDomain, x942Domain, parameterPublic, seedPrivate, parameterPrivate, hssPublic}
 
 // sorted returns the tables in the order of their classes and types.
-func sorted() []*table {
+func sorted() []*attributeTable {
 	list := slices.Collect(maps.Values(tables))
-	slices.SortFunc(list, func(a, b *table) int {
+	slices.SortFunc(list, func(a, b *attributeTable) int {
 		if a.class != b.class {
 			return int(a.class) - int(b.class)
 		}
@@ -59,7 +59,7 @@ func printed() []byte {
 		case ck.CKO_HW_FEATURE:
 			fmt.Fprintf(&b, "%v %v:", t.class, ck.HardwareFeature(t.subtype))
 		default:
-			if _, ok := subtypeName(t.class); !ok {
+			if _, ok := subtypeAttribute(t.class); !ok {
 				fmt.Fprintf(&b, "%v:", t.class)
 				break
 			}
@@ -132,7 +132,7 @@ func TestTables(t *testing.T) {
 				t.Errorf("%v has %v", name, absent)
 			}
 		}
-		if class, ok := subtypeName(name.class); ok && table.find(class) < 0 {
+		if class, ok := subtypeAttribute(name.class); ok && table.find(class) < 0 {
 			t.Errorf("%v has no %v", name, class)
 		}
 		if table.class != ck.CKO_SECRET_KEY {

@@ -119,7 +119,7 @@ func (s *slot) sameSecretCandidates(form []byte) []*Object {
 
 // sessionKeys returns the keys among the session objects of all applications that which chooses. The caller releases them.
 func (s *slot) sessionKeys(which func(*Object) bool) (list []*Object) {
-	for _, side := range s.sides() {
+	for _, side := range s.appSlots() {
 		list = side.objects.sessionKeys(list, which)
 	}
 	return list

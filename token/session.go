@@ -22,11 +22,11 @@ type session struct {
 	mu                 sync.Mutex
 	closed             bool
 	*sessionOperations        // from the first operation on: most of the memory of a session, of which hosts open many that do little
-	device             uint32 // ulDeviceError
+	deviceError        uint32 // ulDeviceError
 
 	// Guarded by the slot's object table:
-	owned []*entry // its session objects
-	gone  bool     // no more objects may be added
+	owned         []*entry // its session objects
+	noMoreObjects bool     // no more objects may be added
 
 	// Guarded by the lock of jobs:
 	jobs       []*job // functions that have answered CKR_PENDING
@@ -35,10 +35,10 @@ type session struct {
 
 // sessionOperations are the operations of a session.
 type sessionOperations struct {
-	ops     [operationKinds]operation
-	digest  digestOperation
-	find    findOperation
-	derived derivation
+	ops        [operationKinds]operation
+	digest     digestOperation
+	find       findOperation
+	derivation derivation
 }
 
 // states is the state of a session by who is logged in and whether it is read-write, section 4.2 of the usage guide.
@@ -130,7 +130,7 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 		a.mayHaveSecrets.Store(true)
 	}
 	if writable {
-		s.writable++
+		s.writableSessions++
 	}
 	return ses.handle, nil
 }
@@ -158,7 +158,7 @@ func (s *session) end() {
 	slot.mu.Lock()
 	delete(slot.sessions, s.handle)
 	if s.writable {
-		slot.writable--
+		slot.writableSessions--
 	}
 	last := len(slot.sessions) == 0
 	slot.mu.Unlock()
@@ -180,7 +180,7 @@ func (s *session) stop(closed bool) {
 func (s *session) cancelAll() {
 	if s.sessionOperations != nil {
 		s.cancel(allOperations)
-		s.derived.wipe()
+		s.derivation.wipe()
 	}
 }
 
@@ -256,7 +256,7 @@ func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 	}
 	defer a.endCall()
 	s.mu.Lock()
-	device := s.device
+	device := s.deviceError
 	s.mu.Unlock()
 	info := ck.SessionInfo{SlotID: s.slot.id, Flags: ck.CKF_SERIAL_SESSION, DeviceError: uint(device)}
 	if s.writable {

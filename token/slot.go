@@ -33,10 +33,10 @@ type appSlot struct {
 	*slot
 	app *application
 
-	mu       sync.Mutex
-	sessions map[ck.SessionHandle]*session
-	writable int // how many sessions are read-write
-	user     userState
+	mu               sync.Mutex
+	sessions         map[ck.SessionHandle]*session
+	writableSessions int // how many sessions are read-write
+	user             userState
 
 	cache   atomic.Pointer[objectCache] // that the application reads from; changed with user
 	objects objectTable
@@ -58,8 +58,8 @@ func newSlot(c *Core, uuid string) *slot {
 	return &slot{core: c, id: ck.SlotID(n & slotMask), uuid: uuid, serial: serial}
 }
 
-// newSide returns an application's side of the slot.
-func (s *slot) newSide(a *application) *appSlot {
+// newAppSlot returns an application's side of the slot.
+func (s *slot) newAppSlot(a *application) *appSlot {
 	side := &appSlot{slot: s, app: a, sessions: make(map[ck.SessionHandle]*session)}
 	side.objects.init(side)
 	side.cache.Store(s.openCache(nil, nil))
@@ -78,8 +78,8 @@ func (s *appSlot) end() {
 	s.cache.Load().leave()
 }
 
-// sides returns the sides of all applications.
-func (s *slot) sides() []*appSlot {
+// appSlots returns the sides of all applications.
+func (s *slot) appSlots() []*appSlot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.applications)
@@ -121,7 +121,7 @@ func (m *Module) GetSlotList(tokenPresent bool) ([]ck.SlotID, error) {
 	if err := a.refresh(); err != nil {
 		return nil, err
 	}
-	list := a.listed(a.slots.seen())
+	list := a.visibleSlots(a.slots.lastSeen())
 	ids := make([]ck.SlotID, len(list))
 	for i, s := range list {
 		ids[i] = s.id
@@ -139,7 +139,7 @@ func (m *Module) EmptySlot() (ck.SlotID, error) {
 	if err := a.refresh(); err != nil {
 		return 0, err
 	}
-	all := a.slots.seen()
+	all := a.slots.lastSeen()
 	return all[len(all)-1].id, nil
 }
 

@@ -58,7 +58,7 @@ func (m *Module) GetTokenInfo(id ck.SlotID) (ck.TokenInfo, error) {
 
 func (s *appSlot) info() (ck.TokenInfo, error) {
 	s.mu.Lock()
-	sessions, writable := len(s.sessions), s.writable
+	sessions, writable := len(s.sessions), s.writableSessions
 	s.mu.Unlock()
 	token, _ := s.store()
 	limit := s.app.config.MaxSessions

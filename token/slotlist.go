@@ -105,15 +105,15 @@ type appSlots struct {
 	events []ck.SlotID // that C_WaitForSlotEvent has yet to return
 }
 
-// seen returns the slots as they were last seen.
-func (t *appSlots) seen() []*slot {
+// lastSeen returns the slots as they were last seen.
+func (t *appSlots) lastSeen() []*slot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.list
 }
 
-// sides returns the application's sides of them, in no order.
-func (t *appSlots) sides() []*appSlot {
+// all returns the application's sides of them, in no order.
+func (t *appSlots) all() []*appSlot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Collect(maps.Values(t.byID))
@@ -148,7 +148,7 @@ func (a *application) updateSlots() (gone []*appSlot, err error) {
 	for _, s := range list {
 		side := t.byID[s.id]
 		if side == nil || side.slot != s { // new, or another token's
-			side = s.newSide(a)
+			side = s.newAppSlot(a)
 		}
 		byID[s.id] = side
 	}
@@ -158,7 +158,7 @@ func (a *application) updateSlots() (gone []*appSlot, err error) {
 		}
 	}
 	if t.list != nil { // the first list is no event
-		t.noteChanges(a.listed(list), a.listed(t.list))
+		t.noteChanges(a.visibleSlots(list), a.visibleSlots(t.list))
 	}
 	t.list, t.byID = list, byID
 	return gone, nil
@@ -178,8 +178,8 @@ func (a *application) slot(id ck.SlotID) (*appSlot, error) {
 	return nil, ck.CKR_SLOT_ID_INVALID
 }
 
-// listed leaves out the last slot, whose token is not initialised, where the configuration hides it. It can be used all the same.
-func (a *application) listed(all []*slot) []*slot {
+// visibleSlots leaves out the last slot, whose token is not initialised, where the configuration hides it. It can be used all the same.
+func (a *application) visibleSlots(all []*slot) []*slot {
 	if a.config.EmptySlot || len(all) == 0 {
 		return all
 	}

@@ -106,7 +106,7 @@ func TestPartsComplete(t *testing.T) {
 }
 
 // sample is an object of a table as an application makes it, nil where no application can.
-func sample(t *testing.T, table *table) *Object {
+func sample(t *testing.T, table *attributeTable) *Object {
 	t.Helper()
 	if table.builtin() || table.isAsymmetric() && pairValues(t, table) == nil {
 		return nil
@@ -123,7 +123,7 @@ func sample(t *testing.T, table *table) *Object {
 func (o *Object) other(i int) []byte {
 	switch row := &o.table.rows[i]; row.kind {
 	case boolean:
-		return ck.BoolValue(o.bits>>i&1 == 0)
+		return ck.BoolValue(o.bools>>i&1 == 0)
 	case ulong, genMechanism, lengthOf:
 		if o.match(ck.Attribute{Type: row.Type, Value: ck.UlongValue(1)}) {
 			return ck.UlongValue(2)
@@ -144,7 +144,7 @@ func (o *Object) other(i int) []byte {
 }
 
 // mayChange is what the footnotes say of changing row i of o to another value: nil, or the code.
-func (o *Object) mayChange(i int, how origin) error {
+func (o *Object) mayChange(i int, how createdBy) error {
 	row := &o.table.rows[i]
 	r := row.rule
 	switch {
@@ -156,18 +156,18 @@ func (o *Object) mayChange(i int, how origin) error {
 		return ck.CKR_ATTRIBUTE_VALUE_INVALID // it has to be true
 	case r.has(concealed):
 	case row.kind == boolean && r.has(staysTrue):
-		if o.bits>>i&1 == 0 {
+		if o.bools>>i&1 == 0 {
 			return nil
 		}
 	case row.kind == boolean && r.has(staysFalse):
-		if o.bits>>i&1 == 1 {
+		if o.bools>>i&1 == 1 {
 			return nil
 		}
 	case r.has(modifiable):
 		return nil
 	case r.has(copyOnly) && how == byCopy:
 		if i == rowPrivate {
-			if o.bits>>i&1 == 1 {
+			if o.bools>>i&1 == 1 {
 				return ck.CKR_TEMPLATE_INCONSISTENT
 			}
 		}
@@ -189,7 +189,7 @@ func TestFootnotes(t *testing.T) {
 		name := fmt.Sprint(table.class, " ", table.subtype)
 		for i := range table.rows {
 			a := ck.Attribute{Type: table.rows[i].Type, Value: o.other(i)}
-			for _, how := range []origin{byCopy, bySet} {
+			for _, how := range []createdBy{byCopy, bySet} {
 				made, err := o.attempt(how, a)
 				want := o.mayChange(i, how)
 				if ck.Code(err) != ck.Code(want) {
@@ -212,7 +212,7 @@ func TestFootnotes(t *testing.T) {
 }
 
 // attempt makes a copy of o with an attribute changed, or changes it.
-func (o *Object) attempt(how origin, a ck.Attribute) (*Object, error) {
+func (o *Object) attempt(how createdBy, a ck.Attribute) (*Object, error) {
 	if how == byCopy {
 		return build(&request{how: byCopy, template: []ck.Attribute{a}, base: o})
 	}
@@ -220,9 +220,9 @@ func (o *Object) attempt(how origin, a ck.Attribute) (*Object, error) {
 }
 
 // origins tries a row that the footnotes forbid, or leave out one that they demand, in each way to make an object.
-func origins(t *testing.T, name string, table *table, i int, a ck.Attribute) (tried int) {
+func origins(t *testing.T, name string, table *attributeTable, i int, a ck.Attribute) (tried int) {
 	t.Helper()
-	for how, rules := range map[origin][2]rule{byCreate: {mustCreate, notCreate}, byGenerate: {mustGenerate, notGenerate}, byUnwrap: {mustUnwrap, notUnwrap}, byDerive: {0, notUnwrap}} {
+	for how, rules := range map[createdBy][2]rule{byCreate: {mustCreate, notCreate}, byGenerate: {mustGenerate, notGenerate}, byUnwrap: {mustUnwrap, notUnwrap}, byDerive: {0, notUnwrap}} {
 		if how != byCreate && table.class != ck.CKO_SECRET_KEY {
 			continue
 		}
@@ -249,10 +249,10 @@ func origins(t *testing.T, name string, table *table, i int, a ck.Attribute) (tr
 }
 
 // complete is a request that makes an object of a table.
-func complete(t *testing.T, table *table, how origin) *request {
+func complete(t *testing.T, table *attributeTable, how createdBy) *request {
 	t.Helper()
 	named := rows(ck.CKA_CLASS, table.class)
-	if name, ok := subtypeName(table.class); ok {
+	if name, ok := subtypeAttribute(table.class); ok {
 		named = with(named, name, table.subtype)
 	}
 	switch {
@@ -311,9 +311,9 @@ var oids = map[ck.KeyType]string{
 var knownPairs sync.Map
 
 // pairValues are the attributes that an application gives a public or a private key, nil for a type that none can be had of.
-func pairValues(t *testing.T, table *table) []ck.Attribute {
+func pairValues(t *testing.T, table *attributeTable) []ck.Attribute {
 	t.Helper()
-	name := tableName{table.class, table.subtype}
+	name := objectType{table.class, table.subtype}
 	known, ok := knownPairs.Load(name)
 	if !ok {
 		known, _ = knownPairs.LoadOrStore(name, makePairValues(t, table))
@@ -321,7 +321,7 @@ func pairValues(t *testing.T, table *table) []ck.Attribute {
 	return slices.Clone(known.([]ck.Attribute))
 }
 
-func makePairValues(t *testing.T, table *table) []ck.Attribute {
+func makePairValues(t *testing.T, table *attributeTable) []ck.Attribute {
 	t.Helper()
 	kt, public := ck.KeyType(table.subtype), table.class == ck.CKO_PUBLIC_KEY
 	if kt == ck.CKK_RSA {

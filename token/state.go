@@ -168,7 +168,7 @@ func (op *operation) save(kind int) (x savedOperation, ok bool) {
 	if saver == nil || op.loginDue {
 		return x, false
 	}
-	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.start.mechanism, key: []byte((&Object{id: op.start.id, serial: op.start.serial}).uniqueID())}
+	x = savedOperation{kind: kind, parts: op.parts, mechanism: op.start.mechanism, key: []byte((&Object{id: op.start.id, uniqueNumber: op.start.serial}).uniqueID())}
 	x.param, x.state, ok = saver.Save()
 	if ok && len(x.param) != op.start.paramLen { // the mechanism could not be given the same parameter again
 		clear(x.state)

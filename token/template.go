@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	byCreate origin = iota
+	byCreate createdBy = iota
 	byGenerate
 	byUnwrap
 	byEncapsulate
@@ -16,18 +16,18 @@ const (
 	byDerive
 	byCopy
 	bySet
-	allOrigins
+	createdByCount
 )
 
 // compose decides every attribute of a new object.
 func (d *draft) compose(r *request) error {
 	var err error
-	if d.t, err = r.table(); err != nil {
+	if d.table, err = r.table(); err != nil {
 		return err
 	}
-	d.bits, d.genMechanism = d.t.defaults, ck.MechanismType(ck.UnavailableInformation)
-	if d.t.isSecret() || d.t.class == ck.CKO_PRIVATE_KEY || d.t.class == ck.CKO_DATA {
-		d.bits |= 1 << rowPrivate
+	d.bools, d.genMechanism = d.table.defaults, ck.MechanismType(ck.UnavailableInformation)
+	if d.table.isSecret() || d.table.class == ck.CKO_PRIVATE_KEY || d.table.class == ck.CKO_DATA {
+		d.bools |= 1 << rowPrivate
 	}
 	for _, a := range r.template {
 		if err := d.putFromTemplate(r, a); err != nil {
@@ -51,8 +51,8 @@ func (d *draft) compose(r *request) error {
 		return err
 	}
 	d.defaultExtractable()
-	if missing := d.t.required[r.how] &^ d.seen; missing != 0 {
-		return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, d.t.rows[bits.TrailingZeros64(missing)].Type)
+	if missing := d.table.required[r.how] &^ d.decided; missing != 0 {
+		return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, d.table.rows[bits.TrailingZeros64(missing)].Type)
 	}
 	d.setHistory(r)
 	return d.checkConsistency(r)
@@ -60,18 +60,18 @@ func (d *draft) compose(r *request) error {
 
 // putFromTemplate applies a row of the caller's template.
 func (d *draft) putFromTemplate(r *request, a ck.Attribute) error {
-	i := d.t.known(a.Type)
-	if i < 0 || d.t.rows[i].rule.has(templateOnly) && (r.how < byUnwrap || r.how > byDerive) {
+	i := d.table.known(a.Type)
+	if i < 0 || d.table.rows[i].rule.has(templateOnly) && (r.how < byUnwrap || r.how > byDerive) {
 		return attributeError(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 	}
-	row, bit := &d.t.rows[i], uint64(1)<<i
+	row, bit := &d.table.rows[i], uint64(1)<<i
 	switch {
-	case d.seen&bit != 0:
+	case d.decided&bit != 0:
 		if d.repeats(i, a.Value) {
 			return nil
 		}
 		return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
-	case d.t.forbidden[r.how]&bit != 0 && !row.rule.has(templateOnly):
+	case d.table.forbidden[r.how]&bit != 0 && !row.rule.has(templateOnly):
 		return attributeError(ck.CKR_ATTRIBUTE_READ_ONLY, a.Type)
 	case row.kind.valid(a.Value) != nil:
 		return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
@@ -84,11 +84,11 @@ func (d *draft) putFromTemplate(r *request, a ck.Attribute) error {
 // putFixed applies the attributes that the operation decides.
 func (d *draft) putFixed(fixed []ck.Attribute) error {
 	for _, a := range fixed {
-		i := d.t.find(a.Type)
-		if i < 0 || d.t.rows[i].kind.valid(a.Value) != nil {
+		i := d.table.find(a.Type)
+		if i < 0 || d.table.rows[i].kind.valid(a.Value) != nil {
 			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 		}
-		if d.seen>>i&1 != 0 && !d.is(i, a.Value) {
+		if d.decided>>i&1 != 0 && !d.hasValue(i, a.Value) {
 			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, a.Type)
 		}
 		if err := d.put(i, a.Value); err != nil {
@@ -105,8 +105,8 @@ func (d *draft) putImposed(r *request, a ck.Attribute) error {
 	if r.how == byEncapsulate {
 		conflict = ck.CKR_KEY_HANDLE_INVALID
 	}
-	if i := d.t.known(a.Type); i >= 0 && d.seen>>i&1 != 0 {
-		if d.is(i, a.Value) {
+	if i := d.table.known(a.Type); i >= 0 && d.decided>>i&1 != 0 {
+		if d.hasValue(i, a.Value) {
 			return nil
 		}
 		return attributeError(conflict, a.Type)
@@ -124,12 +124,12 @@ func (d *draft) inherit(r *request) error {
 		return nil
 	}
 	for _, p := range inheritedFlags {
-		i := d.t.find(p.t)
+		i := d.table.find(p.t)
 		if i < 0 || !r.anyHas(p.t, p.restrictive) || p.strict && (!r.strict || !r.takesKeyBytes) {
 			continue
 		}
 		v := ck.BoolValue(p.restrictive)
-		if d.seen>>i&1 != 0 && !d.is(i, v) {
+		if d.decided>>i&1 != 0 && !d.hasValue(i, v) {
 			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, p.t)
 		}
 		if err := d.put(i, v); err != nil {
@@ -154,11 +154,11 @@ func (d *draft) inherit(r *request) error {
 // inheritTemplates gives the object the templates of a key whose bytes it has, but for those that the base's template for new keys decides.
 func (d *draft) inheritTemplates(r *request, k *Object) error {
 	for _, t := range inheritedTemplates {
-		i, v := d.t.find(t), k.bytes(t)
+		i, v := d.table.find(t), k.bytes(t)
 		switch {
 		case i < 0 || v == nil || slices.ContainsFunc(r.imposed, func(a ck.Attribute) bool { return a.Type == t }):
 			continue
-		case d.seen>>i&1 != 0 && !d.is(i, v):
+		case d.decided>>i&1 != 0 && !d.hasValue(i, v):
 			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, t)
 		}
 		if err := d.put(i, v); err != nil {
@@ -170,12 +170,12 @@ func (d *draft) inheritTemplates(r *request, k *Object) error {
 
 // limitMechanisms allows no mechanisms but those of a list; nil does not limit them.
 func (d *draft) limitMechanisms(list []byte) error {
-	i := d.t.find(ck.CKA_ALLOWED_MECHANISMS)
+	i := d.table.find(ck.CKA_ALLOWED_MECHANISMS)
 	if list == nil || i < 0 {
 		return nil
 	}
-	if d.seen>>i&1 != 0 {
-		if d.v[i] == nil || !listsNoOther(d.v[i], list) {
+	if d.decided>>i&1 != 0 {
+		if d.values[i] == nil || !listsNoOther(d.values[i], list) {
 			return attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_ALLOWED_MECHANISMS)
 		}
 		return nil
@@ -186,11 +186,11 @@ func (d *draft) limitMechanisms(list []byte) error {
 // putDefaults applies the defaults of the operation. Those that objects of this type do not have are left out.
 func (d *draft) putDefaults(defaults []ck.Attribute) error {
 	for _, a := range defaults {
-		i := d.t.find(a.Type)
-		if i < 0 || d.seen>>i&1 != 0 {
+		i := d.table.find(a.Type)
+		if i < 0 || d.decided>>i&1 != 0 {
 			continue
 		}
-		if d.t.rows[i].kind.valid(a.Value) != nil {
+		if d.table.rows[i].kind.valid(a.Value) != nil {
 			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type)
 		}
 		if err := d.put(i, a.Value); err != nil {
@@ -203,8 +203,8 @@ func (d *draft) putDefaults(defaults []ck.Attribute) error {
 // defaultExtractable sets CKA_EXTRACTABLE where a template sets CKA_SENSITIVE to false and does not mention CKA_EXTRACTABLE: whoever asks for
 // a key that is not sensitive wants to read it, which takes both.
 func (d *draft) defaultExtractable() {
-	sensitive, extractable := d.t.find(ck.CKA_SENSITIVE), d.t.find(ck.CKA_EXTRACTABLE)
-	if sensitive >= 0 && extractable >= 0 && d.seen>>sensitive&1 != 0 && d.bits>>sensitive&1 == 0 && d.seen>>extractable&1 == 0 {
-		d.bits |= 1 << extractable
+	sensitive, extractable := d.table.find(ck.CKA_SENSITIVE), d.table.find(ck.CKA_EXTRACTABLE)
+	if sensitive >= 0 && extractable >= 0 && d.decided>>sensitive&1 != 0 && d.bools>>sensitive&1 == 0 && d.decided>>extractable&1 == 0 {
+		d.bools |= 1 << extractable
 	}
 }

@@ -335,7 +335,7 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r := madeFrom(base, &request{how: origin(how) % bySet, template: template})
+		r := madeFrom(base, &request{how: createdBy(how) % bySet, template: template})
 		switch r.how {
 		case byGenerate, byDerive:
 			r.fixed = aesKey

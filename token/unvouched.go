@@ -25,7 +25,7 @@ func (o *Object) needsNoLogin() bool {
 	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY:
 		return false
 	}
-	return o.isToken() && !o.isPrivate() && o.set&o.table.having(concealed) == 0
+	return o.isToken() && !o.isPrivate() && o.present&o.table.having(concealed) == 0
 }
 
 // createUnvouched makes the object of a request of somebody without a login to create one.
@@ -86,23 +86,23 @@ func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	return o, err
 }
 
-// opened makes an Object of a record: CKR_OBJECT_HANDLE_INVALID where what was asked for without a login leaves none. What was
+// objectFromRecord makes an Object of a record: CKR_OBJECT_HANDLE_INVALID where what was asked for without a login leaves none. What was
 // asked for and cannot be is left out.
-func opened(r store.Record) (*Object, error) {
+func objectFromRecord(r store.Record) (*Object, error) {
 	var base *Object
 	if r.Unvouched == nil || r.Unvouched.Kind != store.Created {
 		var err error
 		if base, err = decode(r.Public, r.Sealed); err != nil {
 			return nil, err
 		}
-		base.id, base.rev, base.origin, base.birth = r.ID, r.Rev, r.Origin, r.Birth
+		base.id, base.rev, base.origin, base.separation = r.ID, r.Rev, r.Origin, r.Birth
 	}
 	if r.Unvouched == nil {
 		return base, nil
 	}
 	if base != nil {
 		base.refs.Add(1)
-		base.asked = r.Unvouched
+		base.pending = r.Unvouched
 	}
 	o, err := applyPending(base, r.Unvouched)
 	switch {
@@ -114,12 +114,12 @@ func opened(r store.Record) (*Object, error) {
 	if err != nil || o == nil {
 		return nil, ck.CKR_OBJECT_HANDLE_INVALID
 	}
-	o.id, o.rev, o.asked, o.unvouched = r.ID, r.Rev, r.Unvouched, true
+	o.id, o.rev, o.pending, o.unvouched = r.ID, r.Rev, r.Unvouched, true
 	return o, nil
 }
 
-// leave asks for a new object, without a login. It takes the reference of o.
-func (s *appSlot) leave(o *Object, r *request) (ck.ObjectHandle, error) {
+// requestCreation asks for a new object, without a login. It takes the reference of o.
+func (s *appSlot) requestCreation(o *Object, r *request) (ck.ObjectHandle, error) {
 	defer o.release()
 	if r.how != byCreate && r.how != byCopy || !o.needsNoLogin() {
 		return 0, ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
@@ -172,7 +172,7 @@ func (s *appSlot) requestChange(e *entry, template []ck.Attribute) error {
 	if err != nil {
 		return err
 	}
-	o, err := opened(r)
+	o, err := objectFromRecord(r)
 	if err != nil {
 		return err
 	}
@@ -181,7 +181,7 @@ func (s *appSlot) requestChange(e *entry, template []ck.Attribute) error {
 	switch {
 	case o.unvouched:
 		u = *r.Unvouched
-	case o.asked != nil: // which is not to be had
+	case o.pending != nil: // which is not to be had
 		u.Number = r.Unvouched.Number
 	}
 	if u.Data, err = mergeTemplates(u.Data, template); err != nil {
@@ -214,8 +214,8 @@ func (s *slot) requestDeletion(e *entry, o *Object) error {
 		return err
 	}
 	u := store.Unvouched{Kind: store.Destroyed}
-	if o.asked != nil {
-		u.Number = o.asked.Number
+	if o.pending != nil {
+		u.Number = o.pending.Number
 	}
 	id := e.id()
 	return token.AddUnvouched(&id, u)
@@ -263,7 +263,7 @@ func (s *slot) adopt(keys *store.Keys) error {
 // adoptPending seals what was requested without a login before somebody who is logged in changes or copies the object: store.ErrStale where
 // something was requested for it, because it is another object then.
 func (s *slot) adoptPending(e *entry, o *Object, keys *store.Keys) error {
-	if o.asked == nil || keys == nil {
+	if o.pending == nil || keys == nil {
 		return nil
 	}
 	if err := s.adopt(keys); err != nil {
@@ -281,7 +281,7 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 	if r.Unvouched.Kind != store.Created {
 		base, err = decode(r.Public, r.Sealed)
 		if err == nil {
-			base.id, base.rev, base.origin, base.birth = r.ID, r.Rev, r.Origin, r.Birth
+			base.id, base.rev, base.origin, base.separation = r.ID, r.Rev, r.Origin, r.Birth
 		}
 	}
 	var o *Object
@@ -297,7 +297,7 @@ func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 		a.Delete = true
 	default:
 		if r.Unvouched.Kind == store.Created {
-			o.id, o.birth = r.ID, s.separation()
+			o.id, o.separation = r.ID, s.separation()
 		}
 		a.Object = newRecord(o, keys)
 		o.release()

@@ -172,7 +172,7 @@ func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []b
 
 // followRole adds to the request of an unwrapped key what follows from the role of the unwrapping key. It holds whether or not the token still has
 // the key that was wrapped. All bytes of such a key count as known, because nobody knows which key it is.
-func (r *request) followRole(t *table, value []byte) error {
+func (r *request) followRole(t *attributeTable, value []byte) error {
 	sensitive, withTrusted := role(r.base.role.Load()).mustUnwrapTo()
 	if sensitive {
 		r.fixed = append(r.fixed, ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)})
@@ -194,7 +194,7 @@ func (r *request) followRole(t *table, value []byte) error {
 
 // keyAtEnd returns the key that stands at the end of what was unwrapped: as many bytes as the template says, or as keys of the type have, or a
 // private key from the first byte of its encoding on. What stands before it must be zeros.
-func keyAtEnd(t *table, value []byte, size uint) ([]byte, error) {
+func keyAtEnd(t *attributeTable, value []byte, size uint) ([]byte, error) {
 	if t.class == ck.CKO_PRIVATE_KEY {
 		return bytes.TrimLeft(value, "\x00"), nil
 	}
@@ -211,7 +211,7 @@ func keyAtEnd(t *table, value []byte, size uint) ([]byte, error) {
 }
 
 // unwrappedAttributes returns the attributes that the value of an unwrapped key decides.
-func unwrappedAttributes(t *table, value []byte) ([]ck.Attribute, error) {
+func unwrappedAttributes(t *attributeTable, value []byte) ([]ck.Attribute, error) {
 	switch t.class {
 	case ck.CKO_PUBLIC_KEY:
 		return nil, attributeError(ck.CKR_TEMPLATE_INCONSISTENT, ck.CKA_CLASS)

@@ -109,8 +109,8 @@ func useOld(t *testing.T, m *Module, s ck.SessionHandle, h ck.ObjectHandle, k ke
 	}
 	_, o, err := sessionOf(t, m, s).object(h)
 	must(t, err)
-	if o.origin != store.OriginBefore2 || o.birth != store.SeparationStandard {
-		t.Errorf("%s: %v, born in %v", k.Label, o.origin, o.birth)
+	if o.origin != store.OriginBefore2 || o.separation != store.SeparationStandard {
+		t.Errorf("%s: %v, born in %v", k.Label, o.origin, o.separation)
 	}
 	o.release()
 	out := make([]byte, 256)

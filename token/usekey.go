@@ -146,7 +146,7 @@ func (o *Object) permits(u *keyUse, now func() time.Time) error {
 		return nil
 	case u.purpose != anyPurpose && !o.flag(u.purpose):
 		return ck.CKR_KEY_FUNCTION_NOT_PERMITTED
-	case o.set&o.table.restricting == 0:
+	case o.present&o.table.restricting == 0:
 		return nil
 	case !o.allowsMechanism(u.row.Type):
 		return ck.CKR_MECHANISM_INVALID
