@@ -31,7 +31,7 @@ func (o *Object) flag(t ck.AttributeType) bool {
 
 // isConcealed reports whether the secret values of the object may not be read: footnote 7.
 func (o *Object) isConcealed() bool {
-	return o.missing || o.flag(ck.CKA_SENSITIVE) || !o.flag(ck.CKA_EXTRACTABLE)
+	return o.secretsMissing || o.flag(ck.CKA_SENSITIVE) || !o.flag(ck.CKA_EXTRACTABLE)
 }
 
 // uniqueID returns CKA_UNIQUE_ID. It is formatted on demand, because it is seldom asked for.
@@ -94,7 +94,7 @@ func (o *Object) value(i int, space *[ulongSize]byte) []byte {
 
 // checkValue computes CKA_CHECK_VALUE, nil where the object has none.
 func (o *Object) checkValue() []byte {
-	if o.noCheck || o.missing {
+	if o.noCheck || o.secretsMissing {
 		return nil
 	}
 	return checkValue(o.table, o.at(o.table.value))
@@ -130,7 +130,7 @@ func (o *Object) readAttribute(b *ck.AttributeBuffer) error {
 		return ck.CKR_ATTRIBUTE_TYPE_INVALID
 	}
 	row := &o.table.rows[i]
-	if row.rule.has(concealed) && o.isConcealed() || row.kind == checkOf && o.missing {
+	if row.rule.has(concealed) && o.isConcealed() || row.kind == checkOf && o.secretsMissing {
 		b.N = ck.UnavailableInformation
 		return ck.CKR_ATTRIBUTE_SENSITIVE
 	}
@@ -207,7 +207,7 @@ func (o *Object) match(a ck.Attribute) bool {
 	}
 	row := &o.table.rows[i]
 	switch {
-	case row.rule.has(concealed) && o.isConcealed(), row.kind == checkOf && o.missing:
+	case row.rule.has(concealed) && o.isConcealed(), row.kind == checkOf && o.secretsMissing:
 		return false
 	case row.kind == boolean:
 		return len(a.Value) == 1 && uint64(a.Value[0]) == o.bools>>i&1

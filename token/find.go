@@ -159,8 +159,8 @@ func (q *query) searchSession() {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, e := range t.session {
-		if label != 0 && e.label != label || name != 0 && e.name != name {
+	for _, e := range t.sessionEntries {
+		if label != 0 && e.labelHash != label || name != 0 && e.idHash != name {
 			continue
 		}
 		if o := e.object.Load(); o != nil && o.matches(q.template) {
@@ -197,8 +197,8 @@ func (q *query) searchTerm(term []byte) error {
 
 // addByID adds the token object id if it matches. One that another process has destroyed meanwhile is not there.
 func (q *query) addByID(token *store.Token, id store.ID) error {
-	e := q.table.known(id)
-	if e == nil && q.cache.known(id) == nil {
+	e := q.table.lookup(id)
+	if e == nil && q.cache.lookup(id) == nil {
 		return q.readAndAdd(token, id)
 	}
 	var o *Object
@@ -206,7 +206,7 @@ func (q *query) addByID(token *store.Token, id store.ID) error {
 	if e != nil {
 		o, err = e.get()
 	} else {
-		o, err = q.cache.at(id).get()
+		o, err = q.cache.getOrAdd(id).get()
 	}
 	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
 		return nil
@@ -221,7 +221,7 @@ func (q *query) addByID(token *store.Token, id store.ID) error {
 
 // readAndAdd is addByID for an object that is not in the cache.
 func (q *query) readAndAdd(token *store.Token, id store.ID) error {
-	epoch := q.cache.now()
+	epoch := q.cache.currentEpoch()
 	r, err := token.Get(q.cache.keys, id)
 	if ck.Code(err) == ck.CKR_OBJECT_HANDLE_INVALID || errors.Is(err, store.ErrAltered) {
 		return nil
@@ -264,7 +264,7 @@ func (q *query) addRecord(r store.Record, epoch uint64) error {
 		o.release()
 		return nil // logged out meanwhile
 	}
-	q.cache.at(o.id).keep(o, epoch)
+	q.cache.getOrAdd(o.id).fill(o, epoch)
 	q.found = append(q.found, e.handle)
 	return nil
 }
@@ -280,9 +280,9 @@ func (q *query) searchAll() error {
 	if err != nil {
 		return err
 	}
-	epoch := q.cache.now()
+	epoch := q.cache.currentEpoch()
 	known := func(id store.ID, rev uint64) bool {
-		c := q.cache.known(id)
+		c := q.cache.lookup(id)
 		if c == nil {
 			return false
 		}
@@ -294,7 +294,7 @@ func (q *query) searchAll() error {
 		if o.rev != rev {
 			return false
 		}
-		q.addIfVisible(o, q.table.known(id))
+		q.addIfVisible(o, q.table.lookup(id))
 		return true
 	}
 	return token.All(q.cache.keys, known, func(r store.Record) error { return q.addRecord(r, epoch) })

@@ -39,8 +39,8 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 		return err
 	}
 	a.mayHaveSecrets.Store(true)
-	s.opening.Lock()
-	defer s.opening.Unlock()
+	s.initMu.Lock()
+	defer s.initMu.Unlock()
 	if s.hasSessions() {
 		return ck.CKR_SESSION_EXISTS
 	}
@@ -58,7 +58,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 	}
 	if token == nil {
 		_, err := a.core.place.Format(s.uuid, f)
-		s.initialised()
+		s.openToken()
 		if !errors.Is(err, store.ErrExists) {
 			return errors.Join(err, a.refresh())
 		}

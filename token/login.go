@@ -62,7 +62,7 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 		return err
 	}
 	hasRequests := keys.HasUnvouched()
-	mark, err := markOf(keys)
+	fingerprint, err := fingerprintLogin(keys)
 	if err != nil {
 		keys.Wipe()
 		return err
@@ -77,11 +77,11 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 		keys.Wipe()
 		return err
 	}
-	cache := s.openCache(keys, mark)
+	cache := s.openCache(keys, fingerprint)
 	before := s.cache.Swap(cache)
 	s.user = user
 	s.mu.Unlock()
-	before.leave()
+	before.endUse()
 	if hasRequests && !token.ReadOnly() {
 		if err := s.adopt(cache.keys); err != nil {
 			s.app.log.Error("what was asked for without a login is not vouched for yet", "token", s.serial, "error", err)
@@ -176,7 +176,7 @@ func (s *appSlot) logout(empty bool) bool {
 		ses.stop(false)
 		ses.abandonJobs(allOperations, false, false)
 	}
-	if cache.leave() && !s.app.closing.Load() {
+	if cache.endUse() && !s.app.closing.Load() {
 		s.core.eraser.now()
 	}
 	return true

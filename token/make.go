@@ -89,7 +89,7 @@ func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.
 		return nil, err
 	}
 	cache := s.cache.Load()
-	epoch := cache.now()
+	epoch := cache.currentEpoch()
 	records := make([]*store.Record, len(objects))
 	for i, o := range objects {
 		records[i] = newRecord(o, keys)
@@ -113,7 +113,7 @@ func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.
 		}
 		handles[i] = e.handle
 		if cache.keys == keys {
-			cache.at(o.id).keep(o, epoch)
+			cache.getOrAdd(o.id).fill(o, epoch)
 		} else {
 			o.release() // logged out meanwhile
 		}

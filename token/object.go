@@ -21,23 +21,23 @@ type Object struct {
 	uniqueNumber uint64 // CKA_UNIQUE_ID of a session object
 	origin       store.Origin
 	separation   store.Separation // that was in force when it came to be
-	// pending is what is asked for the object without a login, nil for nothing; unvouched says that this is what it is like.
+	// pending is what was requested for the object without a login, nil for nothing; unvouched says that the object is what comes of that.
 	pending   *store.Unvouched
 	unvouched bool
 
-	table        *attributeTable
-	bools        uint64           // the booleans that are true, by row
-	present      uint64           // the rows that have a value in blob
-	genMechanism ck.MechanismType // CKA_KEY_GEN_MECHANISM
-	length       uint             // CKA_VALUE_LEN
-	places       []place          // of the values in blob, by row
-	placeBuffer  [8]place         // where places usually lies
-	blob         []byte           // the values
-	blobLocked   bool             // blob is locked memory
-	missing      bool             // the secret values of the key were not read
-	noCheck      bool             // it has no CKA_CHECK_VALUE
-	refs         atomic.Int32
-	mech         mechanisms.Key
+	table          *attributeTable
+	bools          uint64           // the booleans that are true, by row
+	present        uint64           // the rows that have a value in blob
+	genMechanism   ck.MechanismType // CKA_KEY_GEN_MECHANISM
+	length         uint             // CKA_VALUE_LEN
+	places         []place          // of the values in blob, by row
+	placeBuffer    [8]place         // where places usually lies
+	blob           []byte           // the values
+	blobLocked     bool             // blob is locked memory
+	secretsMissing bool             // the secret values of the key were not read
+	noCheck        bool             // it has no CKA_CHECK_VALUE
+	refs           atomic.Int32
+	mech           mechanisms.Key
 
 	role             *atomic.Uint32 // the role of a key: recordrole.go
 	ownRole          atomic.Uint32  // where role usually points
@@ -112,11 +112,11 @@ func (o *Object) initKey() {
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if !o.table.isSecret() {
 		must := o.table.having(concealed) & (o.table.having(mustCreate) | o.table.having(valueOrSeed))
-		o.missing = o.present&must != must
+		o.secretsMissing = o.present&must != must
 		return
 	}
 	k.Value = o.at(o.table.value)
-	if o.missing = k.Value == nil; !o.missing {
+	if o.secretsMissing = k.Value == nil; !o.secretsMissing {
 		o.length = uint(len(k.Value))
 	}
 	if o.present&o.table.having(optional) == 0 {
@@ -181,7 +181,7 @@ func (d *draft) composeCopy(r *request) error {
 	switch {
 	case !r.base.flag(ck.CKA_COPYABLE):
 		return ck.CKR_ACTION_PROHIBITED
-	case r.base.missing:
+	case r.base.secretsMissing:
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	r.base.startDraft(d)
@@ -200,7 +200,7 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 	case o.table.class == ck.CKO_CERTIFICATE && o.flag(ck.CKA_TRUSTED) && !so:
 		// "Trusted certificates cannot be modified."
 		return nil, ck.CKR_ATTRIBUTE_READ_ONLY
-	case o.missing:
+	case o.secretsMissing:
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
 	}
 	var d draft

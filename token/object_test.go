@@ -418,7 +418,7 @@ func FuzzDecode(f *testing.F) {
 			_ = o.bytes(row.Type)
 		}
 		o.terms()
-		if !o.missing {
+		if !o.secretsMissing {
 			same(t, o, reread(t, o))
 		}
 	})

@@ -14,17 +14,17 @@ import (
 // An objectCache is the token objects of a slot as they are read with the keys that a login opened, or without a login. Applications
 // share it. The last of them that logs out, or finalises, has it closed: then the objects are dropped and the keys wiped.
 type objectCache struct {
-	slot *slot
-	keys *store.Keys // nil without a login
-	mark []byte      // equal for two logins that opened the same keys; nil without a login
+	slot             *slot
+	keys             *store.Keys // nil without a login
+	loginFingerprint []byte      // equal for two logins that opened the same keys; nil without a login
 
 	users int // how many applications there are; guarded by the slot's lock
 
 	mu         sync.Mutex
 	objects    map[store.ID]*cachedObject
-	epoch      uint64 // counts what makes objects that are being read now invalid
+	epoch      uint64 // counts the changes after which an object that is being read is out of date
 	closed     bool
-	generation atomic.Uint64 // that the objects are of, as the store counts
+	generation atomic.Uint64 // the store's, at which the objects are current
 }
 
 // A cachedObject is a token object in a cache. The Object is read when it is first needed, and again after another process, or another
@@ -36,12 +36,12 @@ type cachedObject struct {
 }
 
 // openCache returns the cache of what is read with keys, or without a login, to one more application. It takes the keys over: where
-// another application has logged in before they are wiped, and its own serve both. mark is the cache's.
-func (s *slot) openCache(keys *store.Keys, mark []byte) *objectCache {
+// another application has logged in before they are wiped, and its own serve both. fingerprint is what fingerprintLogin returns for keys.
+func (s *slot) openCache(keys *store.Keys, fingerprint []byte) *objectCache {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.caches {
-		if bytes.Equal(c.mark, mark) {
+		if bytes.Equal(c.loginFingerprint, fingerprint) {
 			if keys != nil {
 				keys.Wipe()
 			}
@@ -49,7 +49,7 @@ func (s *slot) openCache(keys *store.Keys, mark []byte) *objectCache {
 			return c
 		}
 	}
-	c := &objectCache{slot: s, keys: keys, mark: mark, users: 1, objects: make(map[store.ID]*cachedObject)}
+	c := &objectCache{slot: s, keys: keys, loginFingerprint: fingerprint, users: 1, objects: make(map[store.ID]*cachedObject)}
 	if t := s.token.Load(); t != nil {
 		c.generation.Store(t.Generation())
 	}
@@ -57,11 +57,13 @@ func (s *slot) openCache(keys *store.Keys, mark []byte) *objectCache {
 	return c
 }
 
-// markOf returns the mark of a cache that is read with keys.
-func markOf(keys *store.Keys) ([]byte, error) { return keys.Fingerprint([]byte("the same login")) }
+// fingerprintLogin returns the loginFingerprint of a cache that is read with keys.
+func fingerprintLogin(keys *store.Keys) ([]byte, error) {
+	return keys.Fingerprint([]byte("the same login"))
+}
 
-// leave ends the use of the cache by an application. It reports whether that was the last, and nothing of the login is left.
-func (c *objectCache) leave() bool {
+// endUse ends the use of the cache by an application. It reports whether that was the last, and nothing of the login is left.
+func (c *objectCache) endUse() bool {
 	s := c.slot
 	s.mu.Lock()
 	c.users--
@@ -109,15 +111,15 @@ func (c *objectCache) sync() error {
 		if !complete && token.Lost() {
 			return nil
 		}
-		if c.follow(since, now, ids, complete) {
+		if c.dropChanged(since, now, ids, complete) {
 			return nil
 		}
 	}
 }
 
-// follow drops the objects ids, or all where the answer is not complete, which have changed between two generations. It
+// dropChanged drops the objects ids, or all where the answer is not complete, which have changed between two generations. It
 // reports false where another thread was faster.
-func (c *objectCache) follow(since, now uint64, ids []store.ID, complete bool) bool {
+func (c *objectCache) dropChanged(since, now uint64, ids []store.ID, complete bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.generation.Load() != since {
@@ -139,8 +141,8 @@ func (c *objectCache) follow(since, now uint64, ids []store.ID, complete bool) b
 	return true
 }
 
-// at returns the place of an object in the cache, and makes one where there is none.
-func (c *objectCache) at(id store.ID) *cachedObject {
+// getOrAdd returns the place of an object in the cache, and makes one where there is none.
+func (c *objectCache) getOrAdd(id store.ID) *cachedObject {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o := c.objects[id]
@@ -153,31 +155,31 @@ func (c *objectCache) at(id store.ID) *cachedObject {
 	return o
 }
 
-// known returns the place of an object in the cache, nil if it has none.
-func (c *objectCache) known(id store.ID) *cachedObject {
+// lookup returns the place of an object in the cache, nil if it has none.
+func (c *objectCache) lookup(id store.ID) *cachedObject {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.objects[id]
 }
 
-// now returns the epoch.
-func (c *objectCache) now() uint64 {
+// currentEpoch returns the epoch.
+func (c *objectCache) currentEpoch() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.epoch
 }
 
-// keep puts the Object o, whose reference it takes, in its place unless there is one, or objects have changed since epoch, when o was
+// fill puts the Object o, whose reference it takes, in its place unless there is one, or objects have changed since epoch, when o was
 // read. It reports whether o still has a place: without one nobody would let go of it.
-func (c *cachedObject) keep(o *Object, epoch uint64) bool {
+func (c *cachedObject) fill(o *Object, epoch uint64) bool {
 	t := c.cache
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	there := t.objects[c.id] == c
-	if !there || t.epoch != epoch || !c.object.CompareAndSwap(nil, o) {
+	hasPlace := t.objects[c.id] == c
+	if !hasPlace || t.epoch != epoch || !c.object.CompareAndSwap(nil, o) {
 		o.release()
 	}
-	return there
+	return hasPlace
 }
 
 // get returns the Object as it is now: CKR_OBJECT_HANDLE_INVALID where the object has been destroyed.
@@ -201,7 +203,7 @@ func (c *cachedObject) get() (*Object, error) {
 
 // current returns a token object as it is now, of the cache where it is there.
 func (c *objectCache) current(id store.ID) (*Object, error) {
-	if o := c.known(id); o != nil {
+	if o := c.lookup(id); o != nil {
 		return o.get()
 	}
 	token, err := c.slot.store()
@@ -213,7 +215,7 @@ func (c *objectCache) current(id store.ID) (*Object, error) {
 
 // read reads the object from the store.
 func (c *cachedObject) read() error {
-	epoch := c.cache.now()
+	epoch := c.cache.currentEpoch()
 	token, err := c.cache.slot.store()
 	if err != nil {
 		return err
@@ -223,7 +225,7 @@ func (c *cachedObject) read() error {
 	if err == nil {
 		o, err = objectFromRecord(r)
 	}
-	if err == nil && !c.keep(o, epoch) {
+	if err == nil && !c.fill(o, epoch) {
 		err = ck.CKR_OBJECT_HANDLE_INVALID
 	}
 	if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {

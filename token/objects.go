@@ -209,7 +209,7 @@ func (s *appSlot) replace(e *entry, o, changed *Object, keys *store.Keys) error 
 			return store.ErrStale
 		}
 		o.release()
-		e.label, e.name = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
+		e.labelHash, e.idHash = t.hash(changed.bytes(ck.CKA_LABEL)), t.hash(changed.bytes(ck.CKA_ID))
 		return nil
 	}
 	if err := s.adoptPending(e, o, keys); err != nil {

@@ -20,11 +20,11 @@ type entry struct {
 	cached  atomic.Pointer[cachedObject] // a token object
 	object  atomic.Pointer[Object]       // any other
 
-	owner *session // of a session object, nil for a token object
-	owned int      // its place in owner.owned
-	at    int      // its place in table.session
-	label uint64   // hashes of CKA_LABEL and CKA_ID, by which it is found
-	name  uint64
+	owner        *session // of a session object, nil for a token object
+	indexInOwner int      // its place in owner.owned
+	indexInTable int      // its place in objects.sessionEntries
+	labelHash    uint64   // hashes of CKA_LABEL and CKA_ID, by which it is found
+	idHash       uint64
 }
 
 // isToken reports whether a token object is behind the entry.
@@ -39,14 +39,14 @@ type objectTable struct {
 	slot *appSlot
 	seed maphash.Seed
 
-	mu       sync.Mutex
-	session  []*entry
-	token    map[store.ID]*entry
-	builtins []*entry
+	mu             sync.Mutex
+	sessionEntries []*entry
+	tokenEntries   map[store.ID]*entry
+	builtins       []*entry
 }
 
 func (t *objectTable) init(s *appSlot) {
-	t.slot, t.seed, t.token = s, maphash.MakeSeed(), make(map[store.ID]*entry)
+	t.slot, t.seed, t.tokenEntries = s, maphash.MakeSeed(), make(map[store.ID]*entry)
 }
 
 // object finds the object with the handle h among those of the session's token. The caller releases it.
@@ -81,7 +81,7 @@ func (e *entry) getToken() (*Object, error) {
 	for {
 		cache, c := s.cache.Load(), e.cached.Load()
 		if c.cache != cache {
-			c = cache.at(c.id)
+			c = cache.getOrAdd(c.id)
 			e.cached.Store(c)
 		}
 		o, err := c.get()
@@ -101,22 +101,22 @@ func (e *entry) forgetObject() { e.cached.Load().swap(nil) }
 // addSession makes o, whose only reference it takes, an object of the session s.
 func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error) {
 	e := &entry{objects: t, private: o.isPrivate(), owner: s}
-	e.label, e.name = t.hash(o.bytes(ck.CKA_LABEL)), t.hash(o.bytes(ck.CKA_ID))
+	e.labelHash, e.idHash = t.hash(o.bytes(ck.CKA_LABEL)), t.hash(o.bytes(ck.CKA_ID))
 	e.object.Store(o)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.admits(s, e.private); err != nil {
+	if err := t.mayAdd(s, e.private); err != nil {
 		o.release()
 		return 0, err
 	}
-	e.at, e.owned = len(t.session), len(s.owned)
-	t.session, s.owned = append(t.session, e), append(s.owned, e)
+	e.indexInTable, e.indexInOwner = len(t.sessionEntries), len(s.owned)
+	t.sessionEntries, s.owned = append(t.sessionEntries, e), append(s.owned, e)
 	t.slot.app.objects.Add(e, &e.handle)
 	return e.handle, nil
 }
 
-// admits tells whether a session, or nil for any, may still get an object. The table is locked.
-func (t *objectTable) admits(s *session, private bool) error {
+// mayAdd tells whether a session, or nil for any, may still get an object. The table is locked.
+func (t *objectTable) mayAdd(s *session, private bool) error {
 	if s != nil && s.noMoreObjects {
 		return ck.CKR_SESSION_HANDLE_INVALID
 	}
@@ -140,24 +140,24 @@ func (t *objectTable) hash(value []byte) uint64 {
 func (t *objectTable) entryOf(o *Object) (*entry, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := t.token[o.id]; e != nil {
+	if e := t.tokenEntries[o.id]; e != nil {
 		return e, nil
 	}
-	if err := t.admits(nil, o.isPrivate()); err != nil {
+	if err := t.mayAdd(nil, o.isPrivate()); err != nil {
 		return nil, err
 	}
 	e := &entry{objects: t, private: o.isPrivate()}
-	e.cached.Store(t.slot.cache.Load().at(o.id))
-	t.token[o.id] = e
+	e.cached.Store(t.slot.cache.Load().getOrAdd(o.id))
+	t.tokenEntries[o.id] = e
 	t.slot.app.objects.Add(e, &e.handle)
 	return e, nil
 }
 
-// known returns the entry of a token object if it has one.
-func (t *objectTable) known(id store.ID) *entry {
+// lookup returns the entry of a token object if it has one.
+func (t *objectTable) lookup(id store.ID) *entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.token[id]
+	return t.tokenEntries[id]
 }
 
 // drop takes the handle of an entry away, and lets go of the Object of a session object. It reports whether there was a handle.
@@ -172,16 +172,16 @@ func (t *objectTable) dropLocked(e *entry) bool {
 		return false
 	}
 	if e.isToken() {
-		delete(t.token, e.id())
+		delete(t.tokenEntries, e.id())
 		return true
 	}
-	last := t.session[len(t.session)-1]
-	t.session[e.at], last.at = last, e.at
-	t.session = shrunk(t.session)
+	last := t.sessionEntries[len(t.sessionEntries)-1]
+	t.sessionEntries[e.indexInTable], last.indexInTable = last, e.indexInTable
+	t.sessionEntries = withoutLast(t.sessionEntries)
 	own := e.owner.owned
 	last = own[len(own)-1]
-	own[e.owned], last.owned = last, e.owned
-	e.owner.owned = shrunk(own)
+	own[e.indexInOwner], last.indexInOwner = last, e.indexInOwner
+	e.owner.owned = withoutLast(own)
 	t.slot.forgetPrepared(e.object.Load())
 	e.swap(nil)
 	return true
@@ -194,8 +194,8 @@ func (e *entry) swap(o *Object) {
 	}
 }
 
-// shrunk cuts the last element off.
-func shrunk(list []*entry) []*entry {
+// withoutLast cuts the last element off.
+func withoutLast(list []*entry) []*entry {
 	n := len(list) - 1
 	list[n] = nil
 	return list[:n]
@@ -215,14 +215,14 @@ func (t *objectTable) dropOwned(s *session) {
 func (t *objectTable) forget(which func(*entry) bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, e := range t.token {
+	for _, e := range t.tokenEntries {
 		if which(e) {
 			t.dropLocked(e)
 		}
 	}
-	for n := len(t.session) - 1; n >= 0; n-- {
-		if n < len(t.session) && which(t.session[n]) {
-			t.dropLocked(t.session[n])
+	for n := len(t.sessionEntries) - 1; n >= 0; n-- {
+		if n < len(t.sessionEntries) && which(t.sessionEntries[n]) {
+			t.dropLocked(t.sessionEntries[n])
 		}
 	}
 }
@@ -231,7 +231,7 @@ func (t *objectTable) forget(which func(*entry) bool) {
 func (t *objectTable) forgetPrepared() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, e := range t.session {
+	for _, e := range t.sessionEntries {
 		t.slot.forgetPrepared(e.object.Load())
 	}
 }

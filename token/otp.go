@@ -74,7 +74,7 @@ func (s *session) nextCounter(h ck.ObjectHandle) ([]byte, error) {
 
 // withNextCounter returns the counter of a key, and the key with the next.
 func (o *Object) withNextCounter() (counter []byte, next *Object, err error) {
-	if o.missing {
+	if o.secretsMissing {
 		return nil, nil, ck.CKR_USER_NOT_LOGGED_IN
 	}
 	counter = append(counter, o.bytes(ck.CKA_OTP_COUNTER)...)

@@ -367,7 +367,7 @@ func TestCreatePair(t *testing.T) {
 	must(t, err)
 	defer changed.release()
 	same := reread(t, changed)
-	if !bytes.Equal(same.bytes(ck.CKA_PUBLIC_KEY_INFO), info) || !bytes.Equal(same.bytes(ck.CKA_PRIME_2), o.bytes(ck.CKA_PRIME_2)) || same.missing {
+	if !bytes.Equal(same.bytes(ck.CKA_PUBLIC_KEY_INFO), info) || !bytes.Equal(same.bytes(ck.CKA_PRIME_2), o.bytes(ck.CKA_PRIME_2)) || same.secretsMissing {
 		t.Error("it does not come back from the file")
 	}
 }

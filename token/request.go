@@ -7,7 +7,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A createdBy is how an object comes to be, or to be changed.
+// createdBy tells how an object comes to be, or to be changed.
 type createdBy int
 
 // A request is what an object is built from.

@@ -29,7 +29,7 @@ func (s *appSlot) restriction() (restriction, error) {
 	return policy.For(label, s.serial, mechanisms.Types()), nil
 }
 
-// permits reports whether a mechanism may be used for what a flag of C_GetMechanismInfo says.
+// allows reports whether a mechanism may be used for the operation of a flag of C_GetMechanismInfo.
 func (r restriction) allows(t ck.MechanismType, flag ck.Flags) bool {
 	if r == nil {
 		return true

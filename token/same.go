@@ -23,7 +23,7 @@ import (
 // where there is none. The caller wipes it if owned is true.
 func (o *Object) wrapInput() (form []byte, owned bool) {
 	switch {
-	case o.missing:
+	case o.secretsMissing:
 	case o.table.isSecret():
 		return o.mech.Value, false
 	case o.class() == ck.CKO_PRIVATE_KEY:
@@ -129,7 +129,7 @@ func (s *slot) sessionKeys(which func(*Object) bool) (list []*Object) {
 func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*Object {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, e := range t.session {
+	for _, e := range t.sessionEntries {
 		if o := e.object.Load(); o != nil && o.table.isKey() && which(o) && o.acquire() {
 			list = append(list, o)
 		}

@@ -19,7 +19,7 @@ type slot struct {
 	uuid   string
 	serial string
 
-	opening sync.Mutex // serialises C_InitToken
+	initMu sync.Mutex // serialises C_InitToken
 
 	token atomic.Pointer[store.Token] // nil while the token is not initialised; set once
 
@@ -75,7 +75,7 @@ func (s *appSlot) end() {
 	s.slot.mu.Lock()
 	s.applications = slices.DeleteFunc(s.applications, func(side *appSlot) bool { return side == s })
 	s.slot.mu.Unlock()
-	s.cache.Load().leave()
+	s.cache.Load().endUse()
 }
 
 // appSlots returns the sides of all applications.
@@ -85,9 +85,9 @@ func (s *slot) appSlots() []*appSlot {
 	return slices.Clone(s.applications)
 }
 
-// initialised opens the token that another process, or this one, has made in the slot. A token that cannot be opened stays
+// openToken opens the token that another process, or this one, has made in the slot. A token that cannot be opened stays
 // visible; using it tells why.
-func (s *slot) initialised() {
+func (s *slot) openToken() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.token.Load() != nil {

@@ -87,7 +87,7 @@ func (c *Core) slotsOf(tokens []string, before []*slot) []*slot {
 			}
 		}
 		if i < len(tokens)-1 {
-			s.initialised()
+			s.openToken()
 		}
 		list, taken[s.id] = append(list, s), true
 	}
@@ -164,7 +164,7 @@ func (a *application) updateSlots() (gone []*appSlot, err error) {
 	return gone, nil
 }
 
-// slot returns the application's side of the slot with the number id, whether or not C_GetSlotList was called before.
+// slot returns the application's side of the slot id, whether or not C_GetSlotList was called before.
 func (a *application) slot(id ck.SlotID) (*appSlot, error) {
 	if s := a.slots.find(id); s != nil {
 		return s, nil

@@ -86,8 +86,8 @@ func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	return o, err
 }
 
-// objectFromRecord makes an Object of a record: CKR_OBJECT_HANDLE_INVALID where what was asked for without a login leaves none. What was
-// asked for and cannot be is left out.
+// objectFromRecord makes the Object of a record, with what was requested for it without a login: CKR_OBJECT_HANDLE_INVALID where that destroys
+// it. A request that is not permitted is ignored.
 func objectFromRecord(r store.Record) (*Object, error) {
 	var base *Object
 	if r.Unvouched == nil || r.Unvouched.Kind != store.Created {
@@ -118,7 +118,7 @@ func objectFromRecord(r store.Record) (*Object, error) {
 	return o, nil
 }
 
-// requestCreation asks for a new object, without a login. It takes the reference of o.
+// requestCreation has the store keep a request to create an object, without a login. It takes the reference of o.
 func (s *appSlot) requestCreation(o *Object, r *request) (ck.ObjectHandle, error) {
 	defer o.release()
 	if r.how != byCreate && r.how != byCopy || !o.needsNoLogin() {

@@ -140,7 +140,7 @@ func (o *Object) permits(u *keyUse, now func() time.Time) error {
 		return err
 	}
 	switch {
-	case o.missing:
+	case o.secretsMissing:
 		return ck.CKR_USER_NOT_LOGGED_IN
 	case u.purpose == anyPurpose && u.row == nil:
 		return nil
@@ -200,7 +200,7 @@ func keyToWrap(o *Object) error {
 
 // keyToReplace takes the keys to which a derivation may give another value.
 func keyToReplace(o *Object) error {
-	if o.class() != ck.CKO_SECRET_KEY || o.missing {
+	if o.class() != ck.CKO_SECRET_KEY || o.secretsMissing {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
 	return nil
