@@ -52,6 +52,30 @@ func TestMessageConfirmed(t *testing.T) {
 	}
 }
 
+// TestMessageParameters signs and verifies messages whose own parameters would tell the key, which the parameter of the Init function does
+// not.
+func TestMessageParameters(t *testing.T) {
+	t.Parallel()
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	k, err := m.GenerateKey(s, &ck.Mechanism{Type: ck.CKM_RC2_KEY_GEN}, rows(ck.CKA_VALUE_LEN, 16, ck.CKA_EXTRACTABLE, false))
+	must(t, err)
+	few, all := func() *ck.Param { p := ck.NewParam(ulongs(8), nil); return &p }, inMemory(ck.CKM_RC2_MAC, ulongs(128))
+	mac := ck.Into(make([]byte, 8))
+	init := *all
+	must(t, m.MessageSignInit(s, &init, k))
+	want(t, "8 effective bits", m.SignMessage(s, few(), []byte("data"), &mac), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	want(t, "8 effective bits, in parts", m.SignMessageBegin(s, few()), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	same := all.Param
+	must(t, m.SignMessage(s, &same, []byte("data"), &mac))
+	must(t, m.SignMessage(s, &ck.Param{}, []byte("data"), &mac))
+	must(t, m.MessageSignFinal(s))
+	init = *all
+	must(t, m.MessageVerifyInit(s, &init, k))
+	want(t, "8 effective bits", m.VerifyMessage(s, few(), []byte("data"), mac.Data[:4]), ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
+	must(t, m.VerifyMessage(s, &ck.Param{}, []byte("data"), mac.Data[:mac.N]))
+}
+
 // TestMessageKeyGone destroys a key that messages are signed with: the process has it until it ends.
 func TestMessageKeyGone(t *testing.T) {
 	m, slot := newToken(t)

@@ -43,12 +43,17 @@ func (op *operation) prepareSigner(s *session, kind int, p *ck.Param) (err error
 		kept := x.param.Param()
 		p = &kept
 	}
+	u := keyUse{row: x.row}
+	given := *p
 	if kind == messageSigning {
 		op.signer, err = x.row.Sign(x.key.key(), p)
 		op.takeCounter = nil
 		op.useCounter(s, x.handle)
 	} else {
 		op.verifier, err = x.row.Verify(x.key.key(), p)
+	}
+	if err == nil && u.dependsOnParam() {
+		err = x.key.protection().mayExpose(x.key.key(), &u, &given, s.strict)
 	}
 	return err
 }

@@ -24,7 +24,8 @@ import (
 //	11. Does the mechanism keep the key secret, with this parameter?        CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_SIZE_RANGE; role.go
 //	12. In a token of strict separation, does the role of the key permit?   CKR_KEY_FUNCTION_NOT_PERMITTED; role.go
 //
-// Functions with an Init ask the last two themselves, once the mechanism has found the parameter valid (operation.go). C_WrapKey and C_UnwrapKey
+// Functions with an Init ask the last two themselves, once the mechanism has found the parameter valid (operation.go), and question 11
+// again for each message that has a parameter of its own (messagesign.go). C_WrapKey and C_UnwrapKey
 // ask the last one when they know the other key, on which the role depends. What may come of a derivation is asked in piece.go.
 
 // A keyUse is what a call uses a key for.
