@@ -141,7 +141,7 @@ func checkFlags(t *testing.T, text string) {
 		}
 		body, ok := sections[c.CommandPath()]
 		if !ok {
-			t.Errorf("there is no section %q", c.CommandPath())
+			t.Errorf("docs/cli.md has no section %q", c.CommandPath())
 		}
 		c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 			if f.Name != "help" && !strings.Contains(body, "`--"+f.Name+"`") && !strings.Contains(body, "`--"+f.Name+" ") {

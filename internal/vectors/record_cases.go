@@ -79,13 +79,18 @@ func (r *recordReader) mechanism(name string) ck.MechanismType {
 // KeyTypeOf is the type of the secret keys that a mechanism takes: the longest beginning of its name that is one. HMACs and derivations
 // take generic secrets.
 func KeyTypeOf(m ck.MechanismType) ck.KeyType {
-	name := strings.TrimPrefix(strings.TrimPrefix(m.String(), "CKM_"), "SOFTCSP_")
-	for found := !strings.Contains(name, "_HMAC"); found; {
-		if t, ok := ck.ParseKeyType("CKK_" + name); ok {
-			return t
+	name := strings.TrimPrefix(m.String(), "CKM_")
+	for !strings.Contains(name, "_HMAC") {
+		for _, s := range []string{name, strings.TrimPrefix(name, "SOFTCSP_")} {
+			if t, ok := ck.ParseKeyType("CKK_" + s); ok {
+				return t
+			}
 		}
-		last := max(strings.LastIndexByte(name, '_'), 0)
-		name, found = name[:last], last > 0
+		last := strings.LastIndexByte(name, '_')
+		if last < 0 {
+			break
+		}
+		name = name[:last]
 	}
 	return ck.CKK_GENERIC_SECRET
 }
