@@ -164,8 +164,8 @@ type segments struct {
 }
 
 const (
-	leastSegment = 1 << 9
-	mostSegment  = 1 << 24
+	minSegment = 1 << 9
+	maxSegment = 1 << 24
 )
 
 // add appends a part. There are ck.MostCopied bytes at most.
@@ -176,7 +176,7 @@ func (s *segments) add(part []byte) error {
 	ck.ProbeRead(part)
 	for len(part) > 0 {
 		if n := len(s.list); n == 0 || len(s.list[n-1]) == cap(s.list[n-1]) {
-			s.list = append(s.list, ck.Allocate(min(max(s.n, len(part), leastSegment), mostSegment))[:0])
+			s.list = append(s.list, ck.Allocate(min(max(s.n, len(part), minSegment), maxSegment))[:0])
 		}
 		last := &s.list[len(s.list)-1]
 		n := min(len(part), cap(*last)-len(*last))

@@ -54,7 +54,7 @@ func keyedAES(k *Key, _ *ck.Param) (cipher.Block, error) {
 }
 
 // ctr is the counter mode of SP 800-38A, 6.5, for blocks of 128 bits, with CK_AES_CTR_PARAMS or CK_CAMELLIA_CTR_PARAMS.
-func ctr(open keyedBlock) beginFunc {
+func ctr(keyed keyedBlock) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		bits := p.Ulong()
 		block := p.Fixed(aesBlock)
@@ -64,7 +64,7 @@ func ctr(open keyedBlock) beginFunc {
 		if bits == 0 || bits > 128 {
 			return nil, ck.FieldError("ulCounterBits")
 		}
-		b, err := open(k, nil)
+		b, err := keyed(k, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -93,12 +93,12 @@ func counterLeft(block []byte, bits uint) uint64 {
 
 // encryptData derives a key by encrypting data that the parameter gives (PKCS #11, "Key derivation by data encryption"):
 // CK_KEY_DERIVATION_STRING_DATA for ECB; an IV, the data and its length for CBC.
-func encryptData(open keyedBlock, chained bool) func(*Base, *ck.Param, *Derived) error {
+func encryptData(keyed keyedBlock, chained bool) func(*Base, *ck.Param, *Derived) error {
 	return func(b *Base, p *ck.Param, d *Derived) error {
 		if b.Key == nil {
 			return ck.CKR_KEY_HANDLE_INVALID
 		}
-		c, err := open(b.Key, nil)
+		c, err := keyed(b.Key, nil)
 		if err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func encryptData(open keyedBlock, chained bool) func(*Base, *ck.Param, *Derived)
 		if err := p.Done(); err != nil {
 			return err
 		}
-		if _, n, err := wanted(b.Template); err == nil && n > uint(len(data)) {
+		if _, n, err := typeAndSize(b.Template); err == nil && n > uint(len(data)) {
 			return ck.CKR_DATA_LEN_RANGE // "the data is too short to make the requested key"
 		}
 		if len(data) == 0 || len(data)%size != 0 || len(data) > maxSecret {
@@ -124,7 +124,7 @@ func encryptData(open keyedBlock, chained bool) func(*Base, *ck.Param, *Derived)
 			} else {
 				blockmode.NewECB(c, false).CryptBlocks(out, data)
 			}
-			err = d.take(b, out)
+			err = d.setLeading(b, out)
 		})
 		return err
 	}

@@ -13,20 +13,20 @@ import (
 // cmacRows are CMAC (SP 800-38B) with AES and triple DES, whole and cut to a length that the parameter tells.
 var cmacRows = []Mechanism{
 	macRow(ck.CKM_AES_CMAC, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES, wholeMAC(aesBlock))),
-	macRow(ck.CKM_AES_CMAC_GENERAL, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES, cutMAC(aesBlock))),
+	macRow(ck.CKM_AES_CMAC_GENERAL, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES, truncatedMAC(aesBlock))),
 	macRow(ck.CKM_DES3_CMAC, tdeKeys, 0, 0, beginCMAC(ck.CKM_DES3_CMAC, newDES, wholeMAC(des.BlockSize))),
-	macRow(ck.CKM_DES3_CMAC_GENERAL, tdeKeys, 0, 0, beginCMAC(ck.CKM_DES3_CMAC, newDES, cutMAC(des.BlockSize))),
+	macRow(ck.CKM_DES3_CMAC_GENERAL, tdeKeys, 0, 0, beginCMAC(ck.CKM_DES3_CMAC, newDES, truncatedMAC(des.BlockSize))),
 }
 
 // aesMACRows are the other MACs with AES: CBC-MAC, the XCBC of RFC 3566, and GMAC.
 var aesMACRows = append(blockMACRows(ck.CKM_AES_MAC, ck.CKM_AES_MAC_GENERAL, aesKeys, 16, 32, keyedAES),
 	macRow(ck.CKM_AES_XCBC_MAC, aesKeys, 16, 32, beginXCBC(wholeMAC(aesBlock))),
 	macRow(ck.CKM_AES_XCBC_MAC_96, aesKeys, 16, 32, beginXCBC(wholeMAC(12))),
-	onceRow(macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC)),
+	oncePerMessage(macRow(ck.CKM_AES_GMAC, aesKeys, 16, 32, beginGMAC)),
 )
 
-// onceRow marks a row whose parameter has a nonce.
-func onceRow(m Mechanism) Mechanism {
+// oncePerMessage marks a row whose parameter has a nonce.
+func oncePerMessage(m Mechanism) Mechanism {
 	m.ParamOncePerMessage = true
 	return m
 }
@@ -67,7 +67,7 @@ func beginGMAC(k *Key, p *ck.Param) (*mac, error) {
 	if err != nil {
 		return nil, err
 	}
-	return soleMAC(a.NewMAC(ck.Clone(c.nonce)), int(c.tag/8)), nil
+	return oneTimeMAC(a.NewMAC(ck.Clone(c.nonce)), int(c.tag/8)), nil
 }
 
 // beginCMAC begins a CMAC. form is the name of the prepared form.

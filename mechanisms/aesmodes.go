@@ -33,7 +33,7 @@ type stealing struct {
 	n       int
 }
 
-var _ Limited = (*stealing)(nil)
+var _ LengthChecker = (*stealing)(nil)
 
 // before returns how many of n bytes certainly come before the end.
 func (s *stealing) before(n int) int { return max(n/aesBlock-1, 0) * aesBlock }

@@ -25,7 +25,7 @@ func keyWrapRow(t ck.MechanismType, form keywrap.Form) Mechanism {
 		if err != nil {
 			return nil, err
 		}
-		return &collector{size: w.WrappedLen, run: func(dst, src []byte) (int, error) {
+		return &wholeInputCipher{size: w.WrappedLen, run: func(dst, src []byte) (int, error) {
 			n, err := w.Wrap(dst, src)
 			return n, keyWrapError(err, ck.CKR_DATA_LEN_RANGE)
 		}}, nil
@@ -35,7 +35,7 @@ func keyWrapRow(t ck.MechanismType, form keywrap.Form) Mechanism {
 		if err != nil {
 			return nil, err
 		}
-		return &collector{size: func(n int) int { return max(n-semiblock, 0) }, inexact: form != keywrap.RFC3394, run: func(dst, src []byte) (int, error) {
+		return &wholeInputCipher{size: func(n int) int { return max(n-semiblock, 0) }, inexact: form != keywrap.RFC3394, run: func(dst, src []byte) (int, error) {
 			err := w.CheckWrapped(len(src))
 			if err != nil {
 				return 0, keyWrapError(err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)

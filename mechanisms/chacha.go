@@ -17,9 +17,9 @@ import (
 )
 
 var (
-	chachaKeys = []ck.KeyType{ck.CKK_CHACHA20}
-	salsaKeys  = []ck.KeyType{ck.CKK_SALSA20}
-	polyKeys   = []ck.KeyType{ck.CKK_POLY1305}
+	chachaKeys   = []ck.KeyType{ck.CKK_CHACHA20}
+	salsaKeys    = []ck.KeyType{ck.CKK_SALSA20}
+	poly1305Keys = []ck.KeyType{ck.CKK_POLY1305}
 )
 
 const (
@@ -38,7 +38,7 @@ var chachaRows = slices.Concat([]Mechanism{
 	keyGen(ck.CKM_SALSA20_KEY_GEN, ck.CKK_SALSA20),
 	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, withLimit(beginSalsa)),
 	keyGen(ck.CKM_POLY1305_KEY_GEN, ck.CKK_POLY1305),
-}, withLeaksKey([]Mechanism{macRow(ck.CKM_POLY1305, polyKeys, chachaKey, chachaKey, beginPoly1305)}, func(_ *Key, _ ck.Param, decide bool) bool {
+}, withLeaksKey([]Mechanism{macRow(ck.CKM_POLY1305, poly1305Keys, chachaKey, chachaKey, beginPoly1305)}, func(_ *Key, _ ck.Param, decide bool) bool {
 	return !decide // two tags of one key are two equations for it (RFC 8439, section 2.5)
 }))
 
@@ -116,7 +116,7 @@ func beginPoly1305(k *Key, p *ck.Param) (*mac, error) {
 		return nil, ck.CKR_KEY_SIZE_RANGE
 	}
 	var m *mac
-	secret.Do(func() { m = soleMAC(polyHash{poly1305.New((*[chachaKey]byte)(k.Value))}, polyTag) })
+	secret.Do(func() { m = oneTimeMAC(polyHash{poly1305.New((*[chachaKey]byte)(k.Value))}, polyTag) })
 	return m, nil
 }
 

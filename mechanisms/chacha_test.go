@@ -74,8 +74,8 @@ func TestShortCounter(t *testing.T) {
 	}
 }
 
-// TestFirstChaChaPoly alters what the older construction has sealed.
-func TestFirstChaChaPoly(t *testing.T) {
+// TestOlderChaChaPoly alters what the older construction has sealed.
+func TestOlderChaChaPoly(t *testing.T) {
 	t.Parallel()
 	row, k := Lookup(ck.CKM_CHACHA20_POLY1305), secretKey(ck.CKK_CHACHA20, pattern(chachaKey))
 	for _, nonce := range []int{8, 12, 24} {

@@ -159,7 +159,7 @@ func (b *Base) cryptDeriveKey(r *capi.Request, id capi.AlgID, d *Derived) error 
 		err = d.describe(b.Template, r.Flags)
 	}
 	if err == nil && b.Key != nil && !b.ValueKnown && id&CK_SOFTCSP_HASH_VALUE != 0 && d.session.IsHashPrefix(r) {
-		err = d.takesHash(b.Key, r.Flags)
+		err = d.noteHashTaken(b.Key, r.Flags)
 	}
 	if err != nil {
 		d.Wipe()
@@ -206,12 +206,12 @@ func (h *Hash) forCryptoAPI() *capi.Hash {
 	return &capi.Hash{Name: h.Name, Size: h.Size, New: h.New}
 }
 
-// takesHash notes that the new key is the beginning of the base key's value, and its salt what comes next. A salt can be read, and a
+// noteHashTaken notes that the new key is the beginning of the base key's value, and its salt what comes next. A salt can be read, and a
 // key that may be exported too: neither is had of a base key that cannot.
-func (d *Derived) takesHash(base *Key, flags uint32) error {
-	d.takes(base, 0)
+func (d *Derived) noteHashTaken(base *Key, flags uint32) error {
+	d.noteTaken(base, 0)
 	switch {
-	case !base.sealed():
+	case !base.unreadable():
 	case flags&capi.CRYPT_EXPORTABLE != 0:
 		return fmt.Errorf("%w: CRYPT_EXPORTABLE, of a key that may not be read", ck.CKR_TEMPLATE_INCONSISTENT)
 	case flags&capi.CRYPT_CREATE_SALT != 0 && len(d.session.Salt) != 0:
@@ -310,11 +310,11 @@ func readTemplate(template []ck.Attribute) (keyTemplate, error) {
 // lets any key be hashed too (CryptHashSessionKey), but CKA_DERIVE would let simple derivations take a sealed key apart, so
 // that only a key that may be exported has it unasked.
 var (
-	sealedDefaults = []ck.Attribute{
+	unexportableDefaults = []ck.Attribute{
 		{Type: ck.CKA_ENCRYPT, Value: ck.BoolValue(true)}, {Type: ck.CKA_DECRYPT, Value: ck.BoolValue(true)},
 		{Type: ck.CKA_SIGN, Value: ck.BoolValue(true)}, {Type: ck.CKA_VERIFY, Value: ck.BoolValue(true)},
 	}
-	exportableDefaults = append(sealedDefaults[:len(sealedDefaults):len(sealedDefaults)],
+	exportableDefaults = append(unexportableDefaults[:len(unexportableDefaults):len(unexportableDefaults)],
 		ck.Attribute{Type: ck.CKA_DERIVE, Value: ck.BoolValue(true)},
 		ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)},
 		ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(false)})
@@ -357,7 +357,7 @@ func (d *Derived) describe(template []ck.Attribute, flags uint32) error {
 	}
 	d.Defaults = exportableDefaults
 	if flags&capi.CRYPT_EXPORTABLE == 0 {
-		d.Defaults = sealedDefaults
+		d.Defaults = unexportableDefaults
 		d.Attributes = append(d.Attributes,
 			ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(true)},
 			ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(false)})
@@ -373,12 +373,12 @@ func (d *Derived) Session() *capi.SessionKey { return &d.session }
 
 // DeriveSessionKey makes d the key of a call of CryptDeriveKey.
 func (d *Derived) DeriveSessionKey(r *capi.Request) error {
-	return d.made(d.session.Derive(r), r.Flags)
+	return d.finishSession(d.session.Derive(r), r.Flags)
 }
 
 // GenerateSessionKey makes d the random key of a call of CryptGenKey.
 func (d *Derived) GenerateSessionKey(p *capi.Provider, cipher capi.AlgID, flags uint32, random io.Reader) error {
-	return d.made(d.session.Generate(p, cipher, flags, random), flags)
+	return d.finishSession(d.session.Generate(p, cipher, flags, random), flags)
 }
 
 // ImportSessionKey makes d the key i. With CRYPT_IPSEC_HMAC_KEY, which lets an RC2 key have any length, it is a generic secret.
@@ -390,15 +390,15 @@ func (d *Derived) ImportSessionKey(i *capi.ImportedKey) error {
 	if !validSize(t, uint(len(i.Value))) {
 		return capi.NTE_BAD_DATA
 	}
-	if err := d.made(d.session.Import(i), i.Flags); err != nil {
+	if err := d.finishSession(d.session.Import(i), i.Flags); err != nil {
 		return err
 	}
 	d.Type = t
 	return nil
 }
 
-// made describes the session key that was made with flags, unless it failed with err.
-func (d *Derived) made(err error, flags uint32) error {
+// finishSession describes the session key that was made with flags, unless it failed with err.
+func (d *Derived) finishSession(err error, flags uint32) error {
 	if err == nil {
 		err = d.describe(nil, flags)
 	}

@@ -13,11 +13,11 @@ import (
 // derivationRows are the functions that make keys of keys and passwords, beside the simple ones.
 var derivationRows = slices.Concat(pbkdf2Rows, hkdfRows, sp800108Rows, pbeRows, tlsRows, ssl3Rows, ikeRows)
 
-// take makes material the value of the key that the template asks for, by the rule that all simple derivations share
+// setLeading makes material the value of the key that the template asks for, by the rule that all simple derivations share
 // (PKCS #11, "Miscellaneous simple key derivation mechanisms"): the leading bytes, as many as the type of key needs or
 // CKA_VALUE_LEN says, and all of them in a generic secret that says nothing. Keys of the DES family get their parity.
-func (d *Derived) take(b *Base, material []byte) error {
-	t, n, err := wanted(b.Template)
+func (d *Derived) setLeading(b *Base, material []byte) error {
+	t, n, err := typeAndSize(b.Template)
 	if err != nil {
 		return err
 	}
@@ -35,8 +35,8 @@ func (d *Derived) take(b *Base, material []byte) error {
 	return nil
 }
 
-// wanted reads the type and the size in bytes of the key that a template asks for; 0 is a size that it leaves open.
-func wanted(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
+// typeAndSize reads the type and the size in bytes of the key that a template asks for; 0 is a size that it leaves open.
+func typeAndSize(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
 	t = ck.CKK_GENERIC_SECRET
 	for _, a := range template {
 		u := uint(0)
@@ -62,17 +62,17 @@ func wanted(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
 	return t, n, nil
 }
 
-// room returns n bytes for what is derived, in d itself where they fit.
-func (d *Derived) room(n uint) []byte {
+// buffer returns n bytes for what is derived, in d itself where they fit.
+func (d *Derived) buffer(n uint) []byte {
 	if n <= uint(len(d.buf)) {
 		return d.buf[:n:n]
 	}
 	return make([]byte, n)
 }
 
-// ask reads the type and the size of the key that is asked for, where the derivation can make any: a size is needed.
-func ask(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
-	t, n, err = wanted(template)
+// typeAndRequiredSize reads the type and the size of the key that is asked for, where the derivation can make any: a size is needed.
+func typeAndRequiredSize(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
+	t, n, err = typeAndSize(template)
 	switch {
 	case err != nil:
 	case n == 0:
@@ -97,8 +97,8 @@ func (k *Key) protection() []ck.Attribute {
 	return list
 }
 
-// sealed reports whether the value of a key may not be read.
-func (k *Key) sealed() bool {
+// unreadable reports whether the value of a key may not be read.
+func (k *Key) unreadable() bool {
 	is := func(t ck.AttributeType, otherwise bool) bool {
 		if k.Attr == nil {
 			return otherwise

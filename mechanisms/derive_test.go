@@ -15,8 +15,8 @@ func template(pairs ...uint) (t []ck.Attribute) {
 	return t
 }
 
-// TestTake tries the rule for type and length of what is derived.
-func TestTake(t *testing.T) {
+// TestLeadingBytes tries the rule for type and length of what is derived.
+func TestLeadingBytes(t *testing.T) {
 	t.Parallel()
 	const kt, vl = uint(ck.CKA_KEY_TYPE), uint(ck.CKA_VALUE_LEN)
 	material := pattern(32)
@@ -39,7 +39,7 @@ func TestTake(t *testing.T) {
 		{[]ck.Attribute{{Type: ck.CKA_VALUE_LEN, Value: []byte{1}}}, 0, 0, ck.CKR_ATTRIBUTE_VALUE_INVALID},
 	} {
 		var d Derived
-		err := d.take(&Base{Template: c.template}, bytes.Clone(material))
+		err := d.setLeading(&Base{Template: c.template}, bytes.Clone(material))
 		if err != c.err || err == nil && (d.Type != c.t || len(d.Value) != c.n) {
 			t.Errorf("%v: %d bytes of type %v, %v; want %d of %v, %v", c.template, len(d.Value), d.Type, err, c.n, c.t, c.err)
 		}

@@ -19,9 +19,9 @@ var (
 // desRows are DES and triple DES with two keys and three (FIPS 46-3), in the modes of FIPS 81, and the derivation of keys by
 // encryption. PKCS #11 does not use the key sizes of these mechanisms.
 var desRows = []Mechanism{
-	noSizes(keyGen(ck.CKM_DES_KEY_GEN, ck.CKK_DES)),
-	noSizes(keyGen(ck.CKM_DES2_KEY_GEN, ck.CKK_DES2)),
-	noSizes(keyGen(ck.CKM_DES3_KEY_GEN, ck.CKK_DES3)),
+	withoutSizes(keyGen(ck.CKM_DES_KEY_GEN, ck.CKK_DES)),
+	withoutSizes(keyGen(ck.CKM_DES2_KEY_GEN, ck.CKK_DES2)),
+	withoutSizes(keyGen(ck.CKM_DES3_KEY_GEN, ck.CKK_DES3)),
 	zeroFilled(blockRow(ck.CKM_DES_ECB, desKeys, 0, 0, ecb(keyedDES))),
 	zeroFilled(blockRow(ck.CKM_DES_CBC, desKeys, 0, 0, cbc(keyedDES, ivField, false))),
 	blockRow(ck.CKM_DES_CBC_PAD, desKeys, 0, 0, cbc(keyedDES, ivField, true)),
@@ -44,7 +44,7 @@ var desMACRows = append(
 	blockMACRows(ck.CKM_DES_MAC, ck.CKM_DES_MAC_GENERAL, desKeys, 0, 0, keyedDES),
 	blockMACRows(ck.CKM_DES3_MAC, ck.CKM_DES3_MAC_GENERAL, tdeKeys, 0, 0, keyedDES)...)
 
-func noSizes(m Mechanism) Mechanism {
+func withoutSizes(m Mechanism) Mechanism {
 	m.Min, m.Max = 0, 0
 	return m
 }

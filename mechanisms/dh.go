@@ -85,7 +85,7 @@ func dhParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.
 			return nil, nil, errors.Join(ck.CKR_DEVICE_ERROR, err)
 		}
 	}
-	return append(dhFFC.lengths(prime, nil), ck.Attribute{Type: ck.CKA_PRIME, Value: prime.Bytes()},
+	return append(dhFFC.lengthAttributes(prime, nil), ck.Attribute{Type: ck.CKA_PRIME, Value: prime.Bytes()},
 		ck.Attribute{Type: ck.CKA_BASE, Value: []byte{2}}), nil, nil
 }
 
@@ -122,15 +122,15 @@ func (t *ffcType) private(k *Key) (*dhPrivate, error) {
 
 // agree makes the shared secret with a public value, in as many bytes as the prime has: SP 800-56A, section 5.7.1.1.
 func (k *dhPrivate) agree(public []byte) ([]byte, error) {
-	y, err := k.checkPeer(public)
+	y, err := k.checkPublic(public)
 	if err != nil {
 		return nil, err
 	}
-	return k.shared(k.power(y, k.x))
+	return k.sharedSecret(k.power(y, k.x))
 }
 
-// shared refuses the secrets that anybody could guess.
-func (g *ffcGroup) shared(z *bigmod.Nat) ([]byte, error) {
+// sharedSecret refuses the secrets that anybody could guess.
+func (g *ffcGroup) sharedSecret(z *bigmod.Nat) ([]byte, error) {
 	if z.IsZero()|z.IsOne()|z.IsMinusOne(g.p) == 1 {
 		return nil, ck.CKR_PUBLIC_KEY_INVALID
 	}
@@ -147,15 +147,15 @@ func dhDerive(b *Base, p *ck.Param, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	return new(ecdhKDF).with(b, d, func() ([]byte, error) { return key.agree(public) })
+	return new(ecdhKDF).deriveFrom(b, d, func() ([]byte, error) { return key.agree(public) })
 }
 
-// with makes the new key of the shared secret that agree makes.
-func (f *ecdhKDF) with(b *Base, d *Derived, agree func() ([]byte, error)) (err error) {
+// deriveFrom makes the new key of the shared secret that agree makes.
+func (f *ecdhKDF) deriveFrom(b *Base, d *Derived, agree func() ([]byte, error)) (err error) {
 	secret.Do(func() {
 		var z []byte
 		if z, err = agree(); err == nil {
-			err = f.take(b, d, z)
+			err = f.setKey(b, d, z)
 			clear(z)
 		}
 	})
@@ -178,7 +178,7 @@ func dhEncapsulates(m Mechanism, t *ffcType, read func(p *ck.Param) (*ecdhKDF, e
 			return nil, err
 		}
 		public := b.Key.Attr(ck.CKA_VALUE)
-		if _, err := g.checkPeer(public); err != nil {
+		if _, err := g.checkPublic(public); err != nil {
 			return nil, err
 		}
 		return &Encapsulation{g.p.Size(), func(d *Derived) (ciphertext []byte, err error) {
@@ -188,7 +188,7 @@ func dhEncapsulates(m Mechanism, t *ffcType, read func(p *ck.Param) (*ecdhKDF, e
 			}
 			defer clear(x)
 			ours := &dhPrivate{g, x}
-			return modular.LeftPadded(y, g.p.Size()), f.with(b, d, func() ([]byte, error) { return ours.agree(public) })
+			return modular.LeftPadded(y, g.p.Size()), f.deriveFrom(b, d, func() ([]byte, error) { return ours.agree(public) })
 		}}, nil
 	}
 	m.Decapsulate = func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error {
@@ -203,7 +203,7 @@ func dhEncapsulates(m Mechanism, t *ffcType, read func(p *ck.Param) (*ecdhKDF, e
 		if len(ciphertext) != key.p.Size() {
 			return decapsulated(ck.CKR_PUBLIC_KEY_INVALID)
 		}
-		return decapsulated(f.with(b, d, func() ([]byte, error) { return key.agree(ciphertext) }))
+		return decapsulated(f.deriveFrom(b, d, func() ([]byte, error) { return key.agree(ciphertext) }))
 	}
 	return m
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // digests are the message digests.
-var digests = perHash(func(h *Hash) []Mechanism {
+var digests = rowsPerHash(func(h *Hash) []Mechanism {
 	if h.Digest == 0 {
 		return nil
 	}
@@ -21,7 +21,7 @@ var digests = perHash(func(h *Hash) []Mechanism {
 })
 
 // hashDerivations make a key from the hash of another (PKCS #11, "Key derivation by hashing").
-var hashDerivations = perHash(func(h *Hash) []Mechanism {
+var hashDerivations = rowsPerHash(func(h *Hash) []Mechanism {
 	if h.Derivation == 0 {
 		return nil
 	}
@@ -36,14 +36,14 @@ var hashDerivations = perHash(func(h *Hash) []Mechanism {
 		secret.Do(func() {
 			f := h.New()
 			f.Write(b.Key.Value)
-			err = d.take(b, f.Sum(d.buf[:0]))
+			err = d.setLeading(b, f.Sum(d.buf[:0]))
 		})
 		return err
 	}}}
 })
 
-// perHash makes rows for each hash.
-func perHash(rows func(*Hash) []Mechanism) (all []Mechanism) {
+// rowsPerHash makes rows for each hash.
+func rowsPerHash(rows func(*Hash) []Mechanism) (all []Mechanism) {
 	for _, h := range hashes {
 		all = append(all, rows(h)...)
 	}

@@ -26,10 +26,10 @@ func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mo
 }
 
 // withLimit makes both directions of a stream that ends, made by the same function in both directions.
-func withLimit(open beginFunc) directions {
+func withLimit(begin beginFunc) directions {
 	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			c, err := open(k, p)
+			c, err := begin(k, p)
 			if err != nil {
 				return nil, err
 			}

@@ -172,7 +172,7 @@ func newDSAPublic(g *ffcGroup, v Values) (*dsaPublic, error) {
 	if err := dsaSizes(g); err != nil {
 		return nil, err
 	}
-	if _, err := g.checkPeer(v(ck.CKA_VALUE)); err != nil {
+	if _, err := g.checkPublic(v(ck.CKA_VALUE)); err != nil {
 		return nil, err
 	}
 	return &dsaPublic{g, new(big.Int).SetBytes(v(ck.CKA_VALUE))}, nil
@@ -209,9 +209,9 @@ func dsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 	return dsaFFC.generate(random, public, dsaSizes, 0)
 }
 
-// generate makes a key pair in the group of a template. fits refuses groups; a private value has bits bits, and as many
+// generate makes a key pair in the group of a template. checkSizes refuses groups; a private value has bits bits, and as many
 // as the group allows where that is 0.
-func (t *ffcType) generate(random io.Reader, public []ck.Attribute, fits func(*ffcGroup) error, bits int) (pub, priv []ck.Attribute, err error) {
+func (t *ffcType) generate(random io.Reader, public []ck.Attribute, checkSizes func(*ffcGroup) error, bits int) (pub, priv []ck.Attribute, err error) {
 	v := func(t ck.AttributeType) []byte { return findAttr(public, t) }
 	for _, a := range t.params {
 		if v(a) == nil {
@@ -220,7 +220,7 @@ func (t *ffcType) generate(random io.Reader, public []ck.Attribute, fits func(*f
 	}
 	g, err := t.prepare(v)
 	if err == nil {
-		err = fits(g)
+		err = checkSizes(g)
 	}
 	switch {
 	case errors.Is(err, ck.CKR_ATTRIBUTE_VALUE_INVALID):

@@ -60,9 +60,9 @@ func sizesOf(template []ck.Attribute) (L, N uint, err error) {
 	return L, N, err
 }
 
-// madeOf are the attributes of primes.
-func (t *ffcType) madeOf(r *primes.Pair) []ck.Attribute {
-	return append(t.lengths(r.P, r.Q), ck.Attribute{Type: ck.CKA_PRIME, Value: r.P.Bytes()}, ck.Attribute{Type: ck.CKA_SUBPRIME, Value: r.Q.Bytes()})
+// primeAttributes are the attributes of primes.
+func (t *ffcType) primeAttributes(r *primes.Pair) []ck.Attribute {
+	return append(t.lengthAttributes(r.P, r.Q), ck.Attribute{Type: ck.CKA_PRIME, Value: r.P.Bytes()}, ck.Attribute{Type: ck.CKA_SUBPRIME, Value: r.Q.Bytes()})
 }
 
 // dsaParameters is CKM_DSA_PARAMETER_GEN: probable primes and any generator.
@@ -78,7 +78,7 @@ func dsaParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(dsaFFC.madeOf(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
+	return append(dsaFFC.primeAttributes(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
 }
 
 // A dsaParam is a CK_DSA_PARAMETER_GEN_PARAM.
@@ -137,7 +137,7 @@ func dsaSeeded(maker primeMaker) func(io.Reader, *ck.Param, []ck.Attribute) ([]c
 			}
 			results = []Result{{param.seed, r.Seed}, {param.length, ck.UlongValue(uint(len(r.Seed)))}}
 		}
-		return dsaFFC.madeOf(r), results, nil
+		return dsaFFC.primeAttributes(r), results, nil
 	}
 }
 
@@ -166,7 +166,7 @@ func dsaBase(_ io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute,
 	if g == nil {
 		return nil, nil, ck.CKR_DOMAIN_PARAMS_INVALID
 	}
-	return append(dsaFFC.lengths(P, Q), ck.Attribute{Type: ck.CKA_BASE, Value: g.Bytes()}), nil, nil
+	return append(dsaFFC.lengthAttributes(P, Q), ck.Attribute{Type: ck.CKA_BASE, Value: g.Bytes()}), nil, nil
 }
 
 // findPrimes makes primes from one seed after the other.

@@ -24,15 +24,15 @@ import (
 // Public keys are points as X9.62 encodes them without compression, and the bytes of RFC 8032 and RFC 7748 for the Edwards
 // and Montgomery curves. Private keys have Size bytes: a number, highest byte first, or the bytes of those documents.
 type curve struct {
-	Name  string
-	Also  []string // further names that a curveName may be
-	OIDs  []asn1.ObjectIdentifier
-	Type  ck.KeyType
-	Bits  uint
-	Size  int                   // of a private key and of each half of a signature, in bytes
-	Point int                   // of a public key, in bytes
-	Group *elliptic.CurveParams // of a Weierstrass curve
-	A     *big.Int              // its coefficient a
+	Name    string
+	Aliases []string // further names that a curveName may be
+	OIDs    []asn1.ObjectIdentifier
+	Type    ck.KeyType
+	Bits    uint
+	Size    int                   // of a private key and of each half of a signature, in bytes
+	Point   int                   // of a public key, in bytes
+	Group   *elliptic.CurveParams // of a Weierstrass curve
+	A       *big.Int              // its coefficient a
 	// Generic is its arithmetic as that of any such curve.
 	Generic func() *weierstrass.Curve
 
@@ -51,10 +51,10 @@ type curve struct {
 	Agree func(private []byte) (agreement, error)
 }
 
-// ecMin and ecMax are the sizes of the Weierstrass curves in bits, rfMin and rfMax of the others.
+// ecMin and ecMax are the sizes of the Weierstrass curves in bits, cfrgMin and cfrgMax of the others.
 const (
-	ecMin, ecMax = 192, 521
-	rfMin, rfMax = 255, 448
+	ecMin, ecMax     = 192, 521
+	cfrgMin, cfrgMax = 255, 448
 )
 
 // curves is the list. The first identifier is the curve's own; the others name the same curve in older software.
@@ -64,18 +64,18 @@ var curves = append([]*curve{
 	nistCurve("P-384", []string{"secp384r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384(), p384),
 	nistCurve("P-521", []string{"secp521r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521(), p521),
 	secp256k1Curve(asn1.ObjectIdentifier{1, 3, 132, 0, 10}),
-	{Name: "edwards25519", Also: []string{"Ed25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 112}, {1, 3, 6, 1, 4, 1, 11591, 15, 1}},
+	{Name: "edwards25519", Aliases: []string{"Ed25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 112}, {1, 3, 6, 1, 4, 1, 11591, 15, 1}},
 		Type: ck.CKK_EC_EDWARDS, Bits: 255, Size: 32, Point: 32,
 		Check: ed25519Check, Public: ed25519Public, EdSign: ed25519Sign, EdVerify: ed25519Verify},
-	{Name: "edwards448", Also: []string{"Ed448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 113}},
+	{Name: "edwards448", Aliases: []string{"Ed448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 113}},
 		Type: ck.CKK_EC_EDWARDS, Bits: 448, Size: 57, Point: 57,
 		Check: ed448Check, Public: ed448Public, EdSign: ed448Sign, EdVerify: ed448Verify},
-	{Name: "curve25519", Also: []string{"X25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 110}, {1, 3, 6, 1, 4, 1, 3029, 1, 5, 1}},
+	{Name: "curve25519", Aliases: []string{"X25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 110}, {1, 3, 6, 1, 4, 1, 3029, 1, 5, 1}},
 		Type: ck.CKK_EC_MONTGOMERY, Bits: 255, Size: 32, Point: 32,
-		Check: exactly(32), Public: x25519Public, Agree: nistAgree(ecdh.X25519())},
-	{Name: "curve448", Also: []string{"X448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 111}},
+		Check: anyOfSize(32), Public: x25519Public, Agree: nistAgree(ecdh.X25519())},
+	{Name: "curve448", Aliases: []string{"X448"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 111}},
 		Type: ck.CKK_EC_MONTGOMERY, Bits: 448, Size: 56, Point: 56,
-		Check: exactly(56), Public: x448Public, Agree: x448Agree},
+		Check: anyOfSize(56), Public: x448Public, Agree: x448Agree},
 }, weierstrassCurves...)
 
 // namedCurves finds a curve by CKA_EC_PARAMS: the encodings of its identifiers and of its names.
@@ -87,7 +87,7 @@ var namedCurves = func() map[string]*curve {
 			b.AddASN1ObjectIdentifier(oid)
 			m[string(b.BytesOrPanic())] = c
 		}
-		for _, name := range append([]string{c.Name}, c.Also...) {
+		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			var b cryptobyte.Builder
 			b.AddASN1(der.PrintableString, func(b *cryptobyte.Builder) { b.AddBytes([]byte(name)) })
 			m[string(b.BytesOrPanic())] = c
@@ -129,8 +129,8 @@ func findCurve(params []byte) (*curve, error) {
 	return nil, ck.CKR_DOMAIN_PARAMS_INVALID // implicitlyCA among others: there is no curve to inherit
 }
 
-// explicit are the parameters of a curve over a prime field that are written out, the ECParameters of X9.62.
-type explicit struct {
+// ecParameters are the parameters of a curve over a prime field that are written out, the ECParameters of X9.62.
+type ecParameters struct {
 	p, n, cofactor *big.Int
 	a, b, g        cryptobyte.String
 }
@@ -153,7 +153,7 @@ func explicitCurve(body cryptobyte.String) (*curve, error) {
 	if kind.Equal(oidCharacteristicField) {
 		return nil, ck.CKR_CURVE_NOT_SUPPORTED
 	}
-	e := explicit{p: new(big.Int), n: new(big.Int), cofactor: new(big.Int)}
+	e := ecParameters{p: new(big.Int), n: new(big.Int), cofactor: new(big.Int)}
 	if !kind.Equal(oidPrimeField) || !field.ReadASN1Integer(e.p) || !field.Empty() ||
 		!body.ReadASN1(&coefficients, der.SEQUENCE) ||
 		!coefficients.ReadASN1(&e.a, der.OCTET_STRING) || !coefficients.ReadASN1(&e.b, der.OCTET_STRING) ||
@@ -172,7 +172,7 @@ func explicitCurve(body cryptobyte.String) (*curve, error) {
 
 // describes tells whether the parameters are those of c. All of them count: a curve with another generator is another
 // curve, and one that an attacker may have chosen.
-func (e *explicit) describes(c *curve) bool {
+func (e *ecParameters) describes(c *curve) bool {
 	same := func(b []byte, want *big.Int) bool { return new(big.Int).SetBytes(b).Cmp(want) == 0 }
 	if c.Group.P.Cmp(e.p) != 0 || c.Group.N.Cmp(e.n) != 0 || e.cofactor.Cmp(big.NewInt(1)) != 0 ||
 		!same(e.a, new(big.Int).Mod(c.A, e.p)) || !same(e.b, c.Group.B) {
@@ -201,11 +201,11 @@ func (c *curve) readPoint(b []byte) ([]byte, error) {
 	if in.ReadASN1(&inside, der.OCTET_STRING) && in.Empty() && len(b) != c.Point {
 		b = inside
 	}
-	return c.Check(c.plain(b))
+	return c.Check(c.uncompressed(b))
 }
 
-// plain returns a point in the hybrid form of SEC 1, section 2.3.3 (which says of y what it has too), in the uncompressed one.
-func (c *curve) plain(b []byte) []byte {
+// uncompressed returns a point in the hybrid form of SEC 1, section 2.3.3 (which says of y what it has too), in the uncompressed one.
+func (c *curve) uncompressed(b []byte) []byte {
 	if c.Type != ck.CKK_EC || len(b) != c.Point || b[0] != 6|b[len(b)-1]&1 {
 		return b
 	}
@@ -237,8 +237,8 @@ func (c *curve) readPrivate(value []byte) ([]byte, error) {
 	return value, nil
 }
 
-// exactly checks public keys of which every one of n bytes is good.
-func exactly(n int) func([]byte) ([]byte, error) {
+// anyOfSize checks public keys of which every one of n bytes is good.
+func anyOfSize(n int) func([]byte) ([]byte, error) {
 	return func(point []byte) ([]byte, error) {
 		if len(point) != n {
 			return nil, ck.CKR_PUBLIC_KEY_INVALID
@@ -272,8 +272,8 @@ var ecRows = []Mechanism{
 	{Type: ck.CKM_EC_KEY_PAIR_GEN, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Makes: ck.CKK_EC, GeneratePair: generateEC(ck.CKK_EC, (*curve).generate)},
 	{Type: ck.CKM_EC_KEY_PAIR_GEN_W_EXTRA_BITS, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Makes: ck.CKK_EC,
 		GeneratePair: generateEC(ck.CKK_EC, (*curve).generateExtra)},
-	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, ExtraFlags: namedFlags, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS, (*curve).generate)},
-	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: rfMin, Max: rfMax, ExtraFlags: namedFlags, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY, (*curve).generate)},
+	{Type: ck.CKM_EC_EDWARDS_KEY_PAIR_GEN, Min: cfrgMin, Max: cfrgMax, ExtraFlags: namedFlags, Makes: ck.CKK_EC_EDWARDS, GeneratePair: generateEC(ck.CKK_EC_EDWARDS, (*curve).generate)},
+	{Type: ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, Min: cfrgMin, Max: cfrgMax, ExtraFlags: namedFlags, Makes: ck.CKK_EC_MONTGOMERY, GeneratePair: generateEC(ck.CKK_EC_MONTGOMERY, (*curve).generate)},
 }
 
 // What C_GetMechanismInfo tells of the mechanisms of elliptic curves beside what they do.

@@ -59,7 +59,7 @@ func (c *curve) pair(t testing.TB) (pub, priv *Key) {
 func curveNamed(t testing.TB, name string) *curve {
 	t.Helper()
 	for _, c := range curves {
-		if c.Name == name || slices.Contains(c.Also, name) {
+		if c.Name == name || slices.Contains(c.Aliases, name) {
 			return c
 		}
 	}
@@ -102,7 +102,7 @@ func TestCurveParams(t *testing.T) {
 	t.Parallel()
 	unchanged := func(_, _, _, _, _ *big.Int) {}
 	for _, c := range curves {
-		for _, name := range append([]string{c.Name}, c.Also...) {
+		for _, name := range append([]string{c.Name}, c.Aliases...) {
 			params, err := asn1.MarshalWithParams(name, "printable")
 			if err != nil {
 				t.Fatal(err)

@@ -126,14 +126,14 @@ func ecdhDerive(b *Base, p *ck.Param, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	secret.Do(func() { err = f.agreed(b, d, key.agree, point) })
+	secret.Do(func() { err = f.deriveWith(b, d, key.agree, point) })
 	return err
 }
 
-// take makes the new key. Where the shared secret itself is the key, bytes at its beginning are what is too much: section
+// setKey makes the new key. Where the shared secret itself is the key, bytes at its beginning are what is too much: section
 // "Elliptic curve Diffie-Hellman key derivation".
-func (f *ecdhKDF) take(b *Base, d *Derived, z []byte) error {
-	t, n, err := wanted(b.Template)
+func (f *ecdhKDF) setKey(b *Base, d *Derived, z []byte) error {
+	t, n, err := typeAndSize(b.Template)
 	if err != nil {
 		return err
 	}

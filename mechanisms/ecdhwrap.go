@@ -16,11 +16,11 @@ import (
 var ecdhWrapRows = []Mechanism{
 	ecdhWrapRow(ck.CKM_ECDH_AES_KEY_WRAP, false, ecMin, ecMax, weierstrassFlags, ck.CKK_EC, ck.CKK_EC_MONTGOMERY),
 	ecdhWrapRow(ck.CKM_ECDH_COF_AES_KEY_WRAP, true, ecMin, ecMax, weierstrassFlags, ck.CKK_EC),
-	ecdhWrapRow(ck.CKM_ECDH_X_AES_KEY_WRAP, false, rfMin, rfMax, namedFlags, ck.CKK_EC_MONTGOMERY),
+	ecdhWrapRow(ck.CKM_ECDH_X_AES_KEY_WRAP, false, cfrgMin, cfrgMax, namedFlags, ck.CKK_EC_MONTGOMERY),
 }
 
-func ecdhWrapRow(t ck.MechanismType, encoded bool, smallest, largest uint, also ck.Flags, keys ...ck.KeyType) Mechanism {
-	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, ExtraFlags: also, Authentic: true, Seals: true,
+func ecdhWrapRow(t ck.MechanismType, encoded bool, smallest, largest uint, flags ck.Flags, keys ...ck.KeyType) Mechanism {
+	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, ExtraFlags: flags, Authentic: true, Seals: true,
 		Wrap: func(k *Key, p *ck.Param, value []byte) ([]byte, error) {
 			return ecdhWrap(k, p, value, encoded)
 		},
@@ -43,9 +43,9 @@ func readECDHWrap(p *ck.Param) (size uint, f *ecdhKDF, err error) {
 	return bits / 8, f, err
 }
 
-// transport makes the AES key of what two keys agree on. Without a hash it is the beginning of the secret, other than
+// wrappingKey makes the AES key of what two keys agree on. Without a hash it is the beginning of the secret, other than
 // with CKM_ECDH1_DERIVE. The caller wipes it.
-func (f *ecdhKDF) transport(agree agreement, point []byte, size uint) (*Key, error) {
+func (f *ecdhKDF) wrappingKey(agree agreement, point []byte, size uint) (*Key, error) {
 	z, err := agree(point)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func ecdhWrap(k *Key, p *ck.Param, value []byte, encoded bool) (wrapped []byte, 
 			return
 		}
 		var aes *Key
-		if aes, err = f.transport(agree, peer, size); err != nil {
+		if aes, err = f.wrappingKey(agree, peer, size); err != nil {
 			return
 		}
 		defer clear(aes.Value)
@@ -121,7 +121,7 @@ func ecdhUnwrap(k *Key, p *ck.Param, wrapped []byte, encoded bool) (value []byte
 	}
 	secret.Do(func() {
 		var aes *Key
-		if aes, err = f.transport(key.agree, point, size); err != nil {
+		if aes, err = f.wrappingKey(key.agree, point, size); err != nil {
 			return
 		}
 		defer clear(aes.Value)

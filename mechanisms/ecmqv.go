@@ -53,7 +53,7 @@ func ecmqvDerive(b *Base, p *ck.Param, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	return f.with(b, d, func() ([]byte, error) {
+	return f.deriveFrom(b, d, func() ([]byte, error) {
 		static, err := privateValue(c, b.Key)
 		if err != nil {
 			return nil, err

@@ -25,7 +25,7 @@ type edSign = func(dst, message []byte, v *edVariant) error
 
 // eddsaRows are EdDSA.
 var eddsaRows = []Mechanism{{
-	Type: ck.CKM_EDDSA, Keys: []ck.KeyType{ck.CKK_EC_EDWARDS}, Min: rfMin, Max: rfMax, ExtraFlags: namedFlags,
+	Type: ck.CKM_EDDSA, Keys: []ck.KeyType{ck.CKK_EC_EDWARDS}, Min: cfrgMin, Max: cfrgMax, ExtraFlags: namedFlags,
 	Sign: func(k *Key, p *ck.Param) (Signer, error) {
 		v, err := readVariant(p)
 		if err != nil {

@@ -59,9 +59,9 @@ func (g *ffcGroup) power(base *bigmod.Nat, exponent []byte) *bigmod.Nat {
 	return bigmod.NewNat().Exp(base, exponent, g.p)
 }
 
-// checkPeer reads a public value that somebody else has sent: between 1 and p - 1, both not included, and in the subgroup
+// checkPublic reads a public value that somebody else has sent: between 1 and p - 1, both not included, and in the subgroup
 // where the key has one, or where the prime is one of those whose groups are known (SP 800-56A, section 5.6.2.3.1).
-func (g *ffcGroup) checkPeer(value []byte) (*bigmod.Nat, error) {
+func (g *ffcGroup) checkPublic(value []byte) (*bigmod.Nat, error) {
 	y := new(big.Int).SetBytes(value)
 	one := big.NewInt(1)
 	if y.Cmp(one) <= 0 || y.Cmp(new(big.Int).Sub(g.public.p, one)) >= 0 {
@@ -76,9 +76,9 @@ func (g *ffcGroup) checkPeer(value []byte) (*bigmod.Nat, error) {
 	return g.number(y.Bytes())
 }
 
-// draw makes a private value: FIPS 186-5, appendix A.2.2, where there is a subprime, and otherwise a number that has as
+// newPrivate makes a private value: FIPS 186-5, appendix A.2.2, where there is a subprime, and otherwise a number that has as
 // many bits as are asked for (PKCS #3, section 7). The caller wipes it.
-func (g *ffcGroup) draw(random io.Reader, bits int) (x []byte, err error) {
+func (g *ffcGroup) newPrivate(random io.Reader, bits int) (x []byte, err error) {
 	secret.Do(func() {
 		x = make([]byte, (bits+7)/8)
 		for range 1000 { // half of the draws will do at least
@@ -104,7 +104,7 @@ func (g *ffcGroup) draw(random io.Reader, bits int) (x []byte, err error) {
 
 // generatePair makes a key pair: the public value has as many bytes as it needs, and so has the private one.
 func (g *ffcGroup) generatePair(random io.Reader, bits int) (public, private []byte, err error) {
-	x, err := g.draw(random, bits)
+	x, err := g.newPrivate(random, bits)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -72,7 +72,7 @@ func (g ffcType) pairType() pairType {
 			if err != nil {
 				return nil, err
 			}
-			return g.lengths(p, q), nil
+			return g.lengthAttributes(p, q), nil
 		},
 		owns: g.oid.Equal,
 		marshal: func(v Values) (*privateKeyInfo, error) {
@@ -108,8 +108,8 @@ func (g ffcType) domain(v Values) (p, q *big.Int, err error) {
 	return p, q, nil
 }
 
-// lengths are the attributes of domain parameters that tell how long their numbers are. q is nil where there is none.
-func (g ffcType) lengths(p, q *big.Int) []ck.Attribute {
+// lengthAttributes are the attributes of domain parameters that tell how long their numbers are. q is nil where there is none.
+func (g ffcType) lengthAttributes(p, q *big.Int) []ck.Attribute {
 	attrs := []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(uint(p.BitLen()))}}
 	if q != nil {
 		attrs = append(attrs, ck.Attribute{Type: ck.CKA_SUBPRIME_BITS, Value: ck.UlongValue(uint(q.BitLen()))})

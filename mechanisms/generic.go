@@ -9,7 +9,7 @@ import (
 
 // genericRows are generic secrets and the simple derivations of PKCS #11, "Miscellaneous simple key derivation mechanisms".
 var genericRows = []Mechanism{
-	inBits(keyGen(ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET)),
+	sizesInBits(keyGen(ck.CKM_GENERIC_SECRET_KEY_GEN, ck.CKK_GENERIC_SECRET)),
 	{Type: ck.CKM_CONCATENATE_BASE_AND_DATA, Keys: secretKeys, Inherits: true, Derive: combine(false, func(buf, key, data []byte) []byte {
 		return append(append(buf, key...), data...)
 	})},
@@ -38,18 +38,18 @@ func combine(behind bool, f func(buf, key, data []byte) []byte) func(*Base, *ck.
 		if len(data) > maxSecret {
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}
-		secret.Do(func() { err = d.take(b, f(d.buf[:0], b.Key.Value, data)) })
+		secret.Do(func() { err = d.setLeading(b, f(d.buf[:0], b.Key.Value, data)) })
 		before := 0
 		if behind {
 			before = len(data)
 		}
-		d.takes(b.Key, before)
+		d.noteTaken(b.Key, before)
 		return err
 	}
 }
 
-// takes notes how many bytes of a key there are in the new value, in which it begins after before bytes.
-func (d *Derived) takes(k *Key, before int) {
+// noteTaken notes how many bytes of a key there are in the new value, in which it begins after before bytes.
+func (d *Derived) noteTaken(k *Key, before int) {
 	if n := min(len(d.Value)-before, len(k.Value)); n > 0 {
 		d.Taken = append(d.Taken, TakenBytes{k, uint(n)})
 	}
@@ -68,9 +68,9 @@ func concatenateKeys(b *Base, p *ck.Param, d *Derived) (err error) {
 	if err != nil {
 		return err
 	}
-	secret.Do(func() { err = d.take(b, append(append(d.buf[:0], b.Key.Value...), other.Value...)) })
-	d.takes(b.Key, 0)
-	d.takes(other, len(b.Key.Value))
+	secret.Do(func() { err = d.setLeading(b, append(append(d.buf[:0], b.Key.Value...), other.Value...)) })
+	d.noteTaken(b.Key, 0)
+	d.noteTaken(other, len(b.Key.Value))
 	return err
 }
 
@@ -88,7 +88,7 @@ func extractKey(b *Base, p *ck.Param, d *Derived) (err error) {
 	if first >= 8*uint(len(value)) {
 		return ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	_, n, err := wanted(b.Template)
+	_, n, err := typeAndSize(b.Template)
 	if err != nil {
 		return err
 	}
@@ -102,8 +102,8 @@ func extractKey(b *Base, p *ck.Param, d *Derived) (err error) {
 			hi, lo := value[at%len(value)], value[(at+1)%len(value)]
 			out = append(out, byte((uint(hi)<<8|uint(lo))>>(8-shift)))
 		}
-		err = d.take(b, out)
+		err = d.setLeading(b, out)
 	})
-	d.takes(b.Key, 0)
+	d.noteTaken(b.Key, 0)
 	return err
 }

@@ -61,7 +61,7 @@ func readHKDF(p *ck.Param) (r hkdfParam, err error) {
 
 // size tells how much is to be derived. Without the expansion that is what the hash gives, and a template can only confirm it.
 func (r *hkdfParam) size(b *Base, data bool) (t ck.KeyType, n uint, err error) {
-	t, n, err = wanted(b.Template)
+	t, n, err = typeAndSize(b.Template)
 	full := uint(r.hash.Size)
 	switch {
 	case err != nil:
@@ -114,7 +114,7 @@ func deriveHKDF(b *Base, p *ck.Param, d *Derived) error {
 			}
 			defer clear(value)
 		}
-		d.Type, d.Value = t, d.room(n)
+		d.Type, d.Value = t, d.buffer(n)
 		copy(d.Value, value)
 		if !d.Data {
 			FixParity(t, d.Value)

@@ -11,7 +11,7 @@ import (
 )
 
 // hmacs are HMAC (RFC 2104) with each hash, or the hash's own MAC, HMAC cut to a length that the parameter tells, and the generation of keys.
-var hmacs = perHash(func(h *Hash) []Mechanism {
+var hmacs = rowsPerHash(func(h *Hash) []Mechanism {
 	if h.HMAC == 0 {
 		return nil
 	}
@@ -29,7 +29,7 @@ var hmacs = perHash(func(h *Hash) []Mechanism {
 	}
 	rows := []Mechanism{
 		row(h.HMAC, wholeMAC(h.Size)),
-		row(h.HMACGeneral, cutMAC(h.Size)),
+		row(h.HMACGeneral, truncatedMAC(h.Size)),
 	}
 	if h.KeyGen != 0 {
 		rows = append(rows, keyGen(h.KeyGen, h.KeyType))
@@ -64,8 +64,8 @@ func wholeMAC(full int) macSizer {
 	return func(p *ck.Param) (int, error) { return full, p.None() }
 }
 
-// cutMAC reads a CK_MAC_GENERAL_PARAMS: how many of the bytes are wanted.
-func cutMAC(full int) macSizer {
+// truncatedMAC reads a CK_MAC_GENERAL_PARAMS: how many of the bytes are wanted.
+func truncatedMAC(full int) macSizer {
 	return func(p *ck.Param) (int, error) {
 		n := p.Ulong()
 		if err := p.Done(); err != nil {

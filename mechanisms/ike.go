@@ -36,13 +36,13 @@ func ikeHash(m ck.MechanismType) (*Hash, error) {
 	return h, nil
 }
 
-// names reports whether a template has an attribute.
-func names(template []ck.Attribute, t ck.AttributeType) bool {
+// hasAttribute reports whether a template has an attribute.
+func hasAttribute(template []ck.Attribute, t ck.AttributeType) bool {
 	return slices.ContainsFunc(template, func(a ck.Attribute) bool { return a.Type == t })
 }
 
-// find looks a key up if there is one to look up, and gives its value.
-func (b *Base) find(has bool, h ck.ObjectHandle) ([]byte, error) {
+// lookupValue returns the value of a key that the parameter names, nil where it names none.
+func (b *Base) lookupValue(has bool, h ck.ObjectHandle) ([]byte, error) {
 	if !has {
 		return nil, nil
 	}
@@ -73,20 +73,20 @@ func ikePRF(b *Base, p *ck.Param, d *Derived) error {
 	if b.Key == nil {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
-	other, err := b.find(rekey, newKey)
+	other, err := b.lookupValue(rekey, newKey)
 	if err != nil {
 		return err
 	}
-	t, n, err := wanted(b.Template)
+	t, n, err := typeAndSize(b.Template)
 	switch {
 	case err != nil:
 		return err
 	case n != 0 && n != uint(h.Size):
 		return ck.CKR_KEY_SIZE_RANGE
-	case !names(b.Template, ck.CKA_KEY_TYPE) && slices.Contains(ikeKeys, h.KeyType):
+	case !hasAttribute(b.Template, ck.CKA_KEY_TYPE) && slices.Contains(ikeKeys, h.KeyType):
 		t = h.KeyType
 	}
-	return d.prf(h, t, uint(h.Size), func(prf func(*Key, ...[]byte) []byte, out []byte) {
+	return d.fillWithPRF(h, t, uint(h.Size), func(prf func(*Key, ...[]byte) []byte, out []byte) {
 		if dataAsKey {
 			copy(out, prf(&Key{Value: slices.Concat(ni, nr)}, b.Key.Value))
 			return
@@ -95,12 +95,12 @@ func ikePRF(b *Base, p *ck.Param, d *Derived) error {
 	})
 }
 
-// prf fills the value of a key of n bytes with a pseudo-random function.
-func (d *Derived) prf(h *Hash, t ck.KeyType, n uint, fill func(prf func(k *Key, data ...[]byte) []byte, out []byte)) error {
+// fillWithPRF fills the value of a key of n bytes with a pseudo-random function.
+func (d *Derived) fillWithPRF(h *Hash, t ck.KeyType, n uint, fill func(prf func(k *Key, data ...[]byte) []byte, out []byte)) error {
 	if !validSize(t, n) {
 		return ck.CKR_KEY_SIZE_RANGE
 	}
-	d.Type, d.Value = t, d.room(n)
+	d.Type, d.Value = t, d.buffer(n)
 	var err error
 	secret.Do(func() {
 		fill(func(k *Key, data ...[]byte) []byte {
@@ -134,33 +134,33 @@ func ike1PRF(b *Base, p *ck.Param, d *Derived) error {
 	if b.Key == nil {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
-	shared, err := b.find(true, gxy)
+	shared, err := b.lookupValue(true, gxy)
 	if err != nil {
 		return err
 	}
-	before, err := b.find(hasPrev, prev)
+	before, err := b.lookupValue(hasPrev, prev)
 	if err != nil {
 		return err
 	}
-	t, n, err := wanted(b.Template)
+	t, n, err := typeAndSize(b.Template)
 	switch {
 	case err != nil:
 		return err
-	case !names(b.Template, ck.CKA_KEY_TYPE):
+	case !hasAttribute(b.Template, ck.CKA_KEY_TYPE):
 		return ck.CKR_TEMPLATE_INCOMPLETE
 	case n == 0:
 		n = uint(h.Size)
 	case n > uint(h.Size):
 		return ck.CKR_KEY_SIZE_RANGE
 	}
-	return d.prf(h, t, n, func(prf func(*Key, ...[]byte) []byte, out []byte) {
+	return d.fillWithPRF(h, t, n, func(prf func(*Key, ...[]byte) []byte, out []byte) {
 		copy(out, prf(b.Key, before, shared, initiator, responder, number))
 	})
 }
 
 // ike1Extended makes longer keys: RFC 2409, section 5.5 and appendix B. Its parameter is a CK_IKE1_EXTENDED_DERIVE_PARAMS.
 func ike1Extended(b *Base, p *ck.Param, d *Derived) error {
-	h, gxy, extra, t, n, err := b.ikeLong(p)
+	h, gxy, extra, t, n, err := b.readIKELong(p)
 	if err != nil {
 		return err
 	}
@@ -168,15 +168,15 @@ func ike1Extended(b *Base, p *ck.Param, d *Derived) error {
 		if n > uint(len(b.Key.Value)) {
 			return ck.CKR_KEY_SIZE_RANGE
 		}
-		err = d.prf(h, t, n, func(_ func(*Key, ...[]byte) []byte, out []byte) { copy(out, b.Key.Value) })
-		d.takes(b.Key, 0)
+		err = d.fillWithPRF(h, t, n, func(_ func(*Key, ...[]byte) []byte, out []byte) { copy(out, b.Key.Value) })
+		d.noteTaken(b.Key, 0)
 		return err
 	}
 	first := [][]byte{gxy, extra}
 	if gxy == nil && len(extra) == 0 {
 		first = [][]byte{{0}}
 	}
-	return d.prf(h, t, n, func(prf func(*Key, ...[]byte) []byte, out []byte) {
+	return d.fillWithPRF(h, t, n, func(prf func(*Key, ...[]byte) []byte, out []byte) {
 		block := prf(b.Key, first...)
 		for out = out[copy(out, block):]; len(out) > 0; out = out[copy(out, block):] {
 			block = prf(b.Key, block, gxy, extra)
@@ -186,11 +186,11 @@ func ike1Extended(b *Base, p *ck.Param, d *Derived) error {
 
 // ike2PRFPlus is prf+ of RFC 7296, section 2.13. Its parameter is a CK_IKE2_PRF_PLUS_DERIVE_PARAMS.
 func ike2PRFPlus(b *Base, p *ck.Param, d *Derived) error {
-	h, seed, data, t, n, err := b.ikeLong(p)
+	h, seed, data, t, n, err := b.readIKELong(p)
 	if err != nil {
 		return err
 	}
-	return d.prf(h, t, n, func(prf func(*Key, ...[]byte) []byte, out []byte) {
+	return d.fillWithPRF(h, t, n, func(prf func(*Key, ...[]byte) []byte, out []byte) {
 		var block []byte
 		for i := byte(1); len(out) > 0; i++ {
 			block = prf(b.Key, block, seed, data, []byte{i})
@@ -199,8 +199,8 @@ func ike2PRFPlus(b *Base, p *ck.Param, d *Derived) error {
 	})
 }
 
-// ikeLong reads the two parameters that have the same form, a key that may be there and data, and what the template asks for.
-func (b *Base) ikeLong(p *ck.Param) (h *Hash, key, data []byte, t ck.KeyType, n uint, err error) {
+// readIKELong reads the two parameters that have the same form, a key that may be there and data, and what the template asks for.
+func (b *Base) readIKELong(p *ck.Param) (h *Hash, key, data []byte, t ck.KeyType, n uint, err error) {
 	m, has := ck.MechanismType(p.Ulong()), p.Bool()
 	p.Align()
 	handle := ck.ObjectHandle(p.Ulong())
@@ -215,13 +215,13 @@ func (b *Base) ikeLong(p *ck.Param) (h *Hash, key, data []byte, t ck.KeyType, n 
 		err = ck.CKR_KEY_HANDLE_INVALID
 		return
 	}
-	if t, n, err = ask(b.Template); err != nil {
+	if t, n, err = typeAndRequiredSize(b.Template); err != nil {
 		return
 	}
 	if n > 255*uint(h.Size) {
 		err = ck.CKR_KEY_SIZE_RANGE
 		return
 	}
-	key, err = b.find(has, handle)
+	key, err = b.lookupValue(has, handle)
 	return
 }

@@ -17,10 +17,10 @@ type Encapsulation struct {
 	Make func(d *Derived) (ciphertext []byte, err error)
 }
 
-// takeWhole makes a shared secret of fixed length the value of the key that the template asks for. It is not shortened: what
+// setWhole makes a shared secret of fixed length the value of the key that the template asks for. It is not shortened: what
 // is as long is taken, and nothing else.
-func (d *Derived) takeWhole(template []ck.Attribute, shared []byte) error {
-	t, n, err := wanted(template)
+func (d *Derived) setWhole(template []ck.Attribute, shared []byte) error {
+	t, n, err := typeAndSize(template)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func rsaEncapsulates(m Mechanism) Mechanism {
 		if _, err := encrypt(b.Key, &again); err != nil { // which reads the parameter
 			return nil, err
 		}
-		t, n, err := ask(b.Template)
+		t, n, err := typeAndRequiredSize(b.Template)
 		if err != nil {
 			return nil, err
 		}
@@ -65,7 +65,7 @@ func rsaEncapsulates(m Mechanism) Mechanism {
 		}}, nil
 	}
 	m.Decapsulate = func(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error {
-		t, n, err := wanted(b.Template)
+		t, n, err := typeAndSize(b.Template)
 		if err != nil {
 			return err
 		}
@@ -106,7 +106,7 @@ func rsaSecretValue(m Mechanism) Mechanism {
 					}
 				}
 				if err == nil {
-					err = d.takeWhole(b.Template, z)
+					err = d.setWhole(b.Template, z)
 				}
 			})
 			return ciphertext, err
@@ -126,7 +126,7 @@ func rsaSecretValue(m Mechanism) Mechanism {
 				err = ck.CKR_WRAPPED_KEY_INVALID
 			}
 			if err == nil {
-				err = d.takeWhole(b.Template, z)
+				err = d.setWhole(b.Template, z)
 			}
 			clear(z)
 		})
@@ -172,7 +172,7 @@ func ecdhEncapsulates(m Mechanism) Mechanism {
 				defer clear(private)
 				var agree agreement
 				if agree, err = c.Agree(private); err == nil {
-					err = f.agreed(b, d, agree, point)
+					err = f.deriveWith(b, d, agree, point)
 				}
 			})
 			return ciphertext, err
@@ -192,17 +192,17 @@ func ecdhEncapsulates(m Mechanism) Mechanism {
 		if err != nil {
 			return decapsulated(err)
 		}
-		secret.Do(func() { err = f.agreed(b, d, key.agree, ck.Clone(point)) })
+		secret.Do(func() { err = f.deriveWith(b, d, key.agree, ck.Clone(point)) })
 		return decapsulated(err)
 	}
 	return m
 }
 
-// agreed makes the new key of what two keys agree on.
-func (f *ecdhKDF) agreed(b *Base, d *Derived, agree agreement, point []byte) error {
+// deriveWith makes the new key of what two keys agree on.
+func (f *ecdhKDF) deriveWith(b *Base, d *Derived, agree agreement, point []byte) error {
 	z, err := agree(point)
 	if err == nil {
-		err = f.take(b, d, z)
+		err = f.setKey(b, d, z)
 		clear(z)
 	}
 	return err

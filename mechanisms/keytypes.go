@@ -223,8 +223,8 @@ func generate(rand io.Reader, row *keyType, size uint) (value []byte, err error)
 	return value, err
 }
 
-// inBits tells the limits of a row in bits: some mechanisms count keys so.
-func inBits(m Mechanism) Mechanism {
+// sizesInBits tells the limits of a row in bits: some mechanisms count keys so.
+func sizesInBits(m Mechanism) Mechanism {
 	m.Min, m.Max = 8*m.Min, 8*m.Max
 	return m
 }

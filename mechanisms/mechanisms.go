@@ -155,32 +155,32 @@ func typesOf(rows []Mechanism) []ck.MechanismType {
 	return t
 }
 
-// places tell where a type is in table: 1 + the row, by open addressing.
-var places = placesOf(types)
+// rowIndex tells where a type is in table: 1 + the row, by open addressing.
+var rowIndex = newRowIndex(types)
 
-const placeBits = 11
+const rowIndexBits = 11
 
-func placesOf(types []ck.MechanismType) (places [1 << placeBits]uint16) {
-	if len(types) > len(places)/2 {
+func newRowIndex(types []ck.MechanismType) (rowIndex [1 << rowIndexBits]uint16) {
+	if len(types) > len(rowIndex)/2 {
 		panic("mechanisms: too many rows")
 	}
 	for i, t := range types {
-		h := placeOf(t)
-		for places[h] != 0 {
-			h = (h + 1) % (1 << placeBits)
+		h := rowHash(t)
+		for rowIndex[h] != 0 {
+			h = (h + 1) % (1 << rowIndexBits)
 		}
-		places[h] = uint16(i + 1)
+		rowIndex[h] = uint16(i + 1)
 	}
-	return places
+	return rowIndex
 }
 
-// placeOf spreads the types over the places: Fibonacci hashing.
-func placeOf(t ck.MechanismType) uint { return uint(uint32(t) * 0x9e3779b1 >> (32 - placeBits)) }
+// rowHash spreads the types over rowIndex: Fibonacci hashing.
+func rowHash(t ck.MechanismType) uint { return uint(uint32(t) * 0x9e3779b1 >> (32 - rowIndexBits)) }
 
 // Lookup finds the row of a mechanism, nil if there is none.
 func Lookup(t ck.MechanismType) *Mechanism {
-	for h := placeOf(t); ; h = (h + 1) % (1 << placeBits) {
-		i := places[h]
+	for h := rowHash(t); ; h = (h + 1) % (1 << rowIndexBits) {
+		i := rowIndex[h]
 		if i == 0 {
 			return nil
 		}

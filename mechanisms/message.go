@@ -65,16 +65,16 @@ var _ MessageCipher = (*messages)(nil)
 // keepScratch is how much memory is kept from one message to the next.
 const keepScratch = 1 << 16
 
-// room returns n bytes, which are overwritten by the next call.
-func (m *messages) room(n int) []byte {
+// buffer returns n bytes, which are overwritten by the next call.
+func (m *messages) buffer(n int) []byte {
 	if cap(m.scratch) < n {
 		m.scratch = make([]byte, max(n, 1<<10))
 	}
 	return m.scratch[:n]
 }
 
-// fits tells whether a message may have n bytes.
-func (m *messages) fits(n uint64, nonce int, exact bool, length uint) error {
+// checkLen returns the error of a message of n bytes, nil where it may have them.
+func (m *messages) checkLen(n uint64, nonce int, exact bool, length uint) error {
 	switch {
 	case n <= m.mode.limit(nonce) && (!exact || n == uint64(length)):
 		return nil
@@ -89,7 +89,7 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := m.fits(uint64(len(src)), len(c.nonce), c.exact && !m.ignoreLength, c.length); err != nil {
+	if err := m.checkLen(uint64(len(src)), len(c.nonce), c.exact && !m.ignoreLength, c.length); err != nil {
 		return err
 	}
 	if !m.decrypt {
@@ -105,7 +105,7 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 		return m.long(mode, c, aad, dst, src)
 	case m.decrypt:
 		ck.ProbeRead(src)
-		buf := append(append(m.room(len(src) + len(c.tag))[:0], src...), c.tag...)
+		buf := append(append(m.buffer(len(src) + len(c.tag))[:0], src...), c.tag...)
 		defer clear(buf)
 		plain, err := mode.Open(buf[:0], c.nonce, buf, aad)
 		if err != nil {
@@ -114,7 +114,7 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 		copy(dst, plain)
 		return nil
 	}
-	sealed := mode.Seal(m.room(len(src) + len(c.tag))[:0], c.nonce, src, aad)
+	sealed := mode.Seal(m.buffer(len(src) + len(c.tag))[:0], c.nonce, src, aad)
 	copy(dst, sealed[:len(src)])
 	copy(c.tag, sealed[len(src):])
 	return nil
@@ -169,7 +169,7 @@ func (m *messages) NextLen(n int, last bool) int {
 
 func (m *messages) Next(p *ck.Param, dst, src []byte, last bool) error {
 	all := m.done + uint64(m.held.n) + uint64(len(src))
-	if err := m.fits(all, len(m.nonce), m.exact && (last || all > uint64(m.length)), m.length); err != nil {
+	if err := m.checkLen(all, len(m.nonce), m.exact && (last || all > uint64(m.length)), m.length); err != nil {
 		return err
 	}
 	var c messageParam

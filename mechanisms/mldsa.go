@@ -16,9 +16,9 @@ var mldsaPair = mldsaType.pairType()
 // mldsaFamily is ML-DSA and HashML-DSA: section 6.67.
 var mldsaFamily = pqFamily{
 	keys: &mldsaType, generate: ck.CKM_ML_DSA_KEY_PAIR_GEN, pure: ck.CKM_ML_DSA, hashed: ck.CKM_HASH_ML_DSA,
-	hashing:  func(h *preHash) ck.MechanismType { return h.MLDSA },
-	signer:   mldsaSigner,
-	verifier: mldsaVerifier,
+	mechanism: func(h *preHash) ck.MechanismType { return h.MLDSA },
+	signer:    mldsaSigner,
+	verifier:  mldsaVerifier,
 }
 
 var mldsaRows = mldsaFamily.rows()

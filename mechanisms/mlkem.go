@@ -126,7 +126,7 @@ func mlkemEncapsulate(b *Base, p *ck.Param) (*Encapsulation, error) {
 func (k *mlkemPublic) encapsulate(template []ck.Attribute, m []byte, d *Derived) ([]byte, error) {
 	ciphertext, shared, err := k.scheme.EncapsulateDeterministically(k.key, m)
 	if err == nil {
-		err = d.takeWhole(template, shared)
+		err = d.setWhole(template, shared)
 	}
 	clear(shared)
 	return ciphertext, err
@@ -147,7 +147,7 @@ func mlkemDecapsulate(b *Base, p *ck.Param, ciphertext []byte, d *Derived) error
 	secret.Do(func() {
 		var shared []byte
 		if shared, err = k.scheme.Decapsulate(k.key, ciphertext); err == nil {
-			err = d.takeWhole(b.Template, shared)
+			err = d.setWhole(b.Template, shared)
 		}
 		clear(shared)
 	})

@@ -33,8 +33,8 @@ func ivPointer(p *ck.Param, size int) []byte {
 }
 
 // readIVParam reads the parameter of a mode with an IV.
-func readIVParam(k *Key, p *ck.Param, open keyedBlock, readIV ivReader) (cipher.Block, []byte, error) {
-	b, err := open(k, p)
+func readIVParam(k *Key, p *ck.Param, keyed keyedBlock, readIV ivReader) (cipher.Block, []byte, error) {
+	b, err := keyed(k, p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,10 +49,10 @@ func readIVParam(k *Key, p *ck.Param, open keyedBlock, readIV ivReader) (cipher.
 }
 
 // ecb is the electronic codebook mode of SP 800-38A, 6.1.
-func ecb(open keyedBlock) directions {
+func ecb(keyed keyedBlock) directions {
 	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			b, err := open(k, p)
+			b, err := keyed(k, p)
 			if err != nil {
 				return nil, err
 			}
@@ -65,10 +65,10 @@ func ecb(open keyedBlock) directions {
 }
 
 // cbc is the cipher block chaining mode of SP 800-38A, 6.2, with the padding of PKCS #7 or without.
-func cbc(open keyedBlock, readIV ivReader, pad bool) directions {
+func cbc(keyed keyedBlock, readIV ivReader, pad bool) directions {
 	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			b, iv, err := readIVParam(k, p, open, readIV)
+			b, iv, err := readIVParam(k, p, keyed, readIV)
 			if err != nil {
 				return nil, err
 			}
@@ -164,8 +164,8 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 }
 
 var (
-	_ Inexact = (*blockCipher)(nil)
-	_ Limited = (*blockCipher)(nil)
+	_ Inexact       = (*blockCipher)(nil)
+	_ LengthChecker = (*blockCipher)(nil)
 )
 
 // CheckWhole says that input is whole blocks unless it is padded, and that what was padded is not empty.

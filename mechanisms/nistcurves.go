@@ -32,11 +32,11 @@ var (
 	p521 = nistExtra{checkPoint(nistec.NewP521Point), nistAgree(ecdh.P521())}
 )
 
-func nistCurve(name string, also []string, oid asn1.ObjectIdentifier, c elliptic.Curve, n nistExtra) *curve {
+func nistCurve(name string, aliases []string, oid asn1.ObjectIdentifier, c elliptic.Curve, n nistExtra) *curve {
 	group := c.Params()
 	size := (group.BitSize + 7) / 8
 	return &curve{
-		Name: name, Also: also, OIDs: []asn1.ObjectIdentifier{oid}, Type: ck.CKK_EC, Bits: uint(group.BitSize), Size: size, Point: 1 + 2*size,
+		Name: name, Aliases: aliases, OIDs: []asn1.ObjectIdentifier{oid}, Type: ck.CKK_EC, Bits: uint(group.BitSize), Size: size, Point: 1 + 2*size,
 		Group: group, A: big.NewInt(-3), Generic: genericOf(group, new(big.Int).Sub(group.P, big.NewInt(3))), Check: n.check, Agree: n.agree,
 		Public: func(private []byte) ([]byte, error) {
 			k, err := ecdsa.ParseRawPrivateKey(c, private)

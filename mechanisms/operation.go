@@ -27,9 +27,9 @@ type Cipher interface {
 	Final(dst []byte) (int, error)
 }
 
-// A Limited is a Cipher that does not take input of every length. A length query of input that it would refuse is refused:
+// A LengthChecker is a Cipher that does not take input of every length. A length query of input that it would refuse is refused:
 // the application learns of it before it finds memory for the output.
-type Limited interface {
+type LengthChecker interface {
 	// CheckWhole returns the error that Whole has for n bytes of input.
 	CheckWhole(n int) error
 	// CheckUpdate returns the error that Update has for n more bytes of input.

@@ -43,7 +43,7 @@ func readPBE(p *ck.Param) (r pbeParam, err error) {
 	if err := p.Done(); err != nil {
 		return r, err
 	}
-	if iterations == 0 || iterations > mostIterations || len(r.password) >= longPassword || len(r.salt) > maxSecret {
+	if iterations == 0 || iterations > maxIterations || len(r.password) >= passwordLimit || len(r.salt) > maxSecret {
 		err = ck.CKR_MECHANISM_PARAM_INVALID
 	}
 	r.iterations = int(iterations)
@@ -59,7 +59,7 @@ func pbe(m ck.MechanismType, t ck.KeyType, n uint, hasIV bool, kdf func(r *pbePa
 		}
 		secret.Do(func() {
 			r.work.Stopped = d.Stopped
-			both := d.room(n + pbeIV)
+			both := d.buffer(n + pbeIV)
 			d.Type, d.Value = t, both[:n]
 			iv := both[n:]
 			kdf(&r, d.Value, iv)

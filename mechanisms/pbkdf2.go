@@ -24,9 +24,9 @@ var pbkdf2PRFs = map[uint]ck.MechanismType{
 	ck.CKP_PKCS5_PBKD2_HMAC_SHA512_256: ck.CKM_SHA512_256,
 }
 
-// longPassword is more than the length of any password, and no more than any address: the lowest 64 KiB of memory are
+// passwordLimit is more than the length of any password, and no more than any address: the lowest 64 KiB of memory are
 // never mapped.
-const longPassword = 1 << 16
+const passwordLimit = 1 << 16
 
 // A pbkdf2Param is a CK_PKCS5_PBKD2_PARAMS2 or a CK_PKCS5_PBKD2_PARAMS, read.
 type pbkdf2Param struct {
@@ -43,12 +43,12 @@ func readPBKDF2(p *ck.Param) (r pbkdf2Param, err error) {
 	iterations, prf := p.Ulong(), p.Ulong()
 	data := p.Bytes()
 	at, length := p.Ulong(), p.Ulong()
-	if length >= longPassword {
+	if length >= passwordLimit {
 		if b := p.BytesAt(length, 8); b != nil {
 			length = uint(binary.NativeEndian.Uint64(b))
 		}
 	}
-	if length < longPassword {
+	if length < passwordLimit {
 		r.password = p.BytesAt(at, length)
 	}
 	if err := p.Done(); err != nil {
@@ -60,7 +60,7 @@ func readPBKDF2(p *ck.Param) (r pbkdf2Param, err error) {
 		err = fmt.Errorf("%w: source of salt %d", ck.CKR_MECHANISM_PARAM_INVALID, source)
 	case r.prf == nil || len(data) != 0:
 		err = fmt.Errorf("%w: pseudo-random function %d", ck.CKR_MECHANISM_PARAM_INVALID, prf)
-	case iterations == 0 || iterations > mostIterations || length >= longPassword || len(r.salt) > maxSecret:
+	case iterations == 0 || iterations > maxIterations || length >= passwordLimit || len(r.salt) > maxSecret:
 		err = ck.FieldError("iterations, ulPasswordLen or ulSaltSourceDataLen")
 	}
 	r.iterations = int(iterations)
@@ -72,16 +72,16 @@ func derivePBKDF2(p *ck.Param, template []ck.Attribute, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	t, n, err := ask(template)
+	t, n, err := typeAndRequiredSize(template)
 	if err != nil {
 		return err
 	}
 	w := pbkdf.Work{Stopped: d.Stopped}
-	if blocks := (n + uint(r.prf.Size) - 1) / uint(r.prf.Size); blocks*uint(r.iterations) > mostIterations {
+	if blocks := (n + uint(r.prf.Size) - 1) / uint(r.prf.Size); blocks*uint(r.iterations) > maxIterations {
 		return ck.FieldError("iterations")
 	}
 	secret.Do(func() {
-		d.Type, d.Value = t, d.room(n)
+		d.Type, d.Value = t, d.buffer(n)
 		if w.PBKDF2(d.Value, hmac.New(r.prf.New, r.password), r.salt, r.iterations) {
 			FixParity(t, d.Value)
 		}
@@ -89,9 +89,9 @@ func derivePBKDF2(p *ck.Param, template []ck.Attribute, d *Derived) error {
 	return passwordError(&w)
 }
 
-// mostIterations is how often a derivation from a password may repeat its function, for all of its output together: it takes
+// maxIterations is how often a derivation from a password may repeat its function, for all of its output together: it takes
 // about a minute.
-const mostIterations = 100_000_000
+const maxIterations = 100_000_000
 
 // passwordError is CKR_FUNCTION_CANCELED where a derivation was given up.
 func passwordError(w *pbkdf.Work) error {

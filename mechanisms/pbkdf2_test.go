@@ -21,7 +21,7 @@ func TestPBKDF2(t *testing.T) {
 		}
 	}
 	good := func() []any { return pbkdf2Fields(ck.CKP_PKCS5_PBKD2_HMAC_SHA1, []byte("p"), []byte("s"), 1) }
-	for at, bad := range map[int]any{0: 2, 1: pointed(nil), 2: 0, 3: ck.CKP_PKCS5_PBKD2_HMAC_GOSTR3411, 4: pointed("data"), 5: pointed(make([]byte, longPassword))} {
+	for at, bad := range map[int]any{0: 2, 1: pointed(nil), 2: 0, 3: ck.CKP_PKCS5_PBKD2_HMAC_GOSTR3411, 4: pointed("data"), 5: pointed(make([]byte, passwordLimit))} {
 		fields := good()
 		fields[at] = bad
 		want := error(ck.CKR_MECHANISM_PARAM_INVALID)

@@ -26,24 +26,24 @@ type preHash struct {
 }
 
 var preHashes = []*preHash{
-	ofHash(ck.CKM_SHA224, ck.CKM_HASH_ML_DSA_SHA224, ck.CKM_HASH_SLH_DSA_SHA224, 4),
-	ofHash(ck.CKM_SHA256, ck.CKM_HASH_ML_DSA_SHA256, ck.CKM_HASH_SLH_DSA_SHA256, 1),
-	ofHash(ck.CKM_SHA384, ck.CKM_HASH_ML_DSA_SHA384, ck.CKM_HASH_SLH_DSA_SHA384, 2),
-	ofHash(ck.CKM_SHA512, ck.CKM_HASH_ML_DSA_SHA512, ck.CKM_HASH_SLH_DSA_SHA512, 3),
-	ofHash(ck.CKM_SHA512_224, 0, 0, 5),
-	ofHash(ck.CKM_SHA512_256, 0, 0, 6),
-	ofHash(ck.CKM_SHA3_224, ck.CKM_HASH_ML_DSA_SHA3_224, ck.CKM_HASH_SLH_DSA_SHA3_224, 7),
-	ofHash(ck.CKM_SHA3_256, ck.CKM_HASH_ML_DSA_SHA3_256, ck.CKM_HASH_SLH_DSA_SHA3_256, 8),
-	ofHash(ck.CKM_SHA3_384, ck.CKM_HASH_ML_DSA_SHA3_384, ck.CKM_HASH_SLH_DSA_SHA3_384, 9),
-	ofHash(ck.CKM_SHA3_512, ck.CKM_HASH_ML_DSA_SHA3_512, ck.CKM_HASH_SLH_DSA_SHA3_512, 10),
+	preHashOf(ck.CKM_SHA224, ck.CKM_HASH_ML_DSA_SHA224, ck.CKM_HASH_SLH_DSA_SHA224, 4),
+	preHashOf(ck.CKM_SHA256, ck.CKM_HASH_ML_DSA_SHA256, ck.CKM_HASH_SLH_DSA_SHA256, 1),
+	preHashOf(ck.CKM_SHA384, ck.CKM_HASH_ML_DSA_SHA384, ck.CKM_HASH_SLH_DSA_SHA384, 2),
+	preHashOf(ck.CKM_SHA512, ck.CKM_HASH_ML_DSA_SHA512, ck.CKM_HASH_SLH_DSA_SHA512, 3),
+	preHashOf(ck.CKM_SHA512_224, 0, 0, 5),
+	preHashOf(ck.CKM_SHA512_256, 0, 0, 6),
+	preHashOf(ck.CKM_SHA3_224, ck.CKM_HASH_ML_DSA_SHA3_224, ck.CKM_HASH_SLH_DSA_SHA3_224, 7),
+	preHashOf(ck.CKM_SHA3_256, ck.CKM_HASH_ML_DSA_SHA3_256, ck.CKM_HASH_SLH_DSA_SHA3_256, 8),
+	preHashOf(ck.CKM_SHA3_384, ck.CKM_HASH_ML_DSA_SHA3_384, ck.CKM_HASH_SLH_DSA_SHA3_384, 9),
+	preHashOf(ck.CKM_SHA3_512, ck.CKM_HASH_ML_DSA_SHA3_512, ck.CKM_HASH_SLH_DSA_SHA3_512, 10),
 	{ck.CKM_SHAKE_128_KEY_DERIVATION, ck.CKM_HASH_ML_DSA_SHAKE128, ck.CKM_HASH_SLH_DSA_SHAKE128, 11, 32,
 		func() hash.Hash { return &shakeHash{sha3.NewSHAKE128(), 32} }},
 	{ck.CKM_SHAKE_256_KEY_DERIVATION, ck.CKM_HASH_ML_DSA_SHAKE256, ck.CKM_HASH_SLH_DSA_SHAKE256, 12, 64,
 		func() hash.Hash { return &shakeHash{sha3.NewSHAKE256(), 64} }},
 }
 
-// ofHash makes the row of a hash of the one list.
-func ofHash(digest, mldsa, slhdsa ck.MechanismType, oid int) *preHash {
+// preHashOf makes the row of a hash of the one list.
+func preHashOf(digest, mldsa, slhdsa ck.MechanismType, oid int) *preHash {
 	h := findHash(digest)
 	return &preHash{digest, mldsa, slhdsa, oid, h.Size, h.New}
 }
@@ -94,7 +94,7 @@ type pqFamily struct {
 	keys         *parameterType
 	generate     ck.MechanismType
 	pure, hashed ck.MechanismType
-	hashing      func(*preHash) ck.MechanismType
+	mechanism    func(*preHash) ck.MechanismType
 	signer       func(s *parameterSet, k *Key, hashed bool) (pqSigner, error)
 	verifier     func(s *parameterSet, k *Key, hashed bool) (pqVerifier, error)
 }
@@ -107,7 +107,7 @@ func (f *pqFamily) rows() []Mechanism {
 		f.row(f.pure, nil, false), f.row(f.hashed, nil, true),
 	}
 	for _, h := range preHashes {
-		if m := f.hashing(h); m != 0 {
+		if m := f.mechanism(h); m != 0 {
 			rows = append(rows, f.row(m, h, true))
 		}
 	}
@@ -127,7 +127,7 @@ func (f *pqFamily) row(m ck.MechanismType, h *preHash, hashed bool) Mechanism {
 			return nil, nil, 0, nil, err
 		}
 		form, err := f.keys.prepared(k, id, class, func(s *parameterSet, k *Key) (any, error) {
-			made := &pqForm{set: s}
+			made := &pqKey{set: s}
 			var err error
 			if class == ck.CKO_PRIVATE_KEY {
 				made.sign, err = f.signer(s, k, hashed)
@@ -139,7 +139,7 @@ func (f *pqFamily) row(m ck.MechanismType, h *preHash, hashed bool) Mechanism {
 		if err != nil {
 			return nil, nil, 0, nil, err
 		}
-		return message.begin(h, form.(*pqForm).set.Signature), message, hedge, form, nil
+		return message.begin(h, form.(*pqKey).set.Signature), message, hedge, form, nil
 	}
 	return Mechanism{Type: m, Keys: []ck.KeyType{f.keys.keyType}, Min: least, Max: most,
 		Sign: func(k *Key, p *ck.Param) (Signer, error) {
@@ -151,10 +151,10 @@ func (f *pqFamily) row(m ck.MechanismType, h *preHash, hashed bool) Mechanism {
 				return nil, err
 			}
 			s.sign = func(data []byte) ([]byte, error) {
-				if err := message.take(data); err != nil {
+				if err := message.setData(data); err != nil {
 					return nil, err
 				}
-				return form.(*pqForm).sign(message, hedge != ck.CKH_DETERMINISTIC_REQUIRED)
+				return form.(*pqKey).sign(message, hedge != ck.CKH_DETERMINISTIC_REQUIRED)
 			}
 			return s, nil
 		},
@@ -164,10 +164,10 @@ func (f *pqFamily) row(m ck.MechanismType, h *preHash, hashed bool) Mechanism {
 				return nil, err
 			}
 			s.verify = func(data, sig []byte) error {
-				if err := message.take(data); err != nil {
+				if err := message.setData(data); err != nil {
 					return err
 				}
-				if !form.(*pqForm).verify(message, sig) {
+				if !form.(*pqKey).verify(message, sig) {
 					return ck.CKR_SIGNATURE_INVALID
 				}
 				return nil
@@ -177,8 +177,8 @@ func (f *pqFamily) row(m ck.MechanismType, h *preHash, hashed bool) Mechanism {
 	}
 }
 
-// A pqForm is the prepared form of a key.
-type pqForm struct {
+// A pqKey is the prepared form of a key.
+type pqKey struct {
 	set    *parameterSet
 	sign   pqSigner
 	verify pqVerifier
@@ -222,8 +222,8 @@ func (m *pqMessage) begin(h *preHash, size int) *signature {
 	return s
 }
 
-// take takes what was gathered. A digest has its length.
-func (m *pqMessage) take(data []byte) error {
+// setData sets what was gathered. A digest has its length.
+func (m *pqMessage) setData(data []byte) error {
 	if m.hash != nil && len(data) != m.hash.Size {
 		return ck.CKR_DATA_LEN_RANGE
 	}

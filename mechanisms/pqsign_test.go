@@ -101,7 +101,7 @@ func (f *pqFamily) nobleCase(v *vector, seen *tried) error {
 	digest := h.newHash()
 	digest.Write(message)
 	err := check(f.hashed, func() ck.Param { return hashContext(ck.CKH_DETERMINISTIC_REQUIRED, context, h) }, digest.Sum(nil))
-	m := f.hashing(h)
+	m := f.mechanism(h)
 	switch {
 	case m == 0 || err != nil:
 	case f == &slhdsaFamily && v.Fields["Set"] != "CKP_SLH_DSA_SHA2_128F": // which takes long
@@ -213,7 +213,7 @@ func TestSignContext(t *testing.T) {
 	sha := preHashNamed("SHA256")
 	for _, f := range pqFamilies {
 		_, priv := f.keys.generated(t, f.keys.sets[0])
-		pure, hashing := Lookup(f.pure), Lookup(f.hashing(sha))
+		pure, hashing := Lookup(f.pure), Lookup(f.mechanism(sha))
 		for _, c := range []struct {
 			what string
 			row  *Mechanism

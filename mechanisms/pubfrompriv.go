@@ -13,16 +13,16 @@ import (
 // pubKeyRows make public keys of private ones: section 6.43.9. The standard wants it for every type of private keys.
 var pubKeyRows = []Mechanism{{Type: ck.CKM_PUB_KEY_FROM_PRIV_KEY, Keys: PairTypes(), Derive: pubFromPriv, MakesPublic: true}}
 
-// halves are the attributes of a public key that it takes from the private one, and where it has them under another name.
-var halves = []struct{ public, private ck.AttributeType }{
+// copiedToPublic are the attributes of a public key that it takes from the private one, and where it has them under another name.
+var copiedToPublic = []struct{ public, private ck.AttributeType }{
 	{ck.CKA_ENCRYPT, ck.CKA_DECRYPT}, {ck.CKA_VERIFY, ck.CKA_SIGN}, {ck.CKA_VERIFY_RECOVER, ck.CKA_SIGN_RECOVER}, {ck.CKA_WRAP, ck.CKA_UNWRAP},
 	{ck.CKA_ENCAPSULATE, ck.CKA_DECAPSULATE}, {ck.CKA_DERIVE, ck.CKA_DERIVE}, {ck.CKA_ID, ck.CKA_ID}, {ck.CKA_START_DATE, ck.CKA_START_DATE},
 	{ck.CKA_END_DATE, ck.CKA_END_DATE}, {ck.CKA_SUBJECT, ck.CKA_SUBJECT}, {ck.CKA_KEY_GEN_MECHANISM, ck.CKA_KEY_GEN_MECHANISM},
 	{ck.CKA_ALLOWED_MECHANISMS, ck.CKA_ALLOWED_MECHANISMS},
 }
 
-// openDefaults are those that the standard has beside: of CKA_DESTROYABLE it says so.
-var openDefaults = []ck.Attribute{
+// publicKeyDefaults are those that the standard has beside: of CKA_DESTROYABLE it says so.
+var publicKeyDefaults = []ck.Attribute{
 	{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}, {Type: ck.CKA_DESTROYABLE, Value: ck.BoolValue(false)},
 }
 
@@ -41,8 +41,8 @@ func pubFromPriv(b *Base, p *ck.Param, d *Derived) error {
 		return err
 	}
 	d.Type, d.Public, d.Attributes = b.Key.Type, true, append(d.Attributes, attrs...)
-	defaults := slices.Clone(openDefaults)
-	for _, h := range halves {
+	defaults := slices.Clone(publicKeyDefaults)
+	for _, h := range copiedToPublic {
 		if v := b.Key.Attr(h.private); len(v) != 0 {
 			defaults = append(defaults, ck.Attribute{Type: h.public, Value: v})
 		}

@@ -18,7 +18,7 @@ var (
 
 // rc2Rows are RC2 (RFC 2268). Its sizes are in bits: of keys, and effective ones.
 var rc2Rows = withLeaksKey([]Mechanism{
-	inBits(keyGen(ck.CKM_RC2_KEY_GEN, ck.CKK_RC2)),
+	sizesInBits(keyGen(ck.CKM_RC2_KEY_GEN, ck.CKK_RC2)),
 	zeroFilled(blockRow(ck.CKM_RC2_ECB, rc2Keys, 1, rc2.MaxEffectiveBits, ecb(keyedRC2))),
 	zeroFilled(blockRow(ck.CKM_RC2_CBC, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(keyedRC2, ivField, false))),
 	blockRow(ck.CKM_RC2_CBC_PAD, rc2Keys, 1, rc2.MaxEffectiveBits, cbc(keyedRC2, ivField, true)),
@@ -30,23 +30,23 @@ var rc2Rows = withLeaksKey([]Mechanism{
 // of a long key by law, and are let be where no other number comes near.
 func rc2LeaksKey(k *Key, p ck.Param, _ bool) bool {
 	bits, length := p.Ulong(), uint(len(k.Value))
-	if bits == 0 || bits == k.EffectiveBits || 8*length < guessedBits {
+	if bits == 0 || bits == k.EffectiveBits || 8*length < guessableBits {
 		return false // as CryptDeriveKey made it, or so short that it can be guessed anyway
 	}
-	return bits < min(8*length, rc2Apart) && !(bits == rc2Export && 8*length >= rc2Apart)
+	return bits < min(8*length, rc2FullBits) && !(bits == rc2ExportBits && 8*length >= rc2FullBits)
 }
 
 const (
-	rc2Export = 40
-	rc2Apart  = 128
+	rc2ExportBits = 40
+	rc2FullBits   = 128
 
-	guessedBits = 80 // fewer can be found by trying anyway
+	guessableBits = 80 // fewer can be found by trying anyway
 )
 
 // rc5LeaksKey reports whether RC5 with the rounds and the words of a parameter tells the key: with no rounds it is the addition of it.
 func rc5LeaksKey(k *Key, p ck.Param, _ bool) bool {
 	word, rounds := p.Ulong(), p.Ulong()
-	if 8*len(k.Value) < guessedBits {
+	if 8*len(k.Value) < guessableBits {
 		return false
 	}
 	return rounds < rc5Rounds || word < 4
@@ -67,7 +67,7 @@ func withLeaksKey(rows []Mechanism, tells func(*Key, ck.Param, bool) bool) []Mec
 
 // rc4Rows are RC4. Its sizes are in bits.
 var rc4Rows = []Mechanism{
-	inBits(keyGen(ck.CKM_RC4_KEY_GEN, ck.CKK_RC4)),
+	sizesInBits(keyGen(ck.CKM_RC4_KEY_GEN, ck.CKK_RC4)),
 	{Type: ck.CKM_RC4, Keys: rc4Keys, Min: 8, Max: 2048, Encrypt: beginRC4, Decrypt: beginRC4},
 }
 
@@ -94,7 +94,7 @@ func keyedRC2(k *Key, p *ck.Param) (cipher.Block, error) {
 	if bits == 0 || bits > rc2.MaxEffectiveBits {
 		return nil, ck.CKR_MECHANISM_PARAM_INVALID
 	}
-	return preparedFor(k, ck.CKM_RC2_ECB, setting{bits, 0}, func(k *Key) (cipher.Block, error) { return newRC2(salted(k), bits) })
+	return preparedWith(k, ck.CKM_RC2_ECB, expansion{bits, 0}, func(k *Key) (cipher.Block, error) { return newRC2(salted(k), bits) })
 }
 
 func newRC2(key []byte, effective uint) (cipher.Block, error) {
@@ -154,38 +154,38 @@ func keyedRC5(k *Key, p *ck.Param) (cipher.Block, error) {
 	if len(k.Value) > rc5.MaxKeySize {
 		return nil, ck.CKR_KEY_SIZE_RANGE
 	}
-	return preparedFor(k, ck.CKM_RC5_ECB, setting{word, rounds}, func(k *Key) (cipher.Block, error) {
+	return preparedWith(k, ck.CKM_RC5_ECB, expansion{word, rounds}, func(k *Key) (cipher.Block, error) {
 		return rc5.NewCipher(k.Value, word, rounds)
 	})
 }
 
-// A setting is what the parameter of an operation tells of how the key is expanded.
-type setting [2]uint
+// An expansion is what the parameter of an operation tells of how the key is expanded.
+type expansion [2]uint
 
-// A setCipher is a key expanded for one setting.
-type setCipher struct {
-	setting
+// An expandedCipher is a key expanded for one setting.
+type expandedCipher struct {
+	expansion
 	cipher.Block
 }
 
-// preparedFor returns the cipher of k for a setting: the prepared one where it is for the setting that the key was first
+// preparedWith returns the cipher of k for a setting: the prepared one where it is for the setting that the key was first
 // used with, as nearly all are, and one made anew elsewhere.
-func preparedFor(k *Key, id ck.MechanismType, s setting, open func(*Key) (cipher.Block, error)) (cipher.Block, error) {
+func preparedWith(k *Key, id ck.MechanismType, s expansion, newCipher func(*Key) (cipher.Block, error)) (cipher.Block, error) {
 	expand := func(k *Key) (form any, err error) {
 		secret.Do(func() {
 			var b cipher.Block
-			if b, err = open(k); err == nil {
-				form = &setCipher{s, b}
+			if b, err = newCipher(k); err == nil {
+				form = &expandedCipher{s, b}
 			}
 		})
 		return form, err
 	}
 	form, err := k.Prepared(id, expand)
-	if err == nil && form.(*setCipher).setting != s {
+	if err == nil && form.(*expandedCipher).expansion != s {
 		form, err = expand(k)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return form.(*setCipher).Block, nil
+	return form.(*expandedCipher).Block, nil
 }

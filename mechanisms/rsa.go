@@ -118,13 +118,13 @@ type rsaSigner struct {
 	overhead int   // how much shorter than the modulus that is, at least, in bytes
 	sign     func(priv *rsa.PrivateKey, data []byte) ([]byte, error)
 	verify   func(pub *rsa.PublicKey, data, sig []byte) error
-	fits     func(pub *rsa.PublicKey) error // nil where every key is long enough
+	checkKey func(pub *rsa.PublicKey) error // nil where every key is long enough
 }
 
 // begin makes the operation, without what is done in the end.
 func (r *rsaSigner) begin(pub *rsa.PublicKey) (*signature, error) {
-	if r.fits != nil {
-		if err := r.fits(pub); err != nil {
+	if r.checkKey != nil {
+		if err := r.checkKey(pub); err != nil {
 			return nil, err
 		}
 	}
@@ -269,7 +269,7 @@ func rsaCipher(size int, inexact bool, f func(data []byte) ([]byte, error)) Ciph
 		})
 		return n, err
 	}
-	return &collector{size: func(int) int { return size }, run: run, inexact: inexact}
+	return &wholeInputCipher{size: func(int) int { return size }, run: run, inexact: inexact}
 }
 
 // rsaWraps gives a row the columns of wrapping, over those of encryption.

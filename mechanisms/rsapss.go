@@ -36,7 +36,7 @@ func pssSigner(fixed *rsaHash) func(p *ck.Param) (*rsaSigner, error) {
 			return nil, ck.FieldError("hashAlg, mgf or sLen")
 		}
 		s := &pss{h.std, mask, int(salt)}
-		r := &rsaSigner{sign: s.sign, verify: s.verify, fits: s.fits}
+		r := &rsaSigner{sign: s.sign, verify: s.verify, checkKey: s.checkKey}
 		if fixed != nil {
 			r.hash = h.row()
 		}
@@ -44,8 +44,8 @@ func pssSigner(fixed *rsaHash) func(p *ck.Param) (*rsaSigner, error) {
 	}
 }
 
-// fits tells whether a key is long enough for the hash and the salt.
-func (s *pss) fits(pub *rsa.PublicKey) error {
+// checkKey tells whether a key is long enough for the hash and the salt.
+func (s *pss) checkKey(pub *rsa.PublicKey) error {
 	room := (pub.N.BitLen()+6)/8 - s.hash.Size() - 2 // the encoded message has a bit less than the modulus
 	switch {
 	case room < 0:

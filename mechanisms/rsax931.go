@@ -16,19 +16,19 @@ import (
 // x931Rows are both mechanisms.
 var x931Rows = []Mechanism{
 	rsaSigns(Mechanism{Type: ck.CKM_RSA_X9_31, RawPrivate: true}, func(p *ck.Param) (*rsaSigner, error) {
-		return &rsaSigner{overhead: 2, sign: signX931(nil), verify: verifyX931(nil), fits: fitsX931}, p.None()
+		return &rsaSigner{overhead: 2, sign: signX931(nil), verify: verifyX931(nil), checkKey: checkX931Size}, p.None()
 	}),
 	rsaSigns(Mechanism{Type: ck.CKM_SHA1_RSA_X9_31}, func(p *ck.Param) (*rsaSigner, error) {
-		trailer := []byte{0x33, x931End}
-		return &rsaSigner{hash: hashOf(ck.CKM_SHA_1), sign: signX931(trailer), verify: verifyX931(trailer), fits: fitsX931}, p.None()
+		trailer := []byte{0x33, x931TrailerEnd}
+		return &rsaSigner{hash: hashOf(ck.CKM_SHA_1), sign: signX931(trailer), verify: verifyX931(trailer), checkKey: checkX931Size}, p.None()
 	}),
 }
 
-// x931End is the last byte of a trailer. Its low half is what a verifier tells the two roots apart by.
-const x931End = 0xcc
+// x931TrailerEnd is the last byte of a trailer. Its low half is what a verifier tells the two roots apart by.
+const x931TrailerEnd = 0xcc
 
-// fitsX931 wants a modulus of a multiple of 256 bits, as the standard does.
-func fitsX931(pub *rsa.PublicKey) error {
+// checkX931Size wants a modulus of a multiple of 256 bits, as the standard does.
+func checkX931Size(pub *rsa.PublicKey) error {
 	if n := pub.N.BitLen(); n%256 != 0 {
 		return fmt.Errorf("%w: %d bits", ck.CKR_KEY_SIZE_RANGE, n)
 	}
@@ -38,7 +38,7 @@ func fitsX931(pub *rsa.PublicKey) error {
 // padX931 makes the block of size bytes that is signed: 6b, bb as often as needed, ba, and the data with its trailer.
 func padX931(data []byte, size int) ([]byte, error) {
 	switch {
-	case len(data) == 0 || data[len(data)-1]&15 != x931End&15:
+	case len(data) == 0 || data[len(data)-1]&15 != x931TrailerEnd&15:
 		return nil, ck.CKR_DATA_INVALID
 	case len(data) > size-2:
 		return nil, ck.CKR_DATA_LEN_RANGE
@@ -79,7 +79,7 @@ func verifyX931(trailer []byte) func(*rsa.PublicKey, []byte, []byte) error {
 		if err != nil {
 			return ck.CKR_SIGNATURE_INVALID
 		}
-		if m[len(m)-1]&15 != x931End&15 {
+		if m[len(m)-1]&15 != x931TrailerEnd&15 {
 			new(big.Int).Sub(pub.N, new(big.Int).SetBytes(m)).FillBytes(m)
 		}
 		if subtle.ConstantTimeCompare(m, block) != 1 {

@@ -22,7 +22,7 @@ func deriveSHAKE(start func() *sha3.SHAKE) func(*Base, *ck.Param, *Derived) erro
 		if b.Key == nil {
 			return ck.CKR_KEY_HANDLE_INVALID
 		}
-		t, n, err := wanted(b.Template)
+		t, n, err := typeAndSize(b.Template)
 		switch {
 		case err != nil:
 			return err
@@ -39,7 +39,7 @@ func deriveSHAKE(start func() *sha3.SHAKE) func(*Base, *ck.Param, *Derived) erro
 			s := start()
 			s.Write(b.Key.Value)
 			s.Read(out[:n])
-			err = d.take(b, out[:n])
+			err = d.setLeading(b, out[:n])
 		})
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 // A signature is a signature with a private key, or its verification with a public key, in progress: the data is hashed,
 // or gathered where the mechanism signs it as it is.
 type signature struct {
-	gather
+	inputBuffer
 	hash  hash.Hash // nil for data as it is
 	limit int       // the most of that, in bytes
 	size  int       // of the signature, or anySize

@@ -43,7 +43,7 @@ var slhdsaPair = slhdsaType.pairType()
 // slhdsaFamily is SLH-DSA and HashSLH-DSA: section 6.69.
 var slhdsaFamily = pqFamily{
 	keys: &slhdsaType, generate: ck.CKM_SLH_DSA_KEY_PAIR_GEN, pure: ck.CKM_SLH_DSA, hashed: ck.CKM_HASH_SLH_DSA,
-	hashing: func(h *preHash) ck.MechanismType { return h.SLHDSA },
+	mechanism: func(h *preHash) ck.MechanismType { return h.SLHDSA },
 	signer: func(s *parameterSet, k *Key, _ bool) (pqSigner, error) {
 		p, private := slhdsaParameters(s), bytes.Clone(k.Attr(ck.CKA_VALUE))
 		return func(m *pqMessage, hedged bool) ([]byte, error) {

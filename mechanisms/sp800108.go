@@ -17,7 +17,7 @@ var sp800108Rows = []Mechanism{
 }
 
 func sp800108(m ck.MechanismType) Mechanism {
-	return inBits(Mechanism{Type: m, Keys: secretKeys, Min: 1, Max: maxSecret, HistoryOfAnyKey: true, Derive: func(b *Base, p *ck.Param, d *Derived) error {
+	return sizesInBits(Mechanism{Type: m, Keys: secretKeys, Min: 1, Max: maxSecret, HistoryOfAnyKey: true, Derive: func(b *Base, p *ck.Param, d *Derived) error {
 		k := kdf108{mode: m}
 		if err := k.read(p); err != nil {
 			return err
@@ -41,11 +41,11 @@ var kdf108Blocks = map[ck.MechanismType]uint{ck.CKM_AES_CMAC: aesBlock, ck.CKM_D
 
 // A kdf108 is a CK_SP800_108_KDF_PARAMS or CK_SP800_108_FEEDBACK_KDF_PARAMS, read.
 type kdf108 struct {
-	mode    ck.MechanismType
-	prf     ck.MechanismType
-	fields  []kdf108Field
-	iv      []byte
-	further []AdditionalKey
+	mode       ck.MechanismType
+	prf        ck.MechanismType
+	fields     []kdf108Field
+	iv         []byte
+	additional []AdditionalKey
 }
 
 // A kdf108Field is a CK_PRF_DATA_PARAM, read.
@@ -91,7 +91,7 @@ func (k *kdf108) read(p *ck.Param) error {
 		if f.Handle == nil {
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		}
-		k.further = append(k.further, f)
+		k.additional = append(k.additional, f)
 	}
 	if fields.Done() != nil || further.Done() != nil || !kdf108PRFs[k.prf] || !k.complete() {
 		return ck.CKR_MECHANISM_PARAM_INVALID
@@ -174,15 +174,15 @@ func (f *kdf108Field) put(n uint64) bool {
 
 // sizes reads what the templates ask for.
 func (k *kdf108) sizes(b *Base, d *Derived) (first uint, err error) {
-	if d.Type, first, err = ask(b.Template); err != nil {
+	if d.Type, first, err = typeAndRequiredSize(b.Template); err != nil {
 		return 0, err
 	}
 	d.Defaults = b.Key.protection()
 	total := first
-	for i := range k.further {
-		f := &k.further[i]
+	for i := range k.additional {
+		f := &k.additional[i]
 		var n uint
-		if f.Type, n, err = ask(f.Template); err == nil && total+n > maxKDF108 {
+		if f.Type, n, err = typeAndRequiredSize(f.Template); err == nil && total+n > maxKDF108 {
 			err = ck.CKR_KEY_SIZE_RANGE
 		}
 		total += n
@@ -214,7 +214,7 @@ func (k *kdf108) derive(b *Base, d *Derived) error {
 			}
 		}
 	}
-	d.Value, d.AdditionalKeys = d.room(n), k.further
+	d.Value, d.AdditionalKeys = d.buffer(n), k.additional
 	secret.Do(func() { err = k.fill(b.Key, d) })
 	return err
 }

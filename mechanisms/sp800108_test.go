@@ -65,8 +65,8 @@ func runKDF108(t *testing.T, seen *tried) {
 	}
 }
 
-// TestKDF108Further derives two keys: each begins with a segment of its own, and the length counts keys or segments.
-func TestKDF108Further(t *testing.T) {
+// TestKDF108AdditionalKeys derives two keys: each begins with a segment of its own, and the length counts keys or segments.
+func TestKDF108AdditionalKeys(t *testing.T) {
 	t.Parallel()
 	const mode = ck.CKM_SP800_108_COUNTER_KDF
 	k := secretKey(ck.CKK_GENERIC_SECRET, pattern(20))

@@ -29,7 +29,7 @@ func deriveSSH(b *Base, p *ck.Param, d *Derived) error {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
 	d.Data = letter[0] <= 'B'
-	t, n, err := wanted(b.Template)
+	t, n, err := typeAndSize(b.Template)
 	switch {
 	case err != nil:
 		return err
@@ -44,7 +44,7 @@ func deriveSSH(b *Base, p *ck.Param, d *Derived) error {
 			value = sshNumber(value)
 			defer clear(value)
 		}
-		d.Type, d.Value = t, d.room(n)
+		d.Type, d.Value = t, d.buffer(n)
 		f, sum := h.New(), make([]byte, 0, maxHashSize)
 		for done := 0; done < len(d.Value); done += len(sum) {
 			f.Reset()

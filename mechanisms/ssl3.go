@@ -26,7 +26,7 @@ func ssl3Master(p *ck.Param) (master, func(out, pms []byte), error) {
 // ssl3MACRow makes the row of a MAC, whose parameter is its length.
 func ssl3MACRow(m, digest ck.MechanismType, pad int) Mechanism {
 	h := findHash(digest)
-	size := cutMAC(h.Size)
+	size := truncatedMAC(h.Size)
 	return macRow(m, genericKeys, 1, maxSecret, func(k *Key, p *ck.Param) (*mac, error) {
 		n, err := size(p)
 		if err != nil {

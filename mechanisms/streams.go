@@ -40,7 +40,7 @@ func (c *streamCipher) Update(dst, src []byte) (int, error) {
 	return len(src), nil
 }
 
-var _ Limited = (*streamCipher)(nil)
+var _ LengthChecker = (*streamCipher)(nil)
 
 // CheckWhole says that a stream ends where its counter would begin again.
 func (c *streamCipher) CheckWhole(n int) error { return c.CheckUpdate(n) }
@@ -60,10 +60,10 @@ func (c *streamCipher) CheckUpdate(n int) error {
 func (c *streamCipher) CheckFinal() error { return nil }
 
 // cfb is the cipher feedback mode of SP 800-38A, 6.3, with segments of so many bytes. A last segment may be shorter.
-func cfb(open keyedBlock, readIV ivReader, segment int) directions {
+func cfb(keyed keyedBlock, readIV ivReader, segment int) directions {
 	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			b, iv, err := readIVParam(k, p, open, readIV)
+			b, iv, err := readIVParam(k, p, keyed, readIV)
 			if err != nil {
 				return nil, err
 			}
@@ -73,10 +73,10 @@ func cfb(open keyedBlock, readIV ivReader, segment int) directions {
 }
 
 // ofb is the output feedback mode: of SP 800-38A, 6.4, where a segment is a block, and of FIPS 81 with shorter ones.
-func ofb(open keyedBlock, readIV ivReader, segment int) directions {
+func ofb(keyed keyedBlock, readIV ivReader, segment int) directions {
 	return func(bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {
-			b, iv, err := readIVParam(k, p, open, readIV)
+			b, iv, err := readIVParam(k, p, keyed, readIV)
 			if err != nil {
 				return nil, err
 			}

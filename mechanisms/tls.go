@@ -156,8 +156,8 @@ var tls12Defaults = func() []ck.Attribute {
 	return []ck.Attribute{{Type: ck.CKA_ALLOWED_MECHANISMS, Value: v}}
 }()
 
-// narrows reports whether a template allows no mechanism beyond tls12Allowed.
-func narrows(template []ck.Attribute) bool {
+// allowsTLS12Only reports whether a template allows no mechanism beyond tls12Allowed.
+func allowsTLS12Only(template []ck.Attribute) bool {
 	for _, a := range template {
 		if a.Type != ck.CKA_ALLOWED_MECHANISMS {
 			continue
@@ -180,7 +180,7 @@ func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms 
 		if err != nil {
 			return err
 		}
-		t, n, err := wanted(b.Template)
+		t, n, err := typeAndSize(b.Template)
 		switch {
 		case err != nil:
 			return err
@@ -190,7 +190,7 @@ func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms 
 			return ck.CKR_MECHANISM_PARAM_INVALID
 		case !dh && len(b.Key.Value) != masterSize:
 			return ck.CKR_KEY_SIZE_RANGE
-		case t != ck.CKK_GENERIC_SECRET || n != 0 && n != masterSize, r.hash != nil && !narrows(b.Template):
+		case t != ck.CKK_GENERIC_SECRET || n != 0 && n != masterSize, r.hash != nil && !allowsTLS12Only(b.Template):
 			return ck.CKR_TEMPLATE_INCONSISTENT
 		}
 		if r.hash != nil {
@@ -200,7 +200,7 @@ func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms 
 			d.Results, d.LeaksKey = []Result{{r.version, slices.Clone(b.Key.Value[:2])}}, true
 		}
 		d.UsesHalvesApart = r.splits
-		d.Type, d.Value = ck.CKK_GENERIC_SECRET, d.room(masterSize)
+		d.Type, d.Value = ck.CKK_GENERIC_SECRET, d.buffer(masterSize)
 		secret.Do(func() { derive(d.Value, b.Key.Value) })
 		return nil
 	}}
@@ -229,11 +229,11 @@ func tlsKDF(m ck.MechanismType) Mechanism {
 		if b.Key == nil {
 			return ck.CKR_KEY_HANDLE_INVALID
 		}
-		t, size, err := ask(b.Template)
+		t, size, err := typeAndRequiredSize(b.Template)
 		if err != nil {
 			return err
 		}
-		d.Type, d.Value, d.Defaults, d.UsesHalvesApart = t, d.room(size), b.Key.protection(), h == nil
+		d.Type, d.Value, d.Defaults, d.UsesHalvesApart = t, d.buffer(size), b.Key.protection(), h == nil
 		secret.Do(func() {
 			newTLSPRF(h, b.Key.Value).Fill(d.Value, seed...)
 			FixParity(t, d.Value)

@@ -81,7 +81,7 @@ func keyAndMAC(m ck.MechanismType, block func(r *keyMaterial, out, master []byte
 		if err != nil {
 			return err
 		}
-		t, _, err := wanted(b.Template)
+		t, _, err := typeAndSize(b.Template)
 		switch {
 		case err != nil:
 			return err
@@ -96,7 +96,7 @@ func keyAndMAC(m ck.MechanismType, block func(r *keyMaterial, out, master []byte
 		secret.Do(func() {
 			out := make([]byte, 2*(r.mac+r.key+r.iv))
 			block(&r, out, b.Key.Value)
-			r.share(b, d, t, out)
+			r.distribute(b, d, t, out)
 		})
 		return nil
 	}}
@@ -120,21 +120,21 @@ func purposes(on ...ck.AttributeType) (list []ck.Attribute) {
 	return list
 }
 
-// forMAC is what a template says of the MAC keys too: neither type, nor length, nor purposes.
-func forMAC(template []ck.Attribute) []ck.Attribute {
+// macTemplate is what a template says of the MAC keys too: neither type, nor length, nor purposes.
+func macTemplate(template []ck.Attribute) []ck.Attribute {
 	return slices.DeleteFunc(slices.Clone(template), func(a ck.Attribute) bool {
 		return a.Type == ck.CKA_KEY_TYPE || a.Type == ck.CKA_VALUE_LEN || slices.Contains(allPurposes, a.Type)
 	})
 }
 
-// share deals out the key block.
-func (r *keyMaterial) share(b *Base, d *Derived, t ck.KeyType, block []byte) {
+// distribute deals out the key block.
+func (r *keyMaterial) distribute(b *Base, d *Derived, t ck.KeyType, block []byte) {
 	next := func(n uint) []byte {
 		part := block[:n:n]
 		block = block[n:]
 		return part
 	}
-	protection, mac := b.Key.protection(), forMAC(b.Template)
+	protection, mac := b.Key.protection(), macTemplate(b.Template)
 	for i, h := range r.handles {
 		f := AdditionalKey{Type: ck.CKK_GENERIC_SECRET, Template: mac, Defaults: macPurposes, Attributes: protection, Handle: h}
 		n := r.mac

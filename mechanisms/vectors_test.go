@@ -188,7 +188,7 @@ func whole(begin beginFunc, k *Key, p *ck.Param, src []byte) ([]byte, error) {
 	}
 	dst := make([]byte, c.WholeLen(len(src)))
 	n, err := c.Whole(dst, src)
-	if _, ok := c.(*collector); ok { // it waits for all of the input
+	if _, ok := c.(*wholeInputCipher); ok { // it waits for all of the input
 		return dst[:n], err
 	}
 	got, partsErr := inRandomParts(begin, k, again, src)

@@ -9,8 +9,8 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/weierstrass"
 )
 
-// TestWcurveNIST runs the generic arithmetic on curves that have arithmetic of their own, and compares.
-func TestWcurveNIST(t *testing.T) {
+// TestWeierstrassNIST runs the generic arithmetic on curves that have arithmetic of their own, and compares.
+func TestWeierstrassNIST(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"P-256", "P-384", "P-521", "secp256k1"} {
 		c := curveNamed(t, name)
@@ -93,7 +93,7 @@ func TestGenerateExtra(t *testing.T) {
 	}
 }
 
-func BenchmarkWcurve(b *testing.B) {
+func BenchmarkWeierstrass(b *testing.B) {
 	for _, name := range []string{"secp256k1", "generic secp256k1", "brainpoolP256r1", "brainpoolP384r1", "brainpoolP512r1"} {
 		var c *curve
 		if name == "generic secp256k1" {

@@ -13,7 +13,7 @@ import (
 
 // weierstrassCurves are P-192, which FIPS 186-5 has no more, and the curves of RFC 5639.
 var weierstrassCurves = []*curve{
-	alsoNamed(genericCurve(weierstrass.P192, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 1}), "secp192r1", "prime192v1"),
+	withAliases(genericCurve(weierstrass.P192, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 1}), "secp192r1", "prime192v1"),
 	brainpoolCurve(5, weierstrass.BrainpoolP224r1),
 	brainpoolCurve(6, weierstrass.BrainpoolP224t1),
 	brainpoolCurve(7, weierstrass.BrainpoolP256r1),
@@ -31,9 +31,9 @@ func brainpoolCurve(arc int, w *weierstrass.Curve) *curve {
 	return genericCurve(w, asn1.ObjectIdentifier{1, 3, 36, 3, 3, 2, 8, 1, 1, arc})
 }
 
-// alsoNamed gives a row further names.
-func alsoNamed(c *curve, names ...string) *curve {
-	c.Also = names
+// withAliases gives a row further names.
+func withAliases(c *curve, names ...string) *curve {
+	c.Aliases = names
 	return c
 }
 

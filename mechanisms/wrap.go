@@ -59,35 +59,35 @@ func wrappedKey(err error) error {
 	return err
 }
 
-// A gather collects the parts of data that has to be there in full before it can be processed.
-type gather struct{ data []byte }
+// An inputBuffer collects the parts of data that has to be there in full before it can be processed.
+type inputBuffer struct{ data []byte }
 
 // add appends part, and wipes the memory that it leaves when it grows.
-func (g *gather) add(part []byte) {
-	g.data = ck.AppendWiping(g.data, part)
+func (b *inputBuffer) add(part []byte) {
+	b.data = ck.AppendWiping(b.data, part)
 }
 
 // wipe forgets the data.
-func (g *gather) wipe() {
-	clear(g.data)
-	g.data = nil
+func (b *inputBuffer) wipe() {
+	clear(b.data)
+	b.data = nil
 }
 
-// A collector is a Cipher over a function that takes all of its input at once.
-type collector struct {
-	gather
+// A wholeInputCipher is a Cipher over a function that takes all of its input at once.
+type wholeInputCipher struct {
+	inputBuffer
 	size    func(n int) int
 	run     func(dst, src []byte) (int, error)
 	inexact bool // size is a bound
 }
 
-var _ Inexact = (*collector)(nil)
+var _ Inexact = (*wholeInputCipher)(nil)
 
-func (c *collector) Inexact() bool { return c.inexact }
+func (c *wholeInputCipher) Inexact() bool { return c.inexact }
 
-func (c *collector) WholeLen(n int) int                 { return c.size(n) }
-func (c *collector) Whole(dst, src []byte) (int, error) { return c.run(dst, src) }
-func (c *collector) UpdateLen(int) int                  { return 0 }
-func (c *collector) Update(_, src []byte) (int, error)  { c.add(src); return 0, nil }
-func (c *collector) FinalLen() int                      { return c.size(len(c.data)) }
-func (c *collector) Final(dst []byte) (int, error)      { return c.run(dst, c.data) }
+func (c *wholeInputCipher) WholeLen(n int) int                 { return c.size(n) }
+func (c *wholeInputCipher) Whole(dst, src []byte) (int, error) { return c.run(dst, src) }
+func (c *wholeInputCipher) UpdateLen(int) int                  { return 0 }
+func (c *wholeInputCipher) Update(_, src []byte) (int, error)  { c.add(src); return 0, nil }
+func (c *wholeInputCipher) FinalLen() int                      { return c.size(len(c.data)) }
+func (c *wholeInputCipher) Final(dst []byte) (int, error)      { return c.run(dst, c.data) }

@@ -60,7 +60,7 @@ func x942Parameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]c
 	if err != nil {
 		return nil, nil, err
 	}
-	return append(x942FFC.madeOf(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
+	return append(x942FFC.primeAttributes(r), ck.Attribute{Type: ck.CKA_BASE, Value: primes.AnyGenerator(r.P, r.Q).Bytes()}), nil, nil
 }
 
 // x942KDF finds a function of CK_X9_42_DH_KDF_TYPE.
@@ -116,7 +116,7 @@ func x942Derive(b *Base, p *ck.Param, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	return f.with(b, d, func() ([]byte, error) { return key.agree(public) })
+	return f.deriveFrom(b, d, func() ([]byte, error) { return key.agree(public) })
 }
 
 // readX942Kem reads the same without a public value.
@@ -188,7 +188,7 @@ func x942Hybrid(b *Base, p *ck.Param, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	return r.kdf.with(b, d, func() ([]byte, error) {
+	return r.kdf.deriveFrom(b, d, func() ([]byte, error) {
 		static, err := r.static.agree(r.theirs[0])
 		if err != nil {
 			return nil, err
@@ -209,7 +209,7 @@ func x942MQV(b *Base, p *ck.Param, d *Derived) error {
 	if err != nil {
 		return err
 	}
-	return r.kdf.with(b, d, r.mqv)
+	return r.kdf.deriveFrom(b, d, r.mqv)
 }
 
 func (r *twoPairs) mqv() ([]byte, error) {
@@ -217,7 +217,7 @@ func (r *twoPairs) mqv() ([]byte, error) {
 	var y [2]*bigmod.Nat
 	for i := range y {
 		var err error
-		if y[i], err = k.checkPeer(r.theirs[i]); err != nil {
+		if y[i], err = k.checkPublic(r.theirs[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -240,5 +240,5 @@ func (r *twoPairs) mqv() ([]byte, error) {
 	}
 	s.Mul(ours, k.q).Add(x, k.q)
 	z := k.power(y[0], their.Bytes(k.q)).Mul(y[1], k.p)
-	return k.shared(k.power(z, s.Bytes(k.q)))
+	return k.sharedSecret(k.power(z, s.Bytes(k.q)))
 }

@@ -85,7 +85,7 @@ func (m *Module) cryptWhole(h ck.SessionHandle, kind int, data []byte, out *ck.B
 	op.whole = true
 	need := op.cipher.WholeLen(len(data))
 	if !out.Has {
-		if c, ok := op.cipher.(mechanisms.Limited); ok {
+		if c, ok := op.cipher.(mechanisms.LengthChecker); ok {
 			if err := c.CheckWhole(len(data)); err != nil {
 				return op.endUnlessTooSmall(err)
 			}
@@ -138,7 +138,7 @@ func (m *Module) cryptPart(h ck.SessionHandle, kind int, data []byte, out *ck.Bu
 	if op.whole {
 		return op.endUnlessTooSmall(ck.CKR_OPERATION_ACTIVE)
 	}
-	if c, ok := op.cipher.(mechanisms.Limited); ok && !out.Has {
+	if c, ok := op.cipher.(mechanisms.LengthChecker); ok && !out.Has {
 		if err := c.CheckUpdate(len(data)); err != nil {
 			return op.endUnlessTooSmall(err)
 		}
@@ -175,7 +175,7 @@ func (m *Module) cryptFinal(h ck.SessionHandle, kind int, out *ck.Buffer) error 
 	}
 	need := op.cipher.FinalLen()
 	if !out.Has {
-		if c, ok := op.cipher.(mechanisms.Limited); ok {
+		if c, ok := op.cipher.(mechanisms.LengthChecker); ok {
 			if err := c.CheckFinal(); err != nil {
 				return op.endUnlessTooSmall(err)
 			}
