@@ -1,7 +1,7 @@
 // Command softcsp makes and looks after the tokens of softcsp, derives keys as CryptDeriveKey does, and uses them.
 //
-// Commands are a noun, then a verb. Each noun has its file, and each verb a row in the table below and a script in
-// testdata.
+// Commands are a noun, then a verb. The verbs of token are in token.go, or in files whose names begin with token (tokencheck.go), and so
+// are those of other nouns. Each verb has its name in the table below, and a script in testdata.
 package main
 
 import (
