@@ -35,8 +35,9 @@ type cachedObject struct {
 	object atomic.Pointer[Object]
 }
 
-// openCache returns the cache of what is read with keys, or without a login, to one more application. It takes the keys over: where
-// another application has logged in before they are wiped, and its own serve both. fingerprint is what fingerprintLogin returns for keys.
+// openCache gives one more application the cache of what is read with keys, or without a login where keys is nil. It takes the keys over:
+// where another application has logged in before, they are wiped, and the keys of its cache serve both. fingerprint is what
+// fingerprintLogin returns for keys.
 func (s *slot) openCache(keys *store.Keys, fingerprint []byte) *objectCache {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +85,7 @@ func (c *objectCache) endUse() bool {
 	return last
 }
 
-// dropAll lets go of every object.
+// dropAll drops every object.
 func (c *objectCache) dropAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,8 +96,8 @@ func (c *objectCache) dropAll() {
 	clear(c.objects)
 }
 
-// sync drops what has changed since the cache was last looked at. Where this process cannot look any more it goes on with what it
-// has. It asks the store before it locks the cache, because who reads all objects has the file and waits for the cache.
+// sync drops what has changed since the last sync. Where this process cannot read the token any more, the cache stays as it is. sync asks
+// the store before it locks the cache, because searchAll waits for the cache while it has the file.
 func (c *objectCache) sync() error {
 	token, err := c.slot.store()
 	if err != nil {
@@ -117,8 +118,8 @@ func (c *objectCache) sync() error {
 	}
 }
 
-// dropChanged drops the objects ids, or all where the answer is not complete, which have changed between two generations. It
-// reports false where another thread was faster.
+// dropChanged drops the objects that have changed between two generations: ids if these are complete, otherwise all. It reports false
+// where another thread was faster.
 func (c *objectCache) dropChanged(since, now uint64, ids []store.ID, complete bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -169,8 +170,8 @@ func (c *objectCache) currentEpoch() uint64 {
 	return c.epoch
 }
 
-// fill puts the Object o, whose reference it takes, in its place unless there is one, or objects have changed since epoch, when o was
-// read. It reports whether o still has a place: without one nobody would let go of it.
+// fill puts the Object o, whose reference it takes, in the cache, unless there is one already or objects have changed since epoch, in which o
+// was read. It reports whether c is still in the cache: nobody would release the Object of one that is not.
 func (c *cachedObject) fill(o *Object, epoch uint64) bool {
 	t := c.cache
 	t.mu.Lock()
@@ -246,14 +247,14 @@ func (c *cachedObject) drop() {
 	c.swap(nil)
 }
 
-// swap puts another Object in the place of what is there.
+// swap replaces the Object, and releases the old one.
 func (c *cachedObject) swap(o *Object) {
 	if old := c.object.Swap(o); old != nil {
 		old.release()
 	}
 }
 
-// forgetPrepared drops the prepared forms of a key, and sees to it that they are erased.
+// forgetPrepared drops the prepared forms of a key, and has them erased.
 func (s *slot) forgetPrepared(o *Object) {
 	if o != nil && o.mech.Forget() {
 		s.core.eraser.soon()

@@ -95,7 +95,7 @@ func (e *entry) getToken() (*Object, error) {
 	}
 }
 
-// forgetObject lets go of what was read of a token object, which is read again when it is needed.
+// forgetObject releases the cached Object of a token object, which is read again when it is needed.
 func (e *entry) forgetObject() { e.cached.Load().swap(nil) }
 
 // addSession makes o, whose only reference it takes, an object of the session s.
@@ -128,7 +128,7 @@ func (t *objectTable) mayAdd(s *session, private bool) error {
 	return nil
 }
 
-// hash is the hash by which session objects are found. It is keyed anew in each table.
+// hash is the hash by which session objects are found. Each table has a key of its own for it.
 func (t *objectTable) hash(value []byte) uint64 {
 	if len(value) == 0 {
 		return 0
@@ -160,7 +160,7 @@ func (t *objectTable) lookup(id store.ID) *entry {
 	return t.tokenEntries[id]
 }
 
-// drop takes the handle of an entry away, and lets go of the Object of a session object. It reports whether there was a handle.
+// drop makes the handle of an entry invalid, and releases the Object of a session object. It reports whether the handle was valid.
 func (t *objectTable) drop(e *entry) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -187,7 +187,7 @@ func (t *objectTable) dropLocked(e *entry) bool {
 	return true
 }
 
-// swap puts another Object in the place of that of a session object.
+// swap replaces the Object of a session object, and releases the old one.
 func (e *entry) swap(o *Object) {
 	if old := e.object.Swap(o); old != nil {
 		old.release()

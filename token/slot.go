@@ -12,7 +12,7 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// A slot is a slot and the token in it, as the applications of the process have them in common.
+// A slot is a slot and the token in it, which the applications of the process share.
 type slot struct {
 	core   *Core
 	id     ck.SlotID
@@ -28,7 +28,7 @@ type slot struct {
 	applications []*appSlot // those that know the slot
 }
 
-// An appSlot is an application's side of a slot: its sessions, who of it is logged in, and the objects that it has handles of.
+// An appSlot is an application's side of a slot: its sessions, its login, and the objects of which it has handles.
 type appSlot struct {
 	*slot
 	app *application
@@ -69,7 +69,7 @@ func (s *slot) newAppSlot(a *application) *appSlot {
 	return side
 }
 
-// end ends all that the application has with the slot.
+// end closes the application's sessions with the slot, and ends its use of the slot.
 func (s *appSlot) end() {
 	s.closeSessions()
 	s.slot.mu.Lock()
