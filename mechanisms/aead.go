@@ -7,7 +7,7 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/inparts"
 )
 
-// encryptApart encrypts a part where dst and src may overlap in any way. They have the same length.
+// encryptApart encrypts a part. dst and src have the same length, and may overlap in any way.
 func encryptApart(s inparts.Message, dst, src []byte) {
 	if shared, exact := overlap(dst, src); shared && !exact {
 		src = ck.Clone(src)
@@ -22,7 +22,7 @@ type aead struct {
 	mode       inparts.AEAD
 	nonce, aad []byte
 	decrypt    bool
-	exact      bool   // whether the data must have the length that the parameter told
+	exact      bool   // whether the parameter gives the length that the data must have
 	length     uint   // that length
 	limit      uint64 // how long the data may be
 	tag        int    // bytes
@@ -30,7 +30,7 @@ type aead struct {
 	small      [64]byte
 }
 
-// parts are what an aead in parts has.
+// parts is the state of an aead in parts.
 type parts struct {
 	running inparts.Message
 	done    uint64   // what has been encrypted
@@ -157,7 +157,7 @@ func (a *aead) Whole(dst, src []byte) (int, error) {
 	return n, nil
 }
 
-// A segments holds a ciphertext that comes in parts until its tag has been found right. It grows without being copied.
+// A segments holds a ciphertext that comes in parts, until its tag has been found right. It is a list, so that nothing is copied when it grows.
 type segments struct {
 	list [][]byte
 	n    int
@@ -186,7 +186,7 @@ func (s *segments) add(part []byte) error {
 	return nil
 }
 
-// cut takes n bytes from the end, no more than there are.
+// cut removes the last n bytes, no more than there are, and returns them.
 func (s *segments) cut(n int) []byte {
 	end := make([]byte, n)
 	for n > 0 {

@@ -5,7 +5,7 @@ import "github.com/softcsp/softcsp/ck"
 // A beginFunc begins an encryption or a decryption: the type of the columns Encrypt and Decrypt.
 type beginFunc = func(k *Key, p *ck.Param) (Cipher, error)
 
-// A directions makes the two directions of a mode.
+// A directions returns what begins an encryption with a mode, or a decryption.
 type directions = func(decrypt bool) beginFunc
 
 // blockRow makes the row of a mode of a block cipher that wraps keys too.
@@ -14,7 +14,7 @@ func blockRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mod
 		Encrypt: mode(false), Decrypt: mode(true), Wrap: wrapWith(mode(false)), Unwrap: unwrapWith(mode(true))}
 }
 
-// zeroFilled marks a row that fills the last block of a key with zeros.
+// zeroFilled marks a row that fills up a wrapped key with zeros to whole blocks.
 func zeroFilled(m Mechanism) Mechanism {
 	m.Truncates = true
 	return m
@@ -25,7 +25,7 @@ func streamRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, mo
 	return Mechanism{Type: t, Keys: keys, Min: smallest, Max: largest, Encrypt: mode(false), Decrypt: mode(true)}
 }
 
-// withLimit makes both directions of a stream that ends, made by the same function in both directions.
+// withLimit makes both directions from a function that begins a stream of limited length, which does the same in both.
 func withLimit(begin beginFunc) directions {
 	return func(decrypt bool) beginFunc {
 		return func(k *Key, p *ck.Param) (Cipher, error) {

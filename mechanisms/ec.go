@@ -19,7 +19,7 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A curve is a row of the one list of elliptic curves. A nil function is what nobody does with the curve.
+// A curve is a row of the one list of elliptic curves. A function is nil where the curve is not used for that.
 //
 // Public keys are points as X9.62 encodes them without compression, and the bytes of RFC 8032 and RFC 7748 for the Edwards
 // and Montgomery curves. Private keys have Size bytes: a number, highest byte first, or the bytes of those documents.
@@ -33,10 +33,10 @@ type curve struct {
 	Point   int                   // of a public key, in bytes
 	Group   *elliptic.CurveParams // of a Weierstrass curve
 	A       *big.Int              // its coefficient a
-	// Generic is its arithmetic as that of any such curve.
+	// Generic returns the arithmetic that works for any Weierstrass curve, for what the other functions do not offer.
 	Generic func() *weierstrass.Curve
 
-	// Check returns a public key in the one form that it has here, or CKR_PUBLIC_KEY_INVALID.
+	// Check returns a public key in the form described above, or CKR_PUBLIC_KEY_INVALID.
 	Check func(point []byte) ([]byte, error)
 	// Public makes the public key of a private one.
 	Public func(private []byte) ([]byte, error)
@@ -204,7 +204,8 @@ func (c *curve) readPoint(b []byte) ([]byte, error) {
 	return c.Check(c.uncompressed(b))
 }
 
-// uncompressed returns a point in the hybrid form of SEC 1, section 2.3.3 (which says of y what it has too), in the uncompressed one.
+// uncompressed turns a point in the hybrid form of SEC 1, section 2.3.3, into the uncompressed form. The hybrid form has both coordinates, and
+// the parity of y in its first byte.
 func (c *curve) uncompressed(b []byte) []byte {
 	if c.Type != ck.CKK_EC || len(b) != c.Point || b[0] != 6|b[len(b)-1]&1 {
 		return b
@@ -237,7 +238,7 @@ func (c *curve) readPrivate(value []byte) ([]byte, error) {
 	return value, nil
 }
 
-// anyOfSize checks public keys of which every one of n bytes is good.
+// anyOfSize makes the Check of a curve on which any n bytes are a public key.
 func anyOfSize(n int) func([]byte) ([]byte, error) {
 	return func(point []byte) ([]byte, error) {
 		if len(point) != n {
@@ -309,8 +310,8 @@ func generateEC(t ck.KeyType, draw func(*curve, io.Reader) (value, point []byte,
 	}
 }
 
-// generate draws a private key until one is below the order of the curve: FIPS 186-5, appendix A.2.2, which RFC 8032 and
-// RFC 7748 do not need, whose every key is good.
+// generate draws private keys until one is below the order of the curve: FIPS 186-5, appendix A.2.2. On the curves of RFC 8032 and RFC 7748
+// the first one is good.
 func (c *curve) generate(rand io.Reader) (value, point []byte, err error) {
 	value = make([]byte, c.Size)
 	for range 100 { // the Brainpool curves need a second draw about every third time; no other does once in 2^31
@@ -329,13 +330,13 @@ func (c *curve) generate(rand io.Reader) (value, point []byte, err error) {
 	return nil, nil, err
 }
 
-// extraBits is how many bits FIPS 186-5, appendix A.2.1, draws beyond those of the order, in bytes.
-const extraBits = 8
+// extraBytes is by how many bytes the number of FIPS 186-5, appendix A.2.1, is longer than the order.
+const extraBytes = 8
 
 // generateExtra draws a number that is 64 bits longer than the order and takes it modulo the order less one, plus one: FIPS
 // 186-5, appendix A.2.1.
 func (c *curve) generateExtra(rand io.Reader) (value, point []byte, err error) {
-	wide := make([]byte, c.Size+extraBits)
+	wide := make([]byte, c.Size+extraBytes)
 	defer clear(wide)
 	if _, err = io.ReadFull(rand, wide); err != nil {
 		return nil, nil, errors.Join(ck.CKR_DEVICE_ERROR, err)

@@ -78,8 +78,8 @@ func truncatedMAC(full int) macSizer {
 	}
 }
 
-// A macKey is the prepared form of a MAC's key: a state that has taken the key in, from which the states of operations
-// are copied. Those come back to the pool when their operation has ended, and go with the key when the key goes.
+// A macKey is the prepared form of a MAC's key: a state that has taken in the key. Operations get copies of it, and give them back to the pool
+// when they end. The pool lives as long as the prepared form.
 type macKey struct {
 	fresh hash.Cloner
 	pool  sync.Pool
@@ -98,7 +98,7 @@ func newMACKey(start func() (hash.Hash, error)) (form any, err error) {
 	return form, err
 }
 
-// get returns a state of its own, ready for data.
+// get returns a state for one operation, ready for data.
 func (k *macKey) get() (*macState, error) {
 	if s, ok := k.pool.Get().(*macState); ok {
 		return s, nil

@@ -7,8 +7,8 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A Key is what a mechanism sees of a key object. Its bytes lie in memory of package token's and are valid while a
-// function of a row runs, not after: what an operation needs later it takes from a prepared form.
+// A Key is what a mechanism sees of a key object. Its bytes lie in package token's memory, and are valid only while a function of a row
+// runs. An operation that goes on after that works with a prepared form.
 type Key struct {
 	Class ck.ObjectClass
 	Type  ck.KeyType
@@ -24,7 +24,7 @@ type Key struct {
 	prepared atomic.Pointer[prepared]
 }
 
-// A prepared is a form of a key that is costly to make, an expanded AES key say, in a list.
+// A prepared is a form of a key that is costly to make, such as an expanded AES key. It is an entry of a list.
 type prepared struct {
 	id   ck.MechanismType
 	form any
@@ -60,7 +60,7 @@ func (k *Key) Prepared(id ck.MechanismType, build func(*Key) (any, error)) (any,
 // Forget drops the prepared forms, and reports whether there were any.
 func (k *Key) Forget() bool { return k.prepared.Swap(nil) != nil }
 
-// KeyBits returns the size of a key in bits, as sizes of keys are told: of the modulus, of the prime, of the curve, of the value.
+// KeyBits returns the size of a key in bits, as it is usually given: of the modulus, of the prime, of the curve, of the value.
 // It is 0 for types of keys that have no such size.
 func KeyBits(k *Key) uint {
 	switch {

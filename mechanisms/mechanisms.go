@@ -1,9 +1,9 @@
 // Package mechanisms is the mathematics of the token: a table of rows, one for each mechanism, whose columns are
-// functions. A nil column is an operation that the mechanism does not have.
+// functions. Where a column is nil, the mechanism does not have that operation.
 //
 // A mechanism receives key material and returns key material. It knows nothing of sessions, of objects or of who may use
-// a key: package token applies those rules before and after. Facts that follow from a row, the flags of
-// C_GetMechanismInfo say, are computed from it.
+// a key: package token applies those rules before and after. What follows from a row, such as the flags of C_GetMechanismInfo, is
+// computed from it.
 package mechanisms
 
 import (
@@ -33,8 +33,8 @@ type Mechanism struct {
 	// Message prepares the encryption or decryption of messages. p is the parameter of C_MessageEncryptInit or
 	// C_MessageDecryptInit; each message has a parameter of its own. The MessageCipher may be used when k is no longer valid.
 	Message func(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error)
-	// ParamOncePerMessage says that a parameter has a nonce and serves for one message only: with C_SignMessage and its like each
-	// message has a parameter of its own.
+	// ParamOncePerMessage says that a parameter contains a nonce and must not serve for two messages: with C_SignMessage and its like each
+	// message needs a parameter of its own.
 	ParamOncePerMessage bool
 	// Sign and Verify begin a signature or MAC.
 	Sign   func(k *Key, p *ck.Param) (Signer, error)
@@ -47,11 +47,10 @@ type Mechanism struct {
 	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
 	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
 	// UnwrapImplicit is Unwrap with implicit rejection: a wrong padding is no error, but gives pseudorandom bytes that look like a
-	// key. It is for a wrapping key that may be used by somebody who must not learn which wrapped keys are well formed. It is nil
-	// where Unwrap has no padding that could be told.
+	// key. So whoever calls it does not learn which wrapped keys are well formed. It is nil where there is no padding.
 	UnwrapImplicit func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
-	// WrapSize returns the size of a wrapped key of n bytes without wrapping it. It is there for a Wrap that writes to memory that
-	// the parameter points to, which a question for the size must not do.
+	// WrapSize returns the size of a wrapped key of n bytes. A mechanism has it whose Wrap writes to memory that the parameter points to
+	// (a nonce that it makes): whoever only asks for the size must not find that memory changed.
 	WrapSize func(p *ck.Param, n int) (int, error)
 	// Truncates says that Unwrap returns whole blocks. CKA_VALUE_LEN in the template then tells where the key ends in the last one.
 	Truncates bool
@@ -66,15 +65,16 @@ type Mechanism struct {
 	// A block with a short fixed part counts, too: from the quotient of two signatures the private function of any block can be had
 	// (De Jonge and Chaum, 1985).
 	RawPrivate bool
-	// LeaksKey reports whether an operation with the parameter p lets somebody who chooses p and the data find the key, at once or
-	// bit by bit. decide says that the operation answers no more than yes or no. nil means never.
+	// LeaksKey reports whether somebody who chooses the parameter p and the data of operations can find the key, at once or bit by bit.
+	// decide says that the operation is a verification, which answers no more than yes or no. nil means never.
 	LeaksKey func(k *Key, p ck.Param, decide bool) bool
-	// UsesHalvesApart reports whether an operation with the parameter p uses one half of the key independently of the other, so that
-	// each half can be searched for by itself. nil means never. A derivation says so in Derived.UsesHalvesApart.
+	// UsesHalvesApart reports whether an operation with the parameter p uses each half of the key without the other, so that one half
+	// can be found by trying, and then the other. nil means never. A derivation says so in Derived.UsesHalvesApart.
 	UsesHalvesApart func(p ck.Param) bool
-	// FromDigest says that Derive takes the session's digest where there is no base key, and may change an existing key.
+	// FromDigest says that Derive uses the value of the session's digest operation where there is no base key, and that it may change an
+	// existing key.
 	FromDigest bool
-	// Inherits says that the new key has parts of the base key's value, so that it must be protected as well as the base key.
+	// Inherits says that the new key contains parts of the base key's value, so that it must be protected as well as the base key is.
 	Inherits bool
 	// HistoryOfAnyKey says that CKA_ALWAYS_SENSITIVE and CKA_NEVER_EXTRACTABLE of the new key are true if they are for any of the
 	// keys that it is derived from. Otherwise the base key alone decides.

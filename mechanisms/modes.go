@@ -89,8 +89,8 @@ var aesType = func() reflect.Type {
 	return reflect.TypeOf(b)
 }()
 
-// newCBC makes the chaining, erasably where it holds key bytes. Small objects stay out of secret.Do where they may: the
-// runtime keeps a list of what it erases for each span, and is slow where that is long.
+// newCBC returns CBC. That of Go's AES holds a copy of the expanded key, so it is made inside secret.Do, and erased. Others are small
+// objects without key bytes, and stay outside: the runtime keeps a list of what it has to erase, and is slow where that is long.
 func newCBC(b cipher.Block, iv []byte, decrypt bool) (mode cipher.BlockMode) {
 	start := cipher.NewCBCEncrypter
 	if decrypt {
@@ -114,7 +114,7 @@ type blockCipher struct {
 	// it may be the last.
 	buf [maxBlock]byte
 	n   int
-	// last is the last block of a padded decryption once Final has decrypted it: finished.
+	// last is the last block of a padded decryption, once Final has decrypted it.
 	last          [maxBlock]byte
 	lastDecrypted bool
 }
@@ -168,7 +168,7 @@ var (
 	_ LengthChecker = (*blockCipher)(nil)
 )
 
-// CheckWhole says that input is whole blocks unless it is padded, and that what was padded is not empty.
+// CheckWhole wants whole blocks, unless it pads them itself, and wants one at least where the padding is to be removed.
 func (c *blockCipher) CheckWhole(n int) error {
 	if c.pad && !c.decrypt || n%c.size == 0 && (n > 0 || !c.pad) {
 		return nil
@@ -176,10 +176,10 @@ func (c *blockCipher) CheckWhole(n int) error {
 	return c.lenRange()
 }
 
-// CheckUpdate says that a part may have any length.
+// CheckUpdate allows a part of any length.
 func (c *blockCipher) CheckUpdate(int) error { return nil }
 
-// CheckFinal says that all parts together are whole blocks, unless they are padded.
+// CheckFinal wants whole blocks of all parts together, unless it pads them itself.
 func (c *blockCipher) CheckFinal() error {
 	if !c.pad && c.n > 0 || c.pad && c.decrypt && c.n != c.size {
 		return c.lenRange()
@@ -230,7 +230,7 @@ func (c *blockCipher) Update(dst, src []byte) (int, error) {
 	return out, nil
 }
 
-// processHeld processes the block that waited for more input. Final has done so already where it was called too early.
+// processHeld processes the block that waited for more input. Where Final was called and more input followed, it is already decrypted.
 func (c *blockCipher) processHeld(dst []byte) {
 	if !c.lastDecrypted {
 		c.mode.CryptBlocks(dst, c.buf[:c.size])

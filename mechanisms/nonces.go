@@ -30,14 +30,14 @@ type nonceCounters struct {
 	firstNew uint64
 }
 
-// A nonceCounter is the next value of a counter, and the bytes that the counter is combined with by exclusive or.
+// A nonceCounter is the next value of a counter, and the bytes that it is combined with by exclusive or.
 type nonceCounter struct {
 	base string
 	next uint64
 }
 
-// counters returns the counters, which belong to the process and not to a Key: a copy of a key, or the same key after another login,
-// must go on counting where the first one stopped.
+// counters returns the counters of the process. They do not belong to a Key: a copy of a key, or the same key after another login, must go
+// on counting where the first one stopped.
 var counters = sync.OnceValue(func() *nonceCounters {
 	t := &nonceCounters{byNonce: make(map[string]nonceCounter)}
 	_, _ = rand.Read(t.secret[:]) // does not fail

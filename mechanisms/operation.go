@@ -10,12 +10,13 @@ import (
 
 // A Cipher is an encryption or a decryption in progress. dst and src may be the same memory or overlap in any way.
 type Cipher interface {
-	// WholeLen returns how many bytes Whole writes for n bytes of input: exactly, or at most where that depends on the
-	// data (padding).
+	// WholeLen returns how many bytes Whole writes for n bytes of input: exactly, or, where that depends on the data (padding), at
+	// most.
 	WholeLen(n int) int
-	// Whole does the whole operation in one call and returns how many bytes it wrote to dst, which has WholeLen(len(src))
-	// bytes at least. Where WholeLen is not exact Whole can be called again: it leaves the Cipher as it was. So does Final
-	// where FinalLen is not exact, and Update may follow it. Elsewhere they end the operation.
+	// Whole does the whole operation in one call. dst has at least WholeLen(len(src)) bytes. It returns how many of them it wrote.
+	//
+	// Whole and Final end the operation, with one exception. Where the length is not exact, the caller's memory may turn out too short
+	// after the fact. So there they leave the Cipher as it was, and can be called again.
 	Whole(dst, src []byte) (int, error)
 	// UpdateLen returns exactly how many bytes Update writes for n more bytes of input.
 	UpdateLen(n int) int
@@ -75,7 +76,7 @@ type Base struct {
 	Lookup func(ck.ObjectHandle) (*Key, error)
 }
 
-// A AdditionalKey is a key that a derivation makes beside the first.
+// An AdditionalKey is a key that a derivation makes beside the first.
 type AdditionalKey struct {
 	Type       ck.KeyType
 	Value      []byte
@@ -88,7 +89,7 @@ type AdditionalKey struct {
 // A Result is what a derivation writes to the caller's memory.
 type Result struct{ To, From []byte }
 
-// A TakenBytes is how many bytes of a key's value are in a new one.
+// A TakenBytes says how many bytes of a key's value are in a new one.
 type TakenBytes struct {
 	Key   *Key
 	Bytes uint
@@ -106,9 +107,9 @@ type Derived struct {
 	// Defaults are values for attributes that the template may decide and does not mention. They come before the
 	// defaults of the attribute tables. They are shared: nobody changes them.
 	Defaults []ck.Attribute
-	// Replaces says that an existing key takes the new value and Attributes, and that no new object is made: Base.Target,
-	// or Base.Key where UsesDigest is set and Base.Key is not nil. What Attributes does not name stays as it is, but what an
-	// older CryptDeriveKey left goes.
+	// Replaces says that an existing key takes the new value and Attributes, and that no new object is made. It is Base.Target,
+	// or Base.Key where UsesDigest is set and Base.Key is not nil. The key keeps attributes that Attributes does not name, except those
+	// that an earlier CryptDeriveKey gave it.
 	Replaces bool
 	// Data says that what is made is a data object, not a key.
 	Data bool
@@ -118,18 +119,18 @@ type Derived struct {
 	AdditionalKeys []AdditionalKey
 	// Results are written when the keys have been made.
 	Results []Result
-	// Taken is what the new value has of the values of keys. Mechanisms that hand on bytes of keys tell it.
+	// Taken says from which keys the new value has bytes, and how many. Only mechanisms that copy bytes of keys set it.
 	Taken []TakenBytes
-	// Inherits says what Mechanism.Inherits does, where it is the parameter that decides: whoever reads the new key and knows the
-	// other keys can compute one of them.
+	// Inherits is as Mechanism.Inherits, for a mechanism where it depends on the parameter: whoever reads the new key and knows the other
+	// keys but one can compute that one.
 	Inherits bool
-	// LeaksKey says that the Results have bytes of the base key's value.
+	// LeaksKey says that the Results contain bytes of the base key's value.
 	LeaksKey bool
 	// UsesHalvesApart says that the halves of the base key's value were used apart from each other.
 	UsesHalvesApart bool
-	// UsesDigest says that the session's digest was used and is finished thereby.
+	// UsesDigest says that the session's digest was used. That ends it.
 	UsesDigest bool
-	// Stopped tells a derivation that takes long whether nobody waits for it any more. nil is never.
+	// Stopped reports whether nobody waits for the derivation any more. One that takes long asks it. nil is never.
 	Stopped func() bool
 
 	session capi.SessionKey // what CryptDeriveKey works in
@@ -156,7 +157,7 @@ func (d *Derived) Wipe() {
 	d.Attributes = d.Attributes[:0]
 }
 
-// Ready sees that there is memory for the Results, before what they belong to is made.
+// Ready sees that the caller's memory for the Results can be written to, before the keys are made.
 func (d *Derived) Ready() {
 	for _, r := range d.Results {
 		ck.ProbeWrite(r.To)
@@ -173,20 +174,20 @@ func (d *Derived) Deliver() {
 	}
 }
 
-// An Inexact cipher may be one whose WholeLen is a bound: what it writes may be shorter.
+// An Inexact cipher can tell whether what it writes may be shorter than WholeLen.
 type Inexact interface {
 	Cipher
-	// Inexact reports whether it is.
+	// Inexact reports whether WholeLen is a bound only.
 	Inexact() bool
 }
 
 // A Saver is an operation whose state can be saved, and restored in another operation of the same mechanism with the same key:
 // C_GetOperationState and C_SetOperationState. Those without a parameter, or with an IV alone, can be.
 type Saver interface {
-	// Save returns the parameter that an operation has to begin with which goes on where this one is, and the state to restore
-	// in it; ok is false where that cannot be. The caller wipes the state.
+	// Save returns what it takes to go on from here: the parameter that another operation has to begin with, and the state to restore
+	// in it. ok is false where there is no such thing. The caller wipes the state.
 	Save() (param, state []byte, ok bool)
-	// Restore reports whether the state was one. The operation has not been used yet.
+	// Restore takes a state, and reports whether it was one. The operation has not been used yet.
 	Restore(state []byte) bool
 }
 
@@ -195,7 +196,7 @@ var (
 	_ Saver = (*signature)(nil)
 )
 
-// Save implements Saver. Go's CBC does not tell where the chain is; a block of zeros does.
+// Save implements Saver. Go's CBC does not tell its chaining value. It is computed from what CBC makes of a block of zeros.
 func (c *blockCipher) Save() (param, state []byte, ok bool) {
 	if c.lastDecrypted {
 		return nil, nil, false

@@ -25,13 +25,13 @@ var rc2Rows = withLeaksKey([]Mechanism{
 	streamRow(ck.CKM_SOFTCSP_RC2_CFB8, rc2Keys, 1, rc2.MaxEffectiveBits, cfb(keyedRC2, ivField, 1)),
 }, rc2LeaksKey)
 
-// rc2LeaksKey reports whether RC2 with the effective bits of a parameter tells the key: with few of them it is a cipher with a short
-// key, whose last bytes those of the key are, and with one byte more each time the whole key comes out. 40 bits are what was left
-// of a long key by law, and are let be where no other number comes near.
+// rc2LeaksKey reports whether RC2 with the effective bits of a parameter gives the key away. With few of them it is a cipher with a short key,
+// which can be found by trying, and tells the last bytes of the real key. With a byte more each time the whole key comes out. 40 bits were
+// what export law left of a long key: that number alone is allowed, for keys of 128 bits and more.
 func rc2LeaksKey(k *Key, p ck.Param, _ bool) bool {
 	bits, length := p.Ulong(), uint(len(k.Value))
 	if bits == 0 || bits == k.EffectiveBits || 8*length < guessableBits {
-		return false // as CryptDeriveKey made it, or so short that it can be guessed anyway
+		return false // the bits that CryptDeriveKey gave the key, or a key so short that it can be guessed anyway
 	}
 	return bits < min(8*length, rc2FullBits) && !(bits == rc2ExportBits && 8*length >= rc2FullBits)
 }
@@ -43,7 +43,8 @@ const (
 	guessableBits = 80 // fewer can be found by trying anyway
 )
 
-// rc5LeaksKey reports whether RC5 with the rounds and the words of a parameter tells the key: with no rounds it is the addition of it.
+// rc5LeaksKey reports whether RC5 with the rounds and the words of a parameter gives the key away. Without rounds RC5 only adds key words to the
+// data.
 func rc5LeaksKey(k *Key, p ck.Param, _ bool) bool {
 	word, rounds := p.Ulong(), p.Ulong()
 	if 8*len(k.Value) < guessableBits {
@@ -162,14 +163,14 @@ func keyedRC5(k *Key, p *ck.Param) (cipher.Block, error) {
 // An expansion is what the parameter of an operation tells of how the key is expanded.
 type expansion [2]uint
 
-// An expandedCipher is a key expanded for one setting.
+// An expandedCipher is a key expanded in one way.
 type expandedCipher struct {
 	expansion
 	cipher.Block
 }
 
-// preparedWith returns the cipher of k for a setting: the prepared one where it is for the setting that the key was first
-// used with, as nearly all are, and one made anew elsewhere.
+// preparedWith returns the cipher of k for an expansion. The one that the key was first used with is prepared, and nearly always the same is
+// asked for again; for another the cipher is made anew.
 func preparedWith(k *Key, id ck.MechanismType, s expansion, newCipher func(*Key) (cipher.Block, error)) (cipher.Block, error) {
 	expand := func(k *Key) (form any, err error) {
 		secret.Do(func() {

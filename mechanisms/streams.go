@@ -12,11 +12,11 @@ import (
 type streamCipher struct {
 	stream cipher.Stream
 	left   uint64 // how many bytes may follow, math.MaxUint64 for any number
-	// decrypt decides which error more than that is.
+	// decrypt decides with which error more than that is refused.
 	decrypt bool
 }
 
-// newStream makes a streamCipher without an end.
+// newStream returns a streamCipher for input of any length.
 func newStream(s cipher.Stream) *streamCipher { return &streamCipher{stream: s, left: math.MaxUint64} }
 
 func (c *streamCipher) WholeLen(n int) int                 { return n }
@@ -42,10 +42,10 @@ func (c *streamCipher) Update(dst, src []byte) (int, error) {
 
 var _ LengthChecker = (*streamCipher)(nil)
 
-// CheckWhole says that a stream ends where its counter would begin again.
+// CheckWhole refuses input that is longer than what is left of the stream, which ends where its counter would begin again.
 func (c *streamCipher) CheckWhole(n int) error { return c.CheckUpdate(n) }
 
-// CheckUpdate says the same of what is left.
+// CheckUpdate does the same for the next part.
 func (c *streamCipher) CheckUpdate(n int) error {
 	switch {
 	case uint64(n) <= c.left:
@@ -56,7 +56,7 @@ func (c *streamCipher) CheckUpdate(n int) error {
 	return ck.CKR_DATA_LEN_RANGE
 }
 
-// CheckFinal says that a stream may end anywhere.
+// CheckFinal allows a stream to end anywhere.
 func (c *streamCipher) CheckFinal() error { return nil }
 
 // cfb is the cipher feedback mode of SP 800-38A, 6.3, with segments of so many bytes. A last segment may be shorter.

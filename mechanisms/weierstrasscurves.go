@@ -11,7 +11,7 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/weierstrass"
 )
 
-// weierstrassCurves are P-192, which FIPS 186-5 has no more, and the curves of RFC 5639.
+// weierstrassCurves are P-192, which FIPS 186-5 dropped, and the curves of RFC 5639.
 var weierstrassCurves = []*curve{
 	withAliases(genericCurve(weierstrass.P192, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 1}), "secp192r1", "prime192v1"),
 	brainpoolCurve(5, weierstrass.BrainpoolP224r1),
@@ -37,7 +37,7 @@ func withAliases(c *curve, names ...string) *curve {
 	return c
 }
 
-// genericCurve makes the row of a curve.
+// genericCurve makes the row of a curve that has no arithmetic but the generic one.
 func genericCurve(w *weierstrass.Curve, oid asn1.ObjectIdentifier) *curve {
 	return weierstrassCurve(w, w.A(), oid, func() *weierstrass.Curve { return w })
 }
@@ -48,7 +48,7 @@ func secp256k1Curve(oid asn1.ObjectIdentifier) *curve {
 	return weierstrassCurve(w, new(big.Int), oid, genericOf(w.Params(), new(big.Int)))
 }
 
-// genericOf makes a curve when it is asked for.
+// genericOf returns a function that makes a curve at its first call.
 func genericOf(group *elliptic.CurveParams, a *big.Int) func() *weierstrass.Curve {
 	return sync.OnceValue(func() *weierstrass.Curve { return weierstrass.NewCurve(group, a) })
 }

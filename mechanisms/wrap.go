@@ -6,8 +6,8 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// wrapWith wraps by encryption. Where the mode does not pad, zeros fill the last block: PKCS #11 says so for ECB and CBC
-// of every cipher, and leaves it to the unwrapping template to cut them off.
+// wrapWith wraps by encryption. Where the mode does not pad, the last block is filled up with zeros, as PKCS #11 wants it for ECB and CBC of
+// every cipher. Whoever unwraps has them cut off by CKA_VALUE_LEN in the template.
 func wrapWith(encrypt beginFunc) func(*Key, *ck.Param, []byte) ([]byte, error) {
 	return func(k *Key, p *ck.Param, value []byte) ([]byte, error) {
 		c, err := encrypt(k, p)
