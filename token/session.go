@@ -314,23 +314,3 @@ func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	s.abandonJobs(flags, true, false)
 	return nil
 }
-
-// GenerateRandom implements C_GenerateRandom, section 5.21.2.
-func (m *Module) GenerateRandom(h ck.SessionHandle, out []byte) error {
-	a, _, err := m.session(h)
-	if err != nil {
-		return err
-	}
-	defer a.endCall()
-	return random(out)
-}
-
-// SeedRandom implements C_SeedRandom, section 5.21.1: it mixes the seed into the operating system's generator.
-func (m *Module) SeedRandom(h ck.SessionHandle, seed []byte) error {
-	a, _, err := m.session(h)
-	if err != nil {
-		return err
-	}
-	defer a.endCall()
-	return reseed(seed)
-}
