@@ -1,0 +1,146 @@
+package token
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
+)
+
+// encode returns the object as it is kept in a token file, in the encoding of ck.AppendTemplate: all of a private object in sealed; of a
+// public one the secret values in sealed, and all else in public. Booleans that are false are left out. The caller wipes sealed.
+func (o *Object) encode() (public, sealed []byte) {
+	var open, closed [maxRows]ck.Attribute
+	a, b := o.appendAttributes(open[:0], closed[:0])
+	if o.isPrivate() {
+		return nil, ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(a)+ck.TemplateLen(b)), append(a, b...))
+	}
+	public = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(a)), a)
+	if len(b) != 0 {
+		sealed = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(b)), b)
+	}
+	return public, sealed
+}
+
+// appendAttributes appends the attributes to open, and those with secret values to closed.
+func (o *Object) appendAttributes(open, closed []ck.Attribute) (a, b []ck.Attribute) {
+	for i := range o.table.rows {
+		row := &o.table.rows[i]
+		at := ck.Attribute{Type: row.Type}
+		switch {
+		case row.kind == classOf, row.kind == subtypeOf:
+			at.Value = o.bytes(row.Type)
+		case row.kind == boolean && o.bools>>i&1 != 0:
+			at.Value = ck.BoolValue(true)
+		case row.kind == genMechanism && uint(o.genMechanism) != ck.UnavailableInformation:
+			at.Value = ck.UlongValue(uint(o.genMechanism))
+		case row.kind == checkOf && o.noCheck:
+		case row.kind == lengthOf && !o.isPrivate():
+			at.Value = ck.UlongValue(o.length)
+		case o.present>>i&1 == 0:
+			continue
+		default:
+			at.Value = o.at(i)
+		}
+		if row.rule.has(concealed) {
+			closed = append(closed, at)
+		} else {
+			open = append(open, at)
+		}
+	}
+	return open, closed
+}
+
+// errDamaged is what decode finds wrong.
+var errDamaged = errors.New("not an encoded object")
+
+// decode reads what encode wrote: CKR_DEVICE_ERROR where it is anything else. sealed is locked memory that decode takes over in any
+// case, or nil where the secret values are not to be had. public belongs to the Object from then on.
+func decode(public, sealed []byte) (*Object, error) {
+	o, kept, err := tryDecode(public, sealed)
+	if !kept {
+		locked.Free(sealed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ck.CKR_DEVICE_ERROR, err)
+	}
+	return o, nil
+}
+
+// tryDecode is decode, but for sealed: it tells whether it has taken that over.
+func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
+	var space [2 * maxRows]ck.Attribute
+	rows, err := ck.ParseTemplate(space[:0], public)
+	if err != nil {
+		return nil, false, err
+	}
+	n := len(rows)
+	if rows, err = ck.ParseTemplate(rows, sealed); err != nil {
+		return nil, false, err
+	}
+	if len(public)+len(sealed) > maxBlob {
+		return nil, false, errTooLarge
+	}
+	r := request{how: byCreate, fixed: rows}
+	var d draft
+	if d.table, err = r.table(); err != nil {
+		return nil, false, err
+	}
+	d.genMechanism = ck.MechanismType(ck.UnavailableInformation)
+	for k, a := range rows {
+		if err := d.restore(a, k < n, len(public) != 0); err != nil {
+			return nil, false, err
+		}
+	}
+	if d.bools>>rowPrivate&1 != 0 == (len(public) != 0) {
+		return nil, false, errDamaged
+	}
+	if d.present&d.table.having(concealed) != 0 && len(public) != 0 {
+		return d.object(), false, nil
+	}
+	o = d.newObject()
+	o.blobLocked, o.blob = len(public) == 0, public
+	if o.blobLocked {
+		o.blob = sealed
+	}
+	o.locate(rows)
+	return o, o.blobLocked, nil
+}
+
+// locate finds the places of the values in the blob, which is what encode wrote: rows in order.
+func (o *Object) locate(rows []ck.Attribute) {
+	o.places = o.places[:bits.OnesCount64(o.present)]
+	off := 0
+	for _, a := range rows {
+		off += ck.TemplateLen([]ck.Attribute{{}})
+		i := o.table.find(a.Type)
+		if o.present>>i&1 != 0 {
+			o.places[bits.OnesCount64(o.present&(1<<i-1))] = place{uint32(off), uint32(len(a.Value))}
+		}
+		off += len(a.Value)
+	}
+	o.initKey()
+}
+
+// restore gives the draft a decoded attribute. open says that it comes from the public part, split that there is a public part.
+func (d *draft) restore(a ck.Attribute, open, split bool) error {
+	i := d.table.find(a.Type)
+	if i < 0 || d.decided>>i&1 != 0 || split && open == d.table.rows[i].rule.has(concealed) {
+		return errDamaged
+	}
+	row := &d.table.rows[i]
+	if err := row.kind.valid(a.Value); err != nil {
+		return err
+	}
+	if row.kind == lengthOf {
+		d.decided |= 1 << i
+		d.length = number(a.Value)
+		return nil
+	}
+	if row.kind == checkOf && len(a.Value) != 0 {
+		return errDamaged
+	}
+	return d.put(i, a.Value)
+}
