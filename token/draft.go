@@ -3,9 +3,11 @@ package token
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"sync"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/locked"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -196,4 +198,61 @@ func (d *draft) bytes(t ck.AttributeType) []byte {
 		return d.values[i]
 	}
 	return nil
+}
+
+// startDraft starts a draft from the object as it is.
+func (o *Object) startDraft(d *draft) {
+	d.table, d.bools, d.present, d.genMechanism, d.noCheck = o.table, o.bools, o.present, o.genMechanism, o.noCheck
+	for s := o.present; s != 0; s &= s - 1 {
+		i := bits.TrailingZeros64(s)
+		d.values[i] = o.at(i)
+	}
+}
+
+// object makes the object of a draft and copies the values.
+func (d *draft) object() *Object {
+	o := d.newObject()
+	n := 0
+	for s := d.present; s != 0; s &= s - 1 {
+		v := d.values[bits.TrailingZeros64(s)]
+		o.places = append(o.places, place{uint32(n), uint32(len(v))})
+		n += len(v)
+		ck.ProbeRead(v)
+	}
+	if err := ck.Available(n); err != nil {
+		panic(err)
+	}
+	if o.blobLocked = o.isPrivate() || d.present&d.table.having(concealed) != 0; o.blobLocked {
+		o.blob = locked.Alloc(n)
+	} else {
+		o.blob = make([]byte, n)
+	}
+	o.copyValues(d)
+	o.initKey()
+	return o
+}
+
+// newObject makes the object of a draft without its values.
+func (d *draft) newObject() *Object {
+	o := &Object{table: d.table, bools: d.bools, present: d.present, genMechanism: d.genMechanism, length: d.length, noCheck: d.noCheck}
+	o.places = o.placeBuffer[:0]
+	if n := bits.OnesCount64(d.present); n > len(o.placeBuffer) {
+		o.places = make([]place, 0, n)
+	}
+	o.refs.Store(1)
+	return o
+}
+
+// copyValues copies the values of a draft. A fault, where they lie in memory of the caller's that cannot be read, releases the object.
+func (o *Object) copyValues(d *draft) {
+	n, all := 0, false
+	defer func() {
+		if !all {
+			o.release()
+		}
+	}()
+	for s := d.present; s != 0; s &= s - 1 {
+		n += copy(o.blob[n:], d.values[bits.TrailingZeros64(s)])
+	}
+	all = true
 }
