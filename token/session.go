@@ -228,25 +228,6 @@ func (m *Module) CloseAllSessions(id ck.SlotID) error {
 	return nil
 }
 
-func (s *appSlot) closeSessions() {
-	for _, ses := range s.openSessions() {
-		if s.app.sessions.Remove(ses.handle) != nil {
-			ses.end()
-		}
-	}
-}
-
-// openSessions returns the sessions that are open.
-func (s *appSlot) openSessions() []*session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]*session, 0, len(s.sessions))
-	for _, ses := range s.sessions {
-		list = append(list, ses)
-	}
-	return list
-}
-
 // GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError is the code of the mechanism for the session's last
 // failed derivation, 0 after one that succeeded.
 func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
@@ -282,19 +263,6 @@ func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, typ uint) (ck.Fla
 		return 0, ck.CKR_ARGUMENTS_BAD
 	}
 	return 0, nil
-}
-
-// login returns who is logged in, and the keys of the token that the login has opened.
-func (s *appSlot) login() (userState, *store.Keys) {
-	user, cache := s.loginCache()
-	return user, cache.keys
-}
-
-// loginCache returns who is logged in, and the cache of the objects that are read with that login.
-func (s *appSlot) loginCache() (userState, *objectCache) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.user, s.cache.Load()
 }
 
 // SessionCancel implements C_SessionCancel, section 5.6.8.
