@@ -21,7 +21,7 @@ const (
 	roleNotWrapping     ck.AttributeType = 0xc3530185
 	// staysInside is true of a key that was generated or imported, and was not extractable from then on.
 	staysInside ck.AttributeType = 0xc3530186
-	// knownBytes is how many bytes of the value may be known (piece.go). hasBytesOfKey is true where bytes of another key are in it, which
+	// knownBytes is how many bytes of the value may be known (keypieces.go). hasBytesOfKey is true where bytes of another key are in it, which
 	// may not be read.
 	knownBytes    ck.AttributeType = 0xc3530187
 	hasBytesOfKey ck.AttributeType = 0xc3530188

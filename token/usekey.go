@@ -26,7 +26,7 @@ import (
 //
 // Functions with an Init ask the last two themselves, once the mechanism has found the parameter valid (operation.go), and question 11
 // again for each message that has a parameter of its own (messagesign.go). C_WrapKey and C_UnwrapKey
-// ask the last one when they know the other key, on which the role depends. What may come of a derivation is asked in piece.go.
+// ask the last one when they know the other key, on which the role depends. What may come of a derivation is asked in keypieces.go.
 
 // A keyUse is what a call uses a key for.
 type keyUse struct {
