@@ -93,7 +93,7 @@ conformance: setup-test build
 	go test ./conformance/...
 
 # The core of conformance against the library for arm64, in an emulator. docs/testing.md says what is left out, and why.
-ARM64_TESTS = AttacksWithoutSeparation|Boundary|DamagedFiles|EveryFunction|Exports|Faults|Footnotes|FullDisk|Headers|HeaderNumbers|HostileDirectory|Kill|KilledWithChild|Leaks|Life|Model.*|NarrowHSM|Needs|NoPlace|NotInitialized|Nulls|PaddingOracles?|ReadonlyDisk|Records|RightsLost|Scripts|SessionFirst|SignaturesThatDecrypt|Stateful|States|Tamper|TamperPublic|Wycheproof
+ARM64_TESTS = Attacks|AttacksWithoutSeparation|Boundary|DamagedFiles|EveryFunction|Exports|Faults|Footnotes|FullDisk|Headers|HeaderNumbers|HostileDirectory|Kill|KilledWithChild|Leaks|Life|Model.*|NarrowHSM|Needs|NoPlace|NotInitialized|Nulls|PaddingOracles?|ReadonlyDisk|Records|RightsLost|Scripts|SessionFirst|SignaturesThatDecrypt|Stateful|States|Stop|Tamper|TamperPublic|Wycheproof
 
 check-arm64: setup-test build build-arm64
 	@tools/setup.sh test-arm64
