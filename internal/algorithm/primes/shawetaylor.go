@@ -89,17 +89,24 @@ func (s *prover) extend(n int, c0, q *big.Int, last int) (*big.Int, error) {
 		}
 		s.counter++
 		a := s.gather(n)
-		a.Mod(a, new(big.Int).Sub(p, big.NewInt(3))).Add(a, big.NewInt(2))
-		exponent := new(big.Int).Lsh(new(big.Int).Mul(t, q), 1)
-		z := a.Exp(a, exponent, p)
-		gcd := new(big.Int).GCD(nil, nil, new(big.Int).Mod(new(big.Int).Sub(z, one), p), p)
-		if gcd.Cmp(one) == 0 && new(big.Int).Exp(z, c0, p).Cmp(one) == 0 {
+		if !hasSmallFactor(p) && proven(p, a, t, c0, q) {
 			return p, nil
 		}
 		if s.counter > last {
 			return nil, ErrSeed
 		}
 	}
+}
+
+// proven reports whether what was gathered proves that p, which is 2*t*c0*q + 1, is a prime. It never proves of another number that it
+// is one.
+func proven(p, gathered, t, c0, q *big.Int) bool {
+	one := big.NewInt(1)
+	a := new(big.Int).Mod(gathered, new(big.Int).Sub(p, big.NewInt(3)))
+	a.Add(a, big.NewInt(2))
+	z := a.Exp(a, new(big.Int).Lsh(new(big.Int).Mul(t, q), 1), p)
+	gcd := new(big.Int).GCD(nil, nil, new(big.Int).Mod(new(big.Int).Sub(z, one), p), p)
+	return gcd.Cmp(one) == 0 && new(big.Int).Exp(z, c0, p).Cmp(one) == 0
 }
 
 func ceilDiv(x, y *big.Int) *big.Int {
