@@ -14,7 +14,7 @@ func (w *Curve) NewAgreement(private []byte) (func(point []byte) ([]byte, error)
 		if err != nil {
 			return nil, err
 		}
-		x, _, ok := w.affine(w.scalarMult(k, w.multiples(q, w.newScratch())))
+		x, _, ok := w.affine(w.scalarMult(k, w.multiples(&q)))
 		if !ok {
 			return nil, ErrPublicKey
 		}
@@ -45,10 +45,9 @@ func (w *Curve) MQV(static, ephemeral, own, theirStatic, theirEphemeral []byte) 
 	if err1 != nil || err2 != nil {
 		return nil, ErrPublicKey
 	}
-	room := w.newScratch()
-	sum := w.scalarMult(theirs.Bytes(w.n), w.multiples(first, room))
-	w.add(&sum, &sum, &second, room)
-	z, _, ok := w.affine(w.scalarMult(s.Bytes(w.n), w.multiples(sum, room)))
+	sum := w.scalarMult(theirs.Bytes(w.n), w.multiples(&first))
+	w.add(&sum, &sum, &second)
+	z, _, ok := w.affine(w.scalarMult(s.Bytes(w.n), w.multiples(&sum)))
 	if !ok {
 		return nil, ErrPublicKey
 	}

@@ -54,7 +54,7 @@ func (w *Curve) NewVerifier(point []byte) (func(digest, sig []byte) bool, error)
 	if err != nil {
 		return nil, err
 	}
-	table := w.multiples(q, w.newScratch())
+	table := w.multiples(&q)
 	return func(digest, sig []byte) bool {
 		half := len(sig) / 2
 		r, err1 := bigmod.NewNat().SetBytes(sig[:half], w.n)
@@ -66,7 +66,7 @@ func (w *Curve) NewVerifier(point []byte) (func(digest, sig []byte) bool, error)
 		u1 := rfc6979.Bits2Int(digest, w.n).Mul(s, w.n)
 		u2 := s.Mul(r, w.n)
 		a, b := w.scalarBaseMult(u1.Bytes(w.n)), w.scalarMult(u2.Bytes(w.n), table)
-		w.add(&a, &a, &b, w.newScratch())
+		w.add(&a, &a, &b)
 		x, _, ok := w.affine(a)
 		return ok && bigmod.NewNat().Mod(x, w.n).Equal(r) == 1
 	}, nil

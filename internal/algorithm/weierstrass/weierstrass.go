@@ -18,19 +18,20 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
 )
 
-// A Curve is a curve for which there is no arithmetic of its own, over bigmod. It uses the complete formulas of Renes, Costello and
+// A Curve is a curve for which there is no arithmetic of its own. It uses the complete formulas of Renes, Costello and
 // Batina ("Complete addition formulas for prime order elliptic curves", 2016), which need no branches, so that a multiplication
 // takes a time that does not depend on the numbers.
 type Curve struct {
 	p, n  *bigmod.Modulus
-	a, b3 *bigmod.Nat // a and 3b
+	field *field
+	a, b3 element // a and 3b
 	group *elliptic.CurveParams
 	bigA  *big.Int
 	base  func() [][]point // 16 multiples of 16^i times the generator, for each i
 }
 
 // A point is a point in projective coordinates.
-type point struct{ x, y, z *bigmod.Nat }
+type point struct{ x, y, z element }
 
 // What is wrong with a key.
 var (
@@ -50,18 +51,15 @@ func NewCurve(group *elliptic.CurveParams, a *big.Int) *Curve {
 	if err := errors.Join(err1, err2); err != nil {
 		panic("weierstrass: " + err.Error())
 	}
-	w := &Curve{p: p, n: n, group: group, bigA: a}
+	w := &Curve{p: p, n: n, field: newField(group.P), group: group, bigA: a}
 	b3 := new(big.Int).Mul(group.B, big.NewInt(3))
 	w.a, w.b3 = w.element(a), w.element(b3.Mod(b3, group.P))
 	w.base = sync.OnceValue(func() [][]point {
 		at := point{w.element(group.Gx), w.element(group.Gy), w.element(big.NewInt(1))}
 		rows := make([][]point, 2*n.Size())
-		s := w.newScratch()
 		for i := range rows {
-			rows[i] = w.multiples(at, s)
-			next := w.infinity()
-			w.add(&next, &rows[i][15], &at, s)
-			at = next
+			rows[i] = w.multiples(&at)
+			w.add(&at, &rows[i][15], &at)
 		}
 		return rows
 	})
@@ -75,144 +73,89 @@ func (w *Curve) Params() *elliptic.CurveParams { return w.group }
 func (w *Curve) A() *big.Int { return w.bigA }
 
 // element makes a number below p an element of the field.
-func (w *Curve) element(x *big.Int) *bigmod.Nat {
-	e, err := bigmod.NewNat().SetBytes(x.FillBytes(make([]byte, w.p.Size())), w.p)
-	if err != nil {
-		panic("weierstrass: no element of the field")
-	}
-	return e
-}
+func (w *Curve) element(x *big.Int) element { return w.field.number(x.Bytes()) }
 
-// infinity is the neutral point, in memory of its own.
-func (w *Curve) infinity() point {
-	return point{bigmod.NewNat().ExpandFor(w.p), w.element(big.NewInt(1)), bigmod.NewNat().ExpandFor(w.p)}
-}
-
-// A scratch is room for an addition.
-type scratch struct {
-	x, y, z, t0, t1, t2, t3, t4, t5, spare *bigmod.Nat
-	picked                                 point
-}
-
-func (w *Curve) newScratch() *scratch {
-	n := func() *bigmod.Nat { return bigmod.NewNat().ExpandFor(w.p) }
-	return &scratch{n(), n(), n(), n(), n(), n(), n(), n(), n(), n(), w.infinity()}
-}
-
-// mul, plus and minus are the operations of the field. dst may be one of the others.
-func (w *Curve) mul(dst, a, b *bigmod.Nat) {
-	if dst == b {
-		a, b = b, a
-	}
-	if dst != a {
-		copy(dst.Bits(), a.Bits())
-	}
-	dst.Mul(b, w.p)
-}
-
-func (w *Curve) plus(dst, a, b *bigmod.Nat) {
-	if dst == b {
-		a, b = b, a
-	}
-	if dst != a {
-		copy(dst.Bits(), a.Bits())
-	}
-	dst.Add(b, w.p)
-}
-
-func (w *Curve) minus(dst, a, b *bigmod.Nat, s *scratch) {
-	if dst == b {
-		copy(s.spare.Bits(), b.Bits())
-		b = s.spare
-	}
-	if dst != a {
-		copy(dst.Bits(), a.Bits())
-	}
-	dst.Sub(b, w.p)
-}
+// infinity is the neutral point.
+func (w *Curve) infinity() point { return point{y: w.element(big.NewInt(1))} }
 
 // add is the addition of points of a Brainpool curve or any other: r = p + q, whatever they are (algorithm 1 of the paper). r may be one of them.
-func (w *Curve) add(r, p, q *point, s *scratch) {
-	x, y, z, t0, t1, t2, t3, t4, t5 := s.x, s.y, s.z, s.t0, s.t1, s.t2, s.t3, s.t4, s.t5
-	w.mul(t0, p.x, q.x)
-	w.mul(t1, p.y, q.y)
-	w.mul(t2, p.z, q.z)
-	w.cross(t3, p.x, p.y, q.x, q.y, t0, t1, s)
-	w.cross(t4, p.x, p.z, q.x, q.z, t0, t2, s)
-	w.cross(t5, p.y, p.z, q.y, q.z, t1, t2, s)
-	w.mul(z, w.a, t4)
-	w.mul(x, w.b3, t2)
-	w.plus(z, x, z)
-	w.minus(x, t1, z, s)
-	w.plus(z, t1, z)
-	w.mul(y, x, z)
-	w.plus(t1, t0, t0)
-	w.plus(t1, t1, t0)
-	w.mul(t2, w.a, t2)
-	w.mul(t4, w.b3, t4)
-	w.plus(t1, t1, t2)
-	w.minus(t2, t0, t2, s)
-	w.mul(t2, w.a, t2)
-	w.plus(t4, t4, t2)
-	w.mul(t0, t1, t4)
-	w.plus(y, y, t0)
-	w.mul(t0, t5, t4)
-	w.mul(x, t3, x)
-	w.minus(x, x, t0, s)
-	w.mul(t0, t3, t1)
-	w.mul(z, t5, z)
-	w.plus(z, z, t0)
-	copy(r.x.Bits(), x.Bits())
-	copy(r.y.Bits(), y.Bits())
-	copy(r.z.Bits(), z.Bits())
+func (w *Curve) add(r, p, q *point) {
+	f := w.field
+	var x, y, z, t0, t1, t2, t3, t4, t5 element
+	f.mul(&t0, &p.x, &q.x)
+	f.mul(&t1, &p.y, &q.y)
+	f.mul(&t2, &p.z, &q.z)
+	f.cross(&t3, &p.x, &p.y, &q.x, &q.y, &t0, &t1)
+	f.cross(&t4, &p.x, &p.z, &q.x, &q.z, &t0, &t2)
+	f.cross(&t5, &p.y, &p.z, &q.y, &q.z, &t1, &t2)
+	f.mul(&z, &w.a, &t4)
+	f.mul(&x, &w.b3, &t2)
+	f.add(&z, &x, &z)
+	f.sub(&x, &t1, &z)
+	f.add(&z, &t1, &z)
+	f.mul(&y, &x, &z)
+	f.add(&t1, &t0, &t0)
+	f.add(&t1, &t1, &t0)
+	f.mul(&t2, &w.a, &t2)
+	f.mul(&t4, &w.b3, &t4)
+	f.add(&t1, &t1, &t2)
+	f.sub(&t2, &t0, &t2)
+	f.mul(&t2, &w.a, &t2)
+	f.add(&t4, &t4, &t2)
+	f.mul(&t0, &t1, &t4)
+	f.add(&y, &y, &t0)
+	f.mul(&t0, &t5, &t4)
+	f.mul(&x, &t3, &x)
+	f.sub(&x, &x, &t0)
+	f.mul(&t0, &t3, &t1)
+	f.mul(&z, &t5, &z)
+	f.add(&z, &z, &t0)
+	r.x, r.y, r.z = x, y, z
 }
 
-// cross computes a1*b2 + a2*b1 as (a1+b1)*(a2+b2) less the products a1*a2 and b1*b2.
-func (w *Curve) cross(dst, a1, b1, a2, b2, aa, bb *bigmod.Nat, s *scratch) {
-	w.plus(dst, a1, b1)
-	w.plus(s.x, a2, b2)
-	w.mul(dst, dst, s.x)
-	w.minus(dst, dst, aa, s)
-	w.minus(dst, dst, bb, s)
+// cross sets dst to a1*b2 + a2*b1, which is (a1+b1)*(a2+b2) less the products a1*a2 and b1*b2.
+func (f *field) cross(dst, a1, b1, a2, b2, aa, bb *element) {
+	var other element
+	f.add(dst, a1, b1)
+	f.add(&other, a2, b2)
+	f.mul(dst, dst, &other)
+	f.sub(dst, dst, aa)
+	f.sub(dst, dst, bb)
 }
 
 // multiples are the first 16 of a point, from the neutral one on.
-func (w *Curve) multiples(p point, s *scratch) []point {
+func (w *Curve) multiples(p *point) []point {
 	table := make([]point, 16)
 	table[0] = w.infinity()
 	for i := range table[1:] {
-		table[i+1] = w.infinity()
-		w.add(&table[i+1], &table[i], &p, s)
+		w.add(&table[i+1], &table[i], p)
 	}
 	return table
 }
 
-// lookup copies the point at an index of a table, which it goes through as a whole.
-func (w *Curve) lookup(r *point, table []point, index byte) {
-	for _, n := range [...]*bigmod.Nat{r.x, r.y, r.z} {
-		clear(n.Bits())
-	}
+// lookup returns the point at an index of a table, which it goes through as a whole.
+func lookup(table []point, index byte) (r point) {
 	for i := range table {
-		mask := -uint(subtle.ConstantTimeByteEq(index, byte(i)))
-		for j, from := range [...]*bigmod.Nat{table[i].x, table[i].y, table[i].z} {
-			to := [...]*bigmod.Nat{r.x, r.y, r.z}[j].Bits()
-			for k, limb := range from.Bits() {
-				to[k] |= limb & mask
-			}
+		mask := -uint64(subtle.ConstantTimeByteEq(index, byte(i)))
+		for k := range maxLimbs {
+			r.x[k] |= table[i].x[k] & mask
+			r.y[k] |= table[i].y[k] & mask
+			r.z[k] |= table[i].z[k] & mask
 		}
 	}
+	return r
 }
 
 // scalarMult computes k times the point of a table of multiples. k has as many bytes as n.
 func (w *Curve) scalarMult(k []byte, table []point) point {
-	r, s := w.infinity(), w.newScratch()
+	r := w.infinity()
 	for _, b := range k {
 		for _, index := range [...]byte{b >> 4, b & 15} {
 			for range 4 {
-				w.add(&r, &r, &r, s)
+				w.add(&r, &r, &r)
 			}
-			w.lookup(&s.picked, table, index)
-			w.add(&r, &r, &s.picked, s)
+			picked := lookup(table, index)
+			w.add(&r, &r, &picked)
 		}
 	}
 	return r
@@ -220,13 +163,13 @@ func (w *Curve) scalarMult(k []byte, table []point) point {
 
 // scalarBaseMult computes k times the generator.
 func (w *Curve) scalarBaseMult(k []byte) point {
-	r, s := w.infinity(), w.newScratch()
+	r := w.infinity()
 	base := w.base()
 	for i := range k {
 		b := k[len(k)-1-i]
 		for j, index := range [...]byte{b & 15, b >> 4} {
-			w.lookup(&s.picked, base[2*i+j], index)
-			w.add(&r, &r, &s.picked, s)
+			picked := lookup(base[2*i+j], index)
+			w.add(&r, &r, &picked)
 		}
 	}
 	return r
@@ -234,10 +177,20 @@ func (w *Curve) scalarBaseMult(k []byte) point {
 
 // affine returns the coordinates of a point, and reports whether it is not the neutral one.
 func (w *Curve) affine(p point) (x, y *bigmod.Nat, ok bool) {
-	inverse := modular.Inverse(p.z, w.p)
-	w.mul(p.x, p.x, inverse)
-	w.mul(p.y, p.y, inverse)
-	return p.x, p.y, p.z.IsZero() == 0
+	z := w.number(&p.z)
+	inverse := w.field.number(modular.Inverse(z, w.p).Bytes(w.p))
+	w.field.mul(&p.x, &p.x, &inverse)
+	w.field.mul(&p.y, &p.y, &inverse)
+	return w.number(&p.x), w.number(&p.y), z.IsZero() == 0
+}
+
+// number returns the number that an element is.
+func (w *Curve) number(e *element) *bigmod.Nat {
+	x, err := bigmod.NewNat().SetBytes(w.field.bytes(e), w.p)
+	if err != nil {
+		panic("weierstrass: an element is not below p")
+	}
+	return x
 }
 
 // read makes a point of its encoding, which Check has made.
@@ -251,7 +204,7 @@ func (w *Curve) read(encoded []byte) (point, error) {
 	if err1 != nil || err2 != nil {
 		return point{}, ErrPublicKey
 	}
-	return point{x, y, w.element(big.NewInt(1))}, nil
+	return point{w.field.number(x.Bytes(w.p)), w.field.number(y.Bytes(w.p)), w.element(big.NewInt(1))}, nil
 }
 
 // Check reads a point in any of the forms of X9.62 but the hybrid one, and returns it without compression, or [ErrPublicKey]. There is
