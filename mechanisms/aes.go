@@ -77,8 +77,8 @@ func ctr(keyed keyedBlock) beginFunc {
 	}
 }
 
-// counterLeft returns for how many blocks a counter of so many bits suffices, and math.MaxUint64 for more than that. The
-// counter never wraps, it ends ("AES with Counter", ulCounterBits).
+// counterLeft returns how many blocks there are until a counter of so many bits, at the end of a block, would begin again: it must not ("AES
+// with Counter", ulCounterBits). It returns math.MaxUint64 where those are more than a uint64 can say.
 func counterLeft(block []byte, bits uint) uint64 {
 	hi, lo := binary.BigEndian.Uint64(block), binary.BigEndian.Uint64(block[8:])
 	if bits < 64 {
@@ -91,7 +91,7 @@ func counterLeft(block []byte, bits uint) uint64 {
 	return -lo
 }
 
-// encryptData derives a key by encrypting data that the parameter gives (PKCS #11, "Key derivation by data encryption"):
+// encryptData derives a key by encrypting data of the parameter (PKCS #11, "Key derivation by data encryption"):
 // CK_KEY_DERIVATION_STRING_DATA for ECB; an IV, the data and its length for CBC.
 func encryptData(keyed keyedBlock, chained bool) func(*Base, *ck.Param, *Derived) error {
 	return func(b *Base, p *ck.Param, d *Derived) error {

@@ -15,8 +15,8 @@ var ccmRows = []Mechanism{{Type: ck.CKM_AES_CCM, Keys: aesKeys, Min: 16, Max: 32
 type ccmParam struct {
 	nonce, aad  []byte
 	length, tag uint
-	exact       bool // whether length counts
-	// How the nonce is made, which decryption does not look at:
+	exact       bool // whether the data must have that length
+	// How the nonce is made. Decryption ignores it.
 	fixed, generator uint
 }
 
@@ -30,8 +30,8 @@ func readCCM(p *ck.Param) (c ccmParam, err error) {
 // ccmWrapLen is the length of a CK_CCM_WRAP_PARAMS in bytes.
 const ccmWrapLen = 64
 
-// readCCMWrap reads a CK_CCM_WRAP_PARAMS. Callers that bring their own nonce may pass a CK_CCM_PARAMS too, as for encryption. The
-// length of the data is the key's, and what the parameter says of it is not looked at.
+// readCCMWrap reads a CK_CCM_WRAP_PARAMS, or a CK_CCM_PARAMS, with which callers bring their own nonce. The length of the data that they give
+// is ignored: it is the key's.
 func readCCMWrap(p *ck.Param) (c ccmParam, err error) {
 	c.length, c.nonce = p.Ulong(), p.Bytes()
 	if p.Len() == ccmWrapLen {
@@ -50,7 +50,7 @@ func ccmWrapSize(p *ck.Param, n int) (int, error) {
 	return n + int(c.tag), err
 }
 
-// goodSizes reports whether the lengths are some that CCM has.
+// goodSizes reports whether CCM has such lengths.
 func (c *ccmParam) goodSizes() bool { return ccm.ValidSizes(uint(len(c.nonce)), c.tag) }
 
 func beginCCM(read func(*ck.Param) (ccmParam, error), decrypt bool) beginFunc {

@@ -15,10 +15,10 @@ var gcmRows = []Mechanism{
 type gcmParam struct {
 	nonce, aad       []byte
 	tag              uint
-	fixed, generator uint // how the nonce is made, which decryption does not look at
+	fixed, generator uint // how the nonce is made; decryption ignores it
 }
 
-// good reports whether the lengths are some that GCM has.
+// good reports whether GCM has such lengths.
 func (c *gcmParam) good() bool {
 	return len(c.nonce) != 0 && c.tag%8 == 0 && c.tag >= 8*gcm.MinTag && c.tag <= 8*gcm.TagSize
 }
@@ -29,7 +29,7 @@ const (
 )
 
 // readGCM reads CK_GCM_PARAMS, with ulIvBits as versions from 2.40 on have it or without as some callers still pass it.
-// ulIvBits repeats ulIvLen and is not looked at.
+// ulIvBits repeats ulIvLen and is ignored.
 func readGCM(p *ck.Param) (c gcmParam, err error) {
 	c.nonce = p.Bytes()
 	if p.Len() != gcmOldLen {
@@ -58,7 +58,7 @@ func gcmWrapSize(p *ck.Param, n int) (int, error) {
 	return n + int(c.tag/8), err
 }
 
-// beginGCM begins GCM with a parameter that read reads.
+// beginGCM begins GCM. read reads the parameter.
 func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		c, err := read(p)
@@ -81,7 +81,7 @@ func beginGCM(read func(*ck.Param) (gcmParam, error), decrypt bool) beginFunc {
 	}
 }
 
-// gcmFor returns GCM for nonces and tags of so many bytes: the key's prepared one for the usual nonce and the whole tag.
+// gcmFor returns GCM for nonces and tags of so many bytes. For nonces of 12 bytes the expanded key is the prepared one.
 func gcmFor(k *Key, nonceSize, tagSize int) (*gcm.AEAD, error) {
 	if nonceSize != gcm.NonceSize {
 		b, err := keyedAES(k, nil)

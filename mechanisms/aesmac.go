@@ -10,7 +10,7 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/gcm"
 )
 
-// cmacRows are CMAC (SP 800-38B) with AES and triple DES, whole and cut to a length that the parameter tells.
+// cmacRows are CMAC (SP 800-38B) with AES and triple DES, whole, and truncated to a length that the parameter gives.
 var cmacRows = []Mechanism{
 	macRow(ck.CKM_AES_CMAC, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES, wholeMAC(aesBlock))),
 	macRow(ck.CKM_AES_CMAC_GENERAL, aesKeys, 16, 32, beginCMAC(ck.CKM_AES_CMAC, newAES, truncatedMAC(aesBlock))),

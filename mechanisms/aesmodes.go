@@ -23,8 +23,8 @@ var aesModeRows = []Mechanism{
 	usingHalvesApart(blockRow(ck.CKM_AES_XTS, xtsKeys, 32, 64, aesXTS)),
 }
 
-// A stealing is a Cipher of a mode with ciphertext stealing, in which the end of the data, a block and what follows it that is less than
-// another, is processed together. In parts it keeps back as much as may be that end.
+// A stealing is a Cipher of a mode with ciphertext stealing. The end of the data is the last whole block and what follows it, and is processed
+// together. So of data that comes in parts it keeps back what may be the end.
 type stealing struct {
 	decrypt bool
 	blocks  func(data []byte) // processes whole blocks, in place
@@ -42,7 +42,7 @@ func (s *stealing) WholeLen(n int) int  { return n }
 func (s *stealing) UpdateLen(n int) int { return s.before(s.n + n) }
 func (s *stealing) FinalLen() int       { return s.n }
 
-// CheckWhole says that there is a block at least.
+// CheckWhole wants a block at least.
 func (s *stealing) CheckWhole(n int) error {
 	switch {
 	case n >= aesBlock:
@@ -53,10 +53,10 @@ func (s *stealing) CheckWhole(n int) error {
 	return ck.CKR_DATA_LEN_RANGE
 }
 
-// CheckUpdate says that a part may have any length.
+// CheckUpdate allows a part of any length.
 func (s *stealing) CheckUpdate(int) error { return nil }
 
-// CheckFinal says that all parts together are a block at least.
+// CheckFinal wants a block at least of all parts together.
 func (s *stealing) CheckFinal() error { return s.CheckWhole(s.n) }
 
 func (s *stealing) Whole(dst, src []byte) (int, error) {
@@ -99,8 +99,8 @@ func (s *stealing) Final(dst []byte) (int, error) {
 	return len(data), nil
 }
 
-// cts is CBC with ciphertext stealing. PKCS #11 names the addendum to SP 800-38A, which has three variants, and not which of
-// them: it is CBC-CS1, as elsewhere.
+// cts is CBC with ciphertext stealing. PKCS #11 names the addendum to SP 800-38A, which has three variants, but no variant: it is CBC-CS1, as in
+// other libraries.
 func cts(decrypt bool) beginFunc {
 	return func(k *Key, p *ck.Param) (Cipher, error) {
 		b, iv, err := readIVParam(k, p, keyedAES, ivField)

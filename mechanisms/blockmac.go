@@ -7,8 +7,8 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/cbcmac"
 )
 
-// blockMACRows makes the rows of the MACs of a block cipher that PKCS #11 has since its beginning: CBC-MAC (FIPS 113) of half a
-// block, and of a length that the end of the parameter tells.
+// blockMACRows makes the rows of CBC-MAC (FIPS 113) with a block cipher: of half a block, and of a length that stands at the end of the
+// parameter.
 func blockMACRows(half, general ck.MechanismType, keys []ck.KeyType, smallest, largest uint, keyed keyedBlock) []Mechanism {
 	return []Mechanism{
 		macRow(half, keys, smallest, largest, beginCBCMAC(keyed, func(p *ck.Param, size int) (int, error) {
@@ -20,8 +20,8 @@ func blockMACRows(half, general ck.MechanismType, keys []ck.KeyType, smallest, l
 	}
 }
 
-// beginCBCMAC begins a CBC-MAC. keyed reads what the parameter says of the cipher, and length how many bytes are wanted of a
-// block of size bytes.
+// beginCBCMAC begins a CBC-MAC. keyed reads what the parameter says of the cipher, and length how many of a block's
+// bytes are wanted.
 func beginCBCMAC(keyed keyedBlock, length func(p *ck.Param, size int) (int, error)) func(*Key, *ck.Param) (*mac, error) {
 	return func(k *Key, p *ck.Param) (*mac, error) {
 		b, err := keyed(k, p)
@@ -36,5 +36,5 @@ func beginCBCMAC(keyed keyedBlock, length func(p *ck.Param, size int) (int, erro
 	}
 }
 
-// oneTimeMAC makes a mac over a state that is used once.
+// oneTimeMAC makes a mac whose state is not used again.
 func oneTimeMAC(h hash.Hash, size int) *mac { return &mac{state: &macState{Hash: h}, size: size} }

@@ -39,7 +39,7 @@ var chachaRows = slices.Concat([]Mechanism{
 	blockRow(ck.CKM_SALSA20, salsaKeys, 8*chachaKey, 8*chachaKey, withLimit(beginSalsa)),
 	keyGen(ck.CKM_POLY1305_KEY_GEN, ck.CKK_POLY1305),
 }, withLeaksKey([]Mechanism{macRow(ck.CKM_POLY1305, poly1305Keys, chachaKey, chachaKey, beginPoly1305)}, func(_ *Key, _ ck.Param, decide bool) bool {
-	return !decide // two tags of one key are two equations for it (RFC 8439, section 2.5)
+	return !decide // two tags under one key are two equations that give it away (RFC 8439, section 2.5)
 }))
 
 // readNonce reads a pointer and a length in bits.
@@ -107,7 +107,7 @@ func beginSalsa(k *Key, p *ck.Param) (Cipher, error) {
 	return c, nil
 }
 
-// beginPoly1305 begins a Poly1305. A key is good for one message; it is the application's business to see to that.
+// beginPoly1305 begins a Poly1305. A key must be used for one message only, which is up to the application.
 func beginPoly1305(k *Key, p *ck.Param) (*mac, error) {
 	if err := p.None(); err != nil {
 		return nil, err
@@ -120,7 +120,7 @@ func beginPoly1305(k *Key, p *ck.Param) (*mac, error) {
 	return m, nil
 }
 
-// A polyHash is a Poly1305 as a hash.Hash that serves once.
+// A polyHash is a Poly1305 as a hash.Hash, for one message.
 type polyHash struct{ *poly1305.MAC }
 
 var _ hash.Hash = polyHash{}

@@ -35,8 +35,8 @@ func readChaChaPoly(p *ck.Param) (nonce, aad []byte, err error) {
 	return nonce, aad, p.Done()
 }
 
-// readPolyNonce reads pNonce and ulNonceLen, which is in bits, says the standard; the common callers of other modules give bytes.
-// No length in bits is one in bytes too.
+// readPolyNonce reads pNonce and ulNonceLen. That is in bits in the standard, and in bytes in common callers. No number is a good length in
+// both.
 func readPolyNonce(p *ck.Param) ([]byte, error) {
 	addr, n := p.Ulong(), p.Ulong()
 	switch n {

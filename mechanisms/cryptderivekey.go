@@ -45,9 +45,9 @@ var deviceErrors = func() map[capi.Error]*ck.DeviceError {
 	return all
 }()
 
-// What package token refuses by itself where a row has FromDigest.
+// The errors of package token for a row that has FromDigest.
 var (
-	// ErrNoBaseKey says that there is no such base key.
+	// ErrNoBaseKey says that the base key does not exist.
 	ErrNoBaseKey = deviceErrors[capi.ERROR_INVALID_HANDLE]
 	// ErrNoLogin says that CRYPT_USER_PROTECTED needs a user who is logged in.
 	ErrNoLogin = deviceErrors[capi.NTE_SILENT_CONTEXT]
@@ -55,7 +55,7 @@ var (
 	ErrDigestFinished = deviceErrors[capi.NTE_BAD_HASH_STATE]
 )
 
-// deviceError makes an error of CryptoAPI one of C_DeriveKey, and returns others as they are.
+// deviceError turns an error of CryptoAPI into that of C_DeriveKey, and returns others as they are.
 func deviceError(err error) error {
 	if code, ok := err.(capi.Error); ok && deviceErrors[code] != nil {
 		return deviceErrors[code]
@@ -122,8 +122,8 @@ func cryptDeriveKeyFrom(hash *capi.Hash) func(*Base, *ck.Param, *Derived) error 
 	}
 }
 
-// readOldKey finds the key that CRYPT_UPDATE_KEY changes: the one that the caller's key handle names, or, where ulHashAlgId
-// is 0 and the session has a digest, the base key. It returns the base without it.
+// readOldKey finds the key that CRYPT_UPDATE_KEY changes: the one that the caller's key handle names. Where ulHashAlgId is 0 and the session
+// has a digest, it is the base key, and the base that readOldKey returns has the digest alone.
 func readOldKey(r *capi.Request, b *Base, hash capi.AlgID) *Base {
 	target := b.Target
 	if hash == 0 && b.Key != nil && b.Digest != nil {
@@ -139,7 +139,7 @@ func readOldKey(r *capi.Request, b *Base, hash capi.AlgID) *Base {
 	return b
 }
 
-// OldKeyOf tells CryptDeriveKey what it has to know of a key that CRYPT_UPDATE_KEY changes.
+// OldKeyOf describes a key that CRYPT_UPDATE_KEY changes for CryptDeriveKey.
 func OldKeyOf(k *Key) *capi.OldKey {
 	old := &capi.OldKey{Bits: len(k.Value) * 8}
 	if k.Attr != nil {
@@ -198,7 +198,7 @@ func (b *Base) sessionKey(k *capi.SessionKey, r *capi.Request, id capi.AlgID) er
 	return k.Derive(r)
 }
 
-// forCryptoAPI is the hash as package capi knows it. One that CryptoAPI has no number for makes keys of provider 0 all the same.
+// forCryptoAPI is the hash as package capi knows it. One without a number in CryptoAPI can make keys of provider 0 all the same.
 func (h *Hash) forCryptoAPI() *capi.Hash {
 	if h.CryptoAPI != nil {
 		return h.CryptoAPI
@@ -206,8 +206,8 @@ func (h *Hash) forCryptoAPI() *capi.Hash {
 	return &capi.Hash{Name: h.Name, Size: h.Size, New: h.New}
 }
 
-// noteHashTaken notes that the new key is the beginning of the base key's value, and its salt what comes next. A salt can be read, and a
-// key that may be exported too: neither is had of a base key that cannot.
+// noteHashTaken notes that the new key is the beginning of the base key's value, and that its salt is what comes next. The salt can be read, and
+// so can a key that may be exported: a base key that may not be read makes neither.
 func (d *Derived) noteHashTaken(base *Key, flags uint32) error {
 	d.noteTaken(base, 0)
 	switch {
@@ -277,7 +277,7 @@ func SessionKeyType(id capi.AlgID) ck.KeyType {
 	return ck.CKK_AES
 }
 
-// A keyTemplate is what the mechanisms look at in a template.
+// A keyTemplate is what CryptDeriveKey reads in a template.
 type keyTemplate struct {
 	hasType, hasLen, extractable bool
 	keyType                      ck.KeyType
@@ -307,8 +307,8 @@ func readTemplate(template []ck.Attribute) (keyTemplate, error) {
 }
 
 // What a new session key may be used for is what KP_PERMISSIONS says: CRYPT_ENCRYPT, CRYPT_DECRYPT and CRYPT_MAC. CryptoAPI
-// lets any key be hashed too (CryptHashSessionKey), but CKA_DERIVE would let simple derivations take a sealed key apart, so
-// that only a key that may be exported has it unasked.
+// lets any key be hashed too (CryptHashSessionKey). But with CKA_DERIVE simple derivations could take a key apart that may not be exported, so
+// that only one that may be exported has it by default.
 var (
 	unexportableDefaults = []ck.Attribute{
 		{Type: ck.CKA_ENCRYPT, Value: ck.BoolValue(true)}, {Type: ck.CKA_DECRYPT, Value: ck.BoolValue(true)},
@@ -320,8 +320,8 @@ var (
 		ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(false)})
 )
 
-// describe writes what d says of the session key in it: type, value and attributes. A key that is updated stays what it was allowed
-// to be: an update cannot make a sealed key exportable.
+// describe writes the type, the value and the attributes of the session key to d. A key that is updated keeps what it may be used for: an
+// update cannot make a key exportable.
 func (d *Derived) describe(template []ck.Attribute, flags uint32) error {
 	k := &d.session
 	t, err := readTemplate(template)
@@ -365,10 +365,9 @@ func (d *Derived) describe(template []ck.Attribute, flags uint32) error {
 	return nil
 }
 
-// The keys of CryptoAPI beside those that C_DeriveKey makes: what package csp has the token make keys of. Their errors are those of
-// package capi.
+// The keys of CryptoAPI that C_DeriveKey does not make. Package csp has the token make them. Their errors are those of package capi.
 
-// Session returns the session key that d was made of. It is valid until d is wiped.
+// Session returns the session key that d was made from. It is valid until d is wiped.
 func (d *Derived) Session() *capi.SessionKey { return &d.session }
 
 // DeriveSessionKey makes d the key of a call of CryptDeriveKey.

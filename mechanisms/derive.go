@@ -10,7 +10,7 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/cmac"
 )
 
-// derivationRows are the functions that make keys of keys and passwords, beside the simple ones.
+// derivationRows make keys from keys and passwords, all but the simple derivations of generic.go.
 var derivationRows = slices.Concat(pbkdf2Rows, hkdfRows, sp800108Rows, pbeRows, tlsRows, ssl3Rows, ikeRows)
 
 // setLeading makes material the value of the key that the template asks for, by the rule that all simple derivations share
@@ -70,7 +70,8 @@ func (d *Derived) buffer(n uint) []byte {
 	return make([]byte, n)
 }
 
-// typeAndRequiredSize reads the type and the size of the key that is asked for, where the derivation can make any: a size is needed.
+// typeAndRequiredSize reads the type and the size of the key that is asked for, where a derivation can make any size: the template has to say
+// which.
 func typeAndRequiredSize(template []ck.Attribute) (t ck.KeyType, n uint, err error) {
 	t, n, err = typeAndSize(template)
 	switch {
@@ -122,9 +123,8 @@ func findHash(m ck.MechanismType) *Hash {
 	return nil
 }
 
-// newPRF begins a MAC mechanism as a pseudo-random function under a key. A mechanism that is none is
-// CKR_MECHANISM_PARAM_INVALID, a key that does not go with it CKR_KEY_TYPE_INCONSISTENT. The function that it returns
-// computes the MAC of the concatenation of parts, and appends it to dst.
+// newPRF returns a MAC with a key as a pseudo-random function: it appends the MAC of the concatenated parts to dst. size is the MAC's length in
+// bytes. Another mechanism is CKR_MECHANISM_PARAM_INVALID, and a key of another type CKR_KEY_TYPE_INCONSISTENT.
 func newPRF(m ck.MechanismType, k *Key) (prf func(dst []byte, parts ...[]byte) []byte, size uint, err error) {
 	var mac hash.Hash
 	switch m {

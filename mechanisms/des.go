@@ -85,8 +85,8 @@ var weakKeys = []uint64{
 	0x1ffe1ffe0efe0efe, 0xfe1ffe1ffe0efe0e, 0xe0fee0fef1fef1fe, 0xfee0fee0fef1fef1,
 }
 
-// weakDES reports whether a part of a key with odd parity is weak, or two parts are equal, so that triple DES would be
-// weaker than its length says.
+// weakDES reports whether a key with odd parity has a part that is weak, or two parts that are equal, which makes triple DES weaker than its
+// length says.
 func weakDES(key []byte) bool {
 	var seen []uint64
 	for part := range slices.Chunk(key, 8) {

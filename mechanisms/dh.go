@@ -38,8 +38,8 @@ func dhSizes(g *ffcGroup) error {
 	return nil
 }
 
-// knownPrivate is the length of private values in the groups of RFC 3526 and RFC 7919 where a template does not tell it: more
-// than twice the strength of any of them, so that a longer one would not be stronger.
+// knownPrivate is the length in bits of private values in the groups of RFC 3526 and RFC 7919 where a template does not give it. It is more than
+// twice the strength of any of them, so that a longer value would not be stronger.
 const knownPrivate = 512
 
 // dhGenerate makes a key pair for the parameters in the template: section 6.4.8. The private value has the length that the
@@ -66,8 +66,8 @@ func dhGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv
 	return pub, append(priv, ck.Attribute{Type: ck.CKA_VALUE_BITS, Value: ck.UlongValue(bits)}), err
 }
 
-// dhParameters makes domain parameters: a safe prime, and 2, which generates the subgroup of the squares. Where RFC 7919 or
-// RFC 3526 has a prime of the length it is theirs: nobody would gain by another, which would take minutes to find.
+// dhParameters makes domain parameters: a safe prime, and 2, which generates the subgroup of the squares. The prime is that of RFC 7919 or RFC 3526
+// where there is one of the length: another would be no better, and take minutes to find.
 func dhParameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute, []Result, error) {
 	if err := p.None(); err != nil {
 		return nil, nil, err
@@ -104,7 +104,7 @@ func newDHPrivate(g *ffcGroup, v Values) (*dhPrivate, error) {
 	}
 	x, err := g.readPrivate(v)
 	if err == nil && g.q == nil {
-		x = modular.TrimZeros(x) // whose length CKA_VALUE_BITS tells anybody
+		x = modular.TrimZeros(x) // its length is no secret: CKA_VALUE_BITS is it
 	}
 	return &dhPrivate{g, x}, err
 }
@@ -129,7 +129,7 @@ func (k *dhPrivate) agree(public []byte) ([]byte, error) {
 	return k.sharedSecret(k.power(y, k.x))
 }
 
-// sharedSecret refuses the secrets that anybody could guess.
+// sharedSecret returns the bytes of a shared secret, and refuses those that anybody could guess.
 func (g *ffcGroup) sharedSecret(z *bigmod.Nat) ([]byte, error) {
 	if z.IsZero()|z.IsOne()|z.IsMinusOne(g.p) == 1 {
 		return nil, ck.CKR_PUBLIC_KEY_INVALID
@@ -162,8 +162,8 @@ func (f *ecdhKDF) deriveFrom(b *Base, d *Derived, agree func() ([]byte, error)) 
 	return err
 }
 
-// dhEncapsulates gives a row of Diffie-Hellman the columns of encapsulation: the ciphertext is the public value of a pair
-// that is made for it. read reads the parameter, in which there is no public value.
+// dhEncapsulates gives a row of Diffie-Hellman the columns of encapsulation. The ciphertext is the public value of a key pair that is made for it.
+// read reads the parameter, which has no public value then.
 func dhEncapsulates(m Mechanism, t *ffcType, read func(p *ck.Param) (*ecdhKDF, error)) Mechanism {
 	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
 		f, err := read(p)

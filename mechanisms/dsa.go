@@ -102,7 +102,7 @@ func dsaRow(t ck.MechanismType, h *Hash) Mechanism {
 		}}
 }
 
-// dsaSizes refuses groups of which FIPS 186-4, section 4.2, knows nothing.
+// dsaSizes refuses lengths that FIPS 186-4, section 4.2, does not have.
 func dsaSizes(g *ffcGroup) error {
 	if n := g.public.p.BitLen(); n < minDSA || n > maxDSA || !slices.Contains(dsaSubprimes, g.public.q.BitLen()) {
 		return fmt.Errorf("%w: %d and %d bits", ck.CKR_KEY_SIZE_RANGE, n, g.public.q.BitLen())
@@ -142,7 +142,7 @@ func (k *dsaPrivate) sign(digest []byte) ([]byte, error) {
 	return k.signWith(n, digest), nil
 }
 
-// signWith signs with the first number that makes a signature.
+// signWith signs with the first of the numbers that makes a signature. Nearly always that is the first one.
 func (k *dsaPrivate) signWith(n *rfc6979.Nonces, digest []byte) []byte {
 	z := rfc6979.Bits2Int(digest, k.q)
 	for {
@@ -209,8 +209,8 @@ func dsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 	return dsaFFC.generate(random, public, dsaSizes, 0)
 }
 
-// generate makes a key pair in the group of a template. checkSizes refuses groups; a private value has bits bits, and as many
-// as the group allows where that is 0.
+// generate makes a key pair in the group of a template. checkSizes refuses groups. A private value has bits bits; 0 is as many
+// as the group allows.
 func (t *ffcType) generate(random io.Reader, public []ck.Attribute, checkSizes func(*ffcGroup) error, bits int) (pub, priv []ck.Attribute, err error) {
 	v := func(t ck.AttributeType) []byte { return findAttr(public, t) }
 	for _, a := range t.params {

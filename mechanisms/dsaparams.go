@@ -111,8 +111,8 @@ func readDSAParam(p *ck.Param) (*dsaParam, error) {
 	return nil, ck.CKR_MECHANISM_PARAM_INVALID
 }
 
-// dsaSeeded makes primes and returns the seed that they come from, so that others can see that nobody chose them. Who does
-// not want the seed gives no room for it.
+// dsaSeeded makes primes and returns the seed that they were made from, so that others can see that nobody chose them. A caller who does not
+// want the seed gives no memory for it.
 func dsaSeeded(maker primeMaker) func(io.Reader, *ck.Param, []ck.Attribute) ([]ck.Attribute, []Result, error) {
 	return func(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute, []Result, error) {
 		param, err := readDSAParam(p)
@@ -169,7 +169,7 @@ func dsaBase(_ io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute,
 	return append(dsaFFC.lengthAttributes(P, Q), ck.Attribute{Type: ck.CKA_BASE, Value: g.Bytes()}), nil, nil
 }
 
-// findPrimes makes primes from one seed after the other.
+// findPrimes tries one random seed after the other until one makes primes.
 func findPrimes(random io.Reader, maker primeMaker, h *Hash, L, N int) (*primes.Pair, error) {
 	seed := make([]byte, N/8)
 	for {

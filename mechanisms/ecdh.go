@@ -14,8 +14,8 @@ import (
 // An agreement makes the shared secret with a public key.
 type agreement = func(point []byte) ([]byte, error)
 
-// ecdhRows are Diffie-Hellman with elliptic curves (SP 800-56A, section 5.7.1.2). The cofactor of the Weierstrass curves of
-// the list is 1, so that the two mechanisms are one; the functions of RFC 7748 have theirs built in.
+// ecdhRows are Diffie-Hellman with elliptic curves (SP 800-56A, section 5.7.1.2). The cofactor of all Weierstrass curves here is 1, so that the two
+// mechanisms do the same; the functions of RFC 7748 have theirs built in.
 var ecdhRows = []Mechanism{
 	ecdhEncapsulates(Mechanism{Type: ck.CKM_ECDH1_DERIVE, Keys: []ck.KeyType{ck.CKK_EC, ck.CKK_EC_MONTGOMERY}, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Derive: ecdhDerive}),
 	ecdhEncapsulates(Mechanism{Type: ck.CKM_ECDH1_COFACTOR_DERIVE, Keys: []ck.KeyType{ck.CKK_EC}, Min: ecMin, Max: ecMax, ExtraFlags: weierstrassFlags, Derive: ecdhDerive}),
@@ -51,12 +51,12 @@ var ecdhKDFs = map[uint]struct {
 	ck.CKD_SHA3_512_KDF_SP800: {ck.CKM_SHA3_512, true},
 }
 
-// An ecdhKDF makes the bytes of out from a shared secret, which is at most out's length without a hash.
+// An ecdhKDF makes a key from a shared secret. Without a hash, that is bytes of the secret itself.
 type ecdhKDF struct {
 	hash         *Hash
 	counterFirst bool
 	shared       []byte // SharedInfo of X9.63, OtherInfo of SP 800-56A and of X9.42
-	counterAt    int    // where the counter stands in that; 0 is before or after the secret
+	counterAt    int    // where the counter stands in shared; where this is 0, it stands before or after the secret
 }
 
 // findKDF returns the function that a CK_ECDH1_DERIVE_PARAMS or the like names. CKD_NULL has no use for shared data.
@@ -130,8 +130,8 @@ func ecdhDerive(b *Base, p *ck.Param, d *Derived) error {
 	return err
 }
 
-// setKey makes the new key. Where the shared secret itself is the key, bytes at its beginning are what is too much: section
-// "Elliptic curve Diffie-Hellman key derivation".
+// setKey makes the new key. Where the shared secret itself is the key and is too long, its first bytes are dropped: section "Elliptic curve
+// Diffie-Hellman key derivation".
 func (f *ecdhKDF) setKey(b *Base, d *Derived, z []byte) error {
 	t, n, err := typeAndSize(b.Template)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// ecdhWrapRows wrap keys with an AES key of their own, on which a key pair that is made for it and the wrapping key agree:
-// sections 6.3.20 to 6.3.22. The public key of that pair comes first in what they make. CKM_ECDH_COF_AES_KEY_WRAP has it in an
+// ecdhWrapRows wrap keys with an AES key. That is what the wrapping key and a key pair made for the purpose agree on: sections 6.3.20 to 6.3.22. The
+// public key of that pair comes first in the wrapped key. CKM_ECDH_COF_AES_KEY_WRAP has it in an
 // OCTET STRING; of CKM_ECDH_AES_KEY_WRAP, which is older, the standard does not say in what form it is: it is the bare point here.
 var ecdhWrapRows = []Mechanism{
 	ecdhWrapRow(ck.CKM_ECDH_AES_KEY_WRAP, false, ecMin, ecMax, weierstrassFlags, ck.CKK_EC, ck.CKK_EC_MONTGOMERY),
@@ -43,8 +43,8 @@ func readECDHWrap(p *ck.Param) (size uint, f *ecdhKDF, err error) {
 	return bits / 8, f, err
 }
 
-// wrappingKey makes the AES key of what two keys agree on. Without a hash it is the beginning of the secret, other than
-// with CKM_ECDH1_DERIVE. The caller wipes it.
+// wrappingKey makes the AES key of what two keys agree on. Without a hash it is the first bytes of the secret, where CKM_ECDH1_DERIVE takes the
+// last. The caller wipes it.
 func (f *ecdhKDF) wrappingKey(agree agreement, point []byte, size uint) (*Key, error) {
 	z, err := agree(point)
 	if err != nil {
@@ -130,8 +130,8 @@ func ecdhUnwrap(k *Key, p *ck.Param, wrapped []byte, encoded bool) (value []byte
 	return value, err
 }
 
-// split parts what is wrapped into the public key and the rest. Where it is not said that the point is encoded, one that is
-// will do too: the other reading has no point on the curve.
+// split parts a wrapped key into the public key and the rest. Where the point is expected bare, one in an OCTET STRING is taken too: the bytes at
+// its place are no point on the curve then.
 func (c *curve) split(wrapped []byte, encoded bool) (point, inner []byte, err error) {
 	if !encoded && len(wrapped) > c.Point {
 		if point, err := c.Check(wrapped[:c.Point]); err == nil {

@@ -109,8 +109,7 @@ func prepareECDSAPublic(k *Key) (any, error) {
 	})
 }
 
-// An ecdsaInput is what is to be signed. Without a hash it is the digest itself, of which no curve takes more than its
-// first maxField bytes.
+// An ecdsaInput is what is to be signed. Without a hash the data is the digest itself, of which no curve uses more than the first maxField bytes.
 type ecdsaInput struct {
 	hash  hash.Hash
 	ended bool
@@ -174,8 +173,7 @@ func (s *ecdsaSigner) Sign(dst []byte) (int, error) {
 	return s.key.size, nil
 }
 
-// Verify takes shorter signatures too, as the section "ECDSA" has it: halves of one length, without some of the zeros that
-// they could begin with.
+// Verify takes shorter signatures too, as the section "ECDSA" wants it: two halves of the same length, without zeros that both begin with.
 func (v *ecdsaVerifier) Verify(signature []byte) error {
 	digest, err := v.end()
 	if err != nil {

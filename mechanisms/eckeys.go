@@ -14,7 +14,7 @@ import (
 // oidEC is id-ecPublicKey (RFC 5480): its parameters name the curve. The other curves have identifiers of their own.
 var oidEC = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 
-// The pairs of keys of elliptic curves: PKCS #11, section "Elliptic Curve".
+// The types of key pairs on elliptic curves: PKCS #11, section "Elliptic Curve".
 var (
 	ecPair         = curvePair(ck.CKK_EC, oidEC.Equal)
 	edwardsPair    = curvePair(ck.CKK_EC_EDWARDS, ownsCurve(ck.CKK_EC_EDWARDS))
@@ -116,7 +116,7 @@ func (c *curve) marshal(value, point []byte) (*privateKeyInfo, error) {
 	return &privateKeyInfo{oidEC, c.Params(), key}, err
 }
 
-// unmarshalCurve reads what marshal makes. A curve and a public key that the ECPrivateKey repeats have to be right.
+// unmarshalCurve reads what marshal makes. Where the ECPrivateKey repeats the curve and the public key, both have to be right.
 func unmarshalCurve(t ck.KeyType, p *privateKeyInfo) ([]ck.Attribute, error) {
 	in := cryptobyte.String(p.key)
 	var value cryptobyte.String

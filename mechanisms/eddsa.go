@@ -14,7 +14,7 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// An edVariant says which of the schemes of RFC 8032 it is: with a hash of the message in its place, with a context.
+// An edVariant is one of the schemes of RFC 8032: whether a hash is signed in the place of the message, and the context.
 type edVariant struct {
 	ph      bool
 	context string
@@ -50,8 +50,8 @@ var eddsaRows = []Mechanism{{
 	},
 }}
 
-// readVariant reads a CK_EDDSA_PARAMS. Without one it is Ed25519 or Ed448 itself; and so it is where there is neither a
-// context nor a hash, as RFC 8032, section 8.3, wants no Ed25519ctx without a context.
+// readVariant reads a CK_EDDSA_PARAMS. Without one it is plain Ed25519 or Ed448. So it is with an empty context and no hash: RFC 8032, section 8.3,
+// does not want Ed25519ctx without a context.
 func readVariant(p *ck.Param) (v edVariant, err error) {
 	if !p.Present() {
 		return v, nil
@@ -93,7 +93,7 @@ func prepareEdDSAPublic(k *Key) (any, error) {
 	})
 }
 
-// An edInput is the message. EdDSA goes through it twice, so that it is kept.
+// An edInput is the message. It is kept, because EdDSA reads it twice.
 type edInput struct {
 	variant edVariant
 	ended   bool
@@ -170,7 +170,7 @@ func ed25519Public(private []byte) ([]byte, error) {
 	return ed25519.NewKeyFromSeed(private)[ed25519.SeedSize:], nil
 }
 
-// ed25519Message returns what crypto/ed25519 takes for a message, and how.
+// ed25519Message returns the message, or its hash, and the options that crypto/ed25519 takes with it.
 func ed25519Message(message []byte, v *edVariant) ([]byte, *ed25519.Options) {
 	if !v.ph {
 		return message, &ed25519.Options{Context: v.context}
