@@ -482,7 +482,9 @@ func TestPlaceKinds(t *testing.T) {
 	none := func(string) string { return "" }
 	for name := range placeKinds {
 		cfg, err := config.LoadFrom("store='"+name+"' tokendir='"+t.TempDir()+"'", none)
-		wants(t, err, ck.CKR_OK)
+		if err != nil {
+			t.Fatalf("placeKinds has %q, and the words of the setting in internal/config/config.go do not: %v", name, err)
+		}
 		p, err := OpenPlace(cfg)
 		wants(t, err, ck.CKR_OK)
 		if _, next, err := p.List(); next == "" || err != nil {
