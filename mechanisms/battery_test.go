@@ -273,7 +273,7 @@ func TestDigests(t *testing.T) {
 }
 
 // TestWrap is the battery of Wrap and Unwrap: values of every size come back, with zeros at the end at most where the
-// mode has no padding, and nothing else unwraps.
+// mode has no padding, nothing else unwraps, and an error speaks of a wrapped key.
 func TestWrap(t *testing.T) {
 	t.Parallel()
 	for _, s := range samples(t) {
@@ -291,6 +291,15 @@ func TestWrap(t *testing.T) {
 			got, err := s.row.Unwrap(s.key, &p, wrapped)
 			if err != nil || len(got) < n || !bytes.Equal(got[:n], value) || len(bytes.Trim(got[n:], "\x00")) != 0 {
 				t.Errorf("%s: %x comes back as %x, %v", s.name, value, got, err)
+			}
+			changed := bytes.Clone(wrapped)
+			changed[len(changed)-1] ^= 1
+			for _, bad := range [][]byte{wrapped[:1], wrapped[:len(wrapped)-1], changed} {
+				p = s.param()
+				_, err := s.row.Unwrap(s.key, &p, bad)
+				if rv := ck.Code(err); rv == ck.CKR_ENCRYPTED_DATA_INVALID || rv == ck.CKR_ENCRYPTED_DATA_LEN_RANGE {
+					t.Errorf("%s calls a wrapped key encrypted data: %v", s.name, err)
+				}
 			}
 		}
 		p := s.param()

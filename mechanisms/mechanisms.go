@@ -43,7 +43,8 @@ type Mechanism struct {
 	// that it returns takes the signature and writes the data. Both work in one call only, not in parts.
 	SignRecover   func(k *Key, p *ck.Param) (Signer, error)
 	VerifyRecover func(k *Key, p *ck.Param) (Cipher, error)
-	// Wrap encrypts the value of another key, Unwrap decrypts it. The caller wipes what Unwrap returns.
+	// Wrap encrypts the value of another key, Unwrap decrypts it. The caller wipes what Unwrap returns. What is
+	// wrong with wrapped is CKR_WRAPPED_KEY_INVALID or CKR_WRAPPED_KEY_LEN_RANGE.
 	Wrap   func(k *Key, p *ck.Param, value []byte) ([]byte, error)
 	Unwrap func(k *Key, p *ck.Param, wrapped []byte) ([]byte, error)
 	// UnwrapImplicit is Unwrap with implicit rejection: a wrong padding is no error, but gives pseudorandom bytes that look like a

@@ -88,9 +88,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		}
 	}
 	if err = check(value, err); err != nil {
-		return 0, withCode(err, map[ck.RV]ck.RV{
-			ck.CKR_ENCRYPTED_DATA_INVALID: ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_ENCRYPTED_DATA_LEN_RANGE: ck.CKR_WRAPPED_KEY_LEN_RANGE,
-		})
+		return 0, err
 	}
 	k, err := s.makeUnwrapped(r, row, value, size)
 	if err != nil && padded {
@@ -113,7 +111,7 @@ func (r *request) paddingCheck(size uint) (func(value []byte, err error) error, 
 	}
 	return func(value []byte, err error) error {
 		switch ck.Code(err) {
-		case ck.CKR_OK, ck.CKR_ENCRYPTED_DATA_INVALID, ck.CKR_WRAPPED_KEY_INVALID: // with an error value is empty
+		case ck.CKR_OK, ck.CKR_WRAPPED_KEY_INVALID: // with an error value is empty
 		default:
 			return err
 		}
