@@ -1,2 +1,2 @@
-// Package internal has no code. Its test holds the direction of the imports between the packages of softcsp.
+// Package internal has no code. Its tests hold the direction of the imports between the packages of softcsp, and find what nobody uses.
 package internal
