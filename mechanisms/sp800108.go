@@ -60,10 +60,8 @@ type kdf108Field struct {
 
 // The sizes in C of what a parameter is made of.
 const (
-	kdf108FieldSize   = 24 // CK_PRF_DATA_PARAM
-	kdf108CounterSize = 16 // CK_SP800_108_COUNTER_FORMAT
-	kdf108LengthSize  = 24 // CK_SP800_108_DKM_LENGTH_FORMAT
-	derivedKeySize    = 24 // CK_DERIVED_KEY
+	kdf108FieldSize = 24 // CK_PRF_DATA_PARAM
+	derivedKeySize  = 24 // CK_DERIVED_KEY
 )
 
 // maxKDF108 is how much can be derived at once, in bytes.

@@ -4,6 +4,3 @@ package secret
 
 // Do runs f.
 func Do(f func()) { f() }
-
-// Erases says whether Do erases.
-const Erases = false

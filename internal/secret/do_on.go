@@ -6,6 +6,3 @@ import "runtime/secret"
 
 // Do runs f and erases what it used.
 func Do(f func()) { secret.Do(f) }
-
-// Erases says whether Do erases.
-const Erases = true

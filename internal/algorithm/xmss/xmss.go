@@ -86,8 +86,7 @@ type address [8]uint32
 // The words of an address.
 const (
 	layerWord      = 0
-	treeWord       = 1 // and 2
-	typeWord       = 3
+	treeWord       = 1 // and 2; the type is in word 3
 	unitWord       = 4 // of WOTS+, or of an L-tree
 	chainWord      = 5 // or the height in a tree
 	stepWord       = 6 // or the index in a tree
