@@ -2,6 +2,7 @@ package token
 
 import (
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"math/bits"
 
@@ -146,4 +147,33 @@ func (d *draft) checkTrust(how createdBy) error {
 		rv = ck.CKR_TEMPLATE_INCONSISTENT
 	}
 	return attributeError(rv, d.table.rows[bits.TrailingZeros64(missing)].Type)
+}
+
+// completePair checks the attributes of a public or private key, and adds those that follow from them.
+func (d *draft) completePair(how createdBy) error {
+	added, err := mechanisms.Complete(d.table.class, ck.KeyType(d.table.subtype), d.bytes)
+	if err != nil {
+		if how == byUnwrap {
+			return errors.Join(ck.CKR_WRAPPED_KEY_INVALID, err)
+		}
+		return err
+	}
+	for _, a := range added {
+		i := d.table.find(a.Type)
+		if len(d.values[i]) == 0 {
+			err = d.put(i, a.Value)
+		} else if !d.hasValue(i, a.Value) {
+			err = attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, a.Type) // section 4.10
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// changesPublicKeyInfo reports whether the template of a copy or a change has CKA_PUBLIC_KEY_INFO, which has to be that of the key.
+func (d *draft) changesPublicKeyInfo() bool {
+	i := d.table.find(ck.CKA_PUBLIC_KEY_INFO)
+	return i >= 0 && d.decided>>i&1 != 0
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"crypto/rand"
 	"io"
+	"math/bits"
 
 	"github.com/softcsp/softcsp/ck"
 	erasing "github.com/softcsp/softcsp/internal/secret"
@@ -158,85 +159,31 @@ func (g *domainGeneration) copyArguments()               { g.request.template = 
 func (g *domainGeneration) wipe()                        {} // the parameters of a domain are public
 func (g *domainGeneration) stopWhen(func() bool) bool    { return false }
 
-// GenerateKeyPair implements C_GenerateKeyPair, section 5.18.2. Both keys come to be, or none.
-func (m *Module) GenerateKeyPair(h ck.SessionHandle, mech *ck.Mechanism, public, private []ck.Attribute) (ck.ObjectHandle, ck.ObjectHandle, error) {
-	a, s, err := m.session(h)
+// generationRequest returns the request for one key of a pair, or for domain parameters, that row generates.
+func generationRequest(row *mechanisms.Mechanism, class []byte, template []ck.Attribute) *request {
+	return &request{how: byGenerate, template: template, mechanism: row.Type,
+		fixed: []ck.Attribute{{Type: ck.CKA_CLASS, Value: class}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(row.Makes))}}}
+}
+
+// checkTemplate finds errors of a template before the key is generated, which can take long.
+func (s *session) checkTemplate(r *request) error {
+	t, err := r.table()
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
-	defer a.endCall()
-	row, err := s.rowFor(mech, ck.CKF_GENERATE_KEY_PAIR)
-	if err != nil {
-		return 0, 0, err
+	user, _ := s.slot.login()
+	r.isSO = user == theSO
+	d := draft{table: t, bools: t.defaults}
+	if t.class == ck.CKO_PRIVATE_KEY && user == theUser {
+		d.bools |= 1 << rowPrivate
 	}
-	g := &pairGeneration{row: row, pub: generationRequest(row, publicKeyClass, public), priv: generationRequest(row, privateKeyClass, private)}
-	for _, r := range [...]*request{g.pub, g.priv} {
-		if err := s.checkTemplate(r); err != nil {
-			return 0, 0, err
+	for _, a := range r.template {
+		if err := d.putFromTemplate(r, a); err != nil {
+			return err
 		}
 	}
-	return s.runGeneration("C_GenerateKeyPair", ck.CKF_GENERATE_KEY_PAIR, g, &mech.Param)
-}
-
-// A pairGeneration makes a key pair.
-type pairGeneration struct {
-	row           *mechanisms.Mechanism
-	pub, priv     *request
-	made, secrets []ck.Attribute
-}
-
-func (g *pairGeneration) compute(rand io.Reader, p *ck.Param) (err error) {
-	g.made, g.secrets, err = g.row.GeneratePair(rand, p, withValueBits(g.pub.template, g.priv.template))
-	return err
-}
-
-func (g *pairGeneration) finish(s *session) (ck.ObjectHandle, ck.ObjectHandle, error) {
-	g.pub.fixed, g.priv.fixed = append(g.pub.fixed, g.made...), append(g.priv.fixed, g.secrets...)
-	info, err := publicInfo(g.row.Makes, g.pub.template, g.made)
-	if err != nil {
-		return 0, 0, err
+	if missing := t.required[r.how] &^ d.decided; missing != 0 && !r.notKey { // the lengths of some domain parameters follow from their mechanism
+		return attributeError(ck.CKR_TEMPLATE_INCOMPLETE, t.rows[bits.TrailingZeros64(missing)].Type)
 	}
-	g.pub.fixed, g.priv.fixed = append(g.pub.fixed, info), append(g.priv.fixed, info)
-	handles, _, err := s.makeObjects([]*request{g.pub, g.priv})
-	if err != nil {
-		return 0, 0, err
-	}
-	return handles[0], handles[1], nil
-}
-
-func (g *pairGeneration) results() []mechanisms.Result { return nil }
-
-func (g *pairGeneration) copyArguments() {
-	g.pub.template, g.priv.template = cloneTemplate(g.pub.template), cloneTemplate(g.priv.template)
-}
-
-func (g *pairGeneration) wipe() { wipeSecrets(g.row.Makes, g.secrets) }
-
-// stopWhen stops nothing. Most pairs take no time; those of RSA can take minutes.
-func (g *pairGeneration) stopWhen(func() bool) bool { return g.row.Makes != ck.CKK_RSA }
-
-// cloneTemplate returns a template in memory of its own.
-func cloneTemplate(template []ck.Attribute) []ck.Attribute {
-	own := make([]ck.Attribute, len(template))
-	for i, a := range template {
-		own[i].Type = a.Type
-		if a.Value != nil {
-			own[i].Value = ck.Clone(a.Value)
-		}
-	}
-	return own
-}
-
-// valueLen returns the CKA_VALUE_LEN of a template, 0 without one.
-func valueLen(template []ck.Attribute) (uint, error) {
-	for _, a := range template {
-		if a.Type == ck.CKA_VALUE_LEN {
-			n, err := ck.Ulong(a.Value)
-			if err == nil && n == 0 {
-				err = ck.CKR_KEY_SIZE_RANGE
-			}
-			return n, err
-		}
-	}
-	return 0, nil
+	return s.mayModify(&Object{table: t, bools: d.bools}, user)
 }

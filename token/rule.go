@@ -272,3 +272,8 @@ func (t *attributeTable) isKey() bool {
 func (t *attributeTable) isSecret() bool {
 	return t.class == ck.CKO_SECRET_KEY || t.class == ck.CKO_OTP_KEY
 }
+
+// isAsymmetric reports whether the objects of the table are public or private keys.
+func (t *attributeTable) isAsymmetric() bool {
+	return t.class == ck.CKO_PUBLIC_KEY || t.class == ck.CKO_PRIVATE_KEY
+}

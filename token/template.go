@@ -208,3 +208,36 @@ func (d *draft) defaultExtractable() {
 		d.bools |= 1 << extractable
 	}
 }
+
+// wipeValues overwrites the values of attributes.
+func wipeValues(attrs []ck.Attribute) {
+	for _, a := range attrs {
+		clear(a.Value)
+	}
+}
+
+// cloneTemplate returns a template in memory of its own.
+func cloneTemplate(template []ck.Attribute) []ck.Attribute {
+	own := make([]ck.Attribute, len(template))
+	for i, a := range template {
+		own[i].Type = a.Type
+		if a.Value != nil {
+			own[i].Value = ck.Clone(a.Value)
+		}
+	}
+	return own
+}
+
+// valueLen returns the CKA_VALUE_LEN of a template, 0 without one.
+func valueLen(template []ck.Attribute) (uint, error) {
+	for _, a := range template {
+		if a.Type == ck.CKA_VALUE_LEN {
+			n, err := ck.Ulong(a.Value)
+			if err == nil && n == 0 {
+				err = ck.CKR_KEY_SIZE_RANGE
+			}
+			return n, err
+		}
+	}
+	return 0, nil
+}
