@@ -14,8 +14,8 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A ffcGroup is the integers modulo a prime as a key over them has it, prepared: with bigmod, whose arithmetic takes a time
-// that does not depend on the numbers, for what is secret, and with math/big for what is not.
+// An ffcGroup is the integers modulo a prime, with the parameters of a key. For what is secret it has them for bigmod, whose arithmetic takes a
+// time that does not depend on the numbers, and for what is not for math/big.
 type ffcGroup struct {
 	p, q    *bigmod.Modulus // q is nil where the keys have no subprime
 	g       *bigmod.Nat
@@ -23,7 +23,7 @@ type ffcGroup struct {
 	maxBits int // of a private value
 }
 
-// prepare makes the group of a key, whose subprime has to be a prime: what is inverted modulo it has an inverse then.
+// prepare makes the group of a key. Its subprime has to be a prime, or numbers would have no inverse modulo it.
 func (t *ffcType) prepare(v Values) (*ffcGroup, error) {
 	p, q, err := t.domain(v)
 	if err != nil {
@@ -81,7 +81,7 @@ func (g *ffcGroup) checkPublic(value []byte) (*bigmod.Nat, error) {
 func (g *ffcGroup) newPrivate(random io.Reader, bits int) (x []byte, err error) {
 	secret.Do(func() {
 		x = make([]byte, (bits+7)/8)
-		for range 1000 { // half of the draws will do at least
+		for range 1000 { // at least every other draw is good
 			if _, err = io.ReadFull(random, x); err != nil {
 				err = errors.Join(ck.CKR_DEVICE_ERROR, err)
 				break
@@ -102,7 +102,7 @@ func (g *ffcGroup) newPrivate(random io.Reader, bits int) (x []byte, err error) 
 	return x, err
 }
 
-// generatePair makes a key pair: the public value has as many bytes as it needs, and so has the private one.
+// generatePair makes a key pair. Neither value has zeros before it.
 func (g *ffcGroup) generatePair(random io.Reader, bits int) (public, private []byte, err error) {
 	x, err := g.newPrivate(random, bits)
 	if err != nil {
@@ -121,7 +121,7 @@ func (g *ffcGroup) readPrivate(v Values) ([]byte, error) {
 	return modular.LeftPadded(x, (g.maxBits+7)/8), nil
 }
 
-// preparedFFC returns the prepared form of a key over a group: make is given the group and the attributes.
+// preparedFFC returns the prepared form of a key over a group, which build makes from the group and the attributes.
 func preparedFFC[T any](k *Key, id ck.MechanismType, t *ffcType, build func(g *ffcGroup, v Values) (*T, error)) (*T, error) {
 	form, err := k.Prepared(id, func(k *Key) (form any, err error) {
 		secret.Do(func() {

@@ -18,13 +18,12 @@ const (
 	maxFFC = 16384
 )
 
-// A ffcType is the numbers that a type of keys over the integers modulo a prime has, in the order in which its
-// AlgorithmIdentifier has them.
+// An ffcType is a type of keys over the integers modulo a prime: its parameters, in the order of its AlgorithmIdentifier.
 type ffcType struct {
 	keyType ck.KeyType
 	oid     asn1.ObjectIdentifier
 	params  []ck.AttributeType
-	// moreParams says that more numbers may follow, a length of private values or what the prime was made of.
+	// moreParams says that more numbers may follow: a length of private values, or the seed of the prime.
 	moreParams bool
 }
 
@@ -86,8 +85,8 @@ func (g ffcType) pairType() pairType {
 	}
 }
 
-// domain reads the prime and its subprime, nil where the type has none, and checks that they and the base belong
-// together. Whether they are prime is not looked at.
+// domain reads the prime and the subprime, nil where the type has none, and checks that they and the base belong together. It does not check that
+// they are prime.
 func (g ffcType) domain(v Values) (p, q *big.Int, err error) {
 	one := big.NewInt(1)
 	p = new(big.Int).SetBytes(v(ck.CKA_PRIME))

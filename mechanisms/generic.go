@@ -25,7 +25,8 @@ var genericRows = []Mechanism{
 	{Type: ck.CKM_EXTRACT_KEY_FROM_KEY, Keys: secretKeys, Inherits: true, Derive: extractKey},
 }
 
-// combine derives from the key and the data of a CK_KEY_DERIVATION_STRING_DATA. behind says that the key comes after the data.
+// combine derives from the key and the data of a CK_KEY_DERIVATION_STRING_DATA, which f puts together. behind says that the key comes after the
+// data.
 func combine(behind bool, f func(buf, key, data []byte) []byte) func(*Base, *ck.Param, *Derived) error {
 	return func(b *Base, p *ck.Param, d *Derived) (err error) {
 		data := p.Bytes()
@@ -55,7 +56,7 @@ func (d *Derived) noteTaken(k *Key, before int) {
 	}
 }
 
-// concatenateKeys derives from the key and another, whose handle is the parameter.
+// concatenateKeys derives from the base key and another key, whose handle is the parameter.
 func concatenateKeys(b *Base, p *ck.Param, d *Derived) (err error) {
 	h := ck.ObjectHandle(p.Ulong())
 	if err := p.Done(); err != nil {
@@ -74,8 +75,7 @@ func concatenateKeys(b *Base, p *ck.Param, d *Derived) (err error) {
 	return err
 }
 
-// extractKey takes the bits of the key from the one on that CK_EXTRACT_PARAMS names, and goes on at the first bit when it
-// has come to the last.
+// extractKey takes the bits of the key, beginning with the one that CK_EXTRACT_PARAMS names. After the last bit it goes on with the first.
 func extractKey(b *Base, p *ck.Param, d *Derived) (err error) {
 	first := p.Ulong()
 	if err := p.Done(); err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/softcsp/softcsp/internal/cloneable"
 )
 
-// A Hash is a row of the one list of hashes. What exists for each hash, digest, HMAC and so on, is made from it. A 0 is
-// a mechanism that PKCS #11 does not have.
+// A Hash is a row of the one list of hashes. The mechanisms that exist for each hash (digest, HMAC and so on) are made from it. 0 stands for a
+// mechanism that PKCS #11 does not have.
 type Hash struct {
 	Name        string // SHA-1, say
 	New         func() hash.Hash
@@ -33,7 +33,7 @@ type Hash struct {
 	KeyGen      ck.MechanismType // CKM_*_KEY_GEN, of HMAC keys
 	KeyType     ck.KeyType       // CKK_*_HMAC
 
-	// Keyed makes the MAC of a hash that takes keys of up to MaxKey bytes itself: PKCS #11 has that MAC in the place of HMAC.
+	// Keyed is for a hash that takes keys itself, of up to MaxKey bytes: PKCS #11 uses that in the place of HMAC.
 	Keyed  func(key []byte) (hash.Hash, error)
 	MaxKey int
 }
@@ -101,7 +101,7 @@ var hashes = []*Hash{
 		KeyGen: ck.CKM_BLAKE2B_512_KEY_GEN, KeyType: ck.CKK_BLAKE2B_512_HMAC, Keyed: keyedBLAKE2b(64), MaxKey: blake2b.Size},
 }
 
-// A sha3Hash is a hash of FIPS 202. Go's HMAC would take the SHA3 by itself apart, and then be unable to clone it.
+// A sha3Hash hides the type of a SHA3 from Go's HMAC, which cannot clone it where it recognises it.
 type sha3Hash struct{ *sha3.SHA3 }
 
 var _ hash.Cloner = sha3Hash{}

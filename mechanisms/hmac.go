@@ -10,7 +10,8 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// hmacs are HMAC (RFC 2104) with each hash, or the hash's own MAC, HMAC cut to a length that the parameter tells, and the generation of keys.
+// hmacs are HMAC (RFC 2104) with each hash, or the hash's own MAC, whole and truncated to a length that the parameter gives, and the generation of
+// keys.
 var hmacs = rowsPerHash(func(h *Hash) []Mechanism {
 	if h.HMAC == 0 {
 		return nil
@@ -59,7 +60,7 @@ func macRow(t ck.MechanismType, keys []ck.KeyType, smallest, largest uint, begin
 // A macSizer reads the parameter of a MAC and tells how many bytes of it are wanted.
 type macSizer func(p *ck.Param) (int, error)
 
-// wholeMAC takes no parameter and wants all of the bytes.
+// wholeMAC is for mechanisms without a parameter: all of the bytes are wanted.
 func wholeMAC(full int) macSizer {
 	return func(p *ck.Param) (int, error) { return full, p.None() }
 }
@@ -117,7 +118,7 @@ type macState struct {
 
 // A mac is a MAC in progress. It ends with Sign or Verify, which give the state back.
 type mac struct {
-	key   *macKey // nil for a state that is not used again
+	key   *macKey // nil where the state is not used again
 	state *macState
 	size  int
 }

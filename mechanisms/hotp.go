@@ -27,7 +27,7 @@ var hotpRows = []Mechanism{
 	{Type: ck.CKM_HOTP, Keys: hotpKeys, Min: 1, Max: hotpMaxKey, Sign: signHOTP, Verify: verifyHOTP},
 }
 
-// generateHOTP makes a key of 160 bits where the template has no CKA_VALUE_LEN, which the mechanism contributes.
+// generateHOTP makes a key of 160 bits where the template has no CKA_VALUE_LEN.
 func generateHOTP(rand io.Reader, p *ck.Param, size uint) ([]byte, error) {
 	if size == 0 {
 		size = hotpDefaultKey
@@ -65,26 +65,26 @@ func ValidHOTP(attr func(ck.AttributeType) []byte) error {
 	return nil
 }
 
-// A Counting signer takes a number that the token counts up with each signature, and never gives twice.
-type Counting interface {
+// A CounterSigner signs a counter. The token counts it up with each signature, and never gives the same value twice.
+type CounterSigner interface {
 	Signer
-	// Counts reports whether it needs the number: the parameter may have given another.
-	Counts() bool
-	// Use sets the number, as an attribute of the key has it.
-	Use(counter []byte)
+	// NeedsCounter reports whether the token has to set the counter: the parameter may have done so.
+	NeedsCounter() bool
+	// SetCounter sets the counter, as an attribute of the key has it.
+	SetCounter(counter []byte)
 }
 
-// A hotp is a password in the making, or its verification. Without a counter it makes none.
+// A hotp is an operation that makes a password, or verifies one. It needs the counter for that.
 type hotp struct {
 	mac     *mac
 	digits  int
 	counter [hotpCounter]byte
-	known   bool // the counter is
+	known   bool // whether counter is set
 }
 
 var (
-	_ Counting = (*hotp)(nil)
-	_ Verifier = (*hotp)(nil)
+	_ CounterSigner = (*hotp)(nil)
+	_ Verifier      = (*hotp)(nil)
 )
 
 func signHOTP(k *Key, p *ck.Param) (Signer, error) {
@@ -137,7 +137,7 @@ func beginHOTP(k *Key, p *ck.Param) (*hotp, error) {
 	return h, err
 }
 
-// param takes a CK_OTP_PARAM in, of which each type may come once.
+// param reads a CK_OTP_PARAM. Each type may come once.
 func (h *hotp) param(before []ck.Attribute, a ck.Attribute, required uint, friendly bool) error {
 	bad := fmt.Errorf("%w: CK_OTP_PARAM of type %d", ck.CKR_MECHANISM_PARAM_INVALID, uint(a.Type))
 	for _, b := range before {
@@ -159,7 +159,7 @@ func (h *hotp) param(before []ck.Attribute, a ck.Attribute, required uint, frien
 			return bad
 		}
 		if required != ck.CK_OTP_PARAM_IGNORED {
-			h.Use(a.Value)
+			h.SetCounter(a.Value)
 		}
 	case ck.CK_OTP_FLAGS:
 		// The next password is the current one as soon as there is one, and the counter cannot be left out.
@@ -185,9 +185,9 @@ func (h *hotp) param(before []ck.Attribute, a ck.Attribute, required uint, frien
 	return nil
 }
 
-func (h *hotp) Counts() bool { return !h.known }
+func (h *hotp) NeedsCounter() bool { return !h.known }
 
-func (h *hotp) Use(counter []byte) {
+func (h *hotp) SetCounter(counter []byte) {
 	h.known = copy(h.counter[:], counter) == hotpCounter
 }
 
@@ -217,7 +217,7 @@ func (h *hotp) password() ([]byte, error) {
 	return text[len(text)-h.digits:], nil
 }
 
-// The places of what a CK_OTP_SIGNATURE_INFO points to.
+// Offsets of what a CK_OTP_SIGNATURE_INFO points to.
 const (
 	otpParams   = 16               // after the structure itself
 	otpCounter  = otpParams + 2*24 // after two structures CK_OTP_PARAM

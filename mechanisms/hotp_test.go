@@ -68,8 +68,8 @@ func runHOTP(t *testing.T, seen *tried) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if s.(Counting).Counts() {
-				s.(Counting).Use(read("Counter"))
+			if s.(CounterSigner).NeedsCounter() {
+				s.(CounterSigner).SetCounter(read("Counter"))
 			}
 			checkOTP(t, s, read("Counter"), c.want)
 			if len(c.want) == 7 {
@@ -165,7 +165,7 @@ func TestHOTPRefuses(t *testing.T) {
 	}
 	ignoring := hotpKey(pattern(20), attr(ck.CKA_OTP_COUNTER_REQUIREMENT, ck.CK_OTP_PARAM_IGNORED))
 	p := params(otpFields(ck.CK_OTP_COUNTER, counter)...)
-	if s, err := signHOTP(ignoring, &p); err != nil || !s.(Counting).Counts() {
+	if s, err := signHOTP(ignoring, &p); err != nil || !s.(CounterSigner).NeedsCounter() {
 		t.Errorf("a counter that is ignored: %v", err)
 	}
 	p = params(otpFields(ck.CK_OTP_COUNTER, counter)...)

@@ -8,7 +8,7 @@ import (
 )
 
 // ikeRows are the derivations of IKE, RFC 2409 and RFC 7296, with HMAC as the pseudo-random function: PKCS #11, "IKE
-// Mechanisms". CKM_IKE1_EXTENDED_DERIVE can hand on the leading bytes of its base key, so that its keys inherit.
+// Mechanisms". CKM_IKE1_EXTENDED_DERIVE may copy the first bytes of its base key, hence Inherits.
 var ikeRows = []Mechanism{
 	{Type: ck.CKM_IKE_PRF_DERIVE, Keys: ikeKeys, Min: 1, Max: maxSecret, Derive: ikePRF},
 	{Type: ck.CKM_IKE1_PRF_DERIVE, Keys: ikeKeys, Min: 1, Max: maxSecret, Derive: ike1PRF},
@@ -199,7 +199,7 @@ func ike2PRFPlus(b *Base, p *ck.Param, d *Derived) error {
 	})
 }
 
-// readIKELong reads the two parameters that have the same form, a key that may be there and data, and what the template asks for.
+// readIKELong reads the two parameters of the same form, with a key that need not be there and data, and the template.
 func (b *Base) readIKELong(p *ck.Param) (h *Hash, key, data []byte, t ck.KeyType, n uint, err error) {
 	m, has := ck.MechanismType(p.Ulong()), p.Bool()
 	p.Align()

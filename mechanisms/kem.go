@@ -9,7 +9,7 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// An Encapsulation is a key encapsulation that has begun: its key and its parameter are good.
+// An Encapsulation is a key encapsulation that has begun: its key and its parameter have been checked.
 type Encapsulation struct {
 	// Size is the length of the ciphertext in bytes.
 	Size int
@@ -17,8 +17,8 @@ type Encapsulation struct {
 	Make func(d *Derived) (ciphertext []byte, err error)
 }
 
-// setWhole makes a shared secret of fixed length the value of the key that the template asks for. It is not shortened: what
-// is as long is taken, and nothing else.
+// setWhole makes a shared secret of fixed length the value of the key that the template asks for. It is not shortened: a template that asks for
+// another length is an error.
 func (d *Derived) setWhole(template []ck.Attribute, shared []byte) error {
 	t, n, err := typeAndSize(template)
 	if err != nil {
@@ -31,7 +31,7 @@ func (d *Derived) setWhole(template []ck.Attribute, shared []byte) error {
 	return nil
 }
 
-// decapsulated gives the error of a public key that is a ciphertext the code that C_DecapsulateKey has for it: section 5.18.9.
+// decapsulated turns an error about a public key that came as a ciphertext into the code of C_DecapsulateKey: section 5.18.9.
 func decapsulated(err error) error {
 	if errors.Is(err, ck.CKR_PUBLIC_KEY_INVALID) {
 		return ck.CKR_WRAPPED_KEY_INVALID
@@ -39,8 +39,8 @@ func decapsulated(err error) error {
 	return err
 }
 
-// rsaEncapsulates gives a row that wraps the columns of encapsulation: the token makes the key and wraps it, and
-// decapsulating is unwrapping (sections 6.1.6 and 6.1.9).
+// rsaEncapsulates gives a row that wraps keys the columns of encapsulation (sections 6.1.6 and 6.1.9). To encapsulate is to generate a key and wrap
+// it, and to decapsulate is to unwrap it.
 func rsaEncapsulates(m Mechanism) Mechanism {
 	wrap, unwrap, encrypt := m.Wrap, m.Unwrap, m.Encrypt
 	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
@@ -83,8 +83,7 @@ func rsaEncapsulates(m Mechanism) Mechanism {
 	return m
 }
 
-// rsaSecretValue gives a row the columns of RSASVE (SP 800-56B, section 7.2.1): the key is a number below the modulus, as long
-// as that.
+// rsaSecretValue gives a row the columns of RSASVE (SP 800-56B, section 7.2.1): the key is a random number below the modulus, and as long as that.
 func rsaSecretValue(m Mechanism) Mechanism {
 	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
 		pub, err := rsaPublicKey(b.Key)
@@ -147,8 +146,8 @@ func readECDHKem(p *ck.Param) (*ecdhKDF, error) {
 	return findKDF(kdf, shared)
 }
 
-// ecdhEncapsulates gives a row of ECDH the columns of encapsulation: the ciphertext is the public key of a pair that is
-// made for it (sections 6.3.17 and 6.3.18).
+// ecdhEncapsulates gives a row of ECDH the columns of encapsulation: the ciphertext is the public key of a key pair that is made for it (sections
+// 6.3.17 and 6.3.18).
 func ecdhEncapsulates(m Mechanism) Mechanism {
 	m.Encapsulate = func(b *Base, p *ck.Param) (*Encapsulation, error) {
 		f, err := readECDHKem(p)

@@ -12,19 +12,17 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// Values reads the attributes of a key, nil for those that it does not have: Key.Attr, and what package token has of a
-// key that is being made. The values of a private key lie in the token's memory and are valid while the function that is
-// given them runs.
+// Values reads the attributes of a key, nil for those that it does not have. It is Key.Attr, or reads the attributes of a key that package token is
+// making. The values of a private key lie in the token's memory, and are valid only while the function that has them runs.
 type Values func(ck.AttributeType) []byte
 
-// A pairType is a row of the one table of types of key pairs: what its attributes have to be to each other, and how its
-// keys are written in the encodings of the world outside. Each family has its rows in its own file.
+// A pairType is a row of the one table of types of key pairs: how the attributes of a key have to fit each other, and how keys are encoded for
+// others. Each family has its rows in its own file.
 type pairType struct {
 	Type ck.KeyType
-	// Complete functions check the attributes of a key and return what the token adds: of a public key that is not
-	// generated, CKA_MODULUS_BITS say, and of a private key that came without what follows from the rest. info is its
-	// SubjectPublicKeyInfo. They run inside secret.Do.
-	// A type whose private keys there are not has no function for them, here and below.
+	// public and private check the attributes of a key. They return those that the token adds, because they follow from the others and were
+	// not given (CKA_MODULUS_BITS, say), and its SubjectPublicKeyInfo. They run inside secret.Do. Where a type has no private keys here, all
+	// functions for them are nil.
 	public  func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
 	private func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
 	// parameters checks domain parameters of the type and returns what the token adds; nil where there are no such objects.
@@ -111,8 +109,8 @@ func MarshalPrivate(k *Key) (value []byte, err error) {
 }
 
 // UnmarshalPrivate returns the attributes of a private key of type t that C_UnwrapKey has decrypted, beside CKA_CLASS and
-// CKA_KEY_TYPE. Zeros may follow the encoding, from a mode that needs whole blocks. What is no key of the type is
-// CKR_WRAPPED_KEY_INVALID, whatever is wrong with it. The caller wipes the values.
+// CKA_KEY_TYPE. Zeros may follow the encoding, from a mode that needs whole blocks. Anything but a key of the type is CKR_WRAPPED_KEY_INVALID. The
+// caller wipes the values.
 func UnmarshalPrivate(t ck.KeyType, value []byte) (attrs []ck.Attribute, err error) {
 	row := findPairType(t)
 	if row == nil || row.unmarshal == nil {
@@ -155,7 +153,7 @@ func (i *publicKeyInfo) marshal() ([]byte, error) {
 	return b.Bytes()
 }
 
-// A privateKeyInfo is a PrivateKeyInfo (RFC 5208) or a OneAsymmetricKey (RFC 5958) without what that has beside.
+// A privateKeyInfo is a PrivateKeyInfo (RFC 5208) or a OneAsymmetricKey (RFC 5958) without the public key.
 type privateKeyInfo struct {
 	oid    asn1.ObjectIdentifier
 	params []byte // DER, nil where there are none
@@ -183,8 +181,7 @@ func addAlgorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, params []byt
 // errNotKey is the error of what is no encoding of a key.
 var errNotKey = fmt.Errorf("no encoding of a key")
 
-// parsePrivateKeyInfo reads a PrivateKeyInfo. The attributes and the public key that may follow the key are not looked
-// at. The fields are parts of value.
+// parsePrivateKeyInfo reads a PrivateKeyInfo. It ignores the attributes and the public key that may follow the key. The fields are parts of value.
 func parsePrivateKeyInfo(value []byte) (*privateKeyInfo, error) {
 	input := cryptobyte.String(value)
 	var body, algorithm, key cryptobyte.String

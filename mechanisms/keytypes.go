@@ -25,8 +25,7 @@ const maxSecret = 1 << 16
 // checkValueLen is the length of CKA_CHECK_VALUE in bytes.
 const checkValueLen = 3
 
-// A keyType is a row of the one table of secret key types: which lengths its values have, in bytes, and what cipher
-// their check value is made with.
+// A keyType is a row of the one table of secret key types: the lengths of values in bytes, and the cipher that makes their check value.
 type keyType struct {
 	Type     ck.KeyType
 	Min, Max uint
@@ -79,7 +78,7 @@ var keyTypes = []keyType{
 	{Type: ck.CKK_BLAKE2B_512_HMAC, Min: 1, Max: blake2b.Size},
 }
 
-// secretKeys are all types of secret keys but those for one-time passwords, which do nothing else.
+// secretKeys are all types of secret keys except those for one-time passwords, which are for nothing else.
 var secretKeys = func() (all []ck.KeyType) {
 	for i := range keyTypes {
 		if t := keyTypes[i].Type; t != ck.CKK_HOTP {
@@ -111,7 +110,7 @@ func validSize(t ck.KeyType, n uint) bool {
 	return row != nil && row.valid(n)
 }
 
-// Size returns the length in bytes of the values of a type of keys, if all have the same: a template need not tell it.
+// Size returns the length in bytes of the values of a type of keys, if all have the same. A template need not give it then.
 func Size(t ck.KeyType) (n uint, fixed bool) {
 	row := findKeyType(t)
 	if row == nil || row.Min != row.Max {
@@ -122,8 +121,8 @@ func Size(t ck.KeyType) (n uint, fixed bool) {
 
 // ValidValue checks the value of a secret key that comes from outside (C_CreateObject, C_UnwrapKey): nil,
 // CKR_ATTRIBUTE_VALUE_INVALID for a length that the type does not have, CKR_TEMPLATE_INCONSISTENT for a type that is none
-// of secret keys. Parity and weakness of DES keys are not looked at: SoftHSM2 and NSS take such keys as they come too,
-// and keys derived on Windows have to be importable.
+// of secret keys. Parity and weakness of DES keys are not checked: SoftHSM2 and NSS do not either, and keys derived on
+// Windows have to be importable.
 func ValidValue(t ck.KeyType, value []byte) error {
 	row := findKeyType(t)
 	switch {
@@ -163,7 +162,7 @@ func CheckValue(t ck.KeyType, value []byte) (kcv []byte) {
 	return kcv
 }
 
-// HasParity reports whether the least bit of each byte of a key of a type follows from the others.
+// HasParity reports whether keys of a type have a parity bit in each byte.
 func HasParity(t ck.KeyType) bool {
 	row := findKeyType(t)
 	return row != nil && row.Parity
@@ -223,7 +222,7 @@ func generate(rand io.Reader, row *keyType, size uint) (value []byte, err error)
 	return value, err
 }
 
-// sizesInBits tells the limits of a row in bits: some mechanisms count keys so.
+// sizesInBits turns the limits of a row from bytes into bits, in which some mechanisms give them.
 func sizesInBits(m Mechanism) Mechanism {
 	m.Min, m.Max = 8*m.Min, 8*m.Max
 	return m

@@ -16,7 +16,7 @@ var kmacRows = []Mechanism{
 	macRow(ck.CKM_SOFTCSP_KMAC256, genericKeys, 1, maxSecret, beginKMAC(kmac.New256)),
 }
 
-// beginKMAC begins a KMAC that newKMAC makes.
+// beginKMAC reads the parameter, and begins a KMAC that newKMAC makes.
 func beginKMAC(newKMAC func(key, custom []byte, size int) (hash.Cloner, error)) func(*Key, *ck.Param) (*mac, error) {
 	return func(k *Key, p *ck.Param) (*mac, error) {
 		n, custom := p.Ulong(), p.Bytes()

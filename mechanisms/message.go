@@ -15,10 +15,10 @@ type MessageCipher interface {
 	Whole(p *ck.Param, aad, dst, src []byte) error
 	// Begin begins a message in parts.
 	Begin(p *ck.Param, aad []byte) error
-	// NextLen returns exactly how many bytes Next writes for n more bytes: those that an encryption has got, and none before the
-	// last part of a decryption, which is not released before its tag has been found right.
+	// NextLen returns exactly how many bytes Next writes for n more bytes. An encryption writes as many. A decryption writes nothing before the
+	// last part, because no plaintext is released before the tag has been found right.
 	NextLen(n int, last bool) int
-	// Next processes a part. With the last one the parameter, which is the message's again, tells where the tag is.
+	// Next processes a part. With the last one, p is the parameter of the message again, and says where the tag is.
 	Next(p *ck.Param, dst, src []byte, last bool) error
 	// End forgets the message in parts.
 	End()
@@ -28,7 +28,7 @@ type MessageCipher interface {
 type messageParam struct {
 	nonce, tag       []byte
 	fixed, generator uint // how the nonce is made: CK_GCM_MESSAGE_PARAMS
-	exact            bool // whether the message must have the length that the parameter told
+	exact            bool // whether the parameter gives the length that the message must have
 	length           uint // that length
 }
 
@@ -36,7 +36,7 @@ type messageParam struct {
 type messageMode interface {
 	// read reads the parameter of a message and checks its lengths.
 	read(p *ck.Param) (messageParam, error)
-	// mode returns the mode for nonces and tags of so many bytes. It serves until the next call.
+	// mode returns the mode for nonces and tags of so many bytes. It is good until the next call.
 	mode(nonce, tag int) (inparts.AEAD, error)
 	// limit is how long a message with a nonce of so many bytes may be at most, in bytes.
 	limit(nonce int) uint64
@@ -45,9 +45,9 @@ type messageMode interface {
 // messages are a MessageCipher over a mode.
 type messages struct {
 	mode         messageMode
-	nonces       *nonceSource // what counts nonces, nil where the parameter cannot ask for that
+	nonces       *nonceSource // nil where the parameter cannot ask for a nonce to be made
 	decrypt      bool
-	ignoreLength bool // whether a length that the parameter tells is not looked at
+	ignoreLength bool // whether a length that the parameter gives is ignored
 	scratch      []byte
 
 	// The message in parts:
@@ -120,7 +120,7 @@ func (m *messages) Whole(p *ck.Param, aad, dst, src []byte) error {
 	return nil
 }
 
-// long processes a message that is too long for memory of our own: it is encrypted where it shall be.
+// long processes a message that is too long to be copied first: it is encrypted in the caller's memory.
 func (m *messages) long(mode inparts.AEAD, c messageParam, aad, dst, src []byte) error {
 	m.nonce = ck.AppendWiping(m.nonce[:0], c.nonce)
 	s := mode.Begin(m.nonce, aad, uint64(len(src)))
@@ -204,8 +204,8 @@ func (m *messages) End() {
 	m.running = nil
 }
 
-// newMessages makes messages over a mode. p is the parameter of C_MessageEncryptInit or C_MessageDecryptInit: none, or that of a
-// message, of which nothing is used but that has to make sense.
+// newMessages makes messages over a mode. p is the parameter of C_MessageEncryptInit or C_MessageDecryptInit: none, or that of a message, which is
+// checked and not used.
 func newMessages(mode messageMode, p *ck.Param, n *nonceSource, decrypt bool) (MessageCipher, error) {
 	if p.Present() {
 		if _, err := mode.read(p); err != nil {
@@ -215,7 +215,7 @@ func newMessages(mode messageMode, p *ck.Param, n *nonceSource, decrypt bool) (M
 	return &messages{mode: mode, nonces: n, decrypt: decrypt}, nil
 }
 
-// withMessages gives a row messages.
+// withMessages gives a row the column Message.
 func withMessages(m Mechanism, message func(*Key, *ck.Param, bool) (MessageCipher, error)) Mechanism {
 	m.Message = message
 	return m

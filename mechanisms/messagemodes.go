@@ -13,10 +13,10 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A gcmMessages is GCM for messages, over the forms of the key that C_Encrypt uses.
+// A gcmMessages is GCM for messages, over the prepared form that C_Encrypt uses.
 type gcmMessages struct {
 	usual *gcm.AEAD // for nonces of the usual length and whole tags
-	other *gcm.AEAD // for the lengths that were asked for last, where they are others
+	other *gcm.AEAD // for the lengths that were asked for last, if other than those
 }
 
 func messageGCM(k *Key, p *ck.Param, decrypt bool) (MessageCipher, error) {

@@ -46,13 +46,13 @@ func mlkemSet(name string, set uint, oid int) *parameterSet {
 			return packed(pub), packed(priv)
 		},
 		check: func(public []byte) error {
-			if _, err := scheme.UnmarshalBinaryPublicKey(public); err != nil { // a coefficient is not reduced
+			if _, err := scheme.UnmarshalBinaryPublicKey(public); err != nil { // which has a coefficient that is not reduced
 				return ck.CKR_PUBLIC_KEY_INVALID
 			}
 			return nil
 		},
 		public: func(private []byte) ([]byte, error) {
-			priv, err := scheme.UnmarshalBinaryPrivateKey(private) // the hash of the public key in it is another
+			priv, err := scheme.UnmarshalBinaryPrivateKey(private) // fails where the hash of the public key in it is wrong
 			if err != nil {
 				return nil, err
 			}
@@ -66,7 +66,7 @@ func mlkemSet(name string, set uint, oid int) *parameterSet {
 	}
 }
 
-// packed is the encoding of a key that is complete, which cannot fail.
+// packed is the encoding of a key. That cannot fail for a complete key.
 func packed(k interface{ MarshalBinary() ([]byte, error) }) []byte {
 	b, err := k.MarshalBinary()
 	if err != nil {

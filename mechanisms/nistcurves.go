@@ -16,10 +16,10 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// The curves of NIST, of SP 800-186: crypto/ecdsa and crypto/ecdh, and filippo.io/nistec, which is the arithmetic beneath
-// them, for what they leave out: compressed points, and Diffie-Hellman with P-224.
+// The curves of NIST (SP 800-186) are those of crypto/ecdsa and crypto/ecdh. For what these leave out, compressed points and Diffie-Hellman with
+// P-224, there is filippo.io/nistec, the arithmetic beneath them.
 
-// nistExtra is what crypto/ecdsa does not do with a curve.
+// A nistExtra is what crypto/ecdsa does not offer for a curve.
 type nistExtra struct {
 	check func(point []byte) ([]byte, error)
 	agree func(private []byte) (func(point []byte) ([]byte, error), error)
@@ -124,10 +124,10 @@ func joinSignature(b, sig []byte) []byte {
 	return s.appendTo(r.appendTo(b))
 }
 
-// An integer is a number of up to maxField bytes, highest first, that has an ASN.1 INTEGER.
+// An integer is a number of up to maxField bytes, highest first, to be written as an ASN.1 INTEGER.
 type integer []byte
 
-// digits are the bytes of the number without zeros before it, and whether ASN.1 wants one there all the same.
+// digits are the bytes of the number without zeros before it. zero says that ASN.1 wants a zero byte before them.
 func (i integer) digits() (d []byte, zero bool) {
 	for len(i) > 0 && i[0] == 0 {
 		i = i[1:]

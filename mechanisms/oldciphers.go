@@ -41,7 +41,7 @@ var oldCipherRows = slices.Concat([]Mechanism{
 	blockRow(ck.CKM_CAST128_CBC_PAD, cast128Keys, cast128Key, cast128Key, cbc(keyedCAST128, ivField, true)),
 }, blockMACRows(ck.CKM_CAST128_MAC, ck.CKM_CAST128_MAC_GENERAL, cast128Keys, cast128Key, cast128Key, keyedCAST128))
 
-// keyedBy makes the keyedBlock of a cipher that has no parameter of its own. form is the name of the prepared form.
+// keyedBy makes the keyedBlock of a cipher that has no parameter. form is the name of the prepared form.
 func keyedBy(form ck.MechanismType, expand func([]byte) (cipher.Block, error)) keyedBlock {
 	prepare := func(k *Key) (any, error) { return expand(k.Value) }
 	return func(k *Key, _ *ck.Param) (cipher.Block, error) {
@@ -59,7 +59,7 @@ var (
 	newCAST128  = expandSecretly(cast5.NewCipher)
 )
 
-// expandSecretly makes a function that expands keys inside secret.Do. The only error is of a key length that the cipher does not have.
+// expandSecretly has newCipher run inside secret.Do. Its only error is a key length that the cipher does not have.
 func expandSecretly[B cipher.Block](newCipher func(key []byte) (B, error)) func(value []byte) (cipher.Block, error) {
 	return func(value []byte) (b cipher.Block, err error) {
 		secret.Do(func() { b, err = newCipher(value) })

@@ -92,14 +92,14 @@ func (o *Object) withNextCounter() (counter []byte, next *Object, err error) {
 
 // useCounter has an operation whose signatures need a counter take the key's next number for each.
 func (op *operation) useCounter(s *session, key ck.ObjectHandle) {
-	c, ok := op.signer.(mechanisms.Counting)
-	if !ok || !c.Counts() {
+	c, ok := op.signer.(mechanisms.CounterSigner)
+	if !ok || !c.NeedsCounter() {
 		return
 	}
 	op.takeCounter = func() error {
 		counter, err := s.nextCounter(key)
 		if err == nil {
-			c.Use(counter)
+			c.SetCounter(counter)
 		}
 		return err
 	}
