@@ -86,43 +86,52 @@ func TestSLHDSA(t *testing.T) {
 		if testing.Short() && strings.HasSuffix(p.name, "s") {
 			continue
 		}
-		id, err := circl.IDByName("SLH-DSA-" + p.name)
-		if err != nil {
-			t.Fatal(err)
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			compare(t, p, message, context)
+		})
+	}
+}
+
+// compare compares with circl for a parameter set.
+func compare(t *testing.T, p *Parameters, message, context []byte) {
+	t.Helper()
+	id, err := circl.IDByName("SLH-DSA-" + p.name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed := pattern(3 * p.n)
+	pub, priv, err := circl.GenerateKey(bytes.NewReader(seed), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPublic, err1 := pub.MarshalBinary()
+	wantPrivate, err2 := priv.MarshalBinary()
+	public, private := p.NewKeys(seed)
+	if err1 != nil || err2 != nil || !bytes.Equal(public, wantPublic) || !bytes.Equal(private, wantPrivate) {
+		t.Errorf("other keys: %v, %v", err1, err2)
+	}
+	want, err := circl.SignDeterministic(&priv, circl.NewMessage(message), context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := append([]byte{0, byte(len(context))}, context...)
+	sig := p.Sign(private, nil, prefix, message)
+	if !bytes.Equal(sig, want) || len(sig) != p.SignatureSize() {
+		t.Errorf("another signature, of %d bytes", len(sig))
+	}
+	random := p.Sign(private, pattern(p.n), prefix, message)
+	if bytes.Equal(random, sig) || !circl.Verify(&pub, circl.NewMessage(message), random, context) {
+		t.Errorf("a signature with chance is wrong")
+	}
+	if !p.Verify(public, random, prefix, message) {
+		t.Errorf("does not verify")
+	}
+	for _, at := range []int{0, p.n, p.n + p.forsSize()/2, p.n + p.forsSize(), p.n + p.forsSize() + p.layerSize() - 1, len(sig) - 1} {
+		random[at] ^= 1
+		if p.Verify(public, random, prefix, message) {
+			t.Errorf("verifies with byte %d altered", at)
 		}
-		seed := pattern(3 * p.n)
-		pub, priv, err := circl.GenerateKey(bytes.NewReader(seed), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		wantPublic, err1 := pub.MarshalBinary()
-		wantPrivate, err2 := priv.MarshalBinary()
-		public, private := p.NewKeys(seed)
-		if err1 != nil || err2 != nil || !bytes.Equal(public, wantPublic) || !bytes.Equal(private, wantPrivate) {
-			t.Errorf("%s: other keys: %v, %v", p.name, err1, err2)
-		}
-		want, err := circl.SignDeterministic(&priv, circl.NewMessage(message), context)
-		if err != nil {
-			t.Fatal(err)
-		}
-		prefix := append([]byte{0, byte(len(context))}, context...)
-		sig := p.Sign(private, nil, prefix, message)
-		if !bytes.Equal(sig, want) || len(sig) != p.SignatureSize() {
-			t.Errorf("%s: another signature, of %d bytes", p.name, len(sig))
-		}
-		random := p.Sign(private, pattern(p.n), prefix, message)
-		if bytes.Equal(random, sig) || !circl.Verify(&pub, circl.NewMessage(message), random, context) {
-			t.Errorf("%s: a signature with chance is wrong", p.name)
-		}
-		if !p.Verify(public, random, prefix, message) {
-			t.Errorf("%s: does not verify", p.name)
-		}
-		for _, at := range []int{0, p.n, p.n + p.forsSize()/2, p.n + p.forsSize(), p.n + p.forsSize() + p.layerSize() - 1, len(sig) - 1} {
-			random[at] ^= 1
-			if p.Verify(public, random, prefix, message) {
-				t.Errorf("%s: verifies with byte %d altered", p.name, at)
-			}
-			random[at] ^= 1
-		}
+		random[at] ^= 1
 	}
 }
