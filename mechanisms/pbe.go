@@ -6,9 +6,8 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// pbeRows are the password-based encryption of PKCS #5 version 1.5 and of PKCS #12, which make a key and an IV. A password of
-// PKCS #12 is given as PKCS #12 wants it, a BMPString with its two zeros at the end: what the function hashes are the bytes
-// that the application gives.
+// pbeRows are the password-based encryption of PKCS #5 version 1.5 and of PKCS #12, which make a key and an IV. The application gives a password of
+// PKCS #12 as PKCS #12 wants it, a BMPString with two zeros at its end: its bytes are hashed as they are.
 var pbeRows = []Mechanism{
 	pbe(ck.CKM_PBE_MD2_DES_CBC, ck.CKK_DES, 8, true, pbkdf1(ck.CKM_MD2)),
 	pbe(ck.CKM_PBE_MD5_DES_CBC, ck.CKK_DES, 8, true, pbkdf1(ck.CKM_MD5)),
@@ -26,7 +25,7 @@ const pbeIV = 8
 
 // A pbeParam is a CK_PBE_PARAMS, read.
 type pbeParam struct {
-	iv             []byte // of the caller's memory
+	iv             []byte // where it goes, in the caller's memory
 	password, salt []byte
 	iterations     int
 	work           pbkdf.Work
@@ -50,7 +49,7 @@ func readPBE(p *ck.Param) (r pbeParam, err error) {
 	return r, err
 }
 
-// pbe makes a row: a key of n bytes, and an IV where the cipher has one.
+// pbe makes a row that makes a key of n bytes, and an IV where the cipher has one.
 func pbe(m ck.MechanismType, t ck.KeyType, n uint, hasIV bool, kdf func(r *pbeParam, key, iv []byte)) Mechanism {
 	return Mechanism{Type: m, Min: n, Max: n, FromPassword: func(p *ck.Param, _ []ck.Attribute, d *Derived) error {
 		r, err := readPBE(p)

@@ -24,7 +24,7 @@ var pbkdf2PRFs = map[uint]ck.MechanismType{
 	ck.CKP_PKCS5_PBKD2_HMAC_SHA512_256: ck.CKM_SHA512_256,
 }
 
-// passwordLimit is more than the length of any password, and no more than any address: the lowest 64 KiB of memory are
+// passwordLimit tells the length of a password from the address of such a length: passwords are shorter, and the lowest 64 KiB of memory are
 // never mapped.
 const passwordLimit = 1 << 16
 
@@ -35,8 +35,8 @@ type pbkdf2Param struct {
 	prf            *Hash
 }
 
-// readPBKDF2 reads the parameter. The two structures have the same size and differ in the last field: the later has the
-// length of the password there, the earlier a pointer to it. Applications use both, so the value tells.
+// readPBKDF2 reads the parameter. The two structures have the same size and differ in the last field: that is the length of the password in
+// CK_PKCS5_PBKD2_PARAMS2, and a pointer to it in the older one. Applications use both. The value tells which it is.
 func readPBKDF2(p *ck.Param) (r pbkdf2Param, err error) {
 	source := p.Ulong()
 	r.salt = p.Bytes()
@@ -89,8 +89,7 @@ func derivePBKDF2(p *ck.Param, template []ck.Attribute, d *Derived) error {
 	return passwordError(&w)
 }
 
-// maxIterations is how often a derivation from a password may repeat its function, for all of its output together: it takes
-// about a minute.
+// maxIterations is how often a derivation from a password may repeat its function, for all of its output together. That takes about a minute.
 const maxIterations = 100_000_000
 
 // passwordError is CKR_FUNCTION_CANCELED where a derivation was given up.

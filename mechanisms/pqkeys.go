@@ -24,15 +24,15 @@ type parameterSet struct {
 	Seed, Public, Private int
 	Signature             int // 0 where keys do not sign
 
-	// expand makes both keys from the random bytes of a key generation.
+	// expand makes both keys from a seed.
 	expand func(seed []byte) (public, private []byte)
 	// check tells whether Public bytes are a public key: nil, or CKR_PUBLIC_KEY_INVALID. A nil function takes all.
 	check func(public []byte) error
-	// public makes the public key of a private one, Private bytes, and finds out whether that agrees with itself.
+	// public makes the public key of a private one of Private bytes. A private key whose parts do not fit each other is an error.
 	public func(private []byte) ([]byte, error)
 }
 
-// nistSignature and nistKEM are names in NIST's lists of algorithms.
+// nistSignature and nistKEM are the identifiers of algorithms in NIST's lists.
 func nistSignature(n int) asn1.ObjectIdentifier {
 	return asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 3, n}
 }
@@ -44,8 +44,8 @@ func nistKEM(n int) asn1.ObjectIdentifier {
 type parameterType struct {
 	keyType ck.KeyType
 	sets    []*parameterSet
-	// seeds says that private keys have a CKA_SEED, and are written in a choice of forms (RFC 9935, section 6, and RFC 9881,
-	// section 6), and not as they are (RFC 9909, section 5).
+	// seeds says that private keys have a CKA_SEED. Their encoding then has the seed, the value or both (RFC 9935, section 6, and RFC 9881,
+	// section 6); without it, it is the value as it is (RFC 9909, section 5).
 	seeds bool
 }
 
@@ -116,7 +116,7 @@ func (s *parameterSet) checkPublic(value []byte) error {
 	return s.check(value)
 }
 
-// private checks a private key, which has CKA_SEED or CKA_VALUE, and adds the one that follows from the other.
+// private checks a private key. One with CKA_SEED gets the CKA_VALUE that follows from it.
 func (t *parameterType) private(v Values) ([]ck.Attribute, *publicKeyInfo, error) {
 	s, err := t.find(v(ck.CKA_PARAMETER_SET))
 	if err != nil {
@@ -182,7 +182,7 @@ func (t *parameterType) forms(key []byte) (seed, value []byte, ok bool) {
 	return a, b, ok && in.Empty()
 }
 
-// unmarshal reads a private key. Where it comes in both forms they have to be of one key.
+// unmarshal reads a private key. Where it has both seed and value, the value has to follow from the seed.
 func (t *parameterType) unmarshal(p *privateKeyInfo) ([]ck.Attribute, error) {
 	s := t.byOID(p.oid)
 	seed, value, ok := t.forms(p.key)
@@ -228,7 +228,7 @@ func (t *parameterType) generate(rand io.Reader, p *ck.Param, template []ck.Attr
 	return pub, priv, err
 }
 
-// prepared returns a form of a key that is made of its parameter set and its attributes.
+// prepared returns a prepared form of a key, which build makes.
 func (t *parameterType) prepared(k *Key, id ck.MechanismType, class ck.ObjectClass, build func(s *parameterSet, k *Key) (any, error)) (any, error) {
 	if k == nil || k.Class != class {
 		return nil, ck.CKR_KEY_TYPE_INCONSISTENT

@@ -15,10 +15,9 @@ const maxContext = 255
 // A preHash is a hash of a message that is signed in its place: HashML-DSA (FIPS 204, section 5.4) and HashSLH-DSA (FIPS 205,
 // section 10.2.2).
 type preHash struct {
-	// Digest is how CK_HASH_SIGN_ADDITIONAL_CONTEXT names it. For SHAKE there is no digest mechanism to name it by, and the
-	// derivation stands for it.
+	// Digest is its name in CK_HASH_SIGN_ADDITIONAL_CONTEXT. There is no digest mechanism for SHAKE, so the derivation names it.
 	Digest ck.MechanismType
-	// MLDSA and SLHDSA are the mechanisms that hash and sign, 0 where there is none.
+	// MLDSA and SLHDSA are the mechanisms that hash with it and sign, 0 where there is none.
 	MLDSA, SLHDSA ck.MechanismType
 	OID           int // in NIST's list of hashes
 	Size          int // in bytes
@@ -56,7 +55,7 @@ type shakeHash struct {
 
 func (h *shakeHash) Size() int { return h.size }
 
-// Sum implements hash.Hash. No data follows, so that the state need not be kept.
+// Sum implements hash.Hash. It is called once, after all data.
 func (h *shakeHash) Sum(b []byte) []byte {
 	out := make([]byte, h.size)
 	h.Read(out)
@@ -70,7 +69,7 @@ type pqMessage struct {
 	data    []byte
 }
 
-// prefix is what FIPS 204 and FIPS 205 put before the data: which of the two ways it is, the context, and the name of the hash.
+// prefix is what FIPS 204 and FIPS 205 put before the data: whether it is a hash, the context, and the identifier of the hash.
 func (m *pqMessage) prefix() []byte {
 	b := make([]byte, 0, 2+len(m.context)+11)
 	b = append(b, 0, byte(len(m.context)))
@@ -83,7 +82,7 @@ func (m *pqMessage) prefix() []byte {
 }
 
 type (
-	// A pqSigner signs. hedged says that the signature is to depend on chance too.
+	// A pqSigner signs. hedged says that the signature also depends on random bytes.
 	pqSigner func(m *pqMessage, hedged bool) ([]byte, error)
 	// A pqVerifier verifies.
 	pqVerifier func(m *pqMessage, sig []byte) bool
@@ -114,7 +113,8 @@ func (f *pqFamily) rows() []Mechanism {
 	return rows
 }
 
-// row makes a row that signs: the message as it is, the message hashed by h, or a digest whose hash the parameter names.
+// row makes a row that signs. Without hashed, it signs the message as it is. With hashed, h hashes the message; where h is nil, the application
+// gives the digest, and the parameter names its hash.
 func (f *pqFamily) row(m ck.MechanismType, h *preHash, hashed bool) Mechanism {
 	least, most := f.keys.sizes()
 	id := f.pure
@@ -184,8 +184,8 @@ type pqKey struct {
 	verify pqVerifier
 }
 
-// readSignContext reads a CK_SIGN_ADDITIONAL_CONTEXT, or a CK_HASH_SIGN_ADDITIONAL_CONTEXT where names says that the parameter
-// names the hash: section 6.67.1. The former may be left out.
+// readSignContext reads a CK_SIGN_ADDITIONAL_CONTEXT, or, where names is set, a CK_HASH_SIGN_ADDITIONAL_CONTEXT, which names the
+// hash: section 6.67.1. The former may be left out.
 func readSignContext(p *ck.Param, h *preHash, names bool) (m *pqMessage, hedge uint, err error) {
 	m = &pqMessage{hash: h}
 	if !p.Present() && !names {
@@ -210,7 +210,7 @@ func readSignContext(p *ck.Param, h *preHash, names bool) (m *pqMessage, hedge u
 	return m, hedge, nil
 }
 
-// begin begins a signature over the message: h hashes what comes, without it the message or the digest is gathered.
+// begin begins a signature. h hashes the data; where it is nil, the data is the message or the digest.
 func (m *pqMessage) begin(h *preHash, size int) *signature {
 	s := &signature{size: size, limit: math.MaxInt}
 	switch {
@@ -222,7 +222,7 @@ func (m *pqMessage) begin(h *preHash, size int) *signature {
 	return s
 }
 
-// setData sets what was gathered. A digest has its length.
+// setData sets the data. A digest has to have its length.
 func (m *pqMessage) setData(data []byte) error {
 	if m.hash != nil && len(data) != m.hash.Size {
 		return ck.CKR_DATA_LEN_RANGE

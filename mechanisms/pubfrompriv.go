@@ -10,10 +10,10 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// pubKeyRows make public keys of private ones: section 6.43.9. The standard wants it for every type of private keys.
+// pubKeyRows make public keys from private ones: section 6.43.9. The standard wants it for every type of private key.
 var pubKeyRows = []Mechanism{{Type: ck.CKM_PUB_KEY_FROM_PRIV_KEY, Keys: PairTypes(), Derive: pubFromPriv, MakesPublic: true}}
 
-// copiedToPublic are the attributes of a public key that it takes from the private one, and where it has them under another name.
+// copiedToPublic are the attributes that a public key takes from the private one, and their names there.
 var copiedToPublic = []struct{ public, private ck.AttributeType }{
 	{ck.CKA_ENCRYPT, ck.CKA_DECRYPT}, {ck.CKA_VERIFY, ck.CKA_SIGN}, {ck.CKA_VERIFY_RECOVER, ck.CKA_SIGN_RECOVER}, {ck.CKA_WRAP, ck.CKA_UNWRAP},
 	{ck.CKA_ENCAPSULATE, ck.CKA_DECAPSULATE}, {ck.CKA_DERIVE, ck.CKA_DERIVE}, {ck.CKA_ID, ck.CKA_ID}, {ck.CKA_START_DATE, ck.CKA_START_DATE},
@@ -21,7 +21,7 @@ var copiedToPublic = []struct{ public, private ck.AttributeType }{
 	{ck.CKA_ALLOWED_MECHANISMS, ck.CKA_ALLOWED_MECHANISMS},
 }
 
-// publicKeyDefaults are those that the standard has beside: of CKA_DESTROYABLE it says so.
+// publicKeyDefaults are further defaults. The standard says so of CKA_DESTROYABLE.
 var publicKeyDefaults = []ck.Attribute{
 	{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}, {Type: ck.CKA_DESTROYABLE, Value: ck.BoolValue(false)},
 }
@@ -51,7 +51,7 @@ func pubFromPriv(b *Base, p *ck.Param, d *Derived) error {
 	return nil
 }
 
-// PublicOf returns what the public key of a private key consists of.
+// PublicOf returns the attributes that make up the public key of a private key.
 func PublicOf(k *Key) (attrs []ck.Attribute, err error) {
 	row := findPairType(k.Type)
 	if row == nil || row.private == nil {

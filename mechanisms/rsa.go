@@ -16,8 +16,8 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// An rsaHash is what RSA has of a hash: the mechanisms that hash and sign, its name in a DigestInfo (RFC 8017, appendix
-// B.1), and in the standard library, without which OAEP and PSS do not go with it.
+// An rsaHash is a hash as RSA uses it: the mechanisms that hash with it and sign, its identifier in a DigestInfo (RFC 8017, appendix B.1), and its
+// number in the standard library. A hash without such a number serves neither OAEP nor PSS.
 type rsaHash struct {
 	Digest, PKCS, PSS ck.MechanismType
 	std               crypto.Hash
@@ -42,7 +42,7 @@ var rsaHashes = []rsaHash{
 	{Digest: ck.CKM_SHA3_512, PKCS: ck.CKM_SHA3_512_RSA_PKCS, PSS: ck.CKM_SHA3_512_RSA_PKCS_PSS, std: crypto.SHA3_512, oid: nistHash(10)},
 }
 
-// nistHash is a name in NIST's list of hash algorithms.
+// nistHash is an identifier in NIST's list of hash algorithms.
 func nistHash(n int) asn1.ObjectIdentifier {
 	return asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 2, n}
 }
@@ -63,7 +63,7 @@ func (h *rsaHash) row() *Hash {
 	return hashes[i]
 }
 
-// digestInfo is a DigestInfo up to the digest, which follows it.
+// digestInfo is a DigestInfo without the digest at its end.
 func (h *rsaHash) digestInfo() []byte {
 	size := h.row().Size
 	var b cryptobyte.Builder
@@ -112,16 +112,16 @@ func rsaHashRows() (rows []Mechanism) {
 	return rows
 }
 
-// An rsaSigner is a way of signing, with its parameter read.
+// An rsaSigner is a way of signing, with what its parameter says.
 type rsaSigner struct {
 	hash     *Hash // nil where data is signed as it is
-	overhead int   // how much shorter than the modulus that is, at least, in bytes
+	overhead int   // by how many bytes that is shorter than the modulus, at least
 	sign     func(priv *rsa.PrivateKey, data []byte) ([]byte, error)
 	verify   func(pub *rsa.PublicKey, data, sig []byte) error
 	checkKey func(pub *rsa.PublicKey) error // nil where every key is long enough
 }
 
-// begin makes the operation, without what is done in the end.
+// begin makes the operation, without sign and verify.
 func (r *rsaSigner) begin(pub *rsa.PublicKey) (*signature, error) {
 	if r.checkKey != nil {
 		if err := r.checkKey(pub); err != nil {
@@ -181,14 +181,14 @@ func signPKCS1(prefix []byte) func(*rsa.PrivateKey, []byte) ([]byte, error) {
 	}
 }
 
-// verifyPKCS1 verifies such signatures. There is one encoding of a DigestInfo, and no other is taken.
+// verifyPKCS1 verifies such signatures. Only one encoding of a DigestInfo is accepted.
 func verifyPKCS1(prefix []byte) func(*rsa.PublicKey, []byte, []byte) error {
 	return func(pub *rsa.PublicKey, data, sig []byte) error {
 		return rsaError(rsa.VerifyPKCS1v15(pub, 0, append(prefix, data...), sig), ck.CKR_DATA_LEN_RANGE)
 	}
 }
 
-// verifyRaw verifies a signature without padding: the data has zeros in front of it.
+// verifyRaw verifies a signature without padding. Shorter data has zeros before it.
 func verifyRaw(pub *rsa.PublicKey, data, sig []byte) error {
 	m, err := rsaRawPublic(pub, sig)
 	if err != nil {
@@ -218,7 +218,7 @@ func rsaError(err error, tooLong ck.RV) error {
 	return errors.Join(ck.CKR_FUNCTION_FAILED, err)
 }
 
-// An rsaScheme is a way of encrypting, with its parameter read.
+// An rsaScheme is a way of encrypting, with what its parameter says.
 type rsaScheme struct {
 	encrypt func(pub *rsa.PublicKey, data []byte) ([]byte, error)
 	decrypt func(priv *rsa.PrivateKey, data []byte) ([]byte, error)
@@ -286,8 +286,7 @@ func rsaWraps(m Mechanism) Mechanism {
 	return m
 }
 
-// pkcs1Scheme is encryption with the padding of version 1.5. That the padding is wrong has one error; its check takes the
-// same time wherever it is wrong.
+// pkcs1Scheme is encryption with the padding of version 1.5. A wrong padding gives the same error, in the same time, whatever is wrong with it.
 func pkcs1Scheme(p *ck.Param) (*rsaScheme, error) {
 	return &rsaScheme{
 		encrypt: func(pub *rsa.PublicKey, data []byte) ([]byte, error) {

@@ -16,9 +16,8 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// Lengths of moduli, in bits. The shortest are those of Windows, whose Base provider was made for export: what was signed or
-// exchanged with them can be read here. crypto/rsa takes keys of less than 1024 bits with GODEBUG=rsa1024min=0 alone, which
-// go.mod and the Makefile set.
+// Lengths of moduli, in bits. The shortest are those of Windows, whose Base provider was made for export: what was signed or exchanged with them can
+// be read here. crypto/rsa takes keys of less than 1024 bits only with GODEBUG=rsa1024min=0, which go.mod and the Makefile set.
 const (
 	minRSA = 384
 	maxRSA = 16384
@@ -81,8 +80,8 @@ func rsaExponent(value []byte) (int, error) {
 	return int(e.Int64()), nil
 }
 
-// rsaPrivateOf reads a private key. It has at least a modulus and a private exponent. The public exponent is given, or follows
-// from the primes, or is one of the usual ones.
+// rsaPrivateOf reads a private key, which has at least a modulus and a private exponent. Where the public exponent is not given, it follows from the
+// primes, or is one of the usual ones.
 func rsaPrivateOf(v Values) (*rsa.PrivateKey, error) {
 	number := func(t ck.AttributeType) *big.Int { return new(big.Int).SetBytes(v(t)) }
 	d, p, q := number(ck.CKA_PRIVATE_EXPONENT), number(ck.CKA_PRIME_1), number(ck.CKA_PRIME_2)
@@ -137,12 +136,12 @@ func publicExponent(d, p, q *big.Int) []byte {
 	if e == nil {
 		return nil
 	}
-	// d may be inverse modulo the least common multiple alone: then so is e.
+	// d may be the inverse modulo the least common multiple only: then so is e.
 	lambda := phi.Div(phi, new(big.Int).GCD(nil, nil, new(big.Int).Sub(p, one), new(big.Int).Sub(q, one)))
 	return e.Mod(e, lambda).Bytes()
 }
 
-// usualExponent finds the public exponent of a key among those that nearly all keys have, nil where it is another.
+// usualExponent tries the public exponents that nearly all keys have, and returns the one of the key, nil where it is none of them.
 func usualExponent(n, d *big.Int) []byte {
 	if n.BitLen() < minRSA || n.BitLen() > maxRSA || n.Bit(0) == 0 || d.Cmp(n) >= 0 || d.BitLen() < 2 {
 		return nil
@@ -155,8 +154,8 @@ func usualExponent(n, d *big.Int) []byte {
 	return nil
 }
 
-// factor finds the primes of a modulus that has two, from both exponents: SP 800-56B, appendix C.1. How long it takes depends on
-// chance and on the key; it is done once, when a key is brought in without them.
+// factor finds the two primes of a modulus from both exponents: SP 800-56B, appendix C.1. Its time depends on the key. It runs once, when a key
+// without primes is imported.
 func factor(pub *rsa.PublicKey, d *big.Int) (p, q *big.Int, found bool) {
 	one := big.NewInt(1)
 	k := new(big.Int).Mul(d, big.NewInt(int64(pub.E)))
@@ -164,7 +163,7 @@ func factor(pub *rsa.PublicKey, d *big.Int) (p, q *big.Int, found bool) {
 	t := k.TrailingZeroBits()
 	r := new(big.Int).Rsh(k, t)
 	defer func() { clear(k.Bits()); clear(r.Bits()) }()
-	for g := int64(2); g < 102; g++ { // each number has an even chance
+	for g := int64(2); g < 102; g++ { // each number succeeds with a probability of one half at least
 		y := new(big.Int).Exp(big.NewInt(g), r, pub.N)
 		for range t {
 			x := new(big.Int).Exp(y, big.NewInt(2), pub.N)
@@ -192,7 +191,7 @@ func matchesPublic(k *rsa.PrivateKey) bool {
 	return c.Exp(c, k.D, k.N).Cmp(m) == 0
 }
 
-// rsaAgrees compares the exponents and the coefficient that somebody gave with those that follow from the primes.
+// rsaAgrees compares the exponents and the coefficient, where they are given, with those that follow from the primes.
 func rsaAgrees(k *rsa.PrivateKey, v Values) error {
 	for t, want := range map[ck.AttributeType]*big.Int{
 		ck.CKA_EXPONENT_1: k.Precomputed.Dp, ck.CKA_EXPONENT_2: k.Precomputed.Dq, ck.CKA_COEFFICIENT: k.Precomputed.Qinv,
@@ -237,8 +236,7 @@ var rsaParts = [...]ck.AttributeType{
 	ck.CKA_EXPONENT_1, ck.CKA_EXPONENT_2, ck.CKA_COEFFICIENT,
 }
 
-// rsaMarshal makes a PrivateKeyInfo. A key that was kept without its primes has them looked for; one of more than two has
-// none.
+// rsaMarshal makes a PrivateKeyInfo. Where a key is without its primes, they are computed. A key with more than two primes has no such encoding.
 func rsaMarshal(v Values) (*privateKeyInfo, error) {
 	if len(v(ck.CKA_PRIME_1)) == 0 {
 		priv, err := rsaPrivateOf(v)
@@ -288,7 +286,7 @@ func rsaUnmarshal(p *privateKeyInfo) ([]ck.Attribute, error) {
 	return attrs, nil
 }
 
-// rsaGenerate makes a key pair: section 6.1.4. X9.31 asks the same of the numbers.
+// rsaGenerate makes a key pair: section 6.1.4. A key pair for X9.31 is no different.
 func rsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, priv []ck.Attribute, err error) {
 	if err := p.None(); err != nil {
 		return nil, nil, err
@@ -326,7 +324,7 @@ func rsaGenerate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pri
 	return pub, priv, err
 }
 
-// rsaNewKey makes a key with any public exponent. crypto/rsa makes keys with 65537 alone.
+// rsaNewKey makes a key with any public exponent. crypto/rsa makes keys with 65537 only.
 func rsaNewKey(random io.Reader, bits, e int) (*rsa.PrivateKey, error) {
 	if e == 65537 {
 		return rsa.GenerateKey(random, bits)

@@ -18,7 +18,7 @@ func oaepScheme(p *ck.Param) (*rsaScheme, error) {
 		return nil, err
 	}
 	mask, ok := mgfHashes[mgf]
-	// A source of 0 is none of the standard's; who has no label writes it.
+	// The standard has no source 0, but callers without a label write it.
 	if !ok || h == nil || h.std == 0 || source != ck.CKZ_DATA_SPECIFIED && (source != 0 || len(label) != 0) {
 		return nil, ck.FieldError("hashAlg, mgf or source")
 	}
@@ -38,7 +38,7 @@ func oaepScheme(p *ck.Param) (*rsaScheme, error) {
 // oaepParamSize is the size of a CK_RSA_PKCS_OAEP_PARAMS in bytes.
 const oaepParamSize = 40
 
-// oaepColumns and kwpColumns are what CKM_RSA_AES_KEY_WRAP is made of.
+// oaepColumns and kwpColumns are the rows whose columns CKM_RSA_AES_KEY_WRAP combines.
 var (
 	oaepColumns = rsaWraps(rsaCrypts(Mechanism{}, oaepScheme))
 	kwpColumns  = keyWrapRow(ck.CKM_AES_KEY_WRAP_KWP, keywrap.RFC5649)
@@ -57,8 +57,7 @@ func readRSAAES(p *ck.Param) (size uint, oaep ck.Param, err error) {
 	return bits / 8, oaep, nil
 }
 
-// rsaAESWrap wraps with an AES key of its own, which it encrypts with OAEP: section 6.1.20. The encrypted AES key comes
-// first.
+// rsaAESWrap wraps with a new AES key, which it encrypts with OAEP: section 6.1.20. The encrypted AES key comes first.
 func rsaAESWrap(k *Key, p *ck.Param, value []byte) (wrapped []byte, err error) {
 	size, oaep, err := readRSAAES(p)
 	if err != nil {

@@ -56,7 +56,7 @@ func (s *pss) checkKey(pub *rsa.PublicKey) error {
 	return nil
 }
 
-// standard reports whether crypto/rsa has it: it takes one hash for both purposes, and no empty salt.
+// standard reports whether crypto/rsa can do it: that takes one hash for both purposes, and no empty salt.
 func (s *pss) standard() bool { return s.hash == s.mgf && s.salt > 0 }
 
 func (s *pss) sign(priv *rsa.PrivateKey, digest []byte) ([]byte, error) {

@@ -8,9 +8,9 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// rsaRecovers gives a row the columns of signatures that carry their data, over those of signatures: what is made is the
-// same (sections 6.1.6 and 6.1.8). overhead is how much shorter than the modulus the data is, at least, and unpad takes it
-// out of the block that the public key opens.
+// rsaRecovers gives a row the columns of signatures with data recovery. The signature is the same as without (sections 6.1.6 and 6.1.8). overhead is
+// by how many bytes the data is shorter than the modulus, at least. unpad takes the data out of the block that the public key makes of the
+// signature.
 func rsaRecovers(m Mechanism, overhead int, unpad func(block []byte) ([]byte, error)) Mechanism {
 	m.SignRecover = m.Sign
 	m.VerifyRecover = func(k *Key, p *ck.Param) (Cipher, error) {

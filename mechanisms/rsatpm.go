@@ -20,7 +20,7 @@ var tpmRows = []Mechanism{
 // boundHeader is the version 1.1.0.0 and TPM_PT_BIND.
 var boundHeader = [...]byte{1, 1, 0, 0, 2}
 
-// tpmOAEP is OAEP with the values that the TPM fixes.
+// tpmOAEP is OAEP with the hash and the label of the TPM.
 func tpmOAEP(*ck.Param) (*rsaScheme, error) {
 	options := &rsa.OAEPOptions{Hash: crypto.SHA1, Label: []byte("TCPA")}
 	return &rsaScheme{
@@ -35,8 +35,7 @@ func tpmOAEP(*ck.Param) (*rsaScheme, error) {
 	}, nil
 }
 
-// boundScheme puts data into the structure and takes it out. There is one error for what is wrong with the padding and for
-// what is wrong with the structure.
+// boundScheme puts data into the structure and takes it out. A wrong padding and a wrong structure give the same error.
 func boundScheme(p *ck.Param, inner func(*ck.Param) (*rsaScheme, error)) (*rsaScheme, error) {
 	if err := p.None(); err != nil {
 		return nil, err

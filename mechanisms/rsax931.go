@@ -10,8 +10,8 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// Signatures as ANSI X9.31 has them: sections 6.1.14 and 6.1.17. The header and the padding come from here; the trailer, which
-// names the hash, from the application, or from CKM_SHA1_RSA_X9_31.
+// Signatures of ANSI X9.31: sections 6.1.14 and 6.1.17. The mechanisms add the header and the padding. The trailer, which names the hash, comes from
+// the application with CKM_RSA_X9_31, and from the mechanism with CKM_SHA1_RSA_X9_31.
 
 // x931Rows are both mechanisms.
 var x931Rows = []Mechanism{
@@ -24,7 +24,7 @@ var x931Rows = []Mechanism{
 	}),
 }
 
-// x931TrailerEnd is the last byte of a trailer. Its low half is what a verifier tells the two roots apart by.
+// x931TrailerEnd is the last byte of a trailer. By its lower half a verifier tells the block from the modulus minus the block.
 const x931TrailerEnd = 0xcc
 
 // checkX931Size wants a modulus of a multiple of 256 bits, as the standard does.
@@ -49,7 +49,7 @@ func padX931(data []byte, size int) ([]byte, error) {
 	return block, nil
 }
 
-// signX931 signs the data and the trailer. Of the two numbers that will do it takes the lesser.
+// signX931 signs the data and the trailer. s and n - s both are signatures: it takes the smaller.
 func signX931(trailer []byte) func(*rsa.PrivateKey, []byte) ([]byte, error) {
 	return func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
 		block, err := padX931(slices.Concat(data, trailer), priv.Size())
@@ -68,7 +68,7 @@ func signX931(trailer []byte) func(*rsa.PrivateKey, []byte) ([]byte, error) {
 	}
 }
 
-// verifyX931 takes both numbers: there are signers, that of NIST's vectors among them, that do not take the lesser.
+// verifyX931 accepts both numbers: there are signers, that of NIST's vectors among them, that do not take the smaller.
 func verifyX931(trailer []byte) func(*rsa.PublicKey, []byte, []byte) error {
 	return func(pub *rsa.PublicKey, data, sig []byte) error {
 		block, err := padX931(slices.Concat(data, trailer), pub.Size())

@@ -9,7 +9,7 @@ import (
 )
 
 // sha512tRows are SHA-512/t (FIPS 180-4, 5.3.6), whose parameter is t in bits. CKM_SHA512_T_HMAC_GENERAL and
-// CKM_SHA512_T_KEY_DERIVATION are missing: the standard gives them no way to tell t.
+// CKM_SHA512_T_KEY_DERIVATION are missing: the standard gives them no parameter for t.
 var sha512tRows = []Mechanism{
 	{Type: ck.CKM_SHA512_T, Digest: func(p *ck.Param) (hash.Hash, error) {
 		t, err := readT(p)
@@ -22,8 +22,7 @@ var sha512tRows = []Mechanism{
 	keyGen(ck.CKM_SHA512_T_KEY_GEN, ck.CKK_SHA512_T_HMAC),
 }
 
-// readT reads t. Whole bytes come out, so that a t between two bytes would have to fill up the last with bits of which the
-// standard says nothing: it is refused.
+// readT reads t. It refuses a t that is no whole number of bytes: the standard does not say how the last byte would be filled up.
 func readT(p *ck.Param) (uint, error) {
 	t := p.Ulong()
 	if err := p.Done(); err != nil {

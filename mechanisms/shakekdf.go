@@ -7,8 +7,7 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// shakeRows are the derivations with the functions of FIPS 202 that give as many bytes as wanted (PKCS #11, "SHAKE Key
-// Derivation").
+// shakeRows are the derivations with SHAKE (PKCS #11, "SHAKE Key Derivation").
 var shakeRows = []Mechanism{
 	{Type: ck.CKM_SHAKE_128_KEY_DERIVATION, Keys: secretKeys, Derive: deriveSHAKE(sha3.NewSHAKE128)},
 	{Type: ck.CKM_SHAKE_256_KEY_DERIVATION, Keys: secretKeys, Derive: deriveSHAKE(sha3.NewSHAKE256)},

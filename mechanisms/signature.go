@@ -7,12 +7,12 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// A signature is a signature with a private key, or its verification with a public key, in progress: the data is hashed,
-// or gathered where the mechanism signs it as it is.
+// A signature is a signature with a private key, or its verification with a public key, in progress. The data is hashed; where the mechanism signs it
+// as it is, it is collected.
 type signature struct {
 	inputBuffer
 	hash  hash.Hash // nil for data as it is
-	limit int       // the most of that, in bytes
+	limit int       // how many bytes of that there may be
 	size  int       // of the signature, or anySize
 	ended bool
 
@@ -20,7 +20,7 @@ type signature struct {
 	verify func(data, sig []byte) error
 }
 
-// anySize is the size of signatures whose length is in them: verify looks at it.
+// anySize is the size of signatures of different lengths: verify checks it.
 const anySize = -1
 
 var (

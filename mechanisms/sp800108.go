@@ -36,7 +36,7 @@ var kdf108PRFs = map[ck.MechanismType]bool{
 	ck.CKM_DES3_CMAC: true, ck.CKM_AES_CMAC: true,
 }
 
-// kdf108Blocks are the lengths in bytes of what the functions among them that can be inverted have of a message at most.
+// kdf108Blocks are the functions that whoever knows the key can invert, and how many bytes of a message that gives them.
 var kdf108Blocks = map[ck.MechanismType]uint{ck.CKM_AES_CMAC: aesBlock, ck.CKM_DES3_CMAC: des.BlockSize}
 
 // A kdf108 is a CK_SP800_108_KDF_PARAMS or CK_SP800_108_FEEDBACK_KDF_PARAMS, read.
@@ -51,7 +51,7 @@ type kdf108 struct {
 // A kdf108Field is a CK_PRF_DATA_PARAM, read.
 type kdf108Field struct {
 	kind   uint
-	data   []byte          // of a byte array, and of what has been written for the other kinds
+	data   []byte          // of a byte array; for other kinds, what they stand for in the message
 	key    ck.ObjectHandle // of a key handle
 	little bool            // the byte order of a number
 	width  uint            // of a number, in bytes
@@ -145,7 +145,7 @@ func (f *kdf108Field) isNumber(mode ck.MechanismType) bool {
 		f.kind == ck.CK_SP800_108_ITERATION_VARIABLE && mode == ck.CKM_SP800_108_COUNTER_KDF
 }
 
-// complete reports whether the fields are there as often as they have to be.
+// complete reports whether each kind of field is there as often as it has to be.
 func (k *kdf108) complete() bool {
 	var count [8]int
 	for i := range k.fields {
@@ -185,7 +185,7 @@ func (k *kdf108) sizes(b *Base, d *Derived) (first uint, err error) {
 		}
 		total += n
 		if err != nil {
-			copy(f.Handle, ck.UlongValue(ck.InvalidHandle)) // section 6.42.7: it tells whose template it is
+			copy(f.Handle, ck.UlongValue(ck.InvalidHandle)) // section 6.42.7: it tells which template is wrong
 			return 0, err
 		}
 		f.Value, f.Defaults = make([]byte, n), d.Defaults
@@ -205,7 +205,7 @@ func (k *kdf108) derive(b *Base, d *Derived) error {
 				return err
 			}
 			f.data = other.Value
-			// CMAC can be run backwards with its key, to what it was the MAC of, a block at a time. HMAC cannot.
+			// With its key CMAC can be inverted: from the MAC a block of the message can be computed. HMAC cannot.
 			if block := kdf108Blocks[k.prf]; block != 0 {
 				d.Inherits = true
 				d.Taken = append(d.Taken, TakenBytes{other, min(uint(len(other.Value)), block)})
@@ -279,7 +279,7 @@ func (s *kdf108Stream) begin(keys, segments uint64) bool {
 	}
 	switch s.mode {
 	case ck.CKM_SP800_108_FEEDBACK_KDF:
-		s.last = ck.Clone(s.iv) // which is the caller's, and what takes its place is erased
+		s.last = ck.Clone(s.iv) // a copy, because it is erased when the next one takes its place
 	case ck.CKM_SP800_108_DOUBLE_PIPELINE_KDF:
 		for i := range s.fields {
 			if f := &s.fields[i]; f.kind != ck.CK_SP800_108_ITERATION_VARIABLE && f.kind != ck.CK_SP800_108_COUNTER {
@@ -290,7 +290,7 @@ func (s *kdf108Stream) begin(keys, segments uint64) bool {
 	return true
 }
 
-// next makes the next segment. It reports false where the counter cannot count so far.
+// next makes the next segment. It reports false where the counter has no room for its number.
 func (s *kdf108Stream) next() ([]byte, bool) {
 	if s.i++; s.i > math.MaxUint32 {
 		return nil, false

@@ -13,7 +13,7 @@ var sshRows = []Mechanism{
 	{Type: ck.CKM_SOFTCSP_SSHKDF_DERIVE, Keys: genericKeys, Min: 1, Max: maxSecret, Derive: deriveSSH},
 }
 
-// deriveSSH is RFC 4253, 7.2. What is derived with the letters A and B is an initial IV, a data object and no key.
+// deriveSSH is RFC 4253, 7.2. With the letters A and B it makes an initial IV, which is a data object and no key.
 func deriveSSH(b *Base, p *ck.Param, d *Derived) error {
 	m, letter, number := ck.MechanismType(p.Ulong()), p.Fixed(1), p.Bool()
 	p.Align()
@@ -68,7 +68,7 @@ func deriveSSH(b *Base, p *ck.Param, d *Derived) error {
 	return nil
 }
 
-// sshNumber is a number as a mpint of RFC 4251, 5.
+// sshNumber encodes a number as an mpint: RFC 4251, 5.
 func sshNumber(value []byte) []byte {
 	value = bytes.TrimLeft(value, "\x00")
 	sign := 0 // a zero in front of what would be a negative number

@@ -12,9 +12,8 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/xmss"
 )
 
-// HSS, XMSS and XMSS^MT sign with keys that have a state (NIST SP 800-208): who signs has to know for certain which of the one-time keys
-// of a private key have been used, and a token that can be copied does not. So signatures are verified only, and there are public keys
-// only.
+// HSS, XMSS and XMSS^MT sign with keys that have a state (NIST SP 800-208). Whoever signs has to know for certain which of the one-time keys of a
+// private key have been used. A token that can be copied does not know. So there are public keys only, and signatures are only verified.
 
 // oidHSS is id-alg-hss-lms-hashsig (RFC 9708 and RFC 9802).
 var oidHSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 16, 3, 17}

@@ -11,8 +11,8 @@ import (
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
-// tlsRows are the key derivations and MACs of TLS 1.0 to 1.2: PKCS #11, "SSL" and "TLS 1.2 Mechanisms". CKM_TLS_PRF, which
-// hands out whatever a sensitive key gives, is not among them: CKM_TLS_MAC and CKM_TLS_KDF are there in its place.
+// tlsRows are the key derivations and MACs of TLS 1.0 to 1.2: PKCS #11, "SSL" and "TLS 1.2 Mechanisms". CKM_TLS_PRF is not among them: it gives the
+// application any output of the function, of sensitive keys too. CKM_TLS_MAC and CKM_TLS_KDF are there in its place.
 var tlsRows = []Mechanism{
 	preMasterGen(ck.CKM_SSL3_PRE_MASTER_KEY_GEN),
 	preMasterGen(ck.CKM_TLS_PRE_MASTER_KEY_GEN),
@@ -85,8 +85,8 @@ type master struct {
 	randoms tlsRandoms
 	session []byte // the session hash of RFC 7627, in place of the randoms
 	hash    *Hash
-	splits  bool   // the secret has two halves
-	version []byte // of the caller's memory: where the version goes
+	splits  bool   // whether the halves of the secret are used apart
+	version []byte // where the version goes, in the caller's memory
 }
 
 // readMaster reads a CK_SSL3_MASTER_KEY_DERIVE_PARAMS.
@@ -170,8 +170,8 @@ func allowsTLS12Only(template []ck.Attribute) bool {
 	return true
 }
 
-// masterKey makes the row of a derivation of a master secret. Those whose names end in DH take a pre-master secret of any
-// length without a version in it.
+// masterKey makes the row of a derivation of a master secret. Mechanisms whose names end in DH take a pre-master secret of any length, which has no
+// version in it.
 func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms []byte), error)) Mechanism {
 	dh := m == ck.CKM_SSL3_MASTER_KEY_DERIVE_DH || m == ck.CKM_TLS_MASTER_KEY_DERIVE_DH || m == ck.CKM_TLS12_MASTER_KEY_DERIVE_DH ||
 		m == ck.CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH
@@ -213,7 +213,7 @@ func tlsKDF(m ck.MechanismType) Mechanism {
 		label, randoms := p.Bytes(), readRandoms(p)
 		at, n := p.Ulong(), p.Ulong()
 		seed := [][]byte{label, randoms.client, randoms.server}
-		if at != 0 { // a context of no bytes is one
+		if at != 0 { // an empty context is different from none
 			seed = append(seed, binary.BigEndian.AppendUint16(nil, uint16(n)), p.BytesAt(at, n))
 		}
 		if err := p.Done(); err != nil {

@@ -57,7 +57,7 @@ func readKeyMaterial(p *ck.Param, m ck.MechanismType) (r keyMaterial, err error)
 	if err := out.Done(); err != nil {
 		return r, err
 	}
-	// The keys of export ciphers were weakened on purpose; TLS 1.1 did away with them. IVs alone would be keys given away.
+	// The keys of export ciphers were weakened on purpose, and TLS 1.1 dropped them. To derive IVs only would be to give away bytes of the key block.
 	if r.export || r.mac == 0 && r.key == 0 {
 		return r, ck.CKR_MECHANISM_PARAM_INVALID
 	}
@@ -120,7 +120,7 @@ func purposes(on ...ck.AttributeType) (list []ck.Attribute) {
 	return list
 }
 
-// macTemplate is what a template says of the MAC keys too: neither type, nor length, nor purposes.
+// macTemplate is the part of a template that holds for MAC keys too: without type, length and purposes.
 func macTemplate(template []ck.Attribute) []ck.Attribute {
 	return slices.DeleteFunc(slices.Clone(template), func(a ck.Attribute) bool {
 		return a.Type == ck.CKA_KEY_TYPE || a.Type == ck.CKA_VALUE_LEN || slices.Contains(allPurposes, a.Type)

@@ -36,7 +36,7 @@ func tlsMACRow(m ck.MechanismType) Mechanism {
 		}}
 }
 
-// A tlsMAC is a MAC in progress. The PRF reads its data more than once, so that it is kept.
+// A tlsMAC is a MAC in progress. The data is kept, because the PRF reads it more than once.
 type tlsMAC struct {
 	keys   []*macKey
 	states []*macState
@@ -51,7 +51,7 @@ var (
 	_ Verifier = (*tlsMAC)(nil)
 )
 
-// maxHandshake is how much data there can be: it is a hash, or two.
+// maxHandshake is how many bytes of data there may be. It is a hash, or two.
 const maxHandshake = 1 << 16
 
 func beginTLSMAC(k *Key, p *ck.Param) (*tlsMAC, error) {
@@ -121,7 +121,7 @@ func (t *tlsMAC) Update(data []byte) error {
 	return nil
 }
 
-// compute makes the MAC, and gives the states back.
+// compute makes the MAC, and gives the states back to their pools.
 func (t *tlsMAC) compute() []byte {
 	prf := make(tlsprf.PRF, len(t.states))
 	for i, s := range t.states {

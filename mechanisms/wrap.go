@@ -59,7 +59,7 @@ func wrappedKey(err error) error {
 	return err
 }
 
-// An inputBuffer collects the parts of data that has to be there in full before it can be processed.
+// An inputBuffer collects data that comes in parts and can only be processed as a whole.
 type inputBuffer struct{ data []byte }
 
 // add appends part, and wipes the memory that it leaves when it grows.
@@ -78,7 +78,7 @@ type wholeInputCipher struct {
 	inputBuffer
 	size    func(n int) int
 	run     func(dst, src []byte) (int, error)
-	inexact bool // size is a bound
+	inexact bool // whether size is a bound only
 }
 
 var _ Inexact = (*wholeInputCipher)(nil)

@@ -38,7 +38,7 @@ func x942Generate(random io.Reader, p *ck.Param, public []ck.Attribute) (pub, pr
 	return x942FFC.generate(random, public, dhSizes, 0)
 }
 
-// x942Parameters makes primes and a base: as FIPS 186-4 does it, with more lengths to choose from.
+// x942Parameters makes primes and a base as FIPS 186-4 does, but of more lengths.
 func x942Parameters(random io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute, []Result, error) {
 	if err := p.None(); err != nil {
 		return nil, nil, err
@@ -82,7 +82,7 @@ func x942KDF(kdf uint, other []byte) (*ecdhKDF, error) {
 	return nil, ck.CKR_MECHANISM_PARAM_INVALID
 }
 
-// counterIn finds the counter in an OtherInfo of RFC 2631, section 2.1.2, which is what X9.42 has: 0 where there is none.
+// counterIn returns where the counter is in an OtherInfo of RFC 2631, section 2.1.2, which is that of X9.42; 0 where there is none.
 func counterIn(other []byte) int {
 	in := cryptobyte.String(other)
 	var body, info, count cryptobyte.String
@@ -93,7 +93,7 @@ func counterIn(other []byte) int {
 	return len(other) - len(body) - len(count)
 }
 
-// readX942 reads what the parameters of X9.42 begin with: the function, and the first public value.
+// readX942 reads the beginning of the parameters of X9.42: the function, its OtherInfo, and the first public value.
 func readX942(p *ck.Param) (kdf uint, other, public []byte) {
 	kdf = p.Ulong()
 	return kdf, p.BytesAfter(), p.BytesAfter()
@@ -119,7 +119,7 @@ func x942Derive(b *Base, p *ck.Param, d *Derived) error {
 	return f.deriveFrom(b, d, func() ([]byte, error) { return key.agree(public) })
 }
 
-// readX942Kem reads the same without a public value.
+// readX942Kem reads the same for an encapsulation, where there is no public value.
 func readX942Kem(p *ck.Param) (*ecdhKDF, error) {
 	kdf, other, public := readX942(p)
 	if err := p.Done(); err != nil {
@@ -131,8 +131,8 @@ func readX942Kem(p *ck.Param) (*ecdhKDF, error) {
 	return x942KDF(kdf, other)
 }
 
-// A twoPairs is an agreement in which each side has two key pairs: ours, and the public values of the other side. The
-// standard calls the pairs the first and the second. The first is the static one here, and the second the ephemeral one.
+// A twoPairs is an agreement in which each side has two key pairs: our private keys, and the public values of the other side. The standard calls the
+// pairs the first and the second. Here the first is the static one, and the second the ephemeral one.
 type twoPairs struct {
 	kdf               *ecdhKDF
 	static, ephemeral *dhPrivate
@@ -140,7 +140,7 @@ type twoPairs struct {
 }
 
 // readTwoPairs reads a CK_X9_42_DH2_DERIVE_PARAMS, or a CK_X9_42_MQV_DERIVE_PARAMS, which ends with a handle of our
-// ephemeral public key. That follows from the private key and is not looked at.
+// ephemeral public key. That follows from the private key, and is ignored.
 func readTwoPairs(b *Base, p *ck.Param, mqv bool) (*twoPairs, error) {
 	kdf, other, first := readX942(p)
 	p.Ulong() // the length of a private key, of which there is a handle
@@ -178,7 +178,7 @@ func readTwoPairs(b *Base, p *ck.Param, mqv bool) (*twoPairs, error) {
 	return r, nil
 }
 
-// errNotSame are the errors of two keys that are not in one group.
+// errNotSame are the errors for two keys of different groups.
 var errNotSame = [...]error{errors.New("two primes"), errors.New("two subprimes"), errors.New("two bases")}
 
 // x942Hybrid is the scheme dhHybrid1 of SP 800-56A, section 6.1.1.1: the secret of the ephemeral keys, then that of the
@@ -221,7 +221,7 @@ func (r *twoPairs) mqv() ([]byte, error) {
 			return nil, err
 		}
 	}
-	// The numbers that stand for the ephemeral public values: half as long as the subprime, with a one before.
+	// T_A and T_B of SP 800-56A, section 5.7.2.1, steps 2 and 4.
 	ours, err := modular.Associate(k.power(k.g, k.x).Bytes(k.p), k.q)
 	if err != nil {
 		return nil, err
