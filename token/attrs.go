@@ -222,8 +222,8 @@ func (o *Object) match(a ck.Attribute) bool {
 
 // size returns what the object takes in a token file before it is sealed, in bytes: C_GetObjectSize.
 func (o *Object) size() uint {
-	var open, closed [maxRows]ck.Attribute
-	a, b := o.appendAttributes(open[:0], closed[:0])
+	var public, secret [maxRows]ck.Attribute
+	a, b := o.appendAttributes(public[:0], secret[:0])
 	return uint(ck.TemplateLen(a) + ck.TemplateLen(b))
 }
 

@@ -12,20 +12,20 @@ import (
 // encode returns the object as it is kept in a token file, in the encoding of ck.AppendTemplate: all of a private object in sealed; of a
 // public one the secret values in sealed, and all else in public. Booleans that are false are left out. The caller wipes sealed.
 func (o *Object) encode() (public, sealed []byte) {
-	var open, closed [maxRows]ck.Attribute
-	a, b := o.appendAttributes(open[:0], closed[:0])
+	var spaceA, spaceB [maxRows]ck.Attribute
+	plain, secret := o.appendAttributes(spaceA[:0], spaceB[:0])
 	if o.isPrivate() {
-		return nil, ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(a)+ck.TemplateLen(b)), append(a, b...))
+		return nil, ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(plain)+ck.TemplateLen(secret)), append(plain, secret...))
 	}
-	public = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(a)), a)
-	if len(b) != 0 {
-		sealed = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(b)), b)
+	public = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(plain)), plain)
+	if len(secret) != 0 {
+		sealed = ck.AppendTemplate(make([]byte, 0, ck.TemplateLen(secret)), secret)
 	}
 	return public, sealed
 }
 
-// appendAttributes appends the attributes to open, and those with secret values to closed.
-func (o *Object) appendAttributes(open, closed []ck.Attribute) (a, b []ck.Attribute) {
+// appendAttributes appends the attributes to public, and those with secret values to secret.
+func (o *Object) appendAttributes(public, secret []ck.Attribute) ([]ck.Attribute, []ck.Attribute) {
 	for i := range o.table.rows {
 		row := &o.table.rows[i]
 		at := ck.Attribute{Type: row.Type}
@@ -45,12 +45,12 @@ func (o *Object) appendAttributes(open, closed []ck.Attribute) (a, b []ck.Attrib
 			at.Value = o.at(i)
 		}
 		if row.rule.has(concealed) {
-			closed = append(closed, at)
+			secret = append(secret, at)
 		} else {
-			open = append(open, at)
+			public = append(public, at)
 		}
 	}
-	return open, closed
+	return public, secret
 }
 
 // errDamaged is what decode finds wrong.
@@ -124,10 +124,10 @@ func (o *Object) locate(rows []ck.Attribute) {
 	o.initKey()
 }
 
-// restore gives the draft a decoded attribute. open says that it comes from the public part, split that there is a public part.
-func (d *draft) restore(a ck.Attribute, open, split bool) error {
+// restore gives the draft a decoded attribute. inPublic says that it comes from the public part, hasPublic that there is a public part.
+func (d *draft) restore(a ck.Attribute, inPublic, hasPublic bool) error {
 	i := d.table.find(a.Type)
-	if i < 0 || d.decided>>i&1 != 0 || split && open == d.table.rows[i].rule.has(concealed) {
+	if i < 0 || d.decided>>i&1 != 0 || hasPublic && inPublic == d.table.rows[i].rule.has(concealed) {
 		return errDamaged
 	}
 	row := &d.table.rows[i]

@@ -137,7 +137,7 @@ func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*O
 	return list
 }
 
-// protectLikeEqualKeys protects a key that is being unwrapped like the keys of the token that have the same secret: equalkeys.go. full is what the mechanism
+// protectLikeEqualKeys protects a key that is being unwrapped like the keys of the token that have the same secret. full is what the mechanism
 // unwrapped, before CKA_VALUE_LEN cut it. Where the mechanism fills the last block with zeros (truncates), nobody can tell them from zeros of the
 // key, so keys that are equal but for zeros at the end are looked for too.
 func (s *session) protectLikeEqualKeys(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {

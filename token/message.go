@@ -55,20 +55,20 @@ func (m *Module) messageInit(h ck.SessionHandle, kind int, mech *ck.Mechanism, k
 	return nil
 }
 
-// message finds the process of a kind and locks its session. A message in parts must be in progress if open is set, and must not be
+// message finds the process of a kind and locks its session. A message in parts must be in progress if inParts is set, and must not be
 // otherwise. The caller calls unlock.
-func (m *Module) message(h ck.SessionHandle, kind int, open bool) (*session, *operation, error) {
+func (m *Module) message(h ck.SessionHandle, kind int, inParts bool) (*session, *operation, error) {
 	s, err := m.lock(h)
 	if err != nil {
 		return nil, nil, err
 	}
 	op := &s.ops[kind]
 	switch {
-	case !op.active, open && !op.process.inParts:
+	case !op.active, inParts && !op.process.inParts:
 		err = ck.CKR_OPERATION_NOT_INITIALIZED
 	case op.loginDue:
 		err = ck.CKR_USER_NOT_LOGGED_IN
-	case op.process.inParts && !open:
+	case op.process.inParts && !inParts:
 		err = ck.CKR_OPERATION_ACTIVE
 	default:
 		if err = op.checkUnrecorded(); err == nil {

@@ -82,13 +82,13 @@ func tokenAttribute(template []ck.Attribute, otherwise bool) bool {
 }
 
 // DestroyObject implements C_DestroyObject, section 5.7.3.
-func (m *Module) DestroyObject(h ck.SessionHandle, oh ck.ObjectHandle) error {
+func (m *Module) DestroyObject(h ck.SessionHandle, object ck.ObjectHandle) error {
 	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
 	defer a.endCall()
-	e, o, err := s.object(oh)
+	e, o, err := s.object(object)
 	if err != nil {
 		return err
 	}
@@ -125,13 +125,13 @@ func (s *slot) destroy(e *entry, o *Object, user userState, keys *store.Keys) er
 }
 
 // GetObjectSize implements C_GetObjectSize, section 5.7.4.
-func (m *Module) GetObjectSize(h ck.SessionHandle, oh ck.ObjectHandle) (uint, error) {
+func (m *Module) GetObjectSize(h ck.SessionHandle, object ck.ObjectHandle) (uint, error) {
 	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
 	defer a.endCall()
-	_, o, err := s.object(oh)
+	_, o, err := s.object(object)
 	if err != nil {
 		return 0, err
 	}
@@ -141,13 +141,13 @@ func (m *Module) GetObjectSize(h ck.SessionHandle, oh ck.ObjectHandle) (uint, er
 
 // GetAttributeValue implements C_GetAttributeValue, section 5.7.5. Every row is answered; the error is that of one of the
 // rows that could not be.
-func (m *Module) GetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, rows []ck.AttributeBuffer) error {
+func (m *Module) GetAttributeValue(h ck.SessionHandle, object ck.ObjectHandle, rows []ck.AttributeBuffer) error {
 	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
 	defer a.endCall()
-	_, o, err := s.object(oh)
+	_, o, err := s.object(object)
 	if err != nil {
 		return err
 	}
@@ -162,14 +162,14 @@ func (m *Module) GetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, rows 
 }
 
 // SetAttributeValue implements C_SetAttributeValue, section 5.7.6: all of the template or nothing.
-func (m *Module) SetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, template []ck.Attribute) error {
+func (m *Module) SetAttributeValue(h ck.SessionHandle, object ck.ObjectHandle, template []ck.Attribute) error {
 	a, s, err := m.session(h)
 	if err != nil {
 		return err
 	}
 	defer a.endCall()
 	for {
-		err := s.changeAttributes(oh, template)
+		err := s.changeAttributes(object, template)
 		if !errors.Is(err, store.ErrStale) {
 			return err
 		}
@@ -177,8 +177,8 @@ func (m *Module) SetAttributeValue(h ck.SessionHandle, oh ck.ObjectHandle, templ
 }
 
 // changeAttributes tries once to change attributes: store.ErrStale where another process has changed the object meanwhile.
-func (s *session) changeAttributes(oh ck.ObjectHandle, template []ck.Attribute) error {
-	e, o, err := s.object(oh)
+func (s *session) changeAttributes(object ck.ObjectHandle, template []ck.Attribute) error {
+	e, o, err := s.object(object)
 	if err != nil {
 		return err
 	}

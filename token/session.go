@@ -253,13 +253,13 @@ func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 
 // GetSessionValidationFlags implements C_GetSessionValidationFlags, section 5.6.11 of PKCS#11 3.2. Nobody has validated softcsp,
 // so that no operation is one of a validated mechanism.
-func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, typ uint) (ck.Flags, error) {
+func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, kind uint) (ck.Flags, error) {
 	a, _, err := m.session(h)
 	if err != nil {
 		return 0, err
 	}
 	defer a.endCall()
-	if typ != uint(ck.CKS_LAST_VALIDATION_OK) {
+	if kind != uint(ck.CKS_LAST_VALIDATION_OK) {
 		return 0, ck.CKR_ARGUMENTS_BAD
 	}
 	return 0, nil

@@ -153,8 +153,8 @@ func (s *appSlot) requestCreation(o *Object, r *request) (ck.ObjectHandle, error
 
 // creationTemplate returns the template that creates an object like o, without the attributes that only the token sets.
 func (o *Object) creationTemplate() (template []ck.Attribute) {
-	open, _ := o.appendAttributes(nil, nil)
-	for _, a := range open {
+	public, _ := o.appendAttributes(nil, nil)
+	for _, a := range public {
 		if i := o.table.find(a.Type); !o.table.rows[i].rule.has(notCreate) && a.Type != ck.CKA_TRUSTED {
 			template = append(template, a)
 		}
