@@ -7,6 +7,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/locked"
+	"github.com/softcsp/softcsp/store"
 )
 
 // encode returns the object as it is kept in a token file, in the encoding of ck.AppendTemplate: all of a private object in sealed; of a
@@ -143,4 +144,64 @@ func (d *draft) restore(a ck.Attribute, inPublic, hasPublic bool) error {
 		return errDamaged
 	}
 	return d.put(i, a.Value)
+}
+
+// newRecord returns the record of an object for the store.
+func newRecord(o *Object, keys *store.Keys) *store.Record {
+	public, sealed := o.encode()
+	terms := o.terms()
+	if term := o.fingerprint(keys); term != nil {
+		terms = append(terms, term)
+	}
+	if keys != nil && o.table.isAsymmetric() && len(o.identity()) != 0 {
+		terms = append(terms, o.identityTerm(keys))
+	}
+	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.separation, Terms: terms}
+}
+
+// storedOrigins are the origins of objects as the store keeps them.
+var storedOrigins = [createdByCount]store.Origin{
+	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
+	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
+}
+
+// readObject reads a token object from the store.
+func readObject(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
+	r, err := token.Get(keys, id)
+	if err != nil {
+		return nil, err
+	}
+	return objectFromRecord(r)
+}
+
+// objectFromRecord makes the Object of a record, with what was requested for it without a login: CKR_OBJECT_HANDLE_INVALID where that destroys
+// it. A request that is not permitted is ignored.
+func objectFromRecord(r store.Record) (*Object, error) {
+	var base *Object
+	if r.Unvouched == nil || r.Unvouched.Kind != store.Created {
+		var err error
+		if base, err = decode(r.Public, r.Sealed); err != nil {
+			return nil, err
+		}
+		base.id, base.rev, base.origin, base.separation = r.ID, r.Rev, r.Origin, r.Birth
+	}
+	if r.Unvouched == nil {
+		return base, nil
+	}
+	if base != nil {
+		base.refs.Add(1)
+		base.pending = r.Unvouched
+	}
+	o, err := applyPending(base, r.Unvouched)
+	switch {
+	case err != nil && base != nil:
+		return base, nil
+	case base != nil:
+		base.release()
+	}
+	if err != nil || o == nil {
+		return nil, ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	o.id, o.rev, o.pending, o.unvouched = r.ID, r.Rev, r.Unvouched, true
+	return o, nil
 }

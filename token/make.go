@@ -167,27 +167,6 @@ func (r *request) original() *Object {
 	return nil
 }
 
-// readOnly reports whether this process cannot write to the token.
-func (s *slot) readOnly() bool {
-	token, err := s.store()
-	return err == nil && token.ReadOnly()
-}
-
-// mayModify tells whether the session may make, change or destroy the object o.
-func (s *session) mayModify(o *Object, user userState) error {
-	switch {
-	case o.isToken() && s.slot.readOnly(): // which comes before that the session is (section 5.1.6)
-		return ck.CKR_TOKEN_WRITE_PROTECTED
-	case o.isToken() && !s.writable:
-		return ck.CKR_SESSION_READ_ONLY
-	case o.isPrivate() && user != theUser:
-		return ck.CKR_USER_NOT_LOGGED_IN
-	case o.isToken() && user == nobody && !o.needsNoLogin():
-		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
-	}
-	return nil
-}
-
 // storeObject is storeObjects for one object.
 func (s *appSlot) storeObject(o, original *Object, keys *store.Keys) (ck.ObjectHandle, error) {
 	handles, err := s.storeObjects([]*Object{o}, original, keys)
@@ -202,22 +181,3 @@ var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false
 
 // unwrapDefault is section 5.18.4, and 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
 var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
-
-// newRecord returns the record of an object for the store.
-func newRecord(o *Object, keys *store.Keys) *store.Record {
-	public, sealed := o.encode()
-	terms := o.terms()
-	if term := o.fingerprint(keys); term != nil {
-		terms = append(terms, term)
-	}
-	if keys != nil && o.table.isAsymmetric() && len(o.identity()) != 0 {
-		terms = append(terms, o.identityTerm(keys))
-	}
-	return &store.Record{ID: o.id, Rev: o.rev, Public: public, Sealed: sealed, Origin: o.origin, Birth: o.separation, Terms: terms}
-}
-
-// storedOrigins are the origins of objects as the store keeps them.
-var storedOrigins = [createdByCount]store.Origin{
-	byCreate: store.OriginImported, byGenerate: store.OriginGenerated, byUnwrap: store.OriginUnwrapped,
-	byEncapsulate: store.OriginDerived, byDecapsulate: store.OriginDerived, byDerive: store.OriginDerived,
-}

@@ -228,3 +228,18 @@ func (s *appSlot) replace(e *entry, o, changed *Object, keys *store.Keys) error 
 	}
 	return err
 }
+
+// mayModify tells whether the session may make, change or destroy the object o.
+func (s *session) mayModify(o *Object, user userState) error {
+	switch {
+	case o.isToken() && s.slot.readOnly(): // which comes before that the session is (section 5.1.6)
+		return ck.CKR_TOKEN_WRITE_PROTECTED
+	case o.isToken() && !s.writable:
+		return ck.CKR_SESSION_READ_ONLY
+	case o.isPrivate() && user != theUser:
+		return ck.CKR_USER_NOT_LOGGED_IN
+	case o.isToken() && user == nobody && !o.needsNoLogin():
+		return ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
+	}
+	return nil
+}

@@ -189,3 +189,17 @@ func (op *operation) endUnlessTooSmall(err error) error {
 	}
 	return err
 }
+
+// operation finds the operation of a kind that may go on, and locks its session. The caller calls unlock.
+func (m *Module) operation(h ck.SessionHandle, kind int) (*session, *operation, error) {
+	s, err := m.lock(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	op, err := s.currentOperation(kind)
+	if err != nil {
+		s.unlock()
+		return nil, nil, err
+	}
+	return s, op, nil
+}

@@ -290,15 +290,6 @@ func (o *Object) recordWithRole(need role, keys *store.Keys) (*store.Record, err
 	return newRecord(changed, keys), nil
 }
 
-// readObject reads a token object from the store.
-func readObject(token *store.Token, keys *store.Keys, id store.ID) (*Object, error) {
-	r, err := token.Get(keys, id)
-	if err != nil {
-		return nil, err
-	}
-	return objectFromRecord(r)
-}
-
 // sameRole tells whether a key still has the role that it had when it was found. If it has not, another call may have wrapped with it, meanwhile,
 // what this one unwraps.
 func (k foundKey) sameRole() error {

@@ -10,6 +10,18 @@ import (
 // createdBy tells how an object comes to be, or to be changed.
 type createdBy int
 
+const (
+	byCreate createdBy = iota
+	byGenerate
+	byUnwrap
+	byEncapsulate
+	byDecapsulate
+	byDerive
+	byCopy
+	bySet
+	createdByCount
+)
+
 // A request is what an object is built from.
 type request struct {
 	how createdBy

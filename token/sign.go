@@ -1,6 +1,8 @@
 package token
 
-import "github.com/softcsp/softcsp/ck"
+import (
+	"github.com/softcsp/softcsp/ck"
+)
 
 // SignInit implements C_SignInit, section 5.13.1.
 func (m *Module) SignInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
@@ -10,20 +12,6 @@ func (m *Module) SignInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectH
 // VerifyInit implements C_VerifyInit, section 5.15.1.
 func (m *Module) VerifyInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {
 	return m.cryptInit(h, verifying, mech, key)
-}
-
-// operation finds the operation of a kind that may go on, and locks its session. The caller calls unlock.
-func (m *Module) operation(h ck.SessionHandle, kind int) (*session, *operation, error) {
-	s, err := m.lock(h)
-	if err != nil {
-		return nil, nil, err
-	}
-	op, err := s.currentOperation(kind)
-	if err != nil {
-		s.unlock()
-		return nil, nil, err
-	}
-	return s, op, nil
 }
 
 // Sign implements C_Sign, section 5.13.2.

@@ -159,3 +159,9 @@ func (s *slot) separation() store.Separation {
 	}
 	return separation
 }
+
+// readOnly reports whether this process cannot write to the token.
+func (s *slot) readOnly() bool {
+	token, err := s.store()
+	return err == nil && token.ReadOnly()
+}

@@ -7,18 +7,6 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-const (
-	byCreate createdBy = iota
-	byGenerate
-	byUnwrap
-	byEncapsulate
-	byDecapsulate
-	byDerive
-	byCopy
-	bySet
-	createdByCount
-)
-
 // compose decides every attribute of a new object.
 func (d *draft) compose(r *request) error {
 	var err error

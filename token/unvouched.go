@@ -86,38 +86,6 @@ func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	return o, err
 }
 
-// objectFromRecord makes the Object of a record, with what was requested for it without a login: CKR_OBJECT_HANDLE_INVALID where that destroys
-// it. A request that is not permitted is ignored.
-func objectFromRecord(r store.Record) (*Object, error) {
-	var base *Object
-	if r.Unvouched == nil || r.Unvouched.Kind != store.Created {
-		var err error
-		if base, err = decode(r.Public, r.Sealed); err != nil {
-			return nil, err
-		}
-		base.id, base.rev, base.origin, base.separation = r.ID, r.Rev, r.Origin, r.Birth
-	}
-	if r.Unvouched == nil {
-		return base, nil
-	}
-	if base != nil {
-		base.refs.Add(1)
-		base.pending = r.Unvouched
-	}
-	o, err := applyPending(base, r.Unvouched)
-	switch {
-	case err != nil && base != nil:
-		return base, nil
-	case base != nil:
-		base.release()
-	}
-	if err != nil || o == nil {
-		return nil, ck.CKR_OBJECT_HANDLE_INVALID
-	}
-	o.id, o.rev, o.pending, o.unvouched = r.ID, r.Rev, r.Unvouched, true
-	return o, nil
-}
-
 // requestCreation has the store keep a request to create an object, without a login. It takes the reference of o.
 func (s *appSlot) requestCreation(o *Object, r *request) (ck.ObjectHandle, error) {
 	defer o.release()
