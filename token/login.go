@@ -7,6 +7,15 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
+// A userState is who is logged in to a token. Being logged in is common to all sessions of an application.
+type userState uint8
+
+const (
+	nobody userState = iota
+	theUser
+	theSO
+)
+
 // Login implements C_Login, section 5.6.9.
 func (m *Module) Login(h ck.SessionHandle, userType ck.UserType, pin []byte) error {
 	a, s, err := m.session(h)

@@ -1,8 +1,6 @@
 package token
 
-import (
-	"github.com/softcsp/softcsp/ck"
-)
+import "github.com/softcsp/softcsp/ck"
 
 // SignInit implements C_SignInit, section 5.13.1.
 func (m *Module) SignInit(h ck.SessionHandle, mech *ck.Mechanism, key ck.ObjectHandle) error {

@@ -28,54 +28,11 @@ type slot struct {
 	applications []*appSlot // those that know the slot
 }
 
-// An appSlot is an application's side of a slot: its sessions, its login, and the objects of which it has handles.
-type appSlot struct {
-	*slot
-	app *application
-
-	mu               sync.Mutex
-	sessions         map[ck.SessionHandle]*session
-	writableSessions int // how many sessions are read-write
-	user             userState
-
-	cache   atomic.Pointer[objectCache] // that the application reads from; changed with user
-	objects objectTable
-}
-
-// A userState is who is logged in to a token. Being logged in is common to all sessions of an application.
-type userState uint8
-
-const (
-	nobody userState = iota
-	theUser
-	theSO
-)
-
 // newSlot returns the slot of a token.
 func newSlot(c *Core, uuid string) *slot {
 	serial := strings.ReplaceAll(uuid, "-", "")[:16]
 	n, _ := strconv.ParseUint(serial, 16, 64)
 	return &slot{core: c, id: ck.SlotID(n & slotMask), uuid: uuid, serial: serial}
-}
-
-// newAppSlot returns an application's side of the slot.
-func (s *slot) newAppSlot(a *application) *appSlot {
-	side := &appSlot{slot: s, app: a, sessions: make(map[ck.SessionHandle]*session)}
-	side.objects.init(side)
-	side.cache.Store(s.openCache(nil, nil))
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.applications = append(s.applications, side)
-	return side
-}
-
-// end closes the application's sessions with the slot, and ends its use of the slot.
-func (s *appSlot) end() {
-	s.closeSessions()
-	s.slot.mu.Lock()
-	s.applications = slices.DeleteFunc(s.applications, func(side *appSlot) bool { return side == s })
-	s.slot.mu.Unlock()
-	s.cache.Load().endUse()
 }
 
 // appSlots returns the sides of all applications.
