@@ -142,7 +142,7 @@ func aesXTS(decrypt bool) beginFunc {
 		if err != nil {
 			return nil, err
 		}
-		u := form.(*xts.Cipher).NewUnit([xts.BlockSize]byte(unit), decrypt)
+		u := form.(*xts.Cipher).NewUnit(unit, decrypt)
 		return &stealing{decrypt: decrypt, blocks: u.Blocks, end: u.End}, nil
 	}
 }

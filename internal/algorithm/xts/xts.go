@@ -23,13 +23,13 @@ type Unit struct {
 	tweak   [BlockSize]byte // of the next block
 }
 
-// NewUnit begins a data unit. The least byte of its number comes first.
-func (c *Cipher) NewUnit(number [BlockSize]byte, decrypt bool) *Unit {
+// NewUnit begins a data unit. Its number has 16 bytes, the least first.
+func (c *Cipher) NewUnit(number []byte, decrypt bool) *Unit {
 	u := &Unit{crypt: c.data.Encrypt, decrypt: decrypt}
 	if decrypt {
 		u.crypt = c.data.Decrypt
 	}
-	c.tweak.Encrypt(u.tweak[:], number[:])
+	c.tweak.Encrypt(u.tweak[:], number)
 	return u
 }
 

@@ -35,7 +35,7 @@ func TestExamples(t *testing.T) {
 		}
 		c, b, want := New(data, tweak), unhex(t, v.plain), unhex(t, v.want)
 		crypt := func(decrypt bool) {
-			u, before := c.NewUnit([BlockSize]byte(unhex(t, v.number)), decrypt), (len(b)/BlockSize-1)*BlockSize
+			u, before := c.NewUnit(unhex(t, v.number), decrypt), (len(b)/BlockSize-1)*BlockSize
 			u.Blocks(b[:before])
 			u.End(b[before:])
 		}
