@@ -130,10 +130,13 @@ func slow(t *testing.T) {
 	}
 }
 
+// takesLong reports whether make long runs the tests, which may take minutes then.
+func takesLong() bool { return os.Getenv("SOFTCSP_LONG") != "" }
+
 // long skips a test that takes minutes, or needs programs that are not small, unless make long runs it.
 func long(t *testing.T) {
 	t.Helper()
-	if os.Getenv("SOFTCSP_LONG") == "" {
+	if !takesLong() {
 		t.Skip("make long runs this")
 	}
 }

@@ -70,7 +70,7 @@ func TestCrowd(t *testing.T) {
 	only(t)
 	prog := program(t, "files/crowd.c")
 	size := []string{"4", "4", "3"}
-	if os.Getenv("SOFTCSP_LONG") != "" {
+	if takesLong() {
 		size = []string{"8", "4", "60"}
 	}
 	for _, kills := range []string{"0", "5"} {
@@ -103,7 +103,7 @@ func TestDamagedFiles(t *testing.T) {
 	}
 	sidecars, _ := filepath.Glob(filepath.Join(dir, ".*-*.lock"))
 	changes := 150
-	if os.Getenv("SOFTCSP_LONG") != "" {
+	if takesLong() {
 		changes = 3000
 	}
 	for n := range changes {

@@ -51,7 +51,7 @@ func TestGuestSignals(t *testing.T) {
 		slow(t)
 		prog, env := guest(t, "handlers")
 		times := 1
-		if os.Getenv("SOFTCSP_LONG") != "" {
+		if takesLong() {
 			times = 30
 		}
 		for _, how := range []string{"before 3000", "before 200000", "after 3000", "after 100000", "again 3000", "again 60000", "before 100 own", "after 1000 own"} {
@@ -185,7 +185,7 @@ func TestGuestRefusals(t *testing.T) {
 		t.Helper()
 		mustRun(t, time.Minute, env, prog, module.path, strconv.Itoa(call), strconv.Itoa(int(errno)), when)
 	}
-	if os.Getenv("SOFTCSP_LONG") == "" {
+	if !takesLong() {
 		run(syscall.SYS_RT_SIGACTION, syscall.EPERM, "before")
 		run(syscall.SYS_RT_SIGPROCMASK, syscall.EPERM, "before")
 		run(318 /* getrandom */, syscall.EPERM, "after")

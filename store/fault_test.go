@@ -200,7 +200,7 @@ func TestPowerCut(t *testing.T) {
 	}
 	times, every := 1, 4
 	switch {
-	case os.Getenv("SOFTCSP_LONG") != "":
+	case takesLong():
 		times, every = 20, 1
 	case testing.Short():
 		every = 8
@@ -227,7 +227,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	every := 11
 	switch {
-	case os.Getenv("SOFTCSP_LONG") != "":
+	case takesLong():
 		every = 1
 	case testing.Short():
 		every = 31
@@ -274,7 +274,7 @@ func TestPowerCutAfterFault(t *testing.T) {
 	t.Parallel()
 	every, most := 5, 12
 	switch {
-	case os.Getenv("SOFTCSP_LONG") != "":
+	case takesLong():
 		every, most = 1, 30
 	case testing.Short():
 		every = 13

@@ -17,6 +17,9 @@ var (
 	userPIN = []byte("user-pin-91823")
 )
 
+// takesLong reports whether make long runs the tests, which may take minutes then.
+func takesLong() bool { return os.Getenv("SOFTCSP_LONG") != "" }
+
 // eachBackend runs f over a place of each kind, and again with each function of an update run twice.
 func eachBackend(t *testing.T, f func(t *testing.T, p *Place)) {
 	for _, kind := range slices.Sorted(maps.Keys(placeKinds)) {

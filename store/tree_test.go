@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"testing"
 	"time"
 
@@ -18,7 +17,7 @@ import (
 func TestTree(t *testing.T) {
 	t.Parallel()
 	seeds, first := uint64(2), uint64(0)
-	if os.Getenv("SOFTCSP_LONG") != "" {
+	if takesLong() {
 		seeds, first = 200, rand.Uint64()
 	}
 	for seed := range seeds {

@@ -237,7 +237,7 @@ func TestMutants(t *testing.T) {
 	if testing.Short() {
 		n = 30
 	}
-	if os.Getenv("SOFTCSP_LONG") != "" {
+	if takesLong() {
 		n = 5_000
 	}
 	g := newFuzzTarget(t)

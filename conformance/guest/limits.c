@@ -1,14 +1,11 @@
 /* A host in a narrow place: KIND NUMBER says in which. It initialises, works, and prints "ok", after "refused" and what
  * C_Initialize said where it did. It never dies. */
 #include "../fork/common.h"
+#include "refuse.h"
 
 #include <dirent.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 static void limit(int what, long most)
@@ -17,21 +14,6 @@ static void limit(int what, long most)
 
 	if (setrlimit(what, &r) != 0)
 		fault("setrlimit: %s", strerror(errno));
-}
-
-/* Refuses a system call, with an error. */
-static void refuse(int call, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-		fault("seccomp: %s", strerror(errno));
 }
 
 static void narrow(const char *kind, long n)

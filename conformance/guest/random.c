@@ -1,25 +1,7 @@
 /* A host without getrandom (WHAT is the error that it gets), which closes all descriptors and opens files of its own in their place. What
  * is random comes from the system all the same, and not from the host's files. */
 #include "../fork/common.h"
-
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-
-static void refuse(int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getrandom, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { sizeof filter / sizeof *filter, filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
-		fault("seccomp: %s", strerror(errno));
-}
+#include "refuse.h"
 
 static void look(CK_SESSION_HANDLE session)
 {
@@ -49,11 +31,11 @@ int main(int argc, char **argv)
 	snprintf(name, sizeof name, "%s/zeros", getenv("TMPDIR"));
 	load(argv[1]);
 	if (strcmp(argv[3], "before") == 0)
-		refuse(error);
+		refuse(SYS_getrandom, error);
 	initialize();
 	session = open_session(find_slot(), &key);
 	if (strcmp(argv[3], "before") != 0)
-		refuse(error);
+		refuse(SYS_getrandom, error);
 	look(session);
 	for (int fd = 3; fd < 300; fd++)
 		close(fd);
