@@ -61,7 +61,7 @@ func beginGMAC(k *Key, p *ck.Param) (*mac, error) {
 		return nil, err
 	}
 	if !c.good() || len(c.aad) != 0 {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulIvLen, ulAADLen or ulTagBits")
 	}
 	a, err := gcmFor(k, len(c.nonce), gcm.TagSize)
 	if err != nil {

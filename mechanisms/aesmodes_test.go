@@ -151,7 +151,7 @@ func TestNonceGeneration(t *testing.T) {
 			nonce, k := pattern(c.nonce), someKey(t)
 			p := c.params(nonce, g.fixed, g.generator)
 			wrapped, err := row.Wrap(k, &p, pattern(32))
-			if err != g.want {
+			if !errors.Is(err, g.want) {
 				t.Errorf("%v, generator %d, %d bits fixed: %v", c.m, g.generator, g.fixed, err)
 			}
 			if made := !bytes.Equal(nonce, pattern(c.nonce)); made != g.made || !sameBits(nonce, pattern(c.nonce), g.fixed) {

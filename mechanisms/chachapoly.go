@@ -44,7 +44,7 @@ func readPolyNonce(p *ck.Param) ([]byte, error) {
 		n /= 8
 	case 8, 12, 24:
 	default:
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulNonceLen")
 	}
 	return p.BytesAt(addr, n), nil
 }

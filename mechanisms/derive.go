@@ -135,7 +135,7 @@ func newPRF(m ck.MechanismType, k *Key) (prf func(dst []byte, parts ...[]byte) [
 	default:
 		h := findHash(m)
 		if h == nil || h.HMAC != m {
-			return nil, 0, ck.CKR_MECHANISM_PARAM_INVALID
+			return nil, 0, ck.FieldError("prfType or prfMechanism")
 		}
 		mac = hmac.New(h.New, k.Value)
 	}

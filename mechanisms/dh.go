@@ -141,7 +141,7 @@ func (g *ffcGroup) sharedSecret(z *bigmod.Nat) ([]byte, error) {
 func dhDerive(b *Base, p *ck.Param, d *Derived) error {
 	public := p.Rest()
 	if len(public) == 0 {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("the length of the public value")
 	}
 	key, err := dhFFC.private(b.Key)
 	if err != nil {

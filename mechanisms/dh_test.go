@@ -86,11 +86,11 @@ func runX942KDF(t *testing.T, seen *tried) {
 		t.Error(err)
 	}
 	for n := range other {
-		if _, err := x942KDF(ck.CKD_SHA1_KDF_ASN1, other[:n]); err != ck.CKR_MECHANISM_PARAM_INVALID {
+		if _, err := x942KDF(ck.CKD_SHA1_KDF_ASN1, other[:n]); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 			t.Errorf("other information cut at %d: %v", n, err)
 		}
 	}
-	if _, err := x942KDF(ck.CKD_SHA256_KDF, nil); err != ck.CKR_MECHANISM_PARAM_INVALID {
+	if _, err := x942KDF(ck.CKD_SHA256_KDF, nil); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 		t.Errorf("a function that X9.42 does not have: %v", err)
 	}
 }
@@ -164,7 +164,7 @@ func TestDHRefuses(t *testing.T) {
 		if err := try(priv, append([]byte{0, 0}, pub.Attr(ck.CKA_VALUE)...)); err != nil {
 			t.Errorf("%s: a public value with zeros before it: %v", c.name, err)
 		}
-		if err := try(priv, nil); err != ck.CKR_MECHANISM_PARAM_INVALID {
+		if err := try(priv, nil); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 			t.Errorf("%s: no public value: %v", c.name, err)
 		}
 		if err := try(pub, pub.Attr(ck.CKA_VALUE)); err != ck.CKR_KEY_TYPE_INCONSISTENT {

@@ -94,7 +94,7 @@ func readDSAParam(p *ck.Param) (*dsaParam, error) {
 	address := p.Ulong()
 	length := p.Fixed(8)
 	if length == nil {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulSeedLen")
 	}
 	n, err := ck.Ulong(length)
 	if err != nil {
@@ -108,7 +108,7 @@ func readDSAParam(p *ck.Param) (*dsaParam, error) {
 	case ck.CKM_SHA_1, ck.CKM_SHA224, ck.CKM_SHA256, ck.CKM_SHA384, ck.CKM_SHA512:
 		return r, nil
 	}
-	return nil, ck.CKR_MECHANISM_PARAM_INVALID
+	return nil, ck.FieldError("hash")
 }
 
 // dsaSeeded makes primes and returns the seed that they were made from, so that others can see that nobody chose them. A caller who does not
@@ -124,7 +124,7 @@ func dsaSeeded(maker primeMaker) func(io.Reader, *ck.Param, []ck.Attribute) ([]c
 			return nil, nil, err
 		}
 		if uint(8*param.hash.Size) < N {
-			return nil, nil, ck.CKR_MECHANISM_PARAM_INVALID // the hash is no weaker than the subprime
+			return nil, nil, ck.FieldError("hash") // the hash is no weaker than the subprime
 		}
 		r, err := findPrimes(random, maker, param.hash, int(L), int(N))
 		if err != nil {
@@ -133,7 +133,7 @@ func dsaSeeded(maker primeMaker) func(io.Reader, *ck.Param, []ck.Attribute) ([]c
 		var results []Result
 		if len(param.seed) != 0 {
 			if len(param.seed) < len(r.Seed) {
-				return nil, nil, ck.CKR_MECHANISM_PARAM_INVALID
+				return nil, nil, ck.FieldError("ulSeedLen")
 			}
 			results = []Result{{param.seed, r.Seed}, {param.length, ck.UlongValue(uint(len(r.Seed)))}}
 		}
@@ -160,7 +160,7 @@ func dsaBase(_ io.Reader, p *ck.Param, template []ck.Attribute) ([]ck.Attribute,
 	case new(big.Int).Mod(new(big.Int).Sub(P, one), Q).Sign() != 0 || !P.ProbablyPrime(0) || !Q.ProbablyPrime(0):
 		return nil, nil, ck.CKR_DOMAIN_PARAMS_INVALID
 	case len(param.seed) == 0 || param.index > 0xff:
-		return nil, nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, nil, ck.FieldError("ulSeedLen or ulIndex")
 	}
 	g := primes.VerifiableGenerator(param.hash.New, P, Q, param.seed, byte(param.index))
 	if g == nil {

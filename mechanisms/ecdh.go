@@ -67,7 +67,7 @@ func findKDF(kdf uint, shared []byte) (*ecdhKDF, error) {
 	row, ok := ecdhKDFs[kdf]
 	h := hashOf(row.digest)
 	if !ok || h == nil {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("kdf or ulSharedDataLen")
 	}
 	return &ecdhKDF{hash: h, counterFirst: row.counterFirst, shared: shared}, nil
 }

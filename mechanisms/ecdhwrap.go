@@ -37,7 +37,7 @@ func readECDHWrap(p *ck.Param) (size uint, f *ecdhKDF, err error) {
 		return 0, nil, err
 	}
 	if bits%8 != 0 || !validSize(ck.CKK_AES, bits/8) {
-		return 0, nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return 0, nil, ck.FieldError("ulAESKeyBits")
 	}
 	f, err = findKDF(kdf, shared)
 	return bits / 8, f, err
@@ -56,7 +56,7 @@ func (f *ecdhKDF) wrappingKey(agree agreement, point []byte, size uint) (*Key, e
 	case f.hash != nil:
 		f.derive(aes, z)
 	case len(z) < len(aes):
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulAESKeyBits or kdf")
 	default:
 		copy(aes, z)
 	}

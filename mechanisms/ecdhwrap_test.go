@@ -116,7 +116,7 @@ func TestECDHWrapRefuses(t *testing.T) {
 	} {
 		_, err1 := row.Wrap(pub, p(), pattern(16))
 		_, err2 := row.Unwrap(priv, p(), pattern(100))
-		if err1 != ck.CKR_MECHANISM_PARAM_INVALID || err2 != ck.CKR_MECHANISM_PARAM_INVALID {
+		if !errors.Is(err1, ck.CKR_MECHANISM_PARAM_INVALID) || !errors.Is(err2, ck.CKR_MECHANISM_PARAM_INVALID) {
 			t.Errorf("%x: %v, %v", bytesOf(*p()), err1, err2)
 		}
 	}
@@ -128,7 +128,7 @@ func TestECDHWrapRefuses(t *testing.T) {
 	}
 	small := curveNamed(t, "P-224") // whose secret is shorter than an AES key of 256 bits
 	pub, _ = small.pair(t)
-	if _, err := row.Wrap(pub, ecdhWrapParams(256, ck.CKD_NULL, nil), pattern(16)); err != ck.CKR_MECHANISM_PARAM_INVALID {
+	if _, err := row.Wrap(pub, ecdhWrapParams(256, ck.CKD_NULL, nil), pattern(16)); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 		t.Errorf("a secret that is too short: %v", err)
 	}
 }

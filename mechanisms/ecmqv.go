@@ -26,7 +26,7 @@ func ecmqvDerive(b *Base, p *ck.Param, d *Derived) error {
 		return err
 	}
 	if len(first) == 0 || len(second) == 0 {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("ulPublicDataLen or ulPublicDataLen2")
 	}
 	if b.Key == nil {
 		return ck.CKR_KEY_HANDLE_INVALID

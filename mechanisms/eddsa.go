@@ -63,7 +63,7 @@ func readVariant(p *ck.Param) (v edVariant, err error) {
 		return v, err
 	}
 	if len(context) > 255 {
-		return v, ck.CKR_MECHANISM_PARAM_INVALID
+		return v, ck.FieldError("ulContextDataLen")
 	}
 	v.context = string(context)
 	return v, nil

@@ -37,7 +37,7 @@ func combine(behind bool, f func(buf, key, data []byte) []byte) func(*Base, *ck.
 			return ck.CKR_KEY_HANDLE_INVALID
 		}
 		if len(data) > maxSecret {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("ulLen")
 		}
 		secret.Do(func() { err = d.setLeading(b, f(d.buf[:0], b.Key.Value, data)) })
 		before := 0
@@ -86,7 +86,7 @@ func extractKey(b *Base, p *ck.Param, d *Derived) (err error) {
 	}
 	value := b.Key.Value
 	if first >= 8*uint(len(value)) {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("the number of the first bit")
 	}
 	_, n, err := typeAndSize(b.Template)
 	if err != nil {

@@ -31,7 +31,7 @@ var ikeKeys = func() []ck.KeyType {
 func ikeHash(m ck.MechanismType) (*Hash, error) {
 	h := findHash(m)
 	if h == nil || h.HMAC != m {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("prfMechanism")
 	}
 	return h, nil
 }

@@ -141,7 +141,7 @@ func readECDHKem(p *ck.Param) (*ecdhKDF, error) {
 		return nil, err
 	}
 	if len(public) != 0 {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulPublicDataLen")
 	}
 	return findKDF(kdf, shared)
 }

@@ -176,7 +176,7 @@ func (m *messages) Next(p *ck.Param, dst, src []byte, last bool) error {
 	if last {
 		var err error
 		if c, err = m.mode.read(p); err == nil && len(c.tag) != m.tag {
-			err = ck.CKR_MECHANISM_PARAM_INVALID
+			err = ck.FieldError("the length of the tag")
 		}
 		if err != nil {
 			return err

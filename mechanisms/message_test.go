@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -232,12 +233,7 @@ func (v *messageVector) refused() error {
 // refusedBy wants one of the codes, and no output.
 func (v *messageVector) refusedBy(c MessageCipher, codes ...ck.RV) error {
 	among := func(err error) bool {
-		for _, rv := range codes {
-			if err == rv {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(codes, func(rv ck.RV) bool { return errors.Is(err, rv) })
 	}
 	got := make([]byte, len(v.cipher))
 	if err := c.Whole(v.param(v.tag), v.aad, got, v.cipher); !among(err) || !bytes.Equal(got, make([]byte, len(got))) {
@@ -375,7 +371,7 @@ func TestMessageLengths(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := form.param(pattern(13), tag[:8], 10, 0, 0)
-		if err := c.Next(&p, make([]byte, 10), pattern(10), true); err != ck.CKR_MECHANISM_PARAM_INVALID {
+		if err := c.Next(&p, make([]byte, 10), pattern(10), true); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 			t.Errorf("a tag of another length at the end: %v", err)
 		}
 		c.End()
@@ -401,15 +397,15 @@ func TestMessageParams(t *testing.T) {
 					continue
 				}
 				q := p
-				if err := c.Whole(&q, nil, make([]byte, 4), pattern(4)); err != ck.CKR_MECHANISM_PARAM_INVALID {
+				if err := c.Whole(&q, nil, make([]byte, 4), pattern(4)); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 					t.Errorf("%v with %d bytes: %v", m, n, err)
 				}
 				q = p
-				if err := c.Begin(&q, nil); err != ck.CKR_MECHANISM_PARAM_INVALID {
+				if err := c.Begin(&q, nil); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 					t.Errorf("%v beginning with %d bytes: %v", m, n, err)
 				}
 				q = p
-				if _, err := row.Message(secretKey(row.Keys[0], pattern(32)), &q, decrypt); n > 0 && err != ck.CKR_MECHANISM_PARAM_INVALID {
+				if _, err := row.Message(secretKey(row.Keys[0], pattern(32)), &q, decrypt); n > 0 && !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 					t.Errorf("%v prepared with %d bytes: %v", m, n, err)
 				}
 			}

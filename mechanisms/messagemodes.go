@@ -33,7 +33,7 @@ func (g *gcmMessages) read(p *ck.Param) (c messageParam, err error) {
 	at, bits := p.Ulong(), p.Ulong()
 	c.tag = p.BytesAt(at, bits/8)
 	if err = p.Done(); err == nil && !(&gcmParam{nonce: c.nonce, tag: bits}).good() {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("ulIvLen or ulTagBits")
 	}
 	return c, err
 }
@@ -73,7 +73,7 @@ func (m *ccmMessages) read(p *ck.Param) (c messageParam, err error) {
 	c.exact = true
 	c.length, c.nonce, c.fixed, c.generator, c.tag = p.Ulong(), p.Bytes(), p.Ulong(), p.Ulong(), p.Bytes()
 	if err = p.Done(); err == nil && !(&ccmParam{nonce: c.nonce, tag: uint(len(c.tag))}).goodSizes() {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("ulNonceLen or ulMACLen")
 	}
 	return c, err
 }

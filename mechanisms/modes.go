@@ -43,7 +43,7 @@ func readIVParam(k *Key, p *ck.Param, keyed keyedBlock, readIV ivReader) (cipher
 		return nil, nil, err
 	}
 	if iv == nil {
-		return nil, nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, nil, ck.FieldError("the length of the IV")
 	}
 	return b, iv, nil
 }

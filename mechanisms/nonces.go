@@ -79,16 +79,16 @@ func (n *nonceSource) generate(nonce []byte, fixed, generator uint) error {
 		return nil
 	case uint(ck.CKG_GENERATE), uint(ck.CKG_GENERATE_RANDOM):
 		if fixed > bits || bits-fixed < min(minRandomBits, bits) {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("ulIvFixedBits or ulNonceFixedBits")
 		}
 		return randomNonce(nonce, fixed)
 	case uint(ck.CKG_GENERATE_COUNTER), uint(ck.CKG_GENERATE_COUNTER_XOR):
 		if fixed >= bits || len(nonce) > maxCountedNonce {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("ulIvFixedBits or ulNonceFixedBits")
 		}
 		return counters().count(n.id, nonce, fixed, generator == uint(ck.CKG_GENERATE_COUNTER_XOR))
 	}
-	return ck.CKR_MECHANISM_PARAM_INVALID
+	return ck.FieldError("ivGenerator or nonceGenerator")
 }
 
 // randomNonce fills what is free with random bits.
@@ -122,7 +122,7 @@ func (t *nonceCounters) count(id string, nonce []byte, fixed uint, xor bool) err
 	case !found:
 		c = nonceCounter{string(base), t.firstNew}
 	case c.base != string(base):
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("what pIv or pNonce leads to")
 	}
 	if left := 8*uint(len(nonce)) - fixed; left < 64 && c.next>>left != 0 || c.next == ^uint64(0) {
 		return ck.CKR_TOKEN_RESOURCE_EXCEEDED

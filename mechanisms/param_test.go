@@ -3,8 +3,10 @@ package mechanisms
 import (
 	"encoding/binary"
 	"errors"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -256,4 +258,20 @@ func offsetOf(form *ck.Structure, names ...string) int {
 		}
 	}
 	return -1
+}
+
+// TestRefusals reads the sources: who refuses a parameter says for the log which field is wrong.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	for name, text := range texts(t) {
+		if filepath.Dir(name) != "mechanisms" || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		for i, line := range strings.Split(text, "\n") {
+			code, _, _ := strings.Cut(line, "//")
+			if strings.Contains(code, "ck.CKR_MECHANISM_PARAM_INVALID") && !strings.Contains(code, "Errorf(") && !strings.Contains(code, "capi.") {
+				t.Errorf("%s:%d refuses a parameter and does not say which field is wrong: return a ck.FieldError", name, i+1)
+			}
+		}
+	}
 }

@@ -43,7 +43,7 @@ func readPBE(p *ck.Param) (r pbeParam, err error) {
 		return r, err
 	}
 	if iterations == 0 || iterations > maxIterations || len(r.password) >= passwordLimit || len(r.salt) > maxSecret {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("ulIteration, ulPasswordLen or ulSaltLen")
 	}
 	r.iterations = int(iterations)
 	return r, err

@@ -93,7 +93,7 @@ func keyedRC2(k *Key, p *ck.Param) (cipher.Block, error) {
 		bits = k.EffectiveBits
 	}
 	if bits == 0 || bits > rc2.MaxEffectiveBits {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulEffectiveBits")
 	}
 	return preparedWith(k, ck.CKM_RC2_ECB, expansion{bits, 0}, func(k *Key) (cipher.Block, error) { return newRC2(salted(k), bits) })
 }
@@ -150,7 +150,7 @@ func prepareRC4(k *Key) (form any, err error) {
 func keyedRC5(k *Key, p *ck.Param) (cipher.Block, error) {
 	word, rounds := p.Ulong(), p.Ulong()
 	if rounds > rc5.MaxRounds || word != 2 && word != 4 && word != 8 {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulWordsize or ulRounds")
 	}
 	if len(k.Value) > rc5.MaxKeySize {
 		return nil, ck.CKR_KEY_SIZE_RANGE

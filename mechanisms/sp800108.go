@@ -87,12 +87,12 @@ func (k *kdf108) read(p *ck.Param) error {
 	for range m {
 		f := AdditionalKey{Template: further.Template(), Handle: further.BytesOf(8)}
 		if f.Handle == nil {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("phKey")
 		}
 		k.additional = append(k.additional, f)
 	}
 	if fields.Done() != nil || further.Done() != nil || !kdf108PRFs[k.prf] || !k.complete() {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("prfType or pDataParams")
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ func (k *kdf108) field(p *ck.Param) error {
 		f.key = ck.ObjectHandle(value.Ulong())
 	case f.kind == ck.CK_SP800_108_ITERATION_VARIABLE && k.mode != ck.CKM_SP800_108_COUNTER_KDF:
 		if at != 0 {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("pValue")
 		}
 	case f.kind == ck.CK_SP800_108_ITERATION_VARIABLE, f.kind == ck.CK_SP800_108_COUNTER && k.mode != ck.CKM_SP800_108_COUNTER_KDF:
 		f.little = value.Bool()
@@ -120,10 +120,10 @@ func (k *kdf108) field(p *ck.Param) error {
 		value.Align()
 		f.width = value.Ulong()
 		if f.method != ck.CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS && f.method != ck.CK_SP800_108_DKM_LENGTH_SUM_OF_SEGMENTS {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("dkmLengthMethod")
 		}
 	default:
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("type")
 	}
 	if f.kind != ck.CK_SP800_108_BYTE_ARRAY {
 		if err := value.Done(); err != nil {
@@ -132,7 +132,7 @@ func (k *kdf108) field(p *ck.Param) error {
 		f.data = nil
 	}
 	if f.width%8 != 0 || f.width > 64 || f.isNumber(k.mode) && f.width == 0 {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("ulWidthInBits")
 	}
 	f.width /= 8
 	k.fields = append(k.fields, f)
@@ -235,7 +235,7 @@ func (k *kdf108) fill(key *Key, d *Derived) error {
 		segments += (uint(len(v)) + size - 1) / size
 	}
 	if !s.begin(8*uint64(bytes), 8*uint64(segments*size)) {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("ulWidthInBits")
 	}
 	for i, v := range keys {
 		for rest := v; len(rest) > 0; {

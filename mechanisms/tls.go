@@ -112,7 +112,7 @@ func readExtendedMaster(p *ck.Param) (m master, err error) {
 		return m, err
 	}
 	if len(m.session) == 0 {
-		return m, ck.CKR_MECHANISM_PARAM_INVALID
+		return m, ck.FieldError("ulSessionHashLen")
 	}
 	return m, nil
 }
@@ -122,7 +122,7 @@ func (m *master) finish(p *ck.Param, t ck.MechanismType) (err error) {
 		return err
 	}
 	if m.hash, err = tlsHash(t); err == nil && m.hash == nil {
-		err = ck.CKR_MECHANISM_PARAM_INVALID
+		err = ck.FieldError("prfHashMechanism")
 	}
 	return err
 }
@@ -187,7 +187,7 @@ func masterKey(m ck.MechanismType, begin func(*ck.Param) (master, func(out, pms 
 		case b.Key == nil:
 			return ck.CKR_KEY_HANDLE_INVALID
 		case dh && r.version != nil:
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("pVersion")
 		case !dh && len(b.Key.Value) != masterSize:
 			return ck.CKR_KEY_SIZE_RANGE
 		case t != ck.CKK_GENERIC_SECRET || n != 0 && n != masterSize, r.hash != nil && !allowsTLS12Only(b.Template):
@@ -224,7 +224,7 @@ func tlsKDF(m ck.MechanismType) Mechanism {
 			return err
 		}
 		if n > 1<<16-1 || at == 0 && n != 0 {
-			return ck.CKR_MECHANISM_PARAM_INVALID
+			return ck.FieldError("pContextData or ulContextDataLength")
 		}
 		if b.Key == nil {
 			return ck.CKR_KEY_HANDLE_INVALID

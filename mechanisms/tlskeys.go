@@ -42,7 +42,7 @@ func readKeyMaterial(p *ck.Param, m ck.MechanismType) (r keyMaterial, err error)
 	}
 	for _, bits := range []*uint{&r.mac, &r.key, &r.iv} {
 		if *bits%8 != 0 || *bits > maxKeyMaterial {
-			return r, ck.CKR_MECHANISM_PARAM_INVALID
+			return r, ck.FieldError("ulMacSizeInBits, ulKeySizeInBits or ulIVSizeInBits")
 		}
 		*bits /= 8
 	}
@@ -59,11 +59,11 @@ func readKeyMaterial(p *ck.Param, m ck.MechanismType) (r keyMaterial, err error)
 	}
 	// The keys of export ciphers were weakened on purpose, and TLS 1.1 dropped them. To derive IVs only would be to give away bytes of the key block.
 	if r.export || r.mac == 0 && r.key == 0 {
-		return r, ck.CKR_MECHANISM_PARAM_INVALID
+		return r, ck.FieldError("bIsExport, ulMacSizeInBits or ulKeySizeInBits")
 	}
 	if tls12 {
 		if r.hash, err = tlsHash(prf); err == nil && r.hash == nil {
-			err = ck.CKR_MECHANISM_PARAM_INVALID
+			err = ck.FieldError("prfHashMechanism")
 		}
 	}
 	return r, err

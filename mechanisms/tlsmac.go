@@ -64,7 +64,7 @@ func beginTLSMAC(k *Key, p *ck.Param) (*tlsMAC, error) {
 		return nil, err
 	}
 	if size < minVerifyData || size > maxVerifyData || h == nil && size != minVerifyData || who != 1 && who != 2 {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulMacLength or ulServerOrClient")
 	}
 	t := &tlsMAC{size: int(size), label: [...]string{1: "server finished", 2: "client finished"}[who]}
 	if t.keys, err = tlsMACKeys(h, k); err != nil {

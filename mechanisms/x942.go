@@ -69,7 +69,7 @@ func x942KDF(kdf uint, other []byte) (*ecdhKDF, error) {
 	switch kdf {
 	case ck.CKD_NULL:
 		if len(other) != 0 {
-			return nil, ck.CKR_MECHANISM_PARAM_INVALID
+			return nil, ck.FieldError("ulOtherInfoLen")
 		}
 		return new(ecdhKDF), nil
 	case ck.CKD_SHA1_KDF_CONCATENATE:
@@ -79,7 +79,7 @@ func x942KDF(kdf uint, other []byte) (*ecdhKDF, error) {
 			return f, nil
 		}
 	}
-	return nil, ck.CKR_MECHANISM_PARAM_INVALID
+	return nil, ck.FieldError("kdf or pOtherInfo")
 }
 
 // counterIn returns where the counter is in an OtherInfo of RFC 2631, section 2.1.2, which is that of X9.42; 0 where there is none.
@@ -110,7 +110,7 @@ func x942Derive(b *Base, p *ck.Param, d *Derived) error {
 		return err
 	}
 	if len(public) == 0 {
-		return ck.CKR_MECHANISM_PARAM_INVALID
+		return ck.FieldError("ulPublicDataLen")
 	}
 	key, err := x942FFC.private(b.Key)
 	if err != nil {
@@ -126,7 +126,7 @@ func readX942Kem(p *ck.Param) (*ecdhKDF, error) {
 		return nil, err
 	}
 	if len(public) != 0 {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulPublicDataLen")
 	}
 	return x942KDF(kdf, other)
 }
@@ -157,7 +157,7 @@ func readTwoPairs(b *Base, p *ck.Param, mqv bool) (*twoPairs, error) {
 		return nil, err
 	}
 	if len(first) == 0 || len(second) == 0 {
-		return nil, ck.CKR_MECHANISM_PARAM_INVALID
+		return nil, ck.FieldError("ulPublicDataLen or ulPublicDataLen2")
 	}
 	r := &twoPairs{kdf: f, theirs: [2][]byte{first, second}}
 	if r.static, err = x942FFC.private(b.Key); err != nil {

@@ -21,7 +21,7 @@ func reason(call *ck.Call, operation layers.Operation, err error) []slog.Attr {
 		wrong, fields = parameter(call, operation)
 		var field ck.FieldError
 		switch {
-		case text == "":
+		case text == "" || wrong != "": // a row that cannot read its fields does not know which of them is wrong
 			text = wrong
 		case errors.As(err, &field):
 			text = string(field) + " in the parameter"
