@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"golang.org/x/crypto/salsa20" //lint:ignore SA1019 it is Salsa20
+	"golang.org/x/crypto/salsa20"
 )
 
 // TestStream compares with golang.org/x/crypto, from the first block on and from a later one, in parts of many lengths.
