@@ -14,14 +14,14 @@ type session struct {
 	slot     *appSlot
 	writable bool
 	// restriction is the policy as it was when the session was opened.
-	restriction restriction
-	strict      bool          // the separation of keys that was in force then
-	async       bool          // long functions answer CKR_PENDING
-	cancelled   atomic.Uint32 // how often what the session computes was cancelled
+	restriction   restriction
+	strict        bool          // the separation of keys that was in force then
+	async         bool          // long functions answer CKR_PENDING
+	cancellations atomic.Uint32 // counts what cancels the computation of a call
 
 	mu                 sync.Mutex
 	closed             bool
-	*sessionOperations        // from the first operation on: most of the memory of a session, of which hosts open many that do little
+	*sessionOperations        // most of a session's memory: nil until a call needs them, since hosts open many sessions that do little
 	deviceError        uint32 // ulDeviceError
 
 	// Guarded by the slot's object table:
@@ -30,7 +30,7 @@ type session struct {
 
 	// Guarded by the lock of jobs:
 	jobs       []*job // functions that have answered CKR_PENDING
-	noMoreJobs bool   // no more may do
+	noMoreJobs bool   // no more may be added
 }
 
 // sessionOperations are the operations of a session.
@@ -99,40 +99,40 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 		return 0, err
 	}
 	defer a.endCall()
-	s, err := a.slot(id)
+	slot, err := a.slot(id)
 	if err != nil {
 		return 0, err
 	}
 	if flags&ck.CKF_SERIAL_SESSION == 0 {
 		return 0, ck.CKR_SESSION_PARALLEL_NOT_SUPPORTED
 	}
-	restriction, err := s.restriction()
+	restriction, err := slot.restriction()
 	if err != nil {
 		return 0, err
 	}
-	strict := s.separation() == store.SeparationStrict
-	if _, err := s.store(); err != nil {
+	strict := slot.separation() == store.SeparationStrict
+	if _, err := slot.store(); err != nil {
 		return 0, ck.CKR_TOKEN_NOT_RECOGNIZED
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
 	writable := flags&ck.CKF_RW_SESSION != 0
 	switch limit := a.config.MaxSessions; {
-	case !writable && s.user == theSO:
+	case !writable && slot.user == theSO:
 		return 0, ck.CKR_SESSION_READ_WRITE_SO_EXISTS
-	case limit != 0 && uint(len(s.sessions)) >= limit:
+	case limit != 0 && uint(len(slot.sessions)) >= limit:
 		return 0, ck.CKR_SESSION_COUNT
 	}
-	ses := &session{slot: s, writable: writable, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0}
-	a.sessions.Add(ses, &ses.handle)
-	s.sessions[ses.handle] = ses
+	s := &session{slot: slot, writable: writable, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0}
+	a.sessions.Add(s, &s.handle)
+	slot.sessions[s.handle] = s
 	if !a.mayHaveSecrets.Load() {
 		a.mayHaveSecrets.Store(true)
 	}
 	if writable {
-		s.writableSessions++
+		slot.writableSessions++
 	}
-	return ses.handle, nil
+	return s.handle, nil
 }
 
 // CloseSession implements C_CloseSession, section 5.6.2. The last session to be closed logs out.
@@ -167,9 +167,9 @@ func (s *session) end() {
 	}
 }
 
-// stop cancels all that the session does. closed says that nothing may begin any more.
+// stop cancels all that the session does. With closed nothing may begin any more.
 func (s *session) stop(closed bool) {
-	s.cancelled.Add(1)
+	s.cancellations.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = s.closed || closed
@@ -187,8 +187,8 @@ func (s *session) cancelAll() {
 // stoppedFunc returns a function that reports whether what the session computes now was cancelled: by C_SessionCancel, because the session was
 // closed or its login ended, or because C_Finalize wants to return.
 func (s *session) stoppedFunc() (stopped func() bool) {
-	before := s.cancelled.Load()
-	return func() bool { return s.cancelled.Load() != before || s.slot.app.closing.Load() }
+	before := s.cancellations.Load()
+	return func() bool { return s.cancellations.Load() != before || s.slot.app.closing.Load() }
 }
 
 // chunkSize is how much data is processed without a look at whether the call was cancelled.
@@ -220,16 +220,16 @@ func (m *Module) CloseAllSessions(id ck.SlotID) error {
 		return err
 	}
 	defer a.endCall()
-	s, err := a.slot(id)
+	slot, err := a.slot(id)
 	if err != nil {
 		return err
 	}
-	s.closeSessions()
+	slot.closeSessions()
 	return nil
 }
 
-// GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError is the code of the mechanism for the session's last
-// failed derivation, 0 after one that succeeded.
+// GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError tells why the last derivation
+// of the session failed, by a code of the mechanism; it is 0 if that succeeded.
 func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 	a, s, err := m.session(h)
 	if err != nil {
@@ -269,7 +269,7 @@ func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, kind uint) (ck.Fl
 func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	if flags&(ck.CKF_GENERATE|ck.CKF_GENERATE_KEY_PAIR) != 0 { // generations run without the session's lock
 		if a, s, err := m.session(h); err == nil {
-			s.cancelled.Add(1)
+			s.cancellations.Add(1)
 			a.endCall()
 		}
 	}
