@@ -72,7 +72,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		return s.takeRole(w, &u)
 	}
 	check := func(_ []byte, err error) error { return err }
-	padded := !row.Truncates && !row.Authentic // the padding decides how long the key is
+	padded := !row.Truncates && !row.Authentic // so that the padding decides how long the key is
 	if padded && !row.KeyAtEnd {
 		if check, err = r.paddingCheck(size); err != nil {
 			return 0, err
@@ -82,7 +82,7 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 	rejectImplicitly := s.strict && role(w.role.Load()) >= wrapping
 	erasing.Do(func() { value, err = unwrap(w.key(), rejectImplicitly) })
 	defer clear(value)
-	if !row.Seals && dependsOnKey(err) { // also where it fails: that it fails tells something of what it decrypts
+	if !row.Seals && dependsOnKey(err) { // even a failure tells something of what the key decrypts
 		if err := s.takeRole(w, &u); err != nil {
 			return 0, err
 		}
@@ -133,15 +133,15 @@ func (r *request) paddingCheck(size uint) (func(value []byte, err error) error, 
 	}, nil
 }
 
-// makeUnwrapped makes the key whose value was unwrapped. size is the CKA_VALUE_LEN of the template, 0 without one.
-func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []byte, size uint) (ck.ObjectHandle, error) {
+// makeUnwrapped makes the key of what was unwrapped. size is the CKA_VALUE_LEN of the template, 0 without one.
+func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, unwrapped []byte, size uint) (ck.ObjectHandle, error) {
 	t, err := r.table()
 	if err != nil {
 		return 0, err
 	}
-	full := value
+	value := unwrapped
 	if size != 0 && size < uint(len(value)) && row.Truncates {
-		// A mechanism that needs whole blocks leaves zeros behind a shorter key: CKA_VALUE_LEN says where it ends.
+		// The mechanism has filled the last block with zeros: CKA_VALUE_LEN says where the key ends.
 		if s.strict && len(bytes.Trim(value[size:], "\x00")) != 0 {
 			return 0, attributeError(ck.CKR_WRAPPED_KEY_LEN_RANGE, ck.CKA_VALUE_LEN)
 		}
@@ -151,7 +151,7 @@ func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []b
 		if value, err = keyAtEnd(t, value, size); err != nil {
 			return 0, err
 		}
-		full = value
+		unwrapped = value
 	}
 	if r.fixed, err = unwrappedAttributes(t, value); err != nil {
 		return 0, err
@@ -161,7 +161,7 @@ func (s *session) makeUnwrapped(r *request, row *mechanisms.Mechanism, value []b
 		if err := r.followRole(t, value); err != nil {
 			return 0, err
 		}
-		if err := s.protectLikeEqualKeys(r, full, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
+		if err := s.protectLikeEqualKeys(r, unwrapped, t.class, ck.KeyType(t.subtype), row.Truncates); err != nil {
 			return 0, err
 		}
 	}
