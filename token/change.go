@@ -25,11 +25,11 @@ func (d *draft) composeCopy(r *request) error {
 }
 
 // changed makes the object that o becomes by C_SetAttributeValue with the template, section 4.1.2: the whole change or none.
-func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, error) {
+func (o *Object) changed(template []ck.Attribute, isSO, strict bool) (*Object, error) {
 	switch {
 	case !o.flag(ck.CKA_MODIFIABLE):
 		return nil, ck.CKR_ACTION_PROHIBITED
-	case o.table.class == ck.CKO_CERTIFICATE && o.flag(ck.CKA_TRUSTED) && !so:
+	case o.table.class == ck.CKO_CERTIFICATE && o.flag(ck.CKA_TRUSTED) && !isSO:
 		// "Trusted certificates cannot be modified."
 		return nil, ck.CKR_ATTRIBUTE_READ_ONLY
 	case o.secretsMissing:
@@ -37,10 +37,10 @@ func (o *Object) changed(template []ck.Attribute, so, strict bool) (*Object, err
 	}
 	var d draft
 	o.startDraft(&d)
-	if err := d.applyTemplate(&request{how: bySet, template: template, isSO: so, strict: strict}); err != nil {
+	if err := d.applyTemplate(&request{how: bySet, template: template, isSO: isSO, strict: strict}); err != nil {
 		return nil, err
 	}
-	return d.object().withIdentityOf(o), nil
+	return d.object().asVersionOf(o), nil
 }
 
 // withDerivedValue makes the object that o becomes when a derivation gives it another value: fixed is what the derivation
@@ -67,19 +67,19 @@ func (o *Object) withDerivedValue(fixed []ck.Attribute) (*Object, error) {
 	if err := d.checkConsistency(&request{how: byDerive}); err != nil {
 		return nil, err
 	}
-	changed := d.object().withIdentityOf(o)
+	changed := d.object().asVersionOf(o)
 	changed.origin = store.OriginDerived
 	return changed, nil
 }
 
-// withIdentityOf makes an object the same object of the token as another, whose changed attributes it has.
-func (o *Object) withIdentityOf(p *Object) *Object {
+// asVersionOf makes o a version of p, which is the same object of the token with other attributes.
+func (o *Object) asVersionOf(p *Object) *Object {
 	o.id, o.rev, o.uniqueNumber, o.origin, o.separation = p.id, p.rev, p.uniqueNumber, p.origin, p.separation
 	o.shareRole(p)
 	return o
 }
 
-// shareRole has two objects with the same value share one role.
+// shareRole has two objects with the same value share one role, which is p's, or o's where p has none.
 func (o *Object) shareRole(p *Object) {
 	if o.role == nil || p.role == nil {
 		return
@@ -92,7 +92,7 @@ func (o *Object) shareRole(p *Object) {
 
 // applyTemplate applies the template of a copy or a change to a draft that was started from the object.
 func (d *draft) applyTemplate(r *request) error {
-	wrapped := d.flag(ck.CKA_WRAP)
+	mightWrap := d.flag(ck.CKA_WRAP)
 	d.mark(wasTrusted, d.flag(ck.CKA_TRUSTED))
 	for _, a := range r.template {
 		i := d.table.known(a.Type)
@@ -118,7 +118,7 @@ func (d *draft) applyTemplate(r *request) error {
 	if d.flag(ck.CKA_SENSITIVE) || d.isDecided(ck.CKA_EXTRACTABLE) {
 		d.unmark(makerKnowsValue)
 	}
-	if d.table.class == ck.CKO_SECRET_KEY && !wrapped && d.flag(ck.CKA_WRAP) && !d.flag(roleWrapping) {
+	if d.table.class == ck.CKO_SECRET_KEY && !mightWrap && d.flag(ck.CKA_WRAP) && !d.flag(roleWrapping) {
 		d.setRole(notWrapping) // it may have been used for anything before
 	}
 	return d.checkConsistency(r)

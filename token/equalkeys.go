@@ -25,7 +25,7 @@ func (o *Object) wrapInput() (form []byte, owned bool) {
 	switch {
 	case o.secretsMissing:
 	case o.table.isSecret():
-		return o.mech.Value, false
+		return o.mechanismKey.Value, false
 	case o.class() == ck.CKO_PRIVATE_KEY:
 		var err error
 		if secret.Do(func() { form, err = mechanisms.MarshalPrivate(o.key()) }); err == nil {
@@ -40,11 +40,11 @@ func (o *Object) fingerprint(keys *store.Keys) []byte {
 	if keys == nil || !o.table.isKey() {
 		return nil
 	}
-	form, mine := o.wrapInput()
+	form, owned := o.wrapInput()
 	if form == nil {
 		return nil
 	}
-	if mine {
+	if owned {
 		defer clear(form)
 	}
 	return keyedTerm(keys, ck.CKA_VALUE, form)
@@ -90,13 +90,13 @@ func (s *session) keysWithSecret(form []byte) (list []*Object, err error) {
 // sameSecret returns the session objects of all applications of which C_WrapKey would encrypt form.
 func (s *slot) sameSecret(form []byte) (list []*Object) {
 	for _, o := range s.sameSecretCandidates(form) {
-		other, mine := o.wrapInput()
+		other, owned := o.wrapInput()
 		if subtle.ConstantTimeCompare(other, form) == 1 {
 			list = append(list, o)
 		} else {
 			o.release()
 		}
-		if mine {
+		if owned {
 			clear(other)
 		}
 	}
@@ -109,7 +109,7 @@ func (s *slot) sameSecretCandidates(form []byte) []*Object {
 	return s.sessionKeys(func(o *Object) bool {
 		switch o.class() {
 		case ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
-			return len(o.mech.Value) == len(form)
+			return len(o.mechanismKey.Value) == len(form)
 		case ck.CKO_PRIVATE_KEY:
 			return private
 		}
@@ -137,15 +137,15 @@ func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*O
 	return list
 }
 
-// protectLikeEqualKeys protects a key that is being unwrapped like the keys of the token that have the same secret. full is what the mechanism
-// unwrapped, before CKA_VALUE_LEN cut it. Where the mechanism fills the last block with zeros (truncates), nobody can tell them from zeros of the
+// protectLikeEqualKeys protects a key that is being unwrapped like the keys of the token that have the same secret. unwrapped is what the mechanism
+// returned, before CKA_VALUE_LEN cut it. Where the mechanism fills the last block with zeros (truncates), nobody can tell them from zeros of the
 // key, so keys that are equal but for zeros at the end are looked for too.
-func (s *session) protectLikeEqualKeys(r *request, full []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
-	for n := len(full); n > 0; n-- {
-		if err := s.protectLikeKeysWith(r, full[:n], class, t, n); err != nil {
+func (s *session) protectLikeEqualKeys(r *request, unwrapped []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
+	for n := len(unwrapped); n > 0; n-- {
+		if err := s.protectLikeKeysWith(r, unwrapped[:n], class, t, n); err != nil {
 			return err
 		}
-		if !truncates || full[n-1] != 0 || n <= len(full)-maxZeroPadding {
+		if !truncates || unwrapped[n-1] != 0 || n <= len(unwrapped)-maxZeroPadding {
 			return nil
 		}
 	}
@@ -185,8 +185,8 @@ func (r *request) protectLike(o *Object) error {
 			r.fixed = append(r.fixed, ck.Attribute{Type: p.t, Value: ck.BoolValue(p.restrictive)})
 		}
 	}
-	for role, t := range map[role]ck.AttributeType{notWrapping: roleNotWrapping, wrapping: roleWrapping, wrappingTrusted: roleWrappingTrusted} {
-		if o.protection().role == role && r.fixedValue(t) == nil && o.table.find(t) >= 0 {
+	if has := o.protection().role; has != noRole {
+		if t := roleAttributes[has]; r.fixedValue(t) == nil && o.table.find(t) >= 0 {
 			r.fixed = append(r.fixed, ck.Attribute{Type: t, Value: ck.BoolValue(true)})
 		}
 	}

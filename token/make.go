@@ -154,7 +154,7 @@ func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
 		return s.slot.objects.addSession(s, o)
 	}
 	if user == nobody {
-		return s.slot.requestCreation(o, r)
+		return s.slot.addPendingCreation(o, r)
 	}
 	return s.slot.storeObject(o, r.original(), keys)
 }

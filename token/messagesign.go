@@ -13,7 +13,7 @@ func (s *session) messageSigner(kind int, h ck.ObjectHandle) func(*operation, *m
 	return func(op *operation, row *mechanisms.Mechanism, _ *mechanisms.Key, p *ck.Param) error {
 		_, o, err := s.object(h)
 		if err != nil {
-			return keyHandle(err)
+			return keyHandleError(err)
 		}
 		x := &process{key: o, handle: h, row: row}
 		op.process = x

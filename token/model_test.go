@@ -34,7 +34,7 @@ func (k *modelKey) identity() string {
 	if k.pair != "" {
 		return k.pair
 	}
-	return string(k.o.mech.Value)
+	return string(k.o.mechanismKey.Value)
 }
 
 // A modelBlob is a wrapped key.
@@ -96,7 +96,7 @@ func (s *modelState) form() string {
 		k := &s.keys[i]
 		if !k.dead {
 			known := k.o.protection().knownBytes
-			parts = append(parts, fmt.Sprintf("k%x %s %x %v %v %d %v %d %x", k.o.bools, k.pair, k.o.mech.Value, k.o.table.class, k.o.table.subtype, s.roles[k.cell], k.away, known,
+			parts = append(parts, fmt.Sprintf("k%x %s %x %v %v %d %v %d %x", k.o.bools, k.pair, k.o.mechanismKey.Value, k.o.table.class, k.o.table.subtype, s.roles[k.cell], k.away, known,
 				k.o.bytes(ck.CKA_ALLOWED_MECHANISMS)))
 		}
 	}
@@ -189,7 +189,7 @@ func (s *modelState) add(k modelKey, cell int) {
 // judge looks whether a key gives itself away: where so few of its bytes are unknown that they can be found by trying, or where it is
 // of a type that lets them be found apart.
 func (s *modelState) judge(k *modelKey) {
-	value := string(k.o.mech.Value)
+	value := string(k.o.mechanismKey.Value)
 	if k.o.class() != ck.CKO_SECRET_KEY {
 		return
 	}

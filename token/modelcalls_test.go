@@ -57,7 +57,7 @@ func (m *model) wrap(s *modelState, i, j int, by *algebra) *modelState {
 	if !m.assume(n, i, keyUse{purpose: ck.CKA_WRAP, class: w.o.class(), row: by.row, sensitive: k.o.flag(ck.CKA_SENSITIVE), wrapWithTrusted: k.o.flag(ck.CKA_WRAP_WITH_TRUSTED)}) {
 		return nil
 	}
-	b := modelBlob{s.name(), w.identity(), by, string(k.o.mech.Value)}
+	b := modelBlob{s.name(), w.identity(), by, string(k.o.mechanismKey.Value)}
 	n.blobs = append(n.blobs, b)
 	secret := strings.ContainsFunc(latin(w.identity()), func(r rune) bool { return r >= secretByte }) || w.pair != ""
 	switch {
@@ -240,7 +240,7 @@ func (m *model) unwrap(s *modelState, i int, b modelBlob, length int, script str
 func (m *model) bind(s *modelState, r *request, value []byte, t *attributeTable) bool {
 	fits := true
 	s.alive(func(i int, k *modelKey) {
-		if k.away || !bytes.Equal(k.o.mech.Value, value) || k.o.class() != ck.CKO_SECRET_KEY {
+		if k.away || !bytes.Equal(k.o.mechanismKey.Value, value) || k.o.class() != ck.CKO_SECRET_KEY {
 			return
 		}
 		s.protection(i)
@@ -322,7 +322,7 @@ func joinCalls(m *model, s *modelState) (next []*modelState) {
 	kinds := "{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_DERIVE=true"
 	data := func(t ck.MechanismType, n uint) *ck.Mechanism { return inMemory(t, ulongs(at(1), n), make([]byte, n)) }
 	s.alive(func(i int, k *modelKey) {
-		length := len(k.o.mech.Value)
+		length := len(k.o.mechanismKey.Value)
 		if k.away || !k.o.flag(ck.CKA_DERIVE) || k.o.class() != ck.CKO_SECRET_KEY || length > 48 {
 			return
 		}
@@ -342,7 +342,7 @@ func joinCalls(m *model, s *modelState) (next []*modelState) {
 			}
 		}
 		s.alive(func(j int, o *modelKey) {
-			if i != j && !o.away && o.o.flag(ck.CKA_DERIVE) && o.o.class() == ck.CKO_SECRET_KEY && len(o.o.mech.Value) <= 48 {
+			if i != j && !o.away && o.o.flag(ck.CKA_DERIVE) && o.o.class() == ck.CKO_SECRET_KEY && len(o.o.mechanismKey.Value) <= 48 {
 				derive(i, j, ":ulong:"+o.name, inMemory(ck.CKM_CONCATENATE_BASE_AND_KEY, ulongs(1)), generic, kinds+"}")
 			}
 		})

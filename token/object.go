@@ -11,8 +11,8 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// An Object is an object with all its attributes. Once others see it, it does not change, but for its role: a change of attributes
-// makes another Object. Its memory is wiped when the last reference is released.
+// An Object is an object with all its attributes, which do not change once others see it: a change makes another Object. What changes is
+// the role of a key. The values are wiped when the last reference is released.
 type Object struct {
 	// Filled in by the maker.
 	id           store.ID
@@ -36,7 +36,7 @@ type Object struct {
 	secretsMissing bool             // the secret values of the key were not read
 	noCheck        bool             // it has no CKA_CHECK_VALUE
 	refs           atomic.Int32
-	mech           mechanisms.Key
+	mechanismKey   mechanisms.Key
 
 	role             *atomic.Uint32 // the role of a key: recordrole.go
 	ownRole          atomic.Uint32  // where role usually points
@@ -59,11 +59,11 @@ func (o *Object) initKey() {
 	}
 	o.role = &o.ownRole
 	o.ownRole.Store(uint32(o.recordedRole()))
-	k := &o.mech
+	k := &o.mechanismKey
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if !o.table.isSecret() {
-		must := o.table.having(concealed) & (o.table.having(mustCreate) | o.table.having(valueOrSeed))
-		o.secretsMissing = o.present&must != must
+		secrets := o.table.having(concealed) & (o.table.having(mustCreate) | o.table.having(valueOrSeed)) // none of a public key
+		o.secretsMissing = o.present&secrets != secrets
 		return
 	}
 	k.Value = o.at(o.table.value)
@@ -106,8 +106,8 @@ func (o *Object) release() {
 	if o.refs.Add(-1) != 0 {
 		return
 	}
-	o.mech.Forget()
-	o.mech.Value, o.mech.Salt = nil, nil
+	o.mechanismKey.Forget()
+	o.mechanismKey.Value, o.mechanismKey.Salt = nil, nil
 	o.present = 0
 	if o.blobLocked {
 		locked.Free(o.blob)
@@ -116,4 +116,4 @@ func (o *Object) release() {
 }
 
 // key returns what mechanisms see of a key. It is valid as long as the Object.
-func (o *Object) key() *mechanisms.Key { return &o.mech }
+func (o *Object) key() *mechanisms.Key { return &o.mechanismKey }

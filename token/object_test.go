@@ -58,7 +58,7 @@ func same(t testing.TB, a, b *Object) {
 			t.Fatalf("%v differs", a.table.rows[i].Type)
 		}
 	}
-	if !bytes.Equal(a.mech.Value, b.mech.Value) || !bytes.Equal(a.mech.Salt, b.mech.Salt) || a.mech.EffectiveBits != b.mech.EffectiveBits || a.mech.Type != b.mech.Type || a.mech.Class != b.mech.Class {
+	if !bytes.Equal(a.mechanismKey.Value, b.mechanismKey.Value) || !bytes.Equal(a.mechanismKey.Salt, b.mechanismKey.Salt) || a.mechanismKey.EffectiveBits != b.mechanismKey.EffectiveBits || a.mechanismKey.Type != b.mechanismKey.Type || a.mechanismKey.Class != b.mechanismKey.Class {
 		t.Fatal("the keys differ")
 	}
 	if a.size() != b.size() {

@@ -256,7 +256,7 @@ func (c *cachedObject) swap(o *Object) {
 
 // forgetPrepared drops the prepared forms of a key, and has them erased.
 func (s *slot) forgetPrepared(o *Object) {
-	if o != nil && o.mech.Forget() {
+	if o != nil && o.mechanismKey.Forget() {
 		s.core.eraser.soon()
 	}
 }

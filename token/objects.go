@@ -115,7 +115,7 @@ func (m *Module) DestroyObject(h ck.SessionHandle, object ck.ObjectHandle) error
 // destroy deletes a token object.
 func (s *slot) destroy(e *entry, o *Object, user userState, keys *store.Keys) error {
 	if user == nobody {
-		return s.requestDeletion(e, o)
+		return s.addPendingDeletion(e, o)
 	}
 	token, err := s.store()
 	if err != nil {
@@ -193,7 +193,7 @@ func (s *session) changeAttributes(object ck.ObjectHandle, template []ck.Attribu
 	}
 	if e.isToken() && user == nobody {
 		changed.release()
-		return s.slot.requestChange(e, template)
+		return s.slot.addPendingChange(e, template)
 	}
 	return s.slot.replace(e, o, changed, keys)
 }

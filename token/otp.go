@@ -58,7 +58,7 @@ func (s *session) nextCounter(h ck.ObjectHandle) ([]byte, error) {
 	for {
 		e, o, err := s.object(h)
 		if err != nil {
-			return nil, keyHandle(err)
+			return nil, keyHandleError(err)
 		}
 		_, keys := s.slot.login()
 		counter, next, err := o.withNextCounter()
@@ -87,7 +87,7 @@ func (o *Object) withNextCounter() (counter []byte, next *Object, err error) {
 	if err := d.put(o.table.find(ck.CKA_OTP_COUNTER), binary.BigEndian.AppendUint64(nil, n+1)); err != nil {
 		return nil, nil, err
 	}
-	return counter, d.object().withIdentityOf(o), nil
+	return counter, d.object().asVersionOf(o), nil
 }
 
 // useCounter has an operation whose signatures need a counter take the key's next number for each.

@@ -15,7 +15,7 @@ import (
 
 // Attributes of the token's own, which no application sees.
 const (
-	// The roles, of which a key has one or none.
+	// The roles, of which a key has one or none; with roleWrappingTrusted it has roleWrapping, too.
 	roleWrapping        ck.AttributeType = 0xc3530181
 	roleWrappingTrusted ck.AttributeType = 0xc3530184
 	roleNotWrapping     ck.AttributeType = 0xc3530185
@@ -50,7 +50,10 @@ func (o *Object) recordedRole() role {
 	return noRole
 }
 
-// setRole gives a draft the attributes of a role.
+// roleAttributes are the attributes of the roles.
+var roleAttributes = [...]ck.AttributeType{notWrapping: roleNotWrapping, wrapping: roleWrapping, wrappingTrusted: roleWrappingTrusted}
+
+// setRole gives a draft the attributes of a role. A key that wraps those with CKA_WRAP_WITH_TRUSTED has both attributes of wrapping.
 func (d *draft) setRole(r role) {
 	d.mark(roleWrapping, r >= wrapping)
 	d.mark(roleWrappingTrusted, r == wrappingTrusted)
@@ -72,24 +75,24 @@ func (o *Object) wasImported() bool {
 }
 
 // isExempt is protection.isExempt, without a copy of the protection: every use asks it.
-func (o *Object) isExempt() bool { return o.fixedProtection().isExempt() }
+func (o *Object) isExempt() bool { return o.protectionWithoutRole().isExempt() }
 
 // protection returns what protects a key.
 func (o *Object) protection() protection {
-	k := *o.fixedProtection()
+	k := *o.protectionWithoutRole()
 	k.role = role(o.role.Load())
 	return k
 }
 
-// fixedProtection returns what protects a key, but for its role. It never changes, and is found out once.
-func (o *Object) fixedProtection() *protection {
+// protectionWithoutRole returns what protects a key, but for its role. It never changes, and is computed once.
+func (o *Object) protectionWithoutRole() *protection {
 	if k := o.cachedProtection.Load(); k != nil {
 		return k
 	}
 	k := &protection{
 		sensitive: o.flag(ck.CKA_SENSITIVE), extractable: o.flag(ck.CKA_EXTRACTABLE), trusted: o.flag(ck.CKA_TRUSTED),
 		wrapWithTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), stayedInside: o.class() == ck.CKO_PUBLIC_KEY || o.stayedInside(),
-		imported: o.wasImported(), length: uint(len(o.mech.Value)), hasBytesOfKey: o.flag(hasBytesOfKey), wasTrusted: o.flag(wasTrusted),
+		imported: o.wasImported(), length: uint(len(o.mechanismKey.Value)), hasBytesOfKey: o.flag(hasBytesOfKey), wasTrusted: o.flag(wasTrusted),
 	}
 	if v := o.bytes(knownBytes); v != nil {
 		k.knownBytes = number(v)
@@ -102,7 +105,7 @@ func (o *Object) fixedProtection() *protection {
 func (o *Object) identity() []byte {
 	switch o.class() {
 	case ck.CKO_SECRET_KEY:
-		return o.mech.Value
+		return o.mechanismKey.Value
 	case ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY:
 		return o.bytes(ck.CKA_PUBLIC_KEY_INFO)
 	}
@@ -285,7 +288,7 @@ func (o *Object) recordWithRole(need role, keys *store.Keys) (*store.Record, err
 	var d draft
 	o.startDraft(&d)
 	d.setRole(next)
-	changed := d.object().withIdentityOf(o)
+	changed := d.object().asVersionOf(o)
 	defer changed.release()
 	return newRecord(changed, keys), nil
 }
@@ -295,7 +298,7 @@ func (o *Object) recordWithRole(need role, keys *store.Keys) (*store.Record, err
 func (k foundKey) sameRole() error {
 	now, err := k.entry.get()
 	if err != nil {
-		return keyHandle(err)
+		return keyHandleError(err)
 	}
 	defer now.release()
 	if role(now.role.Load()) != role(k.role.Load()) {
@@ -327,7 +330,7 @@ func (op *operation) checkUnrecorded() error {
 	}
 	o, err := op.unrecorded.get()
 	if err != nil {
-		return keyHandle(err)
+		return keyHandleError(err)
 	}
 	defer o.release()
 	_, err = role(o.role.Load()).afterUse(notWrapping)

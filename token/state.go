@@ -267,7 +267,7 @@ func (s *session) checkSavedKeys(all []savedOperation, encryption, authenticatio
 		}
 		_, o, err := s.object(h)
 		if err != nil {
-			return keyHandle(err)
+			return keyHandleError(err)
 		}
 		same := o.uniqueID() == string(all[i].key)
 		o.release()

@@ -79,15 +79,15 @@ func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	}
 	if base != nil {
 		if err == nil && o != nil {
-			o.withIdentityOf(base)
+			o.asVersionOf(base)
 		}
 		base.release()
 	}
 	return o, err
 }
 
-// requestCreation has the store keep a request to create an object, without a login. It takes the reference of o.
-func (s *appSlot) requestCreation(o *Object, r *request) (ck.ObjectHandle, error) {
+// addPendingCreation has the store keep a request to create an object, without a login. It takes the reference of o.
+func (s *appSlot) addPendingCreation(o *Object, r *request) (ck.ObjectHandle, error) {
 	defer o.release()
 	if r.how != byCreate && r.how != byCopy || !o.needsNoLogin() {
 		return 0, ck.CKR_USER_NOT_LOGGED_IN // there is no key to seal it with
@@ -130,8 +130,8 @@ func (o *Object) creationTemplate() (template []ck.Attribute) {
 	return template
 }
 
-// requestChange has the store keep a request to change an object, without a login.
-func (s *appSlot) requestChange(e *entry, template []ck.Attribute) error {
+// addPendingChange has the store keep a request to change an object, without a login.
+func (s *appSlot) addPendingChange(e *entry, template []ck.Attribute) error {
 	token, err := s.store()
 	if err != nil {
 		return err
@@ -175,8 +175,8 @@ func (s *appSlot) requestChange(e *entry, template []ck.Attribute) error {
 	return err
 }
 
-// requestDeletion has the store keep a request to destroy an object, without a login.
-func (s *slot) requestDeletion(e *entry, o *Object) error {
+// addPendingDeletion has the store keep a request to destroy an object, without a login.
+func (s *slot) addPendingDeletion(e *entry, o *Object) error {
 	token, err := s.store()
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ type foundKey struct {
 func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	e, o, err := s.object(h)
 	if err != nil {
-		return foundKey{}, keyHandle(err)
+		return foundKey{}, keyHandleError(err)
 	}
 	k := foundKey{o, e}
 	if err := s.mayUse(k, u); err != nil {
@@ -83,8 +83,8 @@ func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
 	return k, nil
 }
 
-// keyHandle makes an unknown object handle an unknown key handle.
-func keyHandle(err error) error {
+// keyHandleError makes an unknown object handle an unknown key handle.
+func keyHandleError(err error) error {
 	if err == ck.CKR_OBJECT_HANDLE_INVALID {
 		return ck.CKR_KEY_HANDLE_INVALID
 	}
