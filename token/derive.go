@@ -44,7 +44,7 @@ func (d *derivation) wipe() {
 
 // DeriveKey implements C_DeriveKey, section 5.18.5. *key is on entry what the caller's variable holds: the handle of the key to change, where the
 // derivation changes one. key is nil where the caller has no variable, which is allowed if the derivation returns no handle.
-func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
+func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, baseHandle ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
 	s, err := m.lock(h)
 	if err != nil {
 		return err
@@ -61,12 +61,12 @@ func (m *Module) DeriveKey(h ck.SessionHandle, mech *ck.Mechanism, base ck.Objec
 		key = new(ck.ObjectHandle)
 	}
 	defer s.derivation.wipe()
-	param, was := mech.Param, *key
-	err = s.derive(row, &mech.Param, base, template, key)
+	param, keyBefore := mech.Param, *key
+	err = s.derive(row, &mech.Param, baseHandle, template, key)
 	for errors.Is(err, store.ErrStale) { // another thread or process has changed the key that this one changes
 		s.derivation.wipe()
-		mech.Param, *key = param, was
-		err = s.derive(row, &mech.Param, base, template, key)
+		mech.Param, *key = param, keyBefore
+		err = s.derive(row, &mech.Param, baseHandle, template, key)
 	}
 	s.deviceError = deviceCode(err)
 	return err
@@ -85,30 +85,30 @@ func deviceCode(err error) uint32 {
 }
 
 // derive tries once to do a derivation: store.ErrStale where the key that it changes has been changed meanwhile.
-func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
+func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, baseHandle ck.ObjectHandle, template []ck.Attribute, key *ck.ObjectHandle) error {
 	d := &s.derivation
 	if d.lookup == nil {
 		d.lookup = s.otherKey
 	}
 	d.row, d.base.Template, d.base.Lookup = row, template, d.lookup
 	u := keyUse{purpose: ck.CKA_DERIVE, row: row, oneCall: true}
-	if row.MakesPublic {
+	if row.MakesPublic { // what it makes anybody may have
 		u.purpose, u.oneCall = anyPurpose, false
 	}
-	var from, target foundKey
+	var base, target foundKey
 	var err error
-	if base != ck.InvalidHandle || !row.FromDigest {
-		if from, err = s.baseKey(base, &u); err != nil {
+	if baseHandle != ck.InvalidHandle || !row.FromDigest {
+		if base, err = s.baseKey(baseHandle, &u); err != nil {
 			return err
 		}
-		defer from.release()
-		d.base.Key, d.base.ValueKnown = from.key(), from.flag(makerKnowsValue)
+		defer base.release()
+		d.base.Key, d.base.ValueKnown = base.key(), base.flag(makerKnowsValue)
 	}
 	if row.FromDigest {
 		if s.digest.active {
 			d.base.Hash, d.base.Digest = s.digest.row, s.digest.value(d.digest[:0])
 		}
-		// Most derivations change no key. Then the caller's variable holds anything, and that it holds no handle is no error.
+		// Most derivations change no key. Then the caller's variable may hold anything, and it is no error that it is no handle.
 		if target, err = s.useKey(*key, &keyUse{purpose: anyPurpose, takes: keyToReplace}); err == nil {
 			defer target.release()
 			d.base.Target = target.key()
@@ -116,7 +116,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	}
 	err = row.Derive(&d.base, p, &d.out)
 	if err == nil || dependsOnKey(err) && !d.lookupFailed {
-		if err := s.takeRoles(from, &u); err != nil {
+		if err := s.takeRoles(base, &u); err != nil {
 			return err
 		}
 	}
@@ -126,10 +126,10 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	d.out.Ready()
 	switch {
 	case !d.out.Replaces:
-		err = s.makeDerived(row, template, from.Object, d, key)
-	case d.out.UsesDigest && from.Object != nil:
-		err = s.replaceValue(from, d)
-		*key = base
+		err = s.makeDerived(row, template, base.Object, d, key)
+	case d.out.UsesDigest && base.Object != nil:
+		err = s.replaceValue(base, d)
+		*key = baseHandle
 	default:
 		err = s.replaceValue(target, d)
 	}
@@ -139,7 +139,7 @@ func (s *session) derive(row *mechanisms.Mechanism, p *ck.Param, base ck.ObjectH
 	return err
 }
 
-// takeRoles gives the keys of a derivation the roles that it needs.
+// takeRoles gives the keys of a derivation the roles that it needs. There need not be a base key.
 func (s *session) takeRoles(base foundKey, u *keyUse) error {
 	d := &s.derivation
 	if base.Object != nil {
@@ -174,12 +174,12 @@ func (d *derivation) fixedAttributes() []ck.Attribute {
 }
 
 // makeDerived makes the objects of a derivation, all or none, and then writes the results of the derivation to the caller's memory.
-func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, from *Object, d *derivation, key *ck.ObjectHandle) error {
+func (s *session) makeDerived(row *mechanisms.Mechanism, template []ck.Attribute, base *Object, d *derivation, key *ck.ObjectHandle) error {
 	d.request = request{
 		how: byDerive, template: template, fixed: d.fixedAttributes(), defaults: append(d.request.defaults[:0], d.out.Defaults...),
 		historyOfAny: row.HistoryOfAnyKey, others: d.others, notKey: d.out.Data, takesKeyBytes: len(d.out.Taken) > 0 || d.out.Inherits,
 	}
-	if err := d.request.setBase(from); err != nil {
+	if err := d.request.setBase(base); err != nil {
 		return err
 	}
 	if err := s.mayAlwaysAuthenticate(&d.out); err != nil {
@@ -262,7 +262,7 @@ func (s *session) otherKey(h ck.ObjectHandle) (*mechanisms.Key, error) {
 }
 
 // makeAdditional makes the keys of a derivation that makes several. If the template of one is wrong, its handle is set to CK_INVALID_HANDLE:
-// section 6.42.7.
+// section 6.42.7. It returns the handle of the first key.
 func (s *session) makeAdditional(row *mechanisms.Mechanism, d *derivation) (ck.ObjectHandle, error) {
 	requests := make([]*request, 0, 1+len(d.out.AdditionalKeys))
 	if !row.NoHandle {
@@ -270,18 +270,18 @@ func (s *session) makeAdditional(row *mechanisms.Mechanism, d *derivation) (ck.O
 	}
 	first := len(requests)
 	for i := range d.out.AdditionalKeys {
-		f := &d.out.AdditionalKeys[i]
+		k := &d.out.AdditionalKeys[i]
 		requests = append(requests, &request{
-			how: byDerive, template: f.Template, defaults: f.Defaults, base: d.request.base, imposed: d.request.imposed, others: d.others,
+			how: byDerive, template: k.Template, defaults: k.Defaults, base: d.request.base, imposed: d.request.imposed, others: d.others,
 			inherits: d.request.inherits, takesKeyBytes: d.request.takesKeyBytes, historyOfAny: row.HistoryOfAnyKey,
-			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(f.Type))},
-				{Type: ck.CKA_VALUE, Value: f.Value}}, f.Attributes...),
+			fixed: append([]ck.Attribute{{Type: ck.CKA_CLASS, Value: secretKeyClass}, {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(k.Type))},
+				{Type: ck.CKA_VALUE, Value: k.Value}}, k.Attributes...),
 		})
 	}
-	handles, at, err := s.makeObjects(requests)
+	handles, failed, err := s.makeObjects(requests)
 	if err != nil {
-		if at >= first {
-			copy(d.out.AdditionalKeys[at-first].Handle, ck.UlongValue(ck.InvalidHandle))
+		if failed >= first {
+			copy(d.out.AdditionalKeys[failed-first].Handle, ck.UlongValue(ck.InvalidHandle))
 		}
 		return 0, err
 	}

@@ -142,10 +142,10 @@ func (o *Object) piece(bytes uint) piece {
 }
 
 // pieces returns what a derivation has taken over of its keys.
-func (s *session) pieces(from *Object, d *derivation) (list []piece) {
+func (s *session) pieces(base *Object, d *derivation) (list []piece) {
 	for _, taken := range d.out.Taken {
-		if from != nil && taken.Key == from.key() {
-			list = append(list, from.piece(taken.Bytes))
+		if base != nil && taken.Key == base.key() {
+			list = append(list, base.piece(taken.Bytes))
 		}
 		for _, o := range d.others {
 			if taken.Key == o.key() {
@@ -192,11 +192,11 @@ func (s *session) checkInheritance(r *request, row *mechanisms.Mechanism, d *der
 		r.fixed = append(r.fixed, ck.Attribute{Type: hasBytesOfKey, Value: ck.BoolValue(true)})
 	}
 	for i := range d.out.AdditionalKeys {
-		f := &d.out.AdditionalKeys[i]
-		if _, err := s.joinDerived(f.Type, f.Value, pieces); err != nil {
+		k := &d.out.AdditionalKeys[i]
+		if _, err := s.joinDerived(k.Type, k.Value, pieces); err != nil {
 			return err
 		}
-		f.Attributes = append(f.Attributes, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(uint(len(f.Value)))})
+		k.Attributes = append(k.Attributes, ck.Attribute{Type: knownBytes, Value: ck.UlongValue(uint(len(k.Value)))})
 	}
 	return nil
 }

@@ -5,8 +5,8 @@ import (
 	"github.com/softcsp/softcsp/store"
 )
 
-// makeObjects makes objects of requests, all or none. Where it cannot make one, at is the number of that request.
-func (s *session) makeObjects(requests []*request) (handles []ck.ObjectHandle, at int, err error) {
+// makeObjects makes objects of requests, all or none. If that fails because of one request, failed is its index, otherwise -1.
+func (s *session) makeObjects(requests []*request) (handles []ck.ObjectHandle, failed int, err error) {
 	user, keys := s.slot.login()
 	objects := make([]*Object, 0, len(requests))
 	for i, r := range requests {
@@ -47,10 +47,10 @@ func releaseAll(objects []*Object) {
 func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.ObjectHandle, err error) {
 	handles = make([]ck.ObjectHandle, len(objects))
 	var tokenObjects []*Object
-	var places []int
+	var indexes []int // of the token objects in objects
 	for i, o := range objects {
 		if o.isToken() {
-			tokenObjects, places = append(tokenObjects, o), append(places, i)
+			tokenObjects, indexes = append(tokenObjects, o), append(indexes, i)
 			continue
 		}
 		if err == nil {
@@ -74,7 +74,7 @@ func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.
 		}
 		return nil, err
 	}
-	for n, i := range places {
+	for n, i := range indexes {
 		handles[i] = tokenHandles[n]
 	}
 	return handles, nil
@@ -121,12 +121,13 @@ func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.
 	return handles, nil
 }
 
-// makeObject makes the object of a request, and adds it to the session or to the token.
+// makeObject makes the object of a request, and adds it to the session or to the token. Without any login it makes a token object only as a
+// pending change: unvouched.go.
 func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
 	user, keys := s.slot.login()
 	r.isSO, r.strict = user == theSO, s.strict
 	if r.how != byCopy {
-		// What a template does not say to be public is private as soon as the user is logged in.
+		// Objects are private by default only if the user is logged in. Nobody else could use a private one.
 		if user != theUser {
 			r.defaults = append(r.defaults, publicDefault)
 		}
@@ -179,5 +180,5 @@ func (s *appSlot) storeObject(o, original *Object, keys *store.Keys) (ck.ObjectH
 // publicDefault is the default of CKA_PRIVATE where the user is not logged in.
 var publicDefault = ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)}
 
-// unwrapDefault is section 5.18.4, and 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
+// unwrapDefault is for C_UnwrapKey, C_EncapsulateKey and C_DecapsulateKey, sections 5.18.4, 5.18.8 and 5.18.9: "The CKA_EXTRACTABLE attribute is by default set to CK_TRUE."
 var unwrapDefault = ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(true)}
