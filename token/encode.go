@@ -174,16 +174,25 @@ func readObject(token *store.Token, keys *store.Keys, id store.ID) (*Object, err
 	return objectFromRecord(r)
 }
 
-// objectFromRecord makes the Object of a record, with what was requested for it without a login: CKR_OBJECT_HANDLE_INVALID where that destroys
-// it. A request that is not permitted is ignored.
+// decodeRecord makes the Object of a record, without the pending change.
+func decodeRecord(r store.Record) (*Object, error) {
+	o, err := decode(r.Public, r.Sealed)
+	if err != nil {
+		return nil, err
+	}
+	o.id, o.rev, o.origin, o.separation = r.ID, r.Rev, r.Origin, r.Birth
+	return o, nil
+}
+
+// objectFromRecord makes the Object of a record, with the pending change: CKR_OBJECT_HANDLE_INVALID where that destroys it. A change that is not
+// permitted is ignored.
 func objectFromRecord(r store.Record) (*Object, error) {
 	var base *Object
 	if r.Unvouched == nil || r.Unvouched.Kind != store.Created {
 		var err error
-		if base, err = decode(r.Public, r.Sealed); err != nil {
+		if base, err = decodeRecord(r); err != nil {
 			return nil, err
 		}
-		base.id, base.rev, base.origin, base.separation = r.ID, r.Rev, r.Origin, r.Birth
 	}
 	if r.Unvouched == nil {
 		return base, nil

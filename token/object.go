@@ -20,7 +20,8 @@ type Object struct {
 	uniqueNumber uint64 // CKA_UNIQUE_ID of a session object
 	origin       store.Origin
 	separation   store.Separation // that was in force when it came to be
-	// pending is what was requested for the object without a login, nil for nothing; unvouched says that the object is what comes of that.
+	// pending is a change that was made without a login, nil for none. unvouched says that the object is its result: it is false of one that the
+	// rules do not permit.
 	pending   *store.Unvouched
 	unvouched bool
 

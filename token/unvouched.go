@@ -9,9 +9,9 @@ import (
 )
 
 // Public token objects can be made, changed and destroyed in a read-write session without a login (section 5.7). There is no key to seal
-// them with then. So the store keeps the template of the call as a request, and every reader applies it anew, under the rules of the call: whoever
-// may write to the file can do no more by a request than by such a call. The next login seals the result. Until then the object is not
-// vouched for: it is never trusted, and no signature is verified with it.
+// them with then. So the store keeps the template of the call as a pending change (store.Unvouched), and every reader applies it anew, under the
+// rules of the call: whoever may write to the file can do no more by a pending change than by such a call. The next login seals the result.
+// Until then the object is not vouched for: it is never trusted, and no signature is verified with it.
 
 // errUnvouched says that a key is not vouched for.
 var errUnvouched = fmt.Errorf("%w: the key was made or changed without a login, and nobody has logged in since", ck.CKR_KEY_FUNCTION_NOT_PERMITTED)
@@ -28,7 +28,7 @@ func (o *Object) needsNoLogin() bool {
 	return o.isToken() && !o.isPrivate() && o.present&o.table.having(concealed) == 0
 }
 
-// createUnvouched makes the object of a request of somebody without a login to create one.
+// createUnvouched makes the object that a pending change creates, by the template in data.
 func createUnvouched(data []byte) (*Object, error) {
 	template, err := ck.ParseTemplate(nil, data)
 	if err != nil {
@@ -45,7 +45,7 @@ func createUnvouched(data []byte) (*Object, error) {
 	return o, nil
 }
 
-// changeUnvouched makes the object that o becomes by a request of somebody without a login to change it.
+// changeUnvouched makes the object that o becomes by a pending change, with the template in data.
 func (o *Object) changeUnvouched(data []byte) (*Object, error) {
 	if !o.needsNoLogin() {
 		return nil, errNeedsLogin
@@ -62,8 +62,8 @@ func (o *Object) changeUnvouched(data []byte) (*Object, error) {
 	return changed, err
 }
 
-// applyPending makes the object that base becomes by a request: nil where the request destroys it. base is the object as it is vouched for,
-// nil where the request creates it. applyPending takes its reference.
+// applyPending makes the object that base becomes by a pending change: nil where that destroys it. base is the object as it is vouched for, nil
+// where the change creates it. applyPending takes its reference.
 func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	var o *Object
 	var err error
@@ -86,7 +86,7 @@ func applyPending(base *Object, u *store.Unvouched) (*Object, error) {
 	return o, err
 }
 
-// addPendingCreation has the store keep a request to create an object, without a login. It takes the reference of o.
+// addPendingCreation has the store keep the creation of an object without a login. It takes the reference of o.
 func (s *appSlot) addPendingCreation(o *Object, r *request) (ck.ObjectHandle, error) {
 	defer o.release()
 	if r.how != byCreate && r.how != byCopy || !o.needsNoLogin() {
@@ -130,7 +130,7 @@ func (o *Object) creationTemplate() (template []ck.Attribute) {
 	return template
 }
 
-// addPendingChange has the store keep a request to change an object, without a login.
+// addPendingChange has the store keep a change of attributes without a login, with those that are pending already.
 func (s *appSlot) addPendingChange(e *entry, template []ck.Attribute) error {
 	token, err := s.store()
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *appSlot) addPendingChange(e *entry, template []ck.Attribute) error {
 	switch {
 	case o.unvouched:
 		u = *r.Unvouched
-	case o.pending != nil: // which is not to be had
+	case o.pending != nil: // which was refused: this change takes its place
 		u.Number = r.Unvouched.Number
 	}
 	if u.Data, err = mergeTemplates(u.Data, template); err != nil {
@@ -175,7 +175,7 @@ func (s *appSlot) addPendingChange(e *entry, template []ck.Attribute) error {
 	return err
 }
 
-// addPendingDeletion has the store keep a request to destroy an object, without a login.
+// addPendingDeletion has the store keep the destruction of an object without a login.
 func (s *slot) addPendingDeletion(e *entry, o *Object) error {
 	token, err := s.store()
 	if err != nil {
@@ -211,7 +211,7 @@ func mergeTemplates(base []byte, changes []ck.Attribute) ([]byte, error) {
 	return ck.AppendTemplate(nil, list), nil
 }
 
-// adopt seals what was requested without a login, where it is permitted, and tells so in the log.
+// adopt seals the result of each pending change that is permitted, and says in the log what it did.
 func (s *slot) adopt(keys *store.Keys) error {
 	token, err := s.store()
 	if err != nil {
@@ -228,8 +228,8 @@ func (s *slot) adopt(keys *store.Keys) error {
 	return token.Adopt(keys, list)
 }
 
-// adoptPending seals what was requested without a login before somebody who is logged in changes or copies the object: store.ErrStale where
-// something was requested for it, because it is another object then.
+// adoptPending seals what is pending before somebody who is logged in changes or copies the object. It returns store.ErrStale where a change of
+// that object was pending, because o is not what it is any more.
 func (s *slot) adoptPending(e *entry, o *Object, keys *store.Keys) error {
 	if o.pending == nil || keys == nil {
 		return nil
@@ -241,16 +241,13 @@ func (s *slot) adoptPending(e *entry, o *Object, keys *store.Keys) error {
 	return store.ErrStale
 }
 
-// adoption decides what becomes of one request.
+// adoption decides what becomes of one pending change.
 func (s *slot) adoption(r store.Record, keys *store.Keys) store.Adoption {
 	a := store.Adoption{ID: r.ID, Number: r.Unvouched.Number}
 	var base *Object
 	var err error
 	if r.Unvouched.Kind != store.Created {
-		base, err = decode(r.Public, r.Sealed)
-		if err == nil {
-			base.id, base.rev, base.origin, base.separation = r.ID, r.Rev, r.Origin, r.Birth
-		}
+		base, err = decodeRecord(r)
 	}
 	var o *Object
 	if err == nil {
