@@ -215,7 +215,7 @@ func (d *draft) object() *Object {
 	n := 0
 	for s := d.present; s != 0; s &= s - 1 {
 		v := d.values[bits.TrailingZeros64(s)]
-		o.places = append(o.places, place{uint32(n), uint32(len(v))})
+		o.spans = append(o.spans, span{uint32(n), uint32(len(v))})
 		n += len(v)
 		ck.ProbeRead(v)
 	}
@@ -235,9 +235,9 @@ func (d *draft) object() *Object {
 // newObject makes the object of a draft without its values.
 func (d *draft) newObject() *Object {
 	o := &Object{table: d.table, bools: d.bools, present: d.present, genMechanism: d.genMechanism, length: d.length, noCheck: d.noCheck}
-	o.places = o.placeBuffer[:0]
-	if n := bits.OnesCount64(d.present); n > len(o.placeBuffer) {
-		o.places = make([]place, 0, n)
+	o.spans = o.spanBuffer[:0]
+	if n := bits.OnesCount64(d.present); n > len(o.spanBuffer) {
+		o.spans = make([]span, 0, n)
 	}
 	o.refs.Store(1)
 	return o

@@ -110,15 +110,15 @@ func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 	return o, o.blobLocked, nil
 }
 
-// locate finds the places of the values in the blob, which is what encode wrote: rows in order.
+// locate finds the spans of the values in the blob, which is what encode wrote: rows in order.
 func (o *Object) locate(rows []ck.Attribute) {
-	o.places = o.places[:bits.OnesCount64(o.present)]
+	o.spans = o.spans[:bits.OnesCount64(o.present)]
 	off := 0
 	for _, a := range rows {
 		off += ck.TemplateLen([]ck.Attribute{{}})
 		i := o.table.find(a.Type)
 		if o.present>>i&1 != 0 {
-			o.places[bits.OnesCount64(o.present&(1<<i-1))] = place{uint32(off), uint32(len(a.Value))}
+			o.spans[bits.OnesCount64(o.present&(1<<i-1))] = span{uint32(off), uint32(len(a.Value))}
 		}
 		off += len(a.Value)
 	}

@@ -21,15 +21,15 @@ import (
 
 // wrapInput returns what C_WrapKey encrypts of a key: the value of a secret key, the PrivateKeyInfo of a private one. It is nil
 // where there is none. The caller wipes it if owned is true.
-func (o *Object) wrapInput() (form []byte, owned bool) {
+func (o *Object) wrapInput() (input []byte, owned bool) {
 	switch {
 	case o.secretsMissing:
 	case o.table.isSecret():
 		return o.mechanismKey.Value, false
 	case o.class() == ck.CKO_PRIVATE_KEY:
 		var err error
-		if secret.Do(func() { form, err = mechanisms.MarshalPrivate(o.key()) }); err == nil {
-			return form, true
+		if secret.Do(func() { input, err = mechanisms.MarshalPrivate(o.key()) }); err == nil {
+			return input, true
 		}
 	}
 	return nil, false
@@ -40,14 +40,14 @@ func (o *Object) fingerprint(keys *store.Keys) []byte {
 	if keys == nil || !o.table.isKey() {
 		return nil
 	}
-	form, owned := o.wrapInput()
-	if form == nil {
+	input, owned := o.wrapInput()
+	if input == nil {
 		return nil
 	}
 	if owned {
-		defer clear(form)
+		defer clear(input)
 	}
-	return keyedTerm(keys, ck.CKA_VALUE, form)
+	return keyedTerm(keys, ck.CKA_VALUE, input)
 }
 
 // keyedTerm is the term of a value that can be computed with the keys of a login only; nil after a logout.
@@ -59,10 +59,10 @@ func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(fingerprint)), uint32(t)), fingerprint...)
 }
 
-// keysWithSecret returns the keys of the session's token of which C_WrapKey would encrypt form. The caller releases them.
-func (s *session) keysWithSecret(form []byte) (list []*Object, err error) {
+// keysWithSecret returns the keys of the session's token of which C_WrapKey would encrypt input. The caller releases them.
+func (s *session) keysWithSecret(input []byte) (list []*Object, err error) {
 	_, cache := s.slot.loginCache()
-	list = s.slot.sameSecret(form)
+	list = s.slot.sameSecret(input)
 	if cache.keys == nil {
 		return list, nil
 	}
@@ -70,7 +70,7 @@ func (s *session) keysWithSecret(form []byte) (list []*Object, err error) {
 	if err != nil {
 		return list, err
 	}
-	ids, err := token.Find(cache.keys, keyedTerm(cache.keys, ck.CKA_VALUE, form))
+	ids, err := token.Find(cache.keys, keyedTerm(cache.keys, ck.CKA_VALUE, input))
 	if err != nil {
 		return list, err
 	}
@@ -87,11 +87,11 @@ func (s *session) keysWithSecret(form []byte) (list []*Object, err error) {
 	return list, nil
 }
 
-// sameSecret returns the session objects of all applications of which C_WrapKey would encrypt form.
-func (s *slot) sameSecret(form []byte) (list []*Object) {
-	for _, o := range s.sameSecretCandidates(form) {
+// sameSecret returns the session objects of all applications of which C_WrapKey would encrypt input.
+func (s *slot) sameSecret(input []byte) (list []*Object) {
+	for _, o := range s.sameSecretCandidates(input) {
 		other, owned := o.wrapInput()
-		if subtle.ConstantTimeCompare(other, form) == 1 {
+		if subtle.ConstantTimeCompare(other, input) == 1 {
 			list = append(list, o)
 		} else {
 			o.release()
@@ -104,12 +104,12 @@ func (s *slot) sameSecret(form []byte) (list []*Object) {
 }
 
 // sameSecretCandidates returns the session objects that sameSecret has to compare.
-func (s *slot) sameSecretCandidates(form []byte) []*Object {
-	private := mechanisms.IsPrivate(form) // the forms of private keys take long to make
+func (s *slot) sameSecretCandidates(input []byte) []*Object {
+	private := mechanisms.IsPrivate(input) // the PrivateKeyInfo of a private key takes long to make
 	return s.sessionKeys(func(o *Object) bool {
 		switch o.class() {
 		case ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
-			return len(o.mechanismKey.Value) == len(form)
+			return len(o.mechanismKey.Value) == len(input)
 		case ck.CKO_PRIVATE_KEY:
 			return private
 		}
@@ -142,7 +142,7 @@ func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*O
 // key, so keys that are equal but for zeros at the end are looked for too.
 func (s *session) protectLikeEqualKeys(r *request, unwrapped []byte, class ck.ObjectClass, t ck.KeyType, truncates bool) error {
 	for n := len(unwrapped); n > 0; n-- {
-		if err := s.protectLikeKeysWith(r, unwrapped[:n], class, t, n); err != nil {
+		if err := s.protectLikeKeysWith(r, unwrapped[:n], class, t); err != nil {
 			return err
 		}
 		if !truncates || unwrapped[n-1] != 0 || n <= len(unwrapped)-maxZeroPadding {
@@ -155,9 +155,9 @@ func (s *session) protectLikeEqualKeys(r *request, unwrapped []byte, class ck.Ob
 // maxZeroPadding is more than the zeros that any mechanism fills a block with.
 const maxZeroPadding = 16
 
-// protectLikeKeysWith is protectLikeEqualKeys for the keys with the secret form, which has n bytes.
-func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectClass, t ck.KeyType, n int) error {
-	list, err := s.keysWithSecret(form)
+// protectLikeKeysWith is protectLikeEqualKeys for the keys of which C_WrapKey would encrypt input.
+func (s *session) protectLikeKeysWith(r *request, input []byte, class ck.ObjectClass, t ck.KeyType) error {
+	list, err := s.keysWithSecret(input)
 	defer releaseAll(list)
 	if err != nil {
 		return err
@@ -168,7 +168,7 @@ func (s *session) protectLikeKeysWith(r *request, form []byte, class ck.ObjectCl
 		}
 	}
 	for _, o := range list {
-		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.fixedValue(ck.CKA_VALUE)) != n {
+		if o.class() != class || o.keyType() != t || class != ck.CKO_PRIVATE_KEY && len(r.fixedValue(ck.CKA_VALUE)) != len(input) {
 			return fmt.Errorf("%w: the token has the key as one of another type", ck.CKR_TEMPLATE_INCONSISTENT)
 		}
 		if err := r.protectLike(o); err != nil {

@@ -89,8 +89,8 @@ func latin(b string) string {
 	return out.String()
 }
 
-// form is a state without the names and the order in which things came to be.
-func (s *modelState) form() string {
+// canonical is a state without the names and the order in which things came to be.
+func (s *modelState) canonical() string {
 	var parts []string
 	for i := range s.keys {
 		k := &s.keys[i]
@@ -213,7 +213,7 @@ func (s *modelState) judge(k *modelKey) {
 
 // explore looks for an attack of at most so many calls, a shortest one. It returns nil where there is none.
 func (m *model) explore(start *modelState, depth int) (found *modelState, states int) {
-	seen := map[string]bool{start.form(): true}
+	seen := map[string]bool{start.canonical(): true}
 	level := []*modelState{start}
 	for range depth {
 		var next []*modelState
@@ -227,7 +227,7 @@ func (m *model) explore(start *modelState, depth int) (found *modelState, states
 						m.kinds[strings.TrimRight(n.attack, "0123456789")] = true
 						continue
 					}
-					if f := n.form(); !seen[f] {
+					if f := n.canonical(); !seen[f] {
 						seen[f] = true
 						next = append(next, n)
 					}

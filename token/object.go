@@ -30,8 +30,8 @@ type Object struct {
 	present        uint64           // the rows that have a value in blob
 	genMechanism   ck.MechanismType // CKA_KEY_GEN_MECHANISM
 	length         uint             // CKA_VALUE_LEN
-	places         []place          // of the values in blob, by row
-	placeBuffer    [8]place         // where places usually lies
+	spans          []span           // of the values in blob, by row
+	spanBuffer     [8]span          // where spans usually lies
 	blob           []byte           // the values
 	blobLocked     bool             // blob is locked memory
 	secretsMissing bool             // the secret values of the key were not read
@@ -44,8 +44,8 @@ type Object struct {
 	cachedProtection atomic.Pointer[protection]
 }
 
-// A place is where a value lies in the blob.
-type place struct{ off, n uint32 }
+// A span is where a value lies in the blob.
+type span struct{ off, n uint32 }
 
 // errTooLarge is the error of an object whose values do not fit in 32 bits together.
 var errTooLarge = fmt.Errorf("%w: attributes too long", ck.CKR_DEVICE_MEMORY)
@@ -85,7 +85,7 @@ func (o *Object) at(i int) []byte {
 	if i < 0 || o.present>>i&1 == 0 {
 		return nil
 	}
-	p := o.places[bits.OnesCount64(o.present&(1<<i-1))]
+	p := o.spans[bits.OnesCount64(o.present&(1<<i-1))]
 	return o.blob[p.off : p.off+p.n : p.off+p.n]
 }
 

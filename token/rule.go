@@ -169,7 +169,7 @@ type attributeTable struct {
 	with        [32]uint64             // the rows with each rule
 	defaults    uint64                 // the booleans that are true by default
 	restricting uint64                 // the rows that restrict the use of a key if they have a value
-	forbidden   [createdByCount]uint64 // the rows that a template may not have, for each origin
+	forbidden   [createdByCount]uint64 // the rows that a template may not have, for each way to make an object
 	required    [createdByCount]uint64 // the rows that must be decided
 	roles       uint64                 // the rows of the roles
 	value       int                    // the row of CKA_VALUE, -1 if there is none
