@@ -103,7 +103,7 @@ import "encoding/binary"
 // reveal (footnote 7) are secret and the others are public; of a private one all are secret. Booleans that are false are left out, and so is what has
 // no value; CKA_UNIQUE_ID, which is the id in hexadecimal digits; of a private object CKA_VALUE_LEN; and CKA_CHECK_VALUE, which stands there
 // without a value where the object is to have none. Attributes of softcsp's own, which no application sees, have types from 0xc3530180 on
-// (token/recordrole.go, mechanisms/cryptderivekey.go).
+// (token/protection.go, mechanisms/cryptderivekey.go).
 //
 // # The set of objects
 //

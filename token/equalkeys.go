@@ -117,26 +117,6 @@ func (s *slot) sameSecretCandidates(input []byte) []*Object {
 	})
 }
 
-// sessionKeys returns the keys among the session objects of all applications that which chooses. The caller releases them.
-func (s *slot) sessionKeys(which func(*Object) bool) (list []*Object) {
-	for _, side := range s.appSlots() {
-		list = side.objects.sessionKeys(list, which)
-	}
-	return list
-}
-
-// sessionKeys appends those of one application.
-func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*Object {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, e := range t.sessionEntries {
-		if o := e.object.Load(); o != nil && o.table.isKey() && which(o) && o.acquire() {
-			list = append(list, o)
-		}
-	}
-	return list
-}
-
 // protectLikeEqualKeys protects a key that is being unwrapped like the keys of the token that have the same secret. unwrapped is what the mechanism
 // returned, before CKA_VALUE_LEN cut it. Where the mechanism fills the last block with zeros (truncates), nobody can tell them from zeros of the
 // key, so keys that are equal but for zeros at the end are looked for too.

@@ -235,3 +235,23 @@ func (t *objectTable) forgetPrepared() {
 		t.slot.forgetPrepared(e.object.Load())
 	}
 }
+
+// sessionKeys returns the keys among the session objects of all applications that which chooses. The caller releases them.
+func (s *slot) sessionKeys(which func(*Object) bool) (list []*Object) {
+	for _, side := range s.appSlots() {
+		list = side.objects.sessionKeys(list, which)
+	}
+	return list
+}
+
+// sessionKeys appends those of one application.
+func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*Object {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.sessionEntries {
+		if o := e.object.Load(); o != nil && o.table.isKey() && which(o) && o.acquire() {
+			list = append(list, o)
+		}
+	}
+	return list
+}
