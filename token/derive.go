@@ -220,19 +220,19 @@ func (s *session) mayAlwaysAuthenticate(d *mechanisms.Derived) error {
 }
 
 // replaceValue gives an existing key the value that a derivation made of it.
-func (s *session) replaceValue(o foundKey, d *derivation) error {
+func (s *session) replaceValue(k foundKey, d *derivation) error {
 	user, keys := s.slot.login()
-	if err := s.mayModify(o.Object, user); err != nil {
+	if err := s.mayModify(k.Object, user); err != nil {
 		return err
 	}
-	if !o.flag(ck.CKA_MODIFIABLE) {
+	if !k.flag(ck.CKA_MODIFIABLE) {
 		return ck.CKR_ACTION_PROHIBITED
 	}
-	changed, err := o.withDerivedValue(d.fixedAttributes())
+	changed, err := k.withDerivedValue(d.fixedAttributes())
 	if err != nil {
 		return err
 	}
-	return s.slot.replace(o.entry, o.Object, changed, keys)
+	return s.slot.replace(k.entry, k.Object, changed, keys)
 }
 
 // baseKey finds the base key. A derivation that can do without one has errors of its own for that.

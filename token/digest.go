@@ -13,7 +13,7 @@ import (
 type digestOperation struct {
 	active   bool
 	parts    bool
-	whole    bool // C_Digest was asked for a length: the digest ends with it
+	whole    bool // C_Digest has told the length of the digest: only C_Digest may go on
 	finished bool
 	row      *mechanisms.Hash
 	hash     hash.Hash

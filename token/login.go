@@ -70,7 +70,7 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 	if err != nil {
 		return err
 	}
-	hasRequests := keys.HasUnvouched()
+	changesPending := keys.HasUnvouched()
 	fingerprint, err := fingerprintLogin(keys)
 	if err != nil {
 		keys.Wipe()
@@ -91,7 +91,7 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 	s.user = user
 	s.mu.Unlock()
 	before.endUse()
-	if hasRequests && !token.ReadOnly() {
+	if changesPending && !token.ReadOnly() {
 		if err := s.adopt(cache.keys); err != nil {
 			s.app.log.Error("what was asked for without a login is not vouched for yet", "token", s.serial, "error", err)
 		}

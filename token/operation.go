@@ -32,8 +32,8 @@ var cancelFlags = [operationKinds]ck.Flags{
 	messageSigning: ck.CKF_MESSAGE_SIGN, messageVerifying: ck.CKF_MESSAGE_VERIFY,
 }
 
-// usage is the attribute that a key needs for an operation.
-var usage = [operationKinds]ck.AttributeType{
+// purposes are the attributes that permit a key the operations.
+var purposes = [operationKinds]ck.AttributeType{
 	ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY,
 	signRecovering: ck.CKA_SIGN_RECOVER, verifyRecovering: ck.CKA_VERIFY_RECOVER, verifyingSignature: ck.CKA_VERIFY,
 	messageEncrypting: ck.CKA_ENCRYPT, messageDecrypting: ck.CKA_DECRYPT, messageSigning: ck.CKA_SIGN, messageVerifying: ck.CKA_VERIFY,
@@ -43,8 +43,8 @@ var usage = [operationKinds]ck.AttributeType{
 type operation struct {
 	active   bool
 	session  *session
-	parts    bool // data has been processed in parts: the operation ends with its Final
-	whole    bool // C_Encrypt or C_Decrypt was asked for a length: the operation ends with it
+	parts    bool // data has been processed in parts: only the Update and Final functions may go on
+	whole    bool // C_Encrypt or C_Decrypt has told the length of the output: only the same function may go on
 	loginDue bool // C_Login with CKU_CONTEXT_SPECIFIC is due
 	private  bool // with a private key, which takes long
 	// unrecorded is the key where its role could not be recorded: recordrole.go.
@@ -124,12 +124,12 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.allows(mech.Type, cancelFlags[kind]) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	u := keyUse{purpose: usage[kind], row: row, verifies: kind == verifying || kind == verifyingSignature}
-	o, err := s.useKey(key, &u)
+	u := keyUse{purpose: purposes[kind], row: row, verifies: kind == verifying || kind == verifyingSignature}
+	k, err := s.useKey(key, &u)
 	if err != nil {
 		return err
 	}
-	defer o.release()
+	defer k.release()
 	defer func() {
 		if !op.active { // also after a fault in the parameter
 			op.end()
@@ -140,19 +140,19 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	if u.dependsOnParam() {
 		param = mech.Param
 	}
-	if err = start(op, row, o.key(), &mech.Param); err == nil && u.dependsOnParam() {
-		err = o.protection().mayExpose(o.key(), &u, &param, s.strict)
+	if err = start(op, row, k.key(), &mech.Param); err == nil && u.dependsOnParam() {
+		err = k.protection().mayExpose(k.key(), &u, &param, s.strict)
 	}
 	if err == nil {
-		err = s.takeRole(o, &u)
+		err = s.takeRole(k, &u)
 	}
 	if err != nil {
 		return err
 	}
-	op.unrecorded = s.unrecordedEntry(o, &u)
+	op.unrecorded = s.unrecordedEntry(k, &u)
 	op.useCounter(s, key)
-	op.start.mechanism, op.start.paramLen, op.start.id, op.start.serial = row.Type, mech.Param.Len(), o.id, o.uniqueNumber
-	op.active, op.loginDue, op.private = true, o.flag(ck.CKA_ALWAYS_AUTHENTICATE), o.class() == ck.CKO_PRIVATE_KEY
+	op.start.mechanism, op.start.paramLen, op.start.id, op.start.serial = row.Type, mech.Param.Len(), k.id, k.uniqueNumber
+	op.active, op.loginDue, op.private = true, k.flag(ck.CKA_ALWAYS_AUTHENTICATE), k.class() == ck.CKO_PRIVATE_KEY
 	return nil
 }
 
