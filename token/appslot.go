@@ -43,8 +43,8 @@ func (s *appSlot) end() {
 	s.cache.Load().endUse()
 }
 
-// login returns who is logged in, and the keys of the token that the login has opened.
-func (s *appSlot) login() (userState, *store.Keys) {
+// currentLogin returns who is logged in, and the keys of the token that the login has opened.
+func (s *appSlot) currentLogin() (userState, *store.Keys) {
 	user, cache := s.loginCache()
 	return user, cache.keys
 }

@@ -212,7 +212,7 @@ func (s *session) mayAlwaysAuthenticate(d *mechanisms.Derived) error {
 		if a.Type != ck.CKA_ALWAYS_AUTHENTICATE {
 			continue
 		}
-		if user, _ := s.slot.login(); user != theUser && a.Value[0] == 1 {
+		if user, _ := s.slot.currentLogin(); user != theUser && a.Value[0] == 1 {
 			return mechanisms.ErrNoLogin
 		}
 	}
@@ -221,7 +221,7 @@ func (s *session) mayAlwaysAuthenticate(d *mechanisms.Derived) error {
 
 // replaceValue gives an existing key the value that a derivation made of it.
 func (s *session) replaceValue(k foundKey, d *derivation) error {
-	user, keys := s.slot.login()
+	user, keys := s.slot.currentLogin()
 	if err := s.mayModify(k.Object, user); err != nil {
 		return err
 	}

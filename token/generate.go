@@ -171,7 +171,7 @@ func (s *session) checkTemplate(r *request) error {
 	if err != nil {
 		return err
 	}
-	user, _ := s.slot.login()
+	user, _ := s.slot.currentLogin()
 	r.isSO = user == theSO
 	d := draft{table: t, bools: t.defaults}
 	if t.class == ck.CKO_PRIVATE_KEY && user == theUser {

@@ -124,7 +124,7 @@ func (s *session) contextLogin(pin []byte) error {
 	if waiting == nil {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
-	user, _ := s.slot.login()
+	user, _ := s.slot.currentLogin()
 	if user == nobody {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
@@ -198,7 +198,7 @@ func (m *Module) InitPIN(h ck.SessionHandle, pin []byte) error {
 		return err
 	}
 	defer a.endCall()
-	user, keys := s.slot.login()
+	user, keys := s.slot.currentLogin()
 	if user != theSO {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
@@ -233,7 +233,7 @@ func (m *Module) SetPIN(h ck.SessionHandle, old, pin []byte) error {
 		return err
 	}
 	pinOf := store.User
-	if user, _ := s.slot.login(); user == theSO {
+	if user, _ := s.slot.currentLogin(); user == theSO {
 		pinOf = store.SO
 	}
 	return token.ChangePIN(pinOf, boundedPIN(old), pin)

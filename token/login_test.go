@@ -92,7 +92,7 @@ func TestLogoutBesideInit(t *testing.T) {
 		done := make(chan error)
 		go func() { done <- m.Logout(list[0]) }()
 		for user := theUser; user != nobody; {
-			user, _ = held.slot.login()
+			user, _ = held.slot.currentLogin()
 		}
 		for _, other := range list {
 			_ = m.EncryptInit(other, mech, k)

@@ -7,7 +7,7 @@ import (
 
 // makeObjects makes objects of requests, all or none. If that fails because of one request, failed is its index, otherwise -1.
 func (s *session) makeObjects(requests []*request) (handles []ck.ObjectHandle, failed int, err error) {
-	user, keys := s.slot.login()
+	user, keys := s.slot.currentLogin()
 	objects := make([]*Object, 0, len(requests))
 	for i, r := range requests {
 		r.isSO, r.strict = user == theSO, s.strict
@@ -124,7 +124,7 @@ func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.
 // makeObject makes the object of a request, and adds it to the session or to the token. Without any login it makes a token object only as a
 // pending change: unvouched.go.
 func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
-	user, keys := s.slot.login()
+	user, keys := s.slot.currentLogin()
 	r.isSO, r.strict = user == theSO, s.strict
 	if r.how != byCopy {
 		// Objects are private by default only if the user is logged in. Nobody else could use a private one.

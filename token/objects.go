@@ -42,7 +42,7 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 		return 0, err
 	}
 	defer o.release()
-	if _, keys := s.slot.login(); e.isToken() {
+	if _, keys := s.slot.currentLogin(); e.isToken() {
 		if err := s.slot.adoptPending(e, o, keys); err != nil {
 			return 0, err
 		}
@@ -93,7 +93,7 @@ func (m *Module) DestroyObject(h ck.SessionHandle, object ck.ObjectHandle) error
 		return err
 	}
 	defer o.release()
-	user, keys := s.slot.login()
+	user, keys := s.slot.currentLogin()
 	if err := s.mayModify(o, user); err != nil {
 		return err
 	}
@@ -183,7 +183,7 @@ func (s *session) changeAttributes(object ck.ObjectHandle, template []ck.Attribu
 		return err
 	}
 	defer o.release()
-	user, keys := s.slot.login()
+	user, keys := s.slot.currentLogin()
 	if err := s.mayModify(o, user); err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (t *objectTable) mayAdd(s *session, private bool) error {
 		return ck.CKR_SESSION_HANDLE_INVALID
 	}
 	if private {
-		if user, _ := t.slot.login(); user != theUser {
+		if user, _ := t.slot.currentLogin(); user != theUser {
 			return ck.CKR_USER_NOT_LOGGED_IN
 		}
 	}

@@ -60,7 +60,7 @@ func (s *session) nextCounter(h ck.ObjectHandle) ([]byte, error) {
 		if err != nil {
 			return nil, keyHandleError(err)
 		}
-		_, keys := s.slot.login()
+		_, keys := s.slot.currentLogin()
 		counter, next, err := o.withNextCounter()
 		if err == nil {
 			err = s.slot.replace(e, o, next, keys)

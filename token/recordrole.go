@@ -118,7 +118,7 @@ func updateRole(r *atomic.Uint32, need role) error {
 
 // takeRoleForAll gives a role to all keys with the identity of k, and records it.
 func (s *session) takeRoleForAll(k foundKey, need role) error {
-	user, keys := s.slot.login()
+	user, keys := s.slot.currentLogin()
 	if user == nobody {
 		if need >= wrapping {
 			return ck.CKR_USER_NOT_LOGGED_IN // nothing could be recorded

@@ -246,7 +246,7 @@ func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 	if s.async {
 		info.Flags |= ck.CKF_ASYNC_SESSION
 	}
-	user, _ := s.slot.login()
+	user, _ := s.slot.currentLogin()
 	info.State = s.stateFor(user)
 	return info, nil
 }

@@ -79,7 +79,7 @@ func (m *Module) GetOperationState(h ck.SessionHandle, out *ck.Buffer) error {
 		return err
 	}
 	defer s.unlock()
-	_, keys := s.slot.login()
+	_, keys := s.slot.currentLogin()
 	active := s.digest.active
 	for kind := range s.ops {
 		active = active || s.ops[kind].active
@@ -188,7 +188,7 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 	if saved == nil {
 		return ck.CKR_ARGUMENTS_BAD
 	}
-	_, keys := s.slot.login()
+	_, keys := s.slot.currentLogin()
 	if keys == nil {
 		return ck.CKR_SAVED_STATE_INVALID
 	}
