@@ -124,7 +124,7 @@ func (o *Object) hasAttribute(i int) bool {
 
 // readAttribute fills one row of C_GetAttributeValue, section 5.7.5.
 func (o *Object) readAttribute(b *ck.AttributeBuffer) error {
-	i := o.table.known(b.Type)
+	i := o.table.findForApplication(b.Type)
 	if !o.hasAttribute(i) {
 		b.N = ck.UnavailableInformation
 		return ck.CKR_ATTRIBUTE_TYPE_INVALID
@@ -201,7 +201,7 @@ func (o *Object) matches(template []ck.Attribute) bool {
 }
 
 func (o *Object) match(a ck.Attribute) bool {
-	i := o.table.known(a.Type)
+	i := o.table.findForApplication(a.Type)
 	if !o.hasAttribute(i) {
 		return false
 	}

@@ -48,7 +48,7 @@ func (o *Object) changed(template []ck.Attribute, isSO, strict bool) (*Object, e
 func (o *Object) withDerivedValue(fixed []ck.Attribute) (*Object, error) {
 	var d draft
 	o.startDraft(&d)
-	old := d.present & d.table.having(optional)
+	old := d.present & d.table.rowsWith(optional)
 	d.present &^= old
 	for ; old != 0; old &= old - 1 {
 		d.values[bits.TrailingZeros64(old)] = nil
@@ -61,7 +61,7 @@ func (o *Object) withDerivedValue(fixed []ck.Attribute) (*Object, error) {
 	if err := d.putFixed(fixed); err != nil {
 		return nil, err
 	}
-	if before&^d.bools&d.table.having(staysTrue) != 0 || d.bools&^before&d.table.having(staysFalse) != 0 {
+	if before&^d.bools&d.table.rowsWith(staysTrue) != 0 || d.bools&^before&d.table.rowsWith(staysFalse) != 0 {
 		return nil, fmt.Errorf("%w: the key would be less protected", ck.CKR_TEMPLATE_INCONSISTENT)
 	}
 	if err := d.checkConsistency(&request{how: byDerive}); err != nil {
@@ -95,7 +95,7 @@ func (d *draft) applyTemplate(r *request) error {
 	mightWrap := d.flag(ck.CKA_WRAP)
 	d.mark(wasTrusted, d.flag(ck.CKA_TRUSTED))
 	for _, a := range r.template {
-		i := d.table.known(a.Type)
+		i := d.table.findForApplication(a.Type)
 		if i < 0 || d.table.rows[i].rule.has(templateOnly) {
 			return attributeError(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 		}

@@ -138,7 +138,7 @@ func (d *draft) checkTrust(how createdBy) error {
 			return attributeError(ck.CKR_ATTRIBUTE_VALUE_INVALID, d.table.rows[i].Type)
 		}
 	}
-	missing := d.table.having(toTrust) &^ d.present
+	missing := d.table.rowsWith(toTrust) &^ d.present
 	if !trusts || missing == 0 {
 		return nil
 	}

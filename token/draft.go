@@ -222,7 +222,7 @@ func (d *draft) object() *Object {
 	if err := ck.Available(n); err != nil {
 		panic(err)
 	}
-	if o.blobLocked = o.isPrivate() || d.present&d.table.having(concealed) != 0; o.blobLocked {
+	if o.blobLocked = o.isPrivate() || d.present&d.table.rowsWith(concealed) != 0; o.blobLocked {
 		o.blob = locked.Alloc(n)
 	} else {
 		o.blob = make([]byte, n)

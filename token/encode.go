@@ -98,7 +98,7 @@ func tryDecode(public, sealed []byte) (o *Object, kept bool, err error) {
 	if d.bools>>rowPrivate&1 != 0 == (len(public) != 0) {
 		return nil, false, errDamaged
 	}
-	if d.present&d.table.having(concealed) != 0 && len(public) != 0 {
+	if d.present&d.table.rowsWith(concealed) != 0 && len(public) != 0 {
 		return d.object(), false, nil
 	}
 	o = d.newObject()

@@ -63,7 +63,7 @@ func (o *Object) initKey() {
 	k := &o.mechanismKey
 	k.Class, k.Type, k.Attr = o.table.class, ck.KeyType(o.table.subtype), o.bytes
 	if !o.table.isSecret() {
-		secrets := o.table.having(concealed) & (o.table.having(mustCreate) | o.table.having(valueOrSeed)) // none of a public key
+		secrets := o.table.rowsWith(concealed) & (o.table.rowsWith(mustCreate) | o.table.rowsWith(valueOrSeed)) // none of a public key
 		o.secretsMissing = o.present&secrets != secrets
 		return
 	}
@@ -71,7 +71,7 @@ func (o *Object) initKey() {
 	if o.secretsMissing = k.Value == nil; !o.secretsMissing {
 		o.length = uint(len(k.Value))
 	}
-	if o.present&o.table.having(optional) == 0 {
+	if o.present&o.table.rowsWith(optional) == 0 {
 		return
 	}
 	k.Salt = o.bytes(ck.CKA_SOFTCSP_SALT)

@@ -222,15 +222,15 @@ func newTable(class ck.ObjectClass, subtype uint, parts ...tablePart) *attribute
 		}
 	}
 	t.forbidden = [createdByCount]uint64{
-		byCreate: t.having(notCreate), byGenerate: t.having(notGenerate), byUnwrap: t.having(notUnwrap),
-		byEncapsulate: t.having(notUnwrap), byDecapsulate: t.having(notUnwrap), byDerive: t.having(notUnwrap),
+		byCreate: t.rowsWith(notCreate), byGenerate: t.rowsWith(notGenerate), byUnwrap: t.rowsWith(notUnwrap),
+		byEncapsulate: t.rowsWith(notUnwrap), byDecapsulate: t.rowsWith(notUnwrap), byDerive: t.rowsWith(notUnwrap),
 	}
-	t.required = [createdByCount]uint64{byCreate: t.having(mustCreate), byGenerate: t.having(mustGenerate), byUnwrap: t.having(mustUnwrap)}
+	t.required = [createdByCount]uint64{byCreate: t.rowsWith(mustCreate), byGenerate: t.rowsWith(mustGenerate), byUnwrap: t.rowsWith(mustUnwrap)}
 	return t
 }
 
-// having returns the rows that have the rule.
-func (t *attributeTable) having(bit rule) uint64 { return t.with[bits.TrailingZeros32(uint32(bit))] }
+// rowsWith returns the rows that have the rule.
+func (t *attributeTable) rowsWith(bit rule) uint64 { return t.with[bits.TrailingZeros32(uint32(bit))] }
 
 // hashType spreads the types over a table's index.
 func hashType(t ck.AttributeType) uint8 { return uint8(t ^ t>>5 ^ t>>16) }
@@ -248,8 +248,8 @@ func (t *attributeTable) find(a ck.AttributeType) int {
 	}
 }
 
-// known returns the row of a type that applications know of, -1 if there is none.
-func (t *attributeTable) known(a ck.AttributeType) int {
+// findForApplication is find, but for the rows of the token's own, -1 if there is none.
+func (t *attributeTable) findForApplication(a ck.AttributeType) int {
 	i := t.find(a)
 	if i >= 0 && t.rows[i].rule.has(internal) {
 		return -1

@@ -48,7 +48,7 @@ func (d *draft) compose(r *request) error {
 
 // putFromTemplate applies a row of the caller's template.
 func (d *draft) putFromTemplate(r *request, a ck.Attribute) error {
-	i := d.table.known(a.Type)
+	i := d.table.findForApplication(a.Type)
 	if i < 0 || d.table.rows[i].rule.has(templateOnly) && (r.how < byUnwrap || r.how > byDerive) {
 		return attributeError(ck.CKR_ATTRIBUTE_TYPE_INVALID, a.Type)
 	}
@@ -93,7 +93,7 @@ func (d *draft) putImposed(r *request, a ck.Attribute) error {
 	if r.how == byEncapsulate {
 		conflict = ck.CKR_KEY_HANDLE_INVALID
 	}
-	if i := d.table.known(a.Type); i >= 0 && d.decided>>i&1 != 0 {
+	if i := d.table.findForApplication(a.Type); i >= 0 && d.decided>>i&1 != 0 {
 		if d.hasValue(i, a.Value) {
 			return nil
 		}

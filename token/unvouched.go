@@ -25,7 +25,7 @@ func (o *Object) needsNoLogin() bool {
 	case ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_OTP_KEY:
 		return false
 	}
-	return o.isToken() && !o.isPrivate() && o.present&o.table.having(concealed) == 0
+	return o.isToken() && !o.isPrivate() && o.present&o.table.rowsWith(concealed) == 0
 }
 
 // createUnvouched makes the object that a pending change creates, by the template in data.
