@@ -66,7 +66,7 @@ func (s *session) keysWithSecret(input []byte) (list []*Object, err error) {
 	if cache.keys == nil {
 		return list, nil
 	}
-	token, err := s.slot.store()
+	token, err := s.slot.storedToken()
 	if err != nil {
 		return list, err
 	}

@@ -171,7 +171,7 @@ func (q *query) searchSession() {
 
 // searchTerm searches the token objects that have a term, and those that have changes that are not vouched for.
 func (q *query) searchTerm(term []byte) error {
-	token, err := q.table.slot.store()
+	token, err := q.table.slot.storedToken()
 	if err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (q *query) visible(o *Object) bool {
 
 // searchAll searches every token object. Those that are in the cache and have not changed are not read again.
 func (q *query) searchAll() error {
-	token, err := q.table.slot.store()
+	token, err := q.table.slot.storedToken()
 	if err != nil {
 		return err
 	}

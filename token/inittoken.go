@@ -44,7 +44,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 	if s.hasSessions() {
 		return ck.CKR_SESSION_EXISTS
 	}
-	token, _ := s.store()
+	token, _ := s.storedToken()
 	// Where the token has a PIN, one of a length that no PIN has is a wrong PIN, and counted.
 	if err := checkPIN(pin); err != nil && (token == nil || err != ck.CKR_PIN_LEN_RANGE) {
 		return err
@@ -63,7 +63,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 			return errors.Join(err, a.refresh())
 		}
 		// Another process has just made the token: it is initialised like any other.
-		if token, err = s.store(); err != nil {
+		if token, err = s.storedToken(); err != nil {
 			return err
 		}
 	}

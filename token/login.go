@@ -62,7 +62,7 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 	if err != nil {
 		return err
 	}
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *session) contextLogin(pin []byte) error {
 	if user == theSO {
 		pinOf = store.SO
 	}
-	token, err := s.slot.store()
+	token, err := s.slot.storedToken()
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (s *appSlot) logout(empty bool) bool {
 	cache := s.cache.Swap(s.openCache(nil, nil))
 	s.user = nobody
 	s.mu.Unlock()
-	if token, err := s.store(); err == nil {
+	if token, err := s.storedToken(); err == nil {
 		token.ForgetOldPINs()
 	}
 	// First the keys, then the operations: no operation begins with a private key after those of its session were ended.
@@ -205,7 +205,7 @@ func (m *Module) InitPIN(h ck.SessionHandle, pin []byte) error {
 	if err := checkPIN(pin); err != nil {
 		return err
 	}
-	token, err := s.slot.store()
+	token, err := s.slot.storedToken()
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (m *Module) SetPIN(h ck.SessionHandle, old, pin []byte) error {
 	if err := checkPIN(pin); err != nil {
 		return err
 	}
-	token, err := s.slot.store()
+	token, err := s.slot.storedToken()
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.
 // storeObjects stores new token objects in one durable transaction. If original is not nil the objects are copies of it, and are stored only if it
 // has not changed. It takes the references of the objects.
 func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.Keys) ([]ck.ObjectHandle, error) {
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		releaseAll(objects)
 		return nil, err

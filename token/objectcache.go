@@ -99,7 +99,7 @@ func (c *objectCache) dropAll() {
 // sync drops what has changed since the last sync. Where this process cannot read the token any more, the cache stays as it is. sync asks
 // the store before it locks the cache, because searchAll waits for the cache while it has the file.
 func (c *objectCache) sync() error {
-	token, err := c.slot.store()
+	token, err := c.slot.storedToken()
 	if err != nil {
 		return err
 	}
@@ -207,7 +207,7 @@ func (c *objectCache) current(id store.ID) (*Object, error) {
 	if o := c.lookup(id); o != nil {
 		return o.get()
 	}
-	token, err := c.slot.store()
+	token, err := c.slot.storedToken()
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func (c *objectCache) current(id store.ID) (*Object, error) {
 // read reads the object from the store.
 func (c *cachedObject) read() error {
 	epoch := c.cache.currentEpoch()
-	token, err := c.cache.slot.store()
+	token, err := c.cache.slot.storedToken()
 	if err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func (s *slot) destroy(e *entry, o *Object, user userState, keys *store.Keys) er
 	if user == nobody {
 		return s.addPendingDeletion(e, o)
 	}
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (s *appSlot) replace(e *entry, o, changed *Object, keys *store.Keys) error 
 		changed.release()
 		return err
 	}
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		changed.release()
 		return err

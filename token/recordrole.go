@@ -168,7 +168,7 @@ func sameIdentity(k, o *Object, id []byte) bool {
 // storeRole gives a role to the token objects that have a term, in one transaction. It returns store.ErrStale where it has to be called
 // again.
 func (s *slot) storeRole(term []byte, keys *store.Keys, need role) error {
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func (s *appSlot) restriction() (restriction, error) {
 		return nil, nil
 	}
 	label := ""
-	if token, err := s.store(); err == nil {
+	if token, err := s.storedToken(); err == nil {
 		about, err := token.Info()
 		if err != nil {
 			return nil, err

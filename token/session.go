@@ -111,7 +111,7 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 		return 0, err
 	}
 	strict := slot.separation() == store.SeparationStrict
-	if _, err := slot.store(); err != nil {
+	if _, err := slot.storedToken(); err != nil {
 		return 0, ck.CKR_TOKEN_NOT_RECOGNIZED
 	}
 	slot.mu.Lock()

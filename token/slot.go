@@ -60,8 +60,8 @@ func (s *slot) openToken() {
 
 var errNotInitialised = fmt.Errorf("%w: the token is not initialised", ck.CKR_TOKEN_NOT_RECOGNIZED)
 
-// store returns the slot's token: CKR_TOKEN_NOT_RECOGNIZED while it is not initialised.
-func (s *slot) store() (*store.Token, error) {
+// storedToken returns the token in the slot: CKR_TOKEN_NOT_RECOGNIZED while it is not initialised.
+func (s *slot) storedToken() (*store.Token, error) {
 	if t := s.token.Load(); t != nil {
 		return t, nil
 	}
@@ -106,7 +106,7 @@ func (s *slot) separation() store.Separation {
 	if s.core.config.KeySeparation == "strict" {
 		return store.SeparationStrict
 	}
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		return store.SeparationStrict
 	}
@@ -119,6 +119,6 @@ func (s *slot) separation() store.Separation {
 
 // readOnly reports whether this process cannot write to the token.
 func (s *slot) readOnly() bool {
-	token, err := s.store()
+	token, err := s.storedToken()
 	return err == nil && token.ReadOnly()
 }

@@ -34,7 +34,7 @@ func (m *Module) GetSlotInfo(id ck.SlotID) (ck.SlotInfo, error) {
 // first digits of its fingerprint: 64 bytes hold no more.
 func (s *slot) description() string {
 	name := "softcsp slot " + s.serial
-	if token, err := s.store(); err == nil {
+	if token, err := s.storedToken(); err == nil {
 		if about, err := token.Info(); err == nil && about.Voucher != "" {
 			name += " key " + about.Voucher[:28]
 		}
@@ -60,7 +60,7 @@ func (s *appSlot) info() (ck.TokenInfo, error) {
 	s.mu.Lock()
 	sessions, writable := len(s.sessions), s.writableSessions
 	s.mu.Unlock()
-	token, _ := s.store()
+	token, _ := s.storedToken()
 	limit := s.app.config.MaxSessions
 	info := ck.TokenInfo{
 		ManufacturerID: manufacturer, Model: "softcsp", SerialNumber: s.serial,

@@ -30,7 +30,7 @@ func (t *slotList) forget() {
 func (c *Core) refresh() ([]*slot, error) {
 	list, gone, err := c.updateSlots()
 	for _, s := range gone {
-		if token, err := s.store(); err == nil {
+		if token, err := s.storedToken(); err == nil {
 			token.ForgetPINs()
 		}
 	}

@@ -101,7 +101,7 @@ func (s *appSlot) addPendingCreation(o *Object, r *request) (ck.ObjectHandle, er
 	if err != nil {
 		return 0, err
 	}
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err == nil {
 		err = token.AddUnvouched(&made.id, *u)
 	}
@@ -132,7 +132,7 @@ func (o *Object) creationTemplate() (template []ck.Attribute) {
 
 // addPendingChange has the store keep a change of attributes without a login, with those that are pending already.
 func (s *appSlot) addPendingChange(e *entry, template []ck.Attribute) error {
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (s *appSlot) addPendingChange(e *entry, template []ck.Attribute) error {
 
 // addPendingDeletion has the store keep the destruction of an object without a login.
 func (s *slot) addPendingDeletion(e *entry, o *Object) error {
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		return err
 	}
@@ -213,7 +213,7 @@ func mergeTemplates(base []byte, changes []ck.Attribute) ([]byte, error) {
 
 // adopt seals the result of each pending change that is permitted, and says in the log what it did.
 func (s *slot) adopt(keys *store.Keys) error {
-	token, err := s.store()
+	token, err := s.storedToken()
 	if err != nil {
 		return err
 	}
