@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/randombytes"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -381,9 +382,7 @@ func (m *Module) AsyncGetID(h ck.SessionHandle, name string) (uint, error) {
 	}
 	for j.id == 0 || a.jobs.numbered[j.id] != nil && a.jobs.numbered[j.id] != j {
 		var b [8]byte
-		if err := random(b[:]); err != nil {
-			return 0, err
-		}
+		randombytes.Fill(b[:])
 		j.id = uint(binary.NativeEndian.Uint64(b[:]))
 	}
 	if a.jobs.numbered == nil {

@@ -7,12 +7,6 @@ import (
 	"github.com/softcsp/softcsp/internal/randombytes"
 )
 
-// random fills out from the operating system's generator.
-func random(out []byte) error {
-	randombytes.Fill(out)
-	return nil
-}
-
 // reseed writes a seed to the operating system's generator, which mixes it into what it has. Where it does not take one,
 // seeding is not supported: the generator needs no help.
 func reseed(seed []byte) error {
@@ -28,14 +22,15 @@ func reseed(seed []byte) error {
 	return nil
 }
 
-// GenerateRandom implements C_GenerateRandom, section 5.21.2.
+// GenerateRandom implements C_GenerateRandom, section 5.21.2: random bytes are those of the operating system's generator.
 func (m *Module) GenerateRandom(h ck.SessionHandle, out []byte) error {
 	a, _, err := m.session(h)
 	if err != nil {
 		return err
 	}
 	defer a.endCall()
-	return random(out)
+	randombytes.Fill(out)
+	return nil
 }
 
 // SeedRandom implements C_SeedRandom, section 5.21.1: it mixes the seed into the operating system's generator.
