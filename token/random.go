@@ -7,21 +7,6 @@ import (
 	"github.com/softcsp/softcsp/internal/randombytes"
 )
 
-// reseed writes a seed to the operating system's generator, which mixes it into what it has. Where it does not take one,
-// seeding is not supported: the generator needs no help.
-func reseed(seed []byte) error {
-	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
-	if err != nil {
-		return ck.CKR_RANDOM_SEED_NOT_SUPPORTED
-	}
-	defer f.Close()
-	const maxSeed = 1 << 16 // of what is longer the rest adds nothing
-	if _, err := f.Write(ck.Clone(seed[:min(len(seed), maxSeed)])); err != nil {
-		return ck.CKR_FUNCTION_FAILED
-	}
-	return nil
-}
-
 // GenerateRandom implements C_GenerateRandom, section 5.21.2: random bytes are those of the operating system's generator.
 func (m *Module) GenerateRandom(h ck.SessionHandle, out []byte) error {
 	a, _, err := m.session(h)
@@ -41,4 +26,19 @@ func (m *Module) SeedRandom(h ck.SessionHandle, seed []byte) error {
 	}
 	defer a.endCall()
 	return reseed(seed)
+}
+
+// reseed writes a seed to the operating system's generator, which mixes it into what it has. Where it does not take one,
+// seeding is not supported: the generator needs no help.
+func reseed(seed []byte) error {
+	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
+	if err != nil {
+		return ck.CKR_RANDOM_SEED_NOT_SUPPORTED
+	}
+	defer f.Close()
+	const maxSeed = 1 << 16 // of what is longer the rest adds nothing
+	if _, err := f.Write(ck.Clone(seed[:min(len(seed), maxSeed)])); err != nil {
+		return ck.CKR_FUNCTION_FAILED
+	}
+	return nil
 }

@@ -248,7 +248,7 @@ func (t *attributeTable) find(a ck.AttributeType) int {
 	}
 }
 
-// findForApplication is find, but for the rows of the token's own, -1 if there is none.
+// findForApplication returns the row of a type that applications may name, -1 if there is none: attributes of the token's own they may not.
 func (t *attributeTable) findForApplication(a ck.AttributeType) int {
 	i := t.find(a)
 	if i >= 0 && t.rows[i].rule.has(internal) {
