@@ -166,32 +166,6 @@ func (d *draft) setHistory(r *request) {
 	}
 }
 
-// sameTemplate reports whether two attribute arrays have the same rows, in whatever order.
-func sameTemplate(a, b []byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	if bytes.Equal(a, b) {
-		return true
-	}
-	var left, right [maxRows]ck.Attribute
-	x, err1 := ck.ParseTemplate(left[:0], a)
-	y, err2 := ck.ParseTemplate(right[:0], b)
-	if err1 != nil || err2 != nil || len(x) != len(y) {
-		return false
-	}
-	for _, p := range x {
-		found := false
-		for _, q := range y {
-			found = found || p.Type == q.Type && (bytes.Equal(p.Value, q.Value) || ck.IsTemplate(p.Type) && sameTemplate(p.Value, q.Value))
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
-}
-
 // bytes returns the value of a row that has one.
 func (d *draft) bytes(t ck.AttributeType) []byte {
 	if i := d.table.find(t); i >= 0 {

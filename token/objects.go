@@ -71,16 +71,6 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 	return s.makeObject(r)
 }
 
-// tokenAttribute returns the CKA_TOKEN of a template, or otherwise where it has none.
-func tokenAttribute(template []ck.Attribute, otherwise bool) bool {
-	for _, a := range template {
-		if v, err := ck.Bool(a.Value); a.Type == ck.CKA_TOKEN && err == nil {
-			return v
-		}
-	}
-	return otherwise
-}
-
 // DestroyObject implements C_DestroyObject, section 5.7.3.
 func (m *Module) DestroyObject(h ck.SessionHandle, object ck.ObjectHandle) error {
 	a, s, err := m.session(h)

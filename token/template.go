@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"math/bits"
 	"slices"
 
@@ -228,4 +229,40 @@ func valueLen(template []ck.Attribute) (uint, error) {
 		}
 	}
 	return 0, nil
+}
+
+// sameTemplate reports whether two attribute arrays have the same rows, in whatever order.
+func sameTemplate(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	if bytes.Equal(a, b) {
+		return true
+	}
+	var left, right [maxRows]ck.Attribute
+	x, err1 := ck.ParseTemplate(left[:0], a)
+	y, err2 := ck.ParseTemplate(right[:0], b)
+	if err1 != nil || err2 != nil || len(x) != len(y) {
+		return false
+	}
+	for _, p := range x {
+		found := false
+		for _, q := range y {
+			found = found || p.Type == q.Type && (bytes.Equal(p.Value, q.Value) || ck.IsTemplate(p.Type) && sameTemplate(p.Value, q.Value))
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// tokenAttribute returns the CKA_TOKEN of a template, or otherwise where it has none.
+func tokenAttribute(template []ck.Attribute, otherwise bool) bool {
+	for _, a := range template {
+		if v, err := ck.Bool(a.Value); a.Type == ck.CKA_TOKEN && err == nil {
+			return v
+		}
+	}
+	return otherwise
 }
