@@ -164,11 +164,11 @@ func (m *Module) Logout(h ck.SessionHandle) error {
 }
 
 // logout ends a login: the handles of private objects become invalid, private session objects are destroyed and operations
-// are cancelled; keys are wiped where no other application is logged in. With empty it does so only if no session is open. It
-// reports whether anybody was logged in.
-func (s *appSlot) logout(empty bool) bool {
+// are cancelled; keys are wiped where no other application is logged in. With ifNoSession it does so only if no
+// session is open. It reports whether anybody was logged in.
+func (s *appSlot) logout(ifNoSession bool) bool {
 	s.mu.Lock()
-	if s.user == nobody || empty && len(s.sessions) > 0 {
+	if s.user == nobody || ifNoSession && len(s.sessions) > 0 {
 		s.mu.Unlock()
 		return false
 	}

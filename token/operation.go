@@ -24,8 +24,8 @@ const (
 // allOperations are the flags of C_SessionCancel for every operation.
 const allOperations = ^ck.Flags(0)
 
-// cancelFlags are the flags by which C_SessionCancel names the operations.
-var cancelFlags = [operationKinds]ck.Flags{
+// operationFlagOf are the flags by which C_SessionCancel and C_GetMechanismInfo name the operations.
+var operationFlagOf = [operationKinds]ck.Flags{
 	ck.CKF_ENCRYPT, ck.CKF_DECRYPT, ck.CKF_SIGN, ck.CKF_VERIFY,
 	signRecovering: ck.CKF_SIGN_RECOVER, verifyRecovering: ck.CKF_VERIFY_RECOVER, verifyingSignature: ck.CKF_VERIFY,
 	messageEncrypting: ck.CKF_MESSAGE_ENCRYPT, messageDecrypting: ck.CKF_MESSAGE_DECRYPT,
@@ -70,7 +70,7 @@ func (op *operation) end() {
 // cancel ends the operations that the flags name. The session is locked.
 func (s *session) cancel(flags ck.Flags) {
 	for kind := range s.ops {
-		if flags&cancelFlags[kind] != 0 {
+		if flags&operationFlagOf[kind] != 0 {
 			s.ops[kind].end()
 		}
 	}
@@ -120,9 +120,9 @@ func (s *session) initOperation(kind int, mech *ck.Mechanism, key ck.ObjectHandl
 	if op.active || s.conflicts(kind) {
 		return ck.CKR_OPERATION_ACTIVE
 	}
-	row := mechanisms.Lookup(mech.Type)
-	if row == nil || !row.Has(cancelFlags[kind]) || !s.restriction.allows(mech.Type, cancelFlags[kind]) {
-		return ck.CKR_MECHANISM_INVALID
+	row, err := s.rowFor(mech, operationFlagOf[kind])
+	if err != nil {
+		return err
 	}
 	u := keyUse{purpose: purposes[kind], row: row, verifies: kind == verifying || kind == verifyingSignature}
 	k, err := s.useKey(key, &u)

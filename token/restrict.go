@@ -94,12 +94,12 @@ func (r restriction) allowsSize(t ck.MechanismType, k *mechanisms.Key) error {
 }
 
 // rowFor finds the row of a mechanism that has the operation of a flag, and may be used for it.
-func (s *session) rowFor(mech *ck.Mechanism, can ck.Flags) (*mechanisms.Mechanism, error) {
+func (s *session) rowFor(mech *ck.Mechanism, flag ck.Flags) (*mechanisms.Mechanism, error) {
 	if mech == nil {
 		return nil, ck.CKR_ARGUMENTS_BAD
 	}
 	row := mechanisms.Lookup(mech.Type)
-	if row == nil || !row.Has(can) || !s.restriction.allows(mech.Type, can) {
+	if row == nil || !row.Has(flag) || !s.restriction.allows(mech.Type, flag) {
 		return nil, ck.CKR_MECHANISM_INVALID
 	}
 	return row, nil
