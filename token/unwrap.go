@@ -10,7 +10,7 @@ import (
 )
 
 // UnwrapKey implements C_UnwrapKey, section 5.18.4.
-func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
+func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, unwrappingHandle ck.ObjectHandle, wrapped []byte, template []ck.Attribute) (ck.ObjectHandle, error) {
 	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
@@ -20,16 +20,16 @@ func (m *Module) UnwrapKey(h ck.SessionHandle, mech *ck.Mechanism, with ck.Objec
 	if err != nil {
 		return 0, err
 	}
-	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, rejectImplicitly bool) ([]byte, error) {
+	return s.unwrapKey(row, &mech.Param, unwrappingHandle, template, func(k *mechanisms.Key, rejectImplicitly bool) ([]byte, error) {
 		if rejectImplicitly && row.UnwrapImplicit != nil {
-			return row.UnwrapImplicit(with, &mech.Param, wrapped)
+			return row.UnwrapImplicit(k, &mech.Param, wrapped)
 		}
-		return row.Unwrap(with, &mech.Param, wrapped)
+		return row.Unwrap(k, &mech.Param, wrapped)
 	})
 }
 
 // UnwrapKeyAuthenticated implements C_UnwrapKeyAuthenticated, section 5.18.7 of PKCS#11 3.2.
-func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, with ck.ObjectHandle, wrapped []byte, template []ck.Attribute, aad []byte) (ck.ObjectHandle, error) {
+func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, unwrappingHandle ck.ObjectHandle, wrapped []byte, template []ck.Attribute, aad []byte) (ck.ObjectHandle, error) {
 	a, s, err := m.session(h)
 	if err != nil {
 		return 0, err
@@ -42,34 +42,34 @@ func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, 
 	if err != nil {
 		return 0, err
 	}
-	return s.unwrapKey(row, &mech.Param, with, template, func(with *mechanisms.Key, _ bool) ([]byte, error) {
-		return row.UnwrapMessage(with, &mech.Param, aad, wrapped)
+	return s.unwrapKey(row, &mech.Param, unwrappingHandle, template, func(k *mechanisms.Key, _ bool) ([]byte, error) {
+		return row.UnwrapMessage(k, &mech.Param, aad, wrapped)
 	})
 }
 
 // unwrapKey makes a key of what unwrap decrypts. It has unwrap reject implicitly (mechanisms.Mechanism.UnwrapImplicit) if the unwrapping key has
 // wrapped sensitive keys, which could be decrypted by asking which paddings are right.
-func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.ObjectHandle, template []ck.Attribute, unwrap func(with *mechanisms.Key, rejectImplicitly bool) ([]byte, error)) (ck.ObjectHandle, error) {
+func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, unwrappingHandle ck.ObjectHandle, template []ck.Attribute, unwrap func(k *mechanisms.Key, rejectImplicitly bool) ([]byte, error)) (ck.ObjectHandle, error) {
 	u := keyUse{purpose: ck.CKA_UNWRAP, row: row, param: p, oneCall: true}
-	w, err := s.useKey(with, &u)
+	unwrappingKey, err := s.useKey(unwrappingHandle, &u)
 	if err != nil {
 		return 0, withCode(err, unwrappingKeyCodes)
 	}
-	defer w.release()
+	defer unwrappingKey.release()
 	size, err := valueLen(template)
 	if err != nil {
 		return 0, err
 	}
 	r := &request{how: byUnwrap, template: template, strict: s.strict}
-	if err := r.setBase(w.Object); err != nil {
+	if err := r.setBase(unwrappingKey.Object); err != nil {
 		return 0, err
 	}
 	r.beforeStoring = func(k *Object) error {
-		if err := w.sameRole(); err != nil {
+		if err := unwrappingKey.sameRole(); err != nil {
 			return err
 		}
 		u.sensitive = k.flag(ck.CKA_SENSITIVE)
-		return s.takeRole(w, &u)
+		return s.takeRole(unwrappingKey, &u)
 	}
 	check := func(_ []byte, err error) error { return err }
 	padded := !row.Truncates && !row.Authentic // so that the padding decides how long the key is
@@ -79,11 +79,11 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, with ck.Obje
 		}
 	}
 	var value []byte
-	rejectImplicitly := s.strict && role(w.role.Load()) >= wrapping
-	erasing.Do(func() { value, err = unwrap(w.key(), rejectImplicitly) })
+	rejectImplicitly := s.strict && role(unwrappingKey.role.Load()) >= wrapping
+	erasing.Do(func() { value, err = unwrap(unwrappingKey.key(), rejectImplicitly) })
 	defer clear(value)
 	if !row.Seals && dependsOnKey(err) { // even a failure tells something of what the key decrypts
-		if err := s.takeRole(w, &u); err != nil {
+		if err := s.takeRole(unwrappingKey, &u); err != nil {
 			return 0, err
 		}
 	}
