@@ -20,11 +20,11 @@ type objectCache struct {
 
 	users int // how many applications there are; guarded by the slot's lock
 
-	mu         sync.Mutex
-	objects    map[store.ID]*cachedObject
-	epoch      uint64 // counts the changes after which an object that is being read is out of date
-	closed     bool
-	generation atomic.Uint64 // the store's, at which the objects are current
+	mu              sync.Mutex
+	objects         map[store.ID]*cachedObject
+	epoch           uint64 // counts the changes after which an object that is being read is out of date
+	closed          bool
+	storeGeneration atomic.Uint64 // at which the objects are current
 }
 
 // A cachedObject is a token object in a cache. The Object is read when it is first needed, and again after another process, or another
@@ -52,7 +52,7 @@ func (s *slot) openCache(keys *store.Keys, fingerprint []byte) *objectCache {
 	}
 	c := &objectCache{slot: s, keys: keys, loginFingerprint: fingerprint, users: 1, objects: make(map[store.ID]*cachedObject)}
 	if t := s.token.Load(); t != nil {
-		c.generation.Store(t.Generation())
+		c.storeGeneration.Store(t.Generation())
 	}
 	s.caches = append(s.caches, c)
 	return c
@@ -104,7 +104,7 @@ func (c *objectCache) sync() error {
 		return err
 	}
 	for {
-		since := c.generation.Load()
+		since := c.storeGeneration.Load()
 		if token.Generation() == since {
 			return nil
 		}
@@ -123,7 +123,7 @@ func (c *objectCache) sync() error {
 func (c *objectCache) dropChanged(since, now uint64, ids []store.ID, complete bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.generation.Load() != since {
+	if c.storeGeneration.Load() != since {
 		return false
 	}
 	c.epoch++
@@ -138,7 +138,7 @@ func (c *objectCache) dropChanged(since, now uint64, ids []store.ID, complete bo
 			o.swap(nil)
 		}
 	}
-	c.generation.Store(now)
+	c.storeGeneration.Store(now)
 	return true
 }
 

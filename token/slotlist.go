@@ -38,7 +38,7 @@ func (c *Core) refresh() ([]*slot, error) {
 }
 
 // updateSlots makes the list of slots anew where it is out of date, and returns it, and the slots that are gone. A place that cannot be
-// listed counts as empty: the attempt to make a token there tells why.
+// listed keeps the slots that it had, and is empty if it had none: the attempt to make a token there tells why.
 func (c *Core) updateSlots() (list, gone []*slot, err error) {
 	t := &c.slots
 	t.mu.Lock()
