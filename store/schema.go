@@ -97,8 +97,8 @@ import "encoding/binary"
 // origin is 0 unknown, of an object from before format 2, 1 generated, 2 imported, 3 unwrapped, 4 derived, 5 restored. separation is the
 // token's when the object was made: 0 strict, 1 standard.
 //
-// public and secret are attributes, each type 8 | length 8 | value, both numbers little-endian, in the order of the object's table in token
-// (classes.go, keytypes.go, pairtypes.go). Values are those of PKCS #11 on a 64-bit machine: CK_ULONG is 8 bytes, little-endian, CK_BBOOL
+// public and secret are attributes, each type 8 | length 8 | value, both numbers little-endian, in the order of the object's table
+// (token/classes.go, token/keytypes.go, token/pairtypes.go). Values are those of PKCS #11 on a 64-bit machine: CK_ULONG is 8 bytes, little-endian, CK_BBOOL
 // one; an array of attributes is a sequence of attributes like these. Of a public object the attributes that PKCS #11 does not
 // reveal (footnote 7) are secret and the others are public; of a private one all are secret. Booleans that are false are left out, and so is what has
 // no value; CKA_UNIQUE_ID, which is the id in hexadecimal digits; of a private object CKA_VALUE_LEN; and CKA_CHECK_VALUE, which stands there

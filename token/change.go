@@ -48,7 +48,7 @@ func (o *Object) changed(template []ck.Attribute, isSO, strict bool) (*Object, e
 func (o *Object) withDerivedValue(fixed []ck.Attribute) (*Object, error) {
 	var d draft
 	o.startDraft(&d)
-	old := d.present & d.table.rowsWith(optional)
+	old := d.present & d.table.rowsWith(optional) // a salt, say, which belongs to the old value
 	d.present &^= old
 	for ; old != 0; old &= old - 1 {
 		d.values[bits.TrailingZeros64(old)] = nil

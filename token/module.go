@@ -1,7 +1,17 @@
 // Package token is the token: slots, sessions, objects, logins and the rules of who may do what with which key.
 //
-// It implements [ck.Cryptoki] and is all of softcsp but the C boundary above it, the mathematics (package mechanisms)
-// and the bytes on the disk (package store). A [Module] is a value: a program may make as many as it likes.
+// A [Module] is one application, and implements [ck.Cryptoki]. A program may make as many as it likes. A [Core] is what several of them share.
+// Package mechanisms computes with keys, and package store keeps the bytes of objects.
+//
+// The functions of Cryptoki are in files named after them: session.go, login.go, objects.go, find.go, crypt.go, sign.go, message.go,
+// generate.go, derive.go, wrap.go, unwrap.go and others. Below them:
+//
+//   - Attributes: rule.go says what a row of an attribute table is; classes.go, keytypes.go and pairtypes.go have the tables.
+//   - New objects: request.go has what is asked for; template.go and consistent.go decide the attributes, in a draft (draft.go), of which an Object
+//     (object.go) is made. change.go does the same for copies and changes. make.go adds objects to the session or the token.
+//   - Objects that there are: objecttable.go has the handles, objectcache.go the token objects that were read, encode.go their bytes in the store.
+//   - Whether a key may be used: usekey.go, which asks restrict.go, role.go, recordrole.go and protection.go. keypieces.go and equalkeys.go
+//     decide what may become of the bytes of a key.
 //
 // Locks are taken in this order: a session's, a slot's, the handle tables'. No lock that two sessions share is held
 // across cryptography, a PIN's key derivation or a transaction of the store.
