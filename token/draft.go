@@ -124,7 +124,7 @@ func (d *draft) flag(t ck.AttributeType) bool {
 	return i >= 0 && d.bools>>i&1 != 0
 }
 
-// mark sets a boolean that only the token may set.
+// mark sets a boolean that only the token may set, where on is true and objects of the type have it.
 func (d *draft) mark(t ck.AttributeType, on bool) {
 	if i := d.table.find(t); i >= 0 && on {
 		d.bools |= 1 << i

@@ -67,9 +67,11 @@ func (s *session) takeRole(k foundKey, u *keyUse) error {
 	}
 	need := u.neededRole()
 	has := role(k.role.Load())
-	if next, err := has.afterUse(need); err == nil && next == has || k.isExempt() {
+	next, err := has.afterUse(need)
+	switch {
+	case err == nil && next == has, k.isExempt():
 		return nil
-	} else if err != nil {
+	case err != nil:
 		return err
 	}
 	if need == notWrapping && !mayEverWrap(k.class(), k.keyType(), k.flag(ck.CKA_WRAP), k.stayedInside()) {
@@ -84,7 +86,7 @@ func (s *session) takeRole(k foundKey, u *keyUse) error {
 		if u.purpose == ck.CKA_WRAP || u.purpose == ck.CKA_UNWRAP {
 			return ck.CKR_TOKEN_WRITE_PROTECTED
 		}
-		return nil // it cannot be recorded; but nor can this process let the key wrap sensitive keys, which would have to be recorded too
+		return nil // this cannot be recorded; nor can this process let the key wrap sensitive keys, which would have to be recorded too
 	}
 	return s.takeRoleForAll(k, need)
 }
@@ -116,12 +118,13 @@ func updateRole(r *atomic.Uint32, need role) error {
 	}
 }
 
-// takeRoleForAll gives a role to all keys with the identity of k, and records it.
+// takeRoleForAll gives a role to all keys with the identity of k, and records it. Without a login it gives it to k alone, and only one of which
+// nothing has to be recorded.
 func (s *session) takeRoleForAll(k foundKey, need role) error {
 	user, keys := s.slot.currentLogin()
 	if user == nobody {
 		if need >= wrapping {
-			return ck.CKR_USER_NOT_LOGGED_IN // nothing could be recorded
+			return ck.CKR_USER_NOT_LOGGED_IN // it could not be recorded
 		}
 		return updateRole(k.role, need)
 	}
