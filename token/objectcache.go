@@ -99,6 +99,14 @@ func (c *objectCache) dropAll() {
 // sync drops what has changed since the last sync. Where this process cannot read the token any more, the cache stays as it is. sync asks
 // the store before it locks the cache, because searchAll waits for the cache while it has the file.
 func (c *objectCache) sync() error {
+	if t := c.slot.token.Load(); t != nil && t.Generation() == c.storeGeneration.Load() {
+		return nil
+	}
+	return c.catchUp()
+}
+
+// catchUp is sync where something has changed.
+func (c *objectCache) catchUp() error {
 	token, err := c.slot.storedToken()
 	if err != nil {
 		return err

@@ -85,13 +85,16 @@ func (e *entry) getToken() (*Object, error) {
 			e.cached.Store(c)
 		}
 		o, err := c.get()
+		if err == nil {
+			return o, nil
+		}
 		if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
 			if s.cache.Load() != cache { // the application has logged in or out meanwhile
 				continue
 			}
 			e.objects.drop(e)
 		}
-		return o, err
+		return nil, err
 	}
 }
 
