@@ -53,6 +53,11 @@ func (o *Object) protectionWithoutRole() *protection {
 	if k := o.cachedProtection.Load(); k != nil {
 		return k
 	}
+	return o.findProtection()
+}
+
+// findProtection is protectionWithoutRole the first time.
+func (o *Object) findProtection() *protection {
 	k := &protection{
 		sensitive: o.flag(ck.CKA_SENSITIVE), extractable: o.flag(ck.CKA_EXTRACTABLE), trusted: o.flag(ck.CKA_TRUSTED),
 		wrapWithTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), stayedInside: o.class() == ck.CKO_PUBLIC_KEY || o.stayedInside(),

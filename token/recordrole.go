@@ -62,17 +62,17 @@ func (o *Object) identityTerm(keys *store.Keys) []byte {
 
 // takeRole gives a key the role that a use needs, or tells why the key cannot have it.
 func (s *session) takeRole(k foundKey, u *keyUse) error {
-	if !s.strict {
+	if !s.strict || k.isExempt() {
 		return nil
 	}
 	need := u.neededRole()
 	has := role(k.role.Load())
 	next, err := has.afterUse(need)
 	switch {
-	case err == nil && next == has, k.isExempt():
-		return nil
 	case err != nil:
 		return err
+	case next == has:
+		return nil
 	}
 	if need == notWrapping && !mayEverWrap(k.class(), k.keyType(), k.flag(ck.CKA_WRAP), k.stayedInside()) {
 		k.role.CompareAndSwap(uint32(noRole), uint32(notWrapping))
@@ -250,7 +250,7 @@ func (k foundKey) sameRole() error {
 // unrecordedEntry returns the entry of a key that is used for something else than wrapping where this could not be recorded, nil for other keys. An
 // operation with such a key asks at each call whether another process has wrapped with it (checkUnrecorded).
 func (s *session) unrecordedEntry(k foundKey, u *keyUse) *entry {
-	if !s.strict || k.entry.owner != nil || u.neededRole() != notWrapping || role(k.role.Load()) == notWrapping || k.isExempt() {
+	if !s.strict || k.entry.owner != nil || k.isExempt() || role(k.role.Load()) == notWrapping || u.neededRole() != notWrapping {
 		return nil
 	}
 	return k.entry
