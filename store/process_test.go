@@ -168,7 +168,8 @@ func TestKilledWriters(t *testing.T) {
 		commits++
 	}
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 20 {
+	// However slow the machine is, so many commits are tried.
+	for round := 0; round < 20 || commits < 200 && round < 500; round++ {
 		var wg sync.WaitGroup
 		for range 2 {
 			after := time.Duration(1+r.IntN(60)) * time.Millisecond
