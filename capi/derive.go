@@ -9,7 +9,7 @@ import (
 )
 
 // DeriveKey is CryptDeriveKey: the key that provider p makes for a cipher from the value of a finished hash object of hash h, a
-// hashed password say. Its flags are dwFlags: the length of the key in bits in the upper 16 bits, 0 for the provider's default, and
+// hashed password say. Its flags are dwFlags: the length of the key in bits in the upper 16 bits, 0 for the provider's default (with CRYPT_UPDATE_KEY, the old key's), and
 // CRYPT_CREATE_SALT, CRYPT_NO_SALT and others in the lower 16.
 //
 // Let L be the length of the value, n that of the key in bytes, and H the hash. The key is
@@ -26,13 +26,14 @@ import (
 // The errors, in the order in which they are looked for:
 //
 //   - NTE_BAD_UID: no provider
-//   - NTE_BAD_HASH: no hash
+//   - NTE_BAD_HASH: no hash, or one of more than 64 bytes
 //   - NTE_BAD_ALGID: the provider does not offer the hash, or not the cipher
 //   - NTE_FAIL: a cipher of the class of SSL's secrets
 //   - ERROR_INVALID_HANDLE: CRYPT_UPDATE_KEY, which only [Softcsp] honours, without a key to update, as here; [SessionKey.Derive]
 //     takes one, and adds NTE_BAD_KEY, NTE_BAD_ALGID and NTE_BAD_HASH where that key was not made by this cipher and this hash
 //   - NTE_BAD_FLAGS: a DES key of another length than its two
-//   - NTE_BAD_DATA: another key of a length that is not offered, or that is longer than E
+//   - NTE_BAD_DATA: another key of a length that is not offered; any key that is longer than E, or that needs E of a hash whose value alone is
+//     known
 //   - NTE_BAD_HASH: a value of another length than the hash's
 //
 // Microsoft describes it at https://learn.microsoft.com/windows/win32/api/wincrypt/nf-wincrypt-cryptderivekey. Where that page is
@@ -186,7 +187,7 @@ func (k *SessionKey) compute(r *Request, n int) {
 }
 
 // expands reports whether a key of n bytes is made of E and not of the hash value itself.
-func expands(c *Cipher, h *Hash, n int) bool { return n > h.Size || c.alwaysExpands && h.Size <= 20 }
+func expands(c *Cipher, h *Hash, n int) bool { return n > h.Size || c.expandsShort && h.Size <= 20 }
 
 // expand writes E to dst, which has 2L bytes at least.
 func (h *Hash) expand(dst, value []byte, pad *[padLen]byte) {

@@ -11,9 +11,9 @@ type Cipher struct {
 	BlockBits         int    // KP_BLOCKLEN, 0 for a stream cipher
 	Mode              uint32 // KP_MODE of a new key, 0 for a stream cipher
 
-	parity        bool // of the DES family: odd parity, and lengths may be asked for without the parity bits
-	salted        bool // has a salt: RC2 and RC4
-	alwaysExpands bool // AES: its keys come from the expanded hash value, although a short one would be long enough
+	parity       bool // of the DES family: odd parity, and lengths may be asked for without the parity bits
+	salted       bool // has a salt: RC2 and RC4
+	expandsShort bool // AES: its keys come from the expanded hash value where that has 20 bytes at most, although it would be long enough
 }
 
 // KeyBits returns the length in bits of the key that the upper half of dwFlags asks for, 0 being the default. It fails with
@@ -119,9 +119,9 @@ var (
 		{ID: CALG_RC5, Name: "RC5", Min: 8, Default: 128, Max: 2040, BlockBits: 64, Mode: CRYPT_MODE_CBC},
 	}
 	allAES = []Cipher{
-		{ID: CALG_AES_128, Name: "AES-128", Min: 128, Default: 128, Max: 128, BlockBits: 128, Mode: CRYPT_MODE_CBC, alwaysExpands: true},
-		{ID: CALG_AES_192, Name: "AES-192", Min: 192, Default: 192, Max: 192, BlockBits: 128, Mode: CRYPT_MODE_CBC, alwaysExpands: true},
-		{ID: CALG_AES_256, Name: "AES-256", Min: 256, Default: 256, Max: 256, BlockBits: 128, Mode: CRYPT_MODE_CBC, alwaysExpands: true},
+		{ID: CALG_AES_128, Name: "AES-128", Min: 128, Default: 128, Max: 128, BlockBits: 128, Mode: CRYPT_MODE_CBC, expandsShort: true},
+		{ID: CALG_AES_192, Name: "AES-192", Min: 192, Default: 192, Max: 192, BlockBits: 128, Mode: CRYPT_MODE_CBC, expandsShort: true},
+		{ID: CALG_AES_256, Name: "AES-256", Min: 256, Default: 256, Max: 256, BlockBits: 128, Mode: CRYPT_MODE_CBC, expandsShort: true},
 	}
 )
 

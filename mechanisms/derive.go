@@ -124,7 +124,7 @@ func findHash(m ck.MechanismType) *Hash {
 }
 
 // newPRF returns a MAC with a key as a pseudo-random function: it appends the MAC of the concatenated parts to dst. size is the MAC's length in
-// bytes. Another mechanism is CKR_MECHANISM_PARAM_INVALID, and a key of another type CKR_KEY_TYPE_INCONSISTENT.
+// bytes. Another mechanism is CKR_MECHANISM_PARAM_INVALID, and for CMAC a key of another type CKR_KEY_TYPE_INCONSISTENT.
 func newPRF(m ck.MechanismType, k *Key) (prf func(dst []byte, parts ...[]byte) []byte, size uint, err error) {
 	var mac hash.Hash
 	switch m {

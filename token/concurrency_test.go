@@ -13,6 +13,20 @@ import (
 	"github.com/softcsp/softcsp/internal/locked"
 )
 
+// TestCancelledChunks cancels generations, and then everything, while a long input is being processed in chunks.
+func TestCancelledChunks(t *testing.T) {
+	t.Parallel()
+	m, slot := newToken(t)
+	s := sessionOf(t, m, loggedIn(t, m, slot))
+	data := make([]byte, 3*chunkSize)
+	chunks := 0
+	must(t, s.inChunks(data, func([]byte) error { chunks++; s.generationsCancelled.Add(1); return nil }))
+	want(t, "all is cancelled", s.inChunks(data, func([]byte) error { chunks++; s.cancellations.Add(1); return nil }), ck.CKR_FUNCTION_CANCELED)
+	if chunks != 4 {
+		t.Errorf("%d chunks", chunks)
+	}
+}
+
 // TestTwoBusyModules does everything at once in two modules over one token, and looks at what is left of it.
 func TestTwoBusyModules(t *testing.T) {
 	if testing.Short() {

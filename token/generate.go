@@ -28,7 +28,8 @@ type generation interface {
 
 // generate runs a generation in a call.
 func (s *session) generate(g generation, p *ck.Param) (object, second ck.ObjectHandle, err error) {
-	stopped := s.stoppedFunc()
+	before, stoppedByAny := s.generationsCancelled.Load(), s.stoppedFunc()
+	stopped := func() bool { return s.generationsCancelled.Load() != before || stoppedByAny() }
 	if !g.stopWhen(stopped) {
 		j, err := s.newGenerationJob(g, p)
 		if err != nil {

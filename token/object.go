@@ -12,7 +12,7 @@ import (
 )
 
 // An Object is an object with all its attributes, which do not change once others see it: a change makes another Object. What changes is
-// the role of a key. The values are wiped when the last reference is released.
+// the role of a key. The values of secrets are wiped when the last reference is released.
 type Object struct {
 	// Filled in by the maker.
 	id           store.ID
@@ -20,8 +20,8 @@ type Object struct {
 	uniqueNumber uint64 // CKA_UNIQUE_ID of a session object
 	origin       store.Origin
 	separation   store.Separation // that was in force when it came to be
-	// pending is a change that was made without a login, nil for none. unvouched says that the object is its result: it is false of one that the
-	// rules do not permit.
+	// pending is a change that was made without a login, nil for none. unvouched says that it has been applied to
+	// this object: it is false where the rules refused it.
 	pending   *store.Unvouched
 	unvouched bool
 
@@ -102,7 +102,7 @@ func (o *Object) acquire() bool {
 	}
 }
 
-// release gives a reference back. With the last one the values are wiped.
+// release gives a reference back. With the last one the values of secrets are wiped.
 func (o *Object) release() {
 	if o.refs.Add(-1) != 0 {
 		return

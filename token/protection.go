@@ -19,7 +19,7 @@ const (
 	hasBytesOfKey ck.AttributeType = 0xc3530188
 	// wasTrusted is true of a key that had CKA_TRUSTED once, and of its copies.
 	wasTrusted ck.AttributeType = 0xc3530189
-	// makerKnowsValue is true of a secret key that was imported by a template without CKA_SENSITIVE and CKA_EXTRACTABLE. Who imported it knows
+	// makerKnowsValue is true of a secret key that was imported by a template that neither makes it sensitive nor mentions CKA_EXTRACTABLE. Who imported it knows
 	// the value and asked for no protection, so that keeping it secret would keep it from nobody.
 	makerKnowsValue ck.AttributeType = 0xc353018a
 	// importedBefore2 and sensitiveByDefaultBefore2 are in tokens of before format 2, and are not set any more.
@@ -36,8 +36,8 @@ func (o *Object) stayedInside() bool {
 	return o.flag(staysInside)
 }
 
-// wasImported reports whether a secret key was imported.
-func (o *Object) wasImported() bool {
+// isImportedSecret reports whether the key is a secret key that was imported.
+func (o *Object) isImportedSecret() bool {
 	return o.class() == ck.CKO_SECRET_KEY && (o.origin == store.OriginImported || o.flag(importedBefore2))
 }
 
@@ -61,7 +61,7 @@ func (o *Object) findProtection() *protection {
 	k := &protection{
 		sensitive: o.flag(ck.CKA_SENSITIVE), extractable: o.flag(ck.CKA_EXTRACTABLE), trusted: o.flag(ck.CKA_TRUSTED),
 		wrapWithTrusted: o.flag(ck.CKA_WRAP_WITH_TRUSTED), stayedInside: o.class() == ck.CKO_PUBLIC_KEY || o.stayedInside(),
-		imported: o.wasImported(), length: uint(len(o.mechanismKey.Value)), hasBytesOfKey: o.flag(hasBytesOfKey), wasTrusted: o.flag(wasTrusted),
+		imported: o.isImportedSecret(), length: uint(len(o.mechanismKey.Value)), hasBytesOfKey: o.flag(hasBytesOfKey), wasTrusted: o.flag(wasTrusted),
 	}
 	if v := o.bytes(knownBytes); v != nil {
 		k.knownBytes = number(v)

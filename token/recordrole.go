@@ -11,7 +11,8 @@ import (
 // Where the roles of keys are recorded. A session object has its role in memory, shared with its copies. A token object has it in the token: giving
 // it one is a single transaction over all objects with the same value (for a pair, both halves), so that only one of two processes
 // succeeds. A key that can never wrap a sensitive key needs no record, and most keys cannot: they are not permitted to wrap, may leave the
-// token, or are of a type with which no mechanism seals. A key that is permitted to wrap later counts as used for something else until then.
+// token, or are of a type with which no mechanism seals. When such a key comes to be permitted to wrap,
+// it gets the role notWrapping at that moment, as it may have been used for anything.
 
 // recordedRole returns the role that an object has in its attributes.
 func (o *Object) recordedRole() role {
@@ -91,8 +92,8 @@ func (s *session) takeRole(k foundKey, u *keyUse) error {
 	return s.takeRoleForAll(k, need)
 }
 
-// mayTakeRole tells whether takeRole would give a key the role that a use needs. It is asked before a function does anything, so that a call
-// that fails gives the key no role.
+// mayTakeRole tells whether the role of a key permits that a use needs another. It is asked before a function does anything, so that a call that
+// is refused gives the key no role. takeRole can still fail: it has to record the role.
 func (s *session) mayTakeRole(k foundKey, u *keyUse) error {
 	if !s.strict || k.isExempt() {
 		return nil

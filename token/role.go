@@ -22,7 +22,7 @@ const (
 	noRole          role = iota // nothing that matters
 	notWrapping                 // anything but wrapping and unwrapping sensitive keys
 	wrapping                    // wrapping and unwrapping sensitive keys
-	wrappingTrusted             // the same, and a key with CKA_WRAP_WITH_TRUSTED was among them
+	wrappingTrusted             // the same, and keys with CKA_WRAP_WITH_TRUSTED may be among them
 )
 
 var (
@@ -78,7 +78,7 @@ type protection struct {
 	trusted, wrapWithTrusted bool
 	wasTrusted               bool // the key was trusted once, or is a copy of one that was
 	stayedInside             bool // the key was generated or imported, and has never been extractable since
-	imported                 bool // the key was imported, so that somebody outside knows its value
+	imported                 bool // a secret key that was imported, so that somebody outside knows its value
 	role                     role
 	hasBytesOfKey            bool // the key has bytes of another key that may not be read
 	length, knownBytes       uint // of a secret key: the length of its value, and how many bytes of it may be known

@@ -17,7 +17,9 @@ type session struct {
 	restriction   restriction
 	strict        bool          // the separation of keys that was in force then
 	async         bool          // long functions answer CKR_PENDING
-	cancellations atomic.Uint32 // counts what cancels the computation of a call
+	cancellations atomic.Uint32 // counts what cancels the computation of any call
+	// generationsCancelled counts what cancels generations alone: C_SessionCancel, which for other operations waits until their call returns.
+	generationsCancelled atomic.Uint32
 
 	mu                 sync.Mutex
 	closed             bool
@@ -184,8 +186,8 @@ func (s *session) cancelAll() {
 	}
 }
 
-// stoppedFunc returns a function that reports whether what the session computes now was cancelled: by C_SessionCancel, because the session was
-// closed or its login ended, or because C_Finalize wants to return.
+// stoppedFunc returns a function that reports whether what the session computes now was cancelled, because the session was closed or its login
+// ended, or because C_Finalize wants to return.
 func (s *session) stoppedFunc() (stopped func() bool) {
 	before := s.cancellations.Load()
 	return func() bool { return s.cancellations.Load() != before || s.slot.app.closing.Load() }
@@ -229,7 +231,7 @@ func (m *Module) CloseAllSessions(id ck.SlotID) error {
 }
 
 // GetSessionInfo implements C_GetSessionInfo, section 5.6.4. DeviceError tells why the last derivation
-// of the session failed, by a code of the mechanism; it is 0 if that succeeded.
+// of the session failed, by a code of the mechanism. It is 0 if the derivation succeeded, or failed for a reason without such a code.
 func (m *Module) GetSessionInfo(h ck.SessionHandle) (ck.SessionInfo, error) {
 	a, s, err := m.session(h)
 	if err != nil {
@@ -269,7 +271,7 @@ func (m *Module) GetSessionValidationFlags(h ck.SessionHandle, kind uint) (ck.Fl
 func (m *Module) SessionCancel(h ck.SessionHandle, flags ck.Flags) error {
 	if flags&(ck.CKF_GENERATE|ck.CKF_GENERATE_KEY_PAIR) != 0 { // generations run without the session's lock
 		if a, s, err := m.session(h); err == nil {
-			s.cancellations.Add(1)
+			s.generationsCancelled.Add(1)
 			a.endCall()
 		}
 	}

@@ -47,8 +47,8 @@ func (m *Module) UnwrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, 
 	})
 }
 
-// unwrapKey makes a key of what unwrap decrypts. It has unwrap reject implicitly (mechanisms.Mechanism.UnwrapImplicit) if the unwrapping key has
-// wrapped sensitive keys, which could be decrypted by asking which paddings are right.
+// unwrapKey makes a key of what unwrap decrypts. It has unwrap reject implicitly (mechanisms.Mechanism.UnwrapImplicit) if, in a token of strict separation, the
+// unwrapping key has wrapped sensitive keys, which could be decrypted by asking which paddings are right.
 func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, unwrappingHandle ck.ObjectHandle, template []ck.Attribute, unwrap func(k *mechanisms.Key, rejectImplicitly bool) ([]byte, error)) (ck.ObjectHandle, error) {
 	u := keyUse{purpose: ck.CKA_UNWRAP, row: row, param: p, oneCall: true}
 	unwrappingKey, err := s.useKey(unwrappingHandle, &u)
@@ -99,7 +99,8 @@ func (s *session) unwrapKey(row *mechanisms.Mechanism, p *ck.Param, unwrappingHa
 
 // paddingCheck returns a check of what was unwrapped, for mechanisms whose padding decides how long the key is. An error must not tell whether the
 // padding was right: whoever could ask that often enough could decrypt anything (Bleichenbacher, Vaudenay). So a wrong padding, a length that
-// the key cannot have, and a value that is not well encoded are one error, after the same steps. Errors in the class and type of the template,
+// the key cannot have, and a value that is not well encoded are one error, found in the same
+// place; TestPaddingTime measures whether the time tells them apart. Errors in the class and type of the template,
 // which do not depend on the wrapped key, come before.
 func (r *request) paddingCheck(size uint) (func(value []byte, err error) error, error) {
 	t, err := r.table()

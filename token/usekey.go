@@ -9,24 +9,25 @@ import (
 )
 
 // Whether a key may be used. A function that needs a key describes in a keyUse what for. useKey finds the key, and asks these questions in this
-// order. The first that is answered by no decides the error. Sections are those of PKCS #11 3.2.
+// order. The first that is answered by no decides the error. A derivation asks question 10 before 8. Sections are those of PKCS #11 3.2.
 //
-//	 1. Is it a key, and one that the mechanism or the function takes?      CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT
+//	 1. Is it a key, and one that the mechanism or the function takes?      CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_INDIGESTIBLE, CKR_KEY_NOT_WRAPPABLE
 //	 2. Are its secret values there? Before a login they are not.           CKR_USER_NOT_LOGGED_IN
 //	 3. Is the attribute true that permits the use, CKA_ENCRYPT say?        CKR_KEY_FUNCTION_NOT_PERMITTED; sections 4.9 to 4.11
 //	 4. Does CKA_ALLOWED_MECHANISMS have the mechanism?                     CKR_MECHANISM_INVALID; section 4.8
-//	 5. Is it between CKA_START_DATE and CKA_END_DATE?                      CKR_KEY_FUNCTION_NOT_PERMITTED; section 4.8
+//	 5. Is it between its dates, unless it decrypts, verifies or unwraps?   CKR_KEY_FUNCTION_NOT_PERMITTED; section 4.8
 //	 6. Is a key that verifies vouched for?                                 CKR_KEY_FUNCTION_NOT_PERMITTED; unvouched.go
 //	 7. Has a second key of a derivation the class of the base key?         CKR_KEY_TYPE_INCONSISTENT
-//	 8. May a key that is to be wrapped be wrapped with that wrapping key?  CKR_KEY_UNEXTRACTABLE, CKR_KEY_NOT_WRAPPABLE; section 5.18.3, role.go
+//	 8. May a key that is to be wrapped be wrapped with that wrapping key?  CKR_KEY_UNEXTRACTABLE, CKR_KEY_NOT_WRAPPABLE, CKR_KEY_FUNCTION_NOT_PERMITTED,
+//	                                                                        and CKR_KEY_HANDLE_INVALID for CKA_WRAP_TEMPLATE; section 5.18.3, role.go
 //	 9. Does the policy of the configuration allow a key of this size?      CKR_KEY_SIZE_RANGE
 //	10. Can the login that CKA_ALWAYS_AUTHENTICATE asks for still come?     CKR_USER_NOT_LOGGED_IN; section 4.10
 //	11. Does the mechanism keep the key secret, with this parameter?        CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_SIZE_RANGE; role.go
 //	12. In a token of strict separation, does the role of the key permit?   CKR_KEY_FUNCTION_NOT_PERMITTED; role.go
 //
 // Functions with an Init ask the last two themselves, once the mechanism has found the parameter valid (operation.go), and question 11
-// again for each message that has a parameter of its own (messagesign.go). C_WrapKey and C_UnwrapKey
-// ask the last one when they know the other key, on which the role depends. What may come of a derivation is asked in keypieces.go.
+// again for each message that has a parameter of its own (messagesign.go). C_WrapKey, and
+// C_UnwrapKey with a mechanism that seals, ask the last one when they know the other key, on which the role depends. What may come of a derivation is asked in keypieces.go.
 
 // A keyUse is what a call uses a key for.
 type keyUse struct {
@@ -48,7 +49,7 @@ type keyUse struct {
 	wrappedBy *Object
 	wrapRow   *mechanisms.Mechanism
 
-	class ck.ObjectClass // of the key; useKey fills it in
+	class ck.ObjectClass // of the key; mayUse fills it in
 	// sensitive says that the key that is wrapped is sensitive, or that the key that is unwrapped will be.
 	sensitive bool
 	// wrapWithTrusted says that the key that is wrapped has CKA_WRAP_WITH_TRUSTED.

@@ -18,7 +18,7 @@ import (
 	"github.com/softcsp/softcsp/internal/algorithm/modular"
 )
 
-// A Curve is a curve for which there is no arithmetic of its own. It uses the complete formulas of Renes, Costello and
+// A Curve is a curve with the arithmetic of this package, whether others have one for it or not: MQV needs sums of points of NIST's curves, too. It uses the complete formulas of Renes, Costello and
 // Batina ("Complete addition formulas for prime order elliptic curves", 2016), which need no branches, so that a multiplication
 // takes a time that does not depend on the numbers.
 type Curve struct {
