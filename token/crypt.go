@@ -144,8 +144,10 @@ func (m *Module) cryptPart(h ck.SessionHandle, kind int, data []byte, out *ck.Bu
 		}
 	}
 	err = out.Fill(op.cipher.UpdateLen(len(data)), func(dst []byte) (int, error) {
-		op.parts = true
-		return op.cipher.Update(dst, data)
+		op.parts, op.interrupted = true, true
+		n, err := op.cipher.Update(dst, data)
+		op.interrupted = false
+		return n, err
 	})
 	if err != nil {
 		return op.endUnlessTooSmall(err)

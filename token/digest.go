@@ -15,8 +15,10 @@ type digestOperation struct {
 	parts    bool
 	whole    bool // C_Digest has told the length of the digest: only C_Digest may go on
 	finished bool
-	row      *mechanisms.Hash
-	hash     hash.Hash
+	// interrupted is set while data is hashed, and stays set where that faulted in the caller's memory: the state of the hash is half changed.
+	interrupted bool
+	row         *mechanisms.Hash
+	hash        hash.Hash
 }
 
 // end ends a digest. The last input, perhaps a password, is in the state of the hash until its block is full, and Reset does not remove
@@ -42,7 +44,9 @@ func overwrite(h hash.Hash) {
 
 // write adds data. The stack on which it is hashed is erased.
 func (d *digestOperation) write(data []byte) error {
+	d.interrupted = true
 	erasing.Do(func() { d.hash.Write(data) })
+	d.interrupted = false
 	return nil
 }
 
@@ -57,6 +61,9 @@ func (s *session) unfinishedDigest() (*digestOperation, error) {
 	d := &s.digest
 	switch {
 	case !d.active:
+		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	case d.interrupted:
+		d.end()
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	case d.finished:
 		s.deviceError = mechanisms.ErrDigestFinished.Code
@@ -130,6 +137,7 @@ func (s *session) finishDigest(data []byte, out *ck.Buffer) error {
 	if out.Query(size) {
 		return out.Fill(size, nil)
 	}
+	d.interrupted = true
 	if len(data) <= chunkSize {
 		erasing.Do(func() {
 			d.hash.Write(data)
@@ -193,10 +201,13 @@ func (m *Module) DigestFinal(h ck.SessionHandle, out *ck.Buffer) error {
 		return err
 	}
 	defer s.unlock()
-	if !s.digest.active {
+	switch {
+	case s.digest.interrupted:
+		s.digest.end()
 		return ck.CKR_OPERATION_NOT_INITIALIZED
-	}
-	if s.digest.whole {
+	case !s.digest.active:
+		return ck.CKR_OPERATION_NOT_INITIALIZED
+	case s.digest.whole:
 		s.digest.end()
 		return ck.CKR_OPERATION_ACTIVE
 	}

@@ -90,8 +90,10 @@ func (m *Module) DecryptVerifyUpdate(h ck.SessionHandle, part []byte, out *ck.Bu
 // dual runs the next part of n bytes through an encryption or decryption and the operation beside it, which endOther ends.
 func (s *session) dual(op *operation, out *ck.Buffer, endOther func(), n int, both func(dst []byte) (int, error)) error {
 	err := out.Fill(op.cipher.UpdateLen(n), func(dst []byte) (int, error) {
-		op.parts = true
-		return both(dst)
+		op.parts, op.interrupted = true, true
+		n, err := both(dst)
+		op.interrupted = false
+		return n, err
 	})
 	if err != nil && err != ck.CKR_BUFFER_TOO_SMALL {
 		op.end()

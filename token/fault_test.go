@@ -91,6 +91,39 @@ func TestFault(t *testing.T) {
 	must(t, m.Finalize())
 }
 
+// TestFaultInPart has a part of an operation fault, and another thread go on with the operation before the boundary has ended it.
+func TestFaultInPart(t *testing.T) {
+	m, slot := newToken(t)
+	s := loggedIn(t, m, slot)
+	k, err := m.CreateObject(s, rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_AES, ck.CKA_VALUE, "sixteen bytes or", ck.CKA_SIGN, true, ck.CKA_VERIFY, true, ck.CKA_ENCRYPT, true))
+	must(t, err)
+	mac, err := m.CreateObject(s, rows(ck.CKA_CLASS, ck.CKO_SECRET_KEY, ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET, ck.CKA_VALUE, "thirty bytes of a generic key.", ck.CKA_SIGN, true, ck.CKA_VERIFY, true))
+	must(t, err)
+	nowhere := gone(t, 1<<22)
+	out := ck.Into(make([]byte, 256))
+	hmac, ecb := &ck.Mechanism{Type: ck.CKM_SHA512_HMAC}, &ck.Mechanism{Type: ck.CKM_AES_ECB}
+	for name, f := range map[string]struct {
+		begin, part, end func() error
+	}{
+		"a digest": {func() error { return m.DigestInit(s, &ck.Mechanism{Type: ck.CKM_SHA512}) },
+			func() error { return m.DigestUpdate(s, nowhere[:100]) }, func() error { return m.DigestFinal(s, &out) }},
+		"a signature": {func() error { return m.SignInit(s, hmac, mac) },
+			func() error { return m.SignUpdate(s, nowhere[:100]) }, func() error { return m.SignFinal(s, &out) }},
+		"a verification": {func() error { return m.VerifyInit(s, hmac, mac) },
+			func() error { return m.VerifyUpdate(s, nowhere[:100]) }, func() error { return m.VerifyFinal(s, make([]byte, 64)) }},
+		"an encryption": {func() error { return m.EncryptInit(s, ecb, k) },
+			func() error { return m.EncryptUpdate(s, nowhere[:96], &out) }, func() error { return m.EncryptFinal(s, &out) }},
+	} {
+		must(t, f.begin())
+		if !faults(func() { _ = f.part() }) {
+			t.Errorf("%s: no fault", name)
+		}
+		want(t, name, f.end(), ck.CKR_OPERATION_NOT_INITIALIZED)
+		must(t, f.begin())
+		must(t, m.SessionCancel(s, allOperations))
+	}
+}
+
 // pbkdf2 is PBKDF2 with a count of iterations, for a key of 16 bytes.
 func pbkdf2(iterations uint) (*ck.Mechanism, []ck.Attribute) {
 	salt, password := []byte("salt5678"), []byte("password")

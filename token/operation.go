@@ -46,7 +46,9 @@ type operation struct {
 	parts    bool // data has been processed in parts: only the Update and Final functions may go on
 	whole    bool // C_Encrypt or C_Decrypt has told the length of the output: only the same function may go on
 	loginDue bool // C_Login with CKU_CONTEXT_SPECIFIC is due
-	private  bool // with a private key, which takes long
+	// interrupted is set while a part is processed, and stays set where that faulted in the caller's memory: the state is half changed.
+	interrupted bool
+	private     bool // with a private key, which takes long
 	// unrecorded is the key where its role could not be recorded: recordrole.go.
 	unrecorded  *entry
 	cipher      mechanisms.Cipher
@@ -163,6 +165,9 @@ func (s *session) currentOperation(kind int) (*operation, error) {
 	switch {
 	case !op.active:
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	case op.interrupted:
+		op.end()
+		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
 	case op.loginDue:
 		op.end()
 		return nil, ck.CKR_USER_NOT_LOGGED_IN
@@ -176,10 +181,16 @@ func (s *session) currentOperation(kind int) (*operation, error) {
 
 // updateSigner adds data to what is signed, and updateVerifier to what is verified.
 func (op *operation) updateSigner(data []byte) error {
-	return op.session.inChunks(data, op.signer.Update)
+	op.interrupted = true
+	err := op.session.inChunks(data, op.signer.Update)
+	op.interrupted = false
+	return err
 }
 func (op *operation) updateVerifier(data []byte) error {
-	return op.session.inChunks(data, op.verifier.Update)
+	op.interrupted = true
+	err := op.session.inChunks(data, op.verifier.Update)
+	op.interrupted = false
+	return err
 }
 
 // endUnlessTooSmall ends an operation unless err says that the caller's buffer is too small.
