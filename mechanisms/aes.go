@@ -122,7 +122,7 @@ func encryptData(keyed keyedBlock, chained bool) func(*Base, *ck.Param, *Derived
 			if chained {
 				cipher.NewCBCEncrypter(c, iv).CryptBlocks(out, data)
 			} else {
-				blockmode.NewECB(c, false).CryptBlocks(out, data)
+				blockmode.EncryptECB(c, out, data)
 			}
 			err = d.setLeading(b, out)
 		})

@@ -18,12 +18,20 @@ type ecb struct {
 func (m ecb) BlockSize() int { return m.block.BlockSize() }
 
 func (m ecb) CryptBlocks(dst, src []byte) {
+	if !m.decrypt {
+		EncryptECB(m.block, dst, src)
+		return
+	}
 	n := m.block.BlockSize()
 	for ; len(src) > 0; dst, src = dst[n:], src[n:] {
-		if m.decrypt {
-			m.block.Decrypt(dst[:n], src[:n])
-		} else {
-			m.block.Encrypt(dst[:n], src[:n])
-		}
+		m.block.Decrypt(dst[:n], src[:n])
+	}
+}
+
+// EncryptECB encrypts whole blocks, as [NewECB] does, and allocates nothing.
+func EncryptECB(b cipher.Block, dst, src []byte) {
+	n := b.BlockSize()
+	for ; len(src) > 0; dst, src = dst[n:], src[n:] {
+		b.Encrypt(dst[:n], src[:n])
 	}
 }
