@@ -4,18 +4,10 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"encoding/hex"
 	"testing"
-)
 
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
+)
 
 // key and iv are those of the examples of SP 800-38A, appendix F, with AES-128.
 const (
@@ -25,7 +17,7 @@ const (
 
 func block(t *testing.T, key string) cipher.Block {
 	t.Helper()
-	b, err := aes.NewCipher(unhex(t, key))
+	b, err := aes.NewCipher(cryptotest.Unhex(t, key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,8 +27,8 @@ func block(t *testing.T, key string) cipher.Block {
 // TestStreams runs the examples of SP 800-38A, appendix F.3 and F.4, byte by byte too.
 func TestStreams(t *testing.T) {
 	t.Parallel()
-	b, iv := block(t, key), unhex(t, iv)
-	plain := unhex(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
+	b, iv := block(t, key), cryptotest.Unhex(t, iv)
+	plain := cryptotest.Unhex(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51")
 	for _, v := range []struct {
 		name  string
 		start func(decrypt bool) cipher.Stream
@@ -47,7 +39,7 @@ func TestStreams(t *testing.T) {
 		{"CFB128", func(decrypt bool) cipher.Stream { return NewCFB(b, iv, 16, decrypt) }, "3b3fd92eb72dad20333449f8e83cfb4ac8a64537a0b3a93fcde3cdad9f1ce58b"},
 		{"OFB", func(bool) cipher.Stream { return NewOFB(b, iv, 16) }, "3b3fd92eb72dad20333449f8e83cfb4a7789508d16918f03f53c52dac54ed825"},
 	} {
-		want := unhex(t, v.want)
+		want := cryptotest.Unhex(t, v.want)
 		got := make([]byte, len(want))
 		v.start(false).XORKeyStream(got, plain[:len(want)])
 		if !bytes.Equal(got, want) {
@@ -66,7 +58,7 @@ func TestStreams(t *testing.T) {
 // TestECB runs the example of SP 800-38A, appendix F.1.1.
 func TestECB(t *testing.T) {
 	t.Parallel()
-	plain, want := unhex(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"), unhex(t, "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf")
+	plain, want := cryptotest.Unhex(t, "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e51"), cryptotest.Unhex(t, "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf")
 	got := make([]byte, len(want))
 	if NewECB(block(t, key), false).CryptBlocks(got, plain); !bytes.Equal(got, want) {
 		t.Errorf("%x", got)
@@ -80,7 +72,7 @@ func TestECB(t *testing.T) {
 // the same, and the one before it has lost its end (SP 800-38A, addendum).
 func TestStealing(t *testing.T) {
 	t.Parallel()
-	b, iv := block(t, key), unhex(t, iv)
+	b, iv := block(t, key), cryptotest.Unhex(t, iv)
 	for n := 16; n < 32; n++ {
 		plain := bytes.Repeat([]byte{byte(n), 1, 2}, 11)[:n]
 		whole := make([]byte, (n+15)/16*16)

@@ -3,18 +3,10 @@ package ccm
 import (
 	"bytes"
 	"crypto/aes"
-	"encoding/hex"
 	"testing"
-)
 
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
+)
 
 func pattern(from byte, n int) []byte {
 	b := make([]byte, n)
@@ -41,7 +33,7 @@ func TestExamples(t *testing.T) {
 		{13, 1 << 16, 32, 14, "69915dad1e84c6376a68c2967e4dab615ae0fd1faec44cc484828529463ccf72b4ac6bec93e8598e7f0dadbcea5b"},
 	} {
 		c := New(block, v.tag)
-		nonce, aad, plaintext, want := pattern(0x10, v.nonce), pattern(0, v.aad), pattern(0x20, v.plaintext), unhex(t, v.want)
+		nonce, aad, plaintext, want := pattern(0x10, v.nonce), pattern(0, v.aad), pattern(0x20, v.plaintext), cryptotest.Unhex(t, v.want)
 		if got := c.Seal(nil, nonce, plaintext, aad); !bytes.Equal(got, want) {
 			t.Errorf("%x, want %x", got, want)
 		}

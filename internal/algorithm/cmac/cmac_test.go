@@ -8,16 +8,9 @@ import (
 	"encoding/hex"
 	"hash"
 	"testing"
-)
 
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
+)
 
 // check computes a MAC at once, byte by byte, and by a clone.
 func check(t *testing.T, h hash.Hash, message, want []byte) {
@@ -46,11 +39,11 @@ const message = "6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5
 // TestCMAC runs the examples of SP 800-38B, with AES-128 (those of RFC 4493) and with triple DES.
 func TestCMAC(t *testing.T) {
 	t.Parallel()
-	block, err := aes.NewCipher(unhex(t, "2b7e151628aed2a6abf7158809cf4f3c"))
+	block, err := aes.NewCipher(cryptotest.Unhex(t, "2b7e151628aed2a6abf7158809cf4f3c"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	tdes, err := des.NewTripleDESCipher(unhex(t, "8aa83bf8cbda10620bc1bf19fbb6cd58bc313d4a371ca8b5"))
+	tdes, err := des.NewTripleDESCipher(cryptotest.Unhex(t, "8aa83bf8cbda10620bc1bf19fbb6cd58bc313d4a371ca8b5"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +61,7 @@ func TestCMAC(t *testing.T) {
 		{tdes, 20, "743ddbe0ce2dc2ed"},
 		{tdes, 32, "33e6b1092400eae5"},
 	} {
-		check(t, New(v.block), unhex(t, message)[:v.n], unhex(t, v.want))
+		check(t, New(v.block), cryptotest.Unhex(t, message)[:v.n], cryptotest.Unhex(t, v.want))
 	}
 }
 
@@ -88,7 +81,7 @@ func TestXCBC(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, h, upTo(v.message), unhex(t, v.want))
+		check(t, h, upTo(v.message), cryptotest.Unhex(t, v.want))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"crypto/cipher"
 	"encoding/hex"
 	"hash"
+	"strings"
 	"testing"
 )
 
@@ -18,11 +19,11 @@ type BlockVector = struct{ Key, Plaintext, Ciphertext string }
 func TestBlock(t *testing.T, newCipher func(key []byte) (cipher.Block, error), vectors []BlockVector, refused ...int) {
 	t.Helper()
 	for _, v := range vectors {
-		c, err := newCipher(decode(t, v.Key))
+		c, err := newCipher(Unhex(t, v.Key))
 		if err != nil {
 			t.Fatalf("key %s: %v", v.Key, err)
 		}
-		plain, sealed := decode(t, v.Plaintext), decode(t, v.Ciphertext)
+		plain, sealed := Unhex(t, v.Plaintext), Unhex(t, v.Ciphertext)
 		if c.BlockSize() != len(plain) {
 			t.Fatalf("BlockSize is %d, want %d", c.BlockSize(), len(plain))
 		}
@@ -96,14 +97,15 @@ func TestHash(t *testing.T, newHash func() hash.Hash, vectors []HashVector) {
 
 func checkSum(t *testing.T, h hash.Hash, i int, what string, v HashVector) {
 	t.Helper()
-	if got := h.Sum([]byte{1})[1:]; !bytes.Equal(got, decode(t, v.Sum)) {
+	if got := h.Sum([]byte{1})[1:]; !bytes.Equal(got, Unhex(t, v.Sum)) {
 		t.Errorf("vector %d, %d bytes, %s: %x, want %s", i, len(v.Data), what, got, v.Sum)
 	}
 }
 
-func decode(t *testing.T, s string) []byte {
+// Unhex returns the bytes of hexadecimal digits, which may stand in several lines, and ends the test where they are none.
+func Unhex(t *testing.T, s string) []byte {
 	t.Helper()
-	b, err := hex.DecodeString(s)
+	b, err := hex.DecodeString(strings.ReplaceAll(s, "\n", ""))
 	if err != nil {
 		t.Fatal(err)
 	}

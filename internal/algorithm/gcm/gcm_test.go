@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"encoding/hex"
 	"testing"
 
 	"github.com/softcsp/softcsp/internal/algorithm/camellia"
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
 )
 
 // TestCounter lets the last 32 bits of the counter wrap around.
@@ -53,30 +53,21 @@ const (
 	aad20   = "feedfacedeadbeeffeedfacedeadbeefabaddad2"
 )
 
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 // TestVectors tries each vector with tags of every length.
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	for _, v := range vectors {
-		block, err := aes.NewCipher(unhex(t, v.key))
+		block, err := aes.NewCipher(cryptotest.Unhex(t, v.key))
 		if err != nil {
 			t.Fatal(err)
 		}
-		nonce, whole := unhex(t, v.nonce), unhex(t, v.tag)
+		nonce, whole := cryptotest.Unhex(t, v.nonce), cryptotest.Unhex(t, v.tag)
 		for n := MinTag; n <= TagSize; n++ {
 			g, err := New(block, len(nonce), n)
 			if err != nil {
 				t.Fatal(err)
 			}
-			checkAEAD(t, g, nonce, unhex(t, v.aad), unhex(t, v.plain), append(unhex(t, v.sealed), whole[:n]...))
+			checkAEAD(t, g, nonce, cryptotest.Unhex(t, v.aad), cryptotest.Unhex(t, v.plain), append(cryptotest.Unhex(t, v.sealed), whole[:n]...))
 		}
 	}
 }

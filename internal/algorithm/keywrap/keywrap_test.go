@@ -3,23 +3,15 @@ package keywrap
 import (
 	"bytes"
 	"crypto/aes"
-	"encoding/hex"
 	"errors"
 	"testing"
-)
 
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
+)
 
 func wrapper(t *testing.T, key string, form Form) *Wrapper {
 	t.Helper()
-	block, err := aes.NewCipher(unhex(t, key))
+	block, err := aes.NewCipher(cryptotest.Unhex(t, key))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,7 +31,7 @@ func TestExamples(t *testing.T) {
 		{RFC5649, "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8", "c37b7e6492584340bed12207808941155068f738", "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a"},
 		{RFC5649, "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8", "466f7250617369", "afbeb0f07dfbf5419200f2ccb50bb24f"},
 	} {
-		w, data, want := wrapper(t, v.key, v.form), unhex(t, v.data), unhex(t, v.wrapped)
+		w, data, want := wrapper(t, v.key, v.form), cryptotest.Unhex(t, v.data), cryptotest.Unhex(t, v.wrapped)
 		wrapped := make([]byte, w.WrappedLen(len(data)))
 		if n, err := w.Wrap(wrapped, data); err != nil || !bytes.Equal(wrapped[:n], want) {
 			t.Errorf("%x, %v; want %x", wrapped, err, want)

@@ -3,12 +3,12 @@ package lms
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"strings"
 	"testing"
 
 	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
 )
 
 // pattern is n bytes that differ.
@@ -82,18 +82,9 @@ ed54f9e6dc9c208c03d7bca9fc4e71641b191c48f05836d8ae8538ca939d6d9ca31eb3b33eb73de2
 fbfef577ec244b9a1d07c99c17726e99`
 )
 
-func decode(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, "\n", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestVerify(t *testing.T) {
-	message, sig := []byte("what is signed"), decode(t, signed)
-	k, err := NewPublicKey(decode(t, public))
+	message, sig := []byte("what is signed"), cryptotest.Unhex(t, signed)
+	k, err := NewPublicKey(cryptotest.Unhex(t, public))
 	if err != nil || k.Levels() != 1 || k.LMSType() != 5 || k.LMOTSType() != 4 {
 		t.Fatal(k, err)
 	}

@@ -1,10 +1,10 @@
 package xmss
 
 import (
-	"encoding/hex"
 	"errors"
-	"strings"
 	"testing"
+
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
 )
 
 // TestParameters holds the lengths of signatures against RFC 8391, tables in section 5.3 and 5.4, and SP 800-208, section 5.
@@ -63,18 +63,9 @@ e9fdf81ae4645c50ab9126f4d53498e1cd2cf591052926e8e93d4afe6979b7e592085050220a5a79
 61e6ff62cea22dc1fce93c5a64644eed1a6e28ba`
 )
 
-func decode(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(strings.ReplaceAll(s, "\n", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
 func TestVerify(t *testing.T) {
-	message, sig := []byte("what is signed"), decode(t, signed)
-	k, number, err := NewPublicKey(XMSS, decode(t, public))
+	message, sig := []byte("what is signed"), cryptotest.Unhex(t, signed)
+	k, number, err := NewPublicKey(XMSS, cryptotest.Unhex(t, public))
 	if err != nil || number != 13 {
 		t.Fatal(number, err)
 	}
@@ -94,7 +85,7 @@ func TestVerify(t *testing.T) {
 }
 
 func TestNewPublicKey(t *testing.T) {
-	b := decode(t, public)
+	b := cryptotest.Unhex(t, public)
 	for _, n := range []int{0, 3, 4, len(b) - 1} {
 		if _, _, err := NewPublicKey(XMSS, b[:n]); !errors.Is(err, ErrKeySize) {
 			t.Errorf("%d bytes: %v", n, err)

@@ -3,18 +3,10 @@ package xts
 import (
 	"bytes"
 	"crypto/aes"
-	"encoding/hex"
 	"testing"
-)
 
-func unhex(t *testing.T, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
+	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
+)
 
 // TestExamples runs vectors 2 and 15 to 18 of IEEE 1619, appendix B, the last of which steal.
 func TestExamples(t *testing.T) {
@@ -28,21 +20,21 @@ func TestExamples(t *testing.T) {
 		{key1, key2, "9a785634120000000000000000000000", "000102030405060708090a0b0c0d0e0f101112", "e5df1351c0544ba1350b3363cd8ef4beedbf9d"},
 		{key1, key2, "9a785634120000000000000000000000", "000102030405060708090a0b0c0d0e0f10111213", "9d84c813f719aa2c7be3f66171c7c5c2edbf9dac"},
 	} {
-		data, err1 := aes.NewCipher(unhex(t, v.data))
-		tweak, err2 := aes.NewCipher(unhex(t, v.tweak))
+		data, err1 := aes.NewCipher(cryptotest.Unhex(t, v.data))
+		tweak, err2 := aes.NewCipher(cryptotest.Unhex(t, v.tweak))
 		if err1 != nil || err2 != nil {
 			t.Fatal(err1, err2)
 		}
-		c, b, want := New(data, tweak), unhex(t, v.plain), unhex(t, v.want)
+		c, b, want := New(data, tweak), cryptotest.Unhex(t, v.plain), cryptotest.Unhex(t, v.want)
 		crypt := func(decrypt bool) {
-			u, before := c.NewUnit(unhex(t, v.number), decrypt), (len(b)/BlockSize-1)*BlockSize
+			u, before := c.NewUnit(cryptotest.Unhex(t, v.number), decrypt), (len(b)/BlockSize-1)*BlockSize
 			u.Blocks(b[:before])
 			u.End(b[before:])
 		}
 		if crypt(false); !bytes.Equal(b, want) {
 			t.Errorf("%x, want %x", b, want)
 		}
-		if crypt(true); !bytes.Equal(b, unhex(t, v.plain)) {
+		if crypt(true); !bytes.Equal(b, cryptotest.Unhex(t, v.plain)) {
 			t.Errorf("decrypted %x", b)
 		}
 	}
