@@ -56,15 +56,24 @@ func (d *digestOperation) value(b []byte) (v []byte) {
 	return v
 }
 
+// activeDigest returns the digest that is in progress.
+func (s *session) activeDigest() (*digestOperation, error) {
+	d := &s.digest
+	if d.interrupted {
+		d.end()
+	}
+	if !d.active {
+		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	}
+	return d, nil
+}
+
 // unfinishedDigest returns the digest if it takes more data.
 func (s *session) unfinishedDigest() (*digestOperation, error) {
-	d := &s.digest
+	d, err := s.activeDigest()
 	switch {
-	case !d.active:
-		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
-	case d.interrupted:
-		d.end()
-		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
+	case err != nil:
+		return nil, err
 	case d.finished:
 		s.deviceError = mechanisms.ErrDigestFinished.Code
 		return nil, ck.CKR_OPERATION_NOT_INITIALIZED
@@ -201,14 +210,12 @@ func (m *Module) DigestFinal(h ck.SessionHandle, out *ck.Buffer) error {
 		return err
 	}
 	defer s.unlock()
-	switch {
-	case s.digest.interrupted:
-		s.digest.end()
-		return ck.CKR_OPERATION_NOT_INITIALIZED
-	case !s.digest.active:
-		return ck.CKR_OPERATION_NOT_INITIALIZED
-	case s.digest.whole:
-		s.digest.end()
+	d, err := s.activeDigest()
+	if err != nil {
+		return err
+	}
+	if d.whole {
+		d.end()
 		return ck.CKR_OPERATION_ACTIVE
 	}
 	return s.finishDigest(nil, out)
