@@ -136,8 +136,9 @@ func TestPKCS11ToolProcesses(t *testing.T) {
 	// Where a thread is not done when the tool is, the tool sleeps for half a minute. A slow login gives the threads time.
 	b := opensc(t, module, "SOFTCSP_CONF=", "SOFTCSP_KDF=sensitive", "SOFTCSP_TOKENDIR="+t.TempDir())
 	b.run("--test-fork", "Calling C_Initialize in forked child process")
+	// The slot is named by its index: pkcs11-tool reads labels into one static buffer, which its threads (T0) fill as well.
 	threads := "--test-threads ILGISLT0 --test-threads ILGISLT0 --test-threads ILGISLT0 "
-	b.run(threads+pinArgs+"-O", "ended with CKR_OK")
+	b.run(threads+"--slot-index 0 --login --pin user-1234 -O", "ended with CKR_OK")
 }
 
 // TestWrittenKey holds what pkcs11-tool does with a key of known bytes against SoftHSM2: same key, same ciphertext.
