@@ -125,7 +125,7 @@ func (s *session) mayUse(k foundKey, u *keyUse) error {
 			return err
 		}
 	}
-	if u.oneCall && !u.roleDependsOnOther() { // 12
+	if u.oneCall && u.purpose != anyPurpose && !u.roleDependsOnOther() { // 12
 		return s.mayTakeRole(k, u)
 	}
 	return nil

@@ -5,14 +5,33 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// A wrapCall is where C_WrapKey and C_WrapKeyAuthenticated differ.
+// A wrapCall is what C_WrapKey and C_WrapKeyAuthenticated are called with.
 type wrapCall struct {
-	row   *mechanisms.Mechanism
-	param *ck.Param
-	// size returns how long the wrapped key of n bytes is. It is nil where wrapping writes nothing to the parameter, so that the answer to a
-	// length query can be found by wrapping.
-	size func(n int) (int, error)
-	wrap func(k *mechanisms.Key, value []byte) ([]byte, error)
+	row           *mechanisms.Mechanism
+	param         *ck.Param
+	authenticated bool
+	aad           []byte
+}
+
+// size returns how long the wrapped key of n bytes is. It has no answer, and ok is false, where wrapping writes nothing to the parameter, so
+// that a length query can be answered by wrapping.
+func (c *wrapCall) size(n int) (size int, ok bool, err error) {
+	switch {
+	case c.authenticated:
+		return n, true, nil
+	case c.row.WrapSize != nil:
+		p := *c.param
+		size, err = c.row.WrapSize(&p, n)
+		return size, true, err
+	}
+	return 0, false, nil
+}
+
+func (c *wrapCall) wrap(k *mechanisms.Key, value []byte) ([]byte, error) {
+	if c.authenticated {
+		return c.row.WrapMessage(k, c.param, c.aad, value)
+	}
+	return c.row.Wrap(k, c.param, value)
 }
 
 // WrapKey implements C_WrapKey, section 5.18.3.
@@ -26,14 +45,7 @@ func (m *Module) WrapKey(h ck.SessionHandle, mech *ck.Mechanism, wrappingHandle,
 	if err != nil {
 		return err
 	}
-	call := wrapCall{row: row, param: &mech.Param, wrap: func(k *mechanisms.Key, value []byte) ([]byte, error) { return row.Wrap(k, &mech.Param, value) }}
-	if row.WrapSize != nil {
-		call.size = func(n int) (int, error) {
-			p := mech.Param
-			return row.WrapSize(&p, n)
-		}
-	}
-	return s.wrapKey(&call, wrappingHandle, keyHandle, out)
+	return s.wrapKey(&wrapCall{row: row, param: &mech.Param}, wrappingHandle, keyHandle, out)
 }
 
 // WrapKeyAuthenticated implements C_WrapKeyAuthenticated, section 5.18.6 of PKCS#11 3.2. Its parameter is that of a message.
@@ -50,12 +62,7 @@ func (m *Module) WrapKeyAuthenticated(h ck.SessionHandle, mech *ck.Mechanism, wr
 	if err != nil {
 		return err
 	}
-	return s.wrapKey(&wrapCall{
-		row: row, param: &mech.Param, size: func(n int) (int, error) { return n, nil },
-		wrap: func(k *mechanisms.Key, value []byte) ([]byte, error) {
-			return row.WrapMessage(k, &mech.Param, aad, value)
-		},
-	}, wrappingHandle, keyHandle, out)
+	return s.wrapKey(&wrapCall{row: row, param: &mech.Param, authenticated: true, aad: aad}, wrappingHandle, keyHandle, out)
 }
 
 // wrapKey wraps the key at keyHandle with that at wrappingHandle.
@@ -94,14 +101,10 @@ func (s *session) wrapKey(call *wrapCall, wrappingHandle, keyHandle ck.ObjectHan
 // wrapAndTakeRole wraps value, which is that of a secret key or the PrivateKeyInfo of a private key. The wrapping key takes its role only when a
 // wrapped key goes to the caller: not in a call that fails or asks for the length.
 func (s *session) wrapAndTakeRole(call *wrapCall, wrappingKey foundKey, u *keyUse, value []byte, out *ck.Buffer) error {
-	if call.size != nil {
-		need, err := call.size(len(value))
-		if err != nil {
-			return err
-		}
-		if out.Query(need) {
-			return out.Fill(need, nil)
-		}
+	if need, ok, err := call.size(len(value)); err != nil {
+		return err
+	} else if ok && out.Query(need) {
+		return out.Fill(need, nil)
 	}
 	wrapped, err := call.wrap(wrappingKey.key(), value)
 	if err != nil {

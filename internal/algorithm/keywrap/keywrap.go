@@ -39,11 +39,12 @@ var (
 	ErrIntegrity = errors.New("keywrap: integrity check failed")
 )
 
-// A Wrapper is key wrap with a key and an IV.
+// A Wrapper is key wrap with a key and an IV. Only one goroutine at a time may use it.
 type Wrapper struct {
 	form  Form
 	block cipher.Block
 	iv    [semiblock]byte
+	work  [blockSize]byte // A and a semiblock; zero between calls
 }
 
 // New returns key wrap with a cipher that has its key, and whose blocks have 16 bytes. iv has the length that the form wants; nil is the
@@ -159,7 +160,7 @@ func (w *Wrapper) check(buf []byte) (n, good int) {
 // rounds is the wrapping process of RFC 3394, 2.2.1, on A and the semiblocks after it, or its inverse, 2.2.2.
 func (w *Wrapper) rounds(buf []byte, inverse bool) {
 	n := len(buf)/semiblock - 1
-	var b [blockSize]byte
+	b := &w.work
 	a := b[:semiblock]
 	copy(a, buf)
 	for s := range 6 * n {
