@@ -63,17 +63,17 @@ func (o *Object) identityTerm(keys *store.Keys) []byte {
 
 // takeRole gives a key the role that a use needs, or tells why the key cannot have it.
 func (s *session) takeRole(k foundKey, u *keyUse) error {
-	if !s.strict || k.isExempt() {
+	if !s.strict {
 		return nil
 	}
 	need := u.neededRole()
 	has := role(k.role.Load())
 	next, err := has.afterUse(need)
 	switch {
+	case err == nil && next == has, k.isExempt(): // nearly every use is over here, by the cheaper question
+		return nil
 	case err != nil:
 		return err
-	case next == has:
-		return nil
 	}
 	if need == notWrapping && !mayEverWrap(k.class(), k.keyType(), k.flag(ck.CKA_WRAP), k.stayedInside()) {
 		k.role.CompareAndSwap(uint32(noRole), uint32(notWrapping))
@@ -95,11 +95,13 @@ func (s *session) takeRole(k foundKey, u *keyUse) error {
 // mayTakeRole tells whether the role of a key permits that a use needs another. It is asked before a function does anything, so that a call that
 // is refused gives the key no role. takeRole can still fail: it has to record the role.
 func (s *session) mayTakeRole(k foundKey, u *keyUse) error {
-	if !s.strict || k.isExempt() {
+	if !s.strict {
 		return nil
 	}
-	_, err := role(k.role.Load()).afterUse(u.neededRole())
-	return err
+	if _, err := role(k.role.Load()).afterUse(u.neededRole()); err != nil && !k.isExempt() {
+		return err
+	}
+	return nil
 }
 
 // dependsOnKey reports whether a result, which may be an error, can tell something of the key. A wrong parameter and an incomplete template are
@@ -251,7 +253,7 @@ func (k foundKey) sameRole() error {
 // unrecordedEntry returns the entry of a key that is used for something else than wrapping where this could not be recorded, nil for other keys. An
 // operation with such a key asks at each call whether another process has wrapped with it (checkUnrecorded).
 func (s *session) unrecordedEntry(k foundKey, u *keyUse) *entry {
-	if !s.strict || k.entry.owner != nil || k.isExempt() || role(k.role.Load()) == notWrapping || u.neededRole() != notWrapping {
+	if !s.strict || k.entry.owner != nil || role(k.role.Load()) == notWrapping || u.neededRole() != notWrapping || k.isExempt() {
 		return nil
 	}
 	return k.entry
