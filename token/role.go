@@ -112,7 +112,9 @@ func (w protection) mayWrap(target protection, row *mechanisms.Mechanism, strict
 // isExempt reports whether the rules of strict separation leave a key alone. They do where somebody has imported the key and does not call it
 // sensitive: whoever knows the value can do with it outside all that would be forbidden here. A key that is trusted, or was, is not
 // exempt, although it was imported: what it wraps is for others to rely on, and anybody can take CKA_TRUSTED away.
-func (w *protection) isExempt() bool { return w.imported && !w.sensitive && !w.trusted && !w.wasTrusted }
+func (w *protection) isExempt() bool {
+	return w.imported && !w.sensitive && !w.trusted && !w.wasTrusted
+}
 
 // mustUnwrapTo returns the attributes that must be true of every key that a key with this role unwraps, because it may be one that it has wrapped.
 func (has role) mustUnwrapTo() (sensitive, withTrusted bool) {
