@@ -20,12 +20,12 @@ export GOFLAGS += -buildvcs=false
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What the library and the command are built from, and a little more.
-SOURCES   := $(shell find . \( -name build -o -name .git -o -name conformance -o -name bench \) -prune -o \( -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld' \) ! -name '*_test.go' -print) go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
+SOURCES   := $(shell find . \( -name build -o -name .git -o -name conformance -o -name bench \) -prune -o \( -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld' -o -name '*.pgo' \) ! -name '*_test.go' -print) go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
 GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cryptstubs.c include/softcsp/cryptoki.h docs/support.md)
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 
-.PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds bench fuzz fuzz-minute install clean setup setup-test
+.PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds bench profile fuzz fuzz-minute install clean setup setup-test
 .NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
@@ -33,11 +33,12 @@ build: build/libsoftcsp.so build/softcsp
 # Built aside and moved, so that nobody loads half a library. The Go runtime in it does not interrupt threads by signals: the
 # kernel would put their registers, with what of a key is in them, on a signal stack that nobody erases, and a host's system
 # calls would be interrupted. Nor does it end the process for an address within its own memory that a caller came by, nor keep
-# files of the control group open to look at its limits again: guest.c looks once.
+# files of the control group open to look at its limits again: guest.c looks once. The compiler knows from a profile which calls are short and
+# frequent (make profile).
 define build_library
 	@mkdir -p $(@D) && d=$$(mktemp -d $(@D)/tmp.XXXXXX) && \
 	tools/overlay.sh $$d/runtime && \
-	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -overlay $$d/runtime/overlay.json -ldflags \
+	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -pgo=p11shim/calls.pgo -overlay $$d/runtime/overlay.json -ldflags \
 	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,invalidptr=0,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 endef
@@ -111,6 +112,12 @@ twoworlds: build
 
 bench: setup-test build
 	./bench/run.sh
+
+# The profile of short calls with which the library is built. It holds for other versions of the code and other processors: it is made again
+# when functions on the way of a call have new names.
+profile:
+	@d=$$(mktemp -d) && for p in token p11shim; do go test -trimpath -run '^$$' -bench . -benchtime 2s -cpuprofile $$d/$$p.pgo -o $$d/$$p.test ./$$p || exit 1; done && \
+	(cd $$d && go tool pprof -proto -symbolize=none token.pgo p11shim.pgo > calls.pgo) && mv $$d/calls.pgo p11shim/calls.pgo && rm -rf $$d
 
 # Each fuzzer for FUZZTIME: those that drive the built library, and then Go's. In `make check` Go's are those of token files and configuration;
 # the seeds of the others run in every `make test`. Making an input smaller takes a second at most, not the minute that go test gives it.

@@ -92,6 +92,25 @@ func BenchmarkSignHMAC16(b *testing.B) {
 	}
 }
 
+func BenchmarkWrapAES(b *testing.B) {
+	m, s := bench(b)
+	var keys [2]ck.ObjectHandle
+	for i := range keys {
+		var err error
+		if keys[i], err = m.CreateObject(s, aesTemplate(false, "k", attr(ck.CKA_WRAP, true), attr(ck.CKA_EXTRACTABLE, true))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	mech, dst := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, make([]byte, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		out := ck.Into(dst)
+		if m.WrapKey(s, mech, keys[0], keys[1], &out) != nil {
+			b.Fatal("not wrapped")
+		}
+	}
+}
+
 func BenchmarkDeriveDestroy(b *testing.B) {
 	each(b, func(b *testing.B, m *Module, s ck.SessionHandle, k ck.ObjectHandle) {
 		mech := deriveParam(0, capi.CALG_MD5, capi.CALG_RC2, 128<<16)
