@@ -36,8 +36,13 @@ type Host struct {
 	succeeded map[string]bool
 }
 
-// patience is how long one call may take.
-const patience = 60 * time.Second
+// patience is how long one call may take. PBKDF2 with 2^24 iterations takes an emulator minutes.
+var patience = func() time.Duration {
+	if emulator() != "" {
+		return 10 * time.Minute
+	}
+	return time.Minute
+}()
 
 // errHost is a host that is not there any more: it crashed, or was killed because a call did not return.
 var errHost = errors.New("the host died")
