@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"slices"
+	"log/slog"
 	"strings"
-
-	"github.com/spf13/pflag"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/layers/calllog"
 	"github.com/softcsp/softcsp/store"
 	"github.com/softcsp/softcsp/token"
 )
@@ -78,34 +77,48 @@ func (a *app) open(pairs ...string) (*client, error) {
 	if err := m.Initialize(ck.InitArgs{Reserved: text, Flags: ck.CKF_OS_LOCKING_OK}); err != nil {
 		return nil, explain("starting", err)
 	}
-	return &client{Cryptoki: m, module: m, cfg: cfg, app: a}, nil
+	return &client{Cryptoki: a.watched(m), module: m, cfg: cfg, app: a}, nil
 }
 
-// scratch starts a module of its own that leaves nothing behind, with a token without PINs worth the name.
-func (a *app) scratch() (*client, ck.SessionHandle, error) {
+// watched returns the module, with a layer over it that writes its calls to standard error where --verbose asks for that.
+func (a *app) watched(m *token.Module) ck.Cryptoki {
+	if !a.verbose {
+		return m
+	}
+	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return ck.Intercept(m, calllog.New(m, log))
+}
+
+// scratch starts a module of its own that leaves nothing behind, with a token without PINs worth the name. The caller closes the client
+// of the session.
+func (a *app) scratch() (*session, error) {
 	m := token.New()
 	if err := m.Initialize(ck.InitArgs{Reserved: "store='memory' kdf='test'"}); err != nil {
-		return nil, 0, explain("starting", err)
+		return nil, explain("starting", err)
 	}
-	c := &client{Cryptoki: m, module: m, app: a}
-	h, err := c.blank("scratch")
+	c := &client{Cryptoki: a.watched(m), module: m, app: a}
+	s, err := c.blank("scratch")
 	if err != nil {
 		c.close()
-		return nil, 0, explain("making a token in memory", err)
+		return nil, explain("making a token in memory", err)
 	}
-	return c, h, nil
+	return s, nil
 }
 
 // blank makes a token of that name in memory and opens a session with it.
-func (c *client) blank(name string) (ck.SessionHandle, error) {
+func (c *client) blank(name string) (*session, error) {
 	id, err := c.module.EmptySlot()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := c.InitToken(id, []byte("scratch"), label(name)); err != nil {
-		return 0, err
+		return nil, err
 	}
-	return c.OpenSession(id, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	info, err := c.GetTokenInfo(id)
+	if err != nil {
+		return nil, err
+	}
+	return c.session(tok{id, info})
 }
 
 func (c *client) close() {
@@ -151,75 +164,8 @@ func (c *client) tokens() (list []tok, free ck.SlotID, err error) {
 	return list, free, err
 }
 
-// A choice is the flag that says which token is meant.
-type choice struct{ name string }
-
-func (t *choice) add(f *pflag.FlagSet) {
-	f.StringVarP(&t.name, "token", "t", "", "`label` or serial number of the token, where there are several")
-}
-
-// pick returns the token that is meant.
-func (c *client) pick(t choice) (tok, error) {
-	list, _, err := c.tokens()
-	if err != nil {
-		return tok{}, err
-	}
-	if t.name != "" {
-		list = slices.DeleteFunc(list, func(x tok) bool { return x.info.Label != t.name && x.info.SerialNumber != t.name })
-	}
-	switch {
-	case len(list) == 1:
-		return list[0], nil
-	case len(list) > 1 && t.name != "":
-		return tok{}, notFound("several tokens have the label %q: choose one by its serial number, which softcsp token list shows", t.name)
-	case len(list) > 1:
-		return tok{}, notFound("there are several tokens: choose one with --token; softcsp token list shows them")
-	case t.name != "":
-		return tok{}, notFound("there is no token %q in %s\nsee which there are with: softcsp token list", t.name, c.where())
-	}
-	return tok{}, notFound("there is no token in %s\nmake one with: softcsp token init --label NAME", c.where())
-}
-
 // where names the place of the tokens, for people.
 func (c *client) where() string { return store.Locate(c.cfg, "") }
-
-// with calls f with a session with the token that is meant.
-func (a *app) with(t choice, f func(*client, tok, ck.SessionHandle) error) error {
-	c, err := a.open()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	meant, err := c.pick(t)
-	if err != nil {
-		return err
-	}
-	h, err := c.session(meant)
-	if err != nil {
-		return err
-	}
-	return f(c, meant, h)
-}
-
-// session opens a session with a token.
-func (c *client) session(t tok) (ck.SessionHandle, error) {
-	h, err := c.OpenSession(t.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
-	return h, explain("opening a session", err)
-}
-
-// login reads a PIN and logs in.
-func (c *client) login(h ck.SessionHandle, t tok, as ck.UserType, pin *secretSource) error {
-	b, err := pin.read(c.app)
-	if err != nil {
-		return err
-	}
-	defer clear(b)
-	return c.loginWith(h, t, as, b)
-}
-
-func (c *client) loginWith(h ck.SessionHandle, t tok, as ck.UserType, pin []byte) error {
-	return c.explainLogin(t, as, c.Login(h, as, pin))
-}
 
 // explainLogin says what came of a login.
 func (c *client) explainLogin(t tok, as ck.UserType, err error) error {

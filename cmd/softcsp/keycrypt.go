@@ -16,13 +16,10 @@ import (
 
 // A crypting is what key encrypt or key decrypt was asked for.
 type crypting struct {
-	decrypt  bool
-	iv, out  string
-	key      keyChoice
-	token    choice
-	pin      *secretSource
-	in       string
-	password []byte // the PIN, for keys that ask for it at each use
+	decrypt bool
+	iv, out string
+	target  *target
+	in      string
 }
 
 const cryptHelp = `%s a file with a secret key of the token.
@@ -56,47 +53,38 @@ func keyDecrypt(a *app) *cobra.Command {
 }
 
 func (a *app) crypt(x *crypting) *cobra.Command {
-	x.pin = userPIN()
+	x.target = newTarget("key")
 	c := &cobra.Command{Args: exactly(1, "one file, or - for standard input")}
 	c.Flags().StringVar(&x.iv, "iv", "zero", "initialisation `vector`: zero, random, or hex digits")
 	c.Flags().StringVarP(&x.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
-	x.key.add(c.Flags())
-	x.token.add(c.Flags())
-	x.pin.add(c.Flags())
+	x.target.addTo(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		x.in = args[0]
-		if !x.key.given() {
-			return usage(c, errors.New("give --label or --id: the key to use"))
+		if err := x.target.need(); err != nil {
+			return usage(c, err)
 		}
 		if _, err := hex.DecodeString(x.iv); err != nil && x.iv != "zero" && x.iv != "random" {
 			return usage(c, fmt.Errorf("--iv is %q, but can be zero, random or an even number of hex digits", x.iv))
 		}
-		return a.with(x.token, x.run)
+		return a.on(x.target, x.run)
 	}
 	return c
 }
 
-// run logs in, finds the key and the file, and does it.
-func (x *crypting) run(c *client, t tok, h ck.SessionHandle) (err error) {
-	if x.password, err = x.pin.read(c.app); err != nil {
-		return err
-	}
-	defer clear(x.password)
-	if err := c.loginWith(h, t, ck.CKU_USER, x.password); err != nil {
-		return err
-	}
-	key, err := c.key(h, x.key)
+// run finds the key and the file, and does it.
+func (x *crypting) run(s *session) error {
+	key, err := s.one(x.target.object, ck.CKO_SECRET_KEY)
 	if err != nil {
 		return err
 	}
-	in := c.app.in
+	in := s.app.in
 	if x.in != "-" {
 		if in, err = os.Open(x.in); err != nil {
 			return err
 		}
 		defer in.Close()
 	}
-	return c.app.write(x.out, func(w io.Writer) error { return c.stream(h, key, x, in, w) })
+	return s.app.write(x.out, func(w io.Writer) error { return s.stream(key, x, in, w) })
 }
 
 // write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output. A device
@@ -135,30 +123,30 @@ func (a *app) write(name string, f func(io.Writer) error) (err error) {
 type cipher struct {
 	mech  ck.MechanismType
 	block int // length of the IV
-	param func(c *client, h ck.SessionHandle, key ck.ObjectHandle, iv []byte) (ck.Param, error)
+	param func(s *session, key ck.ObjectHandle, iv []byte) (ck.Param, error)
 }
 
 // plainIV is the parameter of ciphers that take their IV and nothing else.
-func plainIV(_ *client, _ ck.SessionHandle, _ ck.ObjectHandle, iv []byte) (ck.Param, error) {
+func plainIV(_ *session, _ ck.ObjectHandle, iv []byte) (ck.Param, error) {
 	return ck.NewParam(iv, nil), nil
 }
 
 // rc2IV is a CK_RC2_CBC_PARAMS.
-func rc2IV(c *client, h ck.SessionHandle, key ck.ObjectHandle, iv []byte) (ck.Param, error) {
-	bits := c.effectiveBits(h, key)
+func rc2IV(s *session, key ck.ObjectHandle, iv []byte) (ck.Param, error) {
+	bits := s.effectiveBits(key)
 	return ck.NewParam(append(ck.UlongValue(bits), iv...), nil), nil
 }
 
 // effectiveBits returns the effective length of an RC2 key: what CryptDeriveKey gave it, or its length.
-func (c *client) effectiveBits(h ck.SessionHandle, key ck.ObjectHandle) uint {
-	if n, err := c.ulong(h, key, ck.CKA_SOFTCSP_EFFECTIVE_BITS); err == nil && n != 0 {
+func (s *session) effectiveBits(key ck.ObjectHandle) uint {
+	if n, err := s.ulong(key, ck.CKA_SOFTCSP_EFFECTIVE_BITS); err == nil && n != 0 {
 		return n
 	}
-	return c.keyBits(h, key)
+	return s.keyBits(key)
 }
 
 // rc5IV is a CK_RC5_CBC_PARAMS with 32-bit words and 12 rounds, as CryptoAPI's 64-bit blocks have.
-func rc5IV(_ *client, _ ck.SessionHandle, _ ck.ObjectHandle, iv []byte) (ck.Param, error) {
+func rc5IV(_ *session, _ ck.ObjectHandle, iv []byte) (ck.Param, error) {
 	const anywhere = 1 // there is no C memory here: follow answers for any address
 	b := ck.UlongValue(4)
 	for _, v := range []uint{12, anywhere, uint(len(iv))} {
@@ -167,7 +155,7 @@ func rc5IV(_ *client, _ ck.SessionHandle, _ ck.ObjectHandle, iv []byte) (ck.Para
 	return ck.NewParam(b, func(uint64, uint) []byte { return iv }), nil
 }
 
-func noIV(*client, ck.SessionHandle, ck.ObjectHandle, []byte) (ck.Param, error) {
+func noIV(*session, ck.ObjectHandle, []byte) (ck.Param, error) {
 	return ck.Param{}, nil
 }
 
@@ -205,8 +193,8 @@ func (x *crypting) initial(n int, in io.Reader, out io.Writer) ([]byte, error) {
 }
 
 // stream encrypts or decrypts in, part by part, to out.
-func (c *client) stream(h ck.SessionHandle, key ck.ObjectHandle, x *crypting, in io.Reader, out io.Writer) error {
-	kind, err := c.ulong(h, key, ck.CKA_KEY_TYPE)
+func (s *session) stream(key ck.ObjectHandle, x *crypting, in io.Reader, out io.Writer) error {
+	kind, err := s.ulong(key, ck.CKA_KEY_TYPE)
 	if err != nil {
 		return explain("reading the key", err)
 	}
@@ -218,18 +206,18 @@ func (c *client) stream(h ck.SessionHandle, key ck.ObjectHandle, x *crypting, in
 	if err != nil {
 		return err
 	}
-	param, err := how.param(c, h, key, iv)
+	param, err := how.param(s, key, iv)
 	if err != nil {
 		return err
 	}
-	begin, update, final, doing := c.EncryptInit, c.EncryptUpdate, c.EncryptFinal, "encrypting"
+	begin, update, final, doing := s.EncryptInit, s.EncryptUpdate, s.EncryptFinal, "encrypting"
 	if x.decrypt {
-		begin, update, final, doing = c.DecryptInit, c.DecryptUpdate, c.DecryptFinal, "decrypting"
+		begin, update, final, doing = s.DecryptInit, s.DecryptUpdate, s.DecryptFinal, "decrypting"
 	}
-	if err := begin(h, &ck.Mechanism{Type: how.mech, Param: param}, key); err != nil {
+	if err := begin(s.handle, &ck.Mechanism{Type: how.mech, Param: param}, key); err != nil {
 		return explain(doing, err)
 	}
-	if err := c.confirm(h, key, x); err != nil {
+	if err := s.confirm(key); err != nil {
 		return err
 	}
 	part, result := make([]byte, 1<<16), make([]byte, 1<<16+64)
@@ -239,7 +227,7 @@ func (c *client) stream(h ck.SessionHandle, key ck.ObjectHandle, x *crypting, in
 		n, rerr := in.Read(part)
 		if n > 0 {
 			b := ck.Into(result)
-			if err := update(h, part[:n], &b); err != nil {
+			if err := update(s.handle, part[:n], &b); err != nil {
 				return explain(doing, err)
 			}
 			if _, err := out.Write(result[:b.N]); err != nil {
@@ -254,18 +242,9 @@ func (c *client) stream(h ck.SessionHandle, key ck.ObjectHandle, x *crypting, in
 		}
 	}
 	b := ck.Into(result)
-	if err := final(h, &b); err != nil {
+	if err := final(s.handle, &b); err != nil {
 		return explain(doing, err)
 	}
 	_, err = out.Write(result[:b.N])
 	return err
-}
-
-// confirm gives the PIN once more for a key that asks for it at each use.
-func (c *client) confirm(h ck.SessionHandle, key ck.ObjectHandle, x *crypting) error {
-	b, err := c.attribute(h, key, ck.CKA_ALWAYS_AUTHENTICATE)
-	if err != nil || len(b) != 1 || b[0] == 0 {
-		return nil
-	}
-	return explain("confirming the use of the key", c.Login(h, ck.CKU_CONTEXT_SPECIFIC, x.password))
 }

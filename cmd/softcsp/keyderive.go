@@ -64,9 +64,7 @@ type derivation struct {
 	userProtected, update, print        bool
 	dataFile                            string
 	password                            *secretSource
-	pin                                 *secretSource
-	key                                 keyChoice
-	token                               choice
+	target                              *target
 }
 
 const deriveHelp = `Derives a key as CryptDeriveKey does: the password is hashed, and the key is made from the hash value inside the token.
@@ -86,7 +84,7 @@ Say --provider and --bits as the other program does: the defaults of Windows hav
 func keyDerive(a *app) *cobra.Command {
 	d := &derivation{
 		password: &secretSource{what: "password", flag: "password", confirm: true},
-		pin:      userPIN(),
+		target:   newTarget("key"),
 	}
 	c := &cobra.Command{
 		Use:   "derive --hash HASH --algorithm ALGORITHM",
@@ -110,9 +108,8 @@ func keyDerive(a *app) *cobra.Command {
 	f.StringVar(&d.encoding, "encoding", "utf8", "`encoding` that the password is hashed in: utf8 or utf16le")
 	f.StringVar(&d.dataFile, "data-file", "", "`file` whose bytes are hashed in place of a password")
 	d.password.add(f)
-	d.key.add(f)
-	d.token.add(f)
-	d.pin.add(f)
+	d.target.object.add(f)
+	d.target.addToken(c)
 	c.RunE = func(*cobra.Command, []string) error {
 		if err := d.check(); err != nil {
 			return usage(c, err)
@@ -133,13 +130,13 @@ func (d *derivation) check() error {
 		return errors.New("--bits: the longest key that can be asked for has 65535 bits")
 	case d.print && !d.exportable:
 		return errors.New("--print needs --exportable: other keys do not leave the token")
-	case d.update && !d.key.given():
+	case d.update && !d.key().given():
 		return errors.New("--update needs --label or --id: the key to derive into")
 	case d.update && d.provider != "softcsp":
 		return errors.New("--update needs --provider softcsp: Microsoft's providers ignore CRYPT_UPDATE_KEY")
-	case !d.key.given() && !d.print:
+	case !d.key().given() && !d.print:
 		return errors.New("give --label to keep the key in the token, or --exportable --print to see it")
-	case d.userProtected && !d.key.given():
+	case d.userProtected && !d.key().given():
 		return errors.New("--user-protected needs --label: it protects a key that is kept")
 	}
 	_, err := d.param()
@@ -206,56 +203,58 @@ func (d *derivation) baseData(a *app) ([]byte, error) {
 }
 
 func (a *app) derive(d *derivation) error {
-	if !d.key.given() {
-		c, h, err := a.scratch()
+	if !d.key().given() {
+		s, err := a.scratch()
 		if err != nil {
 			return err
 		}
-		defer c.close()
-		return a.deriveIn(c, h, d, false)
+		defer s.client.close()
+		return d.deriveIn(s, false)
 	}
-	return a.with(d.token, func(c *client, t tok, h ck.SessionHandle) error {
-		if err := c.login(h, t, ck.CKU_USER, d.pin); err != nil {
-			return err
-		}
-		return a.deriveIn(c, h, d, true)
-	})
+	return a.on(d.target, func(s *session) error { return d.deriveIn(s, true) })
 }
 
+// key is what the key is called, or which it is.
+func (d *derivation) key() *objectChoice { return &d.target.object }
+
 // deriveIn derives in a session: into a key of the token if keep is set.
-func (a *app) deriveIn(c *client, h ck.SessionHandle, d *derivation, keep bool) error {
+func (d *derivation) deriveIn(s *session, keep bool) error {
 	var key ck.ObjectHandle
 	if keep {
-		old, err := c.matching(h, d.key)
+		old, err := s.matching(*d.key(), ck.CKO_SECRET_KEY)
 		switch {
 		case err != nil:
 			return err
 		case d.update && len(old) != 1:
-			return notFound("--update: there are %d keys %s", len(old), d.key)
+			return notFound("--update: there are %d keys %s", len(old), d.key())
 		case d.update:
 			key = old[0]
 		case len(old) > 0:
-			return fmt.Errorf("there is a key %s already: choose another --label or --id", d.key)
+			return fmt.Errorf("there is a key %s already: choose another --label or --id", d.key())
 		}
 	}
 	param, err := d.param()
 	if err != nil {
 		return err
 	}
-	base, err := d.base(a, c, h)
+	base, err := d.base(s)
 	if err != nil {
 		return err
 	}
 	mech := &ck.Mechanism{Type: ck.CKM_SOFTCSP_CRYPT_DERIVE_KEY, Param: ck.NewParam(param, nil)}
-	if err := c.DeriveKey(h, mech, base, d.template(keep), &key); err != nil {
+	template, err := d.template(keep)
+	if err != nil {
+		return err
+	}
+	if err := s.DeriveKey(s.handle, mech, base, template, &key); err != nil {
 		return deriveError(err)
 	}
-	return a.showDerived(c, h, key, d)
+	return s.showDerived(key, d)
 }
 
 // base makes the password a secret of the session, from which the key is derived: it is gone when the session is.
-func (d *derivation) base(a *app, c *client, h ck.SessionHandle) (ck.ObjectHandle, error) {
-	data, err := d.baseData(a)
+func (d *derivation) base(s *session) (ck.ObjectHandle, error) {
+	data, err := d.baseData(s.app)
 	if err != nil {
 		return 0, err
 	}
@@ -263,7 +262,7 @@ func (d *derivation) base(a *app, c *client, h ck.SessionHandle) (ck.ObjectHandl
 	if len(data) == 0 {
 		return 0, errors.New("the password is empty")
 	}
-	base, err := c.CreateObject(h, []ck.Attribute{
+	base, err := s.CreateObject(s.handle, []ck.Attribute{
 		{Type: ck.CKA_CLASS, Value: ck.UlongValue(uint(ck.CKO_SECRET_KEY))},
 		{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(ck.CKK_GENERIC_SECRET))},
 		{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(false)},
@@ -273,14 +272,15 @@ func (d *derivation) base(a *app, c *client, h ck.SessionHandle) (ck.ObjectHandl
 	return base, explain("taking the password", err)
 }
 
-func (d *derivation) template(keep bool) []ck.Attribute {
+func (d *derivation) template(keep bool) ([]ck.Attribute, error) {
 	if d.update {
-		return nil
+		return nil, nil
 	}
+	named, err := d.key().template()
 	t := []ck.Attribute{
 		{Type: ck.CKA_TOKEN, Value: ck.BoolValue(keep)}, {Type: ck.CKA_PRIVATE, Value: ck.BoolValue(keep)},
 	}
-	return append(t, d.key.template()...)
+	return append(t, named...), err
 }
 
 // deriveError says what CryptDeriveKey answers, and what PKCS#11 makes of it.
@@ -300,16 +300,16 @@ type derivedKey struct {
 	Value    string `json:"value,omitempty"`
 }
 
-func (a *app) showDerived(c *client, h ck.SessionHandle, o ck.ObjectHandle, d *derivation) error {
-	row, err := c.object(h, o)
+func (s *session) showDerived(o ck.ObjectHandle, d *derivation) error {
+	row, err := s.object(o)
 	if err != nil {
 		return explain("reading the key", err)
 	}
 	k := derivedKey{objectRow: row, Provider: d.provider}
-	if b, err := c.attribute(h, o, ck.CKA_SOFTCSP_SALT); err == nil {
+	if b, err := s.attribute(o, ck.CKA_SOFTCSP_SALT); err == nil {
 		k.Salt = hex.EncodeToString(b)
 	}
-	if n, err := c.ulong(h, o, ck.CKA_SOFTCSP_PROVIDER); err == nil {
+	if n, err := s.ulong(o, ck.CKA_SOFTCSP_PROVIDER); err == nil {
 		k.Provider = providerName(n)
 	}
 	text := [][]string{{"type", k.Type}, {"bits", fmt.Sprint(k.Bits)}, {"provider", k.Provider}, {"flags", strings.Join(k.Flags, " ")}}
@@ -320,14 +320,14 @@ func (a *app) showDerived(c *client, h ck.SessionHandle, o ck.ObjectHandle, d *d
 		text = append(text, []string{"salt", k.Salt})
 	}
 	if d.print {
-		b, err := c.attribute(h, o, ck.CKA_VALUE)
+		b, err := s.attribute(o, ck.CKA_VALUE)
 		if err != nil {
 			return explain("reading the key's value", err)
 		}
 		k.Value = hex.EncodeToString(b)
 		text = append(text, []string{"value", k.Value})
 	}
-	return a.show(k, nil, text)
+	return s.app.show(k, nil, text)
 }
 
 func providerName(n uint) string {

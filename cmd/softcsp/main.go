@@ -5,9 +5,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -39,6 +42,8 @@ type app struct {
 
 	conf, tokenDir string
 	json           bool
+	quiet, verbose bool
+	args           []string // the command line
 }
 
 const about = `softcsp looks after software tokens: sealed files that keep keys, which programs use through PKCS#11. Its
@@ -65,7 +70,9 @@ func newRoot(a *app) *cobra.Command {
 	root.SetErr(a.err)
 	root.PersistentFlags().StringVar(&a.conf, "conf", "", "configuration `file`, instead of the one that is found")
 	root.PersistentFlags().StringVar(&a.tokenDir, "tokendir", "", "token `directory`, instead of the configured one")
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return usage(c, err) })
+	root.PersistentFlags().BoolVarP(&a.quiet, "quiet", "q", false, "say nothing beside the answer and errors")
+	root.PersistentFlags().BoolVarP(&a.verbose, "verbose", "v", false, "say on standard error what the token is asked, and what it answers")
+	root.SetFlagErrorFunc(a.flagError)
 	for _, n := range nouns {
 		c := &cobra.Command{Use: n.name, Short: n.short, Args: noVerb, RunE: help}
 		for _, v := range n.verbs {
@@ -76,18 +83,73 @@ func newRoot(a *app) *cobra.Command {
 	for _, s := range singles {
 		root.AddCommand(s(a))
 	}
-	root.SetHelpCommand(&cobra.Command{Hidden: true})
+	root.SetHelpCommand(helpCommand(a))
 	return root
 }
 
 func help(c *cobra.Command, _ []string) error { return c.Help() }
+
+// helpCommand is "softcsp help COMMAND".
+func helpCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Show the help of a command",
+		Long:    "Shows what a command does, its flags and an example.",
+		Example: "  softcsp help token init",
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			about, _, err := c.Root().Find(args)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var names []string
+			for _, sub := range about.Commands() {
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name()+"\t"+sub.Short)
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil {
+				return usage(c.Root(), fmt.Errorf("%q is not a command", args[0]))
+			}
+			if len(rest) > 0 {
+				return noVerb(about, rest)
+			}
+			about.InitDefaultHelpFlag()
+			about.SetOut(a.out)
+			return about.Help()
+		},
+	}
+}
+
+// flagError is the error of a flag that there is not. Where the command is not complete, the word that is no command comes first.
+func (a *app) flagError(c *cobra.Command, err error) error {
+	if c.HasSubCommands() {
+		words := a.args
+		for _, name := range strings.Fields(c.CommandPath())[1:] {
+			words = words[slices.Index(words, name)+1:]
+		}
+		i := slices.IndexFunc(words, func(w string) bool { return !strings.HasPrefix(w, "-") })
+		if i >= 0 && !slices.ContainsFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == words[i] }) {
+			return noVerb(c, words[i:])
+		}
+	}
+	return usage(c, err)
+}
 
 // noVerb refuses a word after a noun that is none of its verbs.
 func noVerb(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return usage(c, fmt.Errorf("%q is not a command of %q", args[0], c.CommandPath()))
+	c.SuggestionsMinimumDistance = 2
+	text := fmt.Sprintf("%q is not a command of %q", args[0], c.CommandPath())
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usage(c, errors.New(text))
 }
 
 // exactly returns a check that a command has n arguments, which names describes.
@@ -105,6 +167,7 @@ func exactly(n int, names string) cobra.PositionalArgs {
 
 // run runs the program and returns its exit code.
 func (a *app) run(args []string) int {
+	a.args = args
 	root := newRoot(a)
 	root.SetArgs(args)
 	err := root.Execute()

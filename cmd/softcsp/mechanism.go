@@ -33,30 +33,26 @@ has a policy, it lists what the policy leaves: to all tokens, or to one with the
 				return err
 			}
 			defer c.close()
-			h, err := c.blank(label)
+			s, err := c.blank(label)
 			if err != nil {
 				return explain("making a token in memory", err)
 			}
-			return a.showMechanisms(c, h)
+			return s.showMechanisms()
 		},
 	})
 	cmd.Flags().StringVarP(&label, "token", "t", "", "`label` of the token whose policy counts")
 	return cmd
 }
 
-func (a *app) showMechanisms(c *client, h ck.SessionHandle) error {
-	session, err := c.GetSessionInfo(h)
-	if err != nil {
-		return explain("listing mechanisms", err)
-	}
-	types, err := c.GetMechanismList(session.SlotID)
+func (s *session) showMechanisms() error {
+	types, err := s.GetMechanismList(s.token.slot)
 	if err != nil {
 		return explain("listing mechanisms", err)
 	}
 	rows := make([]mechanismRow, 0, len(types))
 	var text [][]string
 	for _, t := range types {
-		info, err := c.GetMechanismInfo(session.SlotID, t)
+		info, err := s.GetMechanismInfo(s.token.slot, t)
 		if err != nil {
 			return explain(t.String(), err)
 		}
@@ -71,5 +67,5 @@ func (a *app) showMechanisms(c *client, h ck.SessionHandle) error {
 		}
 		text = append(text, []string{r.Name, size, strings.Join(r.Flags, " ")})
 	}
-	return a.show(rows, []string{"NAME", "KEY SIZE", "USES"}, text)
+	return s.app.show(rows, []string{"NAME", "KEY SIZE", "USES"}, text)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -12,9 +11,7 @@ import (
 )
 
 func objectList(a *app) *cobra.Command {
-	pin := userPIN()
-	var t choice
-	var login bool
+	t := newTarget("object")
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the objects of a token",
@@ -23,19 +20,11 @@ asked for it.`,
 		Example: "  softcsp object list --pin-file user.pin",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			return a.with(t, func(c *client, t tok, h ck.SessionHandle) error {
-				if !login && !pin.given() {
-					a.note("private objects are not shown without the PIN: see --pin-file and --login")
-				} else if err := c.login(h, t, ck.CKU_USER, pin); err != nil {
-					return err
-				}
-				return a.showObjects(c, h)
-			})
+			return a.see(t, func(s *session) error { return a.showObjects(s) })
 		},
 	}
-	c.Flags().BoolVar(&login, "login", false, "ask for the user PIN")
-	t.add(c.Flags())
-	pin.add(c.Flags())
+	t.addLogin(c)
+	t.addToken(c)
 	return lists(a, c)
 }
 
@@ -47,19 +36,20 @@ type objectRow struct {
 	Label string   `json:"label"`
 	ID    string   `json:"id,omitempty"`
 	Flags []string `json:"flags,omitempty"`
+	URI   string   `json:"uri"`
 }
 
-func (a *app) showObjects(c *client, h ck.SessionHandle) error {
-	handles, err := c.find(h, nil)
+func (a *app) showObjects(s *session) error {
+	handles, err := s.find()
 	if err != nil {
 		return explain("listing objects", err)
 	}
 	rows := make([]objectRow, 0, len(handles))
 	var text [][]string
 	for _, o := range handles {
-		r, err := c.object(h, o)
-		if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
-			continue // another process destroyed it meanwhile
+		r, err := s.object(o)
+		if vanished(err) {
+			continue
 		}
 		if err != nil {
 			return explain("reading an object", err)
@@ -69,9 +59,9 @@ func (a *app) showObjects(c *client, h ck.SessionHandle) error {
 		if r.Bits != 0 {
 			bits = fmt.Sprint(r.Bits)
 		}
-		text = append(text, []string{r.Class, r.Type, bits, r.Label, r.ID, strings.Join(r.Flags, " ")})
+		text = append(text, []string{r.Class, r.Type, bits, r.Label, r.ID, strings.Join(r.Flags, " "), r.URI})
 	}
-	return a.show(rows, []string{"CLASS", "TYPE", "BITS", "LABEL", "ID", "FLAGS"}, text)
+	return a.show(rows, []string{"CLASS", "TYPE", "BITS", "LABEL", "ID", "FLAGS", "URI"}, text)
 }
 
 // objectFlags are the attributes that are shown as a word where they are true.
@@ -86,26 +76,30 @@ var objectFlags = []struct {
 }
 
 // object reads what is shown of an object.
-func (c *client) object(h ck.SessionHandle, o ck.ObjectHandle) (objectRow, error) {
-	class, err := c.ulong(h, o, ck.CKA_CLASS)
+func (s *session) object(o ck.ObjectHandle) (objectRow, error) {
+	class, err := s.ulong(o, ck.CKA_CLASS)
 	if err != nil {
 		return objectRow{}, err
 	}
-	r := objectRow{Class: word("CKO_", ck.ObjectClass(class))}
-	if b, err := c.attribute(h, o, ck.CKA_LABEL); err == nil {
+	u, err := s.uri(o)
+	if err != nil {
+		return objectRow{}, err
+	}
+	r := objectRow{Class: word("CKO_", ck.ObjectClass(class)), URI: u.String()}
+	if b, err := s.attribute(o, ck.CKA_LABEL); err == nil {
 		r.Label = string(b)
 	}
-	if b, err := c.attribute(h, o, ck.CKA_ID); err == nil {
+	if b, err := s.attribute(o, ck.CKA_ID); err == nil {
 		r.ID = hex.EncodeToString(b)
 	}
-	if v, err := c.ulong(h, o, ck.CKA_KEY_TYPE); err == nil {
+	if v, err := s.ulong(o, ck.CKA_KEY_TYPE); err == nil {
 		r.Type = word("CKK_", ck.KeyType(v))
-		r.Bits = c.keyBits(h, o)
-	} else if v, err := c.ulong(h, o, ck.CKA_CERTIFICATE_TYPE); err == nil {
+		r.Bits = s.keyBits(o)
+	} else if v, err := s.ulong(o, ck.CKA_CERTIFICATE_TYPE); err == nil {
 		r.Type = word("CKC_", ck.CertificateType(v))
 	}
 	for _, f := range objectFlags {
-		if b, err := c.attribute(h, o, f.typ); err == nil && len(b) == 1 && b[0] == 1 {
+		if s.flag(o, f.typ) {
 			r.Flags = append(r.Flags, f.word)
 		}
 	}
@@ -113,11 +107,11 @@ func (c *client) object(h ck.SessionHandle, o ck.ObjectHandle) (objectRow, error
 }
 
 // keyBits returns the length of a secret key, 0 where it cannot be told.
-func (c *client) keyBits(h ck.SessionHandle, o ck.ObjectHandle) uint {
-	if n, err := c.ulong(h, o, ck.CKA_VALUE_LEN); err == nil {
+func (s *session) keyBits(o ck.ObjectHandle) uint {
+	if n, err := s.ulong(o, ck.CKA_VALUE_LEN); err == nil {
 		return 8 * n
 	}
-	if n, err := c.ulong(h, o, ck.CKA_SOFTCSP_EFFECTIVE_BITS); err == nil {
+	if n, err := s.ulong(o, ck.CKA_SOFTCSP_EFFECTIVE_BITS); err == nil {
 		return n
 	}
 	return 0
@@ -126,44 +120,4 @@ func (c *client) keyBits(h ck.SessionHandle, o ck.ObjectHandle) uint {
 // word turns a name of the standard into a word for people.
 func word(prefix string, name fmt.Stringer) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name.String(), prefix)), "_", "-")
-}
-
-// find returns the objects that have the attributes.
-func (c *client) find(h ck.SessionHandle, template []ck.Attribute) ([]ck.ObjectHandle, error) {
-	if err := c.FindObjectsInit(h, template); err != nil {
-		return nil, err
-	}
-	defer c.FindObjectsFinal(h)
-	var all []ck.ObjectHandle
-	for buf := make([]ck.ObjectHandle, 64); ; {
-		n, err := c.FindObjects(h, buf)
-		if err != nil {
-			return nil, err
-		}
-		if n == 0 {
-			return all, nil
-		}
-		all = append(all, buf[:n]...)
-	}
-}
-
-// attribute reads an attribute.
-func (c *client) attribute(h ck.SessionHandle, o ck.ObjectHandle, t ck.AttributeType) ([]byte, error) {
-	ask := []ck.AttributeBuffer{{Type: t}}
-	if err := c.GetAttributeValue(h, o, ask); err != nil {
-		return nil, err
-	}
-	ask[0].Buffer = ck.Into(make([]byte, ask[0].N))
-	if err := c.GetAttributeValue(h, o, ask); err != nil {
-		return nil, err
-	}
-	return ask[0].Data[:ask[0].N], nil
-}
-
-func (c *client) ulong(h ck.SessionHandle, o ck.ObjectHandle, t ck.AttributeType) (uint, error) {
-	b, err := c.attribute(h, o, t)
-	if err != nil {
-		return 0, err
-	}
-	return ck.Ulong(b)
 }

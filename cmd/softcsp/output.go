@@ -3,10 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"strings"
-	"text/tabwriter"
+	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 )
 
 // lists gives a command that lists things the flag --json.
@@ -25,17 +29,126 @@ func (a *app) show(v any, head []string, rows [][]string) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	w := tabwriter.NewWriter(a.out, 0, 8, 2, ' ', 0)
 	if head != nil {
-		fmt.Fprintln(w, strings.Join(head, "\t"))
+		rows = append([][]string{head}, rows...)
 	}
+	_, err := io.WriteString(a.out, a.table(head != nil, rows))
+	return err
+}
+
+// gap stands between two columns.
+const gap = "  "
+
+// table lays out rows in columns. On a terminal that is too narrow for a row its last columns stand on lines of their own, indented and whole, so
+// that they can be copied.
+func (a *app) table(hasHead bool, rows [][]string) string {
+	columns := 0
 	for _, r := range rows {
-		fmt.Fprintln(w, strings.Join(r, "\t"))
+		columns = max(columns, len(r))
 	}
-	return w.Flush()
+	widths := make([]int, columns)
+	for _, r := range rows {
+		for i, cell := range r {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	within := columns
+	if room := width(a.out); room > 0 {
+		for within > 1 && total(widths[:within]) > room {
+			within--
+		}
+	}
+	var b strings.Builder
+	for i, r := range rows {
+		var line strings.Builder
+		for j, cell := range r[:min(within, len(r))] {
+			line.WriteString(cell + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell)) + gap)
+		}
+		text := strings.TrimRight(line.String(), " ")
+		if i == 0 && hasHead {
+			text = a.bold(a.out, text)
+		}
+		b.WriteString(text + "\n")
+		for _, cell := range r[min(within, len(r)):] {
+			if cell != "" && !(i == 0 && hasHead) {
+				b.WriteString("    " + cell + "\n")
+			}
+		}
+	}
+	return b.String()
+}
+
+// total is how wide columns are together.
+func total(widths []int) int {
+	n := 0
+	for _, w := range widths {
+		n += w + len(gap)
+	}
+	return n - len(gap)
+}
+
+// width is how many characters a line of a terminal has, 0 for what is no terminal.
+func width(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	n, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || n <= 0 {
+		return 80
+	}
+	return n
+}
+
+// bold makes text stand out on a terminal, unless $NO_COLOR is set (no-color.org) or the terminal is a dumb one.
+func (a *app) bold(w io.Writer, text string) string {
+	if width(w) == 0 || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return text
+	}
+	return "\x1b[1m" + text + "\x1b[0m"
 }
 
 // note tells the user something that is not part of the answer.
 func (a *app) note(format string, args ...any) {
+	if a.quiet {
+		return
+	}
 	fmt.Fprintf(a.err, "softcsp: "+format+"\n", args...)
+}
+
+// A progress tells on a terminal how far long work has come. Elsewhere it is silent.
+type progress struct {
+	to   io.Writer // nil where nobody looks
+	what string
+	next time.Time
+	last int
+}
+
+// progress begins to tell of work.
+func (a *app) progress(what string) *progress {
+	if a.quiet || width(a.err) == 0 {
+		return &progress{}
+	}
+	return &progress{to: a.err, what: what}
+}
+
+// at says that done of total is done; total is 0 where it is not known.
+func (p *progress) at(done, total int64) {
+	if p.to == nil || time.Now().Before(p.next) {
+		return
+	}
+	p.next = time.Now().Add(100 * time.Millisecond)
+	text := fmt.Sprintf("%s: %d", p.what, done)
+	if total > 0 {
+		text = fmt.Sprintf("%s: %d of %d (%d%%)", p.what, done, total, 100*done/total)
+	}
+	fmt.Fprint(p.to, "\r"+text+strings.Repeat(" ", max(0, p.last-len(text))))
+	p.last = len(text)
+}
+
+// end takes the line away.
+func (p *progress) end() {
+	if p.to != nil && p.last > 0 {
+		fmt.Fprint(p.to, "\r"+strings.Repeat(" ", p.last)+"\r")
+	}
 }

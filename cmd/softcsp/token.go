@@ -101,14 +101,14 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 }
 
 // setPIN logs in as the user or the security officer, and sets the user PIN.
-func (c *client) setPIN(h ck.SessionHandle, t tok, as ck.UserType, pin, next []byte) error {
-	if err := c.loginWith(h, t, as, pin); err != nil {
+func (s *session) setPIN(as ck.UserType, pin, next []byte) error {
+	if err := s.loginWith(as, pin); err != nil {
 		return err
 	}
 	if as == ck.CKU_SO {
-		return explain("setting the user PIN", c.InitPIN(h, next))
+		return explain("setting the user PIN", s.InitPIN(s.handle, next))
 	}
-	return explain("changing the user PIN", c.SetPIN(h, pin, next))
+	return explain("changing the user PIN", s.SetPIN(s.handle, pin, next))
 }
 
 func tokenList(a *app) *cobra.Command {
@@ -211,7 +211,7 @@ after too many wrong ones.`,
 		Example: "  softcsp token pin --pin-file old.pin --new-pin-file new.pin\n  softcsp token pin --so --so-pin-file so.pin --new-pin-file new.pin",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			return a.with(t, func(c *client, t tok, h ck.SessionHandle) error {
+			return a.with(t, func(s *session) error {
 				as, current := ck.CKU_USER, old
 				if bySO {
 					as, current = ck.CKU_SO, so
@@ -226,7 +226,7 @@ after too many wrong ones.`,
 					return err
 				}
 				defer clear(next)
-				return c.setPIN(h, t, as, pin, next)
+				return s.setPIN(as, pin, next)
 			})
 		},
 	}

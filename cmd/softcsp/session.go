@@ -1,0 +1,219 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/pkcs11uri"
+)
+
+// A session is a session with the token that is meant, and what verbs do in it.
+type session struct {
+	*client
+	token  tok
+	handle ck.SessionHandle
+	pin    []byte // the user PIN after a login, for keys that ask for it at each use; close clears it
+}
+
+// with calls f with a session with the token that is meant.
+func (a *app) with(t choice, f func(*session) error) error {
+	c, err := a.open()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	meant, err := c.pick(t)
+	if err != nil {
+		return err
+	}
+	s, err := c.session(meant)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return f(s)
+}
+
+// session opens a session with a token.
+func (c *client) session(t tok) (*session, error) {
+	h, err := c.OpenSession(t.slot, ck.CKF_SERIAL_SESSION|ck.CKF_RW_SESSION)
+	if err != nil {
+		return nil, explain("opening a session", err)
+	}
+	return &session{client: c, token: t, handle: h}, nil
+}
+
+// close forgets the PIN and closes the session.
+func (s *session) close() {
+	clear(s.pin)
+	_ = s.CloseSession(s.handle)
+}
+
+// login reads a PIN and logs in.
+func (s *session) login(as ck.UserType, pin *secretSource) error {
+	b, err := pin.read(s.app)
+	if err != nil {
+		return err
+	}
+	if err := s.loginWith(as, b); err != nil || as != ck.CKU_USER {
+		clear(b)
+		return err
+	}
+	s.pin = b
+	return nil
+}
+
+func (s *session) loginWith(as ck.UserType, pin []byte) error {
+	return s.explainLogin(s.token, as, s.Login(s.handle, as, pin))
+}
+
+// confirm gives the PIN once more, after the Init of an operation, for a key that asks for it at each use.
+func (s *session) confirm(key ck.ObjectHandle) error {
+	if !s.flag(key, ck.CKA_ALWAYS_AUTHENTICATE) {
+		return nil
+	}
+	return explain("confirming the use of the key", s.Login(s.handle, ck.CKU_CONTEXT_SPECIFIC, s.pin))
+}
+
+// find returns the objects that have the attributes.
+func (s *session) find(template ...ck.Attribute) ([]ck.ObjectHandle, error) {
+	if err := s.FindObjectsInit(s.handle, template); err != nil {
+		return nil, err
+	}
+	defer s.FindObjectsFinal(s.handle)
+	var all []ck.ObjectHandle
+	for buf := make([]ck.ObjectHandle, 64); ; {
+		n, err := s.FindObjects(s.handle, buf)
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return all, nil
+		}
+		all = append(all, buf[:n]...)
+	}
+}
+
+// matching returns the objects that are meant, of the classes given or of any.
+func (s *session) matching(k objectChoice, classes ...ck.ObjectClass) ([]ck.ObjectHandle, error) {
+	t, err := k.template()
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.find(t...)
+	if err != nil {
+		return nil, explain("looking for the "+k.what, err)
+	}
+	if len(classes) == 0 {
+		return list, nil
+	}
+	return slices.DeleteFunc(list, func(o ck.ObjectHandle) bool {
+		class, err := s.ulong(o, ck.CKA_CLASS)
+		return err != nil || !slices.Contains(classes, ck.ObjectClass(class))
+	}), nil
+}
+
+// one returns the one object that is meant.
+func (s *session) one(k objectChoice, classes ...ck.ObjectClass) (ck.ObjectHandle, error) {
+	list, err := s.matching(k, classes...)
+	switch {
+	case err != nil:
+		return 0, err
+	case len(list) == 1:
+		return list[0], nil
+	}
+	kind := k.what
+	if len(classes) == 1 {
+		kind = strings.ReplaceAll(word("CKO_", classes[0]), "-", " ")
+	}
+	if len(list) == 0 {
+		return 0, notFound("there is no %s %s in token %q\nsee which there are with: softcsp object list --login", kind, k, s.token.info.Label)
+	}
+	return 0, notFound("there are %d objects that can be the %s %s: choose one by its URI, which softcsp object list shows", len(list), kind, k)
+}
+
+// attribute reads an attribute.
+func (s *session) attribute(o ck.ObjectHandle, t ck.AttributeType) ([]byte, error) {
+	ask := []ck.AttributeBuffer{{Type: t}}
+	if err := s.GetAttributeValue(s.handle, o, ask); err != nil {
+		return nil, err
+	}
+	ask[0].Buffer = ck.Into(make([]byte, ask[0].N))
+	if err := s.GetAttributeValue(s.handle, o, ask); err != nil {
+		return nil, err
+	}
+	return ask[0].Data[:ask[0].N], nil
+}
+
+// ulong reads an attribute that is a number.
+func (s *session) ulong(o ck.ObjectHandle, t ck.AttributeType) (uint, error) {
+	b, err := s.attribute(o, t)
+	if err != nil {
+		return 0, err
+	}
+	return ck.Ulong(b)
+}
+
+// flag reads an attribute that is true or false; one that the object does not have is false.
+func (s *session) flag(o ck.ObjectHandle, t ck.AttributeType) bool {
+	b, err := s.attribute(o, t)
+	return err == nil && len(b) == 1 && b[0] != 0
+}
+
+// uri returns the URI that names an object. An object without a label and an id is named by its class alone.
+func (s *session) uri(o ck.ObjectHandle) (*pkcs11uri.URI, error) {
+	class, err := s.ulong(o, ck.CKA_CLASS)
+	if err != nil {
+		return nil, err
+	}
+	u := s.token.uri()
+	for _, a := range []struct {
+		name string
+		typ  ck.AttributeType
+	}{{"object", ck.CKA_LABEL}, {"id", ck.CKA_ID}} {
+		if b, err := s.attribute(o, a.typ); err == nil && len(b) > 0 {
+			u.Set(a.name, string(b))
+		}
+	}
+	for name, c := range classOfType {
+		if c == ck.ObjectClass(class) {
+			u.Set("type", name)
+		}
+	}
+	return u, nil
+}
+
+// vanished reports whether an error says that an object is gone: another process has destroyed it.
+func vanished(err error) bool { return errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) }
+
+// pick returns the token that is meant.
+func (c *client) pick(t choice) (tok, error) {
+	all, _, err := c.tokens()
+	if err != nil {
+		return tok{}, err
+	}
+	var list []tok
+	for _, x := range all {
+		ok, err := t.matches(x)
+		if err != nil {
+			return tok{}, fmt.Errorf("--token: %w", err)
+		}
+		if ok {
+			list = append(list, x)
+		}
+	}
+	switch {
+	case len(list) == 1:
+		return list[0], nil
+	case len(list) > 1 && t.name != "":
+		return tok{}, notFound("several tokens are %q: choose one by its serial number, which softcsp token list shows", t.name)
+	case len(list) > 1:
+		return tok{}, notFound("there are several tokens: choose one with --token; softcsp token list shows them")
+	case t.name != "":
+		return tok{}, notFound("there is no token %q in %s\nsee which there are with: softcsp token list", t.name, c.where())
+	}
+	return tok{}, notFound("there is no token in %s\nmake one with: softcsp token init --label NAME", c.where())
+}
