@@ -30,7 +30,7 @@ var rules = map[string][]string{
 	"internal/quiet":           {"golang.org/x/sys"},
 	"internal/randombytes":     {},
 	"internal/config":          {"ck", "internal/quiet", "github.com/BurntSushi/toml"},
-	"internal/pkcs11uri":        {},
+	"internal/pkcs11uri":       {},
 	"internal/gen":             {},
 	"internal/gen/support":     {"ck", "mechanisms", "token"},
 	"capi":                     {"internal/algorithm/md2", "internal/algorithm/parity", "internal/cloneable", "internal/secret", "golang.org/x/crypto"},
