@@ -223,8 +223,12 @@ func (s *session) stream(key ck.ObjectHandle, x *crypting, in io.Reader, out io.
 	part, result := make([]byte, 1<<16), make([]byte, 1<<16+64)
 	defer clear(part)
 	defer clear(result)
-	for {
+	telling := s.app.progress(doing)
+	defer telling.end()
+	for done := int64(0); ; {
 		n, rerr := in.Read(part)
+		done += int64(n)
+		telling.at(done, 0)
 		if n > 0 {
 			b := ck.Into(result)
 			if err := update(s.handle, part[:n], &b); err != nil {
