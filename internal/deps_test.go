@@ -32,7 +32,7 @@ var rules = map[string][]string{
 	"internal/config":          {"ck", "internal/quiet", "github.com/BurntSushi/toml"},
 	"internal/pkcs11uri":       {},
 	"internal/gen":             {},
-	"internal/gen/support":     {"ck", "mechanisms", "token"},
+	"internal/gen/support":     {"ck", "internal/config", "mechanisms", "token"},
 	"capi":                     {"internal/algorithm/md2", "internal/algorithm/parity", "internal/cloneable", "internal/secret", "golang.org/x/crypto"},
 	"internal/cloneable":       {},
 	"internal/vectors":         {"ck", "github.com/c2sp/wycheproof"},

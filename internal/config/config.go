@@ -57,6 +57,8 @@ type setting struct {
 	path     bool     // its value is a path: ~/ and relative ones are made absolute
 	least    uint64   // the least number
 	field    func(*Config) any
+	// preset is what documents say of the default, "" where the fallback says it; about is what they say of the setting, in Markdown.
+	preset, about string
 }
 
 var (
@@ -66,19 +68,32 @@ var (
 
 // settings are the keys of the configuration, in the order in which they are shown.
 var settings = []setting{
-	{name: "tokendir", path: true, field: func(c *Config) any { return &c.TokenDir }},
-	{name: "store", fallback: "bolt", words: []string{"bolt", "memory"}, field: func(c *Config) any { return &c.Store }},
-	{name: "durability", fallback: "full", words: []string{"full", "relaxed"}, field: func(c *Config) any { return &c.Durability }},
-	{name: "kdf", fallback: "interactive", words: []string{"interactive", "sensitive", "test"}, field: func(c *Config) any { return &c.KDF }},
-	{name: "max_sessions", fallback: "0", field: func(c *Config) any { return &c.MaxSessions }},
-	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries }},
-	{name: "readonly_login", fallback: "false", words: yesNo, field: func(c *Config) any { return &c.ReadonlyLogin }},
-	{name: "key_separation", words: []string{"", "strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }},
-	{name: "removable", fallback: "false", words: yesNo, field: func(c *Config) any { return &c.Removable }},
-	{name: "empty_slot", fallback: "true", words: yesNo, field: func(c *Config) any { return &c.EmptySlot }},
-	{name: "csp_token", field: func(c *Config) any { return &c.CSPToken }},
-	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }},
-	{name: "log_file", path: true, field: func(c *Config) any { return &c.LogFile }},
+	{name: "tokendir", path: true, field: func(c *Config) any { return &c.TokenDir }, preset: "see below",
+		about: "the directory of the token files; made on first use, mode 0700"},
+	{name: "store", fallback: "bolt", words: []string{"bolt", "memory"}, field: func(c *Config) any { return &c.Store },
+		about: "`memory`: tokens live in the process and leave nothing behind"},
+	{name: "durability", fallback: "full", words: []string{"full", "relaxed"}, field: func(c *Config) any { return &c.Durability },
+		about: "`relaxed`: a commit does not wait for the disk; for labs; shows in the flags of tokens made so"},
+	{name: "kdf", fallback: "interactive", words: []string{"interactive", "sensitive", "test"}, field: func(c *Config) any { return &c.KDF },
+		about: "cost of the PINs of tokens that `C_InitToken` makes: `interactive`, `sensitive`, `test`"},
+	{name: "max_sessions", fallback: "0", field: func(c *Config) any { return &c.MaxSessions },
+		about: "most sessions with one token in one process, 0 for no limit"},
+	{name: "max_tries", fallback: "10", least: 1, field: func(c *Config) any { return &c.MaxTries },
+		about: "wrong PINs in a row after which a PIN of a new token is locked"},
+	{name: "readonly_login", fallback: "false", words: yesNo, field: func(c *Config) any { return &c.ReadonlyLogin },
+		about: "`true`: a login works with a token that cannot be written to; wrong PINs are counted in memory then, see [hosts.md](hosts.md)"},
+	{name: "key_separation", words: []string{"", "strict", "standard"}, field: func(c *Config) any { return &c.KeySeparation }, preset: "the token's",
+		about: "`strict` or `standard`: how far the keys of tokens that `C_InitToken` makes are kept apart, see below; `strict` makes a token that is there stricter, too"},
+	{name: "removable", fallback: "false", words: yesNo, field: func(c *Config) any { return &c.Removable },
+		about: "`true`: slots have `CKF_REMOVABLE_DEVICE`, without which some programs take a token for built in and pass it over"},
+	{name: "empty_slot", fallback: "true", words: yesNo, field: func(c *Config) any { return &c.EmptySlot },
+		about: "`false`: `C_GetSlotList` leaves out the slot of the token that has yet to be initialised, for programs that stop on it"},
+	{name: "csp_token", field: func(c *Config) any { return &c.CSPToken }, preset: "the first",
+		about: "label or serial number of the token that the containers of [CryptoAPI](cryptoapi.md) live in"},
+	{name: "log", words: onOff, field: func(c *Config) any { return &c.Log }, preset: "none",
+		about: "`error`, `info` or `debug`, see [The log](#the-log)"},
+	{name: "log_file", path: true, field: func(c *Config) any { return &c.LogFile }, preset: "standard error",
+		about: "made with mode 0600"},
 }
 
 // Names returns the names of the settings, in the order in which they are shown.
@@ -88,6 +103,21 @@ func Names() []string {
 		names[i] = s.name
 	}
 	return names
+}
+
+// A Description is what documents say of a setting, in Markdown.
+type Description struct{ Name, Default, About string }
+
+// Describe returns the descriptions of all settings, in the order in which they are shown.
+func Describe() []Description {
+	list := make([]Description, len(settings))
+	for i, s := range settings {
+		list[i] = Description{s.name, s.preset, s.about}
+		if s.preset == "" {
+			list[i].Default = "`" + s.fallback + "`"
+		}
+	}
+	return list
 }
 
 // Value returns a setting in force as text, "" for a name that is none.

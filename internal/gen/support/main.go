@@ -1,5 +1,6 @@
 // Command support writes docs/support.md: what of Cryptoki this softcsp has. It asks the code itself: the token which
-// functions it answers, the table of mechanisms for its rows, and the golden file of the attribute tables.
+// functions it answers, the table of mechanisms for its rows, and the golden file of the attribute tables. It also writes the
+// table of settings in docs/configuration.md.
 //
 // It is a command of its own, and go run ./internal/gen runs it last, because it is built of what gen generates.
 package main
@@ -16,13 +17,15 @@ import (
 	"strings"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/token"
 )
 
 const (
-	path       = "docs/support.md"
-	attributes = "token/testdata/attributes.golden"
+	path              = "docs/support.md"
+	configurationPath = "docs/configuration.md"
+	attributes        = "token/testdata/attributes.golden"
 )
 
 func main() {
@@ -37,6 +40,33 @@ func main() {
 	if err := os.WriteFile(filepath.Join(*root, path), text, 0o644); err != nil {
 		log.Fatal(err)
 	}
+	if text, err = configuration(*root); err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(*root, configurationPath), text, 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// configuration is docs/configuration.md with the table of settings as the code has it.
+func configuration(root string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(root, configurationPath))
+	if err != nil {
+		return nil, err
+	}
+	const begin, end = "<!-- generated from internal/config by go run ./internal/gen -->\n", "<!-- end -->"
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return nil, fmt.Errorf("%s has no place for the settings", configurationPath)
+	}
+	var b bytes.Buffer
+	b.WriteString(before + begin + "\n| name | default | |\n|---|---|---|\n")
+	for _, s := range config.Describe() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, s.Default, s.About)
+	}
+	b.WriteString("\n" + end + after)
+	return b.Bytes(), nil
 }
 
 // document is the whole text.
