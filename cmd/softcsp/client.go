@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
@@ -23,35 +22,15 @@ type client struct {
 	app    *app
 }
 
-// reserved is the pReserved text for the flags of the program and the pairs given. It names the configuration file that is
-// in force without it, because a text at pReserved is a configuration of its own.
+// reserved is the pReserved text for the flags of the program and the pairs given.
 func (a *app) reserved(pairs ...string) (string, error) {
 	if a.tokenDir != "" {
 		pairs = append(pairs, "tokendir", a.tokenDir)
 	}
-	file := a.conf
-	if file == "" && len(pairs) > 0 {
-		cfg, err := config.Load("")
-		if err != nil {
-			return "", err
-		}
-		file = cfg.File
+	if a.conf != "" {
+		pairs = append(pairs, "conf", a.conf)
 	}
-	if file != "" {
-		pairs = append(pairs, "conf", file)
-	}
-	var b strings.Builder
-	for i := 0; i < len(pairs); i += 2 {
-		quote := "'"
-		if strings.Contains(pairs[i+1], quote) {
-			quote = `"`
-		}
-		if strings.Contains(pairs[i+1], quote) {
-			return "", fmt.Errorf("%s: a path with both kinds of quotes cannot be passed on", pairs[i])
-		}
-		fmt.Fprintf(&b, "%s=%s%s%[2]s ", pairs[i], quote, pairs[i+1])
-	}
-	return b.String(), nil
+	return config.Reserved(pairs...)
 }
 
 // settings returns what is in force under the flags of the program.
