@@ -84,6 +84,7 @@ func newRoot(a *app) *cobra.Command {
 		root.AddCommand(s(a))
 	}
 	root.SetHelpCommand(helpCommand(a))
+	a.completeFlags(root)
 	return root
 }
 

@@ -18,6 +18,29 @@ type choice struct{ name string }
 
 func (t *choice) add(f *pflag.FlagSet) {
 	f.StringVarP(&t.name, "token", "t", "", "`label`, serial number or URI of the token, where there are several")
+	complete(f, "token", "token")
+}
+
+// addName gives a verb of tokens the flag, and lets an argument name the token as well: softcsp token show lab.
+func (t *choice) addName(a *app, c *cobra.Command) {
+	t.add(c.Flags())
+	c.ValidArgsFunction = func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return a.completeTokens()
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) > 1:
+			return usage(c, fmt.Errorf("unexpected argument %q; a secret is never an argument", args[1]))
+		case len(args) == 1 && t.name != "":
+			return usage(c, fmt.Errorf("the token is named twice: %q, and %q by --token", args[0], t.name))
+		case len(args) == 1:
+			t.name = args[0]
+		}
+		return nil
+	}
 }
 
 // matches reports whether a token is one of those that are meant.
@@ -61,9 +84,12 @@ func (k *objectChoice) add(f *pflag.FlagSet) {
 	f.StringVar(&k.id, "id", "", "CKA_ID of the "+k.what+" in `hex` digits")
 }
 
-// addURI adds the flag --uri, for verbs that find objects and do not make them.
+// addURI adds the flag --uri, for verbs that find objects and do not make them: so what there is completes the flags.
 func (k *objectChoice) addURI(f *pflag.FlagSet) {
 	f.StringVarP(&k.uri, "uri", "u", "", "PKCS#11 `URI` of the "+k.what+", as listings show it")
+	for _, flag := range []string{"label", "id", "uri"} {
+		complete(f, flag, k.what)
+	}
 }
 
 func (k *objectChoice) given() bool { return k.label != "" || k.id != "" || k.uri != "" }

@@ -204,12 +204,11 @@ func tokenPIN(a *app) *cobra.Command {
 	var t choice
 	var bySO bool
 	c := &cobra.Command{
-		Use:   "pin",
+		Use:   "pin [NAME]",
 		Short: "Set a new user PIN",
 		Long: `Sets a new user PIN: with the old one, or as the security officer with --so, which also unlocks a PIN that was locked
 after too many wrong ones.`,
 		Example: "  softcsp token pin --pin-file old.pin --new-pin-file new.pin\n  softcsp token pin --so --so-pin-file so.pin --new-pin-file new.pin",
-		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			return a.with(t, func(s *session) error {
 				as, current := ck.CKU_USER, old
@@ -231,7 +230,7 @@ after too many wrong ones.`,
 		},
 	}
 	c.Flags().BoolVar(&bySO, "so", false, "as the security officer")
-	t.add(c.Flags())
+	t.addName(a, c)
 	old.add(c.Flags())
 	so.add(c.Flags())
 	fresh.add(c.Flags())

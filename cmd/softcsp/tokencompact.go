@@ -11,16 +11,15 @@ import (
 func tokenCompact(a *app) *cobra.Command {
 	var t choice
 	c := &cobra.Command{
-		Use:   "compact",
+		Use:   "compact [NAME]",
 		Short: "Give the disk back what a token file does not need",
 		Long: `Writes a token file anew, without the room that destroyed objects have left in it. It needs no PIN, and changes nothing of what the
 token holds. Programs may use the token meanwhile: they wait. A file that has become mostly empty is written anew by
 itself.`,
 		Example: "  softcsp token compact --token lab",
-		Args:    exactly(0, ""),
 		RunE:    func(*cobra.Command, []string) error { return a.compactToken(t) },
 	}
-	t.add(c.Flags())
+	t.addName(a, c)
 	return c
 }
 

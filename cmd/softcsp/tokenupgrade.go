@@ -12,13 +12,12 @@ func tokenUpgrade(a *app) *cobra.Command {
 	var t choice
 	var bySO bool
 	c := &cobra.Command{
-		Use:   "upgrade",
+		Use:   "upgrade [NAME]",
 		Short: "Bring a token file of an older format up to date",
 		Long: `Makes of a token file of format 1, which softcsp 0.2 wrote, one of format 2, which softcsp 0.2 does not read. The first login
 with any program does the same. A copy of the file as it was is left beside it, with .v1 at the end of its name; whoever has it has the token as
 it was. The keys of the token are kept apart as standard says, unless key_separation is "strict" in the configuration.`,
 		Example: "  softcsp token upgrade --pin-file user.pin",
-		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
 			way, as, pin := store.User, ck.CKU_USER, user
 			if bySO {
@@ -28,7 +27,7 @@ it was. The keys of the token are kept apart as standard says, unless key_separa
 		},
 	}
 	c.Flags().BoolVar(&bySO, "so", false, "as the security officer")
-	t.add(c.Flags())
+	t.addName(a, c)
 	user.add(c.Flags())
 	so.add(c.Flags())
 	return c
