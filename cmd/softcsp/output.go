@@ -116,7 +116,7 @@ func (a *app) note(format string, args ...any) {
 	fmt.Fprintf(a.err, "softcsp: "+format+"\n", args...)
 }
 
-// A progress tells on a terminal how far long work has come. Elsewhere it is silent.
+// A progress tells on a terminal how far work has come that takes longer than half a second. Elsewhere it is silent.
 type progress struct {
 	to   io.Writer // nil where nobody looks
 	what string
@@ -129,7 +129,7 @@ func (a *app) progress(what string) *progress {
 	if a.quiet || width(a.err) == 0 {
 		return &progress{}
 	}
-	return &progress{to: a.err, what: what}
+	return &progress{to: a.err, what: what, next: time.Now().Add(500 * time.Millisecond)}
 }
 
 // at says that done of total is done; total is 0 where it is not known.

@@ -1,0 +1,7 @@
+printf 87654321 > so.pin; printf 1234 > user.pin; printf apple-camshaft > password; echo "The camshaft turns." > report; export XDG_DATA_HOME=~/data XDG_STATE_HOME=~/state; export SOFTCSP_PIN=1234
+softcsp token init --label lab --so-pin-file so.pin > /dev/null
+
+# The key that Windows derives from this password, sealed in the token.
+softcsp key derive --hash sha1 --algorithm aes-256 --label report --password-file password
+softcsp key encrypt --label report --out report.enc report
+softcsp key decrypt --label report report.enc
