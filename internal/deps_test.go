@@ -43,7 +43,7 @@ var rules = map[string][]string{
 	"p11shim":                  {"capi", "ck", "token", "csp", "internal/config", "internal/quiet", "layers/calllog"},
 	"layers":                   {"ck"},
 	"layers/calllog":           {"ck", "layers"},
-	"cmd/softcsp":              {"capi", "ck", "csp", "examples/office", "mechanisms", "token", "store", "internal/config", "internal/pkcs11uri", "layers/calllog", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/term"},
+	"cmd/softcsp":              {"capi", "ck", "csp", "examples/office", "mechanisms", "token", "store", "internal/config", "internal/pkcs11uri", "layers/calllog", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/crypto", "golang.org/x/term"},
 	"conformance":              {"ck", "internal/vectors", "github.com/miekg/pkcs11"},
 	"bench/compare":            {},
 	"examples/internal/fields": {},
