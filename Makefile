@@ -21,7 +21,7 @@ export GOFLAGS += -buildvcs=false
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What the library and the command are built from, and a little more.
 SOURCES   := $(shell find . \( -name build -o -name .git -o -name conformance -o -name bench \) -prune -o \( -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld' -o -name '*.pgo' \) ! -name '*_test.go' -print) go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
-GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cryptstubs.c include/softcsp/cryptoki.h docs/support.md docs/configuration.md)
+GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cryptstubs.c include/softcsp/cryptoki.h docs/support.md docs/configuration.md README.md)
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
 

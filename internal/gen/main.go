@@ -8,8 +8,8 @@
 //	types.txt            cryptoki.h           with the constants and functions (header.go)
 //	  + parameters.txt   ck/zparameters.go    the parameters of mechanisms: fields, lengths, what is written (parameters.go)
 //	crypt-functions.txt  p11shim/cryptstubs.c the exported functions of CryptoAPI (crypt.go)
-//	all of the code      docs/support.md      what softcsp has of Cryptoki, and the settings in docs/configuration.md (support/, a command of
-//	                                          its own)
+//	all of the code      docs/support.md      what softcsp has of Cryptoki; parts of docs/configuration.md and README.md (support/, a
+//	                                          command of its own)
 //
 // What is generated is committed, and a test fails when it is not what the table gives. Run it as go run ./internal/gen.
 package main

@@ -1,6 +1,6 @@
 // Command support writes docs/support.md: what of Cryptoki this softcsp has. It asks the code itself: the token which
 // functions it answers, the table of mechanisms for its rows, and the golden file of the attribute tables. It also writes the
-// table of settings in docs/configuration.md.
+// table of settings in docs/configuration.md, and in the README the one of what was counted and measured.
 //
 // It is a command of its own, and go run ./internal/gen runs it last, because it is built of what gen generates.
 package main
@@ -33,40 +33,35 @@ func main() {
 	log.SetPrefix("support: ")
 	root := flag.String("C", ".", "the root of the repository")
 	flag.Parse()
-	text, err := document(*root)
-	if err != nil {
-		log.Fatal(err)
+	for _, o := range outputs {
+		text, err := o.write(*root)
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(*root, o.path), text, 0o644); err != nil {
+			log.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(filepath.Join(*root, path), text, 0o644); err != nil {
-		log.Fatal(err)
-	}
-	if text, err = configuration(*root); err != nil {
-		log.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(*root, configurationPath), text, 0o644); err != nil {
-		log.Fatal(err)
-	}
+}
+
+// outputs are the documents that are generated, or have a part that is. The README follows from the others.
+var outputs = []struct {
+	path  string
+	write func(root string) ([]byte, error)
+}{
+	{path, document},
+	{configurationPath, configuration},
+	{readmePath, readme},
 }
 
 // configuration is docs/configuration.md with the table of settings as the code has it.
 func configuration(root string) ([]byte, error) {
-	text, err := os.ReadFile(filepath.Join(root, configurationPath))
-	if err != nil {
-		return nil, err
-	}
-	const begin, end = "<!-- generated from internal/config by go run ./internal/gen -->\n", "<!-- end -->"
-	before, rest, ok := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		return nil, fmt.Errorf("%s has no place for the settings", configurationPath)
-	}
 	var b bytes.Buffer
-	b.WriteString(before + begin + "\n| name | default | |\n|---|---|---|\n")
+	b.WriteString("| name | default | |\n|---|---|---|\n")
 	for _, s := range config.Describe() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, s.Default, s.About)
 	}
-	b.WriteString("\n" + end + after)
-	return b.Bytes(), nil
+	return between(root, configurationPath, b.String())
 }
 
 // document is the whole text.

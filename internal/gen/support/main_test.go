@@ -14,17 +14,17 @@ const root = "../../.."
 
 // TestGenerated fails when a document is not what the code says.
 func TestGenerated(t *testing.T) {
-	for path, write := range map[string]func(string) ([]byte, error){path: document, configurationPath: configuration} {
-		want, err := write(root)
+	for _, o := range outputs {
+		want, err := o.write(root)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := os.ReadFile(filepath.Join(root, path))
+		got, err := os.ReadFile(filepath.Join(root, o.path))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not up to date: run go run ./internal/gen", path)
+			t.Errorf("%s is not up to date: run go run ./internal/gen", o.path)
 		}
 	}
 }

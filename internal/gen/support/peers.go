@@ -10,11 +10,13 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// peers are the modules that softcsp is laid beside, each by its letter in peers.txt.
-var peers = []struct {
+// A peer is a module that softcsp is laid beside, and its letter in peers.txt.
+type peer struct {
 	letter byte
 	name   string
-}{
+}
+
+var peers = []peer{
 	{'S', "SoftHSM2"}, {'K', "Kryoptic"}, {'N', "NSS"}, {'O', "openCryptoki"}, {'B', "BouncyHsm"},
 }
 
