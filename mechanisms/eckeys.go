@@ -51,6 +51,16 @@ func curvePair(t ck.KeyType, owns func(asn1.ObjectIdentifier) bool) *pairType {
 			return c.marshal(value, point)
 		},
 		unmarshal: func(p *privateKeyInfo) ([]ck.Attribute, error) { return unmarshalCurve(t, p) },
+		numbers: func(i *publicKeyInfo) ([]ck.Attribute, error) {
+			params := i.params
+			if t != ck.CKK_EC {
+				if len(params) != 0 {
+					return nil, errNotKey
+				}
+				params = curveByOID(t, i.oid).Params()
+			}
+			return []ck.Attribute{{Type: ck.CKA_EC_PARAMS, Value: params}, {Type: ck.CKA_EC_POINT, Value: writePoint(i.key)}}, nil
+		},
 	}
 }
 

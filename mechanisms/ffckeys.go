@@ -81,7 +81,8 @@ func (g ffcType) pairType() pairType {
 			key, err := b.Bytes()
 			return &privateKeyInfo{g.oid, g.parameters(v), key}, err
 		},
-		unmarshal: g.unmarshal,
+		unmarshal: func(p *privateKeyInfo) ([]ck.Attribute, error) { return g.read(p.params, p.key) },
+		numbers:   func(i *publicKeyInfo) ([]ck.Attribute, error) { return g.read(i.params, i.key) },
 	}
 }
 
@@ -158,8 +159,8 @@ func (g ffcType) info(v Values, y *big.Int) *publicKeyInfo {
 	return &publicKeyInfo{g.oid, g.parameters(v), b.BytesOrPanic()}
 }
 
-func (g ffcType) unmarshal(p *privateKeyInfo) ([]ck.Attribute, error) {
-	params, key := cryptobyte.String(p.params), cryptobyte.String(p.key)
+// read returns the attributes of a private or a public key: its parameters, and its one number.
+func (g ffcType) read(params, key cryptobyte.String) ([]ck.Attribute, error) {
 	var body cryptobyte.String
 	if !params.ReadASN1(&body, der.SEQUENCE) || !params.Empty() {
 		return nil, errNotKey

@@ -27,8 +27,10 @@ type pairType struct {
 	private func(v Values) (added []ck.Attribute, info *publicKeyInfo, err error)
 	// parameters checks domain parameters of the type and returns what the token adds; nil where there are no such objects.
 	parameters func(v Values) (added []ck.Attribute, err error)
-	// owns reports whether the algorithm of a PrivateKeyInfo is that of the type.
+	// owns reports whether the algorithm of a PrivateKeyInfo or of a SubjectPublicKeyInfo is that of the type.
 	owns func(oid asn1.ObjectIdentifier) bool
+	// numbers returns the attributes that a public key consists of from its SubjectPublicKeyInfo. It does not check them: public does.
+	numbers func(i *publicKeyInfo) ([]ck.Attribute, error)
 	// marshal makes the PrivateKeyInfo of a key, unmarshal the attributes of a key from one. They run inside secret.Do.
 	marshal   func(v Values) (*privateKeyInfo, error)
 	unmarshal func(p *privateKeyInfo) ([]ck.Attribute, error)
@@ -131,6 +133,42 @@ func UnmarshalPrivate(t ck.KeyType, value []byte) (attrs []ck.Attribute, err err
 	return attrs, nil
 }
 
+// PrivateKeyType returns the type of the key in a PrivateKeyInfo. One of an algorithm that there is not is CKR_KEY_TYPE_INCONSISTENT, what is none
+// CKR_WRAPPED_KEY_INVALID.
+func PrivateKeyType(value []byte) (ck.KeyType, error) {
+	p, err := parsePrivateKeyInfo(value)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %v", ck.CKR_WRAPPED_KEY_INVALID, err)
+	}
+	for _, row := range pairTypes {
+		if row.unmarshal != nil && row.owns(p.oid) {
+			return row.Type, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: algorithm %v", ck.CKR_KEY_TYPE_INCONSISTENT, p.oid)
+}
+
+// UnmarshalPublic returns the type and the attributes of the public key in a SubjectPublicKeyInfo (RFC 5280), checked, beside CKA_CLASS and
+// CKA_KEY_TYPE. Errors are those of PrivateKeyType and Complete.
+func UnmarshalPublic(value []byte) (ck.KeyType, []ck.Attribute, error) {
+	i, err := parsePublicKeyInfo(value)
+	if err != nil {
+		return 0, nil, fmt.Errorf("%w: %v", ck.CKR_WRAPPED_KEY_INVALID, err)
+	}
+	for _, row := range pairTypes {
+		if !row.owns(i.oid) {
+			continue
+		}
+		attrs, err := row.numbers(i)
+		if err != nil {
+			return 0, nil, fmt.Errorf("%w: %v", ck.CKR_WRAPPED_KEY_INVALID, err)
+		}
+		_, _, err = row.public(func(t ck.AttributeType) []byte { return findAttr(attrs, t) })
+		return row.Type, attrs, err
+	}
+	return 0, nil, fmt.Errorf("%w: algorithm %v", ck.CKR_KEY_TYPE_INCONSISTENT, i.oid)
+}
+
 // IsPrivate reports whether value has the form of a PrivateKeyInfo, of whatever type.
 func IsPrivate(value []byte) bool {
 	_, err := parsePrivateKeyInfo(value)
@@ -151,6 +189,20 @@ func (i *publicKeyInfo) marshal() ([]byte, error) {
 		b.AddASN1BitString(i.key)
 	})
 	return b.Bytes()
+}
+
+// parsePublicKeyInfo reads a SubjectPublicKeyInfo. The fields are parts of value.
+func parsePublicKeyInfo(value []byte) (*publicKeyInfo, error) {
+	input := cryptobyte.String(value)
+	var body, algorithm cryptobyte.String
+	i := new(publicKeyInfo)
+	if !input.ReadASN1(&body, der.SEQUENCE) || !input.Empty() ||
+		!body.ReadASN1(&algorithm, der.SEQUENCE) || !algorithm.ReadASN1ObjectIdentifier(&i.oid) ||
+		!body.ReadASN1BitStringAsBytes(&i.key) || !body.Empty() {
+		return nil, errNotKey
+	}
+	i.params = algorithm
+	return i, nil
 }
 
 // A privateKeyInfo is a PrivateKeyInfo (RFC 5208) or a OneAsymmetricKey (RFC 5958) without the public key.

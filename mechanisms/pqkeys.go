@@ -102,6 +102,13 @@ func (t *parameterType) pairType() *pairType {
 			return &privateKeyInfo{s.OID, nil, key}, err
 		},
 		unmarshal: t.unmarshal,
+		numbers: func(i *publicKeyInfo) ([]ck.Attribute, error) {
+			if len(i.params) != 0 {
+				return nil, errNotKey
+			}
+			set := ck.UlongValue(t.byOID(i.oid).Set)
+			return []ck.Attribute{{Type: ck.CKA_PARAMETER_SET, Value: set}, {Type: ck.CKA_VALUE, Value: i.key}}, nil
+		},
 	}
 }
 

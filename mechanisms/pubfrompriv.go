@@ -1,10 +1,8 @@
 package mechanisms
 
 import (
-	"math/big"
+	"errors"
 	"slices"
-
-	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/secret"
@@ -68,27 +66,14 @@ func PublicOf(k *Key) (attrs []ck.Attribute, err error) {
 	if err != nil {
 		return nil, err
 	}
-	copied := func(t ck.AttributeType) { attrs = append(attrs, ck.Attribute{Type: t, Value: slices.Clone(k.Attr(t))}) }
-	value := ck.Attribute{Type: ck.CKA_VALUE, Value: info.key}
-	switch k.Type {
-	case ck.CKK_RSA:
-		return rsaPublicAttributes(info)
-	case ck.CKK_EC, ck.CKK_EC_EDWARDS, ck.CKK_EC_MONTGOMERY:
-		copied(ck.CKA_EC_PARAMS)
-		value = ck.Attribute{Type: ck.CKA_EC_POINT, Value: writePoint(info.key)}
-	case ck.CKK_DSA, ck.CKK_DH, ck.CKK_X9_42_DH:
-		for _, t := range [...]ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE} {
-			if t != ck.CKA_SUBPRIME || k.Type != ck.CKK_DH {
-				copied(t)
-			}
-		}
-		y, in := new(big.Int), cryptobyte.String(info.key)
-		if !in.ReadASN1Integer(y) {
-			return nil, ck.CKR_GENERAL_ERROR
-		}
-		value.Value = y.Bytes()
-	default:
-		copied(ck.CKA_PARAMETER_SET)
+	if attrs, err = row.numbers(info); err != nil {
+		return nil, errors.Join(ck.CKR_GENERAL_ERROR, err)
 	}
-	return append(attrs, value), nil
+	for i := range attrs {
+		if attrs[i].Type == ck.CKA_EC_PARAMS { // which may name the curve in another way
+			attrs[i].Value = k.Attr(ck.CKA_EC_PARAMS)
+		}
+		attrs[i].Value = slices.Clone(attrs[i].Value)
+	}
+	return attrs, nil
 }

@@ -3,6 +3,7 @@ package mechanisms
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/asn1"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -78,5 +79,50 @@ func TestPublicOf(t *testing.T) {
 	garbage := params(1) // is not looked at
 	if err := row.Derive(&Base{}, &garbage, new(Derived)); err != ck.CKR_KEY_HANDLE_INVALID {
 		t.Errorf("without a key: %v", err)
+	}
+}
+
+// TestUnmarshalPublic reads the encodings of public keys of every type, and cut ones.
+func TestUnmarshalPublic(t *testing.T) {
+	t.Parallel()
+	for _, pair := range samplePairs(t) {
+		pub, priv := pair[0], pair[1]
+		added, err := Complete(ck.CKO_PUBLIC_KEY, pub.Type, pub.Attr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := findAttr(added, ck.CKA_PUBLIC_KEY_INFO)
+		kt, attrs, err := UnmarshalPublic(info)
+		if err != nil || kt != pub.Type || len(attrs) < 2 {
+			t.Errorf("%v: %v with %d attributes, %v", pub.Type, kt, len(attrs), err)
+		}
+		for _, a := range attrs {
+			if want := pub.Attr(a.Type); !bytes.Equal(a.Value, want) {
+				t.Errorf("%v: %v is %x, want %x", pub.Type, a.Type, a.Value, want)
+			}
+		}
+		for n := range min(len(info), 64) {
+			if _, _, err := UnmarshalPublic(info[:n]); ck.Code(err) != ck.CKR_WRAPPED_KEY_INVALID {
+				t.Errorf("%v, %d bytes: %v", pub.Type, n, err)
+			}
+		}
+		if priv == nil || onlyPublic(priv.Type) {
+			continue
+		}
+		value, err := MarshalPrivate(priv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kt, err := PrivateKeyType(value); err != nil || kt != priv.Type {
+			t.Errorf("%v: private key of type %v, %v", priv.Type, kt, err)
+		}
+	}
+	unknown := &publicKeyInfo{asn1.ObjectIdentifier{1, 2, 3}, nil, []byte{1}}
+	info, err := unknown.marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := UnmarshalPublic(info); ck.Code(err) != ck.CKR_KEY_TYPE_INCONSISTENT {
+		t.Errorf("another algorithm: %v", err)
 	}
 }

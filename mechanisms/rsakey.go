@@ -46,6 +46,7 @@ var rsaPair = pairType{
 	owns:      oidRSA.Equal,
 	marshal:   rsaMarshal,
 	unmarshal: rsaUnmarshal,
+	numbers:   rsaPublicAttributes,
 }
 
 // rsaInfo makes the SubjectPublicKeyInfo of RFC 3279, section 2.3.1.
@@ -371,8 +372,9 @@ func rsaPublicAttributes(info *publicKeyInfo) ([]ck.Attribute, error) {
 	in := cryptobyte.String(info.key)
 	var body cryptobyte.String
 	n, e := new(big.Int), new(big.Int)
-	if !in.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1Integer(n) || !body.ReadASN1Integer(e) {
-		return nil, ck.CKR_GENERAL_ERROR
+	if !in.ReadASN1(&body, der.SEQUENCE) || !in.Empty() ||
+		!body.ReadASN1Integer(n) || !body.ReadASN1Integer(e) || !body.Empty() || n.Sign() <= 0 || e.Sign() <= 0 {
+		return nil, errNotKey
 	}
 	return []ck.Attribute{{Type: ck.CKA_MODULUS, Value: n.Bytes()}, {Type: ck.CKA_PUBLIC_EXPONENT, Value: e.Bytes()}}, nil
 }

@@ -34,6 +34,9 @@ var hssPair = &pairType{
 		}, &publicKeyInfo{oidHSS, nil, value}, nil
 	},
 	owns: oidHSS.Equal,
+	numbers: func(i *publicKeyInfo) ([]ck.Attribute, error) {
+		return []ck.Attribute{{Type: ck.CKA_VALUE, Value: i.key}}, nil
+	},
 }
 
 // hssRows are HSS. The standard does not use the key sizes.
@@ -105,6 +108,10 @@ func xmssPairOf(t ck.KeyType, oid asn1.ObjectIdentifier) *pairType {
 			return nil, &publicKeyInfo{oid, nil, value}, err
 		},
 		owns: oid.Equal,
+		numbers: func(i *publicKeyInfo) ([]ck.Attribute, error) {
+			_, number, err := readXMSS(t, i.key)
+			return []ck.Attribute{{Type: ck.CKA_PARAMETER_SET, Value: ck.UlongValue(number)}, {Type: ck.CKA_VALUE, Value: i.key}}, err
+		},
 	}
 }
 
