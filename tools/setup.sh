@@ -17,7 +17,11 @@ test | long)
 	need binutils command -v nm
 	need g++ command -v g++
 	need gnutls-bin command -v p11tool
+	need libengine-pkcs11-openssl test -e /usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so
 	need opensc command -v pkcs11-tool
+	need openssh-client command -v ssh
+	need openssh-server test -x /usr/sbin/sshd
+	need openssl command -v openssl
 	need pkg-config command -v pkg-config
 	need python3 command -v python3
 	need python3-cryptography-vectors test -d /usr/lib/python3/dist-packages/cryptography_vectors
@@ -36,10 +40,8 @@ fi
 if [ "${1:-build}" = long ]; then
 	need apache2-bin test -e /usr/lib/apache2/modules/mod_ssl.so
 	need openjdk-17-jdk-headless command -v javac
-	need libengine-pkcs11-openssl test -e /usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so
 	need libpkcs11-helper1-dev test -e /usr/include/pkcs11-helper-1.0/pkcs11h-core.h
 	need nginx-light command -v nginx
-	need openssl command -v openssl
 	need pdns-backend-sqlite3 test -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql
 	need pdns-server command -v pdns_server
 	need pdns-tools command -v pdnsutil

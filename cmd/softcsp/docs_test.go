@@ -44,7 +44,8 @@ func missing(t *testing.T, err error) {
 	t.Skip(err, ": run make test, which sees to it")
 }
 
-// blocks returns what stands between ```sh and ``` in a document, line by line.
+// blocks returns what stands between ```sh and ``` in a document, line by line. A block that begins with ```sh long needs programs that are not
+// small, and is run with SOFTCSP_LONG=1 only.
 func blocks(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)
@@ -55,7 +56,7 @@ func blocks(t *testing.T, name string) string {
 	inside := false
 	for line := range strings.Lines(string(text)) {
 		switch fence := strings.TrimSpace(line); {
-		case fence == "```sh":
+		case fence == "```sh", fence == "```sh long" && os.Getenv("SOFTCSP_LONG") != "":
 			inside = true
 		case fence == "```":
 			inside = false
