@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -41,6 +43,11 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("V1", old)
+			hsm, err := filepath.Abs("../../internal/softhsm/testdata")
+			if err != nil {
+				return err
+			}
+			e.Setenv("SOFTHSM", hsm)
 			for name, text := range map[string]string{"softcsp.toml": "", "so.pin": "87654321\n", "user.pin": "1234\n", "wrong.pin": "4321\n"} {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text), 0o600); err != nil {
 					return err
@@ -48,8 +55,22 @@ func TestScripts(t *testing.T) {
 			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"status": status},
+		Condition: lacks,
 	})
+}
+
+// lacks is the condition of `[lacks:PROGRAM] skip`: where it is to be there, it is an error that the program is not.
+func lacks(condition string) (bool, error) {
+	program, ok := strings.CutPrefix(condition, "lacks:")
+	if !ok {
+		return false, fmt.Errorf("there is no condition %q", condition)
+	}
+	_, err := exec.LookPath(program)
+	if err != nil && os.Getenv("CI") == "true" {
+		return false, err
+	}
+	return err != nil, nil
 }
 
 // status runs softcsp and sees that it exits with the code given: `status 3 token list`.

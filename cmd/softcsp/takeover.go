@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/softhsm"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// A takeover is objects of another token on their way into one of ours.
+type takeover struct {
+	*session
+	old    *softhsm.Token
+	names  []string // of the objects there
+	dry    bool     // make session objects, which are gone with the session
+	trusts bool     // the security officer imports what is trusted
+
+	target string      // the label of our token
+	made   bool        // it was made for this
+	rows   []importRow // by the index of the name
+}
+
+// What becomes of an object.
+const (
+	resultCarried = "carried"
+	resultChanged = "carried with changes" // which the notes tell
+	resultThere   = "is there already"
+	resultLeft    = "not carried" // for the reason that the notes tell
+)
+
+// An importRow tells what has become of an object.
+type importRow struct {
+	Object string   `json:"object"` // its name in the old token
+	Class  string   `json:"class,omitempty"`
+	Type   string   `json:"type,omitempty"`
+	Label  string   `json:"label"`
+	ID     string   `json:"id,omitempty"`
+	URI    string   `json:"uri,omitempty"`
+	Result string   `json:"result"`
+	Notes  []string `json:"notes,omitempty"`
+
+	damaged bool
+}
+
+// takeOver takes over those objects that are wanted, by whether they are trusted. What cannot be read is neither.
+func (t *takeover) takeOver(wanted func(trusted bool) bool) error {
+	p := t.app.progress(fmt.Sprintf("taking over the objects of %q", t.old.Label))
+	defer p.end()
+	for i, name := range t.names {
+		p.at(int64(i), int64(len(t.names)))
+		template, err := t.old.Object(name)
+		if wanted(isTrue(template, ck.CKA_TRUSTED)) {
+			row := describe(name, template)
+			if err != nil {
+				row.Result, row.Notes, row.damaged = resultLeft, []string{name + ": " + err.Error()}, errors.Is(err, softhsm.ErrDamaged)
+			} else if err := t.carry(&row, template); err != nil {
+				return err
+			}
+			t.rows[i] = row
+		}
+		for _, a := range template {
+			clear(a.Value)
+		}
+	}
+	return nil
+}
+
+// describe returns the row of an object of which nothing is known but its attributes.
+func describe(name string, template []ck.Attribute) importRow {
+	r := importRow{Object: name, Label: string(valueOf(template, ck.CKA_LABEL)), ID: hex.EncodeToString(valueOf(template, ck.CKA_ID))}
+	if v, err := ck.Ulong(valueOf(template, ck.CKA_CLASS)); err == nil {
+		r.Class = word("CKO_", ck.ObjectClass(v))
+	}
+	if v, err := ck.Ulong(valueOf(template, ck.CKA_KEY_TYPE)); err == nil {
+		r.Type = word("CKK_", ck.KeyType(v))
+	} else if v, err := ck.Ulong(valueOf(template, ck.CKA_CERTIFICATE_TYPE)); err == nil {
+		r.Type = word("CKC_", ck.CertificateType(v))
+	}
+	return r
+}
+
+// carry takes over an object. An error ends everything: the object is not at fault.
+func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
+	if t.dry {
+		for i, a := range template {
+			if a.Type == ck.CKA_TOKEN {
+				template[i].Value = ck.BoolValue(false)
+			}
+		}
+	}
+	o, made, err := t.module.Import(t.handle, template)
+	switch {
+	case refused(err):
+		row.Result, row.Notes = resultLeft, []string{row.Object + ": " + reason(template, err)}
+		return nil
+	case err != nil:
+		return explain(fmt.Sprintf("taking over %s", row.Object), err)
+	case !made:
+		row.Result = resultThere
+	default:
+		row.Result = resultCarried
+		if row.Notes, err = t.changes(o, template); err != nil {
+			return explain(fmt.Sprintf("looking at what was taken over of %s", row.Object), err)
+		}
+		if len(row.Notes) > 0 {
+			row.Result = resultChanged
+		}
+	}
+	u, err := t.uri(o)
+	if err != nil {
+		return explain(fmt.Sprintf("looking at what was taken over of %s", row.Object), err)
+	}
+	u.Set("token", t.target)
+	row.URI = u.String()
+	return nil
+}
+
+// refused reports whether an object is at fault for an error.
+func refused(err error) bool {
+	return slices.Contains([]ck.RV{
+		ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_TEMPLATE_INCONSISTENT,
+		ck.CKR_KEY_SIZE_RANGE, ck.CKR_CURVE_NOT_SUPPORTED, ck.CKR_DOMAIN_PARAMS_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT,
+	}, ck.Code(err)) && err != nil
+}
+
+// reason tells why an object was refused.
+func reason(template []ck.Attribute, err error) string {
+	class, err1 := ck.Ulong(valueOf(template, ck.CKA_CLASS))
+	kind, err2 := ck.Ulong(valueOf(template, ck.CKA_KEY_TYPE))
+	switch {
+	case err1 != nil || err2 != nil:
+	case ck.ObjectClass(class) == ck.CKO_SECRET_KEY && len(valueOf(template, ck.CKA_VALUE)) == 0:
+		return "the key has no value: its generation failed"
+	case !slices.Contains(mechanisms.SecretKeyTypes(), ck.KeyType(kind)) && !slices.Contains(mechanisms.PairTypes(), ck.KeyType(kind)):
+		return fmt.Sprintf("softcsp has no keys of the type %v", ck.KeyType(kind))
+	}
+	return err.Error()
+}
+
+// changes tells how an object differs from what it was. What cannot be read of a sensitive key is what the token has computed with.
+func (t *takeover) changes(o ck.ObjectHandle, was []ck.Attribute) (notes []string, err error) {
+	for _, a := range was {
+		is, err := t.attribute(o, a.Type)
+		switch {
+		case a.Type == ck.CKA_TOKEN, len(a.Value) == 0, errors.Is(err, ck.CKR_ATTRIBUTE_SENSITIVE):
+		case errors.Is(err, ck.CKR_ATTRIBUTE_TYPE_INVALID):
+			notes = append(notes, fmt.Sprintf("%v is left out", a.Type))
+		case err != nil:
+			return nil, err
+		case a.Type == ck.CKA_TRUSTED && !bytes.Equal(is, a.Value):
+			if !t.trusts {
+				notes = append(notes, "CKA_TRUSTED is false: it takes the security officer's PIN (--so-pin-file) to keep it")
+			}
+		case !bytes.Equal(is, a.Value):
+			notes = append(notes, fmt.Sprintf("%v is %s, was %s", a.Type, shortly(is), shortly(a.Value)))
+		}
+	}
+	return notes, nil
+}
+
+// shortly writes a value that is not secret.
+func shortly(v []byte) string {
+	const most = 16
+	if len(v) > most {
+		return fmt.Sprintf("%x… (%d bytes)", v[:most], len(v))
+	}
+	return hex.EncodeToString(v)
+}
+
+// valueOf returns the value of an attribute of a template, nil where there is none.
+func valueOf(template []ck.Attribute, t ck.AttributeType) []byte {
+	for _, a := range template {
+		if a.Type == t {
+			return a.Value
+		}
+	}
+	return nil
+}
+
+func isTrue(template []ck.Attribute, t ck.AttributeType) bool {
+	on, err := ck.Bool(valueOf(template, t))
+	return err == nil && on
+}
+
+// An importReport is what is shown of a takeover as JSON.
+type importReport struct {
+	From    string      `json:"from"`
+	Token   string      `json:"token"`
+	Made    bool        `json:"made"`
+	DryRun  bool        `json:"dry_run"`
+	Carried int         `json:"carried"`
+	Changed int         `json:"changed"`
+	There   int         `json:"there"`
+	Left    int         `json:"not_carried"`
+	Objects []importRow `json:"objects"`
+}
+
+// showImport shows what has become of the objects. It is an error if any was left.
+func (a *app) showImport(t *takeover) error {
+	slices.SortFunc(t.rows, func(x, y importRow) int {
+		return cmp.Or(cmp.Compare(x.Label, y.Label), cmp.Compare(x.ID, y.ID), cmp.Compare(x.Class, y.Class), cmp.Compare(x.Object, y.Object))
+	})
+	r := importReport{From: t.old.Label, Token: t.target, Made: t.made, DryRun: t.dry, Objects: t.rows}
+	if t.made {
+		a.note("made token %q", t.target)
+	}
+	counts := make(map[string]int)
+	damaged := false
+	var text [][]string
+	for _, row := range t.rows {
+		counts[row.Result]++
+		damaged = damaged || row.damaged
+		text = append(text, []string{row.Class, row.Type, row.Label, row.ID, row.Result, strings.Join(row.Notes, "; ")})
+	}
+	r.Carried, r.Changed, r.There, r.Left = counts[resultCarried], counts[resultChanged], counts[resultThere], counts[resultLeft]
+	if err := a.show(r, []string{"CLASS", "TYPE", "LABEL", "ID", "RESULT", "NOTES"}, text); err != nil {
+		return err
+	}
+	if r.Left > 0 {
+		code := exitFailed
+		if damaged {
+			code = exitDamaged
+		}
+		return &failure{code, fmt.Errorf("%d of %d objects were not carried, for the reasons above", r.Left, len(t.rows))}
+	}
+	a.note("all %d objects of the SoftHSM2 token %q %s in token %q", len(t.rows), t.old.Label, map[bool]string{true: "would be", false: "are"}[t.dry], t.target)
+	return nil
+}
