@@ -41,6 +41,15 @@ type Field struct {
 	equals       uint
 }
 
+// LengthField is the name of the field of the same structure that says how much a pointer leads to, "" where none does, and whether it
+// counts bits.
+func (f *Field) LengthField() (name string, bits bool) {
+	if f.from != inStructure {
+		return "", false
+	}
+	return f.lengthField, f.in == inBits
+}
+
 // A lengthPlace says where the field is that has a length.
 type lengthPlace uint8
 

@@ -1,0 +1,142 @@
+// Package mechparam makes parameters of mechanisms from the values of their fields, for programs that have no C structures: the names are those of the
+// standard, as package ck knows them.
+//
+// Lengths follow from the bytes that they belong to. A field without a value is 0 or NULL.
+package mechparam
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// Fields are values of fields by their names: numbers, and bytes of arrays and of what pointers lead to.
+type Fields struct {
+	Numbers map[string]uint
+	Bytes   map[string][]byte
+}
+
+// SetNumber gives a field a value that is a number.
+func (f *Fields) SetNumber(name string, n uint) {
+	if f.Numbers == nil {
+		f.Numbers = make(map[string]uint)
+	}
+	f.Numbers[name] = n
+}
+
+// SetBytes gives a field a value that is bytes.
+func (f *Fields) SetBytes(name string, b []byte) {
+	if f.Bytes == nil {
+		f.Bytes = make(map[string][]byte)
+	}
+	f.Bytes[name] = b
+}
+
+// Has reports whether a field has a value.
+func (f *Fields) Has(name string) bool {
+	_, number := f.Numbers[name]
+	_, bytes := f.Bytes[name]
+	return number || bytes
+}
+
+// Find returns the field of a structure with a name, nil if there is none.
+func Find(s *ck.Structure, name string) *ck.Field {
+	for i := range s.Fields {
+		if s.Fields[i].Name == name {
+			return &s.Fields[i]
+		}
+	}
+	return nil
+}
+
+// A maker makes one parameter. The pieces that pointers lead to have addresses that are far apart, and that no memory has.
+type maker struct {
+	form   *ck.Structure
+	data   []byte
+	pieces [][]byte
+}
+
+// pieceAddress is the address of the first piece, and how far they are apart.
+const pieceAddress = 1 << 40
+
+// Make makes a parameter that is the structure.
+func Make(s *ck.Structure, values Fields) (ck.Param, error) {
+	if s.Size == 0 { // plain bytes, of any length
+		return ck.NewParam(values.Bytes[s.Fields[0].Name], nil), nil
+	}
+	m := maker{form: s, data: make([]byte, s.Size)}
+	for i := range s.Fields {
+		if err := m.field(&s.Fields[i], values); err != nil {
+			return ck.Param{}, fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	for i := range s.Fields { // what is said of a length stands above what follows from the bytes
+		f := &s.Fields[i]
+		if n, given := values.Numbers[f.Name]; given {
+			if err := m.number(f, n); err != nil {
+				return ck.Param{}, fmt.Errorf("%s: %w", s.Name, err)
+			}
+		}
+	}
+	return ck.NewParam(m.data, m.memory), nil
+}
+
+// field places the bytes of a field, and the length of what it leads to in the field of that.
+func (m *maker) field(f *ck.Field, values Fields) error {
+	b, given := values.Bytes[f.Name]
+	switch {
+	case !given:
+		return nil
+	case f.Number || f.Inner != nil:
+		return fmt.Errorf("%s is not bytes", f.Name)
+	case !f.Pointer:
+		if uint(len(b)) != f.Size {
+			return fmt.Errorf("%s has %d bytes, not %d", f.Name, f.Size, len(b))
+		}
+		copy(m.data[f.Offset:], b)
+		return nil
+	}
+	if len(b) > 0 {
+		m.pieces = append(m.pieces, b)
+		binary.NativeEndian.PutUint64(m.data[f.Offset:], uint64(len(m.pieces))*pieceAddress)
+	}
+	name, bits := f.LengthField()
+	if length := Find(m.form, name); length != nil && length.Number {
+		n := uint(len(b))
+		if bits {
+			n *= 8
+		}
+		return m.number(length, n)
+	}
+	return nil
+}
+
+// number places a number.
+func (m *maker) number(f *ck.Field, n uint) error {
+	switch {
+	case !f.Number:
+		return fmt.Errorf("%s is not a number", f.Name)
+	case f.Size == 1 && n <= math.MaxUint8:
+		m.data[f.Offset] = byte(n)
+	case f.Size == 1:
+		return fmt.Errorf("%s is at most %d", f.Name, math.MaxUint8)
+	default:
+		binary.NativeEndian.PutUint64(m.data[f.Offset:], uint64(n))
+	}
+	return nil
+}
+
+// memory returns what lies at an address of the parameter.
+func (m *maker) memory(address uint64, n uint) []byte {
+	i, at := address/pieceAddress, address%pieceAddress
+	if i == 0 || i > uint64(len(m.pieces)) {
+		return nil
+	}
+	piece := m.pieces[i-1]
+	if at > uint64(len(piece)) || uint64(n) > uint64(len(piece))-at {
+		return nil
+	}
+	return piece[at : at+uint64(n) : at+uint64(n)]
+}
