@@ -1,0 +1,305 @@
+package softcsp
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// pin returns a function for Options.PIN.
+func pin(s string) func() ([]byte, error) { return func() ([]byte, error) { return []byte(s), nil } }
+
+// memory returns a token in memory.
+func memory(t *testing.T) *Token {
+	t.Helper()
+	return closed(t)(NewMemory())
+}
+
+// closed sees that a token is closed at the end of the test.
+func closed(t *testing.T) func(*Token, error) *Token {
+	return func(token *Token, err error) *Token {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := token.Close(); err != nil && !errors.Is(err, ErrClosed) {
+				t.Error(err)
+			}
+		})
+		return token
+	}
+}
+
+// file makes a token in a directory of the test, and returns it and how to open it.
+func file(t *testing.T) (*Token, Options) {
+	t.Helper()
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "softcsp.toml")
+	if err := os.WriteFile(conf, []byte("kdf = 'test'\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Token: "test", PIN: pin("1234"), Dir: filepath.Join(dir, "tokens"), Config: conf}
+	return closed(t)(Create(o, []byte("5678"))), o
+}
+
+// must ends a test by an error.
+func must[T any](x T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+}
+
+func TestFile(t *testing.T) {
+	first, o := file(t)
+	key := must(first.GeneratePrivateKey(P256, KeyOptions{Label: "web", ID: []byte{1, 2}}))(t)
+	if _, err := Create(o, []byte("5678")); err == nil {
+		t.Error("a second token of the same name was made")
+	}
+	for _, name := range []string{"test", "", first.info.SerialNumber, first.URI(), "pkcs11:token=test"} {
+		o.Token = name
+		again := closed(t)(Open(o))
+		found := must(again.PrivateKey(key.URI()))(t)
+		if !bytes.Equal(found.ID(), []byte{1, 2}) || found.Label() != "web" {
+			t.Errorf("%q: found %s", name, found.URI())
+		}
+	}
+	for _, name := range []string{"other", "pkcs11:token=other"} {
+		o.Token = name
+		if _, err := Open(o); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	o.Token, o.PIN = "", pin("wrong pin")
+	_, err := Open(o)
+	if !errors.Is(err, ck.CKR_PIN_INCORRECT) || strings.Contains(err.Error(), "wrong pin") {
+		t.Error(err)
+	}
+	failed := errors.New("no PIN today")
+	o.PIN = func() ([]byte, error) { return nil, failed }
+	if _, err := Open(o); !errors.Is(err, failed) {
+		t.Error(err)
+	}
+}
+
+// TestWithoutPIN sees what is seen without a login.
+func TestWithoutPIN(t *testing.T) {
+	token, o := file(t)
+	key := must(token.GeneratePrivateKey(P256, KeyOptions{Label: "web"}))(t)
+	certificate := selfSigned(t, key, "web")
+	if err := token.ImportCertificate(certificate, "web"); err != nil {
+		t.Fatal(err)
+	}
+	o.PIN = nil
+	open := closed(t)(Open(o))
+	if c := must(open.Certificate("web"))(t); !c.Equal(certificate) {
+		t.Error("another certificate")
+	}
+	if _, err := open.PrivateKey("web"); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "Options.PIN") {
+		t.Error(err)
+	}
+	if _, err := open.GeneratePrivateKey(P256, KeyOptions{}); !errors.Is(err, ck.CKR_USER_NOT_LOGGED_IN) {
+		t.Error(err)
+	}
+}
+
+func TestPINIsCleared(t *testing.T) {
+	_, o := file(t)
+	given := []byte("1234")
+	o.PIN = func() ([]byte, error) { return given, nil }
+	closed(t)(Open(o))
+	if !bytes.Equal(given, make([]byte, 4)) {
+		t.Error("the PIN is still there")
+	}
+}
+
+func TestNames(t *testing.T) {
+	token := memory(t)
+	one := must(token.GenerateSecretKey(AES256, KeyOptions{Label: "twin", ID: []byte{1}}))(t)
+	must(token.GenerateSecretKey(AES256, KeyOptions{Label: "twin", ID: []byte{2}}))(t)
+	for _, name := range []string{"pkcs11:id=%01", "pkcs11:object=twin;id=%01;type=secret-key", one.URI()} {
+		if k := must(token.SecretKey(name))(t); k.handle != one.handle {
+			t.Errorf("%s is another key", name)
+		}
+	}
+	for _, name := range []string{"none", "pkcs11:id=%03", "pkcs11:object=twin;id=%01;type=private", "pkcs11:token=other;id=%01"} {
+		if _, err := token.SecretKey(name); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"", "twin", "pkcs11:id=%01?pin-value=1234", "pkcs11:id=%0", "pkcs11:id=%01?pin-source=file:/etc/pin"} {
+		if _, err := token.SecretKey(name); err == nil || errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := one.Delete(); err != nil {
+		t.Fatal(err)
+	}
+	if k := must(token.SecretKey("twin"))(t); !bytes.Equal(k.ID(), []byte{2}) {
+		t.Error("the other key was deleted")
+	}
+}
+
+// TestLists sees that lists have what is there, and pass over what Go has no type for.
+func TestLists(t *testing.T) {
+	token := memory(t)
+	want := []string{}
+	for _, k := range []KeyType{P256, Ed25519, X25519, "ec:p224", "ml-kem:1024"} {
+		must(token.GeneratePrivateKey(k, KeyOptions{Label: string(k)}))(t)
+		want = append(want, string(k))
+	}
+	err := token.do(func(s ck.SessionHandle) error {
+		o := KeyOptions{Label: "no type of Go's"}
+		_, _, err := token.module.GenerateKeyPair(s, mechanism(ck.CKM_ML_DSA_KEY_PAIR_GEN, nil),
+			append(o.publicTemplate(nil), ulong(ck.CKA_PARAMETER_SET, ck.CKP_ML_DSA_44)), o.template(ck.CKO_PRIVATE_KEY, nil))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for k, err := range token.PrivateKeys() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, k.Label())
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("there are %q, and not %q", got, want)
+	}
+	if _, err := token.PrivateKey("no type of Go's"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	for k := range token.PrivateKeys() { // may be left
+		if k.Delete() != nil {
+			t.Error("not deleted")
+		}
+		break
+	}
+	if n, err := token.search([]ck.Attribute{ulong(ck.CKA_CLASS, ck.CKO_PUBLIC_KEY)}); err != nil || len(n) != len(want) {
+		t.Errorf("%d public keys are left, %v", len(n), err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	token := must(NewMemory())(t)
+	key := must(token.GenerateSecretKey(HMAC256, KeyOptions{Label: "mac"}))(t)
+	if err := token.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := key.MAC(hashes[3].hash, nil)
+	_, err2 := token.SecretKey("mac")
+	_, err3 := token.GenerateSecretKey(HMAC256, KeyOptions{Temporary: true})
+	for _, err := range []error{err, err2, err3, token.Close(), key.Delete()} {
+		if !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	}
+	for _, err := range token.SecretKeys() {
+		if !errors.Is(err, ErrClosed) {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTemporary(t *testing.T) {
+	token, o := file(t)
+	for range 3 { // keys that are not kept stay, whichever sessions come and go
+		must(token.GenerateSecretKey(AES256, KeyOptions{Label: "gone", Temporary: true}))(t)
+		if _, err := token.SecretKey("none"); err == nil {
+			t.Fatal("found")
+		}
+	}
+	n := 0
+	for _, err := range token.SecretKeys() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+	}
+	if n != 3 {
+		t.Errorf("%d keys", n)
+	}
+	if _, err := closed(t)(Open(o)).SecretKey("gone"); !errors.Is(err, ErrNotFound) {
+		t.Error(err)
+	}
+}
+
+// TestConcurrent uses a token by many goroutines, with fewer sessions than there are of them, while it is closed.
+func TestConcurrent(t *testing.T) {
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "softcsp.toml")
+	if err := os.WriteFile(conf, []byte("kdf = 'test'\nmax_sessions = 4\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	token := closed(t)(Create(Options{Token: "test", PIN: pin("1234"), Dir: dir, Config: conf}, []byte("5678")))
+	key := must(token.GenerateSecretKey(AES256, KeyOptions{Label: "key"}))(t)
+	cipher := must(key.AEAD())(t)
+	var all sync.WaitGroup
+	for i := range 32 {
+		all.Go(func() {
+			nonce := make([]byte, 12)
+			for j := range 20 {
+				nonce[0], nonce[1] = byte(i), byte(j)
+				sealed := cipher.Seal(nil, nonce, []byte("message"), nil)
+				if plain, err := cipher.Open(nil, nonce, sealed, nil); err != nil || string(plain) != "message" {
+					t.Errorf("%q, %v", plain, err)
+				}
+				sealed[0]++
+				if _, err := cipher.Open(nil, nonce, sealed, nil); err == nil {
+					t.Error("opened what was changed")
+				}
+			}
+		})
+	}
+	all.Wait()
+	for range 8 {
+		all.Go(func() {
+			for {
+				if _, err := token.SecretKey("key"); err != nil {
+					if !errors.Is(err, ErrClosed) {
+						t.Error(err)
+					}
+					return
+				}
+			}
+		})
+	}
+	if err := token.Close(); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+}
+
+// TestUserProtected uses a key that asks for the PIN at each use.
+func TestUserProtected(t *testing.T) {
+	token, o := file(t)
+	attributes := []ck.Attribute{flag(ck.CKA_ALWAYS_AUTHENTICATE, true)}
+	must(token.GeneratePrivateKey(P256, KeyOptions{Label: "each time", Attributes: attributes}))(t)
+	asked := 0
+	o.PIN = func() ([]byte, error) { asked++; return []byte("1234"), nil }
+	key := must(closed(t)(Open(o)).PrivateKey("each time"))(t)
+	for range 2 {
+		selfSigned(t, key, "each time")
+	}
+	if asked != 3 {
+		t.Errorf("asked %d times", asked)
+	}
+	exchange := must(key.KeyExchanger())(t)
+	if _, err := exchange.ECDH(exchange.PublicKey()); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+}
