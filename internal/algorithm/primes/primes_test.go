@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"math/big"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/internal/algorithm/cryptotest"
@@ -85,6 +87,14 @@ func TestSafePrimes(t *testing.T) {
 				t.Error("is no safe prime")
 			}
 		})
+	}
+	for _, name := range GroupNames() {
+		if p := Group(name); p == nil || GroupName(p) != name || !strings.HasSuffix(name, strconv.Itoa(p.BitLen())) {
+			t.Errorf("%s: %v", name, p)
+		}
+	}
+	if Group("modp1024") != nil || GroupName(big.NewInt(23)) != "" {
+		t.Error("a group that there is not")
 	}
 	if IsKnownSafe(big.NewInt(23)) || !IsKnownSafe(KnownSafe(2048)) || KnownSafe(1000) != nil {
 		t.Error("the list is not searched")

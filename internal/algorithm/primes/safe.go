@@ -10,21 +10,22 @@ import (
 // subgroup of that order. Each is made of its length in bits, the digits of a number that nobody chose, pi or e, and the
 // least addend that makes a prime of it.
 var safePrimes = []struct {
+	name   string
 	bits   uint
 	digits *func() *big.Int
 	addend int64
 }{
-	{2048, &digitsOfE, 560316},
-	{3072, &digitsOfE, 2625351},
-	{4096, &digitsOfE, 5736041},
-	{6144, &digitsOfE, 15705020},
-	{8192, &digitsOfE, 10965728},
-	{1536, &digitsOfPi, 741804},
-	{2048, &digitsOfPi, 124476},
-	{3072, &digitsOfPi, 1690314},
-	{4096, &digitsOfPi, 240904},
-	{6144, &digitsOfPi, 929484},
-	{8192, &digitsOfPi, 4743158},
+	{"ffdhe2048", 2048, &digitsOfE, 560316},
+	{"ffdhe3072", 3072, &digitsOfE, 2625351},
+	{"ffdhe4096", 4096, &digitsOfE, 5736041},
+	{"ffdhe6144", 6144, &digitsOfE, 15705020},
+	{"ffdhe8192", 8192, &digitsOfE, 10965728},
+	{"modp1536", 1536, &digitsOfPi, 741804},
+	{"modp2048", 2048, &digitsOfPi, 124476},
+	{"modp3072", 3072, &digitsOfPi, 1690314},
+	{"modp4096", 4096, &digitsOfPi, 240904},
+	{"modp6144", 6144, &digitsOfPi, 929484},
+	{"modp8192", 8192, &digitsOfPi, 4743158},
 }
 
 // maxDigits is how many bits of the numbers are needed, and a few more.
@@ -74,14 +75,7 @@ var knownPrimes = sync.OnceValue(func() []*big.Int {
 })
 
 // IsKnownSafe reports whether p is one of the safe primes of RFC 3526 and RFC 7919.
-func IsKnownSafe(p *big.Int) bool {
-	for _, known := range knownPrimes() {
-		if known.Cmp(p) == 0 {
-			return true
-		}
-	}
-	return false
-}
+func IsKnownSafe(p *big.Int) bool { return GroupName(p) != "" }
 
 // KnownSafe returns the safe prime of a length in bits, which is RFC 7919's where that has one; nil without any.
 func KnownSafe(bits uint) *big.Int {
@@ -91,6 +85,34 @@ func KnownSafe(bits uint) *big.Int {
 		}
 	}
 	return nil
+}
+
+// GroupNames are the names of the groups, as RFC 7919 and programs that know those of RFC 3526 have them.
+func GroupNames() (all []string) {
+	for _, row := range safePrimes {
+		all = append(all, row.name)
+	}
+	return all
+}
+
+// Group returns the safe prime of the group with a name, nil if there is none. 2 is its base.
+func Group(name string) *big.Int {
+	for i, row := range safePrimes {
+		if row.name == name {
+			return knownPrimes()[i]
+		}
+	}
+	return nil
+}
+
+// GroupName returns the name of the group of a prime, "" if it has none.
+func GroupName(p *big.Int) string {
+	for i, known := range knownPrimes() {
+		if known.Cmp(p) == 0 {
+			return safePrimes[i].name
+		}
+	}
+	return ""
 }
 
 // NewSafe finds a safe prime p = 2q + 1 of a length in bits that is 7 modulo 8, so that 2 is a square. The only error is that of random.
