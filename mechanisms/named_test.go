@@ -29,8 +29,8 @@ func TestNamedCurves(t *testing.T) {
 	}
 }
 
-// TestParameterSets sees that each type with CKA_PARAMETER_SET that can be generated has its sets.
-func TestParameterSets(t *testing.T) {
+// TestNamedSets sees that each type with CKA_PARAMETER_SET that can be generated has its sets.
+func TestNamedSets(t *testing.T) {
 	for typ, n := range map[ck.KeyType]int{ck.CKK_ML_KEM: 3, ck.CKK_ML_DSA: 3, ck.CKK_SLH_DSA: 12, ck.CKK_RSA: 0} {
 		if got := ParameterSets(typ); len(got) != n {
 			t.Errorf("%v: %v", typ, got)
