@@ -56,7 +56,7 @@ var rules = map[string][]string{
 	"conformance":              {"ck", "internal/vectors", "github.com/miekg/pkcs11"},
 	"bench/compare":            {},
 	"examples/internal/fields": {},
-	"examples/office":          {"capi", "csp", "examples/internal/fields"},
+	"examples/office":          {"capi", "ck", "csp", "examples/internal/fields"},
 	"examples/dpapi":           {"capi", "csp", "examples/internal/fields"},
 	"conformance/demo":         {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
 

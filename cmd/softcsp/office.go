@@ -18,11 +18,17 @@ func openOffice(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "open-office FILE",
 		Short: "Open an Office document that a password protects",
-		Long: `Opens an Office document with ECMA-376 standard encryption (.docx, .xlsx, .pptx of Office 2007) or RC4 CryptoAPI
-encryption (.doc, .xls, .ppt of Office 2002 to 2003). Its key is one of CryptDeriveKey; it is derived and used in a token in
-memory, and no token of yours is needed.
+		Long: `Opens an Office document that a password protects, whichever of these encryptions it has:
 
-The result goes to --out, which is written whole or not at all, or to standard output.`,
+  ECMA-376 agile      .docx, .xlsx, .pptx of Office 2010 and later
+  ECMA-376 standard   .docx, .xlsx, .pptx of Office 2007
+  RC4 CryptoAPI       .doc, .xls, .ppt of Office 2002 to 2003
+
+The keys of the last two are those of CryptDeriveKey. Those of agile encryption are not, and the command says so; a document
+with it is opened only if it is as it was encrypted. The keys are derived and used in a token in memory, and no token of yours
+is needed.
+
+The result goes to --out, which is written whole or not at all, or to standard output. A wrong password is exit code 3.`,
 		Example: "  softcsp open-office --password-file password -o plain.docx sealed.docx",
 		Args:    exactly(1, "one file, or - for standard input"),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -35,8 +41,11 @@ The result goes to --out, which is written whole or not at all, or to standard o
 				return err
 			}
 			defer clear(secret)
-			plain, err := openDocument(file, string(secret))
-			if err != nil {
+			plain, err := a.openDocument(file, string(secret))
+			switch {
+			case errors.Is(err, office.ErrPassword):
+				return &failure{exitPIN, err}
+			case err != nil:
 				return err
 			}
 			if office.SealedProperties(file) {
@@ -61,12 +70,27 @@ func (a *app) readAll(name string) ([]byte, error) {
 	return os.ReadFile(name)
 }
 
-// openDocument opens a document with keys of a context that needs no token.
-func openDocument(file []byte, password string) (plain []byte, err error) {
+// openDocument opens a document with keys that are derived and used in a token in memory.
+func (a *app) openDocument(file []byte, password string) ([]byte, error) {
+	plain, err := withContext(func(c *csp.Context) ([]byte, error) { return office.Open(file, password, office.CSP{Context: c}) })
+	if !errors.Is(err, office.ErrAgile) {
+		return plain, err
+	}
+	a.note("this is agile encryption: its key is derived in the token too, but not as CryptDeriveKey does")
+	s, err := a.scratch()
+	if err != nil {
+		return nil, err
+	}
+	defer s.client.close()
+	return office.OpenAgile(file, password, office.Session{Cryptoki: s.Cryptoki, Handle: s.handle})
+}
+
+// withContext calls f with a context of CryptoAPI that has all algorithms and needs no token.
+func withContext(f func(*csp.Context) ([]byte, error)) (b []byte, err error) {
 	ctx, err := csp.AcquireContext("", capi.MS_ENH_RSA_AES_PROV, capi.PROV_RSA_AES, capi.CRYPT_VERIFYCONTEXT)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ctx.Release(0)) }()
-	return office.Open(file, password, office.CSP{Context: ctx})
+	return f(ctx)
 }

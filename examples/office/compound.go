@@ -248,7 +248,11 @@ func (c *compound) readShort(name string) ([]byte, error) {
 
 // joined copies pieces into one.
 func (c *compound) joined(pieces []piece) []byte {
-	b := []byte{}
+	size := 0
+	for _, p := range pieces {
+		size += p.n
+	}
+	b := make([]byte, 0, size)
 	for _, p := range pieces {
 		b = append(b, c.data[p.at:p.at+p.n]...)
 	}

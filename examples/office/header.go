@@ -36,7 +36,7 @@ type header struct {
 var ErrPassword = errors.New("office: the password is not this document's")
 
 // ErrFormat says that a document has no encryption that this package opens, or none at all.
-var ErrFormat = errors.New("office: this is no document with ECMA-376 standard or RC4 CryptoAPI encryption")
+var ErrFormat = errors.New("office: this is no document with ECMA-376 or RC4 CryptoAPI encryption")
 
 // readHeader reads an encryption header.
 func readHeader(b []byte) (*header, error) {

@@ -1,10 +1,12 @@
 // Package office opens Office documents that a password protects with a key of CryptDeriveKey: ECMA-376 standard
 // encryption (.docx, .xlsx, .pptx of Office 2007) and RC4 CryptoAPI encryption (.doc, .xls, .ppt of Office 2002 to 2003),
-// MS-OFFCRYPTO 2.3.4 and 2.3.5.
+// MS-OFFCRYPTO 2.3.4 and 2.3.5. The keys are derived and used by whoever implements [Keys]; [CSP] does it with package csp,
+// in whose token they stay.
 //
-// The keys are derived and used by whoever implements [Keys]; [CSP] does it with package csp, in whose token they stay.
-// The package is an example of how a program that reads such data is written. Agile encryption, that of Office 2010 and
-// later, does not use CryptDeriveKey and is not opened.
+// Since few people know which encryption a document has, it opens agile encryption too, that of Office 2010 and later. Its
+// keys are not those of CryptDeriveKey: [OpenAgile] derives them with mechanisms of PKCS #11, in a [Session].
+//
+// The package is an example of how a program that reads such data is written.
 package office
 
 import (
@@ -31,7 +33,7 @@ type Key interface {
 }
 
 // Open returns a document without its encryption. file is not changed. What is wrong with it is ErrFormat, with the password
-// ErrPassword.
+// ErrPassword. One with agile encryption is ErrAgile.
 //
 // A document of ECMA-376 is the package that was encrypted, a zip file. The others are the same file with the contents in
 // place of what was encrypted, and without the record of the encryption.
@@ -111,6 +113,9 @@ func (d *document) openPackage() ([]byte, error) {
 	info, err := d.read("EncryptionInfo")
 	if err != nil {
 		return nil, err
+	}
+	if isAgile(info) {
+		return nil, ErrAgile
 	}
 	h, err := readHeader(info)
 	switch {
