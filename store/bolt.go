@@ -64,7 +64,11 @@ func (b *boltFile) withLock(exclusive, wait bool, f func(*lockedDir) error) erro
 		return err
 	}
 	defer l.release()
-	return recoverDamage(b.path, func() error { return f(b.lockedDirOf(d, l)) })
+	err = recoverDamage(b.path, func() error { return f(b.lockedDirOf(d, l)) })
+	if l != nil && l.st.Size == 0 && ck.Code(err) == ck.CKR_TOKEN_NOT_PRESENT {
+		_ = d.remove(b.sidecar) // which was made for nothing: the token is gone
+	}
+	return err
 }
 
 // lockedDirOf returns the directory d for who has the lock l.

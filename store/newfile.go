@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"runtime/debug"
@@ -176,6 +177,29 @@ func runBolt(path string, mem *plainFile, f func(*bbolt.Tx) error) (err error) {
 	}))
 }
 
+// heartbeatEvery is after how many bytes of a copy those who wait for the lock are shown that it goes on.
+const heartbeatEvery = 32 << 20
+
+// copyContent copies the first size bytes of a file, and calls beat now and then.
+func copyContent(to io.WriterAt, from io.ReaderAt, size int64, beat func() error) error {
+	buf := make([]byte, 1<<20)
+	for at := int64(0); at < size; at += int64(len(buf)) {
+		if at > 0 && at%heartbeatEvery == 0 {
+			if err := beat(); err != nil {
+				return err
+			}
+		}
+		buf = buf[:min(int64(len(buf)), size-at)]
+		if _, err := from.ReadAt(buf, at); err != nil {
+			return err
+		}
+		if _, err := to.WriteAt(buf, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeNewFile has fill make a file in memory, and copies it to out, durably.
 func writeNewFile(ld *lockedDir, path string, out file, size int64, fill func(mem *plainFile) error) error {
 	mem, err := ld.scratch(size)
@@ -190,22 +214,18 @@ func writeNewFile(ld *lockedDir, path string, out file, size int64, fill func(me
 	if err != nil {
 		return err
 	}
-	const part = 32 << 20 // bytes after which the disk is waited for, so that whoever waits for the lock sees that it goes on
-	buf := make([]byte, 1<<20)
-	for at, end := uint64(0), n.meta.end*pageSize; at < end; at += uint64(len(buf)) {
-		if at > 0 && at%part == 0 && ld.heartbeat != nil {
-			if err := out.sync(); err != nil {
-				return err
-			}
-			ld.heartbeat()
+	err = copyContent(out, mem, int64(n.meta.end*pageSize), func() error {
+		if ld.heartbeat == nil {
+			return nil
 		}
-		buf = buf[:min(uint64(len(buf)), end-at)]
-		if _, err := mem.ReadAt(buf, int64(at)); err != nil {
+		if err := out.sync(); err != nil {
 			return err
 		}
-		if _, err := out.WriteAt(buf, int64(at)); err != nil {
-			return err
-		}
+		ld.heartbeat()
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	_ = out.allocate(int64((n.meta.end + reservePages) * pageSize)) // reserve.go; where there is no room for it the first commits do without
 	return out.sync()

@@ -31,6 +31,8 @@ type placeBackend interface {
 	// create makes a token, with what write writes, whole or not at all: ErrExists where another process was faster. The token that is made
 	// next is another one then.
 	create(uuid string, write func(tx) error) (backend, error)
+	// remove removes a token: CKR_TOKEN_NOT_PRESENT where there is none.
+	remove(uuid string) error
 	// stamp changes when a token is added or removed. It is cheap enough to ask in every C_GetSlotList.
 	stamp() uint64
 	// close ends the use of the place.

@@ -243,33 +243,47 @@ func (p *dirPlace) token(uuid string) *boltFile {
 
 // create implements placeBackend.
 func (p *dirPlace) create(uuid string, write func(tx) error) (backend, error) {
-	tokens, _, err := p.list()
+	var made *boltFile
+	err := p.add(uuid, false, func(be *boltFile) error {
+		made = be
+		return be.create(write)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if len(tokens) >= maxTokens { // it might not be found again
-		return nil, fmt.Errorf("%w: there are %d tokens, and no more are used", ck.CKR_DEVICE_MEMORY, len(tokens))
+	return made, nil
+}
+
+// add has a token added by put, or with over put anew. No other is added meanwhile.
+func (p *dirPlace) add(uuid string, over bool, put func(*boltFile) error) error {
+	tokens, _, err := p.list()
+	if err != nil {
+		return err
+	}
+	if len(tokens) >= maxTokens && !(over && slices.Contains(tokens, uuid)) { // it might not be found again
+		return fmt.Errorf("%w: there are %d tokens, and no more are used", ck.CKR_DEVICE_MEMORY, len(tokens))
 	}
 	d, err := openDir(p.dir)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.close()
 	l, err := takeLock(d, placeName, true, true)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer l.release()
-	be := p.token(uuid)
-	if err := be.create(write); err != nil {
-		return nil, err
+	if err := put(p.token(uuid)); err != nil {
+		return err
 	}
 	p.ensureCounter(l)
-	_, _ = renewNext(d) // where that fails list does it
+	if _, ok := readNext(d); !ok {
+		_, _ = renewNext(d) // where that fails list does it
+	}
 	if c := p.counter.Load(); c != nil {
 		c.add()
 	}
-	return be, nil
+	return nil
 }
 
 // close implements placeBackend.

@@ -12,7 +12,7 @@ import (
 
 // A memoryPlace is tokens in the memory of this process.
 type memoryPlace struct {
-	added atomic.Uint64
+	changed atomic.Uint64 // counts the tokens that were added and removed
 
 	mu     sync.Mutex
 	tokens map[string]*memory
@@ -65,12 +65,12 @@ func (p *memoryPlace) create(uuid string, write func(tx) error) (backend, error)
 	}
 	p.tokens[uuid] = m
 	p.next = formatUUID(newUUID())
-	p.added.Add(1)
+	p.changed.Add(1)
 	return m, nil
 }
 
 // stamp implements placeBackend.
-func (p *memoryPlace) stamp() uint64 { return p.added.Load() }
+func (p *memoryPlace) stamp() uint64 { return p.changed.Load() }
 
 // close implements placeBackend.
 func (p *memoryPlace) close() {

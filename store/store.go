@@ -62,6 +62,8 @@ type Info struct {
 	// another that somebody put in its place. It is "" in format 1.
 	Voucher string
 	UserPIN bool // a user PIN is set
+	// Objects is how many objects there are, private ones among them, as the file says: a login finds out whether that is so.
+	Objects uint64
 	// Attempts that each user has left, of MaxTries; at 0 the PIN is locked.
 	UserTries, SOTries, MaxTries uint
 }

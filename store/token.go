@@ -89,6 +89,10 @@ func (t *Token) Separation() (Separation, error) {
 // cacheInfo keeps what everyone may know.
 func (t *Token) cacheInfo(x tx, h *fixedHeader) {
 	counts := readLoginCounts(x)
+	objects := uint64(0)
+	if b := x.get(bHeader, headerState); len(b) >= stateHead {
+		objects = beUint64(b[8:])
+	}
 	t.info.Store(&cachedInfo{x.generation(), Info{
 		UUID:       t.uuid,
 		Serial:     serial(t.uuid),
@@ -98,6 +102,7 @@ func (t *Token) cacheInfo(x tx, h *fixedHeader) {
 		Version:    int(h.version),
 		Separation: h.separation,
 		Voucher:    fingerprint(h.voucher),
+		Objects:    objects,
 		UserPIN:    x.get(bHeader, headerSlots[User]) != nil,
 		UserTries:  counts[User].remaining(h.maxTries),
 		SOTries:    counts[SO].remaining(h.maxTries),

@@ -75,7 +75,7 @@ func (k *Keys) resealAll(x tx) (next verifiedState, err error) {
 	if err := x.put(bHeader, headerStatic, fresh.encode()); err != nil {
 		return next, err
 	}
-	if err := restartJournal(x); err != nil {
+	if err := restartJournal(x, x.generation()+1); err != nil {
 		return next, err
 	}
 	now := state{number: v.stateNumber + 1, count: uint64(len(members))}
@@ -118,8 +118,8 @@ func (k *Keys) reseal(x tx, id ID) (m member, err error) {
 	return m, x.put(bManifest, id[:], m.encode())
 }
 
-// restartJournal begins the journal anew: it need not name every object to tell that all have changed.
-func restartJournal(x tx) error {
+// restartJournal begins the journal anew, after the commit start: it need not name every object to tell that all have changed.
+func restartJournal(x tx, start uint64) error {
 	var old [][]byte
 	err := x.each(bJournal, nil, func(key, _ []byte) error {
 		old = append(old, append([]byte{}, key...))
@@ -133,7 +133,7 @@ func restartJournal(x tx) error {
 	if err != nil {
 		return err
 	}
-	return x.put(bHeader, headerJournalStart, beBytes(x.generation()+1))
+	return x.put(bHeader, headerJournalStart, beBytes(start))
 }
 
 // noteUpgraded notes what the upgrade has made true.
@@ -185,13 +185,7 @@ func (b *boltFile) keepCopy(ld *lockedDir, from file, size int64) error {
 	if err != nil {
 		return err
 	}
-	buf := make([]byte, 1<<20)
-	for at := int64(0); at < size && err == nil; at += int64(len(buf)) {
-		buf = buf[:min(int64(len(buf)), size-at)]
-		if _, err = from.ReadAt(buf, at); err == nil {
-			_, err = out.WriteAt(buf, at)
-		}
-	}
+	err = copyContent(out, from, size, func() error { return nil })
 	if err == nil {
 		err = out.sync()
 	}
