@@ -1,27 +1,14 @@
 package csp
 
 import (
-	"bytes"
 	"encoding/binary"
-	"slices"
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
 )
 
-// Key blobs, as Windows lays them out: all numbers in little-endian order. A BLOBHEADER is the type of the blob, its version,
-// two bytes that are reserved, and the ALG_ID of the key.
-const (
-	headerLen = 8
-	rsaPubLen = 12 // RSAPUBKEY: magic, length of the modulus in bits, public exponent
-
-	magicRSA1 = 0x31415352 // a public key
-	magicRSA2 = 0x32415352 // a private key
-)
-
-func header(kind byte, algid capi.AlgID) []byte {
-	return binary.LittleEndian.AppendUint32([]byte{kind, capi.CUR_BLOB_VERSION, 0, 0}, uint32(algid))
-}
+// headerLen is the length of a BLOBHEADER. The blobs themselves are in package capi.
+const headerLen = capi.BlobHeaderLen
 
 // Export is CryptExportKey. with is the key exchange key that a SIMPLEBLOB is for, or a session key that encrypts a
 // PRIVATEKEYBLOB; nil otherwise.
@@ -73,8 +60,7 @@ func (k *Key) exportPlain(wrapKey *Key) (blob []byte, err error) {
 		return nil, capi.NTE_BAD_KEY
 	}
 	err = k.withValue(func(value []byte) error {
-		blob = binary.LittleEndian.AppendUint32(header(capi.PLAINTEXTKEYBLOB, k.algid), uint32(len(value)))
-		blob = append(blob, value...)
+		blob = capi.PlainKeyBlob(k.algid, value)
 		return nil
 	})
 	return blob, err
@@ -101,58 +87,33 @@ func (k *Key) exportSimple(wrapKey *Key) ([]byte, error) {
 		clear(data)
 		return nil, err
 	}
-	return append(binary.LittleEndian.AppendUint32(header(capi.SIMPLEBLOB, k.algid), uint32(wrapKey.algid)), data...), nil
+	return append(binary.LittleEndian.AppendUint32(capi.BlobHeader(capi.SIMPLEBLOB, k.algid), uint32(wrapKey.algid)), data...), nil
 }
 
-// littleEndianAttribute reads a number of n bytes at least, in little-endian order, from an attribute.
-func (c *Context) littleEndianAttribute(o ck.ObjectHandle, t ck.AttributeType, n int) ([]byte, error) {
-	v, err := c.attributeValue(o, t)
-	if err != nil {
-		return nil, err
-	}
-	v = bytes.TrimLeft(v, "\x00")
-	if len(v) > n {
-		return nil, capi.NTE_FAIL
-	}
-	out := make([]byte, n)
-	copy(out[n-len(v):], v)
-	clear(v)
-	slices.Reverse(out)
-	return out, nil
-}
-
-// beginRSABlob makes a blob up to the modulus, which it ends with.
-func (k *Key) beginRSABlob(kind byte, magic uint32) ([]byte, error) {
-	c := k.ctx
+// publicNumbers reads the public half of an RSA pair.
+func (k *Key) publicNumbers() (*capi.RSANumbers, error) {
 	if s := k.pair.smallExponent; s != nil {
-		n := bytes.Clone(s.n)
-		slices.Reverse(n)
-		blob := binary.LittleEndian.AppendUint32(header(kind, k.algid), magic)
-		blob = binary.LittleEndian.AppendUint32(blob, k.bits)
-		return append(binary.LittleEndian.AppendUint32(blob, uint32(s.e)), n...), nil
+		return &capi.RSANumbers{Modulus: s.n, Exponent: []byte{s.e}}, nil
 	}
-	e, err := c.littleEndianAttribute(k.pair.public, ck.CKA_PUBLIC_EXPONENT, 4)
+	e, err := k.ctx.attributeValue(k.pair.public, ck.CKA_PUBLIC_EXPONENT)
 	if err != nil {
 		return nil, err
 	}
-	n, err := c.littleEndianAttribute(k.pair.public, ck.CKA_MODULUS, k.modulusLen())
-	if err != nil {
-		return nil, err
-	}
-	blob := binary.LittleEndian.AppendUint32(header(kind, k.algid), magic)
-	blob = binary.LittleEndian.AppendUint32(blob, k.bits)
-	return append(append(blob, e...), n...), nil
+	n, err := k.ctx.attributeValue(k.pair.public, ck.CKA_MODULUS)
+	return &capi.RSANumbers{Modulus: n, Exponent: e}, err
 }
 
-func (k *Key) exportPublic() ([]byte, error) { return k.beginRSABlob(capi.PUBLICKEYBLOB, magicRSA1) }
+func (k *Key) exportPublic() ([]byte, error) {
+	numbers, err := k.publicNumbers()
+	if err != nil {
+		return nil, err
+	}
+	return numbers.Blob(capi.PUBLICKEYBLOB, k.algid)
+}
 
-// privateParts are what follows the modulus in a PRIVATEKEYBLOB: how long each is, in halves of the modulus.
-var privateParts = []struct {
-	t      ck.AttributeType
-	halves int
-}{
-	{ck.CKA_PRIME_1, 1}, {ck.CKA_PRIME_2, 1}, {ck.CKA_EXPONENT_1, 1}, {ck.CKA_EXPONENT_2, 1}, {ck.CKA_COEFFICIENT, 1},
-	{ck.CKA_PRIVATE_EXPONENT, 2},
+// privateParts are the private numbers in the order of a PRIVATEKEYBLOB.
+var privateParts = []ck.AttributeType{
+	ck.CKA_PRIME_1, ck.CKA_PRIME_2, ck.CKA_EXPONENT_1, ck.CKA_EXPONENT_2, ck.CKA_COEFFICIENT, ck.CKA_PRIVATE_EXPONENT,
 }
 
 // exportPrivate makes a PRIVATEKEYBLOB. What follows its header is encrypted with a session key where there is one.
@@ -160,26 +121,28 @@ func (k *Key) exportPrivate(wrapKey *Key) ([]byte, error) {
 	if wrapKey != nil && (wrapKey.check() != nil || wrapKey.pair != nil) {
 		return nil, capi.NTE_BAD_KEY
 	}
-	blob, err := k.beginRSABlob(capi.PRIVATEKEYBLOB, magicRSA2)
+	numbers, err := k.publicNumbers()
 	if err != nil {
 		return nil, err
 	}
-	half := (k.modulusLen() + 1) / 2
-	parts := privateParts
-	if s := k.pair.smallExponent; s != nil {
-		blob, parts = append(blob, s.parts...), nil
-	}
-	for _, p := range parts {
-		n := half
-		if p.halves == 2 {
-			n = k.modulusLen()
+	defer numbers.Wipe()
+	small := k.pair.smallExponent
+	for _, t := range privateParts {
+		if small != nil {
+			break
 		}
-		v, err := k.ctx.littleEndianAttribute(k.pair.private, p.t, n)
+		v, err := k.ctx.attributeValue(k.pair.private, t)
 		if err != nil {
 			return nil, err
 		}
-		blob = append(blob, v...)
-		clear(v)
+		numbers.Private = append(numbers.Private, v)
+	}
+	blob, err := numbers.Blob(capi.PRIVATEKEYBLOB, k.algid)
+	if err != nil {
+		return nil, err
+	}
+	if small != nil {
+		blob = append(blob, small.parts...)
 	}
 	if wrapKey == nil {
 		return blob, nil

@@ -2,12 +2,9 @@ package csp
 
 import (
 	"encoding/binary"
-	"math/big"
-	"slices"
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -20,14 +17,11 @@ func (c *Context) Import(blob []byte, wrapKey *Key, flags uint32) (*Key, error) 
 	if flags&0xffff&^(capi.CRYPT_EXPORTABLE|capi.CRYPT_USER_PROTECTED|capi.CRYPT_NO_SALT|capi.CRYPT_OAEP|capi.CRYPT_IPSEC_HMAC_KEY) != 0 {
 		return nil, capi.NTE_BAD_FLAGS
 	}
-	if len(blob) < headerLen {
-		return nil, capi.NTE_BAD_DATA
+	kind, algid, rest, err := capi.ParseBlobHeader(blob)
+	if err != nil {
+		return nil, err
 	}
-	if blob[1] != capi.CUR_BLOB_VERSION {
-		return nil, capi.NTE_BAD_VER
-	}
-	algid, rest := capi.AlgID(binary.LittleEndian.Uint32(blob[4:])), blob[headerLen:]
-	switch blob[0] {
+	switch kind {
 	case capi.PUBLICKEYBLOB:
 		return c.importPublic(algid, rest, flags)
 	case capi.PRIVATEKEYBLOB:
@@ -50,10 +44,10 @@ const flagsOfKeys = capi.CRYPT_EXPORTABLE | capi.CRYPT_NO_SALT
 
 // importPlain reads a PLAINTEXTKEYBLOB. A key for HMAC (CRYPT_IPSEC_HMAC_KEY) may have any length.
 func (c *Context) importPlain(algid capi.AlgID, rest []byte, flags uint32) (*Key, error) {
-	if len(rest) < 4 || uint64(len(rest)-4) < uint64(binary.LittleEndian.Uint32(rest)) {
-		return nil, capi.NTE_BAD_DATA
+	value, err := capi.ParsePlainKey(rest)
+	if err != nil {
+		return nil, err
 	}
-	value := rest[4 : 4+binary.LittleEndian.Uint32(rest)]
 	if flags&capi.CRYPT_IPSEC_HMAC_KEY != 0 {
 		if algid != capi.CALG_RC2 || len(value) == 0 {
 			return nil, capi.NTE_BAD_DATA
@@ -140,42 +134,13 @@ func (c *Context) importSimple(algid capi.AlgID, rest []byte, wrapKey *Key, flag
 	return k, err
 }
 
-// An rsaPubKey is what stands in a blob of an RSA key before its numbers.
-type rsaPubKey struct {
-	bits     uint32
-	exponent []byte
-	rest     []byte
-}
-
-// parseRSAPubKey reads an RSAPUBKEY.
-func parseRSAPubKey(b []byte, magic uint32) (rsaPubKey, error) {
-	if len(b) < rsaPubLen || binary.LittleEndian.Uint32(b) != magic {
-		return rsaPubKey{}, capi.NTE_BAD_DATA
-	}
-	r := rsaPubKey{binary.LittleEndian.Uint32(b[4:]), bigEndian(b[8:12]), b[rsaPubLen:]}
-	if r.bits == 0 || r.bits > 16384 || r.bits%8 != 0 || uint32(len(r.rest)) < r.bits/8 {
-		return rsaPubKey{}, capi.NTE_BAD_DATA
-	}
-	return r, nil
-}
-
-// bigEndian turns a number around, and leaves its leading zeros out.
-func bigEndian(little []byte) []byte {
-	b := ck.Clone(little)
-	slices.Reverse(b)
-	for len(b) > 1 && b[0] == 0 {
-		b = b[1:]
-	}
-	return b
-}
-
 // importPublic reads a PUBLICKEYBLOB.
 func (c *Context) importPublic(algid capi.AlgID, rest []byte, flags uint32) (*Key, error) {
 	spec := keySpec(algid)
 	if algid != capi.CALG_RSA_KEYX && algid != capi.CALG_RSA_SIGN {
 		return nil, capi.NTE_BAD_ALGID
 	}
-	r, err := parseRSAPubKey(rest, magicRSA1)
+	r, err := capi.ParseRSAPubKey(capi.PUBLICKEYBLOB, rest)
 	if err != nil {
 		return nil, err
 	}
@@ -184,17 +149,17 @@ func (c *Context) importPublic(algid capi.AlgID, rest []byte, flags uint32) (*Ke
 		return nil, err
 	}
 	if small != nil {
-		return c.newPairKey(&keyPair{smallExponent: small, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
+		return c.newPairKey(&keyPair{smallExponent: small, spec: spec}, algid, r.Bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
 	}
 	template := []ck.Attribute{
 		ulongAttribute(ck.CKA_CLASS, uint(ck.CKO_PUBLIC_KEY)), ulongAttribute(ck.CKA_KEY_TYPE, uint(ck.CKK_RSA)), attribute(ck.CKA_PRIVATE, no),
-		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:r.bits/8])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
+		attribute(ck.CKA_MODULUS, r.Modulus()), attribute(ck.CKA_PUBLIC_EXPONENT, r.Exponent),
 	}
 	o, err := c.cryptoki.CreateObject(c.session, template)
 	if err != nil {
 		return nil, translated(err)
 	}
-	return c.newPairKey(&keyPair{public: o, spec: spec}, algid, r.bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
+	return c.newPairKey(&keyPair{public: o, spec: spec}, algid, r.Bits, flags&capi.CRYPT_EXPORTABLE != 0), nil
 }
 
 // importPrivate reads a PRIVATEKEYBLOB. The private exponent may be cut off: it follows from the rest.
@@ -210,48 +175,33 @@ func (c *Context) importPrivate(algid capi.AlgID, rest []byte, wrapKey *Key, fla
 		defer clear(plain)
 		rest = plain
 	}
-	r, err := parseRSAPubKey(rest, magicRSA2)
+	r, err := capi.ParseRSAPubKey(capi.PRIVATEKEYBLOB, rest)
 	if err != nil {
 		return nil, err
 	}
-	size := int(r.bits / 8)
-	half := (size + 1) / 2
-	if len(r.rest) < size+5*half {
-		return nil, capi.NTE_BAD_DATA
+	numbers, err := r.Numbers()
+	if err != nil {
+		return nil, err
 	}
+	defer numbers.Wipe()
 	if err := c.checkContainer(flags); err != nil {
 		return nil, err
 	}
 	spec := keySpec(algid)
-	small, err := newSmallExponentKey(r, r.rest[size:])
+	small, err := newSmallExponentKey(r, r.Rest[r.Bits/8:])
 	if err != nil {
 		return nil, err
 	}
 	if small != nil {
-		return c.importSmallExponent(&keyPair{smallExponent: small, spec: spec}, r.bits, flags)
+		return c.importSmallExponent(&keyPair{smallExponent: small, spec: spec}, r.Bits, flags)
 	}
 	public, private := c.keyPairTemplates(spec, flags&capi.CRYPT_EXPORTABLE != 0)
-	shared := []ck.Attribute{
-		attribute(ck.CKA_MODULUS, bigEndian(r.rest[:size])), attribute(ck.CKA_PUBLIC_EXPONENT, r.exponent),
-	}
+	shared := []ck.Attribute{attribute(ck.CKA_MODULUS, numbers.Modulus), attribute(ck.CKA_PUBLIC_EXPONENT, numbers.Exponent)}
 	public, private = append(public, shared...), append(private, shared...)
-	parts := r.rest[size:]
-	for _, p := range privateParts[:5] {
-		private = append(private, attribute(p.t, bigEndian(parts[:half])))
-		parts = parts[half:]
+	for i, t := range privateParts {
+		private = append(private, attribute(t, numbers.Private[i]))
 	}
-	d := private[len(private)-5:]
-	exponent := bigEndian(parts[:min(len(parts), size)])
-	if len(parts) < size {
-		exponent = privateExponent(d[0].Value, d[1].Value, r.exponent)
-	}
-	private = append(private, attribute(ck.CKA_PRIVATE_EXPONENT, exponent))
-	defer func() {
-		for _, a := range private[len(private)-6:] {
-			clear(a.Value)
-		}
-	}()
-	return c.createKeyPair(spec, r.bits, flags, public, private)
+	return c.createKeyPair(spec, r.Bits, flags, public, private)
 }
 
 // importSmallExponent makes a Key of a key pair that is no object. A verify context has it as its own from then on; in a container it
@@ -294,17 +244,4 @@ func (c *Context) createKeyPair(spec, bits, flags uint32, public, private []ck.A
 		return nil, translated(err)
 	}
 	return c.replaceKeyPair(p, bits, flags, old)
-}
-
-// privateExponent computes d from the primes and e, for a blob without it.
-func privateExponent(p, q, e []byte) (d []byte) {
-	secret.Do(func() {
-		one := big.NewInt(1)
-		p1 := new(big.Int).Sub(new(big.Int).SetBytes(p), one)
-		q1 := new(big.Int).Sub(new(big.Int).SetBytes(q), one)
-		if n := new(big.Int).ModInverse(new(big.Int).SetBytes(e), p1.Mul(p1, q1)); n != nil {
-			d = n.Bytes()
-		}
-	})
-	return d
 }

@@ -12,6 +12,9 @@ import (
 	"github.com/softcsp/softcsp/capi"
 )
 
+// rsaPubLen is the length of an RSAPUBKEY in bytes.
+const rsaPubLen = 12
+
 // contexts opens a verify context of each provider.
 func contexts(t *testing.T, each func(*testing.T, *Context)) {
 	s := testSystem(t)
@@ -181,7 +184,7 @@ func TestNowhere(t *testing.T) {
 	}
 	for name, f := range map[string]func() error{
 		"an opaque blob": func() error {
-			copy(mem, header(capi.OPAQUEKEYBLOB, capi.CALG_RC4))
+			copy(mem, capi.BlobHeader(capi.OPAQUEKEYBLOB, capi.CALG_RC4))
 			_, err := c.Import(mem, nil, 0)
 			return err
 		},

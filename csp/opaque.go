@@ -85,7 +85,7 @@ func (k *Key) exportOpaque() ([]byte, error) {
 	defer clear(plain)
 	nonce := make([]byte, nonceLen)
 	rand.Read(nonce) //nolint:errcheck // it does not fail
-	blob := append(header(capi.OPAQUEKEYBLOB, k.algid), nonce...)
+	blob := append(capi.BlobHeader(capi.OPAQUEKEYBLOB, k.algid), nonce...)
 	out := ck.Into(make([]byte, len(plain)+tagLen))
 	c := k.ctx
 	c.opMu.Lock()
@@ -131,7 +131,7 @@ func (c *Context) unseal(head, body []byte) ([]byte, error) {
 const opaqueNumbers = 9
 
 func (c *Context) importOpaque(algid capi.AlgID, body []byte) (*Key, error) {
-	plain, err := c.unseal(header(capi.OPAQUEKEYBLOB, algid), body)
+	plain, err := c.unseal(capi.BlobHeader(capi.OPAQUEKEYBLOB, algid), body)
 	if err != nil {
 		return nil, err
 	}

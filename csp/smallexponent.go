@@ -25,12 +25,12 @@ const minModulusBits = 384
 
 // newSmallExponentKey makes a key of a blob with such an exponent; parts is nil for a public key. It returns nil for a key with another
 // exponent.
-func newSmallExponentKey(r rsaPubKey, parts []byte) (*smallExponentKey, error) {
-	if len(r.exponent) != 1 || r.exponent[0] != 1 && (r.exponent[0] != 2 || parts != nil) {
+func newSmallExponentKey(r capi.RSAPubKey, parts []byte) (*smallExponentKey, error) {
+	if len(r.Exponent) != 1 || r.Exponent[0] != 1 && (r.Exponent[0] != 2 || parts != nil) {
 		return nil, nil
 	}
-	s := &smallExponentKey{n: bigEndian(r.rest[:r.bits/8]), e: r.exponent[0]}
-	if r.bits < minModulusBits || len(s.n) != int(r.bits/8) || s.n[len(s.n)-1]&1 == 0 {
+	s := &smallExponentKey{n: r.Modulus(), e: r.Exponent[0]}
+	if r.Bits < minModulusBits || len(s.n) != int(r.Bits/8) || s.n[len(s.n)-1]&1 == 0 {
 		return nil, capi.NTE_BAD_DATA
 	}
 	if parts == nil {

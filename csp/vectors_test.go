@@ -177,7 +177,7 @@ func (r *wineRun) macKey(c *Context, v *vectors.Wine) (*Key, error) {
 	if q.MACKey == nil {
 		return nil, nil
 	}
-	blob := append(header(capi.PLAINTEXTKEYBLOB, capi.AlgID(q.MACCipher)), dword(uint32(len(q.MACKey)))...)
+	blob := append(capi.BlobHeader(capi.PLAINTEXTKEYBLOB, capi.AlgID(q.MACCipher)), dword(uint32(len(q.MACKey)))...)
 	flags := uint32(0)
 	if capi.AlgID(q.MACCipher) == capi.CALG_RC2 {
 		flags = capi.CRYPT_IPSEC_HMAC_KEY
@@ -329,7 +329,7 @@ func (r *wineRun) checkBlob(v *vectors.Wine, k *Key) bool {
 		}
 		return capi.Code(err) == capi.NTE_BAD_KEY_STATE
 	}
-	want := append(header(capi.PLAINTEXTKEYBLOB, capi.AlgID(v.Request.Cipher)), dword(uint32(len(v.Result.Key)))...)
+	want := append(capi.BlobHeader(capi.PLAINTEXTKEYBLOB, capi.AlgID(v.Request.Cipher)), dword(uint32(len(v.Result.Key)))...)
 	want = append(want, v.Result.Key...)
 	r.blobs++
 	if err != nil || !bytes.Equal(blob, want) {
