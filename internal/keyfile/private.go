@@ -1,0 +1,112 @@
+package keyfile
+
+import (
+	"encoding/asn1"
+	"errors"
+
+	"golang.org/x/crypto/cryptobyte"
+	der "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// The identifiers of the algorithms of keys whose own encodings do not name them.
+var (
+	oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
+	oidDSA = asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 1}
+	oidEC  = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
+)
+
+// privateKeyInfo makes the PrivateKeyInfo of a key. params are in DER.
+func privateKeyInfo(oid asn1.ObjectIdentifier, params, key []byte) []byte {
+	b := cryptobyte.NewBuilder(make([]byte, 0, len(key)+len(params)+64)) // with room, so that no copy is left behind
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1Uint64(0)
+		addAlgorithm(b, oid, params)
+		b.AddASN1OctetString(key)
+	})
+	return b.BytesOrPanic()
+}
+
+// publicKeyInfo makes the SubjectPublicKeyInfo of a key. params are in DER.
+func publicKeyInfo(oid asn1.ObjectIdentifier, params, key []byte) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		addAlgorithm(b, oid, params)
+		b.AddASN1BitString(key)
+	})
+	return b.BytesOrPanic()
+}
+
+func addAlgorithm(b *cryptobyte.Builder, oid asn1.ObjectIdentifier, params []byte) {
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		b.AddASN1ObjectIdentifier(oid)
+		b.AddBytes(params)
+	})
+}
+
+// addPrivateParts adds a private key of an algorithm and its own encoding.
+func (r *reader) addPrivateParts(oid asn1.ObjectIdentifier, params, key []byte, name string) error {
+	info := privateKeyInfo(oid, params, key)
+	defer clear(info)
+	return r.addPrivate(info, name)
+}
+
+// readPKCS1 reads an RSAPrivateKey (RFC 8017, appendix A.1.2).
+func (r *reader) readPKCS1(key []byte) error {
+	return r.addPrivateParts(oidRSA, asn1.NullBytes, key, "")
+}
+
+// readPKCS1Public reads an RSAPublicKey (RFC 8017, appendix A.1.1).
+func (r *reader) readPKCS1Public(key []byte) error {
+	return r.addPublic(publicKeyInfo(oidRSA, asn1.NullBytes, key), "")
+}
+
+// readSEC1 reads an ECPrivateKey (RFC 5915), which has to name its curve.
+func (r *reader) readSEC1(key []byte) error {
+	in := cryptobyte.String(key)
+	var body, skipped, params cryptobyte.String
+	var version int
+	var has bool
+	if !in.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1Integer(&version) || !body.ReadASN1(&skipped, der.OCTET_STRING) ||
+		!body.ReadOptionalASN1(&params, &has, der.Tag(0).ContextSpecific().Constructed()) {
+		return errDER
+	}
+	if !has {
+		return errors.New("the key does not say which curve it is on; openssl ec -param_enc named_curve writes one that does")
+	}
+	return r.addPrivateParts(oidEC, params, key, "")
+}
+
+// readDSA reads the sequence that OpenSSL writes of a DSA key: a zero, p, q, g, y and x.
+func (r *reader) readDSA(key []byte) error {
+	in := cryptobyte.String(key)
+	var body, x cryptobyte.String
+	var numbers [4]cryptobyte.String
+	var version int
+	if !in.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1Integer(&version) || version != 0 {
+		return errDER
+	}
+	for i := range numbers {
+		if !body.ReadASN1Element(&numbers[i], der.INTEGER) {
+			return errDER
+		}
+	}
+	if !body.ReadASN1Element(&x, der.INTEGER) || !body.Empty() {
+		return errDER
+	}
+	params := sequence(numbers[:3]...)
+	if err := r.addPrivateParts(oidDSA, params, x, ""); err != nil {
+		return err
+	}
+	return r.addPublic(publicKeyInfo(oidDSA, params, numbers[3]), "") // finish compares
+}
+
+// sequence makes a sequence of encoded elements.
+func sequence(elements ...cryptobyte.String) []byte {
+	var b cryptobyte.Builder
+	b.AddASN1(der.SEQUENCE, func(b *cryptobyte.Builder) {
+		for _, e := range elements {
+			b.AddBytes(e)
+		}
+	})
+	return b.BytesOrPanic()
+}
