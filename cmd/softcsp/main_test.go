@@ -33,11 +33,13 @@ func TestScripts(t *testing.T) {
 			e.Setenv("SOFTCSP_CONF", filepath.Join(e.WorkDir, "softcsp.toml"))
 			e.Setenv("SOFTCSP_KDF", "test")
 			e.Setenv("GORACE", os.Getenv("GORACE"))
-			office, err := filepath.Abs("../../testdata/office")
-			if err != nil {
-				return err
+			for name, dir := range map[string]string{"OFFICE": "../../testdata/office", "DPAPI": "../../testdata/dpapi"} {
+				dir, err := filepath.Abs(dir)
+				if err != nil {
+					return err
+				}
+				e.Setenv(name, dir)
 			}
-			e.Setenv("OFFICE", office)
 			old, err := filepath.Abs("../../store/testdata/v1")
 			if err != nil {
 				return err

@@ -1,9 +1,10 @@
-// Package dpapi opens blobs of the Windows Data Protection API (CryptProtectData) with a master key that is known: from a
-// backup of a profile, say. The key of each blob is one of CryptDeriveKey, from a hash object whose value is set.
+// Package dpapi opens blobs of the Windows Data Protection API (CryptProtectData): [Blob], with a master key, which a
+// password opens: [MasterKeyFile]. Both come from a backup of a profile, say. The key of each blob is one of CryptDeriveKey,
+// from a hash object whose value is set.
 //
-// The keys are derived and used by whoever implements [Keys]; [CSP] does it with package csp, in whose token they stay.
-// How a master key is had from a password is another matter, and not here. The layout of blobs is not documented by
-// Microsoft; it is known from those who have read many.
+// The keys of blobs are derived and used by whoever implements [Keys]; [CSP] does it with package csp, in whose token they
+// stay. How a password opens a master key has nothing of CryptDeriveKey, and is computed here. The layouts are not documented
+// by Microsoft; they are known from those who have read many.
 package dpapi
 
 import (
@@ -93,23 +94,23 @@ func text(b []byte) string {
 	return string(utf16.Decode(u))
 }
 
-// hash returns the hash of the blob, and the ALG_ID of hash objects for it.
-func (b *Blob) hash() (func() hash.Hash, capi.AlgID, error) {
-	switch b.Hash {
+// hashOf returns a hash, and the ALG_ID of hash objects for it.
+func hashOf(id capi.AlgID) (newHash func() hash.Hash, object capi.AlgID, ok bool) {
+	switch id {
 	case capi.CALG_SHA1, capi.CALG_HMAC: // CALG_HMAC stands for SHA-1
-		return sha1.New, capi.CALG_SHA1, nil
+		return sha1.New, capi.CALG_SHA1, true
 	case capi.CALG_SHA_512:
-		return sha512.New, capi.CALG_SHA_512, nil
+		return sha512.New, capi.CALG_SHA_512, true
 	}
-	return nil, 0, fmt.Errorf("%w: hash %#x", ErrBlob, b.Hash)
+	return nil, 0, false
 }
 
 // Open decrypts the blob. entropy is what the program that made it added, nil in most cases. The master key, 64 bytes, is
 // the caller's to wipe, and so is the result.
 func (b *Blob) Open(masterKey, entropy []byte, keys Keys) ([]byte, error) {
-	newHash, id, err := b.hash()
-	if err != nil {
-		return nil, err
+	newHash, id, ok := hashOf(b.Hash)
+	if !ok {
+		return nil, fmt.Errorf("%w: hash %#x", ErrBlob, uint32(b.Hash))
 	}
 	master := sha1.Sum(masterKey)
 	defer clear(master[:])

@@ -26,7 +26,7 @@ type fact struct {
 func facts(t testing.TB) []fact {
 	t.Helper()
 	all, err := vectors.Lines[fact](os.DirFS("../../testdata/cryptderivekey"), "dpapi-blobs.jsonl")
-	if err != nil || len(all) != 4 {
+	if err != nil || len(all) != 5 {
 		t.Fatalf("%d blobs, %v", len(all), err)
 	}
 	return all
@@ -46,7 +46,7 @@ func keys(t testing.TB) dpapi.Keys {
 	return dpapi.CSP{Context: ctx}
 }
 
-// TestOpen opens real blobs: one of SHA-1 and 3DES, three of SHA-512 and AES, one of them with entropy.
+// TestOpen opens real blobs: one of SHA-1 and 3DES, four of SHA-512 and AES, one of them with entropy.
 func TestOpen(t *testing.T) {
 	k := keys(t)
 	for _, f := range facts(t) {
