@@ -66,7 +66,7 @@ func read(name string) ([]byte, error) {
 	} else if !i.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: %w: not a file", name, ErrDamaged)
 	}
-	if err := lock(f); err != nil {
+	if err := lock(f, patience); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	for _, suffix := range []string{"-journal", "-wal"} {
@@ -111,9 +111,9 @@ const (
 )
 
 // lock takes a reader's lock. A file system without locks has no writers that could be kept off.
-func lock(f *os.File) error {
+func lock(f *os.File, wait time.Duration) error {
 	l := syscall.Flock_t{Type: syscall.F_RDLCK, Whence: io.SeekStart, Start: sharedFirst, Len: sharedSize}
-	for until := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for until := time.Now().Add(wait); ; time.Sleep(10 * time.Millisecond) {
 		err := syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &l)
 		switch {
 		case err == syscall.ENOLCK, err == syscall.ENOSYS, err == syscall.EINVAL, err == nil:
