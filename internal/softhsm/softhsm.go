@@ -167,15 +167,19 @@ func (t *Token) Object(name string) ([]ck.Attribute, error) {
 	if err != nil {
 		return nil, err
 	}
+	return t.reveal(o)
+}
+
+// reveal opens what is sealed of an object. A private object has all its byte strings sealed, but for empty ones, and no others.
+func (t *Token) reveal(o object) (list []ck.Attribute, err error) {
 	if _, ok := o[ck.CKA_CLASS]; !ok {
 		return nil, fmt.Errorf("%w: it has no CKA_CLASS", ErrDamaged)
 	}
-	// A private object has all its byte strings sealed, but for empty ones, and no others.
 	private := true
 	if a, ok := o[ck.CKA_PRIVATE]; ok && a.kind == kindBool {
 		private = a.value[0] != 0
 	}
-	list := o.list()
+	list = o.list()
 	for i := range list {
 		a := &list[i]
 		if private && o[a.Type].kind == kindBytes && len(a.Value) > 0 {
