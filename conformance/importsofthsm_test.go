@@ -2,8 +2,14 @@ package conformance
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,9 +27,10 @@ type movedKey struct {
 	sign, crypt, derive string
 }
 
-// primes and base of a group for Diffie-Hellman, RFC 2409's second, and its generator.
 const (
+	// oakley2 is the prime of the second group of RFC 2409.
 	oakley2 = "hex:FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7EDEE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF"
+	// opening is the template of a secret that can be read.
 	opening = "{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_GENERIC_SECRET,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true,CKA_VALUE_LEN=32,CKA_TOKEN=false}"
 )
 
@@ -33,6 +40,11 @@ func ecKey(name, oid, sign string) movedKey {
 
 func edKey(name, oid string) movedKey {
 	return movedKey{name: name, make: []string{"CKM_EC_EDWARDS_KEY_PAIR_GEN", "{CKA_EC_PARAMS=hex:" + oid + "}", "{}"}, sign: "CKM_EDDSA"}
+}
+
+// xKey is a key of a Montgomery curve, which SoftHSM2 takes for one of an Edwards curve.
+func xKey(name, oid string) movedKey {
+	return movedKey{name: name, make: []string{"CKM_EC_EDWARDS_KEY_PAIR_GEN", "{CKA_EC_PARAMS=hex:" + oid + "}", "{CKA_DERIVE=true}"}, derive: "CKM_ECDH1_DERIVE"}
 }
 
 func secretKey(name, generate, length, sign, crypt string) movedKey {
@@ -53,7 +65,7 @@ var movedKeys = []movedKey{
 	{name: "rsa2048", make: []string{"CKM_RSA_PKCS_KEY_PAIR_GEN", "{CKA_MODULUS_BITS=2048,CKA_PUBLIC_EXPONENT=hex:010001}", "{}"}, sign: "CKM_RSA_PKCS", crypt: "CKM_RSA_PKCS"},
 	{name: "dsa", make: []string{"CKM_DSA_KEY_PAIR_GEN", "{CKA_PRIME=dsaP,CKA_SUBPRIME=dsaQ,CKA_BASE=dsaG}", "{}"}, sign: "CKM_DSA_SHA1"},
 	{name: "dh", make: []string{"CKM_DH_PKCS_KEY_PAIR_GEN", "{CKA_PRIME=" + oakley2 + ",CKA_BASE=hex:02}", "{CKA_DERIVE=true}"}, derive: "CKM_DH_PKCS_DERIVE"},
-	ecKey("p224", "06052b81040021", "CKM_ECDSA"),
+	{name: "p224", make: []string{"CKM_EC_KEY_PAIR_GEN", "{CKA_EC_PARAMS=hex:06052b81040021}", "{}"}, sign: "CKM_ECDSA"}, // its secrets are too short for what is derived
 	ecKey("p256", "06082a8648ce3d030107", "CKM_ECDSA"),
 	ecKey("p384", "06052b81040022", "CKM_ECDSA"),
 	ecKey("p521", "06052b81040023", "CKM_ECDSA"),
@@ -63,8 +75,8 @@ var movedKeys = []movedKey{
 	edKey("ed25519", "06032b6570"),
 	edKey("ed25519name", "130c656477617264733235353139"),
 	edKey("ed448", "06032b6571"),
-	edKey("x25519", "06032b656e"),
-	edKey("x448", "06032b656f"),
+	xKey("x25519", "06032b656e"),
+	xKey("x448", "06032b656f"),
 	secretKey("aes128", "CKM_AES_KEY_GEN", "16", "CKM_AES_CMAC", "CKM_AES_ECB"),
 	secretKey("aes192", "CKM_AES_KEY_GEN", "24", "CKM_AES_CMAC", "CKM_AES_CBC:rep:16:00"),
 	secretKey("aes256", "CKM_AES_KEY_GEN", "32", "CKM_AES_CMAC", "CKM_AES_ECB"),
@@ -72,42 +84,359 @@ var movedKeys = []movedKey{
 	secretKey("des2", "CKM_DES2_KEY_GEN", "", "", "CKM_DES3_ECB"),
 	secretKey("des3", "CKM_DES3_KEY_GEN", "", "CKM_DES3_CMAC", "CKM_DES3_CBC:rep:8:00"),
 	secretKey("generic", "CKM_GENERIC_SECRET_KEY_GEN", "37", "CKM_SHA256_HMAC", ""),
-	createdKey("odd parity", "hex:0001020304050607,CKA_KEY_TYPE=CKK_DES", "", ""),
+	createdKey("parity", "hex:0001020304050607,CKA_KEY_TYPE=CKK_DES", "", ""),
 	createdKey("hmac", "rep:64:0b,CKA_KEY_TYPE=CKK_SHA256_HMAC", "CKM_SHA256_HMAC", ""),
 	createdKey("md5hmac", "rep:16:0b,CKA_KEY_TYPE=CKK_MD5_HMAC", "CKM_MD5_HMAC", ""),
 }
 
-func TestTmpSoftHSM(t *testing.T) {
-	dir := t.TempDir()
-	env, err := softhsm.place(dir)
+// What all moved keys have, beside a label and an id.
+const (
+	moved       = "{CKA_TOKEN=true}"
+	movedClosed = "{CKA_TOKEN=true,CKA_PRIVATE=true,CKA_SENSITIVE=true,CKA_EXTRACTABLE=false}"
+)
+
+// A move is a token of SoftHSM2 and the one that took its objects over.
+type move struct {
+	dir      string
+	old, new *Script
+}
+
+// newMove starts SoftHSM2 with an empty token.
+func newMove(t *testing.T) *move {
+	t.Helper()
+	only(t)
+	if softhsm.path == "" {
+		t.Fatal("this test moves a token of SoftHSM2: apt-get install softhsm2")
+	}
+	m := &move{dir: t.TempDir()}
+	m.old = m.script(t, softhsm, filepath.Join(m.dir, "old"))
+	m.new = m.script(t, module, filepath.Join(m.dir, "new"))
+	do(t, m.old, "login")
+	return m
+}
+
+func (m *move) script(t *testing.T, x target, dir string) *Script {
+	t.Helper()
+	env, err := x.place(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewScript(func(string) (*Host, error) { return StartHost(driver, softhsm.path, env...) })
-	defer s.Close()
-	do(t, s, "login", "C_GenerateKey s CKM_DSA_PARAMETER_GEN {CKA_PRIME_BITS=1024,CKA_TOKEN=true,CKA_LABEL=str:dsa-parameters} &d",
-		"get s d CKA_PRIME", "get s d CKA_SUBPRIME", "get s d CKA_BASE")
-	for _, n := range []string{"PRIME", "SUBPRIME", "BASE"} {
-		s.Vars.SetBytes("dsa"+string(map[string]byte{"PRIME": 'P', "SUBPRIME": 'Q', "BASE": 'G'}[n]), s.Vars.Bytes("a.CKA_"+n))
+	s := NewScript(func(string) (*Host, error) { return StartHost(driver, x.path, env...) })
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// An importReport is what softcsp import-softhsm --json says.
+type importReport struct {
+	Carried, Changed, There int
+	Left                    int `json:"not_carried"`
+	Objects                 []struct {
+		Class, Label, Result string
+		Notes                []string
+	}
+}
+
+// run takes the objects over into the token "conformance". SoftHSM2 has it open meanwhile.
+func (m *move) run(t *testing.T, args ...string) (r importReport) {
+	t.Helper()
+	file := func(name, text string) string {
+		path := filepath.Join(m.dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	env := []string{"SOFTCSP_CONF=" + filepath.Join(m.dir, "new", module.name+".conf"), "XDG_STATE_HOME=" + filepath.Join(m.dir, "new", "state")}
+	args = append([]string{"import-softhsm", filepath.Join(m.dir, "old", "tokens"), "--from-token", "conformance", "--from-pin-file", file("pin", userPIN),
+		"--token", "conformance", "--so-pin-file", file("so", soPIN), "--json", "--quiet"}, args...)
+	out := mustRun(t, 5*time.Minute, env, tool, args...)
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return r
+}
+
+// makeKeys makes the moved keys in the old token.
+func (m *move) makeKeys(t *testing.T) {
+	t.Helper()
+	do(t, m.old, "C_GenerateKey s CKM_DSA_PARAMETER_GEN {CKA_PRIME_BITS=1024,CKA_TOKEN=true,CKA_LABEL=str:parameters} &d")
+	for name, v := range map[string]string{"CKA_PRIME": "dsaP", "CKA_SUBPRIME": "dsaQ", "CKA_BASE": "dsaG"} {
+		do(t, m.old, "get s d "+name)
+		m.old.Vars.SetBytes(v, m.old.Vars.Bytes("a."+name))
 	}
 	for i, k := range movedKeys {
-		id := fmt.Sprintf("{CKA_TOKEN=true,CKA_LABEL=str:%s,CKA_ID=hex:%02x}", strings.ReplaceAll(k.name, " ", "-"), i+1)
-		closed := "+{CKA_PRIVATE=true,CKA_SENSITIVE=true,CKA_EXTRACTABLE=false}"
-		var err error
+		name := fmt.Sprintf("+{CKA_LABEL=str:%s,CKA_ID=hex:%02x}", k.name, i+1)
+		line := "C_CreateObject s " + k.make[0] + "+" + movedClosed + name + " &x"
 		switch len(k.make) {
-		case 1:
-			err = s.Line("C_CreateObject s " + k.make[0] + "+" + id + closed + " &k")
 		case 2:
-			err = s.Line("C_GenerateKey s " + k.make[0] + " " + k.make[1] + "+" + id + closed + " &k")
+			line = "C_GenerateKey s " + k.make[0] + " " + k.make[1] + "+" + movedClosed + name + " &x"
 		case 3:
-			err = s.Line("C_GenerateKeyPair s " + k.make[0] + " " + k.make[1] + "+" + id + " " + k.make[2] + "+" + id + closed + " &pub &k")
+			line = "C_GenerateKeyPair s " + k.make[0] + " " + k.make[1] + "+" + moved + name + " " + k.make[2] + "+" + movedClosed + name + " &y &x"
 		}
-		fmt.Println(k.name, err)
+		do(t, m.old, line)
 	}
-	os.WriteFile(filepath.Join(dir, "pin"), []byte(userPIN), 0o600)
-	os.WriteFile(filepath.Join(dir, "so"), []byte(soPIN), 0o600)
-	out, err := output(time.Minute, []string{"SOFTCSP_TOKENDIR=" + dir + "/new", "SOFTCSP_KDF=test"}, tool, "import-softhsm", filepath.Join(dir, "tokens"), "--from-pin-file", dir+"/pin", "--token", "x", "--so-pin-file", dir+"/so")
-	fmt.Println(out, err)
-	_ = bytes.Equal
-	_ = json.Unmarshal
+}
+
+// movedObjects are objects that are there for their attributes, as templates of C_CreateObject; what begins with CKM_ is generated.
+var movedObjects = []string{
+	"{CKA_CLASS=CKO_DATA,CKA_LABEL=str:data,CKA_PRIVATE=false,CKA_APPLICATION=str:test,CKA_OBJECT_ID=hex:06032a0304,CKA_VALUE=str:anybody}",
+	"{CKA_CLASS=CKO_DATA,CKA_LABEL=str:secret-data,CKA_PRIVATE=true,CKA_VALUE=rep:5000:5a}",
+	"{CKA_CLASS=CKO_DATA,CKA_VALUE=str:unnamed,CKA_PRIVATE=false}",
+	"{CKA_CLASS=CKO_CERTIFICATE,CKA_CERTIFICATE_TYPE=CKC_X_509,CKA_LABEL=str:certificate,CKA_ID=hex:07,CKA_VALUE=certificate,CKA_SUBJECT=subject,CKA_ISSUER=subject,CKA_SERIAL_NUMBER=hex:020107}",
+	"{CKA_CLASS=CKO_PUBLIC_KEY,CKA_KEY_TYPE=CKK_RSA,CKA_LABEL=str:alone,CKA_ID=hex:08,CKA_MODULUS=modulus,CKA_PUBLIC_EXPONENT=hex:010001,CKA_START_DATE=str:20240229,CKA_END_DATE=str:20991231,CKA_SUBJECT=hex:3000}",
+	"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_LABEL=str:open,CKA_ID=hex:09,CKA_VALUE=rep:16:09,CKA_SENSITIVE=false,CKA_EXTRACTABLE=true,CKA_PRIVATE=false}",
+	"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_LABEL=str:limited,CKA_ID=hex:0a,CKA_VALUE=rep:16:0a,CKA_SENSITIVE=true,CKA_ALLOWED_MECHANISMS=[CKM_AES_ECB,CKM_AES_CBC],CKA_DECRYPT=false,CKA_SIGN=false}",
+	"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_LABEL=str:fixed,CKA_ID=hex:0b,CKA_VALUE=rep:16:0b,CKA_MODIFIABLE=false,CKA_COPYABLE=false,CKA_DESTROYABLE=false,CKA_WRAP_WITH_TRUSTED=true}",
+	"{CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_LABEL=str:wrapper,CKA_ID=hex:0c,CKA_VALUE=rep:16:0c,CKA_WRAP_TEMPLATE={CKA_CLASS=CKO_SECRET_KEY,CKA_EXTRACTABLE=true},CKA_UNWRAP_TEMPLATE={CKA_SENSITIVE=true,CKA_LABEL=str:came}}",
+	"CKM_AES_KEY_GEN {CKA_VALUE_LEN=16,CKA_LABEL=str:extractable,CKA_ID=hex:0d,CKA_SENSITIVE=true,CKA_EXTRACTABLE=true,CKA_PRIVATE=true}",
+	"CKM_AES_KEY_GEN {CKA_VALUE_LEN=16}",
+}
+
+// makeObjects makes them in the old token, and a trusted key of the security officer's.
+func (m *move) makeObjects(t *testing.T) {
+	t.Helper()
+	certificate, subject, modulus := testCertificate(t)
+	m.old.Vars.SetBytes("certificate", certificate)
+	m.old.Vars.SetBytes("subject", subject)
+	m.old.Vars.SetBytes("modulus", modulus)
+	for _, o := range movedObjects {
+		line := "C_CreateObject s " + o + "+{CKA_TOKEN=true} &x"
+		if strings.HasPrefix(o, "CKM_") {
+			line = "C_GenerateKey s " + o + "+{CKA_TOKEN=true} &x"
+		}
+		do(t, m.old, line)
+	}
+	do(t, m.old, "C_Logout s", "C_Login s CKU_SO str:"+soPIN,
+		"C_CreateObject s {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_TOKEN=true,CKA_LABEL=str:trusted,CKA_VALUE=rep:32:11,CKA_PRIVATE=false,CKA_SENSITIVE=true,CKA_TRUSTED=true} &x",
+		"C_Logout s", "C_Login s CKU_USER str:"+userPIN)
+}
+
+// testCertificate returns a certificate, its subject and the modulus of its key.
+func testCertificate(t *testing.T) (certificate, subject, modulus []byte) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "moved"}}
+	der, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
+	return der, c.RawSubject, key.N.Bytes()
+}
+
+// An attributeSet is the attributes of an object that can be read, by their names.
+type attributeSet map[string]string
+
+// readable are the attributes that SoftHSM2 has, but for arrays of attributes.
+var readable = strings.Fields(`CKA_CLASS CKA_PRIVATE CKA_LABEL CKA_ID CKA_MODIFIABLE CKA_COPYABLE CKA_DESTROYABLE CKA_KEY_TYPE CKA_LOCAL CKA_KEY_GEN_MECHANISM
+	CKA_START_DATE CKA_END_DATE CKA_SUBJECT CKA_SENSITIVE CKA_ALWAYS_SENSITIVE CKA_EXTRACTABLE CKA_NEVER_EXTRACTABLE CKA_TRUSTED CKA_WRAP_WITH_TRUSTED
+	CKA_ALWAYS_AUTHENTICATE CKA_ALLOWED_MECHANISMS CKA_ENCRYPT CKA_DECRYPT CKA_SIGN CKA_SIGN_RECOVER CKA_VERIFY CKA_VERIFY_RECOVER CKA_WRAP CKA_UNWRAP
+	CKA_DERIVE CKA_CHECK_VALUE CKA_PUBLIC_KEY_INFO CKA_VALUE CKA_VALUE_LEN CKA_VALUE_BITS CKA_MODULUS CKA_MODULUS_BITS CKA_PUBLIC_EXPONENT CKA_PRIVATE_EXPONENT
+	CKA_PRIME CKA_SUBPRIME CKA_BASE CKA_PRIME_BITS CKA_EC_PARAMS CKA_EC_POINT CKA_APPLICATION CKA_OBJECT_ID CKA_CERTIFICATE_TYPE CKA_CERTIFICATE_CATEGORY
+	CKA_ISSUER CKA_SERIAL_NUMBER CKA_URL CKA_JAVA_MIDP_SECURITY_DOMAIN CKA_NAME_HASH_ALGORITHM`)
+
+// named returns the objects of a token by class, label and id.
+func named(t *testing.T, s *Script) map[string]attributeSet {
+	t.Helper()
+	do(t, s, "C_FindObjectsInit s {CKA_TOKEN=true}", "C_FindObjects s &all[256] 256 &n", "C_FindObjectsFinal s")
+	list := make(map[string]attributeSet)
+	for i := range s.Vars.Number("n") {
+		s.Vars.setNumber("o", s.Vars.Number(fmt.Sprintf("all[%d]", i)))
+		o := make(attributeSet)
+		for _, name := range readable {
+			switch rv, err := s.host.Call(s.Vars, "C_GetAttributeValue", "s", "o", "{"+name+"=?8192}"); {
+			case err != nil:
+				t.Fatal(err)
+			case rv == "CKR_OK":
+				o[name] = string(s.Vars.Bytes("a." + name))
+			case rv == "CKR_ATTRIBUTE_SENSITIVE":
+				o[name] = rv
+			}
+		}
+		if o["CKA_CLASS"] == "\x04\x00\x00\x40\x00\x00\x00\x00" {
+			continue
+		}
+		name := fmt.Sprintf("%x/%s/%x", o["CKA_CLASS"][:1], o["CKA_LABEL"], o["CKA_ID"])
+		if list[name] != nil {
+			t.Fatalf("two objects are %s", name)
+		}
+		list[name] = o
+	}
+	return list
+}
+
+// TestImportSoftHSM moves objects of every type that SoftHSM2 has. Each has the attributes that it had, and each key does what it did.
+func TestImportSoftHSM(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	m := newMove(t)
+	m.makeKeys(t)
+	m.makeObjects(t)
+	before := named(t, m.old)
+	r := m.run(t)
+	if r.Left != 0 || r.There != 0 || r.Carried+r.Changed != len(before) || r.Changed != 5 { // the pairs of X25519 and X448, and domain parameters with CKA_KEY_GEN_MECHANISM
+		t.Errorf("%+v", r)
+	}
+	do(t, m.new, "login")
+	after := named(t, m.new)
+	compareMoved(t, before, after)
+	for i, k := range movedKeys {
+		if err := m.use(k, i+1); err != nil {
+			t.Errorf("%s: %v", k.name, err)
+		}
+	}
+	m.templates(t)
+	if again := m.run(t); again.There != len(before) || again.Carried+again.Changed+again.Left != 0 {
+		t.Errorf("once more: %+v", again)
+	}
+}
+
+// compareMoved sees that each object has the attributes that it had, but for those that are known to differ.
+func compareMoved(t *testing.T, before, after map[string]attributeSet) {
+	t.Helper()
+	if len(before) != len(after) || len(before) < len(movedKeys)+len(movedObjects) {
+		t.Errorf("%d objects, of %d", len(after), len(before))
+	}
+	for name, old := range before {
+		is := after[name]
+		if is == nil {
+			t.Errorf("%s is not there", name)
+			continue
+		}
+		for a, v := range old {
+			got, ok := is[a]
+			switch {
+			case ok && got == v:
+			case v == "": // computed here: CKA_PUBLIC_KEY_INFO, say
+			case a == "CKA_KEY_TYPE" && strings.Contains(name, "/x"):
+			case a == "CKA_KEY_GEN_MECHANISM" && !ok && strings.Contains(name, "/parameters/"):
+			default:
+				t.Errorf("%s: %s is %x, was %x", name, a, got, v)
+			}
+		}
+	}
+}
+
+// use tries a key in both tokens.
+func (m *move) use(k movedKey, id int) error {
+	for _, s := range []*Script{m.old, m.new} {
+		for class, name := range map[string]string{"CKO_PRIVATE_KEY": "key", "CKO_SECRET_KEY": "key", "CKO_PUBLIC_KEY": "public"} {
+			find := fmt.Sprintf("C_FindObjectsInit s {CKA_CLASS=%s,CKA_ID=hex:%02x,CKA_LABEL=str:%s}", class, id, k.name)
+			if err := s.all(find, "C_FindObjects s &f[2] 2 &n", "C_FindObjectsFinal s"); err != nil {
+				return err
+			}
+			if s.Vars.Number("n") == 1 {
+				s.Vars.setNumber(name, s.Vars.Number("f[0]"))
+			}
+		}
+	}
+	pair := len(k.make) == 3
+	if k.sign != "" {
+		if err := m.sign(k.sign, pair); err != nil {
+			return err
+		}
+	}
+	if k.crypt != "" {
+		if err := m.crypt(k.crypt, pair); err != nil {
+			return err
+		}
+	}
+	if k.derive != "" {
+		return m.derive(k)
+	}
+	return nil
+}
+
+// sign has each token sign, and the other one verify.
+func (m *move) sign(mechanism string, pair bool) error {
+	verifier := "key"
+	if pair {
+		verifier = "public"
+	}
+	for _, x := range [][2]*Script{{m.new, m.old}, {m.old, m.new}} {
+		if err := x[0].all("C_SignInit s "+mechanism+" key", "C_Sign s rep:32:61 signature=out:512"); err != nil {
+			return err
+		}
+		x[1].Vars.SetBytes("signature", x[0].Vars.Bytes("signature"))
+		if err := x[1].all("C_VerifyInit s "+mechanism+" "+verifier, "C_Verify s rep:32:61 signature"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// crypt has each token decrypt what the other one has encrypted.
+func (m *move) crypt(mechanism string, pair bool) error {
+	encrypter := "key"
+	if pair {
+		encrypter = "public"
+	}
+	for _, x := range [][2]*Script{{m.new, m.old}, {m.old, m.new}} {
+		if err := x[0].all("C_EncryptInit s "+mechanism+" "+encrypter, "C_Encrypt s rep:48:62 ct=out:512"); err != nil {
+			return err
+		}
+		x[1].Vars.SetBytes("ct", x[0].Vars.Bytes("ct"))
+		if err := x[1].all("C_DecryptInit s "+mechanism+" key", "C_Decrypt s ct plain=out:512"); err != nil {
+			return err
+		}
+		if got := x[1].Vars.Bytes("plain"); !bytes.Equal(got, bytes.Repeat([]byte{0x62}, 48)) {
+			return fmt.Errorf("decrypted to %x", got)
+		}
+	}
+	return nil
+}
+
+// derive has both tokens agree on a secret with the key's own public half.
+func (m *move) derive(k movedKey) error {
+	var secrets [2][]byte
+	for i, s := range []*Script{m.old, m.new} {
+		mechanism := k.derive + ":public"
+		if k.derive == "CKM_DH_PKCS_DERIVE" {
+			if err := s.perform([]string{"get", "s", "public", "CKA_VALUE"}); err != nil {
+				return err
+			}
+			s.Vars.SetBytes("point", s.Vars.Bytes("a.CKA_VALUE"))
+			mechanism = k.derive + ":point"
+		} else {
+			if err := s.perform([]string{"get", "s", "public", "CKA_EC_POINT"}); err != nil {
+				return err
+			}
+			point := s.Vars.Bytes("a.CKA_EC_POINT")
+			var inner []byte
+			if _, err := asn1.Unmarshal(point, &inner); err != nil {
+				return err
+			}
+			s.Vars.SetBytes("point", inner)
+			mechanism = fmt.Sprintf("%s:CK_ECDH1_DERIVE_PARAMS{kdf=CKD_NULL,ulSharedDataLen=0,pSharedData=NULL,ulPublicDataLen=%d,pPublicData=point}", k.derive, len(inner))
+		}
+		if err := s.all("C_DeriveKey s " + mechanism + " key " + opening + " &k"); err != nil {
+			return err
+		}
+		if err := s.perform([]string{"get", "s", "k", "CKA_VALUE"}); err != nil {
+			return err
+		}
+		secrets[i] = s.Vars.Bytes("a.CKA_VALUE")
+	}
+	if len(secrets[0]) == 0 || !bytes.Equal(secrets[0], secrets[1]) {
+		return fmt.Errorf("secrets %x and %x", secrets[0], secrets[1])
+	}
+	return nil
+}
+
+// templates sees that the key with templates has those that it had.
+func (m *move) templates(t *testing.T) {
+	t.Helper()
+	for _, s := range []*Script{m.old, m.new} {
+		do(t, s, "C_FindObjectsInit s {CKA_LABEL=str:wrapper}", "C_FindObjects s &f[2] 2 &n", "C_FindObjectsFinal s",
+			"C_GetAttributeValue s f[0] {CKA_WRAP_TEMPLATE={CKA_CLASS=?8,CKA_EXTRACTABLE=?1}}", "C_GetAttributeValue s f[0] {CKA_UNWRAP_TEMPLATE={CKA_LABEL=?8,CKA_SENSITIVE=?1}}")
+	}
 }

@@ -95,6 +95,7 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 			}
 		}
 	}
+	notes := softhsm.Standardise(template)
 	o, made, err := t.module.Import(t.handle, template)
 	switch {
 	case refused(err):
@@ -106,9 +107,11 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 		row.Result = resultThere
 	default:
 		row.Result = resultCarried
-		if row.Notes, err = t.changes(o, template); err != nil {
+		more, err := t.changes(o, template)
+		if err != nil {
 			return explain(fmt.Sprintf("looking at what was taken over of %s", row.Object), err)
 		}
+		row.Notes = append(notes, more...)
 		if len(row.Notes) > 0 {
 			row.Result = resultChanged
 		}
@@ -147,7 +150,7 @@ func reason(template []ck.Attribute, err error) string {
 // changes tells how an object differs from what it was. What cannot be read of a sensitive key is what the token has computed with.
 func (t *takeover) changes(o ck.ObjectHandle, was []ck.Attribute) (notes []string, err error) {
 	for _, a := range was {
-		is, err := t.attribute(o, a.Type)
+		is, err := t.valueLike(o, a)
 		switch {
 		case a.Type == ck.CKA_TOKEN, len(a.Value) == 0, errors.Is(err, ck.CKR_ATTRIBUTE_SENSITIVE):
 		case errors.Is(err, ck.CKR_ATTRIBUTE_TYPE_INVALID):
@@ -163,6 +166,29 @@ func (t *takeover) changes(o ck.ObjectHandle, was []ck.Attribute) (notes []strin
 		}
 	}
 	return notes, nil
+}
+
+// valueLike reads an attribute. An array of attributes has as many as a has, as long as those, or is another.
+func (t *takeover) valueLike(o ck.ObjectHandle, a ck.Attribute) ([]byte, error) {
+	if !ck.IsTemplate(a.Type) {
+		return t.attribute(o, a.Type)
+	}
+	rows, err := ck.ParseTemplate(nil, a.Value)
+	if err != nil {
+		return nil, err
+	}
+	ask := ck.AttributeBuffer{Type: a.Type, Buffer: ck.Into(nil)}
+	for i, r := range rows {
+		ask.Sub = append(ask.Sub, ck.AttributeBuffer{Buffer: ck.Into(make([]byte, len(r.Value)))})
+		rows[i].Value = ask.Sub[i].Data
+	}
+	if err := t.GetAttributeValue(t.handle, o, []ck.AttributeBuffer{ask}); err != nil && !errors.Is(err, ck.CKR_BUFFER_TOO_SMALL) {
+		return nil, err
+	}
+	for i := range rows {
+		rows[i].Type = ask.Sub[i].Type
+	}
+	return ck.AppendTemplate(nil, rows), nil
 }
 
 // shortly writes a value that is not secret.

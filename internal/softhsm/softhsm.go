@@ -184,6 +184,9 @@ func (t *Token) reveal(o object) (list []ck.Attribute, err error) {
 		a := &list[i]
 		if private && o[a.Type].kind == kindBytes && len(a.Value) > 0 {
 			if a.Value, err = t.unseal(a.Value); err != nil {
+				for _, a := range list[:i] {
+					clear(a.Value)
+				}
 				return nil, fmt.Errorf("%w: %v: %v", ErrDamaged, a.Type, err)
 			}
 		} else {
