@@ -143,6 +143,18 @@ func TestAgileCiphers(t *testing.T) {
 	}
 }
 
+// TestAgileLarge opens a document of so many sectors that the compound file lists them in sectors of their own.
+func TestAgileLarge(t *testing.T) {
+	if testing.Short() {
+		t.Skip("9 MB")
+	}
+	plain := random(9<<20 + 1)
+	x := sealer{cipher: sealerCiphers[0], hash: "SHA512", spins: 1, password: "password"}
+	if opened, err := office.OpenAgile(x.seal(t, plain), x.password, session(t)); err != nil || !bytes.Equal(opened, plain) {
+		t.Errorf("%d bytes, %v", len(opened), err)
+	}
+}
+
 // TestAgileDamaged changes each byte of a package, and cuts documents short: none of it is given out.
 func TestAgileDamaged(t *testing.T) {
 	s := session(t)

@@ -14,6 +14,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"slices"
 	"testing"
 	"unicode/utf16"
 
@@ -132,10 +133,24 @@ func (x *sealer) seal(t testing.TB, plain []byte) []byte {
 	return compound([]string{"EncryptionInfo", "EncryptedPackage"}, [][]byte{append(info, x.description...), x.sealed})
 }
 
-// compound writes a compound file (MS-CFB) of a few short streams, none of which is small: FAT, directory, streams.
+// compound writes a compound file (MS-CFB) with a few streams, none of which is small: FAT, DIFAT, directory, streams.
 func compound(names []string, streams [][]byte) []byte {
-	const sector, end = 512, 0xfffffffe
-	fat := []uint32{0xfffffffd, end}
+	const sector, end, free, inHead = 512, 0xfffffffe, 0xffffffff, 109
+	sectors := 1 // of all but FAT and DIFAT
+	for _, s := range streams {
+		sectors += (len(s) + sector - 1) / sector
+	}
+	fats, difats := 0, 0
+	for fats*sector/4 < sectors+fats+difats {
+		fats++
+		difats = (max(fats-inHead, 0) + sector/4 - 2) / (sector/4 - 1)
+	}
+	var fat []uint32
+	for i := range fats + difats {
+		fat = append(fat, map[bool]uint32{true: 0xfffffffd, false: 0xfffffffc}[i < fats])
+	}
+	root := uint32(len(fat))
+	fat = append(fat, end)
 	directory := entryOf("Root Entry", 5, end, 0)
 	var body []byte
 	for i, s := range streams {
@@ -150,20 +165,39 @@ func compound(names []string, streams [][]byte) []byte {
 		body = append(body, s...)
 		body = append(body, make([]byte, -len(body)&(sector-1))...)
 	}
-	head := make([]byte, sector)
-	copy(head, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
-	for at, v := range map[int]uint32{24: 3<<16 | 0x3e, 28: 9<<16 | 0xfffe, 32: 6, 44: 1, 48: 1, 56: 0, 60: end, 68: end, 76: 0} {
-		binary.LittleEndian.PutUint32(head[at:], v)
-	}
-	for at := 80; at < sector; at += 4 {
-		binary.LittleEndian.PutUint32(head[at:], 0xffffffff)
-	}
-	table := bytes.Repeat([]byte{0xff}, sector)
-	for i, next := range fat {
-		binary.LittleEndian.PutUint32(table[4*i:], next)
+	for len(fat) < fats*sector/4 {
+		fat = append(fat, free)
 	}
 	directory = append(directory, make([]byte, sector-len(directory))...)
-	return bytes.Join([][]byte{head, table, directory, body}, nil)
+	// Where the sectors of the FAT are: in the header, and then in a chain of sectors that end with the number of the next.
+	where := make([]uint32, 0, inHead+difats*sector/4)
+	for i := range max(fats, inHead) {
+		where = append(where, map[bool]uint32{true: uint32(i), false: free}[i < fats])
+	}
+	first := uint32(end)
+	if difats > 0 {
+		first = uint32(fats)
+	}
+	for i := 1; i <= difats; i++ {
+		at := inHead + i*sector/4 - 1
+		for len(where) < at {
+			where = append(where, free)
+		}
+		where = slices.Insert(where, at, map[bool]uint32{true: uint32(fats + i), false: end}[i < difats])
+	}
+	head := make([]byte, 76)
+	copy(head, "\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+	for at, v := range map[int]uint32{24: 3<<16 | 0x3e, 28: 9<<16 | 0xfffe, 32: 6, 44: uint32(fats), 48: root, 56: 0, 60: end, 68: first, 72: uint32(difats)} {
+		binary.LittleEndian.PutUint32(head[at:], v)
+	}
+	return bytes.Join([][]byte{head, numbers(where[:inHead]), numbers(fat), numbers(where[inHead:]), directory, body}, nil)
+}
+
+func numbers(list []uint32) (b []byte) {
+	for _, v := range list {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	return b
 }
 
 // entryOf is an entry of the directory.
