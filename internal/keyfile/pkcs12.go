@@ -220,8 +220,11 @@ func (r *reader) readSafe(kind asn1.ObjectIdentifier, content cryptobyte.String)
 // readPieces reads bytes with the tag [0], which BER may have in pieces.
 func readPieces(in, data *cryptobyte.String) bool {
 	var pieces, piece cryptobyte.String
-	if !in.ReadASN1(&pieces, explicit0) {
+	if !in.PeekASN1Tag(explicit0) {
 		return in.ReadASN1(data, implicit0)
+	}
+	if !in.ReadASN1(&pieces, explicit0) {
+		return false
 	}
 	for !pieces.Empty() {
 		if !pieces.ReadASN1(&piece, der.OCTET_STRING) {

@@ -199,7 +199,7 @@ func (r *reader) readVersioned(content []byte, number, rest cryptobyte.String) e
 		return r.readSEC1(content)
 	}
 	numbers := 0
-	for rest.SkipASN1(der.INTEGER) {
+	for rest.PeekASN1Tag(der.INTEGER) && rest.SkipASN1(der.INTEGER) {
 		numbers++
 	}
 	switch {

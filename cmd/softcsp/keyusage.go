@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// A keyUsage is a word of --usage, and the attribute that it is in each class; 0 where the class has none. What a private key does its public
+// half undoes.
+type keyUsage struct {
+	word                    string
+	secret, private, public ck.AttributeType
+}
+
+var usages = []keyUsage{
+	{"encrypt", ck.CKA_ENCRYPT, 0, ck.CKA_ENCRYPT},
+	{"decrypt", ck.CKA_DECRYPT, ck.CKA_DECRYPT, ck.CKA_ENCRYPT},
+	{"sign", ck.CKA_SIGN, ck.CKA_SIGN, ck.CKA_VERIFY},
+	{"verify", ck.CKA_VERIFY, 0, ck.CKA_VERIFY},
+	{"sign-recover", 0, ck.CKA_SIGN_RECOVER, ck.CKA_VERIFY_RECOVER},
+	{"verify-recover", 0, 0, ck.CKA_VERIFY_RECOVER},
+	{"wrap", ck.CKA_WRAP, 0, ck.CKA_WRAP},
+	{"unwrap", ck.CKA_UNWRAP, ck.CKA_UNWRAP, ck.CKA_WRAP},
+	{"derive", ck.CKA_DERIVE, ck.CKA_DERIVE, ck.CKA_DERIVE},
+	{"encapsulate", 0, 0, ck.CKA_ENCAPSULATE},
+	{"decapsulate", 0, ck.CKA_DECAPSULATE, ck.CKA_ENCAPSULATE},
+}
+
+// attribute returns the attribute of a usage in a class, 0 if there is none.
+func (u keyUsage) attribute(class ck.ObjectClass) ck.AttributeType {
+	switch class {
+	case ck.CKO_PRIVATE_KEY:
+		return u.private
+	case ck.CKO_PUBLIC_KEY:
+		return u.public
+	}
+	return u.secret
+}
+
+// usualUsages are what keys of a type are for, where --usage does not say.
+var usualUsages = map[ck.KeyType]string{
+	ck.CKK_RSA: "sign,verify,decrypt,encrypt,unwrap,wrap", ck.CKK_DSA: "sign,verify",
+	ck.CKK_EC: "sign,verify,derive", ck.CKK_EC_EDWARDS: "sign,verify", ck.CKK_EC_MONTGOMERY: "derive", ck.CKK_DH: "derive", ck.CKK_X9_42_DH: "derive",
+	ck.CKK_ML_DSA: "sign,verify", ck.CKK_SLH_DSA: "sign,verify", ck.CKK_HSS: "verify", ck.CKK_XMSS: "verify", ck.CKK_XMSSMT: "verify",
+	ck.CKK_ML_KEM: "decapsulate,encapsulate", ck.CKK_GENERIC_SECRET: "sign,verify,derive", ck.CKK_HKDF: "derive",
+}
+
+// usagesOf splits --usage, or returns what is usual for a type: encryption, wrapping and MACs for ciphers, MACs for the keys of HMAC.
+func usagesOf(flag string, t ck.KeyType) ([]string, error) {
+	if flag == "" {
+		flag = usualUsages[t]
+	}
+	switch {
+	case flag != "":
+	case strings.HasSuffix(t.String(), "_HMAC"):
+		flag = "sign,verify"
+	default:
+		flag = "encrypt,decrypt,sign,verify,wrap,unwrap"
+	}
+	words := strings.Split(flag, ",")
+	for i, w := range words {
+		words[i] = strings.TrimSpace(w)
+		if !slices.ContainsFunc(usages, func(u keyUsage) bool { return u.word == words[i] }) {
+			return nil, fmt.Errorf("--usage has %q, but can have %s", words[i], usageWords())
+		}
+	}
+	return words, nil
+}
+
+func usageWords() string {
+	words := make([]string, len(usages))
+	for i, u := range usages {
+		words[i] = u.word
+	}
+	return strings.Join(words, ", ")
+}
+
+// usageTemplate returns the attributes that say what a key is for: those of the words are true, and all others of its class false.
+func usageTemplate(flag string, class ck.ObjectClass, t ck.KeyType) ([]ck.Attribute, error) {
+	words, err := usagesOf(flag, t)
+	if err != nil {
+		return nil, err
+	}
+	var template []ck.Attribute
+	for _, u := range usages {
+		typ, given := u.attribute(class), slices.Contains(words, u.word)
+		if typ == 0 {
+			continue
+		}
+		at := slices.IndexFunc(template, func(a ck.Attribute) bool { return a.Type == typ })
+		switch {
+		case at < 0:
+			template = append(template, ck.Attribute{Type: typ, Value: ck.BoolValue(given)})
+		case given:
+			template[at].Value = ck.BoolValue(true)
+		}
+	}
+	return template, nil
+}
