@@ -24,7 +24,7 @@ var usages = []keyUsage{
 	{"verify-recover", 0, 0, ck.CKA_VERIFY_RECOVER},
 	{"wrap", ck.CKA_WRAP, 0, ck.CKA_WRAP},
 	{"unwrap", ck.CKA_UNWRAP, ck.CKA_UNWRAP, ck.CKA_WRAP},
-	{"derive", ck.CKA_DERIVE, ck.CKA_DERIVE, ck.CKA_DERIVE},
+	{"derive", ck.CKA_DERIVE, ck.CKA_DERIVE, 0},
 	{"encapsulate", 0, 0, ck.CKA_ENCAPSULATE},
 	{"decapsulate", 0, ck.CKA_DECAPSULATE, ck.CKA_ENCAPSULATE},
 }
