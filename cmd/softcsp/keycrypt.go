@@ -1,13 +1,9 @@
 package main
 
 import (
-	"crypto/rand"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -16,31 +12,42 @@ import (
 
 // A crypting is what key encrypt or key decrypt was asked for.
 type crypting struct {
-	decrypt bool
-	iv, out string
-	target  *target
-	in      string
+	decrypt   bool
+	target    *target
+	mechanism choiceOfMechanism
+	in, out   string
 }
 
-const cryptHelp = `%s a file with a secret key of the token.
+const cryptHelp = `%s a file with a key of the token. The usual mechanism is that of the key's type:
 
-A block cipher is used as CryptoAPI uses it: CBC, with the padding of PKCS#7. Its IV, --iv, is
+  AES, DES, triple DES, RC2, RC5  CBC with the padding of PKCS#7, as CryptoAPI uses it; RC4 likewise, which has no IV
+  other block ciphers             CBC with the padding of PKCS#7
+  ChaCha20                        ChaCha20-Poly1305, which is authenticated
+  RSA                             OAEP with SHA-256, or with the --hash that is given
 
-  zero    zeros: what CryptEncrypt and CryptDecrypt of Windows use unless they are told otherwise (the default)
-  random  %s
+--mechanism takes any other. CKM_AES_GCM is authenticated: a change of the encrypted file is noticed, and nothing is written before it is known that
+there was none. A mechanism's parameter is made of the flags for it, and of --parameter FIELD=VALUE with the names that PKCS#11 gives the fields.
+
+The IV, nonce or counter block, --iv, is
+
+  zero    zeros: what CryptEncrypt and CryptDecrypt of Windows use unless they are told otherwise (the default of the ciphers of CryptoAPI without
+          --mechanism)
+  random  %s (the default of all others)
   HEX     the bytes given, which the other side must know
 
-RC4 has no IV. A key that CRYPT_CREATE_SALT or a provider gave salt is used together with it.
+Zeros are for exchange with other programs: two files that begin alike are seen to do so. A key that CRYPT_CREATE_SALT or a provider gave salt is used
+together with it.
 
-The file is "-" for standard input. The result goes to --out, which is written whole or not at all, or to standard output.
-Zeros are for exchange with other programs: two files that begin alike are seen to do so. None of this notices a change of
-the encrypted file; a program that can choose uses AES-GCM through the library.`
+The file is "-" for standard input. It may be of any size, but for authenticated mechanisms at most 1 GiB, because all of it has to be looked at before
+its beginning is given away, and for RSA less than the key is long. The result goes to --out, which is written whole or not at all, or to standard
+output.`
 
 func keyEncrypt(a *app) *cobra.Command {
 	c := a.crypt(&crypting{})
 	c.Use, c.Short = "encrypt --label LABEL FILE", "Encrypt a file with a key of the token"
 	c.Long = fmt.Sprintf(cryptHelp, "Encrypts", "a new random one, which stands before the encrypted bytes")
-	c.Example = "  softcsp key encrypt --label report --pin-file user.pin --out report.enc report.txt"
+	c.Example = `  softcsp key encrypt --label report --pin-file user.pin --out report.enc report.txt
+  softcsp key encrypt --label report --mechanism CKM_AES_GCM --aad text:2026 --pin-file user.pin --out report.enc report.txt`
 	return c
 }
 
@@ -48,14 +55,19 @@ func keyDecrypt(a *app) *cobra.Command {
 	c := a.crypt(&crypting{decrypt: true})
 	c.Use, c.Short = "decrypt --label LABEL FILE", "Decrypt a file with a key of the token"
 	c.Long = fmt.Sprintf(cryptHelp, "Decrypts", "stands before the encrypted bytes")
-	c.Example = "  softcsp key decrypt --label report --pin-file user.pin --out report.txt report.enc"
+	c.Example = `  softcsp key decrypt --label report --pin-file user.pin --out report.txt report.enc
+  softcsp key decrypt --label report --mechanism CKM_AES_GCM --aad text:2026 --pin-file user.pin --out report.txt report.enc`
 	return c
 }
 
 func (a *app) crypt(x *crypting) *cobra.Command {
 	x.target = newTarget("key")
 	c := &cobra.Command{Args: exactly(1, "one file, or - for standard input")}
-	c.Flags().StringVar(&x.iv, "iv", "zero", "initialisation `vector`: zero, random, or hex digits")
+	need := ck.CKF_ENCRYPT
+	if x.decrypt {
+		need = ck.CKF_DECRYPT
+	}
+	x.mechanism.add(a, c, need, "iv", "aad", "tag-bits", "counter-bits", "hash", "mgf", "oaep-label")
 	c.Flags().StringVarP(&x.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
 	x.target.addTo(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
@@ -63,8 +75,9 @@ func (a *app) crypt(x *crypting) *cobra.Command {
 		if err := x.target.need(); err != nil {
 			return usage(c, err)
 		}
-		if _, err := hex.DecodeString(x.iv); err != nil && x.iv != "zero" && x.iv != "random" {
-			return usage(c, fmt.Errorf("--iv is %q, but can be zero, random or an even number of hex digits", x.iv))
+		iv, given := x.mechanism.flags["iv"]
+		if _, err := hex.DecodeString(iv); given && err != nil && iv != "zero" && iv != "random" {
+			return usage(c, fmt.Errorf("--iv is %q, but can be zero, random or an even number of hex digits", iv))
 		}
 		return a.on(x.target, x.run)
 	}
@@ -73,182 +86,63 @@ func (a *app) crypt(x *crypting) *cobra.Command {
 
 // run finds the key and the file, and does it.
 func (x *crypting) run(s *session) error {
-	key, err := s.one(x.target.object, ck.CKO_SECRET_KEY)
+	key, err := x.key(s)
 	if err != nil {
 		return err
 	}
-	in := s.app.in
-	if x.in != "-" {
-		if in, err = os.Open(x.in); err != nil {
-			return err
-		}
-		defer in.Close()
-	}
-	return s.app.write(x.out, func(w io.Writer) error { return s.stream(key, x, in, w) })
-}
-
-// write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output. A device
-// or a pipe is written to as it is.
-func (a *app) write(name string, f func(io.Writer) error) (err error) {
-	if name == "-" {
-		return f(a.out)
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		special, err := os.OpenFile(name, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(f(special), special.Close())
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".softcsp-*") // mode 0600
+	how, err := x.plan(s, key)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(tmp.Name())
-		}
-	}()
-	if err = f(tmp); err != nil {
+	in, err := s.app.read(x.in)
+	if err != nil {
 		return err
 	}
-	if err = tmp.Close(); err != nil {
-		return err
+	defer in.Close()
+	return s.app.write(x.out, func(w io.Writer) error { return how.run(s, in, w) })
+}
+
+// key finds a secret key, or else a public key to encrypt, a private one to decrypt.
+func (x *crypting) key(s *session) (ck.ObjectHandle, error) {
+	secret, err := s.matching(x.target.object, ck.CKO_SECRET_KEY)
+	if err != nil || len(secret) == 1 {
+		return first(secret), err
 	}
-	return os.Rename(tmp.Name(), name)
-}
-
-// A cipher is how a key type is used for files.
-type cipher struct {
-	mech  ck.MechanismType
-	block int // length of the IV
-	param func(s *session, key ck.ObjectHandle, iv []byte) (ck.Param, error)
-}
-
-// plainIV is the parameter of ciphers that take their IV and nothing else.
-func plainIV(_ *session, _ ck.ObjectHandle, iv []byte) (ck.Param, error) {
-	return ck.NewParam(iv, nil), nil
-}
-
-// rc2IV is a CK_RC2_CBC_PARAMS.
-func rc2IV(s *session, key ck.ObjectHandle, iv []byte) (ck.Param, error) {
-	bits := s.effectiveBits(key)
-	return ck.NewParam(append(ck.UlongValue(bits), iv...), nil), nil
-}
-
-// effectiveBits returns the effective length of an RC2 key: what CryptDeriveKey gave it, or its length.
-func (s *session) effectiveBits(key ck.ObjectHandle) uint {
-	if n, err := s.ulong(key, ck.CKA_SOFTCSP_EFFECTIVE_BITS); err == nil && n != 0 {
-		return n
-	}
-	return s.keyBits(key)
-}
-
-// rc5IV is a CK_RC5_CBC_PARAMS with 32-bit words and 12 rounds, as CryptoAPI's 64-bit blocks have.
-func rc5IV(_ *session, _ ck.ObjectHandle, iv []byte) (ck.Param, error) {
-	const anywhere = 1 // there is no C memory here: follow answers for any address
-	b := ck.UlongValue(4)
-	for _, v := range []uint{12, anywhere, uint(len(iv))} {
-		b = ck.AppendUlong(b, v)
-	}
-	return ck.NewParam(b, func(uint64, uint) []byte { return iv }), nil
-}
-
-func noIV(*session, ck.ObjectHandle, []byte) (ck.Param, error) {
-	return ck.Param{}, nil
-}
-
-var ciphers = map[ck.KeyType]cipher{
-	ck.CKK_AES:  {ck.CKM_AES_CBC_PAD, 16, plainIV},
-	ck.CKK_DES:  {ck.CKM_DES_CBC_PAD, 8, plainIV},
-	ck.CKK_DES2: {ck.CKM_DES3_CBC_PAD, 8, plainIV},
-	ck.CKK_DES3: {ck.CKM_DES3_CBC_PAD, 8, plainIV},
-	ck.CKK_RC2:  {ck.CKM_RC2_CBC_PAD, 8, rc2IV},
-	ck.CKK_RC5:  {ck.CKM_RC5_CBC_PAD, 8, rc5IV},
-	ck.CKK_RC4:  {ck.CKM_RC4, 0, noIV},
-}
-
-// initial returns the IV, which it reads or writes where it stands before the encrypted bytes.
-func (x *crypting) initial(n int, in io.Reader, out io.Writer) ([]byte, error) {
-	iv := make([]byte, n)
+	pairs, err := s.matching(x.target.object, ck.CKO_PUBLIC_KEY, ck.CKO_PRIVATE_KEY)
 	switch {
-	case x.iv == "zero" || n == 0:
-		return iv, nil
-	case x.iv == "random" && x.decrypt:
-		if _, err := io.ReadFull(in, iv); err != nil {
-			return nil, fmt.Errorf("the file is too short to begin with an IV: %w", err)
-		}
-		return iv, nil
-	case x.iv == "random":
-		rand.Read(iv)
-		_, err := out.Write(iv)
-		return iv, err
+	case err != nil:
+		return 0, err
+	case len(secret) > 0 || len(pairs) == 0:
+		return s.one(x.target.object, ck.CKO_SECRET_KEY)
+	case x.decrypt:
+		return s.one(x.target.object, ck.CKO_PRIVATE_KEY)
 	}
-	b, err := hex.DecodeString(x.iv)
-	if err == nil && len(b) != n {
-		err = fmt.Errorf("--iv: this cipher's IV has %d hex digits", 2*n)
-	}
-	return b, err
+	return s.public(x.target.object, ck.CKA_ENCRYPT)
 }
 
-// stream encrypts or decrypts in, part by part, to out.
-func (s *session) stream(key ck.ObjectHandle, x *crypting, in io.Reader, out io.Writer) error {
-	kind, err := s.ulong(key, ck.CKA_KEY_TYPE)
-	if err != nil {
-		return explain("reading the key", err)
+// ciphers are the mechanisms of CryptoAPI's types of keys, with an IV of zeros.
+var ciphers = map[ck.KeyType]ck.MechanismType{
+	ck.CKK_AES: ck.CKM_AES_CBC_PAD, ck.CKK_DES: ck.CKM_DES_CBC_PAD, ck.CKK_DES2: ck.CKM_DES3_CBC_PAD, ck.CKK_DES3: ck.CKM_DES3_CBC_PAD,
+	ck.CKK_RC2: ck.CKM_RC2_CBC_PAD, ck.CKK_RC5: ck.CKM_RC5_CBC_PAD, ck.CKK_RC4: ck.CKM_RC4,
+}
+
+// otherCiphers are the usual mechanisms of all others, with a random IV.
+var otherCiphers = map[ck.KeyType]ck.MechanismType{
+	ck.CKK_CAMELLIA: ck.CKM_CAMELLIA_CBC_PAD, ck.CKK_ARIA: ck.CKM_ARIA_CBC_PAD, ck.CKK_SEED: ck.CKM_SEED_CBC_PAD, ck.CKK_CAST128: ck.CKM_CAST128_CBC_PAD,
+	ck.CKK_IDEA: ck.CKM_IDEA_CBC_PAD, ck.CKK_BLOWFISH: ck.CKM_BLOWFISH_CBC_PAD, ck.CKK_TWOFISH: ck.CKM_TWOFISH_CBC_PAD, ck.CKK_CDMF: ck.CKM_CDMF_CBC_PAD,
+	ck.CKK_CHACHA20: ck.CKM_CHACHA20_POLY1305, ck.CKK_SALSA20: ck.CKM_SALSA20, ck.CKK_AES_XTS: ck.CKM_AES_XTS, ck.CKK_RSA: ck.CKM_RSA_PKCS_OAEP,
+}
+
+// usual returns the mechanism of a type of keys, where none is named, and where the IV comes from if --iv does not say.
+func (x *crypting) usual(kind ck.KeyType) (m ck.MechanismType, iv string, err error) {
+	if m, err = x.mechanism.mechanism(); err != nil || m != 0 {
+		return m, "random", err
 	}
-	how, ok := ciphers[ck.KeyType(kind)]
-	if !ok {
-		return fmt.Errorf("a key of type %s does not encrypt files", word("CKK_", ck.KeyType(kind)))
+	if m, ok := ciphers[kind]; ok {
+		return m, "zero", nil
 	}
-	iv, err := x.initial(how.block, in, out)
-	if err != nil {
-		return err
+	if m, ok := otherCiphers[kind]; ok {
+		return m, "random", nil
 	}
-	param, err := how.param(s, key, iv)
-	if err != nil {
-		return err
-	}
-	begin, update, final, doing := s.EncryptInit, s.EncryptUpdate, s.EncryptFinal, "encrypting"
-	if x.decrypt {
-		begin, update, final, doing = s.DecryptInit, s.DecryptUpdate, s.DecryptFinal, "decrypting"
-	}
-	if err := begin(s.handle, &ck.Mechanism{Type: how.mech, Param: param}, key); err != nil {
-		return explain(doing, err)
-	}
-	if err := s.confirm(key); err != nil {
-		return err
-	}
-	part, result := make([]byte, 1<<16), make([]byte, 1<<16+64)
-	defer clear(part)
-	defer clear(result)
-	telling := s.app.progress(doing)
-	defer telling.end()
-	for done := int64(0); ; {
-		n, rerr := in.Read(part)
-		done += int64(n)
-		telling.at(done, 0)
-		if n > 0 {
-			b := ck.Into(result)
-			if err := update(s.handle, part[:n], &b); err != nil {
-				return explain(doing, err)
-			}
-			if _, err := out.Write(result[:b.N]); err != nil {
-				return err
-			}
-		}
-		if rerr == io.EOF {
-			break
-		}
-		if rerr != nil {
-			return rerr
-		}
-	}
-	b := ck.Into(result)
-	if err := final(s.handle, &b); err != nil {
-		return explain(doing, err)
-	}
-	_, err = out.Write(result[:b.N])
-	return err
+	return 0, "", fmt.Errorf("a key of type %s does not encrypt files", word("CKK_", kind))
 }

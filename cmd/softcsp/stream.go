@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// An input is a file that is read from its beginning to its end, or standard input.
+type input struct {
+	*os.File
+	name  string
+	known bool  // whether its size is known
+	size  int64 // 0 where it is not
+}
+
+// read opens a file, "-" for standard input. The caller closes it.
+func (a *app) read(name string) (*input, error) {
+	if name == "-" {
+		return &input{File: a.in, name: "standard input"}, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		err = fmt.Errorf("%s is a directory", name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	in := &input{File: f, name: name}
+	if info.Mode().IsRegular() {
+		in.known, in.size = true, info.Size()
+	}
+	return in, nil
+}
+
+// write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output. A device
+// or a pipe is written to as it is.
+func (a *app) write(name string, f func(io.Writer) error) (err error) {
+	if name == "-" {
+		return f(a.out)
+	}
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		special, err := os.OpenFile(name, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f(special), special.Close())
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".softcsp-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			tmp.Close()
+			os.Remove(tmp.Name())
+		}
+	}()
+	if err = f(tmp); err != nil {
+		return err
+	}
+	if err = tmp.Close(); err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), name)
+}
+
+// partSize is how much of a file is in memory at once.
+const partSize = 1 << 16
+
+// parts calls f with what a file holds, part by part, and tells how far it is.
+func (a *app) parts(in io.Reader, size int64, doing string, f func(part []byte) error) error {
+	part := make([]byte, partSize)
+	defer clear(part)
+	telling := a.progress(doing)
+	defer telling.end()
+	for done := int64(0); ; {
+		n, err := in.Read(part)
+		done += int64(n)
+		telling.at(done, size)
+		if n > 0 {
+			if err := f(part[:n]); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// growing calls f with a buffer, and once more with one that is long enough where it says that the first is not.
+func growing(buf []byte, f func(b *ck.Buffer) error) ([]byte, error) {
+	b := ck.Into(buf)
+	err := f(&b)
+	if errors.Is(err, ck.CKR_BUFFER_TOO_SMALL) {
+		b = ck.Into(make([]byte, b.N))
+		err = f(&b)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b.Data[:b.N], nil
+}
