@@ -22,7 +22,8 @@ type choiceOfMechanism struct {
 	fields []string          // FIELD=VALUE, for what has no flag
 }
 
-// A parameterFlag is a flag that gives fields of parameters a value. The fields have the names of the standard.
+// A parameterFlag is a flag that gives fields of parameters a value. The fields have the names of the standard; STRUCTURE.FIELD is one of that structure
+// alone.
 type parameterFlag struct {
 	name, usage string
 	fields      []string
@@ -37,7 +38,7 @@ var parameterFlags = []parameterFlag{
 	{"salt-len", "`bytes` of salt of PSS (default: as long as the hash)", []string{"sLen"}, setNumber},
 	{"context", "`context` of the signature or MAC: " + bytesUsage, []string{"pContext", "pContextData", "pCustomizationString"}, setBytes},
 	{"hedge", "random bytes in signatures: preferred, required or none", []string{"hedgeVariant"}, setHedge},
-	{"mac-len", "`bytes` of the MAC", []string{"ulMacLength", "value"}, setNumber},
+	{"mac-len", "`bytes` of the MAC", []string{"ulMacLength", "CK_MAC_GENERAL_PARAMS.value"}, setNumber},
 	{"iv", "initialisation `vector`, nonce or counter block: random, zero or hex digits", ivFields, setIV},
 	{"aad", "additional `data` that is authenticated and not encrypted: " + bytesUsage, []string{"pAAD"}, setBytes},
 	{"tag-bits", "`bits` of the tag (default 128)", []string{"ulTagBits", "ulMACLen"}, setTagBits},
@@ -152,11 +153,11 @@ func (x *choiceOfMechanism) fill(form *ck.Structure, values *mechparam.Fields) e
 		if !given {
 			continue
 		}
-		i := slices.IndexFunc(p.fields, func(name string) bool { return mechparam.Find(form, name) != nil })
-		if i < 0 {
+		field := p.fieldOf(form)
+		if field == "" {
 			return fmt.Errorf("this mechanism has no --%s%s", p.name, hasFields(form))
 		}
-		if err := p.set(values, p.fields[i], p.name, value); err != nil {
+		if err := p.set(values, field, p.name, value); err != nil {
 			return err
 		}
 	}
@@ -175,6 +176,20 @@ func (x *choiceOfMechanism) fill(form *ck.Structure, values *mechparam.Fields) e
 		}
 	}
 	return nil
+}
+
+// fieldOf returns the name of the field of a structure that the flag gives a value, "" where there is none.
+func (p *parameterFlag) fieldOf(form *ck.Structure) string {
+	for _, name := range p.fields {
+		only, field, qualified := strings.Cut(name, ".")
+		if !qualified {
+			field = name
+		}
+		if (!qualified || only == form.Name) && mechparam.Find(form, field) != nil {
+			return field
+		}
+	}
+	return ""
 }
 
 // hasFields says what a parameter has.

@@ -21,9 +21,9 @@ var parameterDefaults = map[string]func(s *session, key ck.ObjectHandle, m ck.Me
 	"CK_ECDH1_DERIVE_PARAMS":  defaultNumbers(preset{"kdf", ck.CKD_NULL}),
 	// What CryptDeriveKey says of an RC2 key is among its attributes. RC5 is used with 32-bit words and 12 rounds, as CryptoAPI's blocks of 64 bits
 	// have.
-	"CK_RC2_PARAMS":              defaultRC2,
-	"CK_RC2_CBC_PARAMS":          defaultRC2,
-	"CK_RC2_MAC_GENERAL_PARAMS":  defaultRC2,
+	"CK_RC2_PARAMS":              defaultRC2("value"),
+	"CK_RC2_CBC_PARAMS":          defaultRC2("ulEffectiveBits"),
+	"CK_RC2_MAC_GENERAL_PARAMS":  defaultRC2("ulEffectiveBits"),
 	"CK_RC5_PARAMS":              defaultRC5,
 	"CK_RC5_CBC_PARAMS":          defaultRC5,
 	"CK_RC5_MAC_GENERAL_PARAMS":  defaultRC5,
@@ -63,8 +63,10 @@ func defaultGCM(_ *session, _ ck.ObjectHandle, _ ck.MechanismType, f *mechparam.
 	setDefaults(f, preset{"ulTagBits", 128}, preset{"ulIvBits", 8 * uint(len(f.Bytes["pIv"]))})
 }
 
-func defaultRC2(s *session, key ck.ObjectHandle, _ ck.MechanismType, f *mechparam.Fields) {
-	setDefaults(f, preset{"ulEffectiveBits", s.effectiveBits(key)})
+func defaultRC2(name string) func(*session, ck.ObjectHandle, ck.MechanismType, *mechparam.Fields) {
+	return func(s *session, key ck.ObjectHandle, _ ck.MechanismType, f *mechparam.Fields) {
+		setDefaults(f, preset{name, s.effectiveBits(key)})
+	}
 }
 
 func defaultRC5(_ *session, _ ck.ObjectHandle, _ ck.MechanismType, f *mechparam.Fields) {
@@ -104,19 +106,17 @@ func hashWithDigest(f *mechparam.Fields, name string) hashName {
 	return hashes[max(i, 0)]
 }
 
-// required are the fields that have no usual value, and the flags that give them one.
-var required = []struct{ field, flag string }{
-	{"value", "mac-len"}, {"ulMacLength", "mac-len"}, {"hash", "hash"}, {"prfHashMechanism", "hash"}, {"pIv", "iv"}, {"pNonce", "iv"}, {"iv", "iv"}, {"cb", "iv"},
-}
+// required are the flags that give fields a value that have no usual one.
+var required = []string{"mac-len", "hash", "iv"}
 
 // complete gives fields their usual values, and tells which one is missing.
 func (s *session) complete(key ck.ObjectHandle, m ck.MechanismType, form *ck.Structure, f *mechparam.Fields) error {
 	if set := parameterDefaults[form.Name]; set != nil {
 		set(s, key, m, f)
 	}
-	for _, r := range required {
-		if mechparam.Find(form, r.field) != nil && !f.Has(r.field) {
-			return fmt.Errorf("%v needs --%s", m, r.flag)
+	for _, p := range parameterFlags {
+		if field := p.fieldOf(form); slices.Contains(required, p.name) && field != "" && field != "phFlag" && !f.Has(field) {
+			return fmt.Errorf("%v needs --%s", m, p.name)
 		}
 	}
 	return nil
