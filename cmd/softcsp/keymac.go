@@ -145,7 +145,7 @@ func (x *mac) compare(s *session, key ck.ObjectHandle, mech *ck.Mechanism, in *i
 	if err != nil {
 		return err
 	}
-	if err := s.verify(key, mech, in, want); err != nil {
+	if err := s.verify(key, mech, in.name, in, in.size, want); err != nil {
 		return err
 	}
 	if !s.app.quiet {

@@ -276,12 +276,8 @@ func (x *signing) check(s *session) error {
 	if err != nil {
 		return err
 	}
-	if pairs(kind) && !x.raw {
-		half, err := s.halfSize(key, kind)
-		if err != nil {
-			return err
-		}
-		if sig, err = pairFromDER(sig, half); err != nil {
+	if !x.raw {
+		if sig, err = s.plainSignature(key, kind, sig); err != nil {
 			return fmt.Errorf("--signature: %s %w", x.signature, err)
 		}
 	}
@@ -290,7 +286,7 @@ func (x *signing) check(s *session) error {
 		return err
 	}
 	defer in.Close()
-	if err := s.verify(key, mech, in, sig); err != nil {
+	if err := s.verify(key, mech, in.name, in, in.size, sig); err != nil {
 		return err
 	}
 	if !s.app.quiet {
@@ -311,23 +307,23 @@ func (x *signing) verifier(s *session) (ck.ObjectHandle, error) {
 	return s.publicObject(info, ck.CKA_VERIFY)
 }
 
-// verify verifies a signature, or a MAC, of a file.
-func (s *session) verify(key ck.ObjectHandle, mech *ck.Mechanism, in *input, sig []byte) error {
+// verify verifies a signature, or a MAC, of what there is to read.
+func (s *session) verify(key ck.ObjectHandle, mech *ck.Mechanism, name string, in io.Reader, size int64, sig []byte) error {
 	if err := s.VerifyInit(s.handle, mech, key); err != nil {
 		return explainUse("verifying", mech.Type, err)
 	}
 	if err := s.confirm(key); err != nil {
 		return err
 	}
-	err := s.app.parts(in, in.size, "verifying", func(part []byte) error { return s.VerifyUpdate(s.handle, part) })
+	err := s.app.parts(in, size, "verifying", func(part []byte) error { return s.VerifyUpdate(s.handle, part) })
 	if err == nil {
 		err = s.VerifyFinal(s.handle, sig)
 	}
 	switch ck.Code(err) {
 	case ck.CKR_SIGNATURE_INVALID:
-		return fmt.Errorf("%s: %w: the file is not what was signed, or it was signed with another key or mechanism", in.name, err)
+		return fmt.Errorf("%s: %w: the file is not what was signed, or it was signed with another key or mechanism", name, err)
 	case ck.CKR_SIGNATURE_LEN_RANGE:
-		return fmt.Errorf("%s: %w: signatures with this key and mechanism have another length", in.name, err)
+		return fmt.Errorf("%s: %w: signatures with this key and mechanism have another length", name, err)
 	}
 	return explainUse("verifying", mech.Type, err)
 }

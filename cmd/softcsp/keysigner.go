@@ -84,6 +84,18 @@ func (s *session) halfSize(key ck.ObjectHandle, kind ck.KeyType) (int, error) {
 	return len(point) - 1, nil
 }
 
+// plainSignature returns a signature as PKCS#11 has it of one as X.509 has it.
+func (s *session) plainSignature(key ck.ObjectHandle, kind ck.KeyType, sig []byte) ([]byte, error) {
+	if !pairs(kind) {
+		return sig, nil
+	}
+	half, err := s.halfSize(key, kind)
+	if err != nil {
+		return nil, err
+	}
+	return pairFromDER(sig, half)
+}
+
 // keyType reads the type of a key.
 func (s *session) keyType(key ck.ObjectHandle) (ck.KeyType, error) {
 	n, err := s.ulong(key, ck.CKA_KEY_TYPE)
