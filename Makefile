@@ -38,7 +38,7 @@ build: build/libsoftcsp.so build/softcsp
 define build_library
 	@mkdir -p $(@D) && d=$$(mktemp -d $(@D)/tmp.XXXXXX) && \
 	tools/overlay.sh $$d/runtime && \
-	CGO_ENABLED=1 go build -buildmode=c-shared -trimpath -pgo=p11shim/calls.pgo -overlay $$d/runtime/overlay.json -ldflags \
+	CGO_ENABLED=1 CGO_CPPFLAGS="$$CGO_CPPFLAGS -DSOFTCSP_VERSION=$(VERSION)" go build -buildmode=c-shared -trimpath -pgo=p11shim/calls.pgo -overlay $$d/runtime/overlay.json -ldflags \
 	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,invalidptr=0,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 endef

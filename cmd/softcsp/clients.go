@@ -127,8 +127,12 @@ func linesForInstalled(library string, t tok) []clientLines {
 }
 
 func linesOf(library string, t tok, choose func(clientKind) bool) []clientLines {
+	uri := t.uri().String()
+	if t.info.SerialNumber == "" { // any token of that label
+		uri = "pkcs11:token=" + t.info.Label
+	}
 	fill := strings.NewReplacer(
-		"@LIBRARY@", library, "@URI@", t.uri().String(), "@LABEL@", strings.ReplaceAll(t.info.Label, "'", `'\''`), "@SLOT@", fmt.Sprint(uint(t.slot)),
+		"@LIBRARY@", library, "@URI@", uri, "@LABEL@", strings.ReplaceAll(t.info.Label, "'", `'\''`), "@SLOT@", fmt.Sprint(uint(t.slot)),
 		"@ENGINES@", opensslDir("engines-3"), "@PROVIDERS@", opensslDir("ossl-modules"),
 	)
 	var list []clientLines

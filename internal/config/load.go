@@ -43,14 +43,21 @@ func Load(reserved string) (*Config, error) { return LoadFrom(reserved, Getenv) 
 
 // LoadFrom is Load with an environment that getenv reads, and that is known to be the user's own.
 func LoadFrom(reserved string, getenv func(string) string) (*Config, error) {
+	return worldOf(getenv).load(reserved)
+}
+
+// Places returns the files that are looked for where nobody names one, first the first to look at.
+func Places() []string { return worldOf(Getenv).files() }
+
+// worldOf is the world as it is, with an environment that getenv reads.
+func worldOf(getenv func(string) string) *world {
 	home := func() (string, error) {
 		if h := getenv("HOME"); filepath.IsAbs(h) {
 			return h, nil
 		}
 		return passwdHome()
 	}
-	w := world{getenv: getenv, uid: os.Geteuid(), home: home, systemFile: SystemFile}
-	return w.load(reserved)
+	return &world{getenv: getenv, uid: os.Geteuid(), home: home, systemFile: SystemFile}
 }
 
 // passwdHome returns the home directory that the system knows for the user: a daemon may have it in no variable. The file of

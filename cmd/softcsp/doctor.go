@@ -1,0 +1,187 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/internal/doctor"
+)
+
+const doctorHelp = `Looks at this machine as a program does that loads the library, and tells what is ok, what to know (note), and what does not
+work or is not safe (problem): the configuration and where it comes from, variables, the token directory and the ways to
+it, each token as far as can be seen without its PIN, who has its lock, the limits of the process, what the kernel
+refuses, the library and its version, p11-kit, OpenSSL's configuration, and mistakes that people make with programs that
+are here. Each finding says why it matters and what to type. It changes nothing.
+
+Then it shows what to paste for the programs that are here, with the library's path and the token's URI; --no-lines
+leaves that out, and --quiet leaves out what is ok.
+
+It sees what the user sees who calls it, with the variables and limits of this shell. For a service, call it as the
+service's user and with its environment.
+
+It exits with 5 if a token is damaged, and with 1 for any other problem.`
+
+func doctorCommand(a *app) *cobra.Command {
+	var module string
+	var noLines bool
+	var t choice
+	c := &cobra.Command{
+		Use:     "doctor",
+		Short:   "Find what keeps tokens from working on this machine",
+		Long:    doctorHelp,
+		Example: "  softcsp doctor\n  sudo -u www-data softcsp doctor --conf /etc/nginx/softcsp.toml",
+		Args:    exactly(0, ""),
+		RunE: func(*cobra.Command, []string) error {
+			m := a.machine(module)
+			d := diagnosis{Findings: doctor.Look(m)}
+			if !noLines {
+				d.Clients = linesForInstalled(m.Library, a.anyToken(t, d.Findings))
+			}
+			return a.showDiagnosis(d)
+		},
+	}
+	t.add(c.Flags())
+	c.Flags().StringVarP(&module, "module", "m", "", "library `file`, instead of the one that is found")
+	c.Flags().BoolVar(&noLines, "no-lines", false, "leave out what to paste for programs")
+	return lists(a, c)
+}
+
+// machine is what the doctor looks at.
+func (a *app) machine(module string) *doctor.Machine {
+	m := &doctor.Machine{
+		ByHand: a.conf != "", Library: module, Libraries: libraryPlaces(), Version: version,
+		Getenv: config.Getenv, Environ: os.Environ(), Program: program, UID: os.Geteuid(),
+	}
+	m.LibraryThere = true
+	if module == "" {
+		m.Library, m.LibraryThere = libraryPath()
+	}
+	m.Config, m.ConfigError = a.settings()
+	if m.ConfigError == nil {
+		for name, why := range m.Config.Why {
+			m.Config.Why[name] = strings.ReplaceAll(why, "pReserved", "the command line")
+		}
+	}
+	return m
+}
+
+// anyToken is the token that lines are shown for: the one that is meant, or the only one, or else one that stands for any.
+func (a *app) anyToken(t choice, found []doctor.Finding) tok {
+	other := tok{}
+	other.info.Label = "NAME"
+	if slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.State == doctor.Problem }) {
+		return other // what is wrong has been told, and may keep us waiting
+	}
+	c, err := a.open()
+	if err != nil {
+		return other
+	}
+	defer c.close()
+	if meant, err := c.pick(t); err == nil {
+		return meant
+	}
+	return other
+}
+
+// A diagnosis is what the doctor says.
+type diagnosis struct {
+	Findings []doctor.Finding `json:"findings"`
+	Clients  []clientLines    `json:"clients,omitempty"`
+}
+
+func (a *app) showDiagnosis(d diagnosis) error {
+	counts := make(map[doctor.State]int)
+	damaged := false
+	for _, f := range d.Findings {
+		counts[f.State]++
+		damaged = damaged || f.Damaged
+	}
+	if a.json {
+		if err := a.show(d, nil, nil); err != nil {
+			return err
+		}
+	} else if err := a.writeDiagnosis(d); err != nil {
+		return err
+	}
+	switch n := counts[doctor.Problem]; {
+	case n == 0:
+		return nil
+	case damaged:
+		return &failure{exitDamaged, fmt.Errorf("%s, and a token is damaged", plural(n, "problem"))}
+	default:
+		return fmt.Errorf("%s and %s", plural(n, "problem"), plural(counts[doctor.Note], "note"))
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// writeDiagnosis writes findings as a table whose last column is wrapped on a terminal, then the lines of clients.
+func (a *app) writeDiagnosis(d diagnosis) error {
+	first := 0
+	for _, name := range doctor.Areas() {
+		first = max(first, len(name))
+	}
+	stateWidth := len(doctor.Problem.String())
+	indent := stateWidth + first + 2*len(gap)
+	room := 0
+	if w := width(a.out); w > 0 {
+		room = max(w-indent, 24)
+	}
+	var b strings.Builder
+	for _, f := range d.Findings {
+		if f.State == doctor.OK && a.quiet {
+			continue
+		}
+		state := fmt.Sprintf("%-*s", stateWidth, f.State)
+		if f.State == doctor.Problem {
+			state = a.bold(a.out, state)
+		}
+		fmt.Fprintf(&b, "%s%s%-*s%s%s\n", state, gap, first, f.Area, gap, hang(f.What, room, indent))
+		for _, more := range []struct{ head, text string }{{"why: ", f.Why}, {"do:  ", f.Do}} {
+			if more.text != "" {
+				fmt.Fprintf(&b, "%*s%s%s\n", indent, "", more.head, hang(more.text, max(room-len(more.head), 0), indent+len(more.head)))
+			}
+		}
+	}
+	for _, c := range d.Clients {
+		fmt.Fprintf(&b, "\n%s\n    %s\n", a.bold(a.out, c.Client), strings.ReplaceAll(c.Lines, "\n", "\n    "))
+	}
+	_, err := io.WriteString(a.out, b.String())
+	return err
+}
+
+// hang breaks text into lines of room characters, all but the first indented. Room 0 is for what is no terminal: one line.
+func hang(text string, room, indent int) string {
+	if room <= 0 {
+		return text
+	}
+	var b strings.Builder
+	n := 0
+	for i, word := range strings.Fields(text) {
+		w := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case n+1+w > room:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			n = 0
+		default:
+			b.WriteByte(' ')
+			n++
+		}
+		b.WriteString(word)
+		n += w
+	}
+	return b.String()
+}
