@@ -440,3 +440,32 @@ func (m *move) templates(t *testing.T) {
 			"C_GetAttributeValue s f[0] {CKA_WRAP_TEMPLATE={CKA_CLASS=?8,CKA_EXTRACTABLE=?1}}", "C_GetAttributeValue s f[0] {CKA_UNWRAP_TEMPLATE={CKA_LABEL=?8,CKA_SENSITIVE=?1}}")
 	}
 }
+
+// TestImportSoftHSMMany moves many keys, 1,000 in make long, and again when they are there: SoftHSM2 takes minutes to make so many.
+func TestImportSoftHSMMany(t *testing.T) {
+	slow(t)
+	t.Parallel()
+	m := newMove(t)
+	keys := 100
+	if takesLong() {
+		keys = 1000
+	}
+	for i := range keys {
+		do(t, m.old, fmt.Sprintf("C_GenerateKey s CKM_AES_KEY_GEN {CKA_VALUE_LEN=32,CKA_LABEL=str:key,CKA_ID=hex:%04x}+%s &x", i, movedClosed))
+	}
+	for _, again := range []bool{false, true} {
+		start := time.Now()
+		r := m.run(t)
+		t.Logf("%d keys in %v", keys, time.Since(start))
+		if r.Carried != keys && !again || r.There != keys && again {
+			t.Errorf("carried %d, changed %d, there %d, left %d", r.Carried, r.Changed, r.There, r.Left)
+		}
+	}
+	last := fmt.Sprintf("find s {CKA_ID=hex:%04x}", keys-1)
+	do(t, m.new, "login", last, "get s found CKA_NEVER_EXTRACTABLE = true", "get s found CKA_LOCAL = true", "C_EncryptInit s CKM_AES_ECB found", "C_Encrypt s rep:16:00 ct=out:16")
+	m.new.Vars.SetBytes("want", m.new.Vars.Bytes("ct"))
+	do(t, m.old, last, "C_EncryptInit s CKM_AES_ECB found", "C_Encrypt s rep:16:00 ct=out:16")
+	if !bytes.Equal(m.old.Vars.Bytes("ct"), m.new.Vars.Bytes("want")) {
+		t.Error("the last key encrypts otherwise")
+	}
+}
