@@ -28,7 +28,7 @@ type noun struct {
 var nouns = []noun{
 	{"token", "Make, list and check tokens", []func(*app) *cobra.Command{tokenInit, tokenList, tokenCheck, tokenPIN, tokenUpgrade, tokenCompact}},
 	{"object", "Show what is in a token", []func(*app) *cobra.Command{objectList}},
-	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyImport, keyDerive, keyEncrypt, keyDecrypt, keySign, keyVerify, keyMAC, keyAgree, keyEncapsulate, keyDecapsulate, keyCSR, keyCertificate}},
+	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyImport, keyExport, keyDerive, keyEncrypt, keyDecrypt, keySign, keyVerify, keyMAC, keyAgree, keyEncapsulate, keyDecapsulate, keyCSR, keyCertificate}},
 	{"mechanism", "Show what the library can do", []func(*app) *cobra.Command{mechanismList}},
 }
 

@@ -79,7 +79,7 @@ func (r *reader) readPlainBlob(algid capi.AlgID, rest []byte) error {
 // publicBlob writes a PUBLICKEYBLOB.
 func publicBlob(k Key) ([]byte, error) {
 	if k.Type != ck.CKK_RSA {
-		return nil, errNoFormat("blob")
+		return nil, ErrFormat
 	}
 	return (&capi.RSANumbers{Modulus: k.Attr(ck.CKA_MODULUS), Exponent: k.Attr(ck.CKA_PUBLIC_EXPONENT)}).Blob(capi.PUBLICKEYBLOB, capi.CALG_RSA_KEYX)
 }
@@ -87,7 +87,7 @@ func publicBlob(k Key) ([]byte, error) {
 // privateBlob writes a PRIVATEKEYBLOB of a PrivateKeyInfo, which has all numbers.
 func privateBlob(t ck.KeyType, info []byte) ([]byte, error) {
 	if t != ck.CKK_RSA {
-		return nil, errNoFormat("blob")
+		return nil, ErrFormat
 	}
 	attrs, err := mechanisms.UnmarshalPrivate(t, info)
 	if err != nil {
@@ -109,5 +109,5 @@ func secretBlob(t ck.KeyType, value []byte) ([]byte, error) {
 			return capi.PlainKeyBlob(c.ID, value), nil
 		}
 	}
-	return nil, errNoFormat("blob")
+	return nil, ErrFormat
 }

@@ -249,7 +249,7 @@ func newJWK(info []byte, name string) (*jwk, error) {
 	}
 	c, err := mechanisms.CurveOf(find(attrs, ck.CKA_EC_PARAMS))
 	if err != nil {
-		return nil, errNoFormat("jwk")
+		return nil, ErrFormat
 	}
 	in := cryptobyte.String(find(attrs, ck.CKA_EC_POINT))
 	var point cryptobyte.String
@@ -267,7 +267,7 @@ func newJWK(info []byte, name string) (*jwk, error) {
 			return k, nil
 		}
 	}
-	return nil, errNoFormat("jwk")
+	return nil, ErrFormat
 }
 
 func encodeMember(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }

@@ -142,11 +142,11 @@ func parseSSHPublic(text []byte) (ssh.PublicKey, string, error) {
 func sshPublic(info []byte, comment string) ([]byte, error) {
 	public, err := x509.ParsePKIXPublicKey(info)
 	if err != nil {
-		return nil, errNoFormat("OpenSSH")
+		return nil, ErrFormat
 	}
 	key, err := ssh.NewPublicKey(public)
 	if err != nil {
-		return nil, errNoFormat("OpenSSH")
+		return nil, ErrFormat
 	}
 	line := bytes.TrimSuffix(ssh.MarshalAuthorizedKey(key), []byte("\n"))
 	if comment != "" {
@@ -159,7 +159,7 @@ func sshPublic(info []byte, comment string) ([]byte, error) {
 func sshPrivate(info []byte, comment string, password []byte) ([]byte, error) {
 	key, err := x509.ParsePKCS8PrivateKey(info)
 	if err != nil {
-		return nil, errNoFormat("OpenSSH")
+		return nil, ErrFormat
 	}
 	var block *pem.Block
 	if password == nil {
@@ -168,7 +168,7 @@ func sshPrivate(info []byte, comment string, password []byte) ([]byte, error) {
 		block, err = ssh.MarshalPrivateKeyWithPassphrase(key, comment, password)
 	}
 	if err != nil {
-		return nil, errNoFormat("OpenSSH")
+		return nil, ErrFormat
 	}
 	defer clear(block.Bytes)
 	return pem.EncodeToMemory(block), nil

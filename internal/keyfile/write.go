@@ -2,6 +2,7 @@ package keyfile
 
 import (
 	"encoding/pem"
+	"errors"
 	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
@@ -16,12 +17,8 @@ var Formats = map[ck.ObjectClass][]string{
 	ck.CKO_SECRET_KEY:  {"hex", "raw", "jwk", "blob"},
 }
 
-// A formatError says that a format has no keys of a type.
-type formatError struct{ format string }
-
-func (e *formatError) Error() string { return "the format " + e.format + " has no keys of this type" }
-
-func errNoFormat(format string) error { return &formatError{format} }
+// ErrFormat says that a format has no keys of a type.
+var ErrFormat = errors.New("the format has no keys of this type")
 
 // A Key is a key to be written.
 type Key struct {
