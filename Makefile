@@ -4,9 +4,14 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 BINDIR   = $(PREFIX)/bin
 LIBDIR   = $(PREFIX)/lib
+# Where the library itself is. Elsewhere than in LIBDIR, it has a link there, for programs that are linked with it.
+MODULEDIR = $(LIBDIR)
 INCDIR   = $(PREFIX)/include/softcsp
 DATADIR  = $(PREFIX)/share
 P11KITDIR ?= $(DATADIR)/p11-kit/modules
+ZSHDIR    ?= $(DATADIR)/zsh/site-functions
+# The directory of what is installed: build/arm64 for the other machine.
+BUILT     ?= build
 FUZZTIME ?= 10m
 FUZZ     ?= ^Fuzz
 
@@ -23,7 +28,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 SOURCES   := $(shell find . \( -name build -o -name .git -o -name conformance -o -name bench \) -prune -o \( -name '*.go' -o -name '*.[ch]' -o -name '*.map' -o -name '*.ld' -o -name '*.pgo' \) ! -name '*_test.go' -print) go.mod go.sum Makefile tools/overlay.sh CHANGELOG.md
 GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cryptstubs.c include/softcsp/cryptoki.h docs/support.md docs/configuration.md README.md)
 # What needs no C: everything but the boundary, and what drives the built library.
-PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance)
+PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance -e /packaging)
 
 .PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds bench profile fuzz fuzz-minute install clean setup setup-test
 .NOTPARALLEL:
@@ -130,16 +135,17 @@ fuzz-minute:
 	$(MAKE) fuzz FUZZTIME=1m FUZZ='^Fuzz(TokenFile|File)$$$$'
 
 install: build
-	for d in $(BINDIR) $(LIBDIR)/pkgconfig $(INCDIR) $(P11KITDIR) $(DATADIR)/man/man1 \
-	  $(DATADIR)/bash-completion/completions $(DATADIR)/zsh/site-functions $(DATADIR)/fish/vendor_completions.d; do install -d "$(DESTDIR)$$d" || exit 1; done
-	install -m 755 build/softcsp "$(DESTDIR)$(BINDIR)/softcsp"
-	install -m 644 build/libsoftcsp.so "$(DESTDIR)$(LIBDIR)/libsoftcsp.so"
+	for d in $(BINDIR) $(LIBDIR)/pkgconfig $(MODULEDIR) $(INCDIR) $(P11KITDIR) $(DATADIR)/man/man1 \
+	  $(DATADIR)/bash-completion/completions $(ZSHDIR) $(DATADIR)/fish/vendor_completions.d; do install -d "$(DESTDIR)$$d" || exit 1; done
+	install -m 755 $(BUILT)/softcsp "$(DESTDIR)$(BINDIR)/softcsp"
+	install -m 644 $(BUILT)/libsoftcsp.so "$(DESTDIR)$(MODULEDIR)/libsoftcsp.so"
+	[ '$(MODULEDIR)' = '$(LIBDIR)' ] || ln -sfr "$(DESTDIR)$(MODULEDIR)/libsoftcsp.so" "$(DESTDIR)$(LIBDIR)/libsoftcsp.so"
 	install -m 644 include/softcsp/*.h "$(DESTDIR)$(INCDIR)"
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCDIR@|$(INCDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc"
-	sed -e 's|@LIBDIR@|$(LIBDIR)|' packaging/softcsp.module.in > "$(DESTDIR)$(P11KITDIR)/softcsp.module"
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@MODULEDIR@|$(MODULEDIR)|' -e 's|@INCDIR@|$(INCDIR)|' -e 's|@VERSION@|$(VERSION)|' packaging/softcsp.pc.in > "$(DESTDIR)$(LIBDIR)/pkgconfig/softcsp.pc"
+	sed -e 's|@MODULEDIR@|$(MODULEDIR)|' packaging/softcsp.module.in > "$(DESTDIR)$(P11KITDIR)/softcsp.module"
 	build/softcsp man "$(DESTDIR)$(DATADIR)/man/man1"
 	build/softcsp completion bash > "$(DESTDIR)$(DATADIR)/bash-completion/completions/softcsp"
-	build/softcsp completion zsh > "$(DESTDIR)$(DATADIR)/zsh/site-functions/_softcsp"
+	build/softcsp completion zsh > "$(DESTDIR)$(ZSHDIR)/_softcsp"
 	build/softcsp completion fish > "$(DESTDIR)$(DATADIR)/fish/vendor_completions.d/softcsp.fish"
 
 clean:
@@ -150,3 +156,6 @@ setup:
 
 setup-test:
 	@tools/setup.sh test
+
+# deb, rpm, packages-test, image, release
+include packaging/packages.mk

@@ -43,6 +43,8 @@ var rules = map[string][]string{
 	"internal/sqlite":          {},
 	"internal/keyfile":         {"capi", "ck", "mechanisms", "internal/algorithm/md2", "internal/algorithm/pbkdf", "internal/algorithm/rc2", "internal/secret", "golang.org/x/crypto"},
 	"internal/gen":             {},
+	"internal/release":         {},
+	"packaging":                {},
 	"internal/gen/support":     {"ck", "internal/config", "mechanisms", "token"},
 	"capi":                     {"internal/algorithm/md2", "internal/algorithm/parity", "internal/cloneable", "internal/secret", "golang.org/x/crypto"},
 	"internal/cloneable":       {},

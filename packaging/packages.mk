@@ -1,0 +1,19 @@
+# Packages, a container image, and what a release consists of: docs/packages.md. The same sources give the same bytes.
+
+# Newer versions than 2.45 need modules that the Go module proxy alone does not have.
+NFPM = github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+# Which packaging of the version this is.
+PACKAGE_RELEASE = 1
+# The time that files and packages are from: that of the last commit, or of the changelog where there is no repository.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y CHANGELOG.md)
+
+PACKAGE = VERSION='$(VERSION)' PACKAGE_RELEASE='$(PACKAGE_RELEASE)' NFPM='$(NFPM)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' MAKE='$(MAKE)'
+
+.PHONY: deb rpm deb-arm64 rpm-arm64
+
+# Packages for the machine at hand, and for arm64 with a cross compiler.
+deb rpm: build
+	@$(PACKAGE) packaging/package.sh $@ amd64
+
+deb-arm64 rpm-arm64: build build-arm64
+	@$(PACKAGE) packaging/package.sh $(@:-arm64=) arm64
