@@ -1,4 +1,4 @@
-printf 87654321 > so.pin; printf 1234 > user.pin; printf apple-camshaft > password; echo "The camshaft turns." > report; export XDG_DATA_HOME=~/data XDG_STATE_HOME=~/state; export SOFTCSP_PIN=1234
+printf 87654321 > so.pin; printf 1234 > user.pin; printf apple-camshaft > password; echo "The camshaft turns." > report; export SOFTCSP_PIN=1234
 softcsp token init --label lab --so-pin-file so.pin > /dev/null
 
 # The key that Windows derives from this password, sealed in the token.

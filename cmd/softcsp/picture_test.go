@@ -64,20 +64,7 @@ func play(t *testing.T, build, script string) []shown {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// In a terminal, as people see it.
-	terminal, err := exec.LookPath("script")
-	if err != nil {
-		missing(t, err)
-	}
-	cmd := exec.CommandContext(t.Context(), terminal, "--quiet", "--return", "--command", "stty cols 100; exec sh -eu "+file, "/dev/null")
-	cmd.Dir = home
-	cmd.Env = []string{"HOME=" + home, "PATH=" + build + ":" + os.Getenv("PATH"), "LANG=C", "SOFTCSP_KDF=test", "NO_COLOR=1", "TERM=xterm"}
-	cmd.WaitDelay = time.Second
-	raw, err := cmd.CombinedOutput()
-	out := strings.ReplaceAll(string(raw), "\r\n", "\n")
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	out := onTerminal(t, home, "stty cols 100; exec sh -eu "+file, "PATH="+build+":"+os.Getenv("PATH"), "SOFTCSP_KDF=test", "NO_COLOR=1")
 	answers := strings.Split(out, mark+"\n")[1:]
 	var lines []shown
 	for i, line := range strings.Split(strings.TrimSpace(script), "\n") {
@@ -91,6 +78,63 @@ func play(t *testing.T, build, script string) []shown {
 		}
 	}
 	return lines
+}
+
+// onTerminal runs a command of the shell on a terminal, as people do, in the home directory given, and returns what the terminal shows.
+func onTerminal(t *testing.T, home, command string, env ...string) string {
+	t.Helper()
+	terminal, err := exec.LookPath("script")
+	if err != nil {
+		missing(t, err)
+	}
+	cmd := exec.CommandContext(t.Context(), terminal, "--quiet", "--return", "--command", command, "/dev/null")
+	cmd.Dir = home
+	cmd.Env = append([]string{"HOME=" + home, "LANG=C", "TERM=xterm", "SOFTCSP_TOKENDIR=" + filepath.Join(home, "tokens"), "XDG_STATE_HOME=" + filepath.Join(home, "state")}, env...)
+	cmd.WaitDelay = time.Second
+	out, err := cmd.CombinedOutput()
+	text := strings.ReplaceAll(string(out), "\r\n", "\n")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return text
+}
+
+// TestTerminal sees what is different where somebody looks: titles stand out, tables fit, long work says how far it is.
+func TestTerminal(t *testing.T) {
+	build := needBuild(t)
+	home := t.TempDir()
+	path := "PATH=" + build + ":" + os.Getenv("PATH")
+	pins := []string{path, "SOFTCSP_KDF=test", "SOFTCSP_PIN=1234", "SOFTCSP_SO_PIN=87654321"}
+	onTerminal(t, home, "softcsp token init --label lab --quiet", pins...)
+	list := onTerminal(t, home, "stty cols 60; softcsp token list", path)
+	if !strings.Contains(list, "\x1b[1mLABEL") {
+		t.Errorf("the title does not stand out:\n%s", list)
+	}
+	for line := range strings.Lines(list) {
+		if strings.HasPrefix(line, "lab ") && utf8.RuneCountInString(line) > 60 {
+			t.Errorf("a line is longer than the terminal is wide:\n%s", list)
+		}
+	}
+	if !strings.Contains(list, "\n    "+home) {
+		t.Errorf("the file does not stand on a line of its own:\n%s", list)
+	}
+	if plain := onTerminal(t, home, "softcsp token list", path, "NO_COLOR=1"); strings.Contains(plain, "\x1b") {
+		t.Errorf("colours in spite of NO_COLOR:\n%q", plain)
+	}
+	if piped := onTerminal(t, home, "softcsp token list | cat", path); strings.Contains(piped, "\x1b") || strings.Contains(piped, "\n    ") {
+		t.Errorf("a table for a terminal in a pipe:\n%q", piped)
+	}
+	onTerminal(t, home, "printf secret > password; softcsp key derive --hash sha1 --algorithm aes-256 --label k --password-file password", pins...)
+	slow := "(printf a; sleep 1; printf b) | softcsp key encrypt --label k --out sealed -"
+	if out := onTerminal(t, home, slow, pins...); !strings.Contains(out, "encrypting: ") || !strings.HasSuffix(out, "\r") {
+		t.Errorf("long work does not tell, or leaves its line:\n%q", out)
+	}
+	if out := onTerminal(t, home, slow+" 2>&1 | cat", pins...); out != "" {
+		t.Errorf("long work tells where nobody looks:\n%q", out)
+	}
+	if out := onTerminal(t, home, slow+" --quiet", pins...); out != "" {
+		t.Errorf("long work tells in spite of --quiet:\n%q", out)
+	}
 }
 
 // steady puts fixed words in place of what is different in each run: serial numbers, ids, the home directory.
