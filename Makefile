@@ -109,7 +109,7 @@ check-arm64: setup-test build build-arm64
 # What takes minutes: run before a version is called done. docs/testing.md says what it is.
 long: check
 	@tools/setup.sh long
-	SOFTCSP_LONG=1 go test -count=1 -timeout 4h ./store ./token ./csp ./conformance/...
+	SOFTCSP_LONG=1 go test -count=1 -timeout 4h ./store ./token ./csp ./conformance/... ./packaging
 
 # The programs of conformance/twoworlds under Wine and here, beside each other. Its packages are large: check does without.
 twoworlds: build

@@ -9,7 +9,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 
 PACKAGE = VERSION='$(VERSION)' PACKAGE_RELEASE='$(PACKAGE_RELEASE)' NFPM='$(NFPM)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' MAKE='$(MAKE)'
 
-.PHONY: deb rpm deb-arm64 rpm-arm64
+.PHONY: deb rpm deb-arm64 rpm-arm64 packages-test
 
 # Packages for the machine at hand, and for arm64 with a cross compiler.
 deb rpm: build
@@ -17,3 +17,8 @@ deb rpm: build
 
 deb-arm64 rpm-arm64: build build-arm64
 	@$(PACKAGE) packaging/package.sh $(@:-arm64=) arm64
+
+# Installing, using, upgrading and purging in clean roots, and all else that takes minutes.
+packages-test: build
+	@tools/setup.sh packages
+	SOFTCSP_LONG=1 go test -count=1 -timeout 1h ./packaging

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees that what `make` needs is there: `setup.sh build`, `test` or `long`, and `setup.sh arm64` or `test-arm64`. On Debian, as root,
+# Sees that what `make` needs is there: `setup.sh build`, `test` or `long`, and `setup.sh arm64`, `test-arm64` or `packages`. On Debian, as root,
 # it installs exactly what is missing. Otherwise it says what is missing, and fails.
 set -eu
 
@@ -38,6 +38,14 @@ esac
 if [ "${1:-build}" = test-arm64 ]; then
 	need qemu-user command -v qemu-aarch64
 fi
+case ${1:-build} in
+packages | long)
+	need buildah command -v buildah
+	need lintian command -v lintian
+	need mmdebstrap command -v mmdebstrap
+	need rpm command -v rpm
+	;;
+esac
 if [ "${1:-build}" = long ]; then
 	need apache2-bin test -e /usr/lib/apache2/modules/mod_ssl.so
 	need openjdk-17-jdk-headless command -v javac

@@ -56,7 +56,7 @@ func doctorCommand(a *app) *cobra.Command {
 // machine is what the doctor looks at.
 func (a *app) machine(module string) *doctor.Machine {
 	m := &doctor.Machine{
-		ByHand: a.conf != "", Library: module, Libraries: libraryPlaces(), Version: version,
+		ByHand: a.conf != "", Library: module, Libraries: libraryPlaces(), Version: thisVersion(),
 		Getenv: config.Getenv, Environ: os.Environ(), Program: program, UID: os.Geteuid(),
 	}
 	m.LibraryThere = true

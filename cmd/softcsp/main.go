@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -16,7 +17,24 @@ import (
 )
 
 // version is set by the linker to the newest version of the changelog.
-var version = "devel"
+var version string
+
+// programVersion is the version: without the linker's, as go install builds, that of the module.
+func programVersion(info *debug.BuildInfo) string {
+	switch {
+	case version != "":
+		return version
+	case info != nil && strings.HasPrefix(info.Main.Version, "v"):
+		return info.Main.Version[1:]
+	}
+	return "devel"
+}
+
+// thisVersion is the version of this program.
+func thisVersion() string {
+	info, _ := debug.ReadBuildInfo()
+	return programVersion(info)
+}
 
 // A noun is what a command is about, with its verbs.
 type noun struct {

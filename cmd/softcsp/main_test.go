@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -165,6 +166,18 @@ func has[N ~uint32](list []named[N], number N) bool {
 		}
 	}
 	return false
+}
+
+// TestProgramVersion sees what a program calls itself that go install built, and one that a tree was built into.
+func TestProgramVersion(t *testing.T) {
+	if version != "" {
+		t.Fatalf("the linker has set the version %s", version)
+	}
+	for of, want := range map[string]string{"v0.3.0": "0.3.0", "(devel)": "devel", "": "devel"} {
+		if got := programVersion(&debug.BuildInfo{Main: debug.Module{Version: of}}); got != want {
+			t.Errorf("%q: %q", of, got)
+		}
+	}
 }
 
 // TestVersion holds the version of the library against the newest one of the changelog.

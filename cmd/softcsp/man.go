@@ -43,7 +43,7 @@ func writePages(dir string, c *cobra.Command) error {
 // page is a manual page in the macros of man(7).
 func page(name string, c *cobra.Command) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, ".TH %q 1 \"\" %q\n", strings.ToUpper(name), "softcsp "+version)
+	fmt.Fprintf(&b, ".TH %q 1 \"\" %q\n", strings.ToUpper(name), "softcsp "+thisVersion())
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", name, roff(c.Short))
 	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", roff(c.UseLine()))
 	text := c.Long

@@ -83,7 +83,7 @@ func showVersion(a *app) *cobra.Command {
 		Example: "  softcsp version",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
-			v := versionInfo{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+			v := versionInfo{Version: thisVersion(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 			rows := [][]string{{"softcsp " + v.Version + " " + v.OS + "/" + v.Arch + " " + v.Go}}
 			return a.show(v, nil, rows)
 		},
