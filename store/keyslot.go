@@ -40,6 +40,20 @@ var costs = [kdfs]struct {
 // String returns the name.
 func (k kdf) String() string { return costs[k].name }
 
+// DescribeKDF says what a name of a cost means, "" for a name that is none.
+func DescribeKDF(name string) string {
+	for _, c := range costs {
+		if c.name == name {
+			memory := fmt.Sprintf("%d KiB", c.memory)
+			if c.memory >= 1<<10 {
+				memory = fmt.Sprintf("%d MiB", c.memory>>10)
+			}
+			return fmt.Sprintf("Argon2id with %s and %d passes", memory, c.passes)
+		}
+	}
+	return ""
+}
+
 // parseKDF finds a kdf by its name; "" is interactive.
 func parseKDF(name string) (kdf, error) {
 	if name == "" {

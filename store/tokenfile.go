@@ -39,7 +39,7 @@ func OpenFile(path string) (*TokenFile, error) {
 func tokenOf(f *plainFile) (*TokenFile, error) {
 	st, err := f.stat()
 	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		err = unrecognized("%s is not a regular file", f.path)
+		err = fmt.Errorf("%w: %s is not a regular file", ck.CKR_ARGUMENTS_BAD, f.path)
 	}
 	if err != nil {
 		return nil, err

@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
@@ -20,7 +22,20 @@ type client struct {
 	module *token.Module // the same, for what Cryptoki has no function for
 	cfg    *config.Config
 	app    *app
+	broken []broken // what tokens has passed over
 }
+
+// A broken token is one of which not even the label can be read.
+type broken struct {
+	slot         ck.SlotID
+	serial, file string // the file is "" where the store has none
+	err          error
+}
+
+// Error says which token it is, and what is wrong.
+func (b broken) Error() string { return naming(cmp.Or(b.file, "the token "+b.serial), b.err).Error() }
+
+func (b broken) Unwrap() error { return b.err }
 
 // reserved is the pReserved text for the flags of the program and the pairs given.
 func (a *app) reserved(pairs ...string) (string, error) {
@@ -30,7 +45,8 @@ func (a *app) reserved(pairs ...string) (string, error) {
 	if a.conf != "" {
 		pairs = append(pairs, "conf", a.conf)
 	}
-	return config.Reserved(pairs...)
+	text, err := config.Reserved(pairs...)
+	return text, a.asTyped(err)
 }
 
 // settings returns what is in force under the flags of the program.
@@ -39,7 +55,23 @@ func (a *app) settings() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(text)
+	return a.load(text)
+}
+
+// load returns the settings of a text that reserved made.
+func (a *app) load(text string) (*config.Config, error) {
+	cfg, err := config.Load(text)
+	return cfg, a.asTyped(err)
+}
+
+// asTyped tells what is wrong with the settings as what was typed, the flags, and not as the text that is made of them.
+func (a *app) asTyped(err error) error {
+	if err == nil {
+		return nil
+	}
+	said := strings.TrimPrefix(err.Error(), ck.CKR_ARGUMENTS_BAD.Error()+": ")
+	typed := strings.NewReplacer("configuration named by pReserved", "--conf "+a.conf, "pReserved: tokendir", "--tokendir "+a.tokenDir, "pReserved: ", "")
+	return errors.New(typed.Replace(said))
 }
 
 // open starts the module with the settings in force and the pairs given. The caller closes it.
@@ -48,9 +80,9 @@ func (a *app) open(pairs ...string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config.Load(text)
+	cfg, err := a.load(text)
 	if err != nil {
-		return nil, explain("settings", err)
+		return nil, err
 	}
 	m := token.New()
 	if err := m.Initialize(ck.InitArgs{Reserved: text, Flags: ck.CKF_OS_LOCKING_OK}); err != nil {
@@ -118,22 +150,22 @@ type tok struct {
 	info ck.TokenInfo
 }
 
-// tokens returns the tokens there are, and the slot of the one that can be initialised.
+// tokens returns the tokens there are, and the slot of the one that can be initialised. It notes in c.broken those that it passes over.
 func (c *client) tokens() (list []tok, free ck.SlotID, err error) {
 	slots, err := c.GetSlotList(true)
 	if err != nil {
 		return nil, 0, explain("listing slots", err)
 	}
+	c.broken = nil
 	for _, s := range slots {
 		info, err := c.GetTokenInfo(s)
 		switch {
 		case errors.Is(err, ck.CKR_SLOT_ID_INVALID), errors.Is(err, ck.CKR_TOKEN_NOT_PRESENT):
 			continue // gone since
-		case errors.Is(err, ck.CKR_TOKEN_NOT_RECOGNIZED), errors.Is(err, ck.CKR_DEVICE_ERROR), errors.Is(err, ck.CKR_TOKEN_WRITE_PROTECTED):
-			c.app.note("the token in slot %d is passed over: %v", s, err)
-			continue
 		case err != nil:
-			return nil, 0, explain("reading token", err)
+			b := broken{slot: s, err: err}
+			b.serial, b.file = c.fileOf(s)
+			c.broken = append(c.broken, b)
 		case info.Flags&ck.CKF_TOKEN_INITIALIZED == 0:
 		default:
 			list = append(list, tok{s, info})
@@ -141,6 +173,33 @@ func (c *client) tokens() (list []tok, free ck.SlotID, err error) {
 	}
 	free, err = c.module.EmptySlot()
 	return list, free, err
+}
+
+// fileOf returns the serial number and the file of the token in a slot, of which nothing can be read. The slot's description has the one, and
+// the name of the other begins with it.
+func (c *client) fileOf(s ck.SlotID) (serial, file string) {
+	info, err := c.GetSlotInfo(s)
+	if err != nil || store.Volatile(c.cfg) {
+		return "", ""
+	}
+	words := strings.Fields(info.SlotDescription)
+	for i := range words[:max(0, len(words)-1)] {
+		if words[i] == "slot" {
+			serial = words[i+1]
+		}
+	}
+	place, err := store.OpenPlace(c.cfg)
+	if err != nil {
+		return serial, ""
+	}
+	defer place.Close()
+	list, _, _ := place.List()
+	for _, uuid := range list {
+		if strings.HasPrefix(strings.ReplaceAll(uuid, "-", ""), serial) {
+			return serial, store.Locate(c.cfg, uuid)
+		}
+	}
+	return serial, ""
 }
 
 // where names the place of the tokens, for people.

@@ -121,6 +121,15 @@ func linesFor(library string, t tok) []clientLines {
 	return linesOf(library, t, func(k clientKind) bool { return k.usual })
 }
 
+// pasted writes lines as text.
+func pasted(list []clientLines) string {
+	var b strings.Builder
+	for _, c := range list {
+		b.WriteString("# " + c.Client + "\n" + c.Lines + "\n\n")
+	}
+	return strings.TrimSuffix(b.String(), "\n\n")
+}
+
 // linesForInstalled is linesFor for the clients that are on this machine.
 func linesForInstalled(library string, t tok) []clientLines {
 	return linesOf(library, t, clientKind.installed)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,7 @@ func exitCode(err error) int {
 	switch ck.Code(err) {
 	case ck.CKR_PIN_INCORRECT, ck.CKR_PIN_LOCKED:
 		return exitPIN
-	case ck.CKR_DEVICE_ERROR:
+	case ck.CKR_DEVICE_ERROR, ck.CKR_TOKEN_NOT_RECOGNIZED:
 		return exitDamaged
 	}
 	return exitFailed
@@ -68,7 +69,7 @@ var hints = map[ck.RV]string{
 	ck.CKR_DEVICE_MEMORY:              "the disk is full",
 	ck.CKR_TOKEN_WRITE_PROTECTED:      "logins are counted in the token file: who uses a token must be able to write to its file and directory",
 	ck.CKR_MECHANISM_INVALID:          "see what there is with: softcsp mechanism list",
-	ck.CKR_TOKEN_NOT_RECOGNIZED:       "make a token with: softcsp token init",
+	ck.CKR_TOKEN_NOT_RECOGNIZED:       "that is no token file, or needs a newer softcsp; see what is wrong with: softcsp token check",
 	ck.CKR_USER_NOT_LOGGED_IN:         "this needs the user PIN: --pin-file, --pin-fd or --pin-env",
 	ck.CKR_SESSION_COUNT:              "max_sessions of the configuration is reached",
 	ck.CKR_MECHANISM_PARAM_INVALID:    "the provider has no such algorithm or hash; see: softcsp key derive --help",
@@ -91,4 +92,12 @@ func explain(tried string, err error) error {
 		return fmt.Errorf("%s: %w\n%s", tried, err, hint)
 	}
 	return fmt.Errorf("%s: %w", tried, err)
+}
+
+// naming returns an error that names a file, once.
+func naming(file string, err error) error {
+	if strings.Contains(err.Error(), file) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }

@@ -44,7 +44,9 @@ type noun struct {
 
 // nouns are all commands of two words.
 var nouns = []noun{
-	{"token", "Make, list and check tokens", []func(*app) *cobra.Command{tokenInit, tokenList, tokenCheck, tokenPIN, tokenUpgrade, tokenCompact}},
+	{"token", "Make, list, check, back up and delete tokens", []func(*app) *cobra.Command{
+		tokenInit, tokenList, tokenShow, tokenCheck, tokenRename, tokenDelete, tokenPIN, tokenBackup, tokenRestore, tokenCompact, tokenUpgrade,
+	}},
 	{"object", "Show what is in a token", []func(*app) *cobra.Command{objectList}},
 	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyImport, keyExport, keyDerive, keyEncrypt, keyDecrypt, keySign, keyVerify, keyMAC, keyAgree, keyEncapsulate, keyDecapsulate, keyCSR, keyCertificate}},
 	{"mechanism", "Show what the library can do", []func(*app) *cobra.Command{mechanismList}},

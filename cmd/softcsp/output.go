@@ -108,6 +108,14 @@ func (a *app) bold(w io.Writer, text string) string {
 	return "\x1b[1m" + text + "\x1b[0m"
 }
 
+// amount says how many things there are: "1 object", "2 objects".
+func amount(n uint64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
+}
+
 // note tells the user something that is not part of the answer.
 func (a *app) note(format string, args ...any) {
 	if a.quiet {

@@ -207,13 +207,54 @@ func (c *client) pick(t choice) (tok, error) {
 	}
 	switch {
 	case len(list) == 1:
+		for _, b := range c.broken {
+			c.app.note("passed over: %v", b)
+		}
 		return list[0], nil
 	case len(list) > 1 && t.name != "":
-		return tok{}, notFound("several tokens are %q: choose one by its serial number, which softcsp token list shows", t.name)
+		return tok{}, notFound("several tokens are %q: choose one by its serial number%s", t.name, listed(list))
 	case len(list) > 1:
-		return tok{}, notFound("there are several tokens: choose one with --token; softcsp token list shows them")
+		return tok{}, notFound("there are several tokens: choose one with --token%s", listed(list))
+	case len(c.broken) > 0:
+		return tok{}, c.noneWhole(t, all)
+	case len(all) == 0:
+		if _, err := c.infos(); err != nil {
+			return tok{}, explain("looking for tokens", err)
+		}
 	case t.name != "":
-		return tok{}, notFound("there is no token %q in %s\nsee which there are with: softcsp token list", t.name, c.where())
+		return tok{}, notFound("there is no token %q in %s, but%s", t.name, c.where(), listed(all))
 	}
-	return tok{}, notFound("there is no token in %s\nmake one with: softcsp token init --label NAME", c.where())
+	what := "no token"
+	if t.name != "" {
+		what = fmt.Sprintf("no token %q, nor any other,", t.name)
+	}
+	return tok{}, notFound("there is %s in %s\nmake one with: softcsp token init --label NAME", what, c.where())
+}
+
+// noneWhole is the error where no token is the one that is meant, and there are broken ones: it may be one of those.
+func (c *client) noneWhole(t choice, whole []tok) error {
+	what := "no token can be used"
+	if t.name != "" {
+		what = fmt.Sprintf("no token that can be read is %q", t.name)
+	}
+	if len(whole) > 0 {
+		c.app.note("there are%s", listed(whole))
+	}
+	for _, b := range c.broken[1:] {
+		c.app.note("passed over: %v", b)
+	}
+	return explain(what, c.broken[0])
+}
+
+// listed lists tokens in a message.
+func listed(list []tok) string {
+	const most = 20
+	var b strings.Builder
+	for _, t := range list[:min(len(list), most)] {
+		fmt.Fprintf(&b, "\n  %q, serial number %s", t.info.Label, t.info.SerialNumber)
+	}
+	if more := len(list) - most; more > 0 {
+		fmt.Fprintf(&b, "\n  and %d more, which softcsp token list shows", more)
+	}
+	return b.String()
 }

@@ -66,10 +66,13 @@ func (t *choice) matches(x tok) (bool, error) {
 // uri returns the URI that names a token.
 func (t tok) uri() *pkcs11uri.URI {
 	u := new(pkcs11uri.URI)
-	u.Set("model", t.info.Model)
-	u.Set("manufacturer", t.info.ManufacturerID)
-	u.Set("serial", t.info.SerialNumber)
-	u.Set("token", t.info.Label)
+	for _, attribute := range [][2]string{
+		{"model", t.info.Model}, {"manufacturer", t.info.ManufacturerID}, {"serial", t.info.SerialNumber}, {"token", t.info.Label},
+	} {
+		if attribute[1] != "" {
+			u.Set(attribute[0], attribute[1])
+		}
+	}
 	return u
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -70,10 +69,8 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 	if err != nil {
 		return err
 	}
-	for _, t := range list {
-		if t.info.Label == name {
-			return fmt.Errorf("there is a token %q in %s already: choose another label", name, c.where())
-		}
+	if err := c.unused(list, name, tok{}); err != nil {
+		return err
 	}
 	sopin, err := so.read(a)
 	if err != nil {
@@ -97,142 +94,26 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 	if t.info, err = c.GetTokenInfo(free); err != nil {
 		return explain("reading the new token", err)
 	}
-	return a.showTokens(c, []tok{t})
+	return a.showNew(c, t)
 }
 
-// setPIN logs in as the user or the security officer, and sets the user PIN.
-func (s *session) setPIN(as ck.UserType, pin, next []byte) error {
-	if err := s.loginWith(as, pin); err != nil {
-		return err
-	}
-	if as == ck.CKU_SO {
-		return explain("setting the user PIN", s.InitPIN(s.handle, next))
-	}
-	return explain("changing the user PIN", s.SetPIN(s.handle, pin, next))
-}
-
-func tokenList(a *app) *cobra.Command {
-	return lists(a, &cobra.Command{
-		Use:   "list",
-		Short: "List tokens",
-		Long: `Lists the tokens there are: label, serial number, the slot that programs see it in, how many tries each PIN has left,
-how far its keys are kept apart, the cost of a PIN, and the file.`,
-		Example: "  softcsp token list --json",
-		Args:    exactly(0, ""),
-		RunE: func(*cobra.Command, []string) error {
-			c, err := a.open()
-			if err != nil {
-				return err
-			}
-			defer c.close()
-			list, _, err := c.tokens()
-			if err != nil {
-				return err
-			}
-			if len(list) == 0 {
-				a.note("there is no token in %s; make one with: softcsp token init --label NAME", c.where())
-			}
-			return a.showTokens(c, list)
-		},
-	})
-}
-
-// A tokenRow is a token as token list shows it.
-type tokenRow struct {
-	Label     string `json:"label"`
-	Serial    string `json:"serial"`
-	Slot      uint   `json:"slot"`
-	UserPIN   bool   `json:"user_pin"`
-	UserTries uint   `json:"user_tries"`
-	SOTries   uint   `json:"so_tries"`
-	MaxTries  uint   `json:"max_tries"`
-	KDF       string `json:"kdf"`
-	Relaxed   bool   `json:"relaxed"`
-	Format    int    `json:"format"`
-	// Separation is how far the token's keys are kept apart; Voucher is the SHA-256 of the key that its public objects are signed under.
-	Separation string `json:"separation"`
-	Voucher    string `json:"voucher,omitempty"`
-	File       string `json:"file"`
-}
-
-func (a *app) showTokens(c *client, list []tok) error {
+// showNew shows a token that was just made, and what to paste so that programs use it.
+func (a *app) showNew(c *client, t tok) error {
 	infos, err := c.infos()
 	if err != nil {
-		return explain("reading tokens", err)
+		return explain("reading the new token", err)
 	}
-	rows := make([]tokenRow, 0, len(list))
-	var text [][]string
-	for _, t := range list {
-		i := infos[t.info.SerialNumber]
-		r := tokenRow{
-			Label: t.info.Label, Serial: t.info.SerialNumber, Slot: uint(t.slot),
-			UserPIN:   t.info.Flags&ck.CKF_USER_PIN_INITIALIZED != 0,
-			UserTries: i.UserTries, SOTries: i.SOTries, MaxTries: i.MaxTries, KDF: i.KDF, Relaxed: i.Relaxed,
-			Format: i.Version, Separation: i.Separation.String(), Voucher: i.Voucher,
-		}
-		if i.UUID != "" {
-			r.File = store.Locate(c.cfg, i.UUID)
-		}
-		rows = append(rows, r)
-		text = append(text, []string{
-			r.Label, r.Serial, fmt.Sprint(r.Slot), r.pin(), fmt.Sprintf("%d of %d", r.SOTries, r.MaxTries), r.Separation, r.cost(), r.File,
-		})
+	r := c.row(t, infos[t.info.SerialNumber])
+	library, there := libraryPath()
+	r.Library, r.Clients = library, linesFor(library, t)
+	if err := a.showRows([]tokenRow{r}); err != nil || a.json {
+		return err
 	}
-	return a.show(rows, []string{"LABEL", "SERIAL", "SLOT", "USER PIN", "SO PIN", "KEYS", "COST", "FILE"}, text)
-}
-
-func (r *tokenRow) pin() string {
-	switch {
-	case !r.UserPIN:
-		return "not set"
-	case r.UserTries == 0:
-		return "locked"
+	if !there {
+		a.note("programs load %s, which is not there yet: install it, or see where it is looked for with: softcsp where", library)
+	} else {
+		a.note("programs load %s", library)
 	}
-	return fmt.Sprintf("%d of %d", r.UserTries, r.MaxTries)
-}
-
-func (r *tokenRow) cost() string {
-	if r.Relaxed {
-		return strings.TrimPrefix(r.KDF+", relaxed", ", ")
-	}
-	return r.KDF
-}
-
-func tokenPIN(a *app) *cobra.Command {
-	old, so := userPIN(), soPIN()
-	fresh := &secretSource{what: "new PIN", flag: "new-pin", fallback: "SOFTCSP_NEW_PIN", confirm: true}
-	var t choice
-	var bySO bool
-	c := &cobra.Command{
-		Use:   "pin [NAME]",
-		Short: "Set a new user PIN",
-		Long: `Sets a new user PIN: with the old one, or as the security officer with --so, which also unlocks a PIN that was locked
-after too many wrong ones.`,
-		Example: "  softcsp token pin --pin-file old.pin --new-pin-file new.pin\n  softcsp token pin --so --so-pin-file so.pin --new-pin-file new.pin",
-		RunE: func(*cobra.Command, []string) error {
-			return a.with(t, func(s *session) error {
-				as, current := ck.CKU_USER, old
-				if bySO {
-					as, current = ck.CKU_SO, so
-				}
-				pin, err := current.read(a)
-				if err != nil {
-					return err
-				}
-				defer clear(pin)
-				next, err := fresh.read(a)
-				if err != nil {
-					return err
-				}
-				defer clear(next)
-				return s.setPIN(as, pin, next)
-			})
-		},
-	}
-	c.Flags().BoolVar(&bySO, "so", false, "as the security officer")
-	t.addName(a, c)
-	old.add(c.Flags())
-	so.add(c.Flags())
-	fresh.add(c.Flags())
-	return c
+	a.note("what to paste, also shown by softcsp where:\n\n%s", pasted(r.Clients))
+	return nil
 }

@@ -7,32 +7,47 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/softcsp/softcsp/internal/config"
+	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
 )
 
 const checkHelp = `Checks token files: the structure of the file, that its parts agree, and with the user PIN every seal and that no object
 was changed, swapped, deleted or put back. It changes nothing, but for the count of a wrong PIN.
 
-Without LABEL every token of the token directory is checked, without --file the directory in force.
+Without NAME every token of the token directory is checked. With --file it is a file anywhere, of any name, such as a backup, to which nothing
+is written, not even that count.
+
 It exits with 5 if it finds anything.`
 
 func tokenCheck(a *app) *cobra.Command {
 	pin := userPIN()
+	var t choice
 	var file string
 	var login bool
 	c := &cobra.Command{
-		Use:     "check [LABEL]",
+		Use:     "check [NAME]",
 		Short:   "Check token files",
 		Long:    checkHelp,
-		Example: "  softcsp token check lab --pin-file user.pin\n  softcsp token check --file /mnt/backup/00112233-4455-6677-8899-aabbccddeeff.token",
+		Example: "  softcsp token check lab --pin-file user.pin\n  softcsp token check --file /mnt/backup/lab.token",
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) > 1 || len(args) == 1 && file != "" {
-				return usage(c, fmt.Errorf("%s: want one LABEL, or --file, or neither", c.CommandPath()))
+			if t.name != "" && file != "" {
+				return usage(c, fmt.Errorf("%s: want one NAME, or --file, or neither", c.CommandPath()))
 			}
-			return a.checkTokens(strings.Join(args, ""), file, login, pin)
+			var secret []byte
+			if login || pin.given() {
+				var err error
+				if secret, err = pin.read(a); err != nil {
+					return err
+				}
+				defer clear(secret)
+			}
+			if file != "" {
+				return a.checkFile(file, secret)
+			}
+			return a.checkTokens(t, secret)
 		},
 	}
+	t.addName(a, c)
 	c.Flags().StringVarP(&file, "file", "f", "", "token `file` to check")
 	c.Flags().BoolVar(&login, "login", false, "ask for the user PIN")
 	pin.add(c.Flags())
@@ -47,35 +62,52 @@ type checkRow struct {
 	Faults  []string `json:"faults"`
 }
 
-func (a *app) checkTokens(name, file string, login bool, pin *secretSource) error {
+// checkFile checks a token file that stands anywhere.
+func (a *app) checkFile(file string, pin []byte) error {
+	t, err := store.OpenFile(file)
+	switch ck.Code(err) {
+	case ck.CKR_OK:
+		defer t.Close()
+	case ck.CKR_DEVICE_ERROR, ck.CKR_TOKEN_NOT_RECOGNIZED:
+		return a.showChecks([]checkRow{{File: file, Faults: []string{err.Error()}}})
+	default:
+		return fmt.Errorf("--file: %w", err)
+	}
+	row, err := checkOne(t.Token, pin)
+	if err != nil {
+		return explain("checking "+file, err)
+	}
+	row.File = file
+	// In a token directory a file of another token's name is not used.
+	if name := uuidOf(file); len(name) == len(t.UUID()) && name != t.UUID() && strings.HasSuffix(file, tokenSuffix) {
+		row.Faults = append(row.Faults, "holds the token "+t.UUID()+", which its name does not say")
+	}
+	return a.showChecks([]checkRow{row})
+}
+
+// tokenSuffix is how the name of a token's file ends.
+const tokenSuffix = ".token"
+
+// uuidOf returns the token that a file is of, by its name.
+func uuidOf(file string) string { return strings.TrimSuffix(filepath.Base(file), tokenSuffix) }
+
+// checkTokens checks the token that is meant, or all.
+func (a *app) checkTokens(meant choice, pin []byte) error {
 	cfg, err := a.settings()
 	if err != nil {
-		return explain("settings", err)
+		return err
 	}
-	var uuids []string
-	switch {
-	case file == "" && store.Volatile(cfg):
+	if store.Volatile(cfg) {
 		return notFound("the store is %q, where every process starts with no token; check a file with --file", cfg.Store)
-	case file != "":
-		cfg = &config.Config{Store: "bolt", TokenDir: filepath.Dir(file)}
-		uuids = []string{strings.TrimSuffix(filepath.Base(file), ".token")}
 	}
 	place, err := store.OpenPlace(cfg)
 	if err != nil {
 		return explain("opening the token directory", err)
 	}
 	defer place.Close()
-	if file == "" {
-		if uuids, _, err = place.List(); err != nil {
-			return explain("listing tokens", err)
-		}
-	}
-	var secret []byte
-	if login || pin.given() {
-		if secret, err = pin.read(a); err != nil {
-			return err
-		}
-		defer clear(secret)
+	uuids, _, err := place.List()
+	if err != nil {
+		return explain("listing tokens", err)
 	}
 	var rows []checkRow
 	for _, uuid := range uuids {
@@ -83,10 +115,17 @@ func (a *app) checkTokens(name, file string, login bool, pin *secretSource) erro
 		if err != nil {
 			return explain(store.Locate(cfg, uuid), err)
 		}
-		if i, _ := t.Info(); name != "" && i.Label != name && i.Serial != name {
+		i, err := t.Info()
+		if err != nil { // its file says which one it is
+			i = store.Info{UUID: uuid, Serial: strings.ReplaceAll(uuid, "-", "")[:16]}
+		}
+		if ok, err := meant.matches(tokOf(i)); err != nil || !ok {
+			if err != nil {
+				return fmt.Errorf("--token: %w", err)
+			}
 			continue
 		}
-		row, err := checkOne(t, secret)
+		row, err := checkOne(t, pin)
 		if err != nil {
 			return explain("checking", err)
 		}
@@ -94,9 +133,14 @@ func (a *app) checkTokens(name, file string, login bool, pin *secretSource) erro
 		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
-		return notFound("there is no token %sin %s", strings.TrimLeft(name+" ", " "), store.Locate(cfg, ""))
+		return notFound("there is no token %sin %s\nsee which there are with: softcsp token list", strings.TrimLeft(meant.name+" ", " "), store.Locate(cfg, ""))
 	}
 	return a.showChecks(rows)
+}
+
+// tokOf is a token as a choice looks at it, of which the store tells i.
+func tokOf(i store.Info) tok {
+	return tok{info: ck.TokenInfo{Label: i.Label, SerialNumber: i.Serial, Model: "softcsp", ManufacturerID: "softcsp"}}
 }
 
 // checkOne checks a token. A file that cannot even be read as a token is a fault like others.
@@ -127,7 +171,7 @@ func (a *app) showChecks(rows []checkRow) error {
 		verdict := "sound"
 		switch {
 		case len(r.Faults) > 0:
-			verdict = fmt.Sprintf("%d faults", len(r.Faults))
+			verdict = amount(uint64(len(r.Faults)), "fault")
 			bad++
 		case !r.WithPIN:
 			verdict = "sound as far as can be seen without the PIN"
@@ -140,5 +184,10 @@ func (a *app) showChecks(rows []checkRow) error {
 	if err := a.show(rows, []string{"TOKEN", "RESULT", "FILE"}, text); err != nil || bad == 0 {
 		return err
 	}
-	return &failure{exitDamaged, fmt.Errorf("%d of %d tokens have faults: keep the file as it is, and go back to a copy that is sound", bad, len(rows))}
+	have := "have"
+	if bad == 1 {
+		have = "has"
+	}
+	return &failure{exitDamaged, fmt.Errorf("%d of %s %s faults: keep the file as it is, and put a backup that is sound back with: softcsp token restore FILE --replace",
+		bad, amount(uint64(len(rows)), "token"), have)}
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 )
 
@@ -18,38 +20,83 @@ type settingRow struct {
 }
 
 func where(a *app) *cobra.Command {
-	return lists(a, &cobra.Command{
-		Use:   "where",
-		Short: "Show which settings are in force, and why",
+	var t choice
+	c := &cobra.Command{
+		Use:   "where [NAME]",
+		Short: "Show which settings and which library are in force, and what programs need",
 		Long: `Shows which configuration file and token directory are in force, every other setting, and where each comes from. Programs
-that load the library with a pReserved text of their own, or as another user, may see others.`,
-		Example: "  softcsp where",
-		Args:    exactly(0, ""),
+that load the library with a pReserved text of their own, or as another user, may see others.
+
+Then it shows the library that programs load, and what to paste so that OpenSSL, ssh, p11-kit and Java use the token: the one
+that is named, or the only one.`,
+		Example: "  softcsp where\n  softcsp where lab",
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := a.settings()
 			if err != nil {
-				return explain("settings", err)
+				return err
 			}
-			rows := []settingRow{{"configuration", cfg.File, ""}}
-			if cfg.File == "" {
-				rows[0].Why = "none of the places has one"
+			meant, err := a.tokenToPaste(cfg, t)
+			if err != nil {
+				return err
 			}
-			for _, name := range config.Names() {
-				// What a flag says reaches the settings as a program's own text would.
-				why := strings.ReplaceAll(cfg.Why[name], "pReserved", "the command line")
-				rows = append(rows, settingRow{name, cfg.Value(name), why})
-			}
-			rows[1].Why += absent(cfg.TokenDir)
-			if cfg.Policy != nil {
-				rows = append(rows, settingRow{"policy", "of " + cfg.Policy.String(), cfg.File})
-			}
-			var text [][]string
-			for _, r := range rows {
-				text = append(text, []string{r.Name, dash(r.Value), r.Why})
-			}
-			return a.show(rows, []string{"SETTING", "VALUE", "WHY"}, text)
+			return a.showWhere(cfg, meant)
 		},
-	})
+	}
+	t.addName(a, c)
+	return lists(a, c)
+}
+
+// tokenToPaste returns the token that is named, or the only one, or else one whose label is to be filled in. Nothing is made for that.
+func (a *app) tokenToPaste(cfg *config.Config, t choice) (tok, error) {
+	placeholder := tok{info: ck.TokenInfo{Label: "NAME"}}
+	if absent(cfg.TokenDir) != "" && t.name == "" {
+		return placeholder, nil
+	}
+	c, err := a.open()
+	if err != nil {
+		return placeholder, err
+	}
+	defer c.close()
+	meant, err := c.pick(t)
+	if err != nil && t.name == "" {
+		return placeholder, nil // this command says where to look for what is wrong
+	}
+	return meant, err
+}
+
+func (a *app) showWhere(cfg *config.Config, t tok) error {
+	rows := []settingRow{{"configuration", cfg.File, ""}}
+	if cfg.File == "" {
+		rows[0].Why = "none of the places has one"
+	}
+	for _, name := range config.Names() {
+		// What a flag says reaches the settings as a program's own text would.
+		why := strings.ReplaceAll(cfg.Why[name], "pReserved", "the command line")
+		rows = append(rows, settingRow{name, cfg.Value(name), why})
+	}
+	rows[1].Why += absent(cfg.TokenDir)
+	if cfg.Policy != nil {
+		rows = append(rows, settingRow{"policy", "of " + cfg.Policy.String(), cfg.File})
+	}
+	library, there := libraryPath()
+	why := "what programs load"
+	if !there {
+		why = "where make install puts it; it is not there"
+	}
+	rows = append(rows, settingRow{"library", library, why})
+	var text [][]string
+	for _, r := range rows {
+		text = append(text, []string{r.Name, dash(r.Value), r.Why})
+	}
+	lines := linesFor(library, t)
+	for _, l := range lines {
+		rows = append(rows, settingRow{l.Client, l.Lines, "what to paste"})
+	}
+	if err := a.show(rows, []string{"SETTING", "VALUE", "WHY"}, text); err != nil || a.json {
+		return err
+	}
+	_, err := fmt.Fprintf(a.out, "\n%s\n", pasted(lines))
+	return err
 }
 
 // absent says that a directory is not there, which is no mistake: it is made on first use.

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+func tokenPIN(a *app) *cobra.Command {
+	old, so := userPIN(), soPIN()
+	fresh := &secretSource{what: "new PIN", flag: "new-pin", fallback: "SOFTCSP_NEW_PIN", confirm: true}
+	var t choice
+	var bySO bool
+	var of string
+	c := &cobra.Command{
+		Use:   "pin [NAME]",
+		Short: "Set a new PIN",
+		Long: `Sets a new user PIN: with the old one, or as the security officer with --so, which also unlocks a PIN that was locked
+after too many wrong ones. With --of so it sets a new PIN of the security officer, with the old one.
+
+Programs that are logged in stay so. Backups keep the PINs that the token had when they were made.`,
+		Example: "  softcsp token pin --pin-file old.pin --new-pin-file new.pin\n" +
+			"  softcsp token pin --so --so-pin-file so.pin --new-pin-file new.pin\n" +
+			"  softcsp token pin --of so --so-pin-file so.pin --new-pin-file new-so.pin",
+		RunE: func(c *cobra.Command, _ []string) error {
+			p := pinChange{as: ck.CKU_USER, pin: old, fresh: fresh}
+			switch of {
+			case "user":
+			case "so":
+				p.ofSO, bySO = true, true
+			default:
+				return usage(c, fmt.Errorf("--of is %q, but can be user or so", of))
+			}
+			if bySO {
+				p.as, p.pin = ck.CKU_SO, so
+			}
+			return a.with(t, p.set)
+		},
+	}
+	c.Flags().BoolVar(&bySO, "so", false, "as the security officer")
+	c.Flags().StringVar(&of, "of", "user", "whose PIN to set: `user` or so")
+	_ = c.RegisterFlagCompletionFunc("of", cobra.FixedCompletions([]string{"user", "so"}, cobra.ShellCompDirectiveNoFileComp))
+	t.addName(a, c)
+	old.add(c.Flags())
+	so.add(c.Flags())
+	fresh.add(c.Flags())
+	return c
+}
+
+// A pinChange is a PIN that is to be set: who logs in with which PIN, and whether it is the security officer's that is set.
+type pinChange struct {
+	as         ck.UserType
+	ofSO       bool
+	pin, fresh *secretSource
+}
+
+// set logs in and sets the PIN. Both PINs are read before.
+func (p *pinChange) set(s *session) error {
+	pin, err := p.pin.read(s.app)
+	if err != nil {
+		return err
+	}
+	defer clear(pin)
+	next, err := p.fresh.read(s.app)
+	if err != nil {
+		return err
+	}
+	defer clear(next)
+	if err := s.loginWith(p.as, pin); err != nil {
+		return err
+	}
+	switch {
+	case p.ofSO:
+		return explain("changing the security officer's PIN", s.SetPIN(s.handle, pin, next))
+	case p.as == ck.CKU_SO:
+		return explain("setting the user PIN", s.InitPIN(s.handle, next))
+	}
+	return explain("changing the user PIN", s.SetPIN(s.handle, pin, next))
+}
