@@ -33,7 +33,7 @@ type broken struct {
 }
 
 // Error says which token it is, and what is wrong.
-func (b broken) Error() string { return naming(cmp.Or(b.file, "the token "+b.serial), b.err).Error() }
+func (b broken) Error() string { return errorOf(cmp.Or(b.file, "the token "+b.serial), b.err).Error() }
 
 func (b broken) Unwrap() error { return b.err }
 

@@ -94,8 +94,8 @@ func explain(tried string, err error) error {
 	return fmt.Errorf("%s: %w", tried, err)
 }
 
-// naming returns an error that names a file, once.
-func naming(file string, err error) error {
+// errorOf returns an error that names a file, once.
+func errorOf(file string, err error) error {
 	if strings.Contains(err.Error(), file) {
 		return err
 	}

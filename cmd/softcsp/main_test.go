@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,6 +19,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if count, err := strconv.Atoi(os.Getenv(writerEnv)); err == nil {
+		if err := writeObjects(count); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	testscript.Main(m, map[string]func(){"softcsp": main})
 }
 

@@ -68,6 +68,9 @@ func (a *app) write(name string, f func(io.Writer) error) (err error) {
 	if err = f(tmp); err != nil {
 		return err
 	}
+	if err = tmp.Sync(); err != nil { // else a power cut could leave the name, and nothing under it
+		return err
+	}
 	if err = tmp.Close(); err != nil {
 		return err
 	}

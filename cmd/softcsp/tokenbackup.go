@@ -211,7 +211,7 @@ func (a *app) showRestored(uuid string) error {
 func explainFile(file string, err error) error {
 	switch ck.Code(err) {
 	case ck.CKR_DEVICE_ERROR, ck.CKR_TOKEN_NOT_RECOGNIZED:
-		return fmt.Errorf("%w\nsee all that is wrong with: softcsp token check --file %s", naming(file, err), file)
+		return fmt.Errorf("%w\nsee all that is wrong with: softcsp token check --file %s", errorOf(file, err), file)
 	}
-	return naming(file, err)
+	return errorOf(file, err)
 }
