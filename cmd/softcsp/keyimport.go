@@ -92,7 +92,7 @@ func secretTypeNames() []string {
 
 // secretType reads a type of secret keys. A key for HMAC alone is one for any hash.
 func secretType(name string) (ck.KeyType, error) {
-	if name == "hmac" {
+	if name == "hmac" || name == "generic" {
 		return ck.CKK_GENERIC_SECRET, nil
 	}
 	for _, t := range mechanisms.SecretKeyTypes() {

@@ -12,13 +12,18 @@ import (
 var parameterDefaults = map[string]func(s *session, key ck.ObjectHandle, m ck.MechanismType, f *mechparam.Fields){
 	"CK_RSA_PKCS_PSS_PARAMS":  defaultPSS,
 	"CK_RSA_PKCS_OAEP_PARAMS": defaultOAEP,
-	"CK_AES_CTR_PARAMS":       defaultNumbers(preset{"ulCounterBits", 128}),
-	"CK_CAMELLIA_CTR_PARAMS":  defaultNumbers(preset{"ulCounterBits", 128}),
-	"CK_GCM_PARAMS":           defaultGCM,
-	"CK_CCM_PARAMS":           defaultNumbers(preset{"ulMACLen", 16}),
-	"CK_CHACHA20_PARAMS":      defaultCounter(4),
-	"CK_SALSA20_PARAMS":       defaultCounter(8),
-	"CK_ECDH1_DERIVE_PARAMS":  defaultNumbers(preset{"kdf", ck.CKD_NULL}),
+	"CK_RSA_AES_KEY_WRAP_PARAMS": func(s *session, key ck.ObjectHandle, m ck.MechanismType, f *mechparam.Fields) {
+		defaultOAEP(s, key, m, f)
+		setDefaults(f, preset{"ulAESKeyBits", 256})
+	},
+	"CK_ECDH_AES_KEY_WRAP_PARAMS": defaultNumbers(preset{"ulAESKeyBits", 256}, preset{"kdf", ck.CKD_SHA256_KDF}),
+	"CK_AES_CTR_PARAMS":           defaultNumbers(preset{"ulCounterBits", 128}),
+	"CK_CAMELLIA_CTR_PARAMS":      defaultNumbers(preset{"ulCounterBits", 128}),
+	"CK_GCM_PARAMS":               defaultGCM,
+	"CK_CCM_PARAMS":               defaultNumbers(preset{"ulMACLen", 16}),
+	"CK_CHACHA20_PARAMS":          defaultCounter(4),
+	"CK_SALSA20_PARAMS":           defaultCounter(8),
+	"CK_ECDH1_DERIVE_PARAMS":      defaultNumbers(preset{"kdf", ck.CKD_NULL}),
 	// What CryptDeriveKey says of an RC2 key is among its attributes. RC5 is used with 32-bit words and 12 rounds, as CryptoAPI's blocks of 64 bits
 	// have.
 	"CK_RC2_PARAMS":              defaultRC2("value"),

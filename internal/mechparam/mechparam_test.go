@@ -99,3 +99,25 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestInner makes a parameter that leads to another structure, which leads to bytes.
+func TestInner(t *testing.T) {
+	var f mechparam.Fields
+	f.SetNumber("ulAESKeyBits", 256)
+	f.SetNumber("hashAlg", uint(ck.CKM_SHA256))
+	f.SetBytes("pSourceData", []byte("label"))
+	form := form(t, ck.CKM_RSA_AES_KEY_WRAP, ck.C_WrapKey)
+	if mechparam.Find(form, "mgf") == nil || mechparam.Find(form, "pIv") != nil {
+		t.Error("the fields of the structure inside are not found")
+	}
+	p, err := mechparam.Make(form, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bits := p.Ulong()
+	oaep := p.Structs(1, 40)
+	hash, _, _, label := oaep.Ulong(), oaep.Ulong(), oaep.Ulong(), oaep.Bytes()
+	if bits != 256 || hash != uint(ck.CKM_SHA256) || string(label) != "label" || p.Done() != nil || oaep.Done() != nil {
+		t.Errorf("%d bits, hash %#x, label %q", bits, hash, label)
+	}
+}
