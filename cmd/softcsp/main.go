@@ -48,7 +48,7 @@ var nouns = []noun{
 		tokenInit, tokenList, tokenShow, tokenCheck, tokenRename, tokenDelete, tokenPIN, tokenBackup, tokenRestore, tokenCompact, tokenUpgrade,
 	}},
 	{"object", "Show what is in a token", []func(*app) *cobra.Command{objectList}},
-	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyImport, keyExport, keyDerive, keyEncrypt, keyDecrypt, keySign, keyVerify, keyMAC, keyAgree, keyEncapsulate, keyDecapsulate, keyCSR, keyCertificate}},
+	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyImport, keyExport, keyWrap, keyUnwrap, keyDerive, keyEncrypt, keyDecrypt, keySign, keyVerify, keyMAC, keyAgree, keyEncapsulate, keyDecapsulate, keyCSR, keyCertificate}},
 	{"mechanism", "Show what the library can do", []func(*app) *cobra.Command{mechanismList}},
 }
 
