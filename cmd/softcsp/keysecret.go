@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,8 +109,8 @@ func (n *newSecret) template(least uint) ([]ck.Attribute, error) {
 	if kind == ck.CKK_GENERIC_SECRET || strings.HasSuffix(kind.String(), "_HMAC") || kind == ck.CKK_HKDF {
 		uses = []ck.AttributeType{ck.CKA_SIGN, ck.CKA_VERIFY, ck.CKA_DERIVE}
 	}
-	for _, u := range uses {
-		t = append(t, yes(u, true))
+	for _, u := range []ck.AttributeType{ck.CKA_ENCRYPT, ck.CKA_DECRYPT, ck.CKA_SIGN, ck.CKA_VERIFY, ck.CKA_WRAP, ck.CKA_UNWRAP, ck.CKA_DERIVE} {
+		t = append(t, yes(u, slices.Contains(uses, u)))
 	}
 	if n.label != "" {
 		t = append(t, ck.Attribute{Type: ck.CKA_LABEL, Value: []byte(n.label)})
