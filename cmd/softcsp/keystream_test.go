@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/softcsp/softcsp/ck"
+)
+
+// TestStreams signs, makes MACs of, encrypts and decrypts a file of 64 MiB, and sees that the memory that takes does not depend on how long it is.
+func TestStreams(t *testing.T) {
+	if testing.Short() {
+		t.Skip("works through much data")
+	}
+	const size, most = 64 << 20, 4 << 20
+	k, dir := newKeyring(t), t.TempDir()
+	k.app.out = io.Discard
+	plain, sealed, sig := filepath.Join(dir, "plain"), filepath.Join(dir, "sealed"), filepath.Join(dir, "sig")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(plain, size); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []ck.KeyType{ck.CKK_RSA, ck.CKK_ML_DSA, ck.CKK_AES, ck.CKK_GENERIC_SECRET} {
+		if err := k.key(kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	where := func(kind ck.KeyType) *target { return &target{object: objectChoice{what: "key", label: kind.String()}} }
+	flags := func(name string) choiceOfMechanism { return choiceOfMechanism{name: name, flags: map[string]string{}} }
+	for _, c := range []struct {
+		name string
+		run  func() error
+	}{
+		{"sign", (func() error {
+			x := signing{target: where(ck.CKK_RSA), mechanism: flags(""), in: plain, out: sig}
+			return x.sign(k.session)
+		})},
+		{"verify", func() error {
+			x := signing{target: where(ck.CKK_RSA), mechanism: flags(""), in: plain, signature: sig, verify: true}
+			return x.check(k.session)
+		}},
+		{"sign with ML-DSA", func() error {
+			x := signing{target: where(ck.CKK_ML_DSA), mechanism: choiceOfMechanism{flags: map[string]string{"hash": "sha512"}}, in: plain, out: sig}
+			return x.sign(k.session)
+		}},
+		{"mac", func() error {
+			x := mac{target: where(ck.CKK_GENERIC_SECRET), mechanism: flags(""), in: plain}
+			return x.run(k.session)
+		}},
+		{"cmac", func() error {
+			x := mac{target: where(ck.CKK_AES), mechanism: flags(""), in: plain}
+			return x.run(k.session)
+		}},
+		{"encrypt with GCM", func() error {
+			x := crypting{target: where(ck.CKK_AES), mechanism: flags("CKM_AES_GCM"), in: plain, out: "-"}
+			return x.run(k.session)
+		}},
+		{"encrypt", func() error {
+			x := crypting{target: where(ck.CKK_AES), mechanism: flags(""), in: plain, out: sealed}
+			return x.run(k.session)
+		}},
+		{"decrypt", func() error {
+			x := crypting{target: where(ck.CKK_AES), mechanism: flags(""), in: sealed, out: "-", decrypt: true}
+			return x.run(k.session)
+		}},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := c.run(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > most {
+			t.Errorf("%s: %d bytes are allocated in all, for a file of %d", c.name, n, size)
+		}
+	}
+}
+
+// TestSealedAsOthersDo opens with Go's ciphers what is encrypted, with the nonce in front and the tag behind.
+func TestSealedAsOthersDo(t *testing.T) {
+	k, dir := newKeyring(t), t.TempDir()
+	plain, sealed := filepath.Join(dir, "plain"), filepath.Join(dir, "sealed")
+	text := bytes.Repeat([]byte("a text longer than a part\n"), 5000)
+	if err := os.WriteFile(plain, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for kind, m := range map[ck.KeyType]ck.MechanismType{ck.CKK_AES: ck.CKM_AES_GCM, ck.CKK_CHACHA20: ck.CKM_CHACHA20_POLY1305} {
+		value := bytes.Repeat([]byte{byte(kind)}, 32)
+		_, err := k.CreateObject(k.handle, append(k.uses(ck.CKO_SECRET_KEY), classIs(ck.CKO_SECRET_KEY), ck.Attribute{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(kind))},
+			ck.Attribute{Type: ck.CKA_VALUE, Value: value}, ck.Attribute{Type: ck.CKA_LABEL, Value: []byte(m.String())}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := crypting{target: &target{object: objectChoice{what: "key", label: m.String()}}, in: plain, out: sealed,
+			mechanism: choiceOfMechanism{name: m.String(), flags: map[string]string{"aad": "text:beside"}}}
+		if err := x.run(k.session); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open, err := chacha20poly1305.New(value)
+		if kind == ck.CKK_AES {
+			var block cipher.Block
+			if block, err = aes.NewCipher(value); err == nil {
+				open, err = cipher.NewGCM(block)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := open.Open(nil, b[:12], b[12:], []byte("beside"))
+		if err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%v: %v, %d bytes", m, err, len(got))
+		}
+	}
+}
