@@ -56,7 +56,7 @@ var rules = map[string][]string{
 	"p11shim":                  {"capi", "ck", "token", "csp", "internal/config", "internal/quiet", "layers/calllog"},
 	"layers":                   {"ck"},
 	"layers/calllog":           {"ck", "layers"},
-	"cmd/softcsp":              {"capi", "ck", "csp", "examples/dpapi", "examples/office", "mechanisms", "token", "store", "internal/config", "internal/doctor", "internal/pkcs11uri", "internal/softhsm", "internal/mechparam", "internal/x509cert", "layers/calllog", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/crypto", "golang.org/x/term", "internal/algorithm/primes", "internal/attrtext"},
+	"cmd/softcsp":              {"capi", "ck", "csp", "examples/dpapi", "examples/office", "mechanisms", "token", "store", "internal/config", "internal/doctor", "internal/pkcs11uri", "internal/softhsm", "internal/keyfile", "internal/mechparam", "internal/x509cert", "layers/calllog", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/crypto", "golang.org/x/term", "internal/algorithm/primes", "internal/attrtext"},
 	"conformance":              {"ck", "internal/vectors", "github.com/miekg/pkcs11"},
 	"bench/compare":            {},
 	"examples/internal/fields": {},
