@@ -66,6 +66,9 @@ func TestClients(t *testing.T) {
 				}
 				t.Run(m.name, func(t *testing.T) {
 					o := run(t, s, m)
+					if testing.Verbose() {
+						t.Log(o.log.String())
+					}
 					if fails := m.name == "softhsm" && s.header["softhsm"] != ""; o.failed != fails {
 						t.Errorf("failed is %v\n%s", o.failed, o.log.String())
 					}
