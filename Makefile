@@ -30,7 +30,7 @@ GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cr
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance -e /packaging)
 
-.PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds bench profile fuzz fuzz-minute install clean setup setup-test
+.PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds clients bench profile fuzz fuzz-minute install clean setup setup-test
 .NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
@@ -105,6 +105,11 @@ check-arm64: setup-test build build-arm64
 	@tools/setup.sh test-arm64
 	MODULE='$(CURDIR)/build/arm64/libsoftcsp.so' MODULE_CC=aarch64-linux-gnu-gcc MODULE_EMULATOR='qemu-aarch64 -L /usr/aarch64-linux-gnu' \
 	  go test -count=1 -timeout 1h ./conformance -run '^Test($(ARM64_TESTS))$$'
+
+# The programs of conformance/clients, all of them: their packages are large together.
+clients: build
+	@tools/setup.sh clients
+	SOFTCSP_CLIENTS=1 go test -count=1 -timeout 1h ./conformance/clients
 
 # What takes minutes: run before a version is called done. docs/testing.md says what it is.
 long: check

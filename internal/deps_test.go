@@ -62,6 +62,7 @@ var rules = map[string][]string{
 	"examples/internal/fields": {},
 	"examples/office":          {"capi", "ck", "csp", "examples/internal/fields"},
 	"examples/dpapi":           {"capi", "csp", "examples/internal/fields", "golang.org/x/crypto"},
+	"conformance/clients":      {},
 	"conformance/demo":         {"ck", "github.com/miekg/pkcs11", "github.com/xuri/excelize/v2", "github.com/richardlehane/mscfb"},
 
 	algorithms:                       {},

@@ -13,7 +13,7 @@ need() { # need PACKAGE TEST...: the package is missing unless the test succeeds
 need gcc command -v gcc
 need libc6-dev test -e /usr/include/stdio.h
 case ${1:-build} in
-test | long)
+test | long | clients)
 	need binutils command -v nm
 	need g++ command -v g++
 	need gnutls-bin command -v p11tool
@@ -57,6 +57,45 @@ if [ "${1:-build}" = long ]; then
 	need sqlite3 command -v sqlite3
 	need sssd-common test -e /usr/libexec/sssd/p11_child
 fi
+# The packages of the scripts in conformance/clients stand in their headers.
+headers() { # headers KEY FILE...: the words of a key
+	key=$1
+	shift
+	sed -n "s/^# $key: //p" "$@" | tr ' ' '\n' | sort -u
+}
+installed() { dpkg -s "$1" || command -v "$1"; } # other sources of packages have npm in nodejs
+clients=$(dirname "$0")/../conformance/clients
+backports=
+case ${1:-build} in
+clients)
+	for package in $(headers packages "$clients"/*.txt); do need "$package" installed "$package"; done
+	for package in $(headers backports "$clients"/*.txt); do
+		dpkg -s "$package" >/dev/null 2>&1 || backports="$backports $package"
+	done
+	;;
+test | long)
+	# shellcheck disable=SC2046 # a list of files
+	for package in $(headers packages $(grep -l '^# size: small' "$clients"/*.txt)); do need "$package" installed "$package"; done
+	;;
+esac
+
+# Packages that Debian 12 has in its backports alone, from a list of sources that is used this once.
+backported() {
+	[ -n "$backports" ] || return 0
+	echo "setup: installing$backports"
+	dir=$(mktemp -d)
+	mkdir -p "$dir/lists/partial" "$dir/parts"
+	. /etc/os-release
+	echo "deb http://deb.debian.org/debian $VERSION_CODENAME-backports main" >"$dir/sources.list"
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -y --no-install-recommends $backports >/dev/null 2>&1 || {
+		set -- -o "Dir::Etc::SourceList=$dir/sources.list" -o "Dir::Etc::SourceParts=$dir/parts" -o "Dir::State::Lists=$dir/lists"
+		apt-get "$@" update >/dev/null && apt-get "$@" install -y --no-install-recommends $backports >/dev/null
+	}
+	s=$?
+	rm -rf "$dir"
+	return $s
+}
 
 status=0
 if ! command -v go >/dev/null; then
@@ -67,19 +106,26 @@ elif ! said=$(cd "$(dirname "$0")/.." && go list -m 2>&1); then
 	echo "setup: $(GOEXPERIMENT='' go version) does not do. Install Go 1.26 or later: https://go.dev/doc/install" >&2
 	status=1
 fi
-[ -n "$missing" ] || exit $status
+[ -n "$missing$backports" ] || exit $status
 if [ $status != 0 ] || [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-	echo "setup: missing:$missing" >&2
-	echo "setup: install them as root: apt-get install$missing" >&2
+	echo "setup: missing:$missing$backports" >&2
+	echo "setup: install them as root: apt-get install$missing$backports" >&2
 	exit 1
 fi
-echo "setup: installing$missing"
 export DEBIAN_FRONTEND=noninteractive
-# shellcheck disable=SC2086 # a list of words
-apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
-	apt-get update >/dev/null && apt-get install -y --no-install-recommends $missing >/dev/null
-} || {
-	echo "setup: missing:$missing" >&2
-	echo "setup: apt-get could not install them" >&2
+if [ -n "$missing" ]; then
+	echo "setup: installing$missing"
+	# shellcheck disable=SC2086 # a list of words
+	apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
+		apt-get update >/dev/null && apt-get install -y --no-install-recommends $missing >/dev/null
+	} || {
+		echo "setup: missing:$missing" >&2
+		echo "setup: apt-get could not install them" >&2
+		exit 1
+	}
+fi
+backported || {
+	echo "setup: missing:$backports" >&2
+	echo "setup: the backports of Debian could not be had" >&2
 	exit 1
 }
