@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -101,25 +102,32 @@ type move struct {
 	old, new *Script
 }
 
-// newMove starts SoftHSM2 with an empty token.
-func newMove(t *testing.T) *move {
+// newMove starts SoftHSM2 with an empty token. store is "file" or "db".
+func newMove(t *testing.T, old target, store string) *move {
 	t.Helper()
-	only(t)
-	if softhsm.path == "" {
+	if old.path == "" {
 		t.Fatal("this test moves a token of SoftHSM2: apt-get install softhsm2")
 	}
 	m := &move{dir: t.TempDir()}
-	m.old = m.script(t, softhsm, filepath.Join(m.dir, "old"))
-	m.new = m.script(t, module, filepath.Join(m.dir, "new"))
+	m.old = m.script(t, old, "old", store)
 	do(t, m.old, "login")
+	m.new = m.script(t, module, "new", "")
 	return m
 }
 
-func (m *move) script(t *testing.T, x target, dir string) *Script {
+// script makes the Script of a module whose tokens are below a directory of the move's.
+func (m *move) script(t *testing.T, x target, name, store string) *Script {
 	t.Helper()
+	dir := filepath.Join(m.dir, name)
 	env, err := x.place(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if store != "" {
+		conf := fmt.Sprintf("directories.tokendir = %s\nobjectstore.backend = %s\nlog.level = ERROR\n", filepath.Join(dir, "tokens"), store)
+		if err := os.WriteFile(filepath.Join(dir, x.name+".conf"), []byte(conf), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s := NewScript(func(string) (*Host, error) { return StartHost(driver, x.path, env...) })
 	t.Cleanup(func() {
@@ -233,7 +241,7 @@ func testCertificate(t *testing.T) (certificate, subject, modulus []byte) {
 	return der, c.RawSubject, key.N.Bytes()
 }
 
-// An attributeSet is the attributes of an object that can be read, by their names.
+// An attributeSet is the attributes of an object that can be read, by their names, in hexadecimal digits.
 type attributeSet map[string]string
 
 // readable are the attributes that SoftHSM2 has, but for arrays of attributes.
@@ -257,15 +265,16 @@ func named(t *testing.T, s *Script) map[string]attributeSet {
 			case err != nil:
 				t.Fatal(err)
 			case rv == "CKR_OK":
-				o[name] = string(s.Vars.Bytes("a." + name))
+				o[name] = hex.EncodeToString(s.Vars.Bytes("a." + name))
 			case rv == "CKR_ATTRIBUTE_SENSITIVE":
 				o[name] = rv
 			}
 		}
-		if o["CKA_CLASS"] == "\x04\x00\x00\x40\x00\x00\x00\x00" {
-			continue
+		label, err := hex.DecodeString(o["CKA_LABEL"])
+		if err != nil {
+			t.Fatal(err)
 		}
-		name := fmt.Sprintf("%x/%s/%x", o["CKA_CLASS"][:1], o["CKA_LABEL"], o["CKA_ID"])
+		name := fmt.Sprintf("%.2s/%s/%s", o["CKA_CLASS"], label, o["CKA_ID"])
 		if list[name] != nil {
 			t.Fatalf("two objects are %s", name)
 		}
@@ -276,9 +285,10 @@ func named(t *testing.T, s *Script) map[string]attributeSet {
 
 // TestImportSoftHSM moves objects of every type that SoftHSM2 has. Each has the attributes that it had, and each key does what it did.
 func TestImportSoftHSM(t *testing.T) {
+	only(t)
 	slow(t)
 	t.Parallel()
-	m := newMove(t)
+	m := newMove(t, softhsm, "file")
 	m.makeKeys(t)
 	m.makeObjects(t)
 	before := named(t, m.old)
@@ -294,7 +304,8 @@ func TestImportSoftHSM(t *testing.T) {
 			t.Errorf("%s: %v", k.name, err)
 		}
 	}
-	m.templates(t)
+	templates(t, m.old)
+	templates(t, m.new)
 	if again := m.run(t); again.There != len(before) || again.Carried+again.Changed+again.Left != 0 {
 		t.Errorf("once more: %+v", again)
 	}
@@ -320,7 +331,7 @@ func compareMoved(t *testing.T, before, after map[string]attributeSet) {
 			case a == "CKA_KEY_TYPE" && strings.Contains(name, "/x"):
 			case a == "CKA_KEY_GEN_MECHANISM" && !ok && strings.Contains(name, "/parameters/"):
 			default:
-				t.Errorf("%s: %s is %x, was %x", name, a, got, v)
+				t.Errorf("%s: %s is %s, was %s", name, a, got, v)
 			}
 		}
 	}
@@ -432,20 +443,19 @@ func (m *move) derive(k movedKey) error {
 	return nil
 }
 
-// templates sees that the key with templates has those that it had.
-func (m *move) templates(t *testing.T) {
+// templates sees that the key with templates has those that it was made with.
+func templates(t *testing.T, s *Script) {
 	t.Helper()
-	for _, s := range []*Script{m.old, m.new} {
-		do(t, s, "C_FindObjectsInit s {CKA_LABEL=str:wrapper}", "C_FindObjects s &f[2] 2 &n", "C_FindObjectsFinal s",
-			"C_GetAttributeValue s f[0] {CKA_WRAP_TEMPLATE={CKA_CLASS=?8,CKA_EXTRACTABLE=?1}}", "C_GetAttributeValue s f[0] {CKA_UNWRAP_TEMPLATE={CKA_LABEL=?8,CKA_SENSITIVE=?1}}")
-	}
+	do(t, s, "find s {CKA_LABEL=str:wrapper}",
+		"C_GetAttributeValue s found {CKA_WRAP_TEMPLATE={CKA_CLASS=?8,CKA_EXTRACTABLE=?1}}", "C_GetAttributeValue s found {CKA_UNWRAP_TEMPLATE={CKA_LABEL=?8,CKA_SENSITIVE=?1}}")
 }
 
 // TestImportSoftHSMMany moves many keys, 1,000 in make long, and again when they are there: SoftHSM2 takes minutes to make so many.
 func TestImportSoftHSMMany(t *testing.T) {
+	only(t)
 	slow(t)
 	t.Parallel()
-	m := newMove(t)
+	m := newMove(t, softhsm, "file")
 	keys := 100
 	if takesLong() {
 		keys = 1000
@@ -467,5 +477,80 @@ func TestImportSoftHSMMany(t *testing.T) {
 	do(t, m.old, last, "C_EncryptInit s CKM_AES_ECB found", "C_Encrypt s rep:16:00 ct=out:16")
 	if !bytes.Equal(m.old.Vars.Bytes("ct"), m.new.Vars.Bytes("want")) {
 		t.Error("the last key encrypts otherwise")
+	}
+}
+
+// database is a token of SoftHSM2 2.6.1 with the SQLite store, which Debian's is built without: what moved keys and objects are made of there. Its
+// attributes, as SoftHSM2 told them, are in the file beside it.
+const database, databaseAttributes = "../testdata/softhsm/sqlite3.db", "../testdata/softhsm/attributes.json"
+
+// TestImportSoftHSMDatabase moves it. With -update, and a SoftHSM2 that is built with --with-objectstore-backend-db in $SOFTHSM2_WITH_DB, it is
+// made anew first.
+func TestImportSoftHSMDatabase(t *testing.T) {
+	only(t)
+	slow(t)
+	t.Parallel()
+	if path := os.Getenv("SOFTHSM2_WITH_DB"); path != "" && *update {
+		makeDatabase(t, path)
+	}
+	m := &move{dir: t.TempDir()}
+	m.new = m.script(t, module, "new", "")
+	dir := filepath.Join(m.dir, "old", "tokens", "token")
+	content, err := os.ReadFile(database)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "sqlite3.db"), content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := make(map[string]attributeSet)
+	text, err := os.ReadFile(databaseAttributes)
+	if err == nil {
+		err = json.Unmarshal(text, &before)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := m.run(t); r.Left != 0 || r.Carried+r.Changed != len(before) || r.Changed != 5 {
+		t.Errorf("%+v", r)
+	}
+	do(t, m.new, "login")
+	after := named(t, m.new)
+	compareMoved(t, before, after)
+	templates(t, m.new)
+	m.old = m.new // which tries pairs with themselves
+	for i, k := range movedKeys {
+		if err := m.use(k, i+1); err != nil {
+			t.Errorf("%s: %v", k.name, err)
+		}
+	}
+}
+
+// makeDatabase makes the database anew.
+func makeDatabase(t *testing.T, path string) {
+	t.Helper()
+	m := newMove(t, target{"softhsm", path}, "db")
+	m.makeKeys(t)
+	m.makeObjects(t)
+	text, err := json.MarshalIndent(named(t, m.old), "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(m.dir, "old", "tokens", "*", "sqlite3.db"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("databases %q, %v", files, err)
+	}
+	content, err := os.ReadFile(files[0])
+	if err == nil {
+		err = os.WriteFile(database, content, 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(databaseAttributes, append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

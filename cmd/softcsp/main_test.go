@@ -54,7 +54,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			e.Setenv("V1", old)
-			hsm, err := filepath.Abs("../../internal/softhsm/testdata")
+			hsm, err := filepath.Abs("../../testdata/softhsm")
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package softhsm
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -22,8 +23,11 @@ type database map[int64]object
 func openDatabase(dir string) (backend, error) {
 	name := filepath.Join(dir, databaseFile)
 	db, err := sqlite.Open(name)
-	if err != nil {
+	if errors.Is(err, sqlite.ErrDamaged) {
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	d := make(database)
 	for row, err := range db.Rows("object") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +16,7 @@ import (
 )
 
 // databases are files that sqlite3 made of testdata/make.sql.
-func databases(t testing.TB) []string {
+func databases(t *testing.T) []string {
 	t.Helper()
 	list, err := filepath.Glob("testdata/*.db")
 	if err != nil || len(list) < 3 {
@@ -245,22 +246,45 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// FuzzParse reads anything. What it reads is no more than the file could hold.
-func FuzzParse(f *testing.F) {
-	for _, name := range databases(f)[:2] {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b)
+// TestChanged reads a database many times, with some bytes changed.
+func TestChanged(t *testing.T) {
+	b, err := os.ReadFile("testdata/rows512.db")
+	if err != nil {
+		t.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		db, err := parse(b)
-		if err != nil {
-			return
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		bad := bytes.Clone(b)
+		for range 1 + random.IntN(20) {
+			bad[random.IntN(len(bad))] = byte(random.Uint32())
 		}
-		if rows, _ := readAll(db); rows > len(b)*(len(db.tables)+1) {
-			t.Errorf("%d rows in %d bytes", rows, len(b))
-		}
-	})
+		readBytes(t, bad)
+	}
+}
+
+// readBytes reads anything as a database. What is read is no more than the file could hold.
+func readBytes(t *testing.T, b []byte) {
+	t.Helper()
+	db, err := parse(b)
+	if err != nil {
+		return
+	}
+	if rows, _ := readAll(db); rows > len(b)*(len(db.tables)+1) {
+		t.Errorf("%d rows in %d bytes", rows, len(b))
+	}
+}
+
+// FuzzParse reads anything.
+func FuzzParse(f *testing.F) {
+	b, err := os.ReadFile("testdata/small.seed")
+	if err != nil {
+		f.Fatal(err)
+	}
+	if db, err := parse(b); err != nil {
+		f.Fatal(err)
+	} else if rows, err := readAll(db); rows != 4 || err != nil {
+		f.Fatal(rows, err)
+	}
+	f.Add(b)
+	f.Fuzz(readBytes)
 }
