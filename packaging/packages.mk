@@ -9,7 +9,7 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || stat -c %Y C
 
 PACKAGE = VERSION='$(VERSION)' PACKAGE_RELEASE='$(PACKAGE_RELEASE)' NFPM='$(NFPM)' SOURCE_DATE_EPOCH='$(SOURCE_DATE_EPOCH)' MAKE='$(MAKE)'
 
-.PHONY: deb rpm deb-arm64 rpm-arm64 packages-test
+.PHONY: deb rpm deb-arm64 rpm-arm64 packages-test image image-arm64 release
 
 # Packages for the machine at hand, and for arm64 with a cross compiler.
 deb rpm: build
@@ -22,3 +22,17 @@ deb-arm64 rpm-arm64: build build-arm64
 packages-test: build
 	@tools/setup.sh packages
 	SOFTCSP_LONG=1 go test -count=1 -timeout 1h ./packaging
+
+# A container image of the command and the library.
+image: build
+	@tools/setup.sh packages
+	@$(PACKAGE) packaging/image.sh amd64
+
+image-arm64: build build-arm64
+	@tools/setup.sh packages
+	@$(PACKAGE) packaging/image.sh arm64
+
+# What is published of a version: programs and packages for each architecture, what they are made of, and checksums.
+RELEASE_ARCHITECTURES = amd64 arm64
+release: $(patsubst %-amd64,%,$(foreach a,$(RELEASE_ARCHITECTURES),deb-$a rpm-$a))
+	@$(PACKAGE) packaging/release.sh $(RELEASE_ARCHITECTURES)

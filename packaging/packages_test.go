@@ -44,14 +44,15 @@ func long(t *testing.T) {
 	}
 }
 
-// run runs a program in a directory and returns what it writes.
+// run runs a program in a directory and returns what it writes to standard output.
 func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Dir = dir
-	out, err := cmd.CombinedOutput()
+	var stderr strings.Builder
+	cmd.Dir, cmd.Stderr = dir, &stderr
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		t.Fatalf("%s %v: %v\n%s\n%s", name, args, err, out, &stderr)
 	}
 	return string(out)
 }
