@@ -166,7 +166,7 @@ func (x *agreement) prepare(s *session, key ck.ObjectHandle, public []byte) (*ck
 
 // publicValue reads the other side's public key, as mechanisms take it: a point or a number. It must be one of the same group.
 func (x *agreement) publicValue(s *session, key ck.ObjectHandle) ([]byte, error) {
-	info, err := readPublicKey(x.peer)
+	info, err := s.app.readPublicKey(x.peer)
 	if err != nil {
 		return nil, err
 	}

@@ -2,18 +2,19 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/keyfile"
 	"github.com/softcsp/softcsp/internal/pkcs11uri"
 	"github.com/softcsp/softcsp/internal/x509cert"
 )
@@ -201,7 +202,7 @@ func (s *session) either(k objectChoice) (ck.ObjectHandle, error) {
 
 // readRequest takes the key and the names of the request.
 func (x *certifying) readRequest(s *session, who *subject) error {
-	b, err := readDER(x.request)
+	b, err := s.app.readDER(x.request)
 	if err != nil {
 		return err
 	}
@@ -221,8 +222,8 @@ func (x *certifying) readRequest(s *session, who *subject) error {
 }
 
 // readDER reads a file in PEM or in DER.
-func readDER(name string) ([]byte, error) {
-	b, err := os.ReadFile(name)
+func (a *app) readDER(name string) ([]byte, error) {
+	b, err := a.readSmall(name, keyfile.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -267,7 +268,7 @@ func (x *certifying) findIssuer(s *session, who *subject) (*issuer, error) {
 // issuerCertificate finds the certificate of the issuer's key: the one in the file, or the one in the token that is valid longest.
 func (x *certifying) issuerCertificate(s *session, info []byte) (*x509cert.Certificate, error) {
 	if x.issuerCert != "" {
-		b, err := readDER(x.issuerCert)
+		b, err := s.app.readDER(x.issuerCert)
 		if err != nil {
 			return nil, err
 		}
@@ -381,30 +382,27 @@ func (s *session) usualUses(info []byte, ca bool) ([]string, error) {
 
 // keepCertificate makes a certificate object, beside the key where that is in the token.
 func (s *session) keepCertificate(who *subject, raw []byte) error {
-	c, err := x509cert.Parse(raw)
+	contents, err := keyfile.Read(raw, keyfile.Options{})
 	if err != nil {
 		return err
 	}
-	label, id := []byte(x509cert.FormatName(c.Subject)), []byte(nil)
+	e := &contents.Entries[0]
+	called := naming{e.Name, e.ID()}
 	if who.key != 0 {
-		if b, err := s.attribute(who.key, ck.CKA_LABEL); err == nil && len(b) > 0 {
-			label = b
+		called.label = cmp.Or(s.labelOf(who.key), called.label)
+		if id, err := s.attribute(who.key, ck.CKA_ID); err == nil && len(id) > 0 {
+			called.id = id
 		}
-		id, _ = s.attribute(who.key, ck.CKA_ID) // a key may have none
-	} else if id, err = keyIdentifier(c.PublicKey); err != nil {
+	}
+	template, err := new(importing).template(e, called)
+	if err != nil {
 		return err
 	}
-	made, err := s.CreateObject(s.handle, []ck.Attribute{
-		classIs(ck.CKO_CERTIFICATE), {Type: ck.CKA_CERTIFICATE_TYPE, Value: ck.UlongValue(uint(ck.CKC_X_509))},
-		yes(ck.CKA_TOKEN, true), yes(ck.CKA_PRIVATE, false), {Type: ck.CKA_LABEL, Value: label}, {Type: ck.CKA_ID, Value: id},
-		{Type: ck.CKA_SUBJECT, Value: c.Subject}, {Type: ck.CKA_ISSUER, Value: c.Issuer}, {Type: ck.CKA_SERIAL_NUMBER, Value: c.Serial},
-		{Type: ck.CKA_VALUE, Value: raw},
-	})
+	made, err := s.CreateObject(s.handle, template)
 	if err != nil {
 		return explain("keeping the certificate", err)
 	}
-	if u, err := s.uri(made); err == nil {
-		s.app.note("the certificate is %s", u)
-	}
-	return nil
+	u, err := s.uri(made)
+	s.app.note("the certificate is %s", u)
+	return err
 }

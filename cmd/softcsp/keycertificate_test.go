@@ -54,7 +54,7 @@ func TestLatticeCertificates(t *testing.T) {
 
 // verifies verifies a certificate with the key of another one.
 func (k *keyring) verifies(file, ca string, id asn1.ObjectIdentifier) error {
-	b, err := readDER(file)
+	b, err := k.app.readDER(file)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (k *keyring) verifies(file, ca string, id asn1.ObjectIdentifier) error {
 	if rest, err := asn1.Unmarshal(b, &c); err != nil || len(rest) > 0 || !c.Algorithm.ID.Equal(id) {
 		return fmt.Errorf("signed with %v: %v", c.Algorithm.ID, err)
 	}
-	info, err := readPublicKey(ca)
+	info, err := k.app.readPublicKey(ca)
 	if err != nil {
 		return err
 	}

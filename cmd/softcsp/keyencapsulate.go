@@ -156,7 +156,7 @@ func (x *encapsulation) public(s *session) (ck.ObjectHandle, error) {
 	if x.peer == "" {
 		return s.public(x.target.object, ck.CKA_ENCAPSULATE)
 	}
-	info, err := readPublicKey(x.peer)
+	info, err := s.app.readPublicKey(x.peer)
 	if err != nil {
 		return 0, err
 	}

@@ -300,7 +300,7 @@ func (x *signing) verifier(s *session) (ck.ObjectHandle, error) {
 	if x.publicKey == "" {
 		return s.public(x.target.object, ck.CKA_VERIFY)
 	}
-	info, err := readPublicKey(x.publicKey)
+	info, err := s.app.readPublicKey(x.publicKey)
 	if err != nil {
 		return 0, err
 	}

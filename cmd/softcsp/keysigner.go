@@ -2,15 +2,13 @@ package main
 
 import (
 	"encoding/asn1"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"math/big"
-	"os"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/x509cert"
+	"github.com/softcsp/softcsp/internal/keyfile"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -121,22 +119,24 @@ func yes(t ck.AttributeType, is bool) ck.Attribute {
 	return ck.Attribute{Type: t, Value: ck.BoolValue(is)}
 }
 
-// readPublicKey reads the public key in a file, which may be a certificate, in PEM or in DER.
-func readPublicKey(name string) ([]byte, error) {
-	b, err := os.ReadFile(name)
+// readPublicKey reads the SubjectPublicKeyInfo of the key in a file: a public key of any form, or a certificate.
+func (a *app) readPublicKey(name string) ([]byte, error) {
+	b, err := a.readSmall(name, keyfile.MaxSize)
 	if err != nil {
 		return nil, err
 	}
-	if block, _ := pem.Decode(b); block != nil {
-		b = block.Bytes
-	}
-	if c, err := x509cert.Parse(b); err == nil {
-		return c.PublicKey, nil
-	}
-	if _, _, err := mechanisms.UnmarshalPublic(b); err != nil {
+	defer clear(b)
+	contents, err := keyfile.Read(b, keyfile.Options{Password: func() ([]byte, error) { return nil, errors.New("it is encrypted: a public key is not") }})
+	if err != nil {
 		return nil, fmt.Errorf("%s: no public key and no certificate that can be read: %w", name, err)
 	}
-	return b, nil
+	defer contents.Wipe()
+	for _, e := range contents.Entries {
+		if e.PublicKeyInfo != nil {
+			return e.PublicKeyInfo, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: there is no public key and no certificate in it", name)
 }
 
 // public returns the public key that is meant: one that is named so, or the other half of a private key that is. Where a private key has none in the

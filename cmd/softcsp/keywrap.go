@@ -123,7 +123,7 @@ func (x *wrapping) other() objectChoice {
 // wrappingKey finds the key to wrap with: a secret key, or the public half of a pair.
 func (x *wrapping) wrappingKey(s *session) (ck.ObjectHandle, error) {
 	if x.peer != "" {
-		info, err := readPublicKey(x.peer)
+		info, err := s.app.readPublicKey(x.peer)
 		if err != nil {
 			return 0, err
 		}
