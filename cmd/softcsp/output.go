@@ -53,7 +53,8 @@ func (a *app) table(hasHead bool, rows [][]string) string {
 		}
 	}
 	within := columns
-	if room := width(a.out); room > 0 {
+	pairs := !hasHead && columns == 2 // names and values: what is too long is left to the terminal
+	if room := width(a.out); room > 0 && !pairs {
 		for within > 1 && total(widths[:within]) > room {
 			within--
 		}

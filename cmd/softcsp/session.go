@@ -199,7 +199,7 @@ func (c *client) pick(t choice) (tok, error) {
 	for _, x := range all {
 		ok, err := t.matches(x)
 		if err != nil {
-			return tok{}, fmt.Errorf("--token: %w", err)
+			return tok{}, badToken(err)
 		}
 		if ok {
 			list = append(list, x)
@@ -230,6 +230,9 @@ func (c *client) pick(t choice) (tok, error) {
 	}
 	return tok{}, notFound("there is %s in %s\nmake one with: softcsp token init --label NAME", what, c.where())
 }
+
+// badToken is the error for a name of a token that is the beginning of a URI, and no URI.
+func badToken(err error) error { return &failure{exitUsage, fmt.Errorf("the token's name: %w", err)} }
 
 // noneWhole is the error where no token is the one that is meant, and there are broken ones: it may be one of those.
 func (c *client) noneWhole(t choice, whole []tok) error {

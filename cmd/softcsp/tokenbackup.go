@@ -80,7 +80,7 @@ func (c *client) elsewhere(out string, meant tok) error {
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(out))
 	if err != nil {
-		return err
+		return fmt.Errorf("--out %s: %w", out, err)
 	}
 	if dir, err = filepath.Abs(dir); err == nil && dir == place && out != "-" {
 		return fmt.Errorf("--out %s is in the token directory, which is lost when the token is: choose a place elsewhere, best on another disk", out)

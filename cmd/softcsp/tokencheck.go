@@ -110,6 +110,7 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		return explain("listing tokens", err)
 	}
 	var rows []checkRow
+	var others []tok
 	for _, uuid := range uuids {
 		t, err := place.Token(uuid)
 		if err != nil {
@@ -121,8 +122,9 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		}
 		if ok, err := meant.matches(tokOf(i)); err != nil || !ok {
 			if err != nil {
-				return fmt.Errorf("--token: %w", err)
+				return badToken(err)
 			}
+			others = append(others, tokOf(i))
 			continue
 		}
 		row, err := checkOne(t, pin)
@@ -132,10 +134,13 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		row.File = store.Locate(cfg, uuid)
 		rows = append(rows, row)
 	}
-	if len(rows) == 0 {
-		return notFound("there is no token %sin %s\nsee which there are with: softcsp token list", strings.TrimLeft(meant.name+" ", " "), store.Locate(cfg, ""))
+	switch {
+	case len(rows) > 0:
+		return a.showChecks(rows)
+	case len(others) > 0:
+		return notFound("there is no token %q in %s, but%s", meant.name, store.Locate(cfg, ""), listed(others))
 	}
-	return a.showChecks(rows)
+	return notFound("there is no token in %s\nmake one with: softcsp token init --label NAME", store.Locate(cfg, ""))
 }
 
 // tokOf is a token as a choice looks at it, of which the store tells i.
