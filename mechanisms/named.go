@@ -50,3 +50,13 @@ func ParameterSets(t ck.KeyType) (all []NamedSet) {
 	}
 	return all
 }
+
+// Sizes returns the lengths in bytes that values of a type of secret keys can have: from the least to the most, in steps. A type that is none
+// of secret keys has none.
+func Sizes(t ck.KeyType) (least, most, step uint) {
+	row := findKeyType(t)
+	if row == nil {
+		return 0, 0, 0
+	}
+	return row.Min, row.Max, max(row.Step, 1)
+}

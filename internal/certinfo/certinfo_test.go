@@ -1,0 +1,114 @@
+package certinfo
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+)
+
+// newCertificate makes a certificate with crypto/x509.
+func newCertificate(t testing.TB, ca bool, until time.Time) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{
+		SerialNumber: big.NewInt(0x80), Subject: pkix.Name{Organization: []string{"Acme"}, CommonName: "Ann"}, NotAfter: until,
+		IsCA: ca, BasicConstraintsValid: ca, KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = x509.ParseCertificate(raw); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestParse compares with crypto/x509.
+func TestParse(t *testing.T) {
+	for _, ca := range []bool{true, false} {
+		want := newCertificate(t, ca, time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC))
+		got, err := Parse(want.Raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Subject, want.RawSubject) || !bytes.Equal(got.Issuer, want.RawIssuer) || got.CA != ca ||
+			!bytes.Equal(got.PublicKeyInfo, want.RawSubjectPublicKeyInfo) || !bytes.Equal(got.Serial, []byte{2, 2, 0, 0x80}) ||
+			!got.NotBefore.Equal(want.NotBefore) || !got.NotAfter.Equal(want.NotAfter) {
+			t.Errorf("got %+v", got)
+		}
+		for n := range want.Raw {
+			if _, err := Parse(want.Raw[:n]); !errors.Is(err, ErrNone) {
+				t.Fatalf("cut to %d bytes: %v", n, err)
+			}
+		}
+	}
+}
+
+// TestRead reads chains with text and keys between the certificates.
+func TestRead(t *testing.T) {
+	a, b := newCertificate(t, false, time.Now()), newCertificate(t, true, time.Now())
+	text := "Bag Attributes\n" + string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Raw})) +
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}})) + "\n" +
+		string(pem.EncodeToMemory(&pem.Block{Type: "TRUSTED CERTIFICATE", Bytes: append(bytes.Clone(b.Raw), 0x30, 0)}))
+	list, err := Read(strings.NewReader(text))
+	if err != nil || len(list) != 2 || !bytes.Equal(list[0].Raw, a.Raw) || !bytes.Equal(list[1].Raw, b.Raw) {
+		t.Errorf("%d certificates, %v", len(list), err)
+	}
+	if list, err = Read(bytes.NewReader(a.Raw)); err != nil || len(list) != 1 {
+		t.Errorf("DER: %d, %v", len(list), err)
+	}
+	for name, r := range map[string]io.Reader{
+		"nothing":   strings.NewReader(""),
+		"text":      strings.NewReader("hello"),
+		"a key":     bytes.NewReader(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: []byte{1}})),
+		"bad PEM":   bytes.NewReader(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte{1}})),
+		"two MiB×8": io.LimitReader(zeros{}, maxFile+1),
+	} {
+		if list, err := Read(r); !errors.Is(err, ErrNone) || list != nil {
+			t.Errorf("%s: %d certificates, %v", name, len(list), err)
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
+// TestCommonName takes what stands last where there is no common name.
+func TestCommonName(t *testing.T) {
+	for want, name := range map[string]pkix.Name{"Ann": {CommonName: "Ann", Organization: []string{"Acme"}}, "Acme": {Country: []string{"DE"}, Organization: []string{"Acme"}}, "": {}} {
+		b, err := asn1.Marshal(name.ToRDNSequence())
+		if got := CommonName(b); err != nil || got != want {
+			t.Errorf("%v: %q, %v", name, got, err)
+		}
+	}
+	if CommonName([]byte{1}) != "" {
+		t.Error("what is no name has one")
+	}
+}
+
+// FuzzParse sees that what is read is a part of what was given.
+func FuzzParse(f *testing.F) {
+	f.Add(newCertificate(f, true, time.Now()).Raw)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Parse(b)
+		if err == nil && (!bytes.Contains(b, c.Subject) || len(c.Serial) < 3) {
+			t.Errorf("%+v", c)
+		}
+	})
+}
