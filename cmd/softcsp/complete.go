@@ -95,7 +95,7 @@ func (a *app) completeObjects(c *cobra.Command, flag, what string) (words []stri
 
 // classesOf are the classes of what an objectChoice calls its objects, nil for any.
 var classesOf = map[string][]ck.ObjectClass{
-	"key":         {ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY},
+	"key":         {ck.CKO_SECRET_KEY, ck.CKO_PRIVATE_KEY, ck.CKO_PUBLIC_KEY, ck.CKO_OTP_KEY},
 	"certificate": {ck.CKO_CERTIFICATE},
 }
 

@@ -6,27 +6,29 @@ import (
 	"strings"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// A keyUsage is a word of --usage, and the attribute that it is in each class; 0 where the class has none. What a private key does its public
-// half undoes.
+// A keyUsage is a word of --usage, the operation that it permits, and the attribute that it is in each class; 0 where the class has none. What a
+// private key does its public half undoes.
 type keyUsage struct {
 	word                    string
+	operation               ck.Flags
 	secret, private, public ck.AttributeType
 }
 
 var usages = []keyUsage{
-	{"encrypt", ck.CKA_ENCRYPT, 0, ck.CKA_ENCRYPT},
-	{"decrypt", ck.CKA_DECRYPT, ck.CKA_DECRYPT, ck.CKA_ENCRYPT},
-	{"sign", ck.CKA_SIGN, ck.CKA_SIGN, ck.CKA_VERIFY},
-	{"verify", ck.CKA_VERIFY, 0, ck.CKA_VERIFY},
-	{"sign-recover", 0, ck.CKA_SIGN_RECOVER, ck.CKA_VERIFY_RECOVER},
-	{"verify-recover", 0, 0, ck.CKA_VERIFY_RECOVER},
-	{"wrap", ck.CKA_WRAP, 0, ck.CKA_WRAP},
-	{"unwrap", ck.CKA_UNWRAP, ck.CKA_UNWRAP, ck.CKA_WRAP},
-	{"derive", ck.CKA_DERIVE, ck.CKA_DERIVE, 0},
-	{"encapsulate", 0, 0, ck.CKA_ENCAPSULATE},
-	{"decapsulate", 0, ck.CKA_DECAPSULATE, ck.CKA_ENCAPSULATE},
+	{"encrypt", ck.CKF_ENCRYPT, ck.CKA_ENCRYPT, 0, ck.CKA_ENCRYPT},
+	{"decrypt", ck.CKF_DECRYPT, ck.CKA_DECRYPT, ck.CKA_DECRYPT, ck.CKA_ENCRYPT},
+	{"sign", ck.CKF_SIGN, ck.CKA_SIGN, ck.CKA_SIGN, ck.CKA_VERIFY},
+	{"verify", ck.CKF_VERIFY, ck.CKA_VERIFY, 0, ck.CKA_VERIFY},
+	{"sign-recover", ck.CKF_SIGN_RECOVER, 0, ck.CKA_SIGN_RECOVER, ck.CKA_VERIFY_RECOVER},
+	{"verify-recover", ck.CKF_VERIFY_RECOVER, 0, 0, ck.CKA_VERIFY_RECOVER},
+	{"wrap", ck.CKF_WRAP, ck.CKA_WRAP, 0, ck.CKA_WRAP},
+	{"unwrap", ck.CKF_UNWRAP, ck.CKA_UNWRAP, ck.CKA_UNWRAP, ck.CKA_WRAP},
+	{"derive", ck.CKF_DERIVE, ck.CKA_DERIVE, ck.CKA_DERIVE, 0},
+	{"encapsulate", ck.CKF_ENCAPSULATE, 0, 0, ck.CKA_ENCAPSULATE},
+	{"decapsulate", ck.CKF_DECAPSULATE, 0, ck.CKA_DECAPSULATE, ck.CKA_ENCAPSULATE},
 }
 
 // attribute returns the attribute of a usage in a class, 0 if there is none.
@@ -99,4 +101,20 @@ func usageTemplate(flag string, class ck.ObjectClass, t ck.KeyType) ([]ck.Attrib
 		}
 	}
 	return template, nil
+}
+
+// usagesFor are the words that keys of a type can have: those of operations that a mechanism does with them.
+func usagesFor(t ck.KeyType) (words []string) {
+	var operations ck.Flags
+	for _, id := range mechanisms.Types() {
+		if m := mechanisms.Lookup(id); slices.Contains(m.Keys, t) {
+			operations |= m.Info().Flags
+		}
+	}
+	for _, u := range usages {
+		if operations&u.operation != 0 {
+			words = append(words, u.word)
+		}
+	}
+	return words
 }

@@ -47,8 +47,15 @@ var nouns = []noun{
 	{"token", "Make, list, check, back up and delete tokens", []func(*app) *cobra.Command{
 		tokenInit, tokenList, tokenShow, tokenCheck, tokenRename, tokenDelete, tokenPIN, tokenBackup, tokenRestore, tokenCompact, tokenUpgrade,
 	}},
-	{"object", "Show what is in a token", []func(*app) *cobra.Command{objectList}},
-	{"key", "Derive keys, and encrypt and decrypt with them", []func(*app) *cobra.Command{keyImport, keyExport, keyWrap, keyUnwrap, keyDerive, keyEncrypt, keyDecrypt, keySign, keyVerify, keyMAC, keyAgree, keyEncapsulate, keyDecapsulate, keyCSR, keyCertificate}},
+	{"object", "Look after all that is in a token", []func(*app) *cobra.Command{
+		objectList, objectShow, objectCreate, objectExport, objectSet, objectDelete,
+	}},
+	{"key", "Make, look after and use keys", []func(*app) *cobra.Command{
+		keyGenerate, keyList, keyShow, keySet, keyCopy, keyDelete, keyRandom,
+		keyImport, keyExport, keyWrap, keyUnwrap, keyDerive, keyEncrypt, keyDecrypt, keySign, keyVerify, keyMAC, keyAgree, keyEncapsulate, keyDecapsulate,
+		keyCSR, keyCertificate,
+	}},
+	{"cert", "Look after certificates", []func(*app) *cobra.Command{certImport, certExport, certList, certShow, certSet, certDelete}},
 	{"mechanism", "Show what the library can do", []func(*app) *cobra.Command{mechanismList}},
 }
 

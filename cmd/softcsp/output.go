@@ -155,6 +155,24 @@ func (p *progress) at(done, total int64) {
 	p.last = len(text)
 }
 
+// waiting calls f, and tells meanwhile for how long it has been at work.
+func (a *app) waiting(what string, f func() error) error {
+	telling := a.progress(what + ", seconds")
+	defer telling.end()
+	done := make(chan error, 1)
+	go func() { done <- f() }()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for seconds := int64(1); ; seconds++ {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			telling.at(seconds, 0)
+		}
+	}
+}
+
 // end takes the line away.
 func (p *progress) end() {
 	if p.to != nil && p.last > 0 {

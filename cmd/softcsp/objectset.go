@@ -1,0 +1,174 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/attrtext"
+)
+
+const assignmentHelp = `An attribute is named as in the standard, with or without CKA_, in any case: label, CKA_END_DATE. Values are written as "show" writes
+them: text as it is, true or false, dates as 2026-11-29 or nothing for none, mechanisms by name with commas between them, all else in hex
+digits, or as @FILE: the bytes of a file.`
+
+func keySet(a *app) *cobra.Command {
+	c := keyNoun.setVerb(a)
+	c.Short = "Change attributes of a key"
+	c.Long = "Changes attributes of a key: of a pair, in each of its keys that has the attribute.\n\n" + assignmentHelp + `
+
+Some attributes never change, others in one direction: a sensitive key stays sensitive, and one that is not extractable stays so.
+CKA_TRUSTED is set by the security officer: --so, who sees public objects only.`
+	c.Example = "  softcsp key set --label web --pin-file user.pin label=www end-date=2030-12-31\n  softcsp key set --so --label wrap --so-pin-file so.pin trusted=true"
+	return c
+}
+
+func certSet(a *app) *cobra.Command {
+	c := certNoun.setVerb(a)
+	c.Short = "Change attributes of a certificate"
+	c.Long = "Changes attributes of a certificate.\n\n" + assignmentHelp + "\n\nCKA_TRUSTED is set by the security officer: --so."
+	c.Example = "  softcsp cert set --label web --pin-file user.pin label=www\n  softcsp cert set --so --label ca --so-pin-file so.pin trusted=true"
+	return c
+}
+
+func objectSet(a *app) *cobra.Command {
+	c := anyNoun.setVerb(a)
+	c.Short = "Change attributes of an object"
+	c.Long = "Changes attributes of an object.\n\n" + assignmentHelp
+	c.Example = "  softcsp object set --label notes --pin-file user.pin label='old notes'"
+	return c
+}
+
+// setVerb is the verb set of a kind of objects.
+func (x objectNoun) setVerb(a *app) *cobra.Command {
+	selected, so, officer := x.selection(), false, soPIN()
+	c := &cobra.Command{Use: "set --label LABEL NAME=VALUE...", Args: someAssignments}
+	c.Flags().BoolVar(&so, "so", false, "log in as the security officer, who sees public objects")
+	selected.addTo(c)
+	officer.add(c.Flags())
+	c.RunE = func(_ *cobra.Command, args []string) error {
+		if err := errors.Join(selected.need(), selected.check()); err != nil {
+			return usage(c, err)
+		}
+		changes, err := assignments(args)
+		if err != nil {
+			return usage(c, err)
+		}
+		do := func(s *session) error { return s.set(selected, changes) }
+		if !so {
+			return a.on(selected.target, do)
+		}
+		if err := selected.resolve(); err != nil {
+			return err
+		}
+		return a.with(selected.token, func(s *session) error {
+			if err := s.login(ck.CKU_SO, officer); err != nil {
+				return err
+			}
+			return do(s)
+		})
+	}
+	return lists(a, c)
+}
+
+// someAssignments wants arguments NAME=VALUE.
+func someAssignments(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usage(c, errors.New("say what to change: NAME=VALUE, label=new say"))
+	}
+	return nil
+}
+
+// assignments reads arguments NAME=VALUE, in which VALUE can be @FILE.
+func assignments(args []string) (attrs []ck.Attribute, err error) {
+	for _, arg := range args {
+		a, err := assignment(arg)
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range attrs {
+			if a.Type == b.Type {
+				return nil, fmt.Errorf("%v is given twice", a.Type)
+			}
+		}
+		attrs = append(attrs, a)
+	}
+	return attrs, nil
+}
+
+func assignment(arg string) (ck.Attribute, error) {
+	name, value, _ := strings.Cut(arg, "=")
+	t, err := attrtext.ParseName(name)
+	if err != nil {
+		return ck.Attribute{}, err
+	}
+	file, isFile := strings.CutPrefix(value, "@")
+	switch form := attrtext.FormOf(t); {
+	case isFile && (form == attrtext.Bytes || form == attrtext.Name):
+		b, err := os.ReadFile(file)
+		return ck.Attribute{Type: t, Value: b}, err
+	case attrtext.IsSecret(t):
+		return ck.Attribute{}, fmt.Errorf("%v: a secret is never an argument; write @FILE", t)
+	}
+	return attrtext.ParseAssignment(arg)
+}
+
+// set changes attributes of the objects that are meant, in each the ones that it has.
+func (s *session) set(selected *selection, changes []ck.Attribute) error {
+	list, err := s.single(selected)
+	if err != nil {
+		return err
+	}
+	templates, err := s.distribute(list, changes)
+	if err != nil {
+		return err
+	}
+	for i, o := range list {
+		if len(templates[i]) == 0 {
+			continue
+		}
+		if err := s.SetAttributeValue(s.handle, o, templates[i]); err != nil {
+			return explainChange("changing the "+s.kindOf(o), err)
+		}
+	}
+	return s.showNew(list)
+}
+
+// distribute gives to each object those of the changes whose attributes it has. One that no object has is an error.
+func (s *session) distribute(list []ck.ObjectHandle, changes []ck.Attribute) ([][]ck.Attribute, error) {
+	templates := make([][]ck.Attribute, len(list))
+	for _, a := range changes {
+		had := false
+		for i, o := range list {
+			if _, err := s.value(o, a.Type); !errors.Is(err, ck.CKR_ATTRIBUTE_TYPE_INVALID) {
+				templates[i], had = append(templates[i], a), true
+			}
+		}
+		if !had {
+			return nil, fmt.Errorf("a %s has no %v", s.kindOf(list[0]), a.Type)
+		}
+	}
+	return templates, nil
+}
+
+// explainChange says why attributes cannot be what was asked for.
+func explainChange(tried string, err error) error {
+	hint := ""
+	switch ck.Code(err) {
+	case ck.CKR_ATTRIBUTE_READ_ONLY:
+		hint = "the attribute does not change, or not in this direction, or only the security officer sets it (--so)"
+	case ck.CKR_ACTION_PROHIBITED:
+		hint = "the object says so itself: its CKA_MODIFIABLE, CKA_COPYABLE or CKA_DESTROYABLE is false"
+	case ck.CKR_ATTRIBUTE_VALUE_INVALID:
+		hint = "the attribute has no such value"
+	case ck.CKR_TEMPLATE_INCONSISTENT:
+		hint = "the attributes contradict each other, or those that the object has"
+	default:
+		return explain(tried, err)
+	}
+	return fmt.Errorf("%s: %w\n%s", tried, err, hint)
+}
