@@ -43,7 +43,6 @@ func (s *session) showCertificates(list []ck.ObjectHandle) error {
 	if err != nil {
 		return err
 	}
-	sortRows(rows)
 	text := make([][]string, len(rows))
 	for i, r := range rows {
 		text[i] = []string{r.Label, r.Subject, r.Issuer, r.End, r.ID, r.Fingerprint, r.URI}

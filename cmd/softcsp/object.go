@@ -1,11 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -106,19 +104,11 @@ func (s *session) showList(list []ck.ObjectHandle) error {
 	if err != nil {
 		return err
 	}
-	sortRows(rows)
 	text := make([][]string, len(rows))
 	for i, r := range rows {
 		text[i] = []string{r.Class, r.Type, r.size, r.Label, r.ID, strings.Join(r.Flags, " "), r.dates(), r.mark(), r.URI}
 	}
 	return s.app.show(rows, []string{"CLASS", "TYPE", "SIZE", "LABEL", "ID", "FLAGS", "VALID", "FINGERPRINT", "URI"}, text)
-}
-
-// sortRows puts rows into the order of their labels.
-func sortRows(rows []objectRow) {
-	slices.SortFunc(rows, func(a, b objectRow) int {
-		return cmp.Or(strings.Compare(a.Label, b.Label), strings.Compare(a.Class, b.Class), strings.Compare(a.URI, b.URI))
-	})
 }
 
 // dates are those between which an object is valid.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -77,24 +78,48 @@ func (x *selection) check() error {
 
 // classes are those of the objects that are meant, nil for any.
 func (x *selection) classes() []ck.ObjectClass {
-	if class, ok := ck.ParseObjectClass(strings.ReplaceAll(x.class, "-", "_")); ok {
-		return []ck.ObjectClass{class}
+	if x.class == "" {
+		return classesOf[x.object.what]
 	}
-	return classesOf[x.object.what]
+	class, _ := ck.ParseObjectClass(strings.ReplaceAll(x.class, "-", "_"))
+	return []ck.ObjectClass{class}
 }
 
-// all returns the objects that are meant; none is no error.
-func (s *session) all(x *selection) ([]ck.ObjectHandle, error) {
-	return s.matching(x.object, x.classes()...)
+// all returns the objects that are meant, in the order of their labels; none is no error. The objects that the token has made itself are found by
+// their class alone.
+func (s *session) all(x *selection) (list []ck.ObjectHandle, err error) {
+	classes := x.classes()
+	if len(classes) != 1 {
+		list, err = s.matching(x.object, classes...)
+	} else if t, err := x.object.template(); err != nil {
+		return nil, err
+	} else if list, err = s.find(append(slices.Clip(t), classIs(classes[0]))...); err != nil {
+		return nil, explain("looking for the "+x.object.what, err)
+	}
+	keys := make(map[ck.ObjectHandle]string, len(list))
+	for _, o := range list {
+		keys[o] = s.textOf(o, ck.CKA_LABEL) + "\x00" + word("CKO_", s.class(o)) + s.hexOf(o, ck.CKA_ID)
+	}
+	slices.SortStableFunc(list, func(a, b ck.ObjectHandle) int { return strings.Compare(keys[a], keys[b]) })
+	return list, err
 }
 
 // some returns the objects that are meant, at least one.
 func (s *session) some(x *selection) ([]ck.ObjectHandle, error) {
 	list, err := s.all(x)
 	if err == nil && len(list) == 0 {
-		err = notFound("there is no %s %s in token %q\nsee which there are with: softcsp object list --login", x.object.what, x.object, s.token.info.Label)
+		err = notFound("there is no %s in token %q\nsee which there are with: softcsp object list --login", x, s.token.info.Label)
 	}
 	return list, err
+}
+
+// String says which objects are meant.
+func (x *selection) String() string {
+	words := x.object.what
+	if x.class != "" {
+		words += " of the class " + x.class
+	}
+	return strings.TrimSpace(words + " " + x.object.String())
 }
 
 // single returns the objects that are meant, which are one to people: an object, or the two keys of a pair, the private one first.
@@ -103,15 +128,10 @@ func (s *session) single(x *selection) ([]ck.ObjectHandle, error) {
 	if err != nil || len(list) == 1 {
 		return list, err
 	}
-	if len(list) == 2 {
-		if s.class(list[0]) == ck.CKO_PUBLIC_KEY {
-			list[0], list[1] = list[1], list[0]
-		}
-		if s.isPair(list[0], list[1]) {
-			return list, nil
-		}
+	if len(list) == 2 && s.isPair(list[0], list[1]) {
+		return list, nil
 	}
-	return nil, notFound("there are %d objects that can be the %s %s: choose one by its URI, which softcsp object list shows", len(list), x.object.what, x.object)
+	return nil, notFound("there are %d objects that can be the %s: choose one by its URI, which softcsp object list shows", len(list), x)
 }
 
 // isPair reports whether objects are the private and the public key of a pair.
