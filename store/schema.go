@@ -126,6 +126,8 @@ import "encoding/binary"
 // at the number of part 2 the PIN is locked.
 //
 // The journal has the last 1024 commits, unless floor says that it begins later. A generation after floor that has no entry touched no object.
+// Where a file is restored its generation is drawn anew, between 2^32 and 2^33 above what it was, and the journal begins there: no process takes for
+// known what it has seen in another generation (backup.go).
 //
 // A request is of kind 1 to create the object of that id, 2 to change it, 3 to destroy it. number is how often it was written. template is
 // the template of the call, as attributes. There are at most 256, of at most 64 KiB.

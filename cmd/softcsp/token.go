@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +31,8 @@ known attacks on keys by their own functions, standard does what PKCS#11 asks fo
 		Example: "  softcsp token init --label lab --so-pin-file so.pin --pin-file user.pin",
 		Args:    exactly(0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if name == "" || len(name) > labelLen {
-				return usage(c, fmt.Errorf("--label: a token needs a label of 1 to %d bytes", labelLen))
+			if err := checkLabel(name); err != nil {
+				return usage(c, fmt.Errorf("--label: %w", err))
 			}
 			if !slices.Contains([]string{"", "interactive", "sensitive", "test"}, kdf) {
 				return usage(c, fmt.Errorf("--kdf is %q, but can be interactive, sensitive or test", kdf))
@@ -43,9 +46,24 @@ known attacks on keys by their own functions, standard does what PKCS#11 asks fo
 	c.Flags().StringVarP(&name, "label", "l", "", "`name` of the token, 32 bytes at most")
 	c.Flags().StringVar(&kdf, "kdf", "", "cost of a PIN: `interactive`, sensitive or test (default: the configuration's)")
 	c.Flags().StringVar(&separation, "separation", "", "how far keys are kept apart: `strict` or standard (default: the configuration's, else strict)")
+	_ = c.RegisterFlagCompletionFunc("kdf", cobra.FixedCompletions([]string{"interactive", "sensitive", "test"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("separation", cobra.FixedCompletions([]string{"strict", "standard"}, cobra.ShellCompDirectiveNoFileComp))
 	so.add(c.Flags())
 	user.add(c.Flags())
 	return lists(a, c)
+}
+
+// checkLabel says what is wrong with a token's label. PKCS #11 pads it with blanks, so none at its end is seen again.
+func checkLabel(label string) error {
+	switch {
+	case label == "" || len(label) > labelLen:
+		return fmt.Errorf("a token needs a label of 1 to %d bytes; %q has %d", labelLen, label, len(label))
+	case strings.HasSuffix(label, " "):
+		return fmt.Errorf("the label %q ends with a blank, which programs do not see", label)
+	case !utf8.ValidString(label) || strings.ContainsFunc(label, unicode.IsControl):
+		return fmt.Errorf("the label %q is not text in UTF-8 without control characters", label)
+	}
+	return nil
 }
 
 // initToken makes a token. Both PINs are read before anything is made.

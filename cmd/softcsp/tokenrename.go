@@ -30,8 +30,8 @@ token by its label, such as a URI with "token=", has to be changed.`,
 				return usage(c, errors.New("want the token's name and its new label"))
 			}
 			fresh := args[len(args)-1]
-			if fresh == "" || len(fresh) > labelLen {
-				return usage(c, fmt.Errorf("a token needs a label of 1 to %d bytes; %q has %d", labelLen, fresh, len(fresh)))
+			if err := checkLabel(fresh); err != nil {
+				return usage(c, err)
 			}
 			if bySO {
 				return a.renameToken(t, fresh, store.SO, ck.CKU_SO, so)
