@@ -46,7 +46,7 @@ is for HKDF.`,
 	f.StringVar(&x.salt, "salt", "", "`salt` of HKDF: "+bytesUsage)
 	x.mechanism.add(a, c, ck.CKF_DERIVE, "kdf", "info")
 	_ = c.RegisterFlagCompletionFunc("hkdf", cobra.FixedCompletions(hashWords(), cobra.ShellCompDirectiveNoFileComp))
-	x.secret.addTo(c)
+	x.secret.addTo(a, c)
 	x.target.addTo(c)
 	c.RunE = func(*cobra.Command, []string) error {
 		if err := x.check(); err != nil {

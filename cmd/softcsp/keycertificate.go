@@ -51,7 +51,7 @@ The issuer's certificate is the one in the token, or the one in the file --issue
 identifiers of both keys. What it is for follows from the key's type and from --ca, unless --usage and --eku say it. Of a request, whose signature is
 verified, the subject and the further names (SAN) are taken where --subject and --san are not given, and nothing else.
 
-The certificate goes to --out or standard output; --store keeps it in the token, beside its key: with the same label and id.`,
+The certificate goes to --out or, without --store, to standard output; --store keeps it in the token, beside its key: with the same label and id.`,
 		Example: `  softcsp key certificate --label server --subject /CN=localhost --san DNS:localhost --pin-file user.pin --out server.pem`,
 		Args:    exactly(0, ""),
 	}
@@ -76,7 +76,7 @@ The certificate goes to --out or standard output; --store keeps it in the token,
 		}
 		return a.on(x.target, x.run)
 	}
-	return c
+	return lists(a, c)
 }
 
 // check tells what is wrong on the command line.
@@ -141,18 +141,22 @@ func (x *certifying) run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if x.store {
-		if err := s.keepCertificate(who, raw); err != nil {
-			return err
-		}
-		if x.out == "" {
-			return nil
-		}
-	}
-	if x.out == "" {
+	if x.out == "" && !x.store {
 		x.out = "-"
 	}
-	return s.app.writeX509(x.out, x.format, "CERTIFICATE", raw)
+	if x.out != "" {
+		if err := s.app.writeX509(x.out, x.format, "CERTIFICATE", raw); err != nil {
+			return err
+		}
+	}
+	if !x.store {
+		return nil
+	}
+	made, err := s.keepCertificate(who, raw)
+	if err != nil || x.out == "-" { // where there is something else on standard output
+		return err
+	}
+	return s.showMade([]ck.ObjectHandle{made})
 }
 
 // findSubject finds the key in the token or in the request, and what it is called.
@@ -381,10 +385,10 @@ func (s *session) usualUses(info []byte, ca bool) ([]string, error) {
 }
 
 // keepCertificate makes a certificate object, beside the key where that is in the token.
-func (s *session) keepCertificate(who *subject, raw []byte) error {
+func (s *session) keepCertificate(who *subject, raw []byte) (ck.ObjectHandle, error) {
 	contents, err := keyfile.Read(raw, keyfile.Options{})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	e := &contents.Entries[0]
 	called := naming{e.Name, e.ID()}
@@ -396,13 +400,8 @@ func (s *session) keepCertificate(who *subject, raw []byte) error {
 	}
 	template, err := new(importing).template(e, called)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	made, err := s.CreateObject(s.handle, template)
-	if err != nil {
-		return explain("keeping the certificate", err)
-	}
-	u, err := s.uri(made)
-	s.app.note("the certificate is %s", u)
-	return err
+	return made, explain("keeping the certificate", err)
 }

@@ -69,7 +69,7 @@ func keyDecapsulate(a *app) *cobra.Command {
 // complete gives a command the flags that both verbs have.
 func (x *encapsulation) complete(a *app, c *cobra.Command, need ck.Flags, check func() error, f func(*session) error) *cobra.Command {
 	x.mechanism.add(a, c, need, "hash", "mgf", "oaep-label", "kdf", "info")
-	x.secret.addTo(c)
+	x.secret.addTo(a, c)
 	x.target.addTo(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) > 0 {

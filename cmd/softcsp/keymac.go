@@ -52,7 +52,7 @@ The file, or standard input ("-"), may be of any size.`,
 		}
 		return a.on(x.target, x.run)
 	}
-	return c
+	return lists(a, c)
 }
 
 // macs are the usual mechanisms of types of keys. That of a type with one hash is CKM_<HASH>_HMAC, as the type is CKK_<HASH>_HMAC.
@@ -130,8 +130,8 @@ func (x *mac) run(s *session) error {
 		return err
 	}
 	if x.out == "" {
-		_, err := fmt.Fprintln(s.app.out, hex.EncodeToString(sum))
-		return err
+		text := hex.EncodeToString(sum)
+		return s.app.show(map[string]string{"mechanism": m.String(), "mac": text}, nil, [][]string{{text}})
 	}
 	return s.app.write(x.out, func(w io.Writer) error {
 		_, err := w.Write(sum)

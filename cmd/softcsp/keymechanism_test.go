@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,8 @@ var pairMechanisms = map[ck.KeyType]struct {
 	ck.CKK_SLH_DSA:       {ck.CKM_SLH_DSA_KEY_PAIR_GEN, []ck.Attribute{{Type: ck.CKA_PARAMETER_SET, Value: ck.UlongValue(ck.CKP_SLH_DSA_SHA2_128F)}}},
 	ck.CKK_ML_KEM:        {ck.CKM_ML_KEM_KEY_PAIR_GEN, []ck.Attribute{{Type: ck.CKA_PARAMETER_SET, Value: ck.UlongValue(ck.CKP_ML_KEM_512)}}},
 	ck.CKK_DSA:           {ck.CKM_DSA_KEY_PAIR_GEN, nil},
+	ck.CKK_DH:            {ck.CKM_DH_PKCS_KEY_PAIR_GEN, nil},
+	ck.CKK_X9_42_DH:      {ck.CKM_X9_42_DH_KEY_PAIR_GEN, nil},
 }
 
 // key makes a key of a type, or a pair, if there is none yet.
@@ -74,8 +77,8 @@ func (k *keyring) key(kind ck.KeyType) error {
 	how, isPair := pairMechanisms[kind]
 	var err error
 	switch {
-	case isPair && kind == ck.CKK_DSA:
-		err = k.dsa(common)
+	case isPair && domains[kind].generate != 0:
+		err = k.withDomain(kind, common)
 	case isPair:
 		_, _, err = k.GenerateKeyPair(k.handle, &ck.Mechanism{Type: how.m}, append(append(how.attrs, common...), k.uses(ck.CKO_PUBLIC_KEY)...), append(common, k.uses(ck.CKO_PRIVATE_KEY)...))
 	default:
@@ -98,21 +101,34 @@ func (k *keyring) key(kind ck.KeyType) error {
 	return err
 }
 
-// dsa generates a pair with domain parameters of its own.
-func (k *keyring) dsa(common []ck.Attribute) error {
-	domain, err := k.GenerateKey(k.handle, &ck.Mechanism{Type: ck.CKM_DSA_PARAMETER_GEN}, []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(1024)}})
+// domains are the domain parameters of types of pairs: what generates them, how long the prime is, and which attributes they have.
+var domains = map[ck.KeyType]struct {
+	generate ck.MechanismType
+	prime    []ck.Attribute
+	have     []ck.AttributeType
+}{
+	ck.CKK_DSA: {ck.CKM_DSA_PARAMETER_GEN, []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(1024)}}, []ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE}},
+	ck.CKK_DH:  {ck.CKM_DH_PKCS_PARAMETER_GEN, []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(512)}}, []ck.AttributeType{ck.CKA_PRIME, ck.CKA_BASE}},
+	ck.CKK_X9_42_DH: {ck.CKM_X9_42_DH_PARAMETER_GEN, []ck.Attribute{{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(1024)}, {Type: ck.CKA_SUBPRIME_BITS, Value: ck.UlongValue(160)}},
+		[]ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE}},
+}
+
+// withDomain generates a pair with domain parameters of its own.
+func (k *keyring) withDomain(kind ck.KeyType, common []ck.Attribute) error {
+	d := domains[kind]
+	domain, err := k.GenerateKey(k.handle, &ck.Mechanism{Type: d.generate}, d.prime)
 	if err != nil {
 		return err
 	}
 	pub := append(common[:len(common):len(common)], k.uses(ck.CKO_PUBLIC_KEY)...)
-	for _, t := range []ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE} {
+	for _, t := range d.have {
 		v, err := k.attribute(domain, t)
 		if err != nil {
 			return err
 		}
 		pub = append(pub, ck.Attribute{Type: t, Value: v})
 	}
-	_, _, err = k.GenerateKeyPair(k.handle, &ck.Mechanism{Type: ck.CKM_DSA_KEY_PAIR_GEN}, pub, append(common, k.uses(ck.CKO_PRIVATE_KEY)...))
+	_, _, err = k.GenerateKeyPair(k.handle, &ck.Mechanism{Type: pairMechanisms[kind].m}, pub, append(common, k.uses(ck.CKO_PRIVATE_KEY)...))
 	return err
 }
 
@@ -187,6 +203,109 @@ func TestMechanismsByName(t *testing.T) {
 			t.Errorf("%v is listed, and there is none", m)
 		}
 	}
+}
+
+// notToAgree are the mechanisms that derive a key of a private key, and that key agree cannot use, and why.
+var notToAgree = map[ck.MechanismType]string{
+	ck.CKM_X9_42_DH_HYBRID_DERIVE: "it takes two pairs of each side",
+	ck.CKM_X9_42_MQV_DERIVE:       "it takes two pairs of each side",
+	ck.CKM_ECMQV_DERIVE:           "it takes two pairs of each side",
+	ck.CKM_PUB_KEY_FROM_PRIV_KEY:  "it makes a public key, and agrees on nothing",
+}
+
+// TestAgreementsByName agrees, encapsulates and decapsulates with every mechanism that does that, by the verbs of key.
+func TestAgreementsByName(t *testing.T) {
+	if testing.Short() {
+		t.Skip("generates keys")
+	}
+	k, dir := newKeyring(t), t.TempDir()
+	k.app.quiet = true
+	agreed, encapsulated := 0, 0
+	for _, m := range mechanisms.Types() {
+		row := mechanisms.Lookup(m)
+		_, listed := notToAgree[m]
+		agrees := row.Derive != nil && !listed
+		if len(row.Keys) == 0 || mechanismOfSecrets(row) || !agrees && row.Encapsulate == nil {
+			continue
+		}
+		for _, kind := range row.Keys {
+			if err := k.key(kind); err != nil {
+				t.Fatalf("no key of type %v: %v", kind, err)
+			}
+			if agrees {
+				agreed++
+				if err := k.agrees(m, kind, dir); err != nil {
+					t.Errorf("%v with %v: %v", m, kind, err)
+				}
+			}
+			if row.Encapsulate != nil {
+				encapsulated++
+				if err := k.encapsulates(m, kind, dir); err != nil {
+					t.Errorf("%v with %v: %v", m, kind, err)
+				}
+			}
+		}
+	}
+	if agreed < 5 || encapsulated < 9 {
+		t.Errorf("%d agreements, %d encapsulations", agreed, encapsulated)
+	}
+}
+
+// mechanismOfSecrets reports whether a mechanism is for secret keys.
+func mechanismOfSecrets(row *mechanisms.Mechanism) bool {
+	return slices.ContainsFunc(row.Keys, func(kind ck.KeyType) bool { return slices.Contains(mechanisms.SecretKeyTypes(), kind) })
+}
+
+// agrees has a pair agree with itself, which gives the same secret twice.
+func (k *keyring) agrees(m ck.MechanismType, kind ck.KeyType, dir string) error {
+	where := objectChoice{what: "key", label: kind.String()}
+	key, err := k.one(where, ck.CKO_PRIVATE_KEY)
+	if err != nil {
+		return err
+	}
+	info, err := k.publicKeyInfo(key)
+	if err != nil {
+		return err
+	}
+	peer, one, other := filepath.Join(dir, "peer"), filepath.Join(dir, "one"), filepath.Join(dir, "other")
+	if err := os.WriteFile(peer, info, 0o600); err != nil {
+		return err
+	}
+	for _, out := range []string{one, other} {
+		x := agreement{target: &target{object: where}, mechanism: choiceOfMechanism{name: m.String(), flags: map[string]string{}}, peer: peer, secret: newSecret{kind: "generic", out: out}}
+		if err := x.run(k.session); err != nil {
+			return err
+		}
+	}
+	return sameFiles(one, other)
+}
+
+// encapsulates makes a secret and gets it back.
+func (k *keyring) encapsulates(m ck.MechanismType, kind ck.KeyType, dir string) error {
+	where := objectChoice{what: "key", label: kind.String()}
+	ciphertext, one, other := filepath.Join(dir, "ciphertext"), filepath.Join(dir, "one"), filepath.Join(dir, "other")
+	x := encapsulation{target: &target{object: where}, mechanism: choiceOfMechanism{name: m.String(), flags: map[string]string{}}, out: ciphertext, secret: newSecret{kind: "generic", out: one}}
+	if err := x.encapsulate(k.session); err != nil {
+		return err
+	}
+	x.in, x.secret.out = ciphertext, other
+	if err := x.decapsulate(k.session); err != nil {
+		return err
+	}
+	return sameFiles(one, other)
+}
+
+// sameFiles wants two files to have the same content, and some.
+func sameFiles(one, other string) error {
+	a, err := os.ReadFile(one)
+	if err != nil {
+		return err
+	}
+	b, err := os.ReadFile(other)
+	if err == nil && (len(a) < 16 || !bytes.Equal(a, b)) {
+		err = fmt.Errorf("%x and %x", a, b)
+	}
+	return err
 }
 
 // anyLength wants f to succeed with a file of one of the lengths.

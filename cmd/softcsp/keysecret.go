@@ -24,7 +24,7 @@ type newSecret struct {
 }
 
 // addTo gives a command the flags.
-func (n *newSecret) addTo(c *cobra.Command) {
+func (n *newSecret) addTo(a *app, c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&n.label, "derive-label", "", "`label` of the new secret key, which is kept in the token")
 	f.StringVar(&n.id, "derive-id", "", "CKA_ID of the new key in `hex` digits")
@@ -32,6 +32,7 @@ func (n *newSecret) addTo(c *cobra.Command) {
 	f.BoolVar(&n.extractable, "extractable", false, "the new key may leave the token")
 	f.BoolVar(&n.print, "print", false, "print the secret in hex digits instead of keeping it")
 	f.StringVar(&n.out, "secret-out", "", "`file` to write the secret's bytes to instead of keeping it (mode 0600)")
+	lists(a, c)
 	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"generic", "generic:256", "aes:128", "aes:256", "hmac:256", "chacha20"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -59,18 +60,10 @@ func (n *newSecret) check() error {
 
 // keyType reads TYPE or TYPE:BITS. The length is in bytes, 0 where it is not given or follows from the type.
 func (n *newSecret) keyType() (ck.KeyType, uint, error) {
-	name, bits, given := strings.Cut(strings.ToLower(n.kind), ":")
-	kind, ok := ck.ParseKeyType(strings.ToUpper(strings.ReplaceAll(name, "-", "_")))
-	switch name {
-	case "generic", "hmac":
-		kind, ok = ck.CKK_GENERIC_SECRET, true
-	}
-	secret := false
-	for _, k := range mechanisms.SecretKeyTypes() {
-		secret = secret || k == kind
-	}
-	if !ok || !secret {
-		return 0, 0, fmt.Errorf("--type: there are no secret keys of type %q", name)
+	name, bits, given := strings.Cut(n.kind, ":")
+	kind, err := secretType(name)
+	if err != nil {
+		return 0, 0, err
 	}
 	size, fixed := mechanisms.Size(kind)
 	if !given {
@@ -137,12 +130,7 @@ func (n *newSecret) vacant(s *session) error {
 // hand gives the secret to whom it is for: the user is shown the key that is kept, or its bytes.
 func (n *newSecret) hand(s *session, key ck.ObjectHandle) error {
 	if n.kept() {
-		r, err := s.object(key)
-		if err != nil {
-			return explain("reading the new key", err)
-		}
-		s.app.note("the new key is %s", r.URI)
-		return nil
+		return s.showMade([]ck.ObjectHandle{key})
 	}
 	value, err := s.attribute(key, ck.CKA_VALUE)
 	if err != nil {
@@ -155,6 +143,6 @@ func (n *newSecret) hand(s *session, key ck.ObjectHandle) error {
 			return err
 		})
 	}
-	_, err = fmt.Fprintln(s.app.out, hex.EncodeToString(value))
-	return err
+	text := hex.EncodeToString(value)
+	return s.app.show(map[string]string{"secret": text}, nil, [][]string{{text}})
 }
