@@ -6,12 +6,14 @@ set -eu
 arch=$1
 : "${VERSION:?}" "${SOURCE_DATE_EPOCH:?}"
 case $arch in
-amd64) built=build multiarch=x86_64-linux-gnu loader=/lib64/ld-linux-x86-64.so.2 from='' ;;
-arm64) built=build/arm64 multiarch=aarch64-linux-gnu loader=/lib/ld-linux-aarch64.so.1 from=/usr/aarch64-linux-gnu ;;
+amd64) multiarch=x86_64-linux-gnu loader=/lib64/ld-linux-x86-64.so.2 ;;
+arm64) multiarch=aarch64-linux-gnu loader=/lib/ld-linux-aarch64.so.1 ;;
 *) echo "image: there is no architecture $arch" >&2 && exit 2 ;;
 esac
-[ -n "$from" ] || libc=/lib/$multiarch/libc.so.6
-[ -z "$from" ] || libc=$from/lib/libc.so.6
+built=build from='' libc=/lib/$multiarch/libc.so.6
+if [ "$arch" != "$(go env GOHOSTARCH)" ]; then # the C library of the cross compiler
+	built=build/$arch from=/usr/$multiarch libc=/usr/$multiarch/lib/libc.so.6
+fi
 
 files=build/image/files-$arch
 root=$files/system
@@ -39,5 +41,6 @@ tool build --isolation chroot --format oci --arch "$arch" --timestamp "$SOURCE_D
 	--label org.opencontainers.image.title=softcsp --label "org.opencontainers.image.version=$VERSION" \
 	--label org.opencontainers.image.licenses=MIT --label org.opencontainers.image.source=https://github.com/softcsp/softcsp \
 	--file packaging/Containerfile "$files" > /dev/null
-tool push --quiet "softcsp:$VERSION" "oci-archive:$archive:softcsp:$VERSION"
+tool push --quiet "softcsp:$VERSION" "oci:$store/image:softcsp:$VERSION"
+tar --create --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -C "$store/image" . > "$archive"
 echo "created image: $archive"

@@ -9,10 +9,12 @@ arch=$2
 : "${VERSION:?}" "${PACKAGE_RELEASE:?}" "${NFPM:?}" "${SOURCE_DATE_EPOCH:?}"
 maintainer='The softcsp authors <softcsp@users.noreply.github.com>'
 case $arch in
-amd64) multiarch=x86_64-linux-gnu built=build ;;
-arm64) multiarch=aarch64-linux-gnu built=build/arm64 ;;
+amd64) multiarch=x86_64-linux-gnu ;;
+arm64) multiarch=aarch64-linux-gnu ;;
 *) echo "package: there is no architecture $arch" >&2 && exit 2 ;;
 esac
+built=build
+[ "$arch" = "$(go env GOHOSTARCH)" ] || built=build/$arch
 case $kind in
 deb) libdir=/usr/lib/$multiarch zshdir=/usr/share/zsh/vendor-completions names='softcsp libsoftcsp-dev' licences=copyright ;;
 rpm) libdir=/usr/lib64 zshdir=/usr/share/zsh/site-functions names='softcsp softcsp-devel' licences=licences ;;

@@ -11,9 +11,12 @@ PACKAGE = VERSION='$(VERSION)' PACKAGE_RELEASE='$(PACKAGE_RELEASE)' NFPM='$(NFPM
 
 .PHONY: deb rpm deb-arm64 rpm-arm64 packages-test image image-arm64 release
 
+# The architecture of the machine at hand, whose programs are in build; those of another one are in a directory of their own.
+HOST_ARCHITECTURE = $(shell go env GOHOSTARCH)
+
 # Packages for the machine at hand, and for arm64 with a cross compiler.
 deb rpm: build
-	@$(PACKAGE) packaging/package.sh $@ amd64
+	@$(PACKAGE) packaging/package.sh $@ $(HOST_ARCHITECTURE)
 
 deb-arm64 rpm-arm64: build build-arm64
 	@$(PACKAGE) packaging/package.sh $(@:-arm64=) arm64
@@ -26,7 +29,7 @@ packages-test: build
 # A container image of the command and the library.
 image: build
 	@tools/setup.sh packages
-	@$(PACKAGE) packaging/image.sh amd64
+	@$(PACKAGE) packaging/image.sh $(HOST_ARCHITECTURE)
 
 image-arm64: build build-arm64
 	@tools/setup.sh packages
@@ -34,5 +37,5 @@ image-arm64: build build-arm64
 
 # What is published of a version: programs and packages for each architecture, what they are made of, and checksums.
 RELEASE_ARCHITECTURES = amd64 arm64
-release: $(patsubst %-amd64,%,$(foreach a,$(RELEASE_ARCHITECTURES),deb-$a rpm-$a))
+release: $(patsubst %-$(HOST_ARCHITECTURE),%,$(foreach a,$(RELEASE_ARCHITECTURES),deb-$a rpm-$a))
 	@$(PACKAGE) packaging/release.sh $(RELEASE_ARCHITECTURES)

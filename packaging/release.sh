@@ -11,7 +11,7 @@ umask 022
 programs=
 for arch in "$@"; do
 	built=build
-	[ "$arch" = amd64 ] || built=build/$arch
+	[ "$arch" = "$(go env GOHOSTARCH)" ] || built=build/$arch
 	programs="$programs $built/softcsp $built/libsoftcsp.so"
 	name=softcsp-$VERSION-linux-$arch
 	stage=build/release-stage/$name
