@@ -5,6 +5,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -35,54 +36,47 @@ func TestStreams(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	where := func(kind ck.KeyType) *target { return &target{object: objectChoice{what: "key", label: kind.String()}} }
-	flags := func(name string) choiceOfMechanism { return choiceOfMechanism{name: name, flags: map[string]string{}} }
-	for _, c := range []struct {
-		name string
-		run  func() error
-	}{
-		{"sign", (func() error {
-			x := signing{target: where(ck.CKK_RSA), mechanism: flags(""), in: plain, out: sig}
-			return x.sign(k.session)
-		})},
-		{"verify", func() error {
-			x := signing{target: where(ck.CKK_RSA), mechanism: flags(""), in: plain, signature: sig, verify: true}
-			return x.check(k.session)
-		}},
-		{"sign with ML-DSA", func() error {
-			x := signing{target: where(ck.CKK_ML_DSA), mechanism: choiceOfMechanism{flags: map[string]string{"hash": "sha512"}}, in: plain, out: sig}
-			return x.sign(k.session)
-		}},
-		{"mac", func() error {
-			x := mac{target: where(ck.CKK_GENERIC_SECRET), mechanism: flags(""), in: plain}
-			return x.run(k.session)
-		}},
-		{"cmac", func() error {
-			x := mac{target: where(ck.CKK_AES), mechanism: flags(""), in: plain}
-			return x.run(k.session)
-		}},
-		{"encrypt with GCM", func() error {
-			x := crypting{target: where(ck.CKK_AES), mechanism: flags("CKM_AES_GCM"), in: plain, out: "-"}
-			return x.run(k.session)
-		}},
-		{"encrypt", func() error {
-			x := crypting{target: where(ck.CKK_AES), mechanism: flags(""), in: plain, out: sealed}
-			return x.run(k.session)
-		}},
-		{"decrypt", func() error {
-			x := crypting{target: where(ck.CKK_AES), mechanism: flags(""), in: sealed, out: "-", decrypt: true}
-			return x.run(k.session)
-		}},
-	} {
+	for name, run := range k.longWork(plain, sealed, sig) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if err := c.run(); err != nil {
-			t.Errorf("%s: %v", c.name, err)
+		if err := run(); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > most {
-			t.Errorf("%s: %d bytes are allocated in all, for a file of %d", c.name, n, size)
+			t.Errorf("%s: %d bytes are allocated in all, for a file of %d", name, n, size)
 		}
+	}
+}
+
+// longWork is what the verbs do with a long file, in order.
+func (k *keyring) longWork(plain, sealed, sig string) iter.Seq2[string, func() error] {
+	where := func(kind ck.KeyType) *target { return &target{object: objectChoice{what: "key", label: kind.String()}} }
+	with := func(m, hash string) choiceOfMechanism {
+		x := choiceOfMechanism{name: m, flags: map[string]string{}}
+		if hash != "" {
+			x.flags["hash"] = hash
+		}
+		return x
+	}
+	signs := func(kind ck.KeyType, hash string) func() error {
+		x := signing{target: where(kind), mechanism: with("", hash), in: plain, out: sig}
+		return func() error { return x.sign(k.session) }
+	}
+	verifies := signing{target: where(ck.CKK_RSA), mechanism: with("", ""), in: plain, signature: sig, verify: true}
+	macs := func(kind ck.KeyType) func() error {
+		x := mac{target: where(kind), mechanism: with("", ""), in: plain}
+		return func() error { return x.run(k.session) }
+	}
+	crypts := func(m, in, out string, decrypt bool) func() error {
+		x := crypting{target: where(ck.CKK_AES), mechanism: with(m, ""), in: in, out: out, decrypt: decrypt}
+		return func() error { return x.run(k.session) }
+	}
+	return func(yield func(string, func() error) bool) {
+		_ = yield("sign", signs(ck.CKK_RSA, "")) && yield("verify", func() error { return verifies.check(k.session) }) &&
+			yield("sign with ML-DSA", signs(ck.CKK_ML_DSA, "sha512")) && yield("mac", macs(ck.CKK_GENERIC_SECRET)) && yield("cmac", macs(ck.CKK_AES)) &&
+			yield("encrypt with GCM", crypts("CKM_AES_GCM", plain, "-", false)) && yield("encrypt", crypts("", plain, sealed, false)) &&
+			yield("decrypt", crypts("", sealed, "-", true))
 	}
 }
 

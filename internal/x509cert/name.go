@@ -117,7 +117,7 @@ func attributeValue(pair string) ([]byte, error) {
 	case !utf8.ValidString(value):
 		return nil, fmt.Errorf("%s is not UTF-8", name)
 	case t.name == "C" && n != t.most:
-		return nil, fmt.Errorf("C is %q, but is a country's code of two letters", value)
+		return nil, fmt.Errorf("country C is %q, but is a code of two letters", value)
 	case t.most > 0 && n > t.most:
 		return nil, fmt.Errorf("%s has %d characters, but at most %d are allowed (RFC 5280, appendix A)", name, n, t.most)
 	case t.tag == der.PrintableString && !isPrintable(value), t.tag == der.IA5String && !isASCII(value):
