@@ -48,7 +48,11 @@ func DescribeKDF(name string) string {
 			if c.memory >= 1<<10 {
 				memory = fmt.Sprintf("%d MiB", c.memory>>10)
 			}
-			return fmt.Sprintf("Argon2id with %s and %d passes", memory, c.passes)
+			passes := "passes"
+			if c.passes == 1 {
+				passes = "pass"
+			}
+			return fmt.Sprintf("Argon2id with %s and %d %s", memory, c.passes, passes)
 		}
 	}
 	return ""

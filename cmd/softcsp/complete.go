@@ -89,8 +89,24 @@ func (a *app) completeObjects(c *cobra.Command, flag, what string) (words []stri
 		}
 		return err
 	})
+	return merged(words), cobra.ShellCompDirectiveNoFileComp
+}
+
+// merged sorts words, and makes one of those that are alike: both halves of a pair have one label.
+func merged(words []string) (list []string) {
 	slices.Sort(words)
-	return slices.Compact(words), cobra.ShellCompDirectiveNoFileComp
+	last := ""
+	for _, w := range words {
+		word, about, _ := strings.Cut(w, "\t")
+		switch n := len(list) - 1; {
+		case n < 0 || word != last:
+			list = append(list, w)
+		case !strings.Contains(list[n], about):
+			list[n] += ", " + about
+		}
+		last = word
+	}
+	return list
 }
 
 // classesOf are the classes of what an objectChoice calls its objects, nil for any.
