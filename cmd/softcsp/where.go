@@ -21,6 +21,7 @@ type settingRow struct {
 
 func where(a *app) *cobra.Command {
 	var t choice
+	var only string
 	c := &cobra.Command{
 		Use:   "where [NAME]",
 		Short: "Show which settings and which library are in force, and what programs need",
@@ -28,9 +29,11 @@ func where(a *app) *cobra.Command {
 that load the library with a pReserved text of their own, or as another user, may see others.
 
 Then it shows the library that programs load, and what to paste so that OpenSSL, ssh, p11-kit and Java use the token: the one
-that is named, or the only one.`,
-		Example: "  softcsp where\n  softcsp where lab",
-		RunE: func(*cobra.Command, []string) error {
+that is named, or the only one.
+
+--only NAME prints the value of one setting and nothing else, for scripts: library, say.`,
+		Example: "  softcsp where\n  softcsp where lab\n  MODULE=$(softcsp where --only library)",
+		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := a.settings()
 			if err != nil {
 				return err
@@ -39,9 +42,16 @@ that is named, or the only one.`,
 			if err != nil {
 				return err
 			}
+			if only != "" {
+				return a.showSetting(c, cfg, only)
+			}
 			return a.showWhere(cfg, meant)
 		},
 	}
+	c.Flags().StringVar(&only, "only", "", "print the value of the setting with this `name`")
+	_ = c.RegisterFlagCompletionFunc("only", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return append(config.Names(), "configuration", "library"), cobra.ShellCompDirectiveNoFileComp
+	})
 	t.addName(a, c)
 	return lists(a, c)
 }
@@ -64,7 +74,8 @@ func (a *app) tokenToPaste(cfg *config.Config, t choice) (tok, error) {
 	return meant, err
 }
 
-func (a *app) showWhere(cfg *config.Config, t tok) error {
+// settingRows are the settings in force, and the library.
+func settingRows(cfg *config.Config) []settingRow {
 	rows := []settingRow{{"configuration", cfg.File, ""}}
 	if cfg.File == "" {
 		rows[0].Why = "none of the places has one"
@@ -84,11 +95,26 @@ func (a *app) showWhere(cfg *config.Config, t tok) error {
 		why = "where make install puts it; it is not there"
 	}
 	rows = append(rows, settingRow{"library", library, why})
+	return rows
+}
+
+// showSetting prints one value.
+func (a *app) showSetting(c *cobra.Command, cfg *config.Config, name string) error {
+	for _, r := range settingRows(cfg) {
+		if r.Name == name {
+			return a.show(r, nil, [][]string{{r.Value}})
+		}
+	}
+	return usage(c, fmt.Errorf("--only: there is no setting %q", name))
+}
+
+func (a *app) showWhere(cfg *config.Config, t tok) error {
+	rows := settingRows(cfg)
 	var text [][]string
 	for _, r := range rows {
 		text = append(text, []string{r.Name, dash(r.Value), r.Why})
 	}
-	lines := linesFor(library, t)
+	lines := linesFor(rows[len(rows)-1].Value, t)
 	for _, l := range lines {
 		rows = append(rows, settingRow{l.Client, l.Lines, "what to paste"})
 	}
