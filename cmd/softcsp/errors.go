@@ -67,7 +67,7 @@ var hints = map[ck.RV]string{
 	ck.CKR_TEMPLATE_INCONSISTENT:      "these options contradict each other",
 	ck.CKR_ATTRIBUTE_SENSITIVE:        "the key does not leave the token; derive it with --exportable where it must",
 	ck.CKR_DEVICE_MEMORY:              "the disk is full",
-	ck.CKR_TOKEN_WRITE_PROTECTED:      "logins are counted in the token file: who uses a token must be able to write to its file and directory",
+	ck.CKR_TOKEN_WRITE_PROTECTED:      "who uses a token must be able to read and to write its file and its directory: logins are counted there",
 	ck.CKR_MECHANISM_INVALID:          "see what there is with: softcsp mechanism list",
 	ck.CKR_TOKEN_NOT_RECOGNIZED:       "that is no token file, or needs a newer softcsp; see what is wrong with: softcsp token check",
 	ck.CKR_USER_NOT_LOGGED_IN:         "this needs the user PIN: --pin-file, --pin-fd or --pin-env",

@@ -60,6 +60,8 @@ type checkRow struct {
 	File    string   `json:"file"`
 	WithPIN bool     `json:"with_pin"`
 	Faults  []string `json:"faults"`
+
+	outOfReach bool // it could not be looked at, which is no damage
 }
 
 // checkFile checks a token file that stands anywhere.
@@ -154,6 +156,7 @@ func checkOne(t *store.Token, pin []byte) (checkRow, error) {
 	i, err := t.Info()
 	if err != nil {
 		row.Faults = append(row.Faults, err.Error())
+		row.outOfReach = exitCode(err) != exitDamaged
 		return row, nil
 	}
 	row.Label = i.Label
@@ -170,11 +173,14 @@ func checkOne(t *store.Token, pin []byte) (checkRow, error) {
 }
 
 func (a *app) showChecks(rows []checkRow) error {
-	bad := 0
+	bad, unseen := 0, 0
 	var text [][]string
 	for _, r := range rows {
 		verdict := "sound"
 		switch {
+		case r.outOfReach:
+			verdict = "cannot be read"
+			unseen++
 		case len(r.Faults) > 0:
 			verdict = amount(uint64(len(r.Faults)), "fault")
 			bad++
@@ -186,13 +192,20 @@ func (a *app) showChecks(rows []checkRow) error {
 			text = append(text, []string{"", f, ""})
 		}
 	}
-	if err := a.show(rows, []string{"TOKEN", "RESULT", "FILE"}, text); err != nil || bad == 0 {
-		return err
-	}
+	err := a.show(rows, []string{"TOKEN", "RESULT", "FILE"}, text)
 	have := "have"
 	if bad == 1 {
 		have = "has"
 	}
-	return &failure{exitDamaged, fmt.Errorf("%d of %s %s faults: keep the file as it is, and put a backup that is sound back with: softcsp token restore FILE --replace",
-		bad, amount(uint64(len(rows)), "token"), have)}
+	all := amount(uint64(len(rows)), "token")
+	switch {
+	case err != nil:
+		return err
+	case bad > 0:
+		return &failure{exitDamaged, fmt.Errorf("%d of %s %s faults: keep the file as it is, and put a backup that is sound back with: "+
+			"softcsp token restore FILE --replace", bad, all, have)}
+	case unseen > 0:
+		return fmt.Errorf("%d of %s cannot be read: %s", unseen, all, hints[ck.CKR_TOKEN_WRITE_PROTECTED])
+	}
+	return nil
 }

@@ -56,7 +56,7 @@ func (a *app) listTokens(c *client) error {
 	for _, b := range c.broken[1:] {
 		a.note("%v", b)
 	}
-	return explain(fmt.Sprintf("%d of %d tokens cannot be used", len(c.broken), len(rows)), c.broken[0])
+	return explain(fmt.Sprintf("%d of %s cannot be used", len(c.broken), amount(uint64(len(rows)), "token")), c.broken[0])
 }
 
 // A tokenRow is a token as token list shows it, and as token init shows a new one.
