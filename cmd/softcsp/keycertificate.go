@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/rand"
 	"encoding/pem"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/certinfo"
 	"github.com/softcsp/softcsp/internal/keyfile"
 	"github.com/softcsp/softcsp/internal/pkcs11uri"
 	"github.com/softcsp/softcsp/internal/x509cert"
@@ -90,6 +90,8 @@ func (x *certifying) check() error {
 		return errors.New("give --subject: the name, /CN=host say")
 	case x.issuerCert != "" && x.issuerKey == "":
 		return errors.New("give --issuer-key beside --issuer-cert")
+	case x.store && x.out == "-":
+		return errors.New("--out - beside --store: standard output shows what was stored; give --out a file")
 	case x.days < 0:
 		return errors.New("--days is not negative")
 	case x.request == "":
@@ -152,11 +154,12 @@ func (x *certifying) run(s *session) error {
 	if !x.store {
 		return nil
 	}
-	made, err := s.keepCertificate(who, raw)
-	if err != nil || x.out == "-" { // where there is something else on standard output
+	c, err := certinfo.Parse(raw)
+	if err != nil {
 		return err
 	}
-	return s.showMade([]ck.ObjectHandle{made})
+	keep := certImportation{target: newTarget("certificate"), duplicate: true} // renewed ones have the label of the old
+	return keep.run(s, []*certinfo.Certificate{c})
 }
 
 // findSubject finds the key in the token or in the request, and what it is called.
@@ -260,7 +263,7 @@ func (x *certifying) findIssuer(s *session, who *subject) (*issuer, error) {
 		return nil, err
 	}
 	by := &issuer{key: key, name: c.Subject, keyID: c.KeyID, notAfter: c.NotAfter}
-	if !c.CA {
+	if !c.Issues {
 		return nil, fmt.Errorf("the certificate %s is not one of a certification authority: what it issues is not trusted; make one with --ca", x509cert.FormatName(c.Subject))
 	}
 	if len(by.keyID) == 0 {
@@ -270,14 +273,14 @@ func (x *certifying) findIssuer(s *session, who *subject) (*issuer, error) {
 }
 
 // issuerCertificate finds the certificate of the issuer's key: the one in the file, or the one in the token that is valid longest.
-func (x *certifying) issuerCertificate(s *session, info []byte) (*x509cert.Certificate, error) {
+func (x *certifying) issuerCertificate(s *session, info []byte) (*certinfo.Certificate, error) {
 	if x.issuerCert != "" {
 		b, err := s.app.readDER(x.issuerCert)
 		if err != nil {
 			return nil, err
 		}
-		c, err := x509cert.Parse(b)
-		if err == nil && !bytes.Equal(c.PublicKey, info) {
+		c, err := certinfo.Parse(b)
+		if err == nil && !bytes.Equal(c.PublicKeyInfo, info) {
 			err = errors.New("this is the certificate of another key than --issuer-key")
 		}
 		if err != nil {
@@ -289,13 +292,13 @@ func (x *certifying) issuerCertificate(s *session, info []byte) (*x509cert.Certi
 	if err != nil {
 		return nil, explain("looking for the issuer's certificate", err)
 	}
-	var best *x509cert.Certificate
+	var best *certinfo.Certificate
 	for _, o := range list {
 		b, err := s.attribute(o, ck.CKA_VALUE)
 		if err != nil {
 			continue
 		}
-		if c, err := x509cert.Parse(b); err == nil && bytes.Equal(c.PublicKey, info) && (best == nil || c.NotAfter.After(best.NotAfter)) {
+		if c, err := certinfo.Parse(b); err == nil && bytes.Equal(c.PublicKeyInfo, info) && (best == nil || c.NotAfter.After(best.NotAfter)) {
 			best = c
 		}
 	}
@@ -382,26 +385,4 @@ func (s *session) usualUses(info []byte, ca bool) ([]string, error) {
 		return []string{"keyAgreement"}, err
 	}
 	return []string{"digitalSignature"}, err
-}
-
-// keepCertificate makes a certificate object, beside the key where that is in the token.
-func (s *session) keepCertificate(who *subject, raw []byte) (ck.ObjectHandle, error) {
-	contents, err := keyfile.Read(raw, keyfile.Options{})
-	if err != nil {
-		return 0, err
-	}
-	e := &contents.Entries[0]
-	called := naming{e.Name, e.ID()}
-	if who.key != 0 {
-		called.label = cmp.Or(s.labelOf(who.key), called.label)
-		if id, err := s.attribute(who.key, ck.CKA_ID); err == nil && len(id) > 0 {
-			called.id = id
-		}
-	}
-	template, err := new(importing).template(e, called)
-	if err != nil {
-		return 0, err
-	}
-	made, err := s.CreateObject(s.handle, template)
-	return made, explain("keeping the certificate", err)
 }

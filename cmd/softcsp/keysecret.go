@@ -130,7 +130,7 @@ func (n *newSecret) vacant(s *session) error {
 // hand gives the secret to whom it is for: the user is shown the key that is kept, or its bytes.
 func (n *newSecret) hand(s *session, key ck.ObjectHandle) error {
 	if n.kept() {
-		return s.showMade([]ck.ObjectHandle{key})
+		return s.showNew([]ck.ObjectHandle{key})
 	}
 	value, err := s.attribute(key, ck.CKA_VALUE)
 	if err != nil {

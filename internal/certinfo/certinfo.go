@@ -25,6 +25,8 @@ type Certificate struct {
 	NotAfter        time.Time
 	PublicKeyInfo   []byte // the SubjectPublicKeyInfo
 	CA              bool   // basicConstraints says so
+	Issues          bool   // it may sign certificates: the same, and keyUsage, where there is one, permits it
+	KeyID           []byte // its subjectKeyIdentifier, nil where it has none
 }
 
 // ErrNone is the error of what has no certificate.
@@ -44,7 +46,7 @@ func Parse(raw []byte) (*Certificate, error) {
 		return nil, ErrNone
 	}
 	c.Raw, c.Serial, c.Issuer, c.Subject, c.PublicKeyInfo = raw, serial, issuer, subject, key
-	c.CA = isCA(body)
+	c.readExtensions(body)
 	return c, nil
 }
 
@@ -55,32 +57,45 @@ func readTime(in *cryptobyte.String, t *time.Time) bool {
 	return in.ReadASN1GeneralizedTime(t)
 }
 
-// basicConstraints is id-ce-basicConstraints.
-var basicConstraints = asn1.ObjectIdentifier{2, 5, 29, 19}
+// Identifiers of extensions: RFC 5280, section 4.2.1.
+var (
+	subjectKeyIdentifier = asn1.ObjectIdentifier{2, 5, 29, 14}
+	keyUsage             = asn1.ObjectIdentifier{2, 5, 29, 15}
+	basicConstraints     = asn1.ObjectIdentifier{2, 5, 29, 19}
+)
 
-// isCA looks for basicConstraints in what follows the key.
-func isCA(rest cryptobyte.String) bool {
+// keyCertSign is a bit of keyUsage.
+const keyCertSign = 5
+
+// readExtensions reads what counts here of what follows the key. What it cannot read it leaves.
+func (c *Certificate) readExtensions(rest cryptobyte.String) {
 	var wrapped, list cryptobyte.String
 	var has bool
 	if !rest.SkipOptionalASN1(der.Tag(1).ContextSpecific()) || !rest.SkipOptionalASN1(der.Tag(2).ContextSpecific()) ||
 		!rest.ReadOptionalASN1(&wrapped, &has, der.Tag(3).ContextSpecific().Constructed()) || !has ||
 		!wrapped.ReadASN1(&list, der.SEQUENCE) {
-		return false
+		return
 	}
+	signs := true
 	for !list.Empty() {
-		var extension, value, constraints cryptobyte.String
+		var extension, value, inner cryptobyte.String
 		var id asn1.ObjectIdentifier
-		var ca bool
-		if !list.ReadASN1(&extension, der.SEQUENCE) || !extension.ReadASN1ObjectIdentifier(&id) {
-			return false
+		if !list.ReadASN1(&extension, der.SEQUENCE) || !extension.ReadASN1ObjectIdentifier(&id) ||
+			!extension.SkipOptionalASN1(der.BOOLEAN) || !extension.ReadASN1(&value, der.OCTET_STRING) {
+			return
 		}
-		if !id.Equal(basicConstraints) {
-			continue
+		switch {
+		case id.Equal(basicConstraints):
+			var ca bool
+			c.CA = value.ReadASN1(&inner, der.SEQUENCE) && inner.ReadASN1Boolean(&ca) && ca
+		case id.Equal(subjectKeyIdentifier) && value.ReadASN1(&inner, der.OCTET_STRING):
+			c.KeyID = inner
+		case id.Equal(keyUsage):
+			var bits asn1.BitString
+			signs = value.ReadASN1BitString(&bits) && bits.At(keyCertSign) == 1
 		}
-		return extension.SkipOptionalASN1(der.BOOLEAN) && extension.ReadASN1(&value, der.OCTET_STRING) &&
-			value.ReadASN1(&constraints, der.SEQUENCE) && constraints.ReadASN1Boolean(&ca) && ca
 	}
-	return false
+	c.Issues = c.CA && signs
 }
 
 // maxFile is more than any file of certificates has.

@@ -38,6 +38,34 @@ func newCertificate(t testing.TB, ca bool, until time.Time) *x509.Certificate {
 	return c
 }
 
+// TestIssues tells who may sign certificates: an authority whose key is for that.
+func TestIssues(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		x509.Certificate
+		want bool
+	}{
+		{x509.Certificate{BasicConstraintsValid: true, IsCA: true}, true},
+		{x509.Certificate{BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign}, true},
+		{x509.Certificate{BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature}, false},
+		{x509.Certificate{BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature}, false},
+		{x509.Certificate{}, false},
+	} {
+		c.SerialNumber, c.SubjectKeyId = big.NewInt(1), []byte{1, 2, 3}
+		raw, err := x509.CreateCertificate(rand.Reader, &c.Certificate, &c.Certificate, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Parse(raw)
+		if err != nil || got.Issues != c.want || string(got.KeyID) != "\x01\x02\x03" {
+			t.Errorf("CA %v, usage %v: issues %v, key id %x, %v", c.IsCA, c.KeyUsage, got.Issues, got.KeyID, err)
+		}
+	}
+}
+
 // TestParse compares with crypto/x509.
 func TestParse(t *testing.T) {
 	for _, ca := range []bool{true, false} {

@@ -3,6 +3,7 @@ package x509cert
 import (
 	"bytes"
 	"encoding/asn1"
+	"errors"
 	"slices"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -112,7 +113,7 @@ func OwnAlgorithm(publicKey []byte) ([]byte, error) {
 	var body, algorithm cryptobyte.String
 	var id asn1.ObjectIdentifier
 	if !in.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1(&algorithm, der.SEQUENCE) || !algorithm.ReadASN1ObjectIdentifier(&id) || !algorithm.Empty() {
-		return nil, ErrForm
+		return nil, errors.New("the algorithm of this key leaves a choice")
 	}
 	return identifier(id, nil), nil
 }

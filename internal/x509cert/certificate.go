@@ -1,5 +1,4 @@
-// Package x509cert writes certificates (RFC 5280) and requests for them (RFC 2986) that a key elsewhere signs, and reads what a small certification
-// authority has to know of those of others.
+// Package x509cert writes certificates (RFC 5280) and requests for them (RFC 2986) that a key elsewhere signs, and reads the requests of others.
 //
 // It has no cryptography, and knows keys by their SubjectPublicKeyInfo alone. So it serves every algorithm: package crypto/x509 refuses keys of curves
 // that Go does not have, Ed448, and signatures after quantum computers.
@@ -15,8 +14,8 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 )
 
-// ErrForm says that something is no certificate, or no request for one.
-var ErrForm = errors.New("this is not an X.509 certificate or request")
+// ErrForm says that something does not have the form that it should have.
+var ErrForm = errors.New("this is not a request for a certificate (PKCS #10)")
 
 // A Template is what a certificate says.
 type Template struct {
@@ -87,78 +86,6 @@ func Sealed(tbs, algorithm, signature []byte) ([]byte, error) {
 		b.AddASN1BitString(signature)
 	})
 	return b.Bytes()
-}
-
-// A Certificate is what is read of a certificate.
-type Certificate struct {
-	Raw             []byte
-	Serial          []byte // the INTEGER in DER
-	Issuer, Subject []byte
-	NotAfter        time.Time
-	PublicKey       []byte
-	KeyID           []byte // its SubjectKeyIdentifier, nil where it has none
-	CA              bool   // whether it may issue certificates: BasicConstraints, and KeyUsage where there is one
-}
-
-// Parse reads a certificate. It does not verify it.
-func Parse(b []byte) (*Certificate, error) {
-	in := cryptobyte.String(b)
-	var body, tbs, serial, issuer, validity, subject, key cryptobyte.String
-	c := &Certificate{Raw: b}
-	if !in.ReadASN1(&body, der.SEQUENCE) || !in.Empty() || !body.ReadASN1(&tbs, der.SEQUENCE) ||
-		!tbs.SkipOptionalASN1(der.Tag(0).ContextSpecific().Constructed()) || !tbs.ReadASN1Element(&serial, der.INTEGER) ||
-		!tbs.SkipASN1(der.SEQUENCE) || !tbs.ReadASN1Element(&issuer, der.SEQUENCE) || !tbs.ReadASN1(&validity, der.SEQUENCE) ||
-		!readTime(&validity, new(time.Time)) || !readTime(&validity, &c.NotAfter) || !tbs.ReadASN1Element(&subject, der.SEQUENCE) ||
-		!tbs.ReadASN1Element(&key, der.SEQUENCE) ||
-		!tbs.SkipOptionalASN1(der.Tag(1).ContextSpecific()) || !tbs.SkipOptionalASN1(der.Tag(2).ContextSpecific()) {
-		return nil, ErrForm
-	}
-	c.Serial, c.Issuer, c.Subject, c.PublicKey = serial, issuer, subject, key
-	var explicit cryptobyte.String
-	var present bool
-	if !tbs.ReadOptionalASN1(&explicit, &present, der.Tag(3).ContextSpecific().Constructed()) || !tbs.Empty() {
-		return nil, ErrForm
-	}
-	if !present {
-		return c, nil
-	}
-	extensions, ok := readExtensions(&explicit)
-	if !ok {
-		return nil, ErrForm
-	}
-	return c, c.read(extensions)
-}
-
-// read reads the extensions that count.
-func (c *Certificate) read(extensions []Extension) error {
-	usage := true
-	for _, e := range extensions {
-		value := cryptobyte.String(e.Value)
-		ok := true
-		switch {
-		case e.ID.Equal(oidSubjectKeyID):
-			ok = value.ReadASN1((*cryptobyte.String)(&c.KeyID), der.OCTET_STRING)
-		case e.ID.Equal(oidBasicConstraints):
-			var body cryptobyte.String
-			ok = value.ReadASN1(&body, der.SEQUENCE) && readFlag(&body, &c.CA)
-		case e.ID.Equal(oidKeyUsage):
-			var bits asn1.BitString
-			ok = value.ReadASN1BitString(&bits)
-			usage = bits.At(usageCertSign) == 1
-		}
-		if !ok {
-			return ErrForm
-		}
-	}
-	c.CA = c.CA && usage
-	return nil
-}
-
-func readTime(in *cryptobyte.String, t *time.Time) bool {
-	if in.PeekASN1Tag(der.UTCTime) {
-		return in.ReadASN1UTCTime(t)
-	}
-	return in.ReadASN1GeneralizedTime(t)
 }
 
 // A Request is what is read of a request.

@@ -9,7 +9,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"math/big"
 	"slices"
 	"strings"
@@ -92,7 +91,7 @@ func certificate(t testing.TB) (*ecdsa.PrivateKey, []byte) {
 	return key, sealed(t, key, tbs)
 }
 
-// TestCertificate has Go's package read and verify what is made here, and reads it back.
+// TestCertificate has Go's package read and verify what is made here.
 func TestCertificate(t *testing.T) {
 	_, raw := certificate(t)
 	c, err := x509.ParseCertificate(raw)
@@ -113,31 +112,6 @@ func TestCertificate(t *testing.T) {
 	}
 	if len(c.DNSNames) != 1 || len(c.IPAddresses) != 2 || len(c.EmailAddresses) != 1 || len(c.URIs) != 1 {
 		t.Errorf("%v, %v, %v, %v", c.DNSNames, c.IPAddresses, c.EmailAddresses, c.URIs)
-	}
-	own, err := x509cert.Parse(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !own.CA || string(own.KeyID) != "\x01\x02\x03" || own.NotAfter.Year() != 2060 || !bytes.Equal(own.PublicKey, c.RawSubjectPublicKeyInfo) ||
-		!bytes.Equal(own.Subject, c.RawSubject) || !bytes.Equal(own.Issuer, c.RawIssuer) {
-		t.Errorf("read back: %+v", own)
-	}
-}
-
-// TestForeign reads certificates that Go makes: with no extensions, and of one who is no authority.
-func TestForeign(t *testing.T) {
-	key, _ := newKey(t)
-	for _, template := range []x509.Certificate{
-		{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a"}, NotAfter: time.Now().Add(time.Hour)},
-		{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a"}, BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageDigitalSignature},
-	} {
-		raw, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c, err := x509cert.Parse(raw); err != nil || c.CA {
-			t.Errorf("%v, an authority: %v", err, c != nil && c.CA)
-		}
 	}
 }
 
@@ -287,23 +261,21 @@ func TestRefused(t *testing.T) {
 
 // FuzzParse sees that nothing that comes makes a panic, and that what is read is part of it.
 func FuzzParse(f *testing.F) {
-	_, raw := certificate(f)
 	key, info := newKey(f)
 	tbs, err := x509cert.RequestToBeSigned(name(f, "/CN=x"), info, []x509cert.Extension{must(x509cert.SubjectAltName([]string{"x.example"}, true))})
 	if err != nil {
 		f.Fatal(err)
 	}
 	request := sealed(f, key, tbs)
-	for n := range raw {
-		f.Add(raw[:n])
+	for n := range request {
+		f.Add(request[:n])
 	}
-	f.Add(raw)
 	f.Add(request)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if c, err := x509cert.Parse(b); err == nil && (!bytes.Contains(b, c.Subject) || !bytes.Contains(b, c.PublicKey)) {
-			t.Error("read what is not there")
-		}
 		if r, err := x509cert.ParseRequest(b); err == nil {
+			if !bytes.Contains(b, r.Subject) || !bytes.Contains(b, r.PublicKey) || !bytes.Contains(b, r.Signed) {
+				t.Error("read what is not there")
+			}
 			x509cert.FormatName(r.Subject)
 			if e, ok := r.Extension(x509cert.OIDSubjectAltName); ok {
 				x509cert.AltNames(e.Value)
