@@ -18,7 +18,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"golang.org/x/crypto/md4"
+	"golang.org/x/crypto/md4" //lint:ignore SA1019 Windows hashes the passwords of domains with it
 
 	"github.com/softcsp/softcsp/capi"
 	"github.com/softcsp/softcsp/examples/internal/fields"

@@ -37,7 +37,8 @@ const firstSpecial = 0xfffffffa
 
 const (
 	headerSize   = 512
-	headerDIFAT  = 76 // where the header's sectors of the FAT begin
+	shortSector  = 512 // of version 3
+	headerDIFAT  = 76  // where the header's sectors of the FAT begin
 	headerFATs   = 109
 	entrySize    = 128
 	entryStream  = 2
@@ -165,6 +166,9 @@ func (c *compound) readDirectory(start uint32) error {
 	for _, p := range pieces {
 		for e := c.data[p.at : p.at+p.n]; len(e) >= entrySize; e = e[entrySize:] {
 			s := stream{binary.LittleEndian.Uint32(e[116:]), binary.LittleEndian.Uint64(e[120:])}
+			if c.sector == shortSector { // where the upper half of the size is to be ignored: MS-CFB 2.6.1
+				s.size &= 1<<32 - 1
+			}
 			switch name := entryName(e); e[66] {
 			case entryRoot:
 				if c.root, err = c.sectors(s.start); err != nil {

@@ -163,6 +163,21 @@ func TestLongSize(t *testing.T) {
 	}
 }
 
+// TestGarbageInSize opens documents whose directory has something in the upper halves of the sizes of streams.
+func TestGarbageInSize(t *testing.T) {
+	file := read(t, "office/inputs/rc4cryptoapi_password.doc")
+	binary.LittleEndian.PutUint32(file[entry(t, file, "WordDocument")+124:], 0xdeadbeef)
+	plain, err := office.Open(file, "Password1234_", keys(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := read(t, "office/outputs/rc4cryptoapi_password_plain.doc")
+	copy(plain[entry(t, plain, "WordDocument")+124:], make([]byte, 4))
+	if !bytes.Equal(plain, want) {
+		t.Error("not the plain copy")
+	}
+}
+
 // TestNotOpened gives documents that are not opened, and hears why.
 func TestNotOpened(t *testing.T) {
 	k := keys(t)
