@@ -108,6 +108,11 @@ func setUp(env *testscript.Env, m module) error {
 		return err
 	}
 	env.Setenv("HOME", env.WorkDir)
+	source, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	env.Setenv("SOURCE", source) // for the Go package
 	env.Setenv("MODULE", m.path)
 	env.Setenv("SOFTCSP_CONF", conf)
 	env.Setenv("SOFTHSM2_CONF", conf)
@@ -119,10 +124,12 @@ func setUp(env *testscript.Env, m module) error {
 		}
 		env.Setenv(name, port)
 	}
-	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "npm_config_registry"} { // for the scripts that build something
-		if v := os.Getenv(name); v != "" {
-			env.Setenv(name, v)
+	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY"} { // for the scripts that build something
+		v, err := exec.Command("go", "env", name).Output()
+		if err != nil {
+			return err
 		}
+		env.Setenv(name, strings.TrimSpace(string(v)))
 	}
 	for _, args := range []string{
 		"--slot-index 0 --init-token --label demo --so-pin 87654321",
