@@ -115,6 +115,7 @@ clients: build
 long: check
 	@tools/setup.sh long
 	SOFTCSP_LONG=1 go test -count=1 -timeout 4h ./store ./token ./csp ./conformance/... ./packaging
+	$(MAKE) clients
 
 # The programs of conformance/twoworlds under Wine and here, beside each other. Its packages are large: check does without.
 twoworlds: build

@@ -51,11 +51,6 @@ if [ "${1:-build}" = long ]; then
 	need openjdk-17-jdk-headless command -v javac
 	need libpkcs11-helper1-dev test -e /usr/include/pkcs11-helper-1.0/pkcs11h-core.h
 	need nginx-light command -v nginx
-	need pdns-backend-sqlite3 test -e /usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql
-	need pdns-server command -v pdns_server
-	need pdns-tools command -v pdnsutil
-	need sqlite3 command -v sqlite3
-	need sssd-common test -e /usr/libexec/sssd/p11_child
 fi
 # The packages of the scripts in conformance/clients stand in their headers.
 headers() { # headers KEY FILE...: the words of a key

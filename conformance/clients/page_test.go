@@ -18,7 +18,7 @@ Programs that use keys in a token, with the lines that one pastes. Each section 
 The lines expect the module, and a token with the label ` + "`demo`" + ` and the PIN 123456; ` + "`$PORT`" + ` is a free port:
 
 ` + "```bash" + `
-export MODULE=$(pkg-config --variable=module softcsp) PORT=8443
+export MODULE=$(pkg-config --variable=p11_module softcsp) PORT=8443
 printf 123456 > user.pin; printf 87654321 > so.pin
 softcsp token init --label demo --so-pin-file so.pin --pin-file user.pin
 ` + "```" + `
