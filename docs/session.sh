@@ -10,4 +10,4 @@ softcsp key generate --type ec:p256 --label web | head -6
 softcsp key sign report --label web --out report.sig
 softcsp key export --label web --out web.pem
 openssl dgst -sha256 -verify web.pem -signature report.sig report
-softcsp key export --label web --secret --password-file password --out stolen.pem || true
+softcsp key export --label web --secret --password-file password --out stolen.pem

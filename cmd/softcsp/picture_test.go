@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/xml"
 	"flag"
 	"fmt"
@@ -64,7 +65,7 @@ func play(t *testing.T, build, script string) []shown {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := onTerminal(t, home, "stty cols 100; exec sh -eu "+file, "PATH="+build+":"+os.Getenv("PATH"), "SOFTCSP_KDF=test", "NO_COLOR=1")
+	out := onTerminal(t, home, "stty cols 100; exec sh -u "+file, "PATH="+build+":"+os.Getenv("PATH"), "SOFTCSP_KDF=test", "NO_COLOR=1")
 	answers := strings.Split(out, mark+"\n")[1:]
 	var lines []shown
 	for i, line := range strings.Split(strings.TrimSpace(script), "\n") {
@@ -144,7 +145,7 @@ func steady(text, home string) string {
 	ids := map[string]string{}
 	text = regexp.MustCompile(`\b[0-9a-f]{40,64}\b`).ReplaceAllStringFunc(text, func(s string) string {
 		if ids[s] == "" {
-			ids[s] = fmt.Sprintf("%x", bytes.Repeat([]byte{byte(0x3a + 23*len(ids))}, len(s)/2))
+			ids[s] = fmt.Sprintf("%x", sha256.Sum256([]byte{byte(len(ids))}))[:len(s)]
 		}
 		return ids[s]
 	})
