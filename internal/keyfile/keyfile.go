@@ -72,7 +72,9 @@ func (c *Contents) Wipe() {
 
 func wipe(attrs []ck.Attribute) {
 	for _, a := range attrs {
-		clear(a.Value)
+		if a.Type != ck.CKA_ALLOWED_MECHANISMS { // which keys share
+			clear(a.Value)
+		}
 	}
 }
 
@@ -157,6 +159,25 @@ func (r *reader) found(format string) {
 
 // addPrivate adds a private key, and the public key that belongs to it.
 func (r *reader) addPrivate(info []byte, name string) error {
+	oid, params, key, err := readPrivateKeyInfo(info)
+	if err != nil {
+		return keyError("private key", err)
+	}
+	if oid.Equal(oidEC) {
+		if _, err := mechanisms.CurveOf(params); err != nil {
+			return keyError("private key", err)
+		}
+	}
+	if !oid.Equal(oidPSS) {
+		return r.addPrivateWith(info, name)
+	}
+	info = privateKeyInfo(oidRSA, asn1.NullBytes, key)
+	defer clear(info)
+	return r.addPrivateWith(info, name, ck.Attribute{Type: ck.CKA_ALLOWED_MECHANISMS, Value: pssOnly})
+}
+
+// addPrivateWith adds a private key with attributes that both halves have beside.
+func (r *reader) addPrivateWith(info []byte, name string, both ...ck.Attribute) error {
 	t, err := mechanisms.PrivateKeyType(info)
 	if err != nil {
 		return keyError("private key", err)
@@ -190,8 +211,8 @@ func (r *reader) addPrivate(info []byte, name string) error {
 		return keyError("private key", err)
 	}
 	r.Entries = append(r.Entries,
-		Entry{ck.CKO_PRIVATE_KEY, t, withType(ck.CKO_PRIVATE_KEY, t, attrs), spki, name},
-		Entry{ck.CKO_PUBLIC_KEY, t, withType(ck.CKO_PUBLIC_KEY, t, public), spki, name})
+		Entry{ck.CKO_PRIVATE_KEY, t, withType(ck.CKO_PRIVATE_KEY, t, append(attrs, both...)), spki, name},
+		Entry{ck.CKO_PUBLIC_KEY, t, withType(ck.CKO_PUBLIC_KEY, t, append(public, both...)), spki, name})
 	return nil
 }
 
@@ -210,7 +231,8 @@ func without(attrs []ck.Attribute, t ck.AttributeType, wanted bool) []ck.Attribu
 
 // addPublic notes a public key.
 func (r *reader) addPublic(info []byte, name string) error {
-	if _, _, err := mechanisms.UnmarshalPublic(info); err != nil {
+	plain, _ := plainRSA(info)
+	if _, _, err := mechanisms.UnmarshalPublic(plain); err != nil {
 		return keyError("public key", err)
 	}
 	r.publics, r.names = append(r.publics, bytes.Clone(info)), append(r.names, name)
@@ -245,11 +267,15 @@ func (r *reader) finish() error {
 		}
 	}
 	for i, info := range r.publics {
-		t, attrs, err := mechanisms.UnmarshalPublic(info)
+		plain, pss := plainRSA(info)
+		t, attrs, err := mechanisms.UnmarshalPublic(plain)
 		if err != nil {
 			return keyError("public key", err)
 		}
-		spki := canonical(info)
+		if pss {
+			attrs = append(attrs, ck.Attribute{Type: ck.CKA_ALLOWED_MECHANISMS, Value: pssOnly})
+		}
+		spki := canonical(plain)
 		switch {
 		case r.Find(ck.CKO_PUBLIC_KEY, spki) != nil:
 			continue
@@ -342,9 +368,10 @@ func certificate(encoded []byte, name string) (Entry, error) {
 	return Entry{Class: ck.CKO_CERTIFICATE, Attributes: attrs, PublicKeyInfo: canonical(p.info), Name: name}, nil
 }
 
-// canonical is a SubjectPublicKeyInfo as the token writes it: with the identifier of the curve, and an uncompressed point. One of a key that is not
-// known stays as it is.
+// canonical is a SubjectPublicKeyInfo as the token writes it: with the identifier of the curve, an uncompressed point, and of RSA without a purpose. One
+// of a key that is not known stays as it is.
 func canonical(info []byte) []byte {
+	info, _ = plainRSA(info)
 	t, attrs, err := mechanisms.UnmarshalPublic(info)
 	if err != nil {
 		return info

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
+	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/pbkdf"
 )
 
@@ -28,6 +29,7 @@ var (
 	oidKeyBag        = pkcs12OID(10, 1, 1)
 	oidShroudedBag   = pkcs12OID(10, 1, 2)
 	oidCertBag       = pkcs12OID(10, 1, 3)
+	oidSecretBag     = pkcs12OID(10, 1, 5)
 	oidSafeContents  = pkcs12OID(10, 1, 6)
 	oidX509          = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 22, 1}
 	oidFriendlyName  = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 20}
@@ -272,7 +274,7 @@ func (r *reader) readBags(in cryptobyte.String, depth int) error {
 	return nil
 }
 
-// readBag reads what a bag has in it. Revocation lists and secrets of other programs are left alone.
+// readBag reads what a bag has in it. Revocation lists are left alone.
 func (r *reader) readBag(kind asn1.ObjectIdentifier, value cryptobyte.String, name string, depth int) error {
 	switch {
 	case kind.Equal(oidKeyBag):
@@ -292,24 +294,71 @@ func (r *reader) readBag(kind asn1.ObjectIdentifier, value cryptobyte.String, na
 			return errDER
 		}
 		return r.addCertificate(encoded, name)
+	case kind.Equal(oidSecretBag):
+		return r.readSecretBag(value, name)
 	case kind.Equal(oidSafeContents):
 		return r.readBags(value, depth-1)
 	}
 	return nil
 }
 
-// readShrouded reads a key that is encrypted by itself.
-func (r *reader) readShrouded(content []byte, name string) error {
-	s, data, err := readEncryptedInfo(content)
+// bagSecrets are the types of secret keys by the algorithms that Java names.
+var bagSecrets = []struct {
+	oid asn1.ObjectIdentifier
+	t   ck.KeyType
+}{
+	{asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1}, ck.CKK_AES}, {asn1.ObjectIdentifier{1, 2, 840, 113549, 3, 7}, ck.CKK_DES3},
+	{hmacOID(7), ck.CKK_SHA_1_HMAC}, {hmacOID(8), ck.CKK_SHA224_HMAC}, {hmacOID(9), ck.CKK_SHA256_HMAC}, {hmacOID(10), ck.CKK_SHA384_HMAC},
+	{hmacOID(11), ck.CKK_SHA512_HMAC},
+}
+
+// readSecretBag reads a secret key as Java keeps them: encrypted, in the form of a PrivateKeyInfo. What else there may be in such a bag is left alone.
+func (r *reader) readSecretBag(value cryptobyte.String, name string) error {
+	var body, wrapped, content cryptobyte.String
+	var kind asn1.ObjectIdentifier
+	if !value.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1ObjectIdentifier(&kind) || !body.ReadASN1(&wrapped, explicit0) {
+		return errDER
+	}
+	if !kind.Equal(oidShroudedBag) || !wrapped.ReadASN1(&content, der.OCTET_STRING) {
+		return nil
+	}
+	plain, err := r.decryptInfo(content)
 	if err != nil {
 		return err
 	}
-	plain, err := r.decryptSafe(s, data)
+	defer clear(plain)
+	oid, _, key, err := readPrivateKeyInfo(plain)
+	if err != nil {
+		return err
+	}
+	for _, s := range bagSecrets {
+		if s.oid.Equal(oid) {
+			return r.addSecret(s.t, key, name)
+		}
+	}
+	if r.options.Secret == nil {
+		return &TypeError{}
+	}
+	return r.addSecret(*r.options.Secret, key, name)
+}
+
+// readShrouded reads a key that is encrypted by itself.
+func (r *reader) readShrouded(content []byte, name string) error {
+	plain, err := r.decryptInfo(content)
 	if err != nil {
 		return err
 	}
 	defer clear(plain)
 	return r.addPrivate(plain, name)
+}
+
+// decryptInfo decrypts an EncryptedPrivateKeyInfo of a file.
+func (r *reader) decryptInfo(content []byte) ([]byte, error) {
+	s, data, err := readEncryptedInfo(content)
+	if err != nil {
+		return nil, err
+	}
+	return r.decryptSafe(s, data)
 }
 
 // friendlyName reads the name among the attributes of a bag, "" if there is none.

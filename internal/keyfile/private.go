@@ -6,14 +6,54 @@ import (
 
 	"golang.org/x/crypto/cryptobyte"
 	der "golang.org/x/crypto/cryptobyte/asn1"
+
+	"github.com/softcsp/softcsp/ck"
 )
 
 // The identifiers of the algorithms of keys whose own encodings do not name them.
 var (
 	oidRSA = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 1}
 	oidDSA = asn1.ObjectIdentifier{1, 2, 840, 10040, 4, 1}
+	oidPSS = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 1, 10}
 	oidEC  = asn1.ObjectIdentifier{1, 2, 840, 10045, 2, 1}
 )
+
+// pssOnly is the CKA_ALLOWED_MECHANISMS of an RSA key whose algorithm is RSASSA-PSS: it signs in no other way (RFC 4055, section 3.1). Which hashes
+// its parameters name, nothing holds it to.
+var pssOnly = func() (value []byte) {
+	for _, m := range []ck.MechanismType{
+		ck.CKM_RSA_PKCS_PSS, ck.CKM_SHA1_RSA_PKCS_PSS, ck.CKM_SHA224_RSA_PKCS_PSS, ck.CKM_SHA256_RSA_PKCS_PSS, ck.CKM_SHA384_RSA_PKCS_PSS,
+		ck.CKM_SHA512_RSA_PKCS_PSS, ck.CKM_SHA3_224_RSA_PKCS_PSS, ck.CKM_SHA3_256_RSA_PKCS_PSS, ck.CKM_SHA3_384_RSA_PKCS_PSS, ck.CKM_SHA3_512_RSA_PKCS_PSS,
+	} {
+		value = ck.AppendUlong(value, uint(m))
+	}
+	return value
+}()
+
+// readPrivateKeyInfo takes a PrivateKeyInfo apart. A key for RSASSA-PSS is an RSA key.
+func readPrivateKeyInfo(info []byte) (oid asn1.ObjectIdentifier, params, key []byte, err error) {
+	in := cryptobyte.String(info)
+	var body, algorithm, octets cryptobyte.String
+	var version int
+	if !in.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1Integer(&version) || !body.ReadASN1(&algorithm, der.SEQUENCE) ||
+		!algorithm.ReadASN1ObjectIdentifier(&oid) || !body.ReadASN1(&octets, der.OCTET_STRING) {
+		return nil, nil, nil, errDER
+	}
+	return oid, algorithm, octets, nil
+}
+
+// plainRSA is a SubjectPublicKeyInfo in which a key for RSASSA-PSS is any RSA key. It reports whether it was such a one.
+func plainRSA(info []byte) ([]byte, bool) {
+	in := cryptobyte.String(info)
+	var body, algorithm cryptobyte.String
+	var oid asn1.ObjectIdentifier
+	var key []byte
+	if !in.ReadASN1(&body, der.SEQUENCE) || !body.ReadASN1(&algorithm, der.SEQUENCE) || !algorithm.ReadASN1ObjectIdentifier(&oid) ||
+		!oid.Equal(oidPSS) || !body.ReadASN1BitStringAsBytes(&key) {
+		return info, false
+	}
+	return publicKeyInfo(oidRSA, asn1.NullBytes, key), true
+}
 
 // privateKeyInfo makes the PrivateKeyInfo of a key. params are in DER.
 func privateKeyInfo(oid asn1.ObjectIdentifier, params, key []byte) []byte {
