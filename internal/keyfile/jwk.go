@@ -56,6 +56,7 @@ var jwkSecrets = map[string]ck.KeyType{
 // readJWK reads a key, a set of keys, or a list of them.
 func (r *reader) readJWK(text []byte) error {
 	r.found("JWK")
+	r.aSet = true
 	var list []jwk
 	if text[0] == '[' {
 		if err := json.Unmarshal(text, &list); err != nil {
@@ -193,7 +194,7 @@ func (k *jwk) curve() (t ck.KeyType, public, private []ck.Attribute, err error) 
 	point := member(k.X, "x", &err)
 	if k.Kty == "EC" {
 		y := member(k.Y, "y", &err)
-		if len(y) != len(point) { // RFC 7518, section 6.2.1.2: both have the length of the field
+		if err == nil && len(y) != len(point) { // RFC 7518, section 6.2.1.2: both have the length of the field
 			return 0, nil, nil, errors.New("the JWK is damaged: \"x\" and \"y\" are not equally long")
 		}
 		point = append(append([]byte{4}, point...), y...)

@@ -130,6 +130,7 @@ type reader struct {
 	costs    int      // what passwords may still cost, in repetitions of a hash
 	publics  [][]byte // the public keys that stand in the file by themselves
 	names    []string // and what they are called
+	aSet     bool     // the keys need not belong together
 }
 
 func (r *reader) close() { clear(r.password) }
@@ -279,7 +280,7 @@ func (r *reader) finish() error {
 		switch {
 		case r.Find(ck.CKO_PUBLIC_KEY, spki) != nil:
 			continue
-		case privates > 0:
+		case privates == 1 && len(r.publics) == 1 && !r.aSet:
 			return errors.New("the public key in the file is not that of the private key")
 		}
 		r.Entries = append(r.Entries, Entry{ck.CKO_PUBLIC_KEY, t, withType(ck.CKO_PUBLIC_KEY, t, attrs), spki, r.names[i]})

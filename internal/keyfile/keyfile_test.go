@@ -225,6 +225,38 @@ func (l lab) back(c *Contents) {
 	}
 	l.write("back", out)
 	l.run("openssl pkey -pubin -in back -noout")
+	for _, e := range c.Entries {
+		for _, format := range Formats[e.Class] {
+			same(l.T, e, format)
+		}
+	}
+}
+
+// same writes an entry in a format, if that has such keys, and reads it again.
+func same(t *testing.T, e Entry, format string) {
+	t.Helper()
+	out, err := Write(keyOf(e), format, nil)
+	if errors.Is(err, ErrFormat) && format != "pem" && format != "der" {
+		return
+	}
+	if err != nil {
+		t.Errorf("%s of %v: %v", format, e.Type, err)
+		return
+	}
+	c, err := Read(out, Options{Secret: &e.Type})
+	if err != nil {
+		t.Errorf("%s of %v: %v", format, e.Type, err)
+		return
+	}
+	got := c.Entries[0]
+	for _, a := range e.Attributes {
+		if a.Type != ck.CKA_EC_PARAMS && !bytes.Equal(find(got.Attributes, a.Type), a.Value) {
+			t.Errorf("%s of %v: another %v", format, e.Type, a.Type)
+		}
+	}
+	if got.Class != e.Class || !bytes.Equal(got.PublicKeyInfo, e.PublicKeyInfo) {
+		t.Errorf("%s of %v: another key of class %v", format, e.Type, got.Class)
+	}
 }
 
 func keyOf(e Entry) Key {

@@ -148,6 +148,9 @@ func sshPublic(info []byte, comment string) ([]byte, error) {
 	if err != nil {
 		return nil, ErrFormat
 	}
+	if _, err := ssh.ParsePublicKey(key.Marshal()); err != nil { // of a length that OpenSSH does not have
+		return nil, ErrFormat
+	}
 	line := bytes.TrimSuffix(ssh.MarshalAuthorizedKey(key), []byte("\n"))
 	if comment != "" {
 		line = append(append(line, ' '), comment...)

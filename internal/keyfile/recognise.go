@@ -35,7 +35,8 @@ func (r *reader) read(data []byte) error {
 	case isSSHPublic(text):
 		return r.readSSHPublic(text)
 	}
-	if encoded, ok := toDER(data); ok {
+	// The bytes of a secret key can begin as a sequence, and its hex digits, too. They do not by chance begin as PKCS #12.
+	if encoded, ok := toDER(data); ok && (r.options.Secret == nil || isPKCS12(encoded)) {
 		return r.readDER(encoded)
 	}
 	if r.options.Secret != nil {
@@ -53,6 +54,14 @@ func looksLikeJSON(text []byte) bool {
 func isDER(data []byte) bool {
 	in := cryptobyte.String(data)
 	return in.SkipASN1(der.SEQUENCE) && len(bytes.Trim(in, "\r\n\x00")) == 0
+}
+
+// isPKCS12 tells whether a sequence begins with the version of PKCS #12.
+func isPKCS12(data []byte) bool {
+	in := cryptobyte.String(data)
+	var body cryptobyte.String
+	var version int
+	return in.ReadASN1(&body, der.SEQUENCE) && body.ReadASN1Integer(&version) && version == 3
 }
 
 // readPEM reads the blocks of a PEM file (RFC 7468), with what may stand around them.

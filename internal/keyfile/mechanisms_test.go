@@ -1,0 +1,90 @@
+package keyfile
+
+import (
+	"bytes"
+	"crypto/rand"
+	"testing"
+
+	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/mechanisms"
+)
+
+// TestPostQuantum writes and reads keys of each parameter set that there is, with a seed and without.
+func TestPostQuantum(t *testing.T) {
+	t.Parallel()
+	for _, m := range []ck.MechanismType{ck.CKM_ML_KEM_KEY_PAIR_GEN, ck.CKM_ML_DSA_KEY_PAIR_GEN, ck.CKM_SLH_DSA_KEY_PAIR_GEN} {
+		row := mechanisms.Lookup(m)
+		for _, set := range mechanisms.ParameterSets(row.Makes) {
+			params := ck.Attribute{Type: ck.CKA_PARAMETER_SET, Value: ck.UlongValue(set.Set)}
+			_, private, err := row.GeneratePair(rand.Reader, new(ck.Param), []ck.Attribute{params})
+			if err != nil {
+				t.Fatal(err)
+			}
+			checkPostQuantum(t, row.Makes, private)
+			checkPostQuantum(t, row.Makes, without(private, ck.CKA_SEED, find(private, ck.CKA_SEED) != nil))
+			if testing.Short() || row.Makes == ck.CKK_SLH_DSA && set.Set > 2 {
+				break // the others are no different, and slow
+			}
+		}
+	}
+}
+
+func checkPostQuantum(t *testing.T, kind ck.KeyType, private []ck.Attribute) {
+	t.Helper()
+	e := Entry{Class: ck.CKO_PRIVATE_KEY, Type: kind, Attributes: private}
+	for _, p := range [][]byte{nil, []byte(password)} {
+		out, err := Write(keyOf(e), "pem", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, _ := asks(password)
+		c, err := Read(out, o)
+		if err != nil || len(c.Entries) != 2 {
+			t.Fatalf("%v: %v", kind, err)
+		}
+		got := c.Entries[0]
+		for _, a := range []ck.AttributeType{ck.CKA_SEED, ck.CKA_VALUE, ck.CKA_PARAMETER_SET} {
+			if v := find(got.Attributes, a); v != nil && !bytes.Equal(v, find(private, a)) {
+				t.Errorf("%v: another %v", kind, a)
+			}
+		}
+		if (find(got.Attributes, ck.CKA_SEED) == nil) != (find(private, ck.CKA_SEED) == nil) {
+			t.Errorf("%v: the seed is not there, or is", kind)
+		}
+		complete(t, kind.String(), c.Entries[0])
+		complete(t, kind.String(), c.Entries[1])
+		same(t, c.Entries[1], "pem")
+		if testing.Short() {
+			return
+		}
+	}
+}
+
+// TestSecretKeys writes and reads keys of each type, in each format that has them.
+func TestSecretKeys(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, kind := range mechanisms.SecretKeyTypes() {
+		for size := range 65 {
+			value := make([]byte, size)
+			rand.Read(value)
+			if mechanisms.ValidValue(kind, value) != nil {
+				continue
+			}
+			n++
+			e := Entry{Class: ck.CKO_SECRET_KEY, Type: kind, Attributes: []ck.Attribute{{Type: ck.CKA_VALUE, Value: value}}}
+			for _, format := range Formats[ck.CKO_SECRET_KEY] {
+				if format != "raw" && size > 0 {
+					same(t, e, format)
+				}
+			}
+			c, err := Read(value, Options{Secret: &kind, Form: "raw"})
+			if size > 0 && (err != nil || !bytes.Equal(find(c.Entries[0].Attributes, ck.CKA_VALUE), value)) {
+				t.Errorf("%v of %d bytes: %v", kind, size, err)
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("%d keys", n)
+	}
+}
