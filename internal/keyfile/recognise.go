@@ -16,11 +16,11 @@ import (
 
 // read finds out what a file is.
 func (r *reader) read(data []byte) error {
-	if len(bytes.TrimSpace(data)) == 0 {
-		return errors.New("the file is empty")
-	}
-	if r.options.Secret != nil && r.options.Form != "" {
+	switch {
+	case len(data) > 0 && r.options.Secret != nil && r.options.Form != "":
 		return r.readSecret(data)
+	case len(bytes.TrimSpace(data)) == 0:
+		return errors.New("the file is empty")
 	}
 	text := bytes.TrimSpace(data)
 	switch {
