@@ -28,15 +28,17 @@ func keyAgree(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "agree --label LABEL --peer FILE",
 		Short: "Agree on a secret with the public key of another side",
-		Long: `Agrees on a secret (Diffie-Hellman) with a private key of the token and the public key of another side, which is in a file: a public key or a
-certificate, PEM or DER. Keys of elliptic curves, X25519, X448 and Diffie-Hellman do that.
+		Long: `Agrees on a secret (Diffie-Hellman) with a private key of the token and the public key of another side, which is in a
+file: a public key or a certificate, PEM or DER. Keys of elliptic curves, X25519, X448 and Diffie-Hellman do that.
 
-With --derive-label the secret becomes a key of the token, of the --type that is given. With --print or --secret-out it is shown instead.
+With --derive-label the secret becomes a key of the token, of the --type that is given. With --print or --secret-out
+it is shown instead.
 
-Without more the key is what both sides agree on, or the end of it where --type is shorter. What two programs share is better made of it by a key
-derivation function: --kdf is the one of ANSI X9.63 with a hash, --hkdf is HKDF (RFC 5869) with one. --info says what the key is for, to both; --salt
-is for HKDF.`,
-		Example: `  softcsp key agree --label mine --peer theirs.pem --hkdf sha256 --info text:session --type aes:256 --derive-label session --pin-file user.pin
+Without more the key is what both sides agree on, or the end of it where --type is shorter. What two programs share is
+better made of it by a key derivation function: --kdf is the one of ANSI X9.63 with a hash, --hkdf is HKDF (RFC 5869)
+with one. --info says what the key is for, to both; --salt is for HKDF.`,
+		Example: `  softcsp key agree --label mine --peer theirs.pem --hkdf sha256 --info text:session --type aes:256 \
+      --derive-label session --pin-file user.pin
   softcsp key agree --label mine --peer theirs.pem --print --pin-file user.pin`,
 		Args: exactly(0, ""),
 	}

@@ -41,17 +41,20 @@ func keyCertificate(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "certificate --label LABEL --subject /CN=NAME",
 		Short: "Make a certificate of a key: self-signed, or signed by another key",
-		Long: `Makes an X.509 certificate: of a key of the token, or with --csr of the one whose request is in a file. It is signed by the key itself, or by the one
-that --issuer-key names: so a token is a small certification authority. Every type of key will do.
+		Long: `Makes an X.509 certificate: of a key of the token, or with --csr of the one whose request is in a file. It is signed
+by the key itself, or by the one that --issuer-key names: so a token is a small certification authority. Every type of
+key will do.
 
   softcsp key certificate --label ca --subject /CN=CA --ca --store       the authority's own certificate
   softcsp key certificate --csr server.csr --issuer-key ca --out server.pem
 
-The issuer's certificate is the one in the token, or the one in the file --issuer-cert. The certificate gets a random serial number, and the
-identifiers of both keys. What it is for follows from the key's type and from --ca, unless --usage and --eku say it. Of a request, whose signature is
-verified, the subject and the further names (SAN) are taken where --subject and --san are not given, and nothing else.
+The issuer's certificate is the one in the token, or the one in the file --issuer-cert. The certificate gets a random
+serial number, and the identifiers of both keys. What it is for follows from the key's type and from --ca, unless
+--usage and --eku say it. Of a request, whose signature is verified, the subject and the further names (SAN) are taken
+where --subject and --san are not given, and nothing else.
 
-The certificate goes to --out or, without --store, to standard output; --store keeps it in the token, beside its key: with the same label and id.`,
+The certificate goes to --out or, without --store, to standard output; --store keeps it in the token, beside its key:
+with the same label and id.`,
 		Example: `  softcsp key certificate --label server --subject /CN=localhost --san DNS:localhost --pin-file user.pin --out server.pem`,
 		Args:    exactly(0, ""),
 	}

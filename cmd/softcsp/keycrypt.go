@@ -20,27 +20,29 @@ type crypting struct {
 
 const cryptHelp = `%s a file with a key of the token. The usual mechanism is that of the key's type:
 
-  AES, DES, triple DES, RC2, RC5  CBC with the padding of PKCS#7, as CryptoAPI uses it; RC4 likewise, which has no IV
+  AES, DES, triple DES, RC2, RC5  CBC with the padding of PKCS#7, as CryptoAPI uses it
+  RC4                             itself, which has no IV
   other block ciphers             CBC with the padding of PKCS#7
   ChaCha20                        ChaCha20-Poly1305, which is authenticated
   RSA                             OAEP with SHA-256, or with the --hash that is given
 
---mechanism takes any other. CKM_AES_GCM is authenticated: a change of the encrypted file is noticed, and nothing is written before it is known that
-there was none. A mechanism's parameter is made of the flags for it, and of --parameter FIELD=VALUE with the names that PKCS#11 gives the fields.
+--mechanism takes any other. CKM_AES_GCM is authenticated: a change of the encrypted file is noticed, and nothing is
+written before it is known that there was none. A mechanism's parameter is made of the flags for it, and of
+--parameter FIELD=VALUE with the names that PKCS#11 gives the fields.
 
 The IV, nonce or counter block, --iv, is
 
-  zero    zeros: what CryptEncrypt and CryptDecrypt of Windows use unless they are told otherwise (the default of the ciphers of CryptoAPI without
-          --mechanism)
+  zero    zeros: what CryptEncrypt and CryptDecrypt of Windows use unless they are told otherwise (the default of the
+          ciphers of CryptoAPI without --mechanism)
   random  %s (the default of all others)
   HEX     the bytes given, which the other side must know
 
-Zeros are for exchange with other programs: two files that begin alike are seen to do so. A key that CRYPT_CREATE_SALT or a provider gave salt is used
-together with it.
+Zeros are for exchange with other programs: two files that begin alike are seen to do so. A key that CRYPT_CREATE_SALT
+or a provider gave salt is used together with it.
 
-The file is "-" for standard input. It may be of any size, but for authenticated mechanisms at most 1 GiB, because all of it has to be looked at before
-its beginning is given away, and for RSA less than the key is long. The result goes to --out, which is written whole or not at all, or to standard
-output.`
+The file is "-" for standard input. It may be of any size, but for authenticated mechanisms at most 1 GiB, because all
+of it has to be looked at before its beginning is given away, and for RSA less than the key is long. The result goes
+to --out, which is written whole or not at all, or to standard output.`
 
 func keyEncrypt(a *app) *cobra.Command {
 	c := a.crypt(&crypting{})

@@ -77,12 +77,12 @@ func keyCSR(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "csr --label LABEL --subject /CN=NAME",
 		Short: "Make a request for a certificate of a key (PKCS#10)",
-		Long: `Makes a request for a certificate, signed with the private key, which a certification authority makes a certificate of: also "softcsp key certificate
---csr". Every type of key that signs will do. The name is written as OpenSSL's -subj has it: /C=DE/O=Example/CN=host, with a backslash before a slash or
-plus within a value.
+		Long: `Makes a request for a certificate, signed with the private key, which a certification authority makes a certificate
+of: also "softcsp key certificate --csr". Every type of key that signs will do. The name is written as OpenSSL's -subj
+has it: /C=DE/O=Example/CN=host, with a backslash before a slash or plus within a value.
 
 Web servers are known by --san, which may be given several times, and not by their subject.`,
-		Example: "  softcsp key csr --label server --subject /CN=www.example.org --san DNS:www.example.org --pin-file user.pin --out server.csr",
+		Example: "  softcsp key csr --label server --subject /CN=www.example.org --san www.example.org --pin-file user.pin --out server.csr",
 		Args:    exactly(0, ""),
 	}
 	c.Flags().StringVar(&x.subject, "subject", "", subjectUsage)

@@ -20,19 +20,21 @@ type encapsulation struct {
 	secret    newSecret
 }
 
-const encapsulateHelp = `The usual mechanism is that of the key's type: ML-KEM, ECDH for keys of elliptic curves, X25519 and X448, and for RSA a random key that is encrypted
-with OAEP. --mechanism takes any other. Its parameter is made of the flags for it, and of --parameter FIELD=VALUE with the names that PKCS#11 gives
-the fields.
+const encapsulateHelp = `The usual mechanism is that of the key's type: ML-KEM, ECDH for keys of elliptic curves, X25519 and X448, and for RSA
+a random key that is encrypted with OAEP. --mechanism takes any other. Its parameter is made of the flags for it, and
+of --parameter FIELD=VALUE with the names that PKCS#11 gives the fields.
 
-With --derive-label the secret becomes a key of the token, of the --type that is given. With --print or --secret-out it is shown instead.`
+With --derive-label the secret becomes a key of the token, of the --type that is given. With --print or --secret-out
+it is shown instead.`
 
 func keyEncapsulate(a *app) *cobra.Command {
 	x := &encapsulation{target: newTarget("key")}
 	c := &cobra.Command{
 		Use:   "encapsulate --label LABEL --out CIPHERTEXT",
 		Short: "Make a secret key, and its ciphertext for a public key",
-		Long: `Makes a secret key that only who has the private key can have as well, by the ciphertext in --out: key encapsulation. The public key is one of the
-token, or the other half of a private key that is named, or with --peer the one in a file (a public key or a certificate, PEM or DER).
+		Long: `Makes a secret key that only who has the private key can have as well, by the ciphertext in --out: key encapsulation.
+The public key is one of the token, or the other half of a private key that is named, or with --peer the one in a file
+(a public key or a certificate, PEM or DER).
 
 ` + encapsulateHelp,
 		Example: `  softcsp key encapsulate --peer theirs.pem --out ciphertext --type aes:256 --derive-label session --pin-file user.pin

@@ -25,16 +25,19 @@ func keyMAC(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "mac --label LABEL FILE",
 		Short: "Make or verify the MAC of a file with a secret key",
-		Long: `Makes the MAC (message authentication code) of a file with a secret key of the token: in hex digits on standard output, or its bytes in --out.
-With --verify it compares with a MAC that is known, and exits with 1 if that is another.
+		Long: `Makes the MAC (message authentication code) of a file with a secret key of the token: in hex digits on standard
+output, or its bytes in --out. With --verify it compares with a MAC that is known, and exits with 1 if that is
+another.
 
-The usual mechanism is that of the key's type: HMAC for a generic key, with SHA-256 or the --hash that is given; HMAC with its hash for a key of HMAC;
-CMAC for AES and triple DES; Poly1305. --mac-len takes the same mechanism with a shorter MAC. --mechanism takes any other: its parameter is made of
-the flags for it, and of --parameter FIELD=VALUE with the names that PKCS#11 gives the fields.
+The usual mechanism is that of the key's type: HMAC for a generic key, with SHA-256 or the --hash that is given; HMAC
+with its hash for a key of HMAC; CMAC for AES and triple DES; Poly1305. --mac-len takes the same mechanism with a
+shorter MAC. --mechanism takes any other: its parameter is made of the flags for it, and of --parameter FIELD=VALUE
+with the names that PKCS#11 gives the fields.
 
 The file, or standard input ("-"), may be of any size.`,
 		Example: `  softcsp key mac --label api --pin-file user.pin request.json
-  softcsp key mac --label api --pin-file user.pin --verify 8b5f48702995c1598c573db1e21866a9b825d4a794d169d7060a03605796360b request.json`,
+  softcsp key mac --label api --pin-file user.pin --out request.mac request.json
+  softcsp key mac --label api --pin-file user.pin --verify file:request.mac request.json`,
 		Args: exactly(1, "one file, or - for standard input"),
 	}
 	f := c.Flags()

@@ -33,12 +33,14 @@ const signHelp = `The usual mechanism is that of the key's type:
   ML-DSA          the file as it is; with --hash HashML-DSA
   SLH-DSA         the file as it is; with --hash HashSLH-DSA
 
---mechanism takes any other. Its parameter is made of the flags for it, and of --parameter FIELD=VALUE with the names that PKCS#11 gives the fields.
+--mechanism takes any other. Its parameter is made of the flags for it, and of --parameter FIELD=VALUE with the names
+that PKCS#11 gives the fields.
 
-A signature of an EC or DSA key is DER-encoded, as OpenSSL and X.509 have it; --raw is the one of PKCS#11: r and s, one behind the other.
+A signature of an EC or DSA key is DER-encoded, as OpenSSL and X.509 have it; --raw is the one of PKCS#11: r and s,
+one behind the other.
 
-The file, or standard input ("-"), may be of any size: it is hashed part by part. EdDSA, ML-DSA and SLH-DSA without --hash read it more than once, so
-it is kept in memory there, and is at most 1 GiB long.`
+The file, or standard input ("-"), may be of any size: it is hashed part by part. EdDSA, ML-DSA and SLH-DSA without
+--hash read it more than once, so it is kept in memory there, and is at most 1 GiB long.`
 
 func keySign(a *app) *cobra.Command {
 	x := &signing{target: newTarget("key")}
@@ -59,8 +61,9 @@ func keyVerify(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "verify --label LABEL --signature SIGNATURE FILE",
 		Short: "Verify the signature of a file with a public key",
-		Long: `Verifies the signature of a file. The public key is one of the token, or the other half of a private key that is named, or with --public-key the one
-in a file (a public key or a certificate, PEM or DER). The exit code is 0 for a good signature, and 1 for any other.
+		Long: `Verifies the signature of a file. The public key is one of the token, or the other half of a private key that is
+named, or with --public-key the one in a file (a public key or a certificate, PEM or DER). The exit code is 0 for a
+good signature, and 1 for any other.
 
 ` + signHelp,
 		Example: "  softcsp key verify --label server --signature report.sig report.pdf",

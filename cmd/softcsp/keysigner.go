@@ -186,7 +186,7 @@ func explainUse(doing string, m ck.MechanismType, err error) error {
 	case ck.CKR_DATA_LEN_RANGE:
 		hint = "the mechanism takes data of another length: a digest, whole blocks, or no more than the key is long"
 	case ck.CKR_HOST_MEMORY:
-		hint = "the mechanism takes the data in one piece, and that is too long for it"
+		hint = "the mechanism takes the data in one piece, of 1 GiB at most; one that hashes takes any length: --hash"
 	case ck.CKR_GENERAL_ERROR: // no code of the token's: a file, say
 		return err
 	default:

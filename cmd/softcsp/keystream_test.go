@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -77,6 +78,17 @@ func (k *keyring) longWork(plain, sealed, sig string) iter.Seq2[string, func() e
 			yield("sign with ML-DSA", signs(ck.CKK_ML_DSA, "sha512")) && yield("mac", macs(ck.CKK_GENERIC_SECRET)) && yield("cmac", macs(ck.CKK_AES)) &&
 			yield("encrypt with GCM", crypts("CKM_AES_GCM", plain, "-", false)) && yield("encrypt", crypts("", plain, sealed, false)) &&
 			yield("decrypt", crypts("", sealed, "-", true))
+	}
+}
+
+// TestTooLong sees that what does not fit into memory is an error, and not the end of the program.
+func TestTooLong(t *testing.T) {
+	err := (&app{quiet: true, err: io.Discard}).parts(bytes.NewReader([]byte{1}), 1, "signing", func([]byte) error {
+		ck.Allocate(2*ck.MostCopied + 1)
+		return nil
+	})
+	if ck.Code(err) != ck.CKR_HOST_MEMORY || !strings.Contains(explainUse("signing", ck.CKM_EDDSA, err).Error(), "one that hashes takes any length") {
+		t.Error(err)
 	}
 }
 

@@ -91,7 +91,7 @@ func (a *app) parts(in io.Reader, size int64, doing string, f func(part []byte) 
 		done += int64(n)
 		telling.at(done, size)
 		if n > 0 {
-			if err := f(part[:n]); err != nil {
+			if err := caught(func() error { return f(part[:n]) }); err != nil {
 				return err
 			}
 		}
@@ -107,13 +107,28 @@ func (a *app) parts(in io.Reader, size int64, doing string, f func(part []byte) 
 // growing calls f with a buffer, and once more with one that is long enough where it says that the first is not.
 func growing(buf []byte, f func(b *ck.Buffer) error) ([]byte, error) {
 	b := ck.Into(buf)
-	err := f(&b)
+	call := func() error { return f(&b) }
+	err := caught(call)
 	if errors.Is(err, ck.CKR_BUFFER_TOO_SMALL) {
 		b = ck.Into(make([]byte, b.N))
-		err = f(&b)
+		err = caught(call)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return b.Data[:b.N], nil
+}
+
+// caught calls f, and makes an error of the panic by which package ck says that there is not enough memory, as the C boundary does.
+func caught(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			rv, ok := p.(ck.RV)
+			if !ok {
+				panic(p)
+			}
+			err = rv
+		}
+	}()
+	return f()
 }
