@@ -11,12 +11,13 @@
 //	#
 //	# What a reader of docs/clients.md has to know, in as many lines as it takes.
 //
-// The programs must be there: the packages of Debian are what to install. Scripts whose size is small run in every go test, those that
+// The programs must be there: the packages of Debian are what to install; "backports" names those that Debian 12 has in its backports. Scripts whose size is small run in every go test, those that
 // are big by make clients. "checked" names the programs that look at the result, which are not the one whose section it is. "softhsm" says
 // why the script fails with SoftHSM2, where it does; it has to. "only" names a module where the script is about it alone.
 //
 // The files of the archive are what people paste, and are shown in docs/clients.md; those in check/ and files/ are not. What is in the script itself is
-// how the test drives them. A file whose name ends in .sh is run by "sh -eu". They find these variables:
+// how the test drives them. A file whose name ends in .sh is run by "sh -eu"; its last program replaces the shell by exec where the test is to end it,
+// which the document leaves out. They find these variables:
 //
 //	MODULE  the library
 //	PORT    a port of this machine that nobody listens at, and PORT2 another one

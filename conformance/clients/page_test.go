@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -46,21 +47,39 @@ func page(list []*script) string {
 		title := s.header["title"]
 		fmt.Fprintf(&b, "| [%s](#%s) | %s | works | %s |\n", title, anchor(title), strings.Join(strings.Fields(s.header["checked"]), ", "), softhsm)
 	}
+	shown := make(map[string]string) // where a file was shown, by its name and content
 	for _, s := range list {
-		fmt.Fprintf(&b, "\n## %s\n\n%s\n\nDebian: `apt-get install %s`\n", s.header["title"], s.prose, s.header["packages"])
+		title := s.header["title"]
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n\nDebian: `apt-get install %s`", title, s.prose, s.header["packages"])
+		if more := s.header["backports"]; more != "" {
+			fmt.Fprintf(&b, ", and `apt-get install %s`, which Debian 12 has in its backports", more)
+		}
+		b.WriteString("\n")
 		for _, f := range s.shown {
-			kind := "text"
 			if strings.HasSuffix(f.Name, ".sh") {
-				kind = "bash"
-				b.WriteString("\n")
-			} else {
-				fmt.Fprintf(&b, "\n`%s`:\n\n", f.Name)
+				continue
 			}
-			fmt.Fprintf(&b, "```%s\n%s\n```\n", kind, strings.TrimSpace(string(f.Data)))
+			key := f.Name + "\n" + string(f.Data)
+			if before := shown[key]; before != "" {
+				fmt.Fprintf(&b, "\n`%s` is that of [%s](#%s).\n", f.Name, before, anchor(before))
+				continue
+			}
+			shown[key] = title
+			fmt.Fprintf(&b, "\n`%s`:\n\n```text\n%s\n```\n", f.Name, strings.TrimSpace(string(f.Data)))
+		}
+		for _, f := range s.shown {
+			if strings.HasSuffix(f.Name, ".sh") {
+				fmt.Fprintf(&b, "\n```bash\n%s\n```\n", pasted(string(f.Data)))
+			}
 		}
 	}
 	return b.String()
 }
+
+// pasted are the lines of a file for people, whose shell goes on after them.
+func pasted(lines string) string { return replaced.ReplaceAllString(strings.TrimSpace(lines), "$1") }
+
+var replaced = regexp.MustCompile(`(?m)(^| )exec `)
 
 // anchor is how a heading is linked to.
 func anchor(title string) string {

@@ -37,6 +37,9 @@ func scripts(t *testing.T) (list []*script) {
 		}
 		list = append(list, s)
 	}
+	slices.SortFunc(list, func(a, b *script) int {
+		return strings.Compare(strings.ToLower(a.header["title"]), strings.ToLower(b.header["title"]))
+	})
 	return list
 }
 
