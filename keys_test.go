@@ -392,6 +392,13 @@ func TestEncrypt(t *testing.T) {
 	if _, err := key.Encrypt(ck.CKM_AES_CBC, iv[1:], message); !errors.Is(err, ck.CKR_MECHANISM_PARAM_INVALID) {
 		t.Error(err)
 	}
+	old := must(token.CryptDeriveKey([]byte("password"), Derivation{
+		Provider: capi.MSBase, Hash: capi.CALG_MD5, Algorithm: capi.CALG_RC2, Flags: capi.CRYPT_NO_SALT,
+	}, KeyOptions{Temporary: true}))(t)
+	parameter := append(ck.AppendUlong(nil, 40), make([]byte, 8)...)
+	if got := must(old.Decrypt(ck.CKM_RC2_CBC_PAD, parameter, must(old.Encrypt(ck.CKM_RC2_CBC_PAD, parameter, message))(t)))(t); !bytes.Equal(got, message) {
+		t.Errorf("decrypted to %x", got)
+	}
 	for _, kind := range []KeyType{"des", "des2", "des3", "rc2:128", "rc4:40", "rc5:128"} {
 		if k := must(token.GenerateSecretKey(kind, KeyOptions{}))(t); k.Type() != kind {
 			t.Errorf("%s is %s", kind, k.Type())

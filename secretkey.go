@@ -123,8 +123,8 @@ func (k *SecretKey) MAC(hash crypto.Hash, message []byte) ([]byte, error) {
 	return mac, nil
 }
 
-// Encrypt encrypts with any mechanism of PKCS #11 whose parameter is plain bytes, an IV say, or none: CKM_AES_CBC_PAD, CKM_DES3_CBC,
-// CKM_RC4. It is for the formats of others. New ones want [SecretKey.AEAD].
+// Encrypt encrypts with any mechanism of PKCS #11 whose parameter has no pointers: CKM_RC4 without one, CKM_AES_CBC_PAD and CKM_DES3_CBC with an IV,
+// CKM_RC2_CBC with the effective bits, by [ck.AppendUlong], and an IV. It is for the formats of others. New ones want [SecretKey.AEAD].
 func (k *SecretKey) Encrypt(m ck.MechanismType, parameter, plaintext []byte) ([]byte, error) {
 	module := k.token.module
 	out, err := k.operate(module.EncryptInit, mechanism(m, parameter), module.Encrypt, plaintext, len(plaintext)+longestBlock)

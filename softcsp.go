@@ -189,6 +189,8 @@ func findToken(module *token.Module, name string) (ck.SlotID, error) {
 	switch {
 	case len(found) == 1:
 		return found[0], nil
+	case len(found) > 1 && name == "":
+		return 0, fmt.Errorf("softcsp: there are %d tokens: name one in Options.Token", len(found))
 	case len(found) > 1:
 		return 0, fmt.Errorf("softcsp: %d tokens are meant by %q: name one by its serial number", len(found), name)
 	case name == "":

@@ -114,6 +114,24 @@ func TestWithoutPIN(t *testing.T) {
 	}
 }
 
+// TestSeveral wants to be told which of several tokens is meant.
+func TestSeveral(t *testing.T) {
+	first, o := file(t)
+	o.Token = "other"
+	closed(t)(Create(o, []byte("5678")))
+	o.Token = ""
+	if _, err := Open(o); err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "2 tokens") {
+		t.Error(err)
+	}
+	o.Token = first.URI()
+	closed(t)(Open(o))
+	for _, bad := range []Options{{Token: "x", Dir: o.Dir}, {PIN: o.PIN, Dir: o.Dir}, {Token: strings.Repeat("x", 33), PIN: o.PIN, Dir: o.Dir, Config: o.Config}, {Dir: o.Dir, Config: "none"}} {
+		if _, err := Create(bad, []byte("5678")); err == nil {
+			t.Errorf("%+v: a token was made", bad)
+		}
+	}
+}
+
 func TestPINIsCleared(t *testing.T) {
 	_, o := file(t)
 	given := []byte("1234")

@@ -13,8 +13,8 @@ const pagePath = "../../docs/clients.md"
 
 const introduction = `# Clients
 
-Programs that use keys in a token, with the lines that one pastes. Each section was run as it stands here with softcsp and with SoftHSM2
-2.6.1 on Debian 12, and *checked by* is another program that looked at what came of it. ` + "`make clients`" + ` runs them all again.
+Programs that use keys in a token, with the lines that one pastes. Each section was run with softcsp and with SoftHSM2 2.6.1 on
+Debian 12, with nothing changed but ports and paths, and *checked by* is another program that looked at what came of it. ` + "`make clients`" + ` runs them all again.
 
 The lines expect the module, and a token with the label ` + "`demo`" + ` and the PIN 123456; ` + "`$PORT`" + ` is a free port:
 
