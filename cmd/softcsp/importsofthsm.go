@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,7 +22,7 @@ directories.tokendir; where that has several tokens --from-token says which. Bot
 SQLite. The old token is only read, and stays as it is.
 
 The PIN of the old token, its user's or its security officer's, comes from --from-pin-file, --from-pin-fd or
---from-pin-env. Where no other is given with --pin-file, --pin-fd or --pin-env, it is the user PIN of the new token, too.
+--from-pin-env. The user's is the user PIN of the new token, too, unless another is given: --pin-file, --pin-fd, --pin-env.
 
 Where there is no token that --token names, it is made: that takes the PIN of a new security officer, --so-pin-file,
 --so-pin-fd or --so-pin-env. The security officer's PIN is also what CKA_TRUSTED of an object is kept with.
@@ -57,11 +58,30 @@ func importSoftHSM(a *app) *cobra.Command {
 	}
 	c.Flags().StringVar(&m.from, "from-token", "", "`label` or serial number of the SoftHSM2 token, where there are several")
 	c.Flags().StringVarP(&m.token.name, "token", "t", "", "`label` of the token that takes them over, which is made if there is none (default: the only token, or the label of the old one)")
+	complete(c.Flags(), "token", "token")
+	_ = c.RegisterFlagCompletionFunc("from-token", func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		return completeSoftHSM(args), cobra.ShellCompDirectiveNoFileComp
+	})
+	c.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	}
 	c.Flags().BoolVar(&m.dry, "dry-run", false, "make nothing, and report what would come of it")
 	m.fromPIN.add(c.Flags())
 	m.pin.add(c.Flags())
 	m.so.add(c.Flags())
 	return lists(a, c)
+}
+
+// completeSoftHSM returns the labels of the tokens in the directory that the arguments name.
+func completeSoftHSM(args []string) (words []string) {
+	if len(args) != 1 {
+		return nil
+	}
+	list, _ := softhsm.Find(args[0])
+	for _, t := range list {
+		words = appendWord(words, t.Label, t.Serial)
+	}
+	return words
 }
 
 // importSoftHSM opens the old token before anything is made.
@@ -75,7 +95,8 @@ func (a *app) importSoftHSM(m *softHSMImport) error {
 		return err
 	}
 	defer clear(pin)
-	if err := old.Unlock(pin); err != nil {
+	isUsers, err := old.Unlock(pin)
+	if err != nil {
 		return &failure{exitPIN, fmt.Errorf("SoftHSM2 token %q: %w: want its user's, or its security officer's", old.Label, err)}
 	}
 	defer old.Lock()
@@ -84,7 +105,7 @@ func (a *app) importSoftHSM(m *softHSMImport) error {
 		return explain("reading the SoftHSM2 token", err)
 	}
 	t.rows = make([]importRow, len(t.names))
-	if m.pin.given() {
+	if m.pin.given() || !isUsers {
 		if pin, err = m.pin.read(a); err != nil {
 			return err
 		}
@@ -119,6 +140,8 @@ func (m *softHSMImport) find() (*softhsm.Token, error) {
 		return nil, notFound("%w\nsofthsm2.conf says where tokens are: directories.tokendir, as a rule /var/lib/softhsm/tokens", bad)
 	case errors.Is(bad, softhsm.ErrDamaged):
 		return nil, &failure{exitDamaged, bad}
+	case errors.Is(bad, fs.ErrPermission):
+		return nil, fmt.Errorf("%w\non Debian the group softhsm may read the tokens of SoftHSM2, and root", bad)
 	case bad != nil:
 		return nil, explain("reading SoftHSM2 tokens", bad)
 	case len(list) == 0:
@@ -132,24 +155,26 @@ func (m *softHSMImport) run(c *client, t *takeover, pin []byte) error {
 	if store.Volatile(c.cfg) && !m.dry {
 		return fmt.Errorf("the store is %q: what is taken over would be gone with this command", c.cfg.Store)
 	}
-	meant, err := m.pick(c, t.old.Label)
-	if exitCode(err) == exitNotFound && m.token.name != "" && m.dry {
+	meant, found, err := m.pick(c, t.old.Label)
+	switch {
+	case err != nil:
+		return err
+	case !found && m.dry:
 		t.target = m.token.name
 		return c.app.rehearse(t)
-	}
-	if exitCode(err) == exitNotFound && m.token.name != "" {
-		meant, err = m.makeToken(c, pin)
-		t.made = err == nil
-	}
-	if err != nil {
-		return err
+	case !found:
+		if meant, err = m.makeToken(c, pin); err != nil {
+			return err
+		}
+		t.made = true
 	}
 	t.target = meant.info.Label
 	if t.session, err = c.session(meant); err != nil {
 		return err
 	}
 	defer t.session.close()
-	if t.trusts && !m.dry {
+	bySO := t.trusts && !m.dry && t.hasTrusted()
+	if bySO {
 		if err := t.login(ck.CKU_SO, m.so); err != nil {
 			return err
 		}
@@ -163,7 +188,7 @@ func (m *softHSMImport) run(c *client, t *takeover, pin []byte) error {
 	if err := t.loginWith(ck.CKU_USER, pin); err != nil {
 		return err
 	}
-	return t.takeOver(func(trusted bool) bool { return m.dry || !trusted || !t.trusts })
+	return t.takeOver(func(trusted bool) bool { return !trusted || !bySO })
 }
 
 // rehearse takes the objects over into a token in memory, which is gone then.
@@ -189,16 +214,26 @@ func (a *app) rehearse(t *takeover) (err error) {
 	return t.takeOver(func(bool) bool { return true })
 }
 
-// pick returns the token that takes the objects over. Where there is none yet and no name was given for it, it gets that of the old one.
-func (m *softHSMImport) pick(c *client, label string) (tok, error) {
-	meant, err := c.pick(m.token)
-	if err != nil && m.token.name == "" {
-		list, _, err := c.tokens()
-		if err == nil && len(list) == 0 {
-			m.token.name = label
-		}
+// pick returns the token that takes the objects over, and whether there is one. One that has yet to be made has the label of the old one
+// where no other is given.
+func (m *softHSMImport) pick(c *client, label string) (meant tok, found bool, err error) {
+	list, _, err := c.tokens()
+	if err != nil {
+		return tok{}, false, err
 	}
-	return meant, err
+	for _, t := range list {
+		is, err := m.token.matches(t)
+		if err != nil {
+			return tok{}, false, fmt.Errorf("--token: %w", err)
+		}
+		found = found || is
+	}
+	if !found {
+		m.token.name = cmp.Or(m.token.name, label)
+		return tok{}, false, nil
+	}
+	meant, err = c.pick(m.token)
+	return meant, true, err
 }
 
 // makeToken makes the token that takes the objects over.

@@ -47,6 +47,7 @@ type importRow struct {
 	Notes  []string `json:"notes,omitempty"`
 
 	damaged bool
+	handle  ck.ObjectHandle // in our token, 0 where it is not
 }
 
 // takeOver takes over those objects that are wanted, by whether they are trusted. What cannot be read is neither.
@@ -65,11 +66,24 @@ func (t *takeover) takeOver(wanted func(trusted bool) bool) error {
 			}
 			t.rows[i] = row
 		}
-		for _, a := range template {
-			clear(a.Value)
-		}
+		wipe(template)
 	}
-	return nil
+	return t.checkPairs()
+}
+
+// hasTrusted reports whether any object is trusted.
+func (t *takeover) hasTrusted() bool {
+	return slices.ContainsFunc(t.names, func(name string) bool {
+		template, _ := t.old.Object(name)
+		defer wipe(template)
+		return isTrue(template, ck.CKA_TRUSTED)
+	})
+}
+
+func wipe(template []ck.Attribute) {
+	for _, a := range template {
+		clear(a.Value)
+	}
 }
 
 // describe returns the row of an object of which nothing is known but its attributes.
@@ -116,6 +130,7 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 			row.Result = resultChanged
 		}
 	}
+	row.handle = o
 	u, err := t.uri(o)
 	if err != nil {
 		return explain(fmt.Sprintf("looking at what was taken over of %s", row.Object), err)
@@ -145,6 +160,41 @@ func reason(template []ck.Attribute, err error) string {
 		return fmt.Sprintf("softcsp has no keys of the type %v", ck.KeyType(kind))
 	}
 	return err.Error()
+}
+
+// checkPairs notes private keys whose id a public key of another pair has. SoftHSM2 does not authenticate what it keeps, so this is what a damaged
+// key of an elliptic curve looks like.
+func (t *takeover) checkPairs() error {
+	for i := range t.rows {
+		r := &t.rows[i]
+		if r.handle == 0 || r.ID == "" || r.Class != word("CKO_", ck.CKO_PRIVATE_KEY) {
+			continue
+		}
+		like := []ck.Attribute{classIs(ck.CKO_PUBLIC_KEY)}
+		for _, a := range []ck.AttributeType{ck.CKA_ID, ck.CKA_KEY_TYPE} {
+			v, err := t.attribute(r.handle, a)
+			if err != nil {
+				return explain("looking at a private key", err)
+			}
+			like = append(like, ck.Attribute{Type: a, Value: v})
+		}
+		info, err := t.attribute(r.handle, ck.CKA_PUBLIC_KEY_INFO)
+		if err != nil || len(info) == 0 {
+			continue // a type of keys that has none
+		}
+		some, err := t.find(like...)
+		if err != nil {
+			return explain("looking for public keys", err)
+		}
+		own, err := t.find(append(like, ck.Attribute{Type: ck.CKA_PUBLIC_KEY_INFO, Value: info})...)
+		if err != nil {
+			return explain("looking for public keys", err)
+		}
+		if note := "the public key with its id is not its own: it may be damaged"; len(some) > 0 && len(own) == 0 && !slices.Contains(r.Notes, note) {
+			r.Notes = append(r.Notes, note)
+		}
+	}
+	return nil
 }
 
 // changes tells how an object differs from what it was. What cannot be read of a sensitive key is what the token has computed with.

@@ -46,9 +46,12 @@ func TestDatabase(t *testing.T) {
 		t.Errorf("token %q, %q, %q", token.Label, token.Serial, token.Store)
 	}
 	for pin, want := range map[string]error{"": ErrPIN, "user": ErrPIN, databaseUserPIN: nil, databaseSOPIN: nil} {
-		if err := token.Unlock([]byte(pin)); !errors.Is(err, want) {
+		if _, err := token.Unlock([]byte(pin)); !errors.Is(err, want) {
 			t.Errorf("PIN %q: %v", pin, err)
 		}
+	}
+	if isUsers, err := token.Unlock([]byte(databaseUserPIN)); err != nil || !isUsers {
+		t.Fatal(isUsers, err)
 	}
 	var want map[string]map[string]string
 	text, err := os.ReadFile("../../testdata/softhsm/attributes.json")
@@ -109,7 +112,7 @@ func TestDatabaseDamaged(t *testing.T) {
 			}
 			continue
 		}
-		_ = list[0].Unlock([]byte(databaseUserPIN))
+		_, _ = list[0].Unlock([]byte(databaseUserPIN))
 		names, err := list[0].Names()
 		if err != nil {
 			t.Error(err)

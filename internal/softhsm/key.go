@@ -19,15 +19,16 @@ const (
 	baseCount = 1500
 )
 
-// Unlock takes the PIN of the user or of the security officer: either opens everything. SoftHSM2 counts no wrong PINs, and nor does this.
-func (t *Token) Unlock(pin []byte) error {
-	for _, sealed := range [][]byte{t.user, t.so} {
-		if key := openKey(sealed, pin); key != nil {
-			t.key = key
-			return nil
-		}
+// Unlock takes the PIN of the user or of the security officer: either opens everything. It reports whether it was the user's. SoftHSM2 counts no
+// wrong PINs, and nor does this.
+func (t *Token) Unlock(pin []byte) (isUsers bool, err error) {
+	if t.key = openKey(t.user, pin); t.key != nil {
+		return true, nil
 	}
-	return ErrPIN
+	if t.key = openKey(t.so, pin); t.key != nil {
+		return false, nil
+	}
+	return false, ErrPIN
 }
 
 // Lock forgets the token's key.

@@ -131,16 +131,16 @@ func TestPINs(t *testing.T) {
 			t.Errorf("token %d: %q, %q, %q", i, token.Label, token.Serial, token.Store)
 		}
 		for _, wrong := range []string{"", "4321", pins[i] + "x", pins[i][1:]} {
-			if err := token.Unlock([]byte(wrong)); !errors.Is(err, ErrPIN) {
+			if _, err := token.Unlock([]byte(wrong)); !errors.Is(err, ErrPIN) {
 				t.Errorf("token %d, PIN %q: %v", i, wrong, err)
 			}
 		}
-		if err := token.Unlock([]byte(pins[i])); err != nil {
+		if isUsers, err := token.Unlock([]byte(pins[i])); err != nil || !isUsers {
 			t.Errorf("token %d, its PIN: %v", i, err)
 		}
 		key := bytes.Clone(token.key)
 		token.Lock()
-		if err := token.Unlock([]byte(soPINText)); err != nil || !bytes.Equal(token.key, key) {
+		if isUsers, err := token.Unlock([]byte(soPINText)); err != nil || isUsers || !bytes.Equal(token.key, key) {
 			t.Errorf("token %d, PIN of its security officer: %v", i, err)
 		}
 	}
@@ -175,7 +175,7 @@ func TestObjects(t *testing.T) {
 	if locked != 2 {
 		t.Errorf("%d objects cannot be read without the PIN", locked)
 	}
-	if err := token.Unlock([]byte("odd-PIN")); err != nil {
+	if _, err := token.Unlock([]byte("odd-PIN")); err != nil {
 		t.Fatal(err)
 	}
 	var labels []string
