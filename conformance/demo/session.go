@@ -35,7 +35,7 @@ func (d *demo) makeToken() error {
 		return err
 	}
 	d.step("A token in %s: softcsp token init --label demo", d.dir)
-	if _, err := d.softcsp("token", "init", "--label", "demo"); err != nil {
+	if _, err := d.softcsp("token", "init", "--label", "demo", "--quiet"); err != nil {
 		return err
 	}
 	files, err := filepath.Glob(filepath.Join(d.tokens(), "*.token"))
