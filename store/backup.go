@@ -131,34 +131,47 @@ func (b *boltFile) restore(from *TokenFile, over bool) error {
 		if old != nil && !over {
 			return ErrExists
 		}
+		if old != nil {
+			_ = b.read(ld, func(tx) error { return nil }) // which maps the counter of those who use the token; of a damaged one there are none
+		}
 		ld.heartbeat = b.heartbeat
 		defer b.endHeartbeat()
-		return readOnlyFile{from.file}.read(func(x *boltTx) error {
-			gen := unseenGeneration(x.generation())
-			size := 2*int64(x.pages.meta.end*pageSize) + emptySize
-			fresh, err := b.write(ld, old, size, func(mem *plainFile) error {
-				if err := b.copyBuckets(mem, x.pages, ld.heartbeat); err != nil {
-					return err
-				}
-				return runBolt(b.path, mem, func(btx *bbolt.Tx) error { return beginAgain(&newFileTx{btx}, gen) })
-			})
-			if err != nil {
-				return err
+		fresh, gen, err := b.copyOf(ld, from, old)
+		if err != nil {
+			return err
+		}
+		if err := ld.lock.checkHeld(); err != nil {
+			_ = ld.remove(fresh)
+			return err
+		}
+		b.repairCounter(ld.lock, gen-1)
+		return b.publish(gen-1, nil, func() error {
+			err := b.install(ld, fresh, over)
+			if errors.Is(err, fs.ErrExist) {
+				return ErrExists
 			}
-			if err := ld.lock.checkHeld(); err != nil {
-				_ = ld.remove(fresh)
-				return err
-			}
-			b.repairCounter(ld.lock, gen-1)
-			return b.publish(gen-1, nil, func() error {
-				err := b.install(ld, fresh, over)
-				if errors.Is(err, fs.ErrExist) {
-					return ErrExists
-				}
-				return err
-			})
+			return err
 		})
 	})
+}
+
+// copyOf writes a file with what a token file holds beside the token's, for install, and returns its name and its generation.
+func (b *boltFile) copyOf(ld *lockedDir, from *TokenFile, old *unix.Stat_t) (fresh string, gen uint64, err error) {
+	err = readOnlyFile{from.file}.read(func(x *boltTx) (err error) {
+		gen = unseenGeneration(x.generation())
+		size := 2*int64(x.pages.meta.end*pageSize) + emptySize
+		fresh, err = b.write(ld, old, size, func(mem *plainFile) error {
+			if err := b.copyBuckets(mem, x.pages, ld.heartbeat); err != nil {
+				return err
+			}
+			return runBolt(b.path, mem, func(btx *bbolt.Tx) error { return beginAgain(&newFileTx{btx}, gen) })
+		})
+		return err
+	})
+	if err != nil && fresh != "" {
+		_ = ld.remove(fresh) // the file was changed while it was read
+	}
+	return fresh, gen, err
 }
 
 // existing returns what the token's file is, nil where there is none. It may be damaged.
