@@ -22,7 +22,10 @@ func certList(a *app) *cobra.Command {
 and whether there is a key of the same id. No PIN is needed for those that are public, as certificates are.`,
 		Example: "  softcsp cert list",
 		Args:    exactly(0, ""),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := selected.check(); err != nil {
+				return usage(c, err)
+			}
 			return a.see(selected.target, func(s *session) error {
 				list, err := s.all(selected)
 				if err != nil {
@@ -74,7 +77,7 @@ they are in the token: as web servers want them.`,
 	x.selected.addLogin(c)
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"pem", "der"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(*cobra.Command, []string) error {
-		err := x.selected.need()
+		err := errors.Join(x.selected.need(), x.selected.check())
 		switch {
 		case err != nil:
 		case x.format != "pem" && x.format != "der":
@@ -92,16 +95,16 @@ they are in the token: as web servers want them.`,
 
 // run writes the certificate, and its chain.
 func (x *exportation) run(s *session) error {
-	o, err := s.one(x.selected.object, ck.CKO_CERTIFICATE)
+	list, err := s.single(x.selected)
 	if err != nil {
 		return err
 	}
-	raw, err := s.attribute(o, ck.CKA_VALUE)
+	raw, err := s.attribute(list[0], ck.CKA_VALUE)
 	if err != nil {
 		return explain("reading the certificate", err)
 	}
 	if len(raw) == 0 {
-		return fmt.Errorf("the certificate is not in the token, but at %s", s.textOf(o, ck.CKA_URL))
+		return fmt.Errorf("the certificate is not in the token, but at %s", s.textOf(list[0], ck.CKA_URL))
 	}
 	chain := [][]byte{raw}
 	if x.chain {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -13,10 +14,11 @@ import (
 
 // A certImportation is what cert import was asked for.
 type certImportation struct {
-	private, trusted, duplicate bool
-	target                      *target
-	officer                     *secretSource
-	file                        string
+	private, trusted   bool
+	duplicate, replace bool
+	target             *target
+	officer            *secretSource
+	file               string
 }
 
 func certImport(a *app) *cobra.Command {
@@ -27,7 +29,8 @@ func certImport(a *app) *cobra.Command {
 		Long: `Puts the certificates of a file, PEM or DER, into the token; a PEM file may have several. Subject, issuer and serial number are taken
 from the certificate, the id from the key in the token that it is for, or else from its public key, as "softcsp key generate" makes
 it. The first one gets the label of --label, or else that of its key; each other, or one without a key, the common name
-of its subject. A certificate that is in the token already is left as it is.
+of its subject. A certificate that is in the token already is left as it is. Where a label is taken by another one, --replace puts the new
+certificate in its place, as after a renewal.
 
 --trusted marks certificates of authorities as trusted (CKA_TRUSTED), which the security officer does: it needs the SO PIN in place
 of the user's. FILE is "-" for standard input.`,
@@ -37,12 +40,16 @@ of the user's. FILE is "-" for standard input.`,
 	f := c.Flags()
 	f.BoolVar(&x.private, "private", false, "CKA_PRIVATE true: the certificates are seen with the PIN only")
 	f.BoolVar(&x.trusted, "trusted", false, "mark the certificates as trusted, as the security officer")
-	f.BoolVar(&x.duplicate, "duplicate", false, "take the --label even if there is a certificate of that label already")
+	f.BoolVar(&x.duplicate, "duplicate", false, "take a label even if there is a certificate of that label already")
+	f.BoolVar(&x.replace, "replace", false, "delete the certificates that have the labels now, and take their place")
 	x.target.object.add(f)
 	x.target.addToken(c)
 	x.officer.add(f)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		x.file = args[0]
+		if x.duplicate && x.replace {
+			return usage(c, errors.New("give --duplicate or --replace, not both"))
+		}
 		if x.trusted && x.private {
 			return usage(c, fmt.Errorf("--trusted is for certificates that all see: leave --private out"))
 		}
@@ -86,8 +93,7 @@ func (x *certImportation) read(a *app) ([]*certinfo.Certificate, error) {
 
 // run puts the certificates into the token: all, or if one fails none.
 func (x *certImportation) run(s *session, list []*certinfo.Certificate) (err error) {
-	label := newName{label: []byte(x.target.object.label), duplicate: x.duplicate}
-	var made, shown []ck.ObjectHandle
+	var made, shown, old []ck.ObjectHandle
 	defer func() {
 		if err != nil {
 			for _, o := range made {
@@ -96,21 +102,20 @@ func (x *certImportation) run(s *session, list []*certinfo.Certificate) (err err
 		}
 	}()
 	for i, c := range list {
-		old, err := s.find(classIs(ck.CKO_CERTIFICATE), ck.Attribute{Type: ck.CKA_VALUE, Value: c.Raw})
+		same, err := s.find(classIs(ck.CKO_CERTIFICATE), ck.Attribute{Type: ck.CKA_VALUE, Value: c.Raw})
 		if err != nil {
 			return explain("looking for the certificate", err)
 		}
-		if len(old) > 0 {
+		if len(same) > 0 {
 			s.app.note("the certificate of %s is in the token already", certinfo.CommonName(c.Subject))
-			shown = append(shown, old[0])
+			shown = append(shown, same[0])
 			continue
 		}
-		if i == 0 {
-			if err := s.checkFree(label, "certificate", ck.CKO_CERTIFICATE); err != nil {
-				return err
-			}
-		}
 		template, err := x.template(s, c, i == 0)
+		if err != nil {
+			return err
+		}
+		taken, err := x.taken(s, template[0])
 		if err != nil {
 			return err
 		}
@@ -118,9 +123,30 @@ func (x *certImportation) run(s *session, list []*certinfo.Certificate) (err err
 		if err != nil {
 			return explainChange("making the certificate of "+certinfo.CommonName(c.Subject), err)
 		}
-		made, shown = append(made, o), append(shown, o)
+		made, shown, old = append(made, o), append(shown, o), append(old, taken...)
 	}
+	for _, o := range old {
+		if err := s.DestroyObject(s.handle, o); err != nil {
+			return explainChange("deleting the certificate that is replaced", err)
+		}
+	}
+	made = nil
 	return s.showNew(shown)
+}
+
+// taken returns the certificates whose label a new one takes. Without --replace that is an error.
+func (x *certImportation) taken(s *session, label ck.Attribute) ([]ck.ObjectHandle, error) {
+	if x.duplicate || len(label.Value) == 0 {
+		return nil, nil
+	}
+	list, err := s.find(classIs(ck.CKO_CERTIFICATE), label)
+	if err != nil {
+		return nil, explain("looking for the certificate", err)
+	}
+	if len(list) > 0 && !x.replace {
+		return nil, fmt.Errorf("%w; --replace puts the new one in its place", s.taken(list[0], ck.CKA_LABEL, "certificate"))
+	}
+	return list, nil
 }
 
 // template returns the attributes of a certificate. The first of a file can have a name of its own.

@@ -65,7 +65,7 @@ var hints = map[ck.RV]string{
 	ck.CKR_ENCRYPTED_DATA_INVALID:     "wrong key, wrong --iv, or not a file that this key encrypted",
 	ck.CKR_ENCRYPTED_DATA_LEN_RANGE:   "the file was cut, or is not one that this key encrypted",
 	ck.CKR_TEMPLATE_INCONSISTENT:      "these options contradict each other",
-	ck.CKR_ATTRIBUTE_SENSITIVE:        "the key does not leave the token; derive it with --exportable where it must",
+	ck.CKR_ATTRIBUTE_SENSITIVE:        "the key does not leave the token: only one that was made --extractable (derived --exportable) does",
 	ck.CKR_DEVICE_MEMORY:              "the disk is full",
 	ck.CKR_TOKEN_WRITE_PROTECTED:      "who uses a token must be able to read and to write its file and its directory: logins are counted there",
 	ck.CKR_MECHANISM_INVALID:          "see what there is with: softcsp mechanism list",

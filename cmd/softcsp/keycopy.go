@@ -20,6 +20,8 @@ token. A copy can have attributes that the key itself cannot get any more: CKA_P
 ` + assignmentHelp,
 		Example: "  softcsp key copy --label web --pin-file user.pin label=web-old modifiable=false",
 		Args:    someAssignments,
+
+		ValidArgsFunction: completeAssignment,
 	}
 	c.Flags().BoolVar(&duplicate, "duplicate", false, "make the copy even if there is a key of that label or id already")
 	selected.addTo(c)

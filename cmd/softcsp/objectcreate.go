@@ -164,13 +164,13 @@ whole or not at all, with mode 0600. Keys are exported by "softcsp key export", 
 			return usage(c, err)
 		}
 		return a.see(selected.target, func(s *session) error {
-			o, err := s.one(selected.object, selected.classes()...)
+			list, err := s.single(selected)
 			if err != nil {
 				return err
 			}
-			v, err := s.value(o, t)
+			v, err := s.value(list[0], t)
 			if err != nil {
-				return explain(fmt.Sprintf("reading %v of the %s", t, s.kindOf(o)), err)
+				return explain(fmt.Sprintf("reading %v of the %s", t, s.kindOf(list[0])), err)
 			}
 			defer clear(v)
 			return a.write(out, func(w io.Writer) error { _, err := io.Copy(w, bytes.NewReader(v)); return err })

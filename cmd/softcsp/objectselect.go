@@ -30,6 +30,7 @@ var (
 type selection struct {
 	*target
 	class string
+	match []string // NAME=VALUE
 }
 
 func (x objectNoun) selection() *selection { return &selection{target: newTarget(x.what)} }
@@ -40,8 +41,10 @@ func (x *selection) addTo(c *cobra.Command) {
 	x.addClass(c)
 }
 
-// addClass gives a command the flag --class, where there are several.
+// addClass gives a command the flags --match, and --class where there are several.
 func (x *selection) addClass(c *cobra.Command) {
+	c.Flags().StringArrayVar(&x.match, "match", nil, "attribute that the "+x.object.what+" has: `NAME=VALUE`, unique-id=... say")
+	_ = c.RegisterFlagCompletionFunc("match", completeAssignment)
 	if len(classesOf[x.object.what]) == 1 {
 		return
 	}
@@ -65,15 +68,21 @@ func (x *selection) classWords() (words []string) {
 
 // check tells what is wrong with the flags.
 func (x *selection) check() error {
-	if x.class == "" {
+	if _, err := assignments(x.match); err != nil {
+		return fmt.Errorf("--match: %w", err)
+	}
+	if x.class != "" && !slices.Contains(x.classWords(), x.class) {
+		return fmt.Errorf("--class is %q, but can be %s", x.class, strings.Join(x.classWords(), ", "))
+	}
+	return nil
+}
+
+// need tells what is missing where one object is wanted.
+func (x *selection) need() error {
+	if len(x.match) > 0 {
 		return nil
 	}
-	for _, w := range x.classWords() {
-		if w == x.class {
-			return nil
-		}
-	}
-	return fmt.Errorf("--class is %q, but can be %s", x.class, strings.Join(x.classWords(), ", "))
+	return x.target.need()
 }
 
 // classes are those of the objects that are meant, nil for any.
@@ -87,21 +96,33 @@ func (x *selection) classes() []ck.ObjectClass {
 
 // all returns the objects that are meant, in the order of their labels; none is no error. The objects that the token has made itself are found by
 // their class alone.
-func (s *session) all(x *selection) (list []ck.ObjectHandle, err error) {
-	classes := x.classes()
-	if len(classes) != 1 {
-		list, err = s.matching(x.object, classes...)
-	} else if t, err := x.object.template(); err != nil {
+func (s *session) all(x *selection) ([]ck.ObjectHandle, error) {
+	t, err := x.object.template()
+	if err != nil {
 		return nil, err
-	} else if list, err = s.find(append(slices.Clip(t), classIs(classes[0]))...); err != nil {
+	}
+	match, err := assignments(x.match)
+	if err != nil {
+		return nil, err
+	}
+	t = slices.Concat(t, match)
+	classes := x.classes()
+	if len(classes) == 1 {
+		t = append(t, classIs(classes[0]))
+	}
+	list, err := s.find(t...)
+	if err != nil {
 		return nil, explain("looking for the "+x.object.what, err)
+	}
+	if len(classes) > 1 {
+		list = slices.DeleteFunc(list, func(o ck.ObjectHandle) bool { return !slices.Contains(classes, s.class(o)) })
 	}
 	keys := make(map[ck.ObjectHandle]string, len(list))
 	for _, o := range list {
 		keys[o] = s.textOf(o, ck.CKA_LABEL) + "\x00" + word("CKO_", s.class(o)) + s.hexOf(o, ck.CKA_ID)
 	}
 	slices.SortStableFunc(list, func(a, b ck.ObjectHandle) int { return strings.Compare(keys[a], keys[b]) })
-	return list, err
+	return list, nil
 }
 
 // some returns the objects that are meant, at least one.
@@ -119,7 +140,11 @@ func (x *selection) String() string {
 	if x.class != "" {
 		words += " of the class " + x.class
 	}
-	return strings.TrimSpace(words + " " + x.object.String())
+	words = strings.TrimSpace(words + " " + x.object.String())
+	if len(x.match) > 0 {
+		words += " with " + strings.Join(x.match, " and ")
+	}
+	return words
 }
 
 // single returns the objects that are meant, which are one to people: an object, or the two keys of a pair, the private one first.
@@ -131,7 +156,7 @@ func (s *session) single(x *selection) ([]ck.ObjectHandle, error) {
 	if len(list) == 2 && s.isPair(list[0], list[1]) {
 		return list, nil
 	}
-	return nil, notFound("there are %d objects that can be the %s: choose one by its URI, which softcsp object list shows", len(list), x)
+	return nil, notFound("there are %d objects that can be the %s: choose one by its URI, which softcsp object list shows, or with --match unique-id=ID, which softcsp object show shows", len(list), x)
 }
 
 // isPair reports whether objects are the private and the public key of a pair.
@@ -192,10 +217,22 @@ func (s *session) taken(o ck.ObjectHandle, by ck.AttributeType, what string) err
 	if by == ck.CKA_ID {
 		called, flag = "the id "+r.ID, "--id"
 	}
-	return fmt.Errorf("there is a %s with %s already, %s\nchoose another %s, or say --duplicate to have two", what, called, r.URI, flag)
+	return fmt.Errorf("there is %s with %s already, %s\nchoose another %s, or say --duplicate to have two", article(what), called, r.URI, flag)
 }
 
 // kindOf is the class of an object, for people.
 func (s *session) kindOf(o ck.ObjectHandle) string {
-	return strings.ReplaceAll(word("CKO_", s.class(o)), "-", " ")
+	class := s.class(o)
+	if class == ck.CKO_DATA || class == ck.CKO_TRUST {
+		return word("CKO_", class) + " object"
+	}
+	return strings.ReplaceAll(word("CKO_", class), "-", " ")
+}
+
+// article puts a or an before a word.
+func article(what string) string {
+	if what != "" && strings.ContainsRune("aeiou", rune(what[0])) {
+		return "an " + what
+	}
+	return "a " + what
 }

@@ -47,6 +47,7 @@ func objectSet(a *app) *cobra.Command {
 func (x objectNoun) setVerb(a *app) *cobra.Command {
 	selected, so, officer := x.selection(), false, soPIN()
 	c := &cobra.Command{Use: "set --label LABEL NAME=VALUE...", Args: someAssignments}
+	c.ValidArgsFunction = completeAssignment
 	c.Flags().BoolVar(&so, "so", false, "log in as the security officer, who sees public objects")
 	selected.addTo(c)
 	officer.add(c.Flags())
@@ -100,6 +101,20 @@ func assignments(args []string) (attrs []ck.Attribute, err error) {
 	return attrs, nil
 }
 
+// completeAssignment completes NAME=VALUE: the names of attributes, and true and false.
+func completeAssignment(_ *cobra.Command, _ []string, begun string) (words []string, _ cobra.ShellCompDirective) {
+	if name, _, has := strings.Cut(begun, "="); has {
+		if t, err := attrtext.ParseName(name); err == nil && attrtext.FormOf(t) == attrtext.Bool {
+			words = []string{name + "=true", name + "=false"}
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, t := range attrtext.Types() {
+		words = append(words, word("CKA_", t)+"=")
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
 func assignment(arg string) (ck.Attribute, error) {
 	name, value, _ := strings.Cut(arg, "=")
 	t, err := attrtext.ParseName(name)
@@ -149,7 +164,7 @@ func (s *session) distribute(list []ck.ObjectHandle, changes []ck.Attribute) ([]
 			}
 		}
 		if !had {
-			return nil, fmt.Errorf("a %s has no %v", s.kindOf(list[0]), a.Type)
+			return nil, fmt.Errorf("%s has no %v", article(s.kindOf(list[0])), a.Type)
 		}
 	}
 	return templates, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,7 +11,7 @@ import (
 )
 
 const showHelp = `Shows all attributes of %s by the names of the standard. Bytes are hex digits, names of X.501 are written out. What is
-sensitive is not revealed. First comes what lists show: the URI, and the fingerprint, the SHA-256 hash of the SubjectPublicKeyInfo of a key
+sensitive is not revealed, and very long values are cut (not so with --json). First comes what lists show: the URI, and the fingerprint, the SHA-256 hash of the SubjectPublicKeyInfo of a key
 and of the DER encoding of a certificate.
 
 Private objects are seen with the PIN only: --pin-file and the like, or --login to be asked for it.`
@@ -72,8 +73,11 @@ type fullRow struct {
 // sensitiveText stands for a value that the token does not reveal.
 const sensitiveText = "(sensitive)"
 
-// lineBytes is how many bytes stand on a line.
-const lineBytes = 24
+// lineBytes is how many bytes stand on a line, and mostLines how many lines of a value are shown: as many as the largest public keys need.
+const (
+	lineBytes = 24
+	mostLines = 128
+)
 
 // showAll shows objects with all their attributes.
 func (s *session) showAll(list []ck.ObjectHandle) error {
@@ -95,12 +99,13 @@ func (s *session) showAll(list []ck.ObjectHandle) error {
 		text = append(text, r.summary()...)
 		for _, v := range attrs {
 			row.Attributes[v.Type.String()] = v.json()
-			for n, line := range v.lines() {
-				name := ""
-				if n == 0 {
-					name = v.Type.String()
-				}
-				text = append(text, []string{name, line})
+			lines := v.lines()
+			if v.Type == ck.CKA_EC_PARAMS || v.Type == ck.CKA_PARAMETER_SET {
+				lines[len(lines)-1] += " (" + r.size + ")"
+			}
+			text = append(text, []string{v.Type.String(), lines[0]})
+			for _, line := range lines[1:] {
+				text = append(text, []string{"", line})
 			}
 		}
 		full = append(full, row)
@@ -119,6 +124,9 @@ func (v attributeValue) lines() []string {
 	}
 	var lines []string
 	for ; len(text) > 2*lineBytes; text = text[2*lineBytes:] {
+		if len(lines) == mostLines {
+			return append(lines, fmt.Sprintf("... %d bytes in all", len(v.Value)))
+		}
 		lines = append(lines, text[:2*lineBytes])
 	}
 	return append(lines, text)
