@@ -327,6 +327,9 @@ func (x *certifying) template(s *session, who *subject, by *issuer) (*x509cert.T
 	if !by.self && t.NotAfter.After(by.notAfter) {
 		s.app.note("the certificate is valid longer than that of its issuer, until %s", by.notAfter.Format(time.DateOnly))
 	}
+	if t.NotAfter.Year() > 9999 {
+		return nil, errors.New("--days: there are no dates after the year 9999")
+	}
 	id, err := keyIdentifier(who.publicKey)
 	if err != nil {
 		return nil, err

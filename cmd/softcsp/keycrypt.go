@@ -81,6 +81,9 @@ func (a *app) crypt(x *crypting) *cobra.Command {
 		if _, err := hex.DecodeString(iv); given && err != nil && iv != "zero" && iv != "random" {
 			return usage(c, fmt.Errorf("--iv is %q, but can be zero, random or an even number of hex digits", iv))
 		}
+		if !x.decrypt && !x.target.pin.given() { // a public key that everybody sees
+			return a.onPublic(x.target, x.run)
+		}
 		return a.on(x.target, x.run)
 	}
 	return c

@@ -161,7 +161,7 @@ func (a *app) writeX509(out, format, kind string, raw []byte) error {
 	if format == "pem" {
 		raw = pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: raw})
 	}
-	return a.write(out, func(w io.Writer) error {
+	return a.writePublic(out, func(w io.Writer) error {
 		_, err := w.Write(raw)
 		return err
 	})

@@ -83,6 +83,9 @@ func (x *encapsulation) complete(a *app, c *cobra.Command, need ck.Flags, check 
 		if x.peer != "" && !x.secret.kept() {
 			return a.apart(f)
 		}
+		if need == ck.CKF_ENCAPSULATE && !x.secret.kept() {
+			return a.onPublic(x.target, f)
+		}
 		return a.on(x.target, f)
 	}
 	return c
@@ -143,7 +146,7 @@ func (x *encapsulation) encapsulate(s *session) error {
 	if err != nil {
 		return explainUse("encapsulating", mech.Type, err)
 	}
-	err = s.app.write(x.out, func(w io.Writer) error {
+	err = s.app.writePublic(x.out, func(w io.Writer) error {
 		_, err := w.Write(ciphertext)
 		return err
 	})

@@ -136,7 +136,7 @@ func (x *mac) run(s *session) error {
 		text := hex.EncodeToString(sum)
 		return s.app.show(map[string]string{"mechanism": m.String(), "mac": text}, nil, [][]string{{text}})
 	}
-	return s.app.write(x.out, func(w io.Writer) error {
+	return s.app.writePublic(x.out, func(w io.Writer) error {
 		_, err := w.Write(sum)
 		return err
 	})

@@ -259,7 +259,7 @@ func (x *signing) sign(s *session) error {
 	if err != nil {
 		return err
 	}
-	return s.app.write(x.out, func(w io.Writer) error {
+	return s.app.writePublic(x.out, func(w io.Writer) error {
 		_, err := w.Write(sig)
 		return err
 	})

@@ -180,7 +180,7 @@ func explainUse(doing string, m ck.MechanismType, err error) error {
 	case ck.CKR_KEY_TYPE_INCONSISTENT:
 		hint = "the key is of another type than the mechanism is for; without --mechanism the usual one of its type is taken"
 	case ck.CKR_MECHANISM_INVALID:
-		hint = "the mechanism does not do this, or a policy forbids it; see: softcsp mechanism list"
+		hint = "the mechanism does not do this, or a policy or the key's CKA_ALLOWED_MECHANISMS forbids it; see: softcsp mechanism list"
 	case ck.CKR_MECHANISM_PARAM_INVALID:
 		hint = "the mechanism does not take these values of its flags"
 	case ck.CKR_DATA_LEN_RANGE:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -43,8 +44,15 @@ func (a *app) read(name string) (*input, error) {
 }
 
 // write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output. A device
-// or a pipe is written to as it is.
-func (a *app) write(name string, f func(io.Writer) error) (err error) {
+// or a pipe is written to as it is. Nobody else may read the file.
+func (a *app) write(name string, f func(io.Writer) error) error { return a.writeMode(name, 0o600, f) }
+
+// writePublic is write for what is nobody's secret: who may read the file the umask says.
+func (a *app) writePublic(name string, f func(io.Writer) error) error {
+	return a.writeMode(name, 0o666, f)
+}
+
+func (a *app) writeMode(name string, mode os.FileMode, f func(io.Writer) error) (err error) {
 	if name == "-" {
 		return f(a.out)
 	}
@@ -55,26 +63,24 @@ func (a *app) write(name string, f func(io.Writer) error) (err error) {
 		}
 		return errors.Join(f(special), special.Close())
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".softcsp-*") // mode 0600
+	temporary := filepath.Join(filepath.Dir(name), ".softcsp-"+rand.Text())
+	tmp, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			tmp.Close()
-			os.Remove(tmp.Name())
+			os.Remove(temporary)
 		}
 	}()
 	if err = f(tmp); err != nil {
 		return err
 	}
-	if err = tmp.Sync(); err != nil { // else a power cut could leave the name, and nothing under it
-		return err
-	}
 	if err = tmp.Close(); err != nil {
 		return err
 	}
-	return os.Rename(tmp.Name(), name)
+	return os.Rename(temporary, name)
 }
 
 // partSize is how much of a file is in memory at once.
