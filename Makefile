@@ -39,12 +39,12 @@ build: build/libsoftcsp.so build/softcsp
 # kernel would put their registers, with what of a key is in them, on a signal stack that nobody erases, and a host's system
 # calls would be interrupted. Nor does it end the process for an address within its own memory that a caller came by, nor keep
 # files of the control group open to look at its limits again: guest.c looks once. The compiler knows from a profile which calls are short and
-# frequent (make profile).
+# frequent (make profile). Go's own build ID would tell the directory; the linker computes one from what is built.
 define build_library
 	@mkdir -p $(@D) && d=$$(mktemp -d $(@D)/tmp.XXXXXX) && \
 	tools/overlay.sh $$d/runtime && \
 	CGO_ENABLED=1 CGO_CPPFLAGS="$$CGO_CPPFLAGS -DSOFTCSP_VERSION=$(VERSION)" go build -buildmode=c-shared -trimpath -pgo=p11shim/calls.pgo -overlay $$d/runtime/overlay.json -ldflags \
-	  "-s -w -X runtime.godebugDefault=asyncpreemptoff=1,invalidptr=0,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
+	  "-s -w -buildid= -B none -X runtime.godebugDefault=asyncpreemptoff=1,invalidptr=0,rsa1024min=0,containermaxprocs=0,updatemaxprocs=0 \"-extldflags='-Wl,--build-id=sha1' '-Wl,--version-script=$(CURDIR)/p11shim/exports.map' '-Wl,-T,$(CURDIR)/p11shim/start.ld'\"" -o $$d/libsoftcsp.so ./p11shim && \
 	mv $$d/libsoftcsp.so $@; s=$$?; rm -rf $$d; exit $$s
 endef
 
