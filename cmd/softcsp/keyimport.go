@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type importing struct {
 	file                   string
 	keyType, form, usage   string
 	extractable, sensitive bool
+	public                 bool
 	password               *secretSource
 	target                 *target
 }
@@ -37,7 +39,7 @@ const importHelp = `Takes keys and certificates from a file into the token. What
   secret keys    their bytes or hex digits, with --type
 
 A private key comes with its public key, whether the file has that or not. Both, and the certificates for them, have the same
-label and the same CKA_ID: --id, or the SHA-1 hash of the public key. Other certificates of a chain have the names of their
+label and the same CKA_ID: --id, or the SHA-1 hash of the public key. A secret key without --id has a random one. Other certificates of a chain have the names of their
 subjects. All of it is imported, or nothing. "-" is standard input.
 
 A password is asked for only if the file needs one. Keys do not leave the token again, unless --extractable says so; with
@@ -52,19 +54,20 @@ func keyImport(a *app) *cobra.Command {
 		Short: "Take keys and certificates from a file into a token",
 		Long:  importHelp,
 		Example: `  softcsp key import --label web server.p12
-  softcsp key import --label mac --type sha256-hmac --pin-file user.pin secret.hex`,
+  softcsp key import --label mac --type hmac --pin-file user.pin secret.hex`,
 		Args: exactly(1, "one file, or - for standard input"),
 	}
 	f := c.Flags()
 	m.target.object.add(f)
-	f.StringVar(&m.keyType, "type", "", "`type` of a secret key: "+strings.Join(secretTypeNames()[:4], ", ")+", …")
+	f.StringVar(&m.keyType, "type", "", "`type` of a secret key, as key generate has it: aes, hmac, generic, …")
 	f.StringVar(&m.form, "format", "", "how a secret key is written: raw or hex (default: hex if the file has nothing but hex digits)")
 	f.StringVar(&m.usage, "usage", "", "what the key is for, `words` with commas: "+usageWords()+" (default: what is usual for its type)")
 	f.BoolVar(&m.extractable, "extractable", false, "the key may leave the token again")
 	f.BoolVar(&m.sensitive, "sensitive", false, "with --extractable: only wrapped by another key")
+	f.BoolVar(&m.public, "public", false, "CKA_PRIVATE false: a private or secret key is seen and used without the PIN")
 	m.password.add(f)
 	m.target.addToken(c)
-	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(toCompletions(secretTypeNames()), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(typeNames(false), cobra.ShellCompDirectiveNoFileComp))
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]cobra.Completion{"raw", "hex"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		m.file = args[0]
@@ -77,30 +80,26 @@ func keyImport(a *app) *cobra.Command {
 	return lists(a, c)
 }
 
-func toCompletions(words []string) []cobra.Completion { return words }
-
-// secretTypeNames are the types of secret keys as --type has them.
-func secretTypeNames() []string {
-	names := []string{"aes", "hmac", "generic-secret", "des3"}
-	for _, t := range mechanisms.SecretKeyTypes() {
-		if w := word("CKK_", t); !slices.Contains(names, w) {
-			names = append(names, w)
-		}
-	}
-	return names
-}
-
-// secretType reads a type of secret keys. A key for HMAC alone is one for any hash.
+// secretType reads a type of secret keys: a word of key generate, or the name of PKCS#11 without CKK_.
 func secretType(name string) (ck.KeyType, error) {
-	if name == "hmac" || name == "generic" {
-		return ck.CKK_GENERIC_SECRET, nil
+	name = strings.ToLower(name)
+	if row := namedType(name, false); row != nil {
+		return row.makes(), nil
 	}
 	for _, t := range mechanisms.SecretKeyTypes() {
-		if word("CKK_", t) == name {
+		if word("CKK_", t) == strings.ReplaceAll(name, "_", "-") {
 			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("--type is %q, but can be %s", name, strings.Join(secretTypeNames(), ", "))
+	return 0, fmt.Errorf("--type is %q, but can be %s", name, strings.Join(typeNames(false), ", "))
+}
+
+// usualUse is what keys of a type are for that --type names.
+func usualUse(name string) string {
+	if row := namedType(strings.ToLower(name), false); row != nil {
+		return row.uses
+	}
+	return ""
 }
 
 // options checks the command line, and says what the file does not.
@@ -112,7 +111,9 @@ func (m *importing) options(a *app) (o keyfile.Options, err error) {
 		if err != nil {
 			return o, err
 		}
-		o.Secret = &t
+		if o.Secret = &t; m.usage == "" {
+			m.usage = usualUse(m.keyType)
+		}
 	}
 	switch {
 	case m.form != "" && m.form != "raw" && m.form != "hex":
@@ -330,7 +331,10 @@ func (m *importing) names(contents *keyfile.Contents) ([]naming, error) {
 			named[string(e.PublicKeyInfo)] = label
 			seen = true
 		}
-		list[i] = naming{label, e.ID()}
+		if list[i] = (naming{label, e.ID()}); e.Class == ck.CKO_SECRET_KEY {
+			list[i].id = make([]byte, randomID)
+			rand.Read(list[i].id)
+		}
 		if seen && len(given) > 0 {
 			list[i].id = given
 		}
@@ -344,15 +348,14 @@ func (m *importing) names(contents *keyfile.Contents) ([]naming, error) {
 // template is the template of an entry.
 func (m *importing) template(e *keyfile.Entry, n naming) ([]ck.Attribute, error) {
 	t := slices.Clone(e.Attributes)
-	t = append(t, ck.Attribute{Type: ck.CKA_TOKEN, Value: ck.BoolValue(true)}, ck.Attribute{Type: ck.CKA_LABEL, Value: []byte(n.label)})
+	t = append(t, yes(ck.CKA_TOKEN, true), ck.Attribute{Type: ck.CKA_LABEL, Value: []byte(n.label)})
 	if len(n.id) > 0 {
 		t = append(t, ck.Attribute{Type: ck.CKA_ID, Value: n.id})
 	}
-	private := e.Class == ck.CKO_PRIVATE_KEY || e.Class == ck.CKO_SECRET_KEY
-	t = append(t, ck.Attribute{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(private)})
-	if private {
-		t = append(t, ck.Attribute{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(m.extractable)},
-			ck.Attribute{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(!m.extractable || m.sensitive)})
+	secret := e.Class == ck.CKO_PRIVATE_KEY || e.Class == ck.CKO_SECRET_KEY
+	t = append(t, yes(ck.CKA_PRIVATE, secret && !m.public))
+	if secret {
+		t = append(t, yes(ck.CKA_EXTRACTABLE, m.extractable), yes(ck.CKA_SENSITIVE, !m.extractable || m.sensitive))
 	}
 	if e.Class == ck.CKO_CERTIFICATE {
 		return t, nil

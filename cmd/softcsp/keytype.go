@@ -117,6 +117,25 @@ func (t *generatedType) spelled() string {
 	return t.name + ":" + t.what
 }
 
+// typeNames are the words that say of which type keys are, of pairs or of secret keys.
+func typeNames(pairs bool) (words []string) {
+	for i := range generatedTypes {
+		if generatedTypes[i].isPair() == pairs {
+			words = append(words, generatedTypes[i].name)
+		}
+	}
+	return words
+}
+
+// namedType is the row of a word of typeNames, nil if there is none.
+func namedType(name string, pairs bool) *generatedType {
+	i := slices.IndexFunc(generatedTypes, func(t generatedType) bool { return t.name == name && t.isPair() == pairs })
+	if i < 0 {
+		return nil
+	}
+	return &generatedTypes[i]
+}
+
 // findGenerated reads --type.
 func findGenerated(text string) (*generatedType, *keyTemplate, error) {
 	name, size, has := strings.Cut(strings.ToLower(text), ":")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ func keyUnwrap(a *app) *cobra.Command {
 		Use:   "unwrap --label LABEL --with WRAPPINGKEY --type TYPE FILE",
 		Short: "Take a wrapped key into the token",
 		Long: `Takes a key that was wrapped, by softcsp key wrap or by another program, into the token, where alone it is decrypted. --type says what it is,
-because the bytes do not: aes, generic-secret, … or aes:256 where the mechanism does not tell the length; rsa, ec, ed25519, ml-dsa, … of a private key, which
+because the bytes do not: aes, generic, … or aes:256 where the mechanism does not tell the length; rsa, ec, ed25519, ml-dsa, … of a private key, which
 comes with its public key. "-" is standard input.
 
 The key is sensitive. It does not leave the token again, unless --extractable says so, and then only wrapped.
@@ -36,11 +37,11 @@ The key is sensitive. It does not leave the token again, unless --extractable sa
 	f := c.Flags()
 	x.target.object.add(f)
 	x.addTo(a, c, ck.CKF_UNWRAP)
-	f.StringVar(&x.keyType, "type", "", "`type` of the wrapped key: aes, aes:256, generic-secret, …, rsa, ec, ed25519, x25519, dsa, ml-dsa, …")
+	f.StringVar(&x.keyType, "type", "", "`type` of the wrapped key: aes, aes:256, generic, …, rsa, ec, ed25519, x25519, dsa, ml-dsa, …")
 	f.StringVar(&x.usage, "usage", "", "what the key is for, `words` with commas: "+usageWords()+" (default: what is usual for its type)")
 	f.BoolVar(&x.extractable, "extractable", false, "the key may leave the token again, wrapped")
 	x.target.addToken(c)
-	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(wrappedTypeNames(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(slices.Concat(typeNames(false), typeNames(true)), cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		x.in = args[0]
 		if err := x.checkUnwrap(); err != nil {
@@ -49,19 +50,6 @@ The key is sensitive. It does not leave the token again, unless --extractable sa
 		return a.on(x.target, x.unwrap)
 	}
 	return lists(a, c)
-}
-
-// wrappedTypeNames are the types of keys that are unwrapped.
-func wrappedTypeNames() []string {
-	names := secretTypeNames()
-	for name := range pairNames {
-		names = append(names, name)
-	}
-	for _, t := range privateTypes {
-		names = append(names, word("CKK_", t))
-	}
-	slices.Sort(names)
-	return names
 }
 
 // checkUnwrap finds what is wrong with the command line before anything is asked for.
@@ -87,12 +75,15 @@ func (x *wrapping) checkUnwrap() error {
 // unwrapped reads --type: the class, the type, and the length in bytes of a secret key, 0 where that is not said.
 func (x *wrapping) unwrapped() (ck.ObjectClass, ck.KeyType, uint, error) {
 	name, bits, given := strings.Cut(strings.ToLower(x.keyType), ":")
-	if t, ok := privateType(name); ok {
-		return ck.CKO_PRIVATE_KEY, t, 0, nil
+	if row := namedType(name, true); row != nil {
+		return ck.CKO_PRIVATE_KEY, row.makes(), 0, nil // what follows the colon is in the wrapped key, too
 	}
 	t, err := secretType(name)
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("--type is %q, but can be %s", x.keyType, strings.Join(wrappedTypeNames(), ", "))
+		return 0, 0, 0, fmt.Errorf("--type is %q, but can be %s", x.keyType, strings.Join(slices.Concat(typeNames(false), typeNames(true)), ", "))
+	}
+	if x.usage == "" {
+		x.usage = usualUse(name)
 	}
 	if !given {
 		return ck.CKO_SECRET_KEY, t, 0, nil
@@ -163,6 +154,10 @@ func (x *wrapping) template(class ck.ObjectClass, t ck.KeyType, size uint, n nam
 	}
 	if size > 0 {
 		template = append(template, ck.Attribute{Type: ck.CKA_VALUE_LEN, Value: ck.UlongValue(size)})
+	}
+	if len(n.id) == 0 && class == ck.CKO_SECRET_KEY {
+		n.id = make([]byte, randomID)
+		rand.Read(n.id)
 	}
 	if len(n.id) > 0 {
 		template = append(template, ck.Attribute{Type: ck.CKA_ID, Value: n.id})

@@ -42,27 +42,28 @@ func (u keyUsage) attribute(class ck.ObjectClass) ck.AttributeType {
 	return u.secret
 }
 
-// usualUsages are what keys of a type are for, where --usage does not say.
-var usualUsages = map[ck.KeyType]string{
-	ck.CKK_RSA: "sign,verify,decrypt,encrypt,unwrap,wrap", ck.CKK_DSA: "sign,verify",
-	ck.CKK_EC: "sign,verify,derive", ck.CKK_EC_EDWARDS: "sign,verify", ck.CKK_EC_MONTGOMERY: "derive", ck.CKK_DH: "derive", ck.CKK_X9_42_DH: "derive",
-	ck.CKK_ML_DSA: "sign,verify", ck.CKK_SLH_DSA: "sign,verify", ck.CKK_HSS: "verify", ck.CKK_XMSS: "verify", ck.CKK_XMSSMT: "verify",
-	ck.CKK_ML_KEM: "decapsulate,encapsulate", ck.CKK_GENERIC_SECRET: "sign,verify,derive", ck.CKK_HKDF: "derive",
+// usualUses are what keys of a type are for, where --usage does not say: what key generate makes them for.
+func usualUses(t ck.KeyType) string {
+	switch t {
+	case ck.CKK_GENERIC_SECRET:
+		return forSigning + "," + forDerivation
+	case ck.CKK_HSS, ck.CKK_XMSS, ck.CKK_XMSSMT:
+		return "verify"
+	}
+	for i := range generatedTypes {
+		if generatedTypes[i].makes() == t {
+			return generatedTypes[i].uses
+		}
+	}
+	return forSigning // the keys of MACs that are not generated
 }
 
-// usagesOf splits --usage, or returns what is usual for a type: encryption, wrapping and MACs for ciphers, MACs for the keys of HMAC.
+// usagesOf splits --usage, or returns what is usual for a type.
 func usagesOf(flag string, t ck.KeyType) ([]string, error) {
 	if flag == "" {
-		flag = usualUsages[t]
+		flag = usualUses(t)
 	}
-	switch {
-	case flag != "":
-	case strings.HasSuffix(t.String(), "_HMAC"):
-		flag = "sign,verify"
-	default:
-		flag = "encrypt,decrypt,sign,verify,wrap,unwrap"
-	}
-	words := strings.Split(flag, ",")
+	words := strings.Split(strings.ToLower(flag), ",")
 	for i, w := range words {
 		words[i] = strings.TrimSpace(w)
 		if !slices.ContainsFunc(usages, func(u keyUsage) bool { return u.word == words[i] }) {

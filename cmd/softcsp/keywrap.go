@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -211,26 +210,4 @@ func (x *wrapping) explainWrap(s *session, key, wrappingKey ck.ObjectHandle, m c
 		return explainUse("wrapping", m, err)
 	}
 	return fmt.Errorf("wrapping with %v: %w\n%s", m, err, why)
-}
-
-// pairNames are further names of types of key pairs, as key generate has them.
-var pairNames = map[string]ck.KeyType{
-	"ed25519": ck.CKK_EC_EDWARDS, "ed448": ck.CKK_EC_EDWARDS, "x25519": ck.CKK_EC_MONTGOMERY, "x448": ck.CKK_EC_MONTGOMERY,
-}
-
-// privateTypes are the types of private keys that are unwrapped.
-var privateTypes = []ck.KeyType{
-	ck.CKK_RSA, ck.CKK_EC, ck.CKK_EC_EDWARDS, ck.CKK_EC_MONTGOMERY, ck.CKK_DSA, ck.CKK_DH, ck.CKK_X9_42_DH, ck.CKK_ML_DSA, ck.CKK_ML_KEM, ck.CKK_SLH_DSA,
-}
-
-// privateType reads a type of private keys.
-func privateType(name string) (ck.KeyType, bool) {
-	if t, ok := pairNames[name]; ok {
-		return t, true
-	}
-	i := slices.IndexFunc(privateTypes, func(t ck.KeyType) bool { return word("CKK_", t) == name })
-	if i < 0 {
-		return 0, false
-	}
-	return privateTypes[i], true
 }
