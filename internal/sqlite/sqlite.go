@@ -17,7 +17,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
+
+	"github.com/softcsp/softcsp/internal/foreignfile"
 )
 
 // ErrDamaged is what all errors about the contents of the file wrap.
@@ -53,34 +54,25 @@ func Open(name string) (*DB, error) {
 	return db, nil
 }
 
-// read reads a file while it holds the lock that readers hold, which keeps writers off. What a writer has left half done, or has not yet
-// brought into the file, is an error: only SQLite can finish it, and for that it writes.
+// readers is what SQLite's own readers lock: the shared range of its locks (os_unix.c has the protocol).
+var readers = foreignfile.Lock{Start: 0x40000000 + 2, Size: 510}
+
+// read reads a file. What a writer has left half done, or has not yet brought into the file, is an error: only SQLite can finish it, and for
+// that it writes.
 func read(name string) ([]byte, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // which ends the lock
-	if i, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !i.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: %w: not a file", name, ErrDamaged)
-	}
-	if err := lock(f, patience); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	for _, suffix := range []string{"-journal", "-wal"} {
-		pending, err := isPending(name + suffix)
-		if err != nil {
-			return nil, err
+	b, err := foreignfile.Read(name, readers, maxSize, func() error {
+		for _, suffix := range []string{"-journal", "-wal"} {
+			switch pending, err := isPending(name + suffix); {
+			case err != nil:
+				return err
+			case pending:
+				return fmt.Errorf("%s%s has changes that are not in the database yet: open the database once with the program that it belongs to", name, suffix)
+			}
 		}
-		if pending {
-			return nil, fmt.Errorf("%s%s has changes that are not in the database yet: open the database once with the program that it belongs to", name, suffix)
-		}
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxSize+1))
-	if err == nil && len(b) > maxSize {
-		err = fmt.Errorf("%s: larger than %d bytes", name, maxSize)
+		return nil
+	})
+	if errors.Is(err, foreignfile.ErrUnfit) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	return b, err
 }
@@ -101,29 +93,6 @@ func isPending(name string) (bool, error) {
 		return false, err
 	}
 	return !bytes.Equal(head[:n], make([]byte, n)), nil
-}
-
-// The bytes that readers lock, whether the file has them or not, and how long to wait for a writer.
-const (
-	sharedFirst = 0x40000000 + 2
-	sharedSize  = 510
-	patience    = 5 * time.Second
-)
-
-// lock takes a reader's lock. A file system without locks has no writers that could be kept off.
-func lock(f *os.File, wait time.Duration) error {
-	l := syscall.Flock_t{Type: syscall.F_RDLCK, Whence: io.SeekStart, Start: sharedFirst, Len: sharedSize}
-	for until := time.Now().Add(wait); ; time.Sleep(10 * time.Millisecond) {
-		err := syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &l)
-		switch {
-		case err == syscall.ENOLCK, err == syscall.ENOSYS, err == syscall.EINVAL, err == nil:
-			return nil
-		case err != syscall.EAGAIN && err != syscall.EACCES && err != syscall.EINTR:
-			return err
-		case time.Now().After(until):
-			return errors.New("a program is writing to it: stop that program")
-		}
-	}
 }
 
 // magic is what a database begins with.

@@ -3,11 +3,8 @@ package sqlite
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -172,56 +169,6 @@ func TestPending(t *testing.T) {
 		if pending := err != nil; pending != c.pending || pending && !strings.Contains(err.Error(), "open the database once") {
 			t.Errorf("%s %.4q: %v", c.suffix, c.contents, err)
 		}
-	}
-}
-
-// TestLock does not read while another process writes.
-func TestLock(t *testing.T) {
-	const held = "SQLITE_TEST_HOLDS"
-	if name := os.Getenv(held); name != "" {
-		f, err := os.OpenFile(name, os.O_RDWR, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := syscall.Flock_t{Type: syscall.F_WRLCK, Start: sharedFirst, Len: sharedSize}
-		if err := syscall.FcntlFlock(f.Fd(), syscall.F_SETLK, &l); err != nil {
-			t.Fatal(err)
-		}
-		fmt.Println("holds")
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		return
-	}
-	name := damaged(t, func(b []byte) []byte { return b })
-	cmd := exec.Command(os.Args[0], "-test.run=^TestLock$")
-	cmd.Env = append(os.Environ(), held+"="+name)
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(out, make([]byte, len("holds\n"))); err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := lock(f, 0); err == nil || !strings.Contains(err.Error(), "is writing") {
-		t.Errorf("while it is written: %v", err)
-	}
-	f.Close()
-	in.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(name); err != nil {
-		t.Errorf("after that: %v", err)
 	}
 }
 
