@@ -34,6 +34,11 @@ func usage(c *cobra.Command, err error) error {
 	return &failure{exitUsage, fmt.Errorf("%w\nTry: %s --help", err, c.CommandPath())}
 }
 
+// misuse is an error of the command line that shows when it is used.
+func misuse(format string, args ...any) error {
+	return &failure{exitUsage, fmt.Errorf(format, args...)}
+}
+
 // notFound is an error about something that is not there.
 func notFound(format string, args ...any) error {
 	return &failure{exitNotFound, fmt.Errorf(format, args...)}

@@ -142,7 +142,7 @@ func (x *exporting) common(s *session, list []ck.ObjectHandle) (o ck.ObjectHandl
 		case err != nil:
 			return 0, nil, err
 		case info != nil && !bytes.Equal(info, next):
-			return 0, nil, notFound("there are several key pairs %s: choose one by its URI, which softcsp object list shows", x.target.object)
+			return 0, nil, notFound("there are several key pairs %s: choose one by its URI%s", x.target.object, s.named(list))
 		}
 		info = next
 	}

@@ -132,7 +132,22 @@ func (s *session) one(k objectChoice, classes ...ck.ObjectClass) (ck.ObjectHandl
 	if len(list) == 0 {
 		return 0, notFound("there is no %s %s in token %q\nsee which there are with: softcsp object list --login", kind, k, s.token.info.Label)
 	}
-	return 0, notFound("there are %d objects that can be the %s %s: choose one by its URI, which softcsp object list shows", len(list), kind, k)
+	return 0, notFound("there are %d objects that can be the %s %s: choose one by its URI%s", len(list), kind, k, s.named(list))
+}
+
+// named lists objects in a message, by their URIs.
+func (s *session) named(list []ck.ObjectHandle) string {
+	const most = 10
+	var b strings.Builder
+	for _, o := range list[:min(len(list), most)] {
+		if u, err := s.uri(o); err == nil {
+			fmt.Fprintf(&b, "\n  %s", u)
+		}
+	}
+	if more := len(list) - most; more > 0 {
+		fmt.Fprintf(&b, "\n  and %d more, which softcsp object list shows", more)
+	}
+	return b.String()
 }
 
 // attribute reads an attribute.
@@ -232,7 +247,7 @@ func (c *client) pick(t choice) (tok, error) {
 }
 
 // badToken is the error for a name of a token that is the beginning of a URI, and no URI.
-func badToken(err error) error { return &failure{exitUsage, fmt.Errorf("the token's name: %w", err)} }
+func badToken(err error) error { return misuse("the token's name: %w", err) }
 
 // noneWhole is the error where no token is the one that is meant, and there are broken ones: it may be one of those.
 func (c *client) noneWhole(t choice, whole []tok) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -124,7 +123,7 @@ func (k *objectChoice) template() ([]ck.Attribute, error) {
 	}
 	id, err := hex.DecodeString(k.id)
 	if err != nil {
-		return nil, fmt.Errorf("--id: %q is not an even number of hex digits", k.id)
+		return nil, misuse("--id: %q is not an even number of hex digits", k.id)
 	}
 	if len(id) > 0 {
 		t = append(t, ck.Attribute{Type: ck.CKA_ID, Value: id})
@@ -134,7 +133,7 @@ func (k *objectChoice) template() ([]ck.Attribute, error) {
 	}
 	u, err := pkcs11uri.Parse(k.uri)
 	if err != nil {
-		return nil, fmt.Errorf("--uri: %w", err)
+		return nil, misuse("--uri: %w", err)
 	}
 	if v, ok := u.Get("object"); ok {
 		t = append(t, ck.Attribute{Type: ck.CKA_LABEL, Value: []byte(v)})
@@ -199,10 +198,10 @@ func (t *target) resolve() error {
 	}
 	u, err := pkcs11uri.Parse(t.object.uri)
 	if err != nil {
-		return fmt.Errorf("--uri: %w", err)
+		return misuse("--uri: %w", err)
 	}
 	if _, ok := u.Get("pin-value"); ok {
-		return errors.New("--uri: a secret is never an argument: leave pin-value out, and use pin-source or --pin-file")
+		return misuse("--uri: a secret is never an argument: leave pin-value out, and use pin-source or --pin-file")
 	}
 	if t.token.name == "" {
 		t.token.name = t.object.uri
@@ -210,7 +209,7 @@ func (t *target) resolve() error {
 	if source, ok := u.Get("pin-source"); ok && !t.pin.given() {
 		file, isFile := strings.CutPrefix(source, "file:")
 		if !isFile {
-			return fmt.Errorf("--uri: pin-source is %q, but must be file:PATH", source)
+			return misuse("--uri: pin-source is %q, but must be file:PATH", source)
 		}
 		t.pin.file = strings.TrimPrefix(file, "//")
 	}
