@@ -33,6 +33,7 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	warnings = append(warnings, "-Werror")
 	setParallel()
 	code, err := run(m)
 	if err != nil {
@@ -154,21 +155,7 @@ func need(t *testing.T, program, install string) string {
 
 // place is an empty place for the module's tokens below dir, as environment variables.
 func (m target) place(dir string, settings ...string) ([]string, error) {
-	tokens := filepath.Join(dir, "tokens")
-	if err := os.MkdirAll(tokens, 0o700); err != nil {
-		return nil, err
-	}
-	conf, text := filepath.Join(dir, m.name+".conf"), ""
-	switch m.name {
-	case "softhsm":
-		text = "directories.tokendir = " + tokens + "\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n"
-	default:
-		text = "tokendir = '" + tokens + "'\nkdf = 'test'\n" + strings.Join(settings, "\n")
-	}
-	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	return []string{"SOFTHSM2_CONF=" + conf, "SOFTCSP_CONF=" + conf, "SOFTCSP_LOG=error", "XDG_STATE_HOME=" + filepath.Join(dir, "state")}, nil
+	return placeIn(dir, m.name, settings...)
 }
 
 // script makes a Script for a module, whose hosts share one place for tokens, with further lines of configuration. It is closed when

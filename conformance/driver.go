@@ -34,6 +34,8 @@ type Host struct {
 	hung   chan struct{}
 	// succeeded are the functions that have returned CKR_OK.
 	succeeded map[string]bool
+	patience  time.Duration // how long one call of it may take
+	newest    int           // the version of the list in use, 32 for 3.2, where it is not that of C_GetFunctionList
 }
 
 // patience is how long one call may take. PBKDF2 with 2^24 iterations takes an emulator minutes.
@@ -47,12 +49,16 @@ var patience = func() time.Duration {
 // errHost is a host that is not there any more: it crashed, or was killed because a call did not return.
 var errHost = errors.New("the host died")
 
+// errHung is a host that was killed because a call did not return.
+var errHung = fmt.Errorf("%w: a call did not return", errHost)
+
 // Tables are what the C compiler says of the header.
 type tables struct {
 	consts map[string]uint64
 	fields map[string][]field // by structure
 	sizes  map[string]int
 	funcs  map[string][]param
+	since  map[string]int // the version of the first list with a function, 24 for 2.40
 }
 
 type field struct {
@@ -69,7 +75,7 @@ func StartHost(prog, module string, env ...string) (*Host, error) {
 
 // startHost is StartHost for a command that runs the driver.
 func startHost(cmd *exec.Cmd, module string, env ...string) (*Host, error) {
-	h := &Host{cmd: cmd, hung: make(chan struct{}), succeeded: make(map[string]bool)}
+	h := &Host{cmd: cmd, hung: make(chan struct{}), succeeded: make(map[string]bool), patience: patience}
 	h.cmd.Env = append(os.Environ(), env...)
 	h.cmd.Stderr = &h.stderr
 	in, err := h.cmd.StdinPipe()
@@ -84,7 +90,7 @@ func startHost(cmd *exec.Cmd, module string, env ...string) (*Host, error) {
 		return nil, err
 	}
 	h.in, h.pipe, h.out = bufio.NewWriterSize(in, 1<<16), in, bufio.NewReaderSize(out, 1<<16)
-	h.timer = time.AfterFunc(patience, h.giveUp)
+	h.timer = time.AfterFunc(h.patience, h.giveUp)
 	if h.tables, err = h.readTables(); err != nil {
 		return nil, err
 	}
@@ -128,7 +134,7 @@ func (h *Host) Close() error {
 		return h.dead
 	}
 	h.dead = errHost
-	h.timer.Reset(patience)
+	h.timer.Reset(h.patience)
 	defer h.timer.Stop()
 	if err := h.in.Flush(); err != nil {
 		return err
@@ -150,7 +156,7 @@ func (h *Host) line() (string, error) {
 	if h.dead != nil {
 		return "", h.dead
 	}
-	h.timer.Reset(patience)
+	h.timer.Reset(h.patience)
 	defer h.timer.Stop()
 	_ = h.in.Flush()
 	s, err := h.out.ReadString('\n')
@@ -160,7 +166,7 @@ func (h *Host) line() (string, error) {
 	err = h.cmd.Wait()
 	select {
 	case <-h.hung:
-		h.dead = fmt.Errorf("%w: a call did not return in %v\n%s", errHost, patience, h.Log())
+		h.dead = fmt.Errorf("%w in %v\n%s", errHung, h.patience, h.Log())
 	default:
 		h.dead = fmt.Errorf("%w: %v\n%s", errHost, err, h.Log())
 	}
@@ -187,7 +193,7 @@ func (h *Host) lineBytes() ([]byte, error) {
 }
 
 func (h *Host) readTables() (*tables, error) {
-	t := &tables{map[string]uint64{}, map[string][]field{}, map[string]int{}, map[string][]param{}}
+	t := &tables{map[string]uint64{}, map[string][]field{}, map[string]int{}, map[string][]param{}, map[string]int{}}
 	h.send("tables")
 	for {
 		s, err := h.line()
@@ -208,7 +214,7 @@ func (h *Host) readTables() (*tables, error) {
 				typ, name, _ := strings.Cut(p, " ")
 				list = append(list, param{typ, name})
 			}
-			t.funcs[w[1]] = list
+			t.funcs[w[1]], t.since[w[1]] = list, atoi(w[2])
 		}
 		if err != nil {
 			return nil, err

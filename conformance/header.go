@@ -2,13 +2,17 @@ package conformance
 
 import (
 	"bytes"
+	_ "embed" // for driverSource
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	headers "github.com/softcsp/softcsp/include"
 )
 
 // A header is what the driver needs to know of a Cryptoki header: names, in the order in which they are declared. Their
@@ -173,6 +177,26 @@ func buildDriver(include, work string) (string, error) {
 	if err := os.WriteFile(filepath.Join(work, "p11tables.h"), h.tables(include), 0o644); err != nil {
 		return "", err
 	}
+	source := filepath.Join(work, "p11drive.c")
+	if err := os.WriteFile(source, driverSource, 0o644); err != nil {
+		return "", err
+	}
 	prog := filepath.Join(work, "p11drive")
-	return prog, compile(prog, "driver/p11drive.c", "-I"+work, "-I"+include)
+	return prog, compile(prog, source, "-I"+work, "-I"+include)
+}
+
+//go:embed driver/p11drive.c
+var driverSource []byte
+
+// BuildDriver compiles the program that loads modules into dir, with the C compiler of the machine, and returns its path.
+func BuildDriver(dir string) (string, error) {
+	headers, err := fs.Sub(headers.Headers, "softcsp")
+	if err != nil {
+		return "", err
+	}
+	copied := filepath.Join(dir, "include")
+	if err := os.CopyFS(copied, headers); err != nil {
+		return "", err
+	}
+	return buildDriver(copied, dir)
 }

@@ -19,6 +19,12 @@ type Script struct {
 	host  *Host // the one that the line at hand is for
 	queue []*call
 	top   int // where the next queued call's memory begins
+
+	pins struct{ so, user string } // in place of those of the scripts, unless they are ""
+	// existing is the label of the token to use, where tokens are not made at will; reuse says that it may be initialised.
+	existing string
+	reuse    bool
+	fresh    bool // it was initialised by this script
 }
 
 // NewScript makes a Script. start starts a host; the one without a name is the main one.
@@ -79,6 +85,19 @@ func (s *Script) perform(words []string) error {
 	return s.call(words)
 }
 
+// withPINs puts the PINs of this run in place of those of the scripts.
+func (s *Script) withPINs(words []string) []string {
+	words = slices.Clone(words)
+	for i, w := range words {
+		for text, pin := range map[string]string{"str:" + soPIN: s.pins.so, "str:" + userPIN: s.pins.user} {
+			if pin != "" && w == text {
+				words[i] = "hex:" + hex.EncodeToString([]byte(pin))
+			}
+		}
+	}
+	return words
+}
+
 // Line is Do for a line of words that have no blanks in them.
 func (s *Script) Line(line string) error { return s.Do(strings.Fields(line)...) }
 
@@ -103,13 +122,13 @@ func want(words []string) ([]string, []string) {
 }
 
 func (s *Script) call(words []string) error {
-	words, codes := want(words)
+	words, codes := want(s.withPINs(words))
 	rv, err := s.host.Call(s.Vars, words[0], words[1:]...)
 	if err != nil {
 		return err
 	}
 	if !slices.Contains(codes, rv) {
-		return fmt.Errorf("%s returned %s, not %s", words[0], rv, strings.Join(codes, " or "))
+		return &Mismatch{words[0], rv, codes}
 	}
 	return nil
 }

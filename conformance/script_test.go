@@ -7,53 +7,36 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // TestScripts runs the scripts in testdata against the module, and against SoftHSM2 those that are not about softcsp's own.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	for _, m := range targets(t) {
-		t.Run(m.name, func(t *testing.T) { runScripts(t, m) })
-	}
-}
-
-type scriptKey struct{}
-
-func runScripts(t *testing.T, m target) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
-		RequireExplicitExec: true,
-		ContinueOnError:     true,
-		Cmds:                map[string]func(ts *testscript.TestScript, neg bool, args []string){"p11": p11},
-		Condition:           func(cond string) (bool, error) { return cond == m.name, nil },
-		Setup: func(env *testscript.Env) error {
-			vars, err := m.place(env.WorkDir)
-			if err != nil {
-				return err
-			}
-			s := NewScript(func(string) (*Host, error) { return StartHost(driver, m.path, vars...) })
-			env.Values[scriptKey{}] = s
-			env.Defer(func() {
-				if err := s.Close(); err != nil {
-					env.T().Log(err)
-					env.T().FailNow()
+		t.Run(m.name, func(t *testing.T) {
+			for _, c := range Checks() {
+				if c.text == "" {
+					continue
 				}
-			})
-			return nil
-		},
-	})
+				t.Run(c.Name, func(t *testing.T) {
+					t.Parallel()
+					runCheck(t, m, c)
+				})
+			}
+		})
+	}
 }
 
-// p11 is the command of the scripts.
-func p11(ts *testscript.TestScript, neg bool, args []string) {
-	if neg {
-		ts.Fatalf("say what must be returned, with ->")
+// runCheck runs a script as one that knows the module: every line counts that is for it.
+func runCheck(t *testing.T, m target, c Check) {
+	t.Helper()
+	place, _ := FreshPlace(m.path)
+	r := (&Module{Path: m.path, Driver: driver, Kind: m.name, Fresh: true, Place: place}).Run(c)
+	for _, f := range r.Failures {
+		t.Errorf("testdata/%s.txt:%d: %s: %s", c.Name, f.Line, f.Call, f.Text)
 	}
-	s := ts.Value(scriptKey{}).(*Script)
-	if err := s.Do(args...); err != nil {
-		ts.Fatalf("%v", err)
+	if r.Passed == 0 && m.name == "softcsp" {
+		t.Error("nothing was run")
 	}
 }
 

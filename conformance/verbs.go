@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -162,13 +163,17 @@ func (s *Script) token(w []string) error {
 	if len(w) != 1 {
 		return errors.New("token LABEL")
 	}
-	if err := s.freeSlot(); err != nil {
+	if err := s.emptySlot(); err != nil {
 		return err
 	}
-	if err := s.call([]string{"C_InitToken", "slot", "str:" + soPIN, "@pad:32:" + w[0]}); err != nil {
+	label := w[0]
+	if s.existing != "" {
+		label = s.existing // for the next check to find it
+	}
+	if err := s.all("C_InitToken slot str:" + soPIN + " @hex:" + hex.EncodeToString(fmt.Appendf(nil, "%-32s", label))); err != nil {
 		return err
 	}
-	if err := s.slotOf(w[0]); err != nil {
+	if err := s.slotOf(label); err != nil {
 		return err
 	}
 	return s.all(
@@ -177,6 +182,17 @@ func (s *Script) token(w []string) error {
 		"C_InitPIN token.s str:"+userPIN,
 		"C_Logout token.s",
 		"C_CloseSession token.s")
+}
+
+// emptySlot finds a slot whose token may be initialised.
+func (s *Script) emptySlot() error {
+	if s.existing == "" {
+		return s.freeSlot()
+	}
+	if !s.reuse {
+		return errors.New("the token may not be initialised")
+	}
+	return s.slotOf(s.existing)
 }
 
 // slots calls f with each slot, as variables slot and slot.info, until it says that it has found one.
@@ -224,11 +240,15 @@ func (s *Script) login(w []string) error {
 	if len(w) == 1 {
 		label = w[0]
 	}
+	if s.existing != "" {
+		label = s.existing
+	}
 	initialize := "C_Initialize CK_C_INITIALIZE_ARGS{flags=CKF_OS_LOCKING_OK} -> CKR_OK|CKR_CRYPTOKI_ALREADY_INITIALIZED"
 	if err := s.all(initialize); err != nil {
 		return err
 	}
-	if s.slotOf(label) != nil {
+	if s.slotOf(label) != nil || s.reuse && !s.fresh {
+		s.fresh = true
 		if err := s.token([]string{label}); err != nil {
 			return err
 		}

@@ -60,7 +60,7 @@ var nouns = []noun{
 }
 
 // singles are the commands of one word.
-var singles = []func(*app) *cobra.Command{importSoftHSM, doctorCommand, openOffice, unprotect, where, showVersion, man}
+var singles = []func(*app) *cobra.Command{importSoftHSM, doctorCommand, conformanceCommand, openOffice, unprotect, where, showVersion, man}
 
 // An app is one run of the program: where it reads and writes, and the flags that every command has.
 type app struct {

@@ -1,0 +1,197 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/softcsp/softcsp/conformance"
+)
+
+const conformanceHelp = `Holds a PKCS#11 module, of whomever, against the standard: it loads the module into processes of its own, calls its
+functions, and tells which answers are not those of PKCS#11, with the section that says so. What the module need not have,
+a mechanism or a function of a later version, is not asked for. A module that crashes or does not return has failed a
+check, and the others go on. It needs a C compiler, for the program that loads the module.
+
+Modules of softcsp and SoftHSM2 get an empty place for tokens, and nothing of the machine's is touched. Of any other
+module, --token names the token to use:
+
+  without it, or with --read-only, only what makes nothing is tried;
+  with it and the user PIN also what makes session objects, which are gone afterwards;
+  with --init and both PINs everything. The token is INITIALISED, many times, and all that is in it is lost.
+
+With --all lines count, too, that have been tried with softcsp alone: a failure may be a matter of opinion there.
+
+It exits with 1 if a check failed.`
+
+// A conformanceRun is the flags of conformance.
+type conformanceRun struct {
+	module, token, pattern, junit string
+	initialise, readOnly, all     bool
+	list, details                 bool
+	timeout                       time.Duration
+	pin, so                       *secretSource
+}
+
+func conformanceCommand(a *app) *cobra.Command {
+	r := &conformanceRun{pin: userPIN(), so: soPIN()}
+	c := &cobra.Command{
+		Use:     "conformance --module FILE",
+		Short:   "Hold a PKCS#11 module against the standard",
+		Long:    conformanceHelp,
+		Example: "  softcsp conformance --module /usr/lib/softhsm/libsofthsm2.so --run 'digest|sessions' --junit report.xml",
+		Args:    exactly(0, ""),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.conformance(c, r)
+		},
+	}
+	f := c.Flags()
+	f.StringVarP(&r.module, "module", "m", "", "module `file` to load")
+	f.StringVarP(&r.token, "token", "t", "", "`label` of the token to use, for modules that get no place of their own")
+	f.BoolVar(&r.initialise, "init", false, "initialise that token, many times: all that is in it is lost")
+	f.BoolVar(&r.readOnly, "read-only", false, "try only what makes nothing")
+	f.BoolVar(&r.all, "all", false, "count lines that have been tried with softcsp alone, too")
+	f.StringVar(&r.pattern, "run", "", "run the checks only whose names match a regular `expression`")
+	f.BoolVar(&r.list, "list", false, "list the checks, and run none")
+	f.BoolVar(&r.details, "details", false, "show each failure, and what was not tried and why")
+	f.StringVar(&r.junit, "junit", "", "write the results to `file`, in the form of JUnit")
+	f.DurationVar(&r.timeout, "timeout", 20*time.Second, "`time` after which a call is taken not to return")
+	r.pin.add(f)
+	r.so.add(f)
+	return lists(a, c)
+}
+
+// conformance runs the checks that are asked for.
+func (a *app) conformance(c *cobra.Command, r *conformanceRun) error {
+	checks, err := r.choose()
+	switch {
+	case err != nil:
+		return usage(c, err)
+	case r.list:
+		return a.showChecksThere(checks)
+	case r.module == "":
+		return usage(c, errors.New("give --module: the PKCS#11 module to load"))
+	case r.initialise && (r.token == "" || r.readOnly):
+		return usage(c, errors.New("--init initialises the token that --token names, and does not go with --read-only"))
+	}
+	dir, err := os.MkdirTemp("", "softcsp-conformance")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	m, err := a.moduleToTry(r, dir)
+	if err != nil {
+		return err
+	}
+	about, err := m.Probe()
+	if err != nil && about == "" {
+		return fmt.Errorf("%s cannot be used: %w", r.module, err)
+	}
+	if err != nil {
+		a.note("%v; only what needs no token is tried", err)
+	}
+	var results []conformance.Result
+	p := a.progress("checks")
+	for i, check := range checks {
+		p.at(int64(i), int64(len(checks)))
+		if why := r.leaves(m, check); why != "" {
+			results = append(results, conformance.Result{Check: check, NotRun: map[string]int{why: 1}})
+			continue
+		}
+		results = append(results, m.Run(check))
+	}
+	p.end()
+	report := conformanceReport{Module: m.Path, About: about, Results: results}
+	if r.junit != "" {
+		if err := report.writeJUnit(r.junit); err != nil {
+			return err
+		}
+	}
+	return a.showConformance(report, r.details)
+}
+
+// choose returns the checks whose names match.
+func (r *conformanceRun) choose() ([]conformance.Check, error) {
+	re, err := regexp.Compile(r.pattern)
+	if err != nil {
+		return nil, fmt.Errorf("--run: %w", err)
+	}
+	var list []conformance.Check
+	for _, c := range conformance.Checks() {
+		if re.MatchString(c.Name) {
+			list = append(list, c)
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("--run: no check has a name that matches %q; see softcsp conformance --list", r.pattern)
+	}
+	return list, nil
+}
+
+// leaves says why a check is left out, "" where it is run.
+func (r *conformanceRun) leaves(m *conformance.Module, c conformance.Check) string {
+	if r.readOnly && c.Makes != conformance.Nothing {
+		return "makes " + string(c.Makes)
+	}
+	return m.May(c)
+}
+
+// moduleToTry builds the program that loads the module, and reads the PINs.
+func (a *app) moduleToTry(r *conformanceRun, dir string) (*conformance.Module, error) {
+	path, err := filepath.Abs(r.module)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, notFound("--module: %v", err)
+	}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		if _, err := exec.LookPath("cc"); err != nil {
+			return nil, errors.New("there is no C compiler, which is needed for the program that loads the module: apt-get install gcc libc6-dev")
+		}
+	}
+	m := &conformance.Module{Path: path, All: r.all, Timeout: r.timeout, Token: r.token, Init: r.initialise}
+	if m.Driver, err = conformance.BuildDriver(dir); err != nil {
+		return nil, err
+	}
+	if r.token == "" {
+		place, kind := conformance.FreshPlace(path)
+		m.Place, m.Fresh = place, place != nil
+		if kind == "softcsp" { // it is to have all of it
+			m.Kind = kind
+		}
+		return m, nil
+	}
+	if r.readOnly {
+		return m, nil
+	}
+	pin, err := r.pin.read(a)
+	if err != nil {
+		return nil, err
+	}
+	m.UserPIN = string(pin)
+	if r.initialise {
+		so, err := r.so.read(a)
+		if err != nil {
+			return nil, err
+		}
+		m.SOPIN = string(so)
+	}
+	return m, nil
+}
+
+// showChecksThere lists checks.
+func (a *app) showChecksThere(checks []conformance.Check) error {
+	var rows [][]string
+	for _, c := range checks {
+		rows = append(rows, []string{c.Name, c.Area, strings.Join(c.Sections, " "), string(c.Makes), c.Title})
+	}
+	return a.show(checks, []string{"CHECK", "AREA", "SECTIONS", "MAKES", "WHAT"}, rows)
+}

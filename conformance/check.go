@@ -1,0 +1,165 @@
+package conformance
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// scripts are what is asked of modules, and what they must answer.
+//
+//go:embed testdata/*.txt
+var scripts embed.FS
+
+// A Check is one script of testdata, or one table of calls, that a module is held against.
+type Check struct {
+	Name     string   `json:"name"`
+	Area     string   `json:"area"`
+	Title    string   `json:"title"`
+	Sections []string `json:"sections,omitempty"` // of PKCS#11 3.2
+	// Makes says what it leaves behind, or does to, a token that it is run with.
+	Makes Making `json:"makes"`
+
+	text string // of a script
+	run  func(*Script, *Result) error
+}
+
+// A Making is what a check makes.
+type Making string
+
+// What checks make, each more than the one before.
+const (
+	Nothing  Making = "nothing"
+	Sessions Making = "session objects" // which are gone with the session
+	Tokens   Making = "tokens"          // it initialises tokens, sets PINs, tries wrong ones or makes token objects
+)
+
+// Checks returns all checks, sorted by name.
+func Checks() []Check {
+	files, err := scripts.ReadDir("testdata")
+	if err != nil {
+		panic(err) // they are part of the program
+	}
+	list := slices.Clone(tableChecks)
+	for _, f := range files {
+		text, err := scripts.ReadFile(path.Join("testdata", f.Name()))
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, scriptCheck(strings.TrimSuffix(f.Name(), ".txt"), string(text)))
+	}
+	slices.SortFunc(list, func(a, b Check) int { return strings.Compare(a.Name, b.Name) })
+	return list
+}
+
+// scriptCheck is the check that a script is. The comment at its beginning is its title, and names the sections.
+func scriptCheck(name, text string) Check {
+	var said []string
+	for line := range strings.Lines(text) {
+		comment, is := strings.CutPrefix(strings.TrimSpace(line), "# ")
+		if !is {
+			break
+		}
+		said = append(said, comment)
+	}
+	about := strings.Join(said, " ")
+	c := Check{Name: name, Sections: sectionsIn(about), Makes: makes(text), text: text}
+	c.Area = areaOf(c.Sections)
+	title := about
+	if at := saysRE.FindStringIndex(about); at != nil && at[0] > 0 {
+		title = about[:at[0]]
+	}
+	title, _, _ = strings.Cut(title, ": ")
+	title, _, _ = strings.Cut(title, ". ")
+	c.Title = strings.TrimRight(title, " .(,")
+	return c
+}
+
+var (
+	makesTokensRE  = regexp.MustCompile(`\bp11 (?:\w+: )?(?:token|freeslot)\b|\bC_(?:InitToken|InitPIN|SetPIN)\b|wrong-pin|CKA_TOKEN=true`)
+	makesObjectsRE = regexp.MustCompile(`\bp11 (?:\w+: )?login\b|\bC_(?:Login\w*|CreateObject|CopyObject|Generate\w*|DeriveKey|Unwrap\w*|\w+capsulateKey)\b`)
+)
+
+func makes(script string) Making {
+	switch {
+	case makesTokensRE.MatchString(script):
+		return Tokens
+	case makesObjectsRE.MatchString(script):
+		return Sessions
+	}
+	return Nothing
+}
+
+// A Kind of failure.
+type Kind string
+
+// The kinds.
+const (
+	Wrong Kind = "wrong" // another answer than the standard's
+	Crash Kind = "crash" // the process ended
+	Hang  Kind = "hang"  // a call did not return
+)
+
+// A Failure is a call that was not answered as it must be.
+type Failure struct {
+	Kind    Kind   `json:"kind"`
+	Line    int    `json:"line,omitempty"` // of the script
+	Call    string `json:"call"`
+	Section string `json:"section,omitempty"` // of the function in PKCS#11 3.2
+	Want    string `json:"want,omitempty"`
+	Got     string `json:"got,omitempty"`
+	Text    string `json:"text"`
+}
+
+// A Result is what came of a check.
+type Result struct {
+	Check
+	// Passed are the lines that were answered as they must be.
+	Passed   int       `json:"passed"`
+	Failures []Failure `json:"failures,omitempty"`
+	// NotRun counts the lines that were not tried, by the reason.
+	NotRun map[string]int `json:"not_run,omitempty"`
+	Took   time.Duration  `json:"took_ns"`
+}
+
+// Mismatch is the error of a call that returned another code.
+type Mismatch struct {
+	Function, Got string
+	Want          []string
+}
+
+func (m *Mismatch) Error() string {
+	return fmt.Sprintf("%s returned %s, not %s", m.Function, m.Got, strings.Join(m.Want, " or "))
+}
+
+// fail adds a failure.
+func (r *Result) fail(line int, call string, err error) {
+	f := Failure{Kind: Wrong, Line: line, Call: call, Section: SectionOf(functionRE.FindString(call)), Text: firstLine(err.Error())}
+	var m *Mismatch
+	switch {
+	case errors.As(err, &m):
+		f.Want, f.Got, f.Section = strings.Join(m.Want, " or "), m.Got, SectionOf(m.Function)
+	case errors.Is(err, errHung):
+		f.Kind = Hang
+	case errors.Is(err, errHost):
+		f.Kind = Crash
+	}
+	r.Failures = append(r.Failures, f)
+}
+
+func (r *Result) skip(why string) {
+	if r.NotRun == nil {
+		r.NotRun = make(map[string]int)
+	}
+	r.NotRun[why]++
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
