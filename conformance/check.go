@@ -139,7 +139,11 @@ func (m *Mismatch) Error() string {
 
 // fail adds a failure.
 func (r *Result) fail(line int, call string, err error) {
-	f := Failure{Kind: Wrong, Line: line, Call: call, Section: SectionOf(functionRE.FindString(call)), Text: firstLine(err.Error())}
+	function := functionRE.FindString(call)
+	if f := verbFunctions[firstWord(call)]; f != "" {
+		function = f
+	}
+	f := Failure{Kind: Wrong, Line: line, Call: call, Section: SectionOf(function), Text: firstLine(err.Error())}
 	var m *Mismatch
 	switch {
 	case errors.As(err, &m):
@@ -149,6 +153,9 @@ func (r *Result) fail(line int, call string, err error) {
 	case errors.Is(err, errHost):
 		f.Kind = Crash
 	}
+	if f.Section == "" {
+		f.Section = strings.Join(r.Sections, ", ")
+	}
 	r.Failures = append(r.Failures, f)
 }
 
@@ -157,6 +164,14 @@ func (r *Result) skip(why string) {
 		r.NotRun = make(map[string]int)
 	}
 	r.NotRun[why]++
+}
+
+// verbFunctions are the functions that verbs are about.
+var verbFunctions = map[string]string{"get": "C_GetAttributeValue", "find": "C_FindObjects", "await": "C_AsyncComplete", "token": "C_InitToken", "login": "C_Login"}
+
+func firstWord(text string) string {
+	word, _, _ := strings.Cut(text, " ")
+	return word
 }
 
 func firstLine(text string) string {

@@ -50,8 +50,8 @@ func (m *Module) May(c Check) string {
 }
 
 // Run runs a check.
-func (m *Module) Run(c Check) Result {
-	r := Result{Check: c}
+func (m *Module) Run(c Check) (r Result) {
+	r.Check = c
 	began := time.Now()
 	defer func() { r.Took = time.Since(began) }()
 	if why := m.May(c); why != "" {
@@ -119,6 +119,9 @@ func (m *Module) script(s *Script, r *Result, work string) error {
 			x.state = x.sessionState()
 		case strings.HasPrefix(line, "#") || !run:
 		case line == "stop":
+			if m.Kind == "" {
+				r.skip("the rest has been tried with softcsp alone: see --all")
+			}
 			return nil
 		case strings.Contains(line, "exists /"):
 			file, not := strings.CutPrefix(line, "! ")
@@ -261,7 +264,7 @@ func (x *scripted) endParagraph() {
 		w := strings.Fields(call)
 		_, _ = h.Call(x.s.Vars, w[0], w[1:]...) // what is not under way is an error, and nothing else
 	}
-	if now := x.sessionState(); now != x.state && (now == "" || strings.Contains(now, "PUBLIC")) {
+	if x.state != "" && x.sessionState() != x.state {
 		x.restore()
 	}
 }
@@ -278,11 +281,11 @@ func (x *scripted) sessionState() string {
 	return h.tables.name("CKS_", x.s.Vars.Number("state.state"))
 }
 
-// restore brings the session s back that a failed paragraph has closed, or logged out.
+// restore brings the session s back that a failed paragraph has closed, or logged out or in.
 func (x *scripted) restore() {
-	lines := []string{"C_CloseSession s", "C_OpenSession slot CKF_SERIAL_SESSION|CKF_RW_SESSION NULL NULL &s"}
+	lines := []string{"C_Logout s", "C_CloseSession s", "C_OpenSession slot CKF_SERIAL_SESSION|CKF_RW_SESSION NULL NULL &s"}
 	if strings.HasPrefix(x.state, "CKS_RO") {
-		lines[1] = "C_OpenSession slot CKF_SERIAL_SESSION NULL NULL &s"
+		lines[2] = "C_OpenSession slot CKF_SERIAL_SESSION NULL NULL &s"
 	}
 	switch {
 	case strings.HasSuffix(x.state, "USER_FUNCTIONS"):
@@ -360,9 +363,15 @@ func (m *Module) Probe() (string, error) {
 	if err := s.Line("C_GetInfo &info"); err != nil {
 		return "", err
 	}
-	about := fmt.Sprintf("%s, %s %d.%d, Cryptoki %d.%d", text(s.Vars.Bytes("info.manufacturerID")), text(s.Vars.Bytes("info.libraryDescription")),
-		s.Vars.Number("info.libraryVersion.major"), s.Vars.Number("info.libraryVersion.minor"),
-		s.Vars.Number("info.cryptokiVersion.major"), s.Vars.Number("info.cryptokiVersion.minor"))
+	version := func(name string) string {
+		v := s.Vars.Bytes("info." + name)
+		if len(v) < 2 {
+			return "?"
+		}
+		return fmt.Sprintf("%d.%d", v[0], v[1])
+	}
+	about := fmt.Sprintf("%s, %s %s, Cryptoki %s", text(s.Vars.Bytes("info.manufacturerID")), text(s.Vars.Bytes("info.libraryDescription")), version("libraryVersion"),
+		version("cryptokiVersion"))
 	m.mechanisms = make(map[string]bool)
 	err := s.slots(func() bool {
 		m.addMechanisms(s)

@@ -80,7 +80,8 @@ var (
 // sectionsIn returns the sections of PKCS#11 that a text names.
 func sectionsIn(text string) (list []string) {
 	for _, said := range saysRE.FindAllString(text, -1) {
-		for _, s := range sectionRE.FindAllString(said, -1) {
+		_, numbers, _ := strings.Cut(said, "section") // what stands before can be the version
+		for _, s := range sectionRE.FindAllString(numbers, -1) {
 			if !slices.Contains(list, s) {
 				list = append(list, s)
 			}
