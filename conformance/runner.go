@@ -34,6 +34,7 @@ type Module struct {
 	Place func() (dir string, env []string, done func(), err error)
 
 	mechanisms map[string]bool
+	hasToken   bool
 }
 
 // May returns why a check cannot be run with the module's token, "" where it can.
@@ -144,11 +145,19 @@ func (m *Module) condition(line string) (string, bool) {
 		cond, rest, _ := strings.Cut(line[1:], "]")
 		line = strings.TrimSpace(rest)
 		name, not := strings.CutPrefix(cond, "!")
-		if (name == m.Kind || m.All && name == "softcsp") == not {
+		if m.is(name) == not {
 			return line, false
 		}
 	}
 	return line, true
+}
+
+// is reports whether a condition holds: the name of a kind, or "token" for a module that has one.
+func (m *Module) is(name string) bool {
+	if name == "token" {
+		return m.Kind != "" || m.hasToken
+	}
+	return name == m.Kind || m.All && name == "softcsp"
 }
 
 // line runs a line, and reports whether the script can go on.
@@ -373,13 +382,11 @@ func (m *Module) Probe() (string, error) {
 	about := fmt.Sprintf("%s, %s %s, Cryptoki %s", text(s.Vars.Bytes("info.manufacturerID")), text(s.Vars.Bytes("info.libraryDescription")), version("libraryVersion"),
 		version("cryptokiVersion"))
 	m.mechanisms = make(map[string]bool)
-	err := s.slots(func() bool {
+	_ = s.slots(func() bool {
+		m.hasToken = true
 		m.addMechanisms(s)
 		return false
 	})
-	if len(m.mechanisms) == 0 {
-		return about, fmt.Errorf("no slot has a token with mechanisms: %w", err)
-	}
 	_ = s.Close()
 	return about, nil
 }
@@ -401,6 +408,9 @@ func (m *Module) addMechanisms(s *Script) {
 		}
 	}
 }
+
+// HasToken reports whether Probe found a token in any slot.
+func (m *Module) HasToken() bool { return m.hasToken }
 
 // Mechanisms returns the names of the mechanisms that Probe found.
 func (m *Module) Mechanisms() []string { return slices.Sorted(maps.Keys(m.mechanisms)) }

@@ -165,7 +165,7 @@ static void tables(void)
 		printf("field %s %s %s %zu %zu %zu\n", fields[i].of, fields[i].name, fields[i].type, fields[i].offset, fields[i].size,
 		       fields[i].whole);
 	for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
-		printf("function %s %zd %s\n", functions[i].name, functions[i].offset, functions[i].params);
+		printf("function %s %d %s\n", functions[i].name, functions[i].since, functions[i].params);
 	printf("const driver.create_mutex %lu\n", (word)create_mutex);
 	printf("const driver.destroy_mutex %lu\n", (word)destroy_mutex);
 	printf("const driver.lock_mutex %lu\n", (word)lock_mutex);
