@@ -156,7 +156,7 @@ func (s *session) single(x *selection) ([]ck.ObjectHandle, error) {
 	if len(list) == 2 && s.isPair(list[0], list[1]) {
 		return list, nil
 	}
-	return nil, notFound("there are %d objects that can be the %s: choose one by its URI, which softcsp object list shows, or with --match unique-id=ID, which softcsp object show shows", len(list), x)
+	return nil, notFound("there are %d objects that can be the %s: choose one by its URI, or with --match unique-id=ID, which softcsp object show shows%s", len(list), x, s.named(list))
 }
 
 // isPair reports whether objects are the private and the public key of a pair.
