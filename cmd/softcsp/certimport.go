@@ -60,15 +60,11 @@ of the user's. FILE is "-" for standard input.`,
 		if err != nil {
 			return err
 		}
-		if !x.trusted {
-			return a.on(x.target, func(s *session) error { return x.run(s, list) })
+		do := func(s *session) error { return x.run(s, list) }
+		if x.trusted {
+			return a.asOfficer(x.target, x.officer, do)
 		}
-		return a.with(x.target.token, func(s *session) error {
-			if err := s.login(ck.CKU_SO, x.officer); err != nil {
-				return err
-			}
-			return x.run(s, list)
-		})
+		return a.on(x.target, do)
 	}
 	return lists(a, c)
 }

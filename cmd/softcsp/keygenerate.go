@@ -23,7 +23,8 @@ type generation struct {
 	exponent                            uint
 	extractable, sensitive, public      bool
 	alwaysAuthenticate, wrapWithTrusted bool
-	duplicate                           bool
+	duplicate, trusted                  bool
+	officer                             *secretSource
 	attributes                          []string
 	target                              *target
 	what                                *generatedType
@@ -44,14 +45,16 @@ key verify. Without --usage it is what the type is mostly for, but not wrapping:
 token init --separation") a key that wraps others does nothing else.
 
 A key never leaves the token, and is not revealed, unless it is made --extractable. With --sensitive too it leaves only wrapped by another key
-("softcsp key wrap"). --public makes the key one that is seen and used without a PIN.
+("softcsp key wrap"). --public makes the key one that is seen and used without a PIN. --trusted makes a public key that may wrap keys which
+only trusted ones wrap (CKA_TRUSTED): it needs the security officer's PIN in place of the user's. The public key of a pair becomes trusted
+by "softcsp key set --so".
 
 Without --id a pair gets the SHA-1 hash of its public key, as certificates name keys (RFC 5280), and a secret key a random id.
 --parameters takes the domain parameters of DSA, DH and X9.42 DH keys from a PEM file ("openssl dsaparam"); the size is then
 left out.`
 
 func keyGenerate(a *app) *cobra.Command {
-	g := &generation{target: newTarget("key")}
+	g := &generation{target: newTarget("key"), officer: soPIN()}
 	c := &cobra.Command{
 		Use:   "generate --type TYPE --label LABEL",
 		Short: "Make a key or a pair of keys",
@@ -69,6 +72,7 @@ func keyGenerate(a *app) *cobra.Command {
 	f.BoolVar(&g.public, "public", false, "CKA_PRIVATE false: a private or secret key is seen and used without the PIN")
 	f.BoolVar(&g.alwaysAuthenticate, "always-authenticate", false, "each use of the private key needs the PIN again")
 	f.BoolVar(&g.wrapWithTrusted, "wrap-with-trusted", false, "only keys that the security officer trusts wrap the key")
+	f.BoolVar(&g.trusted, "trusted", false, "make a public secret key that is trusted to wrap, as the security officer")
 	f.StringVar(&g.start, "start", "", "`date` from which the key is used: YYYY-MM-DD")
 	f.StringVar(&g.end, "end", "", "`date` until which the key is used")
 	f.StringVar(&g.allowed, "allowed-mechanisms", "", "`mechanisms` that the private or secret key is used with, and no others: CKM_AES_GCM,... or CKM_AES_*")
@@ -79,11 +83,15 @@ func keyGenerate(a *app) *cobra.Command {
 	f.BoolVar(&g.duplicate, "duplicate", false, "make the key even if there is one of that label or id already")
 	g.target.object.add(f)
 	g.target.addToken(c)
+	g.officer.add(f)
 	_ = c.RegisterFlagCompletionFunc("type", completeTypes)
 	_ = c.RegisterFlagCompletionFunc("usage", g.completeUsage)
 	c.RunE = func(*cobra.Command, []string) error {
 		if err := g.check(); err != nil {
 			return usage(c, err)
+		}
+		if g.trusted {
+			return a.asOfficer(g.target, g.officer, g.run)
 		}
 		return a.on(g.target, g.run)
 	}
@@ -167,6 +175,8 @@ func (g *generation) checkPair() (err error) {
 		return errors.New("--exponent is for RSA keys")
 	case g.exponent%2 == 0 || g.exponent < 3:
 		return fmt.Errorf("--exponent is %d, but must be an odd number from 3", g.exponent)
+	case g.trusted && g.what.isPair():
+		return errors.New("--trusted is for secret keys: a pair is made by the user, and its public key becomes trusted by softcsp key set --so")
 	case g.alwaysAuthenticate && !g.what.isPair():
 		return errors.New("--always-authenticate is for private keys")
 	case g.parameters == "":
@@ -307,9 +317,12 @@ func (g *generation) common(id []byte) []ck.Attribute {
 // guarded are the attributes that protect a private or secret key.
 func (g *generation) guarded() []ck.Attribute {
 	t := []ck.Attribute{
-		{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(!g.public)},
+		{Type: ck.CKA_PRIVATE, Value: ck.BoolValue(!g.public && !g.trusted)},
 		{Type: ck.CKA_EXTRACTABLE, Value: ck.BoolValue(g.extractable)},
 		{Type: ck.CKA_SENSITIVE, Value: ck.BoolValue(!g.extractable || g.sensitive)},
+	}
+	if g.trusted {
+		t = append(t, ck.Attribute{Type: ck.CKA_TRUSTED, Value: ck.BoolValue(true)})
 	}
 	if g.wrapWithTrusted {
 		t = append(t, ck.Attribute{Type: ck.CKA_WRAP_WITH_TRUSTED, Value: ck.BoolValue(true)})

@@ -48,8 +48,8 @@ var pairGenerations = []generatedType{
 	{"x25519", ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, forDerivation, "", nil, curveTemplate},
 	{"x448", ck.CKM_EC_MONTGOMERY_KEY_PAIR_GEN, forDerivation, "", nil, curveTemplate},
 	{"dsa", ck.CKM_DSA_KEY_PAIR_GEN, forSigning, "BITS", []string{"2048", "1024", "3072"}, dsaTemplate},
-	{"dh", ck.CKM_DH_PKCS_KEY_PAIR_GEN, forDerivation, "GROUP", primes.GroupNames(), groupTemplate},
-	{"dhx", ck.CKM_X9_42_DH_KEY_PAIR_GEN, forDerivation, "GROUP", primes.GroupNames(), groupTemplate},
+	{"dh", ck.CKM_DH_PKCS_KEY_PAIR_GEN, forDerivation, "GROUP", groupWords("ffdhe3072"), groupTemplate},
+	{"dhx", ck.CKM_X9_42_DH_KEY_PAIR_GEN, forDerivation, "GROUP", groupWords("ffdhe3072"), groupTemplate},
 	{"ml-kem", ck.CKM_ML_KEM_KEY_PAIR_GEN, "encapsulate,decapsulate", "SET", setWords(ck.CKK_ML_KEM, "768"), setTemplate},
 	{"ml-dsa", ck.CKM_ML_DSA_KEY_PAIR_GEN, forSigning, "SET", setWords(ck.CKK_ML_DSA, "65"), setTemplate},
 	{"slh-dsa", ck.CKM_SLH_DSA_KEY_PAIR_GEN, forSigning, "SET", setWords(ck.CKK_SLH_DSA, "sha2-128s"), setTemplate},
@@ -252,6 +252,11 @@ func dsaTemplate(t *generatedType, size string) (*keyTemplate, error) {
 	return &keyTemplate{domain: ck.CKM_DSA_PARAMETER_GEN, slow: true, attrs: []ck.Attribute{
 		{Type: ck.CKA_PRIME_BITS, Value: ck.UlongValue(uint(p))}, {Type: ck.CKA_SUBPRIME_BITS, Value: ck.UlongValue(q)},
 	}}, err
+}
+
+// groupWords are the names of the groups, the default first.
+func groupWords(first string) []string {
+	return append([]string{first}, slices.DeleteFunc(primes.GroupNames(), func(name string) bool { return name == first })...)
 }
 
 // groupTemplate finds a group of RFC 7919 or RFC 3526. A number is the former of that many bits.

@@ -60,18 +60,10 @@ func (x objectNoun) setVerb(a *app) *cobra.Command {
 			return usage(c, err)
 		}
 		do := func(s *session) error { return s.set(selected, changes) }
-		if !so {
-			return a.on(selected.target, do)
+		if so {
+			return a.asOfficer(selected.target, officer, do)
 		}
-		if err := selected.resolve(); err != nil {
-			return err
-		}
-		return a.with(selected.token, func(s *session) error {
-			if err := s.login(ck.CKU_SO, officer); err != nil {
-				return err
-			}
-			return do(s)
-		})
+		return a.on(selected.target, do)
 	}
 	return lists(a, c)
 }

@@ -243,3 +243,16 @@ func (a *app) see(t *target, f func(*session) error) error {
 		return f(s)
 	})
 }
+
+// asOfficer calls f with a session of the security officer, who sees public objects only.
+func (a *app) asOfficer(t *target, pin *secretSource, f func(*session) error) error {
+	if err := t.resolve(); err != nil {
+		return err
+	}
+	return a.with(t.token, func(s *session) error {
+		if err := s.login(ck.CKU_SO, pin); err != nil {
+			return err
+		}
+		return f(s)
+	})
+}
