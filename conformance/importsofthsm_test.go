@@ -410,29 +410,14 @@ func (m *move) crypt(mechanism string, pair bool) error {
 func (m *move) derive(k movedKey) error {
 	var secrets [2][]byte
 	for i, s := range []*Script{m.old, m.new} {
-		mechanism := k.derive + ":public"
-		if k.derive == "CKM_DH_PKCS_DERIVE" {
-			if err := s.perform([]string{"get", "s", "public", "CKA_VALUE"}); err != nil {
-				return err
-			}
-			s.Vars.SetBytes("point", s.Vars.Bytes("a.CKA_VALUE"))
-			mechanism = k.derive + ":point"
-		} else {
-			if err := s.perform([]string{"get", "s", "public", "CKA_EC_POINT"}); err != nil {
-				return err
-			}
-			point := s.Vars.Bytes("a.CKA_EC_POINT")
-			var inner []byte
-			if _, err := asn1.Unmarshal(point, &inner); err != nil {
-				return err
-			}
-			s.Vars.SetBytes("point", inner)
-			mechanism = fmt.Sprintf("%s:CK_ECDH1_DERIVE_PARAMS{kdf=CKD_NULL,ulSharedDataLen=0,pSharedData=NULL,ulPublicDataLen=%d,pPublicData=point}", k.derive, len(inner))
+		mechanism, err := withOwnHalf(s, k.derive)
+		if err != nil {
+			return err
 		}
 		if err := s.all("C_DeriveKey s " + mechanism + " key " + opening + " &k"); err != nil {
 			return err
 		}
-		if err := s.perform([]string{"get", "s", "k", "CKA_VALUE"}); err != nil {
+		if err := s.Line("get s k CKA_VALUE"); err != nil {
 			return err
 		}
 		secrets[i] = s.Vars.Bytes("a.CKA_VALUE")
@@ -441,6 +426,22 @@ func (m *move) derive(k movedKey) error {
 		return fmt.Errorf("secrets %x and %x", secrets[0], secrets[1])
 	}
 	return nil
+}
+
+// withOwnHalf returns a mechanism that agrees on a secret, with the public half that was found as parameter.
+func withOwnHalf(s *Script, mechanism string) (string, error) {
+	if mechanism == "CKM_DH_PKCS_DERIVE" {
+		err := s.Line("get s public CKA_VALUE")
+		s.Vars.SetBytes("half", s.Vars.Bytes("a.CKA_VALUE"))
+		return mechanism + ":half", err
+	}
+	if err := s.Line("get s public CKA_EC_POINT"); err != nil {
+		return "", err
+	}
+	var point []byte
+	_, err := asn1.Unmarshal(s.Vars.Bytes("a.CKA_EC_POINT"), &point)
+	s.Vars.SetBytes("half", point)
+	return fmt.Sprintf("%s:CK_ECDH1_DERIVE_PARAMS{kdf=CKD_NULL,ulSharedDataLen=0,pSharedData=NULL,ulPublicDataLen=%d,pPublicData=half}", mechanism, len(point)), err
 }
 
 // templates sees that the key with templates has those that it was made with.

@@ -37,6 +37,7 @@ type softHSMImport struct {
 	token            choice
 	fromPIN, pin, so *secretSource
 	dry              bool
+	officer          []byte // the PIN of the security officer, once it was read
 }
 
 func importSoftHSM(a *app) *cobra.Command {
@@ -116,6 +117,7 @@ func (a *app) importSoftHSM(m *softHSMImport) error {
 		return err
 	}
 	defer c.close()
+	defer func() { clear(m.officer) }()
 	if err := m.run(c, t, pin); err != nil {
 		return err
 	}
@@ -138,6 +140,8 @@ func (m *softHSMImport) find() (*softhsm.Token, error) {
 		return list[0], nil
 	case errors.Is(bad, softhsm.ErrNoToken), errors.Is(bad, fs.ErrNotExist):
 		return nil, notFound("%w\nsofthsm2.conf says where tokens are: directories.tokendir, as a rule /var/lib/softhsm/tokens", bad)
+	case errors.Is(bad, softhsm.ErrDamaged) && len(all) > 0:
+		return nil, &failure{exitDamaged, fmt.Errorf("%w\nthe others can be taken over: name one with --from-token: %s", bad, strings.Join(labels, ", "))}
 	case errors.Is(bad, softhsm.ErrDamaged):
 		return nil, &failure{exitDamaged, bad}
 	case errors.Is(bad, fs.ErrPermission):
@@ -147,7 +151,7 @@ func (m *softHSMImport) find() (*softhsm.Token, error) {
 	case len(list) == 0:
 		return nil, notFound("there is no SoftHSM2 token %q in %s; there are %s", m.from, m.dir, strings.Join(labels, ", "))
 	}
-	return nil, notFound("there are several such tokens in %s: choose one by label or serial number with --from-token: %s", m.dir, strings.Join(labels, ", "))
+	return nil, notFound("there are several SoftHSM2 tokens in %s: choose one by label or serial number with --from-token: %s", m.dir, strings.Join(labels, ", "))
 }
 
 // run takes the objects over into the token that is meant. pin is its user PIN.
@@ -166,7 +170,7 @@ func (m *softHSMImport) run(c *client, t *takeover, pin []byte) error {
 		if meant, err = m.makeToken(c, pin); err != nil {
 			return err
 		}
-		t.made = true
+		t.made, t.trusts = true, true
 	}
 	t.target = meant.info.Label
 	if t.session, err = c.session(meant); err != nil {
@@ -175,7 +179,10 @@ func (m *softHSMImport) run(c *client, t *takeover, pin []byte) error {
 	defer t.session.close()
 	bySO := t.trusts && !m.dry && t.hasTrusted()
 	if bySO {
-		if err := t.login(ck.CKU_SO, m.so); err != nil {
+		if err := m.readOfficer(c.app); err != nil {
+			return err
+		}
+		if err := t.loginWith(ck.CKU_SO, m.officer); err != nil {
 			return err
 		}
 		if err := t.takeOver(func(trusted bool) bool { return trusted }); err != nil {
@@ -221,19 +228,33 @@ func (m *softHSMImport) pick(c *client, label string) (meant tok, found bool, er
 	if err != nil {
 		return tok{}, false, err
 	}
+	n := 0
 	for _, t := range list {
 		is, err := m.token.matches(t)
 		if err != nil {
 			return tok{}, false, fmt.Errorf("--token: %w", err)
 		}
-		found = found || is
+		if is {
+			meant, n = t, n+1
+		}
 	}
-	if !found {
+	switch n {
+	case 0:
 		m.token.name = cmp.Or(m.token.name, label)
 		return tok{}, false, nil
+	case 1:
+		return meant, true, nil
 	}
-	meant, err = c.pick(m.token)
-	return meant, true, err
+	_, err = c.pick(m.token) // which says that there are several
+	return tok{}, false, err
+}
+
+// readOfficer reads the PIN of the security officer, once.
+func (m *softHSMImport) readOfficer(a *app) (err error) {
+	if m.officer == nil {
+		m.officer, err = m.so.read(a)
+	}
+	return err
 }
 
 // makeToken makes the token that takes the objects over.
@@ -245,17 +266,16 @@ func (m *softHSMImport) makeToken(c *client, pin []byte) (tok, error) {
 	case !m.so.given() && !term.IsTerminal(int(c.app.in.Fd())):
 		return tok{}, notFound("there is no token %q in %s\nto have it made, give its security officer a PIN: --so-pin-file, --so-pin-fd or --so-pin-env", name, c.where())
 	}
-	so, err := m.so.read(c.app)
-	if err != nil {
+	m.so.confirm = true
+	if err := m.readOfficer(c.app); err != nil {
 		return tok{}, err
 	}
-	defer clear(so)
-	_, free, err := c.tokens()
+	free, err := c.module.EmptySlot()
 	if err != nil {
 		return tok{}, err
 	}
 	t := tok{slot: free}
-	if err := c.module.MakeToken(free, so, pin, label(name)); err != nil {
+	if err := c.module.MakeToken(free, m.officer, pin, label(name)); err != nil {
 		return tok{}, explain(fmt.Sprintf("making token %q", name), err)
 	}
 	if t.info, err = c.GetTokenInfo(free); err != nil {

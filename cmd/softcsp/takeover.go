@@ -306,6 +306,10 @@ func (a *app) showImport(t *takeover) error {
 		}
 		return &failure{code, fmt.Errorf("%d of %d objects were not carried, for the reasons above", r.Left, len(t.rows))}
 	}
-	a.note("all %d objects of the SoftHSM2 token %q %s in token %q", len(t.rows), t.old.Label, map[bool]string{true: "would be", false: "are"}[t.dry], t.target)
+	are := "are"
+	if t.dry {
+		are = "would be"
+	}
+	a.note("all %d objects of the SoftHSM2 token %q %s in token %q", len(t.rows), t.old.Label, are, t.target)
 	return nil
 }
