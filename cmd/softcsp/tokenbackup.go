@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -48,58 +49,43 @@ func (a *app) backUp(t choice, out string) error {
 	if out == "-" && width(a.out) > 0 {
 		return errors.New("a token file is not for a terminal: name a file with --out")
 	}
+	if err := c.elsewhere(out); err != nil {
+		return err
+	}
 	return c.stored(t, func(token *store.Token, meant tok) error {
-		if err := c.elsewhere(out, meant); err != nil {
-			return err
-		}
-		p := a.progress("copying")
-		defer p.end()
-		var written int64
+		var copied int64
 		err := token.Backup(func(from io.Reader, size int64) error {
+			copied = size
 			return a.write(out, func(w io.Writer) error {
-				n, err := io.Copy(&counted{w: w, tell: func(n int64) { p.at(n, size) }}, from)
-				written = n
-				return err
+				return a.parts(from, size, "copying", func(part []byte) error {
+					_, err := w.Write(part)
+					return err
+				})
 			})
 		})
 		if err != nil {
 			return explain("backing up the token", err)
 		}
 		if out != "-" {
-			a.note("token %q is copied to %s, %d KiB", meant.info.Label, out, (written+1023)>>10)
+			a.note("token %q is copied to %s, %d KiB", meant.info.Label, out, (copied+1023)>>10)
 		}
 		return nil
 	})
 }
 
-// elsewhere refuses a place for the backup that is a token's own.
-func (c *client) elsewhere(out string, meant tok) error {
-	place, err := filepath.EvalSymlinks(store.Locate(c.cfg, ""))
-	if err != nil {
-		return nil // the token was found there: what is wrong shows when it is read
+// elsewhere refuses a place for a backup that is the tokens' own.
+func (c *client) elsewhere(out string) error {
+	if out == "-" {
+		return nil
 	}
-	dir, err := filepath.EvalSymlinks(filepath.Dir(out))
+	dir, err := os.Stat(filepath.Dir(out))
 	if err != nil {
 		return fmt.Errorf("--out %s: %w", out, err)
 	}
-	if dir, err = filepath.Abs(dir); err == nil && dir == place && out != "-" {
+	if tokens, err := os.Stat(store.Locate(c.cfg, "")); err == nil && os.SameFile(dir, tokens) {
 		return fmt.Errorf("--out %s is in the token directory, which is lost when the token is: choose a place elsewhere, best on another disk", out)
 	}
-	return err
-}
-
-// A counted writer tells how much has been written to it.
-type counted struct {
-	w    io.Writer
-	n    int64
-	tell func(n int64)
-}
-
-func (c *counted) Write(b []byte) (int, error) {
-	n, err := c.w.Write(b)
-	c.n += int64(n)
-	c.tell(c.n)
-	return n, err
+	return nil
 }
 
 func tokenRestore(a *app) *cobra.Command {
