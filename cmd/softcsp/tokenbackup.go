@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -130,8 +131,10 @@ func (a *app) restoreToken(file string, replace bool) error {
 	switch err := place.Restore(from, replace); {
 	case errors.Is(err, store.ErrExists):
 		return a.existsAlready(cfg, from, was)
-	case err != nil:
+	case err != nil && strings.Contains(err.Error(), file):
 		return explainFile(file, err)
+	case err != nil: // it is about the token directory
+		return explain("restoring the token", err)
 	}
 	if was != nil {
 		a.note("the token was replaced: what was made or changed in it since the backup is gone, and programs that are logged in have to log in again")
