@@ -107,8 +107,6 @@ var usages = []string{
 	"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement", "keyCertSign", "cRLSign", "encipherOnly", "decipherOnly",
 }
 
-const usageCertSign = 5
-
 // Usages are the names that KeyUsage takes.
 func Usages() []string { return slices.Clone(usages) }
 
