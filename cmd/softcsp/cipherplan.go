@@ -84,8 +84,8 @@ func (p *cipherPlan) ivLength() int {
 		return int(field.Size)
 	}
 	n := ivLengths[p.form.Name]
-	if words, given := p.values.Numbers["ulWordsize"]; given && p.form.Name == "CK_RC5_CBC_PARAMS" {
-		n = 2 * int(words)
+	if words := p.values.Numbers["ulWordsize"]; words == 8 && p.form.Name == "CK_RC5_CBC_PARAMS" { // in bytes: a block is two
+		n = 16
 	}
 	return n
 }
@@ -132,7 +132,7 @@ func (p *cipherPlan) run(s *session, in *input, out io.Writer) error {
 	mech := &ck.Mechanism{Type: p.m}
 	if p.form != nil {
 		p.setLength(size)
-		if err := s.complete(p.key, p.m, p.form, &p.values); err != nil {
+		if err := s.completeParameter(p.key, p.m, p.form, &p.values); err != nil {
 			return err
 		}
 		var err error

@@ -159,7 +159,7 @@ func (x *agreement) prepare(s *session, key ck.ObjectHandle, public []byte) (*ck
 			values.SetBytes(name, public)
 		}
 	}
-	if err := s.complete(key, m, form, &values); err != nil {
+	if err := s.completeParameter(key, m, form, &values); err != nil {
 		return nil, err
 	}
 	p, err := mechparam.Make(form, values)

@@ -43,7 +43,7 @@ The public key is one of the token, or the other half of a private key that is n
 	}
 	c.Flags().StringVar(&x.peer, "peer", "", "`file` with the public key, instead of one of the token")
 	c.Flags().StringVarP(&x.out, "out", "o", "", "`file` to write the ciphertext to")
-	return x.complete(a, c, ck.CKF_ENCAPSULATE, func() error {
+	return x.addTo(a, c, ck.CKF_ENCAPSULATE, func() error {
 		switch {
 		case x.out == "":
 			return errors.New("give --out: the file for the ciphertext")
@@ -65,11 +65,11 @@ func keyDecapsulate(a *app) *cobra.Command {
 		Example: "  softcsp key decapsulate --label mine --type aes:256 --derive-label session --pin-file user.pin ciphertext",
 		Args:    exactly(1, "one file, or - for standard input"),
 	}
-	return x.complete(a, c, ck.CKF_DECAPSULATE, x.target.need, x.decapsulate)
+	return x.addTo(a, c, ck.CKF_DECAPSULATE, x.target.need, x.decapsulate)
 }
 
-// complete gives a command the flags that both verbs have.
-func (x *encapsulation) complete(a *app, c *cobra.Command, need ck.Flags, check func() error, f func(*session) error) *cobra.Command {
+// addTo gives a command what both verbs have: flags, and what checks them and calls f.
+func (x *encapsulation) addTo(a *app, c *cobra.Command, need ck.Flags, check func() error, f func(*session) error) *cobra.Command {
 	x.mechanism.add(a, c, need, "hash", "mgf", "oaep-label", "kdf", "info")
 	x.secret.addTo(a, c)
 	x.target.addTo(c)

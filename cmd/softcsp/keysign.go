@@ -53,7 +53,7 @@ func keySign(a *app) *cobra.Command {
 		Args: exactly(1, "one file, or - for standard input"),
 	}
 	c.Flags().StringVarP(&x.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
-	return x.complete(a, c, func(s *session) error { return x.sign(s) })
+	return x.addTo(a, c, func(s *session) error { return x.sign(s) })
 }
 
 func keyVerify(a *app) *cobra.Command {
@@ -71,11 +71,11 @@ good signature, and 1 for any other.
 	}
 	c.Flags().StringVarP(&x.signature, "signature", "s", "", "`file` with the signature")
 	c.Flags().StringVar(&x.publicKey, "public-key", "", "`file` with the public key, instead of one of the token")
-	return x.complete(a, c, func(s *session) error { return x.check(s) })
+	return x.addTo(a, c, func(s *session) error { return x.check(s) })
 }
 
-// complete gives a command the flags that both verbs have.
-func (x *signing) complete(a *app, c *cobra.Command, f func(*session) error) *cobra.Command {
+// addTo gives a command what both verbs have: flags, and what checks them and calls f.
+func (x *signing) addTo(a *app, c *cobra.Command, f func(*session) error) *cobra.Command {
 	need := ck.CKF_SIGN
 	if x.verify {
 		need = ck.CKF_VERIFY

@@ -30,8 +30,10 @@ type parameterFlag struct {
 	set         func(f *mechparam.Fields, field, flag, value string) error
 }
 
+// bytesUsage says how flags give bytes: bytesOf.
 const bytesUsage = "hex digits, text:TEXT or file:PATH"
 
+// parameterFlags is the table: from the names of flags to the fields of the parameters of all mechanisms.
 var parameterFlags = []parameterFlag{
 	{"hash", "`hash`: sha256, sha384, sha3-256, …", []string{"hashAlg", "hash", "prfHashMechanism", "phFlag"}, setHash},
 	{"mgf", "`hash` of MGF1 (default: the same)", []string{"mgf"}, setMGF},
@@ -48,8 +50,8 @@ var parameterFlags = []parameterFlag{
 	{"info", "`data` that the key derivation function also takes: " + bytesUsage, []string{"pSharedData", "pOtherInfo"}, setBytes},
 }
 
-// add gives a command the flag --mechanism, those of the list above that are named, and --parameter. use is the function that begins the operation,
-// and need the flags of C_GetMechanismInfo of which a mechanism has to have one.
+// add gives a command the flag --mechanism, those of the list above that are named, and --parameter. The shell completes mechanisms that have a flag of
+// need in C_GetMechanismInfo.
 func (x *choiceOfMechanism) add(a *app, c *cobra.Command, need ck.Flags, names ...string) {
 	x.flags = make(map[string]string)
 	f := c.Flags()

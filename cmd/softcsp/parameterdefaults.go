@@ -114,8 +114,8 @@ func hashWithDigest(f *mechparam.Fields, name string) hashName {
 // required are the flags that give fields a value that have no usual one.
 var required = []string{"mac-len", "hash", "iv"}
 
-// complete gives fields their usual values, and tells which one is missing.
-func (s *session) complete(key ck.ObjectHandle, m ck.MechanismType, form *ck.Structure, f *mechparam.Fields) error {
+// completeParameter gives fields their usual values, and tells which one is missing.
+func (s *session) completeParameter(key ck.ObjectHandle, m ck.MechanismType, form *ck.Structure, f *mechparam.Fields) error {
 	if set := parameterDefaults[form.Name]; set != nil {
 		set(s, key, m, f)
 	}
@@ -133,7 +133,7 @@ func (s *session) mechanism(key ck.ObjectHandle, m ck.MechanismType, x *choiceOf
 	if err != nil || form == nil {
 		return &ck.Mechanism{Type: m}, err
 	}
-	if err := s.complete(key, m, form, &values); err != nil {
+	if err := s.completeParameter(key, m, form, &values); err != nil {
 		return nil, err
 	}
 	p, err := mechparam.Make(form, values)
