@@ -50,14 +50,15 @@ type importRow struct {
 	handle  ck.ObjectHandle // in our token, 0 where it is not
 }
 
-// takeOver takes over those objects that are wanted, by whether they are trusted. What cannot be read is neither.
+// takeOver takes over those objects that are wanted, by whether the security officer can make them trusted. What cannot be read counts as
+// not so.
 func (t *takeover) takeOver(wanted func(trusted bool) bool) error {
 	p := t.app.progress(fmt.Sprintf("taking over the objects of %q", t.old.Label))
 	defer p.end()
 	for i, name := range t.names {
 		p.at(int64(i), int64(len(t.names)))
 		template, err := t.old.Object(name)
-		if wanted(isTrue(template, ck.CKA_TRUSTED)) {
+		if wanted(isTrusted(template)) {
 			row := describe(name, template)
 			if err != nil {
 				row.Result, row.Notes, row.damaged = resultLeft, []string{name + ": " + err.Error()}, errors.Is(err, softhsm.ErrDamaged)
@@ -71,12 +72,18 @@ func (t *takeover) takeOver(wanted func(trusted bool) bool) error {
 	return t.checkPairs()
 }
 
-// hasTrusted reports whether any object is trusted.
+// isTrusted reports whether an object is trusted, and one that the security officer, who alone makes objects trusted, can see.
+func isTrusted(template []ck.Attribute) bool {
+	private, err := ck.Bool(valueOf(template, ck.CKA_PRIVATE))
+	return isTrue(template, ck.CKA_TRUSTED) && err == nil && !private
+}
+
+// hasTrusted reports whether any object is trusted so.
 func (t *takeover) hasTrusted() bool {
 	return slices.ContainsFunc(t.names, func(name string) bool {
 		template, _ := t.old.Object(name)
 		defer wipe(template)
-		return isTrue(template, ck.CKA_TRUSTED)
+		return isTrusted(template)
 	})
 }
 
@@ -112,7 +119,7 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 	notes := softhsm.Standardise(template)
 	o, made, err := t.module.Import(t.handle, template)
 	switch {
-	case refused(err):
+	case err != nil && !endsAll(err):
 		row.Result, row.Notes = resultLeft, []string{row.Object + ": " + reason(template, err)}
 		return nil
 	case err != nil:
@@ -131,21 +138,23 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 		}
 	}
 	row.handle = o
+	if t.dry {
+		return nil
+	}
 	u, err := t.uri(o)
 	if err != nil {
 		return explain(fmt.Sprintf("looking at what was taken over of %s", row.Object), err)
 	}
-	u.Set("token", t.target)
 	row.URI = u.String()
 	return nil
 }
 
-// refused reports whether an object is at fault for an error.
-func refused(err error) bool {
+// endsAll reports whether an error is about the token, the disk or the session, and not about the object.
+func endsAll(err error) bool {
 	return slices.Contains([]ck.RV{
-		ck.CKR_ATTRIBUTE_VALUE_INVALID, ck.CKR_ATTRIBUTE_TYPE_INVALID, ck.CKR_ATTRIBUTE_READ_ONLY, ck.CKR_TEMPLATE_INCOMPLETE, ck.CKR_TEMPLATE_INCONSISTENT,
-		ck.CKR_KEY_SIZE_RANGE, ck.CKR_CURVE_NOT_SUPPORTED, ck.CKR_DOMAIN_PARAMS_INVALID, ck.CKR_KEY_TYPE_INCONSISTENT,
-	}, ck.Code(err)) && err != nil
+		ck.CKR_DEVICE_ERROR, ck.CKR_DEVICE_MEMORY, ck.CKR_DEVICE_REMOVED, ck.CKR_HOST_MEMORY, ck.CKR_GENERAL_ERROR, ck.CKR_FUNCTION_FAILED,
+		ck.CKR_TOKEN_NOT_PRESENT, ck.CKR_TOKEN_NOT_RECOGNIZED, ck.CKR_TOKEN_WRITE_PROTECTED, ck.CKR_USER_NOT_LOGGED_IN, ck.CKR_SESSION_HANDLE_INVALID,
+	}, ck.Code(err))
 }
 
 // reason tells why an object was refused.
@@ -208,7 +217,10 @@ func (t *takeover) changes(o ck.ObjectHandle, was []ck.Attribute) (notes []strin
 		case err != nil:
 			return nil, err
 		case a.Type == ck.CKA_TRUSTED && !bytes.Equal(is, a.Value):
-			if !t.trusts {
+			switch {
+			case !isTrusted(was):
+				notes = append(notes, "CKA_TRUSTED is false: the security officer, who alone sets it, sees no private objects")
+			case !t.trusts:
 				notes = append(notes, "CKA_TRUSTED is false: it takes the security officer's PIN (--so-pin-file) to keep it")
 			}
 		case !bytes.Equal(is, a.Value):
