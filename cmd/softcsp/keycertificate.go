@@ -17,6 +17,7 @@ import (
 	"github.com/softcsp/softcsp/internal/keyfile"
 	"github.com/softcsp/softcsp/internal/pkcs11uri"
 	"github.com/softcsp/softcsp/internal/x509cert"
+	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // A certifying is what key certificate was asked for.
@@ -334,7 +335,7 @@ func (x *certifying) template(s *session, who *subject, by *issuer) (*x509cert.T
 	if err != nil {
 		return nil, err
 	}
-	if t.Extensions, err = x.purposes(s, who); err != nil {
+	if t.Extensions, err = x.purposes(who); err != nil {
 		return nil, err
 	}
 	t.Extensions = append(t.Extensions, x509cert.SubjectKeyID(id))
@@ -360,9 +361,9 @@ func newSerial() *big.Int {
 }
 
 // purposes are the extensions that say what the certificate is for.
-func (x *certifying) purposes(s *session, who *subject) ([]x509cert.Extension, error) {
+func (x *certifying) purposes(who *subject) ([]x509cert.Extension, error) {
 	if len(x.usages.key) == 0 {
-		use, err := s.usualUses(who.publicKey, x.ca)
+		use, err := certUses(who.publicKey, x.ca)
 		if err != nil {
 			return nil, err
 		}
@@ -372,16 +373,12 @@ func (x *certifying) purposes(s *session, who *subject) ([]x509cert.Extension, e
 	return append([]x509cert.Extension{x509cert.BasicConstraints(x.ca)}, given...), err
 }
 
-// usualUses are what a key of a type is used for in certificates: RFC 8813, RFC 8410, RFC 9881 and RFC 9935.
-func (s *session) usualUses(info []byte, ca bool) ([]string, error) {
+// certUses are what a key of a type is used for in certificates: RFC 8813, RFC 8410, RFC 9881 and RFC 9935.
+func certUses(info []byte, ca bool) ([]string, error) {
 	if ca {
 		return []string{"keyCertSign", "cRLSign"}, nil
 	}
-	key, err := s.publicObject(info)
-	if err != nil {
-		return nil, err
-	}
-	kind, err := s.keyType(key)
+	kind, _, err := mechanisms.UnmarshalPublic(info)
 	switch kind {
 	case ck.CKK_RSA:
 		return []string{"digitalSignature", "keyEncipherment"}, err

@@ -121,7 +121,7 @@ func (x *encapsulation) prepare(s *session, key ck.ObjectHandle, f ck.Function) 
 		return nil, nil, err
 	}
 	least := uint(0)
-	if _, hashed := x.mechanism.flags["kdf"]; hashed || kind == ck.CKK_RSA && m != ck.CKM_RSA_X_509 {
+	if _, hashed := x.mechanism.flags["kdf"]; hashed || kind == ck.CKK_RSA && m != ck.CKM_RSA_X_509 && f == ck.C_EncapsulateKey {
 		least = 32 // there is no length that follows
 	}
 	template, err := x.secret.template(least)

@@ -196,8 +196,11 @@ func (p *parameterFlag) fieldOf(form *ck.Structure) string {
 
 // hasFields says what a parameter has.
 func hasFields(form *ck.Structure) string {
-	if len(form.Fields) == 0 {
+	switch {
+	case len(form.Fields) == 0:
 		return ": it has no parameter"
+	case len(form.Fields) == 1: // a number or plain bytes
+		return ": its parameter is a " + form.Name
 	}
 	names := make([]string, len(form.Fields))
 	for i, f := range form.Fields {
