@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -113,6 +114,7 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 	}
 	var rows []checkRow
 	var others []tok
+	var wrongPIN error
 	for _, uuid := range uuids {
 		t, err := place.Token(uuid)
 		if err != nil {
@@ -130,6 +132,11 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 			continue
 		}
 		row, err := checkOne(t, pin)
+		if meant.name == "" && exitCode(err) == exitPIN { // that of another token, perhaps
+			a.note("token %q is checked without the PIN: %v", i.Label, err)
+			wrongPIN = err
+			row, err = checkOne(t, nil)
+		}
 		if err != nil {
 			return explain("checking", err)
 		}
@@ -138,7 +145,7 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 	}
 	switch {
 	case len(rows) > 0:
-		return a.showChecks(rows)
+		return cmp.Or(a.showChecks(rows), explain("checking", wrongPIN))
 	case len(others) > 0:
 		return notFound("there is no token %q in %s, but%s", meant.name, store.Locate(cfg, ""), listed(others))
 	}
