@@ -23,8 +23,12 @@ import (
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
-// MaxSize is the length in bytes of the longest file that Read takes.
-const MaxSize = 16 << 20
+// MaxSize is the length in bytes of the longest file that Read takes, and maxEntries how many keys and certificates may be in it: to check a long key
+// takes a second.
+const (
+	MaxSize    = 16 << 20
+	maxEntries = 1000
+)
 
 var (
 	// ErrPassword says that a password is wrong, or that a file was changed: most formats cannot tell the two apart.
@@ -151,6 +155,14 @@ func (r *reader) askPassword() ([]byte, error) {
 	return b, nil
 }
 
+// room sees that one more entry is not too many.
+func (r *reader) room() error {
+	if len(r.Entries)+len(r.publics) >= maxEntries {
+		return fmt.Errorf("there are more than %d keys and certificates in the file", maxEntries)
+	}
+	return nil
+}
+
 // found tells what the file is. The first word counts.
 func (r *reader) found(format string) {
 	if r.Format == "" {
@@ -160,6 +172,9 @@ func (r *reader) found(format string) {
 
 // addPrivate adds a private key, and the public key that belongs to it.
 func (r *reader) addPrivate(info []byte, name string) error {
+	if err := r.room(); err != nil {
+		return err
+	}
 	oid, params, key, err := readPrivateKeyInfo(info)
 	if err != nil {
 		return keyError("private key", err)
@@ -232,6 +247,9 @@ func without(attrs []ck.Attribute, t ck.AttributeType, wanted bool) []ck.Attribu
 
 // addPublic notes a public key.
 func (r *reader) addPublic(info []byte, name string) error {
+	if err := r.room(); err != nil {
+		return err
+	}
 	plain, _ := plainRSA(info)
 	if _, _, err := mechanisms.UnmarshalPublic(plain); err != nil {
 		return keyError("public key", err)
@@ -242,6 +260,9 @@ func (r *reader) addPublic(info []byte, name string) error {
 
 // addCertificate adds a certificate.
 func (r *reader) addCertificate(encoded []byte, name string) error {
+	if err := r.room(); err != nil {
+		return err
+	}
 	e, err := certificate(encoded, name)
 	if err == nil {
 		r.Entries = append(r.Entries, e)
@@ -251,6 +272,9 @@ func (r *reader) addCertificate(encoded []byte, name string) error {
 
 // addSecret adds a secret key.
 func (r *reader) addSecret(t ck.KeyType, value []byte, name string) error {
+	if err := r.room(); err != nil {
+		return err
+	}
 	if err := mechanisms.ValidValue(t, value); err != nil {
 		return fmt.Errorf("%d bytes are no key of type %v", len(value), t)
 	}

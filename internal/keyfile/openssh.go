@@ -2,7 +2,7 @@ package keyfile
 
 import (
 	"bytes"
-	"crypto/dsa"
+	"crypto/dsa" //lint:ignore SA1019 public keys of OpenSSH and keys of old tokens are of this type
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"

@@ -87,7 +87,8 @@ func (r *reader) readPEM(data []byte) error {
 // readBlock reads a PEM block.
 func (r *reader) readBlock(b *pem.Block) error {
 	content := b.Bytes
-	if x509.IsEncryptedPEMBlock(b) { //lint:ignore SA1019 old files are encrypted so, and have to be read
+	//lint:ignore SA1019 old files are encrypted so, and have to be read
+	if x509.IsEncryptedPEMBlock(b) {
 		plain, err := r.decryptPEM(b)
 		if err != nil {
 			return err
