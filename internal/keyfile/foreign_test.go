@@ -108,3 +108,22 @@ func foreign(t *testing.T, file string) {
 		t.Errorf("%s is for everything", file)
 	}
 }
+
+// TestOtherFormats sees that a format which is known and not read is named.
+func TestOtherFormats(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"PuTTY-User-Key-File-3: ssh-ed25519\r\nEncryption: none\r\n": "puttygen",
+		"\xfe\xed\xfe\xed\x00\x00\x00\x02":                           "-deststoretype pkcs12",
+		"\xce\xce\xce\xce\x00\x00\x00\x02":                           "-srcstoretype jceks",
+		"hello":                                                      "in a format that is known",
+		" \n":                                                        "empty",
+		"-----BEGIN RSA PRIVATE KEY-----\nAAAA":                      "no complete PEM block",
+		"-----BEGIN PKCS7-----\nAAAA\n-----END PKCS7-----\n":         `a PEM block "PKCS7"`,
+		"-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n": "no key and no certificate",
+	} {
+		if _, err := Read([]byte(text), Options{}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", text, err, want)
+		}
+	}
+}

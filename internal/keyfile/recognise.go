@@ -42,7 +42,19 @@ func (r *reader) read(data []byte) error {
 	if r.options.Secret != nil {
 		return r.readSecret(data)
 	}
+	for _, other := range otherFormats {
+		if bytes.HasPrefix(data, []byte(other.begins)) {
+			return errors.New(other.what)
+		}
+	}
 	return ErrUnknown
+}
+
+// otherFormats are formats that are known, and not read: programs turn them into ones that are.
+var otherFormats = []struct{ begins, what string }{
+	{"PuTTY-User-Key-File-", "this is a key of PuTTY, which softcsp does not read: puttygen FILE -O private-openssh -o NEW makes one of OpenSSH of it"},
+	{"\xfe\xed\xfe\xed", "this is an old Java keystore, which softcsp does not read: keytool -importkeystore -srckeystore FILE -destkeystore NEW -deststoretype pkcs12"},
+	{"\xce\xce\xce\xce", "this is an old Java keystore, which softcsp does not read: keytool -importkeystore -srckeystore FILE -destkeystore NEW -deststoretype pkcs12 -srcstoretype jceks"},
 }
 
 // looksLikeJSON tells a text from a secret key that begins with a brace.
