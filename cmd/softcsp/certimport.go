@@ -26,7 +26,7 @@ func certImport(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "import FILE",
 		Short: "Put certificates of a file into the token",
-		Long: `Puts the certificates of a file, PEM or DER, into the token; a PEM file may have several. Subject, issuer and serial number are taken
+		Long: `Puts the certificates of a file, PEM, DER or PKCS#7 (.p7b), into the token; there may be several. Subject, issuer and serial number are taken
 from the certificate, the id from the key in the token that it is for, or else from its public key, as "softcsp key generate" makes
 it. The first one gets the label of --label, or else that of its key; each other, or one without a key, the common name
 of its subject. A certificate that is in the token already is left as it is. Where a label is taken by another one, --replace puts the new

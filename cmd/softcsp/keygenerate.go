@@ -143,7 +143,7 @@ func (g *generation) completeUsage(_ *cobra.Command, _ []string, begun string) (
 func (g *generation) check() (err error) {
 	switch {
 	case g.typ == "":
-		return errors.New("--type must be given: rsa:3072, ec:p256, ed25519, aes:256, ...")
+		return errors.New("--type must be given: rsa:3072, ec:p256, ed25519, aes:256 or another")
 	case g.target.object.label == "":
 		return errors.New("--label must be given: what the key is called")
 	case g.sensitive && !g.extractable:

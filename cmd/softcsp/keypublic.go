@@ -1,9 +1,7 @@
 package main
 
 import (
-	"crypto"
 	"crypto/sha1"
-	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
 
@@ -23,16 +21,6 @@ func (s *session) publicKeyInfo(o ck.ObjectHandle) ([]byte, error) {
 		return nil, fmt.Errorf("the object has no public key")
 	}
 	return info, nil
-}
-
-// publicKey returns the public key of a public or private key as Go's standard library has it. Types that it does not have are an error: for
-// them there is publicKeyInfo.
-func (s *session) publicKey(o ck.ObjectHandle) (crypto.PublicKey, error) {
-	info, err := s.publicKeyInfo(o)
-	if err != nil {
-		return nil, err
-	}
-	return x509.ParsePKIXPublicKey(info)
 }
 
 // keyIdentifier is the SHA-1 hash of the bits of a public key, as certificates name keys (RFC 5280, section 4.2.1.2, method 1).

@@ -21,9 +21,9 @@ type objectNoun struct {
 }
 
 var (
-	keyNoun    = objectNoun{"key", "key"}
-	certNoun   = objectNoun{"cert", "certificate"}
-	anyNoun = objectNoun{"object", "object"}
+	keyNoun  = objectNoun{"key", "key"}
+	certNoun = objectNoun{"cert", "certificate"}
+	anyNoun  = objectNoun{"object", "object"}
 )
 
 // A selection is the flags that say which objects of a kind are meant.

@@ -101,3 +101,21 @@ func TestFormat(t *testing.T) {
 		t.Error("the table is not asked")
 	}
 }
+
+// FuzzParse sees that what is read is written so that it reads the same.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{"label=x", "id=0a0b", "sign=true", "value_len=32", "start_date=2026-11-29", "allowed_mechanisms=CKM_AES_*",
+		"unwrap_template={CKA_SIGN=true; CKA_DERIVE_TEMPLATE={CKA_ID=01}}", "class=data", "0x80001234=ff"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		a, err := ParseAssignment(text)
+		if err != nil || FormOf(a.Type) == Text || FormOf(a.Type) == Template || FormOf(a.Type) == Name {
+			return // a text may be anything, and what is in a template too
+		}
+		again, err := ParseAssignment(a.Type.String() + "=" + Format(a.Type, a.Value))
+		if err != nil || again.Type != a.Type || !bytes.Equal(again.Value, a.Value) {
+			t.Errorf("%q is %v, written and read %v, %v", text, a, again, err)
+		}
+	})
+}

@@ -101,7 +101,8 @@ func (c *Certificate) readExtensions(rest cryptobyte.String) {
 // maxFile is more than any file of certificates has.
 const maxFile = 16 << 20
 
-// Read reads all certificates of a file: those in PEM, with whatever stands between them, or one in DER.
+// Read reads all certificates of a file: those in PEM, with whatever stands between them, or one in DER; or those of a PKCS #7 file, as
+// authorities hand out chains, in either.
 func Read(r io.Reader) (list []*Certificate, err error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
@@ -111,23 +112,60 @@ func Read(r io.Reader) (list []*Certificate, err error) {
 		return nil, fmt.Errorf("more than %d MiB, and so %w", maxFile>>20, ErrNone)
 	}
 	if !bytes.Contains(b, []byte("-----BEGIN ")) {
-		c, err := Parse(b)
-		if err != nil {
-			return nil, err
+		if c, err := Parse(b); err == nil {
+			return []*Certificate{c}, nil
 		}
-		return []*Certificate{c}, nil
+		return parsePKCS7(b)
 	}
 	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
 		switch block.Type {
 		case "CERTIFICATE", "X509 CERTIFICATE":
 		case "TRUSTED CERTIFICATE": // of OpenSSL: its own data follow the certificate
 			block.Bytes = firstElement(block.Bytes)
+		case "PKCS7", "CMS":
+			more, err := parsePKCS7(block.Bytes)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, more...)
+			continue
 		default:
 			continue
 		}
 		c, err := Parse(block.Bytes)
 		if err != nil {
 			return nil, fmt.Errorf("certificate %d of the file: %w", len(list)+1, err)
+		}
+		list = append(list, c)
+	}
+	if len(list) == 0 {
+		return nil, ErrNone
+	}
+	return list, nil
+}
+
+// signedData is id-signedData of PKCS #7.
+var signedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
+
+// parsePKCS7 reads the certificates of a SignedData (RFC 2315, section 9.1), of which nothing else is looked at.
+func parsePKCS7(b []byte) (list []*Certificate, err error) {
+	in := cryptobyte.String(b)
+	var outer, content, data, certificates cryptobyte.String
+	var id asn1.ObjectIdentifier
+	zero := der.Tag(0).ContextSpecific().Constructed()
+	if !in.ReadASN1(&outer, der.SEQUENCE) || !outer.ReadASN1ObjectIdentifier(&id) || !id.Equal(signedData) ||
+		!outer.ReadASN1(&content, zero) || !content.ReadASN1(&data, der.SEQUENCE) || !data.SkipASN1(der.INTEGER) ||
+		!data.SkipASN1(der.SET) || !data.SkipASN1(der.SEQUENCE) || !data.ReadASN1(&certificates, zero) {
+		return nil, ErrNone
+	}
+	for !certificates.Empty() {
+		var one cryptobyte.String
+		if !certificates.ReadASN1Element(&one, der.SEQUENCE) {
+			return nil, ErrNone
+		}
+		c, err := Parse(one)
+		if err != nil {
+			return nil, err
 		}
 		list = append(list, c)
 	}

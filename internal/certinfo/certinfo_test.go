@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"math/big"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,26 @@ func TestRead(t *testing.T) {
 	} {
 		if list, err := Read(r); !errors.Is(err, ErrNone) || list != nil {
 			t.Errorf("%s: %d certificates, %v", name, len(list), err)
+		}
+	}
+}
+
+// TestPKCS7 reads a file that openssl crl2pkcs7 -nocrl made, in PEM and DER.
+func TestPKCS7(t *testing.T) {
+	text, err := os.ReadFile("testdata/chain.p7b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	for name, b := range map[string][]byte{"PEM": text, "DER": block.Bytes} {
+		list, err := Read(bytes.NewReader(b))
+		if err != nil || len(list) != 2 || CommonName(list[0].Subject) != "www" || CommonName(list[1].Subject) != "Acme CA" || !list[1].CA {
+			t.Errorf("%s: %v, %v", name, list, err)
+		}
+	}
+	for n := range block.Bytes {
+		if _, err := Read(bytes.NewReader(block.Bytes[:n])); !errors.Is(err, ErrNone) {
+			t.Fatalf("cut to %d bytes: %v", n, err)
 		}
 	}
 }
