@@ -196,6 +196,7 @@ func TestImportSoftHSM(t *testing.T) {
 	}
 	templates(t, m.old)
 	templates(t, m.new)
+	m.unwrap(t)
 	if again := m.run(t); again.There != len(before) || again.Carried+again.Changed+again.Left != 0 {
 		t.Errorf("once more: %+v", again)
 	}
@@ -332,6 +333,25 @@ func withOwnHalf(s *Script, mechanism string) (string, error) {
 	_, err := asn1.Unmarshal(s.Vars.Bytes("a.CKA_EC_POINT"), &point)
 	s.Vars.SetBytes("half", point)
 	return fmt.Sprintf("%s:CK_ECDH1_DERIVE_PARAMS{kdf=CKD_NULL,ulSharedDataLen=0,pSharedData=NULL,ulPublicDataLen=%d,pPublicData=half}", mechanism, len(point)), err
+}
+
+// unwrap has a key that has moved unwrap what it wrapped in SoftHSM2, and wrap it again. It decrypts nothing from then on, as in any strict token.
+func (m *move) unwrap(t *testing.T) {
+	t.Helper()
+	encrypt := []string{"C_EncryptInit s CKM_AES_ECB found", "C_Encrypt s rep:16:00 ct=out:16"}
+	do(t, m.old, "find s {CKA_LABEL=str:kek}", "let kek found", "find s {CKA_LABEL=str:extractable}", "C_WrapKey s CKM_AES_KEY_WRAP kek found wrapped=out:64")
+	do(t, m.old, encrypt...)
+	m.new.Vars.SetBytes("wrapped", m.old.Vars.Bytes("wrapped"))
+	do(t, m.new, "find s {CKA_LABEL=str:kek}",
+		"C_UnwrapKey s CKM_AES_KEY_WRAP found wrapped {CKA_CLASS=CKO_SECRET_KEY,CKA_KEY_TYPE=CKK_AES,CKA_SENSITIVE=true,CKA_EXTRACTABLE=true,CKA_TOKEN=false} &unwrapped",
+		"C_WrapKey s CKM_AES_KEY_WRAP found unwrapped again=out:64", "C_DecryptInit s CKM_AES_ECB found -> CKR_KEY_FUNCTION_NOT_PERMITTED", "let found unwrapped")
+	do(t, m.new, encrypt...)
+	if got, want := m.new.Vars.Bytes("ct"), m.old.Vars.Bytes("ct"); !bytes.Equal(got, want) {
+		t.Errorf("what was unwrapped encrypts to %x, not %x", got, want)
+	}
+	if again := m.new.Vars.Bytes("again"); !bytes.Equal(again, m.old.Vars.Bytes("wrapped")) {
+		t.Errorf("it is wrapped as %x", again)
+	}
 }
 
 // templates sees that the key with templates has those that it was made with.

@@ -1,8 +1,8 @@
 // Package softhsm reads the tokens of SoftHSM2: directories that hold either a file for each object or a SQLite database, with keys that
 // the token's PIN opens.
 //
-// It promises that a token stays as it is, and that a damaged or hostile one is an error. What it knows of the formats was found in
-// SoftHSM2 2.6.1 and 2.7.0; nobody has written it down elsewhere, so the comments do.
+// It promises that a token stays as it is, and that a damaged or hostile one is an error. The formats are those of SoftHSM2 2.6.1, and of what
+// came before and after it; nobody has written them down elsewhere, so the comments do.
 package softhsm
 
 import (
