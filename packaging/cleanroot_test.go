@@ -15,8 +15,16 @@ func newRoot(t *testing.T, packages ...string) string {
 		t.Skip("chroot is for root alone")
 	}
 	root := filepath.Join(t.TempDir(), "root")
-	run(t, ".", "mmdebstrap", "--quiet", "--variant=minbase", "--include="+strings.Join(packages, ","), "bookworm", root, "http://deb.debian.org/debian")
+	run(t, ".", "mmdebstrap", "--quiet", "--variant=minbase", "--include="+strings.Join(packages, ","), "bookworm", root, mirror(t))
 	return root
+}
+
+// mirror returns where this machine has the packages of Debian from.
+func mirror(t *testing.T) string {
+	t.Helper()
+	list := run(t, ".", "apt-get", "indextargets", "--format", "$(REPO_URI)", "Identifier: Packages", "Codename: bookworm")
+	first, _, _ := strings.Cut(list, "\n")
+	return first
 }
 
 // inside runs a script in a root as a user.

@@ -81,7 +81,9 @@ backported() {
 	dir=$(mktemp -d)
 	mkdir -p "$dir/lists/partial" "$dir/parts"
 	. /etc/os-release
-	echo "deb http://deb.debian.org/debian $VERSION_CODENAME-backports main" >"$dir/sources.list"
+	# shellcheck disable=SC2016 # apt's own variable
+	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' "Codename: $VERSION_CODENAME" | head -n 1)
+	echo "deb $mirror $VERSION_CODENAME-backports main" >"$dir/sources.list"
 	# shellcheck disable=SC2086 # a list of words
 	apt-get install -y --no-install-recommends $backports >/dev/null 2>&1 || {
 		set -- -o "Dir::Etc::SourceList=$dir/sources.list" -o "Dir::Etc::SourceParts=$dir/parts" -o "Dir::State::Lists=$dir/lists"
