@@ -19,10 +19,14 @@ type base struct {
 	object ck.ObjectHandle
 }
 
-// base makes a base of a hashed password.
+// base makes a base of a hashed password, which it takes over.
 func (s Session) base(hashed []byte) (*base, error) {
 	o, err := s.imported(secretKey(ck.CKK_GENERIC_SECRET, ck.CKA_DERIVE), hashed)
-	return &base{hashed, o}, err
+	if err != nil {
+		clear(hashed)
+		return nil, err
+	}
+	return &base{hashed, o}, nil
 }
 
 // forget wipes a base.
