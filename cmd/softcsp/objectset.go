@@ -124,7 +124,8 @@ func assignment(arg string) (ck.Attribute, error) {
 	return attrtext.ParseAssignment(arg)
 }
 
-// set changes attributes of the objects that are meant, in each the ones that it has.
+// set changes attributes of the objects that are meant, in each the ones that it has. Where the second cannot be changed, the first is again as it
+// was.
 func (s *session) set(selected *selection, changes []ck.Attribute) error {
 	list, err := s.single(selected)
 	if err != nil {
@@ -134,12 +135,22 @@ func (s *session) set(selected *selection, changes []ck.Attribute) error {
 	if err != nil {
 		return err
 	}
+	before := make([][]ck.Attribute, len(list))
 	for i, o := range list {
 		if len(templates[i]) == 0 {
 			continue
 		}
+		for _, a := range templates[i] {
+			if v, err := s.value(o, a.Type); err == nil {
+				before[i] = append(before[i], ck.Attribute{Type: a.Type, Value: v})
+			}
+		}
 		if err := s.SetAttributeValue(s.handle, o, templates[i]); err != nil {
-			return explainChange("changing the "+s.kindOf(o), err)
+			err = explainChange("changing the "+s.kindOf(o), err)
+			for j, done := range list[:i] {
+				err = errors.Join(err, explain("changing the "+s.kindOf(done)+" back", s.SetAttributeValue(s.handle, done, before[j])))
+			}
+			return err
 		}
 	}
 	return s.showNew(list)
@@ -172,6 +183,8 @@ func explainChange(tried string, err error) error {
 		hint = "the object says so itself: its CKA_MODIFIABLE, CKA_COPYABLE or CKA_DESTROYABLE is false"
 	case ck.CKR_ATTRIBUTE_VALUE_INVALID:
 		hint = "the attribute has no such value"
+	case ck.CKR_ATTRIBUTE_TYPE_INVALID:
+		hint = "objects of this class have no such attribute"
 	case ck.CKR_TEMPLATE_INCONSISTENT:
 		hint = "the attributes contradict each other, or those that the object has"
 	default:
