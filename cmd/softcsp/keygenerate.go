@@ -86,6 +86,8 @@ func keyGenerate(a *app) *cobra.Command {
 	g.officer.add(f)
 	_ = c.RegisterFlagCompletionFunc("type", completeTypes)
 	_ = c.RegisterFlagCompletionFunc("usage", g.completeUsage)
+	_ = c.RegisterFlagCompletionFunc("mechanism", g.completeMechanism)
+	_ = c.RegisterFlagCompletionFunc("allowed-mechanisms", g.completeAllowed)
 	c.RunE = func(*cobra.Command, []string) error {
 		if err := g.check(); err != nil {
 			return usage(c, err)
@@ -134,6 +136,30 @@ func (g *generation) completeUsage(_ *cobra.Command, _ []string, begun string) (
 	for _, u := range usages {
 		if err != nil || slices.Contains(usagesFor(t.makes()), u.word) {
 			words = append(words, before+u.word)
+		}
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
+
+// completeMechanism completes --mechanism: what makes keys of the type.
+func (g *generation) completeMechanism(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
+	t, _, err := findGenerated(g.typ)
+	for _, id := range mechanisms.Types() {
+		m := mechanisms.Lookup(id)
+		if (m.Generate != nil || m.GeneratePair != nil) && (err != nil || m.Makes == t.makes()) {
+			words = append(words, id.String())
+		}
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeAllowed completes the last word of --allowed-mechanisms: what takes keys of the type.
+func (g *generation) completeAllowed(_ *cobra.Command, _ []string, begun string) (words []string, _ cobra.ShellCompDirective) {
+	before := begun[:strings.LastIndex(begun, ",")+1]
+	t, _, err := findGenerated(g.typ)
+	for _, id := range mechanisms.Types() {
+		if err != nil || slices.Contains(mechanisms.Lookup(id).Keys, t.makes()) {
+			words = append(words, before+id.String())
 		}
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
