@@ -39,10 +39,10 @@ const importHelp = `Takes keys and certificates from a file into the token. What
   secret keys    their bytes or hex digits, with --type
 
 A private key comes with its public key, whether the file has that or not. Both, and the certificates for them, have the same
-label and the same CKA_ID: --id, or the SHA-1 hash of the public key. A secret key without --id has a random one. Other certificates of a chain have the names of their
-subjects. All of it is imported, or nothing. "-" is standard input.
+label and the same CKA_ID: --id, or the SHA-1 hash of the public key. A secret key without --id has a random one. Other
+certificates of a chain have the names of their subjects. All of it is imported, or nothing. "-" is standard input.
 
-A password is asked for only if the file needs one. Keys do not leave the token again, unless --extractable says so; with
+A password is asked for only if the file needs one; a wrong one is exit code 3. Keys do not leave the token again, unless --extractable says so; with
 --sensitive they leave it wrapped by another key only (softcsp key wrap).
 
 The file is left where it is: delete it when the key is in the token.`
@@ -60,7 +60,7 @@ func keyImport(a *app) *cobra.Command {
 	f := c.Flags()
 	m.target.object.add(f)
 	f.StringVar(&m.keyType, "type", "", "`type` of a secret key, as key generate has it: aes, hmac, generic, …")
-	f.StringVar(&m.form, "format", "", "how a secret key is written: raw or hex (default: hex if the file has nothing but hex digits)")
+	f.StringVar(&m.form, "format", "", "`form` in which a secret key is written: raw or hex (default: hex if the file has nothing but hex digits)")
 	f.StringVar(&m.usage, "usage", "", "what the key is for, `words` with commas: "+usageWords()+" (default: what is usual for its type)")
 	f.BoolVar(&m.extractable, "extractable", false, "the key may leave the token again")
 	f.BoolVar(&m.sensitive, "sensitive", false, "with --extractable: only wrapped by another key")

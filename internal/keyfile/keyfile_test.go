@@ -243,7 +243,11 @@ func same(t *testing.T, e Entry, format string) {
 		t.Errorf("%s of %v: %v", format, e.Type, err)
 		return
 	}
-	c, err := Read(out, Options{Secret: &e.Type})
+	var o Options
+	if e.Class == ck.CKO_SECRET_KEY {
+		o.Secret = &e.Type
+	}
+	c, err := Read(out, o)
 	if err != nil {
 		t.Errorf("%s of %v: %v", format, e.Type, err)
 		return

@@ -351,8 +351,10 @@ func (s *scheme) decrypt(r *reader, password, data []byte) ([]byte, error) {
 		plain = plain[:len(plain)-fill]
 	}
 	encoded, ok := toDER(plain)
+	if !ok || &encoded[0] != &plain[0] {
+		clear(plain) // what is in BER was copied
+	}
 	if !ok {
-		clear(plain)
 		return nil, ErrPassword
 	}
 	return encoded, nil
