@@ -23,9 +23,9 @@ func keyUnwrap(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "unwrap --label LABEL --with WRAPPINGKEY --type TYPE FILE",
 		Short: "Take a wrapped key into the token",
-		Long: `Takes a key that was wrapped, by softcsp key wrap or by another program, into the token, where alone it is decrypted. --type says what it is,
-because the bytes do not: aes, generic, … or aes:256 where the mechanism does not tell the length; rsa, ec, ed25519, ml-dsa, … of a private key, which
-comes with its public key. "-" is standard input.
+		Long: `Takes a key that was wrapped, by softcsp key wrap or by another program, into the token, where alone it is decrypted. --type
+says what it is, because the bytes do not: aes, generic, … or aes:256 where the mechanism does not tell the length; rsa, ec,
+ed25519, ml-dsa, … of a private key, which comes with its public key. "-" is standard input.
 
 The key is sensitive. It does not leave the token again, unless --extractable says so, and then only wrapped.
 

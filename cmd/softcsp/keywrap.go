@@ -30,8 +30,8 @@ const wrapHelp = `The mechanism is the usual one of the wrapping key:
   EC            CKM_ECDH_AES_KEY_WRAP
   X25519, X448  CKM_ECDH_X_AES_KEY_WRAP
 
-or any other with --mechanism. Its parameter is made of the flags for it, and of --parameter FIELD=VALUE with the names that PKCS#11 gives
-the fields.`
+or any other with --mechanism. Its parameter is made of the flags for it, and of --parameter FIELD=VALUE with the names that
+PKCS#11 gives the fields. An IV is given in hex digits, and is the same for both ways.`
 
 // wrapFlags are the flags of parameters that wrapping mechanisms have.
 var wrapFlags = []string{"iv", "aad", "tag-bits", "hash", "mgf", "oaep-label", "kdf", "info"}
@@ -41,9 +41,9 @@ func keyWrap(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "wrap --label LABEL --with WRAPPINGKEY --out FILE",
 		Short: "Encrypt a key with another, to travel",
-		Long: `Writes a private or secret key of the token encrypted with another key, which it never leaves unencrypted. The wrapping key is an AES key or a public
-key of the token, or with --peer the public key in a file: a public key or a certificate of whoever is to have the key. The key has to be extractable; it may
-be sensitive. A private key is wrapped as PKCS #8.
+		Long: `Writes a private or secret key encrypted with another key. It never leaves the token in the clear. The wrapping key is an AES key
+or a public key of the token, or with --peer the public key in a file: a public key or a certificate of whoever is to have the
+key. The key has to be extractable; it may be sensitive. A private key is wrapped as PKCS #8.
 
 ` + wrapHelp + `
 
@@ -147,6 +147,9 @@ func (x *wrapping) mechanismFor(s *session, wrappingKey ck.ObjectHandle, f ck.Fu
 	m, err := x.mechanism.mechanism()
 	if err != nil {
 		return nil, err
+	}
+	if iv := x.mechanism.flags["iv"]; iv == "random" || iv == "zero" {
+		return nil, fmt.Errorf("--iv is %q, but must be hex digits: a key is unwrapped with the IV that it was wrapped with", iv)
 	}
 	if m == 0 {
 		kind, err := s.keyType(wrappingKey)
