@@ -206,41 +206,22 @@ func (x *agreement) publicValue(s *session, key ck.ObjectHandle) ([]byte, error)
 
 // extract makes a secret of a session of what both sides agree on, and the mechanism that makes the key of that by HKDF.
 func (x *agreement) extract(s *session, key ck.ObjectHandle, mech *ck.Mechanism) (ck.ObjectHandle, *ck.Mechanism, error) {
-	h, err := hashNamed("hkdf", x.hkdf)
-	if err != nil {
-		return 0, nil, err
-	}
-	var f mechparam.Fields
-	f.SetNumber("bExtract", 1)
-	f.SetNumber("bExpand", 1)
-	f.SetNumber("prfHashMechanism", uint(h.digest))
-	f.SetNumber("ulSaltType", uint(ck.CKF_HKDF_SALT_NULL))
-	if x.salt != "" {
-		salt, err := bytesOf("salt", x.salt)
-		if err != nil {
-			return 0, nil, err
-		}
-		f.SetNumber("ulSaltType", uint(ck.CKF_HKDF_SALT_DATA))
-		f.SetBytes("pSalt", salt)
-	}
-	info, err := bytesOf("info", x.info)
-	if err != nil {
-		return 0, nil, err
-	}
-	f.SetBytes("pInfo", info)
-	forms, _, _ := ck.ParameterOf(ck.CKM_HKDF_DERIVE, ck.C_DeriveKey)
-	p, err := mechparam.Make(forms[0], f)
+	hkdf := choiceOfMechanism{flags: map[string]string{"hash": x.hkdf, "salt": x.salt, "info": x.info}}
+	next, err := s.mechanism(key, ck.CKM_HKDF_DERIVE, &hkdf, ck.C_DeriveKey)
 	if err != nil {
 		return 0, nil, err
 	}
 	secret, err := s.derive(key, mech, []ck.Attribute{
 		classIs(ck.CKO_SECRET_KEY), {Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(ck.CKK_GENERIC_SECRET))}, yes(ck.CKA_TOKEN, false), yes(ck.CKA_DERIVE, true),
 	})
-	return secret, &ck.Mechanism{Type: ck.CKM_HKDF_DERIVE, Param: p}, err
+	return secret, next, err
 }
 
 // derive derives a key.
 func (s *session) derive(base ck.ObjectHandle, mech *ck.Mechanism, template []ck.Attribute) (key ck.ObjectHandle, err error) {
 	err = s.DeriveKey(s.handle, mech, base, template, &key)
+	if errors.Is(err, ck.CKR_TEMPLATE_INCONSISTENT) {
+		return 0, fmt.Errorf("deriving with %v: %w", mech.Type, err)
+	}
 	return key, explainUse("deriving", mech.Type, err)
 }

@@ -65,6 +65,7 @@ type derivation struct {
 	dataFile                            string
 	password                            *secretSource
 	target                              *target
+	from                                derivationFromKey
 }
 
 const deriveHelp = `Derives a key as CryptDeriveKey does: the password is hashed, and the key is made from the hash value inside the token.
@@ -79,7 +80,11 @@ Providers: base, strong, enhanced and aes are Microsoft's Base, Strong, Enhanced
 Providers. They differ in key lengths and salt. softcsp has all algorithms, and --update: derive a second time, from
 another password, into a key made before, which then depends on both.
 
-Say --provider and --bits as the other program does: the defaults of Windows have changed over time.`
+Say --provider and --bits as the other program does: the defaults of Windows have changed over time.
+
+With --base the key is derived from a secret key of the token instead, by HKDF (RFC 5869) with SHA-256 or --hash, --salt and
+--info, or by any --mechanism of PKCS#11 that does that. Its parameter is made of the flags for it, and of --parameter
+FIELD=VALUE with the names that PKCS#11 gives the fields. --type says what key it becomes.`
 
 func keyDerive(a *app) *cobra.Command {
 	d := &derivation{
@@ -87,15 +92,16 @@ func keyDerive(a *app) *cobra.Command {
 		target:   newTarget("key"),
 	}
 	c := &cobra.Command{
-		Use:   "derive --hash HASH --algorithm ALGORITHM",
-		Short: "Derive a key from a password, as CryptDeriveKey does",
+		Use:   "derive --hash HASH --algorithm ALGORITHM | --base LABEL",
+		Short: "Derive a key from a password, as CryptDeriveKey does, or from another key",
 		Long:  deriveHelp,
 		Example: `  softcsp key derive --hash sha1 --algorithm aes-256 --label report --password-file p --pin-file user.pin
-  softcsp key derive --hash md5 --algorithm rc2 --provider enhanced --exportable --print --password-file p`,
+  softcsp key derive --hash md5 --algorithm rc2 --provider enhanced --exportable --print --password-file p
+  softcsp key derive --base master --info text:disk --type aes:256 --label disk --pin-file user.pin`,
 		Args: exactly(0, ""),
 	}
 	f := c.Flags()
-	f.StringVar(&d.hash, "hash", "", "`hash` of the password: "+spell(hashNames))
+	f.StringVar(&d.hash, "hash", "", "`hash` of the password: "+spell(hashNames)+"; of HKDF with --base")
 	f.StringVarP(&d.algorithm, "algorithm", "a", "", "`algorithm` of the key: "+spell(algorithmNames))
 	f.StringVar(&d.provider, "provider", "aes", "`provider` whose rules apply: "+spell(providerNames))
 	f.UintVar(&d.bits, "bits", 0, "`length` of the key in bits (default: the provider's)")
@@ -110,7 +116,14 @@ func keyDerive(a *app) *cobra.Command {
 	d.password.add(f)
 	d.target.object.add(f)
 	d.target.addToken(c)
+	d.from.addTo(a, c)
 	c.RunE = func(*cobra.Command, []string) error {
+		if d.from.base != "" {
+			if err := d.from.take(d); err != nil {
+				return usage(c, err)
+			}
+			return a.on(d.target, d.from.run)
+		}
 		if err := d.check(); err != nil {
 			return usage(c, err)
 		}

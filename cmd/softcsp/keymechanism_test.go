@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/mechparam"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -140,7 +141,7 @@ func (k *keyring) uses(class ck.ObjectClass) []ck.Attribute {
 	case ck.CKO_PRIVATE_KEY:
 		return []ck.Attribute{yes(ck.CKA_DECRYPT, true), yes(ck.CKA_SIGN, true), yes(ck.CKA_DERIVE, true), yes(ck.CKA_DECAPSULATE, true)}
 	}
-	return []ck.Attribute{yes(ck.CKA_ENCRYPT, true), yes(ck.CKA_DECRYPT, true), yes(ck.CKA_SIGN, true), yes(ck.CKA_VERIFY, true), yes(ck.CKA_SENSITIVE, false)}
+	return []ck.Attribute{yes(ck.CKA_ENCRYPT, true), yes(ck.CKA_DECRYPT, true), yes(ck.CKA_SIGN, true), yes(ck.CKA_VERIFY, true), yes(ck.CKA_DERIVE, true), yes(ck.CKA_SENSITIVE, false)}
 }
 
 // chosen are the flags of a mechanism.
@@ -249,6 +250,84 @@ func TestAgreementsByName(t *testing.T) {
 	if agreed < 5 || encapsulated < 9 {
 		t.Errorf("%d agreements, %d encapsulations", agreed, encapsulated)
 	}
+}
+
+// notToDerive are the mechanisms that derive a key of a secret key, and that key derive cannot use, and why.
+var notToDerive = map[string]string{
+	"CKM_SP800_108_": "its parameter is a list of structures, of a length of its own",
+	"CKM_TLS":        "it makes keys of TLS, several at once, of a secret that only TLS has",
+	"CKM_SSL3_":      "as CKM_TLS",
+	"CKM_HKDF_DATA":  "it makes a data object, and no key",
+	"CKM_IKE":        "it takes further keys by their handles",
+	"CKM_SOFTCSP_":   "CryptDeriveKey is key derive with a password, and SSHKDF for who has a session of ssh",
+}
+
+// TestDerivationsByName derives with every mechanism that does that from a secret key, by key derive.
+func TestDerivationsByName(t *testing.T) {
+	k, dir := newKeyring(t), t.TempDir()
+	k.app.quiet = true
+	derived, used := 0, make(map[string]bool)
+	for _, m := range mechanisms.Types() {
+		row := mechanisms.Lookup(m)
+		if row.Derive == nil || len(row.Keys) > 0 && !mechanismOfSecrets(row) || m == ck.CKM_PUB_KEY_FROM_PRIV_KEY {
+			continue
+		}
+		listed := false
+		for family := range notToDerive {
+			if strings.HasPrefix(m.String(), family) {
+				listed, used[family] = true, true
+			}
+		}
+		if listed {
+			continue
+		}
+		derived++
+		kind := ck.CKK_GENERIC_SECRET
+		if len(row.Keys) > 0 && !slices.Contains(row.Keys, kind) {
+			kind = row.Keys[0]
+		}
+		if err := k.key(kind); err != nil {
+			t.Fatalf("no key of type %v: %v", kind, err)
+		}
+		if err := k.derives(m, kind, filepath.Join(dir, "out")); err != nil {
+			t.Errorf("%v: %v", m, err)
+		}
+	}
+	if derived < 30 || len(used) != len(notToDerive) {
+		t.Errorf("%d derivations, without %v", derived, used)
+	}
+}
+
+// derives derives a key.
+func (k *keyring) derives(m ck.MechanismType, kind ck.KeyType, out string) error {
+	x := derivationFromKey{base: kind.String(), mechanism: choiceOfMechanism{name: m.String(), flags: map[string]string{}}, secret: newSecret{kind: "generic", out: out}}
+	forms, _, _ := ck.ParameterOf(m, ck.C_DeriveKey)
+	if len(forms) > 0 {
+		for _, name := range []string{"iv", "data"} {
+			i := slices.IndexFunc(parameterFlags, func(p parameterFlag) bool { return p.name == name })
+			if field := parameterFlags[i].fieldOf(forms[0]); field != "" {
+				n := uint(16)
+				if f := mechparam.Find(forms[0], field); name == "iv" {
+					n = f.Size
+				}
+				x.mechanism.flags[name] = strings.Repeat("0a", int(n))
+			}
+		}
+		switch forms[0].Name {
+		case "CK_OBJECT_HANDLE":
+			x.other = kind.String()
+		case "CK_EXTRACT_PARAMS":
+			x.mechanism.fields, x.secret.kind = []string{"value=8"}, "generic:128"
+		}
+	}
+	if err := x.run(k.session); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(out)
+	if err == nil && len(b) < 8 {
+		err = fmt.Errorf("a key of %d bytes", len(b))
+	}
+	return err
 }
 
 // mechanismOfSecrets reports whether a mechanism is for secret keys.

@@ -28,11 +28,16 @@ func (n *newSecret) addTo(a *app, c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&n.label, "derive-label", "", "`label` of the new secret key, which is kept in the token")
 	f.StringVar(&n.id, "derive-id", "", "CKA_ID of the new key in `hex` digits")
-	f.StringVar(&n.kind, "type", "generic", "`type` of the new key, and its bits: generic, generic:256, aes:256, hmac:256, chacha20, …")
 	f.BoolVar(&n.extractable, "extractable", false, "the new key may leave the token")
 	f.BoolVar(&n.print, "print", false, "print the secret in hex digits instead of keeping it")
 	f.StringVar(&n.out, "secret-out", "", "`file` to write the secret's bytes to instead of keeping it (mode 0600)")
+	n.addType(c)
 	lists(a, c)
+}
+
+// addType gives a command the flag --type.
+func (n *newSecret) addType(c *cobra.Command) {
+	c.Flags().StringVar(&n.kind, "type", "generic", "`type` of the new key, and its bits: generic, generic:256, aes:256, hmac:256, chacha20, …")
 	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions([]string{"generic", "generic:256", "aes:128", "aes:256", "hmac:256", "chacha20"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

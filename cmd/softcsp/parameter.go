@@ -47,7 +47,9 @@ var parameterFlags = []parameterFlag{
 	{"oaep-label", "`label` of OAEP: " + bytesUsage, []string{"pSourceData"}, setBytes},
 	{"counter-bits", "`bits` of the counter block that count (default 128)", []string{"ulCounterBits"}, setNumber},
 	{"kdf", "`hash` of the key derivation function of X9.63, or none", []string{"kdf"}, setKDF},
-	{"info", "`data` that the key derivation function also takes: " + bytesUsage, []string{"pSharedData", "pOtherInfo"}, setBytes},
+	{"info", "`data` that the key derivation function also takes: " + bytesUsage, []string{"pSharedData", "pOtherInfo", "pInfo"}, setBytes},
+	{"salt", "`salt` of HKDF: " + bytesUsage, []string{"CK_HKDF_PARAMS.pSalt"}, setBytes},
+	{"data", "`data` that is encrypted, or put together with the key: " + bytesUsage, []string{"pData"}, setBytes},
 }
 
 // add gives a command the flag --mechanism, those of the list above that are named, and --parameter. The shell completes mechanisms that have a flag of

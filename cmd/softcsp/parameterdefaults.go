@@ -33,6 +33,7 @@ var parameterDefaults = map[string]func(s *session, key ck.ObjectHandle, m ck.Me
 	"CK_RC5_CBC_PARAMS":          defaultRC5,
 	"CK_RC5_MAC_GENERAL_PARAMS":  defaultRC5,
 	"CK_SOFTCSP_KMAC_PARAMS":     defaultKMAC,
+	"CK_HKDF_PARAMS":             defaultHKDF,
 	"CK_X9_42_DH1_DERIVE_PARAMS": defaultNumbers(preset{"kdf", ck.CKD_NULL}),
 }
 
@@ -85,6 +86,15 @@ func defaultKMAC(_ *session, _ ck.ObjectHandle, m ck.MechanismType, f *mechparam
 		n = 64
 	}
 	setDefaults(f, preset{"ulMacLength", n})
+}
+
+// defaultHKDF is HKDF as RFC 5869 has it, both steps: with SHA-256, and without salt where none is given.
+func defaultHKDF(_ *session, _ ck.ObjectHandle, _ ck.MechanismType, f *mechparam.Fields) {
+	salt := ck.CKF_HKDF_SALT_NULL
+	if len(f.Bytes["pSalt"]) > 0 {
+		salt = ck.CKF_HKDF_SALT_DATA
+	}
+	setDefaults(f, preset{"bExtract", 1}, preset{"bExpand", 1}, preset{"prfHashMechanism", uint(ck.CKM_SHA256)}, preset{"ulSaltType", uint(salt)})
 }
 
 // defaultPSS is what OpenSSL and X.509 use: MGF1 with the hash of the message, and as much salt as that has bytes.
