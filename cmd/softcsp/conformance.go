@@ -65,6 +65,12 @@ func conformanceCommand(a *app) *cobra.Command {
 	f.DurationVar(&r.timeout, "timeout", 20*time.Second, "`time` after which a call is taken not to return")
 	r.pin.add(f)
 	r.so.add(f)
+	_ = c.RegisterFlagCompletionFunc("run", func(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
+		for _, x := range conformance.Checks() {
+			words = append(words, x.Name+"\t"+x.Title)
+		}
+		return words, cobra.ShellCompDirectiveNoFileComp
+	})
 	return lists(a, c)
 }
 
