@@ -18,7 +18,13 @@ const databaseFile = "sqlite3.db"
 const tokenNumber = 1
 
 // A database is the database store: a table of objects, which have no more than a number, and tables of attributes, one for each kind.
-type database map[int64]object
+type database map[int64]*row
+
+// A row is an object of a database, or what is wrong with it.
+type row struct {
+	object
+	err error
+}
 
 func openDatabase(dir string) (backend, error) {
 	name := filepath.Join(dir, databaseFile)
@@ -30,11 +36,11 @@ func openDatabase(dir string) (backend, error) {
 		return nil, err
 	}
 	d := make(database)
-	for row, err := range db.Rows("object") {
+	for o, err := range db.Rows("object") {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", name, ErrDamaged, err)
 		}
-		d[row.ID] = make(object)
+		d[o.ID] = &row{object: make(object)}
 	}
 	for _, t := range attributeTables {
 		if err := d.readTable(db, t.name, t.kind); err != nil {
@@ -61,26 +67,26 @@ func (d database) readTable(db *sqlite.DB, name string, k kind) error {
 	if columns, ok := db.Columns(name); !ok || !slices.Equal(columns, attributeColumns) {
 		return fmt.Errorf("its columns are %q", columns)
 	}
-	for row, err := range db.Rows(name) {
+	for r, err := range db.Rows(name) {
 		if err != nil {
 			return err
 		}
-		if len(row.Values) != len(attributeColumns) {
-			return fmt.Errorf("a row of %d values", len(row.Values))
+		if len(r.Values) != len(attributeColumns) {
+			return fmt.Errorf("a row of %d values", len(r.Values))
 		}
-		o := d[row.Values[2].Int]
+		o := d[r.Values[2].Int]
 		if o == nil {
 			continue
 		}
-		typ := ck.AttributeType(row.Values[1].Int)
+		typ := ck.AttributeType(r.Values[1].Int)
 		a := attribute{kind: k}
 		if typ == ck.CKA_ALLOWED_MECHANISMS {
 			a.kind = kindMechanisms
 		}
-		if a.value, err = databaseValue(a.kind, row.Values[0]); err != nil {
-			return fmt.Errorf("%v of object %d: %w", typ, row.Values[2].Int, err)
+		if a.value, err = databaseValue(a.kind, r.Values[0]); err != nil {
+			o.err = fmt.Errorf("%w: %v", err, typ)
 		}
-		o[typ] = a
+		o.object[typ] = a
 	}
 	return nil
 }
@@ -93,7 +99,7 @@ func databaseValue(k kind, v sqlite.Value) ([]byte, error) {
 	case k == kindUlong && v.Kind == sqlite.Integer:
 		return ck.UlongValue(uint(v.Int)), nil
 	case k == kindBool, k == kindUlong:
-		return nil, fmt.Errorf("no number")
+		return nil, fmt.Errorf("%w: no number", ErrDamaged)
 	case k == kindMechanisms:
 		return databaseEncoding.mechanisms(v.Bytes)
 	case k == kindTemplate:
@@ -122,9 +128,9 @@ func (d database) names() ([]string, error) {
 
 func (d database) object(name string) (object, error) {
 	n, err := strconv.ParseInt(name, 10, 64)
-	o, ok := d[n]
-	if err != nil || !ok {
+	o := d[n]
+	if err != nil || o == nil {
 		return nil, fmt.Errorf("%w: there is no object %s", ErrDamaged, name)
 	}
-	return o, nil
+	return o.object, o.err
 }

@@ -1,6 +1,7 @@
 package softhsm
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -126,12 +127,45 @@ func TestDatabaseDamaged(t *testing.T) {
 	if noticed < 100 {
 		t.Errorf("noticed %d times", noticed)
 	}
+	oneDamaged(t)
 	dir := copyDatabase(t, unchanged)
 	if err := os.WriteFile(filepath.Join(dir, databaseFile+"-journal"), []byte("begun"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Find(dir); err == nil {
 		t.Error("a database with a journal was read")
+	}
+}
+
+// oneDamaged changes the kind of a value in an attribute array: the object is damaged, and no other.
+func oneDamaged(t *testing.T) {
+	t.Helper()
+	array := append(binary.LittleEndian.AppendUint64(nil, uint64(ck.CKA_CLASS)), 2, 0, 0, 0)
+	token := only(t, copyDatabase(t, func(b []byte) []byte {
+		i := bytes.Index(b, array)
+		if i < 0 {
+			t.Fatal("there is no attribute array")
+		}
+		b[i+8] = 9
+		return b
+	}))
+	if _, err := token.Unlock([]byte(databaseUserPIN)); err != nil {
+		t.Fatal(err)
+	}
+	names, err := token.Names()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := 0
+	for _, name := range names {
+		if _, err := token.Object(name); errors.Is(err, ErrDamaged) {
+			bad++
+		} else if err != nil {
+			t.Error(err)
+		}
+	}
+	if bad != 1 {
+		t.Errorf("%d objects are damaged", bad)
 	}
 }
 
@@ -169,5 +203,17 @@ func TestArray(t *testing.T) {
 	if err != nil || len(rows) != 4 || string(value(rows, ck.CKA_LABEL)) != "ab" || string(value(rows, ck.CKA_SENSITIVE)) != "\x01" ||
 		string(value(rows, ck.CKA_ALLOWED_MECHANISMS)) != string(ck.UlongValue(uint(ck.CKM_AES_ECB))) {
 		t.Errorf("%v, %v", rows, err)
+	}
+}
+
+// TestMechanisms refuses a list of a program of 32 bits.
+func TestMechanisms(t *testing.T) {
+	b := binary.LittleEndian.AppendUint32(nil, uint32(ck.CKM_AES_ECB))
+	b = binary.LittleEndian.AppendUint32(b, uint32(ck.CKM_AES_CBC))
+	if v, err := databaseEncoding.mechanisms(b); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%x, %v", v, err)
+	}
+	if v, err := databaseEncoding.mechanisms(b[:4]); !errors.Is(err, ErrDamaged) {
+		t.Errorf("%x, %v", v, err)
 	}
 }

@@ -3,6 +3,7 @@ package softhsm
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -128,13 +129,17 @@ func (r *reader) template() ([]byte, error) {
 	return ck.AppendTemplate(nil, o.list()), nil
 }
 
-// mechanisms turns a list of mechanisms into what PKCS #11 has.
+// mechanisms turns a list of mechanisms into what PKCS #11 has. A number of more than 32 bits is two of a program of 32 bits.
 func (e encoding) mechanisms(b []byte) (v []byte, err error) {
 	if len(b)%8 != 0 {
 		return nil, errCut
 	}
 	for ; len(b) > 0; b = b[8:] {
-		v = ck.AppendUlong(v, uint(e.order.Uint64(b)))
+		n := e.order.Uint64(b)
+		if n > math.MaxUint32 {
+			return nil, fmt.Errorf("%w: no mechanism has the number %#x", ErrDamaged, n)
+		}
+		v = ck.AppendUlong(v, uint(n))
 	}
 	return v, nil
 }
