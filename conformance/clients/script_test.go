@@ -97,7 +97,7 @@ func (s *script) check(archive *txtar.Archive) error {
 		}
 	}
 	for _, f := range s.shown {
-		if strings.HasSuffix(f.Name, ".sh") && !strings.Contains(s.commands, "exec sh -eu "+f.Name) {
+		if strings.HasSuffix(f.Name, ".sh") && !strings.Contains(s.commands, "sh -eu "+f.Name) {
 			return fmt.Errorf("nobody runs %s", f.Name)
 		}
 		if bytes.Contains(f.Data, []byte("```")) {
