@@ -388,8 +388,8 @@ func readEncryptedInfo(content []byte) (*scheme, []byte, error) {
 	return s, data, err
 }
 
-// iterations of PBKDF2 for files that are written: OWASP's advice for HMAC-SHA-256. OpenSSL, GnuTLS, Java, NSS and Windows read them; scrypt, which costs
-// an attacker more, only some of them do.
+// iterations of PBKDF2 for files that are written: OWASP's advice for HMAC-SHA-256. OpenSSL and GnuTLS read them. scrypt
+// costs an attacker more, and fewer programs read it.
 const iterations = 600_000
 
 // encrypt makes an EncryptedPrivateKeyInfo by PBES2 with PBKDF2, HMAC-SHA-256 and AES-256 in CBC mode.
