@@ -243,6 +243,7 @@ func (m *importing) plan(s *session, contents *keyfile.Contents) (list []newObje
 	if err != nil {
 		return nil, err
 	}
+	hasCertificates := slices.ContainsFunc(contents.Entries, func(e keyfile.Entry) bool { return e.Class == ck.CKO_CERTIFICATE })
 	for i := range contents.Entries {
 		e := &contents.Entries[i]
 		named := names[i]
@@ -257,6 +258,9 @@ func (m *importing) plan(s *session, contents *keyfile.Contents) (list []newObje
 			}
 		} else if err := s.isFree(e.Class, named); err != nil {
 			return nil, err
+		}
+		if e.Class == ck.CKO_PRIVATE_KEY && hasCertificates && contents.Find(ck.CKO_CERTIFICATE, e.PublicKeyInfo) == nil {
+			s.app.note("no certificate in the file belongs to the key %q", named.label)
 		}
 		template, err := m.template(e, named)
 		if err != nil {

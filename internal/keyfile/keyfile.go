@@ -120,7 +120,7 @@ func Read(data []byte, o Options) (c *Contents, err error) {
 			r.Wipe()
 			return
 		}
-		c = &r.Contents
+		c = &Contents{r.Format, r.Entries}
 	})
 	return c, err
 }
@@ -135,6 +135,7 @@ type reader struct {
 	publics  [][]byte // the public keys that stand in the file by themselves
 	names    []string // and what they are called
 	aSet     bool     // the keys need not belong together
+	ecParams []byte   // of the block EC PARAMETERS, before a key that may not name its curve
 }
 
 func (r *reader) close() { clear(r.password) }

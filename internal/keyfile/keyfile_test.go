@@ -2,6 +2,8 @@ package keyfile
 
 import (
 	"bytes"
+	"encoding/asn1"
+	"encoding/pem"
 	"errors"
 	"os"
 	"os/exec"
@@ -265,6 +267,33 @@ func same(t *testing.T, e Entry, format string) {
 
 func keyOf(e Entry) Key {
 	return Key{Class: e.Class, Type: e.Type, Attr: func(t ck.AttributeType) []byte { return find(e.Attributes, t) }}
+}
+
+// TestParameters reads a key with the parameters of its curve before it, which openssl ecparam writes, and one whose curve only these tell.
+func TestParameters(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "openssl")
+	l.run("openssl ecparam -name brainpoolP256r1 -genkey -out key.pem")
+	c := l.wants("key.pem", Options{}, nil, pair...)
+	params, key := pem.Decode(l.read("key.pem"))
+	block, _ := pem.Decode(key)
+	var fields struct {
+		Version int
+		Value   []byte
+	}
+	if _, err := asn1.Unmarshal(block.Bytes, &fields); err != nil {
+		t.Fatal(err)
+	}
+	bare, err := asn1.Marshal(fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block.Bytes = bare
+	l.write("bare", append(pem.EncodeToMemory(params), pem.EncodeToMemory(block)...))
+	l.wants("bare", Options{}, c.Entries[0].PublicKeyInfo, pair...)
+	if _, err := Read(bare, Options{}); err == nil || !strings.Contains(err.Error(), "does not say which curve") {
+		t.Errorf("a key without a curve: %v", err)
+	}
 }
 
 // TestOldEncryption reads keys as OpenSSL encrypted them before PBES2, and with ciphers of each kind.

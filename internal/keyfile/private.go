@@ -100,7 +100,7 @@ func (r *reader) readPKCS1Public(key []byte) error {
 	return r.addPublic(publicKeyInfo(oidRSA, asn1.NullBytes, key), "")
 }
 
-// readSEC1 reads an ECPrivateKey (RFC 5915), which has to name its curve.
+// readSEC1 reads an ECPrivateKey (RFC 5915). It names its curve, or the block before it does.
 func (r *reader) readSEC1(key []byte) error {
 	in := cryptobyte.String(key)
 	var body, skipped, params cryptobyte.String
@@ -111,6 +111,9 @@ func (r *reader) readSEC1(key []byte) error {
 		return errDER
 	}
 	if !has {
+		params = r.ecParams
+	}
+	if len(params) == 0 {
 		return errors.New("the key does not say which curve it is on; openssl ec -param_enc named_curve writes one that does")
 	}
 	return r.addPrivateParts(oidEC, params, key, "")

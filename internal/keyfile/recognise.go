@@ -137,7 +137,10 @@ func (r *reader) readBlock(b *pem.Block) error {
 		return r.readCertificate(content)
 	case "PKCS12":
 		return r.readPKCS12(content)
-	case "EC PARAMETERS", "DSA PARAMETERS", "DH PARAMETERS", "X9.42 DH PARAMETERS", "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
+	case "EC PARAMETERS":
+		r.ecParams = bytes.Clone(content)
+		return nil
+	case "DSA PARAMETERS", "DH PARAMETERS", "X9.42 DH PARAMETERS", "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
 		return nil // they stand before a key, or beside it
 	}
 	return fmt.Errorf("the file has a PEM block %q, which holds no key that is known", b.Type)
