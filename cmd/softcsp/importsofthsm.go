@@ -119,7 +119,7 @@ func (a *app) importSoftHSM(m *softHSMImport) error {
 	defer c.close()
 	defer func() { clear(m.officer) }()
 	if err := m.run(c, t, pin); err != nil {
-		return err
+		return t.interrupted(err)
 	}
 	return a.showImport(t)
 }

@@ -78,6 +78,20 @@ func isTrusted(template []ck.Attribute) bool {
 	return isTrue(template, ck.CKA_TRUSTED) && err == nil && !private
 }
 
+// interrupted is an error that ended everything, with how far it had come.
+func (t *takeover) interrupted(err error) error {
+	n := 0
+	for _, r := range t.rows {
+		if r.Result == resultCarried || r.Result == resultChanged {
+			n++
+		}
+	}
+	if n == 0 || t.dry {
+		return err
+	}
+	return fmt.Errorf("%w\n%d of %d objects were carried before that; the command can be repeated, and carries the others", err, n, len(t.rows))
+}
+
 // hasTrusted reports whether any object is trusted so.
 func (t *takeover) hasTrusted() bool {
 	return slices.ContainsFunc(t.names, func(name string) bool {
