@@ -36,9 +36,9 @@ for name in $names; do
 		go run ./internal/release changelog "$name" "$VERSION-$PACKAGE_RELEASE" "$maintainer" | gzip -9n > "$doc/changelog.Debian.gz"
 	fi
 done
-for file in README.md docs/*.md; do
-	install -m 644 "$file" "$stage/usr/share/doc/softcsp"
-done
+mkdir "$stage/usr/share/doc/softcsp/docs"
+install -m 644 README.md "$stage/usr/share/doc/softcsp"
+install -m 644 docs/*.md docs/*.svg "$stage/usr/share/doc/softcsp/docs"
 mkdir -p "$stage/usr/share/lintian/overrides"
 install -m 644 packaging/softcsp.lintian-overrides "$stage/usr/share/lintian/overrides/softcsp"
 find "$stage" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

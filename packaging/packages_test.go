@@ -80,7 +80,7 @@ func TestDeb(t *testing.T) {
 		{"/usr/bin/softcsp", libdir + "/pkcs11/libsoftcsp.so", libdir + "/libsoftcsp.so -> pkcs11/libsoftcsp.so", "/usr/share/p11-kit/modules/softcsp.module",
 			"/usr/share/man/man1/softcsp.1.gz", "/usr/share/man/man1/softcsp-key-derive.1.gz", "/usr/share/bash-completion/completions/softcsp",
 			"/usr/share/zsh/vendor-completions/_softcsp", "/usr/share/fish/vendor_completions.d/softcsp.fish", "/usr/share/doc/softcsp/copyright",
-			"/usr/share/doc/softcsp/changelog.gz", "/usr/share/doc/softcsp/changelog.Debian.gz", "/usr/share/doc/softcsp/cli.md"},
+			"/usr/share/doc/softcsp/changelog.gz", "/usr/share/doc/softcsp/changelog.Debian.gz", "/usr/share/doc/softcsp/README.md", "/usr/share/doc/softcsp/docs/cli.md", "/usr/share/doc/softcsp/docs/README.md"},
 		{"/usr/include/softcsp/cryptoki.h", "/usr/include/softcsp/softcsp.h", "/usr/include/softcsp/wincrypt.h", libdir + "/pkgconfig/softcsp.pc",
 			"/usr/share/doc/libsoftcsp-dev/copyright"},
 	} {

@@ -20,9 +20,10 @@ for arch in "$@"; do
 	${MAKE:-make} -s install DESTDIR="$PWD/$stage/root" PREFIX=/usr/local BUILT="$built"
 	mv "$stage"/root/usr/local/* "$stage"
 	rm -r "$stage/root"
-	mkdir -p "$stage/share/doc/softcsp"
+	mkdir -p "$stage/share/doc/softcsp/docs"
 	go run ./internal/release licences LICENSE "$built/softcsp" "$built/libsoftcsp.so" > "$stage/share/doc/softcsp/copyright"
-	install -m 644 README.md CHANGELOG.md docs/*.md "$stage/share/doc/softcsp"
+	install -m 644 README.md CHANGELOG.md "$stage/share/doc/softcsp"
+	install -m 644 docs/*.md docs/*.svg "$stage/share/doc/softcsp/docs"
 	tar --create --sort=name --format=gnu --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner -C "${stage%/*}" "$name" | gzip -9n > "$out/$name.tar.gz"
 done
 cp build/packages/*"$VERSION-$PACKAGE_RELEASE"*.deb build/packages/*"$VERSION-$PACKAGE_RELEASE"*.rpm "$out"
