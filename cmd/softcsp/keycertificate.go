@@ -188,14 +188,31 @@ func (x *certifying) findSubject(s *session) (*subject, error) {
 		}
 	}
 	if len(x.names) > 0 {
-		names, err := x509cert.SubjectAltName(x.names, x.subject == "/")
+		names, err := x509cert.SubjectAltName(x.names, false)
 		if err != nil {
 			return nil, fmt.Errorf("--san: %w", err)
 		}
 		who.names = &names
 	}
-	return who, nil
+	return who, x.checkName(who)
 }
+
+// checkName sees that the certificate names somebody: RFC 5280, sections 4.1.2.4 and 4.1.2.6. Where further names stand alone they are critical.
+func (x *certifying) checkName(who *subject) error {
+	switch {
+	case len(who.name) > len(emptyName):
+		return nil
+	case x.ca || x.issuerKey == "":
+		return errors.New("--subject: who issues certificates, or this one, has a name: /CN=name say")
+	case who.names == nil:
+		return errors.New("the certificate names nobody: give --subject or --san")
+	}
+	who.names.Critical = true
+	return nil
+}
+
+// emptyName is a Name of nothing.
+const emptyName = "\x30\x00"
 
 // either returns the private key that is meant, or a public key without one.
 func (s *session) either(k objectChoice) (ck.ObjectHandle, error) {
