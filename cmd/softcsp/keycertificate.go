@@ -293,40 +293,55 @@ func (x *certifying) findIssuer(s *session, who *subject) (*issuer, error) {
 	return by, err
 }
 
-// issuerCertificate finds the certificate of the issuer's key: the one in the file, or the one in the token that is valid longest.
+// issuerCertificate finds the certificate of the issuer's key: among those of the file, or of the token.
 func (x *certifying) issuerCertificate(s *session, info []byte) (*certinfo.Certificate, error) {
 	if x.issuerCert != "" {
-		b, err := s.app.readDER(x.issuerCert)
+		b, err := s.app.readSmall(x.issuerCert, keyfile.MaxSize)
 		if err != nil {
 			return nil, err
 		}
-		c, err := certinfo.Parse(b)
-		if err == nil && !bytes.Equal(c.PublicKeyInfo, info) {
-			err = errors.New("this is the certificate of another key than --issuer-key")
+		list, err := certinfo.Read(bytes.NewReader(b))
+		c := authority(list, info)
+		if err == nil && c == nil {
+			err = errors.New("there is no certificate of --issuer-key in it")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("--issuer-cert: %s: %w", x.issuerCert, err)
 		}
 		return c, nil
 	}
-	list, err := s.find(classIs(ck.CKO_CERTIFICATE))
+	objects, err := s.find(classIs(ck.CKO_CERTIFICATE))
 	if err != nil {
 		return nil, explain("looking for the issuer's certificate", err)
 	}
-	var best *certinfo.Certificate
-	for _, o := range list {
+	var list []*certinfo.Certificate
+	for _, o := range objects {
 		b, err := s.attribute(o, ck.CKA_VALUE)
 		if err != nil {
+			continue // one that is elsewhere, by its URL
+		}
+		if c, err := certinfo.Parse(b); err == nil {
+			list = append(list, c)
+		}
+	}
+	if c := authority(list, info); c != nil {
+		return c, nil
+	}
+	return nil, notFound("there is no certificate of the key %q in token %q\ngive it with --issuer-cert, or make one with --ca --store", x.issuerKey, s.token.info.Label)
+}
+
+// authority returns the certificate of a key by which it issues others: the one that is valid longest, nil where there is none of the key.
+func authority(list []*certinfo.Certificate, info []byte) *certinfo.Certificate {
+	var best *certinfo.Certificate
+	for _, c := range list {
+		if !bytes.Equal(c.PublicKeyInfo, info) {
 			continue
 		}
-		if c, err := certinfo.Parse(b); err == nil && bytes.Equal(c.PublicKeyInfo, info) && (best == nil || c.NotAfter.After(best.NotAfter)) {
+		if best == nil || c.Issues && !best.Issues || c.Issues == best.Issues && c.NotAfter.After(best.NotAfter) {
 			best = c
 		}
 	}
-	if best == nil {
-		return nil, notFound("there is no certificate of the key %q in token %q\ngive it with --issuer-cert, or make one with --ca --store", x.issuerKey, s.token.info.Label)
-	}
-	return best, nil
+	return best
 }
 
 // template says what the certificate says.
