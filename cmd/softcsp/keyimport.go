@@ -36,7 +36,7 @@ const importHelp = `Takes keys and certificates from a file into the token. What
   OpenSSH        private keys, also encrypted; public keys, also those of RFC 4716
   JWK            keys and sets of keys (RFC 7517)
   CryptoAPI      PRIVATEKEYBLOB, PUBLICKEYBLOB, PLAINTEXTKEYBLOB
-  secret keys    their bytes or hex digits, with --type
+  secret keys    their bytes, hex digits or base64, with --type
 
 A private key comes with its public key, whether the file has that or not. Both, and the certificates for them, have the same
 label and the same CKA_ID: --id, or the SHA-1 hash of the public key. A secret key without --id has a random one. Other
@@ -60,7 +60,7 @@ func keyImport(a *app) *cobra.Command {
 	f := c.Flags()
 	m.target.object.add(f)
 	f.StringVar(&m.keyType, "type", "", "`type` of a secret key, as key generate has it: aes, hmac, generic, …")
-	f.StringVar(&m.form, "format", "", "`form` in which a secret key is written: raw or hex (default: hex if the file has nothing but hex digits)")
+	f.StringVar(&m.form, "format", "", "`form` in which a secret key is written: "+strings.Join(keyfile.Forms, ", ")+" (default: hex if the file has nothing but hex digits)")
 	f.StringVar(&m.usage, "usage", "", "what the key is for, `words` with commas: "+usageWords()+" (default: what is usual for its type)")
 	f.BoolVar(&m.extractable, "extractable", false, "the key may leave the token again")
 	f.BoolVar(&m.sensitive, "sensitive", false, "with --extractable: only wrapped by another key")
@@ -68,7 +68,7 @@ func keyImport(a *app) *cobra.Command {
 	m.password.add(f)
 	m.target.addToken(c)
 	_ = c.RegisterFlagCompletionFunc("type", cobra.FixedCompletions(typeNames(false), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]cobra.Completion{"raw", "hex"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(keyfile.Forms, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		m.file = args[0]
 		o, err := m.options(a)
@@ -116,8 +116,8 @@ func (m *importing) options(a *app) (o keyfile.Options, err error) {
 		}
 	}
 	switch {
-	case m.form != "" && m.form != "raw" && m.form != "hex":
-		return o, fmt.Errorf("--format is %q, but can be raw or hex", m.form)
+	case m.form != "" && !slices.Contains(keyfile.Forms, m.form):
+		return o, fmt.Errorf("--format is %q, but can be %s", m.form, strings.Join(keyfile.Forms, ", "))
 	case m.form != "" && m.keyType == "":
 		return o, errors.New("--format needs --type: the type of the secret key in the file")
 	case m.sensitive && !m.extractable:

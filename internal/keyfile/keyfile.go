@@ -43,9 +43,12 @@ type Options struct {
 	Password func() ([]byte, error)
 	// Secret is the type of a secret key in a file of its bytes, or of hex digits. Without it a file is never taken for one.
 	Secret *ck.KeyType
-	// Form says how the bytes of a secret key are written: "raw", "hex", or "" for hex digits if there are no others.
+	// Form says how the bytes of a secret key are written: one of Forms, or "" for hex digits if there is nothing else.
 	Form string
 }
+
+// Forms are the ways in which the bytes of a secret key are written.
+var Forms = []string{"raw", "hex", "base64"}
 
 // An Entry is a key or a certificate of a file.
 type Entry struct {

@@ -3,7 +3,9 @@ package keyfile
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/hex"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
@@ -86,5 +88,30 @@ func TestSecretKeys(t *testing.T) {
 	}
 	if n < 100 {
 		t.Errorf("%d keys", n)
+	}
+}
+
+// TestForms reads a secret key as people write it.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	aes := ck.CKK_AES
+	for _, c := range []struct{ text, form, want string }{
+		{"000102030405060708090a0b0c0d0e0f", "", "000102030405060708090a0b0c0d0e0f"},
+		{" 00:01:02:03:04:05:06:07\n08:09:0A:0B:0C:0D:0E:0F\n", "", "000102030405060708090a0b0c0d0e0f"},
+		{"AAECAwQFBgcICQoLDA0ODw==\n", "base64", "000102030405060708090a0b0c0d0e0f"},
+		{"0123456789abcdef", "raw", "30313233343536373839616263646566"},
+		{"0123456789abcdeX", "", "30313233343536373839616263646558"},
+		{"0123456789abcdef", "", "8 bytes are no key of type CKK_AES"},
+		{"0123456789abcdeX", "hex", "not an even number of hex digits"},
+		{"*", "base64", "not in base64"},
+		{"AAEC", "base64", "3 bytes are no key of type CKK_AES"},
+	} {
+		got, err := Read([]byte(c.text), Options{Secret: &aes, Form: c.form})
+		switch {
+		case err != nil && !strings.Contains(err.Error(), c.want):
+			t.Errorf("%q: %v, want %s", c.text, err, c.want)
+		case err == nil && hex.EncodeToString(find(got.Entries[0].Attributes, ck.CKA_VALUE)) != c.want:
+			t.Errorf("%q: %x, want %s", c.text, find(got.Entries[0].Attributes, ck.CKA_VALUE), c.want)
+		}
 	}
 }

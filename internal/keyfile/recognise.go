@@ -3,6 +3,7 @@ package keyfile
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
@@ -242,19 +243,33 @@ func (r *reader) readVersioned(content []byte, number, rest cryptobyte.String) e
 	return ErrUnknown
 }
 
-// readSecret reads the bytes of a secret key.
+// readSecret reads the bytes of a secret key. Hex digits may have colons between them.
 func (r *reader) readSecret(data []byte) error {
-	digits := bytes.Join(bytes.Fields(data), nil)
-	defer clear(digits)
-	value := make([]byte, hex.DecodedLen(len(digits)))
-	defer clear(value)
-	_, err := hex.Decode(value, digits)
-	switch {
-	case r.options.Form == "hex" && err != nil:
-		return errors.New("the file is not an even number of hex digits")
-	case r.options.Form != "raw" && err == nil:
-		r.found("hex digits")
-		return r.addSecret(*r.options.Secret, value, "")
+	text := bytes.Join(bytes.Fields(data), nil)
+	defer clear(text)
+	switch r.options.Form {
+	case "raw":
+	case "base64":
+		value := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+		defer clear(value)
+		n, err := base64.StdEncoding.Decode(value, text)
+		if err != nil {
+			return errors.New("the file is not in base64")
+		}
+		r.found("base64")
+		return r.addSecret(*r.options.Secret, value[:n], "")
+	default:
+		digits := bytes.ReplaceAll(text, []byte(":"), nil)
+		defer clear(digits)
+		value := make([]byte, hex.DecodedLen(len(digits)))
+		defer clear(value)
+		if _, err := hex.Decode(value, digits); err == nil {
+			r.found("hex digits")
+			return r.addSecret(*r.options.Secret, value, "")
+		}
+		if r.options.Form == "hex" {
+			return errors.New("the file is not an even number of hex digits")
+		}
 	}
 	r.found("the bytes of a key")
 	return r.addSecret(*r.options.Secret, data, "")
