@@ -152,6 +152,11 @@ func checkRSASignatures(t *testing.T, k *PrivateKey, public *rsa.PublicKey) {
 	}
 }
 
+// version15 are the options of PKCS #1 v1.5.
+//
+//lint:ignore SA1019 crypto/tls and older formats still ask for it
+type version15 = rsa.PKCS1v15DecryptOptions
+
 func checkRSADecryption(t *testing.T, k *PrivateKey, public *rsa.PublicKey) {
 	t.Helper()
 	d := must(k.Decrypter())(t)
@@ -169,13 +174,13 @@ func checkRSADecryption(t *testing.T, k *PrivateKey, public *rsa.PublicKey) {
 		}
 	}
 	sealed := must(rsa.EncryptPKCS1v15(rand.Reader, public, message))(t) //lint:ignore SA1019 the programs of others still do
-	for _, o := range []crypto.DecrypterOpts{nil, &rsa.PKCS1v15DecryptOptions{}, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: 32}} {
+	for _, o := range []crypto.DecrypterOpts{nil, &version15{}, &version15{SessionKeyLen: 32}} {
 		if got, err := d.Decrypt(nil, sealed, o); err != nil || !bytes.Equal(got, message) {
 			t.Errorf("%+v: %x, %v", o, got, err)
 		}
 	}
 	for _, n := range []int{16, 31, 33, 48} { // of another length than was encrypted
-		got, err := d.Decrypt(nil, sealed, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: n})
+		got, err := d.Decrypt(nil, sealed, &version15{SessionKeyLen: n})
 		if err != nil || len(got) != n || bytes.Contains(message, got[:8]) {
 			t.Errorf("%d bytes: %x, %v", n, got, err)
 		}

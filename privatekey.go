@@ -193,6 +193,7 @@ func (k *decrypter) Decrypt(_ io.Reader, ciphertext []byte, opts crypto.Decrypte
 		plaintext, err = decrypt(m)
 		return plaintext, decryptionError(err)
 	case nil:
+	//lint:ignore SA1019 crypto/tls and older formats still ask for it
 	case *rsa.PKCS1v15DecryptOptions:
 		if o.SessionKeyLen > 0 {
 			block, err := decrypt(mechanism(ck.CKM_RSA_X_509, nil))
