@@ -37,7 +37,8 @@ type generation struct {
 const generateHelp = `Makes a key, or a pair of keys, in the token. --type says of which type and size:
 
 %s
-What follows the colon may be left out: then it is what stands first here. ec:P-256, ec:secp256r1 and ec:prime256v1 are ec:p256.
+What follows the colon may be left out: then it is what stands first here. Any other length that keys of the type can have will do, and any
+name of a curve: ec:P-256, ec:secp256r1 and ec:prime256v1 are ec:p256.
 
 --usage says what the key is for: sign, verify, encrypt, decrypt, wrap, unwrap, derive, encapsulate, decapsulate, sign-recover,
 verify-recover, with commas between them. Of a pair each key gets its part: "sign" lets the private key sign, and the public
@@ -45,9 +46,9 @@ key verify. Without --usage it is what the type is mostly for, but not wrapping:
 token init --separation") a key that wraps others does nothing else.
 
 A key never leaves the token, and is not revealed, unless it is made --extractable. With --sensitive too it leaves only wrapped by another key
-("softcsp key wrap"). --public makes the key one that is seen and used without a PIN. --trusted makes a public key that may wrap keys which
-only trusted ones wrap (CKA_TRUSTED): it needs the security officer's PIN in place of the user's. The public key of a pair becomes trusted
-by "softcsp key set --so".
+("softcsp key wrap"). --public makes the key one that is seen and used without a PIN. --trusted makes such a secret key, and lets it
+wrap keys which only trusted keys wrap (CKA_TRUSTED): it needs the security officer's PIN in place of the user's. The public key of a pair becomes
+trusted by "softcsp key set --so".
 
 Without --id a pair gets the SHA-1 hash of its public key, as certificates name keys (RFC 5280), and a secret key a random id.
 --parameters takes the domain parameters of DSA, DH and X9.42 DH keys from a PEM file ("openssl dsaparam"); the size is then
@@ -100,20 +101,43 @@ func keyGenerate(a *app) *cobra.Command {
 	return lists(a, c)
 }
 
-// generatedHelp lists the types with their sizes.
+// generatedHelp lists the types with their sizes: those of one size, and those with the name of a hash, without.
 func generatedHelp() string {
 	var b strings.Builder
+	var single, hashed []string
 	for _, t := range generatedTypes {
-		line := "  " + t.spelled()
-		if len(t.sizes) > 0 {
-			line += strings.Repeat(" ", max(1, 24-len(line))) + strings.Join(t.sizes[:min(len(t.sizes), 6)], ", ")
+		switch {
+		case t.what == "":
+			single = append(single, t.name)
+		case len(t.sizes) == 1 && strings.HasPrefix(t.name, "hmac-"):
+			hashed = append(hashed, t.spelled())
+		default:
+			more := ""
 			if len(t.sizes) > 6 {
-				line += ", ..."
+				more = ", ..."
 			}
+			fmt.Fprintf(&b, "  %-15s %s%s\n", t.spelled(), strings.Join(t.sizes[:min(len(t.sizes), 6)], ", "), more)
 		}
-		b.WriteString(line + "\n")
 	}
+	b.WriteString("\nOf one size:\n\n" + wrapped(single) + "\nFor HMAC with one hash alone, by default as long as its value:\n\n" + wrapped(hashed))
 	return b.String()
+}
+
+// wrapped writes words on lines of some 80 characters.
+func wrapped(words []string) string {
+	var b strings.Builder
+	line := " "
+	for i, w := range words {
+		if i < len(words)-1 {
+			w += ","
+		}
+		if len(line)+len(w) > 78 {
+			b.WriteString(line + "\n")
+			line = " "
+		}
+		line += " " + w
+	}
+	return b.String() + line + "\n"
 }
 
 // completeTypes completes --type.
