@@ -17,11 +17,12 @@ import (
 
 // A creation is what object create was asked for.
 type creation struct {
-	class, application string
-	attributes         []string
-	public, duplicate  bool
-	template           []ck.Attribute
-	target             *target
+	className, application string
+	attributes             []string
+	public, duplicate      bool
+	class                  ck.ObjectClass
+	template               []ck.Attribute
+	target                 *target
 }
 
 func objectCreate(a *app) *cobra.Command {
@@ -45,7 +46,7 @@ Data objects are private: they are seen with the PIN only, and sealed in the tok
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&x.class, "class", "data", "`class` of the object: data, trust, ...")
+	f.StringVar(&x.className, "class", "data", "`class` of the object: data, trust, ...")
 	f.StringVar(&x.application, "application", "", "CKA_APPLICATION: the `application` that the data are of")
 	f.StringArrayVar(&x.attributes, "attribute", nil, "attribute of the object: `NAME=VALUE`")
 	f.BoolVar(&x.public, "public", false, "CKA_PRIVATE false: the object is seen without the PIN")
@@ -69,15 +70,16 @@ Data objects are private: they are seen with the PIN only, and sealed in the tok
 
 // check reads the flags into the template.
 func (x *creation) check() error {
-	class, ok := ck.ParseObjectClass(strings.ReplaceAll(x.class, "-", "_"))
+	class, ok := ck.ParseObjectClass(strings.ReplaceAll(x.className, "-", "_"))
 	switch {
 	case !ok:
-		return fmt.Errorf("--class is %q, which the standard does not have", x.class)
+		return fmt.Errorf("--class is %q, which the standard does not have", x.className)
 	case class == ck.CKO_SECRET_KEY || class == ck.CKO_PRIVATE_KEY || class == ck.CKO_PUBLIC_KEY || class == ck.CKO_OTP_KEY:
 		return errors.New("--class: keys are made by softcsp key generate and softcsp key import")
 	case class == ck.CKO_CERTIFICATE:
 		return errors.New("--class: certificates are made by softcsp cert import")
 	}
+	x.class = class
 	x.template = []ck.Attribute{classIs(class), {Type: ck.CKA_TOKEN, Value: ck.BoolValue(true)}}
 	named, err := x.target.object.template()
 	if err != nil {
@@ -130,11 +132,7 @@ func (x *creation) read(a *app, name string) error {
 
 // run makes the object.
 func (x *creation) run(s *session) error {
-	class := ck.ObjectClass(0)
-	if n, err := ck.Ulong(x.template[0].Value); err == nil {
-		class = ck.ObjectClass(n)
-	}
-	if err := s.checkFree(newName{label: []byte(x.target.object.label), duplicate: x.duplicate}, "object", class); err != nil {
+	if err := s.checkFree(newName{label: []byte(x.target.object.label), duplicate: x.duplicate}, "object", x.class); err != nil {
 		return err
 	}
 	o, err := s.CreateObject(s.handle, x.template)

@@ -1,7 +1,8 @@
 // Package attrtext writes the names and values of attributes for people, and reads what people write. It knows of each attribute of the
 // standard what kind of values it has; which attributes an object has, and which values it takes, the token decides.
 //
-// What Format writes Parse reads, but for names of X.501, which are bytes to Parse.
+// What Format writes Parse reads, but for names of X.501, which are bytes to Parse, and for texts that cannot be printed, which Format writes
+// as bytes.
 package attrtext
 
 import (
