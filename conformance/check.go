@@ -36,7 +36,8 @@ type Making string
 const (
 	Nothing  Making = "nothing"
 	Sessions Making = "session objects" // which are gone with the session
-	Tokens   Making = "tokens"          // it initialises tokens, sets PINs, tries wrong ones or makes token objects
+	Tokens   Making = "tokens"          // it initialises tokens, or makes token objects
+	Place    Making = "a place"         // it has several tokens, tries wrong PINs or changes them, by which a token can be locked: it wants a place of its own
 )
 
 // Checks returns all checks, sorted by name.
@@ -81,12 +82,15 @@ func scriptCheck(name, text string) Check {
 }
 
 var (
-	makesTokensRE  = regexp.MustCompile(`\bp11 (?:\w+: )?(?:token|freeslot)\b|\bC_(?:InitToken|InitPIN|SetPIN)\b|wrong-pin|CKA_TOKEN=true`)
+	makesPlaceRE   = regexp.MustCompile(`\bfreeslot\b|\bC_(?:InitToken|InitPIN|SetPIN)\b|\bCKU_SO\b|wrong-pin`)
+	makesTokensRE  = regexp.MustCompile(`\bp11 (?:\w+: )?token\b|CKA_TOKEN=true`)
 	makesObjectsRE = regexp.MustCompile(`\bp11 (?:\w+: )?login\b|\bC_(?:Login\w*|CreateObject|CopyObject|Generate\w*|DeriveKey|Unwrap\w*|\w+capsulateKey)\b`)
 )
 
 func makes(script string) Making {
 	switch {
+	case makesPlaceRE.MatchString(script), strings.Count(script, "p11 token ") > 1:
+		return Place
 	case makesTokensRE.MatchString(script):
 		return Tokens
 	case makesObjectsRE.MatchString(script):
@@ -157,6 +161,14 @@ func (r *Result) fail(line int, call string, err error) {
 		f.Section = strings.Join(r.Sections, ", ")
 	}
 	r.Failures = append(r.Failures, f)
+}
+
+// Refused reports whether the token did not take the PIN that the check began with.
+func (r *Result) Refused() bool {
+	return slices.ContainsFunc(r.Failures, func(f Failure) bool {
+		begins := vital[firstWord(f.Call)] || strings.HasPrefix(f.Text, "login: ") // of a script, or of a table
+		return begins && (f.Got == "CKR_PIN_INCORRECT" || f.Got == "CKR_PIN_LOCKED")
+	})
 }
 
 func (r *Result) skip(why string) {

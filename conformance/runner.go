@@ -40,12 +40,16 @@ type Module struct {
 // May returns why a check cannot be run with the module's token, "" where it can.
 func (m *Module) May(c Check) string {
 	switch {
-	case m.Fresh || c.Makes == Nothing || m.Init:
+	case m.Fresh || c.Makes == Nothing:
+		return ""
+	case c.Makes == Place:
+		return "wants a place of its own, for several tokens or wrong PINs"
+	case m.Init:
 		return ""
 	case m.Token == "":
 		return "needs a token"
 	case c.Makes == Tokens:
-		return "initialises tokens, sets PINs or makes token objects"
+		return "initialises tokens, or makes token objects"
 	}
 	return ""
 }

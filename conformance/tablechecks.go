@@ -10,10 +10,10 @@ import (
 
 // tableChecks are the checks that are not scripts: each tries many calls that are made from a table.
 var tableChecks = []Check{
-	{Name: "states", Area: areaNames["5.6"], Title: "What is allowed in each state of a session", Sections: []string{"4.2", "5.6"}, Makes: Tokens, run: checkStates},
+	{Name: "states", Area: areaNames["5.6"], Title: "What is allowed in each state of a session", Sections: []string{"4.2", "5.6"}, Makes: Place, run: checkStates},
 	{Name: "notinitialized", Area: areaNames["5.4"], Title: "Every function before C_Initialize", Sections: []string{"5.4.1", "5.1.1"}, Makes: Nothing, run: checkNotInitialized},
 	{Name: "sessionfirst", Area: areaNames["5.1"], Title: "Every function with the handle of no session", Sections: []string{"5.1.7"}, Makes: Sessions, run: checkSessionFirst},
-	{Name: "nulls", Area: areaNames["5.1"], Title: "Every function with NULL for each of its pointers", Sections: []string{"5.1.1", "5.1.6"}, Makes: Tokens, run: checkNulls},
+	{Name: "nulls", Area: areaNames["5.1"], Title: "Every function with NULL for each of its pointers", Sections: []string{"5.1.1", "5.1.6"}, Makes: Place, run: checkNulls},
 }
 
 // sessionStates are the five states of a session (PKCS#11 section 4.2), and how one gets there from a public session.

@@ -26,7 +26,7 @@ func TestChecks(t *testing.T) {
 			t.Errorf("%s: title %q, area %q, sections %v", c.Name, c.Title, c.Area, c.Sections)
 		}
 	}
-	if len(kinds) != 3 {
+	if len(kinds) != 4 {
 		t.Errorf("checks make %v", kinds)
 	}
 }

@@ -231,6 +231,9 @@ func (s *Script) slotNamed(w []string) error {
 	if len(w) != 1 {
 		return errors.New("slot LABEL")
 	}
+	if s.existing != "" {
+		return s.slotOf(s.existing)
+	}
 	return s.slotOf(w[0])
 }
 

@@ -25,7 +25,9 @@ module, --token names the token to use:
 
   without it, or with --read-only, only what makes nothing is tried;
   with it and the user PIN also what makes session objects, which are gone afterwards;
-  with --init and both PINs everything. The token is INITIALISED, many times, and all that is in it is lost.
+  with --init and both PINs also what makes tokens. The token is INITIALISED, many times, and all that is in it is lost.
+
+What wants several tokens, or tries wrong PINs, which could lock one, is tried only in places of its own.
 
 With --all lines count, too, that have been tried with softcsp alone: a failure may be a matter of opinion there.
 
@@ -111,7 +113,12 @@ func (a *app) conformance(c *cobra.Command, r *conformanceRun) error {
 			results = append(results, conformance.Result{Check: check, NotRun: map[string]int{why: 1}})
 			continue
 		}
-		results = append(results, m.Run(check))
+		result := m.Run(check)
+		results = append(results, result)
+		if r.token != "" && result.Refused() {
+			p.end()
+			return &failure{exitPIN, fmt.Errorf("the token %q does not take the PIN; nothing more is tried, so that it is not locked", r.token)}
+		}
 	}
 	p.end()
 	report := conformanceReport{Module: m.Path, About: about, Results: results}
