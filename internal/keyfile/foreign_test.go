@@ -48,6 +48,9 @@ var foreignRefused = map[string]string{
 // TestForeign reads files of other programs.
 func TestForeign(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("passwords take long")
+	}
 	if _, err := os.Stat(vectors.CryptographyVectors); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ func TestPostQuantum(t *testing.T) {
 				t.Fatal(err)
 			}
 			checkPostQuantum(t, row.Makes, private, nil)
-			if set.Set == 1 {
+			if set.Set == 1 && !testing.Short() {
 				checkPostQuantum(t, row.Makes, private, []byte(password))
 			}
 			expanded := without(slices.Clone(private), ck.CKA_SEED, true)

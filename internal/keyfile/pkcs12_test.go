@@ -22,6 +22,9 @@ func names(c *Contents) string {
 // TestPKCS12Files reads files of Java, NSS and go-pkcs12.
 func TestPKCS12Files(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("passwords take long")
+	}
 	for file, want := range map[string]string{
 		"java.p12": "private_key first, public_key first, private_key second, public_key second, secret_key third, certificate first, certificate second",
 		"nss.p12":  "private_key nss key, public_key nss key, certificate nss key",
