@@ -90,10 +90,12 @@ lint:
 pure:
 	CGO_ENABLED=0 go build $(PURE)
 
-# The many vectors of the mechanisms run in one thread each and tell the race detector nothing: some are enough.
+# The many vectors of the mechanisms and the many files of keys are worked on in one thread each and tell the race detector nothing: some are
+# enough. So is what the command does itself, without the programs and documents that run it as it was built.
+RACE_SHORT = %/mechanisms %/cmd/softcsp %/internal/keyfile %/internal/doctor
 race:
-	GORACE=atexit_sleep_ms=10 CGO_ENABLED=1 go test -race $(filter-out %/mechanisms,$(PURE))
-	GORACE=atexit_sleep_ms=10 CGO_ENABLED=1 go test -race -short $(filter %/mechanisms,$(PURE))
+	GORACE=atexit_sleep_ms=10 CGO_ENABLED=1 go test -race $(filter-out $(RACE_SHORT),$(PURE))
+	GORACE=atexit_sleep_ms=10 CGO_ENABLED=1 go test -race -short $(filter $(RACE_SHORT),$(PURE))
 
 conformance: setup-test build
 	go test ./conformance/...

@@ -19,8 +19,11 @@ func (s *State) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// TestLimits has a process for each limit.
+// TestLimits has a process for each limit. Not in a short run: the race detector, which has those, cannot start where address space is limited.
 func TestLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("limits address space")
+	}
 	for _, c := range []struct {
 		resource, amount, uid int
 		state                 State
