@@ -76,6 +76,9 @@ type app struct {
 const about = `softcsp looks after software tokens: sealed files that keep keys, which programs use through PKCS#11. Its
 C_DeriveKey, and "softcsp key derive" here, make a key from a password as CryptDeriveKey of Windows does.
 
+Begin with "softcsp token init --label NAME", then "softcsp key generate". "softcsp where" names the library that programs load, with lines to paste
+for them; "softcsp doctor" finds what would keep them from working.
+
 A PIN or password is never an argument. It is read from a file, a file descriptor or an environment variable, or asked
 for on the terminal. The newline at the end of a file is not part of it.
 
