@@ -103,7 +103,7 @@ func TestAddingNames(t *testing.T) {
 			if strings.ContainsAny(name, " *…") || strings.HasPrefix(name, "-") { // a command, or several names
 				continue
 			}
-			parts := strings.Split(name, ".")
+			parts := strings.Split(strings.Trim(name, "[]"), ".") // marks of scripts are in brackets
 			known := len(parts) <= 2 && !strings.Contains(name, "/") && !slices.ContainsFunc(parts, func(p string) bool { return !words[p] })
 			if !known && !isPath(all, name) {
 				t.Errorf("%s names %s, which is no file and stands in no source", doc, name)
