@@ -234,8 +234,18 @@ func lookLock(m *Machine, r *report, sidecar, file string) bool {
 	return true
 }
 
-// holder returns the process that has locked a file for writing, -1 for one that is not seen from here, 0 for none.
+// holder returns the process that has locked a file for writing, -1 for one that is not seen from here, 0 for none. It looks three times: the
+// kernel tells its locks in parts, and while others come and go a part may lack one.
 func (m *Machine) holder(st *unix.Stat_t) int {
+	for range 3 {
+		if pid := m.holderNow(st); pid != 0 {
+			return pid
+		}
+	}
+	return 0
+}
+
+func (m *Machine) holderNow(st *unix.Stat_t) int {
 	where := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
 	for line := range strings.Lines(m.read("/proc/locks") + "\n") {
 		// 1: POSIX  ADVISORY  WRITE 18012 fe:00:395600 1 1
