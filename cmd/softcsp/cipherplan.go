@@ -22,6 +22,7 @@ type cipherPlan struct {
 	values  mechparam.Fields
 	ivField string // "" where there is none
 	iv      string // random, zero, or "" where its bytes are among the values
+	front   []byte // a random IV, which stands before what is encrypted
 	whole   bool   // the mechanism is authenticated, so that it gives nothing before it has seen everything
 }
 
@@ -91,7 +92,7 @@ func (p *cipherPlan) ivLength() int {
 }
 
 // initial sets the IV, which it reads or writes where it stands before the encrypted bytes.
-func (p *cipherPlan) initial(in io.Reader, out io.Writer) error {
+func (p *cipherPlan) initial(in io.Reader) error {
 	if p.iv == "" {
 		return nil
 	}
@@ -107,8 +108,8 @@ func (p *cipherPlan) initial(in io.Reader, out io.Writer) error {
 		return nil
 	}
 	rand.Read(iv)
-	_, err := out.Write(iv)
-	return err
+	p.front = iv
+	return nil
 }
 
 // run encrypts or decrypts a file.
@@ -126,7 +127,7 @@ func (p *cipherPlan) run(s *session, in *input, out io.Writer) error {
 	if p.whole && size > ck.MostCopied {
 		return p.tooLong(in)
 	}
-	if err := p.initial(from, out); err != nil {
+	if err := p.initial(from); err != nil {
 		return err
 	}
 	mech := &ck.Mechanism{Type: p.m}
@@ -171,6 +172,9 @@ func (p *cipherPlan) stream(s *session, mech *ck.Mechanism, in *input, from io.R
 		return explainUse(doing, p.m, err)
 	}
 	if err := s.confirm(p.key); err != nil {
+		return err
+	}
+	if _, err := out.Write(p.front); err != nil { // now that the token takes the key
 		return err
 	}
 	buf := make([]byte, partSize+64)

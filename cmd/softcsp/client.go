@@ -213,7 +213,7 @@ func (c *client) explainLogin(t tok, as ck.UserType, err error) error {
 	case errors.Is(err, ck.CKR_PIN_INCORRECT):
 		return fmt.Errorf("%w: token %q has %s", err, t.info.Label, c.triesLeft(t, as))
 	case errors.Is(err, ck.CKR_PIN_LOCKED) && as == ck.CKU_SO:
-		return fmt.Errorf("%w: after too many wrong PINs token %q no longer lets its security officer in", err, t.info.Label)
+		return fmt.Errorf("%w: after too many wrong PINs token %q no longer lets its security officer in, for good\nan older backup has the PIN as it was: softcsp token restore FILE --replace", err, t.info.Label)
 	}
 	return explain(fmt.Sprintf("logging in to token %q", t.info.Label), err)
 }
@@ -224,17 +224,19 @@ func (c *client) triesLeft(t tok, as ck.UserType) string {
 	if err != nil {
 		return "counted the try"
 	}
-	n := infos[t.info.SerialNumber].UserTries
+	n, whose := infos[t.info.SerialNumber].UserTries, "user PIN"
 	if as == ck.CKU_SO {
-		n = infos[t.info.SerialNumber].SOTries
+		n, whose = infos[t.info.SerialNumber].SOTries, "security officer PIN"
 	}
-	switch n {
-	case 0:
-		return "no tries left and is locked; the security officer sets a new PIN with: softcsp token pin --so"
-	case 1:
-		return "1 try left before the PIN is locked"
+	switch {
+	case n == 0 && as == ck.CKU_SO:
+		return "no tries left: its security officer PIN is locked, for good; an older backup has it as it was: softcsp token restore FILE --replace"
+	case n == 0:
+		return "no tries left: its user PIN is locked; the security officer sets a new one with: softcsp token pin --so"
+	case n == 1:
+		return "1 try left before the " + whose + " is locked"
 	}
-	return fmt.Sprintf("%d tries left before the PIN is locked", n)
+	return fmt.Sprintf("%d tries left before the %s is locked", n, whose)
 }
 
 // infos returns what the store tells of the tokens that can be read, by their serial numbers. Volatile ones are in another

@@ -29,11 +29,11 @@ openssl_conf = init
 [init]
 providers = providers
 [providers]
-default = default
-pkcs11 = pkcs11
-[default]
+default = default_provider
+pkcs11 = pkcs11_provider
+[default_provider]
 activate = 1
-[pkcs11]
+[pkcs11_provider]
 module = @PROVIDERS@/pkcs11.so
 pkcs11-module-path = @LIBRARY@
 pkcs11-module-token-pin = file:/etc/softcsp/user.pin
@@ -60,7 +60,7 @@ module: @LIBRARY@`,
 		lines: `# softcsp.cfg; then: keytool -list -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerArg softcsp.cfg
 name = softcsp
 library = @LIBRARY@
-slot = @SLOT@`,
+@SLOT@`,
 	},
 	{
 		name: "pkcs11-tool", programs: []string{"pkcs11-tool"},
@@ -141,7 +141,7 @@ func linesOf(library string, t tok, choose func(clientKind) bool) []clientLines 
 		uri = "pkcs11:token=" + t.info.Label
 	}
 	fill := strings.NewReplacer(
-		"@LIBRARY@", library, "@URI@", uri, "@LABEL@", strings.ReplaceAll(t.info.Label, "'", `'\''`), "@SLOT@", fmt.Sprint(uint(t.slot)),
+		"@LIBRARY@", library, "@URI@", uri, "@LABEL@", strings.ReplaceAll(t.info.Label, "'", `'\''`), "@SLOT@", slotLine(t),
 		"@ENGINES@", opensslDir("engines-3"), "@PROVIDERS@", opensslDir("ossl-modules"),
 	)
 	var list []clientLines
@@ -151,6 +151,14 @@ func linesOf(library string, t tok, choose func(clientKind) bool) []clientLines 
 		}
 	}
 	return list
+}
+
+// slotLine is how Java is told of the token: the only one where none is meant.
+func slotLine(t tok) string {
+	if t.info.SerialNumber == "" {
+		return "slotListIndex = 0"
+	}
+	return fmt.Sprintf("slot = %d", uint(t.slot))
 }
 
 // installed reports whether a client is on this machine.

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // version is set by the linker to the newest version of the changelog.
@@ -167,7 +168,55 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 			return noVerb(c, words[i:])
 		}
 	}
+	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
+		if near := nearFlag(c, name); near != "" {
+			err = fmt.Errorf("%w; did you mean --%s?", err, near)
+		}
+	}
 	return usage(c, err)
+}
+
+// nearFlag is the flag that somebody may have meant: one that begins so, as --pin-file for --pin, or is written nearly so.
+func nearFlag(c *cobra.Command, name string) string {
+	words := &cobra.Command{SuggestionsMinimumDistance: 2}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		words.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	near := words.SuggestionsFor(name)
+	if len(near) == 0 {
+		return ""
+	}
+	slices.SortStableFunc(near, func(a, b string) int { // those that begin so first, and of them those from a file
+		begins := func(s string) int {
+			switch {
+			case s == name+"-file":
+				return 0
+			case strings.HasPrefix(s, name):
+				return 1
+			}
+			return 2
+		}
+		return begins(a) - begins(b)
+	})
+	return near[0]
+}
+
+// singleDash finds a long flag with one dash, which would be taken for a short one with a value: -label=x for --label=x.
+func singleDash(root *cobra.Command, args []string) error {
+	c, rest, err := root.Find(args)
+	if err != nil {
+		return nil
+	}
+	for _, word := range rest {
+		name, _, _ := strings.Cut(strings.TrimPrefix(word, "-"), "=")
+		switch {
+		case word == "--":
+			return nil
+		case len(name) > 1 && strings.HasPrefix(word, "-") && c.Flag(name) != nil:
+			return usage(c, fmt.Errorf("%s has one dash: write -%[1]s", word))
+		}
+	}
+	return nil
 }
 
 // noVerb refuses a word after a noun that is none of its verbs.
@@ -190,9 +239,11 @@ func exactly(n int, names string) cobra.PositionalArgs {
 		case len(args) == n:
 			return nil
 		case n == 0:
-			return usage(c, fmt.Errorf("unexpected argument %q; a secret is never an argument", args[0]))
+			return usage(c, fmt.Errorf("%q is one argument too many; a secret is never an argument", args[0]))
+		case len(args) > n:
+			return usage(c, fmt.Errorf("%q is one argument too many: want %s", args[n], names))
 		}
-		return usage(c, fmt.Errorf("%s: want %s", c.CommandPath(), names))
+		return usage(c, fmt.Errorf("want %s", names))
 	}
 }
 
@@ -201,7 +252,10 @@ func (a *app) run(args []string) int {
 	a.args = args
 	root := newRoot(a)
 	root.SetArgs(args)
-	err := root.Execute()
+	err := singleDash(root, args)
+	if err == nil {
+		err = root.Execute()
+	}
 	if err == nil {
 		return 0
 	}

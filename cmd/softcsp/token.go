@@ -57,7 +57,7 @@ known attacks on keys by their own functions, standard does what PKCS#11 asks fo
 func checkLabel(label string) error {
 	switch {
 	case label == "" || len(label) > labelLen:
-		return fmt.Errorf("a token needs a label of 1 to %d bytes; %q has %d", labelLen, label, len(label))
+		return fmt.Errorf("a token needs a label of 1 to %d bytes, and %q has %d: give --label NAME", labelLen, label, len(label))
 	case strings.HasSuffix(label, " "):
 		return fmt.Errorf("the label %q ends with a blank, which programs do not see", label)
 	case !utf8.ValidString(label) || strings.ContainsFunc(label, unicode.IsControl):

@@ -146,7 +146,7 @@ func lookInfo(r *report, i store.Info) {
 			"somebody, or a program with an old PIN, has tried a wrong one; at 0 it is locked", "a login with the right PIN makes it "+strconv.Itoa(int(i.MaxTries))+" again")
 	}
 	if i.SOTries == 0 {
-		r.problem(fmt.Sprintf("the security officer's PIN of token %q is locked", i.Label), "nobody can unlock the user PIN any more", "back the token up while the user PIN works")
+		r.problem(fmt.Sprintf("the security officer's PIN of token %q is locked", i.Label), "nobody can unlock the user PIN any more", "restore an older backup, in which it is not locked, or move the keys to another token while the user PIN works")
 	}
 	if i.KDF == "test" {
 		r.note(fmt.Sprintf("token %q was made with --kdf test", i.Label), "its PINs can be guessed at once by whoever has the file: it is for labs", "for keys that matter, make a token with: softcsp token init --kdf interactive")
