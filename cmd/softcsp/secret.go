@@ -124,7 +124,7 @@ func (s *secretSource) ask(a *app) ([]byte, error) {
 	defer clear(second)
 	if !bytes.Equal(first, second) {
 		clear(first)
-		return nil, fmt.Errorf("the two are not the same")
+		return nil, fmt.Errorf("%s: the two are not the same", s.what)
 	}
 	return first, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -65,6 +66,9 @@ func (a *app) writeMode(name string, mode os.FileMode, f func(io.Writer) error) 
 	}
 	temporary := filepath.Join(filepath.Dir(name), ".softcsp-"+rand.Text())
 	tmp, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return fmt.Errorf("writing %s: %w", name, path.Err) // the name is that which was given
+	}
 	if err != nil {
 		return err
 	}
@@ -75,6 +79,9 @@ func (a *app) writeMode(name string, mode os.FileMode, f func(io.Writer) error) 
 		}
 	}()
 	if err = f(tmp); err != nil {
+		return err
+	}
+	if err = tmp.Sync(); err != nil { // a backup is one when it is on the disk
 		return err
 	}
 	if err = tmp.Close(); err != nil {
