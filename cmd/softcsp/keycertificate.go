@@ -184,7 +184,7 @@ func (x *certifying) findSubject(s *session) (*subject, error) {
 	}
 	if x.subject != "" {
 		if who.name, err = x509cert.ParseName(x.subject); err != nil {
-			return nil, fmt.Errorf("--subject: %w", err)
+			return nil, misuse("--subject: %w", err)
 		}
 	}
 	if len(x.names) > 0 {
@@ -203,9 +203,9 @@ func (x *certifying) checkName(who *subject) error {
 	case len(who.name) > len(emptyName):
 		return nil
 	case x.ca || x.issuerKey == "":
-		return errors.New("--subject: who issues certificates, or this one, has a name: /CN=name say")
+		return misuse("--subject: who issues certificates, or this one, has a name: /CN=name say")
 	case who.names == nil:
-		return errors.New("the certificate names nobody: give --subject or --san")
+		return misuse("the certificate names nobody: give --subject or --san")
 	}
 	who.names.Critical = true
 	return nil

@@ -120,7 +120,7 @@ func checkFormat(format string) error {
 func (x *request) run(s *session) error {
 	subject, err := x509cert.ParseName(x.subject)
 	if err != nil {
-		return fmt.Errorf("--subject: %w", err)
+		return misuse("--subject: %w", err)
 	}
 	extensions, err := x.usages.extensions()
 	if err != nil {
@@ -200,7 +200,7 @@ func (x *certSignature) algorithm(kind ck.KeyType, info []byte) ([]byte, error) 
 			return nil, fmt.Errorf("a key of type %s does not sign: it gets a certificate of another key, with --issuer-key", word("CKK_", kind))
 		}
 		if x.hash != "" {
-			return nil, fmt.Errorf("--hash: certificates that a key of type %s signs are not hashed before", word("CKK_", kind))
+			return nil, misuse("--hash: certificates that a key of type %s signs are not hashed before", word("CKK_", kind))
 		}
 		return x509cert.OwnAlgorithm(info)
 	}
@@ -217,7 +217,7 @@ func (x *certSignature) algorithm(kind ck.KeyType, info []byte) ([]byte, error) 
 	}
 	algorithm, ok := x509cert.Algorithm(family, hash)
 	if !ok {
-		return nil, fmt.Errorf("--hash: certificates are not signed with %s; there are %s", hash, strings.Join(x509cert.Hashes(), ", "))
+		return nil, misuse("--hash: certificates are not signed with %s; there are %s", hash, strings.Join(x509cert.Hashes(), ", "))
 	}
 	return algorithm, nil
 }

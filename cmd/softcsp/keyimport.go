@@ -330,7 +330,7 @@ func (m *importing) names(contents *keyfile.Contents) ([]naming, error) {
 				label = e.Name
 			}
 			if label == "" {
-				return nil, fmt.Errorf("%s does not say what its key is called: give --label", filepath.Base(m.file))
+				return nil, misuse("%s does not say what its key is called: give --label", filepath.Base(m.file))
 			}
 			named[string(e.PublicKeyInfo)] = label
 			seen = true

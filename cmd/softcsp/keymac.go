@@ -79,11 +79,11 @@ func (x *mac) usual(kind ck.KeyType) (ck.MechanismType, error) {
 			return 0, err
 		}
 		if m, ok = ck.ParseMechanismType(h.digest.String() + "_HMAC"); !ok {
-			return 0, fmt.Errorf("--hash %s: PKCS#11 has no HMAC with it", name)
+			return 0, misuse("--hash %s: PKCS#11 has no HMAC with it", name)
 		}
 		delete(x.mechanism.flags, "hash")
 	case given:
-		return 0, fmt.Errorf("--hash is for generic keys; the key is of type %s", word("CKK_", kind))
+		return 0, misuse("--hash is for generic keys; the key is of type %s", word("CKK_", kind))
 	case !ok && strings.HasSuffix(kind.String(), "_HMAC"):
 		m, ok = ck.ParseMechanismType("CKM_" + strings.TrimPrefix(kind.String(), "CKK_"))
 	}

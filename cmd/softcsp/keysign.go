@@ -169,7 +169,7 @@ func (x *signing) usual(kind ck.KeyType) (ck.MechanismType, error) {
 	case !given:
 		name = "sha256"
 	case family.hashed == "":
-		return 0, fmt.Errorf("--hash: a key of type %s has a hash of its own", word("CKK_", kind))
+		return 0, misuse("--hash: a key of type %s has a hash of its own", word("CKK_", kind))
 	}
 	h, err := hashNamed("hash", name)
 	if err != nil {
@@ -181,7 +181,7 @@ func (x *signing) usual(kind ck.KeyType) (ck.MechanismType, error) {
 	}
 	m, ok := ck.ParseMechanismType(text)
 	if !ok {
-		return 0, fmt.Errorf("--hash %s: PKCS#11 has no signatures of keys of type %s with it", name, word("CKK_", kind))
+		return 0, misuse("--hash %s: PKCS#11 has no signatures of keys of type %s with it", name, word("CKK_", kind))
 	}
 	if m != family.pure {
 		delete(x.mechanism.flags, "hash")
@@ -231,7 +231,7 @@ func (x *signing) checkPreHash(s *session, key ck.ObjectHandle, m ck.MechanismTy
 		scheme, want = "Ed448ph", "shake256"
 	}
 	if name != want {
-		return fmt.Errorf("--hash is %q, but %s hashes with %s", name, scheme, want)
+		return misuse("--hash is %q, but %s hashes with %s", name, scheme, want)
 	}
 	return nil
 }

@@ -118,7 +118,7 @@ func (x *choiceOfMechanism) mechanism() (ck.MechanismType, error) {
 	}
 	m, ok := ck.ParseMechanismType(x.name)
 	if !ok {
-		return 0, fmt.Errorf("--mechanism: there is no mechanism %q\nsee what there is with: softcsp mechanism list", x.name)
+		return 0, misuse("--mechanism: there is no mechanism %q\nsee what there is with: softcsp mechanism list", x.name)
 	}
 	return m, nil
 }
