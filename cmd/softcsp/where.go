@@ -74,7 +74,7 @@ func (a *app) tokenToPaste(cfg *config.Config, t choice) (tok, error) {
 	return meant, err
 }
 
-// settingRows are the settings in force, and the library.
+// settingRows are the settings in force.
 func settingRows(cfg *config.Config) []settingRow {
 	rows := []settingRow{{"configuration", cfg.File, ""}}
 	if cfg.File == "" {
@@ -89,18 +89,22 @@ func settingRows(cfg *config.Config) []settingRow {
 	if cfg.Policy != nil {
 		rows = append(rows, settingRow{"policy", "of " + cfg.Policy.String(), cfg.File})
 	}
+	return rows
+}
+
+// libraryRow is the library that programs load.
+func libraryRow() settingRow {
 	library, there := libraryPath()
 	why := "what programs load"
 	if !there {
 		why = "where make install puts it; it is not there"
 	}
-	rows = append(rows, settingRow{"library", library, why})
-	return rows
+	return settingRow{"library", library, why}
 }
 
 // showSetting prints one value.
 func (a *app) showSetting(c *cobra.Command, cfg *config.Config, name string) error {
-	for _, r := range settingRows(cfg) {
+	for _, r := range append(settingRows(cfg), libraryRow()) {
 		if r.Name == name {
 			return a.show(r, nil, [][]string{{r.Value}})
 		}
@@ -109,12 +113,13 @@ func (a *app) showSetting(c *cobra.Command, cfg *config.Config, name string) err
 }
 
 func (a *app) showWhere(cfg *config.Config, t tok) error {
-	rows := settingRows(cfg)
+	library := libraryRow()
+	rows := append(settingRows(cfg), library)
 	var text [][]string
 	for _, r := range rows {
 		text = append(text, []string{r.Name, dash(r.Value), r.Why})
 	}
-	lines := linesFor(rows[len(rows)-1].Value, t)
+	lines := linesFor(library.Value, t)
 	for _, l := range lines {
 		rows = append(rows, settingRow{l.Client, l.Lines, "what to paste"})
 	}
