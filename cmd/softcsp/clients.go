@@ -8,15 +8,18 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/softcsp/softcsp/ck"
 )
 
-// A clientKind is a program that loads PKCS#11 modules, and what a person pastes so that it uses a token of softcsp.
+// A clientKind is a program that loads PKCS#11 modules, and what a person pastes into a shell so that it uses a token of softcsp.
 type clientKind struct {
 	name  string
 	usual bool // of those that are told after "token init" too
 	// programs and files are what it is known by: one of the programs in $PATH, or a file that one of the patterns finds.
 	programs, files []string
-	// lines has @LIBRARY@, @URI@, @LABEL@ and @SLOT@ where they are to stand, and @ENGINES@ and @PROVIDERS@, the directories of OpenSSL.
+	// lines are commands of a shell, which write configuration files where the program has those. What is to be filled in stands between @ and @: see
+	// filled. KEY stands for the label of a key, and other words in capitals for what the person knows.
 	lines string
 }
 
@@ -24,7 +27,7 @@ type clientKind struct {
 var clientKinds = []clientKind{
 	{
 		name: "openssl, provider", usual: true, files: []string{"@PROVIDERS@/pkcs11.so"},
-		lines: `# a file of its own, named by OPENSSL_CONF; then: openssl pkey -in '@URI@' -pubin -text
+		lines: `cat > softcsp-openssl.cnf <<'END'
 openssl_conf = init
 [init]
 providers = providers
@@ -35,36 +38,42 @@ pkcs11 = pkcs11_provider
 activate = 1
 [pkcs11_provider]
 module = @PROVIDERS@/pkcs11.so
-pkcs11-module-path = @LIBRARY@
-pkcs11-module-token-pin = file:/etc/softcsp/user.pin
-activate = 1`,
+pkcs11-module-path = @LIBRARY:openssl@
+# for servers, which have nobody to ask: pkcs11-module-token-pin = file:/etc/softcsp/user.pin
+activate = 1
+END
+export OPENSSL_CONF="$PWD/softcsp-openssl.cnf"
+openssl dgst -sha256 -sign '@URI@;object=KEY;type=private' -out document.sig document`,
 	},
 	{
 		name: "openssl, engine", usual: true, files: []string{"@ENGINES@/pkcs11.so"},
 		lines: `export PKCS11_MODULE_PATH=@LIBRARY@
-openssl dgst -sha256 -engine pkcs11 -keyform engine -sign '@URI@;object=NAME;type=private' -out signature file`,
+openssl dgst -sha256 -engine pkcs11 -keyform engine -sign '@URI@;object=KEY;type=private' -out document.sig document`,
 	},
 	{
 		name: "ssh", usual: true, programs: []string{"ssh"},
-		lines: `ssh-keygen -D @LIBRARY@        # the public keys, for authorized_keys
-ssh -o PKCS11Provider=@LIBRARY@ user@host
-ssh-add -s @LIBRARY@           # with an agent`,
+		lines: `ssh-keygen -D @LIBRARY@   # the public keys, for authorized_keys
+ssh -o @PROVIDER:ssh@ HOST
+@AGENT@ssh-add -s @LIBRARY@   # for an agent`,
 	},
 	{
 		name: "p11-kit", usual: true, programs: []string{"p11-kit"},
-		lines: `# /etc/pkcs11/modules/softcsp.module
-module: @LIBRARY@`,
+		lines: `mkdir -p @P11KIT@
+echo @MODULE:p11kit@ > @P11KIT@/softcsp.module
+p11-kit list-modules`,
 	},
 	{
 		name: "java", usual: true, programs: []string{"java", "keytool"},
-		lines: `# softcsp.cfg; then: keytool -list -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerArg softcsp.cfg
+		lines: `cat > softcsp-java.cfg <<'END'
 name = softcsp
-library = @LIBRARY@
-@SLOT@`,
+library = @LIBRARY:java@
+@SLOT@
+END
+keytool -list -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerArg softcsp-java.cfg`,
 	},
 	{
 		name: "pkcs11-tool", programs: []string{"pkcs11-tool"},
-		lines: `pkcs11-tool --module @LIBRARY@ --token-label '@LABEL@' --login --list-objects`,
+		lines: `pkcs11-tool --module @LIBRARY@ --token-label @LABEL@ --login --list-objects`,
 	},
 	{
 		name: "gnutls", programs: []string{"p11tool"},
@@ -72,37 +81,53 @@ library = @LIBRARY@
 	},
 	{
 		name: "nss", programs: []string{"modutil", "firefox"},
-		lines: `modutil -dbdir sql:$HOME/.pki/nssdb -add softcsp -libfile @LIBRARY@`,
+		lines: `mkdir -p ~/.pki/nssdb   # Chromium's; Firefox has its own directory in ~/.mozilla/firefox
+[ -e ~/.pki/nssdb/cert9.db ] || certutil -N -d sql:$HOME/.pki/nssdb --empty-password
+modutil -force -dbdir sql:$HOME/.pki/nssdb -add softcsp -libfile @LIBRARY@`,
 	},
 	{
 		name: "nginx", programs: []string{"nginx"},
-		lines: `# with PKCS11_MODULE_PATH=@LIBRARY@ in the environment of the service, and "env PKCS11_MODULE_PATH;" in nginx.conf
-ssl_certificate_key "engine:@URI@;object=NAME;type=private?pin-source=file:/etc/softcsp/user.pin";`,
+		lines: `cat > softcsp-nginx.conf <<'END'
+# for the block of the server; the file begins with: ssl_engine pkcs11; env PKCS11_MODULE_PATH;
+ssl_certificate_key "engine:pkcs11:@URI@;object=KEY;type=private?pin-source=file:/etc/softcsp/user.pin";
+END
+export PKCS11_MODULE_PATH=@LIBRARY@   # or in the environment of the service`,
 	},
 	{
 		name: "curl", programs: []string{"curl"},
-		lines: `PKCS11_MODULE_PATH=@LIBRARY@ curl --engine pkcs11 --cert client.pem --key-type ENG --key '@URI@;object=NAME;type=private' https://…`,
+		lines: `export PKCS11_MODULE_PATH=@LIBRARY@
+curl --engine pkcs11 --cert client.pem --key-type ENG --key '@URI@;object=KEY;type=private' https://HOST`,
 	},
 	{
 		name: "wpa_supplicant", programs: []string{"wpa_supplicant"},
-		lines: `pkcs11_engine_path=@ENGINES@/pkcs11.so
-pkcs11_module_path=@LIBRARY@`,
+		lines: `cat > softcsp-wpa.conf <<'END'
+pkcs11_engine_path=@ENGINES@/pkcs11.so
+pkcs11_module_path=@PATH@
+# in the block of the network: engine=1, engine_id="pkcs11", key_id="@URI@;object=KEY;type=private"
+END`,
 	},
 	{
 		name: "gnupg", programs: []string{"gnupg-pkcs11-scd"}, files: []string{"/usr/bin/gnupg-pkcs11-scd"},
-		lines: `# ~/.gnupg/gnupg-pkcs11-scd.conf
+		lines: `mkdir -p -m 700 ~/.gnupg
+cat >> ~/.gnupg/gnupg-pkcs11-scd.conf <<'END'
 providers softcsp
-provider-softcsp-library @LIBRARY@`,
+provider-softcsp-library @PATH@
+END
+echo "scdaemon-program $(command -v gnupg-pkcs11-scd)" >> ~/.gnupg/gpg-agent.conf`,
 	},
 	{
 		name: "openvpn", programs: []string{"openvpn"},
 		lines: `openvpn --show-pkcs11-ids @LIBRARY@
-# in the configuration, with an id that this shows
-pkcs11-providers @LIBRARY@`,
+# in the configuration, beside a pkcs11-id that this shows: pkcs11-providers @LIBRARY@`,
 	},
 	{
 		name: "python", files: []string{"/usr/lib/python3*/*-packages/PyKCS11", "/usr/local/lib/python3*/*-packages/PyKCS11", "~/.local/lib/python3*/site-packages/PyKCS11"},
-		lines: `PyKCS11.PyKCS11Lib().load('@LIBRARY@')`,
+		lines: `python3 - @LIBRARY@ <<'END'
+import sys, PyKCS11
+token = PyKCS11.PyKCS11Lib()
+token.load(sys.argv[1])
+print(token.getSlotList(tokenPresent=True))
+END`,
 	},
 	{
 		name: "softhsm2", programs: []string{"softhsm2-util"},
@@ -117,8 +142,8 @@ type clientLines struct {
 }
 
 // linesFor returns what to paste for the usual clients, with the library of this machine, and with the token's URI.
-func linesFor(library string, t tok) []clientLines {
-	return linesOf(library, t, func(k clientKind) bool { return k.usual })
+func (a *app) linesFor(library string, t tok) []clientLines {
+	return a.linesOf(library, t, func(k clientKind) bool { return k.usual })
 }
 
 // pasted writes lines as text.
@@ -131,26 +156,102 @@ func pasted(list []clientLines) string {
 }
 
 // linesForInstalled is linesFor for the clients that are on this machine.
-func linesForInstalled(library string, t tok) []clientLines {
-	return linesOf(library, t, clientKind.installed)
+func (a *app) linesForInstalled(library string, t tok) []clientLines {
+	return a.linesOf(library, t, clientKind.installed)
 }
 
-func linesOf(library string, t tok, choose func(clientKind) bool) []clientLines {
-	uri := t.uri().String()
-	if t.info.SerialNumber == "" { // any token of that label
-		uri = "pkcs11:token=" + t.info.Label
+func (a *app) linesOf(library string, t tok, choose func(clientKind) bool) (list []clientLines) {
+	if settings := a.exported(); settings != "" {
+		list = append(list, clientLines{"before all others, for what the command was told", settings})
 	}
-	fill := strings.NewReplacer(
-		"@LIBRARY@", library, "@URI@", uri, "@LABEL@", strings.ReplaceAll(t.info.Label, "'", `'\''`), "@SLOT@", slotLine(t),
-		"@ENGINES@", opensslDir("engines-3"), "@PROVIDERS@", opensslDir("ossl-modules"),
-	)
-	var list []clientLines
+	if path, err := filepath.Abs(library); err == nil {
+		library = path
+	}
+	fill := filled(library, t)
 	for _, k := range clientKinds {
 		if choose(k) {
 			list = append(list, clientLines{k.name, fill.Replace(k.lines)})
 		}
 	}
 	return list
+}
+
+// exported says to programs in their environment what flags have said to the command.
+func (a *app) exported() string {
+	var lines []string
+	for _, v := range [][2]string{{"SOFTCSP_CONF", a.conf}, {"SOFTCSP_TOKENDIR", a.tokenDir}} {
+		if v[1] == "" {
+			continue
+		}
+		path, err := filepath.Abs(v[1])
+		if err != nil {
+			path = v[1]
+		}
+		lines = append(lines, "export "+v[0]+"="+shellWord(path))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// someToken stands for a token where none is meant, and its label for what a person fills in.
+var someToken = tok{info: ck.TokenInfo{Label: "TOKEN"}}
+
+// filled fills in the library and the token, each as the place wants it where it stands: a word of a shell, or a value in a file. A URI needs
+// nothing more: it has no character that means something to a shell between apostrophes, nor to any of the files.
+func filled(library string, t tok) *strings.Replacer {
+	uri := t.uri().String()
+	return strings.NewReplacer(
+		"@URI@", uri, "@LABEL@", shellWord(t.info.Label), "@SLOT@", slotLine(t),
+		"@LIBRARY@", shellWord(library), "@PATH@", library,
+		"@LIBRARY:openssl@", escaped(library, `\#$"'`), "@LIBRARY:java@", `"`+escaped(library, `\"`)+`"`,
+		"@PROVIDER:ssh@", shellWord("PKCS11Provider="+sshValue(library)), "@AGENT@", agentLine(library),
+		"@P11KIT@", p11kitDir(), "@MODULE:p11kit@", shellWord("module: "+library),
+		"@ENGINES@", opensslDir("engines-3"), "@PROVIDERS@", opensslDir("ossl-modules"),
+	)
+}
+
+// shellWord writes a word of a shell.
+func shellWord(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._/+:,@%"
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(plain, r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// escaped writes a backslash before each of some characters.
+func escaped(s, special string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune(special, r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// sshValue is a value of an option of ssh, which ends at a blank unless it stands in quotes.
+func sshValue(s string) string {
+	if strings.ContainsAny(s, " \t\"'\\#") {
+		return `"` + escaped(s, `\"`) + `"`
+	}
+	return s
+}
+
+// agentLine starts an agent that loads a library of that place: one that runs does so from /usr/lib and /usr/local/lib only.
+func agentLine(library string) string {
+	if strings.HasPrefix(library, "/usr/lib") || strings.HasPrefix(library, "/usr/local/lib") {
+		return ""
+	}
+	return `eval "$(ssh-agent -s -P ` + shellWord(escaped(library, "*?,!")) + `)"` + "\n"
+}
+
+// p11kitDir is where p11-kit is told of modules: by everybody for themselves, and by root, whose own directory it does not read, for all.
+func p11kitDir() string {
+	if os.Geteuid() == 0 {
+		return "/etc/pkcs11/modules"
+	}
+	return "~/.config/pkcs11/modules"
 }
 
 // slotLine is how Java is told of the token: the only one where none is meant.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/internal/doctor"
+	"github.com/softcsp/softcsp/internal/pkcs11uri"
 )
 
 const doctorHelp = `Looks at this machine as a program does that loads the library, and tells what is ok, what to know (note), and what does not
@@ -42,7 +43,7 @@ func doctorCommand(a *app) *cobra.Command {
 			m := a.machine(module)
 			d := diagnosis{Findings: doctor.Look(m)}
 			if !noLines {
-				d.Clients = linesForInstalled(m.Library, a.anyToken(t, d.Findings))
+				d.Clients = a.linesForInstalled(m.Library, a.anyToken(t, d.Findings))
 			}
 			return a.showDiagnosis(d)
 		},
@@ -74,9 +75,11 @@ func (a *app) machine(module string) *doctor.Machine {
 
 // anyToken is the token that lines are shown for: the one that is meant, or the only one, or else one that stands for any.
 func (a *app) anyToken(t choice, found []doctor.Finding) tok {
-	other := tok{}
-	other.info.Label = "NAME"
-	if slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.State == doctor.Problem }) {
+	other := someToken
+	if t.name != "" && !pkcs11uri.Is(t.name) {
+		other.info.Label = t.name
+	}
+	if slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.State == doctor.Problem && f.Area == "tokens" }) {
 		return other // what is wrong has been told, and may keep us waiting
 	}
 	c, err := a.open()
@@ -155,8 +158,8 @@ func (a *app) writeDiagnosis(d diagnosis) error {
 			}
 		}
 	}
-	for _, c := range d.Clients {
-		fmt.Fprintf(&b, "\n%s\n    %s\n", a.bold(a.out, c.Client), strings.ReplaceAll(c.Lines, "\n", "\n    "))
+	for _, c := range d.Clients { // not indented: a here-document would not end
+		fmt.Fprintf(&b, "\n%s\n%s\n", a.bold(a.out, "# "+c.Client), c.Lines)
 	}
 	_, err := io.WriteString(a.out, b.String())
 	return err

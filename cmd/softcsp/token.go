@@ -123,7 +123,7 @@ func (a *app) showNew(c *client, t tok) error {
 	}
 	r := c.row(t, infos[t.info.SerialNumber])
 	library, there := libraryPath()
-	r.Library, r.Clients = library, linesFor(library, t)
+	r.Library, r.Clients = library, a.linesFor(library, t)
 	if err := a.showRows([]tokenRow{r}); err != nil || a.json {
 		return err
 	}
@@ -132,6 +132,6 @@ func (a *app) showNew(c *client, t tok) error {
 	} else {
 		a.note("programs load %s", library)
 	}
-	a.note("what to paste, also shown by softcsp where:\n\n%s", pasted(r.Clients))
+	a.note("what to paste into a shell, KEY being the label of a key; softcsp where shows it again:\n\n%s", pasted(r.Clients))
 	return nil
 }

@@ -79,7 +79,7 @@ func (a *app) showToken(s *session, t *target) error {
 		return explain("counting objects", err)
 	}
 	d.Library, _ = libraryPath()
-	d.Clients = linesFor(d.Library, s.token)
+	d.Clients = a.linesFor(d.Library, s.token)
 	if err := a.show(d, nil, d.rows()); err != nil || a.json {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 )
 
@@ -28,8 +27,8 @@ func where(a *app) *cobra.Command {
 		Long: `Shows which configuration file and token directory are in force, every other setting, and where each comes from. Programs
 that load the library with a pReserved text of their own, or as another user, may see others.
 
-Then it shows the library that programs load, and what to paste so that OpenSSL, ssh, p11-kit and Java use the token: the one
-that is named, or the only one.
+Then it shows the library that programs load, and what to paste into a shell so that OpenSSL, ssh, p11-kit and Java use the
+token: the one that is named, or the only one. KEY stands there for the label of a key, HOST for a machine.
 
 --only NAME prints the value of one setting and nothing else, for scripts: library, say.`,
 		Example: "  softcsp where\n  softcsp where lab\n  MODULE=$(softcsp where --only library)",
@@ -58,18 +57,17 @@ that is named, or the only one.
 
 // tokenToPaste returns the token that is named, or the only one, or else one whose label is to be filled in. Nothing is made for that.
 func (a *app) tokenToPaste(cfg *config.Config, t choice) (tok, error) {
-	placeholder := tok{info: ck.TokenInfo{Label: "NAME"}}
 	if absent(cfg.TokenDir) != "" && t.name == "" {
-		return placeholder, nil
+		return someToken, nil
 	}
 	c, err := a.open()
 	if err != nil {
-		return placeholder, err
+		return someToken, err
 	}
 	defer c.close()
 	meant, err := c.pick(t)
 	if err != nil && t.name == "" {
-		return placeholder, nil // this command says where to look for what is wrong
+		return someToken, nil // this command says where to look for what is wrong
 	}
 	return meant, err
 }
@@ -119,7 +117,7 @@ func (a *app) showWhere(cfg *config.Config, t tok) error {
 	for _, r := range rows {
 		text = append(text, []string{r.Name, dash(r.Value), r.Why})
 	}
-	lines := linesFor(library.Value, t)
+	lines := a.linesFor(library.Value, t)
 	for _, l := range lines {
 		rows = append(rows, settingRow{l.Client, l.Lines, "what to paste"})
 	}

@@ -106,10 +106,10 @@ func (u *URI) join(names []string, separator, before string) string {
 	return before + strings.Join(fields, separator)
 }
 
-// encode writes what is not allowed in a value with percent signs, and all bytes of an id (2.3). So it writes the apostrophe, which is
-// allowed: then what it returns can stand between two of them in a shell.
+// encode writes what is not allowed in a value with percent signs, and all bytes of an id (2.3). So it writes the apostrophe and the dollar sign,
+// which are allowed: then what it returns can stand between two apostrophes in a shell, and in files that have variables.
 func encode(name, value, separator string) string {
-	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:[]@!$()*+,="
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~:[]@!()*+,="
 	var b strings.Builder
 	for i := range len(value) {
 		if c := value[i]; name != "id" && (strings.IndexByte(plain, c) >= 0 || c == '/' && separator == "&") {
