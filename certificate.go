@@ -59,7 +59,7 @@ func (t *Token) ImportCertificate(c *x509.Certificate, label string) error {
 	}
 	serial, err := asn1.Marshal(c.SerialNumber)
 	if err != nil {
-		return fmt.Errorf("softcsp: importing a certificate: %w", err)
+		return failed("importing a certificate", err)
 	}
 	err = t.do(func(s ck.SessionHandle) error {
 		_, err := t.module.CreateObject(s, []ck.Attribute{
@@ -70,7 +70,7 @@ func (t *Token) ImportCertificate(c *x509.Certificate, label string) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("softcsp: importing a certificate: %w", err)
+		return failed("importing a certificate", err)
 	}
 	return nil
 }
@@ -82,12 +82,12 @@ func (t *Token) DeleteCertificate(c *x509.Certificate) error {
 		return err
 	}
 	if len(list) == 0 {
-		return fmt.Errorf("%w: the certificate is not in the token", ErrNotFound)
+		return fmt.Errorf("%w: the certificate of %s is not in token %q", ErrNotFound, c.Subject, t.info.Label)
 	}
 	return t.do(func(s ck.SessionHandle) error {
 		for _, o := range list {
 			if err := t.module.DestroyObject(s, o); err != nil {
-				return fmt.Errorf("softcsp: deleting a certificate: %w", err)
+				return failed("deleting a certificate", err)
 			}
 		}
 		return nil
@@ -109,7 +109,7 @@ func (k *PrivateKey) TLSCertificate() (tls.Certificate, error) {
 		}
 	}
 	if leaf == nil {
-		return tls.Certificate{}, fmt.Errorf("%w: there is no certificate for the key %q", ErrNotFound, k.label)
+		return tls.Certificate{}, fmt.Errorf("%w: no certificate for the private key %q in token %q", ErrNotFound, k.label, k.token.info.Label)
 	}
 	chain := tls.Certificate{PrivateKey: k, Leaf: leaf}
 	if rsa, err := k.Decrypter(); err == nil { // as the oldest key exchange needs

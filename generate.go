@@ -1,7 +1,6 @@
 package softcsp
 
 import (
-	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -25,7 +24,7 @@ func (t *Token) GeneratePrivateKey(k KeyType, o KeyOptions) (*PrivateKey, error)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: generating a key pair: %w", err)
+		return nil, failed("generating a key pair", err)
 	}
 	return t.privateKey(handle)
 }
@@ -54,7 +53,7 @@ func (t *Token) makeSecretKey(o *KeyOptions, what string, call func(ck.SessionHa
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: %s: %w", what, err)
+		return nil, failed(what, err)
 	}
 	return t.secretKey(handle)
 }

@@ -43,7 +43,7 @@ func (t *Token) ImportPrivateKey(key crypto.PrivateKey, o KeyOptions) (*PrivateK
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: importing a key pair: %w", err)
+		return nil, failed("importing a key pair", err)
 	}
 	return t.privateKey(handle)
 }
@@ -58,7 +58,7 @@ func halves(key crypto.PrivateKey) (public crypto.PublicKey, secret []ck.Attribu
 	case *ecdsa.PrivateKey:
 		scalar, err := key.Bytes()
 		if err != nil {
-			return nil, nil, fmt.Errorf("softcsp: %w", err)
+			return nil, nil, failed("", err)
 		}
 		return &key.PublicKey, value(scalar), nil
 	case *ecdh.PrivateKey:
@@ -98,7 +98,7 @@ func publicParts(key crypto.PublicKey) (*family, fixedParts, error) {
 	case *ecdsa.PublicKey:
 		point, err := key.Bytes()
 		if err != nil {
-			return nil, fixedParts{}, fmt.Errorf("softcsp: %w", err)
+			return nil, fixedParts{}, failed("", err)
 		}
 		return pointParts(curveName(key.Curve), point)
 	case *ecdh.PublicKey:
@@ -148,7 +148,7 @@ func pointParts(k KeyType, point []byte) (*family, fixedParts, error) {
 	}
 	der, err := asn1.Marshal(point) // CKA_EC_POINT is an OCTET STRING
 	if err != nil {
-		return nil, fixedParts{}, fmt.Errorf("softcsp: %w", err)
+		return nil, fixedParts{}, failed("", err)
 	}
 	params := ck.Attribute{Type: ck.CKA_EC_PARAMS, Value: set}
 	return ofType(k, fixedParts{[]ck.Attribute{params, {Type: ck.CKA_EC_POINT, Value: der}}, []ck.Attribute{params}})

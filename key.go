@@ -3,7 +3,6 @@ package softcsp
 import (
 	"bytes"
 	"crypto/rand"
-	"fmt"
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
@@ -62,7 +61,7 @@ func (t *Token) readObject(o ck.ObjectHandle, class ck.ObjectClass) (object, err
 	}
 	keyType, err := ck.Ulong(v[0])
 	if err != nil {
-		return object{}, fmt.Errorf("softcsp: reading the key's type: %w", err)
+		return object{}, failed("reading the key's type", err)
 	}
 	return object{
 		token: t, handle: o, class: class, keyType: ck.KeyType(keyType),
@@ -106,7 +105,7 @@ func (o *object) Delete() error {
 	return o.token.do(func(s ck.SessionHandle) error {
 		for _, h := range handles {
 			if err := o.token.module.DestroyObject(s, h); err != nil {
-				return fmt.Errorf("softcsp: deleting the key: %w", err)
+				return failed("deleting the key", err)
 			}
 		}
 		return nil

@@ -36,10 +36,19 @@ func (t *Token) privateKey(o ck.ObjectHandle) (*PrivateKey, error) {
 		return nil, err
 	}
 	public, err := parsePublicKey(k.information)
-	if err != nil {
-		return nil, fmt.Errorf("softcsp: a private key of type %v: %w", k.keyType, errors.ErrUnsupported)
+	if err != nil || !hasUse(public) {
+		return nil, fmt.Errorf("softcsp: the private key %q of type %v: %w", k.label, k.keyType, errors.ErrUnsupported)
 	}
 	return &PrivateKey{k, public}, nil
+}
+
+// hasUse reports whether a private key with that public one does anything here. Package x509 reads others, those of DSA.
+func hasUse(public crypto.PublicKey) bool {
+	switch public.(type) {
+	case *rsa.PublicKey, *ecdsa.PublicKey, ed25519.PublicKey, *ecdh.PublicKey, *mlkem.EncapsulationKey768, *mlkem.EncapsulationKey1024:
+		return true
+	}
+	return false
 }
 
 // parsePublicKey reads a SubjectPublicKeyInfo. Package x509 reads those of ML-KEM not yet.
@@ -72,7 +81,7 @@ func (k *PrivateKey) Public() crypto.PublicKey { return k.public }
 // ASN.1. Ed25519 keys sign messages, not hashes of them: opts.HashFunc() must be 0, and an *ed25519.Options may have a context.
 func (k *PrivateKey) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
 	if _, ed := k.public.(ed25519.PublicKey); ed && opts != nil && opts.HashFunc() != 0 {
-		return nil, fmt.Errorf("softcsp: signing a hash with Ed25519: %w", errors.ErrUnsupported)
+		return nil, failed("signing a hash with Ed25519", errors.ErrUnsupported)
 	}
 	return k.sign(digest, opts)
 }
@@ -130,7 +139,7 @@ func (k *PrivateKey) sign(input []byte, opts crypto.SignerOpts) (signature []byt
 		err = errors.ErrUnsupported
 	}
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: signing: %w", err)
+		return nil, failed("signing", err)
 	}
 	return signature, nil
 }
@@ -168,7 +177,7 @@ func (k *PrivateKey) Decrypter() (crypto.Decrypter, error) {
 	if public, ok := k.public.(*rsa.PublicKey); ok {
 		return &decrypter{k, public}, nil
 	}
-	return nil, fmt.Errorf("softcsp: decrypting: %w", errors.ErrUnsupported)
+	return nil, failed("decrypting", errors.ErrUnsupported)
 }
 
 // A decrypter is an RSA key.
@@ -218,7 +227,7 @@ func decryptionError(err error) error {
 	case errors.Is(err, ck.CKR_ENCRYPTED_DATA_INVALID), errors.Is(err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE):
 		return fmt.Errorf("softcsp: %w: %w", rsa.ErrDecryption, err)
 	}
-	return fmt.Errorf("softcsp: decrypting: %w", err)
+	return failed("decrypting", err)
 }
 
 // KeyExchanger returns the key for [ecdh] and crypto/hpke: one on a curve of NIST, P-224 excepted, or of X25519. Secrets that it agrees
@@ -232,7 +241,7 @@ func (k *PrivateKey) KeyExchanger() (ecdh.KeyExchanger, error) {
 			return &exchanger{k, p}, nil
 		}
 	}
-	return nil, fmt.Errorf("softcsp: ECDH: %w", errors.ErrUnsupported)
+	return nil, failed("ECDH", errors.ErrUnsupported)
 }
 
 // An exchanger is a private key for ECDH.
@@ -258,7 +267,7 @@ func (e *exchanger) ECDH(peer *ecdh.PublicKey) ([]byte, error) {
 		return o, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: ECDH: %w", err)
+		return nil, failed("ECDH", err)
 	}
 	return secret, nil
 }
@@ -267,7 +276,7 @@ func (e *exchanger) ECDH(peer *ecdh.PublicKey) ([]byte, error) {
 func (k *PrivateKey) Decapsulator() (crypto.Decapsulator, error) {
 	public, ok := k.public.(crypto.Encapsulator)
 	if !ok {
-		return nil, fmt.Errorf("softcsp: decapsulating: %w", errors.ErrUnsupported)
+		return nil, failed("decapsulating", errors.ErrUnsupported)
 	}
 	return &decapsulator{k, public}, nil
 }
@@ -287,7 +296,7 @@ func (d *decapsulator) Decapsulate(ciphertext []byte) ([]byte, error) {
 		return d.key.token.module.DecapsulateKey(s, mechanism(ck.CKM_ML_KEM, nil), d.key.handle, template, ciphertext)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: decapsulating: %w", err)
+		return nil, failed("decapsulating", err)
 	}
 	return secret, nil
 }

@@ -39,7 +39,7 @@ func (k *SecretKey) Bytes() ([]byte, error) {
 		return nil, err
 	}
 	if v[0] == nil {
-		return nil, fmt.Errorf("softcsp: reading the key: %w", ck.CKR_ATTRIBUTE_SENSITIVE)
+		return nil, failed("reading the key", ck.CKR_ATTRIBUTE_SENSITIVE)
 	}
 	return v[0], nil
 }
@@ -91,7 +91,7 @@ func (a *aead) Seal(dst, nonce, plaintext, data []byte) []byte {
 	module := a.key.token.module
 	out, err := a.key.operate(module.EncryptInit, a.mechanism(nonce, data), module.Encrypt, plaintext, len(plaintext)+tagSize)
 	if err != nil {
-		panic(fmt.Errorf("softcsp: encrypting: %w", err))
+		panic(failed("encrypting", err))
 	}
 	return append(dst, out...)
 }
@@ -104,7 +104,7 @@ func (a *aead) Open(dst, nonce, ciphertext, data []byte) ([]byte, error) {
 	module := a.key.token.module
 	out, err := a.key.operate(module.DecryptInit, a.mechanism(nonce, data), module.Decrypt, ciphertext, len(ciphertext))
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: decrypting: %w", err)
+		return nil, failed("decrypting", err)
 	}
 	return append(dst, out...), nil
 }
@@ -118,7 +118,7 @@ func (k *SecretKey) MAC(hash crypto.Hash, message []byte) ([]byte, error) {
 	module := k.token.module
 	mac, err := k.operate(module.SignInit, mechanism(row.hmac, nil), module.Sign, message, hash.Size())
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: computing a MAC: %w", err)
+		return nil, failed("computing a MAC", err)
 	}
 	return mac, nil
 }
@@ -129,7 +129,7 @@ func (k *SecretKey) Encrypt(m ck.MechanismType, parameter, plaintext []byte) ([]
 	module := k.token.module
 	out, err := k.operate(module.EncryptInit, mechanism(m, parameter), module.Encrypt, plaintext, len(plaintext)+longestBlock)
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: encrypting: %w", err)
+		return nil, failed("encrypting", err)
 	}
 	return out, nil
 }
@@ -142,7 +142,7 @@ func (k *SecretKey) Decrypt(m ck.MechanismType, parameter, ciphertext []byte) ([
 	module := k.token.module
 	out, err := k.operate(module.DecryptInit, mechanism(m, parameter), module.Decrypt, ciphertext, len(ciphertext)+longestBlock)
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: decrypting: %w", err)
+		return nil, failed("decrypting", err)
 	}
 	return out, nil
 }
@@ -166,7 +166,7 @@ func (k *SecretKey) WrapKey(key Key) ([]byte, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: wrapping a key: %w", err)
+		return nil, failed("wrapping a key", err)
 	}
 	return wrapped, nil
 }
@@ -201,7 +201,7 @@ func (k *SecretKey) UnwrapPrivateKey(wrapped []byte, kind KeyType, o KeyOptions)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: unwrapping a key: %w", err)
+		return nil, failed("unwrapping a key", err)
 	}
 	return k.token.completePair(handle, &o)
 }
@@ -221,7 +221,7 @@ func (t *Token) completePair(private ck.ObjectHandle, o *KeyOptions) (*PrivateKe
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: making the public half: %w", err)
+		return nil, failed("making the public half", err)
 	}
 	return key, nil
 }

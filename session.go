@@ -2,7 +2,6 @@ package softcsp
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -67,7 +66,7 @@ func (t *Token) take() (ck.SessionHandle, error) {
 			t.busy++
 			return s, nil
 		case !errors.Is(err, ck.CKR_SESSION_COUNT) || t.busy == 0:
-			return 0, fmt.Errorf("softcsp: opening a session: %w", err)
+			return 0, failed("opening a session", err)
 		}
 		t.wake.Wait()
 	}
@@ -93,12 +92,12 @@ const mostIdle = 64
 func (t *Token) search(template []ck.Attribute) (list []ck.ObjectHandle, err error) {
 	err = t.do(func(s ck.SessionHandle) error {
 		if err := t.module.FindObjectsInit(s, template); err != nil {
-			return fmt.Errorf("softcsp: searching: %w", err)
+			return failed("searching", err)
 		}
 		for some := make([]ck.ObjectHandle, 64); ; {
 			n, err := t.module.FindObjects(s, some)
 			if err != nil {
-				return fmt.Errorf("softcsp: searching: %w", err)
+				return failed("searching", err)
 			}
 			if n == 0 {
 				return t.module.FindObjectsFinal(s)
@@ -119,7 +118,7 @@ func (t *Token) attributes(o ck.ObjectHandle, types ...ck.AttributeType) (values
 		// Once for the lengths, and once for the values.
 		for range 2 {
 			if err := t.module.GetAttributeValue(s, o, ask); err != nil && !errors.Is(err, ck.CKR_ATTRIBUTE_TYPE_INVALID) {
-				return fmt.Errorf("softcsp: reading attributes: %w", err)
+				return failed("reading attributes", err)
 			}
 			for i, a := range ask {
 				if !a.Has && a.N != ck.UnavailableInformation {

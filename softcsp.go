@@ -28,20 +28,12 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strings"
 	"sync"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/internal/pkcs11uri"
 	"github.com/softcsp/softcsp/token"
-)
-
-var (
-	// ErrNotFound is the error where there is no token, key or certificate of a name.
-	ErrNotFound = errors.New("softcsp: not found")
-	// ErrClosed is the error of everything after Close.
-	ErrClosed = errors.New("softcsp: the token is closed")
 )
 
 // Options say which token is meant, where it lives, and how to log in. The zero Options are the one token of the user's own directory,
@@ -100,7 +92,7 @@ func Create(o Options, soPIN []byte) (*Token, error) {
 	slot, err := create(module, o, soPIN)
 	if err != nil {
 		_ = module.Finalize()
-		return nil, fmt.Errorf("softcsp: making the token: %w", err)
+		return nil, failed("making the token", err)
 	}
 	return open(module, slot, o.PIN)
 }
@@ -110,13 +102,13 @@ func NewMemory() (*Token, error) {
 	module := token.New()
 	none := func(string) string { return "" }
 	if err := module.Initialize(ck.InitArgs{Reserved: "store='memory' kdf='test'", Getenv: none}); err != nil {
-		return nil, fmt.Errorf("softcsp: %w", err)
+		return nil, failed("", err)
 	}
 	o := Options{Token: "memory", PIN: func() ([]byte, error) { return []byte("memory"), nil }}
 	slot, err := create(module, o, []byte("memory"))
 	if err != nil {
 		_ = module.Finalize()
-		return nil, fmt.Errorf("softcsp: making a token in memory: %w", err)
+		return nil, failed("making a token in memory", err)
 	}
 	return open(module, slot, o.PIN)
 }
@@ -136,11 +128,11 @@ func (o *Options) pairs() (pairs []string) {
 func start(pairs []string) (*token.Module, error) {
 	text, err := config.Reserved(pairs...)
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: %w", err)
+		return nil, failed("", err)
 	}
 	module := token.New()
 	if err := module.Initialize(ck.InitArgs{Reserved: text}); err != nil {
-		return nil, fmt.Errorf("softcsp: %w", err)
+		return nil, failed("", err)
 	}
 	return module, nil
 }
@@ -170,13 +162,20 @@ func create(module *token.Module, o Options, soPIN []byte) (ck.SlotID, error) {
 func findToken(module *token.Module, name string) (ck.SlotID, error) {
 	slots, err := module.GetSlotList(true)
 	if err != nil {
-		return 0, fmt.Errorf("softcsp: looking for tokens: %w", err)
+		return 0, failed("looking for tokens", err)
 	}
 	var found []ck.SlotID
+	var unread error
 	for _, slot := range slots {
 		info, err := module.GetTokenInfo(slot)
-		if err != nil || info.Flags&ck.CKF_TOKEN_INITIALIZED == 0 {
-			continue // gone since, damaged, or yet to be made
+		switch {
+		case errors.Is(err, ck.CKR_SLOT_ID_INVALID), errors.Is(err, ck.CKR_TOKEN_NOT_PRESENT):
+			continue // gone since
+		case err != nil: // damaged, say
+			unread = err
+			continue
+		case info.Flags&ck.CKF_TOKEN_INITIALIZED == 0:
+			continue // yet to be made
 		}
 		ok, err := isToken(name, info)
 		if err != nil {
@@ -193,10 +192,23 @@ func findToken(module *token.Module, name string) (ck.SlotID, error) {
 		return 0, fmt.Errorf("softcsp: there are %d tokens: name one in Options.Token", len(found))
 	case len(found) > 1:
 		return 0, fmt.Errorf("softcsp: %d tokens are meant by %q: name one by its serial number", len(found), name)
-	case name == "":
-		return 0, fmt.Errorf("%w: there is no token", ErrNotFound)
 	}
-	return 0, fmt.Errorf("%w: there is no token %q", ErrNotFound, name)
+	return 0, noToken(module.Config().TokenDir, name, unread)
+}
+
+// noToken is the error where no token has that name, or where there is none at all. There may be one that could not be read.
+func noToken(dir, name string, unread error) error {
+	err := fmt.Errorf("%w: there is no token", ErrNotFound)
+	if name != "" {
+		err = fmt.Errorf("%w %q", err, name)
+	}
+	if dir != "" {
+		err = fmt.Errorf("%w in %s", err, dir)
+	}
+	if unread != nil {
+		err = fmt.Errorf("%w; one that is there cannot be read: %w", err, unread)
+	}
+	return err
 }
 
 // isToken reports whether a token has that name.
@@ -215,7 +227,7 @@ func isToken(name string, info ck.TokenInfo) (bool, error) {
 func parseURI(name string) (*pkcs11uri.URI, error) {
 	u, err := pkcs11uri.Parse(name)
 	if err != nil {
-		return nil, fmt.Errorf("softcsp: %w", err)
+		return nil, failed("", err)
 	}
 	for _, attribute := range []string{"pin-value", "pin-source"} {
 		if _, ok := u.Get(attribute); ok {
@@ -251,10 +263,10 @@ func open(module *token.Module, slot ck.SlotID, pin func() ([]byte, error)) (*To
 // start opens the session that holds the login, and logs in.
 func (t *Token) start() (err error) {
 	if t.info, err = t.module.GetTokenInfo(t.slot); err != nil {
-		return fmt.Errorf("softcsp: reading the token: %w", err)
+		return failed("reading the token", err)
 	}
 	if t.login, err = t.module.OpenSession(t.slot, t.sessionFlags()); err != nil {
-		return fmt.Errorf("softcsp: opening a session: %w", err)
+		return failed("opening a session", err)
 	}
 	if t.pin == nil {
 		return nil
@@ -269,11 +281,11 @@ func (t *Token) authenticate(session ck.SessionHandle, as ck.UserType) error {
 	}
 	pin, err := t.pin()
 	if err != nil {
-		return fmt.Errorf("softcsp: reading the PIN: %w", err)
+		return failed("reading the PIN", err)
 	}
 	defer clear(pin)
 	if err := t.module.Login(session, as, pin); err != nil {
-		return fmt.Errorf("softcsp: logging in: %w", err)
+		return t.loginError(err)
 	}
 	return nil
 }
@@ -292,7 +304,7 @@ func (t *Token) Close() error {
 	}
 	t.mu.Unlock()
 	if err := t.module.Finalize(); err != nil {
-		return fmt.Errorf("softcsp: closing the token: %w", err)
+		return failed("closing the token", err)
 	}
 	return nil
 }
@@ -352,7 +364,7 @@ func (t *Token) find(name string, class ck.ObjectClass) (ck.ObjectHandle, error)
 			return 0, err
 		}
 		if want, ok := u.Get("type"); !ofToken(u, t.info) || ok && want != typeNames[class] {
-			return 0, fmt.Errorf("%w: %s is of another token or type", ErrNotFound, name)
+			return 0, fmt.Errorf("%w: no %s in token %q: %s is of another token or type", ErrNotFound, called[class], t.info.Label, name)
 		}
 		for attribute, typ := range map[string]ck.AttributeType{"object": ck.CKA_LABEL, "id": ck.CKA_ID} {
 			if v, ok := u.Get(attribute); ok {
@@ -365,11 +377,11 @@ func (t *Token) find(name string, class ck.ObjectClass) (ck.ObjectHandle, error)
 	case err != nil:
 		return 0, err
 	case len(list) > 1:
-		return 0, fmt.Errorf("softcsp: %d objects are meant by %q: name one by its id in a URI", len(list), name)
+		return 0, fmt.Errorf("softcsp: token %q has %d of %s %q: name one by its id in a URI", t.info.Label, len(list), called[class], name)
 	case len(list) == 0 && t.pin == nil && class != ck.CKO_CERTIFICATE:
-		return 0, fmt.Errorf("%w: there is no %s %q that is seen without Options.PIN", ErrNotFound, strings.ReplaceAll(typeNames[class], "-", " "), name)
+		return 0, fmt.Errorf("%w: no %s %q in token %q that is seen without Options.PIN", ErrNotFound, called[class], name, t.info.Label)
 	case len(list) == 0:
-		return 0, fmt.Errorf("%w: there is no %s %q", ErrNotFound, typeNames[class], name)
+		return 0, fmt.Errorf("%w: no %s %q in token %q", ErrNotFound, called[class], name, t.info.Label)
 	}
 	return list[0], nil
 }
@@ -378,6 +390,9 @@ func (t *Token) find(name string, class ck.ObjectClass) (ck.ObjectHandle, error)
 var typeNames = map[ck.ObjectClass]string{
 	ck.CKO_CERTIFICATE: "cert", ck.CKO_PRIVATE_KEY: "private", ck.CKO_SECRET_KEY: "secret-key",
 }
+
+// called are what classes are called in errors.
+var called = map[ck.ObjectClass]string{ck.CKO_CERTIFICATE: "certificate", ck.CKO_PRIVATE_KEY: "private key", ck.CKO_SECRET_KEY: "secret key"}
 
 // all makes the objects of a class, and passes over those of types that are not supported and those that another process deletes meanwhile.
 func all[T any](t *Token, class ck.ObjectClass, read func(ck.ObjectHandle) (T, error)) iter.Seq2[T, error] {

@@ -2,7 +2,9 @@ package softcsp
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -83,12 +85,76 @@ func TestFile(t *testing.T) {
 	}
 	o.Token, o.PIN = "", pin("wrong pin")
 	_, err := Open(o)
-	if !errors.Is(err, ck.CKR_PIN_INCORRECT) || strings.Contains(err.Error(), "wrong pin") {
+	if !errors.Is(err, ck.CKR_PIN_INCORRECT) || strings.Contains(err.Error(), "wrong pin") || !strings.Contains(err.Error(), `token "test": `) {
 		t.Error(err)
 	}
 	failed := errors.New("no PIN today")
 	o.PIN = func() ([]byte, error) { return nil, failed }
 	if _, err := Open(o); !errors.Is(err, failed) {
+		t.Error(err)
+	}
+}
+
+// TestTries wants to be told how many tries a PIN has left, until it is locked.
+func TestTries(t *testing.T) {
+	_, o := file(t)
+	o.PIN = pin("wrong")
+	for left := 9; left >= 0; left-- {
+		_, err := Open(o)
+		want := fmt.Sprintf("%d tries left", left)
+		if left == 1 {
+			want = "1 try left"
+		}
+		if !errors.Is(err, ck.CKR_PIN_INCORRECT) || !strings.Contains(err.Error(), want) || strings.Count(err.Error(), prefix) != 1 {
+			t.Errorf("with %d tries left: %v", left, err)
+		}
+	}
+	if _, err := Open(o); !errors.Is(err, ck.CKR_PIN_LOCKED) {
+		t.Error(err)
+	}
+}
+
+// TestDamaged wants to be told of a token that cannot be read, where the one that is meant is not there.
+func TestDamaged(t *testing.T) {
+	token, o := file(t)
+	if err := token.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files := must(filepath.Glob(filepath.Join(o.Dir, "*.token")))(t)
+	if len(files) != 1 {
+		t.Fatal(files)
+	}
+	if err := os.WriteFile(files[0], bytes.Repeat([]byte{1}, 1<<15), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Open(o)
+	if !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), `there is no token "test" in `+o.Dir) || !strings.Contains(err.Error(), "cannot be read") {
+		t.Error(err)
+	}
+}
+
+// TestMessages wants errors to say what was asked for, and of which token.
+func TestMessages(t *testing.T) {
+	token := memory(t)
+	_, private := token.PrivateKey("nokey")
+	_, secret := token.SecretKey("pkcs11:id=%01")
+	_, certificate := token.Certificate("web")
+	_, other := token.PrivateKey("pkcs11:token=other;object=web")
+	for want, err := range map[string]error{
+		`softcsp: not found: no private key "nokey" in token "memory"`:                                                    private,
+		`softcsp: not found: no secret key "pkcs11:id=%01" in token "memory"`:                                             secret,
+		`softcsp: not found: no certificate "web" in token "memory"`:                                                      certificate,
+		`softcsp: not found: no private key in token "memory": pkcs11:token=other;object=web is of another token or type`: other,
+	} {
+		if err == nil || err.Error() != want || !errors.Is(err, ErrNotFound) {
+			t.Errorf("%v, and not %s", err, want)
+		}
+	}
+	key := must(token.GeneratePrivateKey(P256, KeyOptions{Label: "web"}))(t)
+	if err := token.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := key.SignMessage(nil, nil, crypto.SHA256); !errors.Is(err, ErrClosed) || err.Error() != "softcsp: signing: the token is closed" {
 		t.Error(err)
 	}
 }

@@ -90,6 +90,25 @@ func (s *appSlot) info() (ck.TokenInfo, error) {
 	return info, nil
 }
 
+// UserTries returns how many wrong user PINs in a row the token still takes: 0 where the PIN is locked. The flags of C_GetTokenInfo tell less.
+func (m *Module) UserTries(id ck.SlotID) (uint, error) {
+	a, err := m.beginCall()
+	if err != nil {
+		return 0, err
+	}
+	defer a.endCall()
+	s, err := a.slot(id)
+	if err != nil {
+		return 0, err
+	}
+	token, err := s.storedToken()
+	if err != nil {
+		return 0, err
+	}
+	about, err := token.Info()
+	return about.UserTries, err
+}
+
 // The flags of a token that is for laboratories only, in a part of the flags that the standard leaves alone.
 const (
 	// FlagWeakKDF says that the PINs' key derivation costs next to nothing (--kdf test).
