@@ -59,13 +59,23 @@ headers() { # headers KEY FILE...: the words of a key
 	sed -n "s/^# $key: //p" "$@" | tr ' ' '\n' | sort -u
 }
 installed() { dpkg -s "$1" || command -v "$1"; } # other sources of packages have npm in nodejs
+# backport PACKAGE: it is there, on Debian 12 in the version of its backports.
+backport() {
+	version=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null) || return 1
+	case "$(. /etc/os-release && echo "$VERSION_ID") $version" in
+	"12 installed "*bpo12*) true ;;
+	"12 "*) false ;;
+	*" installed "*) true ;;
+	*) false ;;
+	esac
+}
 clients=$(dirname "$0")/../conformance/clients
 backports=
 case ${1:-build} in
 clients)
 	for package in $(headers packages "$clients"/*.txt); do need "$package" installed "$package"; done
 	for package in $(headers backports "$clients"/*.txt); do
-		dpkg -s "$package" >/dev/null 2>&1 || backports="$backports $package"
+		backport "$package" || backports="$backports $package"
 	done
 	;;
 test | long)
@@ -74,7 +84,7 @@ test | long)
 	;;
 esac
 
-# Packages that Debian 12 has in its backports alone, from a list of sources that is used this once.
+# Packages that Debian 12 has in its backports, or in a newer version there, from a list of sources that is used this once.
 backported() {
 	[ -n "$backports" ] || return 0
 	echo "setup: installing$backports"
@@ -83,12 +93,14 @@ backported() {
 	. /etc/os-release
 	# shellcheck disable=SC2016 # apt's own variable
 	mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' "Codename: $VERSION_CODENAME" | head -n 1)
-	echo "deb $mirror $VERSION_CODENAME-backports main" >"$dir/sources.list"
+	printf 'deb %s %s main\n' "$mirror" "$VERSION_CODENAME" "$mirror" "$VERSION_CODENAME-backports" >"$dir/sources.list"
+	if [ "$VERSION_ID" = 12 ]; then
+		set -- -o "Dir::Etc::SourceList=$dir/sources.list" -o "Dir::Etc::SourceParts=$dir/parts" -o "Dir::State::Lists=$dir/lists" -t "$VERSION_CODENAME-backports"
+	else
+		set --
+	fi
 	# shellcheck disable=SC2086 # a list of words
-	apt-get install -y --no-install-recommends $backports >/dev/null 2>&1 || {
-		set -- -o "Dir::Etc::SourceList=$dir/sources.list" -o "Dir::Etc::SourceParts=$dir/parts" -o "Dir::State::Lists=$dir/lists"
-		apt-get "$@" update >/dev/null && apt-get "$@" install -y --no-install-recommends $backports >/dev/null
-	}
+	apt-get "$@" update >/dev/null && apt-get "$@" install -y --no-install-recommends $backports >/dev/null
 	s=$?
 	rm -rf "$dir"
 	return $s

@@ -11,7 +11,7 @@
 //	#
 //	# What a reader of docs/clients.md has to know, in as many lines as it takes.
 //
-// The programs must be there: the packages of Debian are what to install; "backports" names those that Debian 12 has in its backports. Scripts whose size is small run in every go test, those that
+// The programs must be there: the packages of Debian are what to install; "backports" names those that Debian 12 has, or has new enough, in its backports. Scripts whose size is small run in every go test, those that
 // are big by make clients. "checked" names the programs that look at the result, which are not the one whose section it is. "softhsm" says
 // why the script fails with SoftHSM2, where it does; it has to. "only" names a module where the script is about it alone.
 //

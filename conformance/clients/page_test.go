@@ -52,7 +52,7 @@ func page(list []*script) string {
 		title := s.header["title"]
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n\nDebian: `apt-get install %s`", title, s.prose, s.header["packages"])
 		if more := s.header["backports"]; more != "" {
-			fmt.Fprintf(&b, ", and `apt-get install %s`, which Debian 12 has in its backports", more)
+			fmt.Fprintf(&b, ", and `apt-get install -t bookworm-backports %s` from the backports of Debian 12", more)
 		}
 		b.WriteString("\n")
 		for _, f := range s.shown {
