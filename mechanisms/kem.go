@@ -100,7 +100,7 @@ func rsaSecretValue(m Mechanism) Mechanism {
 						return
 					}
 					z[0] &= byte(0xff >> (8*len(z) - pub.N.BitLen()))
-					if ciphertext, err = rsaRawPublic(pub, z); err == nil {
+					if ciphertext, err = rsaEncrypt(pub, z); err == nil {
 						break
 					}
 				}

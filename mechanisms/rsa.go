@@ -13,6 +13,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/rawrsa"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -116,8 +117,8 @@ func rsaHashRows() (rows []Mechanism) {
 type rsaSigner struct {
 	hash     *Hash // nil where data is signed as it is
 	overhead int   // by how many bytes that is shorter than the modulus, at least
-	sign     func(priv *rsa.PrivateKey, data []byte) ([]byte, error)
-	verify   func(pub *rsa.PublicKey, data, sig []byte) error
+	sign     func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error)
+	verify   func(pub *rawrsa.PublicKey, data, sig []byte) error
 	checkKey func(pub *rsa.PublicKey) error // nil where every key is long enough
 }
 
@@ -163,7 +164,7 @@ func rsaSigns(m Mechanism, read func(p *ck.Param) (*rsaSigner, error)) Mechanism
 		if err != nil {
 			return nil, err
 		}
-		s, err := r.begin(pub)
+		s, err := r.begin(pub.PublicKey)
 		if err != nil {
 			return nil, err
 		}
@@ -173,24 +174,48 @@ func rsaSigns(m Mechanism, read func(p *ck.Param) (*rsaSigner, error)) Mechanism
 	return m
 }
 
+// padPKCS1 makes the block of size bytes that is signed (RFC 8017, section 9.2): the padding of type 1, prefix and data.
+func padPKCS1(prefix, data []byte, size int) ([]byte, error) {
+	padding := size - len(prefix) - len(data) - 3
+	if padding < pkcs1Overhead-3 {
+		return nil, ck.CKR_DATA_LEN_RANGE
+	}
+	block := append(make([]byte, 0, size), 0, 1)
+	for range padding {
+		block = append(block, 0xff)
+	}
+	return append(append(append(block, 0), prefix...), data...), nil
+}
+
 // signPKCS1 signs what comes after prefix with the padding of version 1.5.
-func signPKCS1(prefix []byte) func(*rsa.PrivateKey, []byte) ([]byte, error) {
-	return func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
-		sig, err := rsa.SignPKCS1v15(nil, priv, 0, append(prefix, data...))
-		return sig, rsaError(err, ck.CKR_DATA_LEN_RANGE)
+func signPKCS1(prefix []byte) func(*rawrsa.PrivateKey, []byte) ([]byte, error) {
+	return func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error) {
+		block, err := padPKCS1(prefix, data, priv.Size())
+		if err != nil {
+			return nil, err
+		}
+		return rsaRawPrivate(priv, block)
 	}
 }
 
-// verifyPKCS1 verifies such signatures. Only one encoding of a DigestInfo is accepted.
-func verifyPKCS1(prefix []byte) func(*rsa.PublicKey, []byte, []byte) error {
-	return func(pub *rsa.PublicKey, data, sig []byte) error {
-		return rsaError(rsa.VerifyPKCS1v15(pub, 0, append(prefix, data...), sig), ck.CKR_DATA_LEN_RANGE)
+// verifyPKCS1 verifies such signatures: they are those of the block that would be signed, so that only one encoding of a DigestInfo is accepted.
+func verifyPKCS1(prefix []byte) func(*rawrsa.PublicKey, []byte, []byte) error {
+	return func(pub *rawrsa.PublicKey, data, sig []byte) error {
+		block, err := padPKCS1(prefix, data, pub.Size())
+		if err != nil {
+			return ck.CKR_SIGNATURE_INVALID // no key of this size has signed it
+		}
+		m, err := rsaOpen(pub, sig)
+		if err != nil || subtle.ConstantTimeCompare(m, block) != 1 {
+			return ck.CKR_SIGNATURE_INVALID
+		}
+		return nil
 	}
 }
 
 // verifyRaw verifies a signature without padding. Shorter data has zeros before it.
-func verifyRaw(pub *rsa.PublicKey, data, sig []byte) error {
-	m, err := rsaRawPublic(pub, sig)
+func verifyRaw(pub *rawrsa.PublicKey, data, sig []byte) error {
+	m, err := rsaOpen(pub, sig)
 	if err != nil {
 		return ck.CKR_SIGNATURE_INVALID
 	}
@@ -220,8 +245,8 @@ func rsaError(err error, tooLong ck.RV) error {
 
 // An rsaScheme is a way of encrypting, with what its parameter says.
 type rsaScheme struct {
-	encrypt func(pub *rsa.PublicKey, data []byte) ([]byte, error)
-	decrypt func(priv *rsa.PrivateKey, data []byte) ([]byte, error)
+	encrypt func(pub *rawrsa.PublicKey, data []byte) ([]byte, error)
+	decrypt func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error)
 	exact   bool // what is decrypted is as long as the modulus
 }
 
@@ -289,14 +314,14 @@ func rsaWraps(m Mechanism) Mechanism {
 // pkcs1Scheme is encryption with the padding of version 1.5. A wrong padding gives the same error, in the same time, whatever is wrong with it.
 func pkcs1Scheme(p *ck.Param) (*rsaScheme, error) {
 	return &rsaScheme{
-		encrypt: func(pub *rsa.PublicKey, data []byte) ([]byte, error) {
+		encrypt: func(pub *rawrsa.PublicKey, data []byte) ([]byte, error) {
 			//lint:ignore SA1019 PKCS #11 has it; docs/limits.md says what it is worth
-			out, err := rsa.EncryptPKCS1v15(rand.Reader, pub, data)
+			out, err := rsa.EncryptPKCS1v15(rand.Reader, pub.PublicKey, data)
 			return out, rsaError(err, ck.CKR_DATA_LEN_RANGE)
 		},
-		decrypt: func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+		decrypt: func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error) {
 			//lint:ignore SA1019 as above
-			out, err := rsa.DecryptPKCS1v15(nil, priv, data)
+			out, err := rsa.DecryptPKCS1v15(nil, priv.PrivateKey, data)
 			return out, rsaError(err, ck.CKR_ENCRYPTED_DATA_LEN_RANGE)
 		},
 	}, p.None()
@@ -304,7 +329,7 @@ func pkcs1Scheme(p *ck.Param) (*rsaScheme, error) {
 
 // rawScheme is encryption without padding.
 func rawScheme(p *ck.Param) (*rsaScheme, error) {
-	return &rsaScheme{encrypt: rsaRawPublic, exact: true, decrypt: func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+	return &rsaScheme{encrypt: rsaEncrypt, exact: true, decrypt: func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error) {
 		out, err := rsaRawPrivate(priv, data)
 		if errors.Is(err, ck.CKR_DATA_INVALID) {
 			err = ck.CKR_ENCRYPTED_DATA_INVALID

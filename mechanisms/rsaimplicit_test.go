@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/rawrsa"
 )
 
 // TestImplicitRejectionRange decrypts what everybody can see to be no ciphertext: there is nothing in its place.
@@ -16,11 +17,15 @@ func TestImplicitRejectionRange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key, err := rawrsa.NewPrivateKey(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
 	scheme, err := implicitScheme(new(ck.Param))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := scheme.decrypt(priv, bytes.Repeat([]byte{0xff}, 128)); err != ck.CKR_ENCRYPTED_DATA_INVALID {
+	if got, err := scheme.decrypt(key, bytes.Repeat([]byte{0xff}, 128)); err != ck.CKR_ENCRYPTED_DATA_INVALID {
 		t.Errorf("%x, %v", got, err)
 	}
 }

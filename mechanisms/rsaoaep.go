@@ -8,6 +8,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/keywrap"
+	"github.com/softcsp/softcsp/internal/algorithm/rawrsa"
 	"github.com/softcsp/softcsp/internal/secret"
 )
 
@@ -24,11 +25,11 @@ func oaepScheme(p *ck.Param) (*rsaScheme, error) {
 	}
 	options := &rsa.OAEPOptions{Hash: h.std, MGFHash: mask, Label: ck.Clone(label)}
 	return &rsaScheme{
-		encrypt: func(pub *rsa.PublicKey, data []byte) ([]byte, error) {
-			out, err := rsa.EncryptOAEPWithOptions(rand.Reader, pub, data, options)
+		encrypt: func(pub *rawrsa.PublicKey, data []byte) ([]byte, error) {
+			out, err := rsa.EncryptOAEPWithOptions(rand.Reader, pub.PublicKey, data, options)
 			return out, rsaError(err, ck.CKR_DATA_LEN_RANGE)
 		},
-		decrypt: func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+		decrypt: func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error) {
 			out, err := priv.Decrypt(nil, data, options)
 			return out, rsaError(err, ck.CKR_ENCRYPTED_DATA_INVALID)
 		},

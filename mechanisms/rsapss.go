@@ -56,16 +56,9 @@ func (s *pss) checkKey(pub *rsa.PublicKey) error {
 	return nil
 }
 
-// standard reports whether crypto/rsa can do it: that takes one hash for both purposes, and no empty salt.
-func (s *pss) standard() bool { return s.hash == s.mgf && s.salt > 0 }
-
-func (s *pss) sign(priv *rsa.PrivateKey, digest []byte) ([]byte, error) {
+func (s *pss) sign(priv *rawrsa.PrivateKey, digest []byte) ([]byte, error) {
 	if len(digest) != s.hash.Size() {
 		return nil, ck.CKR_DATA_LEN_RANGE
-	}
-	if s.standard() {
-		sig, err := rsa.SignPSS(rand.Reader, priv, s.hash, digest, &rsa.PSSOptions{SaltLength: s.salt})
-		return sig, rsaError(err, ck.CKR_KEY_SIZE_RANGE)
 	}
 	salt := make([]byte, s.salt)
 	if _, err := io.ReadFull(rand.Reader, salt); err != nil {
@@ -74,14 +67,11 @@ func (s *pss) sign(priv *rsa.PrivateKey, digest []byte) ([]byte, error) {
 	return rsaRawPrivate(priv, s.encoding().Encode(digest, salt, priv.N.BitLen()-1))
 }
 
-func (s *pss) verify(pub *rsa.PublicKey, digest, sig []byte) error {
+func (s *pss) verify(pub *rawrsa.PublicKey, digest, sig []byte) error {
 	if len(digest) != s.hash.Size() {
 		return ck.CKR_DATA_LEN_RANGE
 	}
-	if s.standard() {
-		return rsaError(rsa.VerifyPSS(pub, s.hash, digest, sig, &rsa.PSSOptions{SaltLength: s.salt}), ck.CKR_KEY_SIZE_RANGE)
-	}
-	m, err := rsaRawPublic(pub, sig)
+	m, err := rsaOpen(pub, sig)
 	if err != nil {
 		return ck.CKR_SIGNATURE_INVALID
 	}
@@ -91,5 +81,5 @@ func (s *pss) verify(pub *rsa.PublicKey, digest, sig []byte) error {
 	return nil
 }
 
-// encoding is the encoding of messages, for what crypto/rsa does not have.
+// encoding is the encoding of messages.
 func (s *pss) encoding() rawrsa.PSS { return rawrsa.PSS{Hash: s.hash, MGF: s.mgf, SaltLength: s.salt} }

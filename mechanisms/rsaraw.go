@@ -1,7 +1,6 @@
 package mechanisms
 
 import (
-	"crypto/rsa"
 	"errors"
 	"math/big"
 
@@ -11,35 +10,53 @@ import (
 )
 
 // rsaKey is the prepared form of a private key.
-func rsaKey(k *Key) (*rsa.PrivateKey, error) {
+func rsaKey(k *Key) (*rawrsa.PrivateKey, error) {
 	form, err := k.Prepared(ck.CKM_RSA_PKCS_KEY_PAIR_GEN, func(k *Key) (form any, err error) {
-		secret.Do(func() { form, err = rsaPrivateOf(k.Attr) })
+		secret.Do(func() {
+			priv, e := rsaPrivateOf(k.Attr)
+			if err = e; err == nil {
+				form, err = rawrsa.NewPrivateKey(priv)
+			}
+		})
 		return form, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return form.(*rsa.PrivateKey), nil
+	return form.(*rawrsa.PrivateKey), nil
 }
 
 // rsaPublicKey is the prepared form of a public key.
-func rsaPublicKey(k *Key) (*rsa.PublicKey, error) {
-	form, err := k.Prepared(ck.CKM_RSA_PKCS_KEY_PAIR_GEN, func(k *Key) (any, error) { return rsaPublicOf(k.Attr) })
+func rsaPublicKey(k *Key) (*rawrsa.PublicKey, error) {
+	form, err := k.Prepared(ck.CKM_RSA_PKCS_KEY_PAIR_GEN, func(k *Key) (any, error) {
+		pub, err := rsaPublicOf(k.Attr)
+		if err != nil {
+			return nil, err
+		}
+		return rawrsa.NewPublicKey(pub)
+	})
 	if err != nil {
 		return nil, err
 	}
-	return form.(*rsa.PublicKey), nil
+	return form.(*rawrsa.PublicKey), nil
 }
 
-// rsaRawPublic computes m^e. What is longer than the modulus is CKR_DATA_LEN_RANGE, and what is not below it CKR_DATA_INVALID: section 6.1.7.
-func rsaRawPublic(pub *rsa.PublicKey, m []byte) ([]byte, error) {
-	out, err := rawrsa.Public(pub, m)
+// rsaEncrypt computes m^e of a secret m. What is longer than the modulus is CKR_DATA_LEN_RANGE, and what is not below it CKR_DATA_INVALID: section
+// 6.1.7.
+func rsaEncrypt(pub *rawrsa.PublicKey, m []byte) ([]byte, error) {
+	out, err := pub.Encrypt(m)
+	return out, rsaRawError(err)
+}
+
+// rsaOpen computes m^e of a signature, with the same errors.
+func rsaOpen(pub *rawrsa.PublicKey, sig []byte) ([]byte, error) {
+	out, err := pub.Open(sig)
 	return out, rsaRawError(err)
 }
 
 // rsaRawPrivate computes m^d, with the same errors.
-func rsaRawPrivate(priv *rsa.PrivateKey, m []byte) ([]byte, error) {
-	out, err := rawrsa.Private(priv, m)
+func rsaRawPrivate(priv *rawrsa.PrivateKey, m []byte) ([]byte, error) {
+	out, err := priv.Raw(m)
 	return out, rsaRawError(err)
 }
 
@@ -47,6 +64,8 @@ func rsaRawError(err error) error {
 	switch {
 	case errors.Is(err, rawrsa.ErrLength):
 		return ck.CKR_DATA_LEN_RANGE
+	case errors.Is(err, rawrsa.ErrFault):
+		return errors.Join(ck.CKR_FUNCTION_FAILED, err)
 	case err != nil:
 		return ck.CKR_DATA_INVALID
 	}

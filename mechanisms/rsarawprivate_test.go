@@ -36,7 +36,7 @@ func TestRawPrivate(t *testing.T) {
 			t.Fatalf("%v: %v, %v", m, err, err2)
 		}
 		block := func(sig []byte) []byte {
-			b, err := rsaRawPublic(key, sig)
+			b, err := rsaOpen(key, sig)
 			if err != nil {
 				t.Fatal(err)
 			}

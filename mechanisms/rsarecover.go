@@ -2,10 +2,10 @@ package mechanisms
 
 import (
 	"bytes"
-	"crypto/rsa"
 	"errors"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/rawrsa"
 )
 
 // rsaRecovers gives a row the columns of signatures with data recovery. The signature is the same as without (sections 6.1.6 and 6.1.8). overhead is
@@ -27,11 +27,11 @@ func rsaRecovers(m Mechanism, overhead int, unpad func(block []byte) ([]byte, er
 	return m
 }
 
-func rsaRecover(pub *rsa.PublicKey, sig []byte, unpad func(block []byte) ([]byte, error)) ([]byte, error) {
+func rsaRecover(pub *rawrsa.PublicKey, sig []byte, unpad func(block []byte) ([]byte, error)) ([]byte, error) {
 	if len(sig) != pub.Size() {
 		return nil, ck.CKR_SIGNATURE_LEN_RANGE
 	}
-	block, err := rsaRawPublic(pub, sig)
+	block, err := rsaOpen(pub, sig)
 	if err != nil {
 		return nil, errors.Join(ck.CKR_SIGNATURE_INVALID, err)
 	}

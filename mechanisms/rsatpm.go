@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/rawrsa"
 )
 
 // The encryptions of TPM 1.1b and 1.2: sections 6.1.18 and 6.1.19. What is encrypted stands in a TPM_BOUND_DATA, after its
@@ -24,11 +25,11 @@ var boundHeader = [...]byte{1, 1, 0, 0, 2}
 func tpmOAEP(*ck.Param) (*rsaScheme, error) {
 	options := &rsa.OAEPOptions{Hash: crypto.SHA1, Label: []byte("TCPA")}
 	return &rsaScheme{
-		encrypt: func(pub *rsa.PublicKey, data []byte) ([]byte, error) {
-			out, err := rsa.EncryptOAEPWithOptions(rand.Reader, pub, data, options)
+		encrypt: func(pub *rawrsa.PublicKey, data []byte) ([]byte, error) {
+			out, err := rsa.EncryptOAEPWithOptions(rand.Reader, pub.PublicKey, data, options)
 			return out, rsaError(err, ck.CKR_DATA_LEN_RANGE)
 		},
-		decrypt: func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+		decrypt: func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error) {
 			out, err := priv.Decrypt(nil, data, options)
 			return out, rsaError(err, ck.CKR_ENCRYPTED_DATA_INVALID)
 		},
@@ -45,12 +46,12 @@ func boundScheme(p *ck.Param, inner func(*ck.Param) (*rsaScheme, error)) (*rsaSc
 		return nil, err
 	}
 	return &rsaScheme{
-		encrypt: func(pub *rsa.PublicKey, data []byte) ([]byte, error) {
+		encrypt: func(pub *rawrsa.PublicKey, data []byte) ([]byte, error) {
 			bound := append(append(make([]byte, 0, len(boundHeader)+len(data)), boundHeader[:]...), data...)
 			defer clear(bound)
 			return s.encrypt(pub, bound)
 		},
-		decrypt: func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+		decrypt: func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error) {
 			bound, err := s.decrypt(priv, data)
 			if err != nil {
 				return nil, err

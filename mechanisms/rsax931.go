@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/algorithm/rawrsa"
 )
 
 // Signatures of ANSI X9.31: sections 6.1.14 and 6.1.17. The mechanisms add the header and the padding. The trailer, which names the hash, comes from
@@ -50,8 +51,8 @@ func padX931(data []byte, size int) ([]byte, error) {
 }
 
 // signX931 signs the data and the trailer. s and n - s both are signatures: it takes the smaller.
-func signX931(trailer []byte) func(*rsa.PrivateKey, []byte) ([]byte, error) {
-	return func(priv *rsa.PrivateKey, data []byte) ([]byte, error) {
+func signX931(trailer []byte) func(*rawrsa.PrivateKey, []byte) ([]byte, error) {
+	return func(priv *rawrsa.PrivateKey, data []byte) ([]byte, error) {
 		block, err := padX931(slices.Concat(data, trailer), priv.Size())
 		if err != nil {
 			return nil, err
@@ -69,13 +70,13 @@ func signX931(trailer []byte) func(*rsa.PrivateKey, []byte) ([]byte, error) {
 }
 
 // verifyX931 accepts both numbers: there are signers, that of NIST's vectors among them, that do not take the smaller.
-func verifyX931(trailer []byte) func(*rsa.PublicKey, []byte, []byte) error {
-	return func(pub *rsa.PublicKey, data, sig []byte) error {
+func verifyX931(trailer []byte) func(*rawrsa.PublicKey, []byte, []byte) error {
+	return func(pub *rawrsa.PublicKey, data, sig []byte) error {
 		block, err := padX931(slices.Concat(data, trailer), pub.Size())
 		if err != nil {
 			return err
 		}
-		m, err := rsaRawPublic(pub, sig)
+		m, err := rsaOpen(pub, sig)
 		if err != nil {
 			return ck.CKR_SIGNATURE_INVALID
 		}

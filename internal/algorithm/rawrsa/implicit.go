@@ -2,7 +2,6 @@ package rawrsa
 
 import (
 	"crypto/hmac"
-	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
@@ -15,8 +14,8 @@ const overhead = 11
 // from 3.2 on. Where the padding is wrong, it returns bytes that follow from the private key and the ciphertext, and no error. So whoever has
 // many ciphertexts decrypted does not learn which of them are padded rightly, from which the plaintext of any other could be worked out
 // (Bleichenbacher, 1998). Of what it does and how long that takes nothing depends on the plaintext but the length of the result.
-func DecryptImplicit(priv *rsa.PrivateKey, ciphertext []byte) ([]byte, error) {
-	em, err := Private(priv, ciphertext)
+func DecryptImplicit(priv *PrivateKey, ciphertext []byte) ([]byte, error) {
+	em, err := priv.Raw(ciphertext)
 	if err != nil {
 		return nil, err
 	}
@@ -46,10 +45,8 @@ func DecryptImplicit(priv *rsa.PrivateKey, ciphertext []byte) ([]byte, error) {
 // A rejection makes the bytes that take the place of a plaintext.
 type rejection struct{ key []byte }
 
-func newRejection(priv *rsa.PrivateKey, ciphertext []byte) rejection {
-	d := priv.D.FillBytes(make([]byte, priv.Size()))
-	defer clear(d)
-	hashed := sha256.Sum256(d)
+func newRejection(priv *PrivateKey, ciphertext []byte) rejection {
+	hashed := sha256.Sum256(priv.d)
 	defer clear(hashed[:])
 	h := hmac.New(sha256.New, hashed[:])
 	h.Write(ciphertext)

@@ -37,6 +37,7 @@ func TestImplicitRejection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key := prepared(t, priv)
 	for _, v := range []struct{ name, wrapped, want string }{
 		{"right", "8bfe264e85d3bdeaa6b8851b8e3b956ee3d226fd3f69063a86880173a273d9f283b2eebdd1ed35f7e02d91c571981b6737d5320bd8396b0f3ad5b019daec1b0aab3cbbc026395f4fd14f13673f2dfc81f9b660ec26ac381e6db3299b4e460b43fab9955df2b3cfaa20e900e19c856238fd371899c2bf2ce8c868b76754e5db3b036533fd603746be13c10d4e3e6022ebc905d20c2a7f32b215a4cd53b3f44ca1c327d2c2b651145821c08396c89071f665349c25e44d2733cd9305985ceef6430c3cf57af5fa224089221218fa34737c79c446d28a94c41c96e4e92ac53fbcf384dea8419ea089f8784445a492c812eb0d409467f75afd7d4d1078886205a066",
 			hex.EncodeToString([]byte("lorem ipsum dolor sit amet"))},
@@ -50,7 +51,7 @@ func TestImplicitRejection(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := DecryptImplicit(priv, wrapped)
+		got, err := DecryptImplicit(key, wrapped)
 		if err != nil || hex.EncodeToString(got) != v.want {
 			t.Errorf("%s: %x, %v", v.name, got, err)
 		}
@@ -60,7 +61,7 @@ func TestImplicitRejection(t *testing.T) {
 			t.Errorf("%s: without it: %x, %v", v.name, plain, err)
 		}
 	}
-	if _, err := DecryptImplicit(priv, bytes.Repeat([]byte{0xff}, 256)); !errors.Is(err, ErrRange) {
+	if _, err := DecryptImplicit(key, bytes.Repeat([]byte{0xff}, 256)); !errors.Is(err, ErrRange) {
 		t.Errorf("a ciphertext above the modulus: %v", err)
 	}
 }
@@ -73,6 +74,7 @@ func TestImplicitRejectionPaddings(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	key := prepared(t, priv)
 	good := func() []byte { // 00 02, ten bytes, 00, and the rest
 		em := bytes.Repeat([]byte{0x55}, 256)
 		em[0], em[1], em[12] = 0, 2, 0
@@ -94,11 +96,11 @@ func TestImplicitRejectionPaddings(t *testing.T) {
 	} {
 		em := good()
 		c.change(em)
-		wrapped, err := Public(&priv.PublicKey, em)
+		wrapped, err := key.Public().Encrypt(em)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := DecryptImplicit(priv, wrapped)
+		got, err := DecryptImplicit(key, wrapped)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +109,7 @@ func TestImplicitRejectionPaddings(t *testing.T) {
 		if (err == nil) != c.right || bytes.Equal(got, want) != c.right && len(got) > 0 {
 			t.Errorf("%s: %x, without implicit rejection %x, %v", c.name, got, want, err)
 		}
-		again, err := DecryptImplicit(priv, wrapped)
+		again, err := DecryptImplicit(key, wrapped)
 		if err != nil || !bytes.Equal(got, again) {
 			t.Errorf("%s: %x, and then %x, %v", c.name, got, again, err)
 		}
