@@ -59,10 +59,10 @@ const (
 
 // curves is the list. The first identifier is the curve's own; the others name the same curve in older software.
 var curves = append([]*curve{
-	nistCurve("P-224", []string{"secp224r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 33}, elliptic.P224(), p224),
-	nistCurve("P-256", []string{"secp256r1", "prime256v1"}, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, elliptic.P256(), p256),
-	nistCurve("P-384", []string{"secp384r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384(), p384),
-	nistCurve("P-521", []string{"secp521r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521(), p521),
+	nistCurve("P-224", []string{"secp224r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 33}, elliptic.P224(), nistP224),
+	nistCurve("P-256", []string{"secp256r1", "prime256v1"}, asn1.ObjectIdentifier{1, 2, 840, 10045, 3, 1, 7}, elliptic.P256(), nistP256),
+	nistCurve("P-384", []string{"secp384r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 34}, elliptic.P384(), nistP384),
+	nistCurve("P-521", []string{"secp521r1"}, asn1.ObjectIdentifier{1, 3, 132, 0, 35}, elliptic.P521(), nistP521),
 	secp256k1Curve(asn1.ObjectIdentifier{1, 3, 132, 0, 10}),
 	{Name: "edwards25519", Aliases: []string{"Ed25519"}, OIDs: []asn1.ObjectIdentifier{{1, 3, 101, 112}, {1, 3, 6, 1, 4, 1, 11591, 15, 1}},
 		Type: ck.CKK_EC_EDWARDS, Bits: 255, Size: 32, Point: 32,

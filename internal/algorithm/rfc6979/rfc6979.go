@@ -2,9 +2,10 @@
 package rfc6979
 
 import (
-	"crypto/hmac"
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 	"hash"
 	"io"
@@ -16,89 +17,148 @@ import (
 // randomness as the additional data of its section 3.6. A number is good where either the randomness or the key is: the
 // same digest does not give the same number twice, and a generator that fails does not give the key away.
 type Nonces struct {
-	mac  hash.Hash // keyed with K
-	v    []byte
-	size int // of a number in bytes
-	bits int
+	inner, outer hash.Hash
+	k, v         [sha256.Size]byte
+	block        [sha256.BlockSize]byte // K with one of HMAC's constants
+	fresh        [freshNonce]byte
+	separator    [1]byte
+	number       [maxNumber]byte
+	size         int // of a number in bytes
+	bits         int
 }
 
-// freshNonce is the length of the randomness in bytes.
-const freshNonce = 32
+const (
+	freshNonce = 32                      // the length of the randomness in bytes
+	maxNumber  = (521+7)/8 + sha256.Size // of the longest number, and what is drawn too much
+)
 
 // New prepares the numbers below the order n for one signature. private has the length of n. The caller wipes what it gets. The only
 // error is that of a source of randomness that fails.
 func New(n *bigmod.Modulus, private, digest []byte) (*Nonces, error) {
-	var fresh [freshNonce]byte
-	defer clear(fresh[:])
-	if _, err := io.ReadFull(rand.Reader, fresh[:]); err != nil {
-		return nil, fmt.Errorf("rfc6979: %w", err)
+	s := new(Nonces)
+	return s, s.Begin(n.Size(), n.BitLen(), private, Bits2Int(digest, n).Bytes(n))
+}
+
+// Begin prepares the numbers below an order of size bytes and of bits bits for one signature, in memory that may have served another one. private and
+// digest have the length of the order, and the digest is below it.
+func (s *Nonces) Begin(size, bits int, private, digest []byte) error {
+	if _, err := io.ReadFull(rand.Reader, s.fresh[:]); err != nil {
+		return fmt.Errorf("rfc6979: %w", err)
 	}
-	return Deterministic(n, private, digest, fresh[:]), nil
+	s.begin(size, bits, private, digest, s.fresh[:])
+	return nil
 }
 
 // Deterministic are the numbers of steps a to g of section 3.2, which depend on extra for chance (section 3.6) and on nothing where that
 // is nil.
 func Deterministic(n *bigmod.Modulus, private, digest, extra []byte) *Nonces {
-	s := &Nonces{v: make([]byte, sha256.Size), size: n.Size(), bits: n.BitLen()}
+	s := new(Nonces)
+	s.begin(n.Size(), n.BitLen(), private, Bits2Int(digest, n).Bytes(n), extra)
+	return s
+}
+
+func (s *Nonces) begin(size, bits int, private, digest, extra []byte) {
+	if s.inner == nil {
+		s.inner, s.outer = sha256.New(), sha256.New()
+	}
+	s.size, s.bits = size, bits
+	clear(s.k[:])
 	for i := range s.v {
 		s.v[i] = 1
 	}
-	s.mac = hmac.New(sha256.New, make([]byte, sha256.Size))
-	h := Bits2Int(digest, n).Bytes(n)
-	s.update(0, private, h, extra)
-	s.update(1, private, h, extra)
-	return s
+	s.update(0, private, digest, extra)
+	s.update(1, private, digest, extra)
 }
 
 // update makes K of V, a byte and data, and V anew.
 func (s *Nonces) update(separator byte, data ...[]byte) {
-	s.mac.Reset()
-	s.mac.Write(s.v)
-	s.mac.Write([]byte{separator})
+	s.separator[0] = separator
+	s.start()
+	s.inner.Write(s.v[:])
+	s.inner.Write(s.separator[:])
 	for _, d := range data {
-		s.mac.Write(d)
+		s.inner.Write(d)
 	}
-	k := s.mac.Sum(nil)
-	s.mac = hmac.New(sha256.New, k)
-	clear(k)
+	s.finish(&s.k)
 	s.next()
 }
 
 func (s *Nonces) next() {
-	s.mac.Reset()
-	s.mac.Write(s.v)
-	s.v = s.mac.Sum(s.v[:0])
+	s.start()
+	s.inner.Write(s.v[:])
+	s.finish(&s.v)
 }
 
-// draw returns the next number of the right length, which may be 0 or too large.
-func (s *Nonces) draw() []byte {
-	k := make([]byte, 0, s.size+sha256.Size)
-	for len(k) < s.size {
-		s.next()
-		k = append(k, s.v...)
+// start and finish are HMAC (RFC 2104) under K of what is written to inner between them. crypto/hmac allocates for each key, and there are five
+// for a number.
+func (s *Nonces) start() {
+	s.inner.Reset()
+	s.inner.Write(s.keyed(0x36))
+}
+
+func (s *Nonces) finish(mac *[sha256.Size]byte) {
+	s.outer.Reset()
+	s.outer.Write(s.keyed(0x5c))
+	s.outer.Write(s.inner.Sum(mac[:0]))
+	s.outer.Sum(mac[:0])
+}
+
+// keyed is the first block of a hash of HMAC.
+func (s *Nonces) keyed(constant byte) []byte {
+	for i := range s.block {
+		s.block[i] = constant
 	}
-	k = k[:s.size]
+	subtle.XORBytes(s.block[:], s.block[:], s.k[:])
+	return s.block[:]
+}
+
+// Draw returns the next number of the right length, which may be 0 or too large: then Reject comes before the next. It is gone with the next call.
+func (s *Nonces) Draw() []byte {
+	for n := 0; n < s.size; n += len(s.v) {
+		s.next()
+		copy(s.number[n:], s.v[:])
+	}
+	k := s.number[:s.size]
 	shiftRight(k, 8*s.size-s.bits)
 	return k
 }
 
-// Next returns the next number between 0 and n, both not included. How many are thrown away says nothing of the one
+// Reject throws the last number away: step h.3.
+func (s *Nonces) Reject() { s.update(0) }
+
+// Next returns the next number between 0 and n, both not included, in memory of its own. How many are thrown away says nothing of the one
 // that is not. The caller wipes it.
 func (s *Nonces) Next(n *bigmod.Modulus) []byte {
 	for {
-		k := s.draw()
+		k := s.Draw()
 		if x, err := bigmod.NewNat().SetBytes(k, n); err == nil && x.IsZero() == 0 {
-			return k
+			return bytes.Clone(k)
 		}
-		clear(k)
-		s.update(0)
+		s.Reject()
 	}
 }
 
 // Wipe erases what the numbers are made of.
 func (s *Nonces) Wipe() {
-	clear(s.v)
-	s.mac.Reset()
+	clear(s.k[:])
+	clear(s.v[:])
+	clear(s.block[:])
+	clear(s.fresh[:])
+	clear(s.number[:])
+	if s.inner != nil {
+		overwrite(s.inner)
+		overwrite(s.outer)
+	}
+}
+
+var zeros [sha256.BlockSize]byte
+
+// overwrite has a hash forget what it was given: Reset leaves it in its buffer, which holds a block.
+func overwrite(h hash.Hash) {
+	h.Reset()
+	h.Write(zeros[:1])
+	h.Write(zeros[1:])
+	h.Reset()
 }
 
 // Bits2Int returns the leftmost bits of a digest, as many as n has, modulo n: section 2.3.2, and FIPS 186-5, section 6.4.1.
