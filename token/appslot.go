@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -14,20 +13,23 @@ type appSlot struct {
 	*slot
 	app *application
 
-	mu               sync.Mutex
-	sessions         map[ck.SessionHandle]*session
-	writableSessions int // how many sessions are read-write
-	user             userState
+	mu       sync.Mutex // serialises logins and logouts
+	login    atomic.Pointer[login]
+	sessions sessionSet
+	objects  objectTable
+}
 
-	cache   atomic.Pointer[objectCache] // that the application reads from; changed with user
-	objects objectTable
+// A login is who is logged in, and the cache of the objects that are read so. It changes under the slot's lock and those of all sessions.
+type login struct {
+	user  userState
+	cache *objectCache
 }
 
 // newAppSlot returns an application's side of the slot.
 func (s *slot) newAppSlot(a *application) *appSlot {
-	side := &appSlot{slot: s, app: a, sessions: make(map[ck.SessionHandle]*session)}
+	side := &appSlot{slot: s, app: a}
 	side.objects.init(side)
-	side.cache.Store(s.openCache(nil, nil))
+	side.login.Store(&login{nobody, s.openCache(nil, nil)})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.applications = append(s.applications, side)
@@ -40,35 +42,26 @@ func (s *appSlot) end() {
 	s.slot.mu.Lock()
 	s.applications = slices.DeleteFunc(s.applications, func(side *appSlot) bool { return side == s })
 	s.slot.mu.Unlock()
-	s.cache.Load().endUse()
+	s.cache().endUse()
 }
 
 // currentLogin returns who is logged in, and the keys of the token that the login has opened.
 func (s *appSlot) currentLogin() (userState, *store.Keys) {
-	user, cache := s.loginCache()
-	return user, cache.keys
+	l := s.login.Load()
+	return l.user, l.cache.keys
 }
+
+// cache returns the cache of the objects that are read with the login.
+func (s *appSlot) cache() *objectCache { return s.login.Load().cache }
 
 // loginCache returns who is logged in, and the cache of the objects that are read with that login.
 func (s *appSlot) loginCache() (userState, *objectCache) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.user, s.cache.Load()
-}
-
-// openSessions returns the sessions that are open.
-func (s *appSlot) openSessions() []*session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	list := make([]*session, 0, len(s.sessions))
-	for _, ses := range s.sessions {
-		list = append(list, ses)
-	}
-	return list
+	l := s.login.Load()
+	return l.user, l.cache
 }
 
 func (s *appSlot) closeSessions() {
-	for _, ses := range s.openSessions() {
+	for _, ses := range s.sessions.open() {
 		if s.app.sessions.Remove(ses.handle) != nil {
 			ses.end()
 		}

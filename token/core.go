@@ -16,7 +16,7 @@ import (
 // each application has its own configuration.
 type Core struct {
 	slots      slotList
-	lastUnique atomic.Uint64 // the last CKA_UNIQUE_ID of a session object
+	lastUnique atomic.Uint64 // the last CKA_UNIQUE_ID that a session object may have
 	eraser     eraser
 
 	mu       sync.Mutex // serialises opening and closing

@@ -169,7 +169,7 @@ func TestApplicationsTogether(t *testing.T) {
 	must(t, b.DestroyObject(bs, kb))
 	_, err = read(a, as, ka, ck.CKA_LABEL)
 	want(t, "destroyed", err, ck.CKR_OBJECT_HANDLE_INVALID)
-	if n := len(a.app.Load().slots.find(slot).cache.Load().objects); n != 0 {
+	if n := len(a.app.Load().slots.find(slot).cache().objects); n != 0 {
 		t.Errorf("%d objects in the cache", n)
 	}
 
@@ -345,7 +345,7 @@ func TestHundredApplications(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := m[0].app.Load().slots.find(slot).cache.Load().users; n != 1 {
+	if n := m[0].app.Load().slots.find(slot).cache().users; n != 1 {
 		t.Errorf("%d applications use the cache of a login that one is left of", n)
 	}
 	if found := find(t, m[0], s); len(found) != 1 {

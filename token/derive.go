@@ -18,9 +18,9 @@ type derivation struct {
 
 	row          *mechanisms.Mechanism
 	lookup       func(ck.ObjectHandle) (*mechanisms.Key, error)
-	others       []*Object // the keys that lookup has found
-	otherEntries []*entry  // their entries
-	lookupFailed bool      // lookup has not found a key: the derivation has used none
+	others       []*Object  // the keys that lookup has found
+	otherKeys    []foundKey // the same, with what they are released by
+	lookupFailed bool       // lookup has not found a key: the derivation has used none
 
 	request request
 }
@@ -29,13 +29,12 @@ func (d *derivation) wipe() {
 	d.out.Wipe()
 	clear(d.digest[:])
 	d.base = mechanisms.Base{}
-	for i, o := range d.others {
-		o.release()
-		d.others[i] = nil
+	for _, k := range d.otherKeys {
+		k.release()
 	}
-	d.others = d.others[:0]
-	clear(d.otherEntries)
-	d.otherEntries, d.lookupFailed = d.otherEntries[:0], false
+	clear(d.others)
+	clear(d.otherKeys)
+	d.others, d.otherKeys, d.lookupFailed = d.others[:0], d.otherKeys[:0], false
 	clear(d.fixed)
 	d.fixed = d.fixed[:0]
 	clear(d.request.defaults)
@@ -147,8 +146,8 @@ func (s *session) takeRoles(base foundKey, u *keyUse) error {
 			return err
 		}
 	}
-	for n, o := range d.others {
-		if err := s.takeRole(foundKey{o, d.otherEntries[n]}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class(), row: d.row}); err != nil {
+	for _, k := range d.otherKeys {
+		if err := s.takeRole(k, &keyUse{purpose: ck.CKA_DERIVE, class: k.class(), row: d.row}); err != nil {
 			return err
 		}
 	}
@@ -257,7 +256,7 @@ func (s *session) otherKey(h ck.ObjectHandle) (*mechanisms.Key, error) {
 		d.lookupFailed = true
 		return nil, err
 	}
-	d.others, d.otherEntries = append(d.others, k.Object), append(d.otherEntries, k.entry)
+	d.others, d.otherKeys = append(d.others, k.Object), append(d.otherKeys, k)
 	return k.key(), nil
 }
 

@@ -213,7 +213,7 @@ func (d *draft) newObject() *Object {
 	if n := bits.OnesCount64(d.present); n > len(o.spanBuffer) {
 		o.spans = make([]span, 0, n)
 	}
-	o.refs.Store(1)
+	o.refs.n.Store(1)
 	return o
 }
 

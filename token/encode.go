@@ -198,7 +198,7 @@ func objectFromRecord(r store.Record) (*Object, error) {
 		return base, nil
 	}
 	if base != nil {
-		base.refs.Add(1)
+		base.acquire()
 		base.pending = r.Unvouched
 	}
 	o, err := applyPending(base, r.Unvouched)

@@ -31,7 +31,7 @@ func (m *Module) slotEvent(began *application) (ck.SlotID, error) {
 		return 0, err
 	}
 	defer a.endCall()
-	if a != began {
+	if a.application != began {
 		return 0, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
 	if err := a.refresh(); err != nil {

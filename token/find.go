@@ -157,16 +157,14 @@ func (q *query) searchSession() {
 			name = t.hash(a.Value)
 		}
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, e := range t.sessionEntries {
+	t.eachSession(func(e *entry) {
 		if label != 0 && e.labelHash != label || name != 0 && e.idHash != name {
-			continue
+			return
 		}
 		if o := e.object.Load(); o != nil && o.matches(q.template) {
 			q.found = append(q.found, e.handle)
 		}
-	}
+	})
 }
 
 // searchTerm searches the token objects that have a term, and those that have changes that are not vouched for.

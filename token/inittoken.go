@@ -77,7 +77,7 @@ func (m *Module) initToken(id ck.SlotID, pin, userPIN, label []byte) error {
 // hasSessions reports whether any application has a session with the token.
 func (s *slot) hasSessions() bool {
 	for _, side := range s.appSlots() {
-		if len(side.openSessions()) > 0 {
+		if all, _ := side.sessions.counts(); all > 0 {
 			return true
 		}
 	}
@@ -88,7 +88,7 @@ func (s *slot) hasSessions() bool {
 func (s *slot) forget() {
 	for _, side := range s.appSlots() {
 		side.objects.forget(func(*entry) bool { return true })
-		side.cache.Load().dropAll()
+		side.cache().dropAll()
 		side.app.jobs.dropSlot(s.id)
 	}
 }

@@ -56,10 +56,7 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 	if pin == nil {
 		return ck.CKR_ARGUMENTS_BAD
 	}
-	s.mu.Lock()
-	err := s.mayLogIn(user)
-	s.mu.Unlock()
-	if err != nil {
+	if err := s.mayLogIn(user); err != nil {
 		return err
 	}
 	token, err := s.storedToken()
@@ -76,20 +73,11 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 		keys.Wipe()
 		return err
 	}
-	s.mu.Lock()
-	// Another thread may have logged in, or opened a session that forbids it, while the key was derived.
-	if err = s.mayLogIn(user); err == nil && len(s.sessions) == 0 {
-		err = ck.CKR_SESSION_HANDLE_INVALID
-	}
+	before, cache, err := s.setUser(user, keys, fingerprint)
 	if err != nil {
-		s.mu.Unlock()
 		keys.Wipe()
 		return err
 	}
-	cache := s.openCache(keys, fingerprint)
-	before := s.cache.Swap(cache)
-	s.user = user
-	s.mu.Unlock()
 	before.endUse()
 	if changesPending && !token.ReadOnly() {
 		if err := s.adopt(cache.keys); err != nil {
@@ -99,14 +87,34 @@ func (s *appSlot) logIn(user userState, pinOf store.UserType, pin []byte) error 
 	return nil
 }
 
-// mayLogIn tells whether the user can log in with the sessions and the login that there are. The slot is locked.
+// setUser makes the user the one who is logged in, with the keys that the login has opened. It returns the cache of the objects that were read before,
+// and that of those that are read now.
+func (s *appSlot) setUser(user userState, keys *store.Keys, fingerprint []byte) (before, now *objectCache, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions.lock()
+	defer s.sessions.unlock()
+	// Another thread may have logged in, or opened a session that forbids it, while the key was derived.
+	if err := s.mayLogIn(user); err != nil {
+		return nil, nil, err
+	}
+	if s.sessions.any() == nil {
+		return nil, nil, ck.CKR_SESSION_HANDLE_INVALID
+	}
+	now = s.openCache(keys, fingerprint)
+	return s.login.Swap(&login{user, now}).cache, now, nil
+}
+
+// mayLogIn tells whether the user can log in with the sessions and the login that there are.
 func (s *appSlot) mayLogIn(user userState) error {
+	now, _ := s.currentLogin()
+	all, writable := s.sessions.counts()
 	switch {
-	case s.user == user:
+	case now == user:
 		return ck.CKR_USER_ALREADY_LOGGED_IN
-	case s.user != nobody:
+	case now != nobody:
 		return ck.CKR_USER_ANOTHER_ALREADY_LOGGED_IN
-	case user == theSO && s.writableSessions < len(s.sessions):
+	case user == theSO && writable < all:
 		return ck.CKR_SESSION_READ_ONLY_EXISTS
 	}
 	return nil
@@ -167,21 +175,17 @@ func (m *Module) Logout(h ck.SessionHandle) error {
 // are cancelled; keys are wiped where no other application is logged in. With ifNoSession it does so only if no
 // session is open. It reports whether anybody was logged in.
 func (s *appSlot) logout(ifNoSession bool) bool {
-	s.mu.Lock()
-	if s.user == nobody || ifNoSession && len(s.sessions) > 0 {
-		s.mu.Unlock()
+	cache := s.setNobody(ifNoSession)
+	if cache == nil {
 		return false
 	}
-	cache := s.cache.Swap(s.openCache(nil, nil))
-	s.user = nobody
-	s.mu.Unlock()
 	if token, err := s.storedToken(); err == nil {
 		token.ForgetOldPINs()
 	}
 	// First the keys, then the operations: no operation begins with a private key after those of its session were ended.
 	s.objects.forget(func(e *entry) bool { return e.private })
 	s.objects.forgetPrepared()
-	for _, ses := range s.openSessions() {
+	for _, ses := range s.sessions.open() {
 		ses.stop(false)
 		ses.abandonJobs(allOperations, false, false)
 	}
@@ -189,6 +193,19 @@ func (s *appSlot) logout(ifNoSession bool) bool {
 		s.core.eraser.now()
 	}
 	return true
+}
+
+// setNobody makes nobody the one who is logged in, and returns the cache of the login that there was, nil where nobody was logged in or, with
+// ifNoSession, a session is open.
+func (s *appSlot) setNobody(ifNoSession bool) *objectCache {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions.lock()
+	defer s.sessions.unlock()
+	if user, _ := s.currentLogin(); user == nobody || ifNoSession && s.sessions.any() != nil {
+		return nil
+	}
+	return s.login.Swap(&login{nobody, s.openCache(nil, nil)}).cache
 }
 
 // InitPIN implements C_InitPIN, section 5.5.8.

@@ -54,7 +54,6 @@ func (s *session) addObjects(objects []*Object, keys *store.Keys) (handles []ck.
 			continue
 		}
 		if err == nil {
-			o.uniqueNumber = s.slot.core.lastUnique.Add(1)
 			handles[i], err = s.slot.objects.addSession(s, o)
 		} else {
 			o.release()
@@ -88,7 +87,7 @@ func (s *appSlot) storeObjects(objects []*Object, original *Object, keys *store.
 		releaseAll(objects)
 		return nil, err
 	}
-	cache := s.cache.Load()
+	cache := s.cache()
 	epoch := cache.currentEpoch()
 	records := make([]*store.Record, len(objects))
 	for i, o := range objects {
@@ -151,7 +150,6 @@ func (s *session) makeObject(r *request) (ck.ObjectHandle, error) {
 		return 0, err
 	}
 	if !o.isToken() {
-		o.uniqueNumber = s.slot.core.lastUnique.Add(1)
 		return s.slot.objects.addSession(s, o)
 	}
 	if user == nobody {

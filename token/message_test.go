@@ -93,7 +93,7 @@ func TestMessageKeyGone(t *testing.T) {
 		t.Errorf("%x, then %x", first.Data, second.Data)
 	}
 	must(t, m.MessageSignFinal(s))
-	if n := o.refs.Load(); n != 0 {
+	if n := o.refs.n.Load(); n != wiped {
 		t.Errorf("%d references to a key that nobody has", n)
 	}
 }
@@ -106,7 +106,7 @@ func TestMessageReferences(t *testing.T) {
 	must(t, err)
 	i := m.app.Load().objects.Get(k)
 	o := i.object.Load()
-	refs := o.refs.Load()
+	refs := o.refs.n.Load()
 	bad := ck.NewParam([]byte{1}, nil)
 	want(t, "a parameter", m.MessageSignInit(s, &ck.Mechanism{Type: ck.CKM_AES_CMAC_GENERAL, Param: bad}, k), ck.CKR_MECHANISM_PARAM_INVALID)
 	for name, end := range map[string]func() error{
@@ -115,18 +115,18 @@ func TestMessageReferences(t *testing.T) {
 		"init":   func() error { return m.MessageVerifyInit(s, nil, 0) },
 	} {
 		must(t, m.MessageVerifyInit(s, &ck.Mechanism{Type: ck.CKM_AES_CMAC}, k))
-		if o.refs.Load() != refs+1 {
-			t.Errorf("%s: %d references during a process, %d before", name, o.refs.Load(), refs)
+		if o.refs.n.Load() != refs+1 {
+			t.Errorf("%s: %d references during a process, %d before", name, o.refs.n.Load(), refs)
 		}
 		must(t, end())
-		if o.refs.Load() != refs {
-			t.Errorf("%s: %d references after a process, %d before", name, o.refs.Load(), refs)
+		if o.refs.n.Load() != refs {
+			t.Errorf("%s: %d references after a process, %d before", name, o.refs.n.Load(), refs)
 		}
 	}
 	must(t, m.MessageVerifyInit(s, &ck.Mechanism{Type: ck.CKM_AES_CMAC}, k))
 	must(t, m.MessageSignInit(s, &ck.Mechanism{Type: ck.CKM_AES_CMAC}, k))
 	must(t, m.CloseSession(s))
-	if n := o.refs.Load(); n != 0 {
+	if n := o.refs.n.Load(); n != wiped {
 		t.Errorf("%d references after the session", n)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/config"
 	"github.com/softcsp/softcsp/internal/handle"
+	"github.com/softcsp/softcsp/internal/stripe"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -62,27 +63,55 @@ type application struct {
 	objects  handle.Table[ck.ObjectHandle, entry]
 	jobs     *jobs
 
-	mayHaveSecrets atomic.Bool  // a session was opened or a token made: there may be secrets to erase
-	activeCalls    atomic.Int64 // calls in progress
+	mayHaveSecrets atomic.Bool // a session was opened or a token made: there may be secrets to erase
 	closing        atomic.Bool
+	activeCalls    stripe.Counter // calls in progress
+	lanes          [stripe.Count]lane
+}
+
+// A lane is the application with the part of activeCalls in which a call counts. Calls of one session have the same.
+type lane struct {
+	*application
+	calls *stripe.Part
+}
+
+// newApplication returns an application with its lanes.
+func newApplication(c *Core, cfg *config.Config, j *jobs) *application {
+	a := &application{core: c, config: cfg, log: cfg.Logger(), jobs: j}
+	for i := range a.lanes {
+		a.lanes[i] = lane{a, a.activeCalls.Part(uint32(i))}
+	}
+	return a
 }
 
 // beginCall begins a call: CKR_CRYPTOKI_NOT_INITIALIZED before C_Initialize and after C_Finalize. C_Finalize waits for the calls that
 // have begun and not ended.
-func (m *Module) beginCall() (*application, error) {
+func (m *Module) beginCall() (*lane, error) { return m.beginCallOn(0) }
+
+// beginCallOn begins a call on a stripe.
+func (m *Module) beginCallOn(s uint32) (*lane, error) {
 	a := m.app.Load()
 	if a == nil {
 		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
-	a.activeCalls.Add(1)
-	if a.closing.Load() {
-		a.activeCalls.Add(-1)
-		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
-	}
-	return a, nil
+	return a.enter(s)
 }
 
-func (a *application) endCall() { a.activeCalls.Add(-1) }
+// laneOf returns the lane of the calls of a session.
+func (a *application) laneOf(h ck.SessionHandle) uint32 { return a.sessions.Stripe(h) % stripe.Count }
+
+// enter begins a call in a lane.
+func (a *application) enter(n uint32) (*lane, error) {
+	l := &a.lanes[n]
+	l.calls.Add(1)
+	if a.closing.Load() {
+		l.calls.Add(-1)
+		return nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	return l, nil
+}
+
+func (l *lane) endCall() { l.calls.Add(-1) }
 
 // Getenv reads the environment, which counts as empty in a program that has the rights of its file's owner (set-user-ID and the like).
 func Getenv(name string) string { return config.Getenv(name) }
@@ -109,8 +138,7 @@ func (m *Module) Initialize(args ck.InitArgs) error {
 		cfg.Close()
 		return err
 	}
-	a := &application{core: m.core, config: cfg, log: cfg.Logger(), jobs: &m.jobs}
-	m.app.Store(a)
+	m.app.Store(newApplication(m.core, cfg, &m.jobs))
 	return nil
 }
 
@@ -123,7 +151,7 @@ func (m *Module) Finalize() error {
 		return ck.CKR_CRYPTOKI_NOT_INITIALIZED
 	}
 	a.closing.Store(true)
-	for wait := time.Microsecond; a.activeCalls.Load() != 0; wait = min(2*wait, time.Millisecond) {
+	for wait := time.Microsecond; !a.activeCalls.Zero(); wait = min(2*wait, time.Millisecond) {
 		time.Sleep(wait)
 	}
 	for _, s := range a.slots.all() {

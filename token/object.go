@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/locked"
 	"github.com/softcsp/softcsp/mechanisms"
 	"github.com/softcsp/softcsp/store"
 )
@@ -36,7 +35,7 @@ type Object struct {
 	blobLocked     bool             // blob is locked memory
 	secretsMissing bool             // the secret values of the key were not read
 	noCheck        bool             // it has no CKA_CHECK_VALUE
-	refs           atomic.Int32
+	refs           references
 	mechanismKey   mechanisms.Key
 
 	role             *atomic.Uint32 // the role of a key: recordrole.go
@@ -87,33 +86,6 @@ func (o *Object) at(i int) []byte {
 	}
 	p := o.spans[bits.OnesCount64(o.present&(1<<i-1))]
 	return o.blob[p.off : p.off+p.n : p.off+p.n]
-}
-
-// acquire takes a reference. It fails where the last one was released.
-func (o *Object) acquire() bool {
-	for {
-		n := o.refs.Load()
-		if n <= 0 {
-			return false
-		}
-		if o.refs.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-// release gives a reference back. With the last one the values of secrets are wiped.
-func (o *Object) release() {
-	if o.refs.Add(-1) != 0 {
-		return
-	}
-	o.mechanismKey.Forget()
-	o.mechanismKey.Value, o.mechanismKey.Salt = nil, nil
-	o.present = 0
-	if o.blobLocked {
-		locked.Free(o.blob)
-	}
-	o.blob = nil
 }
 
 // key returns what mechanisms see of a key. It is valid as long as the Object.

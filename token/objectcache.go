@@ -192,7 +192,10 @@ func (c *cachedObject) fill(o *Object, epoch uint64) bool {
 }
 
 // get returns the Object as it is now: CKR_OBJECT_HANDLE_INVALID where the object has been destroyed.
-func (c *cachedObject) get() (*Object, error) {
+func (c *cachedObject) get() (*Object, error) { return c.getBy((*Object).acquire) }
+
+// getBy is get with another way of taking a reference.
+func (c *cachedObject) getBy(acquire func(*Object) bool) (*Object, error) {
 	if err := c.cache.sync(); err != nil {
 		return nil, err
 	}
@@ -204,7 +207,7 @@ func (c *cachedObject) get() (*Object, error) {
 			}
 			continue
 		}
-		if o.acquire() {
+		if acquire(o) {
 			return o, nil
 		}
 	}

@@ -58,7 +58,7 @@ func (s *session) copyObject(from ck.ObjectHandle, template []ck.Attribute) (ck.
 				r.role = notWrapping
 			}
 			r.beforeStoring = func(*Object) error {
-				return s.takeRole(foundKey{o, e}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()})
+				return s.takeRole(foundKey{Object: o, entry: e}, &keyUse{purpose: ck.CKA_DERIVE, class: o.class()})
 			}
 		case wrapping:
 			if o.isToken() {
@@ -192,8 +192,9 @@ func (s *session) changeAttributes(object ck.ObjectHandle, template []ck.Attribu
 func (s *appSlot) replace(e *entry, o, changed *Object, keys *store.Keys) error {
 	if e.owner != nil {
 		t := &s.objects
-		t.mu.Lock()
-		defer t.mu.Unlock()
+		p := t.partOf(e.owner)
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		if !e.object.CompareAndSwap(o, changed) {
 			changed.release()
 			return store.ErrStale

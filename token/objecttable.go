@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/stripe"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -22,7 +23,7 @@ type entry struct {
 
 	owner        *session // of a session object, nil for a token object
 	indexInOwner int      // its place in owner.owned
-	indexInTable int      // its place in objects.sessionEntries
+	indexInPart  int      // its place in the entries of its part
 	labelHash    uint64   // hashes of CKA_LABEL and CKA_ID, by which it is found
 	idHash       uint64
 }
@@ -39,11 +40,36 @@ type objectTable struct {
 	slot *appSlot
 	seed maphash.Seed
 
-	mu             sync.Mutex
-	sessionEntries []*entry
-	tokenEntries   map[store.ID]*entry
-	builtins       []*entry
+	parts [stripe.Count]sessionEntries
+
+	mu           sync.Mutex
+	tokenEntries map[store.ID]*entry
+	builtins     []*entry
 }
+
+// sessionEntries are the session objects of the sessions that were opened on one stripe.
+type sessionEntries struct {
+	mu   sync.Mutex
+	list []*entry
+	// lastUnique is the last CKA_UNIQUE_ID that an object got. The next one is its successor, but after a multiple of uniqueBlock.
+	lastUnique uint64
+	_          [stripe.Line - 40]byte
+}
+
+// uniqueBlock is how many CKA_UNIQUE_IDs are taken from the core at once.
+const uniqueBlock = 1 << 10
+
+// nextUnique returns a CKA_UNIQUE_ID. The part is locked.
+func (p *sessionEntries) nextUnique(c *Core) uint64 {
+	if p.lastUnique%uniqueBlock == 0 {
+		p.lastUnique = c.lastUnique.Add(uniqueBlock) - uniqueBlock
+	}
+	p.lastUnique++
+	return p.lastUnique
+}
+
+// partOf returns the part of the objects of a session.
+func (t *objectTable) partOf(s *session) *sessionEntries { return &t.parts[s.part] }
 
 func (t *objectTable) init(s *appSlot) {
 	t.slot, t.seed, t.tokenEntries = s, maphash.MakeSeed(), make(map[store.ID]*entry)
@@ -51,45 +77,57 @@ func (t *objectTable) init(s *appSlot) {
 
 // object finds the object with the handle h among those of the session's token. The caller releases it.
 func (s *session) object(h ck.ObjectHandle) (*entry, *Object, error) {
-	e := s.slot.app.objects.Get(h)
-	if e == nil || e.objects != &s.slot.objects {
-		return nil, nil, ck.CKR_OBJECT_HANDLE_INVALID
+	e, err := s.entry(h)
+	if err != nil {
+		return nil, nil, err
 	}
 	o, err := e.get()
 	return e, o, err
 }
 
+// entry finds the entry of the object with the handle h among those of the session's token.
+func (s *session) entry(h ck.ObjectHandle) (*entry, error) {
+	e := s.slot.app.objects.Get(h)
+	if e == nil || e.objects != &s.slot.objects {
+		return nil, ck.CKR_OBJECT_HANDLE_INVALID
+	}
+	return e, nil
+}
+
 // get returns the Object behind an entry as it is now.
-func (e *entry) get() (*Object, error) {
+func (e *entry) get() (*Object, error) { return e.getBy((*Object).acquire) }
+
+// getBy is get with another way of taking a reference.
+func (e *entry) getBy(acquire func(*Object) bool) (*Object, error) {
 	if e.isToken() {
-		return e.getToken()
+		return e.getToken(acquire)
 	}
 	for {
 		o := e.object.Load()
 		if o == nil {
 			return nil, ck.CKR_OBJECT_HANDLE_INVALID
 		}
-		if o.acquire() {
+		if acquire(o) {
 			return o, nil
 		}
 	}
 }
 
-// getToken is get for a token object, which is looked for in the cache that the application reads from now.
-func (e *entry) getToken() (*Object, error) {
+// getToken is getBy for a token object, which is looked for in the cache that the application reads from now.
+func (e *entry) getToken(acquire func(*Object) bool) (*Object, error) {
 	s := e.objects.slot
 	for {
-		cache, c := s.cache.Load(), e.cached.Load()
+		cache, c := s.cache(), e.cached.Load()
 		if c.cache != cache {
 			c = cache.getOrAdd(c.id)
 			e.cached.Store(c)
 		}
-		o, err := c.get()
+		o, err := c.getBy(acquire)
 		if err == nil {
 			return o, nil
 		}
 		if errors.Is(err, ck.CKR_OBJECT_HANDLE_INVALID) {
-			if s.cache.Load() != cache { // the application has logged in or out meanwhile
+			if s.cache() != cache { // the application has logged in or out meanwhile
 				continue
 			}
 			e.objects.drop(e)
@@ -106,19 +144,21 @@ func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error)
 	e := &entry{objects: t, private: o.isPrivate(), owner: s}
 	e.labelHash, e.idHash = t.hash(o.bytes(ck.CKA_LABEL)), t.hash(o.bytes(ck.CKA_ID))
 	e.object.Store(o)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	p := t.partOf(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err := t.mayAdd(s, e.private); err != nil {
 		o.release()
 		return 0, err
 	}
-	e.indexInTable, e.indexInOwner = len(t.sessionEntries), len(s.owned)
-	t.sessionEntries, s.owned = append(t.sessionEntries, e), append(s.owned, e)
+	o.uniqueNumber = p.nextUnique(t.slot.core)
+	e.indexInPart, e.indexInOwner = len(p.list), len(s.owned)
+	p.list, s.owned = append(p.list, e), append(s.owned, e)
 	t.slot.app.objects.Add(e, &e.handle)
 	return e.handle, nil
 }
 
-// mayAdd tells whether a session, or nil for any, may still get an object. The table is locked.
+// mayAdd tells whether a session, or nil for any, may still get an object. The table, or the part of the session, is locked.
 func (t *objectTable) mayAdd(s *session, private bool) error {
 	if s != nil && s.noMoreObjects {
 		return ck.CKR_SESSION_HANDLE_INVALID
@@ -150,7 +190,7 @@ func (t *objectTable) entryOf(o *Object) (*entry, error) {
 		return nil, err
 	}
 	e := &entry{objects: t, private: o.isPrivate()}
-	e.cached.Store(t.slot.cache.Load().getOrAdd(o.id))
+	e.cached.Store(t.slot.cache().getOrAdd(o.id))
 	t.tokenEntries[o.id] = e
 	t.slot.app.objects.Add(e, &e.handle)
 	return e, nil
@@ -165,22 +205,34 @@ func (t *objectTable) lookup(id store.ID) *entry {
 
 // drop makes the handle of an entry invalid, and releases the Object of a session object. It reports whether the handle was valid.
 func (t *objectTable) drop(e *entry) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.dropLocked(e)
+	if e.isToken() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		return t.dropToken(e)
+	}
+	p := t.partOf(e.owner)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return t.dropSession(p, e)
 }
 
-func (t *objectTable) dropLocked(e *entry) bool {
+// dropToken is drop for a token object. The table is locked.
+func (t *objectTable) dropToken(e *entry) bool {
 	if t.slot.app.objects.Remove(e.handle) == nil {
 		return false
 	}
-	if e.isToken() {
-		delete(t.tokenEntries, e.id())
-		return true
+	delete(t.tokenEntries, e.id())
+	return true
+}
+
+// dropSession is drop for a session object, whose part is locked.
+func (t *objectTable) dropSession(p *sessionEntries, e *entry) bool {
+	if t.slot.app.objects.Remove(e.handle) == nil {
+		return false
 	}
-	last := t.sessionEntries[len(t.sessionEntries)-1]
-	t.sessionEntries[e.indexInTable], last.indexInTable = last, e.indexInTable
-	t.sessionEntries = withoutLast(t.sessionEntries)
+	last := p.list[len(p.list)-1]
+	p.list[e.indexInPart], last.indexInPart = last, e.indexInPart
+	p.list = withoutLast(p.list)
 	own := e.owner.owned
 	last = own[len(own)-1]
 	own[e.indexInOwner], last.indexInOwner = last, e.indexInOwner
@@ -206,37 +258,57 @@ func withoutLast(list []*entry) []*entry {
 
 // dropOwned destroys the objects of a session that is being closed.
 func (t *objectTable) dropOwned(s *session) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	p := t.partOf(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	s.noMoreObjects = true
 	for len(s.owned) > 0 {
-		t.dropLocked(s.owned[len(s.owned)-1])
+		t.dropSession(p, s.owned[len(s.owned)-1])
 	}
 }
 
 // forget drops the entries that which chooses.
 func (t *objectTable) forget(which func(*entry) bool) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	for _, e := range t.tokenEntries {
 		if which(e) {
-			t.dropLocked(e)
+			t.dropToken(e)
 		}
 	}
-	for n := len(t.sessionEntries) - 1; n >= 0; n-- {
-		if n < len(t.sessionEntries) && which(t.sessionEntries[n]) {
-			t.dropLocked(t.sessionEntries[n])
+	t.mu.Unlock()
+	for i := range t.parts {
+		t.forgetPart(&t.parts[i], which)
+	}
+}
+
+func (t *objectTable) forgetPart(p *sessionEntries, which func(*entry) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for n := len(p.list) - 1; n >= 0; n-- {
+		if n < len(p.list) && which(p.list[n]) {
+			t.dropSession(p, p.list[n])
 		}
+	}
+}
+
+// eachSession calls f with the session objects, whose parts it locks.
+func (t *objectTable) eachSession(f func(*entry)) {
+	for i := range t.parts {
+		t.parts[i].each(f)
+	}
+}
+
+func (p *sessionEntries) each(f func(*entry)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.list {
+		f(e)
 	}
 }
 
 // forgetPrepared drops the prepared forms of the keys that are session objects.
 func (t *objectTable) forgetPrepared() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, e := range t.sessionEntries {
-		t.slot.forgetPrepared(e.object.Load())
-	}
+	t.eachSession(func(e *entry) { t.slot.forgetPrepared(e.object.Load()) })
 }
 
 // sessionKeys returns the keys among the session objects of all applications that which chooses. The caller releases them.
@@ -249,12 +321,10 @@ func (s *slot) sessionKeys(which func(*Object) bool) (list []*Object) {
 
 // sessionKeys appends those of one application.
 func (t *objectTable) sessionKeys(list []*Object, which func(*Object) bool) []*Object {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, e := range t.sessionEntries {
+	t.eachSession(func(e *entry) {
 		if o := e.object.Load(); o != nil && o.table.isKey() && which(o) && o.acquire() {
 			list = append(list, o)
 		}
-	}
+	})
 	return list
 }

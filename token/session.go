@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/stripe"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -26,7 +27,10 @@ type session struct {
 	*sessionOperations        // most of a session's memory: nil until a call needs them, since hosts open many sessions that do little
 	deviceError        uint32 // ulDeviceError
 
-	// Guarded by the slot's object table:
+	part  uint32 // of the slot's sessions, and of its session objects
+	place int    // in that part of the sessions; guarded by its lock
+
+	// Guarded by the lock of the part of the session objects:
 	owned         []*entry // its session objects
 	noMoreObjects bool     // no more objects may be added
 
@@ -58,8 +62,12 @@ func (s *session) stateFor(u userState) ck.State {
 }
 
 // session finds a session that is open. The caller ends the call.
-func (m *Module) session(h ck.SessionHandle) (*application, *session, error) {
-	a, err := m.beginCall()
+func (m *Module) session(h ck.SessionHandle) (*lane, *session, error) {
+	app := m.app.Load()
+	if app == nil {
+		return nil, nil, ck.CKR_CRYPTOKI_NOT_INITIALIZED
+	}
+	a, err := app.enter(app.laneOf(h))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -91,12 +99,14 @@ func (m *Module) lock(h ck.SessionHandle) (*session, error) {
 // unlock unlocks the session and ends the call.
 func (s *session) unlock() {
 	s.mu.Unlock()
-	s.slot.app.endCall()
+	a := s.slot.app
+	a.lanes[a.laneOf(s.handle)].endCall()
 }
 
 // OpenSession implements C_OpenSession, section 5.6.1.
 func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, error) {
-	a, err := m.beginCall()
+	here := stripe.Here()
+	a, err := m.beginCallOn(here)
 	if err != nil {
 		return 0, err
 	}
@@ -116,25 +126,36 @@ func (m *Module) OpenSession(id ck.SlotID, flags ck.Flags) (ck.SessionHandle, er
 	if _, err := slot.storedToken(); err != nil {
 		return 0, ck.CKR_TOKEN_NOT_RECOGNIZED
 	}
-	slot.mu.Lock()
-	defer slot.mu.Unlock()
-	writable := flags&ck.CKF_RW_SESSION != 0
-	switch limit := a.config.MaxSessions; {
-	case !writable && slot.user == theSO:
-		return 0, ck.CKR_SESSION_READ_WRITE_SO_EXISTS
-	case limit != 0 && uint(len(slot.sessions)) >= limit:
-		return 0, ck.CKR_SESSION_COUNT
+	s := &session{
+		slot: slot, writable: flags&ck.CKF_RW_SESSION != 0, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0, part: here,
 	}
-	s := &session{slot: slot, writable: writable, restriction: restriction, strict: strict, async: flags&ck.CKF_ASYNC_SESSION != 0}
-	a.sessions.Add(s, &s.handle)
-	slot.sessions[s.handle] = s
+	if err := slot.open(s); err != nil {
+		return 0, err
+	}
 	if !a.mayHaveSecrets.Load() {
 		a.mayHaveSecrets.Store(true)
 	}
-	if writable {
-		slot.writableSessions++
-	}
 	return s.handle, nil
+}
+
+// open gives a new session its handle, if it may be opened.
+func (s *appSlot) open(ses *session) error {
+	if limit := s.app.config.MaxSessions; limit != 0 {
+		s.mu.Lock() // so that nobody opens another meanwhile
+		defer s.mu.Unlock()
+		if all, _ := s.sessions.counts(); all >= limit {
+			return ck.CKR_SESSION_COUNT
+		}
+	}
+	p := &s.sessions.parts[ses.part]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if user, _ := s.currentLogin(); !ses.writable && user == theSO {
+		return ck.CKR_SESSION_READ_WRITE_SO_EXISTS
+	}
+	s.app.sessions.Add(ses, &ses.handle)
+	s.sessions.add(ses)
+	return nil
 }
 
 // CloseSession implements C_CloseSession, section 5.6.2. The last session to be closed logs out.
@@ -157,14 +178,7 @@ func (s *session) end() {
 	s.stop(true)
 	s.abandonJobs(allOperations, false, true)
 	slot.objects.dropOwned(s)
-	slot.mu.Lock()
-	delete(slot.sessions, s.handle)
-	if s.writable {
-		slot.writableSessions--
-	}
-	last := len(slot.sessions) == 0
-	slot.mu.Unlock()
-	if last {
+	if slot.sessions.remove(s) {
 		slot.logout(true)
 	}
 }

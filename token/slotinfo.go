@@ -57,9 +57,7 @@ func (m *Module) GetTokenInfo(id ck.SlotID) (ck.TokenInfo, error) {
 }
 
 func (s *appSlot) info() (ck.TokenInfo, error) {
-	s.mu.Lock()
-	sessions, writable := len(s.sessions), s.writableSessions
-	s.mu.Unlock()
+	sessions, writable := s.sessions.counts()
 	token, _ := s.storedToken()
 	limit := s.app.config.MaxSessions
 	info := ck.TokenInfo{
@@ -67,7 +65,7 @@ func (s *appSlot) info() (ck.TokenInfo, error) {
 		Flags: ck.CKF_RNG | ck.CKF_CLOCK_ON_TOKEN | ck.CKF_LOGIN_REQUIRED | ck.CKF_DUAL_CRYPTO_OPERATIONS |
 			ck.CKF_ASYNC_SESSION_SUPPORTED,
 		MaxSessionCount: limit, MaxRwSessionCount: limit, // 0 is CK_EFFECTIVELY_INFINITE
-		SessionCount: uint(sessions), RwSessionCount: uint(writable),
+		SessionCount: sessions, RwSessionCount: writable,
 		MinPinLen: minPIN, MaxPinLen: maxPIN,
 		TotalPublicMemory: ck.UnavailableInformation, FreePublicMemory: ck.UnavailableInformation,
 		TotalPrivateMemory: ck.UnavailableInformation, FreePrivateMemory: ck.UnavailableInformation,

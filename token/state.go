@@ -230,7 +230,7 @@ func (m *Module) SetOperationState(h ck.SessionHandle, saved []byte, encryption,
 // the last session the login ends (§5.6.3), which Java does not expect. It gets on without clones.
 func (s *session) isLastWithoutDigest() bool {
 	others := false
-	for _, other := range s.slot.openSessions() {
+	for _, other := range s.slot.sessions.open() {
 		if other == s {
 			continue
 		}

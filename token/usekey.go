@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/stripe"
 	"github.com/softcsp/softcsp/mechanisms"
 )
 
@@ -68,17 +69,28 @@ var (
 type foundKey struct {
 	*Object
 	entry *entry
+	part  *stripe.Part // where the reference is counted
 }
+
+// release gives the reference to the key back.
+func (k foundKey) release() { k.releaseOn(k.part) }
 
 // useKey finds the key at a handle, and tells whether it may be used as u says. The caller releases it.
 func (s *session) useKey(h ck.ObjectHandle, u *keyUse) (foundKey, error) {
-	e, o, err := s.object(h)
+	e, err := s.entry(h)
 	if err != nil {
 		return foundKey{}, keyHandleError(err)
 	}
-	k := foundKey{o, e}
+	k := foundKey{entry: e}
+	k.Object, err = e.getBy(func(o *Object) (ok bool) {
+		k.part, ok = o.acquireOn(s.part)
+		return ok
+	})
+	if err != nil {
+		return foundKey{}, keyHandleError(err)
+	}
 	if err := s.mayUse(k, u); err != nil {
-		o.release()
+		k.release()
 		return foundKey{}, err
 	}
 	return k, nil

@@ -8,24 +8,36 @@ import (
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
+
+	"github.com/softcsp/softcsp/internal/stripe"
 )
 
 // In the lower half of a handle stands its place in the table, above its kind if it has one. The upper half is a tag, another
 // one each time that the place is used.
 const (
-	kindBits = 2
-	tagShift = 32
+	kindBits  = 2
+	tagShift  = 32
+	chunkBits = 6
+	chunkSize = 1 << chunkBits
 )
 
 // A Table gives handles of type H to values of type V. In the zero Table they begin with 1, and tags count how often a place
 // has been used. 0 is never a handle.
+//
+// The places are in chunks, each of which belongs to a stripe: threads that give out handles at the same time take them from different ones.
 type Table[H ~uint | ~uint64, V any] struct {
-	kind uint32 // 0 where handles have no kind
-	rows atomic.Pointer[[]row[V]]
+	kind   uint32 // 0 where handles have no kind
+	chunks atomic.Pointer[[]*chunk[V]]
 
-	mu   sync.Mutex // serialises the writers
-	used []uint32   // how often a place was used
-	free []uint32   // places that were used and are not
+	growing sync.Mutex // serialises those who add chunks
+	stripes [stripe.Count]writers
+}
+
+// A chunk is chunkSize places.
+type chunk[V any] struct {
+	rows   [chunkSize]row[V]
+	stripe uint32
+	used   [chunkSize]uint32 // how often a place was used; of the stripe's
 }
 
 // A row is a place of the table. A new handle is written before its value, and after the old value is erased: a value that is
@@ -33,6 +45,14 @@ type Table[H ~uint | ~uint64, V any] struct {
 type row[V any] struct {
 	handle atomic.Uint64
 	value  atomic.Pointer[V]
+}
+
+// writers are those who change the places of a stripe.
+type writers struct {
+	mu        sync.Mutex // serialises them
+	free      []uint32   // places that were used and are not
+	next, end uint32     // places that were never used
+	_         [stripe.Line - 40]byte
 }
 
 // Draw has the tags of t drawn at random, so that nobody guesses a handle, and gives its handles a kind, 1 to 3: tables of
@@ -55,13 +75,19 @@ func (t *Table[H, V]) place(h H) uint32 {
 	return uint32(h) >> kindBits
 }
 
+// at returns a place and its chunk. The place has to be there.
+func (t *Table[H, V]) at(place uint32) (*row[V], *chunk[V]) {
+	c := (*t.chunks.Load())[place>>chunkBits]
+	return &c.rows[place%chunkSize], c
+}
+
 // Get returns what has the handle h, nil if nothing has.
 func (t *Table[H, V]) Get(h H) *V {
-	rows, i := t.rows.Load(), t.place(h)
-	if rows == nil || uint64(i) >= uint64(len(*rows)) {
+	chunks, i := t.chunks.Load(), t.place(h)
+	if chunks == nil || uint64(i>>chunkBits) >= uint64(len(*chunks)) {
 		return nil
 	}
-	r := &(*rows)[i]
+	r := &(*chunks)[i>>chunkBits].rows[i%chunkSize]
 	if r.handle.Load() != uint64(h) {
 		return nil
 	}
@@ -72,72 +98,99 @@ func (t *Table[H, V]) Get(h H) *V {
 	return v
 }
 
+// Stripe returns a stripe, of which the last bits count, that the handles have in common which were given out where h was. Any number can be asked for.
+func (t *Table[H, V]) Stripe(h H) uint32 { return t.place(h) >> chunkBits }
+
 // Add gives v a handle, and writes it to *h before anybody can find v by it.
-func (t *Table[H, V]) Add(v *V, h *H) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	i := uint32(len(t.used))
-	if n := len(t.free); n > 0 {
-		i, t.free = t.free[n-1], t.free[:n-1]
-	} else {
-		t.used = append(t.used, 0)
-	}
-	tag := t.used[i]
+func (t *Table[H, V]) Add(v *V, h *H) { t.add(stripe.Here(), v, h) }
+
+func (t *Table[H, V]) add(s uint32, v *V, h *H) {
+	w := &t.stripes[s]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	i := t.take(w, s)
+	r, c := t.at(i)
+	tag := c.used[i%chunkSize]
 	if t.kind != 0 {
 		tag = rand.Uint32()
 	}
 	*h = H(uint64(tag)<<tagShift | uint64(t.number(i)))
-	r := &t.grown(int(i))[i]
 	r.handle.Store(uint64(*h))
 	r.value.Store(v)
 }
 
-// grown returns the rows with room for the place i. Who still reads older ones sees what they held when they were replaced.
-func (t *Table[H, V]) grown(i int) []row[V] {
-	old := t.rows.Load()
-	if old != nil && i < len(*old) {
-		return *old
+// take returns a place that is free, of the stripe s, which is locked.
+func (t *Table[H, V]) take(w *writers, s uint32) uint32 {
+	if n := len(w.free); n > 0 {
+		i := w.free[n-1]
+		w.free = w.free[:n-1]
+		return i
 	}
-	rows := make([]row[V], max(64, 2*i))
-	if old != nil {
-		for j := range *old {
-			rows[j].handle.Store((*old)[j].handle.Load())
-			rows[j].value.Store((*old)[j].value.Load())
-		}
+	if w.next == w.end {
+		w.next = t.grow(s)
+		w.end = w.next + chunkSize
 	}
-	t.rows.Store(&rows)
-	return rows
+	w.next++
+	return w.next - 1
+}
+
+// grow adds a chunk for a stripe, and returns its first place.
+func (t *Table[H, V]) grow(s uint32) uint32 {
+	t.growing.Lock()
+	defer t.growing.Unlock()
+	var chunks []*chunk[V]
+	if old := t.chunks.Load(); old != nil {
+		chunks = *old
+	}
+	first := uint32(len(chunks)) << chunkBits
+	chunks = append(chunks, &chunk[V]{stripe: s}) // who still reads a shorter slice sees the same chunks
+	t.chunks.Store(&chunks)
+	return first
 }
 
 // Remove takes the handle h back, and returns what had it, nil if nothing had.
 func (t *Table[H, V]) Remove(h H) *V {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	v := t.Get(h)
+	if t.Get(h) == nil {
+		return nil
+	}
+	i := t.place(h)
+	_, c := t.at(i)
+	w := &t.stripes[c.stripe]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	v := t.Get(h) // once more: another may have been faster
 	if v != nil {
-		t.release(t.place(h))
+		t.release(w, i)
 	}
 	return v
 }
 
 // Sweep takes the handles of all values back for which gone is true.
 func (t *Table[H, V]) Sweep(gone func(*V) bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	rows := t.rows.Load()
-	if rows == nil {
+	chunks := t.chunks.Load()
+	if chunks == nil {
 		return
 	}
-	for i := range *rows {
-		if v := (*rows)[i].value.Load(); v != nil && gone(v) {
-			t.release(uint32(i))
+	for n, c := range *chunks {
+		t.sweep(c, uint32(n)<<chunkBits, gone)
+	}
+}
+
+func (t *Table[H, V]) sweep(c *chunk[V], first uint32, gone func(*V) bool) {
+	w := &t.stripes[c.stripe]
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range c.rows {
+		if v := c.rows[i].value.Load(); v != nil && gone(v) {
+			t.release(w, first+uint32(i))
 		}
 	}
 }
 
-// release frees a place. The table is locked.
-func (t *Table[H, V]) release(i uint32) {
-	(*t.rows.Load())[i].value.Store(nil)
-	t.used[i]++
-	t.free = append(t.free, i)
+// release frees a place. Its stripe is locked.
+func (t *Table[H, V]) release(w *writers, i uint32) {
+	r, c := t.at(i)
+	r.value.Store(nil)
+	c.used[i%chunkSize]++
+	w.free = append(w.free, i)
 }

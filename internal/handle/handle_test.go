@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/softcsp/softcsp/internal/stripe"
 )
 
 // A thing has a handle.
@@ -62,8 +64,8 @@ func TestTable(t *testing.T) {
 					t.Fatalf("handle %#x is used again", v.handle)
 				}
 			}
-			if n := len(table.used); n != many {
-				t.Errorf("%d places for %d handles", n, many)
+			if n := len(*table.chunks.Load()); n > many/chunkSize+1+stripe.Count {
+				t.Errorf("%d chunks for %d handles", n, many)
 			}
 		})
 	}
@@ -71,15 +73,17 @@ func TestTable(t *testing.T) {
 
 func TestFirstHandles(t *testing.T) {
 	var table Table[uint, thing]
+	var h uint
 	for want := uint(1); want <= 3; want++ {
-		var h uint
-		if table.Add(new(thing), &h); h != want {
+		if table.add(5, new(thing), &h); h != want {
 			t.Errorf("handle %d is %#x", want, h)
 		}
 	}
+	if table.add(6, new(thing), &h); h != chunkSize+1 || table.Stripe(h) == table.Stripe(3) {
+		t.Errorf("the first handle of another stripe is %#x", h)
+	}
 	table.Remove(2)
-	var h uint
-	if table.Add(new(thing), &h); h != 1<<tagShift|2 {
+	if table.add(5, new(thing), &h); h != 1<<tagShift|2 {
 		t.Errorf("a place that is used again has the handle %#x", h)
 	}
 }
