@@ -3,6 +3,7 @@ package store
 import (
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -20,9 +21,13 @@ const (
 	termSize = 16
 	maxTerms = 1<<16 - 1
 
-	privateTerm = "softcsp private term\x00"
-	publicTerm  = "softcsp public term\x00"
-	secretTerm  = "softcsp secret term\x00"
+	publicTerm = "softcsp public term\x00"
+)
+
+// What stands before a private term, and before a secret.
+var (
+	privateTerms = []byte("softcsp private term\x00")
+	secretTerms  = []byte("softcsp secret term\x00")
 )
 
 // hashPublic returns the term of a public object.
@@ -45,14 +50,11 @@ func (k *Keys) hashPrivate(terms ...[]byte) (out []term, err error) {
 	out = make([]term, len(terms))
 	err = k.use(func() error {
 		secret.Do(func() {
-			h := k.mac(forTerms)
-			var b [sha256.Size]byte
+			m := k.takeTermMAC()
 			for i, v := range terms {
-				h.Reset()
-				h.Write([]byte(privateTerm))
-				h.Write(v)
-				out[i] = term(h.Sum(b[:0]))
+				out[i] = term(m.sum(privateTerms, v)[:])
 			}
+			k.termMACs.Put(m)
 		})
 		return nil
 	})
@@ -61,17 +63,39 @@ func (k *Keys) hashPrivate(terms ...[]byte) (out []term, err error) {
 
 // Fingerprint returns what stands for a secret among the terms of an object, a public one's too: without the index key it tells
 // nothing, not even to who guesses.
-func (k *Keys) Fingerprint(value []byte) (out []byte, err error) {
+func (k *Keys) Fingerprint(value []byte) (out [sha256.Size]byte, err error) {
 	err = k.use(func() error {
 		secret.Do(func() {
-			h := k.mac(forTerms)
-			h.Write([]byte(secretTerm))
-			h.Write(value)
-			out = h.Sum(make([]byte, 0, sha256.Size))
+			m := k.takeTermMAC()
+			out = *m.sum(secretTerms, value)
+			k.termMACs.Put(m)
 		})
 		return nil
 	})
 	return out, err
+}
+
+// A termMAC is HMAC-SHA-256 under the key of the index. It is kept, because to make one takes longer than to use it.
+type termMAC struct {
+	hash hash.Hash
+	out  [sha256.Size]byte
+}
+
+// takeTermMAC returns a termMAC, to be put back to termMACs. The caller runs inside use and secret.Do.
+func (k *Keys) takeTermMAC() *termMAC {
+	if m, ok := k.termMACs.Get().(*termMAC); ok {
+		return m
+	}
+	return &termMAC{hash: k.mac(forTerms)}
+}
+
+// sum returns the MAC of a prefix and a value, of which nothing is left in the hash. It is valid until the next one.
+func (m *termMAC) sum(prefix, value []byte) *[sha256.Size]byte {
+	m.hash.Write(prefix)
+	m.hash.Write(value)
+	m.hash.Sum(m.out[:0])
+	m.hash.Reset()
+	return &m.out
 }
 
 // termsOf returns what a record is to be found by, each once.

@@ -51,6 +51,7 @@ type Keys struct {
 
 	verified verifiedSet
 	searches searchCache
+	termMACs sync.Pool // of *termMAC; emptied with the keys
 }
 
 // HasUnvouched reports whether there were requests of callers without a PIN when the keys were unlocked: Token.Unvouched returns them.
@@ -119,6 +120,7 @@ func (k *Keys) Wipe() {
 	k.mu.Lock()
 	locked.Free(k.secret)
 	k.secret = nil
+	k.termMACs = sync.Pool{}
 	k.mu.Unlock()
 	k.searches.forget()
 	k.verified.forget()
@@ -149,4 +151,8 @@ func (k *Keys) alive(t *Token) error {
 }
 
 // mac returns HMAC-SHA-256 under the key of a purpose. The caller runs inside use and secret.Do.
-func (k *Keys) mac(p purpose) hash.Hash { return hmac.New(sha256.New, k.purposeKey(version, p)) }
+func (k *Keys) mac(p purpose) hash.Hash {
+	h := hmac.New(sha256.New, k.purposeKey(version, p))
+	h.Reset() // keeps the state after the key, to which each further Reset goes back
+	return h
+}

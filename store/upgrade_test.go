@@ -172,7 +172,7 @@ func TestUpgradeKeepsTerms(t *testing.T) {
 	}), ck.CKR_OK)
 	again, err := k2.Fingerprint([]byte("value"))
 	wants(t, err, ck.CKR_OK)
-	if len(before) == 0 || len(before) != len(after) || !bytes.Equal(shown, again) {
+	if len(before) == 0 || len(before) != len(after) || shown != again {
 		t.Errorf("%d terms, were %d; fingerprints %x, %x", len(after), len(before), shown, again)
 	}
 }

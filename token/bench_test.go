@@ -111,6 +111,33 @@ func BenchmarkWrapAES(b *testing.B) {
 	}
 }
 
+func BenchmarkUnwrapDestroy(b *testing.B) {
+	m, s := bench(b)
+	template := aesTemplate(false, "k", attr(ck.CKA_WRAP, true), attr(ck.CKA_UNWRAP, true), attr(ck.CKA_EXTRACTABLE, true))
+	k, err := m.CreateObject(s, template)
+	if err != nil {
+		b.Fatal(err)
+	}
+	mech, out := &ck.Mechanism{Type: ck.CKM_AES_KEY_WRAP}, ck.Into(make([]byte, 64))
+	if err := m.WrapKey(s, mech, k, k, &out); err != nil {
+		b.Fatal(err)
+	}
+	if err := m.DestroyObject(s, k); err != nil { // a key with the same value would protect what is unwrapped
+		b.Fatal(err)
+	}
+	if k, err = m.CreateObject(s, template); err != nil {
+		b.Fatal(err)
+	}
+	wrapped := out.Data[:out.N]
+	b.ReportAllocs()
+	for b.Loop() {
+		h, err := m.UnwrapKey(s, mech, k, wrapped, []ck.Attribute{attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_AES)})
+		if err != nil || m.DestroyObject(s, h) != nil {
+			b.Fatal("not unwrapped")
+		}
+	}
+}
+
 func BenchmarkDeriveDestroy(b *testing.B) {
 	each(b, func(b *testing.B, m *Module, s ck.SessionHandle, k ck.ObjectHandle) {
 		mech := deriveParam(0, capi.CALG_MD5, capi.CALG_RC2, 128<<16)

@@ -56,7 +56,7 @@ func keyedTerm(keys *store.Keys, t ck.AttributeType, value []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(fingerprint)), uint32(t)), fingerprint...)
+	return append(binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(fingerprint)), uint32(t)), fingerprint[:]...)
 }
 
 // keysWithSecret returns the keys of the session's token of which C_WrapKey would encrypt input. The caller releases them.

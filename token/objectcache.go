@@ -60,7 +60,8 @@ func (s *slot) openCache(keys *store.Keys, fingerprint []byte) *objectCache {
 
 // fingerprintLogin returns the loginFingerprint of a cache that is read with keys.
 func fingerprintLogin(keys *store.Keys) ([]byte, error) {
-	return keys.Fingerprint([]byte("the same login"))
+	sum, err := keys.Fingerprint([]byte("the same login"))
+	return sum[:], err
 }
 
 // endUse ends the use of the cache by an application. It reports whether that was the last, and nothing of the login is left.
