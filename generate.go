@@ -1,7 +1,6 @@
 package softcsp
 
 import (
-
 	"github.com/softcsp/softcsp/ck"
 )
 
