@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 
@@ -125,3 +126,13 @@ func (b readOnlyFile) readOnly() bool { return true }
 
 // lost implements backend.
 func (b readOnlyFile) lost() bool { return false }
+
+// IsTokenFile reports whether a file that begins so may be a token file: it has a meta page of bbolt. It may be damaged all the same.
+func IsTokenFile(begin []byte) bool {
+	for at := uint64(pageHead); at+4 <= uint64(len(begin)) && at <= pageSize+pageHead; at += pageSize {
+		if binary.LittleEndian.Uint32(begin[at:]) == boltMagic {
+			return true
+		}
+	}
+	return false
+}

@@ -71,7 +71,7 @@ they are in the token: as web servers want them.`,
 		Args:    exactly(0, ""),
 	}
 	c.Flags().StringVar(&x.format, "format", "pem", "`format`: pem or der")
-	c.Flags().StringVarP(&x.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &x.out, "-", "`file` to write, \"-\" for standard output")
 	c.Flags().BoolVar(&x.chain, "chain", false, "write the certificates of the issuers, too")
 	x.selected.addTo(c)
 	x.selected.addLogin(c)

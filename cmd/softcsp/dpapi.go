@@ -53,7 +53,7 @@ func unprotect(a *app) *cobra.Command {
 	f.StringVar(&u.sid, "sid", "", "`SID` of the user, S-1-5-21-…")
 	f.StringVar(&u.entropy, "entropy", "", "`file` with the entropy that the program added")
 	f.BoolVar(&u.about, "about", false, "show which master key the blob needs, and its description")
-	f.StringVarP(&u.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &u.out, "-", "`file` to write, \"-\" for standard output")
 	u.password.add(f)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		blob, err := a.readBlob(args[0])

@@ -70,7 +70,7 @@ with the same label and id.`,
 	f.BoolVar(&x.store, "store", false, "keep the certificate in the token")
 	x.usages.addTo(c)
 	x.signature.addTo(c)
-	addFormat(c, &x.format, &x.out)
+	a.addFormat(c, &x.format, &x.out)
 	c.Flag("out").DefValue, x.out = "", "" // standard output only where it is not kept
 	complete(f, "issuer-key", "key")
 	x.target.addTo(c)

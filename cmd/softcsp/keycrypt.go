@@ -70,7 +70,7 @@ func (a *app) crypt(x *crypting) *cobra.Command {
 		need = ck.CKF_DECRYPT
 	}
 	x.mechanism.add(a, c, need, "iv", "aad", "tag-bits", "counter-bits", "hash", "mgf", "oaep-label")
-	c.Flags().StringVarP(&x.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &x.out, "-", "`file` to write, \"-\" for standard output")
 	x.target.addTo(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		x.in = args[0]

@@ -89,7 +89,7 @@ Web servers are known by --san, which may be given several times, and not by the
 	c.Flags().StringArrayVar(&x.names, "san", nil, sanUsage)
 	x.usages.addTo(c)
 	x.signature.addTo(c)
-	addFormat(c, &x.format, &x.out)
+	a.addFormat(c, &x.format, &x.out)
 	x.target.addTo(c)
 	c.RunE = func(*cobra.Command, []string) error {
 		if x.subject == "" {
@@ -103,9 +103,9 @@ Web servers are known by --san, which may be given several times, and not by the
 	return c
 }
 
-func addFormat(c *cobra.Command, format, out *string) {
+func (a *app) addFormat(c *cobra.Command, format, out *string) {
 	c.Flags().StringVar(format, "format", "pem", "`form`: pem or der")
-	c.Flags().StringVarP(out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addPublicOut(c, out, "-", "`file` to write, \"-\" for standard output")
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"pem", "der"}, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -42,7 +42,7 @@ The public key is one of the token, or the other half of a private key that is n
 		Args: exactly(0, ""),
 	}
 	c.Flags().StringVar(&x.peer, "peer", "", "`file` with the public key, instead of one of the token")
-	c.Flags().StringVarP(&x.out, "out", "o", "", "`file` to write the ciphertext to")
+	a.addPublicOut(c, &x.out, "", "`file` to write the ciphertext to")
 	return x.addTo(a, c, ck.CKF_ENCAPSULATE, func() error {
 		switch {
 		case x.out == "":

@@ -55,7 +55,7 @@ func keyExport(a *app) *cobra.Command {
 	f.StringVar(&x.format, "format", "", "`format`: "+strings.Join(exportFormats(), ", "))
 	f.BoolVar(&x.secret, "secret", false, "the private key, or the secret key")
 	f.BoolVar(&x.plain, "plain", false, "do not encrypt a private or secret key")
-	f.StringVarP(&x.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &x.out, "-", "`file` to write, \"-\" for standard output")
 	x.password.add(f)
 	x.target.addTo(c)
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(exportFormats(), cobra.ShellCompDirectiveNoFileComp))

@@ -41,7 +41,7 @@ The file, or standard input ("-"), may be of any size.`,
 		Args: exactly(1, "one file, or - for standard input"),
 	}
 	f := c.Flags()
-	f.StringVarP(&x.out, "out", "o", "", "`file` to write the bytes of the MAC to")
+	a.addPublicOut(c, &x.out, "", "`file` to write the bytes of the MAC to")
 	f.StringVar(&x.verify, "verify", "", "`MAC` to compare with: "+bytesUsage)
 	x.mechanism.add(a, c, ck.CKF_SIGN, "hash", "mac-len", "context", "iv", "aad", "tag-bits")
 	x.target.addTo(c)

@@ -53,7 +53,7 @@ func keyRandom(a *app) *cobra.Command {
 		Args:    exactly(1, "how many bytes"),
 	}
 	c.Flags().StringVar(&form, "format", "", "`form` of the bytes: raw, hex or base64 (default hex, and raw with --out)")
-	c.Flags().StringVarP(&out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &out, "-", "`file` to write, \"-\" for standard output")
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"raw", "hex", "base64"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		n, err := strconv.ParseInt(args[0], 10, 64)

@@ -31,6 +31,7 @@ func (n *newSecret) addTo(a *app, c *cobra.Command) {
 	f.BoolVar(&n.extractable, "extractable", false, "the new key may leave the token")
 	f.BoolVar(&n.print, "print", false, "print the secret in hex digits instead of keeping it")
 	f.StringVar(&n.out, "secret-out", "", "`file` to write the secret's bytes to instead of keeping it (mode 0600)")
+	a.guard(c, &n.out, a.checkVacant)
 	n.addType(c)
 	lists(a, c)
 }

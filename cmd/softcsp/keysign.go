@@ -52,7 +52,7 @@ func keySign(a *app) *cobra.Command {
   openssl dgst -sha256 -verify server.pem -signature report.sig report.pdf`,
 		Args: exactly(1, "one file, or - for standard input"),
 	}
-	c.Flags().StringVarP(&x.out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addPublicOut(c, &x.out, "-", "`file` to write, \"-\" for standard output")
 	return x.addTo(a, c, func(s *session) error { return x.sign(s) })
 }
 

@@ -54,7 +54,7 @@ where it refuses.`,
 		Args: exactly(0, ""),
 	}
 	c.Flags().StringVar(&x.peer, "peer", "", "`file` with the public key to wrap with, instead of a key of the token")
-	c.Flags().StringVarP(&x.out, "out", "o", "", "`file` to write the wrapped key to, \"-\" for standard output")
+	a.addOut(c, &x.out, "", "`file` to write the wrapped key to, \"-\" for standard output")
 	x.addTo(a, c, ck.CKF_WRAP)
 	x.target.addTo(c)
 	c.RunE = func(*cobra.Command, []string) error {

@@ -72,6 +72,9 @@ type app struct {
 	json           bool
 	quiet, verbose bool
 	args           []string // the command line
+
+	force  bool          // replace the file of --out
+	inputs []os.FileInfo // the files that were read
 }
 
 const about = `softcsp looks after software tokens: sealed files that keep keys, which programs use through PKCS#11. Its

@@ -152,7 +152,7 @@ whole or not at all, with mode 0600. Keys are exported by "softcsp key export", 
 		Example: "  softcsp object export --label notes --pin-file user.pin --out notes.txt",
 		Args:    exactly(0, ""),
 	}
-	c.Flags().StringVarP(&out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &out, "-", "`file` to write, \"-\" for standard output")
 	c.Flags().StringVar(&attribute, "attribute", "value", "`name` of the attribute")
 	selected.addTo(c)
 	selected.addLogin(c)

@@ -57,7 +57,7 @@ The result goes to --out, which is written whole or not at all, or to standard o
 			})
 		},
 	}
-	c.Flags().StringVarP(&out, "out", "o", "-", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &out, "-", "`file` to write, \"-\" for standard output")
 	password.add(c.Flags())
 	return c
 }

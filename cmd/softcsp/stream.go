@@ -1,13 +1,10 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -40,54 +37,9 @@ func (a *app) read(name string) (*input, error) {
 	in := &input{File: f, name: name}
 	if info.Mode().IsRegular() {
 		in.known, in.size = true, info.Size()
+		a.inputs = append(a.inputs, info)
 	}
 	return in, nil
-}
-
-// write calls f with a writer to a file, which appears under its name when f has succeeded, or to standard output. A device
-// or a pipe is written to as it is. Nobody else may read the file.
-func (a *app) write(name string, f func(io.Writer) error) error { return a.writeMode(name, 0o600, f) }
-
-// writePublic is write for what is nobody's secret: who may read the file the umask says.
-func (a *app) writePublic(name string, f func(io.Writer) error) error {
-	return a.writeMode(name, 0o666, f)
-}
-
-func (a *app) writeMode(name string, mode os.FileMode, f func(io.Writer) error) (err error) {
-	if name == "-" {
-		return f(a.out)
-	}
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		special, err := os.OpenFile(name, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(f(special), special.Close())
-	}
-	temporary := filepath.Join(filepath.Dir(name), ".softcsp-"+rand.Text())
-	tmp, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		return fmt.Errorf("writing %s: %w", name, path.Err) // the name is that which was given
-	}
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			tmp.Close()
-			os.Remove(temporary)
-		}
-	}()
-	if err = f(tmp); err != nil {
-		return err
-	}
-	if err = tmp.Sync(); err != nil { // a backup is one when it is on the disk
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(temporary, name)
 }
 
 // partSize is how much of a file is in memory at once.

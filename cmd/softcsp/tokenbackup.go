@@ -36,7 +36,7 @@ it back with "softcsp token restore".`,
 		},
 	}
 	t.addName(a, c)
-	c.Flags().StringVarP(&out, "out", "o", "", "`file` to write, \"-\" for standard output")
+	a.addOut(c, &out, "", "`file` to write, \"-\" for standard output")
 	return c
 }
 
