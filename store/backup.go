@@ -22,9 +22,9 @@ type archiver interface {
 	snapshot() (*plainFile, error)
 }
 
-// Backup calls f with a copy of the token's file as it is now, and its size. The copy was checked as Check does without keys; where it has faults f is
-// not called, and the answer is CKR_DEVICE_ERROR.
-func (t *Token) Backup(f func(from io.Reader, size int64) error) error {
+// Backup calls f with a copy of the token's file as it is now, its size, and the faults that Check finds in it without keys: a copy that has any is
+// what is left of a token, and no backup.
+func (t *Token) Backup(f func(from io.Reader, size int64, faults []Fault) error) error {
 	a, ok := t.backend.(archiver)
 	if !ok {
 		return fmt.Errorf("%w: the token is not a file", ck.CKR_FUNCTION_NOT_SUPPORTED)
@@ -38,23 +38,24 @@ func (t *Token) Backup(f func(from io.Reader, size int64) error) error {
 	if err != nil {
 		return err
 	}
-	if err := copied.sound(); err != nil {
+	faults, err := copied.Check(nil)
+	if err != nil {
 		return err
 	}
 	st, err := mem.stat()
 	if err != nil {
 		return err
 	}
-	return f(io.NewSectionReader(mem, 0, st.Size), st.Size)
+	return f(io.NewSectionReader(mem, 0, st.Size), st.Size, faults)
 }
 
-// sound answers CKR_DEVICE_ERROR with the first fault that Check finds without keys.
+// sound answers CKR_DEVICE_ERROR with the faults that Check finds without keys.
 func (t *TokenFile) sound() error {
 	faults, err := t.Check(nil)
 	if err != nil || len(faults) == 0 {
 		return err
 	}
-	return tampered("%s is damaged: %v (%d faults in all)", t.file.path, faults[0], len(faults))
+	return tampered("%s is damaged: %s", t.file.path, Summary(faults))
 }
 
 // snapshot implements archiver.

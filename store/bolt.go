@@ -342,7 +342,7 @@ func (b *boltFile) walkIfChanged(pages *pageReader, file file, st *unix.Stat_t) 
 		return err
 	}
 	defer whole.close()
-	return whole.walk(false)
+	return whole.walk()
 }
 
 // noteWalked remembers the file as it is now, after a commit.

@@ -18,13 +18,24 @@ type boltTx struct {
 
 var _ tx = (*boltTx)(nil)
 
-// check looks at the file as a whole.
-func (x *boltTx) check() error {
+var _ salvager = (*boltTx)(nil)
+
+// faults implements salvager.
+func (x *boltTx) faults() []error {
 	whole, err := openPages(x.pages.path, x.pages.file, x.st)
 	if err != nil {
-		return err
+		return []error{err}
 	}
-	return whole.walk(true)
+	defer whole.close()
+	return whole.faults()
+}
+
+// tryGet implements salvager.
+func (x *boltTx) tryGet(b bucket, key []byte) ([]byte, error) { return x.pages.get(b, key) }
+
+// eachReadable implements salvager.
+func (x *boltTx) eachReadable(b bucket, f func(key, value []byte), lost func(gap)) error {
+	return x.pages.eachReadable(b, f, lost)
 }
 
 // generation implements tx.

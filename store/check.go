@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/softcsp/softcsp/ck"
@@ -23,57 +24,116 @@ func (f Fault) String() string {
 	return fmt.Sprintf("object %s: %s", f.Object, f.What)
 }
 
+// Summary says the first of several faults, and how many there are.
+func Summary(faults []Fault) string {
+	if len(faults) == 1 {
+		return faults[0].String()
+	}
+	return fmt.Sprintf("%v (%d faults in all)", faults[0], len(faults))
+}
+
+// An Examination is what Examine has found.
+type Examination struct {
+	Faults []Fault // in the order of objects, those about none first
+	// Objects are those that there are, or are to be, as far as the file still tells.
+	Objects []ID
+
+	terms map[ID][]term // of the index, for objects with faults
+}
+
+// Damaged returns the objects that have faults.
+func (e *Examination) Damaged() (ids []ID) {
+	for _, f := range e.Faults {
+		if f.Object != (ID{}) {
+			ids = append(ids, f.Object)
+		}
+	}
+	return sortUnique(ids)
+}
+
+// DamagedWith returns the damaged objects that could be found by what, as the index has it: so an object that does not open may still be
+// known by its name.
+func (e *Examination) DamagedWith(k *Keys, what []byte) (ids []ID) {
+	terms := []term{hashPublic(what)}
+	if k != nil {
+		if private, err := k.hashPrivate(what); err == nil {
+			terms = append(terms, private...)
+		}
+	}
+	for _, id := range e.Damaged() {
+		if slices.ContainsFunc(e.terms[id], func(h term) bool { return slices.Contains(terms, h) }) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // Check tests every invariant of the token and names each fault. Without keys it tests what can be tested without: the
 // structure of the file, and that objects, manifest, index and journal agree. An error says that it could not look.
 func (t *Token) Check(k *Keys) ([]Fault, error) {
-	if k != nil {
-		if err := k.alive(t); err != nil {
-			return nil, err
-		}
-	}
-	var c checker
-	err := t.backend.view(func(x tx) error {
-		c = checker{t: t, x: x, k: k}
-		c.run()
-		return nil
-	})
-	return c.faults, err
+	e, err := t.Examine(k, nil)
+	return e.Faults, err
 }
 
-// CheckPIN is Check with the keys that a PIN unlocks. It counts as a login, as Unlock does, and unlike Unlock goes on where the
-// file was tampered with.
+// Examine is Check, and goes on wherever the file is damaged. It calls see with each object whose bytes are there, as they are, whether the object
+// has faults or not: Sealed is nil where it does not open, and neither it nor Public stays after see returns. see must not call the token.
+func (t *Token) Examine(k *Keys, see func(Record)) (e Examination, err error) {
+	if k != nil {
+		if err := k.alive(t); err != nil {
+			return e, err
+		}
+	}
+	if see == nil {
+		see = func(Record) {}
+	}
+	err = t.backend.view(func(x tx) error {
+		c := checker{t: t, x: x, k: k, see: see}
+		c.runThroughout()
+		e = c.Examination
+		return nil
+	})
+	return e, err
+}
+
+// CheckPIN is Check with the keys that a PIN unlocks.
 func (t *Token) CheckPIN(u UserType, pin []byte) ([]Fault, error) {
-	// A login is counted in the file, and that commit would write over a damaged meta page.
-	before, err := t.Check(nil)
-	if err != nil {
-		return nil, err
-	}
-	c, master, err := t.checkPIN(u, pin)
-	if err != nil {
-		return nil, err
-	}
-	k, err := newKeys(t, c.header, master)
+	k, err := t.UnlockToCheck(u, pin)
 	if err != nil {
 		return nil, err
 	}
 	defer k.Wipe()
-	faults, err := t.Check(k)
-	for _, f := range before {
-		if !slices.Contains(faults, f) {
-			faults = append(faults, f)
-		}
+	return t.Check(k)
+}
+
+// UnlockToCheck returns the keys that a PIN unlocks, for Check and Examine. It counts as a login, as Unlock does, and unlike Unlock answers keys
+// where the file was tampered with. To a damaged file nothing is written, not even that count, which this process keeps.
+func (t *Token) UnlockToCheck(u UserType, pin []byte) (*Keys, error) {
+	faults, err := t.Check(nil)
+	if err != nil {
+		return nil, err
 	}
-	return faults, err
+	count := t.countAndUnwrap
+	if len(faults) > 0 {
+		count = t.unwrapUncounted
+	}
+	c, master, err := t.checkPINBy(u, pin, count)
+	if err != nil {
+		return nil, err
+	}
+	return newKeys(t, c.header, master)
 }
 
 // A checker collects the faults of a token.
 type checker struct {
+	Examination
 	t       *Token
 	x       tx
 	k       *Keys
-	faults  []Fault
+	see     func(Record)
 	header  *fixedHeader // nil where the header cannot be read
 	entries map[ID]entry
+	gaps    [buckets][]gap
+	gone    map[ID]bool // objects that are reported as gone
 }
 
 // parse takes an object apart.
@@ -86,18 +146,43 @@ func (c *checker) parse(b []byte) (sealedObject, bool) {
 
 // report notes one.
 func (c *checker) report(id ID, format string, args ...any) {
-	c.faults = append(c.faults, Fault{id, fmt.Sprintf(format, args...)})
+	c.Faults = append(c.Faults, Fault{id, fmt.Sprintf(format, args...)})
+}
+
+// runThroughout makes all tests, and tells of a page that ends them.
+func (c *checker) runThroughout() {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case pageError:
+			c.report(ID{}, "%v", r.err)
+		default:
+			panic(r)
+		}
+		c.finish()
+	}()
+	c.run()
+}
+
+// finish puts what was found in order.
+func (c *checker) finish() {
+	slices.SortStableFunc(c.Faults, func(a, b Fault) int { return slices.Compare(a.Object[:], b.Object[:]) })
+	c.Objects = sortUnique(slices.AppendSeq(c.Damaged(), maps.Keys(c.entries)))
 }
 
 // run makes all tests.
 func (c *checker) run() {
-	if x, ok := c.x.(interface{ check() error }); ok {
-		if err := x.check(); err != nil {
+	if x, ok := c.x.(salvager); ok {
+		for _, err := range x.faults() {
 			c.report(ID{}, "structure of the file: %v", err)
 		}
 	}
 	h := c.checkHeader()
 	c.header = h
+	if h == nil {
+		return // nothing else can be told from noise
+	}
+	c.entries, c.gone, c.terms = map[ID]entry{}, map[ID]bool{}, map[ID][]term{}
 	c.checkManifest()
 	c.checkObjects()
 	c.checkIndex()
@@ -107,15 +192,14 @@ func (c *checker) run() {
 			c.report(ID{}, "what was asked for without a login has a damaged entry at %x", key)
 		}
 	})
-	if c.k != nil && h != nil {
+	if c.k != nil {
 		c.checkState(h)
 	}
-	slices.SortStableFunc(c.faults, func(a, b Fault) int { return slices.Compare(a.Object[:], b.Object[:]) })
 }
 
 // checkHeader tests what can be read without keys. It returns nil where the rest makes no sense.
 func (c *checker) checkHeader() *fixedHeader {
-	h, err := c.t.readHeader(c.x)
+	h, err := c.readHeader()
 	if err != nil {
 		c.report(ID{}, "%v", err)
 		return nil
@@ -148,20 +232,64 @@ func (c *checker) checkHeader() *fixedHeader {
 	return h
 }
 
-// each calls f with every entry of a bucket.
+// readHeader is that of the token, for a page that may be damaged.
+func (c *checker) readHeader() (h *fixedHeader, err error) {
+	if x, ok := c.x.(salvager); ok {
+		if _, err := x.tryGet(bHeader, headerStatic); err != nil {
+			return nil, err
+		}
+	}
+	return c.t.readHeader(c.x)
+}
+
+// get returns the value of a key, and whether it is known: it is not where it would be on a page that cannot be read.
+func (c *checker) get(b bucket, key []byte) (value []byte, known bool) {
+	x, ok := c.x.(salvager)
+	if !ok {
+		return c.x.get(b, key), true
+	}
+	value, err := x.tryGet(b, key)
+	return value, err == nil
+}
+
+// each calls f with every entry of a bucket that can be read.
 func (c *checker) each(b bucket, f func(key, value []byte)) {
-	err := c.x.each(b, nil, func(key, value []byte) error {
-		f(key, value)
-		return nil
-	})
+	var err error
+	if x, ok := c.x.(salvager); ok {
+		err = x.eachReadable(b, f, func(g gap) { c.gaps[b] = append(c.gaps[b], g) })
+	} else {
+		err = c.x.each(b, nil, func(key, value []byte) error {
+			f(key, value)
+			return nil
+		})
+	}
 	if err != nil {
 		c.report(ID{}, "%v", err)
 	}
 }
 
+// lost reports whether a key of a bucket would be on a page that cannot be read.
+func (c *checker) lost(b bucket, key []byte) bool {
+	return slices.ContainsFunc(c.gaps[b], func(g gap) bool { return g.has(key) })
+}
+
+// checkPresent tests that an object is there that the roll or the index names.
+func (c *checker) checkPresent(id ID, by string) (raw []byte) {
+	raw, known := c.get(bObjects, id[:])
+	if raw != nil || c.gone[id] {
+		return raw
+	}
+	c.gone[id] = true
+	if known {
+		c.report(id, "is in the %s, and is not there", by)
+	} else {
+		c.report(id, "was on a page that cannot be read")
+	}
+	return nil
+}
+
 // checkManifest tests that the manifest lists objects that are there.
 func (c *checker) checkManifest() {
-	c.entries = map[ID]entry{}
 	c.each(bManifest, func(key, value []byte) {
 		e, ok := parseEntry(value)
 		if !ok || len(key) != len(ID{}) {
@@ -169,9 +297,7 @@ func (c *checker) checkManifest() {
 			return
 		}
 		c.entries[ID(key)] = e
-		if c.x.get(bObjects, key) == nil {
-			c.report(ID(key), "is in the roll, and is not there")
-		}
+		c.checkPresent(ID(key), "roll")
 	})
 }
 
@@ -189,42 +315,49 @@ func (c *checker) checkObjects() {
 			return
 		}
 		switch e, there := c.entries[id]; {
+		case !there && c.lost(bManifest, key):
+			c.entries[id] = o.entry() // the state tells whether it is right
 		case !there:
 			c.report(id, "is not in the roll")
 		case o.entry() != e:
 			c.report(id, "is not in the state that the roll tells: revision %d, expected %d", o.rev, e.rev)
 		}
 		for i := range o.count() {
-			if c.x.get(bIndex, indexKey(o.term(i), id)) == nil {
+			if v, known := c.get(bIndex, indexKey(o.term(i), id)); v == nil && known {
 				c.report(id, "is not in the index under %x", o.term(i))
 			}
 		}
 		if len(o.public) > 0 && !c.t.verifyPublic(c.header, id, &o) {
 			c.report(id, "has a public part that is not what was signed")
 		}
-		if c.k == nil {
-			return
-		}
-		var r Record
-		if err := c.k.openObject(id, &o, &r); err != nil {
+		r := Record{ID: id, Rev: o.rev, Public: o.public}
+		if c.k != nil && c.k.openObject(id, &o, &r) != nil {
 			c.report(id, "does not open: it was changed by something else than softcsp")
 		}
+		c.see(r)
 		locked.Free(r.Sealed)
 	})
 }
 
 // checkIndex tests that every entry is of an object that has the term.
 func (c *checker) checkIndex() {
+	damaged := map[ID]bool{}
+	for _, id := range c.Damaged() {
+		damaged[id] = true
+	}
 	c.each(bIndex, func(key, value []byte) {
 		if len(key) != termSize+len(ID{}) || len(value) != 0 {
 			c.report(ID{}, "the index has a damaged entry at %x", key)
 			return
 		}
 		id := ID(key[termSize:])
-		o, ok := c.parse(c.x.get(bObjects, id[:]))
+		if damaged[id] {
+			c.terms[id] = append(c.terms[id], term(key))
+		}
+		raw := c.checkPresent(id, "index")
+		o, ok := c.parse(raw)
 		if !ok {
-			c.report(id, "is in the index, and is not there or is damaged")
-			return
+			return // which is reported of the object
 		}
 		for i := range o.count() {
 			if o.term(i) == term(key) {
@@ -266,6 +399,9 @@ func (c *checker) checkState(h *fixedHeader) {
 		var now setHash
 		c.k.updateSetHash(&now, members, nil, true)
 		if now.total != st.setHash.total || uint64(len(members)) != st.count {
+			if len(c.gaps[bManifest]) > 0 {
+				return tampered("%d of %d objects are known to be in the token: the list of them was on a page that cannot be read", len(members), st.count)
+			}
 			return c.k.explainMismatch(members, st)
 		}
 		if now.perBit != st.setHash.perBit {

@@ -194,6 +194,11 @@ func (t *Token) unwrapUncounted(c *pinCheck, kek []byte) (master []byte, err err
 // checkPIN counts an attempt, checks the PIN, and returns the master key. What takes long, Argon2id, is done before, and again where
 // the PIN was set anew meanwhile; with a PIN that this process has logged in with before it is not done.
 func (t *Token) checkPIN(u UserType, pin []byte) (c *pinCheck, master []byte, err error) {
+	return t.checkPINBy(u, pin, t.countAndUnwrap)
+}
+
+// checkPINBy is checkPIN with the function that counts the attempt and opens the key slot.
+func (t *Token) checkPINBy(u UserType, pin []byte, countAndUnwrap func(*pinCheck, []byte) ([]byte, error)) (c *pinCheck, master []byte, err error) {
 	if u < 0 || u >= userTypes {
 		return nil, nil, ck.CKR_USER_TYPE_INVALID
 	}
@@ -209,7 +214,7 @@ func (t *Token) checkPIN(u UserType, pin []byte) (c *pinCheck, master []byte, er
 			}
 		}
 		defer func() { locked.Free(kek) }()
-		if master, err = t.countAndUnwrap(c, kek); err == nil {
+		if master, err = countAndUnwrap(c, kek); err == nil {
 			t.pinCache.put(c, pin, kek)
 		} else if recalled {
 			// The attempt may not have been counted: then the time that it took must not tell that the PIN is right.

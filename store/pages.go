@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"io"
 	"os"
@@ -127,7 +128,7 @@ func openPages(path string, f io.ReaderAt, st *unix.Stat_t) (*pageReader, error)
 		return nil, err
 	}
 	if r.meta.end < 2 || r.meta.end > uint64(st.Size)/pageSize {
-		return nil, r.damaged("it is cut short")
+		return nil, r.damaged(fmt.Sprintf("it is cut short: it has %d bytes, and its last page ends at %d", st.Size, r.meta.end*pageSize))
 	}
 	if uint64(st.Size) > maxFile {
 		return nil, r.damaged("it is larger than any token")
@@ -143,8 +144,19 @@ func openPages(path string, f io.ReaderAt, st *unix.Stat_t) (*pageReader, error)
 	return r, nil
 }
 
+// A damage is a CKR_DEVICE_ERROR that says what is wrong with a file.
+type damage struct{ path, what string }
+
+// Error implements error.
+func (d *damage) Error() string {
+	return fmt.Sprintf("%v: %s is damaged: %s", ck.CKR_DEVICE_ERROR, d.path, d.what)
+}
+
+// Unwrap returns the code.
+func (d *damage) Unwrap() error { return ck.CKR_DEVICE_ERROR }
+
 // damaged says what is wrong with the file.
-func (r *pageReader) damaged(what string) error { return tampered("%s is damaged: %s", r.path, what) }
+func (r *pageReader) damaged(what string) error { return &damage{r.path, what} }
 
 // readMeta finds the meta page that is in force: the later one of those that are whole. Each commit writes the one that the
 // commit before did not.

@@ -169,6 +169,11 @@ func (b bucket) String() string {
 	return [buckets]string{"header", "objects", "roll", "index", "journal", "unvouched"}[b]
 }
 
+// holds says for people what is in the bucket.
+func (b bucket) holds() string {
+	return [buckets]string{"the header", "objects", "the list of objects", "the index", "the journal", "what was asked for without a login"}[b]
+}
+
 // optional reports whether a file may do without the bucket: one that was made by version 1.
 func (b bucket) optional() bool { return b == bUnvouched }
 

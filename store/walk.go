@@ -1,48 +1,76 @@
 package store
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+)
 
 // walk looks at a file as a whole: every page is in use once, or free, and not both. What is read is safe without that
-// (pages.go); but a page in use that is also free would be written over. full looks at every page, and is what a check wants.
-// Otherwise the pages that lead to others are enough: all leaves of a tree are equally deep, so where one child is a leaf
-// the others are taken for leaves, and are not read.
-func (r *pageReader) walk(full bool) error {
-	w := walker{r, full}
-	if full && !r.otherMetaWhole {
-		return r.damaged("one of its meta pages is damaged, or older than it should be")
-	}
-	p, err := r.page(r.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
-	if err != nil {
-		return err
-	}
-	if err := w.walkTree(&p, buckets, 0, func(p *page) error { return w.walkBuckets(p) }); err != nil {
-		return err
-	}
-	free, err := r.freePages()
-	if err != nil {
-		return err
-	}
-	for _, id := range free {
-		if r.markSeen(id) {
-			return r.damaged("a page is free and in use")
-		}
-	}
-	for id := uint64(2); full && id < r.meta.end; id++ {
-		if !r.markSeen(id) {
-			return r.damaged("a page is neither free nor in use")
-		}
-	}
-	return nil
+// (pages.go); but a page in use that is also free would be written over. The pages that lead to others are enough: all leaves of a tree are
+// equally deep, so where one child is a leaf the others are taken for leaves, and are not read. It ends at the first fault.
+func (r *pageReader) walk() error {
+	w := walker{pages: r}
+	return w.walkFile()
+}
+
+// faults is walk for a check: it looks at every page, and goes on where one is damaged, with the pages that others lead to.
+func (r *pageReader) faults() []error {
+	w := walker{pages: r, full: true}
+	_ = w.walkFile()
+	return w.found
 }
 
 // A walker walks a file.
 type walker struct {
 	pages *pageReader
 	full  bool
+	found []error // with full
+}
+
+// fault takes an error. It returns it where the walk ends with that.
+func (w *walker) fault(err error) error {
+	if err == nil || !w.full {
+		return err
+	}
+	w.found = append(w.found, err)
+	return nil
+}
+
+func (w *walker) walkFile() error {
+	r := w.pages
+	if w.full && !r.otherMetaWhole {
+		_ = w.fault(r.damaged("one of its meta pages is damaged, or older than it should be"))
+	}
+	lost := len(w.found) // pages that only a damaged page leads to are seen by nobody
+	p, err := r.page(r.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
+	if err == nil {
+		err = w.walkTree(&p, buckets, 0, w.walkBuckets)
+	} else {
+		err = w.fault(pageFault(r.meta.root, buckets, err))
+	}
+	if err != nil {
+		return err
+	}
+	free, err := r.freePages()
+	if err != nil {
+		return w.fault(err)
+	}
+	for _, id := range free {
+		if r.markSeen(id) {
+			return w.fault(r.damaged("a page is free and in use"))
+		}
+	}
+	for id := uint64(2); w.full && len(w.found) == lost && id < r.meta.end; id++ {
+		if !r.markSeen(id) {
+			return w.fault(r.damaged("a page is neither free nor in use"))
+		}
+	}
+	return nil
 }
 
 // walkBuckets walks the buckets that a leaf of the root holds.
-func (w walker) walkBuckets(p *page) error {
+func (w *walker) walkBuckets(p *page) error {
 	for i := range p.n {
 		of := bucketOf(p.key(i))
 		number := uint64(of)
@@ -50,7 +78,10 @@ func (w walker) walkBuckets(p *page) error {
 			number = unknownBucketNumber(p, i)
 		}
 		top, err := w.pages.bucketPage(p.value(i), number)
-		if err == nil && top.branch {
+		switch {
+		case err != nil:
+			err = w.fault(pageFault(leUint64(p.value(i)), of, err))
+		case top.branch:
 			err = w.walkTree(&top, of, 0, func(*page) error { return nil })
 		}
 		if err != nil {
@@ -61,9 +92,9 @@ func (w walker) walkBuckets(p *page) error {
 }
 
 // walkTree calls leaf with every leaf under p that is read.
-func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) error {
+func (w *walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) error {
 	if depth > maxDepth {
-		return w.pages.damaged("its pages are nested too deep")
+		return w.fault(w.pages.damaged("its pages are nested too deep"))
 	}
 	if !p.branch {
 		return leaf(p)
@@ -78,15 +109,37 @@ func (w walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error) 
 			continue
 		}
 		child, err := w.pages.page(id, from, of)
-		if err == nil {
+		if err != nil {
+			err = w.fault(pageFault(id, of, err))
+		} else {
+			leaves = of != buckets && !w.full && !child.branch
 			err = w.walkTree(&child, of, depth+1, leaf)
 		}
 		if err != nil {
 			return err
 		}
-		leaves = of != buckets && !w.full && !child.branch
 	}
 	return nil
+}
+
+// pageFault says which page it is that something is wrong with, and what was on it.
+func pageFault(id uint64, of bucket, err error) error {
+	d, ok := err.(*damage)
+	if !ok || id == 0 {
+		return err
+	}
+	holds := "what no version of this knows"
+	switch {
+	case of == buckets:
+		holds = "the buckets"
+	case of < buckets:
+		holds = of.holds()
+	}
+	what, isPage := strings.CutPrefix(d.what, "a page ")
+	if !isPage {
+		what = "is damaged: " + what
+	}
+	return &damage{d.path, fmt.Sprintf("page %d, at byte %d, which held %s, %s", id, id*pageSize, holds, what)}
 }
 
 // freePages returns the pages that are free, in order. It tests that each may be.

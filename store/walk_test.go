@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,7 +85,10 @@ func walkFile(t testing.TB, path string, full bool) error {
 	if err != nil {
 		return err
 	}
-	return r.walk(full)
+	if !full {
+		return r.walk()
+	}
+	return errors.Join(r.faults()...)
 }
 
 // damages are changes to the pages of the given numbers; nil cuts the file short.

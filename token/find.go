@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding/hex"
 	"errors"
 	"slices"
 
@@ -113,6 +114,11 @@ func (q *query) run() error {
 		return err
 	}
 	for _, a := range q.template {
+		if a.Type == ck.CKA_UNIQUE_ID {
+			return q.searchUnique(a.Value)
+		}
+	}
+	for _, a := range q.template {
 		if term, ok := term(q.space[:], a); ok {
 			defer clear(term)
 			return q.searchTerm(term)
@@ -191,6 +197,19 @@ func (q *query) searchTerm(term []byte) error {
 		}
 	}
 	return nil
+}
+
+// searchUnique searches the one token object that can have a CKA_UNIQUE_ID. No other is looked at, so that none that is damaged is in the way.
+func (q *query) searchUnique(unique []byte) error {
+	raw, err := hex.DecodeString(string(unique))
+	if err != nil || len(raw) != len(store.ID{}) {
+		return nil
+	}
+	token, err := q.table.slot.storedToken()
+	if err != nil {
+		return err
+	}
+	return q.addByID(token, store.ID(raw))
 }
 
 // addByID adds the token object id if it matches. One that another process has destroyed meanwhile is not there.

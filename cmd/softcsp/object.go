@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,11 +48,11 @@ func (x objectNoun) listVerb(a *app) *cobra.Command {
 			return usage(c, err)
 		}
 		return a.see(selected.target, func(s *session) error {
-			list, err := s.all(selected)
+			list, bad, err := s.survey(selected)
 			if err != nil {
 				return err
 			}
-			return s.showList(list)
+			return errors.Join(s.showList(list), s.passedOver(bad))
 		})
 	}
 	selected.addTo(c)

@@ -97,6 +97,11 @@ func (x *selection) classes() []ck.ObjectClass {
 // all returns the objects that are meant, in the order of their labels; none is no error. The objects that the token has made itself are found by
 // their class alone.
 func (s *session) all(x *selection) ([]ck.ObjectHandle, error) {
+	return s.allBy(x, func(t []ck.Attribute) ([]ck.ObjectHandle, error) { return s.find(t...) })
+}
+
+// allBy is all with the function that finds the objects with attributes.
+func (s *session) allBy(x *selection, find func([]ck.Attribute) ([]ck.ObjectHandle, error)) ([]ck.ObjectHandle, error) {
 	t, err := x.object.template()
 	if err != nil {
 		return nil, err
@@ -110,7 +115,7 @@ func (s *session) all(x *selection) ([]ck.ObjectHandle, error) {
 	if len(classes) == 1 {
 		t = append(t, classIs(classes[0]))
 	}
-	list, err := s.find(t...)
+	list, err := find(t)
 	if err != nil {
 		return nil, explain("looking for the "+x.object.what, err)
 	}

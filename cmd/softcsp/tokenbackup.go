@@ -18,12 +18,16 @@ import (
 func tokenBackup(a *app) *cobra.Command {
 	var t choice
 	var out string
+	var damaged bool
 	c := &cobra.Command{
 		Use:   "backup [NAME] --out FILE",
 		Short: "Copy a token to a file, while programs use it",
 		Long: `Copies a token to a file, as it is between two changes: programs may write to it meanwhile, and hardly wait. The copy is the exact token
 file, sealed like that, and was checked without a PIN before the file appears, whole or not at all, with mode 0600. It needs no
 PIN, and the PINs of the copy are those that the token has now.
+
+No backup is made of a token that is damaged, because it would be taken for a good one. --damaged copies it as it is, says what is wrong with it,
+and exits with 5.
 
 Whoever has the file can guess at its PINs as often as they like. See what is in it, with the PIN, with "softcsp token check --file", and put
 it back with "softcsp token restore".`,
@@ -32,16 +36,17 @@ it back with "softcsp token restore".`,
 			if out == "" {
 				return usage(c, errors.New("--out: name the file to write, or - for standard output"))
 			}
-			return a.backUp(t, out)
+			return a.backUp(t, out, damaged)
 		},
 	}
 	t.addName(a, c)
 	a.addOut(c, &out, "", "`file` to write, \"-\" for standard output")
+	c.Flags().BoolVar(&damaged, "damaged", false, "copy the token also where it is damaged")
 	return c
 }
 
-// backUp copies the token that is meant to a file.
-func (a *app) backUp(t choice, out string) error {
+// backUp copies the token that is meant to a file, also where it is damaged if that is asked for.
+func (a *app) backUp(t choice, out string, damaged bool) error {
 	c, err := a.open()
 	if err != nil {
 		return err
@@ -55,8 +60,11 @@ func (a *app) backUp(t choice, out string) error {
 	}
 	return c.stored(t, func(token *store.Token, meant tok) error {
 		var copied int64
-		err := token.Backup(func(from io.Reader, size int64) error {
-			copied = size
+		var faults []store.Fault
+		err := token.Backup(func(from io.Reader, size int64, found []store.Fault) error {
+			if copied, faults = size, found; len(faults) > 0 && !damaged {
+				return nil
+			}
 			return a.write(out, func(w io.Writer) error {
 				return a.parts(from, size, "copying", func(part []byte) error {
 					_, err := w.Write(part)
@@ -64,14 +72,33 @@ func (a *app) backUp(t choice, out string) error {
 				})
 			})
 		})
-		if err != nil {
+		switch {
+		case err != nil:
 			return explain("backing up the token", err)
-		}
-		if out != "-" {
+		case len(faults) > 0:
+			return notBackedUp(token, meant, out, damaged)
+		case out != "-":
 			a.note("token %q is copied to %s, %d KiB", meant.info.Label, out, (copied+1023)>>10)
 		}
 		return nil
 	})
+}
+
+// notBackedUp is the error of a backup of a damaged token, which was copied to a file or not.
+func notBackedUp(t *store.Token, meant tok, out string, copied bool) error {
+	wrong := "it was mended meanwhile"
+	if x, err := inspect(t, nil); err != nil {
+		wrong = err.Error()
+	} else if lines := x.lines(); len(lines) > 0 {
+		wrong = strings.Join(lines, "\n  ")
+	}
+	was := fmt.Sprintf("token %q is damaged, and was not backed up", meant.info.Label)
+	do := "copy it as it is, to save what is left, with: --damaged"
+	if copied {
+		was = fmt.Sprintf("token %q is damaged, and was copied to %s as it is", meant.info.Label, out)
+		do = "this is no backup: keep those that are sound; softcsp token check --file tells what is left in it"
+	}
+	return &failure{exitDamaged, fmt.Errorf("%s:\n  %s\n%s", was, wrong, do)}
 }
 
 // elsewhere refuses a place for a backup that is the tokens' own.

@@ -61,6 +61,9 @@ type checkRow struct {
 	File    string   `json:"file"`
 	WithPIN bool     `json:"with_pin"`
 	Faults  []string `json:"faults"`
+	// Objects is how many there are, Damaged those of them that something is wrong with.
+	Objects int             `json:"objects"`
+	Damaged []damagedObject `json:"damaged,omitempty"`
 
 	outOfReach bool // it could not be looked at, which is no damage
 }
@@ -167,16 +170,49 @@ func checkOne(t *store.Token, pin []byte) (checkRow, error) {
 		return row, nil
 	}
 	row.Label = i.Label
-	var faults []store.Fault
-	if pin != nil {
-		faults, err = t.CheckPIN(store.User, pin)
-	} else {
-		faults, err = t.Check(nil)
+	x, err := inspect(t, nil)
+	if err == nil && pin != nil {
+		var with *inspection
+		if with, err = inspectWith(t, pin); err == nil {
+			x = with
+		} else if len(x.lines()) > 0 { // which the damage may be the reason of
+			row.WithPIN = false
+			x.faults = append(x.faults, "it could not be checked with the PIN: "+err.Error())
+			err = nil
+		}
 	}
-	for _, f := range faults {
-		row.Faults = append(row.Faults, f.String())
+	if err != nil {
+		return row, err
 	}
-	return row, err
+	row.Faults, row.Objects, row.Damaged = append(row.Faults, x.lines()...), x.objects, x.damaged
+	return row, nil
+}
+
+// inspectWith is inspect with the user's keys.
+func inspectWith(t *store.Token, pin []byte) (*inspection, error) {
+	k, err := t.UnlockToCheck(store.User, pin)
+	if err != nil {
+		return nil, err
+	}
+	defer k.Wipe()
+	return inspect(t, k)
+}
+
+// rest says what is not damaged.
+func (r *checkRow) rest() string {
+	text := fmt.Sprintf("%d of %s sound", r.Objects-len(r.Damaged), are(uint64(r.Objects), "object"))
+	if !r.WithPIN {
+		text += ", as far as can be seen without the PIN"
+	}
+	return text
+}
+
+// are says how many things are something: "1 object is", "2 objects are".
+func are(n uint64, thing string) string {
+	if n == 1 {
+		return amount(n, thing) + " is"
+	}
+	return amount(n, thing) + " are"
 }
 
 func (a *app) showChecks(rows []checkRow) error {
@@ -197,6 +233,9 @@ func (a *app) showChecks(rows []checkRow) error {
 		text = append(text, []string{dash(r.Label), verdict, r.File})
 		for _, f := range r.Faults {
 			text = append(text, []string{"", f, ""})
+		}
+		if len(r.Faults) > 0 && r.Objects > 0 {
+			text = append(text, []string{"", r.rest(), ""})
 		}
 	}
 	err := a.show(rows, []string{"TOKEN", "RESULT", "FILE"}, text)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,7 +19,8 @@ func tokenList(a *app) *cobra.Command {
 		Long: `Lists the tokens there are: label, serial number, the slot that programs see it in, how many tries each PIN has left,
 how far its keys are kept apart, the cost of a PIN, the file, and the URI by which programs name it.
 
-A token file that cannot be read has a row that says so. Then the exit code is 5, or 1 where the file may not be read.`,
+A token file that cannot be read has a row that says so, and so has one that is damaged, as far as "softcsp token check" sees that without a
+PIN. Then the exit code is 5, or 1 where the file may not be read.`,
 		Example: "  softcsp token list --json",
 		Args:    exactly(0, ""),
 		RunE: func(*cobra.Command, []string) error {
@@ -44,19 +47,55 @@ func (a *app) listTokens(c *client) error {
 		a.note("there is no token in %s; make one with: softcsp token init --label NAME", c.where())
 	}
 	rows := make([]tokenRow, 0, len(list)+len(c.broken))
+	var damaged []error
 	for _, t := range list {
-		rows = append(rows, c.row(t, infos[t.info.SerialNumber]))
+		r := c.row(t, infos[t.info.SerialNumber])
+		if err := c.checkQuickly(infos[t.info.SerialNumber]); err != nil {
+			r.Damage = err.Error()
+			damaged = append(damaged, fmt.Errorf("token %q is damaged: %w", t.info.Label, err))
+		}
+		rows = append(rows, r)
 	}
 	for _, b := range c.broken {
 		rows = append(rows, tokenRow{Serial: b.serial, Slot: uint(b.slot), File: b.file, Error: b.err.Error()})
 	}
-	if err := a.showRows(rows); err != nil || len(c.broken) == 0 {
+	if err := a.showRows(rows); err != nil {
 		return err
 	}
-	for _, b := range c.broken[1:] {
+	for _, b := range c.broken[min(1, len(c.broken)):] {
 		a.note("%v", b)
 	}
-	return explain(fmt.Sprintf("%d of %s cannot be used", len(c.broken), amount(uint64(len(rows)), "token")), c.broken[0])
+	if len(damaged) > 0 {
+		err = &failure{exitDamaged, fmt.Errorf("%w\nsee all that is wrong with: softcsp token check", errors.Join(damaged...))}
+	}
+	if len(c.broken) > 0 {
+		err = errors.Join(err, explain(fmt.Sprintf("%d of %s cannot be used", len(c.broken), amount(uint64(len(rows)), "token")), c.broken[0]))
+	}
+	return err
+}
+
+// checkQuickly checks the token that the store tells i of as far as that goes without a PIN, and answers what is wrong with it.
+func (c *client) checkQuickly(i store.Info) error {
+	if i.UUID == "" {
+		return nil
+	}
+	place, err := store.OpenPlace(c.cfg)
+	if err != nil {
+		return nil // the caller has read it, and tells
+	}
+	defer place.Close()
+	t, err := place.Token(i.UUID)
+	if err != nil {
+		return nil
+	}
+	x, err := inspect(t, nil)
+	switch {
+	case exitCode(err) == exitDamaged:
+		return err
+	case err == nil && len(x.lines()) > 0:
+		return errors.New(x.summary())
+	}
+	return nil
 }
 
 // A tokenRow is a token as token list shows it, and as token init shows a new one.
@@ -79,6 +118,8 @@ type tokenRow struct {
 	URI        string `json:"uri,omitempty"`
 	// Error says why a token cannot be read; of such a one only Serial, Slot and File are known.
 	Error string `json:"error,omitempty"`
+	// Damage is what is wrong with a token that can be read, at least in parts.
+	Damage string `json:"damage,omitempty"`
 	// Library and Clients are what programs need to use a new token.
 	Library string        `json:"library,omitempty"`
 	Clients []clientLines `json:"clients,omitempty"`
@@ -105,9 +146,17 @@ func (a *app) showRows(rows []tokenRow) error {
 			text = append(text, []string{"-", dash(r.Serial), fmt.Sprint(r.Slot), "cannot be read", "-", "-", "-", dash(r.File)})
 			continue
 		}
-		text = append(text, []string{r.Label, r.Serial, fmt.Sprint(r.Slot), r.userPIN(), r.soPIN(), r.Separation, r.cost(), r.File, r.URI})
+		text = append(text, []string{r.Label, r.Serial, fmt.Sprint(r.Slot), cmp.Or(r.damaged(), r.userPIN()), r.soPIN(), r.Separation, r.cost(), r.File, r.URI})
 	}
 	return a.show(rows, []string{"LABEL", "SERIAL", "SLOT", "USER PIN", "SO PIN", "KEYS", "COST", "FILE", "URI"}, text)
+}
+
+// damaged is what stands in the place of the user PIN where the file is damaged.
+func (r *tokenRow) damaged() string {
+	if r.Damage != "" {
+		return "damaged"
+	}
+	return ""
 }
 
 func (r *tokenRow) userPIN() string {

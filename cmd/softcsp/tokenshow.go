@@ -23,7 +23,9 @@ func tokenShow(a *app) *cobra.Command {
 apart, what a guess at a PIN costs, the tries that are left, its flags as programs see them, how many objects there are, and what to
 paste so that programs use it.
 
-How many objects there are of each class is counted with the user PIN; without it the public ones alone are.`,
+How many objects there are of each class is counted with the user PIN; without it the public ones alone are.
+
+A file that is damaged, as far as "softcsp token check" sees that without a PIN, is said to be so, and the exit code is 5.`,
 		Example: "  softcsp token show lab --pin-file user.pin",
 		RunE: func(*cobra.Command, []string) error {
 			return a.with(t.token, func(s *session) error { return a.showToken(s, t) })
@@ -75,21 +77,32 @@ func (a *app) showToken(s *session, t *target) error {
 	if st, err := os.Stat(d.File); err == nil {
 		d.Size = st.Size()
 	}
+	damage := s.checkQuickly(infos[info.SerialNumber])
+	if damage != nil {
+		d.Damage = damage.Error()
+	}
 	if d.Classes, err = s.classes(); err != nil {
 		return explain("counting objects", err)
 	}
 	d.Library, _ = libraryPath()
 	d.Clients = a.linesFor(d.Library, s.token)
-	if err := a.show(d, nil, d.rows()); err != nil || a.json {
+	if err := a.show(d, nil, d.rows()); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(a.out, "\n%s\n", pasted(d.Clients))
-	return err
+	if !a.json {
+		if _, err := fmt.Fprintf(a.out, "\n%s\n", pasted(d.Clients)); err != nil {
+			return err
+		}
+	}
+	if damage != nil {
+		return &failure{exitDamaged, fmt.Errorf("token %q is damaged: %w\nsee all that is wrong with: softcsp token check --token %s", d.Label, damage, d.Serial)}
+	}
+	return nil
 }
 
 // classes counts the objects that the session sees, by their class.
 func (s *session) classes() (map[string]int, error) {
-	list, err := s.find()
+	list, _, err := s.survey(anyNoun.selection())
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +125,11 @@ func (s *session) classes() (map[string]int, error) {
 
 // rows are what people see of a token.
 func (d *tokenDetail) rows() [][]string {
-	return [][]string{
+	rows := [][]string{}
+	if d.Damage != "" {
+		rows = append(rows, []string{"damaged", d.Damage})
+	}
+	return append(rows, [][]string{
 		{"label", d.Label},
 		{"serial number", d.Serial},
 		{"slot", fmt.Sprint(d.Slot)},
@@ -129,7 +146,7 @@ func (d *tokenDetail) rows() [][]string {
 		{"flags", strings.Join(d.Flags, " ")},
 		{"objects", d.objects()},
 		{"library", d.Library},
-	}
+	}...)
 }
 
 // left completes what userPIN and soPIN say.

@@ -123,7 +123,7 @@ func lookToken(m *Machine, r *report, place *store.Place, uuid string) {
 		r.problem(fmt.Sprintf("token %q: %v", i.Label, err), "it could not be checked", "")
 		return
 	case len(faults) > 0:
-		r.problem(fmt.Sprintf("token %q is damaged: %v (%d faults in all)", i.Label, faults[0], len(faults)),
+		r.problem(fmt.Sprintf("token %q is damaged: %s", i.Label, store.Summary(faults)),
 			"keys may be lost, or somebody has changed the file: "+file, "see all of it: softcsp token check "+quote(i.Label)+"; then go back to a copy that is sound").Damaged = true
 		return
 	}
