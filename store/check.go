@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -106,7 +107,7 @@ func (t *Token) CheckPIN(u UserType, pin []byte) ([]Fault, error) {
 }
 
 // UnlockToCheck returns the keys that a PIN unlocks, for Check and Examine. It counts as a login, as Unlock does, and unlike Unlock answers keys
-// where the file was tampered with. To a damaged file nothing is written, not even that count, which this process keeps.
+// where the file was tampered with. To a file with faults that are seen without keys nothing is written, not even that count, which this process keeps.
 func (t *Token) UnlockToCheck(u UserType, pin []byte) (*Keys, error) {
 	faults, err := t.Check(nil)
 	if err != nil {
@@ -174,7 +175,11 @@ func (c *checker) finish() {
 func (c *checker) run() {
 	if x, ok := c.x.(salvager); ok {
 		for _, err := range x.faults() {
-			c.report(ID{}, "structure of the file: %v", err)
+			what := err.Error()
+			if d := (*damage)(nil); errors.As(err, &d) {
+				what = d.what
+			}
+			c.report(ID{}, "structure of the file: %s", what)
 		}
 	}
 	h := c.checkHeader()

@@ -56,7 +56,7 @@ func TestDamagedPages(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	partly := 0
 	for n := range len(clean) / int(pageSize) {
-		if testing.Short() && n%4 != 0 {
+		if testing.Short() && n%8 != 0 || n > 2 && inUse[n] == "" && inUse[n-1] == "" { // of pages that nobody reads one is enough
 			continue
 		}
 		for name, damage := range pageDamages {
@@ -69,14 +69,8 @@ func TestDamagedPages(t *testing.T) {
 			}
 			wants(t, os.WriteFile(s.path, b, 0o600), ck.CKR_OK)
 			what := fmt.Sprintf("page %d (%s), %s", n, inUse[n], name)
-			damaged := s.examineDamaged(t, what, inUse[n])
-			if damaged > 0 && damaged < len(records) {
+			if damaged := s.examineDamaged(t, what, inUse[n], b); damaged > 0 && damaged < len(records) {
 				partly++
-			}
-			now, err := os.ReadFile(s.path)
-			wants(t, err, ck.CKR_OK)
-			if !bytes.Equal(now, b) && damaged > 0 {
-				t.Errorf("%s: the check has written to the file", what)
 			}
 		}
 	}
@@ -106,7 +100,7 @@ func pagesInUse(t *testing.T, file []byte) []string {
 }
 
 // examineDamaged checks a damaged file as another process does, and returns how many objects it says are damaged.
-func (s *tamperedToken) examineDamaged(t *testing.T, what, use string) int {
+func (s *tamperedToken) examineDamaged(t *testing.T, what, use string, file []byte) int {
 	t.Helper()
 	p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: s.path[:len(s.path)-len("/"+s.tok.uuid+suffix)]})
 	wants(t, err, ck.CKR_OK)
@@ -119,7 +113,8 @@ func (s *tamperedToken) examineDamaged(t *testing.T, what, use string) int {
 		}
 		return 0
 	}
-	if _, err := tok.Check(nil); err != nil {
+	seen, err := tok.Check(nil)
+	if err != nil {
 		t.Errorf("%s: without keys the check answers %v", what, err)
 	}
 	k, err := tok.UnlockToCheck(SO, soPIN)
@@ -134,6 +129,9 @@ func (s *tamperedToken) examineDamaged(t *testing.T, what, use string) int {
 	e, err := tok.Examine(k, func(r Record) { opened[r.ID] = r.Sealed != nil })
 	if err != nil {
 		t.Errorf("%s: the check answers %v", what, err)
+	}
+	if now, err := os.ReadFile(s.path); err != nil || len(seen) > 0 && !bytes.Equal(now, file) {
+		t.Errorf("%s: the check has written to the file: %v", what, err)
 	}
 	damaged := e.Damaged()
 	for _, id := range e.Objects {

@@ -54,7 +54,7 @@ func (w *walker) walkFile() error {
 	}
 	free, err := r.freePages()
 	if err != nil {
-		return w.fault(err)
+		return w.fault(pageFault(r.meta.free, freeList, err))
 	}
 	for _, id := range free {
 		if r.markSeen(id) {
@@ -122,6 +122,9 @@ func (w *walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error)
 	return nil
 }
 
+// freeList is what holds the list of free pages, among buckets.
+const freeList = unknownBucket + 1
+
 // pageFault says which page it is that something is wrong with, and what was on it.
 func pageFault(id uint64, of bucket, err error) error {
 	d, ok := err.(*damage)
@@ -132,6 +135,8 @@ func pageFault(id uint64, of bucket, err error) error {
 	switch {
 	case of == buckets:
 		holds = "the buckets"
+	case of == freeList:
+		holds = "the list of free pages"
 	case of < buckets:
 		holds = of.holds()
 	}

@@ -129,7 +129,10 @@ func (x *inspection) summary() string {
 // cannot be read are told of.
 func (s *session) survey(x *selection) (list []ck.ObjectHandle, bad []damagedObject, err error) {
 	list, err = s.all(x)
-	if exitCode(err) != exitDamaged {
+	switch {
+	case err == nil && s.pin == nil:
+		return list, s.unseen(), nil
+	case exitCode(err) != exitDamaged:
 		return list, nil, err
 	}
 	whole := err
@@ -153,6 +156,21 @@ func (s *session) survey(x *selection) (list []ck.ObjectHandle, bad []damagedObj
 		return nil, nil, errors.Join(whole, err)
 	}
 	return list, bad, nil
+}
+
+// unseen returns the objects that the token leaves out of searches without a login, because they are not what somebody with a PIN left there.
+func (s *session) unseen() (bad []damagedObject) {
+	if store.Volatile(s.cfg) {
+		return nil
+	}
+	_ = s.inStore(func(t *store.Token) error {
+		x, err := inspect(t, nil)
+		if err == nil {
+			bad = x.damaged
+		}
+		return err
+	})
+	return bad
 }
 
 // findEach looks for objects one by one, and returns those that have the attributes and those that cannot be read.

@@ -40,7 +40,7 @@ func (a *app) show(v any, head []string, rows [][]string) error {
 const gap = "  "
 
 // table lays out rows in columns. On a terminal that is too narrow for a row its last columns stand on lines of their own, indented and whole, so
-// that they can be copied.
+// that they can be copied. A row of one cell is a line by itself.
 func (a *app) table(hasHead bool, rows [][]string) string {
 	columns := 0
 	for _, r := range rows {
@@ -48,6 +48,9 @@ func (a *app) table(hasHead bool, rows [][]string) string {
 	}
 	widths := make([]int, columns)
 	for _, r := range rows {
+		if len(r) == 1 && columns > 1 {
+			continue
+		}
 		for i, cell := range r {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
@@ -61,6 +64,10 @@ func (a *app) table(hasHead bool, rows [][]string) string {
 	}
 	var b strings.Builder
 	for i, r := range rows {
+		if len(r) == 1 && columns > 1 {
+			b.WriteString(r[0] + "\n")
+			continue
+		}
 		var line strings.Builder
 		for j, cell := range r[:min(within, len(r))] {
 			line.WriteString(cell + strings.Repeat(" ", widths[j]-utf8.RuneCountInString(cell)) + gap)

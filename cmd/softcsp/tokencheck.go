@@ -232,10 +232,10 @@ func (a *app) showChecks(rows []checkRow) error {
 		}
 		text = append(text, []string{dash(r.Label), verdict, r.File})
 		for _, f := range r.Faults {
-			text = append(text, []string{"", f, ""})
+			text = append(text, []string{"  " + f})
 		}
 		if len(r.Faults) > 0 && r.Objects > 0 {
-			text = append(text, []string{"", r.rest(), ""})
+			text = append(text, []string{"  " + r.rest()})
 		}
 	}
 	err := a.show(rows, []string{"TOKEN", "RESULT", "FILE"}, text)
