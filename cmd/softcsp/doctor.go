@@ -82,6 +82,9 @@ func (a *app) anyToken(t choice, found []doctor.Finding) tok {
 	if slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.State == doctor.Problem && f.Area == "tokens" }) {
 		return other // what is wrong has been told, and may keep us waiting
 	}
+	if cfg, err := a.settings(); err != nil || absent(cfg.TokenDir) != "" {
+		return other // nothing is made
+	}
 	c, err := a.open()
 	if err != nil {
 		return other
