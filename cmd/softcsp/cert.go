@@ -77,11 +77,9 @@ they are in the token: as web servers want them.`,
 	x.selected.addLogin(c)
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"pem", "der"}, cobra.ShellCompDirectiveNoFileComp))
 	c.RunE = func(*cobra.Command, []string) error {
-		err := errors.Join(x.selected.need(), x.selected.check())
+		err := errors.Join(x.selected.need(), x.selected.check(), checkFormat(&x.format))
 		switch {
 		case err != nil:
-		case x.format != "pem" && x.format != "der":
-			err = fmt.Errorf("--format is %q, but can be pem or der", x.format)
 		case x.format == "der" && x.chain:
 			err = errors.New("--chain writes several certificates, which is for --format pem")
 		}

@@ -72,7 +72,7 @@ func (x *crypting) plan(s *session, key ck.ObjectHandle) (*cipherPlan, error) {
 	b, known := p.values.Bytes[p.ivField]
 	switch {
 	case known && !field.Pointer && uint(len(b)) != field.Size:
-		return nil, fmt.Errorf("--iv: this cipher's IV has %d hex digits", 2*field.Size)
+		return nil, misuse("--iv: this cipher's IV has %d hex digits", 2*field.Size)
 	case !known:
 		p.iv = iv
 	}

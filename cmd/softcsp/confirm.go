@@ -15,7 +15,7 @@ func (a *app) confirmed(yes bool, what, question string) error {
 		return nil
 	}
 	if !term.IsTerminal(int(a.in.Fd())) {
-		return fmt.Errorf("%s\nthere is no terminal to ask on whether to go on: say --yes", what)
+		return misuse("%s\nthere is no terminal to ask on whether to go on: say --yes", what)
 	}
 	fmt.Fprintf(a.err, "%s\n%s [y/N] ", what, question)
 	answer, err := bufio.NewReader(a.in).ReadString('\n')

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/softcsp/softcsp/ck"
@@ -142,9 +143,14 @@ func (s *session) survey(x *selection) (list []ck.ObjectHandle, bad []damagedObj
 			return err
 		}
 		var unread []store.ID
-		list, err = s.allBy(x, func(template []ck.Attribute) (list []ck.ObjectHandle, err error) {
-			list, unread, err = s.findEach(e.Objects, template)
-			return list, err
+		list, err = s.allBy(x, func(template ...ck.Attribute) ([]ck.ObjectHandle, error) {
+			found, missed, err := s.findEach(e.Objects, template)
+			for _, id := range missed { // of each class the same ones
+				if !slices.Contains(unread, id) {
+					unread = append(unread, id)
+				}
+			}
+			return found, err
 		})
 		if err != nil || len(unread) == 0 {
 			return err

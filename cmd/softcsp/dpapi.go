@@ -45,7 +45,7 @@ func unprotect(a *app) *cobra.Command {
 		Short: "Open a blob of the Windows Data Protection API",
 		Long:  dpapiHelp,
 		Example: `  softcsp dpapi --about blob
-  softcsp dpapi --master-key Protect/S-1-5-21-3702016591-3723034727-1691771208-1002/865be7a6-863c-4d73-ac9f-233f8734089d -o plain blob`,
+  softcsp dpapi --master-key S-1-5-21-1004/865be7a6-863c-4d73-ac9f-233f8734089d --out plain blob`,
 		Args: exactly(1, "one file, or - for standard input"),
 	})
 	f := c.Flags()
@@ -158,7 +158,7 @@ func (u *unprotecting) user() (string, error) {
 	}
 	name := filepath.Base(filepath.Dir(path))
 	if !strings.HasPrefix(name, "S-1-") {
-		return "", fmt.Errorf("--sid is needed: %s does not lie in a directory that is called by the user's SID", u.masterKey)
+		return "", misuse("--sid is needed: %s does not lie in a directory that is called by the user's SID", u.masterKey)
 	}
 	return name, nil
 }

@@ -99,6 +99,61 @@ func explain(tried string, err error) error {
 	return fmt.Errorf("%s: %w", tried, err)
 }
 
+// The hints of some work come before the general ones.
+var (
+	useHints = map[ck.RV]string{
+		ck.CKR_KEY_TYPE_INCONSISTENT:   "the key is of another type than the mechanism is for; without --mechanism the usual one of its type is taken",
+		ck.CKR_MECHANISM_INVALID:       "the mechanism does not do this, or a policy or the key's CKA_ALLOWED_MECHANISMS forbids it; see: softcsp mechanism list",
+		ck.CKR_MECHANISM_PARAM_INVALID: "the mechanism does not take these values of its flags",
+		ck.CKR_DATA_LEN_RANGE:          "the mechanism takes data of another length: a digest, whole blocks, or no more than the key is long",
+		ck.CKR_HOST_MEMORY:             "the mechanism takes the data in one piece, of 1 GiB at most; one that hashes takes any length: --hash",
+	}
+	changeHints = map[ck.RV]string{
+		ck.CKR_ATTRIBUTE_READ_ONLY:     "the attribute does not change, or not in this direction, or only the security officer sets it (--so)",
+		ck.CKR_ACTION_PROHIBITED:       "the object says so itself: its CKA_MODIFIABLE, CKA_COPYABLE or CKA_DESTROYABLE is false",
+		ck.CKR_ATTRIBUTE_VALUE_INVALID: "the attribute has no such value",
+		ck.CKR_ATTRIBUTE_TYPE_INVALID:  "objects of this class have no such attribute",
+		ck.CKR_TEMPLATE_INCONSISTENT:   "the attributes contradict each other, or those that the object has",
+	}
+	wrapHints = map[ck.RV]string{
+		ck.CKR_KEY_UNEXTRACTABLE:              "the key does not leave the token, not even wrapped: its CKA_EXTRACTABLE is false, which cannot be changed\nmove it with its token: softcsp token backup",
+		ck.CKR_KEY_NOT_WRAPPABLE:              "this token keeps keys apart, and the mechanism does not keep a sensitive key secret from who may wrap and unwrap: use " + sealing,
+		ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT: "the mechanism does not wrap with a key of this type; without --mechanism the usual one of its type is taken",
+		ck.CKR_KEY_FUNCTION_NOT_PERMITTED:     "this token keeps keys apart: what wraps sensitive keys has never done anything else, and was never extractable; make a key for wrapping alone",
+		ck.CKR_KEY_SIZE_RANGE:                 "the key is too long for the mechanism and the wrapping key; CKM_RSA_AES_KEY_WRAP wraps keys of any length with RSA",
+	}
+	unwrapHints = map[ck.RV]string{
+		ck.CKR_WRAPPED_KEY_INVALID:              "the file was not wrapped by this key and mechanism, or what is in it is no key of this --type",
+		ck.CKR_WRAPPED_KEY_LEN_RANGE:            "the file was not wrapped by this key and mechanism, or what is in it is no key of this --type",
+		ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT: "the mechanism does not unwrap with a key of this type; without --mechanism the usual one of its type is taken",
+		ck.CKR_KEY_FUNCTION_NOT_PERMITTED:       "this token keeps keys apart: a key that has encrypted, decrypted or signed does not unwrap sensitive keys",
+		ck.CKR_TEMPLATE_INCONSISTENT:            "this token keeps keys apart: it has a key with the same value already, and an unwrapped key may do no more than that one; see --usage and --extractable",
+		ck.CKR_TEMPLATE_INCOMPLETE:              "the mechanism does not tell how long the key is: say so, as in --type aes:256",
+	}
+)
+
+// sealing are the mechanisms that wrap in tokens whose keys are kept apart.
+const sealing = "CKM_AES_KEY_WRAP and its relatives, CKM_RSA_PKCS_OAEP, CKM_RSA_AES_KEY_WRAP and CKM_ECDH_AES_KEY_WRAP"
+
+// explainBy is explain with hints that come before the general ones.
+func explainBy(table map[ck.RV]string, tried string, err error) error {
+	if hint := table[ck.Code(err)]; hint != "" {
+		return fmt.Errorf("%s: %w\n%s", tried, err, hint)
+	}
+	return explain(tried, err)
+}
+
+// explainUse says what went wrong with a mechanism. An error without a code of the token's, of a file say, explains itself.
+func explainUse(doing string, m ck.MechanismType, err error) error {
+	if ck.Code(err) == ck.CKR_GENERAL_ERROR {
+		return err
+	}
+	return explainBy(useHints, fmt.Sprintf("%s with %v", doing, m), err)
+}
+
+// explainChange says why attributes cannot be what was asked for.
+func explainChange(tried string, err error) error { return explainBy(changeHints, tried, err) }
+
 // errorOf returns an error that names a file, once.
 func errorOf(file string, err error) error {
 	if strings.Contains(err.Error(), file) {

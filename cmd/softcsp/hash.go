@@ -1,8 +1,7 @@
 package main
 
 import (
-	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/softcsp/softcsp/ck"
 )
@@ -45,12 +44,11 @@ var hashes = []hashName{
 
 // hashNamed returns the hash of a flag.
 func hashNamed(flag, name string) (hashName, error) {
-	for _, h := range hashes {
-		if strings.EqualFold(h.name, name) || strings.EqualFold(strings.ReplaceAll(h.name, "sha", "sha-"), name) {
-			return h, nil
-		}
+	words := hashWords()
+	if i := slices.Index(words, wordMeant(name, words)); i >= 0 {
+		return hashes[i], nil
 	}
-	return hashName{}, fmt.Errorf("--%s is %q, but can be %s", flag, name, strings.Join(hashWords(), ", "))
+	return hashName{}, notAWord("--"+flag, name, words, "")
 }
 
 func hashWords() []string {

@@ -151,7 +151,7 @@ func (m *softHSMImport) find() (*softhsm.Token, error) {
 	case len(list) == 0:
 		return nil, notFound("there is no SoftHSM2 token %q in %s; there are %s", m.from, m.dir, strings.Join(labels, ", "))
 	}
-	return nil, notFound("there are several SoftHSM2 tokens in %s: choose one by label or serial number with --from-token: %s", m.dir, strings.Join(labels, ", "))
+	return nil, misuse("there are several SoftHSM2 tokens in %s: choose one by label or serial number with --from-token: %s", m.dir, strings.Join(labels, ", "))
 }
 
 // run takes the objects over into the token that is meant. pin is its user PIN.
@@ -252,7 +252,7 @@ func (m *softHSMImport) pick(c *client, label string) (meant tok, found bool, er
 // readOfficer reads the PIN of the security officer, once.
 func (m *softHSMImport) readOfficer(a *app) (err error) {
 	if m.officer == nil {
-		m.officer, err = m.so.read(a)
+		m.officer, err = m.so.read(a) // of the token that is there or of one that is made
 	}
 	return err
 }

@@ -46,8 +46,10 @@ func keyCertificate(a *app) *cobra.Command {
 by the key itself, or by the one that --issuer-key names: so a token is a small certification authority. Every type of
 key will do.
 
-  softcsp key certificate --label ca --subject /CN=CA --ca --store       the authority's own certificate
+  softcsp key certificate --label ca --subject /CN=CA --ca --store
   softcsp key certificate --csr server.csr --issuer-key ca --out server.pem
+
+The first makes the authority's own certificate, the second that of a server.
 
 The issuer's certificate is the one in the token, or the one in the file --issuer-cert. The certificate gets a random
 serial number, and the identifiers of both keys. What it is for follows from the key's type and from --ca, unless
@@ -99,9 +101,9 @@ func (x *certifying) check() error {
 	case x.days < 0:
 		return errors.New("--days is not negative")
 	case x.request == "":
-		return errors.Join(x.target.need(), checkFormat(x.format))
+		return errors.Join(x.target.need(), checkFormat(&x.format))
 	}
-	return checkFormat(x.format)
+	return checkFormat(&x.format)
 }
 
 // A subject is whose certificate it is.
@@ -190,7 +192,7 @@ func (x *certifying) findSubject(s *session) (*subject, error) {
 	if len(x.names) > 0 {
 		names, err := x509cert.SubjectAltName(x.names, false)
 		if err != nil {
-			return nil, fmt.Errorf("--san: %w", err)
+			return nil, misuse("--san: %w", err)
 		}
 		who.names = &names
 	}
@@ -361,7 +363,7 @@ func (x *certifying) template(s *session, who *subject, by *issuer) (*x509cert.T
 		s.app.note("the certificate is valid longer than that of its issuer, until %s", by.notAfter.Format(time.DateOnly))
 	}
 	if t.NotAfter.Year() > 9999 {
-		return nil, errors.New("--days: there are no dates after the year 9999")
+		return nil, misuse("--days: there are no dates after the year 9999")
 	}
 	id, err := keyIdentifier(who.publicKey)
 	if err != nil {

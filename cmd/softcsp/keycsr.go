@@ -53,14 +53,14 @@ func (x *usageFlags) extensions() (list []x509cert.Extension, err error) {
 	if len(x.key) > 0 {
 		e, err := x509cert.KeyUsage(x.key)
 		if err != nil {
-			return nil, fmt.Errorf("--usage: %w", err)
+			return nil, misuse("--usage: %w", err)
 		}
 		list = append(list, e)
 	}
 	if len(x.extended) > 0 {
 		e, err := x509cert.ExtKeyUsage(x.extended)
 		if err != nil {
-			return nil, fmt.Errorf("--eku: %w", err)
+			return nil, misuse("--eku: %w", err)
 		}
 		list = append(list, e)
 	}
@@ -95,7 +95,7 @@ Web servers are known by --san, which may be given several times, and not by the
 		if x.subject == "" {
 			return usage(c, errors.New("give --subject: the name, /CN=host say"))
 		}
-		if err := errors.Join(x.target.need(), checkFormat(x.format)); err != nil {
+		if err := errors.Join(x.target.need(), checkFormat(&x.format)); err != nil {
 			return usage(c, err)
 		}
 		return a.on(x.target, x.run)
@@ -109,11 +109,9 @@ func (a *app) addFormat(c *cobra.Command, format, out *string) {
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"pem", "der"}, cobra.ShellCompDirectiveNoFileComp))
 }
 
-func checkFormat(format string) error {
-	if format != "pem" && format != "der" {
-		return fmt.Errorf("--format is %q, but can be pem or der", format)
-	}
-	return nil
+func checkFormat(format *string) (err error) {
+	*format, err = oneOf("format", *format, "pem", "der")
+	return err
 }
 
 // run makes the request.
@@ -129,7 +127,7 @@ func (x *request) run(s *session) error {
 	if len(x.names) > 0 {
 		e, err := x509cert.SubjectAltName(x.names, x.subject == "/")
 		if err != nil {
-			return fmt.Errorf("--san: %w", err)
+			return misuse("--san: %w", err)
 		}
 		extensions = append(extensions, e)
 	}

@@ -40,21 +40,22 @@ var algorithmNames = []named[capi.AlgID]{
 var providerNames = []named[uint32]{{"softcsp", 0}, {"base", 1}, {"strong", 2}, {"enhanced", 3}, {"aes", 4}}
 
 func choose[N ~uint32](flag, name string, list []named[N]) (N, error) {
-	for _, n := range list {
-		if n.name == name {
-			return n.number, nil
-		}
+	words := wordsOf(list)
+	if i := slices.Index(words, wordMeant(name, words)); i >= 0 {
+		return list[i].number, nil
 	}
-	return 0, fmt.Errorf("--%s is %q, but can be %s", flag, name, spell(list))
+	return 0, notAWord("--"+flag, name, words, "")
 }
 
-func spell[N ~uint32](list []named[N]) string {
+func wordsOf[N ~uint32](list []named[N]) []string {
 	words := make([]string, len(list))
 	for i, n := range list {
 		words[i] = n.name
 	}
-	return strings.Join(words, ", ")
+	return words
 }
+
+func spell[N ~uint32](list []named[N]) string { return strings.Join(wordsOf(list), ", ") }
 
 // A derivation is what key derive was asked for.
 type derivation struct {
@@ -93,7 +94,7 @@ func keyDerive(a *app) *cobra.Command {
 	}
 	c := &cobra.Command{
 		Use:   "derive --hash HASH --algorithm ALGORITHM | --base LABEL",
-		Short: "Derive a key from a password, as CryptDeriveKey does, or from another key",
+		Short: "Derive a key from a password (CryptDeriveKey), or from another key",
 		Long:  deriveHelp,
 		Example: `  softcsp key derive --hash sha1 --algorithm aes-256 --label report --password-file p --pin-file user.pin
   softcsp key derive --hash md5 --algorithm rc2 --provider enhanced --exportable --print --password-file p
@@ -133,12 +134,13 @@ func keyDerive(a *app) *cobra.Command {
 }
 
 // check finds what is wrong with the command line before anything is asked for.
-func (d *derivation) check() error {
+func (d *derivation) check() (err error) {
+	if d.encoding, err = oneOf("encoding", d.encoding, "utf8", "utf16le"); err != nil {
+		return err
+	}
 	switch {
 	case d.hash == "" || d.algorithm == "":
 		return errors.New("--hash and --algorithm must be given: the key is another one for each")
-	case d.encoding != "utf8" && d.encoding != "utf16le":
-		return fmt.Errorf("--encoding is %q, but can be utf8 or utf16le", d.encoding)
 	case d.bits > 0xffff:
 		return errors.New("--bits: the longest key that can be asked for has 65535 bits")
 	case d.print && !d.exportable:
@@ -152,7 +154,7 @@ func (d *derivation) check() error {
 	case d.userProtected && !d.key().given():
 		return errors.New("--user-protected needs --label: it protects a key that is kept")
 	}
-	_, err := d.param()
+	_, err = d.param()
 	return err
 }
 
@@ -239,7 +241,7 @@ func (d *derivation) deriveIn(s *session, keep bool) error {
 		case err != nil:
 			return err
 		case d.update && len(old) != 1:
-			return notFound("--update: there are %d keys %s", len(old), d.key())
+			return s.notOne(*d.key(), old)
 		case d.update:
 			key = old[0]
 		case len(old) > 0:

@@ -84,10 +84,13 @@ func exportFormats() (all []string) {
 }
 
 // check finds what is wrong with the command line before anything is asked for.
-func (x *exporting) check() error {
+func (x *exporting) check() (err error) {
+	if x.format != "" {
+		if x.format, err = oneOf("format", x.format, exportFormats()...); err != nil {
+			return err
+		}
+	}
 	switch {
-	case x.format != "" && !slices.Contains(exportFormats(), x.format):
-		return fmt.Errorf("--format is %q, but can be %s", x.format, strings.Join(exportFormats(), ", "))
 	case x.plain && !x.secret:
 		return errors.New("--plain is for --secret: a public key is never encrypted")
 	case x.password.given() && (!x.secret || x.plain):
@@ -103,7 +106,7 @@ func (x *exporting) formatFor(class ck.ObjectClass) (string, error) {
 	case x.format == "":
 		return can[0], nil
 	case !slices.Contains(can, x.format):
-		return "", fmt.Errorf("a %s is not written as %s, but as %s", className(class), x.format, strings.Join(can, ", "))
+		return "", misuse("--format: a %s is not written as %s, but as %s", className(class), x.format, strings.Join(can, ", "))
 	}
 	return x.format, nil
 }
@@ -142,7 +145,7 @@ func (x *exporting) common(s *session, list []ck.ObjectHandle) (o ck.ObjectHandl
 		case err != nil:
 			return 0, nil, err
 		case info != nil && !bytes.Equal(info, next):
-			return 0, nil, notFound("there are several key pairs %s: choose one by its URI%s", x.target.object, s.named(list))
+			return 0, nil, misuse("there are several key pairs %s: choose one by its URI%s", x.target.object, s.named(list))
 		}
 		info = next
 	}
@@ -150,7 +153,7 @@ func (x *exporting) common(s *session, list []ck.ObjectHandle) (o ck.ObjectHandl
 		return o, info, nil
 	}
 	if _, err := s.one(x.target.object, ck.CKO_SECRET_KEY); err == nil {
-		return 0, nil, errors.New("that is a secret key, which has no public half: with --secret it is written, if it may leave the token")
+		return 0, nil, misuse("that is a secret key, which has no public half: with --secret it is written, if it may leave the token")
 	}
 	_, err = s.one(x.target.object, ck.CKO_PUBLIC_KEY) // which says that there is none
 	return 0, nil, err
@@ -198,7 +201,7 @@ func (x *exporting) runSecret(s *session) error {
 	var password []byte
 	switch encrypts := keyfile.Encrypts(ck.ObjectClass(class), format); {
 	case !x.plain && !encrypts:
-		return fmt.Errorf("the format %s has no encryption: with --plain the key is written in the clear", format)
+		return misuse("the format %s has no encryption: with --plain the key is written in the clear", format)
 	case !x.plain:
 		if password, err = x.password.read(s.app); err != nil {
 			return err
@@ -253,7 +256,7 @@ func (x *exporting) write(a *app, k keyfile.Key, format string, password []byte)
 	out, err := keyfile.Write(k, format, password)
 	switch {
 	case errors.Is(err, keyfile.ErrFormat):
-		return fmt.Errorf("a key of type %s is not written as %s, but as %s", word("CKK_", k.Type), format, strings.Join(keyfile.Formats[k.Class][:2], " or "))
+		return misuse("--format: a key of type %s is not written as %s, but as %s", word("CKK_", k.Type), format, strings.Join(keyfile.Formats[k.Class][:2], " or "))
 	case err != nil:
 		return fmt.Errorf("writing the key: %w", err)
 	}

@@ -143,12 +143,7 @@ func wrapped(words []string) string {
 // completeTypes completes --type.
 func completeTypes(_ *cobra.Command, _ []string, _ string) (words []string, _ cobra.ShellCompDirective) {
 	for _, t := range generatedTypes {
-		if t.what == "" {
-			words = append(words, t.name)
-		}
-		for _, size := range t.sizes {
-			words = append(words, t.name+":"+size)
-		}
+		words = append(words, t.words()...)
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
@@ -274,9 +269,12 @@ func (g *generation) readMechanism() error {
 	if g.mechanism == "" {
 		return nil
 	}
-	id, ok := ck.ParseMechanismType(g.mechanism)
+	id, err := mechanismNamed("mechanism", g.mechanism)
+	if err != nil {
+		return err
+	}
 	m := mechanisms.Lookup(id)
-	if !ok || m == nil || m.Makes != g.what.makes() || m.GeneratePair == nil && m.Generate == nil {
+	if m == nil || m.Makes != g.what.makes() || m.GeneratePair == nil && m.Generate == nil {
 		return fmt.Errorf("--mechanism: %s does not make keys of the type %s", g.mechanism, g.what.name)
 	}
 	g.mech = id

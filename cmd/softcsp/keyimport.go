@@ -82,21 +82,20 @@ func keyImport(a *app) *cobra.Command {
 
 // secretType reads a type of secret keys: a word of key generate, or the name of PKCS#11 without CKK_.
 func secretType(name string) (ck.KeyType, error) {
-	name = strings.ToLower(name)
 	if row := namedType(name, false); row != nil {
 		return row.makes(), nil
 	}
 	for _, t := range mechanisms.SecretKeyTypes() {
-		if word("CKK_", t) == strings.ReplaceAll(name, "_", "-") {
+		if plainWord(t.String()) == plainWord(name) {
 			return t, nil
 		}
 	}
-	return 0, fmt.Errorf("--type is %q, but can be %s", name, strings.Join(typeNames(false), ", "))
+	return 0, notAWord("--type", name, typeNames(false), seeTypes)
 }
 
 // usualUse is what keys of a type are for that --type names.
 func usualUse(name string) string {
-	if row := namedType(strings.ToLower(name), false); row != nil {
+	if row := namedType(name, false); row != nil {
 		return row.uses
 	}
 	return ""
@@ -104,7 +103,6 @@ func usualUse(name string) string {
 
 // options checks the command line, and says what the file does not.
 func (m *importing) options(a *app) (o keyfile.Options, err error) {
-	o.Form = m.form
 	o.Password = func() ([]byte, error) { return m.password.read(a) }
 	if m.keyType != "" {
 		t, err := secretType(m.keyType)
@@ -115,9 +113,12 @@ func (m *importing) options(a *app) (o keyfile.Options, err error) {
 			m.usage = usualUse(m.keyType)
 		}
 	}
+	if m.form != "" {
+		if o.Form, err = oneOf("format", m.form, keyfile.Forms...); err != nil {
+			return o, err
+		}
+	}
 	switch {
-	case m.form != "" && !slices.Contains(keyfile.Forms, m.form):
-		return o, fmt.Errorf("--format is %q, but can be %s", m.form, strings.Join(keyfile.Forms, ", "))
 	case m.form != "" && m.keyType == "":
 		return o, errors.New("--format needs --type: the type of the secret key in the file")
 	case m.sensitive && !m.extractable:
@@ -154,7 +155,7 @@ func (m *importing) explain(err error) error {
 	case errors.Is(err, keyfile.ErrPassword):
 		return &failure{exitPIN, fmt.Errorf("%s: %w, or the file is damaged", m.file, err)}
 	case errors.As(err, &unsaid):
-		return fmt.Errorf("%s: %w: give --type", m.file, err)
+		return misuse("%s: %w: give --type", m.file, err)
 	case errors.Is(err, keyfile.ErrUnknown):
 		return fmt.Errorf("%s: %w\nif it is the bytes or the hex digits of a secret key, say of which type: --type aes", m.file, err)
 	}
@@ -214,27 +215,12 @@ func (m *importing) store(s *session, contents *keyfile.Contents) error {
 		}
 		made = append(made, o)
 	}
-	return s.showMade(made)
+	return s.showNew(made)
 }
 
 // className is a class for people.
 func className(class ck.ObjectClass) string {
 	return strings.ReplaceAll(word("CKO_", class), "-", " ")
-}
-
-// showMade shows objects that were made.
-func (s *session) showMade(made []ck.ObjectHandle) error {
-	rows := make([]objectRow, 0, len(made))
-	var text [][]string
-	for _, o := range made {
-		r, err := s.object(o)
-		if err != nil {
-			return explain("reading what was made", err)
-		}
-		rows = append(rows, r)
-		text = append(text, []string{r.Class, r.Type, r.Label, r.ID, r.URI})
-	}
-	return s.app.show(rows, []string{"CLASS", "TYPE", "LABEL", "ID", "URI"}, text)
 }
 
 // plan says which objects are to be made. What a key is called has to be free; a certificate that is there already stays.
@@ -344,7 +330,7 @@ func (m *importing) names(contents *keyfile.Contents) ([]naming, error) {
 		}
 	}
 	if keys > 1 && len(given) > 0 {
-		return nil, fmt.Errorf("there are %d keys in the file, and one --id: leave it out", keys)
+		return nil, misuse("there are %d keys in the file, and one --id: leave it out", keys)
 	}
 	return list, nil
 }

@@ -88,11 +88,11 @@ func (x *mac) usual(kind ck.KeyType) (ck.MechanismType, error) {
 		m, ok = ck.ParseMechanismType("CKM_" + strings.TrimPrefix(kind.String(), "CKK_"))
 	}
 	if !ok {
-		return 0, fmt.Errorf("a key of type %s has no usual MAC; choose one with --mechanism", word("CKK_", kind))
+		return 0, misuse("a key of type %s has no usual MAC; choose one with --mechanism", word("CKK_", kind))
 	}
 	if _, short := x.mechanism.flags["mac-len"]; short {
 		if m, ok = ck.ParseMechanismType(m.String() + "_GENERAL"); !ok {
-			return 0, fmt.Errorf("--mac-len: the MAC of a key of type %s has one length", word("CKK_", kind))
+			return 0, misuse("--mac-len: the MAC of a key of type %s has one length", word("CKK_", kind))
 		}
 	}
 	return m, nil

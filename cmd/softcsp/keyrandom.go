@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -66,9 +65,8 @@ func keyRandom(a *app) *cobra.Command {
 		case form == "":
 			form = "raw"
 		}
-		encoder, ok := randomForms[strings.ToLower(form)]
-		if !ok {
-			return usage(c, fmt.Errorf("--format is %q, but can be raw, hex or base64", form))
+		if form, err = oneOf("format", form, "raw", "hex", "base64"); err != nil {
+			return usage(c, err)
 		}
 		s, err := a.scratch()
 		if err != nil {
@@ -76,7 +74,7 @@ func keyRandom(a *app) *cobra.Command {
 		}
 		defer s.client.close()
 		return a.write(out, func(w io.Writer) error {
-			e := encoder(w)
+			e := randomForms[form](w)
 			return errors.Join(s.random(n, e), e.Close())
 		})
 	}

@@ -160,7 +160,7 @@ func (x *signing) usual(kind ck.KeyType) (ck.MechanismType, error) {
 		return 0, fmt.Errorf("a key of type %s does not sign", word("CKK_", kind))
 	}
 	if x.pss && kind != ck.CKK_RSA {
-		return 0, fmt.Errorf("--pss is for RSA keys; the key is of type %s", word("CKK_", kind))
+		return 0, misuse("--pss is for RSA keys; the key is of type %s", word("CKK_", kind))
 	}
 	name, given := x.mechanism.flags["hash"]
 	switch {
@@ -207,7 +207,7 @@ func (x *signing) prepare(s *session, key ck.ObjectHandle, f ck.Function) (kind 
 		return 0, nil, err
 	}
 	if x.raw && !pairs(kind) {
-		return 0, nil, fmt.Errorf("--raw is for EC and DSA keys; signatures of a key of type %s have one form", word("CKK_", kind))
+		return 0, nil, misuse("--raw is for EC and DSA keys; signatures of a key of type %s have one form", word("CKK_", kind))
 	}
 	mech, err = s.mechanism(key, m, &x.mechanism, f)
 	return kind, mech, err
@@ -230,7 +230,9 @@ func (x *signing) checkPreHash(s *session, key ck.ObjectHandle, m ck.MechanismTy
 	if bytes.Contains(info, oidEd448) {
 		scheme, want = "Ed448ph", "shake256"
 	}
-	if name != want {
+	if h, err := hashNamed("hash", name); err != nil {
+		return err
+	} else if h.name != want {
 		return misuse("--hash is %q, but %s hashes with %s", name, scheme, want)
 	}
 	return nil

@@ -170,27 +170,3 @@ func first(list []ck.ObjectHandle) ck.ObjectHandle {
 	}
 	return list[0]
 }
-
-// explainUse says what went wrong with a mechanism.
-func explainUse(doing string, m ck.MechanismType, err error) error {
-	hint := ""
-	switch ck.Code(err) {
-	case ck.CKR_OK:
-		return nil
-	case ck.CKR_KEY_TYPE_INCONSISTENT:
-		hint = "the key is of another type than the mechanism is for; without --mechanism the usual one of its type is taken"
-	case ck.CKR_MECHANISM_INVALID:
-		hint = "the mechanism does not do this, or a policy or the key's CKA_ALLOWED_MECHANISMS forbids it; see: softcsp mechanism list"
-	case ck.CKR_MECHANISM_PARAM_INVALID:
-		hint = "the mechanism does not take these values of its flags"
-	case ck.CKR_DATA_LEN_RANGE:
-		hint = "the mechanism takes data of another length: a digest, whole blocks, or no more than the key is long"
-	case ck.CKR_HOST_MEMORY:
-		hint = "the mechanism takes the data in one piece, of 1 GiB at most; one that hashes takes any length: --hash"
-	case ck.CKR_GENERAL_ERROR: // no code of the token's: a file, say
-		return err
-	default:
-		return explain(doing, err)
-	}
-	return fmt.Errorf("%s with %v: %w\n%s", doing, m, err, hint)
-}

@@ -117,6 +117,20 @@ func (t *generatedType) spelled() string {
 	return t.name + ":" + t.what
 }
 
+// words are what --type can be for keys of the type, with their sizes.
+func (t *generatedType) words() (words []string) {
+	if t.what == "" {
+		return []string{t.name}
+	}
+	for _, size := range t.sizes {
+		words = append(words, t.name+":"+size)
+	}
+	return words
+}
+
+// seeTypes is where all types are told.
+const seeTypes = "softcsp key generate --help"
+
 // typeNames are the words that say of which type keys are, of pairs or of secret keys.
 func typeNames(pairs bool) (words []string) {
 	for i := range generatedTypes {
@@ -129,7 +143,8 @@ func typeNames(pairs bool) (words []string) {
 
 // namedType is the row of a word of typeNames, nil if there is none.
 func namedType(name string, pairs bool) *generatedType {
-	i := slices.IndexFunc(generatedTypes, func(t generatedType) bool { return t.name == name && t.isPair() == pairs })
+	meant := wordMeant(name, typeNames(pairs))
+	i := slices.IndexFunc(generatedTypes, func(t generatedType) bool { return t.name == meant })
 	if i < 0 {
 		return nil
 	}
@@ -139,13 +154,14 @@ func namedType(name string, pairs bool) *generatedType {
 // findGenerated reads --type.
 func findGenerated(text string) (*generatedType, *keyTemplate, error) {
 	name, size, has := strings.Cut(strings.ToLower(text), ":")
-	i := slices.IndexFunc(generatedTypes, func(t generatedType) bool { return t.name == name })
+	var names, words []string
+	for i := range generatedTypes {
+		names = append(names, generatedTypes[i].name)
+		words = append(words, generatedTypes[i].words()...)
+	}
+	i := slices.Index(names, wordMeant(name, names))
 	if i < 0 {
-		var words []string
-		for _, t := range generatedTypes {
-			words = append(words, t.spelled())
-		}
-		return nil, nil, fmt.Errorf("--type is %q, but can be %s", text, strings.Join(words, ", "))
+		return nil, nil, notAWord("--type", text, words, seeTypes)
 	}
 	t := &generatedTypes[i]
 	switch {
@@ -200,9 +216,6 @@ func curveWords(t ck.KeyType, first string) []string {
 	return words
 }
 
-// plainName is a name without case and hyphens: P-256 and p256 are one.
-func plainName(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "") }
-
 // curveTemplate finds a curve by any of its names.
 func curveTemplate(t *generatedType, size string) (*keyTemplate, error) {
 	name := size
@@ -210,12 +223,12 @@ func curveTemplate(t *generatedType, size string) (*keyTemplate, error) {
 		name = t.name
 	}
 	for _, c := range mechanisms.NamedCurves() {
-		named := func(n string) bool { return plainName(n) == plainName(name) }
+		named := func(n string) bool { return plainWord(n) == plainWord(name) }
 		if c.Type == t.makes() && slices.ContainsFunc(c.Names, named) {
 			return &keyTemplate{attrs: []ck.Attribute{{Type: ck.CKA_EC_PARAMS, Value: c.Params}}}, nil
 		}
 	}
-	return nil, fmt.Errorf("%s has no curve %q, but %s", t.name, size, strings.Join(t.sizes, ", "))
+	return nil, notAWord("the curve of "+t.name, size, t.sizes, seeTypes)
 }
 
 // setWords are the parameter sets of a type, the default first.
@@ -231,12 +244,12 @@ func setWords(t ck.KeyType, first string) []string {
 
 func setTemplate(t *generatedType, size string) (*keyTemplate, error) {
 	for _, s := range mechanisms.ParameterSets(t.makes()) {
-		if strings.EqualFold(s.Name, size) {
+		if plainWord(s.Name) == plainWord(size) {
 			slow := t.makes() == ck.CKK_SLH_DSA
 			return &keyTemplate{attrs: []ck.Attribute{{Type: ck.CKA_PARAMETER_SET, Value: ck.UlongValue(s.Set)}}, slow: slow}, nil
 		}
 	}
-	return nil, fmt.Errorf("%s has no parameter set %q, but %s", t.name, size, strings.Join(t.sizes, ", "))
+	return nil, notAWord("the parameter set of "+t.name, size, t.sizes, seeTypes)
 }
 
 // subprimeBits are the lengths of the subprimes that keys of DSA get: FIPS 186-4, section 4.2.
@@ -266,7 +279,7 @@ func groupTemplate(t *generatedType, size string) (*keyTemplate, error) {
 		p = primes.Group("ffdhe" + size)
 	}
 	if p == nil {
-		return nil, fmt.Errorf("%s has no group %q, but %s", t.name, size, strings.Join(t.sizes, ", "))
+		return nil, notAWord("the group of "+t.name, size, t.sizes, seeTypes)
 	}
 	attrs := []ck.Attribute{{Type: ck.CKA_PRIME, Value: p.Bytes()}, {Type: ck.CKA_BASE, Value: []byte{2}}}
 	if t.makes() == ck.CKK_X9_42_DH { // 2 generates the squares: (p-1)/2 of them

@@ -80,7 +80,7 @@ func (x *wrapping) unwrapped() (ck.ObjectClass, ck.KeyType, uint, error) {
 	}
 	t, err := secretType(name)
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("--type is %q, but can be %s", x.keyType, strings.Join(slices.Concat(typeNames(false), typeNames(true)), ", "))
+		return 0, 0, 0, notAWord("--type", x.keyType, slices.Concat(typeNames(false), typeNames(true)), seeTypes)
 	}
 	if x.usage == "" {
 		x.usage = usualUse(name)
@@ -127,17 +127,17 @@ func (x *wrapping) unwrap(s *session) error {
 	}
 	made, err := s.UnwrapKey(s.handle, mech, key, wrapped, template)
 	if err != nil {
-		return x.explainUnwrap(s, key, mech.Type, err)
+		return s.explainUnwrap(key, mech.Type, err)
 	}
 	if class == ck.CKO_SECRET_KEY {
-		return s.showMade([]ck.ObjectHandle{made})
+		return s.showNew([]ck.ObjectHandle{made})
 	}
 	public, err := x.publicHalf(s, made, named)
 	if err != nil {
 		_ = s.DestroyObject(s.handle, made) // the first error counts
 		return err
 	}
-	return s.showMade([]ck.ObjectHandle{made, public})
+	return s.showNew([]ck.ObjectHandle{made, public})
 }
 
 // longerThanModulus reports whether what an RSA key has wrapped is more than one of its ciphertexts: an AES key that it encrypts, and more.
@@ -198,24 +198,13 @@ func (x *wrapping) publicHalf(s *session, private ck.ObjectHandle, n naming) (ck
 }
 
 // explainUnwrap says why a key is not unwrapped.
-func (x *wrapping) explainUnwrap(s *session, key ck.ObjectHandle, m ck.MechanismType, err error) error {
-	why := ""
-	switch ck.Code(err) {
-	case ck.CKR_WRAPPED_KEY_INVALID, ck.CKR_WRAPPED_KEY_LEN_RANGE:
-		why = fmt.Sprintf("%s was not wrapped by this key and mechanism, or what is in it is no key of type %s", x.in, x.keyType)
-	case ck.CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT:
-		why = fmt.Sprintf("%v does not unwrap with a key of this type; without --mechanism the usual one of its type is taken", m)
-	case ck.CKR_KEY_FUNCTION_NOT_PERMITTED:
-		why = "this token keeps keys apart: a key that has encrypted, decrypted or signed does not unwrap sensitive keys"
-		if !s.flag(key, ck.CKA_UNWRAP) {
-			why = "the key is not made for unwrapping: its CKA_UNWRAP is false"
-		}
-	case ck.CKR_TEMPLATE_INCONSISTENT:
-		why = "this token keeps keys apart: it has a key with the same value already, and an unwrapped key may do no more than that one; see --usage and --extractable"
-	case ck.CKR_TEMPLATE_INCOMPLETE:
-		why = "the mechanism does not tell how long the key is: say so, as in --type aes:256"
-	default:
-		return explainUse("unwrapping", m, err)
+func (s *session) explainUnwrap(key ck.ObjectHandle, m ck.MechanismType, err error) error {
+	tried := fmt.Sprintf("unwrapping with %v", m)
+	if ck.Code(err) == ck.CKR_KEY_FUNCTION_NOT_PERMITTED && !s.flag(key, ck.CKA_UNWRAP) {
+		return fmt.Errorf("%s: %w\nthe key is not made for unwrapping: its CKA_UNWRAP is false", tried, err)
 	}
-	return fmt.Errorf("unwrapping with %v: %w\n%s", m, err, why)
+	if _, known := unwrapHints[ck.Code(err)]; known {
+		return explainBy(unwrapHints, tried, err)
+	}
+	return explainUse("unwrapping", m, err)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -63,11 +62,14 @@ func usagesOf(flag string, t ck.KeyType) ([]string, error) {
 	if flag == "" {
 		flag = usualUses(t)
 	}
-	words := strings.Split(strings.ToLower(flag), ",")
+	var all []string
+	for _, u := range usages {
+		all = append(all, u.word)
+	}
+	words := strings.Split(flag, ",")
 	for i, w := range words {
-		words[i] = strings.TrimSpace(w)
-		if !slices.ContainsFunc(usages, func(u keyUsage) bool { return u.word == words[i] }) {
-			return nil, fmt.Errorf("--usage has %q, but can have %s", words[i], usageWords())
+		if words[i] = wordMeant(w, all); words[i] == "" {
+			return nil, notAWord("--usage", w, all, "")
 		}
 	}
 	return words, nil

@@ -103,7 +103,7 @@ func (x *wrapping) wrap(s *session) error {
 	}
 	wrapped, err := growing(make([]byte, 1<<14), func(b *ck.Buffer) error { return s.WrapKey(s.handle, mech, wrappingKey, key, b) })
 	if err != nil {
-		return x.explainWrap(s, key, wrappingKey, mech.Type, err)
+		return s.explainWrap(key, wrappingKey, mech.Type, err)
 	}
 	return s.app.write(x.out, func(w io.Writer) error {
 		_, err := w.Write(wrapped)
@@ -149,7 +149,7 @@ func (x *wrapping) mechanismFor(s *session, wrappingKey ck.ObjectHandle, f ck.Fu
 		return nil, err
 	}
 	if iv := x.mechanism.flags["iv"]; iv == "random" || iv == "zero" {
-		return nil, fmt.Errorf("--iv is %q, but must be hex digits: a key is unwrapped with the IV that it was wrapped with", iv)
+		return nil, misuse("--iv is %q, but must be hex digits: a key is unwrapped with the IV that it was wrapped with", iv)
 	}
 	if m == 0 {
 		kind, err := s.keyType(wrappingKey)
@@ -158,7 +158,7 @@ func (x *wrapping) mechanismFor(s *session, wrappingKey ck.ObjectHandle, f ck.Fu
 		}
 		m = usualWrap(kind, long)
 		if m == 0 {
-			return nil, fmt.Errorf("a key of type %s has no usual mechanism to wrap with: name one with --mechanism", word("CKK_", kind))
+			return nil, misuse("a key of type %s has no usual mechanism to wrap with: name one with --mechanism", word("CKK_", kind))
 		}
 	}
 	return s.mechanism(wrappingKey, m, &x.mechanism, f)
@@ -182,35 +182,16 @@ func usualWrap(kind ck.KeyType, long bool) ck.MechanismType {
 	return 0
 }
 
-// sealing are the mechanisms that wrap sensitive keys in a token of strict separation.
-const sealing = "CKM_AES_KEY_WRAP and its relatives, CKM_RSA_PKCS_OAEP, CKM_RSA_AES_KEY_WRAP and CKM_ECDH_AES_KEY_WRAP"
-
 // explainWrap says why a key is not wrapped.
-func (x *wrapping) explainWrap(s *session, key, wrappingKey ck.ObjectHandle, m ck.MechanismType, err error) error {
-	why := ""
-	switch ck.Code(err) {
-	case ck.CKR_KEY_UNEXTRACTABLE:
-		return fmt.Errorf("the key %s does not leave the token, not even wrapped: its CKA_EXTRACTABLE is false, which cannot be changed\nmove it with its token: softcsp token backup", x.target.object)
-	case ck.CKR_KEY_NOT_WRAPPABLE:
-		switch {
-		case s.flag(key, ck.CKA_WRAP_WITH_TRUSTED) && !s.flag(wrappingKey, ck.CKA_TRUSTED):
-			why = "the key's CKA_WRAP_WITH_TRUSTED is true: only keys that the security officer calls trusted wrap it"
-		default:
-			why = fmt.Sprintf("this token keeps keys apart, and %v does not keep a sensitive key secret from who may wrap and unwrap: use %s", m, sealing)
-		}
-	case ck.CKR_KEY_FUNCTION_NOT_PERMITTED, ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT:
-		switch {
-		case ck.Code(err) == ck.CKR_WRAPPING_KEY_TYPE_INCONSISTENT:
-			why = fmt.Sprintf("%v does not wrap with a key of this type; without --mechanism the usual one of its type is taken", m)
-		case !s.flag(wrappingKey, ck.CKA_WRAP):
-			why = "the wrapping key is not made for wrapping: its CKA_WRAP is false"
-		default:
-			why = "this token keeps keys apart: what wraps sensitive keys has never done anything else, and was never extractable; make a key for wrapping alone"
-		}
-	case ck.CKR_KEY_SIZE_RANGE:
-		why = "the key is too long for the mechanism and the wrapping key; CKM_RSA_AES_KEY_WRAP wraps keys of any length with RSA"
-	default:
-		return explainUse("wrapping", m, err)
+func (s *session) explainWrap(key, wrappingKey ck.ObjectHandle, m ck.MechanismType, err error) error {
+	tried, code := fmt.Sprintf("wrapping with %v", m), ck.Code(err)
+	switch _, known := wrapHints[code]; {
+	case code == ck.CKR_KEY_NOT_WRAPPABLE && s.flag(key, ck.CKA_WRAP_WITH_TRUSTED) && !s.flag(wrappingKey, ck.CKA_TRUSTED):
+		return fmt.Errorf("%s: %w\nthe key's CKA_WRAP_WITH_TRUSTED is true: only keys that the security officer calls trusted wrap it", tried, err)
+	case code == ck.CKR_KEY_FUNCTION_NOT_PERMITTED && !s.flag(wrappingKey, ck.CKA_WRAP):
+		return fmt.Errorf("%s: %w\nthe wrapping key is not made for wrapping: its CKA_WRAP is false", tried, err)
+	case known:
+		return explainBy(wrapHints, tried, err)
 	}
-	return fmt.Errorf("wrapping with %v: %w\n%s", m, err, why)
+	return explainUse("wrapping", m, err)
 }

@@ -5,16 +5,13 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 )
 
 // version is set by the linker to the newest version of the changelog.
@@ -118,136 +115,11 @@ func newRoot(a *app) *cobra.Command {
 		root.AddCommand(s(a))
 	}
 	root.SetHelpCommand(helpCommand(a))
+	root.SetHelpFunc(showHelp)
+	root.SetUsageFunc(showUsage)
+	addCompletion(root)
 	a.completeFlags(root)
 	return root
-}
-
-func help(c *cobra.Command, _ []string) error { return c.Help() }
-
-// helpCommand is "softcsp help COMMAND".
-func helpCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [COMMAND]",
-		Short:   "Show the help of a command",
-		Long:    "Shows what a command does, its flags and an example.",
-		Example: "  softcsp help token init",
-		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			about, _, err := c.Root().Find(args)
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveNoFileComp
-			}
-			var names []string
-			for _, sub := range about.Commands() {
-				if sub.IsAvailableCommand() {
-					names = append(names, sub.Name()+"\t"+sub.Short)
-				}
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
-		},
-		RunE: func(c *cobra.Command, args []string) error {
-			about, rest, err := c.Root().Find(args)
-			if err != nil {
-				return usage(c.Root(), fmt.Errorf("%q is not a command", args[0]))
-			}
-			if len(rest) > 0 {
-				return noVerb(about, rest)
-			}
-			about.InitDefaultHelpFlag()
-			about.SetOut(a.out)
-			return about.Help()
-		},
-	}
-}
-
-// flagError is the error of a flag that there is not. Where the command is not complete, the word that is no command comes first.
-func (a *app) flagError(c *cobra.Command, err error) error {
-	if c.HasSubCommands() {
-		words := a.args
-		for _, name := range strings.Fields(c.CommandPath())[1:] {
-			words = words[slices.Index(words, name)+1:]
-		}
-		i := slices.IndexFunc(words, func(w string) bool { return !strings.HasPrefix(w, "-") })
-		if i >= 0 && !slices.ContainsFunc(c.Commands(), func(sub *cobra.Command) bool { return sub.Name() == words[i] }) {
-			return noVerb(c, words[i:])
-		}
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "unknown flag: --"); ok {
-		if near := nearFlag(c, name); near != "" {
-			err = fmt.Errorf("%w; did you mean --%s?", err, near)
-		}
-	}
-	return usage(c, err)
-}
-
-// nearFlag is the flag that somebody may have meant: one that begins so, as --pin-file for --pin, or is written nearly so.
-func nearFlag(c *cobra.Command, name string) string {
-	words := &cobra.Command{SuggestionsMinimumDistance: 2}
-	c.Flags().VisitAll(func(f *pflag.Flag) {
-		words.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
-	})
-	near := words.SuggestionsFor(name)
-	if len(near) == 0 {
-		return ""
-	}
-	slices.SortStableFunc(near, func(a, b string) int { // those that begin so first, and of them those from a file
-		begins := func(s string) int {
-			switch {
-			case s == name+"-file":
-				return 0
-			case strings.HasPrefix(s, name):
-				return 1
-			}
-			return 2
-		}
-		return begins(a) - begins(b)
-	})
-	return near[0]
-}
-
-// singleDash finds a long flag with one dash, which would be taken for a short one with a value: -label=x for --label=x.
-func singleDash(root *cobra.Command, args []string) error {
-	c, rest, err := root.Find(args)
-	if err != nil {
-		return nil
-	}
-	for _, word := range rest {
-		name, _, _ := strings.Cut(strings.TrimPrefix(word, "-"), "=")
-		switch {
-		case word == "--":
-			return nil
-		case len(name) > 1 && strings.HasPrefix(word, "-") && c.Flag(name) != nil:
-			return usage(c, fmt.Errorf("%s has one dash: write -%[1]s", word))
-		}
-	}
-	return nil
-}
-
-// noVerb refuses a word after a noun that is none of its verbs.
-func noVerb(c *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	c.SuggestionsMinimumDistance = 2
-	text := fmt.Sprintf("%q is not a command of %q", args[0], c.CommandPath())
-	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-		text += "; did you mean " + strings.Join(near, " or ") + "?"
-	}
-	return usage(c, errors.New(text))
-}
-
-// exactly returns a check that a command has n arguments, which names describes.
-func exactly(n int, names string) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		switch {
-		case len(args) == n:
-			return nil
-		case n == 0:
-			return usage(c, fmt.Errorf("%q is one argument too many; a secret is never an argument", args[0]))
-		case len(args) > n:
-			return usage(c, fmt.Errorf("%q is one argument too many: want %s", args[n], names))
-		}
-		return usage(c, fmt.Errorf("want %s", names))
-	}
 }
 
 // run runs the program and returns its exit code.

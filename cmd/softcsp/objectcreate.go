@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/softcsp/softcsp/ck"
-	"github.com/softcsp/softcsp/internal/attrtext"
 )
 
 // A creation is what object create was asked for.
@@ -40,7 +39,7 @@ Data objects are private: they are seen with the PIN only, and sealed in the tok
   softcsp object create --class trust --attribute issuer=@issuer.der --attribute serial-number=0201 --attribute trust-server-auth=not-trusted`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usage(c, errors.New("want one file at most"))
+				return usage(c, fmt.Errorf("%q is one argument too many: want one file at most", args[1]))
 			}
 			return nil
 		},
@@ -73,7 +72,7 @@ func (x *creation) check() error {
 	class, ok := ck.ParseObjectClass(strings.ReplaceAll(x.className, "-", "_"))
 	switch {
 	case !ok:
-		return fmt.Errorf("--class is %q, which the standard does not have", x.className)
+		return notAWord("--class", x.className, anyNoun.selection().classWords(), "")
 	case class == ck.CKO_SECRET_KEY || class == ck.CKO_PRIVATE_KEY || class == ck.CKO_PUBLIC_KEY || class == ck.CKO_OTP_KEY:
 		return errors.New("--class: keys are made by softcsp key generate and softcsp key import")
 	case class == ck.CKO_CERTIFICATE:
@@ -157,7 +156,7 @@ whole or not at all, with mode 0600. Keys are exported by "softcsp key export", 
 	selected.addTo(c)
 	selected.addLogin(c)
 	c.RunE = func(*cobra.Command, []string) error {
-		t, err := attrtext.ParseName(attribute)
+		t, err := attributeNamed(attribute)
 		if err := errors.Join(err, selected.need(), selected.check()); err != nil {
 			return usage(c, err)
 		}

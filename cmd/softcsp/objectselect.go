@@ -27,11 +27,7 @@ var (
 )
 
 // A selection is the flags that say which objects of a kind are meant.
-type selection struct {
-	*target
-	class string
-	match []string // NAME=VALUE
-}
+type selection struct{ *target }
 
 func (x objectNoun) selection() *selection { return &selection{target: newTarget(x.what)} }
 
@@ -43,13 +39,14 @@ func (x *selection) addTo(c *cobra.Command) {
 
 // addClass gives a command the flags --match, and --class where there are several.
 func (x *selection) addClass(c *cobra.Command) {
-	c.Flags().StringArrayVar(&x.match, "match", nil, "attribute that the "+x.object.what+" has: `NAME=VALUE`, unique-id=... say")
+	x.object.matches = true
+	c.Flags().StringArrayVar(&x.object.match, "match", nil, "attribute that the "+x.object.what+" has: `NAME=VALUE`, unique-id=... say")
 	_ = c.RegisterFlagCompletionFunc("match", completeAssignment)
 	if len(classesOf[x.object.what]) == 1 {
 		return
 	}
 	words := x.classWords()
-	c.Flags().StringVar(&x.class, "class", "", "`class`: "+strings.Join(words, ", "))
+	c.Flags().StringVar(&x.object.class, "class", "", "`class`: "+strings.Join(words, ", "))
 	_ = c.RegisterFlagCompletionFunc("class", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }
 
@@ -67,60 +64,35 @@ func (x *selection) classWords() (words []string) {
 }
 
 // check tells what is wrong with the flags.
-func (x *selection) check() error {
-	if _, err := assignments(x.match); err != nil {
+func (x *selection) check() (err error) {
+	if _, err := assignments(x.object.match); err != nil {
 		return fmt.Errorf("--match: %w", err)
 	}
-	if x.class != "" && !slices.Contains(x.classWords(), x.class) {
-		return fmt.Errorf("--class is %q, but can be %s", x.class, strings.Join(x.classWords(), ", "))
+	if x.object.class != "" {
+		x.object.class, err = oneOf("class", x.object.class, x.classWords()...)
 	}
-	return nil
-}
-
-// need tells what is missing where one object is wanted.
-func (x *selection) need() error {
-	if len(x.match) > 0 {
-		return nil
-	}
-	return x.target.need()
+	return err
 }
 
 // classes are those of the objects that are meant, nil for any.
 func (x *selection) classes() []ck.ObjectClass {
-	if x.class == "" {
+	if x.object.class == "" {
 		return classesOf[x.object.what]
 	}
-	class, _ := ck.ParseObjectClass(strings.ReplaceAll(x.class, "-", "_"))
+	class, _ := ck.ParseObjectClass(strings.ReplaceAll(x.object.class, "-", "_"))
 	return []ck.ObjectClass{class}
 }
 
-// all returns the objects that are meant, in the order of their labels; none is no error. The objects that the token has made itself are found by
-// their class alone.
+// all returns the objects that are meant, in the order of their labels; none is no error.
 func (s *session) all(x *selection) ([]ck.ObjectHandle, error) {
-	return s.allBy(x, func(t []ck.Attribute) ([]ck.ObjectHandle, error) { return s.find(t...) })
+	return s.allBy(x, s.find)
 }
 
-// allBy is all with the function that finds the objects with attributes.
-func (s *session) allBy(x *selection, find func([]ck.Attribute) ([]ck.ObjectHandle, error)) ([]ck.ObjectHandle, error) {
-	t, err := x.object.template()
+// allBy is all with the function that finds the objects that have attributes.
+func (s *session) allBy(x *selection, find func(...ck.Attribute) ([]ck.ObjectHandle, error)) ([]ck.ObjectHandle, error) {
+	list, err := s.matchingBy(find, x.object, x.classes()...)
 	if err != nil {
 		return nil, err
-	}
-	match, err := assignments(x.match)
-	if err != nil {
-		return nil, err
-	}
-	t = slices.Concat(t, match)
-	classes := x.classes()
-	if len(classes) == 1 {
-		t = append(t, classIs(classes[0]))
-	}
-	list, err := find(t)
-	if err != nil {
-		return nil, explain("looking for the "+x.object.what, err)
-	}
-	if len(classes) > 1 {
-		list = slices.DeleteFunc(list, func(o ck.ObjectHandle) bool { return !slices.Contains(classes, s.class(o)) })
 	}
 	keys := make(map[ck.ObjectHandle]string, len(list))
 	for _, o := range list {
@@ -134,34 +106,18 @@ func (s *session) allBy(x *selection, find func([]ck.Attribute) ([]ck.ObjectHand
 func (s *session) some(x *selection) ([]ck.ObjectHandle, error) {
 	list, err := s.all(x)
 	if err == nil && len(list) == 0 {
-		err = notFound("there is no %s in token %q\nsee which there are with: softcsp object list --login", x, s.token.info.Label)
+		err = s.notOne(x.object, nil)
 	}
 	return list, err
-}
-
-// String says which objects are meant.
-func (x *selection) String() string {
-	words := x.object.what
-	if x.class != "" {
-		words += " of the class " + x.class
-	}
-	words = strings.TrimSpace(words + " " + x.object.String())
-	if len(x.match) > 0 {
-		words += " with " + strings.Join(x.match, " and ")
-	}
-	return words
 }
 
 // single returns the objects that are meant, which are one to people: an object, or the two keys of a pair, the private one first.
 func (s *session) single(x *selection) ([]ck.ObjectHandle, error) {
 	list, err := s.some(x)
-	if err != nil || len(list) == 1 {
+	if err != nil || len(list) == 1 || len(list) == 2 && s.isPair(list[0], list[1]) {
 		return list, err
 	}
-	if len(list) == 2 && s.isPair(list[0], list[1]) {
-		return list, nil
-	}
-	return nil, notFound("there are %d objects that can be the %s: choose one by its URI, or with --match unique-id=ID, which softcsp object show shows%s", len(list), x, s.named(list))
+	return nil, s.notOne(x.object, list)
 }
 
 // isPair reports whether objects are the private and the public key of a pair.

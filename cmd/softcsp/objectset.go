@@ -107,9 +107,25 @@ func completeAssignment(_ *cobra.Command, _ []string, begun string) (words []str
 	return words, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
+// attributeNamed finds an attribute by its name.
+func attributeNamed(name string) (ck.AttributeType, error) {
+	t, err := attrtext.ParseName(name)
+	if err == nil {
+		return t, nil
+	}
+	var words []string
+	for _, t := range attrtext.Types() {
+		words = append(words, word("CKA_", t))
+	}
+	if near := nearest(name, words); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return 0, misuse("%w", err)
+}
+
 func assignment(arg string) (ck.Attribute, error) {
 	name, value, _ := strings.Cut(arg, "=")
-	t, err := attrtext.ParseName(name)
+	t, err := attributeNamed(name)
 	if err != nil {
 		return ck.Attribute{}, err
 	}
@@ -171,24 +187,4 @@ func (s *session) distribute(list []ck.ObjectHandle, changes []ck.Attribute) ([]
 		}
 	}
 	return templates, nil
-}
-
-// explainChange says why attributes cannot be what was asked for.
-func explainChange(tried string, err error) error {
-	hint := ""
-	switch ck.Code(err) {
-	case ck.CKR_ATTRIBUTE_READ_ONLY:
-		hint = "the attribute does not change, or not in this direction, or only the security officer sets it (--so)"
-	case ck.CKR_ACTION_PROHIBITED:
-		hint = "the object says so itself: its CKA_MODIFIABLE, CKA_COPYABLE or CKA_DESTROYABLE is false"
-	case ck.CKR_ATTRIBUTE_VALUE_INVALID:
-		hint = "the attribute has no such value"
-	case ck.CKR_ATTRIBUTE_TYPE_INVALID:
-		hint = "objects of this class have no such attribute"
-	case ck.CKR_TEMPLATE_INCONSISTENT:
-		hint = "the attributes contradict each other, or those that the object has"
-	default:
-		return explain(tried, err)
-	}
-	return fmt.Errorf("%s: %w\n%s", tried, err, hint)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/softcsp/softcsp/internal/attrtext"
 )
 
-const showHelp = `Shows all attributes of %s by the names of the standard. Bytes are hex digits, names of X.501 are written out. What is
+const objectShowHelp = `Shows all attributes of %s by the names of the standard. Bytes are hex digits, names of X.501 are written out. What is
 sensitive is not revealed, and very long values are cut (not so with --json). First comes what lists show: the URI, and the fingerprint, the SHA-256 hash of the SubjectPublicKeyInfo of a key
 and of the DER encoding of a certificate.
 
@@ -41,12 +41,12 @@ func objectShow(a *app) *cobra.Command {
 func (x objectNoun) showVerb(a *app, of string) *cobra.Command {
 	selected := x.selection()
 	c := &cobra.Command{Use: "show --label LABEL", Args: exactly(0, "")}
-	c.Long = strings.Replace(showHelp, "%s", of, 1)
+	c.Long = strings.Replace(objectShowHelp, "%s", of, 1)
 	c.RunE = func(*cobra.Command, []string) error {
 		if err := selected.check(); err != nil {
 			return usage(c, err)
 		}
-		if selected.class == "" {
+		if selected.object.class == "" {
 			if err := selected.need(); err != nil {
 				return usage(c, err)
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/mechparam"
+	"github.com/softcsp/softcsp/mechanisms"
 )
 
 // A choiceOfMechanism is the flags that say which mechanism is used, and what its parameter holds.
@@ -116,11 +117,22 @@ func (x *choiceOfMechanism) mechanism() (ck.MechanismType, error) {
 	if x.name == "" {
 		return 0, nil
 	}
-	m, ok := ck.ParseMechanismType(x.name)
-	if !ok {
-		return 0, misuse("--mechanism: there is no mechanism %q\nsee what there is with: softcsp mechanism list", x.name)
+	return mechanismNamed("mechanism", x.name)
+}
+
+// mechanismNamed returns the mechanism of a flag: one of the standard, in any case, with or without CKM_, with hyphens for underscores or without.
+func mechanismNamed(flag, text string) (ck.MechanismType, error) {
+	if m, ok := ck.ParseMechanismType(strings.ReplaceAll(text, "-", "_")); ok {
+		return m, nil
 	}
-	return m, nil
+	var words []string
+	for _, m := range mechanisms.Types() {
+		words = append(words, m.String())
+	}
+	if m, ok := ck.ParseMechanismType(wordMeant(text, words)); ok {
+		return m, nil
+	}
+	return 0, notAWord("--"+flag, text, words, "softcsp mechanism list")
 }
 
 // form returns the structure of a mechanism's parameter that has all fields that are given, nil for none, and the values of the flags.
@@ -159,7 +171,7 @@ func (x *choiceOfMechanism) fill(form *ck.Structure, values *mechparam.Fields) e
 		}
 		field := p.fieldOf(form)
 		if field == "" {
-			return fmt.Errorf("this mechanism has no --%s%s", p.name, hasFields(form))
+			return misuse("this mechanism has no --%s%s", p.name, hasFields(form))
 		}
 		if err := p.set(values, field, p.name, value); err != nil {
 			return err
@@ -169,7 +181,7 @@ func (x *choiceOfMechanism) fill(form *ck.Structure, values *mechparam.Fields) e
 		name, value, _ := strings.Cut(pair, "=")
 		field := mechparam.Find(form, name)
 		if field == nil {
-			return fmt.Errorf("--parameter: the mechanism's parameter has no %q%s", name, hasFields(form))
+			return misuse("--parameter: the mechanism's parameter has no %q%s", name, hasFields(form))
 		}
 		set := setBytes
 		if field.Number {
@@ -225,7 +237,7 @@ func bytesOf(flag, value string) ([]byte, error) {
 	}
 	b, err := hex.DecodeString(value)
 	if err != nil {
-		return nil, fmt.Errorf("--%s is %q, but can be an even number of %s", flag, value, bytesUsage)
+		return nil, misuse("--%s is %q, but can be an even number of %s", flag, value, bytesUsage)
 	}
 	return b, nil
 }
@@ -252,7 +264,7 @@ func setNumber(f *mechparam.Fields, field, flag, value string) error {
 	}
 	n, err := strconv.ParseUint(value, 0, 64)
 	if err != nil {
-		return fmt.Errorf("--%s is %q, but must be a number", flag, value)
+		return misuse("--%s is %q, but must be a number", flag, value)
 	}
 	f.SetNumber(field, uint(n))
 	return nil
@@ -272,7 +284,7 @@ func setHash(f *mechparam.Fields, field, flag, value string) error {
 func setMGF(f *mechparam.Fields, field, flag, value string) error {
 	h, err := hashNamed(flag, value)
 	if err == nil && h.mgf == 0 {
-		err = fmt.Errorf("--%s: PKCS#11 has no MGF1 with %s", flag, value)
+		err = misuse("--%s: PKCS#11 has no MGF1 with %s", flag, value)
 	}
 	f.SetNumber(field, h.mgf)
 	return err
@@ -285,26 +297,24 @@ func setKDF(f *mechparam.Fields, field, flag, value string) error {
 	}
 	h, err := hashNamed(flag, value)
 	if err == nil && h.kdf == 0 {
-		err = fmt.Errorf("--%s: PKCS#11 has no key derivation function with %s", flag, value)
+		err = misuse("--%s: PKCS#11 has no key derivation function with %s", flag, value)
 	}
 	f.SetNumber(field, h.kdf)
 	return err
 }
 
 func setHedge(f *mechparam.Fields, field, flag, value string) error {
-	n, ok := map[string]uint{"preferred": ck.CKH_HEDGE_PREFERRED, "required": ck.CKH_HEDGE_REQUIRED, "none": ck.CKH_DETERMINISTIC_REQUIRED}[value]
-	if !ok {
-		return fmt.Errorf("--%s is %q, but can be preferred, required or none", flag, value)
-	}
-	f.SetNumber(field, n)
-	return nil
+	word, err := oneOf(flag, value, "preferred", "required", "none")
+	n := map[string]uint{"preferred": ck.CKH_HEDGE_PREFERRED, "required": ck.CKH_HEDGE_REQUIRED, "none": ck.CKH_DETERMINISTIC_REQUIRED}
+	f.SetNumber(field, n[word])
+	return err
 }
 
 // setTagBits sets the length of a tag, which CCM counts in bytes.
 func setTagBits(f *mechparam.Fields, field, flag, value string) error {
 	n, err := strconv.ParseUint(value, 10, 32)
 	if err != nil || n%8 != 0 {
-		return fmt.Errorf("--%s is %q, but must be a number of bits, whole bytes", flag, value)
+		return misuse("--%s is %q, but must be a number of bits, whole bytes", flag, value)
 	}
 	if field == "ulMACLen" {
 		n /= 8

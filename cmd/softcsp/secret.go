@@ -24,6 +24,9 @@ type secretSource struct {
 	fd        descriptor
 }
 
+// descriptorType is the type of flags that name a file descriptor.
+const descriptorType = "number"
+
 // A descriptor is the value of a flag that names a file descriptor.
 type descriptor struct {
 	number int
@@ -32,16 +35,16 @@ type descriptor struct {
 
 // Set implements pflag.Value.
 func (d *descriptor) Set(s string) (err error) {
+	d.given = true
 	d.number, err = strconv.Atoi(s)
 	if err == nil && d.number < 0 {
 		err = errors.New("a file descriptor is not negative")
 	}
-	d.given = true
 	return err
 }
 
 // Type implements pflag.Value.
-func (d *descriptor) Type() string { return "number" }
+func (d *descriptor) Type() string { return descriptorType }
 
 // String implements pflag.Value.
 func (d *descriptor) String() string {
@@ -76,7 +79,7 @@ func (s *secretSource) read(a *app) ([]byte, error) {
 	}
 	switch {
 	case n > 1:
-		return nil, fmt.Errorf("the %s is given in more than one way", s.what)
+		return nil, misuse("the %s is given in more than one way: choose one of --%s-file, --%[2]s-fd and --%[2]s-env", s.what, s.flag)
 	case s.file == "-":
 		return line(a.in)
 	case s.file != "":
@@ -95,7 +98,7 @@ func (s *secretSource) read(a *app) ([]byte, error) {
 	case s.env != "":
 		v, ok := os.LookupEnv(s.env)
 		if !ok {
-			return nil, fmt.Errorf("%s: the environment variable %s is not set", s.what, s.env)
+			return nil, misuse("--%s-env: there is no environment variable %s", s.flag, s.env)
 		}
 		return []byte(v), nil
 	}
@@ -107,11 +110,43 @@ func (s *secretSource) read(a *app) ([]byte, error) {
 	return s.ask(a)
 }
 
+// A PIN has so many bytes: section 5.6 of PKCS#11 leaves it to the token, and this is what C_GetTokenInfo says of it.
+const (
+	minPIN = 4
+	maxPIN = 255
+)
+
+// readNew is read for a PIN that is to be set.
+func (s *secretSource) readNew(a *app) ([]byte, error) {
+	b, err := s.read(a)
+	if err != nil {
+		return nil, err
+	}
+	size := ""
+	switch {
+	case len(b) < minPIN:
+		size = "short"
+	case len(b) > maxPIN:
+		size = "long"
+	default:
+		return b, nil
+	}
+	clear(b)
+	return nil, misuse("the %s is too %s: a PIN has %d to %d bytes", s.what, size, minPIN, maxPIN)
+}
+
+// noteSame tells where the security officer and the user get the same PIN.
+func (a *app) noteSame(so, user []byte) {
+	if bytes.Equal(so, user) {
+		a.note("the user PIN is that of the security officer, too: whoever uses keys can then also set PINs")
+	}
+}
+
 // ask asks for the secret on the terminal, without echo.
 func (s *secretSource) ask(a *app) ([]byte, error) {
 	fd := int(a.in.Fd())
 	if !term.IsTerminal(fd) {
-		return nil, fmt.Errorf("the %s is needed and there is no terminal to ask on: use --%s-file, --%[2]s-fd or --%[2]s-env", s.what, s.flag)
+		return nil, misuse("the %s is needed and there is no terminal to ask on: use --%s-file, --%[2]s-fd or --%[2]s-env", s.what, s.flag)
 	}
 	first, err := a.prompt(fd, s.what)
 	if err != nil || !s.confirm {

@@ -97,23 +97,33 @@ func (s *session) find(template ...ck.Attribute) ([]ck.ObjectHandle, error) {
 	}
 }
 
-// matching returns the objects that are meant, of the classes given or of any.
+// matching returns the objects that are meant, of the classes given or of any. The class stands in each search, because the objects that the token
+// has made itself are found by that alone.
 func (s *session) matching(k objectChoice, classes ...ck.ObjectClass) ([]ck.ObjectHandle, error) {
+	return s.matchingBy(s.find, k, classes...)
+}
+
+// matchingBy is matching with the function that finds the objects that have attributes.
+func (s *session) matchingBy(find func(...ck.Attribute) ([]ck.ObjectHandle, error), k objectChoice, classes ...ck.ObjectClass) (list []ck.ObjectHandle, err error) {
 	t, err := k.template()
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.find(t...)
-	if err != nil {
-		return nil, explain("looking for the "+k.what, err)
+	searches := [][]ck.Attribute{t}
+	if len(classes) > 0 {
+		searches = nil
 	}
-	if len(classes) == 0 {
-		return list, nil
+	for _, class := range classes {
+		searches = append(searches, append(slices.Clip(t), classIs(class)))
 	}
-	return slices.DeleteFunc(list, func(o ck.ObjectHandle) bool {
-		class, err := s.ulong(o, ck.CKA_CLASS)
-		return err != nil || !slices.Contains(classes, ck.ObjectClass(class))
-	}), nil
+	for _, template := range searches {
+		found, err := find(template...)
+		if err != nil {
+			return nil, explain("looking for the "+k.what, err)
+		}
+		list = append(list, found...)
+	}
+	return list, nil
 }
 
 // one returns the one object that is meant.
@@ -125,14 +135,23 @@ func (s *session) one(k objectChoice, classes ...ck.ObjectClass) (ck.ObjectHandl
 	case len(list) == 1:
 		return list[0], nil
 	}
-	kind := k.what
 	if len(classes) == 1 {
-		kind = strings.ReplaceAll(word("CKO_", classes[0]), "-", " ")
+		k.what = strings.ReplaceAll(word("CKO_", classes[0]), "-", " ")
 	}
+	return 0, s.notOne(k, list)
+}
+
+// notOne is the error where there is no object that is meant, or several are.
+func (s *session) notOne(k objectChoice, list []ck.ObjectHandle) error {
+	what := strings.TrimSpace(k.what + " " + k.String())
 	if len(list) == 0 {
-		return 0, notFound("there is no %s %s in token %q\nsee which there are with: softcsp object list --login", kind, k, s.token.info.Label)
+		return notFound("there is no %s in token %q\nsee which there are with: softcsp object list --login", what, s.token.info.Label)
 	}
-	return 0, notFound("there are %d objects that can be the %s %s: choose one by its URI%s", len(list), kind, k, s.named(list))
+	how := "by its URI"
+	if k.matches {
+		how += ", or with --match unique-id=ID, which softcsp object show shows"
+	}
+	return misuse("there are %d objects that can be the %s: choose one %s%s", len(list), what, how, s.named(list))
 }
 
 // named lists objects in a message, by their URIs.
@@ -227,9 +246,9 @@ func (c *client) pick(t choice) (tok, error) {
 		}
 		return list[0], nil
 	case len(list) > 1 && t.name != "":
-		return tok{}, notFound("several tokens are %q: choose one by its serial number%s", t.name, listed(list))
+		return tok{}, misuse("several tokens are %q: choose one by its serial number%s", t.name, listed(list))
 	case len(list) > 1:
-		return tok{}, notFound("there are several tokens: choose one with --token%s", listed(list))
+		return tok{}, misuse("there are several tokens: choose one with --token%s", listed(list))
 	case len(c.broken) > 0:
 		return tok{}, c.noneWhole(t, all)
 	case len(all) == 0:

@@ -79,6 +79,9 @@ func (t tok) uri() *pkcs11uri.URI {
 type objectChoice struct {
 	what           string // "key"
 	label, id, uri string
+	class          string   // a word of classWords
+	match          []string // NAME=VALUE
+	matches        bool     // the verb has --match
 }
 
 func (k *objectChoice) add(f *pflag.FlagSet) {
@@ -94,10 +97,16 @@ func (k *objectChoice) addURI(f *pflag.FlagSet) {
 	}
 }
 
-func (k *objectChoice) given() bool { return k.label != "" || k.id != "" || k.uri != "" }
+func (k *objectChoice) given() bool {
+	return k.label != "" || k.id != "" || k.uri != "" || len(k.match) > 0
+}
 
+// String says which objects are meant, after what they are.
 func (k objectChoice) String() string {
 	var words []string
+	if k.class != "" {
+		words = append(words, "of the class "+k.class)
+	}
 	if k.label != "" {
 		words = append(words, fmt.Sprintf("with the label %q", k.label))
 	}
@@ -106,6 +115,9 @@ func (k objectChoice) String() string {
 	}
 	if k.uri != "" {
 		words = append(words, "with the URI "+k.uri)
+	}
+	for _, pair := range k.match {
+		words = append(words, "with "+pair)
 	}
 	return strings.Join(words, " and ")
 }
@@ -128,6 +140,11 @@ func (k *objectChoice) template() ([]ck.Attribute, error) {
 	if len(id) > 0 {
 		t = append(t, ck.Attribute{Type: ck.CKA_ID, Value: id})
 	}
+	match, err := assignments(k.match)
+	if err != nil {
+		return nil, misuse("--match: %w", err)
+	}
+	t = append(t, match...)
 	if k.uri == "" {
 		return t, nil
 	}

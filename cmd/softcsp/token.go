@@ -2,16 +2,17 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
 )
+
+// initWords are what flags of token init can be.
+var initWords = map[string][]string{"kdf": {"interactive", "sensitive", "test"}, "separation": {"strict", "standard"}}
 
 func tokenInit(a *app) *cobra.Command {
 	so, user := soPIN(), userPIN()
@@ -34,11 +35,15 @@ known attacks on keys by their own functions, standard does what PKCS#11 asks fo
 			if err := checkLabel(name); err != nil {
 				return usage(c, fmt.Errorf("--label: %w", err))
 			}
-			if !slices.Contains([]string{"", "interactive", "sensitive", "test"}, kdf) {
-				return usage(c, fmt.Errorf("--kdf is %q, but can be interactive, sensitive or test", kdf))
-			}
-			if _, err := store.ParseSeparation(separation); err != nil {
-				return usage(c, fmt.Errorf("--separation is %q, but can be strict or standard", separation))
+			for flag, value := range map[string]*string{"kdf": &kdf, "separation": &separation} {
+				if *value == "" {
+					continue
+				}
+				word, err := oneOf(flag, *value, initWords[flag]...)
+				if err != nil {
+					return usage(c, err)
+				}
+				*value = word
 			}
 			return a.initToken(name, kdf, separation, so, user)
 		},
@@ -46,8 +51,9 @@ known attacks on keys by their own functions, standard does what PKCS#11 asks fo
 	c.Flags().StringVarP(&name, "label", "l", "", "`name` of the token, 32 bytes at most")
 	c.Flags().StringVar(&kdf, "kdf", "", "cost of a PIN: `interactive`, sensitive or test (default: the configuration's)")
 	c.Flags().StringVar(&separation, "separation", "", "how far keys are kept apart: `strict` or standard (default: the configuration's, else strict)")
-	_ = c.RegisterFlagCompletionFunc("kdf", cobra.FixedCompletions([]string{"interactive", "sensitive", "test"}, cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("separation", cobra.FixedCompletions([]string{"strict", "standard"}, cobra.ShellCompDirectiveNoFileComp))
+	for flag, words := range initWords {
+		_ = c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	}
 	so.add(c.Flags())
 	user.add(c.Flags())
 	return lists(a, c)
@@ -90,21 +96,17 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 	if err := c.unused(list, name, tok{}); err != nil {
 		return err
 	}
-	sopin, err := so.read(a)
+	sopin, err := so.readNew(a)
 	if err != nil {
 		return err
 	}
 	defer clear(sopin)
-	pin, err := user.read(a)
+	pin, err := user.readNew(a)
 	if err != nil {
 		return err
 	}
 	defer clear(pin)
-	for _, p := range [][]byte{sopin, pin} {
-		if len(p) < 4 || len(p) > 255 {
-			return explain("token init", ck.CKR_PIN_LEN_RANGE)
-		}
-	}
+	a.noteSame(sopin, pin)
 	if err := c.module.MakeToken(free, sopin, pin, label(name)); err != nil {
 		return explain("making the token", err)
 	}

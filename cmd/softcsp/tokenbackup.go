@@ -111,7 +111,7 @@ func (c *client) elsewhere(out string) error {
 		return fmt.Errorf("--out %s: %w", out, err)
 	}
 	if tokens, err := os.Stat(store.Locate(c.cfg, "")); err == nil && os.SameFile(dir, tokens) {
-		return fmt.Errorf("--out %s is in the token directory, which is lost when the token is: choose a place elsewhere, best on another disk", out)
+		return misuse("--out %s is in the token directory, which is lost when the token is: choose a place elsewhere, best on another disk", out)
 	}
 	return nil
 }

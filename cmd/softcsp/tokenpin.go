@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/softcsp/softcsp/ck"
@@ -26,14 +24,12 @@ Programs that are logged in stay so. Backups keep the PINs that the token had wh
 			"  softcsp token pin --of so --so-pin-file so.pin --new-pin-file new-so.pin",
 		RunE: func(c *cobra.Command, _ []string) error {
 			p := pinChange{as: ck.CKU_USER, pin: old, fresh: fresh}
-			switch of {
-			case "user":
-			case "so":
-				p.ofSO, bySO = true, true
-			default:
-				return usage(c, fmt.Errorf("--of is %q, but can be user or so", of))
+			whose, err := oneOf("of", of, "user", "so")
+			if err != nil {
+				return usage(c, err)
 			}
-			if bySO {
+			p.ofSO = whose == "so"
+			if bySO || p.ofSO {
 				p.as, p.pin = ck.CKU_SO, so
 			}
 			return a.with(t, p.set)
@@ -63,7 +59,7 @@ func (p *pinChange) set(s *session) error {
 		return err
 	}
 	defer clear(pin)
-	next, err := p.fresh.read(s.app)
+	next, err := p.fresh.readNew(s.app)
 	if err != nil {
 		return err
 	}
@@ -75,6 +71,7 @@ func (p *pinChange) set(s *session) error {
 	case p.ofSO:
 		return explain("changing the security officer's PIN", s.SetPIN(s.handle, pin, next))
 	case p.as == ck.CKU_SO:
+		s.app.noteSame(pin, next)
 		return explain("setting the user PIN", s.InitPIN(s.handle, next))
 	}
 	return explain("changing the user PIN", s.SetPIN(s.handle, pin, next))

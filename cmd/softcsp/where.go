@@ -23,7 +23,7 @@ func where(a *app) *cobra.Command {
 	var only string
 	c := &cobra.Command{
 		Use:   "where [NAME]",
-		Short: "Show which settings and which library are in force, and what programs need",
+		Short: "Show settings, the library, and what to paste for programs",
 		Long: `Shows which configuration file and token directory are in force, every other setting, and where each comes from. Programs
 that load the library with a pReserved text of their own, or as another user, may see others.
 
