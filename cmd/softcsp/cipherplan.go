@@ -76,7 +76,31 @@ func (x *crypting) plan(s *session, key ck.ObjectHandle) (*cipherPlan, error) {
 	case !known:
 		p.iv = iv
 	}
+	if _, given := x.mechanism.flags["iv"]; given && !x.decrypt {
+		return p, p.checkNonce(s.app, b)
+	}
 	return p, nil
+}
+
+// nonceForms are the parameters of mechanisms that encrypt with a stream of bytes, which is the same one if the nonce is.
+var nonceForms = []string{
+	"CK_GCM_PARAMS", "CK_CCM_PARAMS", "CK_AES_CTR_PARAMS", "CK_CAMELLIA_CTR_PARAMS", "CK_CHACHA20_PARAMS", "CK_SALSA20_PARAMS", "CK_SALSA20_CHACHA20_POLY1305_PARAMS",
+}
+
+// nonceGCM is how long a nonce of GCM is, in bytes: of any other length it is hashed, and a short one soon comes again (SP 800-38D, section 8).
+const nonceGCM = 12
+
+// checkNonce looks at an --iv that is to encrypt. given is empty for one that is random or zero.
+func (p *cipherPlan) checkNonce(a *app, given []byte) error {
+	switch {
+	case p.iv == "random" || !slices.Contains(nonceForms, p.form.Name):
+	case p.form.Name == "CK_GCM_PARAMS" && p.iv == "" && len(given) < nonceGCM:
+		return misuse("--iv %x: a nonce of GCM has %d bytes, and this one %d: a short one soon comes again, and then the key is as good as known"+
+			"\nleave --iv out for a random one, or say --parameter pIv=%[1]x if the other side has it so", given, nonceGCM, len(given))
+	default:
+		a.note("--iv: this nonce must never be used with the key again; without --iv each file has a random one")
+	}
+	return nil
 }
 
 // ivLength is how long an IV is that is random or zero.

@@ -37,7 +37,10 @@ The IV, nonce or counter block, --iv, is
   random  %s (the default of all others)
   HEX     the bytes given, which the other side must know
 
-Zeros are for exchange with other programs: two files that begin alike are seen to do so. A key that CRYPT_CREATE_SALT
+Zeros are for exchange with other programs: two files that begin alike are seen to do so. A nonce, of GCM, CCM,
+ChaCha20-Poly1305 or a counter mode, must never be used twice with a key: whoever sees both files learns what is in
+them, and with GCM can forge others. So leave --iv out there. That of GCM has 12 bytes; a shorter one is refused, unless
+it is said as --parameter pIv=HEX. A key that CRYPT_CREATE_SALT
 or a provider gave salt is used together with it.
 
 The file is "-" for standard input. It may be of any size, but for authenticated mechanisms at most 1 GiB, because all
@@ -74,7 +77,11 @@ func (a *app) crypt(x *crypting) *cobra.Command {
 	x.target.addTo(c)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		x.in = args[0]
-		if err := x.target.need(); err != nil {
+		err := x.target.need()
+		if err == nil && !x.decrypt {
+			err = a.notForTerminal(x.out)
+		}
+		if err != nil {
 			return usage(c, err)
 		}
 		iv, given := x.mechanism.flags["iv"]

@@ -50,9 +50,9 @@ The public key is one of the token, or the other half of a private key that is n
 		case x.peer != "" && x.target.object.given():
 			return errors.New("give --peer, or a key of the token, not both")
 		case x.peer == "":
-			return x.target.need()
+			return errors.Join(x.target.need(), a.notForTerminal(x.out))
 		}
-		return nil
+		return a.notForTerminal(x.out)
 	}, x.encapsulate)
 }
 

@@ -99,6 +99,9 @@ func (x *signing) addTo(a *app, c *cobra.Command, f func(*session) error) *cobra
 		if err := x.target.need(); err != nil {
 			return usage(c, err)
 		}
+		if err := a.notForTerminal(x.out); err != nil {
+			return usage(c, err)
+		}
 		if x.verify {
 			return a.onPublic(x.target, f)
 		}

@@ -67,6 +67,8 @@ where it refuses.`,
 			err = errors.New("give --with or --peer, not both")
 		case x.out == "":
 			err = errors.New("give --out: the file for the wrapped key")
+		default:
+			err = a.notForTerminal(x.out)
 		}
 		if err != nil {
 			return usage(c, err)

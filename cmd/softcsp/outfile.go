@@ -58,6 +58,10 @@ func (a *app) writePublic(name string, f func(io.Writer) error) error {
 }
 
 func (a *app) writeMode(name string, mode os.FileMode, check func(string) error, f func(io.Writer) error) (err error) {
+	if name == "-" && width(a.out) > 0 {
+		text := &textOnly{to: a.out}
+		return errors.Join(f(text), text.Close())
+	}
 	if name == "-" {
 		return f(a.out)
 	}

@@ -39,8 +39,8 @@ func (a *app) show(v any, head []string, rows [][]string) error {
 // gap stands between two columns.
 const gap = "  "
 
-// table lays out rows in columns. On a terminal that is too narrow for a row its last columns stand on lines of their own, indented and whole, so
-// that they can be copied. A row of one cell is a line by itself.
+// table lays out rows in columns. On a terminal that is too narrow for a row its last columns stand on lines of their own, indented, with their
+// titles, and whole, so that they can be copied. A row of one cell is a line by itself.
 func (a *app) table(hasHead bool, rows [][]string) string {
 	columns := 0
 	for _, r := range rows {
@@ -77,10 +77,15 @@ func (a *app) table(hasHead bool, rows [][]string) string {
 			text = a.bold(a.out, text)
 		}
 		b.WriteString(text + "\n")
-		for _, cell := range r[min(within, len(r)):] {
-			if cell != "" && !(i == 0 && hasHead) {
-				b.WriteString("    " + cell + "\n")
+		for j := within; j < len(r) && !(i == 0 && hasHead); j++ {
+			if r[j] == "" {
+				continue
 			}
+			title := ""
+			if hasHead {
+				title = strings.ToLower(rows[0][j]) + " "
+			}
+			b.WriteString("    " + title + r[j] + "\n")
 		}
 	}
 	return b.String()

@@ -116,7 +116,7 @@ func TestTerminal(t *testing.T) {
 			t.Errorf("a line is longer than the terminal is wide:\n%s", list)
 		}
 	}
-	if !strings.Contains(list, "\n    "+home) {
+	if !strings.Contains(list, "\n    file "+home) {
 		t.Errorf("the file does not stand on a line of its own:\n%s", list)
 	}
 	if plain := onTerminal(t, home, "softcsp token list", path, "NO_COLOR=1"); strings.Contains(plain, "\x1b") {

@@ -52,8 +52,8 @@ func (a *app) backUp(t choice, out string, damaged bool) error {
 		return err
 	}
 	defer c.close()
-	if out == "-" && width(a.out) > 0 {
-		return errors.New("a token file is not for a terminal: name a file with --out")
+	if err := a.notForTerminal(out); err != nil {
+		return err
 	}
 	if err := c.elsewhere(out); err != nil {
 		return err
