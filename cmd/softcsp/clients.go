@@ -15,12 +15,14 @@ import (
 // A clientKind is a program that loads PKCS#11 modules, and what a person pastes into a shell so that it uses a token of softcsp.
 type clientKind struct {
 	name  string
-	usual bool // of those that are told after "token init" too
+	usual bool // of those that are told where nobody has asked for one
 	// programs and files are what it is known by: one of the programs in $PATH, or a file that one of the patterns finds.
 	programs, files []string
 	// lines are commands of a shell, which write configuration files where the program has those. What is to be filled in stands between @ and @: see
 	// filled. KEY stands for the label of a key, and other words in capitals for what the person knows.
 	lines string
+	// short is one line that uses the token at once, to be told after "token init", "" for none.
+	short string
 }
 
 // clientKinds are the clients, in the order in which they are told.
@@ -44,23 +46,27 @@ activate = 1
 END
 export OPENSSL_CONF="$PWD/softcsp-openssl.cnf"
 openssl dgst -sha256 -sign '@URI@;object=KEY;type=private' -out document.sig document`,
+		short: `PKCS11_PROVIDER_MODULE=@LIBRARY@ openssl dgst -sha256 -provider default -provider pkcs11 -sign '@URI@;object=KEY;type=private' -out document.sig document`,
 	},
 	{
 		name: "openssl, engine", usual: true, files: []string{"@ENGINES@/pkcs11.so"},
 		lines: `export PKCS11_MODULE_PATH=@LIBRARY@
 openssl dgst -sha256 -engine pkcs11 -keyform engine -sign '@URI@;object=KEY;type=private' -out document.sig document`,
+		short: `PKCS11_MODULE_PATH=@LIBRARY@ openssl dgst -sha256 -engine pkcs11 -keyform engine -sign '@URI@;object=KEY;type=private' -out document.sig document`,
 	},
 	{
 		name: "ssh", usual: true, programs: []string{"ssh"},
 		lines: `ssh-keygen -D @LIBRARY@   # the public keys, for authorized_keys
 ssh -o @PROVIDER:ssh@ HOST
 @AGENT@ssh-add -s @LIBRARY@   # for an agent`,
+		short: `ssh -o @PROVIDER:ssh@ HOST   # whose authorized_keys has what ssh-keygen -D shows`,
 	},
 	{
 		name: "p11-kit", usual: true, programs: []string{"p11-kit"},
 		lines: `mkdir -p @P11KIT@
 echo @MODULE:p11kit@ > @P11KIT@/softcsp.module
 p11-kit list-modules`,
+		short: `mkdir -p @P11KIT@ && echo @MODULE:p11kit@ > @P11KIT@/softcsp.module`,
 	},
 	{
 		name: "java", usual: true, programs: []string{"java", "keytool"},
@@ -70,6 +76,7 @@ library = @LIBRARY:java@
 @SLOT@
 END
 keytool -list -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerArg softcsp-java.cfg`,
+		short: `printf '%s\n' 'name = softcsp' @LINE:java@ '@SLOT@' > softcsp-java.cfg && keytool -list -keystore NONE -storetype PKCS11 -addprovider SunPKCS11 -providerArg softcsp-java.cfg`,
 	},
 	{
 		name: "pkcs11-tool", programs: []string{"pkcs11-tool"},
@@ -143,7 +150,17 @@ type clientLines struct {
 
 // linesFor returns what to paste for the usual clients, with the library of this machine, and with the token's URI.
 func (a *app) linesFor(library string, t tok) []clientLines {
-	return a.linesOf(library, t, func(k clientKind) bool { return k.usual })
+	return a.linesOf(library, t, func(k clientKind) string {
+		if !k.usual {
+			return ""
+		}
+		return k.lines
+	})
+}
+
+// shortLinesFor is linesFor with one line for each client.
+func (a *app) shortLinesFor(library string, t tok) []clientLines {
+	return a.linesOf(library, t, func(k clientKind) string { return k.short })
 }
 
 // pasted writes lines as text.
@@ -157,10 +174,16 @@ func pasted(list []clientLines) string {
 
 // linesForInstalled is linesFor for the clients that are on this machine.
 func (a *app) linesForInstalled(library string, t tok) []clientLines {
-	return a.linesOf(library, t, clientKind.installed)
+	return a.linesOf(library, t, func(k clientKind) string {
+		if !k.installed() {
+			return ""
+		}
+		return k.lines
+	})
 }
 
-func (a *app) linesOf(library string, t tok, choose func(clientKind) bool) (list []clientLines) {
+// linesOf fills in the lines that there are of each client, "" for none.
+func (a *app) linesOf(library string, t tok, of func(clientKind) string) (list []clientLines) {
 	if settings := a.exported(); settings != "" {
 		list = append(list, clientLines{"before all others, for what the command was told", settings})
 	}
@@ -169,8 +192,8 @@ func (a *app) linesOf(library string, t tok, choose func(clientKind) bool) (list
 	}
 	fill := filled(library, t)
 	for _, k := range clientKinds {
-		if choose(k) {
-			list = append(list, clientLines{k.name, fill.Replace(k.lines)})
+		if lines := of(k); lines != "" {
+			list = append(list, clientLines{k.name, fill.Replace(lines)})
 		}
 	}
 	return list
@@ -202,7 +225,7 @@ func filled(library string, t tok) *strings.Replacer {
 	return strings.NewReplacer(
 		"@URI@", uri, "@LABEL@", shellWord(t.info.Label), "@SLOT@", slotLine(t),
 		"@LIBRARY@", shellWord(library), "@PATH@", library,
-		"@LIBRARY:openssl@", escaped(library, `\#$"'`), "@LIBRARY:java@", `"`+escaped(library, `\"`)+`"`,
+		"@LIBRARY:openssl@", escaped(library, `\#$"'`), "@LIBRARY:java@", javaValue(library), "@LINE:java@", shellWord("library = "+javaValue(library)),
 		"@PROVIDER:ssh@", shellWord("PKCS11Provider="+sshValue(library)), "@AGENT@", agentLine(library),
 		"@P11KIT@", p11kitDir(), "@MODULE:p11kit@", shellWord("module: "+library),
 		"@ENGINES@", opensslDir("engines-3"), "@PROVIDERS@", opensslDir("ossl-modules"),
@@ -229,6 +252,9 @@ func escaped(s, special string) string {
 	}
 	return b.String()
 }
+
+// javaValue is a value in a configuration file of SunPKCS11.
+func javaValue(s string) string { return `"` + escaped(s, `\"`) + `"` }
 
 // sshValue is a value of an option of ssh, which ends at a blank unless it stands in quotes.
 func sshValue(s string) string {

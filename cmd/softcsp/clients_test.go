@@ -153,21 +153,23 @@ func printed(t *testing.T, text string) map[string]string {
 	return blocks
 }
 
-// TestPaste pastes what token init, token show, where and doctor say is to be pasted, and looks with other programs whether that works.
+// TestPaste pastes what token show, where and doctor say is to be pasted, and then what token init says, and looks with other programs whether that works.
 func TestPaste(t *testing.T) {
 	h := newPasteHouse(t)
 	const label = `a 'b' "c" $d;e=50%`
 	_, said := h.softcsp(t, "token", "init", "--label", label, "--so-pin-file", "so.pin", "--pin-file", "user.pin")
-	usual := printed(t, said)
+	short := shortLines(t, said)
+	shown, _ := h.softcsp(t, "where", label)
+	usual := printed(t, shown)
 	h.softcsp(t, "key", "generate", "--type", "ec:p256", "--label", "KEY", "--id", "01", "--usage", "sign", "--pin-file", "user.pin")
 	h.softcsp(t, "key", "certificate", "--label", "KEY", "--subject", "/CN=KEY", "--pin-file", "user.pin", "--out", "cert.pem")
 	h.softcsp(t, "cert", "import", "cert.pem", "--label", "KEY", "--id", "01", "--pin-file", "user.pin")
 	h.softcsp(t, "key", "export", "--label", "KEY", "--out", "public.pem")
 	h.softcsp(t, "key", "export", "--label", "KEY", "--format", "openssh", "--out", "authorized_keys")
-	for _, args := range [][]string{{"where"}, {"token", "show"}, {"where", label}} {
+	for _, args := range [][]string{{"where"}, {"token", "show"}} {
 		out, _ := h.softcsp(t, args...)
 		if got := printed(t, out); fmt.Sprint(got) != fmt.Sprint(usual) {
-			t.Errorf("%v says to paste\n%v\nand token init\n%v", args, got, usual)
+			t.Errorf("%v says to paste\n%v\nand where\n%v", args, got, usual)
 		}
 	}
 	out, _ := h.softcsp(t, "doctor")
@@ -191,6 +193,41 @@ func TestPaste(t *testing.T) {
 			}
 		})
 	}
+	for name, line := range short {
+		if name == "ssh" { // which the lines of where log in with
+			continue
+		}
+		t.Run("after init, "+name, func(t *testing.T) {
+			if name == "p11-kit" {
+				line += "\np11-kit list-modules"
+			}
+			pasteChecks[name](t, h, line)
+		})
+	}
+}
+
+// shortLines are the lines that token init writes, by the names of the programs.
+func shortLines(t *testing.T, said string) map[string]string {
+	t.Helper()
+	short := make(map[string]string)
+	name := ""
+	for line := range strings.Lines(said) {
+		line = strings.TrimSuffix(line, "\n")
+		if title, ok := strings.CutPrefix(line, "# "); ok {
+			name = title
+		} else if name != "" {
+			short[name] = line
+		}
+	}
+	for _, k := range clientKinds {
+		if (k.short != "") != (short[k.name] != "") {
+			t.Errorf("%s: the line is %q", k.name, short[k.name])
+		}
+	}
+	if len(short) != 5 {
+		t.Errorf("%d lines in\n%s", len(short), said)
+	}
+	return short
 }
 
 // pasteChecks paste what stands for a client, and look what came of it. Of the others it is seen that a shell can read it.

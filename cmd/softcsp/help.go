@@ -55,7 +55,7 @@ func showHelp(c *cobra.Command, _ []string) {
 	if text == "" {
 		text = c.Short
 	}
-	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", filled(text), c.UsageString())
+	fmt.Fprintf(c.OutOrStdout(), "%s\n\n%s", reflowed(text), c.UsageString())
 }
 
 // showUsage writes how a command is used, as cobra does, but no wider than a terminal.
@@ -91,8 +91,8 @@ func showUsage(c *cobra.Command) error {
 	return nil
 }
 
-// filled writes text no wider than help: paragraphs are filled anew, and so is what is indented if it is too long.
-func filled(text string) string {
+// reflowed writes text no wider than help: paragraphs are reflowed anew, and so is what is indented if it is too long.
+func reflowed(text string) string {
 	var out []string
 	var open *block
 	flush := func() {

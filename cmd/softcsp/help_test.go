@@ -46,7 +46,7 @@ func TestHelpFits(t *testing.T) {
 	}
 }
 
-func TestFilled(t *testing.T) {
+func TestReflowed(t *testing.T) {
 	long := strings.TrimSuffix(strings.Repeat("word ", 17), " ")
 	for _, c := range [][2]string{
 		{"", ""},
@@ -54,7 +54,7 @@ func TestFilled(t *testing.T) {
 		{"List:\n\n  a  b\n  c  d\n\nEnd.", "List:\n\n  a  b\n  c  d\n\nEnd."},
 		{long, strings.TrimSuffix(strings.Repeat("word ", 16), " ") + "\nword"},
 	} {
-		if got := filled(c[0]); got != c[1] {
+		if got := reflowed(c[0]); got != c[1] {
 			t.Errorf("%q: %q, want %q", c[0], got, c[1])
 		}
 	}

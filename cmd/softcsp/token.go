@@ -114,11 +114,11 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 	if t.info, err = c.GetTokenInfo(free); err != nil {
 		return explain("reading the new token", err)
 	}
-	return a.showNew(c, t)
+	return a.showMade(c, t)
 }
 
-// showNew shows a token that was just made, and what to paste so that programs use it.
-func (a *app) showNew(c *client, t tok) error {
+// showMade shows a token that was just made, and a line for each program that may use it.
+func (a *app) showMade(c *client, t tok) error {
 	infos, err := c.infos()
 	if err != nil {
 		return explain("reading the new token", err)
@@ -126,14 +126,19 @@ func (a *app) showNew(c *client, t tok) error {
 	r := c.row(t, infos[t.info.SerialNumber])
 	library, there := libraryPath()
 	r.Library, r.Clients = library, a.linesFor(library, t)
-	if err := a.showRows([]tokenRow{r}); err != nil || a.json {
+	err = a.show([]tokenRow{r}, nil, [][]string{
+		{"made", fmt.Sprintf("token %q", r.Label)}, {"serial", r.Serial}, {"file", r.File}, {"uri", r.URI}, {"library", library},
+	})
+	if err != nil || a.json {
 		return err
 	}
 	if !there {
-		a.note("programs load %s, which is not there yet: install it, or see where it is looked for with: softcsp where", library)
-	} else {
-		a.note("programs load %s", library)
+		a.note("that library, which programs load, is not there yet: install it, or see where it is looked for with: softcsp where")
 	}
-	a.note("what to paste into a shell, KEY being the label of a key; softcsp where shows it again:\n\n%s", pasted(r.Clients))
+	var b strings.Builder
+	for _, l := range a.shortLinesFor(library, t) {
+		b.WriteString("# " + l.Client + "\n" + l.Lines + "\n")
+	}
+	a.note("a line to paste for each program, KEY being the label of a key; more: softcsp where %s\n%s", shellWord(r.Label), strings.TrimSuffix(b.String(), "\n"))
 	return nil
 }
