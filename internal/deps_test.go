@@ -44,7 +44,7 @@ var rules = map[string][]string{
 	"internal/softhsm":         {"ck", "internal/foreignfile", "internal/secret", "internal/sqlite"},
 	"internal/sqlite":          {"internal/foreignfile"},
 	"internal/foreignfile":     {},
-	"internal/keyfile":         {"capi", "ck", "mechanisms", "internal/algorithm/md2", "internal/algorithm/pbkdf", "internal/algorithm/rc2", "internal/secret", "golang.org/x/crypto"},
+	"internal/keyfile":         {"capi", "ck", "mechanisms", "internal/algorithm/md2", "internal/algorithm/pbkdf", "internal/algorithm/rc2", "internal/certinfo", "internal/secret", "golang.org/x/crypto"},
 	"internal/gen":             {},
 	"internal/release":         {},
 	"packaging":                {},

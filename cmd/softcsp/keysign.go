@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -268,70 +267,4 @@ func (x *signing) sign(s *session) error {
 		_, err := w.Write(sig)
 		return err
 	})
-}
-
-// check verifies the signature of the file.
-func (x *signing) check(s *session) error {
-	key, err := x.verifier(s)
-	if err != nil {
-		return err
-	}
-	kind, mech, err := x.prepare(s, key, ck.C_VerifyInit)
-	if err != nil {
-		return err
-	}
-	sig, err := os.ReadFile(x.signature)
-	if err != nil {
-		return err
-	}
-	if !x.raw {
-		if sig, err = s.plainSignature(key, kind, sig); err != nil {
-			return fmt.Errorf("--signature: %s %w", x.signature, err)
-		}
-	}
-	in, err := s.app.read(x.in)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	if err := s.verify(key, mech, in.name, in, in.size, sig); err != nil {
-		return err
-	}
-	if !s.app.quiet {
-		fmt.Fprintf(s.app.out, "the signature of %s is good\n", in.name)
-	}
-	return nil
-}
-
-// verifier returns the public key.
-func (x *signing) verifier(s *session) (ck.ObjectHandle, error) {
-	if x.publicKey == "" {
-		return s.public(x.target.object, ck.CKA_VERIFY)
-	}
-	info, err := s.app.readPublicKey(x.publicKey)
-	if err != nil {
-		return 0, err
-	}
-	return s.publicObject(info, ck.CKA_VERIFY)
-}
-
-// verify verifies a signature, or a MAC, of what there is to read.
-func (s *session) verify(key ck.ObjectHandle, mech *ck.Mechanism, name string, in io.Reader, size int64, sig []byte) error {
-	if err := s.VerifyInit(s.handle, mech, key); err != nil {
-		return explainUse("verifying", mech.Type, err)
-	}
-	if err := s.confirm(key); err != nil {
-		return err
-	}
-	err := s.app.parts(in, size, "verifying", func(part []byte) error { return s.VerifyUpdate(s.handle, part) })
-	if err == nil {
-		err = s.VerifyFinal(s.handle, sig)
-	}
-	switch ck.Code(err) {
-	case ck.CKR_SIGNATURE_INVALID:
-		return fmt.Errorf("%s: %w: the file is not what was signed, or it was signed with another key or mechanism", name, err)
-	case ck.CKR_SIGNATURE_LEN_RANGE:
-		return fmt.Errorf("%s: %w: signatures with this key and mechanism have another length", name, err)
-	}
-	return explainUse("verifying", mech.Type, err)
 }

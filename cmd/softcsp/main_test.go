@@ -106,7 +106,7 @@ func commands(f func(*cobra.Command)) {
 		for _, sub := range c.Commands() {
 			visit(sub)
 		}
-		if !c.HasSubCommands() && c.Name() != "help" {
+		if !c.HasSubCommands() && c.Name() != "help" && c.Parent().Name() != "completion" {
 			f(c)
 		}
 	}

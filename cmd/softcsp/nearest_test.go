@@ -32,6 +32,7 @@ func TestNearest(t *testing.T) {
 		{"p256", types, "ec:p256"},
 		{"ed25518", types, "ed25519"},
 		{"sha257", hashWords(), "sha256"},
+		{"lable", []string{"allowed-mechanisms", "label", "id"}, "label"},
 		{"signing", []string{"encrypt", "decrypt", "sign", "verify"}, "sign"},
 		{"CKM_AES_GCN", mechanismWords(), "CKM_AES_GCM"},
 		{"sha256_rsa_pkcs_ps", mechanismWords(), "CKM_SHA256_RSA_PKCS_PSS"},
@@ -86,7 +87,7 @@ func TestDistance(t *testing.T) {
 	for _, c := range []struct {
 		a, b string
 		want int
-	}{{"", "", 0}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "bc", 1}, {"kitten", "sitting", 3}} {
+	}{{"", "", 0}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "bc", 1}, {"kitten", "sitting", 3}, {"lable", "label", 1}, {"ba", "ab", 1}} {
 		if got := distance(c.a, c.b); got != c.want {
 			t.Errorf("%q, %q: %d", c.a, c.b, got)
 		}

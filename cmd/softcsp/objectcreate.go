@@ -39,7 +39,7 @@ Data objects are private: they are seen with the PIN only, and sealed in the tok
   softcsp object create --class trust --attribute issuer=@issuer.der --attribute serial-number=0201 --attribute trust-server-auth=not-trusted`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usage(c, fmt.Errorf("%q is one argument too many: want one file at most", args[1]))
+				return tooMany(c, args[1], "one file at most")
 			}
 			return nil
 		},

@@ -52,11 +52,8 @@ func (x objectNoun) setVerb(a *app) *cobra.Command {
 	selected.addTo(c)
 	officer.add(c.Flags())
 	c.RunE = func(_ *cobra.Command, args []string) error {
-		if err := errors.Join(selected.need(), selected.check()); err != nil {
-			return usage(c, err)
-		}
 		changes, err := assignments(args)
-		if err != nil {
+		if err := errors.Join(err, selected.need(), selected.check()); err != nil {
 			return usage(c, err)
 		}
 		do := func(s *session) error { return s.set(selected, changes) }

@@ -32,7 +32,7 @@ func (t *choice) addName(a *app, c *cobra.Command) {
 	c.Args = func(c *cobra.Command, args []string) error {
 		switch {
 		case len(args) > 1:
-			return usage(c, fmt.Errorf("unexpected argument %q; a secret is never an argument", args[1]))
+			return tooMany(c, args[1], "one token, by its label or serial number")
 		case len(args) == 1 && t.name != "":
 			return usage(c, fmt.Errorf("the token is named twice: %q, and %q by --token", args[0], t.name))
 		case len(args) == 1:

@@ -26,6 +26,8 @@ token by its label, such as a URI with "token=", has to be changed.`,
 			case len(args) == 2 && t.name == "":
 				t.name = args[0]
 			case len(args) == 1 && t.name != "":
+			case len(args) > 2:
+				return tooMany(c, args[2], "the token's name and its new label")
 			default:
 				return usage(c, errors.New("want the token's name and its new label"))
 			}

@@ -29,6 +29,7 @@ func (a *app) flagError(c *cobra.Command, err error) error {
 // flagTypes say what values the types of flags have.
 var flagTypes = map[string]string{
 	"bool": "true or false", "int": "a whole number", "uint": "a whole number that is not negative", "stringSlice": "words with commas between them",
+	"duration":     "a time, such as 30s or 5m",
 	descriptorType: "the number of a file descriptor",
 }
 
@@ -115,11 +116,21 @@ func exactly(n int, names string) cobra.PositionalArgs {
 		switch {
 		case len(args) == n:
 			return nil
-		case n == 0:
-			return usage(c, fmt.Errorf("%q is one argument too many; a secret is never an argument", args[0]))
 		case len(args) > n:
-			return usage(c, fmt.Errorf("%q is one argument too many: want %s", args[n], names))
+			return tooMany(c, args[n], names)
 		}
-		return usage(c, fmt.Errorf("want %s", names))
+		return usage(c, fmt.Errorf("an argument is missing: want %s", names))
 	}
+}
+
+// tooMany refuses an argument. Where there is a secret to give, it may have been meant for one.
+func tooMany(c *cobra.Command, argument, names string) error {
+	text := fmt.Sprintf("%q is one argument too many", argument)
+	switch {
+	case names != "":
+		text += ": want " + names
+	case c.Flag("pin-file") != nil:
+		text += "; a secret is never an argument"
+	}
+	return usage(c, errors.New(text))
 }

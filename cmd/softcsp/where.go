@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,12 +38,12 @@ token: the one that is named, or the only one. KEY stands there for the label of
 			if err != nil {
 				return err
 			}
+			if only != "" {
+				return a.showSetting(c, cfg, t, only)
+			}
 			meant, err := a.tokenToPaste(cfg, t)
 			if err != nil {
 				return err
-			}
-			if only != "" {
-				return a.showSetting(c, cfg, only)
 			}
 			return a.showWhere(cfg, meant)
 		},
@@ -100,14 +101,21 @@ func libraryRow() settingRow {
 	return settingRow{"library", library, why}
 }
 
-// showSetting prints one value.
-func (a *app) showSetting(c *cobra.Command, cfg *config.Config, name string) error {
-	for _, r := range append(settingRows(cfg), libraryRow()) {
-		if r.Name == name {
-			return a.show(r, nil, [][]string{{r.Value}})
-		}
+// showSetting prints one value, for which no token is looked at.
+func (a *app) showSetting(c *cobra.Command, cfg *config.Config, t choice, name string) error {
+	if t.name != "" {
+		return usage(c, fmt.Errorf("--only prints a setting, which no token has: leave %q out", t.name))
 	}
-	return usage(c, fmt.Errorf("--only: there is no setting %q", name))
+	rows := append(settingRows(cfg), libraryRow())
+	var words []string
+	for _, r := range rows {
+		words = append(words, r.Name)
+	}
+	i := slices.Index(words, wordMeant(name, words))
+	if i < 0 {
+		return usage(c, notAWord("--only", name, words, ""))
+	}
+	return a.show(rows[i], nil, [][]string{{rows[i].Value}})
 }
 
 func (a *app) showWhere(cfg *config.Config, t tok) error {

@@ -32,17 +32,18 @@ type Certificate struct {
 // ErrNone is the error of what has no certificate.
 var ErrNone = errors.New("no X.509 certificate")
 
-// Parse reads a certificate (RFC 5280, section 4.1).
+// Parse reads a certificate (RFC 5280, section 4.1): all of it is there, and nothing behind it.
 func Parse(raw []byte) (*Certificate, error) {
 	in := cryptobyte.String(raw)
-	var outer, body, serial, issuer, validity, subject, key cryptobyte.String
+	var outer, body, serial, issuer, validity, subject, key, signature cryptobyte.String
 	c := new(Certificate)
 	if !in.ReadASN1(&outer, der.SEQUENCE) || !in.Empty() || !outer.ReadASN1(&body, der.SEQUENCE) ||
 		!body.SkipOptionalASN1(der.Tag(0).ContextSpecific().Constructed()) ||
 		!body.ReadASN1Element(&serial, der.INTEGER) || !body.SkipASN1(der.SEQUENCE) ||
 		!body.ReadASN1Element(&issuer, der.SEQUENCE) || !body.ReadASN1(&validity, der.SEQUENCE) ||
-		!readTime(&validity, &c.NotBefore) || !readTime(&validity, &c.NotAfter) ||
-		!body.ReadASN1Element(&subject, der.SEQUENCE) || !body.ReadASN1Element(&key, der.SEQUENCE) {
+		!readTime(&validity, &c.NotBefore) || !readTime(&validity, &c.NotAfter) || !validity.Empty() ||
+		!body.ReadASN1Element(&subject, der.SEQUENCE) || !body.ReadASN1Element(&key, der.SEQUENCE) ||
+		!outer.SkipASN1(der.SEQUENCE) || !outer.ReadASN1(&signature, der.BIT_STRING) || !outer.Empty() {
 		return nil, ErrNone
 	}
 	c.Raw, c.Serial, c.Issuer, c.Subject, c.PublicKeyInfo = raw, serial, issuer, subject, key

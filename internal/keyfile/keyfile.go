@@ -10,7 +10,6 @@ package keyfile
 import (
 	"bytes"
 	"crypto/sha1"
-	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	der "golang.org/x/crypto/cryptobyte/asn1"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/certinfo"
 	"github.com/softcsp/softcsp/internal/secret"
 	"github.com/softcsp/softcsp/mechanisms"
 )
@@ -376,25 +376,21 @@ func withType(class ck.ObjectClass, t ck.KeyType, attrs []ck.Attribute) []ck.Att
 
 // certificate makes the entry of an X.509 certificate.
 func certificate(encoded []byte, name string) (Entry, error) {
-	p, err := parseCertificate(encoded)
+	encoded = bytes.Clone(encoded)
+	c, err := certinfo.Parse(encoded)
 	if err != nil {
-		return Entry{}, fmt.Errorf("the certificate is damaged: %w", err)
+		return Entry{}, fmt.Errorf("the certificate is damaged: %w", errDER)
 	}
 	attrs := []ck.Attribute{
 		{Type: ck.CKA_CLASS, Value: ck.UlongValue(uint(ck.CKO_CERTIFICATE))},
 		{Type: ck.CKA_CERTIFICATE_TYPE, Value: ck.UlongValue(uint(ck.CKC_X_509))},
-		{Type: ck.CKA_VALUE, Value: bytes.Clone(encoded)},
-		{Type: ck.CKA_SUBJECT, Value: p.subject}, {Type: ck.CKA_ISSUER, Value: p.issuer}, {Type: ck.CKA_SERIAL_NUMBER, Value: p.serial},
+		{Type: ck.CKA_VALUE, Value: encoded},
+		{Type: ck.CKA_SUBJECT, Value: c.Subject}, {Type: ck.CKA_ISSUER, Value: c.Issuer}, {Type: ck.CKA_SERIAL_NUMBER, Value: c.Serial},
 	}
 	if name == "" {
-		var sequence pkix.RDNSequence
-		if _, err := asn1.Unmarshal(p.subject, &sequence); err == nil {
-			var subject pkix.Name
-			subject.FillFromRDNSequence(&sequence)
-			name = subject.CommonName
-		}
+		name = certinfo.CommonName(c.Subject)
 	}
-	return Entry{Class: ck.CKO_CERTIFICATE, Attributes: attrs, PublicKeyInfo: canonical(p.info), Name: name}, nil
+	return Entry{Class: ck.CKO_CERTIFICATE, Attributes: attrs, PublicKeyInfo: canonical(bytes.Clone(c.PublicKeyInfo)), Name: name}, nil
 }
 
 // canonical is a SubjectPublicKeyInfo as the token writes it: with the identifier of the curve, an uncompressed point, and of RSA without a purpose. One
@@ -410,24 +406,6 @@ func canonical(info []byte) []byte {
 		return info
 	}
 	return find(added, ck.CKA_PUBLIC_KEY_INFO)
-}
-
-// A parsedCertificate is the parts of a certificate that the attributes need, each in DER. Package x509 does not read keys on all curves.
-type parsedCertificate struct{ serial, issuer, subject, info []byte }
-
-// parseCertificate reads a Certificate (RFC 5280, section 4.1).
-func parseCertificate(encoded []byte) (*parsedCertificate, error) {
-	in := cryptobyte.String(bytes.Clone(encoded))
-	var body, signed, serial, skipped, issuer, subject, info cryptobyte.String
-	if !in.ReadASN1(&body, der.SEQUENCE) || !in.Empty() || !body.ReadASN1(&signed, der.SEQUENCE) ||
-		!signed.SkipOptionalASN1(der.Tag(0).ContextSpecific().Constructed()) ||
-		!signed.ReadASN1Element(&serial, der.INTEGER) || !signed.ReadASN1(&skipped, der.SEQUENCE) ||
-		!signed.ReadASN1Element(&issuer, der.SEQUENCE) || !signed.ReadASN1(&skipped, der.SEQUENCE) ||
-		!signed.ReadASN1Element(&subject, der.SEQUENCE) || !signed.ReadASN1Element(&info, der.SEQUENCE) ||
-		!body.ReadASN1(&skipped, der.SEQUENCE) || !body.ReadASN1(&skipped, der.BIT_STRING) || !body.Empty() {
-		return nil, errDER
-	}
-	return &parsedCertificate{serial, issuer, subject, info}, nil
 }
 
 // errDER is the error of what is not encoded as it should be.
