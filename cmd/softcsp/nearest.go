@@ -60,8 +60,8 @@ func nearest(given string, words []string) []string {
 	const most = 4
 	var near []string
 	for _, c := range list[:min(len(list), most)] {
-		if c.by > 0 && list[0].by == 0 {
-			break // it is another word, beside the same one
+		if best := list[0].by; c.by > best && (best == 0 || c.by > best+1) {
+			break // it is far, beside what is near
 		}
 		near = append(near, c.word)
 	}
@@ -113,18 +113,27 @@ func distance(a, b string) int {
 
 // notAWord is the error for a word that is none of those that a flag takes. A long list of them is left to the command that see names.
 func notAWord(what, given string, words []string, see string) error {
-	const short = 200 // characters
+	const few, short = 6, 200 // words, characters
 	all := strings.Join(words, ", ")
 	near := nearest(given, words)
 	switch {
-	case len(words) > 4 && len(near) > 0 && see != "":
-		return misuse("%s is %q; did you mean %s?\nsee what there is with: %s", what, given, strings.Join(near, " or "), see)
-	case len(words) > 4 && len(near) > 0:
-		return misuse("%s is %q; did you mean %s?", what, given, strings.Join(near, " or "))
+	case len(words) > few && len(near) > 0 && see != "":
+		return misuse("%s is %q; did you mean %s?\nsee what there is with: %s", what, given, either(near), see)
+	case len(words) > few && len(near) > 0:
+		return misuse("%s is %q; did you mean %s?", what, given, either(near))
 	case len(all) > short && see != "":
-		return misuse("%s is %q, which there is not\nsee what there is with: %s", what, given, see)
+		return misuse("%s is %q, which it cannot be\nsee what there is with: %s", what, given, see)
 	}
-	return misuse("%s is %q, but can be %s", what, given, all)
+	return misuse("%s is %q, but can be %s", what, given, either(words))
+}
+
+// either writes words as one of which there is a choice: "a, b or c".
+func either(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // oneOf returns the word that a flag is given, of those that it takes.

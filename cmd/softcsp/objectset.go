@@ -115,7 +115,7 @@ func attributeNamed(name string) (ck.AttributeType, error) {
 		words = append(words, word("CKA_", t))
 	}
 	if near := nearest(name, words); len(near) > 0 {
-		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+		err = fmt.Errorf("%w; did you mean %s?", err, either(near))
 	}
 	return 0, misuse("%w", err)
 }

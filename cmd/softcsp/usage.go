@@ -105,7 +105,7 @@ func noVerb(c *cobra.Command, args []string) error {
 		}
 	}
 	if near := nearest(args[0], words); len(near) > 0 {
-		text += "; did you mean " + strings.Join(near, " or ") + "?"
+		text += "; did you mean " + either(near) + "?"
 	}
 	return usage(c, errors.New(text))
 }
