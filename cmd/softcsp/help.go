@@ -198,6 +198,7 @@ func addCompletion(root *cobra.Command) {
 		c.Args, c.RunE = noVerb, help
 		for _, shell := range c.Commands() {
 			shell.Args = exactly(0, "")
+			shell.Long = strings.ReplaceAll(shell.Long, "\t", "  ") // tabs are too wide
 		}
 	}
 }
