@@ -18,6 +18,8 @@ type call struct {
 	args  []uint64
 	keep  []func(rv uint64)
 	room  int // the block that room made, for inplace
+
+	thread, name string // of a call that is queued
 }
 
 // Call calls a C function of the module with the words that the comment in words.go lists, and returns the name of its

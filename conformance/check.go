@@ -118,6 +118,10 @@ type Failure struct {
 	Want    string `json:"want,omitempty"`
 	Got     string `json:"got,omitempty"`
 	Text    string `json:"text"`
+	// Says is what is asked for there, in our words.
+	Says string `json:"says,omitempty"`
+	// Said is what the module wrote on its standard output and error before its process ended.
+	Said string `json:"said,omitempty"`
 }
 
 // A Result is what came of a check.
@@ -129,16 +133,31 @@ type Result struct {
 	// NotRun counts the lines that were not tried, by the reason.
 	NotRun map[string]int `json:"not_run,omitempty"`
 	Took   time.Duration  `json:"took_ns"`
+
+	says string // what the lines at hand are about
+}
+
+// Absent is how many lines were not tried.
+func (r *Result) Absent() (n int) {
+	for _, lines := range r.NotRun {
+		n += lines
+	}
+	return n
 }
 
 // Mismatch is the error of a call that returned another code.
 type Mismatch struct {
 	Function, Got string
 	Want          []string
+	About         string // an attribute or a thread, where the call alone does not tell
 }
 
 func (m *Mismatch) Error() string {
-	return fmt.Sprintf("%s returned %s, not %s", m.Function, m.Got, strings.Join(m.Want, " or "))
+	function := m.Function
+	if m.About != "" {
+		function += " (" + m.About + ")"
+	}
+	return fmt.Sprintf("%s returned %s, not %s", function, m.Got, strings.Join(m.Want, " or "))
 }
 
 // fail adds a failure.
@@ -147,15 +166,23 @@ func (r *Result) fail(line int, call string, err error) {
 	if f := verbFunctions[firstWord(call)]; f != "" {
 		function = f
 	}
-	f := Failure{Kind: Wrong, Line: line, Call: call, Section: SectionOf(function), Text: firstLine(err.Error())}
+	f := Failure{Kind: Wrong, Line: line, Call: call, Section: SectionOf(function), Text: firstLine(err.Error()), Says: r.says}
 	var m *Mismatch
-	switch {
-	case errors.As(err, &m):
+	if errors.As(err, &m) {
 		f.Want, f.Got, f.Section = strings.Join(m.Want, " or "), m.Got, SectionOf(m.Function)
+	}
+	var e *ending
+	if errors.As(err, &e) {
+		f.Said = lastLines(e.said, 5)
+	}
+	switch {
 	case errors.Is(err, errHung):
 		f.Kind = Hang
 	case errors.Is(err, errHost):
 		f.Kind = Crash
+	}
+	if f.Says == "" {
+		f.Says = r.Title
 	}
 	if f.Section == "" {
 		f.Section = strings.Join(r.Sections, ", ")
@@ -184,6 +211,11 @@ var verbFunctions = map[string]string{"get": "C_GetAttributeValue", "find": "C_F
 func firstWord(text string) string {
 	word, _, _ := strings.Cut(text, " ")
 	return word
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
 func firstLine(text string) string {

@@ -18,7 +18,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Host is one process of the driver. It is not for use by several goroutines at once.
@@ -27,6 +30,7 @@ type Host struct {
 	in     *bufio.Writer
 	pipe   io.Closer
 	out    *bufio.Reader
+	answer io.Closer // what out reads
 	stderr syncBuffer
 	tables *tables
 	dead   error
@@ -47,10 +51,43 @@ var patience = func() time.Duration {
 }()
 
 // errHost is a host that is not there any more: it crashed, or was killed because a call did not return.
-var errHost = errors.New("the host died")
+var errHost = errors.New("the process that loads the module is gone")
 
 // errHung is a host that was killed because a call did not return.
 var errHung = fmt.Errorf("%w: a call did not return", errHost)
+
+// An ending is how a host ended that should not have.
+type ending struct {
+	kind error // errHost or errHung
+	how  string
+	said string // what it wrote before, on either of its outputs
+}
+
+func (e *ending) Error() string { return e.how }
+
+func (e *ending) Unwrap() error { return e.kind }
+
+// ending says how the host ended: what the kernel says of it, and whether it was given up.
+func (h *Host) ending(waited error) error {
+	e := &ending{errHost, "the process ended within a call", h.Log()}
+	hung := false
+	select {
+	case <-h.hung:
+		hung = true
+	default:
+	}
+	var exit *exec.ExitError
+	switch {
+	case !errors.As(waited, &exit):
+	case hung && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
+		e.kind, e.how = errHung, fmt.Sprintf("no answer in %v", h.patience)
+	case exit.Sys().(syscall.WaitStatus).Signaled():
+		e.how = "crashed with " + unix.SignalName(exit.Sys().(syscall.WaitStatus).Signal())
+	default:
+		e.how = fmt.Sprintf("the process ended with exit code %d", exit.ExitCode())
+	}
+	return e
+}
 
 // Tables are what the C compiler says of the header.
 type tables struct {
@@ -78,6 +115,7 @@ func startHost(cmd *exec.Cmd, module string, env ...string) (*Host, error) {
 	h := &Host{cmd: cmd, hung: make(chan struct{}), succeeded: make(map[string]bool), patience: patience}
 	h.cmd.Env = append(os.Environ(), env...)
 	h.cmd.Stderr = &h.stderr
+	h.cmd.WaitDelay = time.Second // a child of the module's may keep it open
 	in, err := h.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -89,7 +127,7 @@ func startHost(cmd *exec.Cmd, module string, env ...string) (*Host, error) {
 	if err := h.cmd.Start(); err != nil {
 		return nil, err
 	}
-	h.in, h.pipe, h.out = bufio.NewWriterSize(in, 1<<16), in, bufio.NewReaderSize(out, 1<<16)
+	h.in, h.pipe, h.out, h.answer = bufio.NewWriterSize(in, 1<<16), in, bufio.NewReaderSize(out, 1<<16), out
 	h.timer = time.AfterFunc(h.patience, h.giveUp)
 	if h.tables, err = h.readTables(); err != nil {
 		return nil, err
@@ -101,10 +139,11 @@ func startHost(cmd *exec.Cmd, module string, env ...string) (*Host, error) {
 	return h, err
 }
 
-// giveUp ends a host whose call does not return.
+// giveUp ends a host whose call does not return. A child of the module's may go on, and have our pipe open.
 func (h *Host) giveUp() {
 	close(h.hung)
 	_ = h.cmd.Process.Kill()
+	_ = h.answer.Close()
 }
 
 // PID is the host's process id.
@@ -142,7 +181,10 @@ func (h *Host) Close() error {
 	if err := h.pipe.Close(); err != nil {
 		return err
 	}
-	return h.cmd.Wait()
+	if err := h.cmd.Wait(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+		return h.ending(err)
+	}
+	return nil
 }
 
 // send writes a command that has no answer.
@@ -163,13 +205,7 @@ func (h *Host) line() (string, error) {
 	if err == nil {
 		return strings.TrimSuffix(s, "\n"), nil
 	}
-	err = h.cmd.Wait()
-	select {
-	case <-h.hung:
-		h.dead = fmt.Errorf("%w in %v\n%s", errHung, h.patience, h.Log())
-	default:
-		h.dead = fmt.Errorf("%w: %v\n%s", errHost, err, h.Log())
-	}
+	h.dead = h.ending(h.cmd.Wait())
 	return "", h.dead
 }
 

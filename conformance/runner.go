@@ -110,6 +110,10 @@ type scripted struct {
 	broken string          // why the rest of the paragraph is not run
 	state  string          // of the session s when the paragraph began
 	gone   map[string]bool // names that lines would have made which failed or were not run
+
+	comment []string // the lines of the last comment
+	within  bool     // the line before is one of them
+	aside   bool     // they go on with what SoftHSM2 does
 }
 
 // script runs a script: paragraphs of lines. What follows a failure in its paragraph would fail, too, and is not run; nor is what uses a
@@ -118,11 +122,15 @@ func (m *Module) script(s *Script, r *Result, work string) error {
 	x := &scripted{Module: m, s: s, r: r, gone: make(map[string]bool)}
 	for n, line := range strings.Split(strings.ReplaceAll(r.text, "$WORK", work), "\n") {
 		line, run := m.condition(strings.TrimSpace(line))
+		x.within = x.within && strings.HasPrefix(line, "#")
 		switch {
 		case line == "":
 			x.endParagraph()
 			x.state = x.sessionState()
-		case strings.HasPrefix(line, "#") || !run:
+			r.says = ""
+		case strings.HasPrefix(line, "#"):
+			x.explain(line)
+		case !run:
 		case line == "stop":
 			if m.Kind == "" {
 				r.skip("the rest has been tried with softcsp alone: see --all")
@@ -141,6 +149,20 @@ func (m *Module) script(s *Script, r *Result, work string) error {
 		}
 	}
 	return nil
+}
+
+// explain keeps a comment, which says what the lines after it want. What SoftHSM2 does is no part of that.
+func (x *scripted) explain(line string) {
+	text := strings.TrimSpace(strings.TrimPrefix(line, "#"))
+	if !x.within {
+		x.comment, x.aside = nil, false
+	}
+	x.within = true
+	x.aside = x.aside || strings.HasPrefix(text, "SoftHSM2: ")
+	if !x.aside {
+		x.comment = append(x.comment, text)
+		x.r.says = strings.Join(x.comment, " ")
+	}
 }
 
 // condition cuts off the condition of a line, and reports whether it holds.

@@ -128,7 +128,7 @@ func (s *Script) call(words []string) error {
 		return err
 	}
 	if !slices.Contains(codes, rv) {
-		return &Mismatch{words[0], rv, codes}
+		return &Mismatch{Function: words[0], Got: rv, Want: codes}
 	}
 	return nil
 }
@@ -182,7 +182,7 @@ func (s *Script) expect(w []string) error {
 			return err
 		}
 		if bytes.Equal(a, b) != (w[1] == "=") {
-			return fmt.Errorf("%s is %x; expected %s %x", w[0], a, w[1], b)
+			return fmt.Errorf("%s is %s; expected %s %s", w[0], bytesText(a), comparisons[w[1]], bytesText(b))
 		}
 		return nil
 	}
@@ -196,7 +196,7 @@ func (s *Script) expect(w []string) error {
 		return fmt.Errorf("%q is no comparison", w[1])
 	}
 	if !test {
-		return fmt.Errorf("%s is %#x; expected %s %s (%#x)", w[0], a, w[1], w[2], b)
+		return fmt.Errorf("%s is %s; expected %s %s", w[0], t.numberText(w[2], a), comparisons[w[1]], t.wanted(w[2], b))
 	}
 	return nil
 }
@@ -210,6 +210,7 @@ func (s *Script) enqueue(w []string) error {
 	if err != nil {
 		return err
 	}
+	c.thread, c.name = w[0], w[1]
 	c.f.store(s.host)
 	s.host.send("q " + w[0] + " " + w[1] + c.numbers())
 	s.queue = append(s.queue, c)
@@ -244,7 +245,7 @@ func (s *Script) run(w []string) error {
 			ok++
 		}
 		if !slices.Contains(codes, name) {
-			bad = fmt.Errorf("thread %s: call %s of its queue returned %s", f[1], f[4], name)
+			bad = s.wrongInThread(f[1], f[4], name, codes)
 		}
 	}
 	for _, c := range s.queue {
@@ -258,6 +259,21 @@ func (s *Script) run(w []string) error {
 	s.queue, s.top = nil, 0
 	s.Vars.setNumber("run.ok", ok)
 	return bad
+}
+
+// wrongInThread is the error of a call in the queue of a thread.
+func (s *Script) wrongInThread(thread, at, rv string, codes []string) error {
+	n := atoi(at)
+	for _, c := range s.queue {
+		if c.thread != thread {
+			continue
+		}
+		if n == 0 {
+			return &Mismatch{c.name, rv, codes, "thread " + thread}
+		}
+		n--
+	}
+	return fmt.Errorf("thread %s: call %s of its queue returned %s", thread, at, rv)
 }
 
 // list ADDRESS goes on through another function list; 0 is that of C_GetFunctionList, 1 the exported symbols.

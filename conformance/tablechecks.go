@@ -141,7 +141,7 @@ func (r *Result) note(call, rv string, err error, wanted ...string) bool {
 	case err != nil:
 		r.fail(0, call, err)
 	case !slices.Contains(wanted, rv):
-		r.fail(0, call, &Mismatch{functionRE.FindString(call), rv, wanted})
+		r.fail(0, call, &Mismatch{Function: functionRE.FindString(call), Got: rv, Want: wanted})
 	default:
 		r.Passed++
 	}
@@ -282,7 +282,7 @@ func checkNulls(s *Script, r *Result) error {
 			case err != nil:
 				r.fail(0, call, err)
 			case strings.HasPrefix(rv, "CKR_0x") || rv == "CKR_GENERAL_ERROR":
-				r.fail(0, call, &Mismatch{name, rv, []string{"a code for what is wrong"}})
+				r.fail(0, call, &Mismatch{Function: name, Got: rv, Want: []string{"a code for what is wrong"}})
 			default:
 				r.Passed++
 			}

@@ -27,7 +27,7 @@ func (s *Script) await(w []string) error {
 		case slices.Contains(codes, rv):
 			return nil
 		default:
-			return fmt.Errorf("%s ended with %s, not %s", w[1], rv, strings.Join(codes, " or "))
+			return &Mismatch{w[1], rv, codes, "asynchronous"}
 		}
 	}
 	return fmt.Errorf("%s does not end", w[1])
@@ -48,12 +48,12 @@ func (s *Script) get(w []string) error {
 		return err
 	}
 	if !slices.Contains(codes, rv) {
-		return fmt.Errorf("C_GetAttributeValue %s returned %s, not %s", w[2], rv, strings.Join(codes, " or "))
+		return &Mismatch{"C_GetAttributeValue", rv, codes, w[2]}
 	}
 	n := s.Vars.Number("a." + w[2] + ".len")
 	if rv != "CKR_OK" {
 		if (rv == "CKR_ATTRIBUTE_SENSITIVE" || rv == "CKR_ATTRIBUTE_TYPE_INVALID") && n != ^uint64(0) {
-			return fmt.Errorf("%s: %s with a length of %d, not CK_UNAVAILABLE_INFORMATION", w[2], rv, n)
+			return fmt.Errorf("%s: %s with a length of %s, not CK_UNAVAILABLE_INFORMATION", w[2], rv, decimal(n))
 		}
 		return nil
 	}
@@ -68,7 +68,7 @@ func (s *Script) get(w []string) error {
 		return err
 	}
 	if got := s.Vars.Bytes("a." + w[2]); !bytes.Equal(got, expected) {
-		return fmt.Errorf("%s is %x (%q), not %x", w[2], got, got, expected)
+		return fmt.Errorf("%s is %s, not %s", w[2], s.host.tables.attributeText(w[2], got), s.host.tables.attributeText(w[2], expected))
 	}
 	return nil
 }

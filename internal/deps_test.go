@@ -61,7 +61,7 @@ var rules = map[string][]string{
 	"layers/calllog":           {"ck", "layers"},
 	"cmd/softcsp":              {"capi", "ck", "csp", "examples/dpapi", "examples/office", "mechanisms", "token", "store", "conformance", "internal/config", "internal/doctor", "internal/pkcs11uri", "internal/softhsm", "internal/keyfile", "internal/mechparam", "internal/x509cert", "layers/calllog", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/crypto", "golang.org/x/term", "internal/algorithm/primes", "internal/attrtext", "internal/certinfo"},
 	"include":                  {},
-	"conformance":              {"include"},
+	"conformance":              {"include", "ck", "internal/attrtext", "golang.org/x/sys"},
 	"bench/compare":            {},
 	"examples/internal/fields": {},
 	"examples/office":          {"capi", "ck", "csp", "examples/internal/fields"},

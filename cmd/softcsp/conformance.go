@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,11 +32,21 @@ What wants several tokens, or tries wrong PINs, which could lock one, is tried o
 
 With --all lines count, too, that have been tried with softcsp alone: a failure may be a matter of opinion there.
 
-It exits with 1 if a check failed.`
+A line is shown for each check as it ends:
+
+  pass    whatever was tried of it was answered as PKCS#11 has it
+  FAIL    something was not: what was called, what came, what was wanted, and
+          the section of PKCS#11 3.2 with what it says, in our words
+  absent  nothing of it was tried: it takes mechanisms or functions that the
+          module does not have and need not have, or a token (--token, --init)
+
+It exits with 0 if no check failed, with 1 if one did, with 3 if the token does not take the PIN, and with 4 if there is no
+such module.`
 
 // A conformanceRun is the flags of conformance.
 type conformanceRun struct {
 	module, token, pattern, junit string
+	names                         []string
 	initialise, readOnly, all     bool
 	list, details                 bool
 	timeout                       time.Duration
@@ -45,11 +56,12 @@ type conformanceRun struct {
 func conformanceCommand(a *app) *cobra.Command {
 	r := &conformanceRun{pin: userPIN(), so: soPIN()}
 	c := &cobra.Command{
-		Use:     "conformance --module FILE",
-		Short:   "Hold a PKCS#11 module against the standard",
-		Long:    conformanceHelp,
-		Example: "  softcsp conformance --module /usr/lib/softhsm/libsofthsm2.so --run 'digest|sessions' --junit report.xml",
-		Args:    exactly(0, ""),
+		Use:   "conformance --module FILE",
+		Short: "Hold a PKCS#11 module against the standard",
+		Long:  conformanceHelp,
+		Example: `  softcsp conformance --module /usr/lib/softhsm/libsofthsm2.so --run 'digest|sessions' --junit report.xml
+  softcsp conformance --module ./mine.so --check wrap --details`,
+		Args: exactly(0, ""),
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.conformance(c, r)
 		},
@@ -60,6 +72,7 @@ func conformanceCommand(a *app) *cobra.Command {
 	f.BoolVar(&r.initialise, "init", false, "initialise that token, many times: all that is in it is lost")
 	f.BoolVar(&r.readOnly, "read-only", false, "try only what makes nothing")
 	f.BoolVar(&r.all, "all", false, "count lines that have been tried with softcsp alone, too")
+	f.StringSliceVar(&r.names, "check", nil, "run this check only, by its `name`; can be given several times")
 	f.StringVar(&r.pattern, "run", "", "run the checks only whose names match a regular `expression`")
 	f.BoolVar(&r.list, "list", false, "list the checks, and run none")
 	f.BoolVar(&r.details, "details", false, "show each failure, and what was not tried and why")
@@ -67,13 +80,17 @@ func conformanceCommand(a *app) *cobra.Command {
 	f.DurationVar(&r.timeout, "timeout", 20*time.Second, "`time` after which a call is taken not to return")
 	r.pin.add(f)
 	r.so.add(f)
-	_ = c.RegisterFlagCompletionFunc("run", func(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
-		for _, x := range conformance.Checks() {
-			words = append(words, x.Name+"\t"+x.Title)
-		}
-		return words, cobra.ShellCompDirectiveNoFileComp
-	})
+	for _, flag := range []string{"run", "check"} {
+		_ = c.RegisterFlagCompletionFunc(flag, completeCheck)
+	}
 	return lists(a, c)
+}
+
+func completeCheck(*cobra.Command, []string, string) (words []string, _ cobra.ShellCompDirective) {
+	for _, x := range conformance.Checks() {
+		words = append(words, x.Name+"\t"+x.Title)
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
 // conformance runs the checks that are asked for.
@@ -105,29 +122,46 @@ func (a *app) conformance(c *cobra.Command, r *conformanceRun) error {
 	if !m.HasToken() {
 		a.note("no slot has a token: what needs one is not tried, or fails")
 	}
-	var results []conformance.Result
-	p := a.progress("checks")
-	for i, check := range checks {
-		p.at(int64(i), int64(len(checks)))
-		if why := r.leaves(m, check); why != "" {
-			results = append(results, conformance.Result{Check: check, NotRun: map[string]int{why: 1}})
-			continue
-		}
-		result := m.Run(check)
-		results = append(results, result)
-		if r.token != "" && result.Refused() {
-			p.end()
-			return &failure{exitPIN, fmt.Errorf("the token %q does not take the PIN; nothing more is tried, so that it is not locked", r.token)}
-		}
+	report := conformanceReport{Module: m.Path, About: about}
+	if err := a.runChecks(r, m, checks, &report); err != nil {
+		return err
 	}
-	p.end()
-	report := conformanceReport{Module: m.Path, About: about, Results: results}
 	if r.junit != "" {
 		if err := report.writeJUnit(r.junit); err != nil {
 			return err
 		}
 	}
-	return a.showConformance(report, r.details)
+	return a.showConformance(report)
+}
+
+// runChecks runs checks, and writes a line for each as it ends.
+func (a *app) runChecks(r *conformanceRun, m *conformance.Module, checks []conformance.Check, report *conformanceReport) error {
+	rows := &checkRows{app: a, details: r.details}
+	for _, c := range checks {
+		rows.width = max(rows.width, len(c.Name))
+	}
+	if err := rows.begin(report); err != nil {
+		return err
+	}
+	for i, check := range checks {
+		result := conformance.Result{Check: check}
+		if why := r.leaves(m, check); why != "" {
+			result.NotRun = map[string]int{why: 1}
+		} else {
+			_ = a.waiting(fmt.Sprintf("check %d of %d, %s", i+1, len(checks), check.Name), func() error {
+				result = m.Run(check)
+				return nil
+			})
+		}
+		report.Results = append(report.Results, result)
+		if err := rows.add(&result); err != nil {
+			return err
+		}
+		if r.token != "" && result.Refused() {
+			return &failure{exitPIN, fmt.Errorf("the token %q does not take the PIN; nothing more is tried, so that it is not locked", r.token)}
+		}
+	}
+	return nil
 }
 
 // choose returns the checks whose names match.
@@ -137,8 +171,14 @@ func (r *conformanceRun) choose() ([]conformance.Check, error) {
 		return nil, fmt.Errorf("--run: %w", err)
 	}
 	var list []conformance.Check
-	for _, c := range conformance.Checks() {
-		if re.MatchString(c.Name) {
+	all := conformance.Checks()
+	for _, name := range r.names {
+		if !slices.ContainsFunc(all, func(c conformance.Check) bool { return c.Name == name }) {
+			return nil, fmt.Errorf("--check: there is no check %q; see softcsp conformance --list", name)
+		}
+	}
+	for _, c := range all {
+		if re.MatchString(c.Name) && (len(r.names) == 0 || slices.Contains(r.names, c.Name)) {
 			list = append(list, c)
 		}
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"encoding/xml"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/softcsp/softcsp/conformance"
 )
@@ -36,61 +38,138 @@ func (r conformanceReport) areas() []string {
 	return slices.SortedFunc(maps.Keys(first), func(a, b string) int { return strings.Compare(first[a]+a, first[b]+b) })
 }
 
-// showConformance writes the failures, with the section and what was expected, and a summary by area.
-func (a *app) showConformance(r conformanceReport, details bool) error {
-	failed, failures := 0, 0
-	for _, x := range r.Results {
-		failures += len(x.Failures)
-		if len(x.Failures) > 0 {
-			failed++
+// checkRows writes what came of checks, one after the other.
+type checkRows struct {
+	*app
+	details bool
+	width   int // of the longest name
+}
+
+// begin says which module it is.
+func (w *checkRows) begin(r *conformanceReport) error {
+	if w.json {
+		return nil
+	}
+	_, err := fmt.Fprintf(w.out, "%s\n%s\n\n", r.Module, r.About)
+	return err
+}
+
+// few is how many failures of one check are shown without --details.
+const few = 5
+
+// add writes the row of a check, its failures, and why something was not tried if details are wanted.
+func (w *checkRows) add(r *conformance.Result) error {
+	state := outcome(r)
+	if w.json || w.quiet && state != checkFailed {
+		return nil
+	}
+	counts := []string{fmt.Sprintf("%d passed", r.Passed)}
+	if n := len(r.Failures); n > 0 {
+		counts = append(counts, fmt.Sprintf("%d failed", n))
+	}
+	if n := r.Absent(); n > 0 {
+		counts = append(counts, fmt.Sprintf("%d not tried", n))
+	}
+	said := strings.Join(counts, ", ")
+	if reasons := slices.Sorted(maps.Keys(r.NotRun)); state == checkAbsent && len(reasons) == 1 {
+		said = reasons[0]
+	}
+	word := fmt.Sprintf("%-6s", state)
+	if state == checkFailed {
+		word = w.bold(w.out, word)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s%s%-*s%s%s\n", word, gap, w.width, r.Name, gap, said)
+	for i, f := range r.Failures {
+		if i == few && !w.details {
+			fmt.Fprintf(&b, "    and %d more; see them with --check %s --details\n", len(r.Failures)-few, r.Name)
+			break
 		}
+		writeFailure(&b, r.Name, f)
+	}
+	if w.details {
+		for _, why := range slices.Sorted(maps.Keys(r.NotRun)) {
+			fmt.Fprintf(&b, "    %s not tried: %s\n", plural(r.NotRun[why], "line"), why)
+		}
+	}
+	_, err := io.WriteString(w.out, b.String())
+	return err
+}
+
+// What comes of a check.
+const (
+	checkPassed = "pass"
+	checkFailed = "FAIL"
+	checkAbsent = "absent"
+)
+
+const checkLegend = `pass    what was tried of it was answered as PKCS#11 has it
+FAIL    something was not
+absent  nothing was tried: what it takes is not there, and need not be`
+
+func outcome(r *conformance.Result) string {
+	switch {
+	case len(r.Failures) > 0:
+		return checkFailed
+	case r.Passed == 0:
+		return checkAbsent
+	}
+	return checkPassed
+}
+
+// writeFailure writes what was called, what came, and what the standard says.
+func writeFailure(b *strings.Builder, check string, f conformance.Failure) {
+	where := check
+	if f.Line > 0 {
+		where += fmt.Sprintf(":%d", f.Line)
+	}
+	fmt.Fprintf(b, "    %s: %s\n", where, f.Text)
+	fmt.Fprintf(b, "        call: %s\n", f.Call)
+	if f.Section != "" {
+		fmt.Fprintf(b, "        section %s: %s\n", f.Section, f.Says)
+	} else {
+		fmt.Fprintf(b, "        asked for: %s\n", f.Says)
+	}
+	if f.Said != "" {
+		fmt.Fprintf(b, "        it wrote: %s\n", strings.ReplaceAll(printable(f.Said), "\n", "\n                  "))
+	}
+}
+
+// printable is text that a module has written, without what a terminal obeys.
+func printable(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c != '\n' && !unicode.IsPrint(c) {
+			return '?'
+		}
+		return c
+	}, text)
+}
+
+// showConformance writes a summary by area and in all, or everything as JSON.
+func (a *app) showConformance(r conformanceReport) error {
+	count := make(map[string]int)
+	failures := 0
+	for _, x := range r.Results {
+		count[outcome(&x)]++
+		failures += len(x.Failures)
 	}
 	if a.json {
 		if err := a.show(r, nil, nil); err != nil {
 			return err
 		}
 	} else {
-		fmt.Fprintf(a.out, "%s\n%s\n\n", r.Module, r.About)
-		a.writeFailures(r, details)
 		if err := a.writeSummary(r); err != nil {
 			return err
+		}
+		fmt.Fprintf(a.out, "\n%s: %d passed, %d failed, %d absent\n", plural(len(r.Results), "check"), count[checkPassed], count[checkFailed], count[checkAbsent])
+		if !a.quiet {
+			fmt.Fprintln(a.out, "\n"+checkLegend)
 		}
 	}
 	if failures == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d of %d checks failed, with %s", failed, len(r.Results), plural(failures, "failure"))
-}
-
-// few is how many failures of one check are shown without --details.
-const few = 5
-
-func (a *app) writeFailures(r conformanceReport, details bool) {
-	for _, x := range r.Results {
-		for i, f := range x.Failures {
-			if i == few && !details {
-				fmt.Fprintf(a.out, "%s: and %d more; see them with --details\n", x.Name, len(x.Failures)-few)
-				break
-			}
-			where := x.Name
-			if f.Line > 0 {
-				where += fmt.Sprintf(":%d", f.Line)
-			}
-			fmt.Fprintf(a.out, "%s: %s", where, f.Text)
-			if f.Section != "" {
-				fmt.Fprintf(a.out, " (section %s)", f.Section)
-			}
-			if f.Kind != conformance.Wrong {
-				fmt.Fprintf(a.out, " [%s]", f.Kind)
-			}
-			fmt.Fprintf(a.out, "\n    %s\n", f.Call)
-		}
-		if details {
-			for _, why := range slices.Sorted(maps.Keys(x.NotRun)) {
-				fmt.Fprintf(a.out, "%s: %s not tried: %s\n", x.Name, plural(x.NotRun[why], "line"), why)
-			}
-		}
-	}
+	return fmt.Errorf("%d of %d checks failed, with %s", count[checkFailed], len(r.Results), plural(failures, "failure"))
 }
 
 // An areaRow is an area in the summary.
@@ -107,9 +186,7 @@ func (a *app) writeSummary(r conformanceReport) error {
 			row.checks++
 			row.passed += x.Passed
 			row.failures += len(x.Failures)
-			for _, n := range x.NotRun {
-				row.notRun += n
-			}
+			row.notRun += x.Absent()
 		}
 	}
 	var text [][]string
@@ -121,7 +198,7 @@ func (a *app) writeSummary(r conformanceReport) error {
 	}
 	add("all", total)
 	fmt.Fprintln(a.out)
-	return a.show(r, []string{"AREA", "CHECKS", "PASSED", "FAILED", "NOT TRIED"}, text)
+	return a.show(r, []string{"AREA", "CHECKS", "LINES PASSED", "FAILED", "NOT TRIED"}, text)
 }
 
 // The elements of JUnit's reports, as far as programs that read them agree on what they are.
@@ -197,7 +274,10 @@ func (s *junitSuite) add(c junitCase) {
 func junitOf(x conformance.Result) junitCase {
 	c := junitCase{Name: x.Name, Class: "pkcs11." + strings.ReplaceAll(x.Area, " ", "_"), Time: fmt.Sprintf("%.3f", x.Took.Seconds())}
 	for _, f := range x.Failures {
-		t := junitText{Message: f.Text, Type: string(f.Kind), Text: f.Call}
+		t := junitText{Message: f.Text, Type: string(f.Kind), Text: "call: " + f.Call + "\nasked for: " + f.Says}
+		if f.Said != "" {
+			t.Text += "\nit wrote: " + printable(f.Said)
+		}
 		if f.Section != "" {
 			t.Message += " (PKCS#11, section " + f.Section + ")"
 		}

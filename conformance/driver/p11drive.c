@@ -4,7 +4,7 @@
  * It adds nothing of its own: arguments are passed as the numbers that the line gives, and memory is an arena whose
  * bytes the line writes. So everything that a C program can say, it can say: a NULL with a length, a short buffer, an
  * odd address, a list of a later version. Names, offsets and sizes come from the C header by way of p11tables.h, which
- * the tests generate from it.
+ * the tests generate from it. Answers go to what was the standard output at the beginning.
  *
  *   tables                 what the C compiler knows: constants, structures, fields, functions
  *   load PATH              dlopen, and C_GetFunctionList
@@ -26,6 +26,7 @@
 #include "p11tables.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
@@ -56,6 +57,7 @@ struct thread {
 	pthread_t id;
 };
 
+static FILE *reply; /* where answers go: the standard output is the module's */
 static unsigned char *arena;
 static void *module;
 static unsigned char *default_list, *list;
@@ -160,36 +162,36 @@ static CK_RV notify(CK_SESSION_HANDLE s, CK_NOTIFICATION e, void *app)
 static void tables(void)
 {
 	for (size_t i = 0; i < sizeof consts / sizeof consts[0]; i++)
-		printf("const %s %lu\n", consts[i].name, consts[i].value);
+		fprintf(reply, "const %s %lu\n", consts[i].name, consts[i].value);
 	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
-		printf("field %s %s %s %zu %zu %zu\n", fields[i].of, fields[i].name, fields[i].type, fields[i].offset, fields[i].size,
+		fprintf(reply, "field %s %s %s %zu %zu %zu\n", fields[i].of, fields[i].name, fields[i].type, fields[i].offset, fields[i].size,
 		       fields[i].whole);
 	for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++)
-		printf("function %s %d %s\n", functions[i].name, functions[i].since, functions[i].params);
-	printf("const driver.create_mutex %lu\n", (word)create_mutex);
-	printf("const driver.destroy_mutex %lu\n", (word)destroy_mutex);
-	printf("const driver.lock_mutex %lu\n", (word)lock_mutex);
-	printf("const driver.unlock_mutex %lu\n", (word)unlock_mutex);
-	printf("const driver.notify %lu\n", (word)notify);
-	printf("const driver.arena %lu\n", (word)arena);
-	printf("const driver.arena_size %lu\n", (word)ARENA);
-	printf("end\n");
+		fprintf(reply, "function %s %d %s\n", functions[i].name, functions[i].since, functions[i].params);
+	fprintf(reply, "const driver.create_mutex %lu\n", (word)create_mutex);
+	fprintf(reply, "const driver.destroy_mutex %lu\n", (word)destroy_mutex);
+	fprintf(reply, "const driver.lock_mutex %lu\n", (word)lock_mutex);
+	fprintf(reply, "const driver.unlock_mutex %lu\n", (word)unlock_mutex);
+	fprintf(reply, "const driver.notify %lu\n", (word)notify);
+	fprintf(reply, "const driver.arena %lu\n", (word)arena);
+	fprintf(reply, "const driver.arena_size %lu\n", (word)ARENA);
+	fprintf(reply, "end\n");
 }
 
 static void load(const char *path)
 {
 	module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!module) {
-		printf("error %s\n", dlerror());
+		fprintf(reply, "error %s\n", dlerror());
 		return;
 	}
 	CK_RV (*get)(unsigned char **) = (CK_RV(*)(unsigned char **))dlsym(module, "C_GetFunctionList");
 	CK_RV rv = get ? get(&default_list) : CKR_FUNCTION_FAILED;
 	list = default_list;
 	if (rv != CKR_OK || !list)
-		printf("error C_GetFunctionList: %#lx\n", rv);
+		fprintf(reply, "error C_GetFunctionList: %#lx\n", rv);
 	else
-		printf("ok %d.%d\n", list[0], list[1]);
+		fprintf(reply, "ok %d.%d\n", list[0], list[1]);
 }
 
 /* find returns a function of the list in use, or the exported symbol where the list is too old to have it. */
@@ -253,11 +255,11 @@ static void run(long times)
 	for (int i = 0; i < MAX_THREADS; i++)
 		if (threads[i].n) {
 			pthread_join(threads[i].id, NULL);
-			printf("thread %d %ld %lu %ld\n", i, threads[i].calls, threads[i].bad, threads[i].bad_at);
+			fprintf(reply, "thread %d %ld %lu %ld\n", i, threads[i].calls, threads[i].bad, threads[i].bad_at);
 		}
 	pthread_barrier_destroy(&start_line);
 	memset(threads, 0, sizeof threads);
-	printf("end\n");
+	fprintf(reply, "end\n");
 }
 
 static void queue(char *at)
@@ -283,17 +285,17 @@ static void print_memory(const unsigned char *p, word n)
 {
 	static const char digits[] = "0123456789abcdef";
 	for (word i = 0; i < n; i++) {
-		putchar_unlocked(digits[p[i] >> 4]);
-		putchar_unlocked(digits[p[i] & 15]);
+		putc_unlocked(digits[p[i] >> 4], reply);
+		putc_unlocked(digits[p[i] & 15], reply);
 	}
-	putchar('\n');
+	putc('\n', reply);
 }
 
 static void use_list(word address)
 {
 	symbols_only = address == 1;
 	list = address > 1 ? (unsigned char *)address : default_list;
-	printf("ok\n");
+	fprintf(reply, "ok\n");
 }
 
 /* Forks a child that waits for its parent's end. */
@@ -302,6 +304,7 @@ static int idle_child(void)
 	pid_t pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(fileno(reply));
 		close(STDOUT_FILENO);
 		close(STDERR_FILENO);
 		for (;;)
@@ -315,9 +318,9 @@ static void command(const char *verb, char *at)
 	struct call c;
 	if (!strcmp(verb, "c")) {
 		if (parse_call(&at, &c))
-			printf("rv %lu\n", perform(&c));
+			fprintf(reply, "rv %lu\n", perform(&c));
 		else
-			printf("error no such function\n");
+			fprintf(reply, "error no such function\n");
 	} else if (!strcmp(verb, "w")) {
 		write_arena(at);
 	} else if (!strcmp(verb, "r")) {
@@ -337,17 +340,17 @@ static void command(const char *verb, char *at)
 	} else if (!strcmp(verb, "list")) {
 		use_list(number(&at));
 	} else if (!strcmp(verb, "symbol")) {
-		printf("%lu\n", (word)dlsym(module, at));
+		fprintf(reply, "%lu\n", (word)dlsym(module, at));
 	} else if (!strcmp(verb, "counters")) {
-		printf("%ld %ld %ld %ld %ld\n", created, destroyed, locked, unlocked, notified);
+		fprintf(reply, "%ld %ld %ld %ld %ld\n", created, destroyed, locked, unlocked, notified);
 	} else if (!strcmp(verb, "fork")) {
-		printf("%d\n", idle_child());
+		fprintf(reply, "%d\n", idle_child());
 	} else if (!strcmp(verb, "unload")) {
-		printf("%d\n", dlclose(module));
+		fprintf(reply, "%d\n", dlclose(module));
 	} else if (!strcmp(verb, "exit")) {
 		exit((int)number(&at));
 	} else {
-		printf("error unknown command\n");
+		fprintf(reply, "error unknown command\n");
 	}
 }
 
@@ -357,7 +360,12 @@ int main(void)
 	arena = mmap(NULL, ARENA + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (arena == MAP_FAILED || mprotect(arena + ARENA, PAGE, PROT_NONE))
 		return 73;
-	setvbuf(stdout, out, _IOFBF, sizeof out);
+	/* What a module prints goes where errors go, and is not taken for an answer. */
+	int answers = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+	reply = answers < 0 ? NULL : fdopen(answers, "w");
+	if (!reply || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return 74;
+	setvbuf(reply, out, _IOFBF, sizeof out);
 	while (next_line()) {
 		char *at = line;
 		char *verb = next_word(&at);
@@ -367,12 +375,12 @@ int main(void)
 			explicit_bzero(out, sizeof out);
 			explicit_bzero(in, in_at);
 			explicit_bzero(in + in_len, sizeof in - in_len);
-			printf("ok\n");
+			fprintf(reply, "ok\n");
 		} else {
 			command(verb, at);
 		}
 		if (in_at == in_len)
-			fflush(stdout);
+			fflush(reply);
 	}
 	return 0;
 }
