@@ -21,13 +21,15 @@ it, each token as far as can be seen without its PIN, who has its lock, the limi
 refuses, the library and its version, p11-kit, OpenSSL's configuration, and mistakes that people make with programs that
 are here. Each finding says why it matters and what to type. It changes nothing.
 
-Then it shows what to paste for the programs that are here, with the library's path and the token's URI; --no-lines
-leaves that out, and --quiet leaves out what is ok.
+Problems come first, then notes. What is ok is counted, and told with --verbose. Where there is no problem it shows what to
+paste for the programs that are here, with the library's path and the token's URI: of the token that --token names, or of the
+only one. --no-lines leaves that out, --verbose has it beside problems, too, and --quiet tells problems alone.
 
 It sees what the user sees who calls it, with the variables and limits of this shell. For a service, call it as the
 service's user and with its environment.
 
-It exits with 5 if a token is damaged, and with 1 for any other problem.`
+It exits with 0 if there is no problem, with 5 if a token is damaged, with 1 for any other problem, and with 4 if there is
+no token that --token names.`
 
 func doctorCommand(a *app) *cobra.Command {
 	var module string
@@ -42,10 +44,14 @@ func doctorCommand(a *app) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			m := a.machine(module)
 			d := diagnosis{Findings: doctor.Look(m)}
-			if !noLines {
-				d.Clients = a.linesForInstalled(m.Library, a.anyToken(t, d.Findings))
+			meant, missing := a.anyToken(t, d.Findings)
+			if !noLines && missing == nil && !a.quiet && (a.verbose || a.json || !d.has(doctor.Problem)) {
+				d.Clients = a.linesForInstalled(m.Library, meant)
 			}
-			return a.showDiagnosis(d)
+			if err := a.showDiagnosis(d); err != nil {
+				return err
+			}
+			return missing
 		},
 	}
 	t.add(c.Flags())
@@ -73,33 +79,45 @@ func (a *app) machine(module string) *doctor.Machine {
 	return m
 }
 
-// anyToken is the token that lines are shown for: the one that is meant, or the only one, or else one that stands for any.
-func (a *app) anyToken(t choice, found []doctor.Finding) tok {
+// anyToken is the token that lines are shown for: the one that is meant, or the only one, or else one that stands for any. One that is meant and
+// not there is an error.
+func (a *app) anyToken(t choice, found []doctor.Finding) (tok, error) {
 	other := someToken
 	if t.name != "" && !pkcs11uri.Is(t.name) {
 		other.info.Label = t.name
 	}
 	if slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.State == doctor.Problem && f.Area == "tokens" }) {
-		return other // what is wrong has been told, and may keep us waiting
+		return other, nil // what is wrong has been told, and may keep us waiting
 	}
 	if cfg, err := a.settings(); err != nil || absent(cfg.TokenDir) != "" {
-		return other // nothing is made
+		return other, nil // nothing is made
 	}
-	c, err := a.open()
+	silent := *a
+	silent.verbose = false // which shows more findings here, and no calls
+	c, err := silent.open()
 	if err != nil {
-		return other
+		return other, nil // as the findings tell
 	}
 	defer c.close()
-	if meant, err := c.pick(t); err == nil {
-		return meant
+	meant, err := c.pick(t)
+	switch {
+	case err == nil:
+		return meant, nil
+	case t.name != "":
+		return other, err
 	}
-	return other
+	return other, nil
 }
 
 // A diagnosis is what the doctor says.
 type diagnosis struct {
 	Findings []doctor.Finding `json:"findings"`
 	Clients  []clientLines    `json:"clients,omitempty"`
+}
+
+// has reports whether there is a finding in a state.
+func (d *diagnosis) has(s doctor.State) bool {
+	return slices.ContainsFunc(d.Findings, func(f doctor.Finding) bool { return f.State == s })
 }
 
 func (a *app) showDiagnosis(d diagnosis) error {
@@ -146,8 +164,12 @@ func (a *app) writeDiagnosis(d diagnosis) error {
 		room = max(w-indent, 24)
 	}
 	var b strings.Builder
+	ok := 0
 	for _, f := range d.Findings {
-		if f.State == doctor.OK && a.quiet {
+		if f.State == doctor.OK {
+			ok++
+		}
+		if f.State == doctor.OK && !a.verbose || f.State != doctor.Problem && a.quiet {
 			continue
 		}
 		state := fmt.Sprintf("%-*s", stateWidth, f.State)
@@ -160,6 +182,9 @@ func (a *app) writeDiagnosis(d diagnosis) error {
 				fmt.Fprintf(&b, "%*s%s%s\n", indent, "", more.head, hang(more.text, max(room-len(more.head), 0), indent+len(more.head)))
 			}
 		}
+	}
+	if !a.verbose && !a.quiet {
+		fmt.Fprintf(&b, "%-*s%s%s, which --verbose shows\n", stateWidth, doctor.OK, gap, plural(ok, "finding"))
 	}
 	for _, c := range d.Clients { // not indented: a here-document would not end
 		fmt.Fprintf(&b, "\n%s\n%s\n", a.bold(a.out, "# "+c.Client), c.Lines)

@@ -19,7 +19,7 @@ func lookConfiguration(m *Machine, r *report) {
 	if m.ConfigError != nil {
 		r.problem(m.ConfigError.Error(),
 			"C_Initialize answers CKR_ARGUMENTS_BAD, and no program can use a token, until this is right",
-			"correct the file, and look with: softcsp where")
+			m.configurationAdvice())
 		return
 	}
 	var looked []string
@@ -43,6 +43,19 @@ func lookConfiguration(m *Machine, r *report) {
 		lookOtherFile(m, r, p)
 	}
 	lookSettings(m, r)
+}
+
+// configurationAdvice says what to do about a configuration that cannot be read.
+func (m *Machine) configurationAdvice() string {
+	switch named := m.Getenv("SOFTCSP_CONF"); {
+	case errors.Is(m.ConfigError, fs.ErrPermission):
+		return "let this user read the file, and enter the directories that lead to it"
+	case errors.Is(m.ConfigError, fs.ErrNotExist) && m.ByHand:
+		return "name a file that there is after --conf, or leave --conf out"
+	case errors.Is(m.ConfigError, fs.ErrNotExist) && named != "":
+		return "name a file that there is: export SOFTCSP_CONF=FILE; or have the usual places read: unset SOFTCSP_CONF; an empty file does, too: touch " + quote(named)
+	}
+	return "correct the file, and look with: softcsp where"
 }
 
 // lookOtherFile tells of a configuration that is there and not read.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/softcsp/softcsp/internal/config"
@@ -97,7 +98,7 @@ func Areas() []string {
 	return names
 }
 
-// Look looks at everything. An area in which there is nothing to see has no finding.
+// Look looks at everything, and tells problems first, then notes, then what is ok. An area in which there is nothing to see has no finding.
 func Look(m *Machine) []Finding {
 	var all []Finding
 	for _, a := range areas {
@@ -105,6 +106,7 @@ func Look(m *Machine) []Finding {
 		a.look(m, r)
 		all = append(all, r.list...)
 	}
+	slices.SortStableFunc(all, func(a, b Finding) int { return int(b.State - a.State) })
 	return all
 }
 
