@@ -4,6 +4,7 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -13,7 +14,9 @@ import (
 
 // scripts are what is asked of modules, and what they must answer.
 //
-//go:embed testdata/*.txt
+// Those of testdata/more run against any module as against one that nobody knows, so they have no lines that are for one alone.
+//
+//go:embed testdata/*.txt testdata/more/*.txt
 var scripts embed.FS
 
 // A Check is one script of testdata, or one table of calls, that a module is held against.
@@ -26,6 +29,7 @@ type Check struct {
 	Makes Making `json:"makes"`
 
 	text string // of a script
+	more bool   // it is one of testdata/more
 	run  func(*Script, *Result) error
 }
 
@@ -42,17 +46,21 @@ const (
 
 // Checks returns all checks, sorted by name.
 func Checks() []Check {
-	files, err := scripts.ReadDir("testdata")
-	if err != nil {
-		panic(err) // they are part of the program
-	}
-	list := slices.Clone(tableChecks)
-	for _, f := range files {
-		text, err := scripts.ReadFile(path.Join("testdata", f.Name()))
+	list := slices.Concat(tableChecks, familyChecks())
+	for _, dir := range []string{"testdata", "testdata/more"} {
+		files, err := fs.Glob(scripts, dir+"/*.txt")
 		if err != nil {
-			panic(err)
+			panic(err) // they are part of the program
 		}
-		list = append(list, scriptCheck(strings.TrimSuffix(f.Name(), ".txt"), string(text)))
+		for _, f := range files {
+			text, err := scripts.ReadFile(f)
+			if err != nil {
+				panic(err)
+			}
+			c := scriptCheck(strings.TrimSuffix(path.Base(f), ".txt"), string(text))
+			c.more = dir != "testdata"
+			list = append(list, c)
+		}
 	}
 	slices.SortFunc(list, func(a, b Check) int { return strings.Compare(a.Name, b.Name) })
 	return list

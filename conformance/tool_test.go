@@ -13,7 +13,7 @@ import (
 func TestChecks(t *testing.T) {
 	t.Parallel()
 	all := Checks()
-	if len(all) < 45 {
+	if len(all) < 115 {
 		t.Errorf("there are %d checks", len(all))
 	}
 	kinds := map[Making]int{}
@@ -45,6 +45,33 @@ func TestSections(t *testing.T) {
 			t.Errorf("%s is in section %q, and so is %q", f.name, s, seen[s])
 		}
 		seen[s] = f.name
+	}
+}
+
+// TestMore runs the checks that any module can be held against, as against one that nobody knows: nothing may fail, and something pass.
+func TestMore(t *testing.T) {
+	t.Parallel()
+	only(t)
+	slow(t)
+	place, _ := FreshPlace(module.path)
+	m := &Module{Path: module.path, Driver: driver, Fresh: true, Place: place}
+	if _, err := m.Probe(); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range Checks() {
+		if !c.more && !strings.Contains(c.Name, "-") {
+			continue
+		}
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			r := m.Run(c)
+			for _, f := range r.Failures {
+				t.Errorf("%d: %s: %s", f.Line, f.Call, f.Text)
+			}
+			if r.Passed < 5 {
+				t.Errorf("only %d lines passed; not tried: %v", r.Passed, r.NotRun)
+			}
+		})
 	}
 }
 
