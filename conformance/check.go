@@ -126,6 +126,8 @@ type Failure struct {
 	Want    string `json:"want,omitempty"`
 	Got     string `json:"got,omitempty"`
 	Text    string `json:"text"`
+	// Also are further mechanisms with which the same came of the same call.
+	Also []string `json:"also,omitempty"`
 	// Says is what is asked for there, in our words.
 	Says string `json:"says,omitempty"`
 	// Said is what the module wrote on its standard output and error before its process ended.

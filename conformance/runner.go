@@ -3,7 +3,6 @@ package conformance
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,7 +32,7 @@ type Module struct {
 	// Place makes a place for the tokens of one check, a directory and an environment that leads there, if it is not nil.
 	Place func() (dir string, env []string, done func(), err error)
 
-	mechanisms map[string]bool
+	mechanisms map[string]uint64 // with their flags
 	hasToken   bool
 }
 
@@ -92,12 +91,18 @@ func (m *Module) Run(c Check) (r Result) {
 
 // host starts a host.
 func (m *Module) host(env []string) (*Host, error) {
+	h, err := m.start(env)
+	if err == nil && m.Kind == "" {
+		err = h.useNewest()
+	}
+	return h, err
+}
+
+// start starts a host that uses the list of C_GetFunctionList.
+func (m *Module) start(env []string) (*Host, error) {
 	h, err := StartHost(m.Driver, m.Path, env...)
 	if err == nil && m.Timeout > 0 {
 		h.patience = m.Timeout
-	}
-	if err == nil && m.Kind == "" {
-		err = h.useNewest()
 	}
 	return h, err
 }
@@ -238,9 +243,12 @@ func (x *scripted) cannot(words []string, line string) string {
 	}
 	if !strings.Contains(line, "CKR_MECHANISM_INVALID") {
 		for _, name := range mechanismRE.FindAllString(line, -1) {
-			if x.mechanisms != nil && !x.mechanisms[name] {
+			if _, has := x.mechanisms[name]; x.mechanisms != nil && !has {
 				return "there is no " + name
 			}
+		}
+		if why := x.doesNot(words); why != "" {
+			return why
 		}
 	}
 	for _, name := range nameRE.FindAllString(line, -1) {
@@ -252,6 +260,31 @@ func (x *scripted) cannot(words []string, line string) string {
 		if !h.has(words[0]) {
 			return "there is no " + words[0]
 		}
+	}
+	return ""
+}
+
+// flagOf are the flags of mechanisms that functions work with.
+var flagOf = map[string]string{
+	"C_EncryptInit": "CKF_ENCRYPT", "C_DecryptInit": "CKF_DECRYPT", "C_DigestInit": "CKF_DIGEST", "C_SignInit": "CKF_SIGN", "C_VerifyInit": "CKF_VERIFY",
+	"C_SignRecoverInit": "CKF_SIGN_RECOVER", "C_VerifyRecoverInit": "CKF_VERIFY_RECOVER", "C_GenerateKey": "CKF_GENERATE", "C_GenerateKeyPair": "CKF_GENERATE_KEY_PAIR",
+	"C_WrapKey": "CKF_WRAP", "C_UnwrapKey": "CKF_UNWRAP", "C_DeriveKey": "CKF_DERIVE", "C_EncapsulateKey": "CKF_ENCAPSULATE", "C_DecapsulateKey": "CKF_DECAPSULATE",
+}
+
+// doesNot says that the module does not claim a mechanism for a function, "" where it does.
+func (x *scripted) doesNot(words []string) string {
+	flag := flagOf[words[0]]
+	if flag == "" || len(words) < 3 || x.s.host == nil {
+		return ""
+	}
+	word := words[2]
+	if v := x.s.Vars[word]; v.kind == 't' {
+		word = v.text
+	}
+	name, _, _ := strings.Cut(word, ":")
+	has, known := x.mechanisms[name]
+	if bit := x.s.host.tables.consts[flag]; known && has&bit == 0 {
+		return name + " has no " + flag
 	}
 	return ""
 }
@@ -346,100 +379,6 @@ func splitQuoted(line string) (words []string) {
 	}
 	return words
 }
-
-// useNewest has calls go through the newest function list of a module that has C_GetInterface: it need not export the functions themselves.
-func (h *Host) useNewest() error {
-	if address, err := h.ask("symbol C_GetInterface"); err != nil || address == "0" {
-		return err
-	}
-	v := Vars{}
-	if rv, err := h.Call(v, "C_GetInterface", "NULL", "NULL", "&p", "0"); err != nil || rv != "CKR_OK" {
-		return err
-	}
-	for _, part := range []struct{ of, typ, name string }{{"p", "CK_INTERFACE", "i"}, {"i.pFunctionList", "CK_VERSION", "v"}} {
-		b, err := h.askBytes(fmt.Sprintf("peek %d %d", v.Number(part.of), h.tables.sizes[part.typ]))
-		if err != nil {
-			return err
-		}
-		h.tables.decode(v, part.name, part.typ, b)
-	}
-	if v.Number("v.major") < 3 {
-		return nil
-	}
-	h.newest = int(v.Number("v.major")*10 + v.Number("v.minor"))
-	_, err := h.ask(fmt.Sprintf("list %d", v.Number("i.pFunctionList")))
-	return err
-}
-
-// has reports whether the module has a function: in its list, or as a symbol.
-func (h *Host) has(name string) bool {
-	if since := h.tables.since[name]; since == 24 || since > 0 && since <= h.newest {
-		return true
-	}
-	address, err := h.ask("symbol " + name)
-	return err == nil && address != "0"
-}
-
-// Probe starts the module once, to see that it can be loaded and which mechanisms its tokens have. It returns what the module says of itself.
-func (m *Module) Probe() (string, error) {
-	env := m.Env
-	if m.Place != nil {
-		_, more, done, err := m.Place()
-		if err != nil {
-			return "", err
-		}
-		defer done()
-		env = slices.Concat(env, more)
-	}
-	s := NewScript(func(string) (*Host, error) { return StartHost(m.Driver, m.Path, env...) })
-	if err := s.Line("C_Initialize CK_C_INITIALIZE_ARGS{flags=CKF_OS_LOCKING_OK}"); err != nil {
-		return "", err
-	}
-	if err := s.Line("C_GetInfo &info"); err != nil {
-		return "", err
-	}
-	version := func(name string) string {
-		v := s.Vars.Bytes("info." + name)
-		if len(v) < 2 {
-			return "?"
-		}
-		return fmt.Sprintf("%d.%d", v[0], v[1])
-	}
-	about := fmt.Sprintf("%s, %s %s, Cryptoki %s", text(s.Vars.Bytes("info.manufacturerID")), text(s.Vars.Bytes("info.libraryDescription")), version("libraryVersion"),
-		version("cryptokiVersion"))
-	m.mechanisms = make(map[string]bool)
-	_ = s.slots(func() bool {
-		m.hasToken = true
-		m.addMechanisms(s)
-		return false
-	})
-	_ = s.Close()
-	return about, nil
-}
-
-func text(b []byte) string { return strings.TrimRight(string(b), " \x00") }
-
-// addMechanisms adds those of the variable slot.
-func (m *Module) addMechanisms(s *Script) {
-	if s.Line("C_GetMechanismList slot NULL &mechs.n") != nil || s.Line("C_GetMechanismList slot &mechs[1024] &mechs.n=1024") != nil {
-		return
-	}
-	listed := make(map[uint64]bool)
-	for i := range s.Vars.Number("mechs.n") {
-		listed[s.Vars.Number(fmt.Sprintf("mechs[%d]", i))] = true
-	}
-	for name, n := range s.host.tables.consts {
-		if strings.HasPrefix(name, "CKM_") && listed[n] {
-			m.mechanisms[name] = true
-		}
-	}
-}
-
-// HasToken reports whether Probe found a token in any slot.
-func (m *Module) HasToken() bool { return m.hasToken }
-
-// Mechanisms returns the names of the mechanisms that Probe found.
-func (m *Module) Mechanisms() []string { return slices.Sorted(maps.Keys(m.mechanisms)) }
 
 // FreshPlace returns what makes empty places for the tokens of softcsp or SoftHSM2, each in a directory of its own, and reports whether
 // the module is one of these by its name.

@@ -78,6 +78,14 @@ func TestMore(t *testing.T) {
 // known is where the failures of SoftHSM2 stand.
 const known = "testdata/known/softhsm.txt"
 
+func alsoWith(f *Failure) string {
+	if !strings.HasPrefix(f.Call, "CKM_") {
+		return ""
+	}
+	mechanism, _, _ := strings.Cut(f.Call, ":")
+	return " " + strings.Join(append([]string{mechanism}, f.Also...), " ")
+}
+
 // TestForeign runs every check against SoftHSM2 as against a module that nobody knows. What it fails is known.
 func TestForeign(t *testing.T) {
 	t.Parallel()
@@ -103,7 +111,7 @@ func TestForeign(t *testing.T) {
 		r := m.Run(c)
 		passed += r.Passed
 		for _, f := range r.Failures {
-			fmt.Fprintf(&b, "%s:%d: %s: %s\n", c.Name, f.Line, f.Kind, f.Text)
+			fmt.Fprintf(&b, "%s:%d: %s: %s (%s)%s\n", c.Name, f.Line, f.Kind, f.Text, f.Section, alsoWith(&f))
 		}
 	}
 	if passed < 2000 {

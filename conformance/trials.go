@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -16,8 +17,8 @@ type property struct {
 }
 
 func encrypts(f *family) bool { return !f.digest && !f.signs }
-func signs(f *family) bool { return f.signs }
-func hashes(f *family) bool { return f.digest }
+func signs(f *family) bool    { return f.signs }
+func hashes(f *family) bool   { return f.digest }
 
 // inParts takes those of whose mechanisms some work in parts.
 func inParts(of func(*family) bool) func(*family) bool {
@@ -30,18 +31,18 @@ var properties = []property{
 		[]string{"5.8", "5.10"}, encrypts, (*trying).decryption},
 	{"parts", "%s: encrypted in parts as in one call", "C_EncryptUpdate and C_EncryptFinal give, joined, what C_Encrypt gives, however the data are cut", []string{"5.8", "5.10"}, inParts(encrypts), (*trying).encryptionInParts},
 	{"lengths", "%s: lengths that are asked for, and too little room", "NULL asks for the length; too little room is CKR_BUFFER_TOO_SMALL, and neither ends the operation", []string{"5.2", "5.8"}, encrypts, (*trying).encryptionLengths},
-	{"refused", "%s: keys and calls that are refused to encrypt", "A key of another type, without the usage, or that is not there is refused with its code; one operation at a time, which ends with its result",
+	{"refused", "%s: keys and calls that are refused to encrypt", "",
 		[]string{"5.8", "5.1.6"}, encrypts, (*trying).encryptionRefused},
 
 	{"roundtrip", "%s: what is signed is verified", "C_Verify takes what C_Sign gives, and neither another signature nor one of other data", []string{"5.13", "5.15"}, signs, (*trying).verification},
 	{"parts", "%s: signed in parts as in one call", "C_SignUpdate and C_SignFinal sign what C_Sign signs, however the data are cut, and C_VerifyFinal takes it", []string{"5.13", "5.15"}, inParts(signs), (*trying).signatureInParts},
 	{"lengths", "%s: lengths that are asked for, and too little room", "NULL asks for the length; too little room is CKR_BUFFER_TOO_SMALL, and neither ends the operation", []string{"5.2", "5.13"}, signs, (*trying).signatureLengths},
-	{"refused", "%s: keys and calls that are refused to sign", "A key of another type, without the usage, or that is not there is refused with its code; one operation at a time, which ends with its result",
+	{"refused", "%s: keys and calls that are refused to sign", "",
 		[]string{"5.13", "5.1.6"}, signs, (*trying).signatureRefused},
 
 	{"parts", "%s: hashed in parts as in one call", "C_DigestUpdate and C_DigestFinal give what C_Digest gives, however the data are cut", []string{"5.12"}, hashes, (*trying).digestInParts},
 	{"lengths", "%s: lengths that are asked for, and too little room", "NULL asks for the length; too little room is CKR_BUFFER_TOO_SMALL, and neither ends the operation", []string{"5.2", "5.12"}, hashes, (*trying).digestLengths},
-	{"refused", "%s: calls that are refused to hash", "One operation at a time, which ends with its result", []string{"5.12", "5.1.6"}, hashes, (*trying).digestRefused},
+	{"refused", "%s: calls that are refused to hash", "There is one operation of a kind at a time in a session, and its result ends it", []string{"5.12", "5.1.6"}, hashes, (*trying).digestRefused},
 }
 
 // familyChecks are the checks of each property of each family.
@@ -184,13 +185,42 @@ func (x *trying) do(lines ...string) bool {
 			return false
 		}
 		if err := x.Line(line); err != nil {
-			x.r.fail(0, x.trial.mechanism+": "+line, err)
+			x.fails(line, err)
 			x.failed, x.dead = true, errors.Is(err, errHost)
 			return false
 		}
 		x.r.Passed++
 	}
 	return !x.failed
+}
+
+// fails notes a failure, with the mechanisms before for which the same came of the same function.
+func (x *trying) fails(line string, err error) {
+	x.r.fail(0, x.trial.mechanism+": "+line, err)
+	last := len(x.r.Failures) - 1
+	f := x.r.Failures[last]
+	for i := range x.r.Failures[:last] {
+		if like := &x.r.Failures[i]; like.Text == f.Text && like.Says == f.Says && f.Kind == Wrong && functionRE.FindString(like.Call) == functionRE.FindString(f.Call) {
+			if !strings.HasPrefix(like.Call, x.trial.mechanism+":") && !slices.Contains(like.Also, x.trial.mechanism) {
+				like.Also = append(like.Also, x.trial.mechanism)
+			}
+			x.r.Failures = x.r.Failures[:last]
+			return
+		}
+	}
+}
+
+// alone carries out a line that is for itself: whatever comes of it, the next begins in a session without an operation.
+func (x *trying) alone(says, line string) {
+	x.r.says = says
+	if x.failed {
+		return
+	}
+	if x.do(line) || x.dead {
+		return
+	}
+	x.failed = false
+	x.do("C_CloseSession t", "C_OpenSession slot CKF_SERIAL_SESSION|CKF_RW_SESSION NULL NULL &t")
 }
 
 // mechanism is the word of the mechanism.
@@ -284,11 +314,9 @@ func (x *trying) encryptionLengths() {
 // refuse tries keys that an Init function refuses: none, one that may not, and one of another type.
 func (x *trying) refuse(begin, barred string) {
 	m := x.mechanism()
-	x.do(begin + " t " + m + " 999999 -> CKR_KEY_HANDLE_INVALID")
-	x.failed = x.dead // each is for itself
+	x.alone("A handle of no key is CKR_KEY_HANDLE_INVALID", begin+" t "+m+" 999999 -> CKR_KEY_HANDLE_INVALID")
 	if x.has("nek", x.f.none) {
-		x.do(begin + " t " + m + " " + barred + " -> CKR_KEY_FUNCTION_NOT_PERMITTED")
-		x.failed = x.dead
+		x.alone("A key whose attributes do not allow the operation is CKR_KEY_FUNCTION_NOT_PERMITTED", begin+" t "+m+" "+barred+" -> CKR_KEY_FUNCTION_NOT_PERMITTED")
 	}
 	if x.has("other", x.f.unlike) {
 		other := "other"
@@ -297,9 +325,9 @@ func (x *trying) refuse(begin, barred string) {
 				other = "otherprivate"
 			}
 		}
-		x.do(begin + " t " + m + " " + other + " -> CKR_KEY_TYPE_INCONSISTENT")
-		x.failed = x.dead
+		x.alone("A key of a type that the mechanism does not take is CKR_KEY_TYPE_INCONSISTENT", begin+" t "+m+" "+other+" -> CKR_KEY_TYPE_INCONSISTENT")
 	}
+	x.r.says = "There is one operation of a kind at a time in a session, and its result ends it"
 }
 
 func (x *trying) encryptionRefused() {

@@ -125,6 +125,9 @@ func writeFailure(b *strings.Builder, check string, f conformance.Failure) {
 	}
 	fmt.Fprintf(b, "    %s: %s\n", where, f.Text)
 	fmt.Fprintf(b, "        call: %s\n", f.Call)
+	if len(f.Also) > 0 {
+		fmt.Fprintf(b, "        so with: %s\n", strings.Join(f.Also, " "))
+	}
 	if f.Section != "" {
 		fmt.Fprintf(b, "        section %s: %s\n", f.Section, f.Says)
 	} else {
@@ -275,6 +278,9 @@ func junitOf(x conformance.Result) junitCase {
 	c := junitCase{Name: x.Name, Class: "pkcs11." + strings.ReplaceAll(x.Area, " ", "_"), Time: fmt.Sprintf("%.3f", x.Took.Seconds())}
 	for _, f := range x.Failures {
 		t := junitText{Message: f.Text, Type: string(f.Kind), Text: "call: " + f.Call + "\nasked for: " + f.Says}
+		if len(f.Also) > 0 {
+			t.Text += "\nso with: " + strings.Join(f.Also, " ")
+		}
 		if f.Said != "" {
 			t.Text += "\nit wrote: " + printable(f.Said)
 		}
