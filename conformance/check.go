@@ -172,6 +172,7 @@ func (m *Mismatch) Error() string {
 
 // fail adds a failure.
 func (r *Result) fail(line int, call string, err error) {
+	call, _, _ = strings.Cut(call, " -> ") // what is wanted is told beside it
 	function := functionRE.FindString(call)
 	if f := verbFunctions[firstWord(call)]; f != "" {
 		function = f

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"strings"
 
@@ -71,8 +72,20 @@ func (a *app) asTyped(err error) error {
 	}
 	said := strings.TrimPrefix(err.Error(), ck.CKR_ARGUMENTS_BAD.Error()+": ")
 	typed := strings.NewReplacer("configuration named by pReserved", "--conf "+a.conf, "pReserved: tokendir", "--tokendir "+a.tokenDir, "pReserved: ", "")
-	return errors.New(typed.Replace(said))
+	told := errors.New(typed.Replace(said))
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return &unread{told, path}
+	}
+	return told
 }
+
+// An unread is the error of a configuration file that cannot be read.
+type unread struct {
+	error
+	path *fs.PathError
+}
+
+func (e *unread) Unwrap() error { return e.path }
 
 // open starts the module with the settings in force and the pairs given. The caller closes it.
 func (a *app) open(pairs ...string) (*client, error) {

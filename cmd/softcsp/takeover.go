@@ -150,6 +150,9 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 		if len(row.Notes) > 0 {
 			row.Result = resultChanged
 		}
+		if isPublicSecret(template) {
+			row.Notes = append(row.Notes, "it is used without a PIN by whoever can read the token: CKA_PRIVATE is false, as it was")
+		}
 	}
 	row.handle = o
 	if t.dry {
@@ -161,6 +164,14 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 	}
 	row.URI = u.String()
 	return nil
+}
+
+// isPublicSecret reports whether an object is a secret or private key that takes no PIN.
+func isPublicSecret(template []ck.Attribute) bool {
+	class, err := ck.Ulong(valueOf(template, ck.CKA_CLASS))
+	private, err2 := ck.Bool(valueOf(template, ck.CKA_PRIVATE))
+	is := ck.ObjectClass(class) == ck.CKO_SECRET_KEY || ck.ObjectClass(class) == ck.CKO_PRIVATE_KEY
+	return err == nil && err2 == nil && is && !private
 }
 
 // endsAll reports whether an error is about the token, the disk or the session, and not about the object.

@@ -155,9 +155,10 @@ func FuzzWritten(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(uint8(page>>9), uint32(16), uint32(1), byte(3)) // the size of pages, and what follows
-		f.Add(uint8(page>>9), uint32(page), uint32(0), byte(5))
-		f.Add(uint8(page>>9), uint32(2*page+3), uint32(7), byte(255))
+		which := uint8(len(bases))
+		f.Add(which, uint32(16), uint32(1), byte(3))         // in the header: the size of pages
+		f.Add(which, uint32(page), uint32(0), byte(5))       // the kind of a page
+		f.Add(which, uint32(2*page+3), uint32(7), byte(255)) // where its cells are
 		bases = append(bases, b)
 	}
 	f.Fuzz(func(t *testing.T, which uint8, at, step uint32, value byte) {
