@@ -30,6 +30,18 @@ func (x *boltTx) faults() []error {
 	return whole.faults()
 }
 
+// missing implements salvager. A file has its reserve behind its last page, unless bbolt has made it, or a file system that sets nothing apart let it
+// grow: then its size is a power of two. One that is larger than those may have any size.
+func (x *boltTx) missing() uint64 {
+	size := uint64(x.st.Size)
+	free, err := x.pages.freePages()
+	if err != nil || size >= 16<<20 || size&(size-1) == 0 {
+		return 0
+	}
+	want := (x.pages.meta.end + reservePages - min(reservePages, uint64(len(free)))) * pageSize
+	return want - min(want, size)
+}
+
 // tryGet implements salvager.
 func (x *boltTx) tryGet(b bucket, key []byte) ([]byte, error) { return x.pages.get(b, key) }
 

@@ -38,6 +38,9 @@ type Examination struct {
 	Faults []Fault // in the order of objects, those about none first
 	// Objects are those that there are, or are to be, as far as the file still tells.
 	Objects []ID
+	// Missing is how many bytes the file is shorter than it was, at the least, where only such were cut off that held nothing: no fault of the token,
+	// but perhaps of whoever copied it. A disk that was full has the same effect.
+	Missing uint64
 
 	terms map[ID][]term // of the index, for objects with faults
 }
@@ -174,6 +177,7 @@ func (c *checker) finish() {
 // run makes all tests.
 func (c *checker) run() {
 	if x, ok := c.x.(salvager); ok {
+		c.Missing = x.missing()
 		for _, err := range x.faults() {
 			what := err.Error()
 			if d := (*damage)(nil); errors.As(err, &d) {

@@ -8,6 +8,8 @@ import "bytes"
 type salvager interface {
 	// faults returns what is wrong with the structure of the file.
 	faults() []error
+	// missing returns how many bytes the file has less than this package leaves it with, none of which were in use.
+	missing() uint64
 	// tryGet is get with an error where the value is on a page that cannot be read.
 	tryGet(b bucket, key []byte) ([]byte, error)
 	// eachReadable calls f with every entry of a bucket that can be read, in order, and lost where some cannot.

@@ -52,6 +52,7 @@ type inspection struct {
 	faults  []string // about no object
 	damaged []damagedObject
 	objects int // how many there are, damaged ones too
+	missing uint64
 }
 
 // inspect examines a token, with keys or without, and gives damaged objects their names.
@@ -65,7 +66,7 @@ func inspect(t *store.Token, k *store.Keys) (*inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &inspection{objects: len(e.Objects)}
+	x := &inspection{objects: len(e.Objects), missing: e.Missing}
 	index := map[store.ID]int{}
 	for _, id := range e.Damaged() {
 		index[id] = len(x.damaged)
@@ -115,6 +116,14 @@ func (x *inspection) lines() []string {
 		}
 	}
 	return lines
+}
+
+// cutShort says that a file was cut short where nothing is lost by it, "" for any other.
+func cutShort(missing uint64) string {
+	if missing == 0 {
+		return ""
+	}
+	return fmt.Sprintf("the file is shorter than it was made, by %s at the least: it was cut short, or its disk was full; what is missing held nothing", amount(missing, "byte"))
 }
 
 // summary is the first fault, and how many there are.

@@ -154,6 +154,9 @@ func (a *app) restoreToken(file string, replace bool) error {
 		return explain("opening the token directory", err)
 	}
 	defer place.Close()
+	if x, err := inspect(from.Token, nil); err == nil && x.missing > 0 {
+		a.note("%s: %s", file, cutShort(x.missing))
+	}
 	was := infoOf(place, from.UUID())
 	switch err := place.Restore(from, replace); {
 	case errors.Is(err, store.ErrExists):

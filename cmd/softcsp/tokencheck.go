@@ -64,6 +64,8 @@ type checkRow struct {
 	// Objects is how many there are, Damaged those of them that something is wrong with.
 	Objects int             `json:"objects"`
 	Damaged []damagedObject `json:"damaged,omitempty"`
+	// Missing is how many bytes were cut off that held nothing.
+	Missing uint64 `json:"missing,omitempty"`
 
 	outOfReach bool // it could not be looked at, which is no damage
 }
@@ -184,7 +186,7 @@ func checkOne(t *store.Token, pin []byte) (checkRow, error) {
 	if err != nil {
 		return row, err
 	}
-	row.Faults, row.Objects, row.Damaged = append(row.Faults, x.lines()...), x.objects, x.damaged
+	row.Faults, row.Objects, row.Damaged, row.Missing = append(row.Faults, x.lines()...), x.objects, x.damaged, x.missing
 	return row, nil
 }
 
@@ -233,6 +235,9 @@ func (a *app) showChecks(rows []checkRow) error {
 		text = append(text, []string{dash(r.Label), verdict, r.File})
 		for _, f := range r.Faults {
 			text = append(text, []string{"  " + f})
+		}
+		if note := cutShort(r.Missing); note != "" {
+			text = append(text, []string{"  " + note})
 		}
 		if len(r.Faults) > 0 && r.Objects > 0 {
 			text = append(text, []string{"  " + r.rest()})
