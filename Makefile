@@ -111,7 +111,7 @@ check-arm64: setup-test build build-arm64
 # The programs of conformance/clients, all of them: their packages are large together.
 clients: build
 	@tools/setup.sh clients
-	SOFTCSP_CLIENTS=1 go test -count=1 -timeout 1h ./conformance/clients
+	SOFTCSP_CLIENTS=1 go test -count=1 -timeout 2h ./conformance/clients
 
 # What takes minutes: run before a version is called done. docs/testing.md says what it is.
 long: check

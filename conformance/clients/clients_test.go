@@ -40,7 +40,7 @@ func modules(t *testing.T) []module {
 	return list
 }
 
-// limit is how long a script may take.
+// limit is how long a script may take that says nothing else.
 const limit = 3 * time.Minute
 
 // TestClients runs the scripts with each module. One that says that it fails with SoftHSM2 has to.
@@ -81,10 +81,17 @@ func TestClients(t *testing.T) {
 // run runs a script with a module.
 func run(t *testing.T, s *script, m module) *outcome {
 	o := &outcome{t: t}
+	within := limit
+	if text := s.header["limit"]; text != "" {
+		var err error
+		if within, err = time.ParseDuration(text); err != nil {
+			t.Fatal(err)
+		}
+	}
 	testscript.RunT(o, testscript.Params{
 		Files:               []string{s.path},
 		RequireExplicitExec: true,
-		Deadline:            time.Now().Add(limit),
+		Deadline:            time.Now().Add(within),
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"listening": listening, "share": share,
 		},

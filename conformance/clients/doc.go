@@ -13,7 +13,8 @@
 //
 // The programs must be there: the packages of Debian are what to install; "backports" names those that Debian 12 has, or has new enough, in its backports. Scripts whose size is small run in every go test, those that
 // are big by make clients. "checked" names the programs that look at the result, which are not the one whose section it is. "softhsm" says
-// why the script fails with SoftHSM2, where it does; it has to. "only" names a module where the script is about it alone.
+// why the script fails with SoftHSM2, where it does; it has to. "only" names a module where the script is about it alone. "limit" is how long a script may take
+// that builds something large, where the machine has not built it before.
 //
 // The files of the archive are what people paste, and are shown in docs/clients.md; those in check/ and files/ are not. What is in the script itself is
 // how the test drives them. A file whose name ends in .sh is run by "sh -eu"; its last program replaces the shell by exec where the test is to end it,

@@ -21,7 +21,7 @@ type script struct {
 }
 
 // keys are those of headers, and whether a script must have them.
-var keys = map[string]bool{"title": true, "programs": true, "packages": true, "size": true, "checked": true, "softhsm": false, "only": false, "backports": false}
+var keys = map[string]bool{"title": true, "programs": true, "packages": true, "size": true, "checked": true, "softhsm": false, "only": false, "backports": false, "limit": false}
 
 // scripts reads all scripts.
 func scripts(t *testing.T) (list []*script) {
