@@ -35,10 +35,8 @@ type prepared struct {
 // its types; mechanisms of a family share a form by sharing the name. Two callers at once may both make a form; one of
 // the two is kept. Forms are used by many operations at once and must not change.
 func (k *Key) Prepared(id ck.MechanismType, build func(*Key) (any, error)) (any, error) {
-	for p := k.prepared.Load(); p != nil; p = p.next {
-		if p.id == id {
-			return p.form, nil
-		}
+	if form := k.form(id); form != nil {
+		return form, nil
 	}
 	form, err := build(k)
 	if err != nil {
@@ -55,6 +53,16 @@ func (k *Key) Prepared(id ck.MechanismType, build func(*Key) (any, error)) (any,
 			return form, nil
 		}
 	}
+}
+
+// form returns the form of k that is known as id, nil where there is none.
+func (k *Key) form(id ck.MechanismType) any {
+	for p := k.prepared.Load(); p != nil; p = p.next {
+		if p.id == id {
+			return p.form
+		}
+	}
+	return nil
 }
 
 // Forget drops the prepared forms, and reports whether there were any.

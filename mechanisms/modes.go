@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"reflect"
+	"sync"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/blockmode"
@@ -72,6 +73,9 @@ func cbc(keyed keyedBlock, readIV ivReader, pad bool) directions {
 			if err != nil {
 				return nil, err
 			}
+			if reflect.TypeOf(b) == aesType {
+				return pooledCBC(k, b, iv, pad, decrypt)
+			}
 			c := &blockCipher{block: b, size: b.BlockSize(), pad: pad, decrypt: decrypt}
 			copy(c.iv[:], iv)
 			c.mode = newCBC(b, c.iv[:c.size], decrypt)
@@ -103,8 +107,56 @@ func newCBC(b cipher.Block, iv []byte, decrypt bool) (mode cipher.BlockMode) {
 	return mode
 }
 
+// A cbcPool has ciphers of CBC with one AES key, in one direction, that no operation uses.
+type cbcPool struct {
+	id ck.MechanismType // of the prepared form that it is
+	sync.Pool
+}
+
+// pooledCBC begins CBC with AES. The mode, which has the expanded key in it, is one that an operation before has left, if there is one.
+func pooledCBC(k *Key, b cipher.Block, iv []byte, pad, decrypt bool) (Cipher, error) {
+	id := ck.CKM_AES_CBC
+	if decrypt {
+		id = ck.CKM_AES_CBC_PAD
+	}
+	form, err := k.Prepared(id, func(*Key) (any, error) { return &cbcPool{id: id}, nil })
+	if err != nil {
+		return nil, err
+	}
+	pool := form.(*cbcPool)
+	c, _ := pool.Get().(*blockCipher)
+	if c == nil {
+		c = &blockCipher{block: b, size: aesBlock, decrypt: decrypt, key: k, pool: pool}
+		c.mode = newCBC(b, iv, decrypt)
+	} else {
+		c.mode.(ivSetter).SetIV(iv)
+	}
+	c.pad = pad
+	copy(c.iv[:], iv)
+	return c, nil
+}
+
+// An ivSetter is a mode that can begin anew.
+type ivSetter interface{ SetIV([]byte) }
+
+// End leaves the cipher to the next operation with the key, if the key has not been destroyed meanwhile.
+func (c *blockCipher) End() {
+	if c.pool == nil {
+		return
+	}
+	clear(c.iv[:])
+	clear(c.buf[:])
+	clear(c.last[:])
+	c.n, c.lastDecrypted = 0, false
+	if c.key.form(c.pool.id) == any(c.pool) {
+		c.pool.Put(c)
+	}
+}
+
 // A blockCipher is a Cipher that works in whole blocks: ECB, and CBC with padding or without.
 type blockCipher struct {
+	key          *Key     // of a cipher that can be used again
+	pool         *cbcPool // where it goes then, nil for any other
 	block        cipher.Block
 	mode         cipher.BlockMode
 	size         int
@@ -152,7 +204,7 @@ func (c *blockCipher) Whole(dst, src []byte) (int, error) {
 	if !c.pad {
 		return len(dst), nil
 	}
-	c.mode.(interface{ SetIV([]byte) }).SetIV(c.iv[:c.size]) // Whole may be called again
+	c.mode.(ivSetter).SetIV(c.iv[:c.size]) // Whole may be called again
 	n, good := pkcs7.Unpad(dst[len(dst)-c.size:])
 	if good != 1 {
 		clear(dst)

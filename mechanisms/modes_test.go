@@ -371,3 +371,51 @@ func TestConcurrent(t *testing.T) {
 		wg.Wait()
 	}
 }
+
+// TestReusedCBC has one cipher do operation after operation, with padding and without, to the end and not: each is that of a new one. A cipher of a
+// key that has been destroyed is not kept.
+func TestReusedCBC(t *testing.T) {
+	t.Parallel()
+	value := pattern(32)
+	k := &Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_AES, Value: value}
+	begin := func(k *Key, row *Mechanism, decrypt bool, iv []byte) Cipher {
+		p := ck.NewParam(iv, nil)
+		f := row.Encrypt
+		if decrypt {
+			f = row.Decrypt
+		}
+		c, err := f(k, &p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for round := range 64 {
+		row, decrypt := Lookup([]ck.MechanismType{ck.CKM_AES_CBC, ck.CKM_AES_CBC_PAD}[round%2]), round%4 > 1
+		iv, data := bytes.Repeat([]byte{byte(round)}, 16), pattern(48)
+		used, fresh := begin(k, row, decrypt, iv), begin(&Key{Class: ck.CKO_SECRET_KEY, Type: ck.CKK_AES, Value: value}, row, decrypt, iv)
+		var got, want [64]byte
+		var n, m int
+		var err, err2 error
+		switch round % 3 {
+		case 0:
+			n, err = used.Whole(got[:], data)
+			m, err2 = fresh.Whole(want[:], data)
+		default: // in a part, which leaves something behind
+			n, err = used.Update(got[:], data[:round%32])
+			m, err2 = fresh.Update(want[:], data[:round%32])
+		}
+		if n != m || err != err2 || got != want {
+			t.Fatalf("%v, decrypt: %v: %x, %v; want %x, %v", row.Type, decrypt, got[:n], err, want[:m], err2)
+		}
+		used.(Ender).End()
+	}
+	c := begin(k, Lookup(ck.CKM_AES_CBC), false, make([]byte, 16))
+	pool := c.(*blockCipher).pool
+	k.Forget()
+	for pool.Get() != nil { // what other operations have left
+	}
+	if c.(Ender).End(); pool.Get() != nil {
+		t.Error("a cipher is kept whose key is gone")
+	}
+}

@@ -174,6 +174,12 @@ func (d *Derived) Deliver() {
 	}
 }
 
+// An Ender is a Cipher that can be used again. End is called when its operation is over, and nothing else after that.
+type Ender interface {
+	Cipher
+	End()
+}
+
 // An Inexact cipher can tell whether what it writes may be shorter than WholeLen.
 type Inexact interface {
 	Cipher

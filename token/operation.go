@@ -66,7 +66,11 @@ func (op *operation) end() {
 	if op.process != nil {
 		op.process.end()
 	}
+	cipher := op.cipher
 	*op = operation{}
+	if c, ok := cipher.(mechanisms.Ender); ok {
+		c.End()
+	}
 }
 
 // cancel ends the operations that the flags name. The session is locked.
