@@ -19,15 +19,42 @@ type digestOperation struct {
 	interrupted bool
 	row         *mechanisms.Hash
 	hash        hash.Hash
+	plain       bool // the hash has no parameter, so that another digest can have it
+	idle        idleHash
+}
+
+// An idleHash is the hash of a digest that is over, for the next one with the same mechanism.
+type idleHash struct {
+	row  *mechanisms.Hash
+	hash hash.Hash
 }
 
 // end ends a digest. The last input, perhaps a password, is in the state of the hash until its block is full, and Reset does not remove
 // it from there: so it is overwritten.
 func (d *digestOperation) end() {
+	idle := d.idle
 	if d.hash != nil {
 		overwrite(d.hash)
+		if d.plain {
+			idle = idleHash{d.row, d.hash}
+		}
 	}
-	*d = digestOperation{}
+	*d = digestOperation{idle: idle}
+}
+
+// begin begins a digest with a hash of a mechanism.
+func (d *digestOperation) begin(m *mechanisms.Mechanism, p *ck.Param) error {
+	state, plain := hash.Hash(nil), p.Len() == 0
+	if plain && d.idle.row == m.Hash && m.Hash != nil {
+		state = d.idle.hash
+	} else {
+		var err error
+		if state, err = m.Digest(p); err != nil {
+			return err
+		}
+	}
+	*d = digestOperation{active: true, row: m.Hash, hash: state, plain: plain}
+	return nil
 }
 
 // zeros are as long as the longest block of a hash.
@@ -112,12 +139,7 @@ func (m *Module) DigestInit(h ck.SessionHandle, mech *ck.Mechanism) error {
 	if row == nil || row.Digest == nil || !s.restriction.allows(mech.Type, ck.CKF_DIGEST) {
 		return ck.CKR_MECHANISM_INVALID
 	}
-	state, err := row.Digest(&mech.Param)
-	if err != nil {
-		return err
-	}
-	*d = digestOperation{active: true, row: row.Hash, hash: state}
-	return nil
+	return d.begin(row, &mech.Param)
 }
 
 // Digest implements C_Digest, section 5.12.2.

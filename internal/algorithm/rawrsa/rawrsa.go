@@ -50,8 +50,8 @@ func (k *PublicKey) padded(m []byte) ([]byte, error) {
 	return whole, nil
 }
 
-// number reads m as a number below the modulus.
-func (k *PublicKey) number(m []byte) (*bigmod.Nat, error) {
+// Encrypt computes m^e, where m is secret. The result is as long as the modulus.
+func (k *PublicKey) Encrypt(m []byte) ([]byte, error) {
 	m, err := k.padded(m)
 	if err != nil {
 		return nil, err
@@ -59,15 +59,6 @@ func (k *PublicKey) number(m []byte) (*bigmod.Nat, error) {
 	x, err := bigmod.NewNat().SetBytes(m, k.n)
 	if err != nil {
 		return nil, ErrRange
-	}
-	return x, nil
-}
-
-// Encrypt computes m^e, where m is secret. The result is as long as the modulus.
-func (k *PublicKey) Encrypt(m []byte) ([]byte, error) {
-	x, err := k.number(m)
-	if err != nil {
-		return nil, err
 	}
 	return x.ExpShortVarTime(x, uint(k.E), k.n).Bytes(k.n), nil
 }
