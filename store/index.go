@@ -222,10 +222,16 @@ type searchCache struct{ now atomic.Pointer[searchResults] }
 // searchResults are the results in one generation, by the public term of what was searched for, since that itself may be secret. Results
 // beyond the limit are not kept.
 type searchResults struct {
-	gen  uint64
-	mu   sync.RWMutex
-	ids  map[term][]ID
-	size int
+	gen    uint64
+	latest [256]atomic.Pointer[searchResult] // by the first byte of the term: found without a lock
+	mu     sync.RWMutex
+	ids    map[term][]ID
+	size   int
+}
+
+type searchResult struct {
+	what term
+	ids  []ID
 }
 
 // maxSearchCache is about the number of bytes that results may take.
@@ -237,9 +243,16 @@ func (f *searchCache) get(gen uint64, what term) ([]ID, bool) {
 	if now == nil || now.gen != gen {
 		return nil, false
 	}
+	latest := &now.latest[what[0]]
+	if r := latest.Load(); r != nil && r.what == what {
+		return r.ids, true
+	}
 	now.mu.RLock()
 	ids, ok := now.ids[what]
 	now.mu.RUnlock()
+	if ok {
+		latest.Store(&searchResult{what, ids})
+	}
 	return ids, ok
 }
 

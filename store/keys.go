@@ -48,6 +48,7 @@ type Keys struct {
 	// The master key, then the key of each purpose in the present version, then, of a token of version 1, those of that one. In
 	// locked memory; nil when wiped.
 	secret []byte
+	wiped  atomic.Bool // the same, for who only asks
 
 	verified verifiedSet
 	searches searchCache
@@ -120,6 +121,7 @@ func (k *Keys) Wipe() {
 	k.mu.Lock()
 	locked.Free(k.secret)
 	k.secret = nil
+	k.wiped.Store(true)
 	k.termMACs = sync.Pool{}
 	k.mu.Unlock()
 	k.searches.forget()
@@ -139,12 +141,7 @@ func (k *Keys) use(f func() error) error {
 
 // alive returns an error where the keys are wiped, or another token's.
 func (k *Keys) alive(t *Token) error {
-	if k == nil || k.token != t {
-		return ck.CKR_USER_NOT_LOGGED_IN
-	}
-	k.mu.RLock()
-	defer k.mu.RUnlock()
-	if k.secret == nil {
+	if k == nil || k.token != t || k.wiped.Load() {
 		return ck.CKR_USER_NOT_LOGGED_IN
 	}
 	return nil

@@ -180,6 +180,9 @@ func (j *job) detach() {
 // abandonJobs gives up those jobs of the session whose functions the flags name. Jobs that have a number go on unless all is set; where
 // ending says that the session ends, they belong to no session from then on, until C_AsyncJoin.
 func (s *session) abandonJobs(flags ck.Flags, all, ending bool) {
+	if !s.async {
+		return // it never has any
+	}
 	inModule := s.slot.app.jobs
 	inModule.mu.Lock()
 	defer inModule.mu.Unlock()

@@ -40,6 +40,7 @@ type objectTable struct {
 	slot *appSlot
 	seed maphash.Seed
 
+	_     stripe.Gap
 	parts [stripe.Count]sessionEntries
 
 	mu           sync.Mutex
@@ -51,9 +52,10 @@ type objectTable struct {
 type sessionEntries struct {
 	mu   sync.Mutex
 	list []*entry
+	some atomic.Bool // list has an element: for who only looks
 	// lastUnique is the last CKA_UNIQUE_ID that an object got. The next one is its successor, but after a multiple of uniqueBlock.
 	lastUnique uint64
-	_          [stripe.Line - 40]byte
+	_          [stripe.Line - 48]byte
 }
 
 // uniqueBlock is how many CKA_UNIQUE_IDs are taken from the core at once.
@@ -154,7 +156,10 @@ func (t *objectTable) addSession(s *session, o *Object) (ck.ObjectHandle, error)
 	o.uniqueNumber = p.nextUnique(t.slot.core)
 	e.indexInPart, e.indexInOwner = len(p.list), len(s.owned)
 	p.list, s.owned = append(p.list, e), append(s.owned, e)
-	t.slot.app.objects.Add(e, &e.handle)
+	if !p.some.Load() {
+		p.some.Store(true)
+	}
+	t.slot.app.objects.AddOn(s.part, e, &e.handle)
 	return e.handle, nil
 }
 
@@ -232,7 +237,9 @@ func (t *objectTable) dropSession(p *sessionEntries, e *entry) bool {
 	}
 	last := p.list[len(p.list)-1]
 	p.list[e.indexInPart], last.indexInPart = last, e.indexInPart
-	p.list = withoutLast(p.list)
+	if p.list = withoutLast(p.list); len(p.list) == 0 {
+		p.some.Store(false)
+	}
 	own := e.owner.owned
 	last = own[len(own)-1]
 	own[e.indexInOwner], last.indexInOwner = last, e.indexInOwner
@@ -299,6 +306,9 @@ func (t *objectTable) eachSession(f func(*entry)) {
 }
 
 func (p *sessionEntries) each(f func(*entry)) {
+	if !p.some.Load() {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range p.list {

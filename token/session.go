@@ -153,7 +153,7 @@ func (s *appSlot) open(ses *session) error {
 	if user, _ := s.currentLogin(); !ses.writable && user == theSO {
 		return ck.CKR_SESSION_READ_WRITE_SO_EXISTS
 	}
-	s.app.sessions.Add(ses, &ses.handle)
+	s.app.sessions.AddOn(ses.part, ses, &ses.handle)
 	s.sessions.add(ses)
 	return nil
 }

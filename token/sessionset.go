@@ -13,6 +13,7 @@ type sessionSet struct {
 	// anchor is a session that is open, nil where none is. While another one is closed it stays: so nobody has to look at all parts to know that
 	// a session was not the last. It changes under the locks of all parts; the first session takes the place under one.
 	anchor atomic.Pointer[session]
+	_      stripe.Gap
 	parts  [stripe.Count]sessionPart
 }
 

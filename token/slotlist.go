@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
@@ -101,8 +102,8 @@ const slotMask = 1<<31 - 1
 type appSlots struct {
 	mu     sync.Mutex
 	list   []*slot
-	byID   map[ck.SlotID]*appSlot
-	events []ck.SlotID // that C_WaitForSlotEvent has yet to return
+	byID   atomic.Pointer[map[ck.SlotID]*appSlot] // which does not change: another takes its place, under the lock
+	events []ck.SlotID                            // that C_WaitForSlotEvent has yet to return
 }
 
 // lastSeen returns the slots as they were last seen.
@@ -114,17 +115,19 @@ func (t *appSlots) lastSeen() []*slot {
 
 // all returns the application's sides of them, in no order.
 func (t *appSlots) all() []*appSlot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.Collect(maps.Values(t.byID))
+	return slices.Collect(maps.Values(t.sides()))
+}
+
+// sides returns the application's sides of the slots by their IDs.
+func (t *appSlots) sides() map[ck.SlotID]*appSlot {
+	if m := t.byID.Load(); m != nil {
+		return *m
+	}
+	return nil
 }
 
 // find returns the application's side of a slot that it has seen, nil if it has not.
-func (t *appSlots) find(id ck.SlotID) *appSlot {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.byID[id]
-}
+func (t *appSlots) find(id ck.SlotID) *appSlot { return t.sides()[id] }
 
 // refresh brings the application's slots up to date with the core's. Its sessions with a token that is gone end.
 func (a *application) refresh() error {
@@ -146,13 +149,13 @@ func (a *application) updateSlots() (gone []*appSlot, err error) {
 	}
 	byID := make(map[ck.SlotID]*appSlot, len(list))
 	for _, s := range list {
-		side := t.byID[s.id]
+		side := t.sides()[s.id]
 		if side == nil || side.slot != s { // new, or another token's
 			side = s.newAppSlot(a)
 		}
 		byID[s.id] = side
 	}
-	for id, side := range t.byID {
+	for id, side := range t.sides() {
 		if byID[id] != side {
 			gone = append(gone, side)
 		}
@@ -160,7 +163,8 @@ func (a *application) updateSlots() (gone []*appSlot, err error) {
 	if t.list != nil { // the first list is no event
 		t.noteChanges(a.visibleSlots(list), a.visibleSlots(t.list))
 	}
-	t.list, t.byID = list, byID
+	t.list = list
+	t.byID.Store(&byID)
 	return gone, nil
 }
 

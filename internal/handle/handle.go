@@ -30,6 +30,7 @@ type Table[H ~uint | ~uint64, V any] struct {
 	chunks atomic.Pointer[[]*chunk[V]]
 
 	growing sync.Mutex // serialises those who add chunks
+	_       stripe.Gap
 	stripes [stripe.Count]writers
 }
 
@@ -102,9 +103,10 @@ func (t *Table[H, V]) Get(h H) *V {
 func (t *Table[H, V]) Stripe(h H) uint32 { return t.place(h) >> chunkBits }
 
 // Add gives v a handle, and writes it to *h before anybody can find v by it.
-func (t *Table[H, V]) Add(v *V, h *H) { t.add(stripe.Here(), v, h) }
+func (t *Table[H, V]) Add(v *V, h *H) { t.AddOn(stripe.Here(), v, h) }
 
-func (t *Table[H, V]) add(s uint32, v *V, h *H) {
+// AddOn is Add on a stripe.
+func (t *Table[H, V]) AddOn(s uint32, v *V, h *H) {
 	w := &t.stripes[s]
 	w.mu.Lock()
 	defer w.mu.Unlock()

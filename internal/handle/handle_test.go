@@ -75,15 +75,15 @@ func TestFirstHandles(t *testing.T) {
 	var table Table[uint, thing]
 	var h uint
 	for want := uint(1); want <= 3; want++ {
-		if table.add(5, new(thing), &h); h != want {
+		if table.AddOn(5, new(thing), &h); h != want {
 			t.Errorf("handle %d is %#x", want, h)
 		}
 	}
-	if table.add(6, new(thing), &h); h != chunkSize+1 || table.Stripe(h) == table.Stripe(3) {
+	if table.AddOn(6, new(thing), &h); h != chunkSize+1 || table.Stripe(h) == table.Stripe(3) {
 		t.Errorf("the first handle of another stripe is %#x", h)
 	}
 	table.Remove(2)
-	if table.add(5, new(thing), &h); h != 1<<tagShift|2 {
+	if table.AddOn(5, new(thing), &h); h != 1<<tagShift|2 {
 		t.Errorf("a place that is used again has the handle %#x", h)
 	}
 }

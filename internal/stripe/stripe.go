@@ -14,6 +14,9 @@ const Count = 16
 // fetch with it.
 const Line = 128
 
+// A Gap stands between what is read by all and what a stripe writes to.
+type Gap [Line]byte
+
 var (
 	last  atomic.Uint32
 	cards = sync.Pool{New: func() any {
@@ -31,7 +34,10 @@ func Here() uint32 {
 }
 
 // A Counter is a number in Count parts.
-type Counter struct{ parts [Count]Part }
+type Counter struct {
+	_     Gap
+	parts [Count]Part
+}
 
 // A Part is a part of a Counter.
 type Part struct {
