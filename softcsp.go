@@ -2,8 +2,9 @@
 // over the same token files.
 //
 // [Open] opens a token that there is, [Create] makes one, and [NewMemory] makes one that lives no longer than it is open, for tests.
-// A [PrivateKey] is a [crypto.Signer], so that crypto/tls, crypto/x509 and golang.org/x/crypto/ssh use it as they use keys of Go's own. A [SecretKey] is a [cipher.AEAD], computes MACs, and wraps other keys. [Token.CryptDeriveKey] derives keys
-// from passwords as programs for Windows do.
+// A [PrivateKey] is a [crypto.Signer], so that crypto/tls, crypto/x509 and golang.org/x/crypto/ssh use it as they use keys of Go's own. A
+// [SecretKey] gives a [cipher.AEAD], computes MACs, and wraps other keys. [Token.CryptDeriveKey] derives keys from passwords as programs
+// for Windows do.
 //
 // # Names
 //
@@ -13,7 +14,8 @@
 //
 // # Errors
 //
-// An error of the token wraps the return code of PKCS #11, so that errors.Is(err, ck.CKR_PIN_INCORRECT) asks for one. What a key cannot do
+// An error of the token wraps the return code of PKCS #11, so that errors.Is(err, ck.CKR_PIN_INCORRECT) asks for one; that one says how many
+// tries the PIN has left. What a key cannot do
 // because of its type is [errors.ErrUnsupported]. After [Token.Close] everything fails with [ErrClosed]. No error has a PIN, a
 // key or a message in it.
 //
@@ -41,8 +43,9 @@ import (
 type Options struct {
 	// Token is the name of the token. It may be empty where there is one token only.
 	Token string
-	// PIN returns the user PIN, for the login and again for each use of a key that asks for it (CKA_ALWAYS_AUTHENTICATE). The
-	// slice is cleared after use. Without PIN there is no login: certificates and other public objects are seen, and no key is.
+	// PIN returns the user PIN, for the login and again for each use of a key that asks for it (CKA_ALWAYS_AUTHENTICATE), which several
+	// goroutines may do at once. It must not use the token. The slice is cleared after use. Without PIN there is no login: certificates and
+	// other public objects are seen, and no key is.
 	PIN func() ([]byte, error)
 	// Dir is the token directory, where it is not the one of the configuration.
 	Dir string
