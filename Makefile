@@ -108,10 +108,11 @@ check-arm64: setup-test build build-arm64
 	MODULE='$(CURDIR)/build/arm64/libsoftcsp.so' MODULE_CC=aarch64-linux-gnu-gcc MODULE_EMULATOR='qemu-aarch64 -L /usr/aarch64-linux-gnu' \
 	  go test -count=1 -timeout 1h ./conformance -run '^Test($(ARM64_TESTS))$$'
 
-# The programs of conformance/clients, all of them: their packages are large together.
+# The programs of conformance/clients, all of them: their packages are large together. Then the lines that the command says are to be pasted for them.
 clients: build
 	@tools/setup.sh clients
 	SOFTCSP_CLIENTS=1 go test -count=1 -timeout 2h ./conformance/clients
+	SOFTCSP_CLIENTS=1 SOFTCSP_LONG=1 go test -count=1 ./cmd/softcsp -run '^TestPaste$$'
 
 # What takes minutes: run before a version is called done. docs/testing.md says what it is.
 long: check
