@@ -278,6 +278,39 @@ func TestLists(t *testing.T) {
 	}
 }
 
+// TestDSA sees that a key of DSA, whose public half package x509 can read, is not given out as one that signs.
+func TestDSA(t *testing.T) {
+	token := memory(t)
+	var domain ck.ObjectHandle
+	err := token.doKept(func(s ck.SessionHandle) (err error) {
+		domain, err = token.module.GenerateKey(s, mechanism(ck.CKM_DSA_PARAMETER_GEN, nil), []ck.Attribute{ulong(ck.CKA_PRIME_BITS, uint(1024)), flag(ck.CKA_TOKEN, false)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	types := []ck.AttributeType{ck.CKA_PRIME, ck.CKA_SUBPRIME, ck.CKA_BASE}
+	values := must(token.attributes(domain, types...))(t)
+	o := KeyOptions{Label: "dsa"}
+	public := o.publicTemplate(nil)
+	for i, v := range values {
+		public = append(public, ck.Attribute{Type: types[i], Value: v})
+	}
+	err = token.do(func(s ck.SessionHandle) error {
+		_, _, err := token.module.GenerateKeyPair(s, mechanism(ck.CKM_DSA_KEY_PAIR_GEN, nil), public, o.template(ck.CKO_PRIVATE_KEY, nil))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := token.PrivateKey("dsa"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Error(err)
+	}
+	for key, err := range token.PrivateKeys() {
+		t.Error(key, err)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	token := must(NewMemory())(t)
 	key := must(token.GenerateSecretKey(HMAC256, KeyOptions{Label: "mac"}))(t)
