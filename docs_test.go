@@ -58,7 +58,10 @@ func TestProgram(t *testing.T) {
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "-eux", "-c", script.String())
 	cmd.Dir = home
-	cmd.Env = []string{"HOME=" + home, "PATH=" + filepath.Join(source, "build") + ":" + os.Getenv("PATH")}
+	cmd.Env = []string{
+		"HOME=" + home, "PATH=" + filepath.Join(source, "build") + ":" + os.Getenv("PATH"),
+		"XDG_DATA_HOME=" + filepath.Join(home, "data"), "XDG_STATE_HOME=" + filepath.Join(home, "state"), // for root, who has others
+	}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOFLAGS"} {
 		out := must(exec.Command("go", "env", name).Output())(t)
 		cmd.Env = append(cmd.Env, name+"="+strings.TrimSpace(string(out)))
