@@ -83,7 +83,7 @@ for them; "softcsp doctor" finds what would keep them from working.
 A PIN or password is never an argument. It is read from a file, a file descriptor or an environment variable, or asked
 for on the terminal. The newline at the end of a file is not part of it.
 
-Exit codes: 0 done; 1 it failed; 2 the command line is wrong; 3 a PIN or password is wrong, or the PIN is locked; 4 there is no such token or
+Exit codes: 0 done; 1 it failed; 2 the command line is wrong, or does not say which of several is meant; 3 a PIN or password is wrong, or the PIN is locked; 4 there is no such token or
 object; 5 a token file is damaged, was tampered with, or is none.`
 
 func newRoot(a *app) *cobra.Command {

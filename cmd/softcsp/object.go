@@ -30,8 +30,8 @@ its SubjectPublicKeyInfo, that of a certificate the hash of its DER encoding. A 
 func keyList(a *app) *cobra.Command {
 	c := keyNoun.listVerb(a)
 	c.Short = "List the keys of a token"
-	c.Long = `Lists the keys of a token: with the PIN all, without it the public ones. A pair of keys is two objects. TYPE and SIZE are what
-softcsp key generate --type calls them.
+	c.Long = `Lists the keys of a token: with the PIN all, without it the public ones. A pair of keys is two objects. TYPE is
+what the standard calls it without CKK_ (ec-edwards, generic-secret), SIZE what softcsp key generate --type has after the colon.
 
 The fingerprint of a public or private key is the SHA-256 hash of its SubjectPublicKeyInfo: both keys of a pair have the same. A secret
 key has a check value (CKA_CHECK_VALUE) in its place.`
