@@ -40,7 +40,8 @@ const importHelp = `Takes keys and certificates from a file into the token. What
 
 A private key comes with its public key, whether the file has that or not. Both, and the certificates for them, have the same
 label and the same CKA_ID: --id, or the SHA-1 hash of the public key. A secret key without --id has a random one. Other
-certificates of a chain have the names of their subjects. All of it is imported, or nothing. "-" is standard input.
+certificates of a chain have the names of their subjects. Without --label a key is called what the file calls it: the friendly name of PKCS #12, the
+comment of OpenSSH, the kid of a JWK. All of it is imported, or nothing. "-" is standard input.
 
 A password is asked for only if the file needs one; a wrong one is exit code 3. Keys do not leave the token again, unless --extractable says so; with
 --sensitive they leave it wrapped by another key only (softcsp key wrap).

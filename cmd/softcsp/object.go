@@ -79,6 +79,7 @@ type objectRow struct {
 	Application string   `json:"application,omitempty"`
 	Fingerprint string   `json:"fingerprint,omitempty"`
 	CheckValue  string   `json:"check_value,omitempty"`
+	Certificate string   `json:"certificate,omitempty"` // the label of the certificate of a key that has no label, as Java makes them
 	URI         string   `json:"uri"`
 
 	size string // of a key, as people call it
@@ -107,9 +108,17 @@ func (s *session) showList(list []ck.ObjectHandle) error {
 	}
 	text := make([][]string, len(rows))
 	for i, r := range rows {
-		text[i] = []string{r.Class, r.Type, r.size, r.Label, r.ID, strings.Join(r.Flags, " "), r.dates(), r.mark(), r.URI}
+		text[i] = []string{r.Class, r.Type, r.size, r.called(), r.ID, strings.Join(r.Flags, " "), r.dates(), r.mark(), r.URI}
 	}
 	return s.app.show(rows, []string{"CLASS", "TYPE", "SIZE", "LABEL", "ID", "FLAGS", "VALID", "FINGERPRINT", "URI"}, text)
+}
+
+// called is the label, or that of the certificate of a key.
+func (r objectRow) called() string {
+	if r.Label == "" && r.Certificate != "" {
+		return "(certificate " + r.Certificate + ")"
+	}
+	return r.Label
 }
 
 // dates are those between which an object is valid.
@@ -135,7 +144,7 @@ func (r objectRow) summary() (text [][]string) {
 		typ += " " + r.size
 	}
 	for _, line := range [][]string{
-		{"class", r.Class}, {"type", typ}, {"label", r.Label}, {"id", r.ID}, {"flags", strings.Join(r.Flags, " ")}, {"valid", r.dates()},
+		{"class", r.Class}, {"type", typ}, {"label", r.Label}, {"certificate", r.Certificate}, {"id", r.ID}, {"flags", strings.Join(r.Flags, " ")}, {"valid", r.dates()},
 		{"subject", r.Subject}, {"issuer", r.Issuer}, {"serial", r.Serial}, {"application", r.Application},
 		{"fingerprint", r.Fingerprint}, {"check value", r.CheckValue}, {"uri", r.URI},
 	} {
@@ -193,6 +202,9 @@ func (s *session) object(o ck.ObjectHandle) (objectRow, error) {
 		size := s.size(o, ck.KeyType(v))
 		r.Bits, r.Curve, r.Set, r.Group, r.size = size.bits, size.curve, size.set, size.name, size.String()
 	}
+	if ck.ObjectClass(class) == ck.CKO_PRIVATE_KEY && r.Label == "" && r.ID != "" {
+		r.Certificate = s.certificateOf(o)
+	}
 	switch info, err := s.attribute(o, ck.CKA_PUBLIC_KEY_INFO); {
 	case ck.ObjectClass(class) == ck.CKO_CERTIFICATE:
 		s.certificate(o, &r)
@@ -205,6 +217,19 @@ func (s *session) object(o ck.ObjectHandle) (objectRow, error) {
 		}
 	}
 	return r, nil
+}
+
+// certificateOf returns the label of the certificate that has the id of a key, "" where there is none.
+func (s *session) certificateOf(key ck.ObjectHandle) string {
+	id, err := s.attribute(key, ck.CKA_ID)
+	if err != nil {
+		return ""
+	}
+	list, err := s.find(classIs(ck.CKO_CERTIFICATE), ck.Attribute{Type: ck.CKA_ID, Value: id})
+	if err != nil || len(list) == 0 {
+		return ""
+	}
+	return s.labelOf(list[0])
 }
 
 // certificate reads what is shown of a certificate. The dates are its own, not those of the object.

@@ -126,7 +126,7 @@ func TestTerminal(t *testing.T) {
 		t.Errorf("a table for a terminal in a pipe:\n%q", piped)
 	}
 	onTerminal(t, home, "printf secret > password; softcsp key derive --hash sha1 --algorithm aes-256 --label k --password-file password", pins...)
-	slow := "(printf a; sleep 1; printf b) | softcsp key encrypt --label k --out sealed -"
+	slow := "(printf a; sleep 1; printf b) | softcsp key encrypt --label k --force --out sealed -"
 	if out := onTerminal(t, home, slow, pins...); !strings.Contains(out, "encrypting: ") || !strings.HasSuffix(out, "\r") {
 		t.Errorf("long work does not tell, or leaves its line:\n%q", out)
 	}

@@ -338,6 +338,9 @@ func TestSSH(t *testing.T) {
 		if c == nil || *asked != 1 {
 			t.Fatalf("%s: asked %d times", kind, *asked)
 		}
+		if name := c.Entries[0].Name; name != "comment" {
+			t.Errorf("%s: the private key is called %q", kind, name)
+		}
 		info := c.Entries[0].PublicKeyInfo
 		o, _ = asks("Kase")
 		if _, err := Read(l.read("key"), o); !errors.Is(err, ErrPassword) {
@@ -345,6 +348,12 @@ func TestSSH(t *testing.T) {
 		}
 		if c := l.wants("key.pub", Options{}, info, public...); c != nil && c.Entries[0].Name != "comment" {
 			t.Errorf("%s: called %q", kind, c.Entries[0].Name)
+		}
+		l.write("cbc", l.read("key"))
+		l.run("ssh-keygen -q -p -P Kaese -N Kaese -Z aes256-cbc -f cbc")
+		o, _ = asks("Kaese")
+		if c := l.wants("cbc", o, info, pair...); c != nil && c.Entries[0].Name != "comment" {
+			t.Errorf("%s, in CBC: called %q", kind, c.Entries[0].Name)
 		}
 		l.write("rfc4716", l.run("ssh-keygen -e -f key.pub"))
 		l.wants("rfc4716", Options{}, info, public...)
@@ -356,6 +365,10 @@ func TestSSH(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.write("back", out)
+			o, _ = asks(string(p))
+			if c := l.wants("back", o, info, pair...); c != nil && c.Entries[0].Name != "comment" {
+				t.Errorf("%s, password %q: called %q", kind, p, c.Entries[0].Name)
+			}
 			if got := l.run("ssh-keygen -y -P " + string(append([]byte("x"), p...)[min(1, len(p)):]) + " -f back"); !bytes.Equal(got, l.read("key.pub")) {
 				t.Errorf("%s: ssh-keygen reads\n%s, not\n%s", kind, got, l.read("key.pub"))
 			}

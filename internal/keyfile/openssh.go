@@ -26,9 +26,9 @@ func (r *reader) readOpenSSH(b *pem.Block) error {
 	defer clear(text)
 	key, err := ssh.ParseRawPrivateKey(text)
 	var missing *ssh.PassphraseMissingError
+	var password []byte
 	if errors.As(err, &missing) {
 		r.Format = "OpenSSH, encrypted"
-		var password []byte
 		if password, err = r.askPassword(); err != nil {
 			return err
 		}
@@ -40,16 +40,16 @@ func (r *reader) readOpenSSH(b *pem.Block) error {
 	if err != nil {
 		return fmt.Errorf("the OpenSSH key cannot be read: %w", err)
 	}
-	return r.addGo(key)
+	return r.addGo(key, sshComment(b.Bytes, password))
 }
 
 // addGo adds a private key of Go's types.
-func (r *reader) addGo(key any) error {
+func (r *reader) addGo(key any, name string) error {
 	switch k := key.(type) {
 	case *dsa.PrivateKey:
 		var x cryptobyte.Builder
 		x.AddASN1BigInt(k.X)
-		return r.addPrivateParts(oidDSA, dsaParams(&k.PublicKey), x.BytesOrPanic(), "")
+		return r.addPrivateParts(oidDSA, dsaParams(&k.PublicKey), x.BytesOrPanic(), name)
 	case *ed25519.PrivateKey:
 		key = *k
 	case *rsa.PrivateKey, *ecdsa.PrivateKey:
@@ -61,7 +61,7 @@ func (r *reader) addGo(key any) error {
 		return err
 	}
 	defer clear(info)
-	return r.addPrivate(info, "")
+	return r.addPrivate(info, name)
 }
 
 // dsaParams are the parameters of DSA in an AlgorithmIdentifier.
