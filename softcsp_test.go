@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"log"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,24 @@ import (
 
 	"github.com/softcsp/softcsp/ck"
 )
+
+// TestMain has tokens remembered, and looked for where nothing is said, in a directory that is gone afterwards.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "softcsp-test")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, name := range []string{"XDG_STATE_HOME", "XDG_DATA_HOME"} {
+		if err := os.Setenv(name, dir); err != nil {
+			log.Fatal(err)
+		}
+	}
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		log.Fatal(err)
+	}
+	os.Exit(code)
+}
 
 // pin returns a function for Options.PIN.
 func pin(s string) func() ([]byte, error) { return func() ([]byte, error) { return []byte(s), nil } }
