@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -244,4 +245,41 @@ func (s *session) passedOver(bad []damagedObject) error {
 	}
 	return &failure{exitDamaged, fmt.Errorf("%s of token %q cannot be read:%s\nsee all that is wrong with: softcsp token check --login --token %s",
 		amount(uint64(len(bad)), "object"), s.token.info.Label, b.String(), s.token.info.SerialNumber)}
+}
+
+// uniqueID returns the object that a selection names by its unique id and by nothing else.
+func (x *selection) uniqueID() (id store.ID, named bool) {
+	k := &x.object
+	if k.label != "" || k.id != "" || k.uri != "" || k.class != "" || len(k.match) != 1 {
+		return id, false
+	}
+	list, err := assignments(k.match)
+	if err != nil || list[0].Type != ck.CKA_UNIQUE_ID {
+		return id, false
+	}
+	raw, err := hex.DecodeString(string(list[0].Value))
+	if err != nil || len(raw) != len(id) {
+		return id, false
+	}
+	return store.ID(raw), true
+}
+
+// destroyDamaged deletes an object that cannot be read, and that Cryptoki has no handle for therefore, when people agree.
+func (s *session) destroyDamaged(id store.ID, yes bool) error {
+	return s.inStore(func(t *store.Token) error {
+		d := s.namesOf(t, []store.ID{id})[0]
+		what := fmt.Sprintf("1 to be deleted from token %q:\n%s, which is damaged", s.token.info.Label, &d)
+		if yes {
+			s.app.note("%s", what)
+		}
+		if err := s.app.confirmed(yes, what, "Delete?"); err != nil {
+			return err
+		}
+		k, err := t.Unlock(store.User, s.pin)
+		if err != nil {
+			return s.explainLogin(s.token, ck.CKU_USER, err)
+		}
+		defer k.Wipe()
+		return explain("deleting the object", t.Delete(k, id))
+	})
 }

@@ -31,7 +31,10 @@ func certDelete(a *app) *cobra.Command {
 func objectDelete(a *app) *cobra.Command {
 	c := anyNoun.deleteVerb(a)
 	c.Short = "Delete objects"
-	c.Long = "Deletes an object, or with --all each that the flags choose. " + deleteHelp
+	c.Long = "Deletes an object, or with --all each that the flags choose. " + deleteHelp + `
+
+An object that is damaged goes by the unique id that "softcsp token check" and lists tell: --match unique-id=ID. See first whether a backup
+has it whole.`
 	c.Example = "  softcsp object delete --label notes --pin-file user.pin --yes\n  softcsp object delete --all --class data --pin-file user.pin --yes"
 	return c
 }
@@ -57,6 +60,9 @@ func (x objectNoun) deleteVerb(a *app) *cobra.Command {
 				choose = s.some
 			}
 			list, err := choose(selected)
+			if id, named := selected.uniqueID(); named && exitCode(err) == exitDamaged {
+				return s.destroyDamaged(id, yes)
+			}
 			if err != nil {
 				return err
 			}
