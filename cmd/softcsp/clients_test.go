@@ -162,7 +162,7 @@ func TestPaste(t *testing.T) {
 	shown, _ := h.softcsp(t, "where", label)
 	usual := printed(t, shown)
 	h.softcsp(t, "key", "generate", "--type", "ec:p256", "--label", "KEY", "--id", "01", "--usage", "sign", "--pin-file", "user.pin")
-	h.softcsp(t, "key", "certificate", "--label", "KEY", "--subject", "/CN=KEY", "--pin-file", "user.pin", "--out", "cert.pem")
+	h.softcsp(t, "key", "certificate", "--label", "KEY", "--subject", "/CN=KEY", "--san", "DNS:KEY", "--pin-file", "user.pin", "--out", "cert.pem")
 	h.softcsp(t, "cert", "import", "cert.pem", "--label", "KEY", "--id", "01", "--pin-file", "user.pin")
 	h.softcsp(t, "key", "export", "--label", "KEY", "--out", "public.pem")
 	h.softcsp(t, "key", "export", "--label", "KEY", "--format", "openssh", "--out", "authorized_keys")
@@ -258,6 +258,7 @@ var pasteChecks = map[string]func(*testing.T, *pasteHouse, string){
 		needProgram(t, "certutil", os.Getenv("SOFTCSP_CLIENTS") != "")
 		wants(t, h.sh(t, lines+"\ncertutil -L -d sql:$HOME/.pki/nssdb -h all -f user.pin"), ":KEY")
 	},
+	"nginx": pasteNginx,
 	"openvpn": func(t *testing.T, h *pasteHouse, lines string) {
 		needProgram(t, "openvpn", os.Getenv("SOFTCSP_CLIENTS") != "")
 		wants(t, h.sh(t, lines), "CN=KEY", "Serialized id:")
@@ -347,6 +348,43 @@ func pasteP11Kit(t *testing.T, h *pasteHouse, lines string) {
 		script = "mkdir -p /etc/pkcs11\nexport lines=" + shellWord(script) + "\nunshare -m sh -eu -c 'mount -t tmpfs tmpfs /etc/pkcs11; eval \"$lines\"'"
 	}
 	wants(t, h.sh(t, script), "token: a 'b' \"c\" $d;e=50%", "token=a%20%27b%27%20%22c%22%20%24d%3Be%3D50%25")
+}
+
+// pasteNginx serves with the key, and has curl look. The PIN is where the lines say, in a directory that only the test sees.
+func pasteNginx(t *testing.T, h *pasteHouse, lines string) {
+	needProgram(t, "nginx", os.Getenv("SOFTCSP_CLIENTS") != "")
+	needProgram(t, "curl", true)
+	if os.Getuid() != 0 {
+		t.Skip("/etc/softcsp is root's")
+	}
+	h.sh(t, `cat > nginx.conf <<'END'
+ssl_engine pkcs11;
+env PKCS11_MODULE_PATH; env SOFTCSP_TOKENDIR; env SOFTCSP_CONF; env XDG_STATE_HOME;
+user root;
+worker_processes 1;
+pid nginx.pid;
+events { }
+http {
+    access_log off;
+    client_body_temp_path tmp; proxy_temp_path tmp; fastcgi_temp_path tmp; uwsgi_temp_path tmp; scgi_temp_path tmp;
+    server {
+        listen unix:nginx.socket ssl;
+        ssl_certificate cert.pem;
+        include softcsp-nginx.conf;
+        return 200 "served with KEY\n";
+    }
+}
+END
+sed -i "s|unix:nginx|unix:$PWD/nginx|" nginx.conf`)
+	script := lines + `
+cp user.pin /etc/softcsp
+nginx -p $PWD -c nginx.conf -e error.log
+curl -sS --cacert cert.pem --unix-socket nginx.socket https://KEY/
+kill $(cat nginx.pid)`
+	if os.Mkdir("/etc/softcsp", 0o755) == nil {
+		t.Cleanup(func() { _ = os.Remove("/etc/softcsp") })
+	}
+	wants(t, h.sh(t, "export lines="+shellWord(script)+"\nunshare -m sh -eu -c 'mount -t tmpfs tmpfs /etc/softcsp; eval \"$lines\"'"), "served with KEY")
 }
 
 // wants sees that a program has said all of that.
