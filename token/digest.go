@@ -1,6 +1,7 @@
 package token
 
 import (
+	"encoding"
 	"hash"
 
 	"github.com/softcsp/softcsp/ck"
@@ -19,42 +20,60 @@ type digestOperation struct {
 	interrupted bool
 	row         *mechanisms.Hash
 	hash        hash.Hash
-	plain       bool // the hash has no parameter, so that another digest can have it
+	fresh       []byte // the state of the hash before all input, nil where another digest cannot have it
 	idle        idleHash
 }
 
 // An idleHash is the hash of a digest that is over, for the next one with the same mechanism.
 type idleHash struct {
-	row  *mechanisms.Hash
-	hash hash.Hash
+	row   *mechanisms.Hash
+	hash  hash.Hash
+	fresh []byte
 }
 
 // end ends a digest. The last input, perhaps a password, is in the state of the hash until its block is full, and Reset does not remove
-// it from there: so it is overwritten.
+// it from there: so it is overwritten, by the state before all input where that can be had.
 func (d *digestOperation) end() {
 	idle := d.idle
-	if d.hash != nil {
+	switch {
+	case d.hash == nil:
+	case d.fresh != nil && d.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(d.fresh) == nil:
+		idle = idleHash{d.row, d.hash, d.fresh}
+	default:
 		overwrite(d.hash)
-		if d.plain {
-			idle = idleHash{d.row, d.hash}
-		}
 	}
 	*d = digestOperation{idle: idle}
 }
 
 // begin begins a digest with a hash of a mechanism.
 func (d *digestOperation) begin(m *mechanisms.Mechanism, p *ck.Param) error {
-	state, plain := hash.Hash(nil), p.Len() == 0
-	if plain && d.idle.row == m.Hash && m.Hash != nil {
-		state = d.idle.hash
-	} else {
-		var err error
-		if state, err = m.Digest(p); err != nil {
-			return err
-		}
+	plain := p.Len() == 0
+	if i := d.idle; plain && i.row != nil && i.row == m.Hash {
+		*d = digestOperation{active: true, row: i.row, hash: i.hash, fresh: i.fresh}
+		return nil
 	}
-	*d = digestOperation{active: true, row: m.Hash, hash: state, plain: plain}
+	state, err := m.Digest(p)
+	if err != nil {
+		return err
+	}
+	*d = digestOperation{active: true, row: m.Hash, hash: state}
+	if plain {
+		d.fresh = freshState(state)
+	}
 	return nil
+}
+
+// freshState returns the state of a hash, nil where a hash does not tell it or takes none.
+func freshState(h hash.Hash) []byte {
+	m, ok := h.(encoding.BinaryMarshaler)
+	if _, takes := h.(encoding.BinaryUnmarshaler); !ok || !takes {
+		return nil
+	}
+	state, err := m.MarshalBinary()
+	if err != nil {
+		return nil
+	}
+	return state
 }
 
 // zeros are as long as the longest block of a hash.

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"bytes"
 	"fmt"
 	"reflect"
 	"strings"
@@ -56,5 +57,42 @@ func TestDigestForgets(t *testing.T) {
 	}
 	if digests == 0 {
 		t.Error("no digest")
+	}
+}
+
+// TestDigestReused looks into the hash of each mechanism when a digest is over: it is as it was before, its buffer too, and does the next digest.
+func TestDigestReused(t *testing.T) {
+	kept := 0
+	for _, mechanism := range mechanisms.Types() {
+		row := mechanisms.Lookup(mechanism)
+		if row.Digest == nil {
+			continue
+		}
+		var d digestOperation
+		if err := d.begin(row, new(ck.Param)); err != nil {
+			continue // it has a parameter
+		}
+		before := fmt.Sprint(d.hash)
+		must(t, d.write(bytes.Repeat([]byte{0x5a}, 300)))
+		h, first := d.hash, d.value(nil)
+		d.end()
+		if after := fmt.Sprint(h); after != before {
+			t.Errorf("%v: %s, before %s", mechanism, after, before)
+		}
+		if d.idle.row == nil {
+			continue
+		}
+		kept++
+		must(t, d.begin(row, new(ck.Param)))
+		if d.hash != h {
+			t.Errorf("%v: another hash", mechanism)
+		}
+		must(t, d.write(bytes.Repeat([]byte{0x5a}, 300)))
+		if again := d.value(nil); !bytes.Equal(again, first) {
+			t.Errorf("%v: %x, then %x", mechanism, first, again)
+		}
+	}
+	if kept < 10 {
+		t.Errorf("%d mechanisms keep their hash", kept)
 	}
 }
