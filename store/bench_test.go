@@ -71,6 +71,19 @@ func BenchmarkCreateDelete(b *testing.B) {
 	})
 }
 
+// BenchmarkCreateTogether has eight threads create objects at the same time.
+func BenchmarkCreateTogether(b *testing.B) {
+	tok, k := makeToken(b, newPlace(b, "bolt"))
+	b.SetParallelism(4)
+	b.RunParallel(func(p *testing.PB) {
+		for p.Next() {
+			if err := tok.Create(k, private("together")); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}
+
 func BenchmarkGet(b *testing.B) {
 	eachSize(b, func(b *testing.B, tok *Token, k *Keys, ids []ID) {
 		for i := 0; b.Loop(); i++ {

@@ -249,11 +249,15 @@ func eachCreated(x tx, f func(Record) error) (err error) {
 // Create adds objects in one durable transaction and returns their IDs and revisions in the records. What the records have of
 // secrets is wiped before the transaction begins.
 func (t *Token) Create(k *Keys, records ...*Record) error {
-	return t.create(k, func(*change) error { return nil }, records...)
+	return t.create(k, nil, records...)
 }
 
-// create is Create where proviso has nothing against it.
+// create is Create where proviso, if it is not nil, has nothing against it.
 func (t *Token) create(k *Keys, proviso func(*change) error, records ...*Record) error {
+	makeChange := t.changeTogether
+	if proviso != nil {
+		makeChange = t.change
+	}
 	defer func() {
 		for _, r := range records {
 			r.wipe()
@@ -274,9 +278,11 @@ func (t *Token) create(k *Keys, proviso func(*change) error, records ...*Record)
 			return err
 		}
 	}
-	err := t.change(k, func(c *change) error {
-		if err := proviso(c); err != nil {
-			return err
+	err := makeChange(k, func(c *change) error {
+		if proviso != nil {
+			if err := proviso(c); err != nil {
+				return err
+			}
 		}
 		for i, id := range ids {
 			if err := c.put(id, sealed[i]); err != nil {
@@ -321,7 +327,7 @@ func (t *Token) Delete(k *Keys, ids ...ID) error {
 	if err := k.alive(t); err != nil || len(ids) == 0 {
 		return err
 	}
-	return t.change(k, func(c *change) error {
+	return t.changeTogether(k, func(c *change) error {
 		for _, id := range ids {
 			request := unvouchedFor(c.x, version, id[:], c.x.get(bObjects, id[:]))
 			if request != nil {

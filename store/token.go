@@ -19,6 +19,7 @@ type Token struct {
 	journal      journal
 	pinCache     pinCache
 	publicChecks publicChecks
+	together     together
 	env          environment
 
 	uncounted uncounted
