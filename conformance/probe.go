@@ -67,6 +67,9 @@ func (m *Module) Probe() (string, error) {
 	}
 	about := fmt.Sprintf("%s, %s %s, Cryptoki %s", text(s.Vars.Bytes("info.manufacturerID")), text(s.Vars.Bytes("info.libraryDescription")), version("libraryVersion"),
 		version("cryptokiVersion"))
+	if v := s.Vars.Bytes("info.cryptokiVersion"); len(v) == 2 {
+		m.version = 10*int(v[0]) + min(int(v[1]), 9) // 2.40 has 40 there
+	}
 	m.mechanisms = make(map[string]uint64)
 	_ = s.slots(func() bool {
 		m.hasToken = true

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -34,6 +35,7 @@ type Module struct {
 
 	mechanisms map[string]uint64 // with their flags
 	hasToken   bool
+	version    int // of Cryptoki, 30 for 3.0
 }
 
 // May returns why a check cannot be run with the module's token, "" where it can.
@@ -183,10 +185,13 @@ func (m *Module) condition(line string) (string, bool) {
 	return line, true
 }
 
-// is reports whether a condition holds: the name of a kind, or "token" for a module that has one.
+// is reports whether a condition holds: the name of a kind, "token" for a module that has one, "3.0" for one of that version of the standard or later.
 func (m *Module) is(name string) bool {
-	if name == "token" {
+	switch name {
+	case "token":
 		return m.Kind != "" || m.hasToken
+	case "3.0":
+		return m.Kind == "softcsp" || m.version >= 30
 	}
 	return name == m.Kind || m.All && name == "softcsp"
 }
@@ -247,7 +252,7 @@ func (x *scripted) cannot(words []string, line string) string {
 				return "there is no " + name
 			}
 		}
-		if why := x.doesNot(words); why != "" {
+		if why := cmp.Or(x.doesNot(words), x.knowsNo(words, line)); why != "" {
 			return why
 		}
 	}
@@ -287,6 +292,22 @@ func (x *scripted) doesNot(words []string) string {
 		return name + " has no " + flag
 	}
 	return ""
+}
+
+var keyTypeRE = regexp.MustCompile(`CKA_KEY_TYPE=CKK_(\w+)`)
+
+// knowsNo says that the module has no mechanism for a type of keys that a line makes of a value, and so need not take the key.
+func (x *scripted) knowsNo(words []string, line string) string {
+	m := keyTypeRE.FindStringSubmatch(line)
+	if m == nil || x.mechanisms == nil || words[0] != "C_CreateObject" || m[1] == "GENERIC_SECRET" {
+		return ""
+	}
+	for name := range x.mechanisms {
+		if strings.HasPrefix(name, "CKM_"+m[1]) {
+			return ""
+		}
+	}
+	return "there are no keys of type CKK_" + m[1]
 }
 
 // lost notes what a line would have made.
