@@ -238,6 +238,9 @@ func parsePrivateKeyInfo(value []byte) (*privateKeyInfo, error) {
 	input := cryptobyte.String(value)
 	var body, algorithm, key cryptobyte.String
 	var version uint
+	if len(value) == 0 || value[0] != byte(der.SEQUENCE) {
+		return nil, errNotKey // before anything is allocated: nearly every value that is asked about is none
+	}
 	p := new(privateKeyInfo)
 	if !input.ReadASN1(&body, der.SEQUENCE) || len(bytes.Trim(input, "\x00")) != 0 ||
 		!body.ReadASN1Integer(&version) || version > 1 ||

@@ -32,7 +32,7 @@ func (s *slot) newAppSlot(a *application) *appSlot {
 	side.login.Store(&login{nobody, s.openCache(nil, nil)})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.applications = append(s.applications, side)
+	s.applications = append(slices.Clip(s.applications), side)
 	return side
 }
 
@@ -40,7 +40,7 @@ func (s *slot) newAppSlot(a *application) *appSlot {
 func (s *appSlot) end() {
 	s.closeSessions()
 	s.slot.mu.Lock()
-	s.applications = slices.DeleteFunc(s.applications, func(side *appSlot) bool { return side == s })
+	s.applications = slices.DeleteFunc(slices.Clone(s.applications), func(side *appSlot) bool { return side == s })
 	s.slot.mu.Unlock()
 	s.cache().endUse()
 }

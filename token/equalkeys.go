@@ -109,7 +109,7 @@ func (s *slot) sameSecretCandidates(input []byte) []*Object {
 	return s.sessionKeys(func(o *Object) bool {
 		switch o.class() {
 		case ck.CKO_SECRET_KEY, ck.CKO_OTP_KEY:
-			return len(o.mechanismKey.Value) == len(input)
+			return len(input) != 0 && subtle.ConstantTimeCompare(o.mechanismKey.Value, input) == 1
 		case ck.CKO_PRIVATE_KEY:
 			return private
 		}

@@ -2,7 +2,6 @@ package token
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,7 +24,7 @@ type slot struct {
 
 	mu           sync.Mutex
 	caches       []*objectCache
-	applications []*appSlot // those that know the slot
+	applications []*appSlot // those that know the slot; a change makes another list
 }
 
 // newSlot returns the slot of a token.
@@ -39,7 +38,7 @@ func newSlot(c *Core, uuid string) *slot {
 func (s *slot) appSlots() []*appSlot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.applications)
+	return s.applications
 }
 
 // openToken opens the token that another process, or this one, has made in the slot. A token that cannot be opened stays
