@@ -224,6 +224,12 @@ func (c *checker) checkHeader() *fixedHeader {
 	}
 	if n := len(c.x.get(bHeader, headerTries)); n != loginCountsSize {
 		c.report(ID{}, "the counts of failed logins take %d bytes, not %d", n, loginCountsSize)
+	} else {
+		for w, count := range readLoginCounts(c.x) {
+			if count.cleared > count.attempts {
+				c.report(ID{}, "the count of failed logins for %s is damaged, which locks that PIN", headerSlots[w])
+			}
+		}
 	}
 	if n := len(c.x.get(bHeader, headerState)); n != stateSize {
 		c.report(ID{}, "the state takes %d bytes, not %d", n, stateSize)

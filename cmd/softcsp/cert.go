@@ -27,11 +27,11 @@ and whether there is a key of the same id. No PIN is needed for those that are p
 				return usage(c, err)
 			}
 			return a.see(selected.target, func(s *session) error {
-				list, err := s.all(selected)
+				list, bad, err := s.survey(selected)
 				if err != nil {
 					return err
 				}
-				return s.showCertificates(list)
+				return errors.Join(s.showCertificates(list), s.passedOver(bad))
 			})
 		},
 	}

@@ -142,11 +142,11 @@ func (s *session) survey(x *selection) (list []ck.ObjectHandle, bad []damagedObj
 	list, err = s.all(x)
 	switch {
 	case err == nil && s.pin == nil:
-		return list, s.unseen(), nil
+		return list, x.concerned(s.unseen()), nil
 	case exitCode(err) != exitDamaged:
 		return list, nil, err
 	}
-	whole := err
+	whole, searched := err, false
 	err = s.inStore(func(t *store.Token) error {
 		e, err := t.Examine(nil, nil)
 		if err != nil {
@@ -165,13 +165,21 @@ func (s *session) survey(x *selection) (list []ck.ObjectHandle, bad []damagedObj
 		if err != nil || len(unread) == 0 {
 			return err
 		}
-		bad = s.namesOf(t, unread)
+		bad, searched = x.concerned(s.namesOf(t, unread)), true
 		return nil
 	})
-	if err != nil || len(bad) == 0 {
+	if !searched {
 		return nil, nil, errors.Join(whole, err)
 	}
 	return list, bad, nil
+}
+
+// concerned leaves out the damaged objects that are known to be of another class than a selection's.
+func (x *selection) concerned(bad []damagedObject) []damagedObject {
+	return slices.DeleteFunc(bad, func(d damagedObject) bool {
+		class, known := ck.ParseObjectClass(strings.ReplaceAll(d.Class, "-", "_"))
+		return known && x.classes() != nil && !slices.Contains(x.classes(), class)
+	})
 }
 
 // unseen returns the objects that the token leaves out of searches without a login, because they are not what somebody with a PIN left there.
