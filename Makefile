@@ -117,7 +117,7 @@ clients: build
 # What takes minutes: run before a version is called done. docs/testing.md says what it is.
 long: check
 	@tools/setup.sh long
-	SOFTCSP_LONG=1 go test -count=1 -timeout 4h ./store ./token ./csp ./conformance/... ./cmd/softcsp ./packaging
+	SOFTCSP_LONG=1 go test -count=1 -timeout 4h ./store ./token ./csp ./internal/algorithm/... ./conformance/... ./cmd/softcsp ./packaging
 	$(MAKE) clients
 
 # The programs of conformance/twoworlds under Wine and here, beside each other. Its packages are large: check does without.

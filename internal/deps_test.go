@@ -51,6 +51,7 @@ var rules = map[string][]string{
 	"internal/gen/support":     {"ck", "internal/config", "mechanisms", "token"},
 	"capi":                     {"internal/algorithm/md2", "internal/algorithm/parity", "internal/cloneable", "internal/secret", "golang.org/x/crypto"},
 	"internal/cloneable":       {},
+	"internal/timetest":        {},
 	"internal/vectors":         {"ck", "github.com/c2sp/wycheproof"},
 	"mechanisms":               {"capi", "ck", "internal/cloneable", algorithms, "internal/randombytes", "internal/secret", "filippo.io", "github.com/cloudflare/circl", "github.com/decred/dcrd/dcrec/secp256k1", "golang.org/x/crypto"},
 	"store":                    {"ck", "internal/config", "internal/locked", "internal/secret", "go.etcd.io/bbolt", "golang.org/x/crypto", "golang.org/x/sys", "filippo.io/edwards25519"},

@@ -2,14 +2,11 @@ package token
 
 import (
 	"bytes"
-	"crypto/rand"
-	"math"
-	"os"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/timetest"
 )
 
 // A paddingCase is what somebody asks who wants to know whether a padding is right: two inputs that are both refused.
@@ -83,55 +80,11 @@ func TestPaddingError(t *testing.T) {
 	}
 }
 
-// TestPaddingTime measures whether the one takes another time than the other: Welch's t of samples that were taken in turn, without the
-// slowest tenth. Noise can be anything once, so that a case fails where it does three times, and differences of less than 50 ns are not
-// told apart from those of where code and data lie.
+// TestPaddingTime measures whether the one takes another time than the other.
 func TestPaddingTime(t *testing.T) {
-	if os.Getenv("SOFTCSP_LONG") == "" {
-		t.Skip("long: SOFTCSP_LONG=1")
-	}
-	const samples, most, least = 10000, 5, 50
 	for _, c := range paddingCases(t) {
-		for try := 1; ; try++ {
-			var times [2][]float64
-			var order [samples]byte
-			rand.Read(order[:]) //nolint:errcheck // it does not fail
-			for _, o := range order {
-				for i := range 2 {
-					which := (i + int(o)) & 1
-					input := [2][]byte{c.wrong, c.off}[which]
-					start := time.Now()
-					err := c.ask(input)
-					times[which] = append(times[which], float64(time.Since(start)))
-					want(t, c.name, err, c.want)
-				}
-			}
-			d, welch := compared(times)
-			t.Logf("%s: %+.0f ns, t = %.1f at 2 x %d", c.name, d, welch, samples)
-			if math.Abs(welch) < most || math.Abs(d) < least {
-				break
-			}
-			if try == 3 {
-				t.Errorf("%s: a wrong padding takes another time: t = %.1f", c.name, welch)
-				break
-			}
-		}
+		timetest.Alike(t, c.name, func(which int) {
+			want(t, c.name, c.ask([2][]byte{c.wrong, c.off}[which]), c.want)
+		})
 	}
-}
-
-// compared returns the difference of the means, and Welch's t.
-func compared(times [2][]float64) (difference, t float64) {
-	var mean, spread [2]float64
-	for i, x := range times {
-		slices.Sort(x)
-		x = x[:len(x)*9/10]
-		for _, v := range x {
-			mean[i] += v / float64(len(x))
-		}
-		for _, v := range x {
-			spread[i] += (v - mean[i]) * (v - mean[i]) / float64(len(x)-1) / float64(len(x))
-		}
-	}
-	difference = mean[1] - mean[0]
-	return difference, difference / math.Sqrt(spread[0]+spread[1])
 }
