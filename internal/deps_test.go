@@ -179,8 +179,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// TestAlgorithms sees that the packages of algorithms know nothing of this module but each other and how secrets are erased, their
-// tests included: they speak no PKCS #11.
+// TestAlgorithms sees that the packages of algorithms know nothing of this module but each other, how secrets are erased and how tests measure
+// times, their tests included: they speak no PKCS #11.
 func TestAlgorithms(t *testing.T) {
 	n := 0
 	for _, p := range packages(t) {
@@ -189,7 +189,7 @@ func TestAlgorithms(t *testing.T) {
 		}
 		n++
 		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
-			if strings.HasPrefix(path, module) && !among(path, []string{algorithms, "internal/secret"}) {
+			if strings.HasPrefix(path, module) && !among(path, []string{algorithms, "internal/secret", "internal/timetest"}) {
 				t.Errorf("%s imports %s", p.ImportPath, path)
 			}
 		}
