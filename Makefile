@@ -30,7 +30,7 @@ GENERATED  = $(shell find . -name 'z*.go') $(wildcard p11shim/stubs.c p11shim/cr
 # What needs no C: everything but the boundary, and what drives the built library.
 PURE       = $(shell go list ./... | grep -v -e /p11shim -e /conformance -e /packaging)
 
-.PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds clients bench profile fuzz fuzz-minute install clean setup setup-test
+.PHONY: build build-arm64 demo gen test check check-arm64 long lint race pure conformance twoworlds clients bench bench-scale benchcmp profile fuzz fuzz-minute install clean setup setup-test
 .NOTPARALLEL:
 
 build: build/libsoftcsp.so build/softcsp
@@ -126,6 +126,14 @@ twoworlds: build
 
 bench: setup-test build
 	./bench/run.sh
+
+# What calls cost with up to 100,000 objects in the token, and the charts of docs/performance.md.
+bench-scale: setup-test build
+	./bench/run.sh --scale
+
+# The Go benchmarks at BASE and now: make benchcmp BASE=v1.0. BENCH='GCM|HMAC' chooses some of them; tools/benchcmp.sh has the rest.
+benchcmp:
+	@tools/benchcmp.sh '$(BASE)'
 
 # The profile of short calls with which the library is built. It holds for other versions of the code and other processors: it is made again
 # when functions on the way of a call have new names.
