@@ -52,6 +52,7 @@ func (m *Module) Probe() (string, error) {
 		env = slices.Concat(env, more)
 	}
 	s := NewScript(func(string) (*Host, error) { return m.start(env) })
+	s.reserved = m.Reserved
 	if err := s.Line("C_Initialize CK_C_INITIALIZE_ARGS{flags=CKF_OS_LOCKING_OK}"); err != nil {
 		return "", err
 	}

@@ -26,6 +26,8 @@ type Module struct {
 	Token          string
 	Init           bool
 	SOPIN, UserPIN string // "" for those of the scripts, where tokens are made
+	// Reserved is the text at pReserved of C_Initialize, for a module that wants one.
+	Reserved string
 	// All says that lines count, too, that have been tried with softcsp alone.
 	All bool
 	// Timeout is how long a call may take, a minute where it is 0.
@@ -75,6 +77,7 @@ func (m *Module) Run(c Check) (r Result) {
 		work, env = dir, slices.Concat(env, more)
 	}
 	s := NewScript(func(string) (*Host, error) { return m.host(env) })
+	s.reserved = m.Reserved
 	s.pins.so, s.pins.user, s.existing, s.reuse = m.SOPIN, m.UserPIN, m.Token, m.Init
 	var err error
 	if c.text != "" {
@@ -230,7 +233,7 @@ func (x *scripted) line(n int, line string) bool {
 var vital = map[string]bool{"login": true, "token": true, "C_Initialize": true}
 
 // lacks are the codes by which a module says that it does without something that it need not have.
-var lacks = map[string]bool{"CKR_FUNCTION_NOT_SUPPORTED": true, "CKR_CURVE_NOT_SUPPORTED": true}
+var lacks = map[string]bool{"CKR_FUNCTION_NOT_SUPPORTED": true, "CKR_CURVE_NOT_SUPPORTED": true, "CKR_DOMAIN_PARAMS_INVALID": true}
 
 var (
 	mechanismRE = regexp.MustCompile(`\bCKM_\w+`)

@@ -20,7 +20,8 @@ type Script struct {
 	queue []*call
 	top   int // where the next queued call's memory begins
 
-	pins struct{ so, user string } // in place of those of the scripts, unless they are ""
+	reserved string                    // for pReserved of C_Initialize, unless it is ""
+	pins     struct{ so, user string } // in place of those of the scripts, unless they are ""
 	// existing is the label of the token to use, where tokens are not made at will; reuse says that it may be initialised.
 	existing string
 	reuse    bool
@@ -85,9 +86,16 @@ func (s *Script) perform(words []string) error {
 	return s.call(words)
 }
 
-// withPINs puts the PINs of this run in place of those of the scripts.
-func (s *Script) withPINs(words []string) []string {
+// fitted puts the PINs of this run in place of those of the scripts, and into C_Initialize what the module wants there.
+func (s *Script) fitted(words []string) []string {
 	words = slices.Clone(words)
+	if s.reserved != "" && len(words) > 1 && words[0] == "C_Initialize" && !strings.Contains(words[1], "pReserved") {
+		fields, _ := strings.CutPrefix(words[1], "CK_C_INITIALIZE_ARGS{")
+		if words[1] == "NULL" {
+			fields = "flags=CKF_OS_LOCKING_OK}"
+		}
+		words[1] = "CK_C_INITIALIZE_ARGS{pReserved=hex:" + hex.EncodeToString(append([]byte(s.reserved), 0)) + "," + fields
+	}
 	for i, w := range words {
 		for text, pin := range map[string]string{"str:" + soPIN: s.pins.so, "str:" + userPIN: s.pins.user} {
 			if pin != "" && w == text {
@@ -122,7 +130,7 @@ func want(words []string) ([]string, []string) {
 }
 
 func (s *Script) call(words []string) error {
-	words, codes := want(s.withPINs(words))
+	words, codes := want(s.fitted(words))
 	rv, err := s.host.Call(s.Vars, words[0], words[1:]...)
 	if err != nil {
 		return err
@@ -206,7 +214,8 @@ func (s *Script) enqueue(w []string) error {
 	if len(w) < 2 {
 		return errors.New("queue needs a thread, a function and its words")
 	}
-	c, err := s.host.prepare(s.Vars, s.top, w[1], w[2:])
+	fitted := s.fitted(w[1:])
+	c, err := s.host.prepare(s.Vars, s.top, fitted[0], fitted[1:])
 	if err != nil {
 		return err
 	}

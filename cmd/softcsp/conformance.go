@@ -46,6 +46,7 @@ such module.`
 // A conformanceRun is the flags of conformance.
 type conformanceRun struct {
 	module, token, pattern, junit string
+	reserved                      string
 	names                         []string
 	initialise, readOnly, all     bool
 	list, details                 bool
@@ -69,6 +70,7 @@ func conformanceCommand(a *app) *cobra.Command {
 	f := c.Flags()
 	f.StringVarP(&r.module, "module", "m", "", "module `file` to load")
 	f.StringVarP(&r.token, "token", "t", "", "`label` of the token to use, for modules that get no place of their own")
+	f.StringVar(&r.reserved, "reserved", "", "`text` at pReserved of C_Initialize, for modules that take their settings there")
 	f.BoolVar(&r.initialise, "init", false, "initialise that token, many times: all that is in it is lost")
 	f.BoolVar(&r.readOnly, "read-only", false, "try only what makes nothing")
 	f.BoolVar(&r.all, "all", false, "count lines that have been tried with softcsp alone, too")
@@ -210,7 +212,7 @@ func (a *app) moduleToTry(r *conformanceRun, dir string) (*conformance.Module, e
 			return nil, errors.New("there is no C compiler, which is needed for the program that loads the module: apt-get install gcc libc6-dev")
 		}
 	}
-	m := &conformance.Module{Path: path, All: r.all, Timeout: r.timeout, Token: r.token, Init: r.initialise}
+	m := &conformance.Module{Path: path, All: r.all, Timeout: r.timeout, Reserved: r.reserved, Token: r.token, Init: r.initialise}
 	if m.Driver, err = conformance.BuildDriver(dir); err != nil {
 		return nil, err
 	}
