@@ -117,7 +117,7 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 	if err != nil {
 		return explain("listing tokens", err)
 	}
-	var rows []checkRow
+	var rows, unread []checkRow // unread have no label that can be read
 	var others []tok
 	var wrongPIN error
 	for _, uuid := range uuids {
@@ -125,15 +125,19 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		if err != nil {
 			return explain(store.Locate(cfg, uuid), err)
 		}
-		i, err := t.Info()
-		if err != nil { // its file says which one it is
+		i, unknown := t.Info()
+		if unknown != nil { // its file says which one it is
 			i = store.Info{UUID: uuid, Serial: strings.ReplaceAll(uuid, "-", "")[:16]}
 		}
 		if ok, err := meant.matches(tokOf(i)); err != nil || !ok {
 			if err != nil {
 				return badToken(err)
 			}
-			others = append(others, tokOf(i))
+			if others = append(others, tokOf(i)); unknown != nil {
+				row, _ := checkOne(t, nil)
+				row.File = store.Locate(cfg, uuid)
+				unread = append(unread, row)
+			}
 			continue
 		}
 		row, err := checkOne(t, pin)
@@ -148,13 +152,22 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		row.File = store.Locate(cfg, uuid)
 		rows = append(rows, row)
 	}
-	switch {
-	case len(rows) > 0:
+	if len(rows) > 0 {
 		return cmp.Or(a.showChecks(rows), explain("checking", wrongPIN))
-	case len(others) > 0:
-		return notFound("there is no token %q in %s, but%s", meant.name, store.Locate(cfg, ""), listed(others))
 	}
-	return notFound("there is no token in %s\nmake one with: softcsp token init --label NAME", store.Locate(cfg, ""))
+	return a.noneChecked(meant, store.Locate(cfg, ""), unread, others)
+}
+
+// noneChecked answers for a directory that has no token of the name that is meant, but perhaps tokens whose names cannot be read, and others.
+func (a *app) noneChecked(meant choice, dir string, unread []checkRow, others []tok) error {
+	switch {
+	case len(unread) > 0:
+		a.note("no token that can be read is %q; it may be one of these", meant.name)
+		return a.showChecks(unread)
+	case len(others) > 0:
+		return notFound("there is no token %q in %s, but%s", meant.name, dir, listed(others))
+	}
+	return notFound("there is no token in %s\nmake one with: softcsp token init --label NAME", dir)
 }
 
 // tokOf is a token as a choice looks at it, of which the store tells i.
