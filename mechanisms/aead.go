@@ -2,6 +2,7 @@ package mechanisms
 
 import (
 	"crypto/subtle"
+	"sync"
 
 	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/internal/algorithm/inparts"
@@ -39,9 +40,13 @@ type parts struct {
 
 var _ Cipher = (*aead)(nil)
 
+// aeads are those of operations that are over.
+var aeads = sync.Pool{New: func() any { return new(aead) }}
+
 // newAEAD begins an operation. It copies nonce and aad.
 func newAEAD(mode inparts.AEAD, nonce, aad []byte, decrypt bool, limit uint64) *aead {
-	a := &aead{mode: mode, decrypt: decrypt, limit: limit, tag: mode.Overhead()}
+	a := aeads.Get().(*aead)
+	a.mode, a.decrypt, a.limit, a.tag = mode, decrypt, limit, mode.Overhead()
 	a.nonce = ck.AppendWiping(a.small[:0:len(a.small)], nonce)
 	if room := len(a.small) - len(nonce); room >= len(aad) {
 		a.aad = append(a.small[len(nonce):len(nonce)], aad...)
@@ -49,6 +54,12 @@ func newAEAD(mode inparts.AEAD, nonce, aad []byte, decrypt bool, limit uint64) *
 		a.aad = ck.Clone(aad)
 	}
 	return a
+}
+
+// End leaves the memory to the next operation.
+func (a *aead) End() {
+	*a = aead{}
+	aeads.Put(a)
 }
 
 func (a *aead) WholeLen(n int) int {

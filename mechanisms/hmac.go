@@ -152,7 +152,18 @@ func newMAC(key *macKey, size int) (*mac, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &mac{key, state, size}, nil
+	m := macs.Get().(*mac)
+	m.key, m.state, m.size = key, state, size
+	return m, nil
+}
+
+// macs are those of operations that are over.
+var macs = sync.Pool{New: func() any { return new(mac) }}
+
+// End leaves the memory to the next operation.
+func (m *mac) End() {
+	*m = mac{}
+	macs.Put(m)
 }
 
 func (m *mac) Size() int { return m.size }

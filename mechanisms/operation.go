@@ -174,11 +174,9 @@ func (d *Derived) Deliver() {
 	}
 }
 
-// An Ender is a Cipher that can be used again. End is called when its operation is over, and nothing else after that.
-type Ender interface {
-	Cipher
-	End()
-}
+// An Ender is a Cipher, Signer or Verifier whose memory can be used again. End is called when its operation is over, and nothing else after that.
+// Without it the memory is lost to the next operation, and to nobody else.
+type Ender interface{ End() }
 
 // An Inexact cipher can tell whether what it writes may be shorter than WholeLen.
 type Inexact interface {

@@ -330,6 +330,7 @@ func (s *session) signAsync(name string, op *operation, data []byte, out *ck.Buf
 	}
 	inCall, err := s.startJob(j)
 	if !inCall {
+		op.signer = nil // the job has it
 		op.end()
 		return err
 	}

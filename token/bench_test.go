@@ -75,23 +75,6 @@ func BenchmarkSignCMAC16(b *testing.B) {
 	})
 }
 
-func BenchmarkSignHMAC16(b *testing.B) {
-	m, s := bench(b)
-	k, err := m.CreateObject(s, []ck.Attribute{attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET),
-		attr(ck.CKA_VALUE, "a key of thirty-two bytes or so."), attr(ck.CKA_SIGN, true)})
-	if err != nil {
-		b.Fatal(err)
-	}
-	mech, data, dst := &ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, make([]byte, 16), make([]byte, 32)
-	b.ReportAllocs()
-	for b.Loop() {
-		out := ck.Into(dst)
-		if m.SignInit(s, mech, k) != nil || m.Sign(s, data, &out) != nil {
-			b.Fatal("not signed")
-		}
-	}
-}
-
 func BenchmarkWrapAES(b *testing.B) {
 	m, s := bench(b)
 	var keys [2]ck.ObjectHandle

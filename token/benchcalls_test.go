@@ -56,6 +56,34 @@ var benchCalls = []benchCall{
 			return m.Encrypt(s, data, &out)
 		}
 	}},
+	{"GCM16", func(b *testing.B, m *Module, s ck.SessionHandle) func() error {
+		k := benchSecret(b, m, s)
+		mech, data, dst := gcmMechanism(), make([]byte, 16), make([]byte, 32)
+		param := mech.Param
+		return func() error {
+			out := ck.Into(dst)
+			mech.Param = param
+			if err := m.EncryptInit(s, mech, k); err != nil {
+				return err
+			}
+			return m.Encrypt(s, data, &out)
+		}
+	}},
+	{"HMAC32", func(b *testing.B, m *Module, s ck.SessionHandle) func() error {
+		k, err := m.CreateObject(s, []ck.Attribute{attr(ck.CKA_CLASS, ck.CKO_SECRET_KEY), attr(ck.CKA_KEY_TYPE, ck.CKK_GENERIC_SECRET),
+			attr(ck.CKA_VALUE, "a key of thirty-two bytes or so."), attr(ck.CKA_SIGN, true)})
+		if err != nil {
+			b.Fatal(err)
+		}
+		mech, data, dst := &ck.Mechanism{Type: ck.CKM_SHA256_HMAC}, make([]byte, 32), make([]byte, 32)
+		return func() error {
+			out := ck.Into(dst)
+			if err := m.SignInit(s, mech, k); err != nil {
+				return err
+			}
+			return m.Sign(s, data, &out)
+		}
+	}},
 	{"FindNone", func(_ *testing.B, m *Module, s ck.SessionHandle) func() error {
 		template, found := []ck.Attribute{attr(ck.CKA_LABEL, "none")}, make([]ck.ObjectHandle, 1)
 		return func() error {

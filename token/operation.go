@@ -66,10 +66,16 @@ func (op *operation) end() {
 	if op.process != nil {
 		op.process.end()
 	}
-	cipher := op.cipher
+	cipher, signer, verifier := op.cipher, op.signer, op.verifier
 	*op = operation{}
-	if c, ok := cipher.(mechanisms.Ender); ok {
-		c.End()
+	if e, ok := cipher.(mechanisms.Ender); ok {
+		e.End()
+	}
+	if e, ok := signer.(mechanisms.Ender); ok {
+		e.End()
+	}
+	if e, ok := verifier.(mechanisms.Ender); ok {
+		e.End()
 	}
 }
 
