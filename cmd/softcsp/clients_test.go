@@ -326,7 +326,7 @@ END
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Wait() })
-	h.sh(t, "for i in $(seq 100); do if grep -q listening sshd.log; then exit; fi; sleep 0.1; done; cat sshd.log; exit 1")
+	h.sh(t, "for i in $(seq 300); do if grep -q listening sshd.log; then exit; fi; sleep 0.1; done; cat sshd.log; exit 1")
 	said := h.sh(t, "PATH=$PWD/bin:$PATH\ntrap 'ssh-agent -k > /dev/null' EXIT\n"+lines+"\nssh-add -L")
 	public, err := os.ReadFile(filepath.Join(h.dir, "authorized_keys"))
 	if err != nil {
