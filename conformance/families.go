@@ -40,7 +40,7 @@ func secretKeys(f family, generate, size string) family {
 	}
 	f.keys = []string{"C_GenerateKey keep " + generate + " {" + size + uses + "} &ek", "let dk ek"}
 	f.none = []string{"C_GenerateKey keep " + generate + " {" + size + barred + "} &nek", "let ndk nek"}
-	f.unlike = []string{"C_GenerateKeyPair keep CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=2048,CKA_ENCRYPT=true,CKA_VERIFY=true} {CKA_DECRYPT=true,CKA_SIGN=true} &other &otherprivate"}
+	f.unlike = []string{"C_GenerateKeyPair keep CKM_RSA_PKCS_KEY_PAIR_GEN {CKA_MODULUS_BITS=2048,CKA_PUBLIC_EXPONENT=hex:010001,CKA_ENCRYPT=true,CKA_VERIFY=true} {CKA_DECRYPT=true,CKA_SIGN=true} &other &otherprivate"}
 	return f
 }
 

@@ -356,6 +356,9 @@ func (x *scripted) endParagraph() {
 		w := strings.Fields(call)
 		_, _ = h.Call(x.s.Vars, w[0], w[1:]...) // what is not under way is an error, and nothing else
 	}
+	if h.has("C_SessionCancel") {
+		_, _ = h.Call(x.s.Vars, "C_SessionCancel", "s", "0x7fffffff") // where an error of an end does not end it
+	}
 	if x.state != "" && x.sessionState() != x.state {
 		x.restore()
 	}

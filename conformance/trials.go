@@ -233,6 +233,7 @@ func (x *trying) has(name string, lines []string) bool {
 	}
 	for _, line := range lines {
 		if x.failed || x.Line(line) != nil {
+			delete(x.Vars, name) // a call that failed has answered with a handle of nothing
 			return false
 		}
 	}
