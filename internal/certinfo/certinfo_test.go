@@ -161,3 +161,35 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestStrict sees that a certificate is whole, signature and all, with nothing behind it or within.
+func TestStrict(t *testing.T) {
+	var parts struct{ Signed, Algorithm, Signature asn1.RawValue }
+	whole := newCertificate(t, false, time.Date(2060, 1, 1, 0, 0, 0, 0, time.UTC)).Raw
+	if _, err := asn1.Unmarshal(whole, &parts); err != nil {
+		t.Fatal(err)
+	}
+	marshal := func(list ...asn1.RawValue) []byte {
+		raw, err := asn1.Marshal(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw
+	}
+	if _, err := Parse(marshal(parts.Signed, parts.Algorithm, parts.Signature)); err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range map[string][]byte{
+		"what is signed alone":  marshal(parts.Signed),
+		"no signature":          marshal(parts.Signed, parts.Algorithm),
+		"another signature":     marshal(parts.Signed, parts.Algorithm, parts.Signature, parts.Signature),
+		"a byte behind it":      append(bytes.Clone(whole), 0),
+		"a byte too little":     whole[:len(whole)-1],
+		"no algorithm":          marshal(parts.Signed, parts.Signature),
+		"a signature in octets": marshal(parts.Signed, parts.Algorithm, asn1.RawValue{Tag: asn1.TagOctetString, Bytes: []byte{1}}),
+	} {
+		if _, err := Parse(raw); !errors.Is(err, ErrNone) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
