@@ -113,16 +113,20 @@ func TestForeign(t *testing.T) {
 func TestNSS(t *testing.T) {
 	t.Parallel()
 	slow(t)
+	if emulator() != "" {
+		t.Skip("an emulator loads no other library")
+	}
+	certutil := need(t, "certutil", "apt-get install libnss3-tools")
 	library := firstFile("/usr/lib/x86_64-linux-gnu/libsoftokn3.so", "/usr/lib/x86_64-linux-gnu/nss/libsoftokn3.so", "/usr/lib/aarch64-linux-gnu/libsoftokn3.so")
-	if _, err := exec.LookPath("certutil"); err != nil || library == "" || emulator() != "" {
-		t.Skip("NSS is not here: apt-get install libnss3-tools")
+	if library == "" {
+		t.Fatal("certutil is here, and libsoftokn3.so is not")
 	}
 	dir := t.TempDir()
 	pin := filepath.Join(dir, "pin")
 	if err := os.WriteFile(pin, []byte("Nss-12345\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command("certutil", "-N", "-d", "sql:"+dir, "-f", pin).CombinedOutput(); err != nil {
+	if out, err := exec.Command(certutil, "-N", "-d", "sql:"+dir, "-f", pin).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	m := &Module{Path: library, Driver: driver, Token: "NSS Certificate DB", UserPIN: "Nss-12345", Timeout: 20 * time.Second,

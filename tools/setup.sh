@@ -18,6 +18,7 @@ test | long | clients)
 	need g++ command -v g++
 	need gnutls-bin command -v p11tool
 	need libengine-pkcs11-openssl test -e /usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so
+	need libnss3-tools command -v certutil
 	need lintian command -v lintian
 	need opensc command -v pkcs11-tool
 	need openssh-client command -v ssh
