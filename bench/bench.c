@@ -2,18 +2,32 @@
  * bench: a stopwatch for a PKCS#11 module, one module in one process.
  *
  *   bench MODULE setup LABEL PIN                 make a token on the first slot that has none
- *   bench MODULE time LABEL PIN SECONDS [NAME]   time each operation of the table in ops.c for so long, or one
+ *   bench MODULE time LABEL PIN KEYS SECONDS [NAME]
+ *                                                time each operation of the table in ops.c for so long, or one; KEYS is a file of key pairs
+ *   bench MODULE together LABEL PIN KEYS SECONDS [NAME]
+ *                                                the same with 1, 2, 4, 8 and 16 threads, for those that are called so
  *   bench MODULE fill LABEL PIN COUNT SECONDS    make keys until there are so many, or until the time is up
  *   bench MODULE cold LABEL PIN BY COUNT SECONDS from dlopen to the first result with a key found by id or label
+ *
+ *   bench MODULE stock LABEL PIN OBJECTS FROM COUNT SECONDS
+ *                                                make objects of the kinds in a file until there are COUNT, beginning with number FROM
+ *   bench MODULE survey LABEL PIN OBJECTS COUNT SECONDS
+ *                                                time what depends on the number of objects, which is COUNT
+ *   bench MODULE clear LABEL PIN                 destroy all objects
  *
  * It prints lines of words, which bench/compare reads:
  *
  *   time NAME LEAST MEDIAN COUNT   nanoseconds of a call
- *   rate NAME CALLS                calls a second, of several threads
+ *   rate NAME@THREADS CALLS        calls a second of all threads together
  *   span NAME NANOSECONDS          a step that happens once in a process
  *   result NAME HEX                what an operation gave; every module must give the same
  *   none NAME                      the module has no such mechanism
- *   count NUMBER                   keys in the token after fill
+ *   count NUMBER                   keys or objects in the token after fill or stock
+ *   contents NAME BYTES            what was written into a token
+ *   memory NAME KIB                what is resident of the process
+ *
+ * A module that wants a string at its initialisation, as NSS does, gets what MODULE_PARAMETERS is in the environment. Its token is there
+ * already, and setup gives it the PIN.
  *
  * A call that fails ends the process with status 1 and the reason on stderr.
  */
@@ -24,6 +38,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define PARAMETERS "MODULE_PARAMETERS"
 
 CK_FUNCTION_LIST *p11;
 CK_SLOT_ID slot;
@@ -71,7 +87,11 @@ void module_load(const char *path)
 
 static void initialize(void)
 {
-	CK_C_INITIALIZE_ARGS args = { .flags = CKF_OS_LOCKING_OK };
+	/* NSS reads its string where others have the reserved pointer, and has one more after it. */
+	struct {
+		CK_C_INITIALIZE_ARGS standard;
+		void *reserved;
+	} args = { .standard = { .flags = CKF_OS_LOCKING_OK, .pReserved = getenv(PARAMETERS) } };
 	must("C_Initialize", p11->C_Initialize(&args));
 }
 
@@ -79,7 +99,7 @@ static int has_label(const CK_TOKEN_INFO *t, const char *label)
 {
 	char padded[33];
 	snprintf(padded, sizeof padded, "%-32s", label);
-	return (t->flags & CKF_TOKEN_INITIALIZED) && !memcmp(t->label, padded, 32);
+	return !memcmp(t->label, padded, 32);
 }
 
 /* Finds the token with a label, or with NULL the first that is not initialised. */
@@ -104,11 +124,17 @@ static void open_home(void)
 	must("C_OpenSession", p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &home));
 }
 
-void module_start(const char *label, const char *pin)
+/* From C_Initialize to C_OpenSession. */
+void module_open(const char *label)
 {
 	initialize();
 	find_slot(label);
 	open_home();
+}
+
+void module_start(const char *label, const char *pin)
+{
+	module_open(label);
 	must("C_Login", p11->C_Login(home, CKU_USER, (CK_BYTE *)pin, strlen(pin)));
 }
 
@@ -117,39 +143,57 @@ static void setup(const char *label, const char *pin)
 	CK_BYTE padded[33];
 	snprintf((char *)padded, sizeof padded, "%-32s", label);
 	initialize();
-	find_slot(NULL);
-	must("C_InitToken", p11->C_InitToken(slot, (CK_BYTE *)pin, strlen(pin), padded));
+	const char *so_pin = pin;
+	if (getenv(PARAMETERS)) {
+		find_slot(label);
+		so_pin = "";
+	} else {
+		find_slot(NULL);
+		must("C_InitToken", p11->C_InitToken(slot, (CK_BYTE *)pin, strlen(pin), padded));
+	}
 	open_home();
-	must("C_Login", p11->C_Login(home, CKU_SO, (CK_BYTE *)pin, strlen(pin)));
+	must("C_Login", p11->C_Login(home, CKU_SO, (CK_BYTE *)so_pin, strlen(so_pin)));
 	must("C_InitPIN", p11->C_InitPIN(home, (CK_BYTE *)pin, strlen(pin)));
 	must("C_Finalize", p11->C_Finalize(NULL));
 }
 
+void work_input(CK_BYTE *in, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		in[i] = (CK_BYTE)(i * 167 >> 3);
+}
+
 void worker_start(struct worker *w, CK_BYTE id)
 {
-	*w = (struct worker){ .id = id, .in = malloc(BIG), .out = malloc(BIG + ROOM) };
-	if (!w->in || !w->out)
+	*w = (struct worker){ .id = id, .in = malloc(BIG), .out = malloc(BIG + ROOM), .made = calloc(MADE, sizeof *w->made) };
+	if (!w->in || !w->out || !w->made)
 		fail("no memory");
-	for (size_t i = 0; i < BIG; i++)
-		w->in[i] = (CK_BYTE)(i * 167 >> 3);
+	work_input(w->in, BIG);
 	memset(w->out, 0, BIG + ROOM);
 	must("C_OpenSession", p11->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, &w->session));
 }
 
 void worker_stop(struct worker *w)
 {
+	for (size_t i = 0; i < w->made_count; i++)
+		must("C_DestroyObject", p11->C_DestroyObject(w->session, w->made[i]));
 	must("C_CloseSession", p11->C_CloseSession(w->session));
 	free(w->in);
 	free(w->out);
+	free(w->made);
 }
 
-static void time_ops(const char *label, const char *pin, double seconds, const char *only)
+static void time_ops(char **argument, int together)
 {
+	const char *label = argument[0], *pin = argument[1], *keys = argument[2], *only = argument[4];
+	double seconds = atof(argument[3]);
 	module_start(label, pin);
 	ops_setup();
+	pairs_setup(keys);
 	for (size_t i = 0; i < ops_count; i++)
 		if (!only || !strcmp(only, ops[i].name))
-			time_op(&ops[i], seconds);
+			(together ? time_together : time_op)(&ops[i], seconds);
+	pairs_teardown();
 	ops_teardown();
 	must("C_Finalize", p11->C_Finalize(NULL));
 }
@@ -157,7 +201,7 @@ static void time_ops(const char *label, const char *pin, double seconds, const c
 int main(int argc, char **argv)
 {
 	if (argc < 5)
-		fail("usage: bench MODULE setup|time|fill|cold LABEL PIN ...");
+		fail("usage: bench MODULE setup|time|together|fill|cold|stock|survey|clear LABEL PIN ...");
 	const char *path = argv[1], *what = argv[2], *label = argv[3], *pin = argv[4];
 	clock_calibrate();
 	if (!strcmp(what, "cold") && argc == 8) {
@@ -167,10 +211,16 @@ int main(int argc, char **argv)
 	module_load(path);
 	if (!strcmp(what, "setup") && argc == 5)
 		setup(label, pin);
-	else if (!strcmp(what, "time") && (argc == 6 || argc == 7))
-		time_ops(label, pin, atof(argv[5]), argv[6]);
+	else if ((!strcmp(what, "time") || !strcmp(what, "together")) && (argc == 7 || argc == 8))
+		time_ops(argv + 3, !strcmp(what, "together"));
 	else if (!strcmp(what, "fill") && argc == 7)
 		fill(label, pin, atol(argv[5]), atof(argv[6]));
+	else if (!strcmp(what, "stock") && argc == 9)
+		stock(label, pin, argv[5], atol(argv[6]), atol(argv[7]), atof(argv[8]));
+	else if (!strcmp(what, "survey") && argc == 8)
+		survey(label, pin, argv[5], atol(argv[6]), atof(argv[7]));
+	else if (!strcmp(what, "clear") && argc == 5)
+		clear(label, pin);
 	else
 		fail("%s: no such command, or not its arguments", what);
 	return 0;

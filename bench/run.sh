@@ -1,6 +1,7 @@
 #!/bin/sh
-# Times softcsp beside SoftHSM2 and prints a table: `make bench`, or `bench/run.sh [--quick] [--json FILE]`. Flags may also
-# stand in BENCHFLAGS: `make bench BENCHFLAGS=--quick`.
+# Times softcsp beside SoftHSM2, and NSS where its softoken is there, and prints tables: `make bench`, or `bench/run.sh [--quick] [--json FILE]`. With
+# --scale it measures what depends on the number of objects and draws charts: `make bench-scale`. Flags may also stand in BENCHFLAGS:
+# `make bench BENCHFLAGS=--quick`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,6 +9,13 @@ peer=
 for f in /usr/lib/softhsm/libsofthsm2.so /usr/lib/*/softhsm/libsofthsm2.so /usr/lib64/pkcs11/libsofthsm2.so; do
 	if [ -e "$f" ]; then
 		peer=$f
+		break
+	fi
+done
+nss=
+for f in /usr/lib/*/libsoftokn3.so /usr/lib/*/nss/libsoftokn3.so /usr/lib64/libsoftokn3.so; do
+	if [ -e "$f" ]; then
+		nss=$f
 		break
 	fi
 done
@@ -26,4 +34,4 @@ fi
 
 gcc -std=gnu11 -O2 -Wall -Wextra -Iinclude/softcsp -o build/stopwatch bench/*.c -lpthread -ldl
 # shellcheck disable=SC2086 # a list of words
-exec go run ./bench/compare --stopwatch build/stopwatch --softcsp build/libsoftcsp.so --softhsm "$peer" ${BENCHFLAGS:-} "$@"
+exec go run ./bench/compare --stopwatch build/stopwatch --softcsp build/libsoftcsp.so --softhsm "$peer" --nss "$nss" ${BENCHFLAGS:-} "$@"

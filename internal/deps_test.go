@@ -63,7 +63,7 @@ var rules = map[string][]string{
 	"cmd/softcsp":              {"capi", "ck", "csp", "examples/dpapi", "examples/office", "mechanisms", "token", "store", "conformance", "internal/config", "internal/doctor", "internal/pkcs11uri", "internal/softhsm", "internal/keyfile", "internal/mechparam", "internal/x509cert", "layers/calllog", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/crypto", "golang.org/x/term", "internal/algorithm/primes", "internal/attrtext", "internal/certinfo"},
 	"include":                  {},
 	"conformance":              {"include", "ck", "internal/attrtext", "golang.org/x/sys"},
-	"bench/compare":            {},
+	"bench/compare":            {"ck"},
 	"examples/internal/fields": {},
 	"examples/office":          {"capi", "ck", "csp", "examples/internal/fields"},
 	"examples/dpapi":           {"capi", "csp", "examples/internal/fields", "golang.org/x/crypto"},

@@ -13,18 +13,18 @@ import (
 )
 
 const (
-	ours = "softcsp"
-	peer = "SoftHSM2"
+	ours  = "softcsp"
+	peer  = "SoftHSM2"
+	third = "NSS"
 
-	label = "bench"
-	pin   = "12345678"
+	pin = "12345678"
 
 	// derived is what CryptDeriveKey gives for 128 bits of RC2 from MD5 of "apple-camshaft": the MD5 value.
 	derived = "16:b5dcb3b0488c0d08b7fd7386b1a90df5"
 )
 
-// A module is a library under the stopwatch.
-type module struct{ name, path string }
+// A module is a library under the stopwatch, with the label of its tokens.
+type module struct{ name, path, label string }
 
 // A sample is one round of one operation, in nanoseconds; rates are calls a second.
 type sample struct{ least, median float64 }
@@ -44,6 +44,8 @@ type bench struct {
 	results        results
 	gave           map[string]string // what operations gave, by name
 	peerMany       int               // keys that SoftHSM2 got instead of many
+	counted        int               // keys or objects that the last call made
+	third          bool              // NSS is here
 }
 
 // tokenDir returns the directory of one token, which is one module's.
@@ -53,11 +55,22 @@ func (b *bench) tokenDir(m *module, name string) string { return filepath.Join(b
 func (b *bench) environment(m *module, name string) []string {
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "SOFTCSP_") })
 	dir := b.tokenDir(m, name)
+	if m.name == third {
+		env = append(env, fmt.Sprintf("MODULE_PARAMETERS=configdir='sql:%s' certPrefix='' keyPrefix='' secmod='secmod.db' flags=", filepath.Join(dir, "tokens")))
+	}
 	return append(env, "SOFTCSP_CONF="+filepath.Join(dir, "softcsp.toml"), "SOFTHSM2_CONF="+filepath.Join(dir, "softhsm2.conf"))
 }
 
 // setup makes a token for a module. settings are softcsp's.
 func (b *bench) setup(m *module, name, settings string) error {
+	if err := b.configure(m, name, settings); err != nil {
+		return err
+	}
+	return b.call(m, name, 0, "setup")
+}
+
+// configure writes the settings of a module.
+func (b *bench) configure(m *module, name, settings string) error {
 	dir := b.tokenDir(m, name)
 	if err := os.MkdirAll(filepath.Join(dir, "tokens"), 0o700); err != nil {
 		return err
@@ -71,12 +84,12 @@ func (b *bench) setup(m *module, name, settings string) error {
 			return err
 		}
 	}
-	return b.call(m, name, 0, "setup", label, pin)
+	return nil
 }
 
-// call runs the stopwatch once and files what it prints.
+// call runs a command of the stopwatch once and files what it prints.
 func (b *bench) call(m *module, name string, keys int, command string, args ...string) error {
-	cmd := exec.CommandContext(b.ctx, b.stopwatch, append([]string{m.path, command}, args...)...)
+	cmd := exec.CommandContext(b.ctx, b.stopwatch, append([]string{m.path, command, m.label, pin}, args...)...)
 	cmd.Env = b.environment(m, name)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -106,7 +119,7 @@ func (b *bench) file(m *module, keys int, words []string) error {
 			return fmt.Errorf("not a number")
 		}
 		b.results[s] = append(b.results[s], sample{least, median})
-	case (words[0] == "rate" || words[0] == "span") && len(words) == 3:
+	case slices.Contains([]string{"rate", "span", "memory", "contents"}, words[0]) && len(words) == 3:
 		v, err := strconv.ParseFloat(words[2], 64)
 		if err != nil {
 			return err
@@ -116,9 +129,7 @@ func (b *bench) file(m *module, keys int, words []string) error {
 		return b.agree(words[1], words[2])
 	case words[0] == "count":
 		n, err := strconv.Atoi(words[1])
-		if err == nil && m.name == peer {
-			b.peerMany = max(b.peerMany, n)
-		}
+		b.counted = n
 		return err
 	case words[0] == "none" && m.name == ours:
 		return fmt.Errorf("a mechanism is missing")
@@ -141,19 +152,36 @@ func (b *bench) agree(op, got string) error {
 }
 
 // budget is the time of one operation in one round.
-func (b *bench) budget() string { return strconv.FormatFloat(b.seconds, 'f', -1, 64) }
+func (b *bench) budget() string { return seconds(b.seconds) }
 
-// operations times what does not depend on the number of keys.
+func seconds(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// operations times what does not depend on the number of keys: of one thread, and of several together.
 func (b *bench) operations(modules []*module) error {
+	keys := filepath.Join(b.dir, "keys")
+	templates, err := pairs()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(keys, []byte(text(templates)), 0o600); err != nil {
+		return err
+	}
 	for _, m := range modules {
 		if err := b.setup(m, "operations", ""); err != nil {
 			return err
 		}
 	}
-	for range b.rounds {
+	for i := range max(b.rounds, b.togetherRounds) {
 		for _, m := range modules {
-			if err := b.call(m, "operations", 0, "time", label, pin, b.budget()); err != nil {
-				return err
+			if i < b.rounds {
+				if err := b.call(m, "operations", 0, "time", keys, b.budget()); err != nil {
+					return err
+				}
+			}
+			if i < b.togetherRounds {
+				if err := b.call(m, "operations", 0, "together", keys, seconds(b.togetherSeconds)); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -198,7 +226,11 @@ func (b *bench) fill(m *module, keys int) error {
 	if m.name == peer {
 		n, limit = min(keys, b.peerKeys), b.peerFillLimit
 	}
-	return b.call(m, name, keys, "fill", label, pin, strconv.Itoa(n), strconv.FormatFloat(limit, 'g', -1, 64))
+	err := b.call(m, name, keys, "fill", strconv.Itoa(n), seconds(limit))
+	if m.name == peer {
+		b.peerMany = max(b.peerMany, b.counted)
+	}
+	return err
 }
 
 // cold runs one process from its first call to its first result. Its steps are filed under how the key was found.
@@ -209,7 +241,7 @@ func (b *bench) cold(m *module, keys int, how string) error {
 	}
 	before := b.results
 	b.results = make(results)
-	err := b.call(m, "keys-"+strconv.Itoa(keys), keys, "cold", label, pin, how, strconv.Itoa(n), b.budget())
+	err := b.call(m, "keys-"+strconv.Itoa(keys), keys, "cold", how, strconv.Itoa(n), b.budget())
 	for s, v := range b.results {
 		if strings.HasPrefix(s.op, "find") {
 			s.op += "-" + how

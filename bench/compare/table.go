@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,7 +17,6 @@ type row struct {
 	atMost    float64 // microseconds
 	ofPeer    float64 // times what SoftHSM2 takes
 	ofFew     float64 // with many keys, times what it takes with few
-	rate      bool    // calls a second instead of the length of a call
 	scale     bool    // once with few keys, once with many
 }
 
@@ -43,16 +43,35 @@ var rows = []row{
 	{op: "wrap", title: "AES key wrap of 16 bytes"},
 	{op: "unwrap", title: "AES key unwrap of 16 bytes; destroy"},
 	{op: "sha256-32", title: "SHA-256, 32 bytes"},
+	{op: "sha256-1k", title: "SHA-256, 1 KiB"},
+	{op: "sha256-1m", title: "SHA-256, 1 MiB"},
 	{op: "cbc-16", title: "AES-256-CBC-PAD, 16 bytes, session key"},
+	{op: "cbc-1k", title: "AES-256-CBC-PAD, 1 KiB, session key"},
+	{op: "cbc-64k", title: "AES-256-CBC-PAD, 64 KiB, session key"},
 	{op: "cbc-1m", title: "AES-256-CBC-PAD, 1 MiB, session key"},
+	{op: "rsa-2048-sign", title: "RSA-2048, SHA-256, sign, session key"},
+	{op: "rsa-2048-sign-token", title: "RSA-2048, SHA-256, sign, token key"},
+	{op: "rsa-2048-verify", title: "RSA-2048, SHA-256, verify, session key"},
+	{op: "rsa-3072-sign", title: "RSA-3072, SHA-256, sign, session key"},
+	{op: "rsa-3072-verify", title: "RSA-3072, SHA-256, verify, session key"},
+	{op: "rsa-4096-sign", title: "RSA-4096, SHA-256, sign, session key"},
+	{op: "rsa-4096-verify", title: "RSA-4096, SHA-256, verify, session key"},
+	{op: "p256-sign", title: "ECDSA P-256, sign, session key"},
+	{op: "p256-sign-token", title: "ECDSA P-256, sign, token key"},
+	{op: "p256-verify", title: "ECDSA P-256, verify, session key"},
+	{op: "ed25519-sign", title: "Ed25519, sign, session key"},
+	{op: "ed25519-verify", title: "Ed25519, verify, session key"},
+	{op: "ecdh-p256", title: "ECDH P-256, session key; destroy"},
+	{op: "generate-rsa-2048", title: "RSA-2048, generate in the session; destroy"},
+	{op: "generate-p256", title: "P-256, generate in the session; destroy"},
+	{op: "generate-aes-256", title: "AES-256, generate in the session; destroy"},
 	{op: "random-32", title: "32 random bytes"},
 	{op: "session", title: "session open and close"},
 	{op: "token-info", title: "C_GetTokenInfo"},
 	{op: "session-info", title: "C_GetSessionInfo"},
-	{op: "gcm-1k-threads", title: "AES-256-GCM, 1 KiB, 2 threads, calls a second", rate: true},
 }
 
-// A line is a row with its numbers: microseconds, or calls a second. A number that is missing is 0.
+// A line is a row with its numbers, microseconds. A number that is missing is 0. The ratio is to the faster of the others.
 type line struct {
 	Operation   string  `json:"operation"`
 	Title       string  `json:"title"`
@@ -64,11 +83,13 @@ type line struct {
 	PeerBest    float64 `json:"softhsm2,omitempty"`
 	PeerMedian  float64 `json:"softhsm2_median,omitempty"`
 	PeerLeast   float64 `json:"softhsm2_least,omitempty"`
+	ThirdBest   float64 `json:"nss,omitempty"`
+	ThirdMedian float64 `json:"nss_median,omitempty"`
+	ThirdLeast  float64 `json:"nss_least,omitempty"`
 	Ratio       float64 `json:"ratio,omitempty"`
 	MedianRatio float64 `json:"median_ratio,omitempty"`
 	Limit       string  `json:"limit,omitempty"`
 	Met         *bool   `json:"met,omitempty"`
-	Rate        bool    `json:"rate,omitempty"`
 }
 
 // A summary is what is left of the rounds: the best round's median, the median of all rounds' medians, and the shortest
@@ -102,6 +123,14 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
+// faster is the less of two times. One that is missing is 0.
+func faster(a, b float64) float64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
 // lines turns what was measured into the table.
 func (b *bench) lines() []line {
 	var out []line
@@ -120,26 +149,28 @@ func (b *bench) lines() []line {
 }
 
 func (b *bench) line(r row, keys int) line {
-	s := summarise(b.results[series{ours, r.op, keys}], r.rate)
-	p := summarise(b.results[series{peer, r.op, keys}], r.rate)
+	s := summarise(b.results[series{ours, r.op, keys}], false)
+	p := summarise(b.results[series{peer, r.op, keys}], false)
+	n := summarise(b.results[series{third, r.op, keys}], false)
 	l := line{
-		Operation: r.op, Title: r.title, Keys: keys, Best: s.best, Median: s.median, Least: s.least, Rate: r.rate,
-		PeerBest: p.best, PeerMedian: p.median, PeerLeast: p.least,
-		Ratio: ratio(s.best, p.best), MedianRatio: ratio(s.median, p.median),
+		Operation: r.op, Title: r.title, Keys: keys, Best: s.best, Median: s.median, Least: s.least,
+		PeerBest: p.best, PeerMedian: p.median, PeerLeast: p.least, ThirdBest: n.best, ThirdMedian: n.median, ThirdLeast: n.least,
+		Ratio: ratio(s.best, faster(p.best, n.best)), MedianRatio: ratio(s.median, faster(p.median, n.median)),
 	}
 	switch {
 	case r.atMost > 0:
 		l.limit(fmt.Sprintf("<= %g us", r.atMost), l.Best > 0 && l.Best <= r.atMost)
 	case r.ofPeer > 0:
-		l.limit(fmt.Sprintf("<= %g", r.ofPeer), l.Ratio > 0 && l.Ratio <= r.ofPeer)
+		of := ratio(s.best, p.best)
+		l.limit(fmt.Sprintf("<= %g of SoftHSM2's", r.ofPeer), of > 0 && of <= r.ofPeer)
 	}
 	return l
 }
 
 func (l *line) limit(text string, met bool) { l.Limit, l.Met = text, &met }
 
-// number prints three digits or more.
-func number(v float64) string {
+// digits prints three digits or more.
+func digits(v float64) string {
 	switch {
 	case v == 0:
 		return "-"
@@ -154,9 +185,13 @@ func number(v float64) string {
 func printTable(w io.Writer, b *bench, lines []line) {
 	fmt.Fprintf(w, "%d processors, %s/%s. Microseconds of a call: the best round's median, and the median of %d rounds'.\n",
 		runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, b.rounds)
-	fmt.Fprintf(w, "The ratio is of best to best; below 1 softcsp is faster.\n\n")
+	fmt.Fprintf(w, "The ratio is of best to best, to the faster of the others; below 1 softcsp is faster.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.Join([]string{"operation", "softcsp", "median", "SoftHSM2", "median", "ratio", "limit", "met"}, "\t"))
+	head := []string{"operation", ours, "median", peer, "median"}
+	if b.third {
+		head = append(head, third, "median")
+	}
+	fmt.Fprintln(t, strings.Join(append(head, "ratio", "limit", "met"), "\t"))
 	for _, l := range lines {
 		title, met := l.Title, ""
 		if l.Keys > 0 {
@@ -172,7 +207,11 @@ func printTable(w io.Writer, b *bench, lines []line) {
 		if l.Ratio > 0 {
 			rel = fmt.Sprintf("%.2g", l.Ratio)
 		}
-		fmt.Fprintln(t, strings.Join([]string{title, number(l.Best), number(l.Median), number(l.PeerBest), number(l.PeerMedian), rel, l.Limit, met}, "\t"))
+		cells := []string{title, digits(l.Best), digits(l.Median), digits(l.PeerBest), digits(l.PeerMedian)}
+		if b.third {
+			cells = append(cells, digits(l.ThirdBest), digits(l.ThirdMedian))
+		}
+		fmt.Fprintln(t, strings.Join(append(cells, rel, l.Limit, met), "\t"))
 	}
 	t.Flush()
 	fmt.Fprintf(w, "\n(1) softcsp waits for the disk before it answers; SoftHSM2 does not.\n")
@@ -185,9 +224,27 @@ func printTable(w io.Writer, b *bench, lines []line) {
 	if syscall.Statfs(b.dir, &fs) == nil && fs.Type == tmpfs {
 		fmt.Fprintf(w, "The tokens lay in memory (tmpfs): nothing of (1) was durable. Choose a directory on a disk with --dir.\n")
 	}
+	if g := geometricMean(lines); g > 0 {
+		fmt.Fprintf(w, "The geometric mean of all ratios is %.2f.\n", g)
+	}
 	if missed := missed(lines); len(missed) > 0 {
 		fmt.Fprintf(w, "Limits missed: %s.\n", strings.Join(missed, ", "))
 	}
+}
+
+// geometricMean is that of the ratios there are.
+func geometricMean(lines []line) float64 {
+	sum, n := 0.0, 0
+	for _, l := range lines {
+		if l.Ratio > 0 {
+			sum += math.Log(l.Ratio)
+			n++
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return math.Exp(sum / float64(n))
 }
 
 func missed(lines []line) []string {
