@@ -72,7 +72,7 @@ const (
 )
 
 // drawCharts writes a picture for light and one for dark pages.
-func drawCharts(s scale, c caption, points []point) error {
+func drawCharts(s objectPlan, c caption, points []point) error {
 	for _, t := range themes {
 		var b bytes.Buffer
 		draw(&b, t, c, points)

@@ -45,9 +45,9 @@ func main() {
 	jsonFile := flag.String("json", "", "also write the results to this `file`")
 	dir := flag.String("dir", "", "make the temporary tokens below this `directory`")
 	flag.Parse()
-	p, s := whole, wholeScale
+	p, s := whole, wholeObjects
 	if *short {
-		p, s = quick, quickScale
+		p, s = quick, quickObjects
 	}
 	// Who interrupts the measurement is not left with its tokens.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -59,7 +59,7 @@ func main() {
 	err := start(ctx, *stopwatch, *dir, modules, func(b *bench) error {
 		if *objects {
 			// NSS is here for its operations.
-			return runScale(ctx, b, modules[:2], s, *cli, *jsonFile)
+			return runObjects(ctx, b, modules[:2], s, *cli, *jsonFile)
 		}
 		b.plan = p
 		return run(b, modules, *jsonFile)
@@ -103,8 +103,8 @@ func run(b *bench, modules []*module, jsonFile string) error {
 		return nil
 	}
 	return writeJSON(jsonFile, struct {
-		Operations []line    `json:"operations"`
-		Together   []threads `json:"together"`
+		Operations []line  `json:"operations"`
+		Together   []crowd `json:"together"`
 	}{lines, together})
 }
 

@@ -23,8 +23,8 @@ import (
 	"github.com/softcsp/softcsp/ck"
 )
 
-// A scale is how much is measured of what depends on the number of objects in a token.
-type scale struct {
+// An objectPlan is how much is measured of what depends on the number of objects in a token.
+type objectPlan struct {
 	sizes     []int
 	peerMost  int     // objects that SoftHSM2 gets at most
 	peerLimit float64 // seconds that it has for becoming so large, each time
@@ -35,8 +35,8 @@ type scale struct {
 }
 
 var (
-	wholeScale = scale{sizes: []int{100, 1000, 10000, 100000}, peerMost: 10000, peerLimit: 300, rounds: 3, seconds: 0.05, charts: "docs", command: "make bench-scale"}
-	quickScale = scale{sizes: []int{100, 1000}, peerMost: 1000, peerLimit: 60, rounds: 2, seconds: 0.02, charts: "build", command: "make bench-scale BENCHFLAGS=--quick"}
+	wholeObjects = objectPlan{sizes: []int{100, 1000, 10000, 100000}, peerMost: 10000, peerLimit: 300, rounds: 3, seconds: 0.05, charts: "docs", command: "make bench-scale"}
+	quickObjects = objectPlan{sizes: []int{100, 1000}, peerMost: 1000, peerLimit: 60, rounds: 2, seconds: 0.02, charts: "build", command: "make bench-scale BENCHFLAGS=--quick"}
 )
 
 // A measure is what is measured at each number of objects.
@@ -81,7 +81,7 @@ type emptied struct {
 	Full     int64  `json:"full"`
 	Emptied  int64  `json:"emptied"`
 	Compact  int64  `json:"compacted,omitempty"`
-	contents int64
+	Contents int64  `json:"contents"`
 }
 
 // kinds are the objects of a CA: certificates, RSA and EC keys, and AES keys. Few RSA and EC keys are repeated, since making them takes long.
@@ -150,8 +150,8 @@ const (
 	durable = "kdf = 'test'\n"
 )
 
-// runScale measures the modules with more and more objects, draws the charts and prints a table.
-func runScale(ctx context.Context, b *bench, modules []*module, s scale, cli, jsonFile string) error {
+// runObjects measures the modules with more and more objects, draws the charts and prints a table.
+func runObjects(ctx context.Context, b *bench, modules []*module, s objectPlan, cli, jsonFile string) error {
 	templates, err := kinds()
 	if err != nil {
 		return err
@@ -187,7 +187,7 @@ func runScale(ctx context.Context, b *bench, modules []*module, s scale, cli, js
 		left = append(left, g.empty)
 	}
 	c := caption{machine(), s.command}
-	printScale(os.Stdout, c, points, left)
+	printObjects(os.Stdout, c, points, left)
 	if err := drawCharts(s, c, points); err != nil || jsonFile == "" {
 		return err
 	}
@@ -200,7 +200,7 @@ func runScale(ctx context.Context, b *bench, modules []*module, s scale, cli, js
 }
 
 // grow brings all tokens to a number of objects and measures them in turns.
-func (b *bench) grow(tokens []*growth, s scale, file string, size int) ([]point, error) {
+func (b *bench) grow(tokens []*growth, s objectPlan, file string, size int) ([]point, error) {
 	var growing []*growth
 	for _, g := range tokens {
 		if g.stopped || g.name == peer && size > s.peerMost {
@@ -233,10 +233,11 @@ func (b *bench) grow(tokens []*growth, s scale, file string, size int) ([]point,
 }
 
 // stock makes objects. Meanwhile softcsp does not wait for the disk, which is no matter for what is measured then.
-func (b *bench) stock(g *growth, s scale, file string, size int) error {
+func (b *bench) stock(g *growth, s objectPlan, file string, size int) error {
 	if err := b.configure(g.module, grown, relaxed); err != nil {
 		return err
 	}
+	fmt.Fprintf(os.Stderr, "bench: %s: creating %d objects\n", g.name, size-g.objects)
 	limit := 1e6
 	if g.name == peer {
 		limit = s.peerLimit
@@ -279,7 +280,7 @@ func (b *bench) point(g *growth) (point, error) {
 func (b *bench) empty(ctx context.Context, g *growth, cli string) error {
 	dir := b.tokenDir(g.module, grown)
 	e := &g.empty
-	e.Module, e.Objects, e.contents = g.name, g.objects, g.contents
+	e.Module, e.Objects, e.Contents = g.name, g.objects, g.contents
 	var err error
 	if e.Full, err = onDisk(dir); err != nil {
 		return err
@@ -322,8 +323,8 @@ func onDisk(dir string) (int64, error) {
 	return n, err
 }
 
-// printScale prints a line for each module and number of objects.
-func printScale(w io.Writer, c caption, points []point, left []emptied) {
+// printObjects prints a line for each module and number of objects.
+func printObjects(w io.Writer, c caption, points []point, left []emptied) {
 	fmt.Fprintf(w, "%s\n%s\n\n", c.machine, c.command)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	head := []string{"objects", "module"}
@@ -346,7 +347,7 @@ func printScale(w io.Writer, c caption, points []point, left []emptied) {
 	fmt.Fprintln(w)
 	for _, e := range left {
 		fmt.Fprintf(w, "%s: %s on the disk without objects, %s with %d objects of %s, %s when all were destroyed", e.Module,
-			bytesUnit.text(float64(e.Fresh)), bytesUnit.text(float64(e.Full)), e.Objects, bytesUnit.text(float64(e.contents)), bytesUnit.text(float64(e.Emptied)))
+			bytesUnit.text(float64(e.Fresh)), bytesUnit.text(float64(e.Full)), e.Objects, bytesUnit.text(float64(e.Contents)), bytesUnit.text(float64(e.Emptied)))
 		if e.Compact > 0 {
 			fmt.Fprintf(w, ", %s after softcsp token compact", bytesUnit.text(float64(e.Compact)))
 		}

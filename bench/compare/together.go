@@ -27,9 +27,9 @@ var togetherRows = []row{
 	{op: "object-token", title: "token secret key, create and destroy, durable (1)"},
 }
 
-// A threads is what threads of one module do together: calls a second of all of them, and how many times what one does. A module that does
+// A crowd is what threads of one module do together: calls a second of all of them, and how many times what one does. A module that does
 // not have the operation has no line.
-type threads struct {
+type crowd struct {
 	Operation string    `json:"operation"`
 	Title     string    `json:"title"`
 	Module    string    `json:"module"`
@@ -39,11 +39,11 @@ type threads struct {
 }
 
 // together turns what was measured into a table. Of each number of threads it takes the best round, and the factor is of best to best.
-func (b *bench) together(modules []*module) []threads {
-	var out []threads
+func (b *bench) together(modules []*module) []crowd {
+	var out []crowd
 	for _, r := range togetherRows {
 		for _, m := range modules {
-			t := threads{Operation: r.op, Title: r.title, Module: m.name, Threads: counts}
+			t := crowd{Operation: r.op, Title: r.title, Module: m.name, Threads: counts}
 			for _, n := range counts {
 				s := summarise(b.results[series{m.name, fmt.Sprintf("%s@%d", r.op, n), 0}], true)
 				t.Rates = append(t.Rates, s.best)
@@ -57,7 +57,7 @@ func (b *bench) together(modules []*module) []threads {
 	return out
 }
 
-func printTogether(w io.Writer, lines []threads) {
+func printTogether(w io.Writer, lines []crowd) {
 	fmt.Fprintf(w, "\nThreads together, each in a session of its own, with the same token keys: calls a second of all, and how many times one thread's.\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	head := []string{"operation", "module", "1 thread"}
