@@ -65,7 +65,7 @@ func TestAdding(t *testing.T) {
 	want := slices.Concat(byHand, made, standard, []string{doc, self})
 	var named []string
 	for f, text := range all {
-		if strings.Contains(text, name) {
+		if strings.Contains(text, name) && !strings.HasPrefix(f, "conformance/testdata/known/") { // what other modules fail
 			named = append(named, f)
 		}
 	}

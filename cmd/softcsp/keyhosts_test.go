@@ -37,7 +37,7 @@ func TestKeysElsewhere(t *testing.T) {
 		list := run("softcsp key list --class private-key --label", label)
 		id := strings.Fields(strings.Split(list, "\n")[1])[4]
 		run(tool + "--sign --mechanism " + mech + " --id " + id + " --input-file message --output-file signature")
-		run("softcsp key export --format pem --out public.pem --label", label)
+		run("softcsp key export --format pem --out public.pem --force --label", label)
 		if got := run("openssl dgst -sha256 -verify public.pem -signature signature message"); got != "Verified OK" {
 			t.Errorf("%s: %s", typ, got)
 		}

@@ -43,7 +43,7 @@ type keyring struct {
 
 func newKeyring(t *testing.T) *keyring {
 	t.Helper()
-	a := &app{in: os.Stdin, out: io.Discard, err: io.Discard, quiet: true}
+	a := &app{in: os.Stdin, out: io.Discard, err: io.Discard, quiet: true, force: true} // one file is written again and again
 	s, err := a.scratch()
 	if err != nil {
 		t.Fatal(err)
