@@ -56,6 +56,7 @@ type conformanceRun struct {
 
 func conformanceCommand(a *app) *cobra.Command {
 	r := &conformanceRun{pin: userPIN(), so: soPIN()}
+	r.pin.isPIN, r.so.isPIN = false, false // the module may be another one, with PINs of other lengths
 	c := &cobra.Command{
 		Use:   "conformance --module FILE",
 		Short: "Hold a PKCS#11 module against the standard",

@@ -19,6 +19,7 @@ type secretSource struct {
 	flag     string // "pin"
 	fallback string // the environment variable that is read without being named, "" for none
 	confirm  bool   // a prompt asks twice
+	isPIN    bool   // of a token of softcsp, which takes PINs of some lengths only
 
 	file, env string
 	fd        descriptor
@@ -69,8 +70,48 @@ func (s *secretSource) given() bool {
 	return s.file != "" || s.fd.given || s.env != "" || s.fallback != "" && os.Getenv(s.fallback) != ""
 }
 
-// read returns the secret, which the caller wipes.
+// A PIN has so many bytes: section 5.6 of PKCS#11 leaves it to the token, and this is what C_GetTokenInfo says of it.
+const (
+	minPIN = 4
+	maxPIN = 255
+)
+
+// read returns the secret, which the caller wipes. What no PIN of a token can be is refused here: the token would count a try.
 func (s *secretSource) read(a *app) ([]byte, error) {
+	b, err := s.readAny(a)
+	if err != nil || !s.isPIN {
+		return b, err
+	}
+	is := ""
+	switch {
+	case len(b) == 0:
+		is = "empty"
+	case len(b) < minPIN:
+		is = "too short"
+	case len(b) > maxPIN:
+		is = "too long"
+	default:
+		return b, nil
+	}
+	clear(b)
+	return nil, misuse("the %s is %s: a PIN has %d to %d bytes%s", s.what, is, minPIN, maxPIN, s.from())
+}
+
+// from says where the secret was read, behind what is wrong with it; nothing where it was typed.
+func (s *secretSource) from() string {
+	switch {
+	case s.file != "" && s.file != "-":
+		return fmt.Sprintf(" (--%s-file %s)", s.flag, s.file)
+	case s.env != "":
+		return fmt.Sprintf(" (--%s-env %s)", s.flag, s.env)
+	case s.file == "" && !s.fd.given && s.fallback != "" && os.Getenv(s.fallback) != "":
+		return " (" + s.fallback + ")"
+	}
+	return ""
+}
+
+// readAny reads a secret of any length.
+func (s *secretSource) readAny(a *app) ([]byte, error) {
 	n := 0
 	for _, given := range []bool{s.file != "", s.fd.given, s.env != ""} {
 		if given {
@@ -110,31 +151,6 @@ func (s *secretSource) read(a *app) ([]byte, error) {
 	return s.ask(a)
 }
 
-// A PIN has so many bytes: section 5.6 of PKCS#11 leaves it to the token, and this is what C_GetTokenInfo says of it.
-const (
-	minPIN = 4
-	maxPIN = 255
-)
-
-// readNew is read for a PIN that is to be set.
-func (s *secretSource) readNew(a *app) ([]byte, error) {
-	b, err := s.read(a)
-	if err != nil {
-		return nil, err
-	}
-	size := ""
-	switch {
-	case len(b) < minPIN:
-		size = "short"
-	case len(b) > maxPIN:
-		size = "long"
-	default:
-		return b, nil
-	}
-	clear(b)
-	return nil, misuse("the %s is too %s: a PIN has %d to %d bytes", s.what, size, minPIN, maxPIN)
-}
-
 // noteSame tells where the security officer and the user get the same PIN.
 func (a *app) noteSame(so, user []byte) {
 	if bytes.Equal(so, user) {
@@ -159,7 +175,7 @@ func (s *secretSource) ask(a *app) ([]byte, error) {
 	defer clear(second)
 	if !bytes.Equal(first, second) {
 		clear(first)
-		return nil, fmt.Errorf("%s: the two are not the same", s.what)
+		return nil, misuse("%s: the two are not the same", s.what)
 	}
 	return first, nil
 }
@@ -192,9 +208,9 @@ func line(r io.Reader) ([]byte, error) {
 
 // userPIN and soPIN are the PINs of a token.
 func userPIN() *secretSource {
-	return &secretSource{what: "user PIN", flag: "pin", fallback: "SOFTCSP_PIN"}
+	return &secretSource{what: "user PIN", flag: "pin", fallback: "SOFTCSP_PIN", isPIN: true}
 }
 
 func soPIN() *secretSource {
-	return &secretSource{what: "security officer PIN", flag: "so-pin", fallback: "SOFTCSP_SO_PIN"}
+	return &secretSource{what: "security officer PIN", flag: "so-pin", fallback: "SOFTCSP_SO_PIN", isPIN: true}
 }

@@ -96,12 +96,12 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 	if err := c.unused(list, name, tok{}); err != nil {
 		return err
 	}
-	sopin, err := so.readNew(a)
+	sopin, err := so.read(a)
 	if err != nil {
 		return err
 	}
 	defer clear(sopin)
-	pin, err := user.readNew(a)
+	pin, err := user.read(a)
 	if err != nil {
 		return err
 	}

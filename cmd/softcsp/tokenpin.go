@@ -8,7 +8,7 @@ import (
 
 func tokenPIN(a *app) *cobra.Command {
 	old, so := userPIN(), soPIN()
-	fresh := &secretSource{what: "new PIN", flag: "new-pin", fallback: "SOFTCSP_NEW_PIN", confirm: true}
+	fresh := &secretSource{what: "new PIN", flag: "new-pin", fallback: "SOFTCSP_NEW_PIN", confirm: true, isPIN: true}
 	var t choice
 	var bySO bool
 	var of string
@@ -59,7 +59,7 @@ func (p *pinChange) set(s *session) error {
 		return err
 	}
 	defer clear(pin)
-	next, err := p.fresh.readNew(s.app)
+	next, err := p.fresh.read(s.app)
 	if err != nil {
 		return err
 	}
