@@ -31,6 +31,7 @@ and whether there is a key of the same id. No PIN is needed for those that are p
 				if err != nil {
 					return err
 				}
+				s.noteNone(selected, len(list)+len(bad))
 				return errors.Join(s.showCertificates(list), s.passedOver(bad))
 			})
 		},

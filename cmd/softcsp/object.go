@@ -52,12 +52,20 @@ func (x objectNoun) listVerb(a *app) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			s.noteNone(selected, len(list)+len(bad))
 			return errors.Join(s.showList(list), s.passedOver(bad))
 		})
 	}
 	selected.addTo(c)
 	selected.addLogin(c)
 	return lists(a, c)
+}
+
+// noteNone tells where a list is empty, of which the answer says nothing.
+func (s *session) noteNone(x *selection, n int) {
+	if n == 0 {
+		s.app.note("there is no %s in token %q", strings.TrimSpace(x.object.what+" "+x.object.String()), s.token.info.Label)
+	}
 }
 
 // An objectRow is an object as lists show it. What an object does not have is left out.

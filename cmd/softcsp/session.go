@@ -98,7 +98,7 @@ func (s *session) find(template ...ck.Attribute) ([]ck.ObjectHandle, error) {
 }
 
 // matching returns the objects that are meant, of the classes given or of any. The class stands in each search, because the objects that the token
-// has made itself are found by that alone.
+// has made itself are found by that alone. Private keys without a label, as Java makes them, have that of their certificate.
 func (s *session) matching(k objectChoice, classes ...ck.ObjectClass) ([]ck.ObjectHandle, error) {
 	return s.matchingBy(s.find, k, classes...)
 }
@@ -122,6 +122,40 @@ func (s *session) matchingBy(find func(...ck.Attribute) ([]ck.ObjectHandle, erro
 			return nil, explain("looking for the "+k.what, err)
 		}
 		list = append(list, found...)
+	}
+	if len(list) == 0 && slices.Contains(classes, ck.CKO_PRIVATE_KEY) {
+		return s.byCertificate(find, t)
+	}
+	return list, nil
+}
+
+// byCertificate returns the private keys without a label whose certificate has the label of a template, and which have the other attributes.
+func (s *session) byCertificate(find func(...ck.Attribute) ([]ck.ObjectHandle, error), t []ck.Attribute) (list []ck.ObjectHandle, err error) {
+	label := valueOf(t, ck.CKA_LABEL)
+	if len(label) == 0 {
+		return nil, nil
+	}
+	certificates, err := s.find(classIs(ck.CKO_CERTIFICATE), ck.Attribute{Type: ck.CKA_LABEL, Value: label})
+	if err != nil {
+		return nil, nil // where the token is damaged, which a search for keys has met before
+	}
+	t = slices.DeleteFunc(slices.Clone(t), func(a ck.Attribute) bool { return a.Type == ck.CKA_LABEL })
+	seen := make(map[string]bool)
+	for _, c := range certificates {
+		id, err := s.attribute(c, ck.CKA_ID)
+		if err != nil || len(id) == 0 || seen[string(id)] {
+			continue
+		}
+		seen[string(id)] = true
+		keys, err := find(append(slices.Clip(t), classIs(ck.CKO_PRIVATE_KEY), ck.Attribute{Type: ck.CKA_ID, Value: id})...)
+		if err != nil {
+			return nil, explain("looking for the key of a certificate", err)
+		}
+		for _, k := range keys {
+			if s.labelOf(k) == "" {
+				list = append(list, k)
+			}
+		}
 	}
 	return list, nil
 }
