@@ -50,7 +50,8 @@ openssl dgst -sha256 -sign '@URI@;object=KEY;type=private' -out document.sig doc
 	},
 	{
 		name: "openssl, engine", usual: true, files: []string{"@ENGINES@/pkcs11.so"},
-		lines: `export PKCS11_MODULE_PATH=@LIBRARY@
+		lines: `# finds no key in a token that has a private key other than of RSA or EC
+export PKCS11_MODULE_PATH=@LIBRARY@
 openssl dgst -sha256 -engine pkcs11 -keyform engine -sign '@URI@;object=KEY;type=private' -out document.sig document`,
 		short: `PKCS11_MODULE_PATH=@LIBRARY@ openssl dgst -sha256 -engine pkcs11 -keyform engine -sign '@URI@;object=KEY;type=private' -out document.sig document`,
 	},
@@ -95,7 +96,7 @@ modutil -force -dbdir sql:$HOME/.pki/nssdb -add softcsp -libfile @LIBRARY@`,
 	{
 		name: "nginx", programs: []string{"nginx"},
 		lines: `cat > softcsp-nginx.conf <<'END'
-# for the block of the server; the file begins with: ssl_engine pkcs11; env PKCS11_MODULE_PATH;
+# for the block of the server; the file begins with: ssl_engine pkcs11; env PKCS11_MODULE_PATH; env SOFTCSP_CONF; env SOFTCSP_TOKENDIR;
 ssl_certificate_key "engine:pkcs11:@URI@;object=KEY;type=private?pin-source=file:/etc/softcsp/user.pin";
 END
 export PKCS11_MODULE_PATH=@LIBRARY@   # or in the environment of the service`,

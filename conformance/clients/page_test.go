@@ -19,10 +19,12 @@ Debian 12, with nothing changed but ports and paths, and *checked by* is another
 The lines expect the module, and a token with the label ` + "`demo`" + ` and the PIN 123456; ` + "`$PORT`" + ` is a free port:
 
 ` + "```bash" + `
-export MODULE=$(pkg-config --variable=p11_module softcsp) PORT=8443
+export MODULE=$(softcsp where --only library) PORT=8443
 printf 123456 > user.pin; printf 87654321 > so.pin
 softcsp token init --label demo --so-pin-file so.pin --pin-file user.pin
 ` + "```" + `
+
+Most programs that use OpenSSL do so through its engine for PKCS #11, which finds no key in a token that has a private key other than of RSA or EC: [more](#openssl-engine).
 
 This page is written by ` + "`go test ./conformance/clients -run Page -update`" + ` from the scripts in conformance/clients.
 

@@ -117,7 +117,13 @@ func lookToken(m *Machine, r *report, place *store.Place, uuid string) {
 		f.Damaged = errors.Is(err, ck.CKR_DEVICE_ERROR)
 		return
 	}
-	faults, err := t.Check(nil)
+	var public []publicKey
+	e, err := t.Examine(nil, func(is store.Record) {
+		if k, ok := publicKeyOf(is); ok {
+			public = append(public, k)
+		}
+	})
+	faults := e.Faults
 	switch {
 	case err != nil:
 		r.problem(fmt.Sprintf("token %q: %v", i.Label, err), "it could not be checked", "")
@@ -129,6 +135,7 @@ func lookToken(m *Machine, r *report, place *store.Place, uuid string) {
 	}
 	r.ok("token %q is sound as far as can be seen without its PIN", i.Label)
 	lookInfo(r, i)
+	lookKeyTypes(m, r, i.Label, public)
 }
 
 // lookInfo tells what a token says of itself.

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/softcsp/softcsp/ck"
 	"github.com/softcsp/softcsp/store"
 )
 
@@ -48,6 +49,55 @@ func TestTokens(t *testing.T) {
 	mode(t, file, 0o644)
 	has(t, one(m, lookTokens), Problem, "others may use "+file)
 	mode(t, file, 0o600)
+}
+
+// TestKeyTypes has a key that keeps the engine of OpenSSL from all others.
+func TestKeyTypes(t *testing.T) {
+	m := machine(t, t.TempDir())
+	newToken(t, m, store.Format{UserPIN: []byte("1234")})
+	place, err := store.OpenPlace(m.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer place.Close()
+	list, _, err := place.List()
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	token, err := place.Token(list[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := token.Unlock(store.User, []byte("1234"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.Wipe()
+	add := func(class ck.ObjectClass, is ck.KeyType) {
+		t.Helper()
+		public := ck.AppendTemplate(nil, []ck.Attribute{
+			{Type: ck.CKA_CLASS, Value: ck.UlongValue(uint(class))},
+			{Type: ck.CKA_KEY_TYPE, Value: ck.UlongValue(uint(is))},
+			{Type: ck.CKA_LABEL, Value: []byte("mine")},
+		})
+		if err := token.Create(k, &store.Record{Public: public, Origin: store.OriginImported}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, m.system("/usr/lib/x86_64-linux-gnu/engines-3/pkcs11.so"), "")
+	add(ck.CKO_PUBLIC_KEY, ck.CKK_RSA)
+	add(ck.CKO_PUBLIC_KEY, ck.CKK_EC)
+	add(ck.CKO_DOMAIN_PARAMETERS, ck.CKK_DSA)
+	if found := show(one(m, lookTokens)); strings.Contains(found, "engine") {
+		t.Error(found)
+	}
+	add(ck.CKO_PUBLIC_KEY, ck.CKK_EC_EDWARDS)
+	has(t, one(m, lookTokens), Note, `token "lab" has keys that are neither RSA nor EC: "mine" is EC_EDWARDS`)
+
+	m.Root = t.TempDir()
+	if found := show(one(m, lookTokens)); strings.Contains(found, "engine") {
+		t.Error(found)
+	}
 }
 
 func TestTokensWithoutPIN(t *testing.T) {
