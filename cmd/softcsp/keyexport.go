@@ -256,7 +256,7 @@ func (x *exporting) write(a *app, k keyfile.Key, format string, password []byte)
 	out, err := keyfile.Write(k, format, password)
 	switch {
 	case errors.Is(err, keyfile.ErrFormat):
-		return misuse("--format: a key of type %s is not written as %s, but as %s", word("CKK_", k.Type), format, strings.Join(keyfile.Formats[k.Class][:2], " or "))
+		return misuse("--format: a key of type %s is not written as %s, but as %s", word("CKK_", k.Type), format, either(formatsOf(k)))
 	case err != nil:
 		return fmt.Errorf("writing the key: %w", err)
 	}
@@ -265,4 +265,15 @@ func (x *exporting) write(a *app, k keyfile.Key, format string, password []byte)
 		_, err := w.Write(out)
 		return err
 	})
+}
+
+// formatsOf are the formats that a key can be written in.
+func formatsOf(k keyfile.Key) (can []string) {
+	for _, format := range keyfile.Formats[k.Class] {
+		out, err := keyfile.Write(k, format, nil)
+		if clear(out); err == nil {
+			can = append(can, format)
+		}
+	}
+	return can
 }

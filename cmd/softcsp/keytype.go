@@ -161,6 +161,9 @@ func findGenerated(text string) (*generatedType, *keyTemplate, error) {
 	}
 	i := slices.Index(names, wordMeant(name, names))
 	if i < 0 {
+		if len(nearest(text, names)) > 0 {
+			words = names
+		}
 		return nil, nil, notAWord("--type", text, words, seeTypes)
 	}
 	t := &generatedTypes[i]

@@ -135,9 +135,32 @@ func mechanismNamed(flag, text string) (ck.MechanismType, error) {
 	return 0, notAWord("--"+flag, text, words, "softcsp mechanism list")
 }
 
+// operations are what begins with a function, for people, as words of --usage.
+var operations = map[ck.Function]struct {
+	needs ck.Flags
+	word  string
+}{
+	ck.C_SignInit: {ck.CKF_SIGN, "sign"}, ck.C_VerifyInit: {ck.CKF_VERIFY, "verify"},
+	ck.C_EncryptInit: {ck.CKF_ENCRYPT, "encrypt"}, ck.C_DecryptInit: {ck.CKF_DECRYPT, "decrypt"},
+	ck.C_WrapKey: {ck.CKF_WRAP, "wrap"}, ck.C_UnwrapKey: {ck.CKF_UNWRAP, "unwrap"}, ck.C_DeriveKey: {ck.CKF_DERIVE, "derive"},
+	ck.C_EncapsulateKey: {ck.CKF_ENCAPSULATE, "encapsulate"}, ck.C_DecapsulateKey: {ck.CKF_DECAPSULATE, "decapsulate"},
+}
+
+// does refuses a mechanism that is named and is for something else, before its parameter is asked for.
+func (x *choiceOfMechanism) does(m ck.MechanismType, f ck.Function) error {
+	operation, row := operations[f], mechanisms.Lookup(m)
+	if x.name == "" || row == nil || row.Info().Flags&operation.needs == operation.needs {
+		return nil
+	}
+	return misuse("--mechanism: %v does not %s\nsee which do with: softcsp mechanism list --for %[2]s", m, operation.word)
+}
+
 // form returns the structure of a mechanism's parameter that has all fields that are given, nil for none, and the values of the flags.
 func (x *choiceOfMechanism) form(m ck.MechanismType, f ck.Function) (*ck.Structure, mechparam.Fields, error) {
 	var values mechparam.Fields
+	if err := x.does(m, f); err != nil {
+		return nil, values, err
+	}
 	forms, optional, _ := ck.ParameterOf(m, f)
 	if len(forms) == 0 && len(x.flags)+len(x.fields) == 0 {
 		return nil, values, nil

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -40,8 +41,12 @@ func flagMessage(c *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
 	var syntax *pflag.InvalidSyntaxError
 	switch {
-	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+	case errors.As(err, &unknown) && unicode.IsDigit(rune((unknown.GetSpecifiedShortnames() + "x")[0])):
+		return fmt.Errorf("-%s is no flag, and nothing here is a negative number", unknown.GetSpecifiedShortnames())
+	case errors.As(err, &unknown) && len(unknown.GetSpecifiedShortnames()) > 1:
 		return fmt.Errorf("unknown flag -%s in -%s", unknown.GetSpecifiedName()[:1], unknown.GetSpecifiedShortnames())
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return fmt.Errorf("unknown flag: -%s", unknown.GetSpecifiedName())
 	case errors.As(err, &unknown):
 		name := unknown.GetSpecifiedName()
 		if near := nearFlag(c, name); near != "" {
@@ -104,10 +109,27 @@ func noVerb(c *cobra.Command, args []string) error {
 			words = append(words, sub.Name())
 		}
 	}
-	if near := nearest(args[0], words); len(near) > 0 {
+	if verbs := verbsNamed(c, args[0]); len(verbs) > 0 {
+		text += "; did you mean " + either(verbs) + "?"
+	} else if near := nearest(args[0], words); len(near) > 0 {
 		text += "; did you mean " + either(near) + "?"
 	}
 	return usage(c, errors.New(text))
+}
+
+// verbsNamed are the verbs of that name of any noun of the program, each with its noun.
+func verbsNamed(root *cobra.Command, name string) (words []string) {
+	if root.HasParent() {
+		return nil
+	}
+	for _, noun := range root.Commands() {
+		for _, verb := range noun.Commands() {
+			if verb.Name() == name && verb.IsAvailableCommand() {
+				words = append(words, noun.Name()+" "+name)
+			}
+		}
+	}
+	return words
 }
 
 // exactly returns a check that a command has n arguments, which names describes.
@@ -129,7 +151,12 @@ func tooMany(c *cobra.Command, argument, names string) error {
 	switch {
 	case names != "":
 		text += ": want " + names
-	case c.Flag("pin-file") != nil:
+	case c.Flag("token") != nil && strings.Contains(c.Use, "--label"):
+		text += fmt.Sprintf("; what is meant is named with --label %s", shellWord(argument))
+	case c.Flag("token") != nil:
+		text += fmt.Sprintf("; a token is named with --token %s", shellWord(argument))
+	}
+	if names == "" && c.Flag("pin-file") != nil {
 		text += "; a secret is never an argument"
 	}
 	return usage(c, errors.New(text))
