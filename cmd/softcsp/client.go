@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/softcsp/softcsp/ck"
@@ -97,11 +97,25 @@ func (a *app) open(pairs ...string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.placeIsThere(cfg); err != nil {
+		return nil, err
+	}
 	m := token.New()
 	if err := m.Initialize(ck.InitArgs{Reserved: text, Flags: ck.CKF_OS_LOCKING_OK}); err != nil {
 		return nil, explain("starting", err)
 	}
 	return &client{Cryptoki: a.watched(m), module: m, cfg: cfg, app: a}, nil
+}
+
+// placeIsThere refuses a --tokendir that is not there, which may be a slip, and would be made: commands that make tokens make it.
+func (a *app) placeIsThere(cfg *config.Config) error {
+	if a.tokenDir == "" || a.makesTokens || store.Volatile(cfg) {
+		return nil
+	}
+	if _, err := os.Stat(cfg.TokenDir); errors.Is(err, fs.ErrNotExist) {
+		return notFound("--tokendir %s: there is no such directory\nsoftcsp token init makes it, with a token", a.tokenDir)
+	}
+	return nil
 }
 
 // watched returns the module, with a layer over it that writes its calls to standard error where --verbose asks for that.
@@ -217,40 +231,6 @@ func (c *client) fileOf(s ck.SlotID) (serial, file string) {
 
 // where names the place of the tokens, for people.
 func (c *client) where() string { return store.Locate(c.cfg, "") }
-
-// explainLogin says what came of a login.
-func (c *client) explainLogin(t tok, as ck.UserType, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ck.CKR_PIN_INCORRECT):
-		return fmt.Errorf("%w: token %q has %s", err, t.info.Label, c.triesLeft(t, as))
-	case errors.Is(err, ck.CKR_PIN_LOCKED) && as == ck.CKU_SO:
-		return fmt.Errorf("%w: after too many wrong PINs token %q no longer lets its security officer in, for good\nan older backup has the PIN as it was: softcsp token restore FILE --replace", err, t.info.Label)
-	}
-	return explain(fmt.Sprintf("logging in to token %q", t.info.Label), err)
-}
-
-// triesLeft says how often a PIN can still be tried.
-func (c *client) triesLeft(t tok, as ck.UserType) string {
-	infos, err := c.infos()
-	if err != nil {
-		return "counted the try"
-	}
-	n, whose := infos[t.info.SerialNumber].UserTries, "user PIN"
-	if as == ck.CKU_SO {
-		n, whose = infos[t.info.SerialNumber].SOTries, "security officer PIN"
-	}
-	switch {
-	case n == 0 && as == ck.CKU_SO:
-		return "no tries left: its security officer PIN is locked, for good; an older backup has it as it was: softcsp token restore FILE --replace"
-	case n == 0:
-		return "no tries left: its user PIN is locked; the security officer sets a new one with: softcsp token pin --so"
-	case n == 1:
-		return "1 try left before the " + whose + " is locked"
-	}
-	return fmt.Sprintf("%d tries left before the %s is locked", n, whose)
-}
 
 // infos returns what the store tells of the tokens that can be read, by their serial numbers. Volatile ones are in another
 // process.

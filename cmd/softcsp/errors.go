@@ -29,8 +29,11 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
-// usage is an error of the command line.
+// usage is an error of the command line. It names the help of the command, unless the error does already.
 func usage(c *cobra.Command, err error) error {
+	if strings.HasSuffix(err.Error(), c.CommandPath()+" --help") {
+		return &failure{exitUsage, err}
+	}
 	return &failure{exitUsage, fmt.Errorf("%w\nTry: %s --help", err, c.CommandPath())}
 }
 
@@ -54,6 +57,10 @@ func exitCode(err error) int {
 		return exitPIN
 	case ck.CKR_DEVICE_ERROR, ck.CKR_TOKEN_NOT_RECOGNIZED:
 		return exitDamaged
+	case ck.CKR_GENERAL_ERROR: // none of the token's
+		if errors.Is(err, fs.ErrNotExist) {
+			return exitNotFound
+		}
 	}
 	return exitFailed
 }
@@ -61,8 +68,6 @@ func exitCode(err error) int {
 // hints say what to do about a return value that can reach a user.
 var hints = map[ck.RV]string{
 	ck.CKR_PIN_LEN_RANGE:              "a PIN has 4 to 255 bytes",
-	ck.CKR_USER_PIN_NOT_INITIALIZED:   "no user PIN is set; set one with: softcsp token pin --so",
-	ck.CKR_PIN_LOCKED:                 "the PIN is locked; the security officer sets a new one with: softcsp token pin --so",
 	ck.CKR_DEVICE_ERROR:               "the token file is damaged; see what is wrong with: softcsp token check",
 	ck.CKR_KEY_SIZE_RANGE:             "the cipher has no keys of that length; leave --bits out for the provider's default",
 	ck.CKR_KEY_TYPE_INCONSISTENT:      "that key is not for this",
@@ -153,6 +158,21 @@ func explainUse(doing string, m ck.MechanismType, err error) error {
 
 // explainChange says why attributes cannot be what was asked for.
 func explainChange(tried string, err error) error { return explainBy(changeHints, tried, err) }
+
+// plainly puts the name of a return value with which an error begins behind what is wrong, which says it in words.
+func plainly(err error) string {
+	text, code := err.Error(), ck.Code(err).Error()
+	said, begins := strings.CutPrefix(text, code+": ")
+	if !begins {
+		return text
+	}
+	said, hint, more := strings.Cut(said, "\n")
+	said += " (" + code + ")"
+	if more {
+		said += "\n" + hint
+	}
+	return said
+}
 
 // errorOf returns an error that names a file, once.
 func errorOf(file string, err error) error {

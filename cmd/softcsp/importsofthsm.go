@@ -87,6 +87,7 @@ func completeSoftHSM(args []string) (words []string) {
 
 // importSoftHSM opens the old token before anything is made.
 func (a *app) importSoftHSM(m *softHSMImport) error {
+	a.makesTokens = true
 	old, err := m.find()
 	if err != nil {
 		return err

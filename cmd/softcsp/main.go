@@ -70,6 +70,8 @@ type app struct {
 	quiet, verbose bool
 	args           []string // the command line
 
+	makesTokens bool // the command makes tokens, and so the directory for them
+
 	force  bool          // replace the file of --out
 	inputs []os.FileInfo // the files that were read
 }
@@ -83,19 +85,21 @@ for them; "softcsp doctor" finds what would keep them from working.
 A PIN or password is never an argument. It is read from a file, a file descriptor or an environment variable, or asked
 for on the terminal. The newline at the end of a file is not part of it.
 
-Exit codes: 0 done; 1 it failed; 2 the command line is wrong, or does not say which of several is meant; 3 a PIN or password is wrong, or the PIN is locked; 4 there is no such token or
-object; 5 a token file is damaged, was tampered with, or is none.`
+Exit codes: 0 done; 1 it failed; 2 the command line is wrong, or does not say which of several is meant; 3 a PIN or password is wrong, or the PIN is locked; 4 there is no such token,
+object or file; 5 a token file is damaged, was tampered with, or is none.`
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "softcsp",
 		Short:         "Look after software tokens, and derive keys as CryptDeriveKey does",
 		Long:          about,
+		Version:       thisVersion(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noVerb,
 		RunE:          help,
 	}
+	root.SetVersionTemplate("softcsp {{.Version}}\n")
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -134,7 +138,7 @@ func (a *app) run(args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(a.err, "softcsp:", err)
+	fmt.Fprintln(a.err, "softcsp:", plainly(err))
 	return exitCode(err)
 }
 

@@ -166,6 +166,9 @@ whole or not at all, with mode 0600. Keys are exported by "softcsp key export", 
 				return err
 			}
 			v, err := s.value(list[0], t)
+			if errors.Is(err, ck.CKR_ATTRIBUTE_TYPE_INVALID) {
+				return s.lacks(list[0], t, err)
+			}
 			if err != nil {
 				return explain(fmt.Sprintf("reading %v of the %s", t, s.kindOf(list[0])), err)
 			}
@@ -174,4 +177,13 @@ whole or not at all, with mode 0600. Keys are exported by "softcsp key export", 
 		})
 	}
 	return c
+}
+
+// lacks is the error for an object without an attribute.
+func (s *session) lacks(o ck.ObjectHandle, t ck.AttributeType, err error) error {
+	hint := "see what there is with: softcsp object show"
+	if class := s.class(o); class == ck.CKO_PRIVATE_KEY || class == ck.CKO_PUBLIC_KEY {
+		hint = "a key is written with: softcsp key export"
+	}
+	return fmt.Errorf("this %s has no %v (%w)\n%s", s.kindOf(o), t, err, hint)
 }

@@ -179,7 +179,11 @@ func (s *session) one(k objectChoice, classes ...ck.ObjectClass) (ck.ObjectHandl
 func (s *session) notOne(k objectChoice, list []ck.ObjectHandle) error {
 	what := strings.TrimSpace(k.what + " " + k.String())
 	if len(list) == 0 {
-		return notFound("there is no %s in token %q\nsee which there are with: softcsp object list --login", what, s.token.info.Label)
+		see := "softcsp object list --login"
+		if userPIN().given() { // by the environment
+			see = "softcsp object list"
+		}
+		return notFound("there is no %s in token %q\nsee which there are with: %s", what, s.token.info.Label, see)
 	}
 	how := "by its URI"
 	if k.matches {

@@ -81,6 +81,7 @@ func (a *app) initToken(name, kdf, separation string, so, user *secretSource) er
 	if separation != "" {
 		pairs = append(pairs, "key_separation", separation)
 	}
+	a.makesTokens = true
 	c, err := a.open(pairs...)
 	if err != nil {
 		return err

@@ -137,6 +137,7 @@ in again, because to it the token has been put back to an earlier state.`,
 
 // restoreToken puts the token of a file in the token directory.
 func (a *app) restoreToken(file string, replace bool) error {
+	a.makesTokens = true
 	cfg, err := a.settings()
 	if err != nil {
 		return err

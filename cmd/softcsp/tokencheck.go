@@ -82,6 +82,9 @@ func (a *app) checkFile(file string, pin []byte) error {
 		return fmt.Errorf("--file: %w", err)
 	}
 	row, err := checkOne(t.Token, pin)
+	if exitCode(err) == exitPIN {
+		return fmt.Errorf("%s: the user PIN is wrong (%w)", file, err)
+	}
 	if err != nil {
 		return explain("checking "+file, err)
 	}
@@ -107,6 +110,9 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 	}
 	if store.Volatile(cfg) {
 		return notFound("the store is %q, where every process starts with no token; check a file with --file", cfg.Store)
+	}
+	if err := a.placeIsThere(cfg); err != nil {
+		return err
 	}
 	place, err := store.OpenPlace(cfg)
 	if err != nil {
@@ -142,9 +148,12 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		}
 		row, err := checkOne(t, pin)
 		if meant.name == "" && exitCode(err) == exitPIN { // that of another token, perhaps
-			a.note("token %q is checked without the PIN: %v", i.Label, err)
-			wrongPIN = err
+			wrongPIN = refused(t, err)
+			a.note("token %q is checked without the PIN: %v", i.Label, wrongPIN)
 			row, err = checkOne(t, nil)
+		}
+		if exitCode(err) == exitPIN {
+			return refused(t, err)
 		}
 		if err != nil {
 			return explain("checking", err)
@@ -153,7 +162,7 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		rows = append(rows, row)
 	}
 	if len(rows) > 0 {
-		return cmp.Or(a.showChecks(rows), explain("checking", wrongPIN))
+		return cmp.Or(a.showChecks(rows), wrongPIN)
 	}
 	return a.noneChecked(meant, store.Locate(cfg, ""), unread, others)
 }
