@@ -21,9 +21,10 @@ it, each token as far as can be seen without its PIN, who has its lock, the limi
 refuses, the library and its version, p11-kit, OpenSSL's configuration, and mistakes that people make with programs that
 are here. Each finding says why it matters and what to type. It changes nothing.
 
-Problems come first, then notes. What is ok is counted, and told with --verbose. Where there is no problem it shows what to
-paste for the programs that are here, with the library's path and the token's URI: of the token that --token names, or of the
-only one. --no-lines leaves that out, --verbose has it beside problems, too, and --quiet tells problems alone.
+Problems come first, then notes. What is ok is counted, and told with --verbose; so are notes where there is a problem. Where
+there is none it shows what to paste for the programs that are here, with the library's path and the token's URI: of the token
+that --token names, or of the only one. --no-lines leaves that out, --verbose has it beside problems, too, and --quiet tells
+problems alone.
 
 It sees what the user sees who calls it, with the variables and limits of this shell. For a service, call it as the
 service's user and with its environment.
@@ -164,7 +165,8 @@ func (a *app) writeDiagnosis(d diagnosis) error {
 		room = max(w-indent, 24)
 	}
 	var b strings.Builder
-	ok := 0
+	ok, notes := 0, 0
+	short := d.has(doctor.Problem) && !a.verbose // notes would hide it
 	for _, f := range d.Findings {
 		if f.State == doctor.OK {
 			ok++
@@ -172,16 +174,20 @@ func (a *app) writeDiagnosis(d diagnosis) error {
 		if f.State == doctor.OK && !a.verbose || f.State != doctor.Problem && a.quiet {
 			continue
 		}
+		if f.State == doctor.Note && short {
+			notes++
+			continue
+		}
 		state := fmt.Sprintf("%-*s", stateWidth, f.State)
 		if f.State == doctor.Problem {
 			state = a.bold(a.out, state)
 		}
 		fmt.Fprintf(&b, "%s%s%-*s%s%s\n", state, gap, first, f.Area, gap, hang(f.What, room, indent))
-		for _, more := range []struct{ head, text string }{{"why: ", f.Why}, {"do:  ", f.Do}} {
-			if more.text != "" {
-				fmt.Fprintf(&b, "%*s%s%s\n", indent, "", more.head, hang(more.text, max(room-len(more.head), 0), indent+len(more.head)))
-			}
-		}
+		writeMore(&b, "why: ", f.Why, room, indent)
+		writeMore(&b, "do:  ", f.Do, room, indent)
+	}
+	if notes > 0 {
+		fmt.Fprintf(&b, "%-*s%s%s, which --verbose shows\n", stateWidth, doctor.Note, gap, plural(notes, "finding"))
 	}
 	if !a.verbose && !a.quiet {
 		fmt.Fprintf(&b, "%-*s%s%s, which --verbose shows\n", stateWidth, doctor.OK, gap, plural(ok, "finding"))
@@ -191,6 +197,19 @@ func (a *app) writeDiagnosis(d diagnosis) error {
 	}
 	_, err := io.WriteString(a.out, b.String())
 	return err
+}
+
+// writeMore writes what a finding says beside itself. Lines that begin with a tab are to be pasted, and never broken.
+func writeMore(b *strings.Builder, head, text string, room, indent int) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		typed, paste := strings.CutPrefix(line, "\t")
+		if !paste {
+			typed = hang(line, max(room-len(head), 0), indent+len(head))
+		}
+		fmt.Fprintf(b, "%*s%s%s\n", indent, "", head, typed)
+		head = strings.Repeat(" ", len(head))
+	}
 }
 
 // hang breaks text into lines of room characters, all but the first indented. Room 0 is for what is no terminal: one line.

@@ -29,6 +29,16 @@ func TestTextOnly(t *testing.T) {
 	}
 }
 
+// TestLinesToPaste breaks text, and no line that is to be pasted.
+func TestLinesToPaste(t *testing.T) {
+	var b strings.Builder
+	writeMore(&b, "do:  ", "write this into a file:\n\techo 'module: a long one' > a/long/name\nand go on", 20, 4)
+	const want = "    do:  write this into\n         a file:\n         echo 'module: a long one' > a/long/name\n         and go on\n"
+	if b.String() != want {
+		t.Errorf("%s, expected\n%s", b.String(), want)
+	}
+}
+
 // TestBinaryOnTerminal sees that what is not text is not written to a terminal, and that text and all that goes elsewhere is.
 func TestBinaryOnTerminal(t *testing.T) {
 	build := needBuild(t)

@@ -53,9 +53,9 @@ func (m *Machine) configurationAdvice() string {
 	case errors.Is(m.ConfigError, fs.ErrNotExist) && m.ByHand:
 		return "name a file that there is after --conf, or leave --conf out"
 	case errors.Is(m.ConfigError, fs.ErrNotExist) && named != "":
-		return "name a file that there is: export SOFTCSP_CONF=FILE; or have the usual places read: unset SOFTCSP_CONF; an empty file does, too: touch " + quote(named)
+		return "name a file that there is:\n\texport SOFTCSP_CONF=FILE\nor have the usual places read:\n\tunset SOFTCSP_CONF\nan empty file does, too:\n\ttouch " + quote(named)
 	}
-	return "correct the file, and look with: softcsp where"
+	return "correct the file, and look with:\n\tsoftcsp where"
 }
 
 // lookOtherFile tells of a configuration that is there and not read.
@@ -66,12 +66,12 @@ func lookOtherFile(m *Machine, r *report, file string) {
 		if st != nil && st.Mode().Perm()&0o022 != 0 {
 			r.problem(fmt.Sprintf("%s can be written by others (mode %04o)", file, st.Mode().Perm()),
 				"whoever writes there chooses which token directory programs use, and so who learns their PINs",
-				"chmod go-w "+quote(file))
+				"\tchmod go-w "+quote(file))
 		}
 	case errors.Is(err, fs.ErrPermission):
 		r.note(file+" lies in a directory that is closed to this user",
 			"it is passed over without a word, and the next place counts",
-			"if it is meant for this user: chmod a+rx "+quote(filepath.Dir(file)))
+			"if it is meant for this user:\n\tchmod a+rx "+quote(filepath.Dir(file)))
 	case err == nil:
 		inForce := "the one in force is " + m.Config.File
 		if m.Config.File == "" {
@@ -111,7 +111,7 @@ func lookSettings(m *Machine, r *report) {
 	if writable != nil {
 		r.problem(fmt.Sprintf("the log %s cannot be written: %v", c.LogFile, writable),
 			"its lines go to the standard error of each program, where nobody may look",
-			"let this user write there, or name another file: log_file = …")
+			"let this user write there, or name another file by log_file")
 	}
 }
 
@@ -130,7 +130,7 @@ func lookEnvironment(m *Machine, r *report) {
 		if slices.Contains(noSettings, variable) {
 			if strings.HasSuffix(variable, "PIN") {
 				r.note("$"+variable+" is set", "every program that is started from here inherits it, and programs of the same user can read it",
-					"unset "+variable+", and give --pin-file instead")
+					"\tunset "+variable+"\nand give --pin-file instead")
 			}
 			continue
 		}
@@ -143,10 +143,10 @@ func lookEnvironment(m *Machine, r *report) {
 		case m.Config.Why[name] == "$"+variable:
 			r.note(fmt.Sprintf("$%s decides: %s is %s", variable, name, m.Config.Value(name)),
 				"a service that the system starts does not have the variables of this shell, and then looks elsewhere",
-				fmt.Sprintf("to have it for all: %s = %q in %s", name, m.Config.Value(name), config.SystemFile))
+				fmt.Sprintf("to have it for all, write into %s:\n\t%s = %q", config.SystemFile, name, m.Config.Value(name)))
 		default:
 			r.note(fmt.Sprintf("$%s is set and does not count: %s is %s, because of %s", variable, name, m.Config.Value(name), m.Config.Why[name]),
-				"a variable counts only where the configuration says nothing of the setting", "change "+m.Config.Why[name]+", or unset "+variable)
+				"a variable counts only where the configuration says nothing of the setting", "change "+m.Config.Why[name]+", or:\n\tunset "+variable)
 		}
 	}
 	if len(r.list) == 0 {

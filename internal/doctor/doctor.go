@@ -37,7 +37,8 @@ type Finding struct {
 	State State  `json:"state"`
 	What  string `json:"what"`
 	Why   string `json:"why,omitempty"`
-	Do    string `json:"do,omitempty"` // what to type, or what to change
+	// Do is what to change or to type. Its lines that begin with a tab are for a shell or a file, and stand as they are.
+	Do string `json:"do,omitempty"`
 	// Damaged says that it is about a token file with faults.
 	Damaged bool `json:"damaged,omitempty"`
 }

@@ -21,13 +21,13 @@ func lookKernel(m *Machine, r *report) {
 	}
 	dump := tryAdvice(unix.MADV_DONTDUMP)
 	if dump != nil {
-		r.note(fmt.Sprintf("MADV_DONTDUMP is refused: %v", dump), "keys can be found in core dumps of programs", "allow madvise in the container's filter, or forbid core dumps: ulimit -c 0")
+		r.note(fmt.Sprintf("MADV_DONTDUMP is refused: %v", dump), "keys can be found in core dumps of programs", "allow madvise in the container's filter, or forbid core dumps:\n\tulimit -c 0")
 	}
 	if memfd == nil && wipe == nil && dump == nil {
 		r.ok("memfd_create, MADV_WIPEONFORK and MADV_DONTDUMP work")
 	}
 	if m.read("/proc/sys/vm/overcommit_memory") == "2" {
-		r.note("the kernel counts every page that is reserved (vm.overcommit_memory = 2)", "C_Initialize wants 96 MB that can be written, of which it uses little", "if it answers CKR_HOST_MEMORY: sysctl vm.overcommit_memory=0, or a higher vm.overcommit_ratio")
+		r.note("the kernel counts every page that is reserved (vm.overcommit_memory = 2)", "C_Initialize wants 96 MB that can be written, of which it uses little", "if it answers CKR_HOST_MEMORY:\n\tsysctl vm.overcommit_memory=0\nor raise vm.overcommit_ratio")
 	}
 }
 
@@ -104,11 +104,11 @@ func lookSELinux(m *Machine, r *report) {
 		return strings.TrimRight(string(b[:n]), "\x00")
 	}
 	if m.LibraryThere && !strings.Contains(label(m.Library), ":lib_t:") && !strings.Contains(label(m.Library), ":textrel_shlib_t:") {
-		r.note(fmt.Sprintf("SELinux is enforcing, and %s has the label %q", m.Library, label(m.Library)), "services are allowed to load what has the type lib_t", "restorecon -v "+quote(m.Library))
+		r.note(fmt.Sprintf("SELinux is enforcing, and %s has the label %q", m.Library, label(m.Library)), "services are allowed to load what has the type lib_t", "\trestorecon -v "+quote(m.Library))
 	}
 	if m.keepsFiles() {
 		r.note("SELinux is enforcing", "a service may write to its own types of files alone: a login that is refused though the modes are right is in the log of the audit",
-			"ausearch -m avc -ts recent; for a web server: semanage fcontext -a -t httpd_sys_rw_content_t '"+m.Config.TokenDir+"(/.*)?' && restorecon -R "+quote(m.Config.TokenDir))
+			"\tausearch -m avc -ts recent\nfor a web server:\n\tsemanage fcontext -a -t httpd_sys_rw_content_t '"+m.Config.TokenDir+"(/.*)?' && restorecon -R "+quote(m.Config.TokenDir))
 	}
 }
 
@@ -125,6 +125,6 @@ func lookAppArmor(m *Machine, r *report) {
 			continue
 		}
 		r.note(fmt.Sprintf("the profile %s does not name %s", profile, m.Config.TokenDir), "AppArmor keeps that program from the tokens and perhaps from the library, whatever the modes of the files are",
-			fmt.Sprintf("add to %s the lines \"%s mr,\" \"%[3]s/ r,\" \"%[3]s/** rwk,\" and: systemctl reload apparmor", local, m.Library, m.Config.TokenDir))
+			fmt.Sprintf("add these lines to %s:\n\t%s mr,\n\t%[3]s/ r,\n\t%[3]s/** rwk,\nand then:\n\tsystemctl reload apparmor", local, m.Library, m.Config.TokenDir))
 	}
 }

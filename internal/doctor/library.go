@@ -69,7 +69,7 @@ func noteOf(f *elf.File) string {
 
 func lookLibrary(m *Machine, r *report) {
 	if !m.LibraryThere {
-		r.problem("there is no libsoftcsp.so in any of the usual places", "programs have nothing to load", "make install, install the package, or tell where it is: softcsp doctor --module FILE")
+		r.problem("there is no libsoftcsp.so in any of the usual places", "programs have nothing to load", "make install, install the package, or tell where it is:\n\tsoftcsp doctor --module FILE")
 		return
 	}
 	mod, err := readModule(m.Library)
@@ -78,7 +78,7 @@ func lookLibrary(m *Machine, r *report) {
 		r.problem(fmt.Sprintf("%s: %v", m.Library, err), "no program can load it", "install the library for this machine anew")
 		return
 	case !mod.cryptoki:
-		r.problem(m.Library+" exports no C_GetFunctionList", "it is no PKCS#11 module", "name the right file: softcsp doctor --module FILE")
+		r.problem(m.Library+" exports no C_GetFunctionList", "it is no PKCS#11 module", "name the right file:\n\tsoftcsp doctor --module FILE")
 		return
 	case !mod.softcsp:
 		r.note(m.Library+" is a module of somebody else's", "what is said here of softcsp does not hold of it", "")
@@ -124,16 +124,16 @@ func lookLibraryFile(m *Machine, r *report) {
 	why := "whoever changes the library has the PINs and the keys of all who load it"
 	switch {
 	case mode&0o022 != 0:
-		r.problem(fmt.Sprintf("others may write to %s (mode %04o)", m.Library, mode), why, "chmod go-w "+quote(m.Library))
+		r.problem(fmt.Sprintf("others may write to %s (mode %04o)", m.Library, mode), why, "\tchmod go-w "+quote(m.Library))
 	case st.Uid != 0 && int(st.Uid) != m.UID:
-		r.note(fmt.Sprintf("%s belongs to %s", m.Library, userName(st.Uid)), why, "chown root "+quote(m.Library))
+		r.note(fmt.Sprintf("%s belongs to %s", m.Library, userName(st.Uid)), why, "\tchown root "+quote(m.Library))
 	}
 	if mode&0o004 == 0 {
-		r.note(fmt.Sprintf("%s cannot be read by all (mode %04o)", m.Library, mode), "programs of other users cannot load it", "chmod a+r "+quote(m.Library))
+		r.note(fmt.Sprintf("%s cannot be read by all (mode %04o)", m.Library, mode), "programs of other users cannot load it", "\tchmod a+r "+quote(m.Library))
 	}
 	var fs unix.Statfs_t
 	if unix.Statfs(m.Library, &fs) == nil && fs.Flags&unix.ST_NOEXEC != 0 {
-		r.problem(m.Library+" is on a file system that is mounted noexec", "no program can load it", "install it elsewhere: make install PREFIX=/usr")
+		r.problem(m.Library+" is on a file system that is mounted noexec", "no program can load it", "install it elsewhere:\n\tmake install PREFIX=/usr")
 	}
 }
 
@@ -180,10 +180,13 @@ func lookP11Kit(m *Machine, r *report) {
 	if m.Program("p11-kit") == "" && !exists(m.system("/usr/share/p11-kit")) {
 		return
 	}
-	dirs := []string{"/usr/share/p11-kit/modules", "/etc/pkcs11/modules"}
+	dirs := []string{m.system("/usr/share/p11-kit/modules"), m.system("/etc/pkcs11/modules")}
+	if home := m.Getenv("HOME"); m.UID != 0 && home != "" {
+		dirs = append(dirs, filepath.Join(home, ".config/pkcs11/modules"))
+	}
 	var found []string
 	for _, dir := range dirs {
-		files, _ := filepath.Glob(m.system(filepath.Join(dir, "*.module")))
+		files, _ := filepath.Glob(filepath.Join(dir, "*.module"))
 		for _, file := range files {
 			text, _ := os.ReadFile(file)
 			if strings.Contains(string(text), "softcsp") {
@@ -195,12 +198,21 @@ func lookP11Kit(m *Machine, r *report) {
 	switch {
 	case len(found) == 0:
 		r.note("p11-kit does not know the library: no file in "+strings.Join(dirs, " or ")+" names it", "programs that take modules from p11-kit (GnuTLS, GNOME, wpa_supplicant, curl with GnuTLS) do not see its tokens",
-			fmt.Sprintf("echo 'module: %s' > /etc/pkcs11/modules/softcsp.module", m.Library))
+			m.p11kitLines())
 	case len(found) > 1:
 		r.note(strings.Join(found, " and ")+" both name it", "programs see each token twice", "remove one of the files")
 	case r.worst() == OK:
 		r.ok("%s", found[0])
 	}
+}
+
+// p11kitLines tell p11-kit of the library: for one user, or by root, whose own directory it does not read, for all.
+func (m *Machine) p11kitLines() string {
+	dir := "~/.config/pkcs11/modules"
+	if m.UID == 0 {
+		dir = "/etc/pkcs11/modules"
+	}
+	return fmt.Sprintf("\tmkdir -p %[1]s\n\techo %s > %[1]s/softcsp.module", dir, quote("module: "+m.Library))
 }
 
 // lookModuleFile looks at one of p11-kit's files: pkcs11.conf(5).
@@ -214,11 +226,11 @@ func lookModuleFile(m *Machine, r *report, file, text string) {
 	path := set["module"]
 	switch {
 	case path == "":
-		r.problem(file+" has no line \"module:\"", "p11-kit passes it over", "write in it: module: "+m.Library)
+		r.problem(file+" has no line \"module:\"", "p11-kit passes it over", "write in it:\n\tmodule: "+m.Library)
 	case !filepath.IsAbs(path):
-		r.note(fmt.Sprintf("%s names %s without a directory", file, path), "p11-kit looks for it in its own directory of modules alone (pkg-config --variable=p11_module_path p11-kit-1)", "write in it: module: "+m.Library)
+		r.note(fmt.Sprintf("%s names %s without a directory", file, path), "p11-kit looks for it in its own directory of modules alone (pkg-config --variable=p11_module_path p11-kit-1)", "write in it:\n\tmodule: "+m.Library)
 	case !exists(path):
-		r.problem(fmt.Sprintf("%s names %s, which is not there", file, path), "p11-kit passes it over without a word", "write in it: module: "+m.Library)
+		r.problem(fmt.Sprintf("%s names %s, which is not there", file, path), "p11-kit passes it over without a word", "write in it:\n\tmodule: "+m.Library)
 	default:
 		lookOtherModule(m, r, file, path)
 	}
@@ -231,6 +243,6 @@ func lookOtherModule(m *Machine, r *report, file, path string) {
 	a, err := os.Stat(path)
 	b, err2 := os.Stat(m.Library)
 	if err == nil && err2 == nil && !os.SameFile(a, b) {
-		r.note(fmt.Sprintf("%s names %s, and the library here is %s", file, path, m.Library), "programs that come by way of p11-kit load another file than this one", "if that is not meant so, write in it: module: "+m.Library)
+		r.note(fmt.Sprintf("%s names %s, and the library here is %s", file, path, m.Library), "programs that come by way of p11-kit load another file than this one", "if that is not meant so, write in it:\n\tmodule: "+m.Library)
 	}
 }

@@ -61,7 +61,7 @@ func lookLimits(m *Machine, r *report) {
 		}
 		told[l.resource] = true
 		r.add(l.state, fmt.Sprintf("%s is limited to %s, and %s are wanted", l.what, amount(have.Cur, l.unit), amount(l.want, l.unit)), l.why,
-			fmt.Sprintf("ulimit %s %d, or for a service: %s", l.name, l.want/l.unit, systemd[l.resource]))
+			fmt.Sprintf("\tulimit %s %d\nor for a service: %s", l.name, l.want/l.unit, systemd[l.resource]))
 	}
 	lookLocked(m, r)
 	lookThreads(m, r)
@@ -104,7 +104,7 @@ func lookLocked(m *Machine, r *report) {
 		r.ok("%s; but there is no swap that they could be written to", what)
 		return
 	}
-	r.note(what, "keys beyond that lie in ordinary memory, which the system may write to the swap", fmt.Sprintf("ulimit -l %d, or for a service: LimitMEMLOCK=%d", keys>>10, keys))
+	r.note(what, "keys beyond that lie in ordinary memory, which the system may write to the swap", fmt.Sprintf("\tulimit -l %d\nor for a service: LimitMEMLOCK=%d", keys>>10, keys))
 }
 
 // may reports whether this process has a capability.
@@ -126,7 +126,7 @@ func lookThreads(m *Machine, r *report) {
 	}
 	used := m.threadsOf(m.UID)
 	tellThreads(r, have.Cur-min(have.Cur, used), fmt.Sprintf("this user may have %d threads, and has %d", have.Cur, used),
-		"ulimit -u, or for a service: LimitNPROC=")
+		"raise what ulimit -u shows, or for a service: LimitNPROC=")
 }
 
 func tellThreads(r *report, left uint64, what, do string) {

@@ -95,7 +95,7 @@ func lookOpenSSL(m *Machine, r *report) {
 	}
 	c, err := readConf(file)
 	if err != nil {
-		r.problem(fmt.Sprintf("the configuration of OpenSSL: %v", err), "every program that uses OpenSSL fails, or does without it", "unset OPENSSL_CONF, or name a file that there is")
+		r.problem(fmt.Sprintf("the configuration of OpenSSL: %v", err), "every program that uses OpenSSL fails, or does without it", "name a file that there is, or:\n\tunset OPENSSL_CONF")
 		return
 	}
 	providers, engines := c.modules("providers", "module"), c.modules("engines", "dynamic_path")
@@ -160,6 +160,6 @@ func lookConfPIN(r *report, file, section, key, pin string) {
 	switch {
 	case pin == "" || unix.Stat(name, &st) != nil:
 	case st.Mode&0o004 != 0:
-		r.problem(fmt.Sprintf("the PIN of [%s] of %s stands in %s, which everybody may read", section, file, name), "whoever can reach the token can use its keys", "chmod o= "+quote(name)+", or name a file of its own: "+key+" = file:/etc/softcsp/user.pin")
+		r.problem(fmt.Sprintf("the PIN of [%s] of %s stands in %s, which everybody may read", section, file, name), "whoever can reach the token can use its keys", "\tchmod o= "+quote(name)+"\nor name a file of its own:\n\t"+key+" = file:/etc/softcsp/user.pin")
 	}
 }

@@ -67,7 +67,7 @@ func lookAbsent(m *Machine, r *report, dir, from string) {
 	}
 	if err := unix.Access(parent, unix.W_OK|unix.X_OK); err != nil {
 		r.problem(fmt.Sprintf("%s (%s) is not there, and %s may not make it: %s: %v", dir, from, userName(uint32(m.UID)), parent, err),
-			"there is no token, and none can be made", "name a directory that can be made: export SOFTCSP_TOKENDIR=…, or tokendir in the configuration")
+			"there is no token, and none can be made", "name a directory that can be made, by tokendir in the configuration or:\n\texport SOFTCSP_TOKENDIR=DIRECTORY")
 		return
 	}
 	r.ok("%s (%s) is not there yet, and is made on first use", dir, from)
@@ -91,14 +91,14 @@ func lookParent(m *Machine, r *report, parent string, st *unix.Stat_t) {
 	why := "whoever may rename what is in it can put a directory of their own in place of the tokens, and learn the PINs that are typed"
 	switch {
 	case mode&0o002 != 0 && mode&unix.S_ISVTX == 0:
-		r.problem(fmt.Sprintf("everybody may write to %s (mode %04o), above the token directory", parent, mode), why, "chmod o-w "+quote(parent))
+		r.problem(fmt.Sprintf("everybody may write to %s (mode %04o), above the token directory", parent, mode), why, "\tchmod o-w "+quote(parent))
 	case st.Uid != 0 && int(st.Uid) != m.UID:
 		r.note(fmt.Sprintf("%s, above the token directory, belongs to %s", parent, userName(st.Uid)), why,
-			"if that is not meant so: chown root "+quote(parent))
+			"if that is not meant so:\n\tchown root "+quote(parent))
 	}
 	if unix.Access(parent, unix.X_OK) != nil {
 		r.problem(fmt.Sprintf("%s (mode %04o, owner %s) cannot be entered by %s", parent, mode, userName(st.Uid), userName(uint32(m.UID))),
-			"what is below it cannot be reached, whatever its own mode is", "chmod o+x "+quote(parent)+", or name another token directory")
+			"what is below it cannot be reached, whatever its own mode is", "\tchmod o+x "+quote(parent)+"\nor name another token directory")
 	}
 }
 
@@ -110,7 +110,7 @@ func lookOwner(m *Machine, r *report, dir string, st *unix.Stat_t) {
 	if m.UID == 0 {
 		r.note(fmt.Sprintf("root uses the token directory of %s", userName(st.Uid)),
 			"tokens that root makes there belong to root, and "+userName(st.Uid)+" cannot use them; nor does root use the file of another user in a directory of root's",
-			fmt.Sprintf("do this as that user (sudo -u '#%d' softcsp …), or afterwards: chown -R %d %s", st.Uid, st.Uid, quote(dir)))
+			fmt.Sprintf("do this as that user (sudo -u '#%d'), or afterwards:\n\tchown -R %d %s", st.Uid, st.Uid, quote(dir)))
 		return
 	}
 	if unix.Access(dir, unix.W_OK) != nil {
@@ -133,11 +133,11 @@ func lookMode(r *report, dir string, st *unix.Stat_t) {
 	switch {
 	case mode&0o002 != 0:
 		r.problem(fmt.Sprintf("everybody may write to %s (mode %04o)", dir, mode),
-			"everybody can destroy its tokens, and put others there that learn PINs", "chmod o-w "+quote(dir))
+			"everybody can destroy its tokens, and put others there that learn PINs", "\tchmod o-w "+quote(dir))
 	case mode&0o020 != 0:
-		r.note(fmt.Sprintf("the group %d may write to %s (mode %04o)", st.Gid, dir, mode), "its members can destroy the tokens, and keep others waiting", "if that is not meant so: chmod g-w "+quote(dir))
+		r.note(fmt.Sprintf("the group %d may write to %s (mode %04o)", st.Gid, dir, mode), "its members can destroy the tokens, and keep others waiting", "if that is not meant so:\n\tchmod g-w "+quote(dir))
 	case mode&0o044 != 0:
-		r.note(fmt.Sprintf("others may list %s (mode %04o)", dir, mode), "they see which tokens there are; the files themselves are closed to them as long as their modes are 0600", "chmod 700 "+quote(dir))
+		r.note(fmt.Sprintf("others may list %s (mode %04o)", dir, mode), "they see which tokens there are; the files themselves are closed to them as long as their modes are 0600", "\tchmod 700 "+quote(dir))
 	}
 }
 
@@ -199,7 +199,7 @@ func lookElsewhere(m *Machine, r *report) {
 		if err == nil && len(files) > 0 {
 			r.note(fmt.Sprintf("there are %d tokens in %s (%s), which is not in force", len(files), dir, whose),
 				"who made them as another user, or with another configuration, does not see them here",
-				fmt.Sprintf("to look at them: softcsp token list --tokendir %s", quote(dir)))
+				fmt.Sprintf("to look at them:\n\tsoftcsp token list --tokendir %s", quote(dir)))
 		} else if _, err := os.ReadDir(dir); errors.Is(err, fs.ErrPermission) {
 			r.ok("%s (%s) is closed to this user, and not in force", dir, whose)
 		}
@@ -224,9 +224,9 @@ func lookState(m *Machine, r *report) {
 	var st unix.Stat_t
 	switch err := unix.Access(above, unix.W_OK|unix.X_OK); {
 	case err != nil:
-		r.note(fmt.Sprintf("%s cannot be written: %s: %v", dir, above, err), why, "export XDG_STATE_HOME=… with a directory that this user may write to")
+		r.note(fmt.Sprintf("%s cannot be written: %s: %v", dir, above, err), why, "name a directory that this user may write to:\n\texport XDG_STATE_HOME=DIRECTORY")
 	case above == dir && unix.Stat(dir, &st) == nil && st.Mode&0o022 != 0:
-		r.problem(fmt.Sprintf("others may write to %s (mode %04o)", dir, st.Mode&0o7777), "they can have this user believe in a token that was replaced", "chmod go-w "+quote(dir))
+		r.problem(fmt.Sprintf("others may write to %s (mode %04o)", dir, st.Mode&0o7777), "they can have this user believe in a token that was replaced", "\tchmod go-w "+quote(dir))
 	default:
 		r.ok("%s", dir)
 	}

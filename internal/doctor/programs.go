@@ -49,7 +49,7 @@ func lookPrograms(m *Machine, r *report) {
 // lookSupplicant: since CVE-2024-5290 wpa_supplicant of Debian and Ubuntu loads what is below /usr/lib alone.
 func lookSupplicant(m *Machine, r *report) {
 	if path, err := filepath.EvalSymlinks(m.Library); err == nil && m.LibraryThere && !strings.HasPrefix(path, "/usr/lib/") {
-		r.note("wpa_supplicant does not load "+m.Library, "it takes modules from below /usr/lib alone, as Debian and Ubuntu build it (CVE-2024-5290)", "make install PREFIX=/usr, and pkcs11_module_path=/usr/lib/libsoftcsp.so")
+		r.note("wpa_supplicant does not load "+m.Library, "it takes modules from below /usr/lib alone, as Debian and Ubuntu build it (CVE-2024-5290)", "\tmake install PREFIX=/usr\nand in its configuration:\n\tpkcs11_module_path=/usr/lib/libsoftcsp.so")
 	}
 }
 
@@ -59,7 +59,12 @@ func lookAgent(m *Machine, r *report) {
 	if err != nil || !m.LibraryThere || regexp.MustCompile(`^/usr/(local/)?lib[^/]*/`).MatchString(path) {
 		return
 	}
-	r.note("ssh-agent does not load "+path, "ssh-add -s is refused (\"agent refused operation\"): the agent takes modules from below /usr/lib and /usr/local/lib alone", "make install, or start the agent with: ssh-agent -P "+quote(filepath.Dir(path)+"/*"))
+	r.note("ssh-agent does not load "+path, "ssh-add -s is refused (\"agent refused operation\"): the agent takes modules from below /usr/lib and /usr/local/lib alone", "make install, or start the agent with:\n\teval \"$(ssh-agent -s -P "+quote(pattern(path))+")\"")
+}
+
+// pattern is a path as one of the patterns of -P, which commas part.
+func pattern(path string) string {
+	return strings.NewReplacer("*", `\*`, "?", `\?`, ",", `\,`, "!", `\!`).Replace(path)
 }
 
 func lookSSSD(m *Machine, r *report) {
@@ -75,8 +80,8 @@ func lookEnroll(m *Machine, r *report) {
 }
 
 // lookWorkers finds a server whose workers are another user than the tokens'.
-func lookWorkers(m *Machine, r *report, program, file, pattern string) {
-	found := regexp.MustCompile(pattern).FindStringSubmatch(m.read(file))
+func lookWorkers(m *Machine, r *report, program, file, line string) {
+	found := regexp.MustCompile(line).FindStringSubmatch(m.read(file))
 	if found == nil || !m.keepsFiles() {
 		return
 	}
@@ -90,7 +95,7 @@ func lookWorkers(m *Machine, r *report, program, file, pattern string) {
 		return
 	}
 	r.note(fmt.Sprintf("workers of %s run as %s, and %s is closed to them", program, u.Username, m.Config.TokenDir), "a worker opens the token itself, after it has given up its rights: the keys that the start found are not there in it",
-		fmt.Sprintf("give the workers a directory of their own: install -d -m 700 -o %s /var/lib/%s/tokens, and tokendir = … in a file that SOFTCSP_CONF of the service names", u.Username, program))
+		fmt.Sprintf("give the workers a directory of their own:\n\tinstall -d -m 700 -o %s /var/lib/%[2]s/tokens\nand write into a file that SOFTCSP_CONF of the service names:\n\ttokendir = \"/var/lib/%[2]s/tokens\"", u.Username, program))
 }
 
 // lookPyKCS11: getMechanismList has a table of names, and fails with a KeyError for a mechanism that is not in it; up to 1.5.17 at least.

@@ -54,7 +54,7 @@ func lookTokens(m *Machine, r *report) {
 		lookToken(m, r, place, uuid)
 	}
 	if len(list) == 0 && r.worst() == OK {
-		r.note("there is no token in "+dir, "programs see one slot, with a token that is not initialised", "softcsp token init --label NAME")
+		r.note("there is no token in "+dir, "programs see one slot, with a token that is not initialised", "\tsoftcsp token init --label NAME")
 	}
 }
 
@@ -84,10 +84,10 @@ func lookStray(r *report, dir, name string, tokens []string) {
 	base, is := strings.CutSuffix(name, ".token")
 	if is && !strings.HasPrefix(name, ".") && !slices.Contains(tokens, base) && !isUUID(base) {
 		r.note(fmt.Sprintf("%s is passed over", filepath.Join(dir, name)), "a token's file has the name that it was made with: 32 hex digits with hyphens, and .token",
-			"give it its name back, or: softcsp token check --file "+quote(filepath.Join(dir, name)))
+			"give it its name back, or:\n\tsoftcsp token check --file "+quote(filepath.Join(dir, name)))
 	}
 	if exists(filepath.Join(dir, name, "token.object")) || exists(filepath.Join(dir, name, "sqlite3.db")) {
-		r.note(fmt.Sprintf("%s is a token of SoftHSM2", filepath.Join(dir, name)), "softcsp does not read it where it is", "softcsp import-softhsm "+quote(dir))
+		r.note(fmt.Sprintf("%s is a token of SoftHSM2", filepath.Join(dir, name)), "softcsp does not read it where it is", "\tsoftcsp import-softhsm "+quote(dir))
 	}
 }
 
@@ -110,10 +110,10 @@ func lookToken(m *Machine, r *report, place *store.Place, uuid string) {
 	}
 	switch {
 	case errors.Is(err, ck.CKR_TOKEN_NOT_RECOGNIZED):
-		r.problem(fmt.Sprintf("%s: %v", file, err), "programs pass it over", "install a newer softcsp, or put a file of softcsp there: softcsp token restore").Damaged = !strings.Contains(err.Error(), "newer")
+		r.problem(fmt.Sprintf("%s: %v", file, err), "programs pass it over", "install a newer softcsp, or put a file of softcsp there:\n\tsoftcsp token restore FILE").Damaged = !strings.Contains(err.Error(), "newer")
 		return
 	case err != nil:
-		f := r.problem(fmt.Sprintf("%s: %v", file, err), "programs pass it over", "keep the file as it is, and go back to a copy that is sound: softcsp token restore")
+		f := r.problem(fmt.Sprintf("%s: %v", file, err), "programs pass it over", "keep the file as it is, and go back to a copy that is sound:\n\tsoftcsp token restore FILE")
 		f.Damaged = errors.Is(err, ck.CKR_DEVICE_ERROR)
 		return
 	}
@@ -130,7 +130,7 @@ func lookToken(m *Machine, r *report, place *store.Place, uuid string) {
 		return
 	case len(faults) > 0:
 		r.problem(fmt.Sprintf("token %q is damaged: %s", i.Label, store.Summary(faults)),
-			"keys may be lost, or somebody has changed the file: "+file, "see all of it: softcsp token check "+quote(i.Label)+"; then go back to a copy that is sound").Damaged = true
+			"keys may be lost, or somebody has changed the file: "+file, "see all of it:\n\tsoftcsp token check "+quote(i.Label)+"\nthen go back to a copy that is sound").Damaged = true
 		return
 	}
 	r.ok("token %q is sound as far as can be seen without its PIN", i.Label)
@@ -141,13 +141,13 @@ func lookToken(m *Machine, r *report, place *store.Place, uuid string) {
 // lookInfo tells what a token says of itself.
 func lookInfo(r *report, i store.Info) {
 	if i.Version < 2 {
-		r.note(fmt.Sprintf("token %q has the format of softcsp 0.2", i.Label), "its public objects are not signed, and its keys are not kept apart", "softcsp token upgrade "+quote(i.Label))
+		r.note(fmt.Sprintf("token %q has the format of softcsp 0.2", i.Label), "its public objects are not signed, and its keys are not kept apart", "\tsoftcsp token upgrade "+quote(i.Label))
 	}
 	switch {
 	case !i.UserPIN:
-		r.note(fmt.Sprintf("token %q has no user PIN", i.Label), "nobody can log in to use keys", "softcsp token pin --so --token "+quote(i.Label))
+		r.note(fmt.Sprintf("token %q has no user PIN", i.Label), "nobody can log in to use keys", "\tsoftcsp token pin --so --token "+quote(i.Label))
 	case i.UserTries == 0:
-		r.problem(fmt.Sprintf("the user PIN of token %q is locked", i.Label), "every login is CKR_PIN_LOCKED", "softcsp token pin --so --token "+quote(i.Label))
+		r.problem(fmt.Sprintf("the user PIN of token %q is locked", i.Label), "every login is CKR_PIN_LOCKED", "\tsoftcsp token pin --so --token "+quote(i.Label))
 	case i.UserTries < i.MaxTries:
 		r.note(fmt.Sprintf("the user PIN of token %q has %d of %d tries left", i.Label, i.UserTries, i.MaxTries),
 			"somebody, or a program with an old PIN, has tried a wrong one; at 0 it is locked", "a login with the right PIN makes it "+strconv.Itoa(int(i.MaxTries))+" again")
@@ -156,7 +156,7 @@ func lookInfo(r *report, i store.Info) {
 		r.problem(fmt.Sprintf("the security officer's PIN of token %q is locked", i.Label), "nobody can unlock the user PIN any more", "restore an older backup, in which it is not locked, or move the keys to another token while the user PIN works")
 	}
 	if i.KDF == "test" {
-		r.note(fmt.Sprintf("token %q was made with --kdf test", i.Label), "its PINs can be guessed at once by whoever has the file: it is for labs", "for keys that matter, make a token with: softcsp token init --kdf interactive")
+		r.note(fmt.Sprintf("token %q was made with --kdf test", i.Label), "its PINs can be guessed at once by whoever has the file: it is for labs", "for keys that matter, make a token with:\n\tsoftcsp token init --kdf interactive")
 	}
 }
 
@@ -172,28 +172,38 @@ func lookFile(m *Machine, r *report, file string) bool {
 		r.problem(file+" is a symbolic link", "a link is not followed, because somebody else may have made it: the token is not seen", "put the file itself there")
 		return false
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		r.problem(file+" is not a regular file", "it is not used", "rm "+quote(file))
+		r.problem(file+" is not a regular file", "it is not used", "\trm "+quote(file))
 		return false
 	case !trusted(m, &st, filepath.Dir(file)):
 		r.problem(fmt.Sprintf("%s belongs to %s, who is neither root, nor %s, nor the owner of the directory", file, userName(st.Uid), userName(uint32(m.UID))),
-			"it is not used, because that user could change it at any time", fmt.Sprintf("chown %d %s", m.UID, quote(file)))
+			"it is not used, because that user could change it at any time", fmt.Sprintf("\tchown %d %s", m.UID, quote(file)))
 		return false
 	case st.Nlink > 1 && !exists(filepath.Join(filepath.Dir(file), "."+strings.TrimSuffix(filepath.Base(file), ".token")+".new")):
 		r.problem(fmt.Sprintf("%s has %d names (hard links)", file, st.Nlink), "a file with a second name is not used, because that may be somebody else's",
-			fmt.Sprintf("cp %[1]s %[1]s.copy && mv %[1]s.copy %[1]s", quote(file)))
+			fmt.Sprintf("\tcp %[1]s %[1]s.copy && mv %[1]s.copy %[1]s", quote(file)))
 		return false
 	case unix.Access(file, unix.R_OK) != nil:
 		r.problem(fmt.Sprintf("%s (mode %04o, owner %s) cannot be read by %s", file, mode, userName(st.Uid), userName(uint32(m.UID))),
-			"the token is passed over", fmt.Sprintf("chown %d %s", m.UID, quote(file)))
+			"the token is passed over", fmt.Sprintf("\tchown %d %s", m.UID, quote(file)))
 		return false
 	case unix.Access(file, unix.W_OK) != nil && !m.Config.ReadonlyLogin:
 		r.problem(fmt.Sprintf("%s (mode %04o, owner %s) cannot be written by %s", file, mode, userName(st.Uid), userName(uint32(m.UID))),
-			"logins are counted in the file: there are none, but CKR_TOKEN_WRITE_PROTECTED", fmt.Sprintf("chown %d %s, or readonly_login = true in the configuration", m.UID, quote(file)))
+			"logins are counted in the file: there are none, but CKR_TOKEN_WRITE_PROTECTED", fmt.Sprintf("\tchown %d %s\nor set readonly_login = true in the configuration", m.UID, quote(file)))
 	}
-	if mode&0o007 != 0 {
-		r.problem(fmt.Sprintf("others may use %s (mode %04o)", file, mode), "who can read the file can guess at its PINs as often as they like", "chmod o= "+quote(file))
+	outsiders, only := uint32(0o077), "600"
+	if isShared(filepath.Dir(file)) {
+		outsiders, only = 0o007, "o="
+	}
+	if mode&outsiders != 0 {
+		r.problem(fmt.Sprintf("others may use %s (mode %04o)", file, mode), "who can read the file can guess at its PINs as often as they like", "\tchmod "+only+" "+quote(file))
 	}
 	return true
+}
+
+// isShared reports whether the tokens of a directory are those of a group, which may write there.
+func isShared(dir string) bool {
+	var st unix.Stat_t
+	return unix.Stat(dir, &st) == nil && st.Mode&0o020 != 0
 }
 
 // trusted reports whether a file is of somebody whose files are used.
@@ -216,7 +226,7 @@ func lookLock(m *Machine, r *report, sidecar, file string) bool {
 	}
 	if unix.Access(sidecar, unix.W_OK) != nil && unix.Access(file, unix.W_OK) == nil {
 		r.problem(fmt.Sprintf("%s (owner %s) cannot be written by %s", sidecar, userName(st.Uid), userName(uint32(m.UID))),
-			"processes share the token by it: there are no logins, but CKR_TOKEN_WRITE_PROTECTED", fmt.Sprintf("chown %d %s", m.UID, quote(sidecar)))
+			"processes share the token by it: there are no logins, but CKR_TOKEN_WRITE_PROTECTED", fmt.Sprintf("\tchown %d %s", m.UID, quote(sidecar)))
 	}
 	pid := m.holder(&st)
 	for began := time.Now(); pid != 0 && time.Since(began) < stuck; time.Sleep(stuck / 20) {
@@ -231,9 +241,9 @@ func lookLock(m *Machine, r *report, sidecar, file string) bool {
 	if pid > 0 {
 		name, state := m.process(pid)
 		who = fmt.Sprintf("process %d (%s, %s)", pid, name, state)
-		do = fmt.Sprintf("see what it does: ps -fp %d", pid)
+		do = fmt.Sprintf("see what it does:\n\tps -fp %d", pid)
 		if strings.HasPrefix(state, "T") {
-			do = fmt.Sprintf("let it go on: kill -CONT %d", pid)
+			do = fmt.Sprintf("let it go on:\n\tkill -CONT %d", pid)
 		}
 	}
 	r.problem(fmt.Sprintf("%s has the lock of %s, and keeps it", who, file),

@@ -47,7 +47,18 @@ func TestTokens(t *testing.T) {
 	has(t, one(m, lookTokens), Note, "--kdf test")
 
 	mode(t, file, 0o644)
+	if f := has(t, one(m, lookTokens), Problem, "others may use "+file); f.Do != "\tchmod 600 "+file {
+		t.Error(f.Do)
+	}
+	mode(t, file, 0o660)
 	has(t, one(m, lookTokens), Problem, "others may use "+file)
+	mode(t, m.Config.TokenDir, 0o2770)
+	for _, f := range one(m, lookTokens) {
+		if strings.Contains(f.What, "others may use") {
+			t.Error(f.What)
+		}
+	}
+	mode(t, m.Config.TokenDir, 0o700)
 	mode(t, file, 0o600)
 }
 
@@ -255,7 +266,7 @@ func TestLock(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.Sleep(50 * time.Millisecond)
-	if f := has(t, one(m, lookTokens), Problem, "T (stopped)"); f.Do != fmt.Sprintf("let it go on: kill -CONT %d", cmd.Process.Pid) {
+	if f := has(t, one(m, lookTokens), Problem, "T (stopped)"); f.Do != fmt.Sprintf("let it go on:\n\tkill -CONT %d", cmd.Process.Pid) {
 		t.Error(f.Do)
 	}
 	_ = cmd.Process.Kill()
