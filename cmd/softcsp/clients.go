@@ -183,10 +183,13 @@ func (a *app) linesForInstalled(library string, t tok) []clientLines {
 	})
 }
 
-// linesOf fills in the lines that there are of each client, "" for none.
+// linesOf fills in the lines that there are of each client, "" for none. Where there is no token there is nothing to paste for any.
 func (a *app) linesOf(library string, t tok, of func(clientKind) string) (list []clientLines) {
 	if settings := a.exported(); settings != "" {
 		list = append(list, clientLines{"before all others, for what the command was told", settings})
+	}
+	if t.isNone() {
+		return list
 	}
 	if path, err := filepath.Abs(library); err == nil {
 		library = path
@@ -218,6 +221,9 @@ func (a *app) exported() string {
 
 // someToken stands for a token where none is meant, and its label for what a person fills in.
 var someToken = tok{info: ck.TokenInfo{Label: "TOKEN"}}
+
+// isNone reports whether there is no token to show lines for, as the zero tok.
+func (t tok) isNone() bool { return t.info.Label == "" && t.info.SerialNumber == "" }
 
 // filled fills in the library and the token, each as the place wants it where it stands: a word of a shell, or a value in a file. A URI needs
 // nothing more: it has no character that means something to a shell between apostrophes, nor to any of the files.

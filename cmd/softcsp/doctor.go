@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -24,7 +25,7 @@ are here. Each finding says why it matters and what to type. It changes nothing.
 Problems come first, then notes. What is ok is counted, and told with --verbose; so are notes where there is a problem. Where
 there is none it shows what to paste for the programs that are here, with the library's path and the token's URI: of the token
 that --token names, or of the only one. --no-lines leaves that out, --verbose has it beside problems, too, and --quiet tells
-problems alone.
+problems alone. As long as there is no token there is nothing to paste.
 
 It sees what the user sees who calls it, with the variables and limits of this shell. For a service, call it as the
 service's user and with its environment.
@@ -70,6 +71,8 @@ func (a *app) machine(module string) *doctor.Machine {
 	m.LibraryThere = true
 	if module == "" {
 		m.Library, m.LibraryThere = libraryPath()
+	} else if path, err := filepath.Abs(module); err == nil {
+		m.Library = path // as programs want it that are told of it
 	}
 	m.Config, m.ConfigError = a.settings()
 	if m.ConfigError == nil {
@@ -80,8 +83,8 @@ func (a *app) machine(module string) *doctor.Machine {
 	return m
 }
 
-// anyToken is the token that lines are shown for: the one that is meant, or the only one, or else one that stands for any. One that is meant and
-// not there is an error.
+// anyToken is the token that lines are shown for: the one that is meant, or the only one, or else one that stands for any, or none where there is
+// none. One that is meant and not there is an error.
 func (a *app) anyToken(t choice, found []doctor.Finding) (tok, error) {
 	other := someToken
 	if t.name != "" && !pkcs11uri.Is(t.name) {
@@ -90,8 +93,11 @@ func (a *app) anyToken(t choice, found []doctor.Finding) (tok, error) {
 	if slices.ContainsFunc(found, func(f doctor.Finding) bool { return f.State == doctor.Problem && f.Area == "tokens" }) {
 		return other, nil // what is wrong has been told, and may keep us waiting
 	}
-	if cfg, err := a.settings(); err != nil || absent(cfg.TokenDir) != "" {
-		return other, nil // nothing is made
+	switch cfg, err := a.settings(); {
+	case err != nil:
+		return other, nil
+	case absent(cfg.TokenDir) != "":
+		return tok{}, nil // nothing is made
 	}
 	silent := *a
 	silent.verbose = false // which shows more findings here, and no calls
@@ -106,6 +112,8 @@ func (a *app) anyToken(t choice, found []doctor.Finding) (tok, error) {
 		return meant, nil
 	case t.name != "":
 		return other, err
+	case exitCode(err) == exitNotFound:
+		return tok{}, nil // as a finding tells
 	}
 	return other, nil
 }

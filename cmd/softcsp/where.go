@@ -56,10 +56,11 @@ token: the one that is named, or the only one. KEY stands there for the label of
 	return lists(a, c)
 }
 
-// tokenToPaste returns the token that is named, or the only one, or else one whose label is to be filled in. Nothing is made for that.
+// tokenToPaste returns the token that is named, or the only one, or else one whose label is to be filled in: none where there is no token at all.
+// Nothing is made for that.
 func (a *app) tokenToPaste(cfg *config.Config, t choice) (tok, error) {
 	if absent(cfg.TokenDir) != "" && t.name == "" {
-		return someToken, nil
+		return tok{}, nil
 	}
 	c, err := a.open()
 	if err != nil {
@@ -68,6 +69,9 @@ func (a *app) tokenToPaste(cfg *config.Config, t choice) (tok, error) {
 	defer c.close()
 	meant, err := c.pick(t)
 	if err != nil && t.name == "" {
+		if exitCode(err) == exitNotFound {
+			return tok{}, nil
+		}
 		return someToken, nil // this command says where to look for what is wrong
 	}
 	return meant, err
@@ -118,6 +122,9 @@ func (a *app) showSetting(c *cobra.Command, cfg *config.Config, t choice, name s
 	return a.show(rows[i], nil, [][]string{{rows[i].Value}})
 }
 
+// pasteLater stands in place of lines to paste where there is no token that they could be for.
+const pasteLater = "there is no token yet: with one, what to paste for OpenSSL, ssh, p11-kit and Java stands here"
+
 func (a *app) showWhere(cfg *config.Config, t tok) error {
 	library := libraryRow()
 	rows := append(settingRows(cfg), library)
@@ -131,6 +138,9 @@ func (a *app) showWhere(cfg *config.Config, t tok) error {
 	}
 	if err := a.show(rows, []string{"SETTING", "VALUE", "WHY"}, text); err != nil || a.json {
 		return err
+	}
+	if t.isNone() {
+		lines = append(lines, clientLines{pasteLater, "softcsp token init --label NAME"})
 	}
 	_, err := fmt.Fprintf(a.out, "\n%s\n", pasted(lines))
 	return err
