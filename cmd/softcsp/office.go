@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,6 +39,9 @@ The result goes to --out, which is written whole or not at all, or to standard o
 			if err != nil {
 				return err
 			}
+			if bytes.HasPrefix(file, []byte(zipBegins)) {
+				return fmt.Errorf("%s is not encrypted: programs open it as it is", nameOfFile(args[0]))
+			}
 			secret, err := password.read(a)
 			if err != nil {
 				return err
@@ -44,9 +50,9 @@ The result goes to --out, which is written whole or not at all, or to standard o
 			plain, err := a.openDocument(file, string(secret))
 			switch {
 			case errors.Is(err, office.ErrPassword):
-				return &failure{exitPIN, err}
+				return &failure{exitPIN, fmt.Errorf("%s: the password is wrong", nameOfFile(args[0]))}
 			case err != nil:
-				return err
+				return &ofOffice{nameOfFile(args[0]), err}
 			}
 			if office.SealedProperties(file) {
 				a.note("title, author and other properties of the document stay encrypted")
@@ -61,6 +67,30 @@ The result goes to --out, which is written whole or not at all, or to standard o
 	password.add(c.Flags())
 	return c
 }
+
+// zipBegins is what a ZIP file begins with (APPNOTE, section 4.3.7): a document of Office 2007 and later is one if it is not encrypted.
+const zipBegins = "PK\x03\x04"
+
+// nameOfFile is what a file is called in messages, "-" being standard input.
+func nameOfFile(name string) string {
+	if name == "-" {
+		return "standard input"
+	}
+	return name
+}
+
+// An ofOffice is an error of package office, told with the name of the file and without that of the package.
+type ofOffice struct {
+	file string
+	err  error
+}
+
+// Error implements error.
+func (e *ofOffice) Error() string {
+	return e.file + ": " + strings.ReplaceAll(e.err.Error(), "office: ", "")
+}
+
+func (e *ofOffice) Unwrap() error { return e.err }
 
 // readAll reads a file, or standard input for "-".
 func (a *app) readAll(name string) ([]byte, error) {
