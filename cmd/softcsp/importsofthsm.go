@@ -102,7 +102,7 @@ func (a *app) importSoftHSM(m *softHSMImport) error {
 		return &failure{exitPIN, fmt.Errorf("SoftHSM2 token %q: %w: want its user's, or its security officer's", old.Label, err)}
 	}
 	defer old.Lock()
-	t := &takeover{old: old, dry: m.dry, trusts: m.so.given()}
+	t := &takeover{old: old, dry: m.dry, trusts: m.so.given(), seen: make(twins)}
 	if t.names, err = old.Names(); err != nil {
 		return explain("reading the SoftHSM2 token", err)
 	}

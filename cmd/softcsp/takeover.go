@@ -25,6 +25,7 @@ type takeover struct {
 	target string      // the label of our token
 	made   bool        // it was made for this
 	rows   []importRow // by the index of the name
+	seen   twins       // what was carried
 }
 
 // What becomes of an object.
@@ -47,6 +48,7 @@ type importRow struct {
 	Notes  []string `json:"notes,omitempty"`
 
 	damaged bool
+	twin    bool            // it equals one that was carried
 	handle  ck.ObjectHandle // in our token, 0 where it is not
 }
 
@@ -130,7 +132,14 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 			}
 		}
 	}
-	notes := softhsm.Standardise(template)
+	notes, like := softhsm.Standardise(template), identity(template)
+	if first := t.seen[like]; first != "" {
+		row.twin, row.Notes = true, []string{"it has the names and the value of " + first + ", and is one with it here"}
+		if t.dry { // session objects are made, whatever there is
+			row.Result = resultThere
+			return nil
+		}
+	}
 	o, made, err := t.module.Import(t.handle, template)
 	switch {
 	case err != nil && !endsAll(err):
@@ -154,7 +163,9 @@ func (t *takeover) carry(row *importRow, template []ck.Attribute) error {
 			row.Notes = append(row.Notes, "it is used without a PIN by whoever can read the token: CKA_PRIVATE is false, as it was")
 		}
 	}
-	row.handle = o
+	if row.handle = o; !row.twin {
+		t.seen[like] = row.Object
+	}
 	if t.dry {
 		return nil
 	}
@@ -325,11 +336,14 @@ func (a *app) showImport(t *takeover) error {
 		a.note("made token %q", t.target)
 	}
 	counts := make(map[string]int)
-	damaged := false
+	damaged, equal := false, 0
 	var text [][]string
 	for _, row := range t.rows {
 		counts[row.Result]++
 		damaged = damaged || row.damaged
+		if row.twin {
+			equal++
+		}
 		text = append(text, []string{row.Class, row.Type, row.Label, row.ID, row.Result, strings.Join(row.Notes, "; ")})
 	}
 	r.Carried, r.Changed, r.There, r.Left = counts[resultCarried], counts[resultChanged], counts[resultThere], counts[resultLeft]
@@ -347,6 +361,10 @@ func (a *app) showImport(t *takeover) error {
 	if t.dry {
 		are = "would be"
 	}
-	a.note("all %d objects of the SoftHSM2 token %q %s in token %q", len(t.rows), t.old.Label, are, t.target)
+	as := ""
+	if equal > 0 {
+		as = fmt.Sprintf(", as %d: those with the same names and value are one there", len(t.rows)-equal)
+	}
+	a.note("all %d objects of the SoftHSM2 token %q %s in token %q%s", len(t.rows), t.old.Label, are, t.target, as)
 	return nil
 }
