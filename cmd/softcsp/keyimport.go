@@ -274,7 +274,7 @@ func (s *session) isFree(class ck.ObjectClass, n naming) error {
 		case len(old) > 0 && a.Type == ck.CKA_LABEL:
 			return fmt.Errorf("there is a %s with the label %q already: choose another --label", className(class), n.label)
 		case len(old) > 0:
-			return fmt.Errorf("there is a %s with the id %x already: it is the same key, unless --id says otherwise", className(class), n.id)
+			return fmt.Errorf("there is a %s with the id %x already, its label is %q: it is the same key, unless --id says otherwise", className(class), n.id, s.labelOf(old[0]))
 		}
 	}
 	return nil

@@ -48,7 +48,7 @@ func (a *app) deleteToken(t choice, yes bool) error {
 	if err != nil {
 		return err
 	}
-	if err := a.confirmed(yes, what, "delete it?"); err != nil {
+	if err := a.confirmed(yes, what, "Delete?"); err != nil {
 		return err
 	}
 	place, err := store.OpenPlace(c.cfg)

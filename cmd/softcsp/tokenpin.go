@@ -67,12 +67,19 @@ func (p *pinChange) set(s *session) error {
 	if err := s.loginWith(p.as, pin); err != nil {
 		return err
 	}
+	whose := "user PIN"
 	switch {
 	case p.ofSO:
-		return explain("changing the security officer's PIN", s.SetPIN(s.handle, pin, next))
+		whose = "security officer PIN"
+		err = explain("changing the security officer's PIN", s.SetPIN(s.handle, pin, next))
 	case p.as == ck.CKU_SO:
 		s.app.noteSame(pin, next)
-		return explain("setting the user PIN", s.InitPIN(s.handle, next))
+		err = explain("setting the user PIN", s.InitPIN(s.handle, next))
+	default:
+		err = explain("changing the user PIN", s.SetPIN(s.handle, pin, next))
 	}
-	return explain("changing the user PIN", s.SetPIN(s.handle, pin, next))
+	if err == nil {
+		s.app.note("token %q has a new %s", s.token.info.Label, whose)
+	}
+	return err
 }
