@@ -22,9 +22,16 @@ type archiver interface {
 	snapshot() (*plainFile, error)
 }
 
-// Backup calls f with a copy of the token's file as it is now, its size, and the faults that Check finds in it without keys: a copy that has any is
-// what is left of a token, and no backup.
-func (t *Token) Backup(f func(from io.Reader, size int64, faults []Fault) error) error {
+// A Copy is a copy of a token's file, as it was between two commits.
+type Copy struct {
+	io.Reader
+	Size int64
+	// File is the same as a token file, to check: a copy that has faults is what is left of a token, and no backup.
+	File *TokenFile
+}
+
+// Backup calls f with a copy of the token's file as it is now, also where it is so damaged that nothing of it can be read. It stays until f returns.
+func (t *Token) Backup(f func(*Copy) error) error {
 	a, ok := t.backend.(archiver)
 	if !ok {
 		return fmt.Errorf("%w: the token is not a file", ck.CKR_FUNCTION_NOT_SUPPORTED)
@@ -34,19 +41,13 @@ func (t *Token) Backup(f func(from io.Reader, size int64, faults []Fault) error)
 		return err
 	}
 	defer func() { _ = mem.close() }()
-	copied, err := tokenOf(mem)
-	if err != nil {
-		return err
-	}
-	faults, err := copied.Check(nil)
-	if err != nil {
-		return err
-	}
 	st, err := mem.stat()
 	if err != nil {
 		return err
 	}
-	return f(io.NewSectionReader(mem, 0, st.Size), st.Size, faults)
+	copied := newTokenFile(t.uuidBytes, mem)
+	defer copied.ForgetPINs()
+	return f(&Copy{io.NewSectionReader(mem, 0, st.Size), st.Size, copied})
 }
 
 // sound answers CKR_DEVICE_ERROR with the faults that Check finds without keys.
@@ -64,24 +65,44 @@ func (b *boltFile) snapshot() (mem *plainFile, err error) {
 		if ld.lock != nil {
 			defer b.endHeartbeat()
 		}
-		return b.readFrom(ld, func(from file, x *boltTx) error {
-			if mem, err = ld.scratch(x.st.Size); err != nil {
+		copyFrom := func(from file, size int64) error {
+			if mem, err = ld.scratch(size); err != nil {
 				return fileError(b.path, err)
 			}
 			mem.path = b.path // for what is said of it
-			return fileError(b.path, copyContent(mem, from, x.st.Size, func() error {
+			return fileError(b.path, copyContent(mem, from, size, func() error {
 				if ld.lock != nil {
 					b.heartbeat() // no writer has the lock, and readers do not mind
 				}
 				return nil
 			}))
-		})
+		}
+		err := b.readFrom(ld, func(from file, x *boltTx) error { return copyFrom(from, x.st.Size) })
+		if mem != nil || !isDamage(err) {
+			return err
+		}
+		// What cannot be read as a token can be copied.
+		from, st, err := b.openFile(ld, false)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = from.close() }()
+		if st.Mode&unix.S_IFMT != unix.S_IFREG || uint64(st.Size) > maxFile {
+			return unrecognized("%s is not a token file", b.path)
+		}
+		return copyFrom(from, st.Size)
 	})
 	if err != nil && mem != nil {
 		_ = mem.close()
 		mem = nil
 	}
 	return mem, err
+}
+
+// isDamage reports whether an error says that a file does not hold what it should, and not that it cannot be read at all.
+func isDamage(err error) bool {
+	d := (*damage)(nil)
+	return errors.As(err, &d) || ck.Code(err) == ck.CKR_TOKEN_NOT_RECOGNIZED
 }
 
 // An archive is what a kind of place can do besides, where its tokens are files.

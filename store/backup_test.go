@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -22,10 +23,10 @@ import (
 func backup(t *testing.T, tok *Token) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "a backup")
-	wants(t, tok.Backup(func(from io.Reader, size int64, _ []Fault) error {
-		b, err := io.ReadAll(from)
-		if err == nil && int64(len(b)) != size {
-			err = fmt.Errorf("%d bytes of %d", len(b), size)
+	wants(t, tok.Backup(func(c *Copy) error {
+		b, err := io.ReadAll(c)
+		if err == nil && int64(len(b)) != c.Size {
+			err = fmt.Errorf("%d bytes of %d", len(b), c.Size)
 		}
 		return errors.Join(err, os.WriteFile(path, b, 0o600))
 	}), ck.CKR_OK)
@@ -104,7 +105,7 @@ func TestBackupExact(t *testing.T) {
 		t.Errorf("a backup of %d bytes of a file of %d is not the same", len(got), len(want))
 	}
 	m, _ := makeToken(t, newPlace(t, "memory"))
-	wants(t, m.Backup(func(io.Reader, int64, []Fault) error { panic("of what?") }), ck.CKR_FUNCTION_NOT_SUPPORTED)
+	wants(t, m.Backup(func(*Copy) error { panic("of what?") }), ck.CKR_FUNCTION_NOT_SUPPORTED)
 }
 
 // TestBackupOfDamaged names the faults of what it copies.
@@ -118,12 +119,57 @@ func TestBackupOfDamaged(t *testing.T) {
 	r := public("a")
 	create(t, tok, k, r)
 	wants(t, tok.backend.update(func(x tx) error { return x.del(bManifest, r.ID[:]) }, nil), ck.CKR_OK)
-	wants(t, tok.Backup(func(_ io.Reader, _ int64, faults []Fault) error {
-		if len(faults) == 0 || !slices.ContainsFunc(faults, func(f Fault) bool { return f.Object == r.ID }) {
-			t.Errorf("what is wrong is not named: %v", faults)
+	wants(t, tok.Backup(func(c *Copy) error {
+		faults, err := c.File.Check(nil)
+		if err != nil || !slices.ContainsFunc(faults, func(f Fault) bool { return f.Object == r.ID }) {
+			t.Errorf("what is wrong is not named: %v, %v", faults, err)
 		}
 		return nil
 	}), ck.CKR_OK)
+}
+
+// TestBackupOfUnreadable copies files of which nothing can be read: where the page of the header is damaged, which is named, where a page in use was
+// cut off, and where it is no token file.
+func TestBackupOfUnreadable(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, "bolt")
+	tok, err := p.Format("", Format{SOPIN: soPIN, KDF: "test", Relaxed: true})
+	wants(t, err, ck.CKR_OK)
+	k := unlock(t, tok, SO, soPIN)
+	records := make([]*Record, 40) // so many that the header has a page of its own
+	for i := range records {
+		records[i] = private(fmt.Sprint(i))
+	}
+	create(t, tok, k, records...)
+	k.Wipe()
+	path := p.file(tok.uuid + suffix)
+	clean, err := os.ReadFile(path)
+	wants(t, err, ck.CKR_OK)
+	header := uint64(0)
+	wants(t, tok.backend.view(func(x tx) error {
+		top, err := x.(*boltTx).pages.bucketRoot(bHeader)
+		header = top.id
+		return err
+	}), ck.CKR_OK)
+	if header == 0 {
+		t.Fatal("the header has no page of its own")
+	}
+	damaged := bytes.Clone(clean)
+	clear(damaged[header*pageSize:][:16])
+	for what, b := range map[string][]byte{
+		fmt.Sprintf("page %d, at byte %d, which held the header", header, header*pageSize): damaged,
+		"it is cut short":     clean[:3*pageSize],
+		"is not a token file": []byte("no token"),
+	} {
+		wants(t, os.WriteFile(path, b, 0o600), ck.CKR_OK)
+		got, err := os.ReadFile(backup(t, sameToken(t, p, tok)))
+		if err != nil || !bytes.Equal(got, b) {
+			t.Errorf("%s: %d bytes of %d were copied, %v", what, len(got), len(b), err)
+		}
+		if _, err := sameToken(t, p, tok).Info(); err == nil || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s is not told: %v", what, err)
+		}
+	}
 }
 
 // TestOpenFile reads a token file of any name, through a link, that has other names: it is checked with PINs, and not one byte

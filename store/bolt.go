@@ -134,7 +134,9 @@ func (b *boltFile) readFrom(ld *lockedDir, f func(from file, x *boltTx) error) e
 	}
 	defer pages.close()
 	x := &boltTx{pages: pages, st: &st}
-	b.repairCounter(ld.lock, x.generation())
+	if _, err := pages.get(bHeader, headerGeneration); err == nil { // what f finds on other pages may still be read
+		b.repairCounter(ld.lock, x.generation())
+	}
 	if err := f(file, x); err != nil || ld.lock != nil {
 		return err
 	}

@@ -109,18 +109,11 @@ func (t *Token) CheckPIN(u UserType, pin []byte) ([]Fault, error) {
 	return t.Check(k)
 }
 
-// UnlockToCheck returns the keys that a PIN unlocks, for Check and Examine. It counts as a login, as Unlock does, and unlike Unlock answers keys
-// where the file was tampered with. To a file with faults that are seen without keys nothing is written, not even that count, which this process keeps.
+// UnlockToCheck returns the keys that a PIN unlocks, for Check and Examine, and unlike Unlock answers keys where the file was tampered with. Nothing
+// is written to the file: a commit would use pages again that a damaged file may have in use, and make one longer that was cut short. So this process
+// alone keeps the count of wrong PINs. A PIN that is locked stays so.
 func (t *Token) UnlockToCheck(u UserType, pin []byte) (*Keys, error) {
-	faults, err := t.Check(nil)
-	if err != nil {
-		return nil, err
-	}
-	count := t.countAndUnwrap
-	if len(faults) > 0 {
-		count = t.unwrapUncounted
-	}
-	c, master, err := t.checkPINBy(u, pin, count)
+	c, master, err := t.checkPINBy(u, pin, t.unwrapUncounted)
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +202,10 @@ func (c *checker) run() {
 // checkHeader tests what can be read without keys. It returns nil where the rest makes no sense.
 func (c *checker) checkHeader() *fixedHeader {
 	h, err := c.readHeader()
-	if err != nil {
+	if d := (*damage)(nil); errors.As(err, &d) {
+		c.report(ID{}, "the header cannot be read: %s", d.what)
+		return nil
+	} else if err != nil {
 		c.report(ID{}, "%v", err)
 		return nil
 	}

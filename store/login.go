@@ -145,7 +145,7 @@ func (t *Token) countAndUnwrap(c *pinCheck, kek []byte) (master []byte, err erro
 	return master, nil
 }
 
-// uncounted are the failed logins of this process to a token that it cannot write to.
+// uncounted are the failed logins of this process that it did not count in the file.
 type uncounted struct {
 	mu    sync.Mutex
 	wrong [userTypes]uint
@@ -165,8 +165,8 @@ func (c *uncounted) forget(u UserType) {
 	c.wrong[u] = 0
 }
 
-// unwrapUncounted is countAndUnwrap for a token that cannot be written to, where the administrator has said that this is to work. Who can read
-// the file can copy it, and guess there as often as they like: what is counted here keeps off who can only call the library.
+// unwrapUncounted is countAndUnwrap for a check, which writes nothing, and for a token that cannot be written to, where the administrator has said that
+// this is to work. Who can read the file can copy it, and guess there as often as they like: what is counted here keeps off who can only call the library.
 func (t *Token) unwrapUncounted(c *pinCheck, kek []byte) (master []byte, err error) {
 	u := &t.uncounted
 	u.mu.Lock()

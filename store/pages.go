@@ -163,29 +163,17 @@ func (r *pageReader) damaged(what string) error { return &damage{r.path, what} }
 func (r *pageReader) readMeta() error {
 	what, found, first := unrecognized("%s is not a token file", r.path), 0, uint64(0)
 	for slot := range uint64(2) {
-		m := meta{index: slot}
-		switch n, err := r.file.ReadAt(m.raw[:], int64(slot*pageSize+pageHead)); {
-		case err != nil && !errors.Is(err, io.EOF):
-			return fileError(r.path, err)
-		case n < metaSize:
-			continue
-		}
-		if binary.LittleEndian.Uint32(m.raw[:]) != boltMagic || binary.LittleEndian.Uint32(m.raw[4:]) != 2 {
-			continue
-		}
-		h := fnv.New64a()
-		_, _ = h.Write(m.raw[:metaSize-8])
-		m.root, m.free, m.end, m.number = leUint64(m.raw[16:]), leUint64(m.raw[32:]), leUint64(m.raw[40:]), leUint64(m.raw[48:])
+		m, wrong, err := r.metaPage(slot)
 		switch {
-		case h.Sum64() != leUint64(m.raw[metaSize-8:]):
-			if found == 0 {
-				what = r.damaged("its meta pages are damaged")
-			}
+		case err != nil:
+			return err
+		case wrong == errNoMeta:
 			continue
-		case uint64(binary.LittleEndian.Uint32(m.raw[8:])) != pageSize:
-			if found == 0 {
-				what = unrecognized("%s has pages of %d bytes, and this machine has pages of %d", r.path, binary.LittleEndian.Uint32(m.raw[8:]), pageSize)
-			}
+		case wrong == errMetaChecksum:
+			what = r.damaged("its meta pages are damaged")
+			continue
+		case wrong != nil:
+			what = unrecognized("%s %v", r.path, wrong)
 			continue
 		}
 		if found++; found == 1 {
@@ -200,6 +188,34 @@ func (r *pageReader) readMeta() error {
 		return what
 	}
 	return nil
+}
+
+// What is wrong with a meta page.
+var (
+	errNoMeta       = errors.New("does not begin as a meta page does")
+	errMetaChecksum = errors.New("has another checksum than its contents")
+)
+
+// metaPage reads one of the two meta pages, and says what is wrong with it.
+func (r *pageReader) metaPage(slot uint64) (m meta, wrong, err error) {
+	m.index = slot
+	switch n, err := r.file.ReadAt(m.raw[:], int64(slot*pageSize+pageHead)); {
+	case err != nil && !errors.Is(err, io.EOF):
+		return m, nil, fileError(r.path, err)
+	case n < metaSize, binary.LittleEndian.Uint32(m.raw[:]) != boltMagic, binary.LittleEndian.Uint32(m.raw[4:]) != 2:
+		return m, errNoMeta, nil
+	}
+	h := fnv.New64a()
+	_, _ = h.Write(m.raw[:metaSize-8])
+	m.root, m.free, m.end, m.number = leUint64(m.raw[16:]), leUint64(m.raw[32:]), leUint64(m.raw[40:]), leUint64(m.raw[48:])
+	size := binary.LittleEndian.Uint32(m.raw[8:])
+	switch {
+	case h.Sum64() != leUint64(m.raw[metaSize-8:]):
+		return m, errMetaChecksum, nil
+	case uint64(size) != pageSize:
+		return m, fmt.Errorf("has pages of %d bytes, and this machine has pages of %d", size, pageSize), nil
+	}
+	return m, nil, nil
 }
 
 // markSeen notes that a page was reached, and reports whether it had been.
@@ -285,6 +301,12 @@ func (r *pageReader) readAt(p []byte, at uint64) error {
 
 // page returns a page of a bucket that an element leads to. The pages of the root hold buckets, those of a bucket none.
 func (r *pageReader) page(id uint64, from parentElement, of bucket) (page, error) {
+	p, err := r.readPage(id, from, of)
+	return p, pageFault(id, of, err)
+}
+
+// readPage is page, with errors that do not name the page.
+func (r *pageReader) readPage(id uint64, from parentElement, of bucket) (page, error) {
 	if p, ok := r.cached[id]; ok {
 		return p, r.reach(id, 0, from)
 	}

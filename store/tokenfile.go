@@ -54,8 +54,13 @@ func tokenOf(f *plainFile) (*TokenFile, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newTokenFile(h.uuid, f), nil
+}
+
+// newTokenFile returns the token of that name of an open file, of which nothing need have been read.
+func newTokenFile(uuid [16]byte, f *plainFile) *TokenFile {
 	env := environment{separation: SeparationStandard, readonlyLogin: true, log: slog.New(slog.DiscardHandler)}
-	return &TokenFile{newToken(h.uuid, be, env), f}, nil
+	return &TokenFile{newToken(uuid, readOnlyFile{f}, env), f}
 }
 
 // Close closes the file. A second call answers an error, and closes nothing that has the descriptor's number by then.

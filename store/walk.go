@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"strings"
@@ -39,22 +40,22 @@ func (w *walker) fault(err error) error {
 
 func (w *walker) walkFile() error {
 	r := w.pages
-	if w.full && !r.otherMetaWhole {
-		_ = w.fault(r.damaged("one of its meta pages is damaged, or older than it should be"))
+	if w.full {
+		w.walkMetas()
 	}
 	lost := len(w.found) // pages that only a damaged page leads to are seen by nobody
 	p, err := r.page(r.meta.root, parentElement{page: rootOf | uint64(buckets)}, buckets)
 	if err == nil {
 		err = w.walkTree(&p, buckets, 0, w.walkBuckets)
 	} else {
-		err = w.fault(pageFault(r.meta.root, buckets, err))
+		err = w.fault(err)
 	}
 	if err != nil {
 		return err
 	}
 	free, err := r.freePages()
 	if err != nil {
-		return w.fault(pageFault(r.meta.free, freeList, err))
+		return w.fault(err)
 	}
 	for _, id := range free {
 		if r.markSeen(id) {
@@ -69,6 +70,33 @@ func (w *walker) walkFile() error {
 	return nil
 }
 
+// walkMetas looks at both meta pages. What stands before a meta is not needed to read the file, but was damaged with it, perhaps.
+func (w *walker) walkMetas() {
+	r, whole := w.pages, true
+	fault := func(slot uint64, what string) {
+		whole = false
+		_ = w.fault(r.damaged(fmt.Sprintf("meta page %d, at byte %d, %s", slot, slot*pageSize, what)))
+	}
+	for slot := range uint64(2) {
+		var head [pageHead]byte
+		m, wrong, err := r.metaPage(slot)
+		if err == nil {
+			err = r.readAt(head[:], slot*pageSize)
+		}
+		switch {
+		case err != nil:
+			fault(slot, err.Error())
+		case wrong != nil:
+			fault(slot, wrong.Error())
+		case !bytes.Equal(head[:], metaPage(slot, m.raw[:])[:pageHead]):
+			fault(slot, "has a damaged head")
+		}
+	}
+	if whole && !r.otherMetaWhole {
+		fault(1-r.meta.index, "is older than it should be")
+	}
+}
+
 // walkBuckets walks the buckets that a leaf of the root holds.
 func (w *walker) walkBuckets(p *page) error {
 	for i := range p.n {
@@ -80,7 +108,7 @@ func (w *walker) walkBuckets(p *page) error {
 		top, err := w.pages.bucketPage(p.value(i), number)
 		switch {
 		case err != nil:
-			err = w.fault(pageFault(leUint64(p.value(i)), of, err))
+			err = w.fault(err)
 		case top.branch:
 			err = w.walkTree(&top, of, 0, func(*page) error { return nil })
 		}
@@ -110,7 +138,7 @@ func (w *walker) walkTree(p *page, of bucket, depth int, leaf func(*page) error)
 		}
 		child, err := w.pages.page(id, from, of)
 		if err != nil {
-			err = w.fault(pageFault(id, of, err))
+			err = w.fault(err)
 		} else {
 			leaves = of != buckets && !w.full && !child.branch
 			err = w.walkTree(&child, of, depth+1, leaf)
@@ -128,7 +156,7 @@ const freeList = unknownBucket + 1
 // pageFault says which page it is that something is wrong with, and what was on it.
 func pageFault(id uint64, of bucket, err error) error {
 	d, ok := err.(*damage)
-	if !ok || id == 0 {
+	if !ok || id == 0 || id == noFreelist {
 		return err
 	}
 	holds := "what no version of this knows"
@@ -149,6 +177,12 @@ func pageFault(id uint64, of bucket, err error) error {
 
 // freePages returns the pages that are free, in order. It tests that each may be.
 func (r *pageReader) freePages() ([]uint64, error) {
+	free, err := r.readFreePages()
+	return free, pageFault(r.meta.free, freeList, err)
+}
+
+// readFreePages is freePages, with errors that do not name the page.
+func (r *pageReader) readFreePages() ([]uint64, error) {
 	page, err := r.freePage()
 	if err != nil {
 		return nil, err

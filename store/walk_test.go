@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
 
 	"github.com/softcsp/softcsp/ck"
+	"github.com/softcsp/softcsp/internal/config"
 )
 
 // TestWalk damages the tree of pages where bbolt would not survive it: each is an error, and it is the file's, not the
@@ -150,9 +152,54 @@ func TestMetaPages(t *testing.T) {
 			if err := walkFile(t, s.path, true); ck.Code(err) != ck.CKR_DEVICE_ERROR {
 				t.Errorf("meta page %d %s: %v", n, name, err)
 			}
-			if faults, err := s.tok.CheckPIN(SO, soPIN); err != nil || len(faults) == 0 {
-				t.Errorf("meta page %d %s: the check finds %v, %v", n, name, faults, err)
-			}
+			s.wantFault(t, fmt.Sprintf("meta page %d, at byte %d, ", n, n*size), b)
+		}
+		// What stands before the meta is not needed to read the file.
+		zeros := bytes.Clone(clean)
+		clear(zeros[n*size:][:pageHead])
+		s.wantFault(t, fmt.Sprintf("meta page %d, at byte %d, has a damaged head", n, n*size), zeros)
+	}
+}
+
+// wantFault puts contents in the place of the token's, and wants a check to find a fault and to write nothing.
+func (s *tamperedToken) wantFault(t *testing.T, what string, b []byte) {
+	t.Helper()
+	wants(t, os.WriteFile(s.path, b, 0o600), ck.CKR_OK)
+	faults, err := s.tok.CheckPIN(SO, soPIN)
+	if err != nil || !slices.ContainsFunc(faults, func(f Fault) bool { return strings.Contains(f.What, what) }) {
+		t.Errorf("%s: the check finds %v, %v", what, faults, err)
+	}
+	if now, err := os.ReadFile(s.path); err != nil || !bytes.Equal(now, b) {
+		t.Errorf("%s: the check has written to the file: %v", what, err)
+	}
+}
+
+// TestCheckWritesNothing checks a sound file, and one from which only free pages were cut off, with a PIN, right and wrong.
+func TestCheckWritesNothing(t *testing.T) {
+	s := newTamperedToken(t)
+	k := unlock(t, s.tok, SO, soPIN)
+	create(t, s.tok, k, private("a"))
+	k.Wipe()
+	whole, err := os.ReadFile(s.path)
+	wants(t, err, ck.CKR_OK)
+	for _, b := range [][]byte{whole, whole[:(len(whole)-3*int(pageSize))|1]} {
+		wants(t, os.WriteFile(s.path, b, 0o600), ck.CKR_OK)
+		p, err := OpenPlace(&config.Config{Store: "bolt", TokenDir: filepath.Dir(s.path)})
+		wants(t, err, ck.CKR_OK)
+		tok, err := p.Token(s.tok.uuid)
+		wants(t, err, ck.CKR_OK)
+		_, err = tok.UnlockToCheck(SO, []byte("wrong"))
+		wants(t, err, ck.CKR_PIN_INCORRECT)
+		k, err := tok.UnlockToCheck(SO, soPIN)
+		wants(t, err, ck.CKR_OK)
+		e, err := tok.Examine(k, nil)
+		if err != nil || len(e.Faults) > 0 || (e.Missing > 0) != (len(b) < len(whole)) {
+			t.Errorf("%d of %d bytes: %+v, %v", len(b), len(whole), e, err)
+		}
+		k.Wipe()
+		wants(t, p.Close(), ck.CKR_OK)
+		if now, err := os.ReadFile(s.path); err != nil || !bytes.Equal(now, b) {
+			t.Errorf("%d of %d bytes: the check has written to the file: %v", len(b), len(whole), err)
 		}
 	}
 }

@@ -39,8 +39,8 @@ func (o *outsider) token() *store.Token {
 func (o *outsider) backup() *store.TokenFile {
 	o.t.Helper()
 	path := filepath.Join(o.t.TempDir(), "backup")
-	must(o.t, o.token().Backup(func(from io.Reader, _ int64, _ []store.Fault) error {
-		b, err := io.ReadAll(from)
+	must(o.t, o.token().Backup(func(c *store.Copy) error {
+		b, err := io.ReadAll(c)
 		must(o.t, err)
 		return os.WriteFile(path, b, 0o600)
 	}))
