@@ -148,7 +148,7 @@ func (a *app) showRows(rows []tokenRow) error {
 		}
 		text = append(text, []string{r.Label, r.Serial, fmt.Sprint(r.Slot), cmp.Or(r.damaged(), r.userPIN()), r.soPIN(), r.Separation, r.cost(), r.File, r.URI})
 	}
-	return a.show(rows, []string{"LABEL", "SERIAL", "SLOT", "USER PIN", "SO PIN", "KEYS", "COST", "FILE", "URI"}, text)
+	return a.show(rows, []string{"LABEL", "SERIAL", "SLOT", "USER PIN", "SO PIN", "SEPARATION", "COST", "FILE", "URI"}, text)
 }
 
 // damaged is what stands in the place of the user PIN where the file is damaged.

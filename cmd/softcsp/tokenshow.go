@@ -162,7 +162,7 @@ func (d *tokenDetail) objects() string {
 	var words []string
 	seen := 0
 	for _, class := range slices.Sorted(maps.Keys(d.Classes)) {
-		words = append(words, fmt.Sprintf("%d %s", d.Classes[class], strings.ReplaceAll(class, "-", " ")))
+		words = append(words, amount(uint64(d.Classes[class]), objectOf(class)))
 		seen += d.Classes[class]
 	}
 	text := fmt.Sprint(d.Objects)
@@ -173,6 +173,17 @@ func (d *tokenDetail) objects() string {
 		text += fmt.Sprintf("; %d that only the PIN shows", hidden)
 	}
 	return text
+}
+
+// objectOf names an object of a class in words that take a plural.
+func objectOf(class string) string {
+	switch class {
+	case "data", "trust":
+		return class + " object"
+	case "domain-parameters":
+		return "domain parameter object"
+	}
+	return strings.ReplaceAll(class, "-", " ")
 }
 
 // flagNames are the names of the flags of a token, in the order of their bits.
