@@ -251,7 +251,7 @@ func (s *session) passedOver(bad []damagedObject) error {
 	for i := range bad {
 		fmt.Fprintf(&b, "\n  %s: %s", &bad[i], strings.Join(bad[i].Faults, "; "))
 	}
-	return &failure{exitDamaged, fmt.Errorf("%s of token %q cannot be read:%s\nsee all that is wrong with: softcsp token check --login --token %s",
+	return &failure{exitDamaged, fmt.Errorf("%s of token %q cannot be read:%s\nsee all that is wrong, and what to do, with: softcsp token check --login --token %s",
 		amount(uint64(len(bad)), "object"), s.token.info.Label, b.String(), s.token.info.SerialNumber)}
 }
 

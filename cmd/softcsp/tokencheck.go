@@ -13,10 +13,9 @@ import (
 )
 
 const checkHelp = `Checks token files: the structure of the file, that its parts agree, and with the user PIN every seal and that no object
-was changed, swapped, deleted or put back. It changes nothing, but for the count of a wrong PIN.
+was changed, swapped, deleted or put back. It writes nothing to the files, and so does not count a wrong PIN.
 
-Without NAME every token of the token directory is checked. With --file it is a file anywhere, of any name, such as a backup, to which nothing
-is written, not even that count.
+Without NAME every token of the token directory is checked. With --file it is a file anywhere, of any name, such as a backup.
 
 It exits with 5 if it finds anything.`
 
@@ -58,6 +57,7 @@ func tokenCheck(a *app) *cobra.Command {
 // A checkRow is a token that was checked.
 type checkRow struct {
 	Label   string   `json:"label"`
+	Serial  string   `json:"serial,omitempty"`
 	File    string   `json:"file"`
 	WithPIN bool     `json:"with_pin"`
 	Faults  []string `json:"faults"`
@@ -68,6 +68,7 @@ type checkRow struct {
 	Missing uint64 `json:"missing,omitempty"`
 
 	outOfReach bool // it could not be looked at, which is no damage
+	elsewhere  bool // it is no token of the token directory
 }
 
 // checkFile checks a token file that stands anywhere.
@@ -88,7 +89,7 @@ func (a *app) checkFile(file string, pin []byte) error {
 	if err != nil {
 		return explain("checking "+file, err)
 	}
-	row.File = file
+	row.File, row.elsewhere = file, true
 	// In a token directory a file of another token's name is not used.
 	if name := uuidOf(file); len(name) == len(t.UUID()) && name != t.UUID() && strings.HasSuffix(file, tokenSuffix) {
 		row.Faults = append(row.Faults, "holds the token "+t.UUID()+", which its name does not say")
@@ -133,7 +134,7 @@ func (a *app) checkTokens(meant choice, pin []byte) error {
 		}
 		i, unknown := t.Info()
 		if unknown != nil { // its file says which one it is
-			i = store.Info{UUID: uuid, Serial: strings.ReplaceAll(uuid, "-", "")[:16]}
+			i = store.Info{UUID: uuid, Serial: serialOf(uuid)}
 		}
 		if ok, err := meant.matches(tokOf(i)); err != nil || !ok {
 			if err != nil {
@@ -189,11 +190,14 @@ func checkOne(t *store.Token, pin []byte) (checkRow, error) {
 	row := checkRow{WithPIN: pin != nil, Faults: []string{}}
 	i, err := t.Info()
 	if err != nil {
+		row.WithPIN, row.outOfReach = false, exitCode(err) != exitDamaged
 		row.Faults = append(row.Faults, err.Error())
-		row.outOfReach = exitCode(err) != exitDamaged
+		if x, err := inspect(t, nil); err == nil && len(x.lines()) > 0 { // which names all pages that are damaged
+			row.Faults = x.lines()
+		}
 		return row, nil
 	}
-	row.Label = i.Label
+	row.Label, row.Serial = i.Label, i.Serial
 	x, err := inspect(t, nil)
 	if err == nil && pin != nil {
 		var with *inspection
@@ -275,10 +279,27 @@ func (a *app) showChecks(rows []checkRow) error {
 	case err != nil:
 		return err
 	case bad > 0:
-		return &failure{exitDamaged, fmt.Errorf("%d of %s %s faults: keep the file as it is, and put a backup that is sound back with: "+
-			"softcsp token restore FILE --replace", bad, all, have)}
+		return &failure{exitDamaged, fmt.Errorf("%d of %s %s faults: let no program write to the file, and put a backup that is sound back with: "+
+			"softcsp token restore FILE --replace%s", bad, all, have, withoutBackup(rows))}
 	case unseen > 0:
 		return fmt.Errorf("%d of %s cannot be read: %s", unseen, all, hints[ck.CKR_TOKEN_WRITE_PROTECTED])
 	}
 	return nil
+}
+
+// withoutBackup says what to do where there is no backup and the faults are those of single objects: then the token goes on without these.
+func withoutBackup(rows []checkRow) string {
+	for i := range rows {
+		r, about := &rows[i], 0
+		for j := range r.Damaged {
+			about += len(r.Damaged[j].Faults)
+		}
+		if about == 0 || about < len(r.Faults) || r.elsewhere {
+			continue
+		}
+		return fmt.Sprintf("\nwhere there is none, copy what is left with: softcsp token backup %s --out FILE --damaged\n"+
+			"then take each damaged object away, as it keeps other programs from listing the rest: softcsp object delete --token %[1]s --match unique-id=%s",
+			r.Serial, r.Damaged[0].UniqueID)
+	}
+	return ""
 }

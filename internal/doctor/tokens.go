@@ -130,7 +130,7 @@ func lookToken(m *Machine, r *report, place *store.Place, uuid string) {
 		return
 	case len(faults) > 0:
 		r.problem(fmt.Sprintf("token %q is damaged: %s", i.Label, store.Summary(faults)),
-			"keys may be lost, or somebody has changed the file: "+file, "see all of it:\n\tsoftcsp token check "+quote(i.Label)+"\nthen go back to a copy that is sound").Damaged = true
+			"keys may be lost, or somebody has changed the file: "+file, "see all of it, and what to do:\n\tsoftcsp token check "+quote(i.Label)+"\nbest go back to a copy that is sound").Damaged = true
 		return
 	}
 	r.ok("token %q is sound as far as can be seen without its PIN", i.Label)
