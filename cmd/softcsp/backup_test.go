@@ -189,6 +189,9 @@ func TestRestoreSIGKILL(t *testing.T) {
 		where := []string{"--tokendir", "tokens"}
 		if n%2 == 1 {
 			where[1] = "new" + strconv.Itoa(n)
+			if err := os.MkdirAll(filepath.Join(c.Dir, where[1]), 0o700); err != nil { // which is not there where it was killed at once
+				t.Fatal(err)
+			}
 		}
 		var list []tokenRow
 		if err := json.Unmarshal([]byte(s.must(append([]string{"token", "list", "--json"}, where...)...)), &list); err != nil {
