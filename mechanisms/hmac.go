@@ -110,17 +110,19 @@ func (k *macKey) get() (*macState, error) {
 	return s, err
 }
 
-// A macState is the state of a MAC and room for its result.
+// A macState is the state of a MAC, room for its result, and the operation that uses it.
 type macState struct {
 	hash.Hash
 	sum [maxHashSize]byte
+	mac mac
 }
 
-// A mac is a MAC in progress. It ends with Sign or Verify, which give the state back.
+// A mac is a MAC in progress. It ends with Sign or Verify.
 type mac struct {
 	key   *macKey // nil where the state is not used again
 	state *macState
 	size  int
+	ended bool
 }
 
 var (
@@ -152,24 +154,27 @@ func newMAC(key *macKey, size int) (*mac, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := macs.Get().(*mac)
+	m := &state.mac
 	m.key, m.state, m.size = key, state, size
 	return m, nil
 }
 
-// macs are those of operations that are over.
-var macs = sync.Pool{New: func() any { return new(mac) }}
-
-// End leaves the memory to the next operation.
+// End leaves the state to the next operation with the key.
 func (m *mac) End() {
+	if !m.ended {
+		m.end()
+	}
+	key, state := m.key, m.state
 	*m = mac{}
-	macs.Put(m)
+	if key != nil {
+		key.pool.Put(state)
+	}
 }
 
 func (m *mac) Size() int { return m.size }
 
 func (m *mac) Update(data []byte) error {
-	if m.state == nil {
+	if m.ended {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	_, err := m.state.Write(data)
@@ -177,7 +182,7 @@ func (m *mac) Update(data []byte) error {
 }
 
 func (m *mac) Sign(dst []byte) (int, error) {
-	if m.state == nil {
+	if m.ended {
 		return 0, ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	n := copy(dst, m.state.Sum(m.state.sum[:0])[:m.size])
@@ -186,7 +191,7 @@ func (m *mac) Sign(dst []byte) (int, error) {
 }
 
 func (m *mac) Verify(signature []byte) error {
-	if m.state == nil {
+	if m.ended {
 		return ck.CKR_OPERATION_NOT_INITIALIZED
 	}
 	defer m.end()
@@ -203,8 +208,5 @@ func (m *mac) Verify(signature []byte) error {
 func (m *mac) end() {
 	clear(m.state.sum[:])
 	m.state.Reset()
-	if m.key != nil {
-		m.key.pool.Put(m.state)
-	}
-	m.state = nil
+	m.ended = true
 }
