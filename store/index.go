@@ -30,19 +30,24 @@ var (
 	secretTerms  = []byte("softcsp secret term\x00")
 )
 
-// hashPublic returns the term of a public object.
-func hashPublic(b []byte) term {
-	var buf [160]byte
-	if n := len(publicTerm) + len(b); n <= len(buf) {
-		copy(buf[:], publicTerm)
-		copy(buf[len(publicTerm):], b)
-		out := sha256.Sum256(buf[:n])
-		return term(out[:])
-	}
-	h := sha256.New()
-	h.Write([]byte(publicTerm))
-	h.Write(b)
-	return term(h.Sum(nil))
+// hashPublic returns the term of a public object. What is hashed may be the label of a private one that somebody looks for: nothing of it is left on
+// the stack.
+func hashPublic(b []byte) (t term) {
+	secret.Do(func() {
+		var buf [160]byte
+		if n := len(publicTerm) + len(b); n <= len(buf) {
+			copy(buf[:], publicTerm)
+			copy(buf[len(publicTerm):], b)
+			out := sha256.Sum256(buf[:n])
+			t = term(out[:])
+			return
+		}
+		h := sha256.New()
+		h.Write([]byte(publicTerm))
+		h.Write(b)
+		t = term(h.Sum(nil))
+	})
+	return t
 }
 
 // hashPrivate returns the terms of a private object.
