@@ -10,6 +10,8 @@ import (
 	"math/big"
 
 	"filippo.io/bigmod"
+
+	"github.com/softcsp/softcsp/internal/algorithm/modular"
 )
 
 var (
@@ -38,16 +40,10 @@ func NewPublicKey(pub *rsa.PublicKey) (*PublicKey, error) {
 
 // padded is m with zeros before it, as long as the modulus.
 func (k *PublicKey) padded(m []byte) ([]byte, error) {
-	size := k.n.Size()
-	if len(m) == size {
-		return m, nil
-	}
-	if len(m) > size {
+	if len(m) > k.n.Size() {
 		return nil, ErrLength
 	}
-	whole := make([]byte, size)
-	copy(whole[size-len(m):], m)
-	return whole, nil
+	return modular.LeftPadded(m, k.n.Size()), nil
 }
 
 // Encrypt computes m^e, where m is secret. The result is as long as the modulus.
