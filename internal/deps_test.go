@@ -79,7 +79,7 @@ var rules = map[string][]string{
 	"internal/algorithm/modular":     {"filippo.io"},
 	"internal/algorithm/p256":        {"internal/algorithm/rfc6979", "filippo.io"},
 	"internal/algorithm/rawrsa":      {"internal/algorithm/modular", "internal/secret", "filippo.io"},
-	"internal/algorithm/rfc6979":     {"filippo.io"},
+	"internal/algorithm/rfc6979":     {"internal/secret", "filippo.io"},
 	"internal/algorithm/weierstrass": {"internal/algorithm/modular", "internal/algorithm/rfc6979", "filippo.io", "github.com/decred/dcrd/dcrec/secp256k1"},
 	"internal/algorithm/mldsa":       {"internal/algorithm/shake", "github.com/cloudflare/circl"},
 	"internal/algorithm/salsa":       {"golang.org/x/crypto"},

@@ -40,7 +40,7 @@ func (d *digestOperation) end() {
 	case d.fresh != nil && d.hash.(encoding.BinaryUnmarshaler).UnmarshalBinary(d.fresh) == nil:
 		idle = idleHash{d.row, d.hash, d.fresh}
 	default:
-		overwrite(d.hash)
+		erasing.Overwrite(d.hash)
 	}
 	*d = digestOperation{idle: idle}
 }
@@ -74,18 +74,6 @@ func freshState(h hash.Hash) []byte {
 		return nil
 	}
 	return state
-}
-
-// zeros are as long as the longest block of a hash.
-var zeros [256]byte
-
-// overwrite resets a hash and overwrites the input in its state, which is less than a block: two writes reach all of it.
-func overwrite(h hash.Hash) {
-	h.Reset()
-	n := h.BlockSize()
-	h.Write(zeros[:n-1])
-	h.Write(zeros[:1])
-	h.Reset()
 }
 
 // write adds data. The stack on which it is hashed is erased.

@@ -11,6 +11,8 @@ import (
 	"io"
 
 	"filippo.io/bigmod"
+
+	"github.com/softcsp/softcsp/internal/secret"
 )
 
 // Nonces make the secret numbers of a signature with DSA or ECDSA: those of RFC 6979 over HMAC with SHA-256, with fresh
@@ -146,19 +148,9 @@ func (s *Nonces) Wipe() {
 	clear(s.fresh[:])
 	clear(s.number[:])
 	if s.inner != nil {
-		overwrite(s.inner)
-		overwrite(s.outer)
+		secret.Overwrite(s.inner)
+		secret.Overwrite(s.outer)
 	}
-}
-
-var zeros [sha256.BlockSize]byte
-
-// overwrite has a hash forget what it was given: Reset leaves it in its buffer, which holds a block.
-func overwrite(h hash.Hash) {
-	h.Reset()
-	h.Write(zeros[:1])
-	h.Write(zeros[1:])
-	h.Reset()
 }
 
 // Bits2Int returns the leftmost bits of a digest, as many as n has, modulo n: section 2.3.2, and FIPS 186-5, section 6.4.1.
