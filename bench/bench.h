@@ -77,6 +77,7 @@ extern const size_t ops_count;
 void ops_setup(void);
 void ops_teardown(void);
 CK_RV discard(struct worker *w, CK_OBJECT_HANDLE key);
+CK_RV find_one(CK_SESSION_HANDLE s, CK_ATTRIBUTE_TYPE by, const char *value, CK_ULONG length, CK_OBJECT_HANDLE *object);
 CK_RV make_key(CK_SESSION_HANDLE s, CK_KEY_TYPE type, int token, int open, const char *label, const CK_BYTE *value, CK_ULONG n, CK_OBJECT_HANDLE *key);
 
 /* pairs.c */

@@ -87,17 +87,8 @@ static CK_RV find(struct worker *w, const struct op *o)
 	(void)o;
 	char name[NAME + 1];
 	name_of((long)((w->turn++ % KNOWN * 7919 + 37) % (uint64_t)sought), name);
-	CK_ATTRIBUTE a = { CKA_LABEL, name, NAME };
-	CK_OBJECT_HANDLE found[2];
-	CK_ULONG n = 0;
-	CK_RV rv = p11->C_FindObjectsInit(w->session, &a, 1);
-	if (rv != CKR_OK)
-		return rv;
-	rv = p11->C_FindObjects(w->session, found, 2, &n);
-	CK_RV end = p11->C_FindObjectsFinal(w->session);
-	if (rv == CKR_OK && n != 1)
-		fail("%s: %lu objects instead of one", name, (unsigned long)n);
-	return rv == CKR_OK ? end : rv;
+	CK_OBJECT_HANDLE found;
+	return find_one(w->session, CKA_LABEL, name, NAME, &found);
 }
 
 static void span(const char *name, uint64_t ns)

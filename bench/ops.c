@@ -198,20 +198,32 @@ static CK_RV generate(struct worker *w, const struct op *o)
 	return rv == CKR_OK ? p11->C_DestroyObject(w->session, key) : rv;
 }
 
+/* The one object with an attribute. */
+CK_RV find_one(CK_SESSION_HANDLE s, CK_ATTRIBUTE_TYPE by, const char *value, CK_ULONG length, CK_OBJECT_HANDLE *object)
+{
+	CK_ATTRIBUTE a = { by, (void *)value, length };
+	CK_OBJECT_HANDLE found[2];
+	CK_ULONG n = 0;
+	CK_RV rv = p11->C_FindObjectsInit(s, &a, 1);
+	if (rv != CKR_OK)
+		return rv;
+	rv = p11->C_FindObjects(s, found, 2, &n);
+	CK_RV end = p11->C_FindObjectsFinal(s);
+	if (rv == CKR_OK && n != 1)
+		fail("%s: %lu objects instead of one", value, (unsigned long)n);
+	if (rv == CKR_OK)
+		*object = found[0];
+	return rv == CKR_OK ? end : rv;
+}
+
 /* The one key with a label, which the process has found before. */
 static CK_RV find(struct worker *w, const struct op *o)
 {
-	CK_ATTRIBUTE a = { CKA_LABEL, (void *)known, sizeof known - 1 };
-	CK_OBJECT_HANDLE found[2];
-	CK_ULONG n = 0;
-	CK_RV rv = p11->C_FindObjectsInit(w->session, &a, 1);
-	if (rv != CKR_OK)
-		return rv;
-	rv = p11->C_FindObjects(w->session, found, 2, &n);
-	CK_RV end = p11->C_FindObjectsFinal(w->session);
-	if (rv == CKR_OK && (n != 1 || found[0] != aes[1]))
-		fail("%s: %lu objects, or another one", o->name, (unsigned long)n);
-	return rv == CKR_OK ? end : rv;
+	CK_OBJECT_HANDLE found;
+	CK_RV rv = find_one(w->session, CKA_LABEL, known, sizeof known - 1, &found);
+	if (rv == CKR_OK && found != aes[1])
+		fail("%s: another object", o->name);
+	return rv;
 }
 
 static CK_RV wrap(struct worker *w, const struct op *o)

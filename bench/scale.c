@@ -65,18 +65,7 @@ static CK_RV find(struct worker *w, const struct op *o)
 	char name[NAME + 1];
 	name_of((long)((w->turn % KNOWN * 7919 + 37) % (uint64_t)search.count), name);
 	w->turn++;
-	CK_ATTRIBUTE a = { search.by, name, NAME };
-	CK_OBJECT_HANDLE found[2];
-	CK_ULONG n = 0;
-	CK_RV rv = p11->C_FindObjectsInit(w->session, &a, 1);
-	if (rv != CKR_OK)
-		return rv;
-	rv = p11->C_FindObjects(w->session, found, 2, &n);
-	CK_RV end = p11->C_FindObjectsFinal(w->session);
-	if (rv == CKR_OK && n != 1)
-		fail("%s: %lu objects instead of one", name, (unsigned long)n);
-	search.key = found[0];
-	return rv == CKR_OK ? end : rv;
+	return find_one(w->session, search.by, name, NAME, &search.key);
 }
 
 /* One block with the key found, alone: the padding makes it two. */
